@@ -1,0 +1,238 @@
+"""The frozen records that travel between the rooms of the house, and the array aliases.
+
+Tables are pandas data frames; the columns each must have stand beside its record, and
+`require_columns` checks them where a table enters a room.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+NOTICE = "Research use only. Not for clinical use."
+
+Grey8: TypeAlias = npt.NDArray[np.uint8]  # (height, width)
+GreyImage: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.float32]  # (height, width)
+Stack8: TypeAlias = npt.NDArray[np.uint8]  # (image, height, width)
+Floats: TypeAlias = npt.NDArray[np.float32]  # features: (view, image, feature) or (image, feature)
+Probabilities: TypeAlias = npt.NDArray[np.float64]  # (image, class), rows sum to 1
+Labels: TypeAlias = npt.NDArray[np.int64]  # (image,) indices into the class list
+Mask: TypeAlias = npt.NDArray[np.bool_]  # (height, width)
+
+MANIFEST_COLUMNS = (
+    "sample_id",  # unique; "<dataset>/<path below the dataset's root>"
+    "path",  # absolute path of the image
+    "label",  # class name, see CLASS_NAMES; missing only in a manifest of unlabelled images
+    "patient_id",  # unique to a person across datasets ("<dataset>:<id>"), or missing
+    "source",  # the hospital or collection that the image comes from
+    "dataset",  # name of the dataset's card, "folder", "table" or "dicom"
+    "finding",  # the publisher's own label, as found
+    "official_part",  # the publisher's own split: "train", "validation", "test", or missing
+    "view",  # "PA", "AP", "AP supine", "lateral", "axial", or missing
+    "modality",  # "X-ray", "CT", or missing
+    "age",  # years, or missing
+    "sex",  # "F", "M", or missing
+    "sha256",  # of the file's bytes; missing until `with_hashes` has run
+    "licence",
+    "mask_path",  # lung mask, or missing
+)
+SPLIT_COLUMNS = ("sample_id", "fold", "part")  # part: "train", "validation", "test"
+PREDICTION_COLUMNS = ("cell", "sample_id", "path", "patient_id", "source", "fold", "seed", "label")
+HISTORY_COLUMNS = ("cell", "fold", "seed", "stage", "epoch", "part", "loss", "accuracy")
+CLASS_NAMES = {
+    "covid19": "COVID-19",
+    "normal": "normal",
+    "pneumonia": "pneumonia",
+    "bacterial_pneumonia": "bacterial pneumonia",
+    "viral_pneumonia": "viral pneumonia",
+    "non_covid": "not COVID-19",
+}  # the fixed names; a user's own folders may bring others
+
+
+class HilumError(Exception):
+    """Something the user can mend, said in one sentence: wanted, got, what to do. Exit code 2."""
+
+    exit_code = 2
+
+
+class MissingError(HilumError):
+    """Data or weights that are not on this machine; says what to fetch, where to put it. Exit 3."""
+
+    exit_code = 3
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """One thing that a step did not use, and why."""
+
+    what: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One decoded image: pixels (height, width), uint8 or float32 in [0, 1], and what the file says."""
+
+    pixels: GreyImage
+    facts: dict[str, Any] = field(default_factory=dict)  # DICOM: patient_id, view, modality, age...
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One row per image (MANIFEST_COLUMNS), and what was left out while reading."""
+
+    table: pd.DataFrame
+    left_out: tuple[LeftOut, ...] = ()
+    notes: tuple[str, ...] = ()  # what a reader must tell the reader of the report
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Which part each image plays in each fold (SPLIT_COLUMNS: one row per fold and image)."""
+
+    table: pd.DataFrame
+    kind: Literal["holdout", "kfold", "official"]
+    grouped_by: Literal["patient", "image", "cluster"]
+    seed: int
+    notes: tuple[str, ...] = ()
+
+
+class Prepares(Protocol):
+    """What turns a decoded image into prepared pixels; the pixel store needs no more than this."""
+
+    @property
+    def digest(self) -> str:
+        """Hash of the declared steps and their version."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width) of what comes out."""
+
+    @property
+    def decode_side(self) -> int | None:
+        """The shorter side that the decoder must at least deliver, or None for full size."""
+
+    def __call__(self, pixels: GreyImage) -> Grey8:
+        """(height, width), any size -> prepared uint8 of `shape`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pixels:
+    """Prepared images (image, height, width), memory-mapped, row i for `sample_ids[i]`."""
+
+    stack: Stack8
+    sample_ids: tuple[str, ...]
+    digest: str  # of the content: every file's hash and the preparation
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprints:
+    """What the leak check compares: one row per image, in the order of `sample_ids`."""
+
+    sample_ids: tuple[str, ...]
+    bytes_sha256: tuple[str, ...]
+    pixels_sha256: tuple[str, ...]
+    perceptual: npt.NDArray[np.uint8]  # (image, bytes of the perceptual hash)
+    thumbnails: npt.NDArray[np.uint8]  # (image, side, side): to confirm a near duplicate
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One figure: value, k of n where it is a proportion, and its 95 % interval."""
+
+    cell: str
+    name: str
+    class_: str  # a class name, "macro", "micro" or "overall"
+    value: float
+    k: int | None
+    n: int | None
+    low: float | None
+    high: float | None
+    method: str  # how the interval was made: "wilson", "bootstrap by patient", ...
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One number of a paper beside ours."""
+
+    where: str
+    name: str
+    class_: str
+    published: float
+    measured: float | None
+    low: float | None
+    high: float | None
+    agrees: bool | None  # None: not measured in this run
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One audit's outcome."""
+
+    id: str
+    status: Literal["pass", "warn", "fail", "unknown"]
+    value: float | None
+    rule: str
+    reference: str
+    sentence: str
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """Two images on both sides of a split boundary that must not be there."""
+
+    kind: Literal["same patient", "same bytes", "same pixels", "near duplicate"]
+    fold: int
+    first: str  # sample_id
+    first_part: str
+    second: str
+    second_part: str
+    distance: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What `results.json` holds; every other output can be drawn from this and the tables."""
+
+    recipe: str
+    mode: str
+    classes: list[str]
+    n: dict[str, Any]
+    scores: list[Score]
+    published: list[Published]
+    audits: list[Finding]
+    verdict: str
+    environment: dict[str, Any]
+    data: dict[str, Any]  # per set: card facts, notes; left_out: [{what, reason}]
+    split: dict[str, Any]  # kind, folds, grouped_by, seed, counts, notes, leaks: [{...}]
+    model: dict[str, Any]  # cell, fold, backbone, weights, preparation, head, temperature
+    limits: list[str]
+    title: str = ""
+    notice: str = NOTICE
+
+    def as_json(self) -> dict[str, Any]:
+        """The dictionary that `results.json` stores; `class_` is written as "class"."""
+        plain = asdict(self)
+        for name in ("scores", "published"):
+            plain[name] = [{k.rstrip("_"): v for k, v in row.items()} for row in plain[name]]
+        return plain
+
+
+def require_columns(table: pd.DataFrame, wanted: Sequence[str], what: str) -> None:
+    """Raise HilumError unless `table` has every column in `wanted`."""
+    missing = [name for name in wanted if name not in table.columns]
+    if missing:
+        raise HilumError(
+            f"{what} must have the columns {', '.join(wanted)}; "
+            f"got a table without {', '.join(missing)}; add them."
+        )
+
+
+def as_path(value: str | Path) -> Path:
+    """Absolute path, `~` expanded."""
+    return Path(value).expanduser().resolve()

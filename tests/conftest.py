@@ -1,0 +1,25 @@
+"""Fixtures that every room's tests share."""
+
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Folder of real images in their publishers' layouts, beside the checkout where there is one."""
+    if not SHARED.is_dir():
+        pytest.skip("real images are not on this machine: ../shared/data does not exist")
+    return SHARED
+
+
+@pytest.fixture(autouse=True)
+def private_cache(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A cache home of the test run's own, so that no test reads or fills the user's."""
+    home = tmp_path_factory.getbasetemp() / "hilum-cache"
+    monkeypatch.setenv("HILUM_CACHE", str(home))
+    return home
