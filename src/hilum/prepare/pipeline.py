@@ -1,0 +1,119 @@
+"""The declarative preparation: a list of named steps that travels with the weights."""
+
+import dataclasses
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from hilum import files
+from hilum.prepare.geometry import BorderCrop, CentreCrop, Letterbox, Resize, ResizeShorter
+from hilum.prepare.intensity import Clahe, Equalise, PercentileWindow
+from hilum.prepare.step import Size, Step, as_uint8
+from hilum.types import Grey8, GreyImage, HilumError
+
+# raise when any step's arithmetic changes: stored pixels and models then no longer match
+VERSION = 1
+
+STEPS: dict[str, type[Step]] = {
+    "border_crop": BorderCrop,
+    "centre_crop": CentreCrop,
+    "clahe": Clahe,
+    "equalise": Equalise,
+    "letterbox": Letterbox,
+    "percentile_window": PercentileWindow,
+    "resize": Resize,
+    "resize_shorter": ResizeShorter,
+}
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Steps in order; ends with a known size, gives uint8 (height, width)."""
+
+    steps: tuple[Step, ...]
+
+    def __post_init__(self) -> None:
+        if self._size() is None:
+            names = ", ".join(step.name for step in self.steps) or "no step"
+            raise HilumError(
+                f"preparation must end at a fixed size; got {names}; "
+                "add letterbox, resize or centre_crop."
+            )
+
+    def __call__(self, pixels: GreyImage) -> Grey8:
+        """(height, width) of any size -> uint8 (height, width) of `shape`."""
+        for step in self.steps:
+            pixels = step(pixels)
+        return np.ascontiguousarray(as_uint8(pixels))
+
+    def _size(self) -> Size | None:
+        size: Size | None = None
+        for step in self.steps:
+            size = step.size(size)
+        return size
+
+    @property
+    def shape(self) -> Size:
+        """(height, width) of what comes out."""
+        size = self._size()
+        assert size is not None  # noqa: S101 - __post_init__ refuses a pipeline without
+        return size
+
+    @property
+    def decode_side(self) -> int | None:
+        """The shorter side that the decoder must at least deliver, or None for full size."""
+        side: int | None = None
+        for step in reversed(self.steps):
+            side = step.side_needed(side)
+        return side
+
+    @cached_property
+    def digest(self) -> str:
+        """Hash of the declared steps and of their version."""
+        return files.digest("preparation", VERSION, self.as_list())
+
+    def as_list(self) -> list[dict[str, Any]]:
+        """The declarative block: one dictionary per step, every parameter spelt out."""
+        return [{"step": step.name, **_parameters(step)} for step in self.steps]
+
+
+def from_list(block: Sequence[Mapping[str, Any]]) -> Pipeline:
+    """Build a pipeline from its declarative block; unknown steps and parameters are refused."""
+    return Pipeline(tuple(_step(row) for row in block))
+
+
+def with_side(block: Sequence[Mapping[str, Any]], side: int) -> list[dict[str, Any]]:
+    """The same block with every step that has a `side` set to it (the network's input size)."""
+    sized = {name for name, kind in STEPS.items() if "side" in _fields(kind)}
+    return [{**row, **({"side": side} if row.get("step") in sized else {})} for row in block]
+
+
+def _step(row: Mapping[str, Any]) -> Step:
+    name = str(row.get("step", ""))
+    if name not in STEPS:
+        raise HilumError(f"preparation step must be one of {', '.join(STEPS)}; got {name!r}"
+                         + _nearest(name, list(STEPS)))
+    kind, parameters = STEPS[name], {k: v for k, v in row.items() if k != "step"}
+    for key in parameters:
+        if key not in _fields(kind):
+            known = ", ".join(_fields(kind)) or "no parameters"
+            raise HilumError(f"step {name} takes {known}; got {key!r}"
+                             + _nearest(key, _fields(kind)))
+    return kind(**parameters)
+
+
+def _parameters(step: Step) -> dict[str, Any]:
+    return {name: getattr(step, name) for name in _fields(type(step))}
+
+
+def _fields(kind: type[Step]) -> list[str]:
+    return [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, known, 1)
+    return f"; did you mean {close[0]!r}?" if close else "; choose one of these."
