@@ -75,7 +75,7 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """One decoded image: pixels (height, width), uint8 or float32 in [0, 1], and what the file says."""
+    """One decoded image: pixels (height, width), uint8 or float32 in [0, 1], and its facts."""
 
     pixels: GreyImage
     facts: dict[str, Any] = field(default_factory=dict)  # DICOM: patient_id, view, modality, age...

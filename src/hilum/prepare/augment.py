@@ -34,8 +34,18 @@ class Ranges:
     contrast: float = 0.0  # about the image's mean, factor in [1 - contrast, 1 + contrast]
 
 
-DRAWS = ("rotation", "zoom_x", "zoom_y", "shear", "shift_x", "shift_y", "flip", "vertical_flip",
-         "value", "contrast")
+DRAWS = (
+    "rotation",
+    "zoom_x",
+    "zoom_y",
+    "shear",
+    "shift_x",
+    "shift_y",
+    "flip",
+    "vertical_flip",
+    "value",
+    "contrast",
+)
 
 
 def sample(ranges: Ranges, sample_ids: Sequence[str], seed: int, epoch: int) -> pd.DataFrame:
@@ -100,8 +110,9 @@ def _changed(image: Grey8, row: tuple[float, ...]) -> Grey8:
     matrix = _affine(p, image.shape)
     height, width = image.shape
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    out = cv2.warpAffine(image, matrix, (width, height), flags=flags,
-                         borderMode=cv2.BORDER_REPLICATE)
+    out = cv2.warpAffine(
+        image, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE
+    )
     if p["value"] == 1 and p["contrast"] == 1:
         return out
     gain = p["value"] * p["contrast"]

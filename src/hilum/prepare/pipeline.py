@@ -95,14 +95,17 @@ def with_side(block: Sequence[Mapping[str, Any]], side: int) -> list[dict[str, A
 def _step(row: Mapping[str, Any]) -> Step:
     name = str(row.get("step", ""))
     if name not in STEPS:
-        raise HilumError(f"preparation step must be one of {', '.join(STEPS)}; got {name!r}"
-                         + _nearest(name, list(STEPS)))
+        raise HilumError(
+            f"preparation step must be one of {', '.join(STEPS)}; got {name!r}"
+            + _nearest(name, list(STEPS))
+        )
     kind, parameters = STEPS[name], {k: v for k, v in row.items() if k != "step"}
     for key in parameters:
         if key not in _fields(kind):
             known = ", ".join(_fields(kind)) or "no parameters"
-            raise HilumError(f"step {name} takes {known}; got {key!r}"
-                             + _nearest(key, _fields(kind)))
+            raise HilumError(
+                f"step {name} takes {known}; got {key!r}" + _nearest(key, _fields(kind))
+            )
     return kind(**parameters)
 
 

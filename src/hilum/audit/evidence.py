@@ -1,0 +1,36 @@
+"""What every audit may look at."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from hilum.types import Leak, Split, Stack8
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One finished run, or one external test; what is None makes its audits answer "unknown"."""
+
+    classes: list[str]
+    manifest: pd.DataFrame  # MANIFEST_COLUMNS, readable images only
+    predictions: pd.DataFrame  # PREDICTION_COLUMNS and p_<class>, of the chosen cell
+    split: Split | None = None
+    leaks: list[Leak] = field(default_factory=list)
+    facts: pd.DataFrame | None = None  # per sample_id: width, height, bytes, mean, std, ...
+    stack: Stack8 | None = None  # prepared pixels in the manifest's order
+    populations: Mapping[str, str] = field(default_factory=dict)  # dataset -> card.single_age
+    seed: int = 0
+
+    @property
+    def labels(self) -> npt.NDArray[np.int64]:
+        """(image,) class indices in the manifest's order."""
+        return pd.Categorical(self.manifest["label"], self.classes).codes.astype(np.int64)
+
+    @property
+    def groups(self) -> npt.NDArray[np.int64]:
+        """(image,) patient numbers; an image without a patient is its own group."""
+        patients = self.manifest["patient_id"].fillna(self.manifest["sample_id"])
+        return pd.factorize(patients)[0].astype(np.int64)

@@ -1,0 +1,36 @@
+"""One sentence that a clinician understands, derived from scores and findings."""
+
+from collections.abc import Sequence
+
+from hilum.types import Finding, Score
+
+
+def verdict(scores: Sequence[Score], findings: Sequence[Finding]) -> str:
+    """What the reader should believe, worst finding first; says how many audits could not run."""
+    failed = [finding for finding in findings if finding.status == "fail"]
+    warned = [finding for finding in findings if finding.status == "warn"]
+    unknown = sum(finding.status == "unknown" for finding in findings)
+    accuracy = _score(scores, "accuracy")
+    lead = f"{accuracy.value:.1%} of test images are classified correctly" if accuracy else "Scored"
+    tail = f" {unknown} audits could not be made." if unknown else ""
+    if _no_better_than_chance(scores):
+        return f"This classifier has learnt nothing that shows on test images: {lead}, no better than chance.{tail}"
+    if failed:
+        return f"Do not trust this classifier yet: {lead}, but {_lower(failed[0].sentence)}{tail}"
+    if warned:
+        return f"Read with caution: {lead}; {_lower(warned[0].sentence)}{tail}"
+    ran = len(findings) - unknown
+    return f"{lead}, and the {ran} audits that ran found no shortcut; test it on another hospital.{tail}"
+
+
+def _no_better_than_chance(scores: Sequence[Score]) -> bool:
+    auroc = _score(scores, "auroc", "macro")
+    return auroc is not None and auroc.low is not None and auroc.low <= 0.5
+
+
+def _score(scores: Sequence[Score], name: str, class_: str = "overall") -> Score | None:
+    return next((s for s in scores if s.name == name and s.class_ == class_), None)
+
+
+def _lower(sentence: str) -> str:
+    return sentence[0].lower() + sentence[1:]

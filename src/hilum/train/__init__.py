@@ -1,0 +1,1 @@
+"""Fitting heads on cached features and networks on pixels."""

@@ -1,0 +1,152 @@
+"""The one training loop: for a head on features and for a network on pixels alike."""
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hilum.types import HilumError
+
+Progress = Callable[[int, int], None]
+
+
+class Batches(Protocol):
+    """Where the loop gets its data; which augmentation an epoch brings is decided there."""
+
+    def train(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Shuffled (inputs, labels) of the training part."""
+
+    def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """(inputs, labels) of the validation part, in a fixed order, not augmented."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to optimise; learning rates per epoch, weights (class,) or None."""
+
+    optimiser: Literal["adam", "adamw", "sgd"]
+    rates: tuple[float, ...]  # one per epoch
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    patience: int = 0
+    weights: Tensor | None = None
+    bf16: bool = False
+
+
+@dataclass(slots=True)
+class Course:
+    """What the loop saw: the best state so far and a row per epoch and part."""
+
+    loss: float = math.inf
+    state: dict[str, Tensor] = field(default_factory=dict)
+    since: int = 0
+    rows: list[dict[str, float | int | str]] = field(default_factory=list)
+
+
+def rates(lr: float, epochs: int, kind: str, every: int, factor: float) -> tuple[float, ...]:
+    """Learning rate of each epoch: constant, lr * factor ** (epoch // every), or half a cosine."""
+    if kind == "step":
+        return tuple(lr * factor ** (epoch // every) for epoch in range(epochs))
+    if kind == "cosine":
+        return tuple(lr * (1 + math.cos(math.pi * epoch / epochs)) / 2 for epoch in range(epochs))
+    return (lr,) * epochs
+
+
+def fit(
+    network: nn.Module, batches: Batches, plan: Plan, progress: Progress | None = None
+) -> Course:
+    """Train what requires a gradient and leave `network` with the weights of its best epoch.
+
+    Best is the lowest validation loss, the first of equals. Raises HilumError when the loss is no
+    longer a number.
+    """
+    optimiser = _optimiser(network, plan)
+    course = Course(state=copy.deepcopy(network.state_dict()))
+    for epoch, rate in enumerate(plan.rates):
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        _record(course, epoch, "train", _train(network, batches, plan, optimiser, epoch))
+        _record(course, epoch, "validation", validate(network, batches, plan))
+        _keep_best(course, network)
+        if progress is not None:
+            progress(epoch + 1, len(plan.rates))
+        if plan.patience and course.since >= plan.patience:
+            break
+    network.load_state_dict(course.state)
+    return course
+
+
+def validate(network: nn.Module, batches: Batches, plan: Plan) -> tuple[float, float]:
+    """Weighted mean loss and accuracy on the validation part."""
+    network.eval()
+    sums = torch.zeros(4, dtype=torch.float64)
+    with torch.no_grad():
+        for inputs, labels in batches.validation():
+            sums += _sums(_logits(network, inputs, plan), labels, plan.weights)[1]
+    return _means(sums)
+
+
+def _train(
+    network: nn.Module, batches: Batches, plan: Plan, optimiser: torch.optim.Optimizer, epoch: int
+) -> tuple[float, float]:
+    network.train()
+    sums = torch.zeros(4, dtype=torch.float64)
+    for inputs, labels in batches.train(epoch):
+        optimiser.zero_grad(set_to_none=True)
+        loss, part = _sums(_logits(network, inputs, plan), labels, plan.weights)
+        if not torch.isfinite(loss):
+            raise HilumError(
+                f"training wants a finite loss; got {loss.item()} in epoch {epoch}; "
+                "lower train.stages' lr."
+            )
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        sums += part
+    return _means(sums)
+
+
+def _logits(network: nn.Module, inputs: Tensor, plan: Plan) -> Tensor:
+    """(image, class) in fp32; the network itself in bf16 where the plan says so."""
+    with torch.autocast(inputs.device.type, torch.bfloat16, enabled=plan.bf16):
+        out: Tensor = network(inputs)
+    return out.float()
+
+
+def _sums(logits: Tensor, labels: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The batch's loss, and (weighted loss, weight, correct, images) for means over an epoch."""
+    each = F.cross_entropy(logits, labels, weight=weights, reduction="none")
+    weight = torch.ones_like(each) if weights is None else weights[labels]
+    correct = (logits.argmax(1) == labels).sum()
+    sums = torch.stack([each.sum(), weight.sum(), correct, torch.tensor(len(labels))])
+    return each.sum() / weight.sum(), sums.detach().double().cpu()
+
+
+def _means(sums: Tensor) -> tuple[float, float]:
+    loss, weight, correct, images = sums.tolist()
+    return loss / max(weight, 1e-12), correct / max(images, 1)
+
+
+def _record(course: Course, epoch: int, part: str, figures: tuple[float, float]) -> None:
+    loss, accuracy = figures
+    course.rows.append({"epoch": epoch, "part": part, "loss": loss, "accuracy": accuracy})
+
+
+def _keep_best(course: Course, network: nn.Module) -> None:
+    loss = float(course.rows[-1]["loss"])
+    course.since = 0 if loss < course.loss else course.since + 1
+    if course.since == 0:
+        course.loss, course.state = loss, copy.deepcopy(network.state_dict())
+
+
+def _optimiser(network: nn.Module, plan: Plan) -> torch.optim.Optimizer:
+    moving = [p for p in network.parameters() if p.requires_grad]
+    rate = plan.rates[0]
+    if plan.optimiser == "sgd":
+        return torch.optim.SGD(moving, rate, plan.momentum, weight_decay=plan.weight_decay)
+    kind = torch.optim.Adam if plan.optimiser == "adam" else torch.optim.AdamW
+    return kind(moving, rate, weight_decay=plan.weight_decay)
