@@ -1,0 +1,1 @@
+"""From images as their publishers lay them out to manifests, splits and prepared pixels."""

@@ -1,0 +1,227 @@
+"""The manifest: one row per image, in one schema whatever the images came from."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from hilum import files
+from hilum.data.tidy import tidy, uniform
+from hilum.types import MANIFEST_COLUMNS, HilumError, LeftOut, Manifest, as_path, require_columns
+
+Progress: TypeAlias = Callable[[int, int], None] | None
+Rows: TypeAlias = Iterable[Mapping[str, Any]] | pd.DataFrame
+
+_SEXES = {"F", "M"}
+_MODALITIES = {"X-ray", "CT"}
+_METADATA = b"hilum"  # key of what the Parquet file carries beside the table
+_HASHERS = 4  # threads; hashing releases the interpreter's lock
+_SHOWN = 5  # names in an error's list
+
+
+def build(
+    rows: Rows,
+    dataset: str,
+    left_out: Sequence[LeftOut] = (),
+    notes: Sequence[str] = (),
+    root: str | Path | None = None,
+) -> Manifest:
+    """Make a manifest of `rows`, each with a `path` and whatever other columns are known.
+
+    `sample_id` is "<dataset>/<path below root>" unless the row brings its own; without `root` the
+    folder common to all paths stands in. Columns not given are filled in as missing, patients
+    are prefixed with "<dataset>:", spellings of sex, view and modality are made uniform.
+    Raises HilumError for no rows, an unknown column or anything else that `check` refuses.
+    """
+    given = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame.from_records(list(rows))
+    _require_rows(given, dataset, left_out)
+    table, remarks = tidy(given, dataset, None if root is None else as_path(root))
+    check(table)
+    return Manifest(table, tuple(left_out), (*notes, *remarks))
+
+
+def _require_rows(rows: pd.DataFrame, dataset: str, left_out: Sequence[LeftOut]) -> None:
+    if len(rows) == 0:
+        because = f" ({_reasons_in_words(left_out)})" if left_out else ""
+        raise HilumError(
+            f"{dataset!r} must have at least one image; got none{because}; "
+            "check the folder that you named."
+        )
+
+
+def _reasons_in_words(left_out: Sequence[LeftOut]) -> str:
+    counted = count_reasons(left_out)
+    return "left out: " + ", ".join(f"{n} x {reason}" for reason, n in counted.items())
+
+
+def count_reasons(left_out: Iterable[LeftOut]) -> dict[str, int]:
+    """How many things were left out for each reason, the commonest first."""
+    reasons = pd.Series([item.reason for item in left_out], dtype="str")
+    return {str(reason): int(n) for reason, n in reasons.value_counts().items()}
+
+
+def check(table: pd.DataFrame) -> None:
+    """Raise HilumError unless `table` keeps the manifest's schema (types.MANIFEST_COLUMNS)."""
+    require_columns(table, MANIFEST_COLUMNS, "a manifest")
+    _require_present(table, "sample_id")
+    _require_present(table, "path")
+    repeated = table["sample_id"][table["sample_id"].duplicated()]
+    if len(repeated):
+        raise HilumError(
+            f"each sample_id must name one image; got {_listed(repeated.unique())} more than once; "
+            "remove the repeated rows."
+        )
+    if table["label"].notna().any():
+        _require_present(table, "label")
+    _require_among(table["sex"], _SEXES)
+    _require_among(table["modality"], _MODALITIES)
+    if not pd.api.types.is_numeric_dtype(table["age"]):
+        raise HilumError(
+            f"age must be a number of years; got {table['age'].dtype} values; mend it."
+        )
+
+
+def _require_present(table: pd.DataFrame, column: str) -> None:
+    missing = table[column].isna()
+    if missing.any():
+        raise HilumError(
+            f"every image must have a {column}; got {int(missing.sum())} of {len(table)} without "
+            f"one ({_listed(table['sample_id'][missing])}); fill it in or leave those images out."
+        )
+
+
+def _require_among(values: pd.Series, allowed: set[str]) -> None:
+    found = set(values.dropna().unique()) - allowed
+    if found:
+        raise HilumError(
+            f"{values.name} must be {' or '.join(sorted(allowed))}, or missing; "
+            f"got {_listed(sorted(found))}; mend those rows."
+        )
+
+
+def _listed(values: Iterable[object]) -> str:
+    names = [repr(str(value)) for value in values]
+    rest = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + rest
+
+
+def require_classes(manifest: Manifest) -> list[str]:
+    """Return the class names, sorted; raise HilumError unless there are at least two."""
+    names = sorted(str(name) for name in manifest.table["label"].dropna().unique())
+    if len(names) < 2:
+        got = f"only {names[0]!r}" if names else "none"
+        raise HilumError(
+            f"at least two classes with images are wanted to tell apart; got {got}; "
+            "add images of another class."
+        )
+    return names
+
+
+def save(manifest: Manifest, path: str | Path) -> Path:
+    """Write a manifest to one Parquet file, atomically, with what was left out and the notes."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    check(manifest.table)
+    beside = {
+        "left_out": [[item.what, item.reason] for item in manifest.left_out],
+        "notes": list(manifest.notes),
+    }
+    table = pa.Table.from_pandas(manifest.table, preserve_index=False)
+    known = table.schema.metadata or {}
+    table = table.replace_schema_metadata({**known, _METADATA: json.dumps(beside).encode()})
+    with files.atomic_write(path) as temporary:
+        pq.write_table(table, temporary)
+    return Path(path)
+
+
+def load(path: str | Path) -> Manifest:
+    """Read a manifest from Parquet; relative image paths are meant from the file's own folder.
+
+    Raises HilumError for a file that is no manifest. Whether the images still exist shows when
+    they are read.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    file = as_path(path)
+    try:
+        table = pq.read_table(file)
+        beside = json.loads((table.schema.metadata or {}).get(_METADATA, b"{}"))
+    except (OSError, pa.ArrowException, ValueError) as error:
+        raise HilumError(
+            f"{file} must be a manifest in Parquet; got: {_first_line(error)}; "
+            "name a manifest.parquet that hilum wrote."
+        ) from error
+    frame = table.to_pandas()
+    require_columns(frame, MANIFEST_COLUMNS, f"the manifest {file}")
+    frame = uniform(frame)
+    frame["path"] = [str(file.parent / name) for name in frame["path"]]
+    check(frame)
+    left_out = tuple(LeftOut(what, reason) for what, reason in beside.get("left_out", []))
+    return Manifest(frame, left_out, tuple(beside.get("notes", [])))
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def with_hashes(manifest: Manifest, progress: Progress = None) -> Manifest:
+    """Fill in `sha256` where it is missing; images that cannot be read move to `left_out`."""
+    table = manifest.table.copy()
+    wanted = np.flatnonzero(table["sha256"].isna())
+    paths = table["path"].to_numpy()[wanted]
+    hashes: list[str | None] = []
+    faults: list[LeftOut] = []
+    with ThreadPoolExecutor(_HASHERS) as pool:
+        for path, (found, fault) in zip(paths, pool.map(_hash_or_fault, paths), strict=True):
+            hashes.append(found)
+            faults += [LeftOut(str(path), fault)] if fault else []
+            if progress:
+                progress(len(hashes), len(paths))
+    filled = table["sha256"].to_numpy(dtype=object)
+    filled[wanted] = hashes
+    table["sha256"] = pd.Series(filled, index=table.index, dtype="str")
+    kept = table[table["sha256"].notna()].reset_index(drop=True)
+    _require_rows(kept, "the manifest", faults)
+    return Manifest(kept, (*manifest.left_out, *faults), manifest.notes)
+
+
+def _hash_or_fault(path: str) -> tuple[str | None, str]:
+    try:
+        return files.sha256(path), ""
+    except OSError as error:
+        return None, f"unreadable: {error.strerror or type(error).__name__}"
+
+
+def concat(manifests: Sequence[Manifest]) -> Manifest:
+    """Put manifests under one another; raise HilumError where two share a sample_id."""
+    if not manifests:
+        raise HilumError("at least one manifest is wanted to put together; got 0; name a dataset.")
+    table = pd.concat([item.table for item in manifests], ignore_index=True)
+    check(table)
+    left_out = tuple(item for manifest in manifests for item in manifest.left_out)
+    notes = dict.fromkeys(note for manifest in manifests for note in manifest.notes)
+    return Manifest(table, left_out, tuple(notes))
+
+
+def select(manifest: Manifest, mask: npt.ArrayLike | pd.Series, reason: str) -> Manifest:
+    """Keep the rows where `mask` (image,) is true; the others move to `left_out` with `reason`.
+
+    Raises HilumError where the mask does not fit or nothing would be left.
+    """
+    keep = np.asarray(mask, dtype=bool)
+    if keep.shape != (len(manifest.table),):
+        raise HilumError(
+            f"a selection must have one value for each of {len(manifest.table)} images; "
+            f"got shape {keep.shape}; make it from this manifest's table."
+        )
+    dropped = [LeftOut(str(name), reason) for name in manifest.table["sample_id"][~keep]]
+    kept = manifest.table[keep].reset_index(drop=True)
+    _require_rows(kept, "the selection", dropped)
+    return Manifest(kept, (*manifest.left_out, *dropped), manifest.notes)

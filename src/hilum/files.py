@@ -1,0 +1,124 @@
+"""Files on this machine: the cache home, hashes, and writes that happen whole or not at all."""
+
+import errno
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+from hilum.types import HilumError
+
+_DIGEST_LENGTH = 32  # hexadecimal characters: 128 bits
+_WRITE_FAULTS = {
+    errno.ENOSPC: "the disk is full; free some space",
+    errno.EDQUOT: "the disk quota is used up; free some space",
+    errno.EFBIG: "the file is too large for this disk; choose another",
+    errno.EROFS: "the disk is read-only; choose another folder",
+    errno.EACCES: "permission denied; choose a folder that you may write to",
+    errno.EPERM: "permission denied; choose a folder that you may write to",
+    errno.EIO: "the disk reports an input/output error; choose another",
+    errno.ENOTDIR: "a part of the path is a file, not a folder; choose another path",
+    errno.EISDIR: "it is a folder, and a file was wanted; choose another path",
+    errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
+}
+
+
+def cache_home() -> Path:
+    """Folder for downloads and prepared pixels: $HILUM_CACHE, else the platform's user cache.
+
+    Linux follows the XDG Base Directory Specification 0.8. The folder need not exist yet.
+    """
+    if chosen := os.environ.get("HILUM_CACHE"):
+        return Path(chosen).expanduser().absolute()
+    return _platform_cache() / "hilum"
+
+
+def _platform_cache() -> Path:
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    chosen = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return chosen if chosen.is_absolute() else Path.home() / ".cache"
+
+
+def sha256(path: str | Path) -> str:
+    """SHA-256 of a file's bytes, 64 hexadecimal characters (FIPS 180-4)."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest(*parts: object) -> str:
+    """Short stable hash of bytes, paths and JSON-able values: the same on every machine and run.
+
+    Dictionaries count as equal whatever the order of their keys; tuples count as lists.
+    Raises TypeError for a value that JSON cannot hold.
+    """
+    state = hashlib.sha256()
+    for part in parts:
+        content = part if isinstance(part, bytes) else _canonical(part)
+        kind = b"b" if isinstance(part, bytes) else b"j"
+        state.update(kind + len(content).to_bytes(8, "big") + content)  # ("ab",) is not ("a", "b")
+    return state.hexdigest()[:_DIGEST_LENGTH]
+
+
+def _canonical(part: object) -> bytes:
+    plain = part.as_posix() if isinstance(part, Path) else part
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return text.encode("ascii")
+
+
+@contextmanager
+def atomic_write(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path in the same folder; it becomes `path` when the block ends well.
+
+    The file and its folder are synchronised to disk, so that after a crash `path` holds the old
+    content or the new, never a part. Raises HilumError where the disk refuses.
+    """
+    target = Path(path)
+    temporary = target.with_name(f".{uuid4().hex[:8]}.{target.name}")  # suffixes stay as they are
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        _synchronise(temporary)
+        temporary.replace(target)
+        _synchronise(target.parent)
+    except OSError as error:
+        if not _is_about(error, temporary):
+            raise
+        raise write_error(target, error) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def write_error(path: Path, error: OSError) -> HilumError:
+    """Return the sentence for a write that the disk refused: disk full, no permission, ..."""
+    reason = _WRITE_FAULTS.get(error.errno or 0)
+    return HilumError(
+        f"{path} must be written; got: {reason}."
+        if reason
+        else f"{path} must be written; got: {error.strerror or error}; choose another place."
+    )
+
+
+def _is_about(error: OSError, temporary: Path) -> bool:
+    """Tell whether a fault is this write's own, not that of something else the block did."""
+    if error.filename is None:
+        return error.errno in _WRITE_FAULTS
+    named = Path(os.fsdecode(error.filename))
+    return named == temporary or named in temporary.parents
+
+
+def _synchronise(path: Path) -> None:
+    if path.is_dir() and os.name == "nt":
+        return  # Windows cannot open a folder
+    handle = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
