@@ -11,16 +11,25 @@ def verdict(scores: Sequence[Score], findings: Sequence[Finding]) -> str:
     warned = [finding for finding in findings if finding.status == "warn"]
     unknown = sum(finding.status == "unknown" for finding in findings)
     accuracy = _score(scores, "accuracy")
-    lead = f"{accuracy.value:.1%} of test images are classified correctly" if accuracy else "Scored"
-    tail = f" {unknown} audits could not be made." if unknown else ""
+    lead = f"{accuracy.value:.1%} of test images are classified correctly" if accuracy else "scored"
+    return f"{_judgement(scores, lead, failed, warned, len(findings) - unknown)}" + (
+        f" {unknown} of {len(findings)} audits could not be made." if unknown else ""
+    )
+
+
+def _judgement(
+    scores: Sequence[Score], lead: str, failed: list[Finding], warned: list[Finding], ran: int
+) -> str:
     if _no_better_than_chance(scores):
-        return f"This classifier has learnt nothing that shows on test images: {lead}, no better than chance.{tail}"
+        return f"This classifier has learnt nothing that shows: {lead}, no better than chance."
     if failed:
-        return f"Do not trust this classifier yet: {lead}, but {_lower(failed[0].sentence)}{tail}"
+        return f"Do not trust this classifier yet: {lead}, but {_lower(failed[0].sentence)}"
     if warned:
-        return f"Read with caution: {lead}; {_lower(warned[0].sentence)}{tail}"
-    ran = len(findings) - unknown
-    return f"{lead}, and the {ran} audits that ran found no shortcut; test it on another hospital.{tail}"
+        return f"Read with caution: {lead}; {_lower(warned[0].sentence)}"
+    return (
+        f"{lead[0].upper()}{lead[1:]}, and the {ran} audits that ran found no shortcut; "
+        "test it on another hospital before you believe it."
+    )
 
 
 def _no_better_than_chance(scores: Sequence[Score]) -> bool:

@@ -1,0 +1,111 @@
+"""Imports point down, siblings are strangers, no cycles, heavy imports are lazy."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).resolve().parents[1] / "src" / "hilum"
+# top to bottom; rooms on one line are siblings and never import each other
+LAYERS = (
+    {"cli", "serve"},
+    {"scale"},
+    {"study"},
+    {"recipe", "report"},
+    {"audit"},
+    {"explain", "train"},
+    {"evaluate"},
+    {"data", "prepare", "models"},
+    {"images"},
+    {"files", "download"},
+    {"types"},
+)
+HEIGHT = {room: len(LAYERS) - i for i, rooms in enumerate(LAYERS) for room in rooms}
+ALLOWED_LAZY_CYCLES = 0
+
+
+def room_of(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else ""
+
+
+def modules() -> dict[str, Path]:
+    found = {}
+    for path in sorted(SOURCE.rglob("*.py")):
+        parts = path.relative_to(SOURCE.parent).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imports_of(name: str, path: Path, known: set[str]) -> set[str]:
+    """Modules of hilum that `path` imports anywhere, also inside functions."""
+    out = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            out |= {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            whole = {f"{node.module}.{alias.name}" for alias in node.names}
+            out |= (whole & known) or {node.module}
+        assert not (isinstance(node, ast.ImportFrom) and node.level), f"{name}: relative import"
+    return {module for module in out if module in known and module != name}
+
+
+@pytest.fixture(scope="module")
+def graph() -> dict[str, set[str]]:
+    found = modules()
+    return {name: imports_of(name, path, set(found)) for name, path in found.items()}
+
+
+def test_every_room_has_a_place(graph: dict[str, set[str]]) -> None:
+    rooms = {room_of(name) for name in graph} - {"", "recipes"}
+    assert rooms <= set(HEIGHT), f"give {rooms - set(HEIGHT)} a place in LAYERS"
+    assert len(graph) >= 50
+
+
+def test_imports_point_down(graph: dict[str, set[str]]) -> None:
+    wrong = [
+        f"{name} imports {target}"
+        for name, targets in graph.items()
+        for target in targets
+        if room_of(name) in HEIGHT
+        and room_of(target) in HEIGHT
+        and room_of(name) != room_of(target)
+        and HEIGHT[room_of(target)] >= HEIGHT[room_of(name)]
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_cycles_even_lazily(graph: dict[str, set[str]]) -> None:
+    def reachable(start: str) -> set[str]:
+        seen: set[str] = set()
+        stack = [*graph[start]]
+        while stack:
+            name = stack.pop()
+            if name not in seen:
+                seen.add(name)
+                stack += graph[name]
+        return seen
+
+    inside = [name for name in graph if name in reachable(name)]
+    assert len(inside) <= ALLOWED_LAZY_CYCLES, f"in cycles: {inside}"
+
+
+def test_files_stay_small() -> None:
+    long = {
+        name: lines
+        for name, path in modules().items()
+        if (lines := sum(bool(line.strip()) for line in path.read_text().splitlines())) > 420
+    }
+    assert not long, f"redesign: {long}"
+
+
+@pytest.mark.parametrize("module", ["types", "files", "images", "data", "recipe", "prepare", "cli"])
+def test_light_rooms_do_not_load_torch(module: str) -> None:
+    code = (
+        f"import sys, hilum.{module}; heavy = 'torch openvino timm sklearn matplotlib'.split(); "
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
