@@ -4,14 +4,18 @@ Tables are pandas data frames; the columns each must have stand beside its recor
 `require_columns` checks them where a table enters a room.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
+
+if TYPE_CHECKING:
+    import pandas as pd  # 0.3 s that `hilum --help` need not pay
 
 NOTICE = "Research use only. Not for clinical use."
 

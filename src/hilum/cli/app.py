@@ -1,0 +1,42 @@
+"""The typer application and the flags that all commands share."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+import hilum
+from hilum.cli.terminal import Terminal
+from hilum.types import NOTICE
+
+app = typer.Typer(
+    name="hilum",
+    help=f"{hilum.__doc__}\n\n{NOTICE}",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+Verbose = Annotated[int, typer.Option("-v", "--verbose", count=True, help="Say more.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors.")]
+
+
+def terminal(as_json: bool, verbose: int, quiet: bool) -> Terminal:
+    """The terminal that a command's flags ask for."""
+    return Terminal(as_json=as_json, verbosity=-1 if quiet else verbose)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"hilum {hilum.__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass

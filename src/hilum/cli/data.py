@@ -1,0 +1,44 @@
+"""hilum data: list, fetch, scan, leaks."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hilum.cli.app import Json, Quiet, Verbose, app, terminal
+
+data = typer.Typer(help="Know your images before you train on them.", no_args_is_help=True)
+app.add_typer(data, name="data")
+
+
+@data.command("list")
+def list_(as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) -> None:
+    """The public datasets that hilum knows how to read."""
+    from hilum.data.cards import CARDS
+
+    screen = terminal(as_json, verbose, quiet)
+    rows = [
+        (c.name, c.title, c.modality, c.licence, "fetch" if c.download else "by hand")
+        for c in CARDS.values()
+    ]
+    screen.table("Datasets", ("name", "what", "modality", "licence", "how to get it"), rows)
+    screen.give([asdict(card) for card in CARDS.values()])
+
+
+@data.command()
+def fetch(
+    name: Annotated[str, typer.Argument(help="A name from `hilum data list`.")],
+    to: Annotated[Path | None, typer.Option("--to", help="Folder; default: the cache.")] = None,
+    as_json: Json = False,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Download a dataset that needs no account; for others, say where to get it."""
+    from hilum.data import fetch as fetching
+
+    screen = terminal(as_json, verbose, quiet)
+    with screen.working():
+        folder = fetching.fetch(name, to, screen.step(f"fetching {name}"))
+    screen.say(f"{name} lies in {folder}.")
+    screen.give({"name": name, "folder": folder})
