@@ -22,6 +22,7 @@ _WRITE_FAULTS = {
     errno.EPERM: "permission denied; choose a folder that you may write to",
     errno.EIO: "the disk reports an input/output error; choose another",
     errno.ENOTDIR: "a part of the path is a file, not a folder; choose another path",
+    errno.EEXIST: "a part of the path is a file, not a folder; choose another path",
     errno.EISDIR: "it is a folder, and a file was wanted; choose another path",
     errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
 }
@@ -80,13 +81,13 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     content or the new, never a part. Raises HilumError where the disk refuses.
     """
     target = Path(path)
-    temporary = target.with_name(f".{uuid4().hex[:8]}.{target.name}")  # suffixes stay as they are
+    temporary = target.with_name(f".{uuid4().hex[:8]}-{target.name}")  # suffixes stay as they are
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        _synchronise(temporary)
+        synchronise(temporary)
         temporary.replace(target)
-        _synchronise(target.parent)
+        synchronise(target.parent)
     except OSError as error:
         if not _is_about(error, temporary):
             raise
@@ -114,7 +115,8 @@ def _is_about(error: OSError, temporary: Path) -> bool:
     return named == temporary or named in temporary.parents
 
 
-def _synchronise(path: Path) -> None:
+def synchronise(path: Path) -> None:
+    """Wait until a file's content, or a folder's list of names, has reached the disk."""
     if path.is_dir() and os.name == "nt":
         return  # Windows cannot open a folder
     handle = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)

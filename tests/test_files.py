@@ -1,0 +1,424 @@
+"""Hashes against published vectors, writes under faults, downloads from a misbehaving server."""
+
+import errno
+import hashlib
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from hilum import files
+from hilum.files import HttpLimits
+from hilum.types import HilumError, MissingError
+
+CONTENT = bytes(range(256)) * 4096  # 1 MiB
+CONTENT_SHA = hashlib.sha256(CONTENT).hexdigest()
+QUICK = HttpLimits(tries=3, pause=0.0, timeout=2.0)
+
+
+@dataclass
+class Site:
+    """A local server: what it holds, how it misbehaves, what it was asked."""
+
+    url: str = ""
+    content: bytes = CONTENT
+    ranges: bool = True
+    etag: str = '"v1"'
+    length: bool = True
+    cut: list[int] = field(default_factory=list)  # bytes after which each answer in turn breaks off
+    statuses: list[int] = field(default_factory=list)  # answered in turn before anything else
+    redirect: str = ""
+    shift: int = 0  # a wrong Content-Range
+    asked: list[str | None] = field(default_factory=list)  # Range headers
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers for `site`, which a subclass holds."""
+
+    site: Site
+
+    def do_GET(self) -> None:
+        self.site.asked.append(self.headers["Range"])
+        if self.site.statuses:
+            self.send_error(self.site.statuses.pop(0))
+        elif self.site.redirect:
+            self.send_response(302)
+            self.send_header("Location", self.site.redirect)
+            self.end_headers()
+        else:
+            self.answer(self.start())
+
+    def start(self) -> int:
+        wanted = self.headers["Range"]
+        stale = self.headers["If-Range"] not in (None, self.site.etag)
+        if stale or not (self.site.ranges and wanted):
+            return 0
+        return int(wanted.removeprefix("bytes=").removesuffix("-"))
+
+    def answer(self, start: int) -> None:
+        site, total = self.site, len(self.site.content)
+        if start >= total:
+            self.send_error(416)
+            return
+        self.send_response(206 if start else 200)
+        span = f"bytes {start + site.shift}-{total - 1}/{total}"
+        said = {
+            "Content-Range": span if start else "",
+            "ETag": site.etag,
+            "Content-Length": str(total - start) if site.length else "",
+        }
+        for name, value in said.items():
+            if value:
+                self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(site.content[start : start + site.cut.pop(0) if site.cut else total])
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Keep quiet."""
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    site = Site()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"site": site}))
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    site.url = f"http://127.0.0.1:{server.server_port}/a.bin"
+    yield site
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+# hashes
+
+
+def test_sha256_gives_the_published_value(tmp_path: Path) -> None:
+    # FIPS 180-4 example: the message "abc"
+    (tmp_path / "a").write_bytes(b"abc")
+    wanted = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert files.sha256(tmp_path / "a") == wanted
+
+
+def test_digest_is_stable_across_processes_and_key_order() -> None:
+    part = {"b": [1, 2.5, None, "é"], "a": True}
+    code = "from hilum import files; print(files.digest({'a': True, 'b': (1, 2.5, None, 'é')}))"
+    other = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    assert files.digest(part) == other
+    assert len(other) == 32
+
+
+def test_digest_tells_boundaries_and_kinds_apart() -> None:
+    different = [
+        files.digest("ab"),
+        files.digest("a", "b"),
+        files.digest(["a", "b"]),
+        files.digest(b'"ab"'),
+        files.digest(b"ab"),
+        files.digest(1),
+        files.digest("1"),
+        files.digest(None),
+        files.digest(),
+    ]
+    assert len(set(different)) == len(different)
+    assert files.digest(Path("a/b")) == files.digest("a/b")
+
+
+def test_digest_refuses_what_json_cannot_hold() -> None:
+    with pytest.raises(TypeError):
+        files.digest({1, 2})
+
+
+# cache home
+
+
+def test_cache_home_prefers_the_variable_then_the_platform(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HILUM_CACHE", str(tmp_path / "x"))
+    assert files.cache_home() == tmp_path / "x"
+    monkeypatch.delenv("HILUM_CACHE")
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "y"))
+    assert files.cache_home() == tmp_path / "y" / "hilum"
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative/is/invalid")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert files.cache_home() == tmp_path / ".cache" / "hilum"
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert files.cache_home() == tmp_path / "Library" / "Caches" / "hilum"
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
+    assert files.cache_home() == tmp_path / "local" / "hilum"
+
+
+# atomic writes
+
+
+def _half(path: Path) -> None:
+    path.write_text("half")
+    raise LookupError
+
+
+def _write(path: Path) -> None:
+    with files.atomic_write(path) as temporary:
+        temporary.write_text("new")
+
+
+def test_atomic_write_replaces_whole_and_leaves_nothing_beside(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "out.csv.gz"
+    for text in ("first", "second"):
+        with files.atomic_write(target) as temporary:
+            assert temporary.suffixes == target.suffixes
+            temporary.write_text(text)
+        assert target.read_text() == text
+    assert [p.name for p in target.parent.iterdir()] == ["out.csv.gz"]
+
+
+def test_a_failed_block_keeps_the_old_content(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    target.write_text("old")
+    with pytest.raises(LookupError), files.atomic_write(target) as temporary:
+        _half(temporary)
+    assert target.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_process_killed_while_writing_leaves_the_old_content(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    target.write_text("old")
+    code = (
+        "import os, sys; from hilum import files\n"
+        "with files.atomic_write(sys.argv[1]) as t:\n"
+        "    t.write_text('half'); os.kill(os.getpid(), 9)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, str(target)], check=False)
+    assert ended.returncode == -9
+    assert target.read_text() == "old"
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(errno.ENOSPC, "disk is full"), (errno.EACCES, "permission"), (errno.EIO, "input/output")],
+)
+@pytest.mark.parametrize("call", ["fsync", "open", "replace"])
+def test_faults_at_each_call_become_a_sentence_and_keep_the_old_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, words: str, call: str
+) -> None:
+    target = tmp_path / "out"
+    target.write_text("old")
+
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(*((Path, call, refuse) if call == "replace" else (os, call, refuse)))
+    with pytest.raises(HilumError, match=words) as caught:
+        _write(target)
+    monkeypatch.undo()
+    assert str(target) in str(caught.value)
+    assert target.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_full_disk_inside_the_block_becomes_a_sentence(tmp_path: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    with pytest.raises(HilumError, match="disk is full"), files.atomic_write(tmp_path / "out"):
+        Path("/dev/full").write_text("x" * 100_000)
+
+
+def test_another_files_fault_is_not_taken_for_the_writes_own(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), files.atomic_write(tmp_path / "out"):
+        (tmp_path / "absent" / "input").read_text()
+
+
+def test_a_path_that_cannot_be_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(HilumError, match="part of the path is a file"):
+        _write(tmp_path / "file" / "out")
+    with pytest.raises(HilumError, match="it is a folder"):
+        _write(tmp_path / "folder")
+
+
+# downloads
+
+
+def test_download_is_whole_checked_and_counted(site: Site, tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    got = files.download(
+        site.url, tmp_path / "d" / "a.bin", CONTENT_SHA.upper(), lambda *n: seen.append(n), QUICK
+    )
+    assert got.read_bytes() == CONTENT
+    assert seen[-1] == (len(CONTENT), len(CONTENT))
+    assert seen == sorted(seen)
+    assert [p.name for p in got.parent.iterdir()] == ["a.bin"]
+
+
+def test_a_file_that_is_there_with_the_right_hash_is_not_fetched_again(
+    site: Site, tmp_path: Path
+) -> None:
+    (tmp_path / "a").write_bytes(CONTENT)
+    files.download(site.url, tmp_path / "a", CONTENT_SHA, limits=QUICK)
+    assert site.asked == []
+    (tmp_path / "a").write_bytes(b"rotten")
+    files.download(site.url, tmp_path / "a", CONTENT_SHA, limits=QUICK)
+    assert (tmp_path / "a").read_bytes() == CONTENT
+
+
+def test_a_broken_connection_goes_on_where_it_stopped(site: Site, tmp_path: Path) -> None:
+    site.cut = [300_000, 500_000]
+    files.download(site.url, tmp_path / "a", limits=QUICK)
+    assert (tmp_path / "a").read_bytes() == CONTENT
+    assert site.asked == [None, "bytes=299999-", "bytes=799998-"]
+
+
+def test_a_later_call_goes_on_where_an_earlier_one_gave_up(site: Site, tmp_path: Path) -> None:
+    site.cut = [1000, 1000, 1000]
+    with pytest.raises(MissingError, match="2998 bytes so far; run it again to go on"):
+        files.download(site.url, tmp_path / "a", limits=QUICK)
+    assert not (tmp_path / "a").exists()
+    files.download(site.url, tmp_path / "a", limits=QUICK)
+    assert (tmp_path / "a").read_bytes() == CONTENT
+    assert site.asked[-1] == "bytes=2997-"
+
+
+def test_a_complete_part_needs_one_byte_only(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "a.part").write_bytes(CONTENT)
+    files.download(site.url, tmp_path / "a", CONTENT_SHA, limits=QUICK)
+    assert site.asked == [f"bytes={len(CONTENT) - 1}-"]
+    assert files.sha256(tmp_path / "a") == CONTENT_SHA
+
+
+def test_a_server_without_ranges_starts_again(site: Site, tmp_path: Path) -> None:
+    site.ranges, site.cut = False, [1000]
+    files.download(site.url, tmp_path / "a", limits=QUICK)
+    assert (tmp_path / "a").read_bytes() == CONTENT
+
+
+def test_a_new_version_on_the_server_is_never_glued_to_the_old(site: Site, tmp_path: Path) -> None:
+    site.cut = [1000] * 3
+    with pytest.raises(MissingError):
+        files.download(site.url, tmp_path / "a", limits=QUICK)
+    site.content, site.etag = CONTENT[::-1], '"v2"'
+    files.download(site.url, tmp_path / "a", limits=QUICK)
+    assert (tmp_path / "a").read_bytes() == CONTENT[::-1]
+
+
+def test_a_part_of_unknown_version_is_not_built_upon(site: Site, tmp_path: Path) -> None:
+    site.etag = ""
+    (tmp_path / "a.part").write_bytes(b"something else")
+    files.download(site.url, tmp_path / "a", limits=QUICK)
+    assert site.asked == [None]
+    assert (tmp_path / "a").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("fault", ["wrong range", "part longer than the file"])
+def test_ranges_that_do_not_fit_start_again(site: Site, tmp_path: Path, fault: str) -> None:
+    (tmp_path / "a.part").write_bytes(CONTENT[:500] if fault == "wrong range" else CONTENT * 2)
+    site.shift = 7 if fault == "wrong range" else 0
+    files.download(site.url, tmp_path / "a", CONTENT_SHA, limits=QUICK)
+    assert (tmp_path / "a").read_bytes() == CONTENT
+    assert site.asked[-1] is None
+
+
+def test_a_wrong_checksum_names_both_and_deletes(site: Site, tmp_path: Path) -> None:
+    wrong = "0" * 64
+    with pytest.raises(HilumError, match=f"{wrong}; got {CONTENT_SHA}"):
+        files.download(site.url, tmp_path / "a", wrong, limits=QUICK)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_passing_faults_are_tried_again_lasting_ones_are_not(site: Site, tmp_path: Path) -> None:
+    site.statuses = [503, 429]
+    files.download(site.url, tmp_path / "a", limits=QUICK)
+    assert len(site.asked) == 3
+    site.statuses = [404]
+    with pytest.raises(MissingError, match=r"HTTP 404 Not Found; .*put it at"):
+        files.download(site.url, tmp_path / "b", limits=QUICK)
+    assert len(site.asked) == 4
+
+
+def test_nobody_listening_is_a_missing_error(tmp_path: Path) -> None:
+    with pytest.raises(MissingError, match=r"refused.* after 3 tries, 0 bytes so far"):
+        files.download("http://127.0.0.1:9/a", tmp_path / "a", limits=QUICK)
+
+
+def test_a_silent_server_times_out(tmp_path: Path) -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/a"
+        limits = HttpLimits(tries=1, pause=0.0, timeout=0.1)
+        with pytest.raises(MissingError, match="timed out"):
+            files.download(url, tmp_path / "a", limits=limits)
+
+
+@pytest.mark.parametrize("length", [True, False])
+def test_a_file_above_the_limit_is_refused(site: Site, tmp_path: Path, length: bool) -> None:
+    site.length = length
+    limits = HttpLimits(tries=1, bytes=len(CONTENT) - 1)
+    with pytest.raises(HilumError, match=f"larger than {len(CONTENT) - 1} bytes"):
+        files.download(site.url, tmp_path / "a", limits=limits)
+    assert not any(p.suffix == ".part" for p in tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "file:///etc/passwd",
+        "ftp://host/a",
+        "data:,x",
+        "/a/b",
+        "",
+        "http://",
+        "http://[",
+        "http://ä/",
+    ],
+)
+def test_only_web_addresses_are_fetched(url: str, tmp_path: Path) -> None:
+    with pytest.raises(HilumError, match="http or https address"):
+        files.download(url, tmp_path / "a", limits=QUICK)
+
+
+@pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/a"])
+def test_redirects_stay_on_the_web(site: Site, tmp_path: Path, target: str) -> None:
+    site.redirect = target
+    with pytest.raises(HilumError):
+        files.download(site.url, tmp_path / "a", limits=QUICK)
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_redirect_from_https_to_http_is_refused() -> None:
+    from urllib.request import HTTPRedirectHandler, Request
+
+    from hilum.files.http import _opener
+
+    handler = next(h for h in _opener().handlers if isinstance(h, HTTPRedirectHandler))
+    arguments: list[object] = [Request("https://a.example/x"), None, 302, "Found", {}]
+    follow: Callable[..., object] = handler.redirect_request
+    assert follow(*arguments, "https://b.example/x") is not None
+    with pytest.raises(HilumError, match="must stay on https; got a redirect to 'http://b"):
+        follow(*arguments, "http://b.example/x")
+
+
+def test_a_disk_that_refuses_becomes_a_sentence(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(HilumError, match="part of the path is a file"):
+        files.download(site.url, tmp_path / "file" / "a", limits=QUICK)
+
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(HilumError, match=r"a must be written; got: the disk is full"):
+        files.download(site.url, tmp_path / "a", limits=QUICK)
