@@ -1,0 +1,98 @@
+"""Read: every set that a recipe names, filtered, relabelled and drawn, as one manifest."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from hilum.data import manifest as manifests
+from hilum.data import readers
+from hilum.data.cards import CARDS
+from hilum.recipe import DataSet, Recipe
+from hilum.types import HilumError, LeftOut, Manifest, MissingError
+
+
+def gather(recipe: Recipe, root: Path | None, out: Path) -> Manifest:
+    """One manifest of all sets; only the recipe's classes stay, the rest is counted.
+
+    `root` holds datasets as published; a phantom is generated below `out`. Raises MissingError
+    where a set is not there, HilumError where a filter leaves nothing.
+    """
+    parts = [_one(item, root, out, recipe.split.seed) for item in recipe.data]
+    whole = manifests.concat(parts)
+    if recipe.classes:
+        wanted = whole.table["label"].isin(recipe.classes)
+        whole = manifests.select(whole, wanted, "label is not among the recipe's classes")
+        _all_present(whole.table, recipe.classes)
+    return whole
+
+
+def classes_of(recipe: Recipe, manifest: Manifest) -> list[str]:
+    """The recipe's classes in its order, or those found, sorted; at least two."""
+    return list(recipe.classes) or manifests.require_classes(manifest)
+
+
+def _one(item: DataSet, root: Path | None, out: Path, seed: int) -> Manifest:
+    found = _read(item, root, out)
+    for column, allowed in item.keep.items():
+        if column not in found.table:
+            columns = ", ".join(found.table.columns)
+            raise HilumError(
+                f"data.keep wants a column of the manifest ({columns}); got {column!r}; mend it."
+            )
+        mask = found.table[column].astype("str").isin(allowed)
+        found = manifests.select(found, mask, f"{column} is not {' or '.join(allowed)}")
+    if item.relabel:
+        table = found.table.assign(label=found.table["label"].replace(item.relabel))
+        found = Manifest(table, found.left_out, found.notes)
+    return _drawn(found, item.take, seed) if item.take else found
+
+
+def _read(item: DataSet, root: Path | None, out: Path) -> Manifest:
+    if item.path:
+        return readers.open_path(Path(item.path))
+    if item.phantom:
+        from hilum.data import phantom
+
+        return phantom.write(phantom.Request(**item.phantom), out / "data")
+    if root is None:
+        folder = CARDS[item.card].folder if item.card in CARDS else item.card
+        raise MissingError(
+            f"this recipe needs the dataset {item.card!r}; got no --data; "
+            f"name the folder that holds {folder}/ with --data or in HILUM_DATA."
+        )
+    return readers.read(item.card, root)
+
+
+def _drawn(found: Manifest, take: dict[str, int], seed: int) -> Manifest:
+    """Draw so many images of a label; independent of the order in which they were read."""
+    keep = pd.Series(True, index=found.table.index)  # noqa: FBT003
+    for label, count in take.items():
+        names = found.table.loc[found.table["label"] == label, "sample_id"].sort_values()
+        if len(names) < count:
+            raise HilumError(
+                f"data.take wants {count} images of {label!r}; got {len(names)}; lower the number."
+            )
+        drawn = np.random.default_rng(seed).choice(len(names), count, replace=False)
+        keep[names.index.difference(names.index[drawn])] = False
+    return manifests.select(found, keep, f"not drawn (data.take, seed {seed})")
+
+
+def _all_present(table: pd.DataFrame, classes: list[str]) -> None:
+    missing = [name for name in classes if not (table["label"] == name).any()]
+    if missing:
+        raise HilumError(
+            f"the recipe wants images of {', '.join(classes)}; got none of {', '.join(missing)}; "
+            "check data.keep and the folder named with --data."
+        )
+
+
+def shortened(left_out: tuple[LeftOut, ...], most: int = 3) -> list[dict[str, object]]:
+    """Reasons with counts and a few examples, for the report and for JSON."""
+    reasons: dict[str, list[str]] = {}
+    for item in left_out:
+        reasons.setdefault(item.reason, []).append(item.what)
+    return [
+        {"reason": reason, "count": len(names), "examples": names[:most]}
+        for reason, names in sorted(reasons.items(), key=lambda pair: -len(pair[1]))
+    ]

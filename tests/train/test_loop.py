@@ -1,0 +1,86 @@
+"""The training loop: best epoch kept, schedules exact, a loss that is no number is refused."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from hilum.train import loop
+from hilum.types import HilumError
+
+
+@dataclass
+class Blobs:
+    """Two Gaussian blobs, one batch an epoch."""
+
+    inputs: Tensor
+    labels: Tensor
+
+    def train(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        yield self.inputs[::2], self.labels[::2]
+
+    def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
+        yield self.inputs[1::2], self.labels[1::2]
+
+
+@pytest.fixture
+def blobs() -> Blobs:
+    random = torch.Generator().manual_seed(0)
+    labels = torch.arange(200) // 2 % 2
+    inputs = torch.randn(200, 5, generator=random) + labels[:, None] * 1.5
+    return Blobs(inputs, labels)
+
+
+def test_rates_follow_the_papers_schedule() -> None:
+    rates = loop.rates(1e-3, 100, "step", 5, 0.9)
+    assert rates[0] == rates[4] == 1e-3
+    assert rates[5] == pytest.approx(9e-4)
+    assert rates[99] == pytest.approx(1.3509e-4, rel=1e-4)  # spec S3-11
+    cosine = loop.rates(1.0, 10, "cosine", 1, 1.0)
+    assert cosine[0] == 1
+    assert cosine[5] == pytest.approx(0.5)
+    assert loop.rates(0.1, 3, "constant", 1, 1.0) == (0.1, 0.1, 0.1)
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "adamw", "sgd"])
+def test_learns_and_keeps_the_best_epoch(blobs: Blobs, optimiser: str) -> None:
+    torch.manual_seed(0)
+    network = nn.Linear(5, 2)
+    plan = loop.Plan(optimiser, (0.1,) * 30, weights=torch.tensor([1.0, 2.0]))  # type: ignore[arg-type]
+    course = loop.fit(network, blobs, plan)
+    assert loop.validate(network, blobs, plan)[0] == pytest.approx(course.loss, abs=1e-6)
+    losses = [row["loss"] for row in course.rows if row["part"] == "validation"]
+    assert course.loss == min(losses)
+    assert len(losses) == 30
+    assert max(row["accuracy"] for row in course.rows) > 0.85
+
+
+def test_patience_stops_early(blobs: Blobs) -> None:
+    network = nn.Linear(5, 2)
+    plan = loop.Plan("sgd", (0.0,) * 50, patience=3)  # a rate of zero never improves
+    course = loop.fit(network, blobs, plan)
+    assert len(course.rows) == 2 * 4
+
+
+def test_frozen_parameters_do_not_move(blobs: Blobs) -> None:
+    network = nn.Sequential(nn.Linear(5, 4), nn.Linear(4, 2))
+    network[0].requires_grad_(False)
+    before = network[0].weight.clone()
+    loop.fit(network, blobs, loop.Plan("adam", (0.1,) * 3))
+    assert torch.equal(before, network[0].weight)
+
+
+def test_infinite_loss_is_refused(blobs: Blobs) -> None:
+    blobs.inputs[0] = float("nan")
+    with pytest.raises(HilumError, match="finite loss; got nan in epoch 0"):
+        loop.fit(nn.Linear(5, 2), blobs, loop.Plan("adam", (0.1,)))
+
+
+def test_weighted_loss_equals_torchs(blobs: Blobs) -> None:
+    network, weights = nn.Linear(5, 2), torch.tensor([1.0, 3.0])
+    loss, _ = loop.validate(network, blobs, loop.Plan("adam", (0.1,), weights=weights))
+    logits = network(blobs.inputs[1::2]).detach()
+    reference = nn.functional.cross_entropy(logits, blobs.labels[1::2], weight=weights)
+    assert loss == pytest.approx(float(reference), abs=1e-6)
