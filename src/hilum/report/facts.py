@@ -1,0 +1,159 @@
+"""What the run records about data, split, audits, model and environment, as rows to print."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from hilum.report.folder import Run
+from hilum.report.palette import STATUSES, Status
+from hilum.report.tables import cross
+from hilum.report.text import NOT_RECORDED, number, plain, title
+
+DATES = ("finished", "date", "time", "created", "started")
+SET_FACTS = {
+    "images": ("images", "n_images"),
+    "patients": ("patients", "n_patients"),
+    "licence": ("licence", "license"),
+    "source": ("source", "sources", "origin"),
+    "known shortcuts": ("shortcuts", "known_shortcuts"),
+    "notes": ("notes",),
+    "citation": ("citation", "cite", "paper", "reference"),
+    "where": ("home", "homepage", "url"),
+}
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """One dataset's card: facts under the headings that each has, and whatever else it records."""
+
+    name: str
+    title: str
+    facts: tuple[tuple[str, str], ...]
+    more: tuple[tuple[str, str], ...]
+    citation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """One audit's finding, ready to print."""
+
+    id: str
+    title: str
+    status: Status
+    value: str
+    rule: str
+    reference: str
+    sentence: str
+
+
+def date(run: Run) -> str:
+    """When the run was finished, as it says itself."""
+    found = run.section("environment")
+    return next((str(found[key]) for key in DATES if found.get(key)), NOT_RECORDED)
+
+
+def sets(run: Run) -> list[DataSet]:
+    """The datasets of `data`: under "sets", or directly under their names."""
+    data = run.section("data")
+    found = data.get("sets", data)
+    if isinstance(found, Mapping):
+        named = [(str(k), v) for k, v in found.items() if isinstance(v, Mapping)]
+    else:
+        rows = [v for v in found or [] if isinstance(v, Mapping)]
+        named = [(str(v.get("name", i + 1)), v) for i, v in enumerate(rows)]
+    return [_set(name, card) for name, card in named]
+
+
+def _set(name: str, card: Mapping[str, Any]) -> DataSet:
+    known = {key for keys in SET_FACTS.values() for key in keys} | {"title", "name"}
+    found = {head: _first(card, keys) for head, keys in SET_FACTS.items()}
+    more = tuple((title(str(k)), plain(v)) for k, v in card.items() if k not in known)
+    citation = found["citation"] or ""
+    facts = tuple((head, plain(value)) for head, value in found.items())
+    return DataSet(name, str(card.get("title") or name), facts, more, plain(citation) if citation else "")  # fmt: skip
+
+
+def _first(card: Mapping[str, Any], keys: tuple[str, ...]) -> Any:
+    value = next((card[key] for key in keys if card.get(key) not in (None, "", [])), None)
+    return number(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def left_out(run: Run) -> list[tuple[str, list[str]]]:
+    """What was not used, by reason, the commonest first."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for row in run.section("data").get("left_out") or []:
+        if isinstance(row, Mapping):
+            groups[str(row.get("reason") or NOT_RECORDED)].append(str(row.get("what")))
+    return sorted(groups.items(), key=lambda item: -len(item[1]))
+
+
+def labels_by_source(run: Run) -> pd.DataFrame | None:
+    """Images of each class (rows) by source (columns), over all data or else the test data."""
+    known = run.manifest if run.manifest is not None else run.chosen()
+    if known is None:
+        return None
+    known = known.dropna(subset=["label"]).drop_duplicates("sample_id")
+    return cross(known["label"], known["source"], run.classes)
+
+
+def parts(run: Run) -> pd.DataFrame | None:
+    """Images per fold and part (rows) and class (columns), from the split and the labels."""
+    if run.splits is None:
+        return None
+    labels = _labels(run)
+    joined = run.splits.assign(label=run.splits["sample_id"].map(labels).fillna("not recorded"))
+    joined["rank"] = joined["part"].map({part: i for i, part in enumerate(PARTS)})
+    counts = joined.groupby(["fold", "rank", "part", "label"]).size().unstack(fill_value=0)
+    order = [name for name in run.classes if name in counts.columns]
+    order += [name for name in counts.columns if name not in order]
+    return counts[order].reset_index().drop(columns="rank")
+
+
+def _labels(run: Run) -> "pd.Series[str]":
+    known = run.manifest if run.manifest is not None else run.predictions
+    if known is None:
+        return pd.Series(dtype="str")
+    return known.drop_duplicates("sample_id").set_index("sample_id")["label"]
+
+
+def pairs(record: Mapping[str, Any], without: tuple[str, ...] = ()) -> list[tuple[str, str]]:
+    """A dictionary of `results.json` as rows of (heading, text)."""
+    return [(title(str(key)), plain(value)) for key, value in record.items() if key not in without]
+
+
+def audits(run: Run) -> list[Audit]:
+    """The audits: what fails first, then warnings, then what could not be checked."""
+    found = [_audit(row) for row in run.rows("audits")]
+    return sorted(found, key=lambda audit: (audit.status.rank, audit.id))
+
+
+def _audit(row: Mapping[str, Any]) -> Audit:
+    status = STATUSES.get(str(row.get("status")), STATUSES["unknown"])
+    return Audit(
+        id=str(row.get("id") or "–"),
+        title=str(row.get("title") or ""),
+        status=status,
+        value=number(row.get("value")),
+        rule=str(row.get("rule") or "–"),
+        reference=str(row.get("reference") or "–"),
+        sentence=str(row.get("sentence") or NOT_RECORDED),
+    )
+
+
+def standing(found: list[Audit]) -> Status:
+    """The status of the whole run: its worst audit's; "unknown" where nothing could be checked."""
+    checked = [audit.status for audit in found if audit.status.name != "unknown"]
+    return min(checked, key=lambda status: status.rank, default=STATUSES["unknown"])
+
+
+def leaks(run: Run) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Pairs of images across a split's border, by kind."""
+    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in run.section("split").get("leaks") or []:
+        if isinstance(row, Mapping):
+            groups[str(row.get("kind") or NOT_RECORDED)].append(dict(row))
+    return sorted(groups.items(), key=lambda item: -len(item[1]))

@@ -1,0 +1,213 @@
+"""The figures: each takes the table that it shows and returns a Figure, drawn without pyplot."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+
+from hilum.report.canvas import blank, style, unit_axes
+from hilum.report.palette import GRID, INK, LINES, MUTED, OKABE_ITO, SERIES, series
+from hilum.report.text import class_name, label
+
+SHADES = LinearSegmentedColormap.from_list("shades", ["#ffffff", "#cfe0f1", "#5b93c7", "#0b3d6b"])
+PART_LINES = {"train": "-", "validation": "--", "test": ":"}
+
+
+def confusion(counts: pd.DataFrame) -> Figure:
+    """Counts of (truth, prediction), shaded by the share of the row's truth; both are written."""
+    names = [label(class_name(str(name)), 18) for name in counts.index]
+    size = len(names)
+    with style():
+        figure = blank(min(2.2 + 0.85 * size, 9.0), min(1.5 + 0.68 * size, 8.0))
+        axes = figure.subplots()
+        shares = _row_shares(counts)
+        axes.imshow(shares, cmap=SHADES, vmin=0, vmax=1, aspect="auto")
+        axes.set_xticks(range(size), names, rotation=30 if size > 2 else 0, ha="right" if size > 2 else "center")  # fmt: skip
+        axes.set_yticks(range(size), names)
+        axes.set(xlabel="Prediction", ylabel="Truth")
+        axes.set_xticks(np.arange(size + 1) - 0.5, minor=True)
+        axes.set_yticks(np.arange(size + 1) - 0.5, minor=True)
+        axes.grid(visible=False)
+        axes.grid(which="minor", color="white", linewidth=2)
+        axes.tick_params(which="both", length=0)
+        axes.spines[:].set_visible(False)
+        _write_counts(axes, counts.to_numpy(), shares)
+    return figure
+
+
+def _row_shares(counts: pd.DataFrame) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    values = counts.to_numpy(dtype=float)
+    return values / np.maximum(values.sum(axis=1, keepdims=True), 1)
+
+
+def _write_counts(axes: Axes, counts: np.ndarray, shares: np.ndarray) -> None:  # type: ignore[type-arg]
+    few = len(counts) <= 10
+    for (row, column), n in np.ndenumerate(counts):
+        share = shares[row, column]
+        ink = "white" if share > 0.45 else INK
+        if few:
+            axes.text(column, row - 0.1, f"{n:,}", ha="center", va="center", color=ink, fontsize=11, weight="bold")  # fmt: skip
+            axes.text(column, row + 0.24, f"{share:.1%}", ha="center", va="center", color=ink, fontsize=8)  # fmt: skip
+        elif n:
+            axes.text(column, row, f"{n}", ha="center", va="center", color=ink, fontsize=7)
+
+
+def roc(points: pd.DataFrame, areas: Mapping[str, float]) -> Figure:
+    """ROC curves (class, false_positive_rate, true_positive_rate); the diagonal is chance."""
+    with style():
+        figure, axes = _square()
+        axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (2, 2)))
+        axes.annotate("chance", (0.5, 0.5), (4, -4), textcoords="offset points", color=MUTED, fontsize=8, rotation=45, va="top")  # fmt: skip
+        _class_lines(axes, points, ("false_positive_rate", "true_positive_rate"), areas)
+        axes.set(xlabel="1 − specificity", ylabel="Sensitivity")
+        _legend(axes, "AUROC", "lower right")
+    return figure
+
+
+def precision_recall(points: pd.DataFrame, areas: Mapping[str, float], shares: Mapping[str, float]) -> Figure:  # fmt: skip
+    """Precision-recall curves (class, recall, precision); a thin line marks each class's share."""
+    with style():
+        figure, axes = _square()
+        for name, colour in _colours(points).items():
+            axes.axhline(shares[name], color=colour, linewidth=0.9, linestyle=(0, (1, 2)))
+        _class_lines(axes, points, ("recall", "precision"), areas)
+        axes.set(xlabel="Recall (sensitivity)", ylabel="Precision (PPV)")
+        _legend(axes, "AUPRC", "lower left")
+    return figure
+
+
+def _square() -> tuple[Figure, Axes]:
+    figure = blank(4.5, 4.3)
+    axes = figure.subplots()
+    unit_axes(axes)
+    return figure, axes
+
+
+def _colours(points: pd.DataFrame) -> dict[str, str]:
+    return series([str(name) for name in points["class"].unique()])
+
+
+def _class_lines(axes: Axes, points: pd.DataFrame, columns: tuple[str, str], areas: Mapping[str, float]) -> None:  # fmt: skip
+    for i, (name, colour) in enumerate(_colours(points).items()):
+        mine = points[points["class"] == name]
+        area = f"  {areas[name]:.3f}" if name in areas else ""
+        axes.plot(mine[columns[0]], mine[columns[1]], color=colour, linestyle=LINES[i // len(SERIES) % len(LINES)], label=label(class_name(name)) + area)  # fmt: skip
+
+
+def _legend(axes: Axes, title: str, place: str) -> None:
+    if len(axes.get_legend_handles_labels()[0]) <= 12:
+        axes.legend(title=title, loc=place, alignment="left", handlelength=1.6)
+
+
+def reliability(bins: pd.DataFrame) -> Figure:
+    """Share right against confidence per bin (confidence, accuracy, low, high, n), with the counts."""
+    filled = bins[bins["n"] > 0]
+    with style():
+        figure = blank(4.5, 4.9)
+        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1.15])
+        unit_axes(upper, square=False)
+        upper.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (2, 2)))
+        errors = np.abs(filled[["low", "high"]].to_numpy() - filled[["accuracy"]].to_numpy()).T
+        upper.errorbar(filled["confidence"], filled["accuracy"], errors, color=OKABE_ITO["blue"], marker="o", markersize=4.5, elinewidth=1.1, capsize=2)  # fmt: skip
+        upper.set_ylabel("Share that is right")
+        upper.text(0.03, 0.95, "under-confident", color=MUTED, fontsize=8, va="top")
+        upper.text(0.97, 0.05, "over-confident", color=MUTED, fontsize=8, ha="right")
+        lower.bar(bins["left"], bins["n"], bins["right"] - bins["left"], align="edge", color=OKABE_ITO["sky"], edgecolor="white")  # fmt: skip
+        lower.set(xlabel="Confidence (probability of the predicted class)", ylabel="Images")
+    return figure
+
+
+def score_histograms(bins: pd.DataFrame) -> Figure:
+    """Per class: how its probability is spread over its own images and over all others.
+
+    `bins` has class, left, right, truth ("own" or "other") and n; both are drawn as shares, because
+    the two groups differ in size.
+    """
+    colours = _colours(bins)
+    columns = min(len(colours), 4)
+    lines = -(-len(colours) // columns)
+    with style():
+        figure = blank(9.2 if columns > 2 else 4.6 * columns, 0.4 + 2.1 * lines)
+        grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
+        for axes, (name, colour) in zip(grid.flat, colours.items(), strict=False):
+            _histogram(axes, bins[bins["class"] == name], colour)
+            axes.set_title(label(class_name(name), 26))
+        for axes in grid.flat[len(colours) :]:
+            axes.set_visible(False)
+        figure.supxlabel("Predicted probability of the class", fontsize=9)
+        figure.supylabel("Share of images", fontsize=9)
+    return figure
+
+
+def _histogram(axes: Axes, bins: pd.DataFrame, colour: str) -> None:
+    for truth, fill in (("other", GRID), ("own", colour)):
+        mine = bins[bins["truth"] == truth]
+        share = mine["n"] / max(mine["n"].sum(), 1)
+        edges = [*mine["left"], mine["right"].iloc[-1]]
+        axes.stairs(share, edges, fill=True, color=fill, alpha=0.75 if truth == "own" else 1)
+        axes.stairs(share, edges, color=colour if truth == "own" else MUTED, linewidth=1.1, label=f"{truth}, n = {mine['n'].sum():,}")  # fmt: skip
+    axes.set_xlim(0, 1)
+    axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+    axes.legend(loc="upper center", fontsize=7.5, handlelength=1.2)
+
+
+def training(history: pd.DataFrame) -> Figure:
+    """Loss and accuracy per epoch (HISTORY_COLUMNS): one faint line per fold, their mean strong."""
+    with style():
+        figure = blank(9.2, 3.2)
+        for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+            for part, colour in (("train", OKABE_ITO["blue"]), ("validation", OKABE_ITO["vermillion"])):  # fmt: skip
+                _part_lines(axes, history[history["part"] == part], name, colour)
+            _stage_borders(axes, history)
+            axes.set(xlabel="Epoch", title=name.capitalize(), ylabel="Cross-entropy (nats)" if name == "loss" else "Share right")  # fmt: skip
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(loc="lower right")
+    return figure
+
+
+def _part_lines(axes: Axes, rows: pd.DataFrame, name: str, colour: str) -> None:
+    rows = rows.dropna(subset=[name])
+    if rows.empty:
+        return
+    part = str(rows["part"].iloc[0])
+    dash = PART_LINES.get(part, "-")
+    for _, run in rows.groupby(["fold", "seed"]):
+        axes.plot(run["step"], run[name], color=colour, alpha=0.3, linewidth=0.8, linestyle=dash)
+    mean = rows.groupby("step")[name].mean()
+    axes.plot(mean.index, mean, color=colour, linestyle=dash, label=f"{part}, mean")
+
+
+def _stage_borders(axes: Axes, history: pd.DataFrame) -> None:
+    starts = history.groupby("stage", sort=False)["step"].min()
+    if len(starts) < 2:
+        return
+    for stage, step in starts.items():
+        axes.axvline(step - 0.5, color=MUTED, linewidth=0.8, linestyle=(0, (2, 2)))
+        axes.annotate(label(str(stage), 16), (step - 0.5, 1), (3, -2), xycoords=("data", "axes fraction"), textcoords="offset points", fontsize=8, color=MUTED, va="top")  # fmt: skip
+
+
+def sources(counts: pd.DataFrame) -> Figure:
+    """Images of each class (rows) by source (columns) as stacked bars."""
+    names = [label(class_name(str(name))) for name in counts.index]
+    colours = series([str(name) for name in counts.columns])
+    with style():
+        figure = blank(9.2, 0.9 + 0.42 * len(names) + 0.2 * (len(colours) > 4))
+        axes = figure.subplots()
+        left = np.zeros(len(names))
+        for i, (name, colour) in enumerate(colours.items()):
+            n = counts.iloc[:, i].to_numpy()
+            axes.barh(names, n, left=left, color=colour, edgecolor="white", height=0.66, label=label(name, 30))  # fmt: skip
+            left = left + n
+        axes.invert_yaxis()
+        axes.grid(visible=False, axis="y")
+        axes.set_xlabel("Images")
+        figure.legend(*_first(axes, 12), loc="outside upper left", ncols=4, handlelength=1)
+    return figure
+
+
+def _first(axes: Axes, n: int) -> tuple[Sequence[object], Sequence[str]]:
+    handles, labels = axes.get_legend_handles_labels()
+    return handles[:n], labels[:n]

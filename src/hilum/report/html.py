@@ -1,0 +1,218 @@
+"""The page: everything the run's folder tells, in one self-contained HTML file without scripts."""
+
+import base64
+import hashlib
+import importlib.metadata
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from hilum import files
+from hilum.report import csvs, facts, folder, gallery, panels, tables
+from hilum.report.folder import Run
+from hilum.report.text import NOT_RECORDED, class_name, count, number, sentence
+from hilum.types import NOTICE
+
+CONTENTS = {
+    "verdict": "Verdict",
+    "published": "Published and measured",
+    "data": "Data",
+    "split": "Split",
+    "scores": "Scores",
+    "curves": "Confusion and curves",
+    "training": "Training",
+    "errors": "Worst errors",
+    "audits": "Audits",
+    "model": "Model card",
+    "limits": "Limits",
+    "provenance": "Provenance",
+    "citation": "What to cite",
+}
+MODES = {
+    "published": "as published (the paper's protocol, faults included)",
+    "corrected": "corrected (the paper's faults mended)",
+}
+CITED = {
+    "wilson": "Intervals of proportions: Wilson 1927, doi:10.1080/01621459.1927.10502953",
+    "bootstrap": "Bootstrap intervals: Efron 1979, doi:10.1214/aos/1176344552",
+    "delong": "Intervals of AUROC: DeLong, DeLong & Clarke-Pearson 1988, doi:10.2307/2531595",
+}
+
+
+def build(run_folder: Path) -> Path:
+    """Write `report.html` and `figures/` from a finished run's files, and return the page's path.
+
+    Works from the folder alone and as often as wanted; what is not recorded is said to be so.
+    Raises MissingError without `results.json`, HilumError for a file that cannot be read.
+    """
+    run = folder.read(Path(run_folder))
+    page = render(context(run))
+    target = run.folder / "report.html"
+    with files.atomic_write(target) as draft:
+        draft.write_text(page, encoding="utf-8")
+    return target
+
+
+def render(values: Mapping[str, Any]) -> str:
+    """The page of a context; every value is escaped, and styles are allowed by their hash alone."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    css = (Path(__file__).parent / "templates" / "report.css").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode("ascii")
+    style = {"style": jinja2.utils.markupsafe.Markup(css), "style_hash": f"sha256-{digest}"}  # noqa: S704
+    return environment.get_template("report.html.j2").render(**values, **style)
+
+
+def context(run: Run) -> dict[str, Any]:
+    """Everything that the template prints, section by section."""
+    audits = facts.audits(run)
+    published = tables.comparisons(run)
+    return {
+        **_top(run),
+        **_verdict(run, audits),
+        **_data(run),
+        **_split(run),
+        **_scores(run),
+        **_errors(run),
+        **_closing(run),
+        "contents": [item for item in CONTENTS.items() if item[0] != "published" or published],
+        "published": published,
+        "audits": audits,
+        "panels": panels.draw(run),
+    }
+
+
+def _top(run: Run) -> dict[str, Any]:
+    recipe, mode = str(run.results.get("recipe") or ""), str(run.results.get("mode") or "")
+    return {
+        "title": str(run.results.get("title") or recipe or run.folder.name),
+        "recipe": recipe,
+        "mode": MODES.get(mode, mode or NOT_RECORDED),
+        "cell": run.cell,
+        "date": facts.date(run).replace("T", " ").replace("Z", " UTC"),
+        "notice": str(run.results.get("notice") or NOTICE),
+    }
+
+
+def _verdict(run: Run, audits: list[facts.Audit]) -> dict[str, Any]:
+    tally = pd.Series([audit.status.name for audit in audits], dtype="str").value_counts()
+    words = {"fail": "failed", "warn": "warned", "pass": "passed", "unknown": "could not be checked"}
+    counted = [f"{tally[name]} {word}" for name, word in words.items() if name in tally]
+    return {
+        "verdict": sentence(str(run.results.get("verdict") or f"Verdict {NOT_RECORDED}")),
+        "standing": facts.standing(audits),
+        "tally": f"{count(len(audits), 'audit')}: {', '.join(counted)}." if audits else "No audit was run.",  # fmt: skip
+        "headlines": tables.headlines(run),
+        "concerns": [audit for audit in audits if audit.status.name in ("fail", "warn")],
+    }
+
+
+def _data(run: Run) -> dict[str, Any]:
+    sources, left_out = facts.labels_by_source(run), facts.left_out(run)
+    return {
+        "sets": facts.sets(run),
+        "by_source": _sheet(sources, "Class"),
+        "one_source": _one_source(sources),
+        "samples": gallery.samples(run),
+        "left_out": left_out,
+        "left_out_total": count(sum(len(things) for _, things in left_out), "item"),
+        "left_out_recorded": "left_out" in run.section("data"),
+        "names_hidden": run.own_data,
+    }
+
+
+def _one_source(counts: pd.DataFrame | None) -> str:
+    """A warning where no source holds images of more than one class."""
+    if counts is None or len(counts) < 2 or (counts > 0).sum().max() > 1:
+        return ""
+    return "No source holds more than one class: the source alone gives the label away."
+
+
+def _split(run: Run) -> dict[str, Any]:
+    split = run.section("split")
+    found = [(kind, [_leak(row) for row in rows]) for kind, rows in facts.leaks(run)]
+    return {
+        "split_facts": facts.pairs(split, without=("notes", "leaks", "counts")),
+        "split_notes": [str(note) for note in split.get("notes") or []],
+        "parts": _sheet(facts.parts(run), None),
+        "leaks": found,
+        "leaks_recorded": "leaks" in split,
+    }
+
+
+def _leak(row: Mapping[str, Any]) -> list[str]:
+    images = [gallery.identity({"sample_id": row.get(side)})[0] for side in ("first", "second")]
+    parts = [str(row.get(f"{side}_part", "–")) for side in ("first", "second")]
+    fold, distance = number(row.get("fold")), row.get("distance")
+    return [fold, images[0], parts[0], images[1], parts[1], number(distance, 1)]
+
+
+def _scores(run: Run) -> dict[str, Any]:
+    overall = tables.overall(run)
+    methods = list(dict.fromkeys(str(row.get("method")) for row in tables.mine(run) if row.get("method")))  # fmt: skip
+    return {
+        "overall": overall,
+        "by_class": tables.by_class(run),
+        "by_cell": tables.by_cell(run),
+        "methods": f"Intervals by: {', '.join(methods)}." if methods else "",
+        "confusion": _sheet(panels.confusion_counts(run), "Truth / prediction"),
+    }
+
+
+def _errors(run: Run) -> dict[str, Any]:
+    table, pictures = gallery.worst(run)
+    (run.folder / "figures").mkdir(exist_ok=True)
+    csvs.write(table, run.folder / "figures" / "worst_errors.csv")
+    predictions = run.chosen()
+    n = 0 if predictions is None else predictions["sample_id"].nunique()
+    return {
+        "worst": pictures,
+        "predictions_recorded": predictions is not None,
+        "errors_text": (
+            f"The model errs on {len(table):,} of {count(n, 'image')}; these {len(pictures)} it was surest "
+            "of. Look for letters, tubes and borders, and for labels that are wrong. The number is "
+            "the probability of the (wrong) prediction; all errors are in figures/worst_errors.csv."
+        ),
+    }
+
+
+def _closing(run: Run) -> dict[str, Any]:
+    limits = run.results.get("limits")
+    return {
+        "model": facts.pairs(run.section("model")),
+        "limits": [str(limit) for limit in limits] if isinstance(limits, list) else [],
+        "environment": facts.pairs(run.section("environment")),
+        "citations": [(item.title, item.citation) for item in facts.sets(run) if item.citation],
+        "methods_cited": _methods(run),
+    }
+
+
+def _methods(run: Run) -> list[str]:
+    version = run.section("environment").get("hilum") or importlib.metadata.version("hilum")
+    used = " ".join(str(row.get("method")).lower() for row in tables.mine(run))
+    return [f"hilum {version}", *(text for key, text in CITED.items() if key in used)]
+
+
+def _sheet(table: pd.DataFrame | None, corner: str | None) -> dict[str, Any] | None:
+    """A data frame as heading and rows of text; its index becomes the first column under `corner`."""
+    if table is None:
+        return None
+    head = [class_name(str(name)) for name in table.columns]
+    rows = [[_cell(value) for value in row] for row in table.itertuples(index=False)]
+    if corner is None:
+        return {"head": head, "rows": rows}
+    named = zip(table.index, rows, strict=True)
+    return {"head": [corner, *head], "rows": [[class_name(str(name)), *row] for name, row in named]}
+
+
+def _cell(value: Any) -> str:
+    return str(value) if isinstance(value, str) else number(int(value))
+

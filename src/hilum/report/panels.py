@@ -1,0 +1,228 @@
+"""Which figures a run gets: the table of each from its predictions, its caption and its words."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+from PIL import Image
+
+from hilum.evaluate import scores
+from hilum.report import canvas, figures
+from hilum.report.facts import labels_by_source
+from hilum.report.folder import Run
+from hilum.report.gallery import data_uri
+from hilum.report.tables import mine
+from hilum.report.text import class_name, count
+
+CONTROLS = ("normal", "non_covid")
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A figure on the page: its file's name, picture, text for those who cannot see it, caption."""
+
+    name: str
+    uri: str
+    alt: str
+    caption: str
+    width: str  # "half" or "full" of the page
+    size: tuple[int, int]  # page pixels
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A figure before it is stored, with the table that it shows."""
+
+    figure: Figure
+    data: pd.DataFrame
+    alt: str
+    caption: str
+    width: str = "half"
+
+
+def draw(run: Run) -> dict[str, Panel]:
+    """Draw, store and embed every figure that the run's files allow."""
+    found = {name: make(run) for name, make in FIGURES.items()}
+    return {name: _store(run.folder, name, drawn) for name, drawn in found.items() if drawn}
+
+
+def _store(folder: Path, name: str, drawn: Drawn) -> Panel:
+    path = canvas.save(drawn.figure, drawn.data, folder / "figures", name)
+    with Image.open(path) as image:
+        width, height = image.size
+    return Panel(name, data_uri(path), drawn.alt, drawn.caption, drawn.width, (width // 2, height // 2))  # fmt: skip
+
+
+def confusion_counts(run: Run) -> pd.DataFrame | None:
+    """Images by truth (rows) and prediction (columns) of the reported cell."""
+    predictions = _labelled(run)
+    return None if predictions is None else scores.confusion_table(predictions, run.classes)
+
+
+def _labelled(run: Run) -> pd.DataFrame | None:
+    """Predictions of images with a known label, or None where a curve cannot be drawn."""
+    predictions = run.chosen()
+    if predictions is None or not run.classes:
+        return None
+    known = predictions[predictions["label"].isin(run.classes)]
+    return None if known.empty else known.reset_index(drop=True)
+
+
+def _confusion(run: Run) -> Drawn | None:
+    counts = confusion_counts(run)
+    if counts is None:
+        return None
+    n, right = int(counts.to_numpy().sum()), int(sum(counts.iloc[i, i] for i in range(len(counts))))
+    return Drawn(
+        figures.confusion(counts),
+        counts.rename_axis("truth").reset_index(),
+        f"Confusion matrix: {right} of {n} predictions on the diagonal. Table below.",
+        f"Confusion matrix, n = {count(n, 'prediction')}. Rows are the truth; the percentage and the "
+        "shade are the share of the row.",
+    )
+
+
+def _roc(run: Run) -> Drawn | None:
+    predictions = _labelled(run)
+    if predictions is None:
+        return None
+    shown = _one_of_two(_with_both(predictions, run.classes))
+    if not shown:
+        return None
+    points = _stack(predictions, shown, scores.roc_points)
+    areas = _areas(run, ("auroc", "auc"))
+    return Drawn(
+        figures.roc(points, areas),
+        points,
+        "ROC curves. " + _listed("AUROC", areas, shown),
+        f"ROC curves, each class against the rest, n = {len(predictions):,}. Dashes: chance.",
+    )
+
+
+def _precision_recall(run: Run) -> Drawn | None:
+    predictions = _labelled(run)
+    shown = [] if predictions is None else _with_both(predictions, run.classes)
+    if predictions is None or not shown:
+        return None
+    points = _stack(predictions, shown, scores.pr_points)
+    areas = _areas(run, ("auprc", "average_precision"))
+    shares = {name: float((predictions["label"] == name).mean()) for name in shown}
+    return Drawn(
+        figures.precision_recall(points, areas, shares),
+        points,
+        "Precision-recall curves. " + _listed("AUPRC", areas, shown),
+        f"Precision and recall, each class against the rest, n = {len(predictions):,}. Dotted: the "
+        "share of the class, which is the precision of guessing.",
+    )
+
+
+def _reliability(run: Run) -> Drawn | None:
+    predictions = _labelled(run)
+    if predictions is None:
+        return None
+    bins = scores.reliability(predictions, run.classes)
+    return Drawn(
+        figures.reliability(bins),
+        bins,
+        "Reliability curve: share of right predictions per bin of confidence. Values in the CSV.",
+        f"Calibration, n = {len(predictions):,}: how often a prediction is right at each confidence, "
+        "with 95 % intervals; below, images per bin. On the dashed line, confidence equals truth.",
+    )
+
+
+def _histograms(run: Run) -> Drawn | None:
+    predictions = _labelled(run)
+    if predictions is None:
+        return None
+    bins = _stack(predictions, run.classes, scores.score_histogram)
+    names = ", ".join(class_name(name) for name in run.classes)
+    return Drawn(
+        figures.score_histograms(bins),
+        bins,
+        f"Histograms of the predicted probability of {names}, own images against all others.",
+        "How each class's probability is spread over its own images (coloured) and over all others "
+        f"(grey), n = {len(predictions):,}. The less they overlap, the better they are told apart.",
+        "full",
+    )
+
+
+def _training(run: Run) -> Drawn | None:
+    if run.history is None:
+        return None
+    rows = run.history[run.history["cell"] == run.cell]
+    rows = run.history if rows.empty else rows
+    rows = rows.assign(step=_steps(rows))
+    runs = len(rows[["fold", "seed"]].drop_duplicates())
+    return Drawn(
+        figures.training(rows),
+        rows,
+        f"Loss and accuracy over {rows['step'].nunique()} epochs, training and validation.",
+        f"Training curves of {count(runs, 'training')} (faint: each fold and seed; strong: their mean).",
+        "full",
+    )
+
+
+def _steps(rows: pd.DataFrame) -> "pd.Series[int]":
+    """Epochs counted on through the stages, where each stage begins again at its first epoch."""
+    spans = rows.groupby("stage", sort=False)["epoch"].agg(["min", "max"])
+    shift, end = {}, -1
+    for stage, (first, last) in zip(spans.index, spans.to_numpy(), strict=True):
+        shift[stage] = max(0, end + 1 - int(first))
+        end = shift[stage] + int(last)
+    return rows["epoch"] + rows["stage"].map(shift)
+
+
+def _sources(run: Run) -> Drawn | None:
+    counts = labels_by_source(run)
+    if counts is None or counts.empty:
+        return None
+    n = int(counts.to_numpy().sum())
+    return Drawn(
+        figures.sources(counts),
+        counts.reset_index(),
+        "Stacked bars: images of each class by source. Table below.",
+        f"Images of each class by source, n = {n:,}. Where a colour belongs to one class only, the "
+        "source alone gives the label away.",
+        "full",
+    )
+
+
+def _with_both(predictions: pd.DataFrame, classes: list[str]) -> list[str]:
+    """Classes that some images have and some have not: only these have curves."""
+    present = predictions["label"].nunique() > 1
+    return [name for name in classes if present and (predictions["label"] == name).any()]
+
+
+def _one_of_two(classes: list[str]) -> list[str]:
+    """Of two classes one: their ROC curves mirror each other."""
+    if len(classes) != 2:
+        return classes
+    return [name for name in classes if name not in CONTROLS][-1:] or classes[-1:]
+
+
+def _stack(predictions: pd.DataFrame, classes: list[str], points: Callable[[pd.DataFrame, str], pd.DataFrame]) -> pd.DataFrame:  # fmt: skip
+    tables = [points(predictions, name).assign(**{"class": name}) for name in classes]
+    return pd.concat(tables, ignore_index=True)
+
+
+def _areas(run: Run, names: tuple[str, ...]) -> dict[str, float]:
+    rows = [row for row in mine(run) if row.get("name") in names and row.get("value") is not None]
+    return {str(row.get("class")): float(row["value"]) for row in rows}
+
+
+def _listed(what: str, areas: dict[str, float], shown: list[str]) -> str:
+    listed = [f"{class_name(name)} {areas[name]:.3f}" for name in shown if name in areas]
+    return f"{what}: {', '.join(listed)}." if listed else "Values in the CSV."
+
+
+FIGURES: dict[str, Callable[[Run], Drawn | None]] = {
+    "sources": _sources,
+    "confusion": _confusion,
+    "reliability": _reliability,
+    "roc": _roc,
+    "precision_recall": _precision_recall,
+    "histograms": _histograms,
+    "training": _training,
+}

@@ -1,0 +1,206 @@
+"""The scores, as rows that the page can print: headline figures, per class, per cell, published."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from hilum.report.folder import Run
+from hilum.report.text import class_name, interval, number, ratio, score_name
+
+WHOLE = ("overall", "macro", "micro", "weighted")  # of Score.class_: averages over the classes
+ERRORS = ("brier", "ece", "mce", "log_loss", "nll")  # less is better: no bar from bad to good
+HEADLINES = (("accuracy",), ("f1",), ("auroc", "auc"), ("balanced_accuracy", "sensitivity"))
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """An interval on a line from 0 to 100, with an optional second mark (the published value)."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    mark: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One score, written out."""
+
+    name: str
+    class_: str
+    value: str
+    interval: str
+    ratio: str
+    method: str
+    bar: Bar | None
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """One of the few figures on top."""
+
+    name: str
+    value: str
+    notes: tuple[str, ...]
+    bar: Bar | None = None
+
+
+def line(row: Mapping[str, Any]) -> Line:
+    """One row of `scores` as the page prints it."""
+    return Line(
+        name=score_name(str(row.get("name"))),
+        class_=class_name(str(row.get("class"))),
+        value=number(row.get("value")),
+        interval=interval(row),
+        ratio=ratio(row),
+        method=str(row.get("method") or ""),
+        bar=None if row.get("name") in ERRORS else bar(row),
+    )
+
+
+def bar(row: Mapping[str, Any], mark: object = None) -> Bar | None:
+    """The bar of a score between 0 and 1; None where it has no value, or another range."""
+    value = row.get("value", row.get("measured"))
+    ends = [_percent(part) for part in (value, row.get("low"), row.get("high"), mark)]
+    shown = [end for end in (ends[0], ends[3]) if end is not None]
+    if not shown or any(not 0 <= end <= 100 for end in shown):
+        return None
+    clipped = [None if end is None else min(max(end, 0.0), 100.0) for end in ends]
+    return Bar(clipped[0], clipped[1], clipped[2], clipped[3])
+
+
+def _percent(value: object) -> float | None:
+    return round(100 * float(value), 2) if isinstance(value, int | float) else None
+
+
+def mine(run: Run) -> list[dict[str, Any]]:
+    """The scores of the cell that the report shows in full."""
+    return [row for row in run.rows("scores") if str(row.get("cell")) == run.cell]
+
+
+def headlines(run: Run) -> list[Headline]:
+    """Accuracy, macro F1 and AUROC with their intervals, and how many images they rest on."""
+    found = [_pick(mine(run), names) for names in HEADLINES]
+    shown = [_headline(run, row) for row in found if row is not None][:3]
+    return [*shown, _size(run)]
+
+
+def _pick(rows: Iterable[Mapping[str, Any]], names: tuple[str, ...]) -> Mapping[str, Any] | None:
+    ranked = [row for row in rows if row.get("name") in names]
+    order = {name: i for i, name in enumerate(WHOLE)}
+    return min(ranked, key=lambda row: order.get(str(row.get("class")), len(WHOLE)), default=None)
+
+
+def _headline(run: Run, row: Mapping[str, Any]) -> Headline:
+    written = line(row)
+    of = "" if row.get("class") == "overall" else f", {written.class_}"
+    notes = [f"95 % interval {written.interval}" if written.interval else "no interval recorded"]
+    notes += [written.ratio] if written.ratio else []
+    if row.get("name") == "accuracy":
+        notes += _majority(run)
+    return Headline(written.name + of, written.value, tuple(notes), written.bar)
+
+
+def _majority(run: Run) -> list[str]:
+    predictions = run.chosen()
+    if predictions is None:
+        return []
+    shares = predictions["label"].value_counts(normalize=True)
+    return [f"always answering “{class_name(str(shares.index[0]))}” gives {number(shares.iloc[0])}"]
+
+
+def _size(run: Run) -> Headline:
+    predictions = run.chosen()
+    if predictions is None:
+        n = run.section("n")
+        return Headline("Images", number(n.get("images")), (f"patients: {number(n.get('patients'))}",))  # fmt: skip
+    patients = predictions["patient_id"].dropna().nunique()
+    known = f"{patients:,} patients" if patients else "patients not recorded"
+    seeds = predictions["seed"].nunique()
+    notes = (known, f"{seeds} seeds") if seeds > 1 else (known,)
+    return Headline("Test images", number(int(predictions["sample_id"].nunique())), notes)
+
+
+def overall(run: Run) -> list[Line]:
+    """Scores over all classes."""
+    return [line(row) for row in mine(run) if row.get("class") in WHOLE]
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table of scores: one row per name, one column per score, None where there is none."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[Line | None, ...]], ...]
+
+
+def by_class(run: Run) -> Grid:
+    """Scores of each class: classes down, scores across."""
+    rows = [row for row in mine(run) if row.get("class") not in WHOLE]
+    names = list(dict.fromkeys(str(row.get("name")) for row in rows))
+    found = {(row.get("class"), row.get("name")): line(row) for row in rows}
+    classes = [name for name in run.classes if any(key[0] == name for key in found)]
+    body = [(class_name(c), tuple(found.get((c, name)) for name in names)) for c in classes]
+    return Grid(tuple(score_name(name) for name in names), tuple(body))
+
+
+def by_cell(run: Run) -> Grid | None:
+    """The headline scores of every cell, or None where there is only one."""
+    cells = list(dict.fromkeys(str(row.get("cell")) for row in run.rows("scores")))
+    if len(cells) < 2:
+        return None
+    scores = {cell: [r for r in run.rows("scores") if str(r.get("cell")) == cell] for cell in cells}
+    picked = {cell: [_pick(rows, names) for names in HEADLINES] for cell, rows in scores.items()}
+    used = [i for i in range(len(HEADLINES)) if any(row[i] for row in picked.values())]
+    body = [
+        (cell, tuple(line(found) if (found := row[i]) else None for i in used))
+        for cell, row in picked.items()
+    ]
+    return Grid(tuple(score_name(HEADLINES[i][0]) for i in used), tuple(body))
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One published number beside ours."""
+
+    where: str
+    what: str
+    published: str
+    measured: str
+    interval: str
+    agrees: str  # "yes", "no" or "not measured"
+    bar: Bar | None
+
+
+def comparisons(run: Run) -> list[Comparison]:
+    """Published against measured, in the recipe's order."""
+    return [_comparison(row) for row in run.rows("published")]
+
+
+def _comparison(row: Mapping[str, Any]) -> Comparison:
+    agrees = {True: "yes", False: "no"}.get(row.get("agrees"), "not measured")  # type: ignore[arg-type]
+    whole = row.get("class") in ("overall", None, "")
+    of = "" if whole else f", {class_name(str(row.get('class')))}"
+    return Comparison(
+        where=str(row.get("where") or ""),
+        what=score_name(str(row.get("name"))) + of,
+        published=number(row.get("published"), 4),
+        measured=number(row.get("measured"), 4),
+        interval=interval(row, 4),
+        agrees=agrees,
+        bar=bar(row, row.get("published")),
+    )
+
+
+def cross(left: pd.Series, across: pd.Series, order: list[str], most: int = 8) -> pd.DataFrame:
+    """Counts of (left, across): rows in `order`, the `most` commonest columns, then "others"."""
+    known = across.fillna("not recorded").astype(str)
+    common = known.value_counts().index[:most]
+    if known.nunique() > most + 1:
+        known = known.where(known.isin(common), "others")
+    table = pd.crosstab(left.astype(str), known)
+    columns = known.value_counts().index
+    rows = [name for name in order if name in table.index]
+    return table.loc[rows, list(columns)].rename_axis(index="class", columns=None)

@@ -1,0 +1,113 @@
+"""How names, numbers and nested facts are written for people."""
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hilum.types import CLASS_NAMES
+
+NOT_RECORDED = "not recorded"
+SCORE_NAMES = {
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+    "sensitivity": "Sensitivity",
+    "recall": "Sensitivity (recall)",
+    "specificity": "Specificity",
+    "precision": "Precision (PPV)",
+    "ppv": "Positive predictive value",
+    "npv": "Negative predictive value",
+    "f1": "F1",
+    "auroc": "AUROC",
+    "auc": "AUROC",
+    "auprc": "AUPRC",
+    "average_precision": "Average precision",
+    "mcc": "Matthews correlation",
+    "kappa": "Cohen's kappa",
+    "brier": "Brier score",
+    "ece": "Calibration error (ECE)",
+    "log_loss": "Log loss",
+    "nll": "Log loss",
+}
+
+
+def class_name(name: str) -> str:
+    """The name of a class, or of an average over classes, as prose."""
+    return CLASS_NAMES.get(name, name)
+
+
+def score_name(name: str) -> str:
+    """The name of a score as a heading."""
+    if name in SCORE_NAMES:
+        return SCORE_NAMES[name]
+    return name.replace("_", " ")[:1].upper() + name.replace("_", " ")[1:]
+
+
+def label(name: str, longest: int = 24) -> str:
+    """A name for a figure: printable, one line, shortened, never hidden by a leading underscore."""
+    clean = "".join(c if c.isprintable() else " " for c in name).strip() or "(no name)"
+    clean = clean if len(clean) <= longest else clean[: longest - 1] + "…"
+    return f"\u2009{clean}" if clean.startswith("_") else clean
+
+
+def number(value: object, digits: int = 3) -> str:
+    """A figure with fixed decimals; whole numbers with thousands separated; a dash where absent."""
+    if value is None or isinstance(value, str | bool):
+        return "–" if value is None else str(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    if not isinstance(value, float) or not math.isfinite(value):
+        return "–"
+    return f"{value:.{digits}f}"
+
+
+def interval(row: Mapping[str, Any], digits: int = 3) -> str:
+    """ "low to high" of a score, or "" where it has no interval."""
+    low, high = row.get("low"), row.get("high")
+    if low is None or high is None:
+        return ""
+    return f"{number(low, digits)} to {number(high, digits)}"
+
+
+def ratio(row: Mapping[str, Any]) -> str:
+    """ "k of n" of a proportion, "n = ..." of another score, "" where neither is recorded."""
+    k, n = row.get("k"), row.get("n")
+    if n is None:
+        return ""
+    return f"{number(k)} of {number(n)}" if k is not None else f"n = {number(n)}"
+
+
+def plain(value: object) -> str:
+    """Any JSON value as one line of text."""
+    if value is None or value in ("", [], {}):
+        return NOT_RECORDED
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return "; ".join(f"{title(str(k))}: {plain(v)}" for k, v in value.items())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(plain(item) for item in value)
+    if isinstance(value, float) and not value.is_integer():
+        return f"{value:.4g}"
+    return str(value)
+
+
+def title(key: str) -> str:
+    """A dictionary's key as a row heading."""
+    return key.replace("_", " ").strip()
+
+
+def sentence(words: str) -> str:
+    """First letter large, full stop at the end."""
+    words = words.strip()
+    return words if not words or words[-1] in ".!?…" else f"{words}."
+
+
+def count(n: int, one: str) -> str:
+    """ "1 image", "880 images"."""
+    return f"{n:,} {one}" if n == 1 else f"{n:,} {one}s"
+
+
+def code(prefix: str, identifier: str) -> str:
+    """A short stand-in for an identifier that must not be passed on with the page."""
+    return f"{prefix}-{hashlib.sha256(identifier.encode()).hexdigest()[:8]}"
