@@ -1,6 +1,6 @@
 """The contract that every preparation step keeps, and the small conversions that steps share."""
 
-from typing import ClassVar, Protocol, TypeAlias
+from typing import ClassVar, Protocol, TypeAlias, cast
 
 import cv2
 import numpy as np
@@ -33,7 +33,7 @@ def level(pixels: GreyImage, grey: int) -> int | float:
 def as_uint8(pixels: GreyImage) -> Grey8:
     """(height, width) in [0, 1] or uint8 -> uint8, rounded to the nearest level, never wrapped."""
     if pixels.dtype == np.uint8:
-        return pixels
+        return cast(Grey8, pixels)
     return np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
 
 
