@@ -22,6 +22,7 @@ _MODALITIES = {"X-ray", "CT"}
 _METADATA = b"hilum"  # key of what the Parquet file carries beside the table
 _HASHERS = 4  # threads; hashing releases the interpreter's lock
 _SHOWN = 5  # names in an error's list
+_EXAMPLES = 3  # names beside a count of what was left out
 
 
 def build(
@@ -55,14 +56,22 @@ def _require_rows(rows: pd.DataFrame, dataset: str, left_out: Sequence[LeftOut])
 
 
 def _reasons_in_words(left_out: Sequence[LeftOut]) -> str:
-    counted = count_reasons(left_out)
-    return "left out: " + ", ".join(f"{n} x {reason}" for reason, n in counted.items())
+    return "; ".join(f"{item.what}: {item.reason}" for item in summarise(left_out))
 
 
-def count_reasons(left_out: Iterable[LeftOut]) -> dict[str, int]:
-    """How many things were left out for each reason, the commonest first."""
-    reasons = pd.Series([item.reason for item in left_out], dtype="str")
-    return {str(reason): int(n) for reason, n in reasons.value_counts().items()}
+def summarise(left_out: Iterable[LeftOut]) -> tuple[LeftOut, ...]:
+    """One record per reason, with the number of things and the names of the first few."""
+    by_reason: dict[str, list[str]] = {}
+    for item in left_out:
+        by_reason.setdefault(item.reason, []).append(item.what)
+    return tuple(LeftOut(_counted(names), reason) for reason, names in by_reason.items())
+
+
+def _counted(names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return names[0]
+    dots = ", ..." if len(names) > _EXAMPLES else ""
+    return f"{len(names):,} images ({', '.join(names[:_EXAMPLES])}{dots})"
 
 
 def check(table: pd.DataFrame) -> None:
@@ -211,7 +220,7 @@ def concat(manifests: Sequence[Manifest]) -> Manifest:
 
 
 def select(manifest: Manifest, mask: npt.ArrayLike | pd.Series, reason: str) -> Manifest:
-    """Keep the rows where `mask` (image,) is true; the others move to `left_out` with `reason`.
+    """Keep the rows where `mask` (image,) is true; the others count in `left_out` with `reason`.
 
     Raises HilumError where the mask does not fit or nothing would be left.
     """
@@ -221,7 +230,8 @@ def select(manifest: Manifest, mask: npt.ArrayLike | pd.Series, reason: str) -> 
             f"a selection must have one value for each of {len(manifest.table)} images; "
             f"got shape {keep.shape}; make it from this manifest's table."
         )
-    dropped = [LeftOut(str(name), reason) for name in manifest.table["sample_id"][~keep]]
+    names = [str(name) for name in manifest.table["sample_id"][~keep]]
+    dropped = [LeftOut(_counted(names), reason)] if names else []
     kept = manifest.table[keep].reset_index(drop=True)
     _require_rows(kept, "the selection", dropped)
     return Manifest(kept, (*manifest.left_out, *dropped), manifest.notes)

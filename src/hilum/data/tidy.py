@@ -94,9 +94,9 @@ def _drop_odd_sexes(table: pd.DataFrame) -> list[str]:
     odd = known.notna() & ~known.isin(["F", "M"])
     table["sex"] = known.mask(odd)
     values = ", ".join(repr(value) for value in sorted(known[odd].unique())[:5])
-    return [f"{int(odd.sum())} entries of sex other than F and M ({values}) count as missing."] * (
-        1 if odd.any() else 0
-    )
+    if not values:
+        return []
+    return [f"{int(odd.sum())} entries of sex other than F and M ({values}) count as missing."]
 
 
 def _respelt(values: pd.Series, spellings: dict[str, str]) -> pd.Series:
@@ -105,7 +105,7 @@ def _respelt(values: pd.Series, spellings: dict[str, str]) -> pd.Series:
 
 def _absolute(paths: pd.Series, root: Path | None) -> pd.Series:
     base = Path.cwd() if root is None else root
-    found = [None if pd.isna(path) else str(base / path) for path in paths]
+    found = [None if pd.isna(path) else os.path.normpath(base / path) for path in paths]
     return pd.Series(found, index=paths.index, dtype="str")
 
 
