@@ -1,0 +1,111 @@
+"""Where the loop's batches come from: cached features, or pixels that are augmented on the way."""
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from hilum.prepare import augment
+from hilum.prepare.augment import Ranges
+from hilum.types import Floats, Labels, Stack8
+
+Rows = npt.NDArray[np.int64]  # (image,) indices into the run's images
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Which rows train, which validate, and the class index of every image."""
+
+    train: Rows
+    validation: Rows
+    labels: Labels  # (image,) of all images
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureBatches:
+    """Frozen features (view, image, feature); an epoch draws one view per image."""
+
+    features: Floats
+    parts: Parts
+    batch: int
+    seed: int
+
+    def train(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Shuffled batches; view 0 is the plain image."""
+        random = np.random.default_rng([self.seed, epoch])
+        rows = random.permutation(self.parts.train)
+        views = random.integers(len(self.features), size=len(rows))
+        for start in _starts(len(rows), self.batch):
+            taken = slice(start, start + self.batch)
+            yield self._tensors(views[taken], rows[taken])
+
+    def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """All validation images, plain, in one batch."""
+        rows = self.parts.validation
+        yield self._tensors(np.zeros(len(rows), np.int64), rows)
+
+    def _tensors(self, views: Rows, rows: Rows) -> tuple[Tensor, Tensor]:
+        inputs = torch.from_numpy(self.features[views, rows])
+        return inputs, torch.from_numpy(self.parts.labels[rows])
+
+
+@dataclass(frozen=True, slots=True)
+class PixelBatches:
+    """Prepared pixels (image, height, width), augmented afresh in every epoch."""
+
+    stack: Stack8
+    sample_ids: tuple[str, ...]
+    parts: Parts
+    ranges: Ranges
+    batch: int
+    seed: int
+    device: str = "cpu"
+
+    def train(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Shuffled, augmented batches, the next one prepared while the network works."""
+        rows = np.random.default_rng([self.seed, epoch]).permutation(self.parts.train)
+        chunks = (rows[start : start + self.batch] for start in _starts(len(rows), self.batch))
+        return ahead(self._augmented(chunk, epoch) for chunk in chunks)
+
+    def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Plain batches in a fixed order."""
+        rows = self.parts.validation
+        for start in range(0, len(rows), self.batch):
+            chunk = rows[start : start + self.batch]
+            yield self._tensors(np.asarray(self.stack[np.sort(chunk)]), np.sort(chunk))
+
+    def _augmented(self, rows: Rows, epoch: int) -> tuple[Tensor, Tensor]:
+        stack = np.asarray(self.stack[rows])
+        if not augment.is_identity(self.ranges):
+            names = [self.sample_ids[row] for row in rows]
+            stack = augment.apply(stack, augment.sample(self.ranges, names, self.seed, epoch), 1)
+        return self._tensors(stack, rows)
+
+    def _tensors(self, stack: Stack8, rows: Rows) -> tuple[Tensor, Tensor]:
+        inputs = torch.from_numpy(stack)[:, None]  # (image, 1, height, width)
+        labels = torch.from_numpy(self.parts.labels[rows])
+        return (
+            inputs.to(self.device, non_blocking=True),
+            labels.to(self.device, non_blocking=True),
+        )
+
+
+def ahead(items: Iterable[T]) -> Iterator[T]:
+    """The same items, each computed in a second thread while its forerunner is used."""
+    iterator, end = iter(items), object()
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, iterator, end)
+        while (item := coming.result()) is not end:
+            coming = pool.submit(next, iterator, end)
+            yield item  # type: ignore[misc]  # the sentinel never gets here
+
+
+def _starts(rows: int, batch: int) -> Iterable[int]:
+    """Starts of batches; a last batch of one image joins none, BatchNorm could not average it."""
+    return [start for start in range(0, rows, batch) if rows - start > 1 or rows == 1]

@@ -1,0 +1,166 @@
+"""Each audit with a positive control that must fail and a negative control that must pass."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats.contingency import association
+
+from hilum import audit
+from hilum.audit import AUDITS, Evidence, confounding
+from hilum.types import MANIFEST_COLUMNS, Finding, Leak, Score, Split
+
+CLASSES = ["covid19", "normal"]
+IMAGES = 240
+
+
+def clean(seed: int = 0) -> Evidence:
+    """Two classes, two hospitals and all ages mixed alike, calibrated predictions, no leak."""
+    random = np.random.default_rng(seed)
+    ids = [f"s/{i}" for i in range(IMAGES)]
+    labels = np.array(CLASSES)[np.arange(IMAGES) % 2]
+    table = pd.DataFrame({name: pd.Series([pd.NA] * IMAGES) for name in MANIFEST_COLUMNS})
+    table = table.assign(
+        sample_id=ids,
+        label=labels,
+        patient_id=[f"p{i // 2 * 2 + i % 2}" for i in range(IMAGES)],
+        source=np.array(["A", "B"])[np.arange(IMAGES) // 2 % 2],
+        dataset="s",
+        age=random.integers(20, 90, IMAGES).astype(float),
+    )
+    p = random.uniform(0, 1, IMAGES)
+    truth = np.where(random.random(IMAGES) < p, *CLASSES)
+    predictions = pd.DataFrame(
+        {"sample_id": ids, "label": truth, "p_covid19": p, "p_normal": 1 - p}
+    )
+    split = Split(
+        pd.DataFrame({"sample_id": ids, "fold": 0, "part": "test"}), "holdout", "patient", 0
+    )
+    facts = pd.DataFrame(
+        {"width": random.integers(300, 400, IMAGES), "height": 300, "mean": random.random(IMAGES)},
+        index=pd.Index(ids, name="sample_id"),
+    )
+    stack = random.integers(0, 256, (IMAGES, 64, 64)).astype(np.uint8)
+    return Evidence(CLASSES, table, predictions, split, [], facts, stack)
+
+
+def planted(name: str) -> Evidence:
+    """The same with one shortcut or fault that audit `name` must find."""
+    good = clean()
+    covid = (good.manifest["label"] == "covid19").to_numpy()
+    leak = Leak("same patient", 0, "s/0", "train", "s/2", "test")
+    if name == "C-02":
+        return replace(good, manifest=good.manifest.assign(source=np.where(covid, "A", "B")))
+    if name == "C-03":
+        assert good.stack is not None
+        stack = good.stack.copy()
+        stack[covid, 1:5, 1:9] = 255
+        return replace(good, stack=stack)
+    if name == "C-04":
+        assert good.facts is not None
+        return replace(good, facts=good.facts.assign(mean=covid + good.facts["mean"] / 10))
+    if name == "C-09":
+        return replace(good, manifest=good.manifest.assign(age=np.where(covid, 60.0, 4.0)))
+    if name == "C-10":
+        return replace(good, leaks=[leak])
+    if name == "C-11":
+        return replace(good, leaks=[replace(leak, kind="near duplicate")])
+    sure = good.predictions.assign(p_covid19=lambda t: (t["p_covid19"] > 0.5) * 0.98 + 0.01)
+    return replace(good, predictions=sure.assign(p_normal=1 - sure["p_covid19"]))
+
+
+@pytest.mark.parametrize("name", list(AUDITS))
+def test_positive_control_is_found(name: str) -> None:
+    found = AUDITS[name](planted(name))
+    assert found.id == name
+    assert found.status == ("warn" if name == "C-17" else "fail"), found.sentence
+
+
+@pytest.mark.parametrize("name", list(AUDITS))
+def test_negative_control_passes(name: str) -> None:
+    found = AUDITS[name](clean())
+    assert found.status == "pass", found.sentence
+    assert found.rule
+    assert found.reference
+    assert found.title
+    assert found.sentence.endswith(".")
+
+
+def test_table_is_visited_whole() -> None:
+    assert len(AUDITS) == 7
+    assert [found.id for found in audit.run(clean())] == list(AUDITS)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("C-02", {"manifest": clean().manifest.assign(source=pd.NA)}),
+        ("C-03", {"stack": None}),
+        ("C-04", {"facts": None}),
+        ("C-09", {"manifest": clean().manifest.assign(age=np.nan)}),
+        ("C-10", {"split": None}),
+        ("C-11", {"split": None}),
+    ],
+)
+def test_missing_information_is_never_a_pass(name: str, change: dict[str, object]) -> None:
+    found = AUDITS[name](replace(clean(), **change))  # type: ignore[arg-type]
+    assert found.status == "unknown"
+    assert found.sentence.startswith("Cannot be checked, because")
+
+
+def test_unknown_patients_warn() -> None:
+    good = clean()
+    found = AUDITS["C-10"](replace(good, manifest=good.manifest.assign(patient_id=pd.NA)))
+    assert found.status == "warn"
+    assert "cannot be excluded" in found.sentence
+
+
+def test_cards_of_children_count_as_ages() -> None:
+    good = clean()
+    covid = good.manifest["label"] == "covid19"
+    table = good.manifest.assign(dataset=np.where(covid, "cohen", "kermany"), age=np.nan)
+    cards = {"cohen": "adults", "kermany": "children"}
+    assert AUDITS["C-09"](replace(good, manifest=table, populations=cards)).status == "fail"
+
+
+def test_cramers_v_equals_scipys() -> None:
+    random = np.random.default_rng(0)
+    first = pd.Series(random.integers(0, 3, 300))
+    second = pd.Series((first + random.integers(0, 2, 300)) % 4)
+    reference = association(pd.crosstab(first, second).to_numpy(), method="cramer")
+    assert confounding.cramers_v(first, second) == pytest.approx(reference)
+
+
+def finding(status: str) -> Finding:
+    return Finding("C-02", status, 1.0, "r", "ref", "The sources differ.")  # type: ignore[arg-type]
+
+
+def score(name: str, class_: str, value: float, low: float) -> Score:
+    return Score("main", name, class_, value, 9, 10, low, 1.0, "wilson")
+
+
+ACCURATE = [score("accuracy", "overall", 0.9, 0.8), score("auroc", "macro", 0.95, 0.9)]
+
+
+@pytest.mark.parametrize(
+    ("scores", "statuses", "start"),
+    [
+        (ACCURATE, ["pass"], "90.0% of test images are classified correctly, and the 1 audits"),
+        (ACCURATE, ["pass", "warn"], "Read with caution"),
+        (ACCURATE, ["warn", "fail"], "Do not trust this classifier yet"),
+        (
+            [ACCURATE[0], score("auroc", "macro", 0.55, 0.45)],
+            ["pass"],
+            "This classifier has learnt nothing",
+        ),
+    ],
+)
+def test_verdict_follows_the_worst(scores: list[Score], statuses: list[str], start: str) -> None:
+    assert audit.verdict(scores, [finding(s) for s in statuses]).startswith(start)
+
+
+def test_verdict_counts_what_could_not_be_checked() -> None:
+    assert "1 of 2 audits could not" in audit.verdict(
+        ACCURATE, [finding("pass"), finding("unknown")]
+    )
