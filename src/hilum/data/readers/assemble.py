@@ -1,0 +1,32 @@
+"""The last step of every reader: fill what is the same for all rows and build the manifest."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from hilum.data import manifest
+from hilum.data.cards import Card
+from hilum.data.readers.tally import Tally
+from hilum.types import MANIFEST_COLUMNS, Manifest, MissingError
+
+
+def assemble(
+    card: Card, root: Path, rows: pd.DataFrame, tally: Tally, notes: tuple[str, ...] = ()
+) -> Manifest:
+    """Make the manifest of `rows`: `file` is the path below `root`, other columns as they are.
+
+    Columns that the manifest does not have are dropped; source, modality and licence come from
+    the card where `rows` does not bring them. Raises MissingError where no row is left.
+    """
+    if rows.empty:
+        why = "; ".join(f"{item.what}: {item.reason}" for item in tally.left_out())
+        raise MissingError(
+            f"{card.title} must have images in {str(root)!r}; got no usable one "
+            f"({why or 'no image file at all'}); {card.access}"
+        )
+    constant = {"source": card.name, "modality": card.modality, "licence": card.licence}
+    known = [name for name in MANIFEST_COLUMNS if name in rows.columns]
+    full = rows[known].assign(
+        path=rows["file"], **{name: text for name, text in constant.items() if name not in known}
+    )
+    return manifest.build(full, card.name, tally.left_out(), notes, root)

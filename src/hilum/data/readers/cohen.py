@@ -1,0 +1,67 @@
+"""The COVID-19 image data collection: `metadata.csv` beside `images/` (Cohen et al. 2020).
+
+`label` is covid19, pneumonia (any other) or normal; the publisher's own words, in either of its
+two styles ("COVID-19, ARDS", "Pneumonia/Viral/COVID-19"), stay in `finding` for finer filters.
+The publisher's `location` is free text, so `source` is the collection as a whole.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from hilum.data.cards import CARDS
+from hilum.data.readers import values
+from hilum.data.readers.assemble import assemble
+from hilum.data.readers.contract import Reader
+from hilum.data.readers.listing import find_files, header, present, read_table, walk
+from hilum.data.readers.tally import Tally
+from hilum.types import Manifest, as_path
+
+CARD = CARDS["cohen"]
+COLUMNS = ("patientid", "sex", "age", "finding", "view", "modality", "filename", "license")
+
+
+def recognises(folder: Path) -> bool:
+    """Whether the metadata has the collection's columns, `filename` among them."""
+    return set(COLUMNS) <= header(folder / "metadata.csv")
+
+
+def read(folder: Path) -> Manifest:
+    """Frontal radiographs with a known finding; everything else is counted in `left_out`."""
+    root, tally = as_path(folder), Tally()
+    table = read_table(root / "metadata.csv", COLUMNS)
+    table = table.assign(
+        name=table["filename"],
+        view=table["view"].map(values.view),
+        label=[values.label(finding, CARD.label_map) for finding in table["finding"]],
+        age=table["age"].map(values.age),
+        licence=table["license"].replace("", "not stated"),
+        patient_id=table["patientid"],
+    )
+    found = find_files(table, walk(root, ["images"]), "filename", tally)
+    rows = present(_usable(found, tally), tally)
+    return assemble(CARD, root, rows, tally, _notes(rows))
+
+
+def _usable(table: pd.DataFrame, tally: Tally) -> pd.DataFrame:
+    for modality in sorted(set(table["modality"]) - {"X-ray"}):
+        wanted = table["modality"] != modality
+        table = tally.keep(table, wanted, f"modality is `{modality}`, not X-ray")
+    table = tally.keep(table, table["view"] != "lateral", "the view is lateral")
+    for finding in sorted(set(table.loc[table["label"].isna(), "finding"])):
+        reason = f"finding `{finding}` is neither COVID-19, pneumonia nor no finding"
+        table = tally.keep(table, table["finding"] != finding, reason)
+    return table
+
+
+def _notes(rows: pd.DataFrame) -> tuple[str, ...]:
+    unstated = int((rows["licence"] == "not stated").sum())
+    return (
+        "Cohen: images were cut from publications and web pages; burnt-in letters, arrows and "
+        "portable films of the sickest patients are common.",
+        f"Cohen: the view is not stated for {int(rows['view'].isna().sum())} images and the "
+        f"licence for {unstated}.",
+    )
+
+
+READER = Reader("cohen", recognises, read)

@@ -1,0 +1,39 @@
+"""The count of what a reader leaves out: one entry per reason, with a few examples."""
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from hilum.types import LeftOut
+
+EXAMPLES = 3
+
+
+class Tally:
+    """Collects names under reasons while a reader works; `left_out` makes the records."""
+
+    def __init__(self) -> None:
+        self._names: dict[tuple[str, str], list[str]] = {}
+
+    def skip(self, reason: str, names: Iterable[str], unit: str = "row") -> None:
+        """Count `names` ("row"s of a table or "file"s) under one reason; nothing if empty."""
+        found = list(names)
+        if found:
+            self._names.setdefault((unit, reason), []).extend(found)
+
+    def keep(self, table: pd.DataFrame, wanted: "pd.Series[bool]", reason: str) -> pd.DataFrame:
+        """The rows that are wanted; the others are counted under `reason` by their `name`."""
+        self.skip(reason, table.loc[~wanted, "name"].astype(str))
+        return table[wanted]
+
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """One record per reason: how many, and the first few by name."""
+        return tuple(
+            LeftOut(_phrase(unit, names), reason) for (unit, reason), names in self._names.items()
+        )
+
+
+def _phrase(unit: str, names: list[str]) -> str:
+    counted = f"{len(names):,} {unit}{'' if len(names) == 1 else 's'}"
+    dots = ", ..." if len(names) > EXAMPLES else ""
+    return f"{counted} ({', '.join(names[:EXAMPLES])}{dots})"
