@@ -1,0 +1,1 @@
+"""Backbones, their weights, and the executor that turns prepared pixels into features."""

@@ -1,0 +1,140 @@
+"""Side-loaded weight files: read without executing anything, then fitted to a network's names."""
+
+import pickle
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from hilum.types import HilumError
+
+State: TypeAlias = dict[str, Tensor]
+Shapes: TypeAlias = Mapping[str, torch.Size]
+
+_COUNTER = "num_batches_tracked"
+_LEAVES = ("weight", "bias", "running_mean", "running_var")  # the order in which torch keeps them
+_PREFIXES = ("", "module.", "model.", "backbone.", "encoder.", "net.")
+_NESTED = ("state_dict", "model_state_dict", "model", "net")
+_OLD_DENSENET = re.compile(r"(\.denselayer\d+\.)(norm|conv)\.([12])\.")
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """Tensors under the network's own names, and the file's names that found no place."""
+
+    state: State
+    ignored: tuple[str, ...] = ()
+
+
+def read_safetensors(path: Path) -> tuple[State, str]:
+    """Every tensor of a .safetensors file, and the variant that its header names, if any."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            variant = (file.metadata() or {}).get("variant", "")
+            return {name: file.get_tensor(name) for name in file.keys()}, variant  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise HilumError(
+            f"{path} must be a safetensors file; got: {error}; fetch it again."
+        ) from error
+
+
+def read_torch(path: Path) -> State:
+    """Every tensor of a .pth or .pt file, unpickled with `weights_only`: no code runs."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+        first = str(error).strip().split("\n")[0][:160]
+        raise HilumError(
+            f"{path} must be a checkpoint that holds tensors alone; got: {first}; "
+            "save it as .safetensors and pass that."
+        ) from error
+    return _tensors(content, path)
+
+
+def fit(raw: State, wanted: Shapes, optional: Shapes, path: Path | str) -> Fitted:
+    """Bring a file's tensors under the network's names, by name or by order and shape.
+
+    `wanted` must all be there; `optional` (the classifier) may be. Batch counters may be absent,
+    half precision becomes single. Raises HilumError with the first tensor that does not fit.
+    """
+    raw = {name: tensor for name, tensor in raw.items() if not name.endswith(_COUNTER)}
+    counters = [name for name in wanted if name.endswith(_COUNTER)]
+    wanted = {name: shape for name, shape in wanted.items() if not name.endswith(_COUNTER)}
+    named = _by_name(raw, wanted) or _by_order(raw, wanted, optional) or raw
+    _require(named, wanted, path)
+    fitting = {
+        name: tensor.float()
+        for name, tensor in named.items()
+        if name in wanted or (name in optional and tensor.shape == optional[name])
+    }
+    fitting |= {name: torch.zeros((), dtype=torch.long) for name in counters}
+    return Fitted(fitting, tuple(sorted(set(named) - set(fitting))))
+
+
+def _tensors(content: Any, path: Path) -> State:
+    """The state dictionary, wherever the checkpoint keeps it."""
+    for key in _NESTED:
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    if isinstance(content, Mapping):
+        found = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+        if found:
+            return found
+    raise HilumError(
+        f"{path} must hold a dictionary of tensors; got {type(content).__name__} without any; "
+        "save the network's state_dict()."
+    )
+
+
+def _by_name(raw: State, wanted: Shapes) -> State | None:
+    """Rename by stripping a wrapper's prefix, where that yields every name that is wanted."""
+    plain = {_OLD_DENSENET.sub(r"\1\2\3.", name): tensor for name, tensor in raw.items()}
+    for prefix in _PREFIXES:
+        renamed = {name.removeprefix(prefix): tensor for name, tensor in plain.items()}
+        if renamed.keys() >= wanted.keys():
+            return renamed
+    return None
+
+
+def _by_order(raw: State, wanted: Shapes, optional: Shapes) -> State | None:
+    """Rename by position, where kinds and shapes agree one by one along the whole file."""
+    ours, head = list(wanted.items()), list(optional.items())
+    for theirs in (list(raw.items()), sorted(raw.items(), key=_natural)):
+        for candidate in (ours + head, head + ours, ours):
+            if _same(theirs, candidate):
+                return {name: t for (name, _), (_, t) in zip(candidate, theirs, strict=True)}
+    return None
+
+
+def _natural(item: tuple[str, Tensor]) -> tuple[list[tuple[int, str]], int]:
+    """Sort key of a module's place in a numbered network; safetensors stores names by alphabet."""
+    module, _, leaf = item[0].rpartition(".")
+    parts = [(int(part), "") if part.isdigit() else (-1, part) for part in module.split(".")]
+    return parts, _LEAVES.index(leaf) if leaf in _LEAVES else len(_LEAVES)
+
+
+def _same(theirs: list[tuple[str, Tensor]], candidate: list[tuple[str, torch.Size]]) -> bool:
+    return len(theirs) == len(candidate) and all(
+        found.rsplit(".", 1)[-1] == name.rsplit(".", 1)[-1] and tensor.shape == shape
+        for (found, tensor), (name, shape) in zip(theirs, candidate, strict=True)
+    )
+
+
+def _require(named: State, wanted: Shapes, path: Path | str) -> None:
+    for name, shape in wanted.items():
+        if name not in named:
+            raise HilumError(
+                f"{path} must hold the tensor {name!r} of shape {tuple(shape)}; got a file without "
+                f"it ({len(named)} tensors, {next(iter(named), 'none')!r} first); "
+                "pass weights of this very network."
+            )
+        if named[name].shape != shape:
+            raise HilumError(
+                f"{path} must hold {name!r} with shape {tuple(shape)}; "
+                f"got {tuple(named[name].shape)}; pass weights of this very network."
+            )

@@ -1,0 +1,180 @@
+"""Reads what Keras wrote: .h5 files, and TensorFlow.js folders or archives, as plain arrays."""
+
+import json
+import tarfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from json import JSONDecodeError
+from math import prod
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from hilum.types import HilumError, MissingError
+
+Array: TypeAlias = npt.NDArray[np.float32]
+Layers: TypeAlias = dict[str, dict[str, Array]]  # layer -> kernel, bias, gamma, ... -> values
+
+MAX_BYTES = 4 << 30  # of one weight file; ResNet152 has 240 MB
+
+
+@dataclass(frozen=True, slots=True)
+class KerasFile:
+    """A Keras network's arrays by layer and kind, and its BatchNorm epsilon where it says so."""
+
+    path: Path
+    layers: Layers
+    epsilon: float | None = None
+
+
+def read(path: Path) -> KerasFile:
+    """Read .h5, a TensorFlow.js folder, or its .tgz. Raises HilumError for anything else."""
+    if path.is_dir():
+        return _read_folder(path)
+    if path.name.lower().endswith((".tgz", ".tar.gz")):
+        return _read_archive(path)
+    return _read_h5(path)
+
+
+def _read_h5(path: Path) -> KerasFile:
+    try:
+        h5py = import_module("h5py")
+    except ImportError as error:
+        raise MissingError(
+            f"Keras weights in .h5 need the package h5py; got {path.name!r} without it; "
+            "run: pip install 'hilum[keras]'."
+        ) from error
+    try:
+        with h5py.File(path, "r") as file:
+            group = file.get("model_weights", file)  # a whole model, or weights alone
+            found = [(name, np.asarray(group[at], np.float32)) for at, name in _datasets(group)]
+            config = file.attrs.get("model_config")
+    except (OSError, KeyError, ValueError) as error:
+        raise HilumError(
+            f"{path} must be weights or a model that Keras 2 or 3 saved as .h5; got: {error}; "
+            "save it again with model.save_weights('name.h5')."
+        ) from error
+    return KerasFile(path, _by_layer(found), _epsilon(json.loads(config)) if config else None)
+
+
+def _datasets(group: Any) -> Iterator[tuple[str, str]]:
+    """(place in the file, weight's own name) of every array, in the network's order."""
+    for layer in _texts(group.attrs, "layer_names"):
+        for name in _texts(group[layer].attrs, "weight_names"):
+            yield f"{layer}/{name}", name
+
+
+def _texts(attributes: Any, key: str) -> list[str]:
+    """A list of names; Keras splits one that is too long for HDF5 into key0, key1, ..."""
+    if key in attributes:
+        pieces = [attributes[key]]
+    else:
+        pieces = []
+        while f"{key}{len(pieces)}" in attributes:
+            pieces.append(attributes[f"{key}{len(pieces)}"])
+    names = [name for piece in pieces for name in piece]
+    return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
+
+
+def _read_folder(path: Path) -> KerasFile:
+    def fetch(name: str) -> bytes:
+        file = path / name
+        if not file.is_file():
+            raise HilumError(
+                f"a TensorFlow.js folder must hold {name!r}; got {str(path)!r} without it; "
+                "fetch the folder again."
+            )
+        return file.read_bytes()
+
+    return _read_tfjs(path, fetch)
+
+
+def _read_archive(path: Path) -> KerasFile:
+    try:
+        with tarfile.open(path) as archive:
+            members = {m.name: m for m in archive.getmembers() if m.isfile()}
+            root = _only_model(path, members)
+
+            def fetch(name: str) -> bytes:
+                content = archive.extractfile(members[str(root / name)])
+                return content.read() if content else b""
+
+            return _read_tfjs(path, fetch)
+    except (tarfile.TarError, EOFError, OSError, KeyError) as error:
+        raise HilumError(
+            f"{path} must be an archive with a TensorFlow.js model; got: {error}; fetch it again."
+        ) from error
+
+
+def _only_model(path: Path, members: dict[str, tarfile.TarInfo]) -> PurePosixPath:
+    """The folder inside the archive that holds model.json."""
+    if sum(member.size for member in members.values()) > MAX_BYTES:
+        raise HilumError(f"{path} must unpack to less than {MAX_BYTES} bytes; got more; check it.")
+    found = [name for name in members if PurePosixPath(name).name == "model.json"]
+    if len(found) != 1:
+        raise HilumError(
+            f"{path} must hold one model.json; got {len(found)} of them; "
+            "unpack it and pass the folder of the model that you mean."
+        )
+    return PurePosixPath(found[0]).parent
+
+
+def _read_tfjs(path: Path, fetch: Callable[[str], bytes]) -> KerasFile:
+    """TensorFlow.js "layers-model": model.json names the shards and what lies in them in order."""
+    try:
+        model = json.loads(fetch("model.json"))
+        found = [
+            pair
+            for group in model["weightsManifest"]
+            for pair in _unpacked(group["weights"], b"".join(map(fetch, _plain(group["paths"]))))
+        ]
+        topology = model.get("modelTopology", {}).get("model_config")
+    except (JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
+        raise HilumError(
+            f"{path} must be a TensorFlow.js layers model with float32 weights; got: {error!r}; "
+            "convert it again with tensorflowjs_converter."
+        ) from error
+    return KerasFile(path, _by_layer(found), _epsilon(topology) if topology else None)
+
+
+def _plain(names: list[str]) -> list[str]:
+    """Shard names, refused where they lead out of the folder."""
+    for name in names:
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            raise ValueError(f"shard {name!r} outside its folder")
+    return names
+
+
+def _unpacked(entries: list[dict[str, Any]], raw: bytes) -> Iterator[tuple[str, Array]]:
+    at = 0
+    for entry in entries:
+        if entry["dtype"] != "float32" or "quantization" in entry:
+            raise ValueError(f"{entry['name']} is not stored as float32")
+        count = prod(entry["shape"])
+        yield entry["name"], np.frombuffer(raw, "<f4", count, at).reshape(entry["shape"])
+        at += 4 * count
+    if at != len(raw):
+        raise ValueError(f"{len(raw)} bytes of weights where {at} are declared")
+
+
+def _by_layer(found: list[tuple[str, Array]]) -> Layers:
+    """("conv1/conv/kernel:0", values) -> layers["conv1_conv"]["kernel"]; Keras 3 writes no ":0"."""
+    layers: Layers = {}
+    for name, values in found:
+        layer, _, kind = name.partition(":")[0].rpartition("/")
+        layers.setdefault(layer.replace("/", "_"), {})[kind] = values
+    return layers
+
+
+def _epsilon(topology: Any) -> float | None:
+    """The first BatchNorm's epsilon; Keras's networks use one throughout."""
+    for layer in topology.get("config", {}).get("layers", []):
+        settings = layer.get("config", {})
+        if layer.get("class_name", "").startswith("BatchNormalization"):
+            return float(settings["epsilon"])
+        if "layers" in settings and (nested := _epsilon(layer)) is not None:
+            return nested
+    return None

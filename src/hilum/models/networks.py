@@ -1,0 +1,117 @@
+"""Bare networks from timm without weights, and cards for those that the table does not list."""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import Any
+
+import torch
+from torch import nn
+
+from hilum.models import shim
+from hilum.models.cards import BACKBONES, Card, Stages
+from hilum.models.normalise import NORMALISE
+from hilum.types import HilumError
+
+V1_STRIDES = "v1_strides"  # the original ResNet: a stage halves in its first 1x1 convolution
+VARIANTS = ("", V1_STRIDES)
+
+
+def create(card: Card, variant: str = "", classifier: bool = False) -> nn.Module:
+    """The network of `card`, randomly initialised, without its classifier unless asked for.
+
+    Raises HilumError for a variant that is not in VARIANTS or does not fit the network.
+    """
+    options = {} if classifier else {"num_classes": 0}
+    network: nn.Module = shim.timm().create_model(card.timm_name, pretrained=False, **options)
+    if not classifier and hasattr(network, "pre_logits"):
+        network.pre_logits = nn.Identity()  # VGG's fully connected layers belong to the classifier
+    if variant == V1_STRIDES:
+        use_v1_strides(network, card.name)
+    elif variant not in VARIANTS:
+        raise HilumError(
+            f"a variant is one of {', '.join(map(repr, VARIANTS))}; got {variant!r}; "
+            "the file was written by a newer version."
+        )
+    return network
+
+
+def outline(card: Card, classifier: bool = False) -> nn.Module:
+    """The same network with shapes only: no memory, no arithmetic."""
+    with torch.device("meta"):
+        return create(card, classifier=classifier)
+
+
+def use_v1_strides(network: nn.Module, name: str) -> None:
+    """Move a bottleneck ResNet's strides to where Keras has them.
+
+    He et al. 2016, doi:10.1109/CVPR.2016.90. Raises HilumError for another network.
+    """
+    modules = dict(network.named_modules())
+    for stage in ("layer2.0", "layer3.0", "layer4.0"):
+        first, second = (modules.get(f"{stage}.{conv}") for conv in ("conv1", "conv2"))
+        if not (isinstance(first, nn.Conv2d) and isinstance(second, nn.Conv2d)) or (
+            f"{stage}.conv3" not in modules
+        ):
+            raise HilumError(
+                f"v1 strides are for ResNet50, 101 and 152; got {name!r}; use weights made for it."
+            )
+        first.stride, second.stride = (2, 2), (1, 1)
+
+
+def describe(name: str) -> Card:
+    """Draw up a card for a network that only timm knows.
+
+    Wightman 2019, doi:10.5281/zenodo.4414861. Raises HilumError for an unknown name, with the
+    nearest ones, and for a network whose input is normalised in no way that NORMALISE has.
+    """
+    config = _config(name)
+    network = shim.timm()
+    with torch.device("meta"):
+        network = network.create_model(name, pretrained=False, num_classes=0)
+    return Card(
+        name=name,
+        timm_name=f"{config.architecture}.{config.tag}" if config.tag else name,
+        side=int(config.input_size[-1]),
+        normalise=_mode(name, config),
+        features=int(network.num_features),
+        stages=_top_level(network),
+        licence=config.license or "unknown",
+        citation="Wightman 2019, doi:10.5281/zenodo.4414861",
+    )
+
+
+def _config(name: str) -> Any:
+    package = shim.timm()
+    architecture = name.split(".")[0]
+    config = None
+    if package.is_model(architecture) and (
+        name == architecture or name in package.list_pretrained(f"{architecture}.*")
+    ):
+        config = package.get_pretrained_cfg(name)
+    if config is not None:
+        return config
+    everything = [*BACKBONES, *package.list_models(), *package.list_pretrained()]
+    near = get_close_matches(name, everything, n=3)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"take one of {', '.join(BACKBONES)}."
+    raise HilumError(f"a backbone is a row of the table or a timm model; got {name!r}; {hint}")
+
+
+def _mode(name: str, config: Any) -> str:
+    for mode, row in NORMALISE.items():
+        if row.mean == tuple(config.mean) and row.std == tuple(config.std):
+            return mode
+    raise HilumError(
+        f"a backbone's input is normalised as one of {', '.join(NORMALISE)}; {name!r} wants mean "
+        f"{tuple(config.mean)} and deviation {tuple(config.std)}; choose another backbone."
+    )
+
+
+def _top_level(network: nn.Module) -> Stages:
+    """Every top-level module with parameters is one stage; numbered lists are split."""
+    return tuple(dict.fromkeys((prefix,) for prefix in _prefixes(network)))
+
+
+def _prefixes(network: nn.Module) -> Iterator[str]:
+    for name, _ in network.named_parameters():
+        first, *rest = name.split(".")
+        yield f"{first}.{rest[0]}" if rest and rest[0].isdigit() else first

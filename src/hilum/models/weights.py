@@ -1,0 +1,211 @@
+"""Where a backbone's weights come from: a side-loaded file, the cache, a package or the hub."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from hilum import files
+from hilum.models import checkpoints, keras, keras_files, networks
+from hilum.models.cards import Card
+from hilum.models.checkpoints import Shapes, State
+from hilum.types import HilumError, MissingError, as_path
+
+HUB_TIMEOUT = 3.0  # seconds to wait for the hub's first answer
+HUB_FILE = "model.safetensors"
+_TRUE = {"1", "on", "true", "yes"}
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Tensors under timm's names (float32), and what must be said about them."""
+
+    state: State  # the classifier's too, where the source has one
+    digest: str  # SHA-256 of the backbone's tensors, whatever file they came in
+    origin: str  # a sentence's worth: where they were found
+    licence: str
+    variant: str = ""  # how the network differs from timm's, see networks.VARIANTS
+    ignored: tuple[str, ...] = ()  # the file's tensors that the network has no place for
+
+    def without_state(self) -> "Weights":
+        """The record alone, for provenance."""
+        return replace(self, state={})
+
+
+def load(card: Card, which: str | Path, seed: int = 0) -> Weights:
+    """Weights for `card`: "imagenet", "random" (from `seed`) or a file.
+
+    ImageNet weights are looked for in the cache, the installed packages, the hub's own cache and
+    on the hub, in this order. Raises MissingError where none of them has the weights, HilumError
+    where a file does not fit.
+    """
+    if which == "random":
+        return _random(card, seed)
+    if which != "imagenet":
+        return from_file(card, as_path(which))
+    for source in (_from_cache, _from_package, _from_hub):
+        if (found := source(card)) is not None:
+            return found
+    raise MissingError(
+        f"ImageNet weights of {card.timm_name} are not on this machine and the hub cannot be "
+        f"reached; fetch {HUB_FILE} of {card.hub} and pass it with --weights FILE or put it at "
+        f"{cache_path(card)}."
+    )
+
+
+def from_file(card: Card, path: Path, origin: str = "") -> Weights:
+    """Weights from .safetensors, .pth, .pt, Keras .h5, or a TensorFlow.js folder or .tgz.
+
+    Raises MissingError where there is no such file, HilumError where it does not fit.
+    """
+    if not path.exists():
+        raise MissingError(
+            f"weights of {card.timm_name} must be a file; got {str(path)!r}, which does not exist; "
+            "give the path of a file, or imagenet, or random."
+        )
+    raw, variant = _reader(path)(card, path)
+    wanted, optional = shapes(card)
+    fitted = checkpoints.fit(raw, wanted, optional, path)
+    licence = card.licence if origin else f"unknown: the licence of {path.name}"
+    origin = origin or f"file {path.name}"
+    return Weights(
+        fitted.state, digest(fitted.state, wanted), origin, licence, variant, fitted.ignored
+    )
+
+
+def save(weights: Weights, path: Path) -> Path:
+    """Write the tensors as safetensors that `load` reads back, the variant in the header."""
+    state = {name: tensor.contiguous() for name, tensor in weights.state.items()}
+    header = {"variant": weights.variant, "origin": weights.origin, "licence": weights.licence}
+    with files.atomic_write(path) as temporary:
+        save_file(state, temporary, header)
+    return path
+
+
+def cache_path(card: Card) -> Path:
+    """Where a user may put a backbone's weights once and for all."""
+    return files.cache_home() / "weights" / f"{card.name}.safetensors"
+
+
+def shapes(card: Card) -> tuple[Shapes, Shapes]:
+    """(backbone, classifier) tensor shapes by name."""
+    wanted = _shapes(networks.outline(card))
+    everything = _shapes(networks.outline(card, classifier=True))
+    return wanted, {name: shape for name, shape in everything.items() if name not in wanted}
+
+
+def digest(state: State, wanted: Shapes) -> str:
+    """SHA-256 over the names, shapes and float32 values of the wanted tensors; counters aside."""
+    total = hashlib.sha256()
+    for name in sorted(wanted):
+        if not name.endswith("num_batches_tracked"):
+            tensor = state[name].detach().cpu().contiguous()
+            total.update(f"{name} {tuple(tensor.shape)} {tensor.dtype};".encode())
+            total.update(tensor.numpy().data)
+    return total.hexdigest()
+
+
+def _random(card: Card, seed: int) -> Weights:
+    with torch.random.fork_rng(devices=[]):  # the caller's random state stays as it was
+        torch.manual_seed(seed)
+        network = networks.create(card)
+    state = network.state_dict()
+    return Weights(state, digest(state, _shapes(network)), f"random, seed {seed}", "none needed")
+
+
+def _from_cache(card: Card) -> Weights | None:
+    path = cache_path(card)
+    return from_file(card, path, f"the cache's {path.name}") if path.is_file() else None
+
+
+def _from_package(card: Card) -> Weights | None:
+    """Weights that an installed Python package carries in its folder `models`."""
+    spec = find_spec(card.package) if card.package else None
+    if spec is None or spec.origin is None:
+        return None
+    found = sorted((Path(spec.origin).parent / "models").glob("*.pth"))
+    return from_file(card, found[0], f"package {card.package}") if found else None
+
+
+def _from_hub(card: Card) -> Weights | None:
+    path = _hub_file(card.hub)
+    return from_file(card, path, f"hub {card.hub}") if path else None
+
+
+def _hub_file(repository: str) -> Path | None:
+    """The hub client's copy of a repository's weights, fetched where the hub answers at once."""
+    from huggingface_hub import constants, hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(hf_hub_download(repository, HUB_FILE, local_files_only=True))
+    except LocalEntryNotFoundError:
+        if _hub_is_off() or not _answers(constants.ENDPOINT):
+            return None
+    try:
+        return Path(hf_hub_download(repository, HUB_FILE, etag_timeout=HUB_TIMEOUT))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError):
+        return None
+
+
+def _hub_is_off() -> bool:
+    names = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+    return any(os.environ.get(name, "").lower() in _TRUE for name in names)
+
+
+def _answers(endpoint: str) -> bool:
+    """Whether a server can be reached at all; the hub's client would retry for 20 seconds."""
+    if not endpoint.startswith("https://"):
+        return True  # a mirror in the house: let the client find out
+    try:
+        with urlopen(Request(endpoint, method="HEAD"), timeout=HUB_TIMEOUT):  # noqa: S310
+            return True
+    except HTTPError:
+        return True
+    except (URLError, OSError):
+        return False
+
+
+def _reader(path: Path) -> Callable[[Card, Path], tuple[State, str]]:
+    if path.is_dir():
+        return _read_keras
+    for suffixes, reader in READERS.items():
+        if path.name.lower().endswith(suffixes):
+            return reader
+    every = ", ".join(suffix for suffixes in READERS for suffix in suffixes)
+    raise HilumError(
+        f"weights are one of {every} or a TensorFlow.js folder; got {path.name!r}; "
+        "save them as .safetensors."
+    )
+
+
+def _read_safetensors(card: Card, path: Path) -> tuple[State, str]:
+    return checkpoints.read_safetensors(path)
+
+
+def _read_torch(card: Card, path: Path) -> tuple[State, str]:
+    return checkpoints.read_torch(path), ""
+
+
+def _read_keras(card: Card, path: Path) -> tuple[State, str]:
+    found = keras_files.read(path)
+    return keras.convert(card, networks.outline(card, classifier=True), found)
+
+
+READERS: dict[tuple[str, ...], Callable[[Card, Path], tuple[State, str]]] = {
+    (".safetensors",): _read_safetensors,
+    (".pth", ".pt", ".bin"): _read_torch,
+    (".h5", ".hdf5", ".tgz", ".tar.gz"): _read_keras,
+}
+
+
+def _shapes(network: nn.Module) -> Shapes:
+    return {name: tensor.shape for name, tensor in network.state_dict().items()}
