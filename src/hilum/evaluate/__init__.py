@@ -1,0 +1,1 @@
+"""What a classifier's predictions are worth: figures, their intervals, thresholds, calibration."""
