@@ -138,7 +138,7 @@ def _thorax(rng: np.random.Generator, opacity: int) -> np.ndarray:
         lung = ((x - centre) / 0.17) ** 2 + ((y - 0.55) / 0.38) ** 2
         image -= 110 * np.exp(-(lung**3))
     image += 45 * np.exp(-(((x - 0.5) / 0.05) ** 2))
-    image += 16 * np.sin(y * 40 + 6 * (x - 0.5) ** 2) * (np.abs(x - 0.5) < 0.42)
+    image += 7 * np.sin(y * 44 - 14 * np.abs(x - 0.5)) * (np.abs(x - 0.5) < 0.42)
     for _ in range(opacity * 2):
         cx, cy = rng.choice([0.3, 0.7]) + rng.normal(0, 0.06), rng.uniform(0.4, 0.85)
         image += 45 * np.exp(-(((x - cx) / 0.09) ** 2 + ((y - cy) / 0.1) ** 2))

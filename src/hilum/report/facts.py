@@ -23,6 +23,7 @@ SET_FACTS = {
     "citation": ("citation", "cite", "paper", "reference"),
     "where": ("home", "homepage", "url"),
 }
+ASKED = ("images", "patients", "licence", "source", "known shortcuts", "citation")
 PARTS = ("train", "validation", "test")
 
 
@@ -73,7 +74,8 @@ def _set(name: str, card: Mapping[str, Any]) -> DataSet:
     found = {head: _first(card, keys) for head, keys in SET_FACTS.items()}
     more = tuple((title(str(k)), plain(v)) for k, v in card.items() if k not in known)
     citation = found["citation"] or ""
-    facts = tuple((head, plain(value)) for head, value in found.items())
+    shown = {head: value for head, value in found.items() if value is not None or head in ASKED}
+    facts = tuple((head, plain(value)) for head, value in shown.items())
     return DataSet(name, str(card.get("title") or name), facts, more, plain(citation) if citation else "")  # fmt: skip
 
 

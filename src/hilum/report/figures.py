@@ -1,5 +1,6 @@
 """The figures: each takes the table that it shows and returns a Figure, drawn without pyplot."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -18,14 +19,14 @@ PART_LINES = {"train": "-", "validation": "--", "test": ":"}
 
 def confusion(counts: pd.DataFrame) -> Figure:
     """Counts of (truth, prediction), shaded by the share of the row's truth; both are written."""
-    names = [label(class_name(str(name)), 18) for name in counts.index]
+    names = [_wrapped(str(name)) for name in counts.index]
     size = len(names)
     with style():
-        figure = blank(min(2.2 + 0.85 * size, 9.0), min(1.5 + 0.68 * size, 8.0))
+        figure = blank(4.5 if size <= 5 else 9.2, min(1.1 + 0.8 * size, 8.0))
         axes = figure.subplots()
         shares = _row_shares(counts)
         axes.imshow(shares, cmap=SHADES, vmin=0, vmax=1, aspect="auto")
-        axes.set_xticks(range(size), names, rotation=30 if size > 2 else 0, ha="right" if size > 2 else "center")  # fmt: skip
+        axes.set_xticks(range(size), names, rotation=90 if size > 10 else 0)  # fmt: skip
         axes.set_yticks(range(size), names)
         axes.set(xlabel="Prediction", ylabel="Truth")
         axes.set_xticks(np.arange(size + 1) - 0.5, minor=True)
@@ -36,6 +37,12 @@ def confusion(counts: pd.DataFrame) -> Figure:
         axes.spines[:].set_visible(False)
         _write_counts(axes, counts.to_numpy(), shares)
     return figure
+
+
+def _wrapped(name: str) -> str:
+    """A class name on at most three short lines."""
+    lines = textwrap.wrap(label(class_name(name), 30), 11, max_lines=3, placeholder="…")
+    return "\n".join(lines) or "…"
 
 
 def _row_shares(counts: pd.DataFrame) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
@@ -99,7 +106,7 @@ def _class_lines(axes: Axes, points: pd.DataFrame, columns: tuple[str, str], are
 
 def _legend(axes: Axes, title: str, place: str) -> None:
     if len(axes.get_legend_handles_labels()[0]) <= 12:
-        axes.legend(title=title, loc=place, alignment="left", handlelength=1.6)
+        axes.legend(title=title, loc=place, alignment="left", handlelength=1.6, frameon=True, framealpha=0.92, edgecolor="none")  # fmt: skip
 
 
 def reliability(bins: pd.DataFrame) -> Figure:

@@ -13,7 +13,7 @@ import pandas as pd
 from hilum import files
 from hilum.report import csvs, facts, folder, gallery, panels, tables
 from hilum.report.folder import Run
-from hilum.report.text import NOT_RECORDED, class_name, count, number, sentence
+from hilum.report.text import NOT_RECORDED, class_name, count, method_name, number, sentence
 from hilum.types import NOTICE
 
 CONTENTS = {
@@ -130,10 +130,16 @@ def _data(run: Run) -> dict[str, Any]:
 
 
 def _one_source(counts: pd.DataFrame | None) -> str:
-    """A warning where no source holds images of more than one class."""
-    if counts is None or len(counts) < 2 or (counts > 0).sum().max() > 1:
+    """A warning that names the classes none of whose sources holds another class."""
+    if counts is None or len(counts) < 2:
         return ""
-    return "No source holds more than one class: the source alone gives the label away."
+    single = counts.loc[:, (counts > 0).sum() == 1]
+    alone = counts.index[(single.sum(axis=1) == counts.sum(axis=1)).to_numpy()]
+    if alone.empty:
+        return ""
+    names = " and ".join(f"“{class_name(str(name))}”" for name in alone)
+    share = "shares" if len(alone) == 1 else "each share"
+    return f"{names} {share} no source with another class: the source alone gives the label away."
 
 
 def _split(run: Run) -> dict[str, Any]:
@@ -157,12 +163,14 @@ def _leak(row: Mapping[str, Any]) -> list[str]:
 
 def _scores(run: Run) -> dict[str, Any]:
     overall = tables.overall(run)
-    methods = list(dict.fromkeys(str(row.get("method")) for row in tables.mine(run) if row.get("method")))  # fmt: skip
+    methods = [str(row["method"]) for row in tables.mine(run) if row.get("method")]
+    named = ", ".join(map(method_name, dict.fromkeys(methods)))
     return {
         "overall": overall,
+        "begin": f"{tables.start(run):g}",
         "by_class": tables.by_class(run),
         "by_cell": tables.by_cell(run),
-        "methods": f"Intervals by: {', '.join(methods)}." if methods else "",
+        "methods": f"Intervals by: {named}." if named else "",
         "confusion": _sheet(panels.confusion_counts(run), "Truth / prediction"),
     }
 

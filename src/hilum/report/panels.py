@@ -14,7 +14,7 @@ from hilum.report.facts import labels_by_source
 from hilum.report.folder import Run
 from hilum.report.gallery import data_uri
 from hilum.report.tables import mine
-from hilum.report.text import class_name, count
+from hilum.report.text import class_name, count, sample_size
 
 CONTROLS = ("normal", "non_covid")
 
@@ -42,10 +42,10 @@ class Drawn:
     width: str = "half"
 
 
-def draw(run: Run) -> dict[str, Panel]:
-    """Draw, store and embed every figure that the run's files allow."""
+def draw(run: Run) -> dict[str, Panel | None]:
+    """Draw, store and embed every figure; None where the run's files do not allow it."""
     found = {name: make(run) for name, make in FIGURES.items()}
-    return {name: _store(run.folder, name, drawn) for name, drawn in found.items() if drawn}
+    return {n: _store(run.folder, n, drawn) if drawn else None for n, drawn in found.items()}
 
 
 def _store(folder: Path, name: str, drawn: Drawn) -> Panel:
@@ -79,7 +79,7 @@ def _confusion(run: Run) -> Drawn | None:
         figures.confusion(counts),
         counts.rename_axis("truth").reset_index(),
         f"Confusion matrix: {right} of {n} predictions on the diagonal. Table below.",
-        f"Confusion matrix, n = {count(n, 'prediction')}. Rows are the truth; the percentage and the "
+        f"Confusion matrix, {sample_size(n)} predictions. Rows are the truth; the percentage and the "
         "shade are the share of the row.",
     )
 
@@ -97,7 +97,7 @@ def _roc(run: Run) -> Drawn | None:
         figures.roc(points, areas),
         points,
         "ROC curves. " + _listed("AUROC", areas, shown),
-        f"ROC curves, each class against the rest, n = {len(predictions):,}. Dashes: chance.",
+        f"ROC curves, each class against the rest, {sample_size(len(predictions))}. Dashes: chance.",
     )
 
 
@@ -113,7 +113,7 @@ def _precision_recall(run: Run) -> Drawn | None:
         figures.precision_recall(points, areas, shares),
         points,
         "Precision-recall curves. " + _listed("AUPRC", areas, shown),
-        f"Precision and recall, each class against the rest, n = {len(predictions):,}. Dotted: the "
+        f"Precision and recall, each class against the rest, {sample_size(len(predictions))}. Dotted: the "
         "share of the class, which is the precision of guessing.",
     )
 
@@ -127,7 +127,7 @@ def _reliability(run: Run) -> Drawn | None:
         figures.reliability(bins),
         bins,
         "Reliability curve: share of right predictions per bin of confidence. Values in the CSV.",
-        f"Calibration, n = {len(predictions):,}: how often a prediction is right at each confidence, "
+        f"Calibration, {sample_size(len(predictions))}: how often a prediction is right at each confidence, "
         "with 95 % intervals; below, images per bin. On the dashed line, confidence equals truth.",
     )
 
@@ -143,7 +143,7 @@ def _histograms(run: Run) -> Drawn | None:
         bins,
         f"Histograms of the predicted probability of {names}, own images against all others.",
         "How each class's probability is spread over its own images (coloured) and over all others "
-        f"(grey), n = {len(predictions):,}. The less they overlap, the better they are told apart.",
+        f"(grey), {sample_size(len(predictions))}. The less they overlap, the better they are told apart.",
         "full",
     )
 
@@ -183,7 +183,7 @@ def _sources(run: Run) -> Drawn | None:
         figures.sources(counts),
         counts.reset_index(),
         "Stacked bars: images of each class by source. Table below.",
-        f"Images of each class by source, n = {n:,}. Where a colour belongs to one class only, the "
+        f"Images of each class by source, {sample_size(n)}. Where a colour belongs to one class only, the "
         "source alone gives the label away.",
         "full",
     )

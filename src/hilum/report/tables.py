@@ -7,16 +7,17 @@ from typing import Any
 import pandas as pd
 
 from hilum.report.folder import Run
-from hilum.report.text import class_name, interval, number, ratio, score_name
+from hilum.report.text import class_name, interval, method_name, number, ratio, score_name
 
 WHOLE = ("overall", "macro", "micro", "weighted")  # of Score.class_: averages over the classes
+ENDS = ("value", "measured", "low", "published")
 ERRORS = ("brier", "ece", "mce", "log_loss", "nll")  # less is better: no bar from bad to good
-HEADLINES = (("accuracy",), ("f1",), ("auroc", "auc"), ("balanced_accuracy", "sensitivity"))
+HEADLINES = (("accuracy",), ("f1",), ("auroc", "auc"), ("balanced_accuracy",))
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """An interval on a line from 0 to 100, with an optional second mark (the published value)."""
+    """An interval in per cent of the bar's length, with an optional second mark (published)."""
 
     value: float | None
     low: float | None
@@ -47,23 +48,32 @@ class Headline:
     bar: Bar | None = None
 
 
-def line(row: Mapping[str, Any]) -> Line:
-    """One row of `scores` as the page prints it."""
+def start(run: Run) -> float:
+    """Where every bar of the page begins: at 0.5 where no interval reaches below, else at 0."""
+    drawn = [row for row in run.rows("scores") if row.get("name") not in ERRORS]
+    ends = [row.get(key) for row in [*drawn, *run.rows("published")] for key in ENDS]
+    numbers = [end for end in ends if isinstance(end, int | float)]
+    return 0.5 if numbers and min(numbers) >= 0.5 else 0.0
+
+
+def line(row: Mapping[str, Any], begin: float = 0.0) -> Line:
+    """One row of `scores` as the page prints it; its bar runs from `begin` to 1."""
     return Line(
         name=score_name(str(row.get("name"))),
         class_=class_name(str(row.get("class"))),
         value=number(row.get("value")),
         interval=interval(row),
         ratio=ratio(row),
-        method=str(row.get("method") or ""),
-        bar=None if row.get("name") in ERRORS else bar(row),
+        method=method_name(str(row.get("method") or "")),
+        bar=None if row.get("name") in ERRORS else bar(row, begin),
     )
 
 
-def bar(row: Mapping[str, Any], mark: object = None) -> Bar | None:
+def bar(row: Mapping[str, Any], begin: float = 0.0) -> Bar | None:
     """The bar of a score between 0 and 1; None where it has no value, or another range."""
     value = row.get("value", row.get("measured"))
-    ends = [_percent(part) for part in (value, row.get("low"), row.get("high"), mark)]
+    parts = (value, row.get("low"), row.get("high"), row.get("published"))
+    ends = [_percent(part, begin) for part in parts]
     shown = [end for end in (ends[0], ends[3]) if end is not None]
     if not shown or any(not 0 <= end <= 100 for end in shown):
         return None
@@ -71,8 +81,10 @@ def bar(row: Mapping[str, Any], mark: object = None) -> Bar | None:
     return Bar(clipped[0], clipped[1], clipped[2], clipped[3])
 
 
-def _percent(value: object) -> float | None:
-    return round(100 * float(value), 2) if isinstance(value, int | float) else None
+def _percent(value: object, begin: float) -> float | None:
+    if not isinstance(value, int | float):
+        return None
+    return round(100 * (float(value) - begin) / (1 - begin), 2)
 
 
 def mine(run: Run) -> list[dict[str, Any]]:
@@ -94,7 +106,7 @@ def _pick(rows: Iterable[Mapping[str, Any]], names: tuple[str, ...]) -> Mapping[
 
 
 def _headline(run: Run, row: Mapping[str, Any]) -> Headline:
-    written = line(row)
+    written = line(row, start(run))
     of = "" if row.get("class") == "overall" else f", {written.class_}"
     notes = [f"95 % interval {written.interval}" if written.interval else "no interval recorded"]
     notes += [written.ratio] if written.ratio else []
@@ -125,7 +137,7 @@ def _size(run: Run) -> Headline:
 
 def overall(run: Run) -> list[Line]:
     """Scores over all classes."""
-    return [line(row) for row in mine(run) if row.get("class") in WHOLE]
+    return [line(row, start(run)) for row in mine(run) if row.get("class") in WHOLE]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +152,8 @@ def by_class(run: Run) -> Grid:
     """Scores of each class: classes down, scores across."""
     rows = [row for row in mine(run) if row.get("class") not in WHOLE]
     names = list(dict.fromkeys(str(row.get("name")) for row in rows))
-    found = {(row.get("class"), row.get("name")): line(row) for row in rows}
+    begin = start(run)
+    found = {(row.get("class"), row.get("name")): line(row, begin) for row in rows}
     classes = [name for name in run.classes if any(key[0] == name for key in found)]
     body = [(class_name(c), tuple(found.get((c, name)) for name in names)) for c in classes]
     return Grid(tuple(score_name(name) for name in names), tuple(body))
@@ -153,9 +166,10 @@ def by_cell(run: Run) -> Grid | None:
         return None
     scores = {cell: [r for r in run.rows("scores") if str(r.get("cell")) == cell] for cell in cells}
     picked = {cell: [_pick(rows, names) for names in HEADLINES] for cell, rows in scores.items()}
+    begin = start(run)
     used = [i for i in range(len(HEADLINES)) if any(row[i] for row in picked.values())]
     body = [
-        (cell, tuple(line(found) if (found := row[i]) else None for i in used))
+        (cell, tuple(line(found, begin) if (found := row[i]) else None for i in used))
         for cell, row in picked.items()
     ]
     return Grid(tuple(score_name(HEADLINES[i][0]) for i in used), tuple(body))
@@ -176,10 +190,10 @@ class Comparison:
 
 def comparisons(run: Run) -> list[Comparison]:
     """Published against measured, in the recipe's order."""
-    return [_comparison(row) for row in run.rows("published")]
+    return [_comparison(row, start(run)) for row in run.rows("published")]
 
 
-def _comparison(row: Mapping[str, Any]) -> Comparison:
+def _comparison(row: Mapping[str, Any], begin: float) -> Comparison:
     agrees = {True: "yes", False: "no"}.get(row.get("agrees"), "not measured")  # type: ignore[arg-type]
     whole = row.get("class") in ("overall", None, "")
     of = "" if whole else f", {class_name(str(row.get('class')))}"
@@ -190,7 +204,7 @@ def _comparison(row: Mapping[str, Any]) -> Comparison:
         measured=number(row.get("measured"), 4),
         interval=interval(row, 4),
         agrees=agrees,
-        bar=bar(row, row.get("published")),
+        bar=bar(row, begin),
     )
 
 

@@ -74,7 +74,17 @@ def ratio(row: Mapping[str, Any]) -> str:
     k, n = row.get("k"), row.get("n")
     if n is None:
         return ""
-    return f"{number(k)} of {number(n)}" if k is not None else f"n = {number(n)}"
+    return f"{number(k)} of {number(n)}" if k is not None else f"n\u00a0=\u00a0{number(n)}"
+
+
+def sample_size(n: int) -> str:
+    """ "n = 879" that no line break divides."""
+    return f"n\u00a0=\u00a0{n:,}"
+
+
+def method_name(method: str) -> str:
+    """How an interval was made, with its author's capital letter."""
+    return method.replace("wilson", "Wilson").replace("delong", "DeLong")
 
 
 def plain(value: object) -> str:
