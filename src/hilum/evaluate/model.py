@@ -1,0 +1,199 @@
+"""The model folder: preparation, weights, head, temperature and provenance, kept together.
+
+The same code executes it in training's own evaluation, predict, evaluate, serve and export, so
+that one file has one set of probabilities.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+from safetensors.torch import load_file as load_tensors
+from safetensors.torch import save_file as save_tensors
+from torch import Tensor, nn
+
+from hilum import files, prepare
+from hilum.evaluate import calibrate
+from hilum.models import backbones, runtime
+from hilum.models.backbones import Backbone
+from hilum.models.heads import Head
+from hilum.models.normalise import Door
+from hilum.models.runtime import Runtime, Target
+from hilum.prepare import Pipeline
+from hilum.types import NOTICE, HilumError, MissingError, Probabilities, Stack8
+
+FORMAT = 1
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What `model.json` holds besides the backbone's and the head's own records."""
+
+    classes: list[str]
+    normalise: str
+    precision: str  # "bf16" or "fp32", as used when it was tested
+    mirror: bool  # average each image with its mirror image
+    temperature: float = 1.0
+    thresholds: dict[str, float] = field(default_factory=dict)  # class -> p for 90 % sensitivity
+    provenance: dict[str, Any] = field(default_factory=dict)
+    seen: tuple[str, ...] = ()  # SHA-256 of the files that it was fitted or chosen on
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A trained classifier, ready to run."""
+
+    facts: Facts
+    pipeline: Pipeline
+    backbone: Backbone
+    head: Head
+    runtime: Runtime
+
+    def logits(self, stack: Stack8, progress: Progress | None = None) -> Probabilities:
+        """Prepared uint8 (image, height, width) -> uncalibrated logits (image, class)."""
+        plain = self.head.logits(self.runtime(stack, progress))
+        if not self.facts.mirror:
+            return plain
+        return (plain + self.head.logits(self.runtime(mirrored(stack)))) / 2
+
+    def probabilities(self, stack: Stack8, progress: Progress | None = None) -> Probabilities:
+        """Prepared uint8 (image, height, width) -> calibrated probabilities (image, class)."""
+        return self.calibrated(self.logits(stack, progress))
+
+    def calibrated(self, logits: Probabilities) -> Probabilities:
+        """(image, class) -> probabilities at the model's temperature, rounded as they are written.
+
+        Eight decimals: the same number in memory, in CSV and after reading it back.
+        """
+        return np.round(calibrate.apply_temperature(logits, self.facts.temperature), 8)
+
+    def table(self, logits: Probabilities) -> pd.DataFrame:
+        """(image, class) logits -> columns p_<class>."""
+        return pd.DataFrame(self.calibrated(logits), columns=columns(self.facts.classes))
+
+
+def columns(classes: list[str]) -> list[str]:
+    """The probability columns of a predictions table."""
+    return [f"p_{name}" for name in classes]
+
+
+def mirrored(stack: Stack8) -> Stack8:
+    """(image, height, width) -> each image mirrored left to right."""
+    return np.ascontiguousarray(stack[:, :, ::-1])
+
+
+def compiled(backbone: Backbone, normalise: str, pipeline: Pipeline, precision: str) -> Runtime:
+    """Prepared pixels to pooled features: the network behind its door, compiled for this machine."""
+    network = nn.Sequential(Door(normalise), backbone)
+    return runtime.compile(network, pipeline.shape, Target(precision))  # type: ignore[arg-type]
+
+
+def assemble(facts: Facts, pipeline: Pipeline, backbone: Backbone, head: Head) -> Model:
+    """A model whose runtime is compiled here."""
+    engine = compiled(backbone, facts.normalise, pipeline, facts.precision)
+    return Model(facts, pipeline, backbone, head, engine)
+
+
+def save(model: Model, folder: Path) -> Path:
+    """Write `model.json`, `backbone.safetensors`, `head.safetensors` and `seen.csv`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = model.facts
+    record = {
+        "format": FORMAT,
+        "notice": NOTICE,
+        "classes": facts.classes,
+        "preparation": {"steps": model.pipeline.as_list(), "normalise": facts.normalise},
+        "preparation_digest": model.pipeline.digest,
+        "backbone": model.backbone.record(),
+        "precision": facts.precision,
+        "mirror": facts.mirror,
+        "temperature": facts.temperature,
+        "thresholds": facts.thresholds,
+        "provenance": facts.provenance,
+    }
+    with files.atomic_write(folder / "backbone.safetensors") as path:
+        save_tensors(_contiguous(model.backbone.state_dict()), path)
+    with files.atomic_write(folder / "head.safetensors") as path:
+        save_file(model.head.to_arrays(), path)
+    with files.atomic_write(folder / "seen.csv") as path:
+        path.write_text("\n".join(["sha256", *facts.seen]) + "\n")
+    with files.atomic_write(folder / "model.json") as path:
+        path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    return folder
+
+
+def load(folder: Path) -> Model:
+    """Read a model folder and compile it.
+
+    Raises MissingError where there is none, HilumError where it is damaged or its preparation is
+    not the one that this version executes.
+    """
+    record = read_record(folder)
+    pipeline = prepare.from_list(record["preparation"]["steps"])
+    if pipeline.digest != record["preparation_digest"]:
+        raise HilumError(
+            f"the preparation of {folder} must be executed as it was trained; got another version "
+            "of its steps; install the hilum version named in model.json's provenance."
+        )
+    try:
+        backbone = backbones.rebuild(
+            record["backbone"], load_tensors(folder / "backbone.safetensors")
+        )
+        head = Head.from_arrays(load_file(folder / "head.safetensors"))
+    except (OSError, SafetensorError) as error:
+        raise HilumError(
+            f"the tensors of {folder} must be readable; got {error}; restore the folder."
+        ) from None
+    return assemble(_facts(record, folder), pipeline, backbone, head)
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """`model.json`; raises MissingError where the folder is no model folder."""
+    path = folder / "model.json"
+    if not path.is_file():
+        inside = " (its model/ is one)" if (folder / "model" / "model.json").is_file() else ""
+        raise MissingError(
+            f"a model folder holds model.json; got {str(folder)!r} without{inside}; "
+            "name the model/ folder of a finished run."
+        )
+    try:
+        record: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise HilumError(f"{path} must be JSON; got {error}; restore the folder.") from None
+    if record.get("format") != FORMAT:
+        raise HilumError(
+            f"{path} must have format {FORMAT}; got {record.get('format')!r}; "
+            "use the hilum version that wrote it."
+        )
+    return record
+
+
+def with_provenance(model: Model, more: dict[str, Any]) -> Model:
+    """The same model with more said about its origin."""
+    provenance = {**model.facts.provenance, **more}
+    return replace(model, facts=replace(model.facts, provenance=provenance))
+
+
+def _facts(record: dict[str, Any], folder: Path) -> Facts:
+    seen = folder / "seen.csv"
+    return Facts(
+        record["classes"],
+        record["preparation"]["normalise"],
+        record["precision"],
+        record["mirror"],
+        record["temperature"],
+        record["thresholds"],
+        record["provenance"],
+        tuple(seen.read_text().split()[1:]) if seen.is_file() else (),
+    )
+
+
+def _contiguous(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}

@@ -1,0 +1,38 @@
+"""Split: the recipe's plan carried out, one split per seed, and the leak check on each."""
+
+from hilum.data import leaks, splits
+from hilum.recipe import SplitPlan
+from hilum.types import Fingerprints, HilumError, Leak, Manifest, Split
+
+
+def divide(plan: SplitPlan, manifest: Manifest, fingerprints: Fingerprints, seed: int) -> Split:
+    """The split of one seed; `group = "cluster"` keeps near duplicates on one side.
+
+    Raises HilumError where the data cannot be divided so.
+    """
+    number = plan.seed + seed
+    group = "patient" if plan.group == "cluster" else plan.group
+    clusters = leaks.clusters(manifest, fingerprints) if plan.group == "cluster" else None
+    if plan.kind == "official":
+        return splits.official(manifest, plan.validation, number)
+    if plan.kind == "kfold":
+        return splits.kfold(manifest, plan.folds, plan.validation, number, group, clusters)
+    shares = splits.Shares(plan.test, plan.validation)
+    return splits.holdout(manifest, shares, number, group, clusters)
+
+
+def check(
+    split: Split, manifest: Manifest, fingerprints: Fingerprints, mode: str
+) -> list[Leak]:
+    """Leaks across parts; the same patient on both sides stops a corrected run.
+
+    Raises HilumError in corrected mode, since grouping by patient was promised.
+    """
+    found = leaks.find(split, manifest, fingerprints)
+    patients = [leak for leak in found if leak.kind == "same patient"]
+    if patients and mode == "corrected" and split.grouped_by == "patient":
+        raise HilumError(
+            f"no patient may stand on both sides of a split; got {len(patients)} pairs, as "
+            f"{patients[0].first} and {patients[0].second}; mend the patient identifiers."
+        )
+    return found
