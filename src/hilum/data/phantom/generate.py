@@ -1,0 +1,184 @@
+"""The generator: patients, their films, and the ground truth that no real film has."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from hilum.data.phantom import anatomy, film, lesions, markers, skeleton, thorax, vessels
+from hilum.data.phantom.anatomy import IMAGE_STREAM, Patient, Posture
+from hilum.data.phantom.grid import Grid, Plane, board, step_up
+from hilum.data.phantom.hospitals import HOSPITALS, Film
+from hilum.data.phantom.request import Request
+from hilum.data.phantom.roles import Role, role
+from hilum.types import Grey8, Mask, Stack8
+
+BOARD_FIELD = 40.0  # cm that `size` pixels cover on the board
+CENTRE = -0.6  # v that lies in the middle of the film
+VISIBLE = 0.02  # optical path that a lesion must add to be in its mask
+DATASET = "phantom"
+
+Person: TypeAlias = tuple[Patient, vessels.Segments, Role]
+Masks: TypeAlias = npt.NDArray[np.bool_]  # (image, height, width)
+
+
+@dataclass(frozen=True, slots=True)
+class Phantom:
+    """Synthetic films (image, height, width) with ground truth; row i of `table` is image i."""
+
+    images: Stack8
+    lungs: Masks
+    lesions: Masks
+    markers: Masks
+    table: pd.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One film with its ground truth and its row of the table."""
+
+    image: Grey8
+    lungs: Mask
+    lesions: Mask
+    markers: Mask
+    row: dict[str, Any]
+
+
+def generate(request: Request, progress: Callable[[int, int], None] | None = None) -> Phantom:
+    """Draw the films that the dials ask for.
+
+    Image k depends on the dials and on its own patient and image number alone: a longer set
+    begins with the shorter one.
+    """
+    shape = (request.images, request.size, request.size)
+    images = np.empty(shape, np.uint8)
+    lungs, opaque, burnt = (np.empty(shape, np.bool_) for _ in range(3))
+    rows = []
+    for index, shot in enumerate(shots(request)):
+        images[index], lungs[index] = shot.image, shot.lungs
+        opaque[index], burnt[index] = shot.lesions, shot.markers
+        rows.append(shot.row)
+        if progress:
+            progress(index + 1, request.images)
+    return Phantom(images, lungs, opaque, burnt, pd.DataFrame(rows))
+
+
+def shots(request: Request) -> Iterator[Shot]:
+    """The films of a request one by one, in the order of `generate`."""
+    grid = board(request.size / BOARD_FIELD)
+    left, index = request.images, 0
+    while left > 0:
+        part = role(request, index)
+        who = anatomy.patient(request.seed, index)
+        tree = vessels.grow(who)
+        for image in range(min(part.images, left)):
+            yield _shoot(request, grid, (who, tree, part), (index, image))
+        left -= part.images
+        index += 1
+
+
+def _shoot(request: Request, grid: Grid, person: Person, at: tuple[int, int]) -> Shot:
+    who, _, part = person
+    rng = np.random.default_rng([request.seed, IMAGE_STREAM, *at])
+    how = anatomy.posture(rng)
+    chain = HOSPITALS[part.exposure].film
+    severity, path, lungs, opaque = _body(request, grid, person, how)
+    turn = _placement(request.size, grid, who, how, chain)
+    flat = [_warp(plane, turn, request.size) for plane in (path, lungs, opaque)]
+    pitch = request.size / chain.field
+    exposure = film.expose(flat[0], flat[1], chain, pitch, rng)
+    image = film.develop(exposure, flat[1], chain, rng)
+    border = _collimate(request.size, pitch, chain, rng)
+    image = np.rint(image * border).astype(np.uint8)
+    image, burnt, text = _mark(request, part, image, rng)
+    seen = (flat[1] > 0.5) & (border > 0.5)
+    row = _row(who, part, at, text, severity)
+    return Shot(image, seen, (flat[2] > VISIBLE) & seen, burnt, row)
+
+
+def _mark(
+    request: Request, part: Role, image: Grey8, rng: np.random.Generator
+) -> tuple[Grey8, Mask, str]:
+    if not request.markers:
+        return image, np.zeros(image.shape, np.bool_), ""
+    drawn = markers.stamp(HOSPITALS[part.marker].marker, request.size, rng)
+    return *markers.burn(image, drawn), drawn.text
+
+
+def _body(
+    request: Request, grid: Grid, person: Person, how: Posture
+) -> tuple[float, Plane, Plane, Plane]:
+    who, tree, part = person
+    rng = np.random.default_rng([*who.seed, 13])
+    severity = float(np.clip(request.severity * rng.uniform(0.5, 1.4), 0, 1))
+    body = thorax.build(grid, who, how)
+    bone = skeleton.build(grid, who, how)
+    vessel = np.maximum(vessels.draw(grid, tree), vessels.hila(grid))
+    vessel = np.minimum(vessel * step_up(body.lung, 0.5, 4.0), 0.8 * body.lung)
+    lung = body.lung - vessel
+    scene = lesions.Scene(grid, body, who, how, tree, severity, rng)
+    opaque = lesions.opacity(scene, part.label) * np.float32(request.signal)
+    added = lung * opaque * (film.CONSOLIDATED - film.LUNG)
+    soft = np.maximum(body.body - lung - np.minimum(body.air, body.body), 0)
+    path = film.optical_path(film.Paths(soft, lung, bone, body.fat))
+    return severity, path + added, body.fields, added
+
+
+def _placement(
+    size: int, grid: Grid, who: Patient, how: Posture, chain: Film
+) -> npt.NDArray[np.float64]:
+    # board pixels -> cm of the person -> film pixels
+    pitch = size / chain.field
+    cos, sin = np.cos(np.radians(how.tilt)), np.sin(np.radians(how.tilt))
+    turn = np.array([[cos, -sin], [sin, cos]]) @ np.diag(who.scale) * how.magnification * pitch
+    origin = np.array([float(grid.u[0, 0]), float(grid.v[0, 0]) - CENTRE])
+    offset = turn @ origin + np.array(how.shift) * pitch + size / 2
+    return np.column_stack([turn / grid.pitch, offset])
+
+
+def _warp(plane: Plane, turn: npt.NDArray[np.float64], size: int) -> Plane:
+    return np.asarray(
+        cv2.warpAffine(
+            plane, turn, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+    )
+
+
+def _collimate(size: int, pitch: float, chain: Film, rng: np.random.Generator) -> Plane:
+    # the shutters' edges, a little askew, as the digitiser blanks them
+    inset = rng.uniform(0, chain.collimation, 4) * (rng.random(4) < 0.6) * pitch
+    box = np.array(
+        [[inset[0], inset[1]], [size - inset[2], inset[1]],
+         [size - inset[2], size - inset[3]], [inset[0], size - inset[3]]]
+    )  # fmt: skip
+    angle = np.radians(rng.normal(0, 0.8)) if inset.any() else 0.0
+    spin = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    corners = (box - size / 2) @ spin.T + size / 2
+    canvas = np.zeros((size, size), np.uint8)
+    cv2.fillPoly(canvas, [np.rint(corners * 16).astype(np.int32)], (255,), cv2.LINE_AA, 4)
+    return canvas.astype(np.float32) / np.float32(255)
+
+
+def _row(
+    who: Patient, part: Role, at: tuple[int, int], text: str, severity: float
+) -> dict[str, Any]:
+    sick = part.label != "normal"
+    return {
+        "sample_id": f"{DATASET}/images/{at[0]:05d}_{at[1]:02d}.png",
+        "label": part.label,
+        "patient_id": f"{DATASET}:{at[0]:05d}",
+        "source": part.hospital,
+        "age": float(who.age),
+        "sex": who.sex,
+        "view": "PA",
+        "modality": "X-ray",
+        "has_marker": bool(text),
+        "marker": text,
+        "marker_style": part.marker if text else "",
+        "exposure_style": part.exposure,
+        "severity": severity if sick else 0.0,
+    }
