@@ -98,7 +98,9 @@ def _poison(value: Any, keep: set[str], bad: str) -> Any:
         return {k: v if k in fixed else _poison(v, keep, bad) for k, v in value.items()}
     if isinstance(value, list):
         return [_poison(item, keep, bad) for item in value]
-    return f"{value}{bad}\"'><b onload=x>" if isinstance(value, str) and value not in keep else value
+    return (
+        f"{value}{bad}\"'><b onload=x>" if isinstance(value, str) and value not in keep else value
+    )
 
 
 def _write(folder: Path, results: Results) -> None:
@@ -168,7 +170,9 @@ def _splits(table: pd.DataFrame, request: Request) -> pd.DataFrame:
     parts = []
     for fold in range(request.folds):
         part = np.where((patients % request.folds) == fold, "test", "train")
-        part = np.where((patients % request.folds) == (fold + 1) % request.folds, "validation", part)
+        part = np.where(
+            (patients % request.folds) == (fold + 1) % request.folds, "validation", part
+        )
         parts.append(pd.DataFrame({"sample_id": table["sample_id"], "fold": fold, "part": part}))
     return pd.concat(parts)
 
@@ -183,7 +187,16 @@ def _history(request: Request) -> pd.DataFrame:
                 loss = floor + np.exp(-epoch / 8) + 0.3 * (epoch >= 25) * np.exp(-(epoch - 25) / 3)
                 loss += rng.normal(0, 0.02) + 0.003 * epoch * (part == "validation")
                 rows.append(
-                    ("resnet50/frozen", fold, request.seed, stage, epoch, part, loss, 1 - 0.3 * loss)
+                    (
+                        "resnet50/frozen",
+                        fold,
+                        request.seed,
+                        stage,
+                        epoch,
+                        part,
+                        loss,
+                        1 - 0.3 * loss,
+                    )
                 )
     names = ["cell", "fold", "seed", "stage", "epoch", "part", "loss", "accuracy"]
     return pd.DataFrame(rows, columns=names)
@@ -204,7 +217,15 @@ def _proportion(cell: str, name: str, class_: str, k: int, n: int) -> Score:
 def _near(cell: str, name: str, class_: str, value: float, n: int) -> Score:
     spread = 0.9 / np.sqrt(n) * np.sqrt(value * (1 - value) + 0.01)
     return Score(
-        cell, name, class_, value, None, n, value - spread, value + spread, "bootstrap by patient"
+        cell,
+        name,
+        class_,
+        value,
+        None,
+        n,
+        value - spread,
+        min(1.0, value + spread),
+        "bootstrap by patient",
     )
 
 
@@ -228,12 +249,12 @@ def _scores(predictions: pd.DataFrame, classes: list[str]) -> list[Score]:
                 _proportion(
                     cell, "specificity", name, int((~yes & (said != c)).sum()), int((~yes).sum())
                 ),
-                _proportion(cell, "precision", name, int(hit.sum()), max(1, int((said == c).sum()))),
+                _proportion(
+                    cell, "precision", name, int(hit.sum()), max(1, int((said == c).sum()))
+                ),
                 _near(cell, "f1", name, float(f1[c]), n),
                 _near(cell, "auroc", name, aucs[c], n),
-                _near(
-                    cell, "auprc", name, float(average_precision_score(yes, p[:, c])), n
-                ),
+                _near(cell, "auprc", name, float(average_precision_score(yes, p[:, c])), n),
             ]
         scores.append(_near(cell, "ece", "overall", 0.046, n))
         scores.append(_near(cell, "brier", "overall", 0.178, n))
@@ -250,10 +271,23 @@ def _results(table: pd.DataFrame, predictions: pd.DataFrame, request: Request) -
         mode="corrected",
         title="Zhang & Liu 2022: COVID-19 against three other classes on chest radiographs",
         classes=classes,
-        n={"images": len(table), "patients": table["patient_id"].nunique(), "per_class": request.classes},
+        n={
+            "images": len(table),
+            "patients": table["patient_id"].nunique(),
+            "per_class": request.classes,
+        },
         scores=scores,
         published=[
-            Published("Table 2", "accuracy", "overall", 0.918, accuracy.value, accuracy.low, accuracy.high, False),
+            Published(
+                "Table 2",
+                "accuracy",
+                "overall",
+                0.918,
+                accuracy.value,
+                accuracy.low,
+                accuracy.high,
+                False,
+            ),
             Published("Table 2", "f1", classes[1], 0.9843, 0.981, 0.966, 0.993, True),
             Published("Table 2", "recall", classes[2], 0.8845, None, None, None, None),
         ],
@@ -263,23 +297,50 @@ def _results(table: pd.DataFrame, predictions: pd.DataFrame, request: Request) -
             "blacked out, so it reads the source of the image, not the lung."
         ),
         environment={
-            "hilum": "0.1.0", "python": "3.11.9", "torch": "2.13.0", "finished": "2026-03-14T15:09:26Z",
-            "seconds": 412.7, "command": "hilum run zhang2022 --data data --out runs/zhang2022",
-            "seeds": [request.seed], "device": "CPU", "digests": {"pixels": "3f" * 16, "features": "a9" * 16},
+            "hilum": "0.1.0",
+            "python": "3.11.9",
+            "torch": "2.13.0",
+            "finished": "2026-03-14T15:09:26Z",
+            "seconds": 412.7,
+            "command": "hilum run zhang2022 --data data --out runs/zhang2022",
+            "seeds": [request.seed],
+            "device": "CPU",
+            "digests": {"pixels": "3f" * 16, "features": "a9" * 16},
         },
         data=_data(table),
         split={
-            "kind": "kfold", "folds": request.folds, "grouped_by": "patient", "seed": request.seed,
-            "notes": ["Folds keep all images of a patient together.", "The validation part chooses the epoch."],
+            "kind": "kfold",
+            "folds": request.folds,
+            "grouped_by": "patient",
+            "seed": request.seed,
+            "notes": [
+                "Folds keep all images of a patient together.",
+                "The validation part chooses the epoch.",
+            ],
             "leaks": [
-                {"kind": "near duplicate", "fold": 0, "first": "kermany/normal/0001.png", "first_part": "train",
-                 "second": "kermany/normal/0044.png", "second_part": "test", "distance": 4.0}
+                {
+                    "kind": "near duplicate",
+                    "fold": 0,
+                    "first": "kermany/normal/0001.png",
+                    "first_part": "train",
+                    "second": "kermany/normal/0044.png",
+                    "second_part": "test",
+                    "distance": 4.0,
+                }
             ],
         },
         model={
-            "cell": cell, "fold": 0, "backbone": "resnet50", "weights": "ImageNet-1k (timm a1_in1k)",
-            "preparation": ["letterbox 224", "grey to three channels", "ImageNet mean and deviation"],
-            "head": {"kind": "linear", "classes": len(classes)}, "temperature": 1.31,
+            "cell": cell,
+            "fold": 0,
+            "backbone": "resnet50",
+            "weights": "ImageNet-1k (timm a1_in1k)",
+            "preparation": [
+                "letterbox 224",
+                "grey to three channels",
+                "ImageNet mean and deviation",
+            ],
+            "head": {"kind": "linear", "classes": len(classes)},
+            "temperature": 1.31,
             "thresholds": dict.fromkeys(classes, 0.5),
         },
         limits=[
@@ -287,7 +348,7 @@ def _results(table: pd.DataFrame, predictions: pd.DataFrame, request: Request) -
             "The controls are children of one to five years; the COVID-19 patients are adults.",
             "The labels come from the publishers and were not read again by a radiologist.",
         ],
-    )  # fmt: skip
+    )
 
 
 def _data(table: pd.DataFrame) -> dict[str, Any]:
@@ -295,7 +356,9 @@ def _data(table: pd.DataFrame) -> dict[str, Any]:
         "sets": {
             "kermany": {
                 "title": "Labelled optical coherence tomography and chest X-ray images",
-                "images": 624, "patients": 580, "licence": "CC BY 4.0",
+                "images": 624,
+                "patients": 580,
+                "licence": "CC BY 4.0",
                 "home": "https://data.mendeley.com/datasets/rscbjbr9sj/2",
                 "source": "Guangzhou Women and Children's Medical Center",
                 "shortcuts": ["children of 1 to 5 years only", "one hospital"],
@@ -303,30 +366,81 @@ def _data(table: pd.DataFrame) -> dict[str, Any]:
                 "notes": ["File names tell bacteria from virus."],
             },
             "cohen": {
-                "title": "COVID-19 image data collection", "images": 255, "patients": 171,
-                "licence": "CC BY-NC-SA 4.0", "source": "many hospitals and publications",
+                "title": "COVID-19 image data collection",
+                "images": 255,
+                "patients": 171,
+                "licence": "CC BY-NC-SA 4.0",
+                "source": "many hospitals and publications",
                 "shortcuts": ["burnt-in letters and arrows", "figures of papers"],
                 "citation": "Cohen, Morrison & Dao 2020, arXiv:2003.11597",
                 "notes": [],
             },
         },
         "left_out": [
-            {"what": f"images/lateral-{i}.jpg", "reason": "a lateral view, and the study asks for frontal views"}
+            {
+                "what": f"images/lateral-{i}.jpg",
+                "reason": "a lateral view, and the study asks for frontal views",
+            }
             for i in range(31)
-        ] + [{"what": "images/broken.jpg", "reason": "the file is truncated"}],
-    }  # fmt: skip
+        ]
+        + [{"what": "images/broken.jpg", "reason": "the file is truncated"}],
+    }
 
 
 def _audits() -> list[Finding]:
     return [
-        Finding("C-10", "pass", 0.0, "no patient on both sides of a split", "Yagis 2021, doi:10.1038/s41598-021-01681-w",
-                "No patient is on both sides of a split.", "Patients on both sides"),
-        Finding("C-02", "fail", 1.0, "Cramér's V above 0.3 warns, 1 fails", "Zech 2018, doi:10.1371/journal.pmed.1002683",
-                "The source of an image alone gives away its label.", "Source and label"),
-        Finding("C-01", "fail", 0.86, "fails above 0.5, warns above 0.25", "Maguolo & Nanni 2021, doi:10.1016/j.inffus.2021.04.008",
-                "With the lungs blacked out, 86 % of the discrimination remains.", "Lungs masked"),
-        Finding("C-04", "warn", 0.74, "warns above 0.7", "", "Size and contrast alone reach an AUROC of 0.74.", "File facts only"),
-        Finding("C-09", "unknown", None, "a class of one age group warns", "DeGrave 2021, doi:10.1038/s42256-021-00338-7",
-                "Cannot be checked, because 624 of 879 images carry no age.", "Age"),
-        Finding("C-17", "pass", 0.046, "warns above 0.05", "Guo 2017, arXiv:1706.04599", "The probabilities are calibrated within 0.05.", "Calibration"),
-    ]  # fmt: skip
+        Finding(
+            "C-10",
+            "pass",
+            0.0,
+            "no patient on both sides of a split",
+            "Yagis 2021, doi:10.1038/s41598-021-01681-w",
+            "No patient is on both sides of a split.",
+            "Patients on both sides",
+        ),
+        Finding(
+            "C-02",
+            "fail",
+            1.0,
+            "Cramér's V above 0.3 warns, 1 fails",
+            "Zech 2018, doi:10.1371/journal.pmed.1002683",
+            "The source of an image alone gives away its label.",
+            "Source and label",
+        ),
+        Finding(
+            "C-01",
+            "fail",
+            0.86,
+            "fails above 0.5, warns above 0.25",
+            "Maguolo & Nanni 2021, doi:10.1016/j.inffus.2021.04.008",
+            "With the lungs blacked out, 86 % of the discrimination remains.",
+            "Lungs masked",
+        ),
+        Finding(
+            "C-04",
+            "warn",
+            0.74,
+            "warns above 0.7",
+            "",
+            "Size and contrast alone reach an AUROC of 0.74.",
+            "File facts only",
+        ),
+        Finding(
+            "C-09",
+            "unknown",
+            None,
+            "a class of one age group warns",
+            "DeGrave 2021, doi:10.1038/s42256-021-00338-7",
+            "Cannot be checked, because 624 of 879 images carry no age.",
+            "Age",
+        ),
+        Finding(
+            "C-17",
+            "pass",
+            0.046,
+            "warns above 0.05",
+            "Guo 2017, arXiv:1706.04599",
+            "The probabilities are calibrated within 0.05.",
+            "Calibration",
+        ),
+    ]

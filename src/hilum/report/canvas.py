@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
@@ -17,7 +18,7 @@ from hilum.report.palette import GRID, INK, MUTED
 
 DOTS_PER_INCH = 200  # the page shows 100 per inch: twice that is sharp on dense screens
 COLOURS = 96  # of the stored palette; antialiased lines stay smooth, files a third of the size
-STYLE = {
+STYLE: Any = {  # matplotlib types each key as a literal
     "font.family": ["DejaVu Sans"],
     "font.size": 9.0,
     "axes.titlesize": 9.5,
@@ -48,7 +49,7 @@ STYLE = {
 
 @contextmanager
 def style() -> Iterator[None]:
-    """The figures' style for the time of a `with` block; glyphs that the font lacks become boxes."""
+    """The figures' style within a `with` block; glyphs that the font lacks become boxes."""
     with mpl.rc_context(STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         yield

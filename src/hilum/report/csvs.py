@@ -13,7 +13,7 @@ def neutral(value: object) -> object:
 
 
 def write(table: pd.DataFrame, path: Path) -> Path:
-    """Write a table without its index; strings (headings too) that look like formulas are quoted."""
+    """Write a table without its index; strings and headings that look like formulas are quoted."""
     safe = pd.DataFrame({i: table.iloc[:, i].map(neutral) for i in range(table.shape[1])})
     safe.to_csv(path, index=False, header=[str(neutral(str(name))) for name in table.columns])
     return path

@@ -2,14 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
 from hilum.report.folder import Run
 from hilum.report.palette import STATUSES, Status
-from hilum.report.tables import cross
+from hilum.report.tables import cross, mine
 from hilum.report.text import NOT_RECORDED, number, plain, title
 
 DATES = ("finished", "date", "time", "created", "started")
@@ -18,6 +18,8 @@ SET_FACTS = {
     "patients": ("patients", "n_patients"),
     "licence": ("licence", "license"),
     "source": ("source", "sources", "origin"),
+    "population": ("population",),
+    "ages": ("single_age", "ages"),
     "known shortcuts": ("shortcuts", "known_shortcuts"),
     "notes": ("notes",),
     "citation": ("citation", "cite", "paper", "reference"),
@@ -73,10 +75,10 @@ def _set(name: str, card: Mapping[str, Any]) -> DataSet:
     known = {key for keys in SET_FACTS.values() for key in keys} | {"title", "name"}
     found = {head: _first(card, keys) for head, keys in SET_FACTS.items()}
     more = tuple((title(str(k)), plain(v)) for k, v in card.items() if k not in known)
-    citation = found["citation"] or ""
+    citation = plain(found["citation"]) if found["citation"] else ""
     shown = {head: value for head, value in found.items() if value is not None or head in ASKED}
     facts = tuple((head, plain(value)) for head, value in shown.items())
-    return DataSet(name, str(card.get("title") or name), facts, more, plain(citation) if citation else "")  # fmt: skip
+    return DataSet(name, str(card.get("title") or name), facts, more, citation)
 
 
 def _first(card: Mapping[str, Any], keys: tuple[str, ...]) -> Any:
@@ -146,10 +148,25 @@ def _audit(row: Mapping[str, Any]) -> Audit:
     )
 
 
-def standing(found: list[Audit]) -> Status:
-    """The status of the whole run: its worst audit's; "unknown" where nothing could be checked."""
+def standing(run: Run) -> Status:
+    """The traffic light: the worst audit's, red for a model no better than chance.
+
+    Green needs more than the absence of failures: at least half of the audits could be made.
+    """
+    found = audits(run)
     checked = [audit.status for audit in found if audit.status.name != "unknown"]
-    return min(checked, key=lambda status: status.rank, default=STATUSES["unknown"])
+    worst = min(checked, key=lambda status: status.rank, default=STATUSES["unknown"])
+    if worst.name != "fail" and _chance(run):
+        return replace(STATUSES["fail"], verdict="No better than chance")
+    if worst.name == "pass" and 2 * len(checked) < len(found):
+        return replace(STATUSES["unknown"], verdict="Most audits could not be made")
+    return worst
+
+
+def _chance(run: Run) -> bool:
+    """Whether the interval of the macro AUROC reaches down to 0.5."""
+    areas = [row for row in mine(run) if row.get("name") == "auroc" and row.get("class") == "macro"]
+    return any(isinstance(row.get("low"), float) and row["low"] <= 0.5 for row in areas)
 
 
 def leaks(run: Run) -> list[tuple[str, list[dict[str, Any]]]]:

@@ -1,10 +1,13 @@
 """The figures: each takes the table that it shows and returns a Figure, drawn without pyplot."""
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
@@ -13,6 +16,7 @@ from hilum.report.canvas import blank, style, unit_axes
 from hilum.report.palette import GRID, INK, LINES, MUTED, OKABE_ITO, SERIES, series
 from hilum.report.text import class_name, label
 
+Array: TypeAlias = npt.NDArray[Any]  # (truth, prediction)
 SHADES = LinearSegmentedColormap.from_list("shades", ["#ffffff", "#cfe0f1", "#5b93c7", "#0b3d6b"])
 PART_LINES = {"train": "-", "validation": "--", "test": ":"}
 
@@ -26,7 +30,7 @@ def confusion(counts: pd.DataFrame) -> Figure:
         axes = figure.subplots()
         shares = _row_shares(counts)
         axes.imshow(shares, cmap=SHADES, vmin=0, vmax=1, aspect="auto")
-        axes.set_xticks(range(size), names, rotation=90 if size > 10 else 0)  # fmt: skip
+        axes.set_xticks(range(size), names, rotation=90 if size > 10 else 0)
         axes.set_yticks(range(size), names)
         axes.set(xlabel="Prediction", ylabel="Truth")
         axes.set_xticks(np.arange(size + 1) - 0.5, minor=True)
@@ -45,19 +49,30 @@ def _wrapped(name: str) -> str:
     return "\n".join(lines) or "…"
 
 
-def _row_shares(counts: pd.DataFrame) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+def _row_shares(counts: pd.DataFrame) -> Array:
     values = counts.to_numpy(dtype=float)
     return values / np.maximum(values.sum(axis=1, keepdims=True), 1)
 
 
-def _write_counts(axes: Axes, counts: np.ndarray, shares: np.ndarray) -> None:  # type: ignore[type-arg]
+def _write_counts(axes: Axes, counts: Array, shares: Array) -> None:
     few = len(counts) <= 10
     for (row, column), n in np.ndenumerate(counts):
         share = shares[row, column]
         ink = "white" if share > 0.45 else INK
         if few:
-            axes.text(column, row - 0.1, f"{n:,}", ha="center", va="center", color=ink, fontsize=11, weight="bold")  # fmt: skip
-            axes.text(column, row + 0.24, f"{share:.1%}", ha="center", va="center", color=ink, fontsize=8)  # fmt: skip
+            axes.text(
+                column,
+                row - 0.1,
+                f"{n:,}",
+                ha="center",
+                va="center",
+                color=ink,
+                fontsize=11,
+                weight="bold",
+            )
+            axes.text(
+                column, row + 0.24, f"{share:.1%}", ha="center", va="center", color=ink, fontsize=8
+            )
         elif n:
             axes.text(column, row, f"{n}", ha="center", va="center", color=ink, fontsize=7)
 
@@ -67,14 +82,25 @@ def roc(points: pd.DataFrame, areas: Mapping[str, float]) -> Figure:
     with style():
         figure, axes = _square()
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (2, 2)))
-        axes.annotate("chance", (0.5, 0.5), (4, -4), textcoords="offset points", color=MUTED, fontsize=8, rotation=45, va="top")  # fmt: skip
+        axes.annotate(
+            "chance",
+            (0.5, 0.5),
+            (4, -4),
+            textcoords="offset points",
+            color=MUTED,
+            fontsize=8,
+            rotation=45,
+            va="top",
+        )
         _class_lines(axes, points, ("false_positive_rate", "true_positive_rate"), areas)
         axes.set(xlabel="1 − specificity", ylabel="Sensitivity")
         _legend(axes, "AUROC", "lower right")
     return figure
 
 
-def precision_recall(points: pd.DataFrame, areas: Mapping[str, float], shares: Mapping[str, float]) -> Figure:  # fmt: skip
+def precision_recall(
+    points: pd.DataFrame, areas: Mapping[str, float], shares: Mapping[str, float]
+) -> Figure:
     """Precision-recall curves (class, recall, precision); a thin line marks each class's share."""
     with style():
         figure, axes = _square()
@@ -97,20 +123,36 @@ def _colours(points: pd.DataFrame) -> dict[str, str]:
     return series([str(name) for name in points["class"].unique()])
 
 
-def _class_lines(axes: Axes, points: pd.DataFrame, columns: tuple[str, str], areas: Mapping[str, float]) -> None:  # fmt: skip
+def _class_lines(
+    axes: Axes, points: pd.DataFrame, columns: tuple[str, str], areas: Mapping[str, float]
+) -> None:
     for i, (name, colour) in enumerate(_colours(points).items()):
         mine = points[points["class"] == name]
         area = f"  {areas[name]:.3f}" if name in areas else ""
-        axes.plot(mine[columns[0]], mine[columns[1]], color=colour, linestyle=LINES[i // len(SERIES) % len(LINES)], label=label(class_name(name)) + area)  # fmt: skip
+        axes.plot(
+            mine[columns[0]],
+            mine[columns[1]],
+            color=colour,
+            linestyle=LINES[i // len(SERIES) % len(LINES)],
+            label=label(class_name(name)) + area,
+        )
 
 
-def _legend(axes: Axes, title: str, place: str) -> None:
+def _legend(axes: Axes, title: str, place: Literal["lower right", "lower left"]) -> None:
     if len(axes.get_legend_handles_labels()[0]) <= 12:
-        axes.legend(title=title, loc=place, alignment="left", handlelength=1.6, frameon=True, framealpha=0.92, edgecolor="none")  # fmt: skip
+        axes.legend(
+            title=title,
+            loc=place,
+            alignment="left",
+            handlelength=1.6,
+            frameon=True,
+            framealpha=0.92,
+            edgecolor="none",
+        )
 
 
 def reliability(bins: pd.DataFrame) -> Figure:
-    """Share right against confidence per bin (confidence, accuracy, low, high, n), with the counts."""
+    """Share right per bin of confidence (confidence, accuracy, low, high, n, left, right)."""
     filled = bins[bins["n"] > 0]
     with style():
         figure = blank(4.5, 4.9)
@@ -118,11 +160,27 @@ def reliability(bins: pd.DataFrame) -> Figure:
         unit_axes(upper, square=False)
         upper.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (2, 2)))
         errors = np.abs(filled[["low", "high"]].to_numpy() - filled[["accuracy"]].to_numpy()).T
-        upper.errorbar(filled["confidence"], filled["accuracy"], errors, color=OKABE_ITO["blue"], marker="o", markersize=4.5, elinewidth=1.1, capsize=2)  # fmt: skip
+        upper.errorbar(
+            filled["confidence"],
+            filled["accuracy"],
+            errors,
+            color=OKABE_ITO["blue"],
+            marker="o",
+            markersize=4.5,
+            elinewidth=1.1,
+            capsize=2,
+        )
         upper.set_ylabel("Share that is right")
         upper.text(0.03, 0.95, "under-confident", color=MUTED, fontsize=8, va="top")
         upper.text(0.97, 0.05, "over-confident", color=MUTED, fontsize=8, ha="right")
-        lower.bar(bins["left"], bins["n"], bins["right"] - bins["left"], align="edge", color=OKABE_ITO["sky"], edgecolor="white")  # fmt: skip
+        lower.bar(
+            bins["left"],
+            bins["n"],
+            bins["right"] - bins["left"],
+            align="edge",
+            color=OKABE_ITO["sky"],
+            edgecolor="white",
+        )
         lower.set(xlabel="Confidence (probability of the predicted class)", ylabel="Images")
     return figure
 
@@ -155,7 +213,13 @@ def _histogram(axes: Axes, bins: pd.DataFrame, colour: str) -> None:
         share = mine["n"] / max(mine["n"].sum(), 1)
         edges = [*mine["left"], mine["right"].iloc[-1]]
         axes.stairs(share, edges, fill=True, color=fill, alpha=0.75 if truth == "own" else 1)
-        axes.stairs(share, edges, color=colour if truth == "own" else MUTED, linewidth=1.1, label=f"{truth}, n = {mine['n'].sum():,}")  # fmt: skip
+        axes.stairs(
+            share,
+            edges,
+            color=colour if truth == "own" else MUTED,
+            linewidth=1.1,
+            label=f"{truth}, n = {mine['n'].sum():,}",
+        )
     axes.set_xlim(0, 1)
     axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
     axes.legend(loc="upper center", fontsize=7.5, handlelength=1.2)
@@ -166,10 +230,17 @@ def training(history: pd.DataFrame) -> Figure:
     with style():
         figure = blank(9.2, 3.2)
         for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-            for part, colour in (("train", OKABE_ITO["blue"]), ("validation", OKABE_ITO["vermillion"])):  # fmt: skip
+            for part, colour in (
+                ("train", OKABE_ITO["blue"]),
+                ("validation", OKABE_ITO["vermillion"]),
+            ):
                 _part_lines(axes, history[history["part"] == part], name, colour)
             _stage_borders(axes, history)
-            axes.set(xlabel="Epoch", title=name.capitalize(), ylabel="Cross-entropy (nats)" if name == "loss" else "Share right")  # fmt: skip
+            axes.set(
+                xlabel="Epoch",
+                title=name.capitalize(),
+                ylabel="Cross-entropy (nats)" if name == "loss" else "Share right",
+            )
         if axes.get_legend_handles_labels()[0]:
             axes.legend(loc="lower right")
     return figure
@@ -193,7 +264,16 @@ def _stage_borders(axes: Axes, history: pd.DataFrame) -> None:
         return
     for stage, step in starts.items():
         axes.axvline(step - 0.5, color=MUTED, linewidth=0.8, linestyle=(0, (2, 2)))
-        axes.annotate(label(str(stage), 16), (step - 0.5, 1), (3, -2), xycoords=("data", "axes fraction"), textcoords="offset points", fontsize=8, color=MUTED, va="top")  # fmt: skip
+        axes.annotate(
+            label(str(stage), 16),
+            (step - 0.5, 1),
+            (3, -2),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            fontsize=8,
+            color=MUTED,
+            va="top",
+        )
 
 
 def sources(counts: pd.DataFrame) -> Figure:
@@ -206,7 +286,15 @@ def sources(counts: pd.DataFrame) -> Figure:
         left = np.zeros(len(names))
         for i, (name, colour) in enumerate(colours.items()):
             n = counts.iloc[:, i].to_numpy()
-            axes.barh(names, n, left=left, color=colour, edgecolor="white", height=0.66, label=label(name, 30))  # fmt: skip
+            axes.barh(
+                names,
+                n,
+                left=left,
+                color=colour,
+                edgecolor="white",
+                height=0.66,
+                label=label(name, 30),
+            )
             left = left + n
         axes.invert_yaxis()
         axes.grid(visible=False, axis="y")
@@ -215,6 +303,6 @@ def sources(counts: pd.DataFrame) -> Figure:
     return figure
 
 
-def _first(axes: Axes, n: int) -> tuple[Sequence[object], Sequence[str]]:
+def _first(axes: Axes, n: int) -> tuple[list[Artist], list[str]]:
     handles, labels = axes.get_legend_handles_labels()
     return handles[:n], labels[:n]

@@ -1,4 +1,4 @@
-"""What a finished run left in its folder, read back with every optional part allowed to be absent."""
+"""What a finished run left in its folder, read back; every part but one may be absent."""
 
 import json
 from collections.abc import Mapping
@@ -72,7 +72,7 @@ class Run:
 def read(folder: Path) -> Run:
     """Read a run folder (DESIGN: `results.json` and the tables beside it).
 
-    Raises MissingError without `results.json`, HilumError where a file cannot be read as what it is.
+    Raises MissingError without `results.json`, HilumError where a file cannot be read.
     """
     results = _results(folder / "results.json")
     classes = [f"p_{name}" for name in results.get("classes") or []]
@@ -110,7 +110,9 @@ def _csv(path: Path, wanted: tuple[str, ...]) -> pd.DataFrame | None:
     try:
         table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
     except (ValueError, UnicodeError) as error:
-        raise HilumError(f"{path} must be a CSV table; got {error}; run the study again.") from error
+        raise HilumError(
+            f"{path} must be a CSV table; got {error}; run the study again."
+        ) from error
     require_columns(table, wanted, path.name)
     return None if table.empty else table
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import jinja2
 import pandas as pd
+from markupsafe import Markup
 
 from hilum import files
 from hilum.report import csvs, facts, folder, gallery, panels, tables
@@ -67,7 +68,7 @@ def render(values: Mapping[str, Any]) -> str:
     )
     css = (Path(__file__).parent / "templates" / "report.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode("ascii")
-    style = {"style": jinja2.utils.markupsafe.Markup(css), "style_hash": f"sha256-{digest}"}  # noqa: S704
+    style = {"style": Markup(css), "style_hash": f"sha256-{digest}"}  # noqa: S704
     return environment.get_template("report.html.j2").render(**values, **style)
 
 
@@ -91,25 +92,38 @@ def context(run: Run) -> dict[str, Any]:
 
 
 def _top(run: Run) -> dict[str, Any]:
-    recipe, mode = str(run.results.get("recipe") or ""), str(run.results.get("mode") or "")
+    recipe = str(run.results.get("recipe") or "")
     return {
         "title": str(run.results.get("title") or recipe or run.folder.name),
         "recipe": recipe,
-        "mode": MODES.get(mode, mode or NOT_RECORDED),
+        "mode": _mode(run),
         "cell": run.cell,
         "date": facts.date(run).replace("T", " ").replace("Z", " UTC"),
         "notice": str(run.results.get("notice") or NOTICE),
     }
 
 
+def _mode(run: Run) -> str:
+    """The mode, explained where there is a paper that it is about."""
+    mode = str(run.results.get("mode") or NOT_RECORDED)
+    return MODES.get(mode, mode) if run.rows("published") else mode
+
+
 def _verdict(run: Run, audits: list[facts.Audit]) -> dict[str, Any]:
     tally = pd.Series([audit.status.name for audit in audits], dtype="str").value_counts()
-    words = {"fail": "failed", "warn": "warned", "pass": "passed", "unknown": "could not be checked"}
+    words = {
+        "fail": "failed",
+        "warn": "warned",
+        "pass": "passed",
+        "unknown": "could not be checked",
+    }
     counted = [f"{tally[name]} {word}" for name, word in words.items() if name in tally]
     return {
         "verdict": sentence(str(run.results.get("verdict") or f"Verdict {NOT_RECORDED}")),
-        "standing": facts.standing(audits),
-        "tally": f"{count(len(audits), 'audit')}: {', '.join(counted)}." if audits else "No audit was run.",  # fmt: skip
+        "standing": facts.standing(run),
+        "tally": f"{count(len(audits), 'audit')}: {', '.join(counted)}."
+        if audits
+        else "No audit was run.",
         "headlines": tables.headlines(run),
         "concerns": [audit for audit in audits if audit.status.name in ("fail", "warn")],
     }
@@ -170,6 +184,8 @@ def _scores(run: Run) -> dict[str, Any]:
         "begin": f"{tables.start(run):g}",
         "by_class": tables.by_class(run),
         "by_cell": tables.by_cell(run),
+        "elsewhere": tables.elsewhere(run),
+        "prevalences": ["Class", *(f"at {share:.0%}" for share in tables.PREVALENCES)],
         "methods": f"Intervals by: {named}." if named else "",
         "confusion": _sheet(panels.confusion_counts(run), "Truth / prediction"),
     }
@@ -181,13 +197,15 @@ def _errors(run: Run) -> dict[str, Any]:
     csvs.write(table, run.folder / "figures" / "worst_errors.csv")
     predictions = run.chosen()
     n = 0 if predictions is None else predictions["sample_id"].nunique()
+    seeds = 0 if predictions is None else predictions["seed"].nunique()
+    mean = " (the mean over the seeds)" if seeds > 1 else ""
     return {
         "worst": pictures,
         "predictions_recorded": predictions is not None,
         "errors_text": (
-            f"The model errs on {len(table):,} of {count(n, 'image')}; these {len(pictures)} it was surest "
-            "of. Look for letters, tubes and borders, and for labels that are wrong. The number is "
-            "the probability of the (wrong) prediction; all errors are in figures/worst_errors.csv."
+            f"The model errs on {len(table):,} of {count(n, 'image')}; these {len(pictures)} it was "
+            "surest of. Look for letters, tubes and borders, and for labels that are wrong. The number is "
+            f"the probability of the wrong prediction{mean}; all are in figures/worst_errors.csv."
         ),
     }
 
@@ -210,7 +228,7 @@ def _methods(run: Run) -> list[str]:
 
 
 def _sheet(table: pd.DataFrame | None, corner: str | None) -> dict[str, Any] | None:
-    """A data frame as heading and rows of text; its index becomes the first column under `corner`."""
+    """A data frame as heading and rows of text; its index becomes a first column under `corner`."""
     if table is None:
         return None
     head = [class_name(str(name)) for name in table.columns]
@@ -223,4 +241,3 @@ def _sheet(table: pd.DataFrame | None, corner: str | None) -> dict[str, Any] | N
 
 def _cell(value: Any) -> str:
     return str(value) if isinstance(value, str) else number(int(value))
-

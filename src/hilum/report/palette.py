@@ -34,7 +34,7 @@ EXPECTED_CLASS_COLOURS = {
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How one audit status looks: its word, sentence and CSS name (the mark's shape differs too)."""
+    """How one audit status is named: in CSS, in the table, in the verdict; its rank, worst first."""
 
     name: str
     word: str

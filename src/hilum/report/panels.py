@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
-from hilum.evaluate import scores
+from hilum.evaluate import curves
 from hilum.report import canvas, figures
 from hilum.report.facts import labels_by_source
 from hilum.report.folder import Run
@@ -52,13 +52,15 @@ def _store(folder: Path, name: str, drawn: Drawn) -> Panel:
     path = canvas.save(drawn.figure, drawn.data, folder / "figures", name)
     with Image.open(path) as image:
         width, height = image.size
-    return Panel(name, data_uri(path), drawn.alt, drawn.caption, drawn.width, (width // 2, height // 2))  # fmt: skip
+    return Panel(
+        name, data_uri(path), drawn.alt, drawn.caption, drawn.width, (width // 2, height // 2)
+    )
 
 
 def confusion_counts(run: Run) -> pd.DataFrame | None:
     """Images by truth (rows) and prediction (columns) of the reported cell."""
     predictions = _labelled(run)
-    return None if predictions is None else scores.confusion_table(predictions, run.classes)
+    return None if predictions is None else curves.confusion_table(predictions, run.classes)
 
 
 def _labelled(run: Run) -> pd.DataFrame | None:
@@ -79,8 +81,8 @@ def _confusion(run: Run) -> Drawn | None:
         figures.confusion(counts),
         counts.rename_axis("truth").reset_index(),
         f"Confusion matrix: {right} of {n} predictions on the diagonal. Table below.",
-        f"Confusion matrix, {sample_size(n)} predictions. Rows are the truth; the percentage and the "
-        "shade are the share of the row.",
+        f"Confusion matrix, {sample_size(n)} predictions. Rows are the truth; the percentage and "
+        "the shade are the share of the row.",
     )
 
 
@@ -91,13 +93,14 @@ def _roc(run: Run) -> Drawn | None:
     shown = _one_of_two(_with_both(predictions, run.classes))
     if not shown:
         return None
-    points = _stack(predictions, shown, scores.roc_points)
+    points = pd.concat([curves.roc_points(predictions, run.classes, name) for name in shown])
     areas = _areas(run, ("auroc", "auc"))
     return Drawn(
         figures.roc(points, areas),
         points,
         "ROC curves. " + _listed("AUROC", areas, shown),
-        f"ROC curves, each class against the rest, {sample_size(len(predictions))}. Dashes: chance.",
+        f"ROC curves, each class against the rest, {sample_size(len(predictions))}. "
+        "Dashes: chance.",
     )
 
 
@@ -106,15 +109,15 @@ def _precision_recall(run: Run) -> Drawn | None:
     shown = [] if predictions is None else _with_both(predictions, run.classes)
     if predictions is None or not shown:
         return None
-    points = _stack(predictions, shown, scores.pr_points)
+    points = pd.concat([curves.pr_points(predictions, run.classes, name) for name in shown])
     areas = _areas(run, ("auprc", "average_precision"))
     shares = {name: float((predictions["label"] == name).mean()) for name in shown}
     return Drawn(
         figures.precision_recall(points, areas, shares),
         points,
         "Precision-recall curves. " + _listed("AUPRC", areas, shown),
-        f"Precision and recall, each class against the rest, {sample_size(len(predictions))}. Dotted: the "
-        "share of the class, which is the precision of guessing.",
+        f"Precision and recall, each class against the rest, {sample_size(len(predictions))}. "
+        "Dotted: the share of the class, which is the precision of guessing.",
     )
 
 
@@ -122,13 +125,13 @@ def _reliability(run: Run) -> Drawn | None:
     predictions = _labelled(run)
     if predictions is None:
         return None
-    bins = scores.reliability(predictions, run.classes)
+    bins = curves.reliability(predictions, run.classes)
     return Drawn(
         figures.reliability(bins),
         bins,
         "Reliability curve: share of right predictions per bin of confidence. Values in the CSV.",
-        f"Calibration, {sample_size(len(predictions))}: how often a prediction is right at each confidence, "
-        "with 95 % intervals; below, images per bin. On the dashed line, confidence equals truth.",
+        f"Calibration, {sample_size(len(predictions))}: how often a prediction is right at each "
+        "confidence, with 95 % intervals; below, images per bin. On the dashed line, confidence equals truth.",
     )
 
 
@@ -136,7 +139,7 @@ def _histograms(run: Run) -> Drawn | None:
     predictions = _labelled(run)
     if predictions is None:
         return None
-    bins = _stack(predictions, run.classes, scores.score_histogram)
+    bins = curves.score_histogram(predictions, run.classes)
     names = ", ".join(class_name(name) for name in run.classes)
     return Drawn(
         figures.score_histograms(bins),
@@ -200,11 +203,6 @@ def _one_of_two(classes: list[str]) -> list[str]:
     if len(classes) != 2:
         return classes
     return [name for name in classes if name not in CONTROLS][-1:] or classes[-1:]
-
-
-def _stack(predictions: pd.DataFrame, classes: list[str], points: Callable[[pd.DataFrame, str], pd.DataFrame]) -> pd.DataFrame:  # fmt: skip
-    tables = [points(predictions, name).assign(**{"class": name}) for name in classes]
-    return pd.concat(tables, ignore_index=True)
 
 
 def _areas(run: Run, names: tuple[str, ...]) -> dict[str, float]:

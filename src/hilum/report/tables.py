@@ -6,12 +6,14 @@ from typing import Any
 
 import pandas as pd
 
+from hilum.evaluate.thresholds import predictive_values
 from hilum.report.folder import Run
 from hilum.report.text import class_name, interval, method_name, number, ratio, score_name
 
 WHOLE = ("overall", "macro", "micro", "weighted")  # of Score.class_: averages over the classes
 ENDS = ("value", "measured", "low", "published")
 ERRORS = ("brier", "ece", "mce", "log_loss", "nll")  # less is better: no bar from bad to good
+PREVALENCES = (0.01, 0.05, 0.2, 0.5)
 HEADLINES = (("accuracy",), ("f1",), ("auroc", "auc"), ("balanced_accuracy",))
 
 
@@ -127,7 +129,9 @@ def _size(run: Run) -> Headline:
     predictions = run.chosen()
     if predictions is None:
         n = run.section("n")
-        return Headline("Images", number(n.get("images")), (f"patients: {number(n.get('patients'))}",))  # fmt: skip
+        return Headline(
+            "Images", number(n.get("images")), (f"patients: {number(n.get('patients'))}",)
+        )
     patients = predictions["patient_id"].dropna().nunique()
     known = f"{patients:,} patients" if patients else "patients not recorded"
     seeds = predictions["seed"].nunique()
@@ -218,3 +222,20 @@ def cross(left: pd.Series, across: pd.Series, order: list[str], most: int = 8) -
     columns = known.value_counts().index
     rows = [name for name in order if name in table.index]
     return table.loc[rows, list(columns)].rename_axis(index="class", columns=None)
+
+
+def elsewhere(run: Run) -> list[list[str]]:
+    """PPV / NPV of each class at other prevalences, from its sensitivity and specificity (Bayes)."""
+    found = {(row.get("class"), row.get("name")): row.get("value") for row in mine(run)}
+    rows = []
+    for name in run.classes:
+        found_at = [found.get((name, what)) for what in ("sensitivity", "specificity")]
+        known = [float(value) for value in found_at if isinstance(value, int | float)]
+        if len(known) == 2:
+            at = predictive_values(known[0], known[1], PREVALENCES)
+            values = [
+                f"{number(ppv)} / {number(npv)}"
+                for ppv, npv in zip(at["ppv"], at["npv"], strict=True)
+            ]
+            rows.append([class_name(name), *values])
+    return rows
