@@ -28,7 +28,7 @@ COVIDX = Card(
     name="covidx",
     title="COVIDx CXR",
     folder="covidx-cxr2",
-    other_folders=("COVIDx", "covidx-cxr3", "COVIDx-CXR3", "covidx-cxr4"),
+    other_folders=("COVIDx", "covidx-cxr3", "covidx-cxr4"),
     licence="of its parts; the lists are under the COVID-Net licence",
     citation="Wang, Lin & Wong 2020, COVID-Net, Scientific Reports 10, "
     "doi:10.1038/s41598-020-76550-z",

@@ -38,7 +38,7 @@ def read(folder: Path) -> Manifest:
         licence=table["license"].replace("", "not stated"),
         patient_id=table["patientid"],
     )
-    found = find_files(table, walk(root, ["images"]), "filename", tally)
+    found = find_files(table, walk(root).below("images", tally), "filename", tally)
     rows = present(_usable(found, tally), tally)
     return assemble(CARD, root, rows, tally, _notes(rows))
 

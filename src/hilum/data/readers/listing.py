@@ -12,6 +12,7 @@ from hilum.data.readers.tally import Tally
 from hilum.types import HilumError, as_path
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".dcm")
+MISPLACED = "not where the published layout has its images"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,12 @@ class Listing:
     root: Path
     images: tuple[str, ...]
 
+    def below(self, part: str, tally: Tally) -> "Listing":
+        """The images in the folder `part`; the others are counted in `tally`."""
+        inside = tuple(path for path in self.images if path.startswith(f"{part}/"))
+        tally.skip(MISPLACED, sorted(set(self.images) - set(inside)), "file")
+        return Listing(self.root, inside)
+
     def by_name(self, tally: Tally) -> dict[str, str]:
         """File name -> path below the root; a name that comes again is counted as left out."""
         table: dict[str, str] = {}
@@ -29,14 +36,13 @@ class Listing:
         return table
 
 
-def walk(folder: Path, parts: Iterable[str] = ("",)) -> Listing:
-    """Every image below `folder` (or only below its `parts`), by suffix; hidden names are not seen.
+def walk(folder: Path) -> Listing:
+    """Every image below `folder`, by suffix; hidden names are not seen.
 
     One pass over the directory entries, no file is opened.
     """
     root = as_path(folder)
-    found = [path for part in parts for path in _files(root, part) if _is_image(path)]
-    return Listing(root, tuple(sorted(found)))
+    return Listing(root, tuple(sorted(path for path in _files(root) if _is_image(path))))
 
 
 def find_files(table: pd.DataFrame, listing: Listing, column: str, tally: Tally) -> pd.DataFrame:
@@ -64,7 +70,7 @@ def match_paths(listing: Listing, pattern: str, tally: Tally) -> pd.DataFrame:
     form = re.compile(pattern)
     hits = [(path, form.fullmatch(path)) for path in listing.images]
     outside = [path for path, hit in hits if hit is None]
-    tally.skip("not where the published layout has its images", outside, "file")
+    tally.skip(MISPLACED, outside, "file")
     rows = [{"file": path, **hit.groupdict()} for path, hit in hits if hit is not None]
     return pd.DataFrame(rows, columns=["file", *form.groupindex])
 
@@ -120,8 +126,8 @@ def has(folder: Path, *parts: str) -> bool:
     return all((folder / part).is_dir() for part in parts)
 
 
-def _files(root: Path, part: str) -> Iterable[str]:
-    for folder, folders, files in os.walk(root / part):
+def _files(root: Path) -> Iterable[str]:
+    for folder, folders, files in os.walk(root):
         folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
         below = os.path.relpath(folder, root).replace(os.sep, "/")
         prefix = "" if below == "." else f"{below}/"

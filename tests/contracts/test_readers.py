@@ -1,0 +1,129 @@
+"""Every card and every reader keeps the contract, and none of them goes unvisited."""
+
+import dataclasses
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hilum.data import manifest
+from hilum.data.cards import CARDS, Card
+from hilum.data.readers.published import READERS
+from hilum.types import CLASS_NAMES, LeftOut, MissingError
+from published_layouts import LAYOUTS
+
+HOW_MANY = 15
+
+
+def count(item: LeftOut) -> int:
+    return int(re.match(r"[\d,]+", item.what)[0].replace(",", ""))
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("published")
+    for name, layout in LAYOUTS.items():
+        layout.write(root / CARDS[name].folder)
+    return {name: root / CARDS[name].folder for name in LAYOUTS}
+
+
+def test_cards_readers_and_layouts_are_the_same_fifteen():
+    assert list(CARDS) == list(READERS) == list(LAYOUTS)
+    assert len(CARDS) == HOW_MANY
+    assert [card.name for card in CARDS.values()] == list(CARDS)
+    assert [reader.name for reader in READERS.values()] == list(READERS)
+
+
+@pytest.mark.parametrize("card", CARDS.values(), ids=lambda card: card.name)
+def test_card_says_what_a_user_needs(card: Card):
+    for name in ("title", "folder", "licence", "citation", "access", "modality", "population"):
+        assert getattr(card, name).strip(), f"{card.name} has no {name}"
+    assert card.access.endswith(".")
+    assert re.search(r"\b(19|20)\d\d\b", card.citation)
+    assert card.homepage.startswith("https://")
+    assert card.label_map
+    assert set(card.label_map.values()) <= set(CLASS_NAMES)
+    assert set(card.mixes) <= set(CARDS) - {card.name}
+    assert card.known_shortcuts
+    assert dataclasses.is_dataclass(card)
+    for item in card.download:
+        assert item.url.startswith("https://")
+        assert item.filename.endswith(".zip")
+        assert item.sha256 is None or re.fullmatch(r"[0-9a-f]{64}", item.sha256)
+
+
+def test_folders_of_cards_are_told_apart():
+    names = [name for card in CARDS.values() for name in (card.folder, *card.other_folders)]
+    assert len({name.lower() for name in names}) == len(names)
+
+
+def test_each_layout_is_recognised_by_its_own_reader_alone(written: dict[str, Path]):
+    found = {
+        name: [reader.name for reader in READERS.values() if reader.recognises(folder)]
+        for name, folder in written.items()
+    }
+    assert found == {name: [name] for name in LAYOUTS}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_nothing_is_recognised_where_nothing_is(name: str, tmp_path: Path):
+    assert not READERS[name].recognises(tmp_path)
+    assert not READERS[name].recognises(tmp_path / "absent")
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_reader_finds_what_was_written(name: str, written: dict[str, Path]):
+    read = READERS[name].read(written[name])
+    manifest.check(read.table)
+    expected = LAYOUTS[name]
+    assert read.table["label"].value_counts().to_dict() == dict(expected.labels)
+    assert read.table["patient_id"].nunique() == expected.patients
+    counts = Counter()
+    for item in read.left_out:
+        counts[item.reason] += count(item)
+    assert dict(counts) == dict(expected.left_out)
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_reader_fills_the_columns(name: str, written: dict[str, Path]):
+    read, card = READERS[name].read(written[name]), CARDS[name]
+    table = read.table
+    assert (table["dataset"] == name).all()
+    assert set(table["label"]) <= set(card.label_map.values())
+    assert table["modality"].isin(["X-ray", "CT"]).all()
+    for column in ("sample_id", "source", "finding", "licence"):
+        assert table[column].notna().all(), column
+    assert table["sample_id"].str.startswith(f"{name}/").all()
+    assert all(Path(path).is_file() for path in table["path"])
+    assert all(Path(path).is_file() for path in table["mask_path"].dropna())
+    assert table["official_part"].dropna().isin(["train", "validation", "test"]).all()
+    assert read.notes
+    if not card.patient_ids:
+        assert any("patient" in note for note in read.notes)
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_no_image_is_passed_over_in_silence(name: str, written: dict[str, Path]):
+    read = READERS[name].read(written[name])
+    used = {*read.table["path"], *read.table["mask_path"].dropna()}
+    told = " ".join(item.what for item in read.left_out)
+    images = [
+        path
+        for path in written[name].rglob("*")
+        if path.suffix in (".png", ".jpg", ".jpeg") and "__MACOSX" not in path.parts
+    ]
+    silent = [path.name for path in images if str(path) not in used and path.name not in told]
+    assert len(images) >= 3
+    assert silent == []
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_layout_without_images_says_where_to_get_them(name: str, tmp_path: Path):
+    LAYOUTS[name].write(tmp_path)
+    for path in tmp_path.rglob("*"):
+        if path.suffix in (".png", ".jpg", ".jpeg"):
+            path.unlink()
+    with pytest.raises(MissingError) as caught:
+        READERS[name].read(tmp_path)
+    assert CARDS[name].access in str(caught.value)
+    assert str(tmp_path.resolve()) in str(caught.value)
