@@ -157,27 +157,30 @@ def rank(positive: Bools, score: Array) -> Ranking:
     return Ranking(order, np.asarray(positive, bool)[order], np.flatnonzero(new))
 
 
-def weighted_auroc(ranking: Ranking, weights: Array) -> Array:
-    """(..., image) weights -> (...) area under the ROC curve; ties count one half."""
+def areas(ranking: Ranking, weights: Array) -> tuple[Array, Array]:
+    """(..., image) weights -> areas (...) under the ROC curve and under the precision-recall curve.
+
+    Ties count one half in the first; the second is the average precision.
+    """
     positive, negative = _tie_sums(ranking, weights)
-    below = negative.cumsum(-1) - negative / 2
-    return ratio((positive * below).sum(-1), positive.sum(-1) * negative.sum(-1))
-
-
-def weighted_auprc(ranking: Ranking, weights: Array) -> Array:
-    """(..., image) weights -> (...) average precision."""
-    positive, negative = (part[..., ::-1] for part in _tie_sums(ranking, weights))
-    found = positive.cumsum(-1)
-    named = found + negative.cumsum(-1)
+    below = negative.cumsum(-1)
+    yes, no = positive.sum(-1), negative.sum(-1)
+    roc = ratio((positive * (below - negative / 2)).sum(-1), yes * no)
+    # from here on: at or above each distinct score
+    found = yes[..., None] - positive.cumsum(-1) + positive
+    named = found + no[..., None] - below + negative
     precise = np.divide(found, named, out=np.zeros_like(found), where=named > 0)
-    return ratio((positive * precise).sum(-1), positive.sum(-1))
+    return roc, ratio((positive * precise).sum(-1), yes)
 
 
 def _tie_sums(ranking: Ranking, weights: Array) -> tuple[Array, Array]:
     """Weight of positives and of negatives at each distinct score, rising: (..., tie) each."""
-    ordered = weights[..., ranking.order]
-    positive = np.add.reduceat(ordered * ranking.positive, ranking.starts, axis=-1)
-    return positive, np.add.reduceat(ordered, ranking.starts, axis=-1) - positive
+    every = weights[..., ranking.order]
+    positive = every * ranking.positive
+    if len(ranking.starts) < len(ranking.order):
+        positive = np.add.reduceat(positive, ranking.starts, axis=-1)
+        every = np.add.reduceat(every, ranking.starts, axis=-1)
+    return positive, every - positive
 
 
 def auroc(positive: Bools, score: Array) -> float:
@@ -186,7 +189,7 @@ def auroc(positive: Bools, score: Array) -> float:
     `positive` and `score` are (image,); nan where one kind is missing. Mann & Whitney 1947,
     doi:10.1214/aoms/1177730491; Hanley & McNeil 1982, doi:10.1148/radiology.143.1.7063747.
     """
-    return float(weighted_auroc(rank(positive, score), np.ones(len(score))))
+    return float(areas(rank(positive, score), np.ones(len(score)))[0])
 
 
 def auprc(positive: Bools, score: Array) -> float:
@@ -194,7 +197,7 @@ def auprc(positive: Bools, score: Array) -> float:
 
     `positive` and `score` are (image,); nan without positives. Not interpolated, so not too high.
     """
-    return float(weighted_auprc(rank(positive, score), np.ones(len(score))))
+    return float(areas(rank(positive, score), np.ones(len(score)))[1])
 
 
 # --- of probabilities (image, class) --------------------------------------------------------------
