@@ -1,0 +1,202 @@
+"""The raw values of a DICOM file, read without conversion, so that no value reaches a message."""
+
+import struct
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any, BinaryIO
+
+from pydicom.datadict import keyword_dict
+from pydicom.filereader import data_element_generator, read_sequence
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+from pydicom.values import converters
+
+from hilum.images.limits import MAX_BYTES
+from hilum.types import HilumError
+
+PIXEL_DATA = 0x7FE00010
+_PIXELS = frozenset({PIXEL_DATA, 0x7FE00008, 0x7FE00009})  # integer, float, double float
+_VRS = frozenset(name.encode() for name in map(str, converters) if len(name) == 2)
+_UNDEFINED = 0xFFFFFFFF
+
+
+@dataclass(frozen=True, slots=True)
+class Elements:
+    """Data elements of one DICOM data set or sequence item, by tag, values undecoded."""
+
+    raw: dict[int, Any]
+
+    def content(self, keyword: str) -> bytes:
+        """The value's bytes as they stand in the file; empty where the element is absent."""
+        element = self.raw.get(keyword_dict[keyword])
+        value = getattr(element, "value", b"")
+        return value if isinstance(value, bytes) else b""
+
+    def texts(self, keyword: str) -> list[str]:
+        """The values of a text element without padding; control characters removed."""
+        content = self.content(keyword)
+        try:
+            text = content.decode("utf-8")
+        except UnicodeDecodeError:
+            text = content.decode("latin-1")  # keeps different identifiers different
+        values = ["".join(c for c in part if c.isprintable()).strip() for part in text.split("\\")]
+        return values if any(values) else []
+
+    def text(self, keyword: str) -> str | None:
+        """The first value of a text element, or None."""
+        values = self.texts(keyword)
+        return values[0] or None if values else None
+
+    def decimals(self, keyword: str) -> list[float]:
+        """The values of a DS or IS element; HilumError where one is not a finite number."""
+        try:
+            values = [float(text) for text in self.texts(keyword) if text]
+        except ValueError:
+            values = [float("nan")]
+        if not all(abs(value) < float("inf") for value in values):
+            raise HilumError(f"wanted numbers in {keyword}, got something else; correct the header")
+        return values
+
+    def integers(self, keyword: str, signed: bool = False) -> list[int]:
+        """The values of a US or SS element (16 bits each, `signed` or not)."""
+        content = self.content(keyword)
+        count = len(content) // 2
+        return list(
+            struct.unpack(f"{self._order(keyword)}{count}{'hH'[not signed]}", content[: 2 * count])
+        )
+
+    def integer(self, keyword: str, default: int | None = None) -> int:
+        """The first value of a US element, or `default`; HilumError where both are missing."""
+        values = self.integers(keyword)
+        if values:
+            return values[0]
+        if default is None:
+            raise HilumError(f"wanted a DICOM image with {keyword}, got none; export it again")
+        return default
+
+    def items(self, keyword: str) -> list["Elements"]:
+        """The items of a sequence element; none where it is absent."""
+        element = self.raw.get(keyword_dict[keyword])
+        if element is None:
+            return []
+        sequence = element.value
+        if isinstance(sequence, bytes):
+            sequence = read_sequence(
+                BytesIO(sequence), element.is_implicit_VR, element.is_little_endian,
+                len(sequence), "iso8859",
+            )  # fmt: skip
+        return [Elements(_by_tag(item.elements())) for item in sequence or ()]
+
+    def _order(self, keyword: str) -> str:
+        element = self.raw[keyword_dict[keyword]] if self.content(keyword) else None
+        return ">" if element is not None and not element.is_little_endian else "<"
+
+
+@dataclass(frozen=True, slots=True)
+class PixelElement:
+    """Where the pixel data begins in `stream`, and how it is written."""
+
+    stream: BinaryIO
+    length: int | None  # bytes; None: encapsulated, of undefined length
+    little_endian: bool
+    words: bool  # value representation OW, of 16 bits
+
+
+@dataclass(frozen=True, slots=True)
+class DicomFile:
+    """A DICOM file read up to its pixel data."""
+
+    elements: Elements
+    syntax: str  # transfer syntax UID, guessed for files that declare none
+    pixels: PixelElement | None
+
+
+def parse(stream: BinaryIO, keywords: Iterable[str]) -> DicomFile:
+    """Read the `keywords` elements up to the pixel data; DICOM PS3.10 section 7, PS3.5 section 7.
+
+    A missing preamble, file meta group or transfer syntax is made up for by looking at the first
+    element; a deflated data set is inflated up to MAX_BYTES.
+    """
+    stream.seek(0)
+    if stream.read(132)[128:] != b"DICM":
+        stream.seek(0)
+    meta = Elements(
+        _by_tag(
+            data_element_generator(
+                stream, is_implicit_VR=False, is_little_endian=True, stop_when=_after_meta
+            )
+        )
+    )
+    declared = meta.text("TransferSyntaxUID")
+    if declared == DeflatedExplicitVRLittleEndian:
+        stream = _inflate(stream)
+    syntax = _actual_syntax(stream, declared)
+    little_endian = syntax != ExplicitVRBigEndian
+    explicit = syntax != ImplicitVRLittleEndian
+    found = data_element_generator(
+        stream, not explicit, little_endian, _at_pixels,
+        specific_tags=[keyword_dict[keyword] for keyword in keywords],
+    )  # fmt: skip
+    return DicomFile(
+        Elements(_by_tag(found)),
+        declared if declared and declared != DeflatedExplicitVRLittleEndian else syntax,
+        _pixel_element(stream, explicit, little_endian),
+    )
+
+
+def _by_tag(elements: Iterable[Any]) -> dict[int, Any]:
+    return {int(element.tag): element for element in elements}
+
+
+def _after_meta(tag: int, _vr: str | None, _length: int) -> bool:
+    return tag >> 16 != 2
+
+
+def _at_pixels(tag: int, _vr: str | None, _length: int) -> bool:
+    return tag in _PIXELS
+
+
+def _inflate(stream: BinaryIO) -> BinaryIO:
+    """The rest of `stream` without its deflate compression; DICOM PS3.5 A.5."""
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    content = inflater.decompress(stream.read(), MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise HilumError(
+            f"wanted at most {MAX_BYTES:,} bytes once inflated, got more; export it uncompressed"
+        )
+    if not inflater.eof:
+        raise HilumError("wanted a whole deflated data set, got one cut short; copy the file again")
+    return BytesIO(content)
+
+
+def _actual_syntax(stream: BinaryIO, declared: str | None) -> str:
+    """The native transfer syntax in which the elements at the stream's place are really written."""
+    head = stream.read(6)
+    stream.seek(-len(head), 1)
+    if head[4:6] not in _VRS:
+        return str(ImplicitVRLittleEndian)
+    big = declared == ExplicitVRBigEndian or (declared is None and head[0] == 0)
+    return str(ExplicitVRBigEndian if big else ExplicitVRLittleEndian)
+
+
+def _pixel_element(stream: BinaryIO, explicit: bool, little_endian: bool) -> PixelElement | None:
+    """The pixel data element at the stream's place, its header consumed; None for other content."""
+    order = "<" if little_endian else ">"
+    head = stream.read(8)
+    if len(head) < 8:
+        return None
+    group, element = struct.unpack(order + "HH", head[:4])
+    if group << 16 | element != PIXEL_DATA:
+        return None
+    length_field = stream.read(4) if explicit else head[4:]
+    if len(length_field) < 4:
+        return None
+    length = struct.unpack(order + "I", length_field)[0]
+    words = not explicit or head[4:6] == b"OW"
+    return PixelElement(stream, None if length == _UNDEFINED else length, little_endian, words)

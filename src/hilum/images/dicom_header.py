@@ -1,0 +1,157 @@
+"""What a DICOM header says: how its one image is stored, and facts for the manifest."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from pydicom.uid import UID
+
+from hilum.images.dicom_elements import DicomFile, Elements
+from hilum.types import HilumError
+
+LAYOUT_KEYWORDS = (
+    "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration",
+    "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
+)  # fmt: skip
+FACT_KEYWORDS = (
+    "PatientID", "PatientAge", "PatientSex", "Modality", "ViewPosition", "ViewCodeSequence",
+    "ImageType", "ImageLaterality", "Laterality", "Manufacturer", "BurnedInAnnotation",
+    "StudyInstanceUID", "SeriesInstanceUID",
+)  # fmt: skip
+MODALITIES = {"CR": "X-ray", "DX": "X-ray", "CT": "CT"}
+VIEWS = {
+    "PA": "PA", "POSTEROANTERIOR": "PA",
+    "AP": "AP", "ANTEROPOSTERIOR": "AP",
+    "LL": "lateral", "RL": "lateral", "LAT": "lateral", "LATERAL": "lateral",
+    "LEFTLATERAL": "lateral", "RIGHTLATERAL": "lateral",
+}  # fmt: skip
+DAYS_PER_YEAR = 365.25
+YEARS = {"D": 1 / DAYS_PER_YEAR, "W": 7 / DAYS_PER_YEAR, "M": 1 / 12, "Y": 1.0, "": 1.0}
+COLOURS = frozenset({"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_422", "YBR_ICT", "YBR_RCT"})
+SINGLE = frozenset({"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"})
+LONGEST_FACT = 64  # characters, as DICOM's LO and UI allow
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How the pixels of one image are stored; DICOM PS3.3 C.7.6.3, PS3.5 section 8."""
+
+    rows: int
+    columns: int
+    samples: int  # 1 or 3 channels
+    bits_allocated: int
+    bits_stored: int
+    high_bit: int
+    signed: bool
+    planar: bool  # channels one after the other
+    photometric: str
+    syntax: str  # transfer syntax UID
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(rows, columns) or (rows, columns, channel)."""
+        size = (self.rows, self.columns)
+        return size if self.samples == 1 else (*size, self.samples)
+
+
+def layout(file: DicomFile) -> Layout:
+    """The checked layout of the file's image; HilumError where it holds none, or several."""
+    elements = file.elements
+    if file.pixels is None:
+        raise HilumError(
+            f"wanted a DICOM image, got one without pixel data (modality {_modality(elements)!r}); "
+            "leave it out"
+        )
+    frames = elements.decimals("NumberOfFrames")
+    if frames and frames[0] > 1:
+        raise HilumError(
+            f"wanted one image, got a DICOM file of {frames[0]:.0f} frames; save one on its own"
+        )
+    photometric = elements.text("PhotometricInterpretation") or ""
+    single = photometric in SINGLE
+    bits_allocated = elements.integer("BitsAllocated")
+    bits_stored = elements.integer("BitsStored", bits_allocated)
+    found = Layout(
+        elements.integer("Rows"),
+        elements.integer("Columns"),
+        elements.integer("SamplesPerPixel", 1 if single else 3),
+        bits_allocated,
+        bits_stored,
+        elements.integer("HighBit", bits_stored - 1),
+        elements.integer("PixelRepresentation", 0) == 1,
+        elements.integer("PlanarConfiguration", 0) == 1,
+        photometric,
+        file.syntax,
+    )
+    _check(found)
+    return found
+
+
+def _modality(elements: Elements) -> str:
+    """The modality code, only where it looks like one: a message must not quote free text."""
+    code = elements.text("Modality") or ""
+    return code if re.fullmatch(r"[A-Z]{2,10}", code) else "unknown"
+
+
+def _check(found: Layout) -> None:
+    if found.photometric not in SINGLE | COLOURS:
+        raise HilumError(
+            "wanted a grey, palette, RGB or YBR photometric interpretation, got none or another; "
+            "export the image as MONOCHROME2"
+        )
+    if found.samples != (1 if found.photometric in SINGLE else 3):
+        raise HilumError(
+            f"wanted the samples per pixel that {found.photometric} has, got {found.samples}; "
+            "correct the header"
+        )
+    if found.bits_allocated not in (1, 8, 16, 32):
+        raise HilumError(
+            f"wanted 1, 8, 16 or 32 bits allocated per sample, got {found.bits_allocated}; "
+            "export the image again"
+        )
+    if not 0 < found.bits_stored <= found.high_bit + 1 <= found.bits_allocated:
+        raise HilumError(
+            f"wanted bits stored that fit into those allocated, got {found.bits_stored} up to "
+            f"high bit {found.high_bit} of {found.bits_allocated}; correct the header"
+        )
+
+
+def facts(file: DicomFile) -> dict[str, Any]:
+    """What the manifest can use, where known: patient_id, view, modality, age (years), sex..."""
+    elements = file.elements
+    modality = elements.text("Modality")
+    found = {
+        "patient_id": elements.text("PatientID"),
+        "view": view(elements),
+        "modality": MODALITIES.get(modality or ""),
+        "dicom_modality": modality,
+        "age": age_in_years(elements.text("PatientAge") or ""),
+        "sex": {"M": "M", "F": "F"}.get(elements.text("PatientSex") or ""),
+        "laterality": elements.text("ImageLaterality") or elements.text("Laterality"),
+        "manufacturer": elements.text("Manufacturer"),
+        "burned_in": {"YES": True, "NO": False}.get(elements.text("BurnedInAnnotation") or ""),
+        "study_uid": elements.text("StudyInstanceUID"),
+        "series_uid": elements.text("SeriesInstanceUID"),
+        "transfer_syntax": UID(file.syntax).name,
+    }
+    known = {name: value for name, value in found.items() if value is not None}
+    return {
+        name: value[:LONGEST_FACT] if isinstance(value, str) else value
+        for name, value in known.items()
+    }
+
+
+def view(elements: Elements) -> str | None:
+    """PA, AP or lateral for a projection, axial for a CT slice, None where it is not said."""
+    if "AXIAL" in elements.texts("ImageType"):
+        return "axial"
+    names = elements.texts("ViewPosition")
+    names += [item.text("CodeMeaning") or "" for item in elements.items("ViewCodeSequence")]
+    plain = (re.sub("[^A-Z]", "", name.upper()) for name in names)
+    return next((VIEWS[name] for name in plain if name in VIEWS), None)
+
+
+def age_in_years(text: str) -> float | None:
+    """Years of a DICOM age string ("062Y", "018M", "006W", "010D"; PS3.5 6.2) or a bare number."""
+    match = re.fullmatch(r"(\d{1,3})([DWMY]?)", text.strip().upper())
+    return int(match[1]) * YEARS[match[2]] if match else None

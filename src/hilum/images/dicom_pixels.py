@@ -1,0 +1,225 @@
+"""Stored pixel values out of DICOM pixel data: one decoder per family of transfer syntaxes."""
+
+import struct
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any, TypeAlias
+
+import jpeg_ls  # type: ignore[import-untyped]
+import numpy as np
+import numpy.typing as npt
+from openjpeg.utils import decode as decode_jpeg_2000
+from openjpeg.utils import get_parameters
+from pydicom import uid
+from rle.utils import decode_pixel_data as decode_run_length
+
+from hilum.images import jpeg
+from hilum.images.dicom_elements import PixelElement
+from hilum.images.dicom_header import Layout
+from hilum.types import HilumError
+
+# whole numbers, (row, column) or (row, column, channel); colour JPEG comes as luma (row, column)
+Values: TypeAlias = npt.NDArray[Any]
+Decoder: TypeAlias = Callable[[bytes, Layout, int | None], Values]
+
+NATIVE = frozenset(
+    {uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian, uid.ExplicitVRBigEndian}
+)
+_ITEM = 0xFFFEE000
+# Adobe's marker with transform 0: tells libjpeg that the three channels are RGB already
+_ADOBE_RGB = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
+
+
+def stored_values(pixels: PixelElement, layout: Layout, at_least: int | None = None) -> Values:
+    """Stored values as whole numbers of the declared bits and sign; DICOM PS3.5 sections 8 and A.
+
+    Baseline JPEG may come smaller, its shorter side no less than `at_least`; HilumError where
+    the transfer syntax is not one of DECODERS or the content does not match the header.
+    """
+    if layout.syntax in NATIVE:
+        return _native(pixels, layout)
+    decode = DECODERS.get(layout.syntax)
+    if decode is None:
+        raise HilumError(
+            f"wanted a still-image transfer syntax, got {uid.UID(layout.syntax).name[:80]!r}; "
+            "save the image uncompressed"
+        )
+    return decode(_frame(pixels), layout, at_least)
+
+
+def _native(pixels: PixelElement, layout: Layout) -> Values:
+    if pixels.length is None:
+        raise HilumError(
+            "wanted uncompressed pixel data, got compressed content under an uncompressed or "
+            "missing transfer syntax; correct the header"
+        )
+    data = pixels.stream.read(pixels.length)
+    if pixels.words and not pixels.little_endian and layout.bits_allocated <= 8:
+        data = np.frombuffer(data[: len(data) // 2 * 2], ">u2").astype("<u2").tobytes()
+    count = layout.rows * layout.columns * layout.samples
+    order = "<" if pixels.little_endian else ">"
+    if "422" in layout.photometric and len(data) < count:
+        return _luma_of_422(data, layout)
+    _check_length(len(data), -(-count * layout.bits_allocated // 8))
+    if layout.bits_allocated == 1:
+        bits = np.frombuffer(data, np.uint8)[: -(-count // 8)]
+        return np.unpackbits(bits, count=count, bitorder="little").reshape(layout.shape)
+    flat = np.frombuffer(data, f"{order}u{layout.bits_allocated // 8}", count=count)
+    stored = flat.astype(flat.dtype.newbyteorder("="))
+    shift = layout.high_bit + 1 - layout.bits_stored
+    return _shaped(_whole(stored, layout.bits_stored, shift, layout.signed), layout, layout.planar)
+
+
+def _luma_of_422(data: bytes, layout: Layout) -> Values:
+    """Y of pixels that share their chroma in pairs, Y1 Y2 Cb Cr; DICOM PS3.3 C.7.6.3.1.2."""
+    count = layout.rows * layout.columns
+    _check_length(len(data), 2 * count + count % 2 * 2)
+    pairs = np.frombuffer(data, np.uint8, count=2 * (count + count % 2)).reshape(-1, 4)
+    return pairs[:, :2].reshape(-1)[:count].reshape(layout.rows, layout.columns)
+
+
+def _check_length(got: int, wanted: int) -> None:
+    if got < wanted:
+        raise HilumError(
+            f"wanted {wanted:,} bytes of pixel data, got {got:,}: the file is cut short; "
+            "copy it again"
+        )
+
+
+def _shaped(flat: Values, layout: Layout, planar: bool) -> Values:
+    if not planar or layout.samples == 1:
+        return flat.reshape(layout.shape)
+    planes = flat.reshape(layout.samples, layout.rows, layout.columns)
+    return np.moveaxis(planes, 0, -1)  # (channel, row, column) -> (row, column, channel)
+
+
+def _whole(values: Values, bits: int, shift: int, signed: bool) -> Values:
+    """`bits` bits of each value from bit `shift` up, as two's complement where `signed`."""
+    width = 8 * values.dtype.itemsize
+    unsigned = values.view(f"u{values.dtype.itemsize}")
+    if bits < width:
+        unsigned = unsigned << np.array(width - bits - shift, unsigned.dtype)
+    typed = unsigned.view(f"{'ui'[signed]}{values.dtype.itemsize}")
+    return typed >> np.array(width - bits, typed.dtype) if bits < width else typed
+
+
+def _frame(pixels: PixelElement) -> bytes:
+    """The one compressed frame: all fragments after the offset table; DICOM PS3.5 A.4."""
+    fragments = []
+    while len(head := pixels.stream.read(8)) == 8:
+        group, element, length = struct.unpack("<HHI", head)
+        if group << 16 | element != _ITEM:
+            break
+        fragments.append(pixels.stream.read(length))
+        _check_length(len(fragments[-1]), length)
+    if len(fragments) < 2:
+        raise HilumError("wanted compressed pixel data in fragments, got none; copy the file again")
+    return b"".join(fragments[1:])
+
+
+def _check_stream(layout: Layout, rows: int, columns: int, samples: int) -> None:
+    """A compressed stream of another size would be decoded past what was checked."""
+    if (rows, columns, samples) != (layout.rows, layout.columns, layout.samples):
+        raise HilumError(
+            f"wanted compressed pixels of {layout.columns} x {layout.rows} x {layout.samples}, "
+            f"got {columns} x {rows} x {samples}; correct the header"
+        )
+
+
+def _jpeg(data: bytes, layout: Layout, at_least: int | None) -> Values:
+    """JPEG of 8 bits as luma through libjpeg-turbo, of other depths and lossless through GDCM."""
+    header = jpeg.read_header(BytesIO(data))
+    _check_stream(layout, header.height, header.width, jpeg.CHANNELS.get(header.kind, 0))
+    if header.bits != 8 or layout.syntax in LOSSLESS_JPEG:
+        return _jpeg_by_gdcm(data, layout)
+    if layout.photometric == "RGB" and not _tells_colour(data):
+        data = data[:2] + _ADOBE_RGB + data[2:]
+    return _whole(jpeg.decode_stored(data, header, at_least), 8, 0, layout.signed)
+
+
+def _tells_colour(data: bytes) -> bool:
+    head = data[:4096]
+    return b"JFIF\0" in head or b"\xff\xee\x00\x0eAdobe" in head
+
+
+def _jpeg_by_gdcm(data: bytes, layout: Layout) -> Values:
+    import gdcm  # rarely needed, slow to import
+
+    fragment = gdcm.Fragment()
+    fragment.SetByteStringValue(data)
+    fragments = gdcm.SequenceOfFragments.New()
+    fragments.AddFragment(fragment)
+    element = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))
+    element.SetValue(fragments.__ref__())
+    image = gdcm.Image()
+    image.SetNumberOfDimensions(2)
+    image.SetDimensions((layout.columns, layout.rows, 1))
+    image.SetDataElement(element)
+    kind = gdcm.PhotometricInterpretation.GetPIType(layout.photometric)
+    image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(kind))
+    if layout.samples > 1:
+        image.SetPlanarConfiguration(int(layout.planar))
+    syntax = gdcm.TransferSyntax.GetTSType(layout.syntax)
+    image.SetTransferSyntax(gdcm.TransferSyntax(syntax))
+    bits = layout.bits_stored
+    form = (layout.samples, layout.bits_allocated, bits, bits - 1, int(layout.signed))
+    image.SetPixelFormat(gdcm.PixelFormat(*form))
+    text = image.GetBuffer()  # GDCM hands bytes out as text with surrogates, or None on failure
+    if text is None:
+        raise HilumError("wanted whole JPEG pixel data, got damaged content; copy the file again")
+    stored = _from_buffer(text.encode("utf-8", "surrogateescape"), layout, layout.bits_allocated)
+    return _shaped(_whole(stored, bits, 0, layout.signed), layout, layout.planar)
+
+
+def _from_buffer(data: bytes | bytearray, layout: Layout, bits: int) -> Values:
+    """(sample,) unsigned values of as many whole bytes as `bits` take, little-endian."""
+    size = 1 if bits <= 8 else 2 if bits <= 16 else 4
+    count = layout.rows * layout.columns * layout.samples
+    _check_length(len(data), count * size)
+    return np.frombuffer(data, f"<u{size}", count=count)
+
+
+def _jpeg_ls(data: bytes, layout: Layout, _at_least: int | None) -> Values:
+    header = jpeg.read_header(BytesIO(data))
+    _check_stream(layout, header.height, header.width, jpeg.CHANNELS.get(header.kind, 0))
+    buffer, about = jpeg_ls.decode_pixel_data(data)
+    stored = _from_buffer(buffer, layout, header.bits)
+    by_plane = about["interleave_mode"] == 0
+    return _shaped(_whole(stored, header.bits, 0, layout.signed), layout, by_plane)
+
+
+def _jpeg_2000(data: bytes, layout: Layout, _at_least: int | None) -> Values:
+    about = {
+        name: int(value) for name, value in get_parameters(data).items() if name != "colourspace"
+    }
+    _check_stream(layout, about["rows"], about["columns"], about["samples_per_pixel"])
+    stored = np.ascontiguousarray(decode_jpeg_2000(data))
+    return _whole(stored, min(about["precision"], 8 * stored.itemsize), 0, layout.signed)
+
+
+def _run_length(data: bytes, layout: Layout, _at_least: int | None) -> Values:
+    buffer = decode_run_length(
+        data, version=2, rows=layout.rows, columns=layout.columns,
+        bits_allocated=layout.bits_allocated,
+    )  # fmt: skip
+    stored = _from_buffer(bytes(buffer), layout, layout.bits_allocated)
+    shift = layout.high_bit + 1 - layout.bits_stored
+    bits = min(layout.bits_stored, 8 * stored.itemsize)
+    return _shaped(_whole(stored, bits, shift, layout.signed), layout, planar=True)
+
+
+LOSSLESS_JPEG = frozenset({uid.JPEGLossless, uid.JPEGLosslessSV1})
+DECODERS: dict[str, Decoder] = {
+    uid.JPEGBaseline8Bit: _jpeg,
+    uid.JPEGExtended12Bit: _jpeg,
+    uid.JPEGLossless: _jpeg,
+    uid.JPEGLosslessSV1: _jpeg,
+    uid.JPEGLSLossless: _jpeg_ls,
+    uid.JPEGLSNearLossless: _jpeg_ls,
+    uid.JPEG2000Lossless: _jpeg_2000,
+    uid.JPEG2000: _jpeg_2000,
+    uid.HTJ2KLossless: _jpeg_2000,
+    uid.HTJ2KLosslessRPCL: _jpeg_2000,
+    uid.HTJ2K: _jpeg_2000,
+    uid.RLELossless: _run_length,
+}

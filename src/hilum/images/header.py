@@ -1,0 +1,161 @@
+"""What a PNG or TIFF file says about itself before anything is decoded; JPEG has its own file."""
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import Any, BinaryIO, Literal
+
+from hilum.types import HilumError
+
+ORIENTATION = 274  # the TIFF tag that EXIF borrows
+PNG_KINDS = {0: "grey", 2: "RGB", 3: "palette", 4: "grey with alpha", 6: "RGB with alpha"}
+WHITE_IS_ZERO = "grey, white is zero"
+TIFF_KINDS = {
+    0: WHITE_IS_ZERO, 1: "grey", 2: "RGB", 3: "palette", 5: "CMYK", 6: "YCbCr",
+}  # fmt: skip
+TIFF_SIZES = {1: "B", 3: "H", 4: "I", 16: "Q"}  # type code -> struct code
+MAX_TIFF_ENTRIES, MAX_PNG_CHUNKS = 4096, 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """One image's header; width and height in pixels as stored, before `orientation` is applied."""
+
+    format: str
+    width: int
+    height: int
+    bits: int  # per channel
+    kind: str  # of colour
+    orientation: int = 1  # TIFF 6.0 tag 274: 1 upright ... 8
+    numbers: Literal["unsigned", "signed", "float"] = "unsigned"
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def upright_size(self) -> tuple[int, int]:
+        """(width, height) after the orientation is applied."""
+        turned = self.orientation >= 5
+        return (self.height, self.width) if turned else (self.width, self.height)
+
+
+def take(stream: BinaryIO, count: int) -> bytes:
+    """Exactly `count` bytes of `stream`; HilumError where it ends before."""
+    got = stream.read(count)
+    if len(got) < count:
+        raise HilumError(
+            f"wanted {count} more header bytes, got {len(got)}: the file is cut short; "
+            "copy it again"
+        )
+    return got
+
+
+def read_png(stream: BinaryIO) -> Header:
+    """Header of the PNG in `stream`, up to its pixels; W3C PNG (Third Edition), chapter 11."""
+    stream.seek(8)
+    length, name = struct.unpack(">I4s", take(stream, 8))
+    if name != b"IHDR" or length != 13:
+        raise HilumError(f"wanted a PNG header chunk, got {name!r}; export the image again")
+    width, height, bits, colour = struct.unpack(">IIBB", take(stream, 10))
+    if colour not in PNG_KINDS:
+        raise HilumError(f"wanted a PNG colour type of 0, 2, 3, 4 or 6, got {colour}; export again")
+    stream.seek(7, 1)  # rest of IHDR and its checksum
+    exif = _png_exif(stream)
+    return Header("PNG", width, height, bits, PNG_KINDS[colour], exif_orientation(exif))
+
+
+def _png_exif(stream: BinaryIO) -> bytes:
+    """The eXIf chunk that stands before the pixels, or nothing; refuses animations."""
+    exif = b""
+    for _ in range(MAX_PNG_CHUNKS):
+        head = stream.read(8)
+        if len(head) < 8 or head[4:] in (b"IDAT", b"IEND"):
+            break
+        length = int.from_bytes(head[:4], "big")
+        start = stream.tell()
+        if head[4:] == b"acTL" and struct.unpack(">I", take(stream, 4))[0] > 1:
+            raise HilumError("wanted one image, got an animated PNG; save one frame on its own")
+        if head[4:] == b"eXIf":
+            exif = stream.read(length)
+        stream.seek(start + length + 4)
+    return exif
+
+
+def exif_orientation(exif: bytes) -> int:
+    """Orientation 1-8 of an EXIF block (a TIFF without image); 1 where it is absent or broken."""
+    if exif[:4] not in (b"II*\0", b"MM\0*"):
+        return 1
+    try:
+        tags, _ = _tiff_directory(BytesIO(exif))
+    except (HilumError, struct.error):
+        return 1
+    return _orientation(tags)
+
+
+def _orientation(tags: dict[int, tuple[int, ...]]) -> int:
+    value = tags.get(ORIENTATION, (1,))[0]
+    return value if 1 <= value <= 8 else 1
+
+
+def read_tiff(stream: BinaryIO) -> Header:
+    """Header of the one-page TIFF or BigTIFF in `stream`; Adobe TIFF 6.0, section 8."""
+    tags, following = _tiff_directory(stream)
+    if following:
+        raise HilumError("wanted one image, got a TIFF of several pages; save one page on its own")
+    if 256 not in tags or 257 not in tags:
+        raise HilumError("wanted a TIFF with a width and a height, got neither; export it again")
+    kind, sample = tags.get(262, (1,))[0], tags.get(339, (1,))[0]
+    if kind not in TIFF_KINDS or sample not in (1, 2, 3, 4):
+        raise HilumError(
+            f"wanted a grey, palette, RGB, CMYK or YCbCr TIFF, got photometric {kind} "
+            f"with sample format {sample}; export it as 8- or 16-bit grey"
+        )
+    bits = max(tags.get(258, (1,)))
+    orientation = _orientation(tags)
+    numbers: dict[int, Literal["unsigned", "signed", "float"]] = {2: "signed", 3: "float"}
+    return Header(
+        "TIFF", tags[256][0], tags[257][0], bits, TIFF_KINDS[kind], orientation,
+        numbers.get(sample, "unsigned"),
+    )  # fmt: skip
+
+
+def _tiff_directory(stream: BinaryIO) -> tuple[dict[int, tuple[int, ...]], int]:
+    """The whole-number tags of the first directory, and the offset of the next directory or 0."""
+    stream.seek(0)
+    order = "<" if take(stream, 2) == b"II" else ">"
+    big = struct.unpack(order + "H", take(stream, 2))[0] == 43
+
+    def unpack(code: str) -> tuple[int, ...]:
+        return struct.unpack(order + code, take(stream, struct.calcsize(order + code)))
+
+    if big:
+        unpack("HH")
+    stream.seek(unpack("Q" if big else "I")[0])
+    count = unpack("Q" if big else "H")[0]
+    if count > MAX_TIFF_ENTRIES:
+        raise HilumError(
+            f"wanted a TIFF directory of at most {MAX_TIFF_ENTRIES} entries, got {count:,}; "
+            "export the image again"
+        )
+    tags = dict(_tiff_entry(stream, unpack, big) for _ in range(count))
+    return tags, unpack("Q" if big else "I")[0]
+
+
+def _tiff_entry(
+    stream: BinaryIO, unpack: Callable[[str], tuple[int, ...]], big: bool
+) -> tuple[int, tuple[int, ...]]:
+    """One tag and its first values; leaves `stream` at the next entry."""
+    tag, type_, count = unpack("HHQ" if big else "HHI")
+    room = 8 if big else 4
+    end = stream.tell() + room
+    code = TIFF_SIZES.get(type_)
+    if code is None or not count:
+        stream.seek(end)
+        return tag, (0,)
+    if struct.calcsize(code) * count > room:
+        stream.seek(unpack("Q" if big else "I")[0])
+    values = unpack(f"{min(count, 4)}{code}") if tag in _TIFF_WANTED else (0,)
+    stream.seek(end)
+    return tag, values
+
+
+_TIFF_WANTED = frozenset({256, 257, 258, 262, ORIENTATION, 339})

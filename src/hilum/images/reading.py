@@ -1,0 +1,105 @@
+"""One file of any accepted format to one grey image; every known failure becomes one sentence."""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import cv2
+
+from hilum.images import dicom, jpeg, raster
+from hilum.images.formats import SNIFFED, Format, sniff
+from hilum.images.header import Header, read_png, read_tiff
+from hilum.images.limits import check_pixels, file_size
+from hilum.types import HilumError, Image, as_path
+
+HEADERS = {"PNG": read_png, "JPEG": jpeg.read_header, "TIFF": read_tiff}
+# What the decoders raise on damaged content. Pillow: OSError, SyntaxError, ValueError, LookupError,
+# OverflowError; pydicom: ValueError, LookupError, OSError, NotImplementedError, RecursionError;
+# OpenJPEG, CharLS: RuntimeError.
+DAMAGE = (
+    ArithmeticError, LookupError, OSError, RuntimeError, SyntaxError, ValueError,
+    cv2.error, struct.error, zlib.error,
+)  # fmt: skip
+
+
+def read(path: str | Path, at_least: int | None = None) -> Image:
+    """Grey pixels (height, width) of a PNG, JPEG, TIFF or DICOM file, and its facts.
+
+    8-bit images stay uint8; others are float32 in [0, 1]. Where `at_least` is given, a JPEG may
+    be decoded smaller, its shorter side no less than that (or than the file has). Raises
+    HilumError for anything that is not one whole image within MAX_BYTES and MAX_PIXELS.
+    """
+    if at_least is not None and at_least < 1:
+        raise HilumError(f"wanted at_least to be 1 pixel or more, or None, got {at_least}; mend it")
+    with _one_sentence(as_path(path)) as file:
+        size = file_size(file)
+        data = file.read_bytes()
+        image = _decode(data, sniff(data[:SNIFFED]), at_least)
+        image.facts["bytes"] = size
+        return image
+
+
+def probe(path: str | Path) -> dict[str, Any]:
+    """Facts from the header alone: format, width, height, bits, bytes, photometric...
+
+    Width and height are in pixels, upright. JPEG adds `quantisation` (digest of its tables) and
+    `quality` (IJG); DICOM adds what it knows of patient_id, view, modality, age (years), sex and
+    more. Raises HilumError for whatever `read` refuses without looking at pixels.
+    """
+    with _one_sentence(as_path(path)) as file:
+        size = file_size(file)
+        with file.open("rb") as stream:
+            name = sniff(stream.read(SNIFFED))
+            if name == "DICOM":
+                return dicom.open_header(stream)[2] | {"bytes": size}
+            return _facts(_checked_header(stream, name)) | {"bytes": size}
+
+
+def _decode(data: bytes, name: Format, at_least: int | None) -> Image:
+    if name == "DICOM":
+        return Image(*dicom.decode(BytesIO(data), at_least))
+    header = _checked_header(BytesIO(data), name)
+    if name == "JPEG":
+        return Image(jpeg.decode(data, header, at_least), _facts(header))
+    return Image(raster.decode(data, header), _facts(header))
+
+
+def _checked_header(stream: BinaryIO, name: Format) -> Header:
+    header = HEADERS[name](stream)
+    check_pixels(header.width, header.height)
+    return header
+
+
+def _facts(header: Header) -> dict[str, Any]:
+    width, height = header.upright_size
+    about = {"format": header.format, "width": width, "height": height, "bits": header.bits}
+    return about | {"photometric": header.kind} | header.facts
+
+
+@contextmanager
+def _one_sentence(path: Path) -> Iterator[Path]:
+    """Put `path` before every message, and one sentence in place of every decoder's exception.
+
+    A decoder's own words are dropped: they may quote a DICOM header.
+    """
+    try:
+        yield path
+    except HilumError as error:
+        raise HilumError(f"{path}: {error}.") from None
+    except PermissionError:
+        raise HilumError(
+            f"{path}: wanted a file that may be read, got permission denied; change its rights."
+        ) from None
+    except MemoryError:
+        raise HilumError(
+            f"{path}: wanted enough memory to decode the image, got too little; make it smaller."
+        ) from None
+    except DAMAGE as error:
+        raise HilumError(
+            f"{path}: wanted a whole image, got damaged or unsupported content "
+            f"({type(error).__name__}); copy or export the file again."
+        ) from None
