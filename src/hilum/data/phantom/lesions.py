@@ -110,10 +110,10 @@ def _viral(scene: Scene) -> Plane:
     cuffs = draw(grid, scene.vessels[scene.vessels[:, 4] > 0.06], 1.9)
     cuffs = cv2.GaussianBlur(cuffs, (0, 0), 0.16 * grid.pitch)
     streaks = cuffs / np.maximum(scene.thorax.lung, 4)
-    uneven = np.clip(1 + 0.4 * clouds(rng, grid.shape, 9), 0.3, 1.8)
+    uneven = np.clip(1 + 0.22 * clouds(rng, grid.shape, 9), 0.6, 1.5)
     haze = 0.11 * hilar + 0.02
     return (
-        (0.25 + 0.95 * amount) * uneven * (haze + hilar * (0.11 * net + 1.4 * streaks) + 0.02 * net)
+        (0.3 + 1.05 * amount) * uneven * (haze + hilar * (0.11 * net + 1.4 * streaks) + 0.02 * net)
     )
 
 

@@ -1,4 +1,4 @@
-"""What each patient is in the set: the dials that tie hospital, marker and exposure to the label."""
+"""What each patient is in the set: the dials that tie hospital, marker, exposure to the label."""
 
 from dataclasses import dataclass
 

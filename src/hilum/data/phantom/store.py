@@ -79,7 +79,7 @@ def _encode(path: Path, pixels: Grey8) -> None:
 def _load(path: Path) -> Grey8:
     if not path.is_file():
         raise MissingError(
-            f"The phantom must hold {path.name!r}; got no file {str(path)!r}; write the phantom anew."
+            f"The phantom must hold {path.name!r}; got no file {str(path)!r}; write it anew."
         )
     return np.asarray(cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_GRAYSCALE))
 

@@ -25,6 +25,7 @@ from hilum.data.phantom.grid import (
 )
 
 APEX = -13.2  # v of the lung's apex
+WALL = 3.0  # cm of chest wall, front and back together, that the thinnest person has
 SULCUS = 5.5  # cm that the posterior lung reaches below the dome
 
 
@@ -52,7 +53,7 @@ def build(grid: Grid, who: Patient, how: Posture) -> Thorax:
     lung = np.maximum(lung, 0)
     outline = (cavity > 0.6) & (above > 0.97) & (heart < 2.2) & (great < 3.0)
     return Thorax(
-        body=_body(grid, who, how),
+        body=np.maximum(_body(grid, who, how), lung + WALL * step_up(lung, 0.0, 1.5)),
         lung=lung,
         air=_airways(grid, how) + _stomach(grid, who, how),
         fat=_breasts(grid, who) + _muscles(grid, who),
@@ -77,7 +78,7 @@ def _body(grid: Grid, who: Patient, how: Posture) -> Plane:
     body = _blend(_square(torso, torso_depth + 3.2 * fat), upper)
     for side in (-1, 1):
         shoulder = np.array([side * (19.6 + 0.3 * how.arms), -8.0])
-        elbow = np.array([side * (23.0 + 0.8 * how.arms), 14.0])
+        elbow = np.array([side * (23.6 + 0.8 * how.arms), 22.0])
         arm = capsule(grid, shoulder, elbow, (4.2 + 0.7 * fat, 3.4 + 0.7 * fat))
         body = np.maximum(body, arm)
     return np.asarray(body, np.float32)
@@ -100,7 +101,7 @@ def _cavity(grid: Grid, who: Patient) -> tuple[Plane, Plane]:
     medial = curve(((APEX, 4.0), (-12.2, 2.6), (-10, 1.6), (-6, 0.4), (-2, -3.0)), grid.v)
     depth = curve(((APEX, 0.0), (-12.6, 3.2), (-10, 8.2), (-6, 13.0), (0, 16.5), (8, 17)), grid.v)
     distance = np.abs(grid.u)
-    outer = (distance - ridge) / (lateral - ridge)
+    outer = (distance - ridge) / np.maximum(lateral - ridge, 0.2)
     inner = np.maximum(ridge - distance, 0) / (ridge - medial)
     ratio = np.maximum(outer, inner * inner)
     flat = np.maximum(1 - ratio * ratio, 0)
