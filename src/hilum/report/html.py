@@ -177,10 +177,15 @@ def _leak(row: Mapping[str, Any]) -> list[str]:
 
 def _scores(run: Run) -> dict[str, Any]:
     overall = tables.overall(run)
-    methods = [str(row["method"]) for row in tables.mine(run) if row.get("method")]
-    named = ", ".join(map(method_name, dict.fromkeys(methods)))
+    methods = [
+        str(row["method"])
+        for row in tables.mine(run)
+        if row.get("method") and row.get("low") is not None
+    ]
+    named = "; ".join(map(method_name, dict.fromkeys(methods)))
     return {
-        "overall": overall,
+        "overall": [row for row in overall if not row.further],
+        "further": [row for row in overall if row.further],
         "begin": f"{tables.start(run):g}",
         "by_class": tables.by_class(run),
         "by_cell": tables.by_cell(run),
@@ -204,8 +209,9 @@ def _errors(run: Run) -> dict[str, Any]:
         "predictions_recorded": predictions is not None,
         "errors_text": (
             f"The model errs on {len(table):,} of {count(n, 'image')}; these {len(pictures)} it was "
-            "surest of. Look for letters, tubes and borders, and for labels that are wrong. The number is "
-            f"the probability of the wrong prediction{mean}; all are in figures/worst_errors.csv."
+            "surest of. Look for letters, tubes and borders, and for labels that are wrong. "
+            f"The number is the probability of the wrong prediction{mean}; all are in "
+            "figures/worst_errors.csv."
         ),
     }
 

@@ -34,7 +34,7 @@ EXPECTED_CLASS_COLOURS = {
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How one audit status is named: in CSS, in the table, in the verdict; its rank, worst first."""
+    """How an audit's status is named in CSS, table and verdict; its rank, the worst first."""
 
     name: str
     word: str

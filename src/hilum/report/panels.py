@@ -93,7 +93,7 @@ def _roc(run: Run) -> Drawn | None:
     shown = _one_of_two(_with_both(predictions, run.classes))
     if not shown:
         return None
-    points = pd.concat([curves.roc_points(predictions, run.classes, name) for name in shown])
+    points = pd.concat([curves.roc_points(predictions, name) for name in shown])
     areas = _areas(run, ("auroc", "auc"))
     return Drawn(
         figures.roc(points, areas),
@@ -109,7 +109,7 @@ def _precision_recall(run: Run) -> Drawn | None:
     shown = [] if predictions is None else _with_both(predictions, run.classes)
     if predictions is None or not shown:
         return None
-    points = pd.concat([curves.pr_points(predictions, run.classes, name) for name in shown])
+    points = pd.concat([curves.pr_points(predictions, name) for name in shown])
     areas = _areas(run, ("auprc", "average_precision"))
     shares = {name: float((predictions["label"] == name).mean()) for name in shown}
     return Drawn(
@@ -131,7 +131,8 @@ def _reliability(run: Run) -> Drawn | None:
         bins,
         "Reliability curve: share of right predictions per bin of confidence. Values in the CSV.",
         f"Calibration, {sample_size(len(predictions))}: how often a prediction is right at each "
-        "confidence, with 95 % intervals; below, images per bin. On the dashed line, confidence equals truth.",
+        "confidence, with 95 % intervals; below, images per bin. On the dashed line, confidence "
+        "equals truth.",
     )
 
 
@@ -139,14 +140,15 @@ def _histograms(run: Run) -> Drawn | None:
     predictions = _labelled(run)
     if predictions is None:
         return None
-    bins = curves.score_histogram(predictions, run.classes)
+    bins = pd.concat([curves.score_histogram(predictions, name) for name in run.classes])
     names = ", ".join(class_name(name) for name in run.classes)
     return Drawn(
         figures.score_histograms(bins),
         bins,
         f"Histograms of the predicted probability of {names}, own images against all others.",
         "How each class's probability is spread over its own images (coloured) and over all others "
-        f"(grey), {sample_size(len(predictions))}. The less they overlap, the better they are told apart.",
+        f"(grey), {sample_size(len(predictions))}. The less they overlap, the better they are told "
+        "apart.",
         "full",
     )
 
@@ -162,7 +164,7 @@ def _training(run: Run) -> Drawn | None:
         figures.training(rows),
         rows,
         f"Loss and accuracy over {rows['step'].nunique()} epochs, training and validation.",
-        f"Training curves of {count(runs, 'training')} (faint: each fold and seed; strong: their mean).",
+        f"Training curves of {count(runs, 'training')} (faint: fold and seed; strong: the mean).",
         "full",
     )
 
@@ -186,8 +188,8 @@ def _sources(run: Run) -> Drawn | None:
         figures.sources(counts),
         counts.reset_index(),
         "Stacked bars: images of each class by source. Table below.",
-        f"Images of each class by source, {sample_size(n)}. Where a colour belongs to one class only, the "
-        "source alone gives the label away.",
+        f"Images of each class by source, {sample_size(n)}. Where a colour belongs to one class "
+        "only, the source alone gives the label away.",
         "full",
     )
 

@@ -38,6 +38,7 @@ class Line:
     ratio: str
     method: str
     bar: Bar | None
+    further: bool = False  # a second way of averaging, or a spread: not for the first table
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +53,16 @@ class Headline:
 
 def start(run: Run) -> float:
     """Where every bar of the page begins: at 0.5 where no interval reaches below, else at 0."""
-    drawn = [row for row in run.rows("scores") if row.get("name") not in ERRORS]
+    drawn = [row for row in run.rows("scores") if _good(row)]
     ends = [row.get(key) for row in [*drawn, *run.rows("published")] for key in ENDS]
     numbers = [end for end in ends if isinstance(end, int | float)]
     return 0.5 if numbers and min(numbers) >= 0.5 else 0.0
+
+
+def _good(row: Mapping[str, Any]) -> bool:
+    """Whether 1 is the best of this score; not so for errors, nor for "accuracy (sd of folds)"."""
+    name = str(row.get("name"))
+    return name not in ERRORS and "(sd" not in name
 
 
 def line(row: Mapping[str, Any], begin: float = 0.0) -> Line:
@@ -67,7 +74,8 @@ def line(row: Mapping[str, Any], begin: float = 0.0) -> Line:
         interval=interval(row),
         ratio=ratio(row),
         method=method_name(str(row.get("method") or "")),
-        bar=None if row.get("name") in ERRORS else bar(row, begin),
+        bar=bar(row, begin) if _good(row) else None,
+        further=row.get("class") in ("micro", "weighted") or " (" in str(row.get("name")),
     )
 
 
@@ -225,7 +233,7 @@ def cross(left: pd.Series, across: pd.Series, order: list[str], most: int = 8) -
 
 
 def elsewhere(run: Run) -> list[list[str]]:
-    """PPV / NPV of each class at other prevalences, from its sensitivity and specificity (Bayes)."""
+    """PPV / NPV of each class at other prevalences, from sensitivity and specificity (Bayes)."""
     found = {(row.get("class"), row.get("name")): row.get("value") for row in mine(run)}
     rows = []
     for name in run.classes:

@@ -15,8 +15,8 @@ SCORE_NAMES = {
     "recall": "Sensitivity (recall)",
     "specificity": "Specificity",
     "precision": "Precision (PPV)",
-    "ppv": "Positive predictive value",
-    "npv": "Negative predictive value",
+    "ppv": "PPV",
+    "npv": "NPV",
     "f1": "F1",
     "auroc": "AUROC",
     "auc": "AUROC",
@@ -38,9 +38,9 @@ def class_name(name: str) -> str:
 
 def score_name(name: str) -> str:
     """The name of a score as a heading."""
-    if name in SCORE_NAMES:
-        return SCORE_NAMES[name]
-    return name.replace("_", " ")[:1].upper() + name.replace("_", " ")[1:]
+    kind, *more = name.split(" (", 1)  # "accuracy (mean of folds)"
+    words = SCORE_NAMES.get(kind, kind.replace("_", " "))
+    return " (".join([words[:1].upper() + words[1:], *more])
 
 
 def label(name: str, longest: int = 24) -> str:
@@ -84,7 +84,11 @@ def sample_size(n: int) -> str:
 
 def method_name(method: str) -> str:
     """How an interval was made, with its author's capital letter."""
-    return method.replace("wilson", "Wilson").replace("delong", "DeLong")
+    return (
+        method.replace("wilson", "Wilson")
+        .replace("delong", "DeLong")
+        .replace("newcombe", "Newcombe")
+    )
 
 
 def plain(value: object) -> str:
