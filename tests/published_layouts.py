@@ -412,9 +412,7 @@ LAYOUTS = {
     "sarscov2_ct": Layout(sarscov2_ct, {"covid19": 2, "non_covid": 1}, 0, {}),
     "covid_ct": Layout(covid_ct, {"covid19": 3, "non_covid": 2}, 3, {}),
     "mendeley": Layout(mendeley, {"covid19": 3, "non_covid": 3}, 0, {}),
-    "montgomery_shenzhen": Layout(
-        montgomery_shenzhen, {"normal": 3, "non_covid": 2}, 0, {}
-    ),
+    "montgomery_shenzhen": Layout(montgomery_shenzhen, {"normal": 3, "non_covid": 2}, 0, {}),
     "v7_masks": Layout(
         v7_masks,
         {"covid19": 2, "normal": 1},

@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+
 from hilum.data import manifest
 from hilum.data.cards import CARDS, Card
 from hilum.data.readers.published import READERS

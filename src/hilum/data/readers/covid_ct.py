@@ -41,7 +41,7 @@ def read(folder: Path) -> Manifest:
     patients = dict(pair for table in _tables(root) for pair in _patients(table))
     rows = rows.assign(
         label=rows["finding"].map(CARD.label_map),
-        patient_id=rows["name"].map(_key).map(patients),
+        patient_id=rows["name"].map(_key).map(patients).astype(object),
         official_part=_official_parts(root, rows),
         view="axial",
     )

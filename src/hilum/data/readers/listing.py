@@ -127,11 +127,24 @@ def has(folder: Path, *parts: str) -> bool:
 
 
 def _files(root: Path) -> Iterable[str]:
-    for folder, folders, files in os.walk(root):
-        folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
+    entered: set[Path] = set()  # targets of links, so that no loop is walked
+    for folder, folders, files in os.walk(root, followlinks=True):
+        folders[:] = [name for name in folders if _enter(Path(folder, name), entered)]
         below = os.path.relpath(folder, root).replace(os.sep, "/")
         prefix = "" if below == "." else f"{below}/"
         yield from (prefix + name for name in files if not name.startswith("."))
+
+
+def _enter(folder: Path, entered: set[Path]) -> bool:
+    """Not into hidden folders and archive leftovers; through a link once, and never back up."""
+    if folder.name.startswith((".", "__MACOSX")):
+        return False
+    if not folder.is_symlink():
+        return True
+    target = folder.resolve()
+    again = target in entered or folder.parent.resolve().is_relative_to(target)
+    entered.add(target)
+    return not again
 
 
 def _is_image(path: str) -> bool:
