@@ -19,7 +19,7 @@ from hilum.types import Grey8, Mask, Stack8
 
 BOARD_FIELD = 40.0  # cm that `size` pixels cover on the board
 CENTRE = -0.6  # v that lies in the middle of the film
-VISIBLE = 0.02  # optical path that a lesion must add to be in its mask
+VISIBLE = 0.05  # optical path that a lesion must add to be in its mask
 DATASET = "phantom"
 
 Person: TypeAlias = tuple[Patient, vessels.Segments, Role]
@@ -90,23 +90,19 @@ def _shoot(request: Request, grid: Grid, person: Person, at: tuple[int, int]) ->
     turn = _placement(request.size, grid, who, how, chain)
     flat = [_warp(plane, turn, request.size) for plane in (path, lungs, opaque)]
     pitch = request.size / chain.field
+    # drawn before the noise, so that they are the same whatever the lungs hold
+    border = _collimate(request.size, pitch, chain, rng)
+    drawn = markers.stamp(HOSPITALS[part.marker].marker, request.size, rng)
     exposure = film.expose(flat[0], flat[1], chain, pitch, rng)
     image = film.develop(exposure, flat[1], chain, rng)
-    border = _collimate(request.size, pitch, chain, rng)
     image = np.rint(image * border).astype(np.uint8)
-    image, burnt, text = _mark(request, part, image, rng)
+    burnt = np.zeros(image.shape, np.bool_)
+    if request.markers:
+        image, burnt = markers.burn(image, drawn)
+    text = drawn.text if request.markers else ""
     seen = (flat[1] > 0.5) & (border > 0.5)
     row = _row(who, part, at, text, severity)
     return Shot(image, seen, (flat[2] > VISIBLE) & seen, burnt, row)
-
-
-def _mark(
-    request: Request, part: Role, image: Grey8, rng: np.random.Generator
-) -> tuple[Grey8, Mask, str]:
-    if not request.markers:
-        return image, np.zeros(image.shape, np.bool_), ""
-    drawn = markers.stamp(HOSPITALS[part.marker].marker, request.size, rng)
-    return *markers.burn(image, drawn), drawn.text
 
 
 def _body(
