@@ -22,11 +22,11 @@ from hilum import files, prepare
 from hilum.evaluate import calibrate
 from hilum.models import backbones, runtime
 from hilum.models.backbones import Backbone
+from hilum.models.engine import Runtime, Target
 from hilum.models.heads import Head
 from hilum.models.normalise import Door
-from hilum.models.runtime import Runtime, Target
 from hilum.prepare import Pipeline
-from hilum.types import NOTICE, HilumError, MissingError, Probabilities, Stack8
+from hilum.types import NOTICE, Floats, HilumError, MissingError, Probabilities, Stack8
 
 FORMAT = 1
 Progress = Callable[[int, int], None]
@@ -58,10 +58,15 @@ class Model:
 
     def logits(self, stack: Stack8, progress: Progress | None = None) -> Probabilities:
         """Prepared uint8 (image, height, width) -> uncalibrated logits (image, class)."""
-        plain = self.head.logits(self.runtime(stack, progress))
-        if not self.facts.mirror:
-            return plain
-        return (plain + self.head.logits(self.runtime(mirrored(stack)))) / 2
+        plain = self.runtime(stack, progress)
+        return self.from_features(
+            plain, self.runtime(mirrored(stack)) if self.facts.mirror else None
+        )
+
+    def from_features(self, plain: Floats, mirror: Floats | None) -> Probabilities:
+        """Features (image, feature) of the images and of their mirror images -> logits."""
+        logits = self.head.logits(plain)
+        return logits if mirror is None else (logits + self.head.logits(mirror)) / 2
 
     def probabilities(self, stack: Stack8, progress: Progress | None = None) -> Probabilities:
         """Prepared uint8 (image, height, width) -> calibrated probabilities (image, class)."""
@@ -90,9 +95,9 @@ def mirrored(stack: Stack8) -> Stack8:
 
 
 def compiled(backbone: Backbone, normalise: str, pipeline: Pipeline, precision: str) -> Runtime:
-    """Prepared pixels to pooled features: the network behind its door, compiled for this machine."""
+    """Prepared pixels to pooled features: the network behind its door, compiled here."""
     network = nn.Sequential(Door(normalise), backbone)
-    return runtime.compile(network, pipeline.shape, Target(precision))  # type: ignore[arg-type]
+    return runtime.compile_network(network, pipeline.shape, Target(precision))  # type: ignore[arg-type]
 
 
 def assemble(facts: Facts, pipeline: Pipeline, backbone: Backbone, head: Head) -> Model:
@@ -121,7 +126,7 @@ def save(model: Model, folder: Path) -> Path:
     with files.atomic_write(folder / "backbone.safetensors") as path:
         save_tensors(_contiguous(model.backbone.state_dict()), path)
     with files.atomic_write(folder / "head.safetensors") as path:
-        save_file(model.head.to_arrays(), path)
+        save_file(model.head.arrays(), path)
     with files.atomic_write(folder / "seen.csv") as path:
         path.write_text("\n".join(["sha256", *facts.seen]) + "\n")
     with files.atomic_write(folder / "model.json") as path:

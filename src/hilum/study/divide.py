@@ -21,9 +21,7 @@ def divide(plan: SplitPlan, manifest: Manifest, fingerprints: Fingerprints, seed
     return splits.holdout(manifest, shares, number, group, clusters)
 
 
-def check(
-    split: Split, manifest: Manifest, fingerprints: Fingerprints, mode: str
-) -> list[Leak]:
+def check(split: Split, manifest: Manifest, fingerprints: Fingerprints, mode: str) -> list[Leak]:
     """Leaks across parts; the same patient on both sides stops a corrected run.
 
     Raises HilumError in corrected mode, since grouping by patient was promised.

@@ -9,7 +9,7 @@ from hilum.data import manifest as manifests
 from hilum.data import readers
 from hilum.data.cards import CARDS
 from hilum.recipe import DataSet, Recipe
-from hilum.types import HilumError, LeftOut, Manifest, MissingError
+from hilum.types import HilumError, Manifest, MissingError
 
 
 def gather(recipe: Recipe, root: Path | None, out: Path) -> Manifest:
@@ -85,14 +85,3 @@ def _all_present(table: pd.DataFrame, classes: list[str]) -> None:
             f"the recipe wants images of {', '.join(classes)}; got none of {', '.join(missing)}; "
             "check data.keep and the folder named with --data."
         )
-
-
-def shortened(left_out: tuple[LeftOut, ...], most: int = 3) -> list[dict[str, object]]:
-    """Reasons with counts and a few examples, for the report and for JSON."""
-    reasons: dict[str, list[str]] = {}
-    for item in left_out:
-        reasons.setdefault(item.reason, []).append(item.what)
-    return [
-        {"reason": reason, "count": len(names), "examples": names[:most]}
-        for reason, names in sorted(reasons.items(), key=lambda pair: -len(pair[1]))
-    ]

@@ -11,8 +11,17 @@ from typing import Any
 import hilum
 from hilum import files
 
-PACKAGES = ("numpy", "pandas", "scikit-learn", "torch", "timm", "openvino", "pydicom", "pillow",
-            "opencv-python-headless")
+PACKAGES = (
+    "numpy",
+    "pandas",
+    "scikit-learn",
+    "torch",
+    "timm",
+    "openvino",
+    "pydicom",
+    "pillow",
+    "opencv-python-headless",
+)
 
 
 def environment() -> dict[str, Any]:
@@ -23,7 +32,9 @@ def environment() -> dict[str, Any]:
         "hilum": hilum.__version__,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
         "accelerator": torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none",
         "bf16": _cpu_has_bf16(),
         "cache": "ready" if files.cache_home().exists() else "empty",

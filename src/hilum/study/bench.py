@@ -1,0 +1,142 @@
+"""What all folds of a cell share: images, backbone, and features that are computed once."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from hilum import files
+from hilum.evaluate.model import compiled, mirrored
+from hilum.models import backbones, features
+from hilum.models.backbones import Backbone
+from hilum.models.engine import Runtime
+from hilum.prepare import Pipeline, augment
+from hilum.prepare.augment import Ranges
+from hilum.recipe import AugmentPlan, Recipe
+from hilum.types import Floats, Grey8, Labels, Manifest, Pixels, Stack8
+
+Progress: TypeAlias = Callable[[int, int], None]
+Tell: TypeAlias = Callable[[str], Progress]  # name a step, get the function that moves its bar
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """One cell's images and frozen backbone; rows follow the manifest."""
+
+    recipe: Recipe
+    classes: list[str]
+    manifest: Manifest
+    pixels: Pixels
+    pipeline: Pipeline
+    backbone: Backbone
+    normalise: str
+    runtime: Runtime
+    tell: Tell
+    labels: Labels = field(repr=False)  # (image,)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Which fold of which cell, and its seed."""
+
+    cell: str
+    seed: int
+    fold: int
+
+
+def set_up(
+    recipe: Recipe,
+    classes: list[str],
+    manifest: Manifest,
+    prepared: tuple[Pixels, Pipeline],
+    tell: Tell,
+) -> Bench:
+    """Load the backbone and compile it for the prepared size."""
+    pixels, pipeline = prepared
+    backbone = backbones.build(recipe.model.backbone, recipe.model.weights, recipe.seeds[0])
+    normalise = normalisation(recipe)
+    engine = compiled(backbone, normalise, pipeline, recipe.model.precision)
+    labels = np.array([classes.index(name) for name in manifest.table["label"]], np.int64)
+    return Bench(
+        recipe, classes, manifest, pixels, pipeline, backbone, normalise, engine, tell, labels
+    )
+
+
+def normalisation(recipe: Recipe) -> str:
+    """The recipe's normalisation, or the one that the backbone's weights were trained with."""
+    if recipe.prepare.normalise != "auto":
+        return recipe.prepare.normalise
+    return backbones.card(recipe.model.backbone).normalise
+
+
+def ranges(plan: AugmentPlan) -> Ranges:
+    """The recipe's augmentation as plain ranges."""
+    values = plan.model_dump()
+    del values["views"]
+    return Ranges(**values)
+
+
+def plain(bench: Bench) -> Floats:
+    """Features (image, feature) of the images as they are."""
+    return _kept(bench, "plain", lambda stack: stack, "features")
+
+
+def mirror(bench: Bench) -> Floats:
+    """Features (image, feature) of the mirrored images."""
+    return _kept(bench, "mirror", mirrored, "features, mirrored")
+
+
+def augmented(bench: Bench, seed: int, rows: npt.NDArray[np.int64]) -> list[Floats]:
+    """Features (image, feature) of each augmented view; rows that never train stay zero."""
+    spread = ranges(bench.recipe.augment)
+    return [
+        _view(bench, spread, seed, number, rows) for number in range(bench.recipe.augment.views)
+    ]
+
+
+def _view(
+    bench: Bench, spread: Ranges, seed: int, number: int, rows: npt.NDArray[np.int64]
+) -> Floats:
+    names = [bench.pixels.sample_ids[row] for row in rows]
+    drawn = augment.sample(spread, names, seed, number)
+
+    def change(stack: Stack8, start: int) -> Stack8:
+        return augment.apply(stack, drawn.iloc[start : start + len(stack)], workers=1)
+
+    def compute() -> Floats:
+        out = np.zeros((len(bench.labels), bench.runtime.facts.outputs), np.float32)
+        images = _images(bench.pixels.stack, rows, change)
+        out[rows] = bench.runtime.stream(
+            images, len(rows), bench.tell(f"features, view {number + 1}")
+        )
+        return out
+
+    key = files.digest(_key(bench), "augmented", repr(spread), seed, number, rows.tolist())
+    return features.cached(key, compute)
+
+
+def _kept(bench: Bench, view: str, change: Callable[[Stack8], Stack8], step: str) -> Floats:
+    def compute() -> Floats:
+        rows = np.arange(len(bench.labels))
+        images = _images(bench.pixels.stack, rows, lambda stack, start: change(stack))
+        return bench.runtime.stream(images, len(rows), bench.tell(step))
+
+    return features.cached(files.digest(_key(bench), view), compute)
+
+
+def _images(
+    stack: Stack8, rows: npt.NDArray[np.int64], change: Callable[[Stack8, int], Stack8]
+) -> Iterator[Grey8]:
+    """Images one by one, changed in chunks, so that memory stays flat."""
+    for start in range(0, len(rows), features.CHUNK):
+        yield from change(stack[rows[start : start + features.CHUNK]], start)
+
+
+def _key(bench: Bench) -> str:
+    """Everything that the features depend on besides the view."""
+    facts = bench.runtime.facts
+    return files.digest(
+        bench.pixels.digest, bench.backbone.record(), bench.normalise, facts.engine, facts.precision
+    )

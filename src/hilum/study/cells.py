@@ -1,0 +1,93 @@
+"""Every cell of the grid, fold by fold; the best one is chosen on validation data alone."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from hilum import prepare, recipe
+from hilum.data import pixels
+from hilum.data.pixels import Ingested
+from hilum.models import backbones
+from hilum.prepare import Pipeline
+from hilum.recipe import Recipe
+from hilum.study import bench as benches
+from hilum.study import fold, store
+from hilum.study.bench import Bench, Key, Tell
+from hilum.study.store import Stored
+from hilum.types import HilumError, LeftOut, Split
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What all cells stand on."""
+
+    plan: Recipe
+    classes: list[str]
+    taken: Ingested
+    splits: dict[int, Split]  # by seed
+    work: Path
+    tell: Tell
+
+
+@dataclass(frozen=True, slots=True)
+class Grown:
+    """All cells' tables, the cell that validation prefers, and the cells that came to nothing."""
+
+    predictions: pd.DataFrame
+    history: pd.DataFrame
+    chosen: str
+    failed: tuple[LeftOut, ...]
+
+
+def preparation(plan: Recipe) -> Pipeline:
+    """The recipe's steps at its side, or at the side that the backbone was trained for."""
+    side = plan.prepare.side or backbones.card(plan.model.backbone).side
+    return prepare.from_list(prepare.with_side(plan.prepare.steps, side))
+
+
+def grow(ground: Ground) -> Grown:
+    """Run every cell that is not finished yet; one that fails does not stop the others.
+
+    Raises the first cell's HilumError where none succeeds.
+    """
+    done: dict[str, list[Stored]] = {}
+    failed: dict[str, HilumError] = {}
+    for name, plan in recipe.cells(ground.plan).items():
+        try:
+            done[name] = list(_cell(ground, name, plan))
+        except HilumError as error:
+            failed[name] = error
+    if not done:
+        raise next(iter(failed.values()))
+    mean = {name: float(np.mean([fold.loss for fold in folds])) for name, folds in done.items()}
+    folds = [fold for found in done.values() for fold in found]
+    return Grown(
+        pd.concat([fold.predictions for fold in folds], ignore_index=True),
+        pd.concat([fold.history for fold in folds], ignore_index=True),
+        min(mean, key=lambda name: mean[name]),
+        tuple(LeftOut(name, str(error)) for name, error in failed.items()),
+    )
+
+
+def _cell(ground: Ground, name: str, plan: Recipe) -> Iterator[Stored]:
+    """Every fold of every seed; the network is only loaded when a fold is left to run."""
+    bench: Bench | None = None
+    for seed, split in ground.splits.items():
+        for number, table in split.table.groupby("fold"):
+            key = Key(name, seed, int(number))
+            if (stored := store.load(ground.work, key)) is None:
+                bench = bench or _bench(ground, plan)
+                stored = store.save(ground.work, fold.run(bench, table, key))
+            yield stored
+
+
+def _bench(ground: Ground, plan: Recipe) -> Bench:
+    pipeline, taken = preparation(plan), ground.taken
+    if pipeline.digest != preparation(ground.plan).digest:
+        again = pixels.ingest(taken.manifest, pipeline, ground.tell("preparing"))
+        taken = replace(taken, pixels=again.pixels)
+    prepared = (taken.pixels, pipeline)
+    return benches.set_up(plan, ground.classes, taken.manifest, prepared, ground.tell)

@@ -1,0 +1,125 @@
+"""One fold: the stages of training, then calibration on validation and prediction on test."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hilum.evaluate import calibrate, metrics, thresholds
+from hilum.evaluate.model import Facts, Model, assemble, columns
+from hilum.models.backbones import Backbone
+from hilum.models.heads import Head
+from hilum.study import bench as benches
+from hilum.study import fitting
+from hilum.study.bench import Bench, Key
+from hilum.train.batches import Parts
+from hilum.types import HilumError, Probabilities
+
+SENSITIVITY = 0.9  # what the thresholds stored with a model aim at
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A fold's model, its rows of predictions and history, and its validation loss."""
+
+    key: Key
+    model: Model
+    predictions: pd.DataFrame
+    history: pd.DataFrame
+    loss: float
+
+
+def run(bench: Bench, split: pd.DataFrame, key: Key) -> Outcome:
+    """Train, calibrate and test one fold; `split` has the fold's sample_id and part."""
+    rows = _rows(bench, split)
+    parts = Parts(rows["train"], rows["validation"], bench.labels)
+    backbone, head, history = fitting.train(bench, parts, key)
+    tuned = backbone is not bench.backbone
+    model = _model(bench, backbone, head)
+    model, loss = _calibrated(bench, model, parts, tuned)
+    logits = _logits(bench, model, rows["test"], tuned)
+    seen = np.concatenate([rows["train"], rows["validation"]])
+    model = replace(
+        model,
+        facts=replace(
+            model.facts,
+            seen=tuple(sorted(bench.manifest.table["sha256"].iloc[seen])),
+            provenance=_provenance(bench, key, loss, rows),
+        ),
+    )
+    return Outcome(key, model, _predictions(bench, model, logits, rows["test"], key), history, loss)
+
+
+def _rows(bench: Bench, split: pd.DataFrame) -> dict[str, Any]:
+    at = pd.Series(np.arange(len(bench.labels)), index=list(bench.pixels.sample_ids))
+    found = {
+        part: np.sort(at.loc[group["sample_id"]].to_numpy())
+        for part, group in split.groupby("part")
+    }
+    for part in ("train", "validation", "test"):
+        if part not in found:
+            raise HilumError(
+                f"each fold needs train, validation and test images; got no {part} images; "
+                "add images or change the split."
+            )
+    return found
+
+
+def _model(bench: Bench, backbone: Backbone, head: Head) -> Model:
+    facts = Facts(
+        bench.classes, bench.normalise, bench.runtime.facts.precision, bench.recipe.model.mirror
+    )
+    if backbone is bench.backbone:
+        return Model(facts, bench.pipeline, backbone, head, bench.runtime)
+    return assemble(facts, bench.pipeline, backbone, head)
+
+
+def _logits(bench: Bench, model: Model, rows: Any, tuned: bool) -> Probabilities:
+    """The model's own logits; from cached features where the backbone stayed frozen."""
+    if tuned:
+        return model.logits(bench.pixels.stack[rows])
+    return model.from_features(
+        benches.plain(bench)[rows], benches.mirror(bench)[rows] if model.facts.mirror else None
+    )
+
+
+def _calibrated(bench: Bench, model: Model, parts: Parts, tuned: bool) -> tuple[Model, float]:
+    """Temperature and thresholds from the validation part, and its log loss after both."""
+    labels = bench.labels[parts.validation]
+    logits = _logits(bench, model, parts.validation, tuned)
+    temperature = calibrate.fit_temperature(labels, logits)
+    model = replace(model, facts=replace(model.facts, temperature=temperature.value))
+    p = model.calibrated(logits)
+    points = {
+        name: thresholds.choose(labels == i, p[:, i], SENSITIVITY).threshold
+        for i, name in enumerate(bench.classes)
+        if (labels == i).any()
+    }
+    facts = replace(model.facts, thresholds=points)
+    return replace(model, facts=facts), float(metrics.log_loss(labels, p))
+
+
+def _predictions(
+    bench: Bench, model: Model, logits: Probabilities, rows: Any, key: Key
+) -> pd.DataFrame:
+    about = bench.manifest.table.iloc[rows][["sample_id", "path", "patient_id", "source", "label"]]
+    table = about.reset_index(drop=True).assign(cell=key.cell, fold=key.fold, seed=key.seed)
+    table[columns(bench.classes)] = model.calibrated(logits)
+    return table
+
+
+def _provenance(bench: Bench, key: Key, loss: float, rows: dict[str, Any]) -> dict[str, Any]:
+    table = bench.manifest.table
+    return {
+        "recipe": bench.recipe.name,
+        "mode": bench.recipe.mode,
+        "cell": key.cell,
+        "seed": key.seed,
+        "fold": key.fold,
+        "validation_log_loss": round(loss, 6),
+        "images": {part: len(found) for part, found in rows.items()},
+        "datasets": sorted(set(table["dataset"].dropna())),
+        "sources": sorted(set(table["source"].dropna())),
+        "engine": bench.runtime.describe(),
+    }

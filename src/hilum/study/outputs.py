@@ -1,0 +1,122 @@
+"""The files of `--out`, each written whole or not at all."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from hilum import files, recipe
+from hilum.data import manifest as manifests
+from hilum.recipe import Recipe
+from hilum.study.cells import Grown
+from hilum.types import (
+    HISTORY_COLUMNS,
+    PREDICTION_COLUMNS,
+    HilumError,
+    LeftOut,
+    Manifest,
+    Results,
+    Split,
+)
+
+
+def folder(out: Path) -> Path:
+    """Make the output folder; raises HilumError where that cannot be done."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "figures").mkdir(exist_ok=True)
+    except OSError as error:
+        raise HilumError(
+            f"--out must be a folder that can be written; got {str(out)!r} ({error.strerror}); "
+            "choose another."
+        ) from None
+    return out
+
+
+def write(
+    out: Path,
+    plan: Recipe,
+    manifest: Manifest,
+    splits: Mapping[int, Split],
+    grown: Grown,
+    results: Results,
+) -> None:
+    """Every table of a finished run, `results.json` last: where it stands, all the others do."""
+    write_recipe(out, plan)
+    write_manifest(out, manifest)
+    write_left_out(out, (*manifest.left_out, *grown.failed))
+    write_splits(out, {seed: split.table for seed, split in splits.items()})
+    write_history(out, grown.history)
+    write_predictions(out, grown.predictions)
+    write_results(out, results)
+
+
+def write_external(
+    out: Path, manifest: Manifest, split: Split, predictions: pd.DataFrame, results: Results
+) -> None:
+    """The tables of an external test, `results.json` last."""
+    write_manifest(out, manifest)
+    write_left_out(out, manifest.left_out)
+    write_splits(out, {0: split.table})
+    write_predictions(out, predictions)
+    write_results(out, results)
+
+
+def write_left_out(out: Path, left_out: Sequence[LeftOut]) -> None:
+    """`left_out.csv`: what was not used and why, every item."""
+    rows = [(item.what, item.reason) for item in left_out]
+    _csv(out / "left_out.csv", pd.DataFrame(rows, columns=["what", "reason"]))
+
+
+def write_recipe(out: Path, resolved: Recipe) -> None:
+    """`recipe.toml`, every default spelt out."""
+    _text(out / "recipe.toml", recipe.as_toml(resolved))
+
+
+def write_manifest(out: Path, manifest: Manifest) -> None:
+    """`manifest.parquet`."""
+    manifests.save(manifest, out / "manifest.parquet")
+
+
+def write_splits(out: Path, splits: dict[int, pd.DataFrame]) -> None:
+    """`splits.csv`: seed, sample_id, fold, part."""
+    whole = pd.concat([table.assign(seed=seed) for seed, table in splits.items()])
+    _csv(out / "splits.csv", whole[["seed", "fold", "part", "sample_id"]])
+
+
+def write_history(out: Path, history: pd.DataFrame) -> None:
+    """`history.csv`: HISTORY_COLUMNS first, then what a stage adds."""
+    first = [name for name in HISTORY_COLUMNS if name in history]
+    _csv(out / "history.csv", history[[*first, *history.columns.difference(first, sort=False)]])
+
+
+def write_predictions(out: Path, predictions: pd.DataFrame) -> None:
+    """`predictions.csv`: PREDICTION_COLUMNS, then p_<class>."""
+    first = list(PREDICTION_COLUMNS)
+    rest = predictions.columns.difference(first, sort=False)
+    _csv(out / "predictions.csv", predictions[[*first, *rest]])
+
+
+def write_results(out: Path, results: Results) -> None:
+    """`results.json`."""
+    _text(
+        out / "results.json",
+        json.dumps(results.as_json(), indent=1, ensure_ascii=False, default=_plain, allow_nan=True)
+        + "\n",
+    )
+
+
+def _plain(value: object) -> object:
+    """numpy's scalars and whatever else JSON does not know."""
+    return value.item() if hasattr(value, "item") else str(value)
+
+
+def _text(path: Path, text: str) -> None:
+    with files.atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _csv(path: Path, table: pd.DataFrame) -> None:
+    with files.atomic_write(path) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.8f")

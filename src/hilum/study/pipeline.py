@@ -1,0 +1,84 @@
+"""The whole pipeline on one page: one call per arrow."""
+
+import time
+from pathlib import Path
+
+import pandas as pd
+
+from hilum import audit, report
+from hilum.audit import Evidence
+from hilum.data import pixels
+from hilum.data.pixels import Ingested
+from hilum.evaluate import model, scores
+from hilum.models import backbones
+from hilum.recipe import Recipe
+from hilum.study import cells, divide, gather, machine, outputs, published, store, summary
+from hilum.study.bench import Tell
+from hilum.study.cells import Ground, Grown
+from hilum.types import Leak, Results, Score, Split
+
+
+def run(plan: Recipe, root: Path | None, out: Path, tell: Tell, resume: bool = False) -> Results:
+    """Carry out a recipe and write every file of `out`.
+
+    `root` holds datasets as published. Raises HilumError for what the user can mend and
+    MissingError for data or weights that are not here.
+    """
+    started = time.monotonic()
+    backbones.card(plan.model.backbone)
+    work = store.begin(outputs.folder(out), plan, resume)
+    found = gather.gather(plan, root, out)
+    classes = gather.classes_of(plan, found)
+    taken = pixels.ingest(found, cells.preparation(plan), tell("decode and prepare"))
+    splits = {
+        seed: divide.divide(plan.split, taken.manifest, taken.fingerprints, seed)
+        for seed in plan.seeds
+    }
+    leaks = divide.check(splits[plan.seeds[0]], taken.manifest, taken.fingerprints, plan.mode)
+    grown = cells.grow(Ground(plan, classes, taken, splits, work, tell))
+    store.finish(out, work, grown.chosen)
+    judged = _scores(grown.predictions, classes)
+    findings = audit.run(_evidence(classes, taken, splits[plan.seeds[0]], leaks, grown))
+    mine = [score for score in judged if score.cell == grown.chosen]
+    results = Results(
+        recipe=plan.name,
+        title=plan.title,
+        mode=plan.mode,
+        classes=classes,
+        n=summary.counts(taken.manifest, classes),
+        scores=judged,
+        published=published.beside(plan.published, judged, grown.chosen),
+        audits=findings,
+        verdict=audit.verdict(mine, findings),
+        environment=machine.provenance(time.monotonic() - started),
+        data=summary.data(taken.manifest),
+        split=summary.split(splits, leaks),
+        model=summary.model(model.read_record(out / "model")),
+        limits=summary.limits(plan, taken.manifest),
+    )
+    outputs.write(out, plan, taken.manifest, splits, grown, results)
+    report.build(out)
+    return results
+
+
+def _scores(predictions: pd.DataFrame, classes: list[str]) -> list[Score]:
+    """Every score of every cell."""
+    names = predictions["cell"].unique()
+    return [score for name in names for score in scores.score(predictions, classes, str(name))]
+
+
+def _evidence(
+    classes: list[str], taken: Ingested, split: Split, leaks: list[Leak], grown: Grown
+) -> Evidence:
+    predictions = grown.predictions
+    return Evidence(
+        classes,
+        taken.manifest.table,
+        predictions[predictions["cell"] == grown.chosen],
+        split,
+        leaks,
+        taken.facts,
+        taken.pixels.stack,
+        summary.populations(),
+        split.seed,
+    )

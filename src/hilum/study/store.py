@@ -1,0 +1,90 @@
+"""What a run keeps fold by fold, so that a run that was killed can go on where it stopped."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from hilum import files, recipe
+from hilum.evaluate import model
+from hilum.recipe import Recipe
+from hilum.study.bench import Key
+from hilum.study.fold import Outcome
+from hilum.types import HilumError
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One finished fold without its model."""
+
+    key: Key
+    predictions: pd.DataFrame
+    history: pd.DataFrame
+    loss: float  # on validation
+
+
+def begin(out: Path, plan: Recipe, resume: bool) -> Path:
+    """The folder of finished folds, emptied unless the run goes on.
+
+    Raises HilumError when the folds there belong to another recipe.
+    """
+    work, text = out / "work", recipe.as_toml(plan)
+    if not resume:
+        shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True, exist_ok=True)
+    mark = work / "recipe.toml"
+    if mark.is_file() and mark.read_text(encoding="utf-8") != text:
+        raise HilumError(
+            f"--resume wants the recipe that {str(out)!r} was begun with; got a changed one; "
+            "choose another --out or leave --resume away."
+        )
+    mark.write_text(text, encoding="utf-8")
+    return work
+
+
+def save(work: Path, outcome: Outcome) -> Stored:
+    """Keep a fold; its model only while it is the best of its cell."""
+    folder = _folder(work, outcome.key)
+    folder.mkdir(parents=True, exist_ok=True)
+    outcome.history.to_csv(folder / "history.csv", index=False)
+    outcome.predictions.to_parquet(folder / "predictions.parquet")
+    best = folder.parent / "best.json"
+    if not best.is_file() or outcome.loss < json.loads(best.read_text())["loss"]:
+        model.save(outcome.model, folder.parent / "model")
+        _json(best, {"loss": outcome.loss})
+    # written last: a fold counts as done only when all of it is there
+    _json(folder / "done.json", {"loss": outcome.loss})
+    return Stored(outcome.key, outcome.predictions, outcome.history, outcome.loss)
+
+
+def load(work: Path, key: Key) -> Stored | None:
+    """A fold that was finished before, or None."""
+    folder = _folder(work, key)
+    if not (folder / "done.json").is_file():
+        return None
+    loss = json.loads((folder / "done.json").read_text())["loss"]
+    return Stored(
+        key,
+        pd.read_parquet(folder / "predictions.parquet"),
+        pd.read_csv(folder / "history.csv"),
+        loss,
+    )
+
+
+def finish(out: Path, work: Path, cell: str) -> None:
+    """Move the chosen cell's best model to `model/` and clear the rest away."""
+    target = out / "model"
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.move(_folder(work, Key(cell, 0, 0)).parent / "model", target)
+    shutil.rmtree(work)
+
+
+def _folder(work: Path, key: Key) -> Path:
+    return work / files.digest(key.cell)[:12] / f"seed{key.seed}-fold{key.fold}"
+
+
+def _json(path: Path, value: dict[str, float]) -> None:
+    with files.atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(value))

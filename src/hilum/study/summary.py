@@ -1,0 +1,136 @@
+"""What the run records about its data, split, model and limits, as plain values."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+
+from hilum.data.cards import CARDS
+from hilum.recipe import Recipe
+from hilum.types import Leak, LeftOut, Manifest, Split
+
+EXAMPLES = 3
+PHANTOM = "phantom"
+
+
+def counts(manifest: Manifest, classes: list[str]) -> dict[str, Any]:
+    """Images and patients, overall and by class."""
+    table = manifest.table
+    known = table["patient_id"].nunique()
+    return {
+        "images": len(table),
+        "patients": int(known) if table["patient_id"].notna().all() else None,
+        "classes": {name: int((table["label"] == name).sum()) for name in classes},
+        "left_out": len(manifest.left_out),
+    }
+
+
+def data(manifest: Manifest) -> dict[str, Any]:
+    """Each set's card and numbers, and what was left out, by reason."""
+    groups = manifest.table.groupby("dataset", sort=True)
+    return {
+        "sets": [_set(str(name), rows) for name, rows in groups],
+        "notes": list(manifest.notes),
+        "left_out": grouped(manifest.left_out),
+    }
+
+
+def grouped(left_out: Sequence[LeftOut]) -> list[dict[str, Any]]:
+    """One row per reason: how many, and a few examples; `left_out.csv` has them all."""
+    reasons: dict[str, list[str]] = {}
+    for item in left_out:
+        reasons.setdefault(item.reason, []).append(item.what)
+    return [
+        {"what": _some(names), "reason": reason, "count": len(names)}
+        for reason, names in sorted(reasons.items(), key=lambda pair: -len(pair[1]))
+    ]
+
+
+def split(splits: Mapping[int, Split], leaks: Sequence[Leak]) -> dict[str, Any]:
+    """How images were divided, with counts per part and what leaked."""
+    first = next(iter(splits.values()))
+    parts = first.table.groupby(["fold", "part"]).size().unstack(fill_value=0)
+    return {
+        "kind": first.kind,
+        "folds": int(first.table["fold"].nunique()),
+        "grouped_by": first.grouped_by,
+        "seed": first.seed,
+        "seeds": list(splits),
+        "counts": {
+            f"fold {fold + 1}": {str(k): int(v) for k, v in row.items()}
+            for fold, row in parts.iterrows()
+        },
+        "notes": list(first.notes),
+        "leaks": [asdict(leak) for leak in leaks],
+    }
+
+
+def model(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What `model.json` says, under the names of the report."""
+    origin = record["provenance"]
+    return {
+        "cell": origin["cell"],
+        "fold": origin["fold"],
+        "seed": origin["seed"],
+        "backbone": record["backbone"]["name"],
+        "weights": record["backbone"]["origin"],
+        "weights_licence": record["backbone"]["licence"],
+        "weights_digest": record["backbone"]["digest"],
+        "preparation": record["preparation"],
+        "preparation_digest": record["preparation_digest"],
+        "precision": record["precision"],
+        "mirror": record["mirror"],
+        "temperature": record["temperature"],
+        "thresholds": record["thresholds"],
+        "images": origin["images"],
+        "engine": origin["engine"],
+    }
+
+
+def limits(plan: Recipe, manifest: Manifest) -> list[str]:
+    """What a reader must not forget: the recipe's own limits, the readers' notes, and silence."""
+    found = [*plan.limits, *manifest.notes]
+    if plan.unspecified_in_paper:
+        found.append(
+            "The paper does not say, so these are ours: "
+            + ", ".join(plan.unspecified_in_paper)
+            + "."
+        )
+    if plan.split.kind == "kfold":
+        found.append("The figures are those of all folds; model/ holds one fold's model.")
+    found.append("No figure here was measured at a hospital that the training had not seen.")
+    return list(dict.fromkeys(found))
+
+
+def populations() -> dict[str, str]:
+    """Age group of each known dataset; the phantom's ages stand in its manifest."""
+    return {name: card.single_age for name, card in CARDS.items()}
+
+
+def _set(name: str, rows: pd.DataFrame) -> dict[str, Any]:
+    about: dict[str, Any] = {
+        "name": name,
+        "images": len(rows),
+        "patients": int(rows["patient_id"].nunique()) if rows["patient_id"].notna().any() else None,
+        "source": sorted(set(rows["source"].dropna())),
+        "licence": sorted(set(rows["licence"].dropna())) or "not stated",
+    }
+    if name in CARDS:
+        card = CARDS[name]
+        about |= {
+            "title": card.title,
+            "licence": card.licence,
+            "population": card.population,
+            "known_shortcuts": list(card.known_shortcuts),
+            "citation": card.citation,
+            "homepage": card.homepage,
+        }
+    if name == PHANTOM:
+        about |= {"title": "Synthetic chest radiographs", "licence": "Apache-2.0"}
+    return about
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - EXAMPLES} more" if len(names) > EXAMPLES else ""
+    return ", ".join(names[:EXAMPLES]) + more
