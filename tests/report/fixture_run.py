@@ -344,7 +344,7 @@ def _results(table: pd.DataFrame, predictions: pd.DataFrame, request: Request) -
             "thresholds": dict.fromkeys(classes, 0.5),
         },
         limits=[
-            "Every class comes from a source of its own, so no figure here says how the model does elsewhere.",
+            "COVID-19 comes from sources of its own, so no figure says how the model does elsewhere.",
             "The controls are children of one to five years; the COVID-19 patients are adults.",
             "The labels come from the publishers and were not read again by a radiologist.",
         ],
@@ -362,7 +362,7 @@ def _data(table: pd.DataFrame) -> dict[str, Any]:
                 "home": "https://data.mendeley.com/datasets/rscbjbr9sj/2",
                 "source": "Guangzhou Women and Children's Medical Center",
                 "shortcuts": ["children of 1 to 5 years only", "one hospital"],
-                "citation": "Kermany et al. 2018, Cell 172:1122-1131, doi:10.1016/j.cell.2018.02.010",
+                "citation": "Kermany et al. 2018, Cell 172:1122, doi:10.1016/j.cell.2018.02.010",
                 "notes": ["File names tell bacteria from virus."],
             },
             "cohen": {

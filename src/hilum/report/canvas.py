@@ -1,6 +1,5 @@
 """The common style of all figures, and how one is stored: a small PNG with its data beside it."""
 
-import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -73,9 +74,10 @@ def save(figure: Figure, data: pd.DataFrame, folder: Path, name: str) -> Path:
     """Write `name`.png (palette PNG, 200 dpi) and `name`.csv with what it shows; return the PNG."""
     folder.mkdir(parents=True, exist_ok=True)
     csvs.write(data, folder / f"{name}.csv")
-    raw = io.BytesIO()
+    canvas: Any = FigureCanvasAgg(figure)
     with style():
-        figure.savefig(raw, format="png", dpi=DOTS_PER_INCH, facecolor="white")
-    few = Image.open(raw).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+        canvas.draw()
+    full = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    few = full.quantize(COLOURS, dither=Image.Dither.NONE)
     few.save(folder / f"{name}.png", optimize=True)
     return folder / f"{name}.png"

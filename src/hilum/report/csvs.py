@@ -9,7 +9,10 @@ STARTS = ("=", "+", "-", "@", "\t", "\r")  # OWASP, CSV injection
 
 def neutral(value: object) -> object:
     """The value, with a leading apostrophe where it is a string that a spreadsheet would run."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(STARTS) else value
+    if not isinstance(value, str):
+        return value
+    line = value.replace("\r", " ")  # pandas leaves it unquoted, so that it would end the row
+    return f"'{line}" if value.startswith(STARTS) else line
 
 
 def write(table: pd.DataFrame, path: Path) -> Path:

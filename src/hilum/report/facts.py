@@ -108,8 +108,8 @@ def parts(run: Run) -> pd.DataFrame | None:
     """Images per fold and part (rows) and class (columns), from the split and the labels."""
     if run.splits is None:
         return None
-    labels = _labels(run)
-    joined = run.splits.assign(label=run.splits["sample_id"].map(labels).fillna("not recorded"))
+    found = run.splits["sample_id"].map(_labels(run)).astype("object")
+    joined = run.splits.assign(label=found.fillna(NOT_RECORDED))
     joined["rank"] = joined["part"].map({part: i for i, part in enumerate(PARTS)})
     counts = joined.groupby(["fold", "rank", "part", "label"]).size().unstack(fill_value=0)
     order = [name for name in run.classes if name in counts.columns]

@@ -39,10 +39,11 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """Sample images of one class."""
+    """Sample images of one class, and the rows of the manifest that they show."""
 
     class_: str
     n: int
+    rows: pd.DataFrame
     pictures: tuple[Picture, ...]
 
 
@@ -67,7 +68,7 @@ def _strip(run: Run, rows: pd.DataFrame, name: str) -> Strip:
     mixed["turn"] = mixed.groupby("source", dropna=False).cumcount()
     first = mixed.sort_values(["turn", "order"]).head(SAMPLES)
     pictures = tuple(_picture(run, row) for row in first.to_dict("records"))
-    return Strip(class_name(name), len(rows), pictures)
+    return Strip(class_name(name), len(rows), first[["label", "sample_id"]], pictures)
 
 
 def worst(run: Run) -> tuple[pd.DataFrame, list[Picture]]:
@@ -82,14 +83,13 @@ def worst_errors(predictions: pd.DataFrame | None, classes: Sequence[str]) -> pd
     kept = ["sample_id", "path", "patient_id", "source", "label"]
     columns = [f"p_{name}" for name in classes]
     if predictions is None or not classes:
-        return pd.DataFrame(columns=[*kept, "prediction", "probability", "code"])
+        return pd.DataFrame(columns=[*kept, "prediction", "probability"])
     first = predictions.groupby("sample_id", sort=False)[kept[1:]].first()
     mean = predictions.groupby("sample_id", sort=False)[columns].mean().to_numpy()
     said = mean.argmax(axis=1)
     table = first.reset_index().assign(
         prediction=[classes[i] for i in said], probability=mean[np.arange(len(said)), said]
     )
-    table["code"] = [code("image", str(i)) for i in table["sample_id"]]
     wrong = table[table["label"].notna() & (table["prediction"] != table["label"])]
     return wrong.sort_values("probability", ascending=False, kind="stable").reset_index(drop=True)
 
@@ -117,7 +117,7 @@ def identity(row: dict[str, object]) -> tuple[str, str]:
     """(image, patient) as the page may show them: names of published data, codes of one's own.
 
     File names and patient numbers of a hospital's own files identify people, and a report is
-    passed on; `worst_errors.csv`, which stays in the run folder, holds the key to the codes.
+    passed on; the tables beside the figures, which stay in the run folder, hold the key.
     """
     sample, patient = str(row["sample_id"]), row.get("patient_id")
     own = sample.split("/", 1)[0] in OWN_DATA

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from hilum import files
 from hilum.report import csvs, facts, folder, gallery, panels, tables
 from hilum.report.folder import Run
-from hilum.report.text import NOT_RECORDED, class_name, count, method_name, number, sentence
+from hilum.report.text import NOT_RECORDED, class_name, code, count, method_name, number, sentence
 from hilum.types import NOTICE
 
 CONTENTS = {
@@ -130,12 +130,15 @@ def _verdict(run: Run, audits: list[facts.Audit]) -> dict[str, Any]:
 
 
 def _data(run: Run) -> dict[str, Any]:
+    samples = gallery.samples(run)
+    if samples:
+        _list(run, pd.concat([strip.rows for strip in samples]), "samples")
     sources, left_out = facts.labels_by_source(run), facts.left_out(run)
     return {
         "sets": facts.sets(run),
         "by_source": _sheet(sources, "Class"),
         "one_source": _one_source(sources),
-        "samples": gallery.samples(run),
+        "samples": samples,
         "left_out": left_out,
         "left_out_total": count(sum(len(things) for _, things in left_out), "item"),
         "left_out_recorded": "left_out" in run.section("data"),
@@ -198,8 +201,7 @@ def _scores(run: Run) -> dict[str, Any]:
 
 def _errors(run: Run) -> dict[str, Any]:
     table, pictures = gallery.worst(run)
-    (run.folder / "figures").mkdir(exist_ok=True)
-    csvs.write(table, run.folder / "figures" / "worst_errors.csv")
+    _list(run, table, "worst_errors")
     predictions = run.chosen()
     n = 0 if predictions is None else predictions["sample_id"].nunique()
     seeds = 0 if predictions is None else predictions["seed"].nunique()
@@ -208,12 +210,19 @@ def _errors(run: Run) -> dict[str, Any]:
         "worst": pictures,
         "predictions_recorded": predictions is not None,
         "errors_text": (
-            f"The model errs on {len(table):,} of {count(n, 'image')}; these {len(pictures)} it was "
-            "surest of. Look for letters, tubes and borders, and for labels that are wrong. "
+            f"The model errs on {len(table):,} of {count(n, 'image')}; these {len(pictures)} it "
+            "was surest of. Look for letters, tubes and borders, and for labels that are wrong. "
             f"The number is the probability of the wrong prediction{mean}; all are in "
             "figures/worst_errors.csv."
         ),
     }
+
+
+def _list(run: Run, table: pd.DataFrame, name: str) -> None:
+    """Store which images the page shows, with the codes that it may show them under."""
+    known = table.assign(code=[code("image", str(i)) for i in table["sample_id"]])
+    (run.folder / "figures").mkdir(exist_ok=True)
+    csvs.write(known, run.folder / "figures" / f"{name}.csv")
 
 
 def _closing(run: Run) -> dict[str, Any]:

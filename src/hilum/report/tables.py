@@ -8,7 +8,15 @@ import pandas as pd
 
 from hilum.evaluate.thresholds import predictive_values
 from hilum.report.folder import Run
-from hilum.report.text import class_name, interval, method_name, number, ratio, score_name
+from hilum.report.text import (
+    NOT_RECORDED,
+    class_name,
+    interval,
+    method_name,
+    number,
+    ratio,
+    score_name,
+)
 
 WHOLE = ("overall", "macro", "micro", "weighted")  # of Score.class_: averages over the classes
 ENDS = ("value", "measured", "low", "published")
@@ -222,7 +230,7 @@ def _comparison(row: Mapping[str, Any], begin: float) -> Comparison:
 
 def cross(left: pd.Series, across: pd.Series, order: list[str], most: int = 8) -> pd.DataFrame:
     """Counts of (left, across): rows in `order`, the `most` commonest columns, then "others"."""
-    known = across.fillna("not recorded").astype(str)
+    known = across.astype("object").fillna(NOT_RECORDED).astype(str)
     common = known.value_counts().index[:most]
     if known.nunique() > most + 1:
         known = known.where(known.isin(common), "others")

@@ -1,0 +1,182 @@
+"""Numbers, bars and lights, each against a calculation by hand."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from hilum.report import facts, html, tables, text
+from hilum.report.folder import Run
+
+ROW: dict[str, Any] = {
+    "cell": "a", "name": "accuracy", "class": "overall", "value": 0.75, "k": 3, "n": 4,
+    "low": 0.3, "high": 0.95, "method": "wilson",
+}  # fmt: skip
+
+
+def run_of(**results: Any) -> Run:
+    return Run(Path("nowhere"), results)
+
+
+def audits(*statuses: str) -> list[dict[str, str]]:
+    return [{"id": f"C-{i:02d}", "status": name} for i, name in enumerate(statuses)]
+
+
+@pytest.mark.parametrize(
+    ("statuses", "light", "words"),
+    [
+        ((), "unknown", "Not audited"),
+        (("unknown",), "unknown", "Not audited"),
+        (("pass",), "pass", "Passes its audits"),
+        (("pass", "unknown"), "pass", "Passes its audits"),
+        (("pass", "unknown", "unknown"), "unknown", "Most audits could not be made"),
+        (("pass", "warn", "unknown", "unknown"), "warn", "Passes, with warnings"),
+        (("fail", "warn", "pass"), "fail", "Fails its audits"),
+        (("nonsense", "fail"), "fail", "Fails its audits"),
+    ],
+)
+def test_traffic_light(statuses: tuple[str, ...], light: str, words: str) -> None:
+    found = facts.standing(run_of(audits=audits(*statuses)))
+    assert (found.name, found.verdict) == (light, words)
+
+
+@pytest.mark.parametrize(("low", "light"), [(0.49, "fail"), (0.5, "fail"), (0.51, "pass")])
+def test_a_model_no_better_than_chance_is_never_green(low: float, light: str) -> None:
+    area = {**ROW, "name": "auroc", "class": "macro", "low": low}
+    assert facts.standing(run_of(audits=audits("pass"), scores=[area])).name == light
+
+
+def test_audits_that_fail_come_first() -> None:
+    found = facts.audits(run_of(audits=audits("pass", "unknown", "warn", "fail", "fail")))
+    assert [audit.id for audit in found] == ["C-03", "C-04", "C-02", "C-01", "C-00"]
+
+
+def test_a_bar_is_in_per_cent_of_its_length() -> None:
+    assert tables.bar(ROW) == tables.Bar(75.0, 30.0, 95.0)
+    assert tables.bar(ROW, 0.5) == tables.Bar(50.0, 0.0, 90.0)  # cut at the bar's begin
+    assert tables.bar({"measured": None, "published": 0.9}) == tables.Bar(None, None, None, 90.0)
+    assert tables.bar({"value": 1.7}) is None
+    assert tables.bar({"value": None}) is None
+    assert tables.bar({"value": float("nan")}) is None
+
+
+def test_bars_begin_at_a_half_only_where_nothing_lies_below() -> None:
+    assert tables.start(run_of(scores=[{**ROW, "low": 0.5}])) == 0.5
+    assert tables.start(run_of(scores=[ROW])) == 0
+    assert tables.start(run_of(scores=[{**ROW, "low": 0.6, "name": "ece", "value": 0.01}])) == 0
+    spread = {**ROW, "name": "accuracy (sd of folds)", "value": 0.02, "low": None}
+    assert tables.start(run_of(scores=[{**ROW, "low": 0.6}, spread])) == 0.5
+    assert tables.line(spread).bar is None
+    assert tables.line(spread).name == "Accuracy (sd of folds)"
+    assert tables.line(spread).further
+
+
+def test_values_elsewhere_are_those_of_bayes() -> None:
+    # of 10,000 people with 1 %: 90 of 100 ill found, 990 of 9,900 healthy alarmed, 10 missed
+    both = [
+        {**ROW, "name": name, "class": "covid19", "value": 0.9}
+        for name in ("sensitivity", "specificity")
+    ]
+    rows = tables.elsewhere(run_of(classes=["covid19", "normal"], scores=both))
+    assert rows == [
+        ["COVID-19", f"{90 / 1080:.3f} / {8910 / 8920:.3f}", "0.321 / 0.994", "0.692 / 0.973",
+         "0.900 / 0.900"]
+    ]  # fmt: skip
+
+
+def test_headlines_prefer_the_whole_over_a_class() -> None:
+    rows = [
+        {**ROW, "name": "auroc", "class": "normal", "value": 0.6},
+        {**ROW, "name": "auroc", "class": "macro", "value": 0.8},
+        {**ROW, "cell": "b", "value": 0.99},
+        ROW,
+    ]
+    run = run_of(scores=rows, model={"cell": "a"}, n={"images": 1234, "patients": None})
+    shown = [(h.name, h.value) for h in tables.headlines(run)]
+    assert shown == [("Accuracy", "0.750"), ("AUROC, macro", "0.800"), ("Images", "1,234")]
+    assert tables.headlines(run)[0].notes[:2] == ("95 % interval 0.300 to 0.950", "3 of 4")
+
+
+def test_cells_are_compared_only_where_there_are_several() -> None:
+    assert tables.by_cell(run_of(scores=[ROW])) is None
+    grid = tables.by_cell(run_of(scores=[ROW, {**ROW, "cell": "b", "value": 0.25}]))
+    assert grid is not None
+    assert grid.columns == ("Accuracy",)
+    assert [(name, scores[0].value) for name, scores in grid.rows if scores[0]] == [
+        ("a", "0.750"),
+        ("b", "0.250"),
+    ]
+
+
+def test_a_class_alone_in_its_source_is_named() -> None:
+    counts = pd.DataFrame(
+        {"A": [5, 0, 0], "B": [0, 4, 3], "C": [2, 0, 0]}, index=["covid19", "normal", "pneumonia"]
+    )
+    assert html._one_source(counts).startswith("“COVID-19” shares no source")
+    counts.loc["normal", "A"] = 1
+    assert html._one_source(counts) == ""
+    assert html._one_source(counts.iloc[:1]) == ""
+
+
+def test_rare_sources_are_gathered() -> None:
+    sources = [f"s{i}" for i in range(20) for _ in range(20 - i)]
+    counts = tables.cross(pd.Series(["x"] * len(sources)), pd.Series(sources), ["x"], most=3)
+    assert list(counts.columns) == ["others", "s0", "s1", "s2"]
+    assert list(counts.loc["x"]) == [210 - 57, 20, 19, 18]
+
+
+def test_sets_may_be_named_directly_or_listed() -> None:
+    card = {"licence": "CC0", "images": 1200, "extra": [1, 2]}
+    for data in (
+        {"sets": {"x": card}},
+        {"x": card, "left_out": []},
+        {"sets": [{"name": "x", **card}]},
+    ):
+        (found,) = facts.sets(run_of(data=data))
+        assert found.name == "x"
+        assert dict(found.facts)["images"] == "1,200"
+        assert dict(found.facts)["citation"] == "not recorded"
+        assert found.more == (("extra", "1, 2"),)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.98765, "0.988"),
+        (1, "1"),
+        (1234567, "1,234,567"),
+        (None, "–"),
+        (float("nan"), "–"),
+        (1.0, "1.000"),
+    ],
+)
+def test_numbers(value: float | None, shown: str) -> None:
+    assert text.number(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ({"a_b": 1, "c": [1.5, True]}, "a b: 1; c: 1.5, yes"),
+        ("", "not recorded"),
+        ([], "not recorded"),
+        (0, "0"),
+        (False, "no"),
+        (0.123456, "0.1235"),
+        (2.0, "2.0"),
+    ],
+)
+def test_nested_facts_become_a_line(value: object, shown: str) -> None:
+    assert text.plain(value) == shown
+
+
+def test_ratios_and_sentences() -> None:
+    assert text.ratio({"k": 0, "n": 1500}) == "0 of 1,500"
+    assert text.ratio({"k": None, "n": 10}) == "n\u00a0=\u00a010"
+    assert text.ratio({"k": 1, "n": None}) == ""
+    assert text.interval({"low": 0.1, "high": None}) == ""
+    assert text.sentence(" Fine ") == "Fine."
+    assert text.sentence("Why?") == "Why?"
+    assert text.count(1, "image") == "1 image"
+    assert text.code("image", "a") == text.code("image", "a") != text.code("image", "b")
