@@ -1,8 +1,13 @@
 """Stored pixel values out of DICOM pixel data: one decoder per family of transfer syntaxes."""
 
+import json
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from io import BytesIO
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import jpeg_ls  # type: ignore[import-untyped]
@@ -11,7 +16,6 @@ import numpy.typing as npt
 from openjpeg.utils import decode as decode_jpeg_2000
 from openjpeg.utils import get_parameters
 from pydicom import uid
-from rle.utils import decode_pixel_data as decode_run_length
 
 from hilum.images import jpeg
 from hilum.images.dicom_elements import PixelElement
@@ -26,6 +30,7 @@ NATIVE = frozenset(
     {uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian, uid.ExplicitVRBigEndian}
 )
 _ITEM = 0xFFFEE000
+GDCM_SECONDS = 60  # for one frame, start of the process included
 # Adobe's marker with transform 0: tells libjpeg that the three channels are RGB already
 _ADOBE_RGB = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
 
@@ -143,32 +148,19 @@ def _tells_colour(data: bytes) -> bool:
 
 
 def _jpeg_by_gdcm(data: bytes, layout: Layout) -> Values:
-    import gdcm  # rarely needed, slow to import
-
-    fragment = gdcm.Fragment()
-    fragment.SetByteStringValue(data)
-    fragments = gdcm.SequenceOfFragments.New()
-    fragments.AddFragment(fragment)
-    element = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))
-    element.SetValue(fragments.__ref__())
-    image = gdcm.Image()
-    image.SetNumberOfDimensions(2)
-    image.SetDimensions((layout.columns, layout.rows, 1))
-    image.SetDataElement(element)
-    kind = gdcm.PhotometricInterpretation.GetPIType(layout.photometric)
-    image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(kind))
-    if layout.samples > 1:
-        image.SetPlanarConfiguration(int(layout.planar))
-    syntax = gdcm.TransferSyntax.GetTSType(layout.syntax)
-    image.SetTransferSyntax(gdcm.TransferSyntax(syntax))
-    bits = layout.bits_stored
-    form = (layout.samples, layout.bits_allocated, bits, bits - 1, int(layout.signed))
-    image.SetPixelFormat(gdcm.PixelFormat(*form))
-    text = image.GetBuffer()  # GDCM hands bytes out as text with surrogates, or None on failure
-    if text is None:
-        raise HilumError("wanted whole JPEG pixel data, got damaged content; copy the file again")
-    stored = _from_buffer(text.encode("utf-8", "surrogateescape"), layout, layout.bits_allocated)
-    return _shaped(_whole(stored, bits, 0, layout.signed), layout, layout.planar)
+    """Through GDCM in a process of its own, which a damaged frame may abort."""
+    about = json.dumps(asdict(layout)).encode() + b"\n"
+    try:
+        worker = subprocess.run(  # noqa: S603  (our own script, nothing of the file on the line)
+            [sys.executable, "-I", str(Path(__file__).with_name("gdcm_worker.py"))],
+            input=about + data, capture_output=True, timeout=GDCM_SECONDS, check=True,
+        )  # fmt: skip
+    except subprocess.SubprocessError:
+        raise HilumError(
+            "wanted whole JPEG pixel data, got content that GDCM cannot decode; copy the file again"
+        ) from None
+    stored = _from_buffer(worker.stdout, layout, layout.bits_allocated)
+    return _shaped(_whole(stored, layout.bits_stored, 0, layout.signed), layout, layout.planar)
 
 
 def _from_buffer(data: bytes | bytearray, layout: Layout, bits: int) -> Values:
@@ -198,14 +190,38 @@ def _jpeg_2000(data: bytes, layout: Layout, _at_least: int | None) -> Values:
 
 
 def _run_length(data: bytes, layout: Layout, _at_least: int | None) -> Values:
-    buffer = decode_run_length(
-        data, version=2, rows=layout.rows, columns=layout.columns,
-        bits_allocated=layout.bits_allocated,
-    )  # fmt: skip
-    stored = _from_buffer(bytes(buffer), layout, layout.bits_allocated)
+    """RLE: one PackBits segment per byte of each sample, high byte first; DICOM PS3.5 annex G."""
+    count, size = layout.rows * layout.columns, -(-layout.bits_allocated // 8)
+    number, *offsets = struct.unpack("<16I", data[:64])
+    if number != layout.samples * size:
+        raise HilumError(
+            f"wanted {layout.samples * size} run-length segments, got {number}; copy the file again"
+        )
+    ends = [*offsets[1:number], len(data)]
+    segments = [data[start:end] for start, end in zip(offsets, ends, strict=False)]
+    planes = np.stack([_unpack_bits(segment, count) for segment in segments])
+    # (segment, pixel) -> (sample, pixel, byte), low byte first
+    planes = planes.reshape(layout.samples, size, count)[:, ::-1].transpose(0, 2, 1)
+    stored = np.ascontiguousarray(planes).view(f"<u{size}").reshape(-1)
     shift = layout.high_bit + 1 - layout.bits_stored
-    bits = min(layout.bits_stored, 8 * stored.itemsize)
-    return _shaped(_whole(stored, bits, shift, layout.signed), layout, planar=True)
+    return _shaped(_whole(stored, layout.bits_stored, shift, layout.signed), layout, planar=True)
+
+
+def _unpack_bits(segment: bytes, count: int) -> npt.NDArray[np.uint8]:
+    """The first `count` bytes that a PackBits `segment` stands for."""
+    out, at = bytearray(), 0
+    while at < len(segment) and len(out) < count:
+        lead = segment[at]
+        if lead < 128:
+            out += segment[at + 1 : at + 2 + lead]
+            at += lead + 2
+        elif lead > 128:
+            out += segment[at + 1 : at + 2] * (257 - lead)
+            at += 2
+        else:
+            at += 1
+    _check_length(len(out), count)
+    return np.frombuffer(bytes(out[:count]), np.uint8)
 
 
 LOSSLESS_JPEG = frozenset({uid.JPEGLossless, uid.JPEGLosslessSV1})

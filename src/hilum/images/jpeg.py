@@ -3,6 +3,7 @@
 import hashlib
 import struct
 from collections.abc import Iterator
+from functools import lru_cache
 from io import BytesIO
 from typing import BinaryIO
 
@@ -85,6 +86,7 @@ def _next_marker(stream: BinaryIO) -> int:
     raise HilumError(f"wanted a JPEG marker, got {MAX_STRAY} other bytes; copy the file again")
 
 
+@lru_cache(maxsize=256)  # a whole dataset shares a handful of tables
 def quality(tables: bytes) -> int | None:
     """IJG quality 1-100 whose luminance table has the sum nearest to that of `tables` (DQT)."""
     if len(tables) < 65 or tables[0] & 15:

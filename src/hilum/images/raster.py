@@ -27,13 +27,13 @@ def decode(data: bytes, header: Header) -> GreyImage:
             f"{header.numbers}; export the image with 8 or 16 bits"
         )
     if header.bits <= 8 and header.numbers == "unsigned":
-        pixels = _decode_shallow(data, header)
-        # Pillow turns TIFF files itself
-        return pixels if header.format == "TIFF" else grey.upright(pixels, header.orientation)
-    scaled = grey.scale(_decode_deep(data, header))
-    if header.kind == WHITE_IS_ZERO:
-        scaled = grey.negative(scaled)
-    return grey.upright(scaled, header.orientation)
+        pixels: GreyImage = _decode_shallow(data, header)
+    else:
+        pixels = grey.scale(_decode_deep(data, header))
+        if header.kind == WHITE_IS_ZERO:
+            pixels = grey.negative(pixels)
+    # both libraries turn TIFF files themselves, and neither turns PNG
+    return pixels if header.format == "TIFF" else grey.upright(pixels, header.orientation)
 
 
 def _decode_shallow(data: bytes, header: Header) -> Grey8:
@@ -57,7 +57,8 @@ def _decode_deep(data: bytes, header: Header) -> npt.NDArray[Any]:
         with Image.open(BytesIO(data), formats=("PNG",)) as image:
             image.verify()
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if pixels is None or pixels.shape[:2] != (header.height, header.width):
+    size = header.upright_size if header.format == "TIFF" else (header.width, header.height)
+    if pixels is None or pixels.shape[1::-1] != size:
         raise HilumError(
             f"wanted {header.bits}-bit {header.kind} pixels, got content that cannot be decoded: "
             "the file is damaged or of a rare kind; export it again as 16-bit PNG"

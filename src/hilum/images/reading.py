@@ -18,10 +18,10 @@ from hilum.types import HilumError, Image, as_path
 
 HEADERS = {"PNG": read_png, "JPEG": jpeg.read_header, "TIFF": read_tiff}
 # What the decoders raise on damaged content. Pillow: OSError, SyntaxError, ValueError, LookupError,
-# OverflowError; pydicom: ValueError, LookupError, OSError, NotImplementedError, RecursionError;
-# OpenJPEG, CharLS: RuntimeError.
+# OverflowError; pydicom: EOFError, LookupError, NotImplementedError, OSError, RecursionError,
+# ValueError; OpenJPEG, CharLS: RuntimeError.
 DAMAGE = (
-    ArithmeticError, LookupError, OSError, RuntimeError, SyntaxError, ValueError,
+    ArithmeticError, EOFError, LookupError, OSError, RuntimeError, SyntaxError, ValueError,
     cv2.error, struct.error, zlib.error,
 )  # fmt: skip
 
