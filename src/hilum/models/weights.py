@@ -107,7 +107,7 @@ def digest(state: State, wanted: Shapes) -> str:
     total = hashlib.sha256()
     for name in sorted(wanted):
         if not name.endswith("num_batches_tracked"):
-            tensor = state[name].detach().cpu().contiguous()
+            tensor = state[name].detach().cpu().contiguous() + 0.0  # -0.0 and 0.0 are one
             total.update(f"{name} {tuple(tensor.shape)} {tensor.dtype};".encode())
             total.update(tensor.numpy().data)
     return total.hexdigest()

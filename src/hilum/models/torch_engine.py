@@ -1,0 +1,91 @@
+"""Plain torch: one image at a time on the CPU, padded batches of one fixed size on CUDA."""
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hilum.models.engine import Facts, Precision, Progress, Runtime, Wanted
+from hilum.types import Floats, Grey8, HilumError, Stack8
+
+CUDA_BATCH = 64  # images; always full, so that the kernels never change
+
+
+class TorchRuntime(Runtime):
+    """A network run by torch itself."""
+
+    def __init__(
+        self, module: nn.Module, shape: tuple[int, int], wanted: Wanted, device: torch.device
+    ) -> None:
+        self._device = device
+        self._batch = CUDA_BATCH if device.type == "cuda" else 1
+        # the caller may go on training the original
+        self._module = copy.deepcopy(module).eval().to(device)
+        self._module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        precision = _precision(device, wanted)
+        self.facts = Facts("torch", str(device), precision, shape, 0)
+        output = self._infer(np.zeros((self._batch, *shape), np.uint8))
+        if output.ndim != 2:
+            raise HilumError(
+                f"a network to compile must give (image, output); got {tuple(output.shape)}; "
+                "pool or flatten it."
+            )
+        self.facts = Facts("torch", str(device), precision, shape, output.shape[1])
+
+    def _fill(self, images: Iterator[Grey8], out: Floats, progress: Progress) -> int:
+        done, waiting = 0, None
+        for stack in _chunks(images, self._batch):
+            launched = (done, len(stack), self._infer(_padded(stack, self._batch)))
+            _keep(out, waiting)  # copied back while the next batch is computed
+            waiting, done = launched, done + len(stack)
+            progress(done, len(out))
+        _keep(out, waiting)
+        return done
+
+    def _infer(self, stack: Stack8) -> Tensor:
+        """(batch, height, width) -> (batch, output) on the device."""
+        pixels = torch.from_numpy(stack)[:, None].to(self._device, non_blocking=True)
+        bf16 = self.facts.precision == "bf16"
+        with (
+            torch.inference_mode(),
+            _deterministic(),
+            torch.autocast(self._device.type, torch.bfloat16, enabled=bf16),
+        ):
+            found: Tensor = self._module(pixels)
+        return found.float()
+
+
+def _precision(device: torch.device, wanted: Wanted) -> Precision:
+    """bf16 where CUDA has it; on a CPU only when asked for."""
+    if device.type != "cuda":
+        return "bf16" if wanted == "bf16" else "fp32"
+    return "bf16" if wanted != "fp32" and torch.cuda.is_bf16_supported() else "fp32"
+
+
+@contextmanager
+def _deterministic() -> Iterator[None]:
+    """Fixed kernels and no TF32 in cuDNN; no effect on a CPU."""
+    with torch.backends.cudnn.flags(
+        enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+    ):
+        yield
+
+
+def _chunks(images: Iterator[Grey8], size: int) -> Iterator[Stack8]:
+    for first in images:
+        yield np.stack([first, *islice(images, size - 1)])
+
+
+def _padded(stack: Stack8, size: int) -> Stack8:
+    """(image, height, width) with black images added up to `size`."""
+    return np.pad(stack, ((0, size - len(stack)), (0, 0), (0, 0)))
+
+
+def _keep(out: Floats, waiting: tuple[int, int, Tensor] | None) -> None:
+    if waiting is not None:
+        start, count, values = waiting
+        out[start : start + count] = values[:count].cpu().numpy()
