@@ -184,9 +184,13 @@ def fit_temperature(labels: Labels, logits: Array) -> Temperature:
     before = _loss(labels, logits, 1.0)
     cold, hot = (_slope(labels, logits, 1 / t) for t in (COLDEST, HOTTEST))
     if cold <= 0:
-        return Temperature(1.0, before, before, "validation images are all right: no lower limit")
+        return Temperature(
+            1.0, before, before, "validation images ask for ever sharper probabilities"
+        )
     if hot >= 0:
-        return Temperature(1.0, before, before, "validation logits say nothing about the labels")
+        return Temperature(
+            1.0, before, before, "validation logits say nothing true about the labels"
+        )
     sharpness = float(brentq(lambda b: _slope(labels, logits, b), 1 / HOTTEST, 1 / COLDEST))
     return Temperature(1 / sharpness, before, _loss(labels, logits, sharpness))
 

@@ -48,19 +48,33 @@ def compare(
     pair = [read(table, classes) for table in ordered]
     _same_images(ordered[0], ordered[1])
     values, replicates = _bootstrap(pair, np.random.default_rng([seed, 2]))
-    keys = _keys(classes)
-    low, high = bootstrap.percentile(replicates)
+    ends = np.stack(bootstrap.percentile(replicates), -1)
+    p_values = [bootstrap_p(column) for column in replicates.T]
     rows = [
-        Difference(
-            *key, *values[:, i], values[1, i] - values[0, i], low[i], high[i],
-            bootstrap_p(replicates[:, i]), np.nan, "bootstrap by patient",
-        )
-        for i, key in enumerate(keys)
-    ]  # fmt: skip
+        _difference(key, values[:, i], Interval(*ends[i]), p_values[i])
+        for i, key in enumerate(_keys(classes))
+    ]
     if all(samples.independent for samples in pair):
         rows = [_closed_form(pair, row) for row in rows]
     corrected = holm([row.p for row in rows])
     return [replace(row, p_holm=p) for row, p in zip(rows, corrected, strict=True)]
+
+
+def _difference(key: panel.Key, values: Array, ends: Interval, p: float) -> Difference:
+    """The row of one figure, `values` (run,), before the closed forms and the correction."""
+    first, second = float(values[0]), float(values[1])
+    return Difference(
+        name=key[0],
+        class_=key[1],
+        first=first,
+        second=second,
+        difference=second - first,
+        low=float(ends.low),
+        high=float(ends.high),
+        p=p,
+        p_holm=float("nan"),
+        method="bootstrap by patient",
+    )
 
 
 def _keys(classes: Sequence[str]) -> list[panel.Key]:

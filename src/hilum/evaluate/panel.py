@@ -96,7 +96,8 @@ def _counted(classes: Sequence[str], name: str, matrix: Array) -> dict[Key, Arra
 def _ranked(summary: Summary, weights: Array, support: Array) -> dict[Key, Array]:
     """`weights` (replicate, image), `support` (replicate, class)."""
     both = [metrics.areas(ranking, weights) for ranking in summary.rankings]
-    present, out = support > 0, {}
+    present = support > 0
+    out: dict[Key, Array] = {}
     for name, areas in zip(("auroc", "auprc"), zip(*both, strict=True), strict=True):
         out |= {(name, label): area for label, area in zip(summary.classes, areas, strict=True)}
         total = np.where(present, np.stack(areas, -1), 0).sum(-1)

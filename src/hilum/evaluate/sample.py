@@ -96,7 +96,7 @@ def _labels(labels: pd.Series, classes: Sequence[str]) -> Labels:
             f"every image needs a label to be scored; got {int(labels.isna().sum())} of "
             f"{len(labels)} without one; add the labels or leave these images out."
         )
-    codes = pd.Categorical(labels.astype(str), list(classes)).codes
+    codes = pd.Index(list(classes)).get_indexer(labels.astype(str))
     if (codes < 0).any():
         odd = str(labels[codes < 0].iloc[0])
         raise HilumError(

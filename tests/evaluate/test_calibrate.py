@@ -1,0 +1,146 @@
+"""Calibration errors, recalibration and temperature against closed forms and statsmodels."""
+
+import numpy as np
+import pytest
+import statsmodels.api as sm
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import minimize_scalar
+from scipy.special import expit, log_softmax, logit
+from statsmodels.stats.proportion import proportion_confint
+
+from hilum.evaluate import calibrate
+from hilum.types import HilumError
+
+
+def test_error_of_a_hand_example() -> None:
+    """Two bins: 0.25 said and 1/2 right, 0.9 said and 2/3 right; weights 2/5 and 3/5."""
+    confidence = np.array([0.2, 0.3, 0.9, 0.9, 0.9])
+    right = np.array([True, False, True, True, False])
+    expected = 2 / 5 * abs(0.5 - 0.25) + 3 / 5 * abs(2 / 3 - 0.9)
+    assert calibrate.ece(confidence, right, bins=2) == pytest.approx(expected)
+    assert calibrate.ece(confidence, right, bins=1) == pytest.approx(abs(0.6 - 0.64))
+    assert np.isnan(calibrate.ece(np.array([]), np.array([], bool)))
+
+
+def test_borders_belong_to_the_bin_above_and_one_to_the_last() -> None:
+    borders = calibrate.edges(np.array([]), bins=4)
+    assert borders.tolist() == [0, 0.25, 0.5, 0.75, 1]
+    where = calibrate.bin_of(np.array([0, 0.25, 0.4999, 0.5, 1.0]), borders)
+    assert where.tolist() == [0, 1, 1, 2, 3]
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 20))
+def test_bins_of_equal_mass_are_equal_without_ties(seed: int, bins: int) -> None:
+    confidence = np.random.default_rng(seed).random(97)
+    borders = calibrate.edges(confidence, bins, mass=True)
+    sizes = np.bincount(calibrate.bin_of(confidence, borders), minlength=len(borders) - 1)
+    assert len(sizes) == bins
+    assert sizes.max() - sizes.min() <= 1
+    tied = np.round(confidence, 1)
+    where = calibrate.bin_of(tied, calibrate.edges(tied, bins, mass=True))
+    for value in np.unique(tied):
+        assert len(np.unique(where[tied == value])) == 1
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 2**32 - 1), st.booleans())
+def test_reliability_adds_up_to_the_error(seed: int, mass: bool) -> None:
+    rng = np.random.default_rng(seed)
+    confidence = rng.beta(4, 1, 80)
+    right = rng.random(80) < confidence
+    table = calibrate.reliability(confidence, right, 7, mass)
+    assert table["n"].sum() == 80
+    assert table["k"].sum() == right.sum()
+    filled = table[table["n"] > 0]
+    gap = (filled["accuracy"] - filled["confidence"]).abs() @ filled["n"] / 80
+    assert gap == pytest.approx(calibrate.ece(confidence, right, 7, mass))
+    low, high = proportion_confint(filled["k"], filled["n"], method="wilson")
+    assert filled["low"].to_numpy() == pytest.approx(np.asarray(low), abs=1e-12)
+    assert filled["high"].to_numpy() == pytest.approx(np.asarray(high), abs=1e-12)
+    assert table.loc[table["n"] == 0, ["accuracy", "low", "confidence"]].isna().all(axis=None)
+
+
+def test_no_bins_is_refused() -> None:
+    with pytest.raises(HilumError, match="got 0"):
+        calibrate.ece(np.array([0.5]), np.array([True]), bins=0)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_recalibration_equals_statsmodels(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    score = rng.normal(-1, 2, 400)
+    positive = rng.random(400) < expit(0.4 + 0.6 * score)
+    found = calibrate.recalibration(positive, expit(score))
+    both = sm.GLM(positive, sm.add_constant(score), family=sm.families.Binomial()).fit(tol=1e-12)
+    assert (found.intercept, found.slope) == pytest.approx(tuple(both.params), rel=1e-7)
+    expected = both.conf_int()
+    assert found.slope_interval == pytest.approx(tuple(expected[1]), rel=1e-6)
+    assert found.intercept_interval == pytest.approx(tuple(expected[0]), rel=1e-6)
+    large = sm.GLM(positive, np.ones(400), family=sm.families.Binomial(), offset=score).fit()
+    assert found.in_the_large == pytest.approx(large.params[0], abs=1e-7)
+    assert found.in_the_large_interval == pytest.approx(tuple(large.conf_int()[0]), abs=1e-6)
+
+
+def test_recalibration_without_an_answer_is_nan() -> None:
+    positive = np.arange(20) >= 10
+    separated = calibrate.recalibration(positive, np.linspace(0.05, 0.95, 20))
+    assert np.isnan([separated.slope, separated.intercept, *separated.slope_interval]).all()
+    one_kind = calibrate.recalibration(np.ones(9, bool), np.linspace(0.1, 0.9, 9))
+    assert np.isnan([one_kind.slope, one_kind.in_the_large]).all()
+    constant = calibrate.recalibration(positive, np.full(20, 0.2))
+    assert np.isnan(constant.slope)
+    assert constant.in_the_large == pytest.approx(logit(0.5) - logit(0.2))
+    certain = calibrate.recalibration(positive, np.where(np.arange(20) % 3, 1.0, 0.0))
+    assert np.isfinite(certain.slope)
+
+
+@pytest.mark.parametrize("truth", [0.3, 1.0, 4.0])
+def test_temperature_is_recovered_and_optimal(truth: float) -> None:
+    rng = np.random.default_rng(9)
+    logits = rng.normal(0, 2, (6000, 4))
+    p = np.exp(log_softmax(logits, axis=1))
+    labels = (p.cumsum(1) < rng.random((6000, 1))).sum(1)
+    found = calibrate.fit_temperature(labels, logits * truth)
+    assert found.value == pytest.approx(truth, rel=0.06)
+    assert found.after <= found.before
+    assert not found.reason
+
+    def loss(log_t: float) -> float:
+        cooled = log_softmax(logits * truth / np.exp(log_t), axis=1)
+        return float(-cooled[np.arange(6000), labels].mean())
+
+    other = minimize_scalar(loss, bounds=(-3, 3), method="bounded", options={"xatol": 1e-10})
+    assert found.value == pytest.approx(np.exp(other.x), rel=1e-5)
+    assert found.after == pytest.approx(other.fun, rel=1e-10)
+    shifted = calibrate.fit_temperature(labels, log_softmax(logits * truth, axis=1))
+    assert shifted.value == pytest.approx(found.value)  # log probabilities serve as well
+
+
+def test_temperature_keeps_the_order_and_sums_to_one() -> None:
+    logits = np.random.default_rng(1).normal(size=(50, 3))
+    warm = calibrate.apply_temperature(logits, 2.5)
+    assert (warm.argmax(1) == logits.argmax(1)).all()
+    assert warm.sum(1) == pytest.approx(np.ones(50))
+    assert calibrate.apply_temperature(logits, 1.0) == pytest.approx(
+        np.exp(log_softmax(logits, axis=1))
+    )
+    with pytest.raises(HilumError, match="got 0"):
+        calibrate.apply_temperature(logits, 0)
+
+
+def test_validation_sets_that_cannot_tell_change_nothing() -> None:
+    logits = np.random.default_rng(2).normal(size=(30, 3))
+    perfect = calibrate.fit_temperature(logits.argmax(1), logits)
+    assert (perfect.value, perfect.before) == (1.0, perfect.after)
+    assert "sharper" in perfect.reason
+    hopeless = calibrate.fit_temperature(logits.argmin(1), logits)
+    assert hopeless.value == 1.0
+    assert "nothing" in hopeless.reason
+    flat = calibrate.fit_temperature(np.zeros(30, dtype=np.int64), np.zeros((30, 3)))
+    assert flat.value == 1.0
+    assert calibrate.fit_temperature(np.array([], dtype=np.int64), np.zeros((0, 3))).value == 1.0
+    with pytest.raises(HilumError, match="got 1 that"):
+        calibrate.fit_temperature(np.array([0]), np.array([[0.0, -np.inf]]))
+    assert np.isfinite(calibrate.log_probabilities(np.array([[1.0, 0.0]]))).all()

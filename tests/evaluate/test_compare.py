@@ -1,0 +1,175 @@
+"""Comparisons: tests against statsmodels and hand counts, and the pairing itself."""
+
+from math import comb
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import norm
+from statsmodels.stats.contingency_tables import mcnemar as reference_mcnemar
+from statsmodels.stats.multitest import multipletests
+from synthetic_predictions import Request, table
+
+from hilum.evaluate import compare, intervals, metrics
+from hilum.types import HilumError
+
+CLASSES = Request().classes
+
+
+def by_key(first: pd.DataFrame, second: pd.DataFrame) -> dict[tuple[str, str], compare.Difference]:
+    rows = compare.compare(first, second, list(CLASSES))
+    return {(row.name, row.class_): row for row in rows}
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_mcnemar_equals_statsmodels_and_fagerland(b: int, c: int) -> None:
+    exact = reference_mcnemar([[0, b], [c, 0]], exact=True).pvalue
+    assert compare.mcnemar(b, c, mid=False) == pytest.approx(min(exact, 1.0), rel=1e-10)
+    if b + c:
+        n, k = b + c, min(b, c)
+        here = comb(n, k) / 2**n
+        mid = 1 - here / 2 if b == c else exact - here
+        assert compare.mcnemar(b, c) == pytest.approx(mid, rel=1e-9)
+
+
+def test_mcnemar_by_hand_and_refusal() -> None:
+    assert compare.mcnemar(1, 9, mid=False) == pytest.approx(2 * 11 / 1024)
+    assert compare.mcnemar(1, 9) == pytest.approx((2 * 11 - 10) / 1024)
+    assert compare.mcnemar(0, 0) == 1
+    with pytest.raises(HilumError, match="-1"):
+        compare.mcnemar(-1, 3)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.integers(0, 50), min_size=1, max_size=12))
+def test_holm_equals_statsmodels(percents: list[int]) -> None:
+    p = [percent / 50 for percent in percents]
+    assert compare.holm(p) == pytest.approx(multipletests(p, method="holm")[1].tolist(), abs=1e-12)
+    with_gap = compare.holm([*p, float("nan")])
+    assert np.isnan(with_gap[-1])
+    assert with_gap[:-1] == compare.holm(p)
+
+
+def test_delong_test_equals_the_formula_and_the_bootstrap() -> None:
+    rng = np.random.default_rng(0)
+    positive = np.arange(400) % 3 == 0
+    first = rng.normal(size=400) + positive
+    second = first + rng.normal(size=400)
+    ends, p = compare.delong_test(positive, first, second)
+    areas, spread = intervals.delong(positive, np.stack([first, second]))
+    error = np.sqrt(np.array([-1, 1]) @ spread @ np.array([-1, 1]))
+    assert p == pytest.approx(2 * norm.sf(abs(areas[1] - areas[0]) / error))
+    assert ends == pytest.approx(areas[1] - areas[0] + np.array([-1, 1]) * 1.959964 * error)
+    gaps = []
+    for _ in range(1500):
+        yes = rng.choice(np.flatnonzero(positive), positive.sum())
+        no = rng.choice(np.flatnonzero(~positive), (~positive).sum())
+        both = np.concatenate([yes, no])
+        gaps.append(
+            metrics.auroc(positive[both], second[both]) - metrics.auroc(positive[both], first[both])
+        )
+    assert np.std(gaps) == pytest.approx(error, rel=0.08)
+
+
+def test_delong_test_at_its_edges() -> None:
+    positive = np.arange(20) < 8
+    score = np.random.default_rng(1).normal(size=20)
+    same = compare.delong_test(positive, score, score * 2)
+    assert same == ((0, 0), 1.0)
+    constant = compare.delong_test(positive, positive.astype(float), np.zeros(20))
+    assert np.isnan(constant[1])  # no variance to test with: the bootstrap decides
+    assert np.isnan(compare.delong_test(np.arange(20) < 1, score, -score)[1])
+
+
+def test_delong_test_keeps_its_level() -> None:
+    """Two equally good noisy readers: p below 0.05 about one time in twenty."""
+    rng = np.random.default_rng(2)
+    positive = np.arange(150) % 2 == 0
+    low = 0
+    for _ in range(400):
+        truth = rng.normal(size=150) + positive
+        p = compare.delong_test(positive, *(truth + rng.normal(size=(2, 150))))[1]
+        low += p < 0.05
+    assert 0.02 < low / 400 < 0.09
+
+
+def test_a_run_equals_itself() -> None:
+    for request in (Request(), Request(per=2), Request(folds=3)):
+        rows = table(request)
+        for row in by_key(rows, rows.sample(frac=1, random_state=1)).values():
+            assert row.difference == pytest.approx(0, abs=1e-15)
+            assert (row.low, row.high) == pytest.approx((0, 0), abs=1e-15)
+            assert row.p_holm == pytest.approx(1)
+
+
+def test_a_better_run_is_found_better_everywhere() -> None:
+    worse = table(Request(n=400, separation=0.8))
+    better = table(Request(n=400, separation=2.5, noise=1))
+    found = by_key(worse, better)
+    for row in found.values():
+        assert row.p_holm < 0.01, row
+        assert row.second - row.first == row.difference
+        assert row.difference * (1 if row.name != "log_loss" else -1) > 0
+        assert row.low > 0 or row.high < 0
+    backwards = by_key(better, worse)["accuracy", "overall"]
+    assert backwards.difference == -found["accuracy", "overall"].difference
+    assert backwards.p == found["accuracy", "overall"].p
+
+
+def test_rows_carry_the_right_test() -> None:
+    first, second = table(), table(Request(noise=1))
+    found = by_key(first, second)
+    labels = first["label"].map(CLASSES.index).to_numpy()
+    right = [t[[f"p_{c}" for c in CLASSES]].to_numpy().argmax(1) == labels for t in (first, second)]
+    only = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
+    assert found["accuracy", "overall"].p == compare.mcnemar(*only)
+    own = labels == 2
+    only = int((right[0] & ~right[1] & own).sum()), int((right[1] & ~right[0] & own).sum())
+    assert found["sensitivity", "pneumonia"].p == compare.mcnemar(*only)
+    both = [t["p_pneumonia"].to_numpy() for t in (first, second)]
+    expected = compare.delong_test(own, *both)
+    area = found["auroc", "pneumonia"]
+    assert (area.low, area.high, area.p) == pytest.approx((*expected[0], expected[1]))
+    assert found["auroc", "macro"].method == "bootstrap by patient"
+    corrected = compare.holm([row.p for row in found.values()])
+    assert [row.p_holm for row in found.values()] == corrected
+
+
+def test_clusters_and_seeds_are_left_to_the_bootstrap() -> None:
+    for request in (Request(per=3), Request(seeds=3)):
+        found = by_key(table(request), table(Request(**{**vars(request), "noise": 1})))
+        assert {row.method for row in found.values()} == {"bootstrap by patient"}
+
+
+def test_pairing_narrows_the_interval() -> None:
+    """Two runs that err on the same images differ less than two that err apart."""
+    first = table(Request(n=400))
+    close = first.copy()
+    columns = [f"p_{c}" for c in CLASSES]
+    p = first[columns].to_numpy() * np.exp(np.random.default_rng(3).normal(0, 0.2, (400, 3)))
+    close[columns] = p / p.sum(1, keepdims=True)
+    apart = table(Request(n=400, noise=5))
+    near, far = (by_key(first, other)["accuracy", "overall"] for other in (close, apart))
+    assert near.high - near.low < 0.6 * (far.high - far.low)
+
+
+def test_runs_on_other_images_are_refused() -> None:
+    rows = table()
+    with pytest.raises(HilumError, match=r"1 in only one.*set/0007\.png"):
+        compare.compare(rows, rows.drop(7), list(CLASSES))
+    other = rows.copy()
+    other.loc[4, "label"] = "normal" if rows["label"][4] != "normal" else "covid19"
+    with pytest.raises(HilumError, match=r"1 that differ.*set/0004\.png"):
+        compare.compare(rows, other, list(CLASSES))
+    with pytest.raises(HilumError, match="120 that differ"):
+        compare.compare(rows, rows.assign(patient_id=pd.NA), list(CLASSES))
+
+
+def test_bootstrap_p_counts_the_far_side() -> None:
+    assert compare.bootstrap_p(np.arange(1, 1000)) == pytest.approx(2 / 1000)
+    assert compare.bootstrap_p(np.array([-1.0, 1.0, 1.0])) == 1.0
+    assert compare.bootstrap_p(np.zeros(99)) == 1
+    assert np.isnan(compare.bootstrap_p([np.nan]))
