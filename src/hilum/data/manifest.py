@@ -60,11 +60,16 @@ def _reasons_in_words(left_out: Sequence[LeftOut]) -> str:
 
 
 def summarise(left_out: Iterable[LeftOut]) -> tuple[LeftOut, ...]:
-    """One record per reason, with the number of things and the names of the first few."""
+    """One record per reason: the first few things by name and how many more there are."""
     by_reason: dict[str, list[str]] = {}
     for item in left_out:
         by_reason.setdefault(item.reason, []).append(item.what)
-    return tuple(LeftOut(_counted(names), reason) for reason, names in by_reason.items())
+    return tuple(LeftOut(_abridged(names), reason) for reason, names in by_reason.items())
+
+
+def _abridged(names: Sequence[str]) -> str:
+    more = len(names) - _EXAMPLES
+    return ", ".join(names[:_EXAMPLES]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _counted(names: Sequence[str]) -> str:

@@ -1,0 +1,147 @@
+"""A user's CSV as text, whatever wrote it, and which of its columns is what."""
+
+import difflib
+import warnings
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from hilum.data.readers.naming import plain
+from hilum.types import HilumError
+
+SUFFIXES = (".csv", ".tsv", ".txt")
+USUAL = {
+    "path": (
+        "path", "imagepath", "filepath", "file", "filename", "image", "imagename", "imagefile",
+        "imageindex", "imageid", "img", "imgpath", "relativepath",
+    ),
+    "label": ("label", "class", "classname", "finding", "findings", "diagnosis", "target",
+              "findinglabels", "category"),
+    "patient_id": ("patientid", "patient", "subjectid", "subject", "patientnumber", "personid"),
+    "source": ("source", "site", "hospital", "institution", "centre", "center", "collection"),
+    "view": ("view", "viewposition", "projection"),
+    "age": ("age", "patientage", "ageyears"),
+    "sex": ("sex", "gender", "patientsex", "patientgender"),
+    "official_part": ("split", "part", "officialpart", "partition", "subset", "fold"),
+    "licence": ("licence", "license"),
+    "mask_path": ("maskpath", "mask", "lungmask"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Which column of a table is what, where its name does not tell; None: look for the usual."""
+
+    path: str | None = None
+    label: str | None = None
+    patient_id: str | None = None
+    source: str | None = None
+    view: str | None = None
+    age: str | None = None
+    sex: str | None = None
+    official_part: str | None = None
+    licence: str | None = None
+    mask_path: str | None = None
+
+
+def read_text(path: Path) -> pd.DataFrame:
+    """All cells as stripped text, "" where empty; separator and encoding are found out.
+
+    Takes commas, semicolons, tabs or bars; UTF-8 with or without byte order mark, UTF-16, or
+    Windows-1252. Raises HilumError for a file that is no such table.
+    """
+    try:
+        table = _parse(path)
+    except (OSError, ValueError, pd.errors.ParserWarning) as error:
+        said = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise HilumError(
+            f"{path} must be a table of comma-separated values with a line of column names; "
+            f"got: {said}; save it again as CSV UTF-8."
+        ) from error
+    table.columns = table.columns.str.strip()
+    return table.fillna("").apply(lambda column: column.str.strip())
+
+
+def _parse(path: Path) -> pd.DataFrame:
+    encoding = _encoding(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)  # more cells than column names
+        return pd.read_csv(
+            path,
+            sep=_separator(path, encoding),
+            dtype=str,
+            keep_default_na=False,
+            encoding=encoding,
+            index_col=False,
+            skipinitialspace=True,
+        )
+
+
+def _encoding(path: Path) -> str:
+    with path.open("rb") as file:
+        content = file.read()
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return "cp1252"
+    return "utf-8-sig"
+
+
+def _separator(path: Path, encoding: str) -> str:
+    with path.open(encoding=encoding, newline=None) as lines:
+        first = lines.readline()
+    return max(",;\t|", key=first.count)
+
+
+def find(table: pd.DataFrame, given: Columns, wanted: Iterable[str], where: str) -> dict[str, str]:
+    """Role -> column of `table`, for roles that were given or that a usual name shows.
+
+    Raises HilumError for a given column that does not exist and for a role in `wanted` that is
+    nowhere to be found; both list the columns there are.
+    """
+    by_plain: dict[str, str] = {}
+    for name in table.columns:
+        by_plain.setdefault(plain(str(name)), str(name))
+    chosen = {role: name for role, name in asdict(given).items() if name is not None}
+    found = {role: _exact(table, name, where) for role, name in chosen.items()}
+    for role, names in USUAL.items():
+        usual = next((by_plain[name] for name in names if name in by_plain), None)
+        if role not in found and usual is not None and usual not in found.values():
+            found[role] = usual
+    for role in wanted:
+        if role not in found:
+            raise HilumError(
+                f"{where} must have a column for the {role}, such as {USUAL[role][0]!r}; got "
+                f"{_listed(table)}; rename the right one or say {role}_column."
+            )
+    return found
+
+
+def _exact(table: pd.DataFrame, name: str, where: str) -> str:
+    by_small = {str(column).casefold(): str(column) for column in table.columns}
+    if name in table.columns:
+        return name
+    if name.casefold() in by_small:
+        return by_small[name.casefold()]
+    nearest = difflib.get_close_matches(name.casefold(), by_small, n=1)
+    hint = f"did you mean {by_small[nearest[0]]!r}?" if nearest else "choose one of these."
+    raise HilumError(
+        f"{where} must have the column {name!r}; got the columns {_listed(table)}; {hint}"
+    )
+
+
+def _listed(table: pd.DataFrame) -> str:
+    return ", ".join(repr(str(name)) for name in table.columns) or "no column at all"
+
+
+def harmless(cells: pd.Series) -> pd.Series:
+    """Cells that a spreadsheet would take for a formula, made text by a leading quote.
+
+    As the OWASP Foundation advises against CSV injection: hilum writes these words into tables.
+    """
+    risky = cells.str.match(r"[=+\-@\t\r]")
+    return cells.where(~risky.fillna(False).astype(bool), "'" + cells)  # noqa: FBT003

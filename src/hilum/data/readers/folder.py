@@ -1,0 +1,25 @@
+"""A user's own class folders: [train|val|test/]<class>/**/image, with or without masks."""
+
+from pathlib import Path
+
+from hilum import images
+from hilum.data.readers import levels
+from hilum.data.readers.headers import Progress, is_dicom, with_facts
+from hilum.data.readers.own import finish
+from hilum.types import Manifest, as_path
+
+
+def read(folder: str | Path, progress: Progress = None) -> Manifest:
+    """Read class folders; obvious folder names become the fixed class names (`naming.CLASSES`).
+
+    A level of train, val and test folders above the classes is taken as the official split, files
+    in `masks` folders as lung masks; DICOM headers bring patient, view, modality, age and sex.
+    Raises HilumError unless there are images of two classes.
+    """
+    root = as_path(folder)
+    paths, strangers = images.find(root)
+    placed = levels.read(root, paths)
+    dicom = any(map(is_dicom, paths))
+    rows, broken = with_facts(placed.rows, progress) if dicom else (placed.rows, [])
+    left_out = (*strangers, *placed.left_out, *broken)
+    return finish(root, rows, "dicom" if dicom else "folder", left_out, placed.notes)

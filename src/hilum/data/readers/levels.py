@@ -1,0 +1,134 @@
+"""What the folders above an image say: official part, class, and whether it is a mask."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from hilum.data.readers.naming import class_name, merged, part_name
+from hilum.types import HilumError, LeftOut
+
+MASK_FOLDERS = {"mask", "masks", "lung masks", "lung_masks", "lungmasks"}
+PLAIN_FOLDERS = {"image", "images", "imgs"} | MASK_FOLDERS  # these never name a class
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """Rows with path, finding, label, official_part, mask_path; what was left out; notes."""
+
+    rows: pd.DataFrame
+    left_out: tuple[LeftOut, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    path: Path
+    part: str | None
+    finding: str | None
+    twin: tuple[str, ...]  # the same for an image and its mask
+    is_mask: bool
+
+
+def read(root: Path, paths: Sequence[Path]) -> Levels:
+    """Place every image of `paths` by the folders between `root` and it.
+
+    The layout is [part/]<class>/**/image, with `images` and `masks` folders anywhere between; a
+    mask belongs to the image of the same stem. Raises HilumError unless there are two classes.
+    """
+    folders = {path: path.relative_to(root).parts[:-1] for path in paths}
+    parted = _has_parts({_meaning(parts)[0] for parts in folders.values() if _meaning(parts)})
+    placed = [_place(path, parts, parted) for path, parts in folders.items()]
+    masks = {file.twin: str(file.path) for file in placed if file.is_mask}
+    images = [file for file in placed if not file.is_mask]
+    rows = _rows([file for file in images if file.finding], masks)
+    empty = _empty_classes(root, set(rows["finding"]), parted)
+    left_out = (*_unplaced(images, parted), *_lonely(images, masks), *empty)
+    _require_two(root, rows, len(images), left_out)
+    return Levels(rows, left_out, tuple(merged(list(rows["finding"]))))
+
+
+def _meaning(parts: Sequence[str]) -> list[str]:
+    return [part for part in parts if part.lower() not in PLAIN_FOLDERS]
+
+
+def _has_parts(top: set[str]) -> bool:
+    parts = {name: part_name(name) for name in top}
+    return bool(parts) and ("train" in parts.values() or all(parts.values()))
+
+
+def _place(path: Path, parts: Sequence[str], parted: bool) -> _File:
+    meaning = _meaning(parts)
+    part = part_name(meaning[0]) if parted and meaning else None
+    below = meaning[1:] if parted else meaning
+    finding = below[0] if below and (part or not parted) else None
+    is_mask = any(name.lower() in MASK_FOLDERS for name in parts)
+    return _File(path, part, finding, (*meaning, path.stem.lower()), is_mask)
+
+
+def _rows(images: Sequence[_File], masks: dict[tuple[str, ...], str]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "path": [str(file.path) for file in images],
+            "finding": [file.finding for file in images],
+            "label": [class_name(file.finding or "") for file in images],
+            "official_part": [file.part for file in images],
+            "mask_path": [masks.get(file.twin) for file in images],
+        },
+        dtype=object,
+    )
+
+
+def _unplaced(images: Sequence[_File], parted: bool) -> list[LeftOut]:
+    where = "train, validation and test folders with class folders" if parted else "class folders"
+    reason = f"not inside the {where}"
+    return [LeftOut(str(file.path), reason) for file in images if file.finding is None]
+
+
+def _lonely(images: Sequence[_File], masks: dict[tuple[str, ...], str]) -> list[LeftOut]:
+    twins = {file.twin for file in images}
+    reason = "a mask without an image of the same name"
+    return [LeftOut(path, reason) for twin, path in masks.items() if twin not in twins]
+
+
+def _empty_classes(root: Path, found: set[str], parted: bool) -> list[LeftOut]:
+    homes = [item for item in _folders(root) if part_name(item.name)] if parted else [root]
+    return [
+        LeftOut(f"class folder {item}", "no image in it")
+        for home in homes
+        for item in _folders(home)
+        if item.name not in found
+    ]
+
+
+def _folders(home: Path) -> list[Path]:
+    return [
+        item
+        for item in sorted(home.iterdir())
+        if item.is_dir()
+        and not item.name.startswith((".", "__"))
+        and item.name.lower() not in PLAIN_FOLDERS
+    ]
+
+
+def _require_two(root: Path, rows: pd.DataFrame, images: int, left_out: Sequence[LeftOut]) -> None:
+    """Raise HilumError unless the rows are of two classes; say what there was instead."""
+    classes = sorted(set(rows["label"]))
+    if len(classes) > 1:
+        return
+    empty = [item.what for item in left_out if item.what.startswith("class folder")]
+    beside = f", and no image in {', '.join(empty)}" if empty else ""
+    got = f"one class only, {classes[0]!r}" if classes else f"{images} images in no class folder"
+    raise HilumError(
+        f"{root} must have a folder of images for each of two or more classes; "
+        f"got {got}{beside}; {_hint(root, rows)}"
+    )
+
+
+def _hint(root: Path, rows: pd.DataFrame) -> str:
+    names = set(rows["finding"])
+    inner = root / names.pop() if len(names) == 1 else root
+    if inner != root and inner.is_dir() and len(_folders(inner)) > 1:
+        return f"did you mean {inner}?"
+    return "sort them into class folders, or name a CSV table with a path and a label column."

@@ -1,0 +1,68 @@
+"""The last step for a user's own images: who is on them, and the manifest."""
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from hilum.data import manifest
+from hilum.data.readers import columns
+from hilum.types import LeftOut, Manifest
+
+PATIENTS = "patients.csv"  # optional, in the folder: a column of files and one of patients
+NUMBERED = re.compile(r"(?:patient|person|subject)[-_ ]?0*(\d+)(?=[-_ .]|$)", re.IGNORECASE)
+
+
+def finish(
+    root: Path, rows: pd.DataFrame, kind: str, left_out: Sequence[LeftOut], notes: Sequence[str]
+) -> Manifest:
+    """Make the manifest of `rows`; kind is "folder", "table" or "dicom".
+
+    Where no patient is known yet, `patients.csv` tells, or the file names do if every one begins
+    with "patient", "person" or "subject" and a number. One number in two classes counts as one
+    person, which can only keep images together that might have stayed apart.
+    """
+    known = rows if "patient_id" in rows.columns else rows.assign(patient_id=None)
+    if known["patient_id"].isna().all():
+        known = known.assign(patient_id=_patients(root, known["path"]))
+    told = (*notes, *_doubts(known["patient_id"]))
+    return manifest.build(known, kind, left_out, told, root.parent)
+
+
+def _patients(root: Path, paths: pd.Series) -> pd.Series:
+    file = root / PATIENTS
+    if file.is_file():
+        return _listed_patients(file, paths)
+    numbers = [_number(path) for path in paths]
+    return pd.Series(None if None in numbers else numbers, index=paths.index, dtype=object)
+
+
+def _number(path: str) -> str | None:
+    hit = NUMBERED.match(Path(path).name)
+    return hit[1] if hit else None
+
+
+def _listed_patients(file: Path, paths: pd.Series) -> pd.Series:
+    """Patients from a table whose files are paths below the folder, or names alone."""
+    table = columns.read_text(file)
+    found = columns.find(table, columns.Columns(), ("path", "patient_id"), str(file))
+    by_file = dict(zip(table[found["path"]], table[found["patient_id"]], strict=True))
+    below = paths.map(lambda path: os.path.relpath(path, file.parent).replace(os.sep, "/"))
+    names = paths.map(lambda path: Path(path).name)
+    return below.map(by_file).fillna(names.map(by_file))
+
+
+def _doubts(patients: pd.Series) -> list[str]:
+    unknown = int(patients.isna().sum())
+    if not unknown:
+        return []
+    share = (
+        "every image" if unknown == len(patients) else f"{unknown:,} of {len(patients):,} images"
+    )
+    return [
+        f"The patient of {share} is unknown: images of one person may stand on both sides of a "
+        f"split, which flatters every score; a {PATIENTS} with the columns path and patient_id "
+        "beside the images mends that."
+    ]
