@@ -344,7 +344,7 @@ def _results(table: pd.DataFrame, predictions: pd.DataFrame, request: Request) -
             "thresholds": dict.fromkeys(classes, 0.5),
         },
         limits=[
-            "COVID-19 comes from sources of its own, so no figure says how the model does elsewhere.",
+            "COVID-19 comes from sources of its own, so no figure tells how it does elsewhere.",
             "The controls are children of one to five years; the COVID-19 patients are adults.",
             "The labels come from the publishers and were not read again by a radiologist.",
         ],

@@ -12,7 +12,7 @@ from PIL import Image
 from sklearn.metrics import confusion_matrix, roc_auc_score, roc_curve
 
 from conftest import Built
-from hilum.report import canvas, facts, figures, folder, gallery, palette, panels
+from hilum.report import canvas, facts, figures, folder, gallery, matrix, palette, panels
 from hilum.report.folder import Run
 
 
@@ -84,8 +84,8 @@ def test_reliability_shows_its_bins(run: Run) -> None:
     upper, lower = drawn(run, "reliability").axes
     filled = table[table["n"] > 0]
     (line,) = [line for line in upper.lines if line.get_marker() == "o"]
-    np.testing.assert_allclose(line.get_xdata(), filled["confidence"])
-    np.testing.assert_allclose(line.get_ydata(), filled["accuracy"])
+    np.testing.assert_allclose(line.get_xdata(orig=False), filled["confidence"])
+    np.testing.assert_allclose(line.get_ydata(orig=False), filled["accuracy"])
     assert [bar.get_height() for bar in lower.patches] == list(table["n"])
     assert table["n"].sum() == 879
 
@@ -150,7 +150,7 @@ def test_one_class_alone_has_no_curves(run: Run) -> None:
 def test_many_classes_fit() -> None:
     names = [f"class number {i} with a name" for i in range(14)]
     counts = pd.DataFrame(np.eye(14, dtype=int) * 9, index=names, columns=names)
-    width, height = figures.confusion(counts).get_size_inches()
+    width, height = matrix.confusion(counts).get_size_inches()
     assert width <= 9.2
     assert height <= 8
     assert len(set(palette.series(names))) == 14

@@ -1,84 +1,26 @@
 """The figures: each takes the table that it shows and returns a Figure, drawn without pyplot."""
 
-import textwrap
 from collections.abc import Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from hilum.report.canvas import blank, style, unit_axes
-from hilum.report.palette import GRID, INK, LINES, MUTED, OKABE_ITO, SERIES, series
+from hilum.report.palette import GRID, LINES, MUTED, OKABE_ITO, SERIES, series
 from hilum.report.text import class_name, label
 
-Array: TypeAlias = npt.NDArray[Any]  # (truth, prediction)
-SHADES = LinearSegmentedColormap.from_list("shades", ["#ffffff", "#cfe0f1", "#5b93c7", "#0b3d6b"])
 PART_LINES = {"train": "-", "validation": "--", "test": ":"}
 
 
-def confusion(counts: pd.DataFrame) -> Figure:
-    """Counts of (truth, prediction), shaded by the share of the row's truth; both are written."""
-    names = [_wrapped(str(name)) for name in counts.index]
-    size = len(names)
-    with style():
-        figure = blank(4.5 if size <= 5 else 9.2, min(1.1 + 0.8 * size, 8.0))
-        axes = figure.subplots()
-        shares = _row_shares(counts)
-        axes.imshow(shares, cmap=SHADES, vmin=0, vmax=1, aspect="auto")
-        axes.set_xticks(range(size), names, rotation=90 if size > 10 else 0)
-        axes.set_yticks(range(size), names)
-        axes.set(xlabel="Prediction", ylabel="Truth")
-        axes.set_xticks(np.arange(size + 1) - 0.5, minor=True)
-        axes.set_yticks(np.arange(size + 1) - 0.5, minor=True)
-        axes.grid(visible=False)
-        axes.grid(which="minor", color="white", linewidth=2)
-        axes.tick_params(which="both", length=0)
-        axes.spines[:].set_visible(False)
-        _write_counts(axes, counts.to_numpy(), shares)
-    return figure
-
-
-def _wrapped(name: str) -> str:
-    """A class name on at most three short lines."""
-    lines = textwrap.wrap(label(class_name(name), 30), 11, max_lines=3, placeholder="…")
-    return "\n".join(lines) or "…"
-
-
-def _row_shares(counts: pd.DataFrame) -> Array:
-    values = counts.to_numpy(dtype=float)
-    return values / np.maximum(values.sum(axis=1, keepdims=True), 1)
-
-
-def _write_counts(axes: Axes, counts: Array, shares: Array) -> None:
-    few = len(counts) <= 10
-    for (row, column), n in np.ndenumerate(counts):
-        share = shares[row, column]
-        ink = "white" if share > 0.45 else INK
-        if few:
-            axes.text(
-                column,
-                row - 0.1,
-                f"{n:,}",
-                ha="center",
-                va="center",
-                color=ink,
-                fontsize=11,
-                weight="bold",
-            )
-            axes.text(
-                column, row + 0.24, f"{share:.1%}", ha="center", va="center", color=ink, fontsize=8
-            )
-        elif n:
-            axes.text(column, row, f"{n}", ha="center", va="center", color=ink, fontsize=7)
-
-
 def roc(points: pd.DataFrame, areas: Mapping[str, float]) -> Figure:
-    """ROC curves (class, false_positive_rate, true_positive_rate); the diagonal is chance."""
+    """ROC curves (class, false_positive_rate, true_positive_rate); the diagonal is chance.
+
+    Fawcett 2006, doi:10.1016/j.patrec.2005.10.010.
+    """
     with style():
         figure, axes = _square()
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (2, 2)))
@@ -101,7 +43,10 @@ def roc(points: pd.DataFrame, areas: Mapping[str, float]) -> Figure:
 def precision_recall(
     points: pd.DataFrame, areas: Mapping[str, float], shares: Mapping[str, float]
 ) -> Figure:
-    """Precision-recall curves (class, recall, precision); a thin line marks each class's share."""
+    """Precision-recall curves (class, recall, precision); a thin line marks each class's share.
+
+    Davis & Goadrich 2006, doi:10.1145/1143844.1143874.
+    """
     with style():
         figure, axes = _square()
         for name, colour in _colours(points).items():
@@ -152,7 +97,10 @@ def _legend(axes: Axes, title: str, place: Literal["lower right", "lower left"])
 
 
 def reliability(bins: pd.DataFrame) -> Figure:
-    """Share right per bin of confidence (confidence, accuracy, low, high, n, left, right)."""
+    """Share right per bin of confidence (confidence, accuracy, low, high, n, left, right).
+
+    DeGroot & Fienberg 1983, doi:10.2307/2987588.
+    """
     filled = bins[bins["n"] > 0]
     with style():
         figure = blank(4.5, 4.9)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from hilum.evaluate import curves
-from hilum.report import canvas, figures
+from hilum.report import canvas, figures, matrix
 from hilum.report.facts import labels_by_source
 from hilum.report.folder import Run
 from hilum.report.gallery import data_uri
@@ -78,7 +78,7 @@ def _confusion(run: Run) -> Drawn | None:
         return None
     n, right = int(counts.to_numpy().sum()), int(sum(counts.iloc[i, i] for i in range(len(counts))))
     return Drawn(
-        figures.confusion(counts),
+        matrix.confusion(counts),
         counts.rename_axis("truth").reset_index(),
         f"Confusion matrix: {right} of {n} predictions on the diagonal. Table below.",
         f"Confusion matrix, {sample_size(n)} predictions. Rows are the truth; the percentage and "

@@ -241,7 +241,10 @@ def cross(left: pd.Series, across: pd.Series, order: list[str], most: int = 8) -
 
 
 def elsewhere(run: Run) -> list[list[str]]:
-    """PPV / NPV of each class at other prevalences, from sensitivity and specificity (Bayes)."""
+    """PPV / NPV of each class at other prevalences, from sensitivity and specificity (Bayes).
+
+    Altman & Bland 1994, doi:10.1136/bmj.309.6947.102.
+    """
     found = {(row.get("class"), row.get("name")): row.get("value") for row in mine(run)}
     rows = []
     for name in run.classes:
