@@ -347,6 +347,25 @@ def test_an_unlabelled_reading_of_columns() -> None:
     assert columns.find(frame, Columns(), (), "x") == {"path": "IMAGE_PATH", "label": "Class"}
 
 
+def test_random_damage_to_a_table_is_a_sentence_or_a_manifest(tmp_path: Path) -> None:
+    draw(tmp_path, "a.png", "b.png")
+    whole = np.frombuffer(
+        b'path,label,age,split,site\n"a.png",x,3,train,=1\nb.png,y,4,test,\n', "u1"
+    )
+    rng = np.random.default_rng(5)
+    marks = np.frombuffer(b'";,\t\n\r\0\xff\xfe', "u1")
+    fine = 0
+    for trial in range(300):
+        data = whole.copy()
+        places = rng.integers(len(data), size=1 + trial % 6)
+        data[places] = rng.choice(np.concatenate([marks, np.arange(256, dtype="u1")]), len(places))
+        try:
+            fine += len(table.read(write(tmp_path, data.tobytes())).table) == 2
+        except HilumError:
+            continue
+    assert 10 < fine < 290
+
+
 # DICOM trees
 
 

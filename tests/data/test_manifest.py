@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from hilum.data import manifest
@@ -93,7 +95,9 @@ def test_dropped_values_are_told() -> None:
 
 
 def test_no_rows_says_what_was_left_out() -> None:
-    with pytest.raises(HilumError, match=r"'d' must have at least one image; got none \(a.png, b.png: too small\)"):
+    with pytest.raises(
+        HilumError, match=r"'d' must have at least one image; got none \(a.png, b.png: too small\)"
+    ):
         manifest.build([], "d", [LeftOut("a.png", "too small"), LeftOut("b.png", "too small")])
 
 
@@ -181,10 +185,33 @@ def test_load_survives_every_truncation(tmp_path: Path) -> None:
             manifest.load(tmp_path / "cut.parquet")
 
 
+def test_load_survives_random_damage(tmp_path: Path) -> None:
+    whole = manifest.save(built(), tmp_path / "m.parquet").read_bytes()
+    rng = np.random.default_rng(3)
+    refused = 0
+    for _ in range(300):
+        data = np.frombuffer(whole, np.uint8).copy()
+        data[rng.integers(len(data), size=5)] = rng.integers(256, size=5)
+        (tmp_path / "f.parquet").write_bytes(data.tobytes())
+        try:
+            manifest.load(tmp_path / "f.parquet")
+        except HilumError:
+            refused += 1
+    assert refused > 100
+
+
 def test_load_refuses_another_table_and_strange_metadata(tmp_path: Path) -> None:
     pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "a.parquet")
     with pytest.raises(HilumError, match=r"a\.parquet must have the columns"):
         manifest.load(tmp_path / "a.parquet")
+    for beside in (b"[]", b'{"left_out": [1]}', b'{"notes": 3}', b"no json", b"\xff"):
+        table = pa.Table.from_pandas(built().table).replace_schema_metadata({b"hilum": beside})
+        pq.write_table(table, tmp_path / "b.parquet")
+        with pytest.raises(HilumError, match=r"b\.parquet must be a manifest in Parquet"):
+            manifest.load(tmp_path / "b.parquet")
+    built().table.assign(path=[None, "a", "b", "c"]).to_parquet(tmp_path / "c.parquet")
+    with pytest.raises(HilumError, match="every image must have a path; got 1 of 4"):
+        manifest.load(tmp_path / "c.parquet")
 
 
 # putting together and taking apart

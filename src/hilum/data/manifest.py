@@ -161,24 +161,34 @@ def load(path: str | Path) -> Manifest:
     they are read.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     file = as_path(path)
     try:
-        table = pq.read_table(file)
-        beside = json.loads((table.schema.metadata or {}).get(_METADATA, b"{}"))
-    except (OSError, pa.ArrowException, ValueError) as error:
+        frame, left_out, notes = _read_parquet(file)
+    except (OSError, pa.ArrowException, ValueError, TypeError) as error:
         raise HilumError(
             f"{file} must be a manifest in Parquet; got: {_first_line(error)}; "
             "name a manifest.parquet that hilum wrote."
         ) from error
-    frame = table.to_pandas()
     require_columns(frame, MANIFEST_COLUMNS, f"the manifest {file}")
     frame = uniform(frame)
+    _require_present(frame, "path")
     frame["path"] = [str(file.parent / name) for name in frame["path"]]
     check(frame)
-    left_out = tuple(LeftOut(what, reason) for what, reason in beside.get("left_out", []))
-    return Manifest(frame, left_out, tuple(beside.get("notes", [])))
+    return Manifest(frame, left_out, notes)
+
+
+def _read_parquet(file: Path) -> tuple[pd.DataFrame, tuple[LeftOut, ...], tuple[str, ...]]:
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(file)
+    table.validate(full=True)  # text that is no UTF-8 would crash later
+    beside = json.loads((table.schema.metadata or {}).get(_METADATA, b"{}"))
+    if not isinstance(beside, dict):
+        raise TypeError(f"{type(beside).__name__} beside the table")
+    left_out = tuple(LeftOut(str(what), str(why)) for what, why in beside.get("left_out", []))
+    notes = tuple(str(note) for note in beside.get("notes", []))
+    return table.to_pandas(ignore_metadata=True), left_out, notes
 
 
 def _first_line(error: BaseException) -> str:
