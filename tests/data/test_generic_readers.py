@@ -355,7 +355,7 @@ def test_random_damage_to_a_table_is_a_sentence_or_a_manifest(tmp_path: Path) ->
     rng = np.random.default_rng(5)
     marks = np.frombuffer(b'";,\t\n\r\0\xff\xfe', "u1")
     fine = 0
-    for trial in range(300):
+    for trial in range(120):
         data = whole.copy()
         places = rng.integers(len(data), size=1 + trial % 6)
         data[places] = rng.choice(np.concatenate([marks, np.arange(256, dtype="u1")]), len(places))
@@ -363,7 +363,7 @@ def test_random_damage_to_a_table_is_a_sentence_or_a_manifest(tmp_path: Path) ->
             fine += len(table.read(write(tmp_path, data.tobytes())).table) == 2
         except HilumError:
             continue
-    assert 10 < fine < 290
+    assert 5 < fine < 115
 
 
 # DICOM trees
