@@ -16,6 +16,10 @@ def file_size(path: Path) -> int:
         status = path.stat()
     except FileNotFoundError:
         raise HilumError("wanted an image file, got a path where nothing is; check it") from None
+    except PermissionError:
+        raise
+    except (OSError, ValueError):  # a circle of links, a name too long or with a null byte
+        raise HilumError("wanted an image file, got a path that leads nowhere; check it") from None
     if stat.S_ISDIR(status.st_mode):
         raise HilumError("wanted an image file, got a folder; name the files in it")
     if not stat.S_ISREG(status.st_mode):

@@ -14,7 +14,7 @@ from hilum.images import dicom, jpeg, raster
 from hilum.images.formats import SNIFFED, Format, sniff
 from hilum.images.header import Header, read_png, read_tiff
 from hilum.images.limits import check_pixels, file_size
-from hilum.types import HilumError, Image, as_path
+from hilum.types import HilumError, Image
 
 HEADERS = {"PNG": read_png, "JPEG": jpeg.read_header, "TIFF": read_tiff}
 # What the decoders raise on damaged content. Pillow: OSError, SyntaxError, ValueError, LookupError,
@@ -35,7 +35,7 @@ def read(path: str | Path, at_least: int | None = None) -> Image:
     """
     if at_least is not None and at_least < 1:
         raise HilumError(f"wanted at_least to be 1 pixel or more, or None, got {at_least}; mend it")
-    with _one_sentence(as_path(path)) as file:
+    with _one_sentence(Path(path)) as file:
         size = file_size(file)
         data = file.read_bytes()
         image = _decode(data, sniff(data[:SNIFFED]), at_least)
@@ -50,7 +50,7 @@ def probe(path: str | Path) -> dict[str, Any]:
     `quality` (IJG); DICOM adds what it knows of patient_id, view, modality, age (years), sex and
     more. Raises HilumError for whatever `read` refuses without looking at pixels.
     """
-    with _one_sentence(as_path(path)) as file:
+    with _one_sentence(Path(path)) as file:
         size = file_size(file)
         with file.open("rb") as stream:
             name = sniff(stream.read(SNIFFED))
@@ -87,7 +87,7 @@ def _one_sentence(path: Path) -> Iterator[Path]:
     A decoder's own words are dropped: they may quote a DICOM header.
     """
     try:
-        yield path
+        yield path.expanduser()
     except HilumError as error:
         raise HilumError(f"{path}: {error}.") from None
     except PermissionError:

@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 from hilum.images.formats import SNIFFED, SUFFIXES
-from hilum.types import HilumError, LeftOut, as_path
+from hilum.types import HilumError, LeftOut
 
 SKIPPED_FOLDERS = frozenset({"__MACOSX"})
 INDEX = "DICOMDIR"  # a medium's table of contents: DICOM, but no image
@@ -17,7 +17,7 @@ def find(folder: str | Path) -> tuple[list[Path], list[LeftOut]]:
     Files count by their suffix (SUFFIXES), those without one, or named by a DICOM UID, by the
     DICOM magic. Hidden files and folders and `__MACOSX` are passed over, links are followed once.
     """
-    root = as_path(folder)
+    root = Path(folder).expanduser().absolute()
     if not root.is_dir():
         raise HilumError(f"{root}: wanted a folder of images, got none there; check the path")
     found: list[Path] = []
