@@ -1,0 +1,110 @@
+"""Freezing: what is frozen keeps every bit through optimiser steps, and rules are checked."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from hilum.models import freezing
+from hilum.models.backbones import BACKBONES
+from hilum.types import HilumError
+
+
+def network() -> nn.Sequential:
+    layers = nn.Sequential()
+    layers.add_module("conv", nn.Conv2d(3, 4, 3))
+    layers.add_module("norm", nn.BatchNorm2d(4))
+    layers.add_module("pool", nn.AdaptiveAvgPool2d(1))
+    layers.add_module("flat", nn.Flatten())
+    layers.add_module("head", nn.Linear(4, 2))
+    return layers
+
+
+def steps(module: nn.Module, count: int = 3) -> dict[str, torch.Tensor]:
+    """State before, then a few optimiser steps as any loop makes them."""
+    before = copy.deepcopy(module.state_dict())
+    generator = torch.Generator().manual_seed(0)
+    optimiser = torch.optim.AdamW(
+        [p for p in module.parameters() if p.requires_grad], lr=0.1, weight_decay=0.1
+    )
+    for _ in range(count):
+        module.train()
+        optimiser.zero_grad()
+        module(torch.randn(8, 3, 6, 6, generator=generator)).square().sum().backward()
+        optimiser.step()
+    return before
+
+
+def changed(module: nn.Module, before: dict[str, torch.Tensor]) -> set[str]:
+    return {
+        name for name, value in module.state_dict().items() if not torch.equal(value, before[name])
+    }
+
+
+HEAD = {"head.weight", "head.bias"}
+STATISTICS = {"norm.running_mean", "norm.running_var", "norm.num_batches_tracked"}
+AFFINE = {"norm.weight", "norm.bias"}
+RULES: list[freezing.Rule] = [("^head", "train"), ("", "freeze")]
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [("frozen", HEAD), ("drift", HEAD | STATISTICS), ("train", HEAD | STATISTICS | AFFINE)],
+)
+def test_only_what_may_change_changes(mode: freezing.BatchNormMode, expected: set[str]) -> None:
+    module = network()
+    outcome = freezing.apply(module, RULES, mode)
+    before = steps(module)
+    assert changed(module, before) == expected
+    names = {name for name, _ in module.named_parameters()}
+    assert set(outcome.trained) | set(outcome.frozen) == names
+    assert set(outcome.trained) == expected - STATISTICS
+    assert outcome.fixed_statistics == (("norm",) if mode == "frozen" else ())
+
+
+def test_layers_that_train_are_never_held() -> None:
+    module = network()
+    freezing.apply(module, [("", "train")], "frozen")
+    assert changed(module, steps(module)) == set(module.state_dict())
+
+
+def test_a_second_call_starts_afresh_and_copies_keep_the_hold() -> None:
+    module = network()
+    freezing.apply(module, RULES, "frozen")
+    twin = copy.deepcopy(module)
+    assert changed(twin, steps(twin)) == HEAD
+    freezing.apply(twin, [("", "train")], "frozen")
+    assert changed(twin, steps(twin)) == set(twin.state_dict())
+    assert changed(module, steps(module)) == HEAD
+
+
+@pytest.mark.parametrize(
+    ("rules", "mode", "sentence"),
+    [
+        ([("^head", "train")], "frozen", r"none for 'conv.weight'"),
+        ([("^haed", "train"), ("", "freeze")], "frozen", r"'\^haed', which matches none"),
+        ([("", "melt")], "frozen", r"got 'melt'"),
+        ([("(", "train")], "frozen", r"regular expression; got '\('"),
+        ([("", "train")], "eval", r"BatchNorm is one of frozen, drift, train; got 'eval'"),
+    ],
+)
+def test_bad_rules_are_refused_in_one_sentence(rules: list, mode: str, sentence: str) -> None:
+    with pytest.raises(HilumError, match=sentence):
+        freezing.apply(network(), rules, mode)
+
+
+def test_first_match_wins() -> None:
+    got = freezing.resolve(["a.weight", "b.weight"], [("^a", "freeze"), ("weight", "train")])
+    assert got == {"a.weight": "freeze", "b.weight": "train"}
+
+
+def test_stage_rules_name_whole_modules() -> None:
+    card = BACKBONES["resnet18"]
+    rules = freezing.last_stages(card, 1)
+    names = ["net.conv1.weight", "net.layer1.0.conv1.weight", "x.net.layer3.0.bn1.bias"]
+    names += ["net.layer2.0.bn1.bias", "net.layer4.0.conv1.weight", "head.weight"]
+    got = freezing.resolve(names, rules)
+    assert [got[n] for n in names] == ["freeze"] * 4 + ["train"] * 2
+    with pytest.raises(HilumError, match="5 stages; got 6"):
+        freezing.last_stages(card, 6)

@@ -1,0 +1,184 @@
+"""The executor: the same image gives the same bits in any company, and torch agrees."""
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from hilum import files
+from hilum.models import engine, openvino_engine
+from hilum.models.normalise import Door
+from hilum.models.runtime import Target, compile_network
+from hilum.types import HilumError
+
+SIDE = 40
+STACK = np.random.default_rng(0).integers(0, 256, (23, SIDE, SIDE), dtype=np.uint8)
+TARGETS = {
+    "openvino bf16 or fp32": Target(),
+    "openvino fp32": Target("fp32", "cpu", "openvino"),
+    "torch fp32": Target("fp32", "cpu", "torch"),
+    "torch bf16": Target("bf16", "cpu", "torch"),
+}
+
+
+class Small(nn.Module):
+    """Door, two convolutions with BatchNorm, average pooling: (image, 11)."""
+
+    def __init__(self, seed: int = 3) -> None:
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.door = Door("imagenet")
+            self.first = nn.Conv2d(3, 8, 3, stride=2)
+            self.norm = nn.BatchNorm2d(8)
+            self.second = nn.Conv2d(8, 11, 3)
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """(image, 1, height, width) uint8 -> (image, 11)."""
+        return self.second(self.norm(self.first(self.door(pixels))).relu()).mean((2, 3))
+
+
+def plain(module: nn.Module, stack: np.ndarray = STACK) -> np.ndarray:
+    with torch.inference_mode(), engine.evaluating(module):
+        return module(torch.from_numpy(stack)[:, None]).numpy()
+
+
+@pytest.mark.parametrize("name", sorted(TARGETS))
+def test_same_bits_in_any_company(name: str) -> None:
+    run = compile_network(Small(), (SIDE, SIDE), TARGETS[name])
+    whole = run(STACK)
+    order = np.random.default_rng(1).permutation(len(STACK))
+    assert whole.dtype == np.float32
+    assert whole.shape == (23, 11)
+    assert np.array_equal(run(STACK[order]), whole[order])
+    assert np.array_equal(np.concatenate([run(STACK[i : i + 1]) for i in range(23)]), whole)
+    assert np.array_equal(run.stream(iter(STACK), 23), whole)
+    again = compile_network(Small(), (SIDE, SIDE), TARGETS[name])
+    assert np.array_equal(again(STACK), whole)
+
+
+@pytest.mark.parametrize("name", sorted(TARGETS))
+def test_agrees_with_plain_torch(name: str) -> None:
+    want = plain(Small())
+    run = compile_network(Small(), (SIDE, SIDE), TARGETS[name])
+    error = np.abs(run(STACK) - want).max() / np.abs(want).max()
+    assert error < (1e-5 if run.facts.precision == "fp32" else 3e-2)
+    assert run.describe()["precision"] == run.facts.precision
+
+
+def test_rectangles_and_read_only_memory_maps(tmp_path: Path) -> None:
+    stack = np.random.default_rng(2).integers(0, 256, (5, 30, 50), dtype=np.uint8)
+    np.save(tmp_path / "stack.npy", stack)
+    mapped = np.load(tmp_path / "stack.npy", mmap_mode="r")
+    run = compile_network(Small(), (30, 50), Target("fp32"))
+    np.testing.assert_allclose(run(mapped), plain(Small(), stack), rtol=1e-4, atol=1e-5)
+    assert run(mapped[:0]).shape == (0, 11)
+
+
+@pytest.mark.parametrize("name", ["openvino fp32", "torch fp32"])
+def test_progress_ends_at_the_total(name: str) -> None:
+    seen: list[tuple[int, int]] = []
+    compile_network(Small(), (SIDE, SIDE), TARGETS[name])(STACK, lambda *it: seen.append(it))
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    assert seen[-1] == (23, 23)
+
+
+@pytest.mark.parametrize("name", ["openvino fp32", "torch fp32"])
+def test_wrong_images_are_refused(name: str) -> None:
+    run = compile_network(Small(), (SIDE, SIDE), TARGETS[name])
+    with pytest.raises(HilumError, match=r"\(40, 40\); got uint8 of shape \(40, 39\)"):
+        run(STACK[:, :, :-1])
+    with pytest.raises(HilumError, match="got float64"):
+        run(STACK.astype(float))
+    with pytest.raises(HilumError, match="24 images were announced; got 23"):
+        run.stream(iter(STACK), 24)
+    with pytest.raises(HilumError, match="22 images were announced; got more"):
+        run.stream(iter(STACK), 22)
+    assert np.array_equal(run(STACK[:2]), run(STACK)[:2])  # still usable
+
+
+def test_a_failing_source_of_images_is_not_swallowed() -> None:
+    def broken() -> Iterator[np.ndarray]:
+        yield STACK[0]
+        raise ZeroDivisionError
+
+    run = compile_network(Small(), (SIDE, SIDE))
+    with pytest.raises(ZeroDivisionError):
+        run.stream(broken(), 2)
+
+
+def test_converted_network_is_kept_and_keyed_by_what_it_computes() -> None:
+    module = Small(seed=8)
+    first = openvino_engine.converted(module, (SIDE, SIDE))
+    stamp = first.stat().st_mtime_ns
+    assert openvino_engine.converted(Small(seed=8), (SIDE, SIDE)) == first
+    assert first.stat().st_mtime_ns == stamp
+    assert first.is_relative_to(files.cache_home() / "compiled")
+    keys = {openvino_engine.key(module, (SIDE, SIDE)), openvino_engine.key(module, (SIDE, 41))}
+    keys.add(openvino_engine.key(Small(seed=9), (SIDE, SIDE)))
+    module.first.stride = (1, 1)
+    keys.add(openvino_engine.key(module, (SIDE, SIDE)))
+    module.door = Door("signed")  # its numbers are no part of the state dictionary
+    keys.add(openvino_engine.key(module, (SIDE, SIDE)))
+    assert len(keys) == 5
+
+
+def test_compiling_leaves_the_module_as_it_was() -> None:
+    module = Small()
+    module.norm.eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for target in TARGETS.values():
+            compile_network(module, (SIDE, SIDE), target)
+    assert module.training
+    assert module.first.training
+    assert not module.norm.training
+
+
+@pytest.mark.parametrize(
+    ("target", "sentence"),
+    [
+        (Target(engine="tpu"), "an engine is one of .* got 'tpu'"),
+        (Target(precision="int8"), "a precision is one of .* got 'int8'"),
+        (Target(device="banana"), "got 'banana'"),
+        (Target(device="meta"), "got 'meta'"),
+        (Target(device="cuda:99"), "'cuda:99' is not on this machine"),
+    ],
+)
+def test_bad_targets_are_refused(target: Target, sentence: str) -> None:
+    with pytest.raises(HilumError, match=sentence):
+        compile_network(Small(), (SIDE, SIDE), target)
+
+
+@pytest.mark.parametrize("engine_name", ["openvino", "torch"])
+def test_a_spatial_output_is_refused(engine_name: str) -> None:
+    target = Target("fp32", "cpu", engine_name)
+    with pytest.raises(HilumError, match=r"must give \((1|image), output\)"):
+        compile_network(Door("unit"), (8, 8), target)
+
+
+def test_cores_obey_the_control_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = tmp_path / "cpu.max"
+    monkeypatch.setattr(engine, "_CGROUP", limit)
+    monkeypatch.setattr(engine.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    for text, want in [("max 100000", 8), ("250000 100000", 2), ("50000 100000", 1), ("", 8)]:
+        limit.write_text(text)
+        assert engine.cores() == want
+    limit.unlink()
+    assert engine.cores() == 8
+
+
+@pytest.mark.gpu
+def test_cuda_gives_the_same_bits_in_any_company() -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    run = compile_network(Small(), (SIDE, SIDE), Target("fp32", "cuda"))
+    stack = np.concatenate([STACK] * 4)
+    whole = run(stack)
+    assert np.array_equal(whole[:23], whole[69:])
+    assert np.array_equal(run(stack[::-1].copy()), whole[::-1])
+    np.testing.assert_allclose(whole[:23], plain(Small()), rtol=1e-3, atol=1e-4)
