@@ -1,0 +1,100 @@
+"""Near duplicates: all pairs of images that look the same, found without comparing all pairs."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hilum.data.fingerprints import correlation, hamming
+from hilum.types import Fingerprints, HilumError
+
+_BATCH = 4096  # pairs of thumbnails in memory at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Nearness:
+    """What counts as near: both must hold.
+
+    Measured on real chest films: docs of `near_pairs`; benchmarks/leak_growth.py has the times.
+    """
+
+    bits: int = 16  # of 256, at most
+    correlation: float = 0.98  # of the thumbnails, at least
+
+
+@dataclass(frozen=True, slots=True)
+class NearPairs:
+    """Positions first < second (pair,), sorted; bits that differ (pair,); correlation (pair,)."""
+
+    first: npt.NDArray[np.int64]
+    second: npt.NDArray[np.int64]
+    bits: npt.NDArray[np.int64]
+    correlation: npt.NDArray[np.float64]
+
+
+def near_pairs(fingerprints: Fingerprints, near: Nearness | None = None) -> NearPairs:
+    """Find every pair of images within `near`; a flat thumbnail is near to nothing.
+
+    Raises HilumError for a radius that the search cannot promise.
+    """
+    near = near or Nearness()
+    found = within_radius(fingerprints.perceptual, near.bits)
+    alike = [_alike(found[i : i + _BATCH], fingerprints) for i in range(0, len(found), _BATCH)]
+    score = np.concatenate([np.empty(0), *alike])
+    kept = score >= near.correlation
+    first, second = found[kept].T
+    bits = hamming(fingerprints.perceptual[first], fingerprints.perceptual[second])
+    return NearPairs(first, second, bits, score[kept])
+
+
+def _alike(pairs: npt.NDArray[np.int64], fingerprints: Fingerprints) -> npt.NDArray[np.float64]:
+    return correlation(*(fingerprints.thumbnails[side] for side in pairs.T))
+
+
+def within_radius(hashes: npt.NDArray[np.uint8], radius: int) -> npt.NDArray[np.int64]:
+    """All pairs (pair, 2) of packed hashes (image, bytes) that differ in at most `radius` bits.
+
+    Of radius + 1 disjoint groups of bits, one at least is untouched by `radius` differences: so
+    images that share a group's bits are the only ones to compare. Exact; the time grows almost
+    linearly while a group has more bits than log2 of the images. Source: Norouzi et al. 2012,
+    "Fast search in Hamming space with multi-index hashing", doi:10.1109/CVPR.2012.6248043.
+    Raises HilumError for a radius that leaves a group without bits, or more than 32.
+    """
+    bits = 8 * hashes.shape[1]
+    if not 1 <= bits // (radius + 1) <= 32:
+        low = -(-bits // 32) - 1
+        raise HilumError(
+            f"radius must lie between {low} and {bits - 1} for {bits}-bit hashes; got {radius}; "
+            "choose one between."
+        )
+    keys = _keys(hashes, radius + 1)
+    found = [np.empty((0, 2), np.int64)]
+    for group, key in enumerate(keys):
+        for pairs in _sharing(key):
+            pairs = pairs[hamming(hashes[pairs[:, 0]], hashes[pairs[:, 1]]) <= radius]
+            earlier = (keys[:group, pairs[:, 0]] == keys[:group, pairs[:, 1]]).any(axis=0)
+            found.append(pairs[~earlier])  # a pair counts for the first group that it shares
+    pairs = np.sort(np.concatenate(found), axis=1)
+    return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
+
+
+def _keys(hashes: npt.NDArray[np.uint8], groups: int) -> npt.NDArray[np.uint32]:
+    """Each group's bits as one number (group, image); neighbouring frequencies part company."""
+    keys = np.zeros((groups, len(hashes)), np.uint32)
+    for bit in range(8 * hashes.shape[1]):
+        values = (hashes[:, bit // 8] >> (7 - bit % 8)) & 1
+        keys[bit % groups] = (keys[bit % groups] << np.uint32(1)) | values
+    return keys
+
+
+def _sharing(key: npt.NDArray[np.uint32]) -> Iterator[npt.NDArray[np.int64]]:
+    """Pairs (pair, 2) of images with equal keys (image,), in batches of at most one per image."""
+    order = np.argsort(key, kind="stable")
+    ordered = key[order]
+    start, lag = np.arange(len(key)), 0
+    while len(start):
+        lag += 1
+        start = start[start + lag < len(key)]
+        start = start[ordered[start] == ordered[start + lag]]
+        yield np.stack([order[start], order[start + lag]], axis=1)
