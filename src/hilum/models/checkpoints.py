@@ -2,6 +2,8 @@
 
 import pickle
 import re
+import struct
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,22 @@ _LEAVES = ("weight", "bias", "running_mean", "running_var")  # the order in whic
 _PREFIXES = ("", "module.", "model.", "backbone.", "encoder.", "net.")
 _NESTED = ("state_dict", "model_state_dict", "model", "net")
 _OLD_DENSENET = re.compile(r"(\.denselayer\d+\.)(norm|conv)\.([12])\.")
+
+
+UNREADABLE = (  # what a damaged or hostile pickle makes torch's restricted unpickler raise
+    pickle.UnpicklingError,
+    struct.error,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +64,10 @@ def read_safetensors(path: Path) -> tuple[State, str]:
 def read_torch(path: Path) -> State:
     """Every tensor of a .pth or .pt file, unpickled with `weights_only`: no code runs."""
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of a pickle protocol; it loads or fails
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except UNREADABLE as error:
         first = str(error).strip().split("\n")[0][:160]
         raise HilumError(
             f"{path} must be a checkpoint that holds tensors alone; got: {first}; "

@@ -95,7 +95,7 @@ def last_stages(card: Card, count: int) -> list[Rule]:
 def stage_pattern(stage: tuple[str, ...]) -> str:
     """Regular expression for the parameters of one stage, in a Backbone or in what holds one."""
     prefixes = "|".join(re.escape(prefix) for prefix in stage)
-    return rf"(^|\.)net\.({prefixes})\."
+    return rf"(^|\.)net\.({prefixes})(\.|$)"
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:

@@ -1,0 +1,43 @@
+"""torchvision's missing operators: defined once, and never over compiled ones."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+from hilum.models import shim
+
+MODELS = Path(shim.__file__).parent
+
+
+def test_operators_exist_and_a_second_repair_does_nothing() -> None:
+    assert all(hasattr(torch.ops.torchvision, name) for name in shim.OPERATORS)
+    assert shim.repair() is None
+
+
+def test_timm_and_transforms_import_in_a_fresh_python() -> None:
+    code = (
+        "from hilum.models import shim; shim.timm(); import torchvision.transforms; print('fine')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "fine", done.stderr
+
+
+def test_nobody_imports_timm_past_the_shim() -> None:
+    visited = 0
+    for path in sorted(MODELS.glob("*.py")):
+        visited += 1
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            heavy = {name.split(".")[0] for name in names} & {"timm", "torchvision"}
+            assert not heavy or path.name == "shim.py", path.name
+    assert visited >= 15
+
+
+def test_the_table_needs_no_torch() -> None:
+    code = "import sys, hilum.models.cards; print('torch' in sys.modules, 'timm' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
