@@ -43,7 +43,7 @@ def test_mcnemar_by_hand_and_refusal() -> None:
         compare.mcnemar(-1, 3)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=5)
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=12))
 def test_holm_equals_statsmodels(percents: list[int]) -> None:
     p = [percent / 50 for percent in percents]
