@@ -121,6 +121,18 @@ def test_fold_is_exact_away_from_the_border() -> None:
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-3)
 
 
+def test_fold_without_a_bias_goes_into_the_running_mean() -> None:
+    kernel = torch.randn(4, 3, 3, 3, generator=torch.Generator().manual_seed(1)).double()
+    net = nn.Sequential()
+    net.add_module("conv1", nn.Conv2d(3, 4, 3))
+    state = {"conv1.weight": kernel, "bn1.running_mean": torch.zeros(4).double()}
+    keras._fold_input(state, net, "caffe", "imagenet")
+    # ImageNet's mean grey is 0 after "imagenet", and these few hundredths after "caffe"
+    left = 255 * np.array([0.406, 0.456, 0.485]) - np.array([103.939, 116.779, 123.68])
+    want = -(kernel * torch.tensor(left)[:, None, None]).sum((1, 2, 3))
+    np.testing.assert_allclose(state["bn1.running_mean"], want, rtol=1e-5)
+
+
 @pytest.mark.parametrize("name", ["densenet121", "vgg16", "resnet101", "inception_v3"])
 def test_every_layer_of_the_real_networks_has_a_keras_name(name: str) -> None:
     card = BACKBONES[name]
