@@ -316,6 +316,21 @@ def test_coverage_of_the_bootstrapped_macro_f1() -> None:
     assert 0.91 < hits / 300 < 0.985
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("error", "least"), [(0.1, 0.8), (0.0, 0.6)])
+def test_coverage_of_the_calibration_error(error: float, least: float) -> None:
+    """Probabilities too high by a known amount; the basic interval is approximate, and says so."""
+    rows, hits = table(Request(n=400, classes=("a", "b"))), 0
+    for draw in range(150):
+        rng = np.random.default_rng(draw)
+        confidence = rng.uniform(0.55, 0.95, 400)
+        rows["label"] = np.where(rng.random(400) < confidence - error, "a", "b")
+        rows["p_a"], rows["p_b"] = confidence, 1 - confidence
+        one = by_key(rows, ("a", "b"))["ece", "overall"]
+        hits += one.low <= error <= one.high
+    assert hits / 150 > least
+
+
 def by_key_value(rows: pd.DataFrame) -> float:
     labels, p = arrays(rows)
     return float(reference.f1_score(labels, p.argmax(1), average="macro"))
