@@ -21,9 +21,10 @@ Change = Callable[[Grey8], Grey8]
 
 
 def smooth(seed: int, height: int = 150, width: int = 120) -> Grey8:
-    """A picture of blurred noise (height, width): unlike any other seed's."""
+    """Noise (height, width) of all scales, the coarse ones stronger, as in films; one per seed."""
     rng = np.random.default_rng(seed)
-    noise = cv2.GaussianBlur(rng.normal(size=(height, width)), (0, 0), 9)
+    octaves = [cv2.GaussianBlur(rng.normal(size=(height, width)), (0, 0), s) for s in (1, 2, 4, 9)]
+    noise = np.sum([octave / octave.std() * 1.5**i for i, octave in enumerate(octaves)], axis=0)
     return cv2.normalize(noise, None, 10, 240, cv2.NORM_MINMAX).astype(np.uint8)
 
 
@@ -123,7 +124,7 @@ def test_pixel_hash_knows_shape_and_type() -> None:
 
 def test_float_image_has_the_fingerprint_of_its_8_bit_copy() -> None:
     pixels = smooth(6)
-    eight, real = fp.fingerprint(pixels), fp.fingerprint((pixels / np.float32(255)))
+    eight, real = fp.fingerprint(pixels), fp.fingerprint(pixels / np.float32(255))
     np.testing.assert_array_equal(eight.thumbnail, real.thumbnail)
     np.testing.assert_array_equal(eight.perceptual, real.perceptual)
 

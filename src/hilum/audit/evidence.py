@@ -27,7 +27,7 @@ class Evidence:
     @property
     def labels(self) -> npt.NDArray[np.int64]:
         """(image,) class indices in the manifest's order."""
-        return pd.Categorical(self.manifest["label"], self.classes).codes.astype(np.int64)
+        return pd.Index(self.classes).get_indexer(self.manifest["label"]).astype(np.int64)
 
     @property
     def groups(self) -> npt.NDArray[np.int64]:

@@ -14,7 +14,8 @@ from hilum.types import Fingerprints, Grey8, GreyImage, HilumError, Stack8
 HASH_SIDE = 16  # 256 bits: with 64, films of different patients come within 4 bits of each other
 FINE_SIDE = 64  # the side from whose transform the lowest HASH_SIDE frequencies are taken
 THUMBNAIL_SIDE = 32
-_ROUNDING = 1e-6  # of the largest coefficient: below it, an order is arithmetic noise
+_FAINT = 0.01  # grey levels: a smaller spread is that of a flat image
+_ROUNDING = 1e-12  # of the largest coefficient: below it, an order is arithmetic noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def shrink(pixels: GreyImage, side: int) -> npt.NDArray[np.float32]:
     """Area-average an image (height, width) to (side, side), grey levels 0 to 255."""
     scale = 255.0 if pixels.dtype.kind == "f" else 1.0
     small = cv2.resize(pixels.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA)
-    return np.asarray(small * scale, np.float32)
+    return np.asarray(np.round(small * scale, 2), np.float32)  # single precision wavers below
 
 
 def thumbnail(pixels: GreyImage) -> Grey8:
@@ -66,7 +67,7 @@ def soft_clip(fine: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     """
     level = fine.mean(axis=(1, 2), keepdims=True, dtype=np.float64)
     spread = fine.std(axis=(1, 2), keepdims=True, dtype=np.float64)
-    return np.asarray(np.tanh((fine - level) / np.maximum(spread, _ROUNDING)), np.float64)
+    return np.asarray(np.tanh((fine - level) / np.maximum(spread, _FAINT)), np.float64)
 
 
 def perceptual_hashes(fine: npt.NDArray[np.floating | np.uint8]) -> npt.NDArray[np.uint8]:

@@ -16,7 +16,9 @@ _BATCH = 4096  # pairs of thumbnails in memory at a time
 class Nearness:
     """What counts as near: both must hold.
 
-    Measured on real chest films: docs of `near_pairs`; benchmarks/leak_growth.py has the times.
+    On real films, copies at 50-90 % size, JPEG quality 30-90 and 10 % more or less brightness and
+    contrast stay within both limits in more than 99 of 100 cases, and films of different patients
+    differ by 58 bits or more. Flipped, turned and cropped copies are not near.
     """
 
     bits: int = 16  # of 256, at most
@@ -59,13 +61,12 @@ def within_radius(hashes: npt.NDArray[np.uint8], radius: int) -> npt.NDArray[np.
     images that share a group's bits are the only ones to compare. Exact; the time grows almost
     linearly while a group has more bits than log2 of the images. Source: Norouzi et al. 2012,
     "Fast search in Hamming space with multi-index hashing", doi:10.1109/CVPR.2012.6248043.
-    Raises HilumError for a radius that leaves a group without bits, or more than 32.
+    Raises HilumError for a radius that leaves a group without bits.
     """
     bits = 8 * hashes.shape[1]
-    if not 1 <= bits // (radius + 1) <= 32:
-        low = -(-bits // 32) - 1
+    if not 0 <= radius < bits:
         raise HilumError(
-            f"radius must lie between {low} and {bits - 1} for {bits}-bit hashes; got {radius}; "
+            f"radius must lie between 0 and {bits - 1} for {bits}-bit hashes; got {radius}; "
             "choose one between."
         )
     keys = _keys(hashes, radius + 1)
@@ -80,7 +81,10 @@ def within_radius(hashes: npt.NDArray[np.uint8], radius: int) -> npt.NDArray[np.
 
 
 def _keys(hashes: npt.NDArray[np.uint8], groups: int) -> npt.NDArray[np.uint32]:
-    """Each group's bits as one number (group, image); neighbouring frequencies part company."""
+    """Each group's bits (of more than 32 the last ones) as one number (group, image).
+
+    Neighbouring frequencies, which depend on each other, go to different groups.
+    """
     keys = np.zeros((groups, len(hashes)), np.uint32)
     for bit in range(8 * hashes.shape[1]):
         values = (hashes[:, bit // 8] >> (7 - bit % 8)) & 1

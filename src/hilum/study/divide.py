@@ -6,15 +6,16 @@ from hilum.types import Fingerprints, HilumError, Leak, Manifest, Split
 
 
 def divide(plan: SplitPlan, manifest: Manifest, fingerprints: Fingerprints, seed: int) -> Split:
-    """The split of one seed; `group = "cluster"` keeps near duplicates on one side.
+    """The split of one seed; near duplicates stay together unless `group = "image"`.
 
     Raises HilumError where the data cannot be divided so.
     """
     number = plan.seed + seed
-    group = "patient" if plan.group == "cluster" else plan.group
-    clusters = leaks.clusters(manifest, fingerprints) if plan.group == "cluster" else None
+    group = plan.group
+    apart = plan.group == "image"  # as published: near duplicates may stand on both sides
+    clusters = None if apart else leaks.clusters(manifest, fingerprints)
     if plan.kind == "official":
-        return splits.official(manifest, plan.validation, number)
+        return splits.official(manifest, plan.validation, number, group, clusters)
     if plan.kind == "kfold":
         return splits.kfold(manifest, plan.folds, plan.validation, number, group, clusters)
     shares = splits.Shares(plan.test, plan.validation)

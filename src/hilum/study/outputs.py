@@ -1,8 +1,10 @@
 """The files of `--out`, each written whole or not at all."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -99,17 +101,24 @@ def write_predictions(out: Path, predictions: pd.DataFrame) -> None:
 
 
 def write_results(out: Path, results: Results) -> None:
-    """`results.json`."""
+    """`results.json`; what is undefined (0 of 0) is null, since JSON has no nan."""
+    plain = _plain(results.as_json())
     _text(
         out / "results.json",
-        json.dumps(results.as_json(), indent=1, ensure_ascii=False, default=_plain, allow_nan=True)
-        + "\n",
+        json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
     )
 
 
-def _plain(value: object) -> object:
-    """numpy's scalars and whatever else JSON does not know."""
-    return value.item() if hasattr(value, "item") else str(value)
+def _plain(value: Any) -> Any:
+    """Only what JSON knows: numpy's scalars unwrapped, nan and infinities as None."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, (str, int, bool, type(None))) else str(value)
 
 
 def _text(path: Path, text: str) -> None:

@@ -1,0 +1,81 @@
+"""Every snippet in the documents runs: Python blocks, and the commands of blocks marked `sh run`."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.M | re.S)
+
+
+def blocks(kind: str) -> list[tuple[str, str]]:
+    """(page, text) of every fenced block of one kind."""
+    return [
+        (page.name, text)
+        for page in PAGES
+        for found, text in FENCE.findall(page.read_text(encoding="utf-8"))
+        if found.strip() == kind
+    ]
+
+
+def commands() -> list[tuple[str, list[str]]]:
+    """Every `hilum ...` line of every shell block, marked or not."""
+    lines = [
+        (page, line.removeprefix("$ "))
+        for kind in ("sh", "sh run")
+        for page, text in blocks(kind)
+        for line in text.replace("\\\n", " ").splitlines()
+    ]
+    return [(page, shlex.split(line, comments=True)) for page, line in lines if "hilum " in line]
+
+
+@pytest.mark.parametrize(("page", "text"), blocks("python"))
+def test_python_snippets_run(page: str, text: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", text], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{page}: {done.stderr}"
+
+
+def test_marked_commands_run(tmp_path: Path) -> None:
+    found = [(page, line) for page, text in blocks("sh run") for line in text.splitlines() if line]
+    assert found
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    for page, line in found:
+        done = subprocess.run(
+            line, shell=True, cwd=tmp_path, capture_output=True, text=True, check=False,  # noqa: S602
+            env=environment,
+        )
+        assert done.returncode == 0, f"{page}: {line}\n{done.stdout}{done.stderr}"
+
+
+def test_every_command_in_the_documents_exists() -> None:
+    """Names and options of all commands, checked against the command line itself."""
+    import typer
+
+    from hilum.cli import data, inspect, runs, use  # noqa: F401 - they register the commands
+    from hilum.cli.app import app
+
+    root = typer.main.get_command(app)
+    seen = commands()
+    assert len(seen) >= 10
+    for page, words in seen:
+        command, rest = root, words[words.index("hilum") + 1 :]
+        while rest and hasattr(command, "commands") and not rest[0].startswith("-"):
+            assert rest[0] in command.commands, f"{page}: hilum {' '.join(rest)}"
+            command, rest = command.commands[rest[0]], rest[1:]
+        known = {option for parameter in command.params for option in parameter.opts}
+        unknown = {word for word in rest if word.startswith("--")} - known - {"--help"}
+        assert not unknown, f"{page}: {' '.join(words)} has {unknown}"
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
