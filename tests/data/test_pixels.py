@@ -21,8 +21,6 @@ from hilum.data import fingerprints, pixels
 from hilum.data.store import RECORD, Segment, open_store
 from hilum.types import MANIFEST_COLUMNS, Grey8, GreyImage, HilumError, LeftOut, Manifest
 
-FAULT = "wanted a whole image"
-
 
 @dataclass(frozen=True)
 class Small:
@@ -185,19 +183,15 @@ def test_unreadable_images_are_left_out_and_the_run_goes_on(folder: Path) -> Non
 def test_no_readable_image_is_an_error(folder: Path) -> None:
     for path in folder.iterdir():
         path.write_bytes(b"nothing" + path.name.encode())
-    with pytest.raises(
-        HilumError, match=r"at least one readable image; got none, .*00\.jpg|11\.png"
-    ):
+    with pytest.raises(HilumError, match=r"at least one readable image; got none, .*11\.png: "):
         pixels.ingest(every(folder), Small())
-    for path in list(folder.iterdir())[1:]:
-        path.unlink()
 
 
 def test_no_file_at_all_is_an_error(folder: Path) -> None:
     manifest = every(folder)
     for path in list(folder.iterdir()):
         path.unlink()
-    with pytest.raises(HilumError, match="got none, for instance .*No such file"):
+    with pytest.raises(HilumError, match=r"got none, for instance .*No such file"):
         pixels.ingest(manifest, Small())
 
 
@@ -332,7 +326,9 @@ def many(folder: Path, count: int) -> None:
 
 def test_a_process_that_dies_loses_at_most_one_batch(folder: Path) -> None:
     many(folder, 138)
-    assert script(KILLED, folder=str(folder)).wait() == 9
+    process = script(KILLED, folder=str(folder))
+    process.communicate()
+    assert process.returncode == 9
     taken = pixels.ingest(every(folder), Small())
     assert 150 - 100 <= taken.decoded <= 150 - 64
     np.testing.assert_array_equal(taken.pixels.stack, expected(every(folder), Small()))

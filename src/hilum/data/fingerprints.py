@@ -90,7 +90,9 @@ def _cosines() -> npt.NDArray[np.float64]:
 
 def hamming(first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
     """Bits that differ (pair,) between packed hashes (pair, bytes)."""
-    return np.bitwise_count(first ^ second).sum(axis=1, dtype=np.int64)
+    differ = first ^ second
+    words = differ.view(np.uint64) if differ.shape[1] % 8 == 0 else differ  # eight bytes at once
+    return np.bitwise_count(words).sum(axis=1, dtype=np.int64)
 
 
 def correlation(first: Stack8, second: Stack8) -> npt.NDArray[np.float64]:
