@@ -2,6 +2,7 @@
 
 import itertools
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hilum.data import leaks
+from hilum.data import leaks, readers, splits
 from hilum.data.fingerprints import fingerprint, hamming
+from hilum.data.leaks import Side
 from hilum.data.near import Nearness, near_pairs, within_radius
+from hilum.data.pixels import Miniature, ingest
 from hilum.types import MANIFEST_COLUMNS, Fingerprints, HilumError, Manifest, Split
 
 Hashes = npt.NDArray[np.uint8]
@@ -292,23 +295,42 @@ def test_near_pairs_equal_brute_force(seed: int) -> None:
     assert list(zip(found.first.tolist(), found.second.tolist(), strict=True)) == expected
 
 
-def read_prints(paths: list[Path]) -> tuple[Manifest, Fingerprints]:
-    pictures = [cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) for path in paths]
-    prints = prints_of(pictures, "x" * len(paths))
-    unique = tuple(f"{i:064x}" for i in range(len(paths)))
-    return manifest_of([None] * len(paths)), Fingerprints(
-        prints.sample_ids, unique, prints.pixels_sha256, prints.perceptual, prints.thumbnails
-    )
+def ingested(folder: Path) -> Side:
+    taken = ingest(readers.open_path(folder), Miniature())
+    return taken.manifest, taken.fingerprints
+
+
+@pytest.fixture(scope="module")
+def kermany(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Side]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HILUM_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield ingested(shared / "chest_xray")
 
 
 @pytest.mark.slow
-def test_kermany_has_30_groups_of_duplicates_none_across_its_splits(shared: Path) -> None:
-    paths = sorted((shared / "chest_xray").glob("*/*/*"))
-    assert len(paths) == 5856
-    manifest, prints = read_prints(paths)
+def test_kermany_has_30_groups_of_duplicates_none_across_its_splits(kermany: Side) -> None:
+    manifest, prints = kermany
+    assert len(manifest.table) == 5856
     clusters = leaks.clusters(manifest, prints)
-    grouped = clusters[clusters.duplicated(keep=False)]
-    assert grouped.nunique() == 30
-    parts = [path.parents[1].name for path in paths]
-    found = leaks.find(split_of(parts), manifest, prints)
-    assert found == []
+    assert clusters[clusters.duplicated(keep=False)].nunique() == 30
+    assert leaks.find(splits.official(manifest, None, 0), manifest, prints) == []
+
+
+@pytest.mark.slow
+def test_the_624_test_images_of_study_003_are_in_its_pretraining_data(kermany: Side) -> None:
+    """Zhang & Liu pre-train on all of Kermany's set and test on its test folder."""
+    manifest, prints = kermany
+    test = manifest.table[manifest.table["official_part"] == "test"]
+    found = leaks.between((Manifest(test), prints), kermany)
+    assert len({leak.first for leak in found if leak.kind == "same bytes"}) == 624
+
+
+@pytest.mark.slow
+def test_cohens_patients_share_images(shared: Path) -> None:
+    """Four films stand under two patients, at other sizes: only clusters keep them together."""
+    manifest, prints = ingested(shared / "covid-chestxray-dataset")
+    twins = leaks.within(manifest, prints)
+    near = twins[twins["kind"] == "near duplicate"]
+    assert near["patients_differ"].sum() >= 4
+    split = splits.kfold(manifest, 5, 0.15, 0, clusters=leaks.clusters(manifest, prints))
+    assert leaks.find(split, manifest, prints) == []
