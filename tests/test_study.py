@@ -211,7 +211,7 @@ def test_resume_does_no_fold_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         study.run(plan, None, tmp_path, silent)
     study.run(plan, None, tmp_path, silent, resume=True)
     assert done == [0, 1, "killed", 2]
-    done[:] = [0, 1]
+    done.clear()
     with pytest.raises(KeyboardInterrupt):
         study.run(plan, None, tmp_path, silent)
     with pytest.raises(HilumError, match="--resume wants the recipe"):
@@ -219,7 +219,7 @@ def test_resume_does_no_fold_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_one_failing_cell_keeps_the_others_and_is_listed(tmp_path: Path) -> None:
-    plan = small('grid={"train.stages"=[[{}],[{optimiser="sgd",lr=1e30,epochs=3}]]}')
+    plan = small('grid={"train.stages"=[[{}],[{optimiser="sgd",lr=1e38,epochs=3}]]}')
     results = study.run(plan, None, tmp_path, silent)
     assert len({score.cell for score in results.scores}) == 1
     assert "finite loss" in (tmp_path / "left_out.csv").read_text()
@@ -249,7 +249,7 @@ def test_a_damaged_model_folder_is_refused(finished: tuple[Path, Results], tmp_p
     head = copy / "head.safetensors"
     head.write_bytes(head.read_bytes()[:100])
     with pytest.raises(HilumError, match="must be readable"):
-        study.predict(copy, [tmp_path], tmp_path / "p.csv", silent)
+        study.predict(copy, [finished[0] / "data"], tmp_path / "p.csv", silent)
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_a_damaged_model_folder_is_refused(finished: tuple[Path, Results], tmp_p
         ("model.backbone=resnet81", "resnet"),
         ('prepare.steps=[{step="leterbox"}]', "did you mean 'letterbox'"),
         ('classes=["covid19","tuberculosis"]', "got none of tuberculosis"),
-        ('data=[{phantom={images=3, classes=["covid19","normal"]}}]', ""),
+        ('data=[{phantom={images=3, classes=["covid19","normal"]}}]', "at least"),
     ],
 )
 def test_impossible_recipes_are_refused(tmp_path: Path, change: str, sentence: str) -> None:

@@ -126,7 +126,8 @@ def save(model: Model, folder: Path) -> Path:
     with files.atomic_write(folder / "backbone.safetensors") as path:
         save_tensors(_contiguous(model.backbone.state_dict()), path)
     with files.atomic_write(folder / "head.safetensors") as path:
-        save_file(model.head.arrays(), path)
+        # safetensors writes a strided array's buffer as it lies in memory
+        save_file({k: np.ascontiguousarray(v) for k, v in model.head.arrays().items()}, path)
     with files.atomic_write(folder / "seen.csv") as path:
         path.write_text("\n".join(["sha256", *facts.seen]) + "\n")
     with files.atomic_write(folder / "model.json") as path:

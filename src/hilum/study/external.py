@@ -45,6 +45,7 @@ def predict(
     An image that cannot be read has a row with its reason and no probabilities. Raises
     MissingError for a path that does not exist, HilumError where there is no image at all.
     """
+    models.read_record(folder)
     wanted, left_out = _listed(paths)
     model = models.load(folder)
     move, done, tables = tell("predict"), 0, []
