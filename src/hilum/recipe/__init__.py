@@ -1,0 +1,41 @@
+"""A study as data: TOML to frozen models; unknown keys are refused and the nearest one named."""
+
+from hilum.recipe.loading import Tree, as_tree, cells, load, merged, names, parse
+from hilum.recipe.plans import (
+    AugmentPlan,
+    DataSet,
+    Mode,
+    ModelPlan,
+    PublishedNumber,
+    Recipe,
+    Schedule,
+    SourcePlan,
+    SplitPlan,
+    Stage,
+    Stop,
+    TrainPlan,
+)
+from hilum.recipe.writing import as_toml
+
+__all__ = [
+    "AugmentPlan",
+    "DataSet",
+    "Mode",
+    "ModelPlan",
+    "PublishedNumber",
+    "Recipe",
+    "Schedule",
+    "SourcePlan",
+    "SplitPlan",
+    "Stage",
+    "Stop",
+    "TrainPlan",
+    "Tree",
+    "as_toml",
+    "as_tree",
+    "cells",
+    "load",
+    "merged",
+    "names",
+    "parse",
+]

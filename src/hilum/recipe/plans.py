@@ -1,0 +1,179 @@
+"""The keys of a recipe: frozen models that refuse what they do not know."""
+
+from typing import Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Mode: TypeAlias = Literal["published", "corrected"]
+
+
+class Strict(BaseModel):
+    """A frozen model that refuses keys it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Paper(Strict):
+    """Where the study was published."""
+
+    study: str = ""
+    authors: str = ""
+    title: str = ""
+    year: int = 0
+    reference: str = ""
+
+
+class DataSet(Strict):
+    """One set of images: a dataset's card by name, a path of the user's own, or the phantom."""
+
+    card: str = ""
+    path: str = ""
+    phantom: dict[str, Any] = Field(default_factory=dict)
+    keep: dict[str, list[str]] = Field(default_factory=dict)  # manifest column -> allowed values
+    relabel: dict[str, str] = Field(default_factory=dict)  # label -> label
+    take: dict[str, int] = Field(default_factory=dict)  # label -> how many, drawn with the seed
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> "DataSet":
+        if sum(map(bool, (self.card, self.path, self.phantom))) != 1:
+            raise ValueError("each [[data]] needs exactly one of card, path, phantom")
+        return self
+
+
+class SplitPlan(Strict):
+    """How images are divided; `validation` is a share of what is not test."""
+
+    kind: Literal["holdout", "kfold", "official"] = "holdout"
+    folds: int = Field(5, ge=2)
+    test: float = Field(0.2, gt=0, lt=1)
+    validation: float = Field(0.15, gt=0, lt=1)
+    group: Literal["patient", "image", "cluster"] = "patient"
+    seed: int = 0
+
+
+class PreparePlan(Strict):
+    """The declarative preparation; `side` 0 means the backbone's own input size."""
+
+    steps: list[dict[str, Any]] = Field(default_factory=lambda: [{"step": "letterbox"}])
+    side: int = Field(0, ge=0)
+    normalise: Literal["auto", "unit", "signed", "imagenet", "caffe"] = "auto"
+
+
+class ModelPlan(Strict):
+    """Backbone, weights and head."""
+
+    backbone: str = "tf_efficientnet_lite0"
+    weights: str = "imagenet"  # imagenet, random, or a file
+    head: Literal["linear", "mlp"] = "linear"
+    hidden: int = Field(128, gt=0)
+    dropout: float = Field(0.0, ge=0, lt=1)
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    mirror: bool = True  # average each image with its mirror image when predicting
+
+
+class AugmentPlan(Strict):
+    """On-the-fly augmentation; for frozen backbones `views` augmented copies are cached."""
+
+    views: int = Field(0, ge=0)
+    rotation: float = 0.0
+    zoom: float = 0.0
+    shear: float = 0.0
+    shift: float = 0.0
+    flip: float = 0.0
+    vertical_flip: float = 0.0
+    value: float = 0.0
+    contrast: float = 0.0
+
+
+class Schedule(Strict):
+    """Learning rate over epochs: lr * factor ** (epoch // every), or half a cosine to zero."""
+
+    kind: Literal["constant", "step", "cosine"] = "constant"
+    every: int = Field(5, gt=0)
+    factor: float = Field(0.9, gt=0)
+
+
+class Stop(Strict):
+    """Stop at the end of the first epoch with both: accuracy at least, loss below (S0-21)."""
+
+    accuracy: float = Field(0.0, ge=0, le=1)
+    loss: float = Field(float("inf"), gt=0)
+
+
+class Stage(Strict):
+    """One stage of training; weights of the epoch with the lowest validation loss are kept."""
+
+    name: str = "head"
+    trainable: Literal["head", "all", "last"] = "head"
+    last: int = Field(1, gt=0)  # with "last": how many of the backbone's last stages train
+    batch_norm: Literal["frozen", "drift", "train"] = "train"  # of layers whose weights train not
+    optimiser: Literal["lbfgs", "adam", "adamw", "sgd"] = "lbfgs"
+    epochs: int = Field(100, gt=0)
+    batch: int = Field(32, gt=0)
+    lr: float = Field(1e-3, gt=0)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    weight_decay: float = Field(0.0, ge=0)
+    patience: int = Field(0, ge=0)  # epochs without improvement before stopping; 0: never
+    average: float = Field(0.0, ge=0, lt=1)  # decay of an average of the weights; 0: none
+    smoothing: float = Field(0.0, ge=0, lt=1)  # label smoothing
+    schedule: Schedule = Schedule()
+    stop: Stop | None = None
+
+    @model_validator(mode="after")
+    def _convex_only(self) -> "Stage":
+        if self.trainable != "head" and self.optimiser == "lbfgs":
+            raise ValueError("optimiser lbfgs fits a head only; use adam, adamw or sgd")
+        return self
+
+
+class TrainPlan(Strict):
+    """Stages in order, and how classes are weighed."""
+
+    cache: bool = True  # extract frozen features once instead of every epoch
+    balance: Literal["none", "weights"] = "weights"
+    stages: list[Stage] = Field(default_factory=lambda: [Stage()], min_length=1)
+
+
+class SourcePlan(Strict):
+    """A task that the backbone learns first (homologous transfer); its own test is reported too."""
+
+    classes: list[str] = Field(min_length=2)
+    data: list[DataSet] = Field(min_length=1)
+    split: SplitPlan = SplitPlan()
+    augment: AugmentPlan = AugmentPlan()
+    train: TrainPlan = TrainPlan()
+    apart: bool = True  # leave out of it whatever the target task holds, patients included
+    least_auroc: float = Field(0.6, ge=0, le=1)  # a backbone that has learnt less is refused
+
+
+class PublishedNumber(Strict):
+    """One number of the paper; `class` as in the recipe's class list, or overall/macro."""
+
+    where: str
+    name: str
+    class_: str = Field("overall", alias="class")
+    value: float
+    cell: str = ""  # the grid cell it belongs to; empty: any
+
+
+class Recipe(Strict):
+    """Everything a run needs; see docs/recipes.md for the keys."""
+
+    name: str
+    title: str = ""
+    mode: Mode = "corrected"
+    cost: str = ""  # what a run takes, in words
+    classes: list[str] = Field(default_factory=list)  # empty: as found in the data
+    paper: Paper = Paper()
+    data: list[DataSet] = Field(min_length=1)
+    split: SplitPlan = SplitPlan()
+    prepare: PreparePlan = PreparePlan()
+    model: ModelPlan = ModelPlan()
+    augment: AugmentPlan = AugmentPlan()
+    train: TrainPlan = TrainPlan()
+    source: SourcePlan | None = None
+    seeds: list[int] = Field(default_factory=lambda: [0], min_length=1)
+    grid: dict[str, list[Any]] = Field(default_factory=dict)  # dotted key -> values
+    published: list[PublishedNumber] = Field(default_factory=list)
+    unspecified_in_paper: list[str] = Field(default_factory=list)
+    limits: list[str] = Field(default_factory=list)
