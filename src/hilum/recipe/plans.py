@@ -28,6 +28,7 @@ class DataSet(Strict):
 
     card: str = ""
     path: str = ""
+    columns: dict[str, str] = Field(default_factory=dict)  # of a table: "label" -> its column
     phantom: dict[str, Any] = Field(default_factory=dict)
     keep: dict[str, list[str]] = Field(default_factory=dict)  # manifest column -> allowed values
     relabel: dict[str, str] = Field(default_factory=dict)  # label -> label

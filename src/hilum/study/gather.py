@@ -9,16 +9,19 @@ from hilum.data import manifest as manifests
 from hilum.data import readers
 from hilum.data.cards import CARDS
 from hilum.recipe import DataSet, Recipe
+from hilum.study.bench import Progress, Tell
 from hilum.types import HilumError, Manifest, MissingError
 
 
-def gather(recipe: Recipe, root: Path | None, out: Path) -> Manifest:
+def gather(
+    recipe: Recipe, root: Path | None, out: Path, tell: Tell = lambda name: _silent
+) -> Manifest:
     """One manifest of all sets; only the recipe's classes stay, the rest is counted.
 
     `root` holds datasets as published; a phantom is generated below `out`. Raises MissingError
     where a set is not there, HilumError where a filter leaves nothing.
     """
-    parts = [_one(item, root, out, recipe.split.seed) for item in recipe.data]
+    parts = [_one(item, _read(item, root, out, tell), recipe.split.seed) for item in recipe.data]
     whole = manifests.concat(parts)
     if recipe.classes:
         wanted = whole.table["label"].isin(recipe.classes)
@@ -32,8 +35,8 @@ def classes_of(recipe: Recipe, manifest: Manifest) -> list[str]:
     return list(recipe.classes) or manifests.require_classes(manifest)
 
 
-def _one(item: DataSet, root: Path | None, out: Path, seed: int) -> Manifest:
-    found = _read(item, root, out)
+def _one(item: DataSet, found: Manifest, seed: int) -> Manifest:
+    """A set as the recipe wants it: filtered, relabelled, drawn."""
     for column, allowed in item.keep.items():
         if column not in found.table:
             columns = ", ".join(found.table.columns)
@@ -48,13 +51,14 @@ def _one(item: DataSet, root: Path | None, out: Path, seed: int) -> Manifest:
     return _drawn(found, item.take, seed) if item.take else found
 
 
-def _read(item: DataSet, root: Path | None, out: Path) -> Manifest:
+def _read(item: DataSet, root: Path | None, out: Path, tell: Tell) -> Manifest:
     if item.path:
-        return readers.open_path(Path(item.path))
+        given = readers.named(item.columns)
+        return readers.open_path(Path(item.path), given, later(tell, "read headers"))
     if item.phantom:
         from hilum.data import phantom
 
-        return phantom.write(phantom.Request(**item.phantom), out / "data")
+        return phantom.write(phantom.Request(**item.phantom), out / "data", tell("draw films"))
     if root is None:
         folder = CARDS[item.card].folder if item.card in CARDS else item.card
         raise MissingError(
@@ -62,6 +66,22 @@ def _read(item: DataSet, root: Path | None, out: Path) -> Manifest:
             f"name the folder that holds {folder}/ with --data or in HILUM_DATA."
         )
     return readers.read(item.card, root)
+
+
+def later(tell: Tell, name: str) -> Progress:
+    """A step that is only shown once it moves: most sets have no headers to read."""
+    moves: list[Progress] = []
+
+    def move(done: int, total: int) -> None:
+        if not moves:
+            moves.append(tell(name))
+        moves[0](done, total)
+
+    return move
+
+
+def _silent(done: int, total: int) -> None:
+    pass
 
 
 def _drawn(found: Manifest, take: dict[str, int], seed: int) -> Manifest:

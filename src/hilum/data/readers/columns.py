@@ -2,8 +2,8 @@
 
 import difflib
 import warnings
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import pandas as pd
@@ -28,6 +28,12 @@ USUAL = {
     "licence": ("licence", "license"),
     "mask_path": ("maskpath", "mask", "lungmask"),
 }  # fmt: skip
+OPTIONS = {
+    "path": "--path-column",
+    "label": "--label-column",
+    "patient_id": "--patient-column",
+    "source": "--source-column",
+}  # of the command line: what to say where a usual name does not tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,19 @@ class Columns:
     official_part: str | None = None
     licence: str | None = None
     mask_path: str | None = None
+
+
+def named(roles: Mapping[str, str]) -> Columns:
+    """Columns by role, as in {"label": "Diagnosis"}; HilumError names the nearest role."""
+    known = [field.name for field in fields(Columns)]
+    for role in roles:
+        if role not in known:
+            nearest = difflib.get_close_matches(role, known, n=1)
+            hint = f"did you mean {nearest[0]!r}?" if nearest else "choose one of these."
+            raise HilumError(
+                f"a table's columns are named by {', '.join(known)}; got {role!r}; {hint}"
+            )
+    return Columns(**roles)
 
 
 def read_text(path: Path) -> pd.DataFrame:
@@ -97,16 +116,19 @@ def _separator(path: Path, encoding: str) -> str:
     return max(",;\t|", key=first.count)
 
 
-def find(table: pd.DataFrame, given: Columns, wanted: Iterable[str], where: str) -> dict[str, str]:
+def find(
+    table: pd.DataFrame, given: Columns | None, wanted: Iterable[str], where: str
+) -> dict[str, str]:
     """Role -> column of `table`, for roles that were given or that a usual name shows.
 
+    None for a table to which the user's options do not reach.
     Raises HilumError for a given column that does not exist and for a role in `wanted` that is
     nowhere to be found; both list the columns there are.
     """
     by_plain: dict[str, str] = {}
     for name in table.columns:
         by_plain.setdefault(plain(str(name)), str(name))
-    chosen = {role: name for role, name in asdict(given).items() if name is not None}
+    chosen = {role: name for role, name in asdict(given or Columns()).items() if name is not None}
     found = {role: _exact(table, name, where) for role, name in chosen.items()}
     for role, names in USUAL.items():
         usual = next((by_plain[name] for name in names if name in by_plain), None)
@@ -116,9 +138,13 @@ def find(table: pd.DataFrame, given: Columns, wanted: Iterable[str], where: str)
         if role not in found:
             raise HilumError(
                 f"{where} must have a column for the {role}, such as {USUAL[role][0]!r}; got "
-                f"{_listed(table)}; rename the right one or say {role}_column."
+                f"{_listed(table)}; rename the right one{_or_option(role) if given else ''}."
             )
     return found
+
+
+def _or_option(role: str) -> str:
+    return f" or name it with {OPTIONS[role]}" if role in OPTIONS else ""
 
 
 def _exact(table: pd.DataFrame, name: str, where: str) -> str:

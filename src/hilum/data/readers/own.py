@@ -47,7 +47,7 @@ def _number(path: str) -> str | None:
 def _listed_patients(file: Path, paths: pd.Series) -> pd.Series:
     """Patients from a table whose files are paths below the folder, or names alone."""
     table = columns.read_text(file)
-    found = columns.find(table, columns.Columns(), ("path", "patient_id"), str(file))
+    found = columns.find(table, None, ("path", "patient_id"), str(file))
     by_file = dict(zip(table[found["path"]], table[found["patient_id"]], strict=True))
     below = paths.map(lambda path: os.path.relpath(path, file.parent).replace(os.sep, "/"))
     names = paths.map(lambda path: Path(path).name)

@@ -151,7 +151,7 @@ def require_classes(labels: Iterable[str], file: Path) -> None:
         got = f"only {next(iter(labels), 'none')!r}" if count < 2 else f"{count:,} different labels"
         raise HilumError(
             f"{file} must have images of 2 to {MOST_CLASSES} classes; got {got}; "
-            "name the right column with label_column, or mend the table."
+            "name the right column with --label-column, or mend the table."
         )
 
 
