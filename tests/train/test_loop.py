@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from hilum.train import loop
+from hilum.train.average import Average
 from hilum.types import HilumError
 
 
@@ -84,3 +85,50 @@ def test_weighted_loss_equals_torchs(blobs: Blobs) -> None:
     logits = network(blobs.inputs[1::2]).detach()
     reference = nn.functional.cross_entropy(logits, blobs.labels[1::2], weight=weights)
     assert loss == pytest.approx(float(reference), abs=1e-6)
+
+
+def test_stop_rule_needs_both_in_one_epoch(blobs: Blobs) -> None:
+    torch.manual_seed(0)
+    plan = loop.Plan("adam", (0.05,) * 200, stop=(0.8, 0.5))
+    course = loop.fit(nn.Linear(5, 2), blobs, plan)
+    rows = [row for row in course.rows if row["part"] == "validation"]
+    met = [row["accuracy"] >= 0.8 and row["loss"] < 0.5 for row in rows]
+    assert course.stopped
+    assert met == [False] * (len(met) - 1) + [True]
+    never = loop.fit(nn.Linear(5, 2), blobs, loop.Plan("adam", (0.05,) * 3, stop=(1.0, 1e-9)))
+    assert not never.stopped
+    assert len(never.rows) == 6
+
+
+def test_average_follows_the_closed_form(blobs: Blobs) -> None:
+    network = nn.Linear(1, 1, bias=False)
+    network.weight.data.fill_(0.0)
+    average = Average(network, 0.5)
+    expected = 0.0
+    for step, value in enumerate([1.0, 2.0, 4.0], 1):
+        network.weight.data.fill_(value)
+        average.follow(network)
+        decay = min(0.5, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * value
+    with average.lent(network) as lent:
+        assert lent.weight.item() == pytest.approx(expected)
+    assert network.weight.item() == 4.0
+
+
+def test_kept_weights_are_the_averaged_ones(blobs: Blobs) -> None:
+    torch.manual_seed(0)
+    network = nn.Linear(5, 2)
+    plan = loop.Plan("sgd", (0.5,) * 5, average=0.9)
+    course = loop.fit(network, blobs, plan)
+    assert loop.validate(network, blobs, plan)[0] == pytest.approx(course.loss, abs=1e-6)
+
+
+def test_smoothing_is_torchs_and_touches_training_only(blobs: Blobs) -> None:
+    network = nn.Linear(5, 2)
+    plan = loop.Plan("sgd", (0.0,), smoothing=0.2)
+    course = loop.fit(network, blobs, plan)
+    logits = network(blobs.inputs).detach()
+    smooth = nn.functional.cross_entropy(logits[::2], blobs.labels[::2], label_smoothing=0.2)
+    plain = nn.functional.cross_entropy(logits[1::2], blobs.labels[1::2])
+    assert course.rows[0]["loss"] == pytest.approx(float(smooth), abs=1e-6)
+    assert course.rows[1]["loss"] == pytest.approx(float(plain), abs=1e-6)

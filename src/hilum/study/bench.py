@@ -52,12 +52,14 @@ def set_up(
     manifest: Manifest,
     prepared: tuple[Pixels, Pipeline],
     tell: Tell,
+    learnt: Backbone | None = None,
 ) -> Bench:
-    """Load the backbone and compile it for the prepared size."""
+    """Load the backbone, or take the one that a source task has taught, and compile it."""
     pixels, pipeline = prepared
-    backbone = backbones.build(recipe.model.backbone, recipe.model.weights, recipe.seeds[0])
+    plan = recipe.model
+    backbone = learnt or backbones.build(plan.backbone, plan.weights, recipe.seeds[0])
     normalise = normalisation(recipe)
-    engine = compiled(backbone, normalise, pipeline, recipe.model.precision)
+    engine = compiled(backbone, normalise, pipeline, plan.precision)
     labels = np.array([classes.index(name) for name in manifest.table["label"]], np.int64)
     return Bench(
         recipe, classes, manifest, pixels, pipeline, backbone, normalise, engine, tell, labels

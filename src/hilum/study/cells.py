@@ -2,34 +2,20 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from hilum import prepare, recipe
+from hilum import recipe
 from hilum.data import pixels
-from hilum.data.pixels import Ingested
-from hilum.models import backbones
-from hilum.prepare import Pipeline
 from hilum.recipe import Recipe
 from hilum.study import bench as benches
-from hilum.study import fold, store
-from hilum.study.bench import Bench, Key, Tell
+from hilum.study import fold, source, store
+from hilum.study.bench import Bench, Key
+from hilum.study.ground import Ground, preparation
+from hilum.study.source import Learnt
 from hilum.study.store import Stored
-from hilum.types import HilumError, LeftOut, Split
-
-
-@dataclass(frozen=True, slots=True)
-class Ground:
-    """What all cells stand on."""
-
-    plan: Recipe
-    classes: list[str]
-    taken: Ingested
-    splits: dict[int, Split]  # by seed
-    work: Path
-    tell: Tell
+from hilum.types import HilumError, LeftOut
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +26,7 @@ class Grown:
     history: pd.DataFrame
     chosen: str
     failed: tuple[LeftOut, ...]
-
-
-def preparation(plan: Recipe) -> Pipeline:
-    """The recipe's steps at its side, or at the side that the backbone was trained for."""
-    side = plan.prepare.side or backbones.card(plan.model.backbone).side
-    return prepare.from_list(prepare.with_side(plan.prepare.steps, side))
+    sources: dict[str, Learnt]  # cell -> its source task, of the first seed
 
 
 def grow(ground: Ground) -> Grown:
@@ -54,9 +35,12 @@ def grow(ground: Ground) -> Grown:
     Raises the first cell's HilumError where none succeeds.
     """
     done: dict[str, list[Stored]] = {}
+    sources: dict[str, Learnt] = {}
     failed: dict[str, HilumError] = {}
     for name, plan in recipe.cells(ground.plan).items():
         try:
+            if plan.source is not None:
+                sources[name] = source.learn(ground, plan, ground.plan.seeds[0])
             done[name] = list(_cell(ground, name, plan))
         except HilumError as error:
             failed[name] = error
@@ -69,25 +53,27 @@ def grow(ground: Ground) -> Grown:
         pd.concat([fold.history for fold in folds], ignore_index=True),
         min(mean, key=lambda name: mean[name]),
         tuple(LeftOut(name, str(error)) for name, error in failed.items()),
+        sources,
     )
 
 
 def _cell(ground: Ground, name: str, plan: Recipe) -> Iterator[Stored]:
     """Every fold of every seed; the network is only loaded when a fold is left to run."""
-    bench: Bench | None = None
     for seed, split in ground.splits.items():
+        bench: Bench | None = None
         for number, table in split.table.groupby("fold"):
             key = Key(name, seed, int(number))
             if (stored := store.load(ground.work, key)) is None:
-                bench = bench or _bench(ground, plan)
+                bench = bench or _bench(ground, plan, seed)
                 stored = store.save(ground.work, fold.run(bench, table, key))
             yield stored
 
 
-def _bench(ground: Ground, plan: Recipe) -> Bench:
+def _bench(ground: Ground, plan: Recipe, seed: int) -> Bench:
     pipeline, taken = preparation(plan), ground.taken
     if pipeline.digest != preparation(ground.plan).digest:
         again = pixels.ingest(taken.manifest, pipeline, ground.tell("preparing"))
         taken = replace(taken, pixels=again.pixels)
     prepared = (taken.pixels, pipeline)
-    return benches.set_up(plan, ground.classes, taken.manifest, prepared, ground.tell)
+    learnt = source.learn(ground, plan, seed).model.backbone if plan.source else None
+    return benches.set_up(plan, ground.classes, taken.manifest, prepared, ground.tell, learnt)

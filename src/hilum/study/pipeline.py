@@ -1,9 +1,8 @@
 """The whole pipeline on one page: one call per arrow."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
-
-import pandas as pd
 
 from hilum import audit, report
 from hilum.audit import Evidence
@@ -12,9 +11,10 @@ from hilum.data.pixels import Ingested
 from hilum.evaluate import model, scores
 from hilum.models import backbones
 from hilum.recipe import Recipe
-from hilum.study import cells, divide, gather, machine, outputs, published, store, summary
+from hilum.study import cells, divide, gather, machine, outputs, published, source, store, summary
 from hilum.study.bench import Tell
-from hilum.study.cells import Ground, Grown
+from hilum.study.cells import Grown
+from hilum.study.ground import Ground, preparation
 from hilum.types import Leak, Results, Score, Split
 
 
@@ -27,17 +27,19 @@ def run(plan: Recipe, root: Path | None, out: Path, tell: Tell, resume: bool = F
     started = time.monotonic()
     backbones.card(plan.model.backbone)
     work = store.begin(outputs.folder(out), plan, resume)
-    found = gather.gather(plan, root, out)
+    found = gather.gather(plan, root, out, tell)
     classes = gather.classes_of(plan, found)
-    taken = pixels.ingest(found, cells.preparation(plan), tell("decode and prepare"))
+    taken = pixels.ingest(found, preparation(plan), tell("decode and prepare"))
     splits = {
         seed: divide.divide(plan.split, taken.manifest, taken.fingerprints, seed)
         for seed in plan.seeds
     }
     leaks = divide.check(splits[plan.seeds[0]], taken.manifest, taken.fingerprints, plan.mode)
-    grown = cells.grow(Ground(plan, classes, taken, splits, work, tell))
+    grown = cells.grow(Ground(plan, classes, taken, splits, root, out, work, tell))
     store.finish(out, work, grown.chosen)
-    judged = _scores(grown.predictions, classes)
+    judged = _scores(grown, classes)
+    learnt = grown.sources.get(grown.chosen)
+    leaks += learnt.shared if learnt else []
     findings = audit.run(_evidence(classes, taken, splits[plan.seeds[0]], leaks, grown))
     mine = [score for score in judged if score.cell == grown.chosen]
     results = Results(
@@ -53,7 +55,10 @@ def run(plan: Recipe, root: Path | None, out: Path, tell: Tell, resume: bool = F
         environment=machine.provenance(time.monotonic() - started),
         data=summary.data(taken.manifest),
         split=summary.split(splits, leaks),
-        model=summary.model(model.read_record(out / "model")),
+        model={
+            **summary.model(model.read_record(out / "model")),
+            "lineage": source.lineage(learnt) if learnt else "no source task",
+        },
         limits=summary.limits(plan, taken.manifest),
     )
     outputs.write(out, plan, taken.manifest, splits, grown, results)
@@ -61,10 +66,14 @@ def run(plan: Recipe, root: Path | None, out: Path, tell: Tell, resume: bool = F
     return results
 
 
-def _scores(predictions: pd.DataFrame, classes: list[str]) -> list[Score]:
-    """Every score of every cell."""
-    names = predictions["cell"].unique()
-    return [score for name in names for score in scores.score(predictions, classes, str(name))]
+def _scores(grown: Grown, classes: list[str]) -> list[Score]:
+    """Every score of every cell, and of the source tasks under names of their own."""
+    names = grown.predictions["cell"].unique()
+    found = [s for name in names for s in scores.score(grown.predictions, classes, str(name))]
+    for cell, learnt in grown.sources.items():
+        mine = scores.score(learnt.predictions, learnt.classes, source.CELL)
+        found += [replace(score, cell=f"{cell}: {source.CELL}") for score in mine]
+    return found
 
 
 def _evidence(

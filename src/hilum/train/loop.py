@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hilum.train.average import Average
 from hilum.types import HilumError
 
 Progress = Callable[[int, int], None]
@@ -36,6 +37,9 @@ class Plan:
     patience: int = 0
     weights: Tensor | None = None
     bf16: bool = False
+    average: float = 0.0  # decay of the averaged weights that are validated and kept
+    smoothing: float = 0.0  # of the labels, in training only
+    stop: tuple[float, float] | None = None  # accuracy at least, loss below: then stop
 
 
 @dataclass(slots=True)
@@ -46,6 +50,16 @@ class Course:
     state: dict[str, Tensor] = field(default_factory=dict)
     since: int = 0
     rows: list[dict[str, float | int | str]] = field(default_factory=list)
+    stopped: bool = False  # whether the stop rule was reached
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What changes the weights in one epoch."""
+
+    optimiser: torch.optim.Optimizer
+    average: Average
+    epoch: int
 
 
 def rates(lr: float, epochs: int, kind: str, every: int, factor: float) -> tuple[float, ...]:
@@ -65,20 +79,33 @@ def fit(
     Best is the lowest validation loss, the first of equals. Raises HilumError when the loss is no
     longer a number.
     """
-    optimiser = _optimiser(network, plan)
+    optimiser, average = _optimiser(network, plan), Average(network, plan.average)
     course = Course(state=copy.deepcopy(network.state_dict()))
     for epoch, rate in enumerate(plan.rates):
         for group in optimiser.param_groups:
             group["lr"] = rate
-        _record(course, epoch, "train", _train(network, batches, plan, optimiser, epoch))
-        _record(course, epoch, "validation", validate(network, batches, plan))
-        _keep_best(course, network)
+        learnt = _train(network, batches, plan, _Step(optimiser, average, epoch))
+        _record(course, epoch, "train", learnt)
+        with average.lent(network):
+            _record(course, epoch, "validation", validate(network, batches, plan))
+            _keep_best(course, network)
         if progress is not None:
             progress(epoch + 1, len(plan.rates))
-        if plan.patience and course.since >= plan.patience:
+        if _is_over(course, plan):
             break
     network.load_state_dict(course.state)
     return course
+
+
+def _is_over(course: Course, plan: Plan) -> bool:
+    """Whether patience has run out or the stop rule holds at the end of this epoch."""
+    if plan.patience and course.since >= plan.patience:
+        return True
+    if plan.stop is None:
+        return False
+    last = course.rows[-1]
+    course.stopped = float(last["accuracy"]) >= plan.stop[0] and float(last["loss"]) < plan.stop[1]
+    return course.stopped
 
 
 def validate(network: nn.Module, batches: Batches, plan: Plan) -> tuple[float, float]:
@@ -91,21 +118,21 @@ def validate(network: nn.Module, batches: Batches, plan: Plan) -> tuple[float, f
     return _means(sums)
 
 
-def _train(
-    network: nn.Module, batches: Batches, plan: Plan, optimiser: torch.optim.Optimizer, epoch: int
-) -> tuple[float, float]:
+def _train(network: nn.Module, batches: Batches, plan: Plan, step: _Step) -> tuple[float, float]:
     network.train()
     sums = torch.zeros(4, dtype=torch.float64)
-    for inputs, labels in batches.train(epoch):
-        optimiser.zero_grad(set_to_none=True)
-        loss, part = _sums(_logits(network, inputs, plan), labels, plan.weights)
+    for inputs, labels in batches.train(step.epoch):
+        step.optimiser.zero_grad(set_to_none=True)
+        logits = _logits(network, inputs, plan)
+        loss, part = _sums(logits, labels, plan.weights, plan.smoothing)
         if not torch.isfinite(loss):
             raise HilumError(
-                f"training wants a finite loss; got {loss.item()} in epoch {epoch}; "
+                f"training wants a finite loss; got {loss.item()} in epoch {step.epoch}; "
                 "lower train.stages' lr."
             )
         loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
+        step.optimiser.step()
+        step.average.follow(network)
         sums += part
     return _means(sums)
 
@@ -117,9 +144,13 @@ def _logits(network: nn.Module, inputs: Tensor, plan: Plan) -> Tensor:
     return out.float()
 
 
-def _sums(logits: Tensor, labels: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
+def _sums(
+    logits: Tensor, labels: Tensor, weights: Tensor | None, smoothing: float = 0.0
+) -> tuple[Tensor, Tensor]:
     """The batch's loss, and (weighted loss, weight, correct, images) for means over an epoch."""
-    each = F.cross_entropy(logits, labels, weight=weights, reduction="none")
+    each = F.cross_entropy(
+        logits, labels, weight=weights, reduction="none", label_smoothing=smoothing
+    )
     weight = torch.ones_like(each) if weights is None else weights[labels]
     correct = (logits.argmax(1) == labels).sum()
     sums = torch.stack([each.sum(), weight.sum(), correct, torch.tensor(len(labels))])

@@ -1,0 +1,129 @@
+"""Homologous transfer: a source task that the backbone learns before the target task.
+
+Zhang & Liu (study 003, section 2.3). What the target holds stays out of the source's training
+unless the published mode asks for the leak.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from hilum import files, recipe
+from hilum.data import leaks, pixels
+from hilum.data.pixels import Ingested
+from hilum.evaluate import model as models
+from hilum.evaluate import scores
+from hilum.evaluate.model import Model
+from hilum.recipe import Recipe, SourcePlan
+from hilum.study import bench as benches
+from hilum.study import divide, fold, gather
+from hilum.study.bench import Bench, Key
+from hilum.study.ground import Ground, preparation
+from hilum.types import HilumError, Leak
+
+CELL = "source"
+SIDES = ("the source task's training", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """The source task's outcome: its model, its own test, and what it shares with the target."""
+
+    model: Model
+    classes: list[str]
+    predictions: pd.DataFrame
+    history: pd.DataFrame
+    shared: list[Leak]  # the target's images among those that the source was trained on
+    auroc: float  # macro, on the source task's own test images
+
+
+def learn(ground: Ground, plan: Recipe, seed: int) -> Learnt:
+    """Train the source task, or read it from the cache where the same one was trained before.
+
+    Raises HilumError where it has learnt less than the recipe's `least_auroc`.
+    """
+    task = plan.source
+    assert task is not None  # noqa: S101 - callers ask first
+    own = _recipe(plan, task)
+    taken = pixels.ingest(
+        gather.gather(own, ground.root, ground.out),
+        preparation(own),
+        ground.tell("source task: decode and prepare"),
+    )
+    shared = _shared(ground, taken)
+    split = _split(own, task, taken, shared, seed)
+    folder = _folder(own, taken, split, seed)
+    if not (folder / "done").is_file():
+        prepared = (taken.pixels, preparation(own))
+        bench = benches.set_up(own, task.classes, taken.manifest, prepared, ground.tell)
+        _train(bench, split, folder, Key(CELL, seed, 0))
+    trained = set(split.loc[split["part"] != "test", "sample_id"])
+    return _checked(task, folder, [leak for leak in shared if leak.first in trained])
+
+
+def _recipe(plan: Recipe, task: SourcePlan) -> Recipe:
+    """The source task as a recipe of its own: the target's preparation and backbone."""
+    tree = recipe.as_tree(plan)
+    mine = {key: tree["source"][key] for key in ("classes", "data", "split", "augment", "train")}
+    kept = {key: tree[key] for key in ("mode", "prepare", "model", "seeds")}
+    return recipe.parse({"name": f"{plan.name}-source", **kept, **mine})
+
+
+def _shared(ground: Ground, taken: Ingested) -> list[Leak]:
+    """Images, near duplicates and patients that source and target have in common."""
+    target = (ground.taken.manifest, ground.taken.fingerprints)
+    return leaks.between((taken.manifest, taken.fingerprints), target, SIDES)
+
+
+def _split(
+    own: Recipe, task: SourcePlan, taken: Ingested, shared: list[Leak], seed: int
+) -> pd.DataFrame:
+    """The source's split; where the tasks stay apart, nothing shared is trained on."""
+    table = divide.divide(own.split, taken.manifest, taken.fingerprints, seed).table
+    table = table[table["fold"] == 0]
+    if not task.apart:
+        return table
+    theirs = {leak.first for leak in shared}
+    return table[(table["part"] == "test") | ~table["sample_id"].isin(theirs)]
+
+
+def _folder(own: Recipe, taken: Ingested, split: pd.DataFrame, seed: int) -> Path:
+    what = recipe.as_tree(own)
+    key = files.digest(what, taken.pixels.digest, split.sort_values("sample_id").to_csv(), seed)
+    return files.cache_home() / "sources" / key
+
+
+def _train(bench: Bench, split: pd.DataFrame, folder: Path, key: Key) -> None:
+    outcome = fold.run(bench, split, key)
+    models.save(outcome.model, folder)
+    outcome.predictions.to_parquet(folder / "predictions.parquet")
+    outcome.history.to_parquet(folder / "history.parquet")
+    (folder / "done").touch()
+
+
+def _checked(task: SourcePlan, folder: Path, shared: list[Leak]) -> Learnt:
+    """Read the trained source back, so that a first and a later run stand on the same bits."""
+    predictions = pd.read_parquet(folder / "predictions.parquet")
+    judged = scores.score(predictions, task.classes, CELL)
+    auroc = next(s.value for s in judged if (s.name, s.class_) == ("auroc", "macro"))
+    if not auroc >= task.least_auroc:
+        raise HilumError(
+            f"a source task must be learnt to an AUROC of at least {task.least_auroc}; got "
+            f"{auroc:.3f}; train it longer, or leave the source out."
+        )
+    history = pd.read_parquet(folder / "history.parquet")
+    return Learnt(models.load(folder), task.classes, predictions, history, shared, auroc)
+
+
+def lineage(learnt: Learnt) -> dict[str, object]:
+    """What `model.json` and the report say about the source task."""
+    record = learnt.model.facts.provenance
+    return {
+        "classes": learnt.classes,
+        "auroc": round(learnt.auroc, 4),
+        "images": record.get("images"),
+        "datasets": record.get("datasets"),
+        "shared_with_target": len({leak.second for leak in learnt.shared}),
+        "examples": [asdict(leak) for leak in learnt.shared[:3]],
+    }

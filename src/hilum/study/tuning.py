@@ -1,0 +1,92 @@
+"""Training the backbone itself, whole or its last stages, from the head that was fitted before."""
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from hilum.models import freezing, weights
+from hilum.models.backbones import Backbone
+from hilum.models.heads import Head, Standardise
+from hilum.models.normalise import Door
+from hilum.recipe import Stage
+from hilum.study import bench as benches
+from hilum.study.bench import Bench, Key
+from hilum.study.translate import head_module, loop_plan
+from hilum.train import loop
+from hilum.train.batches import Parts, PixelBatches
+
+
+def tune(
+    bench: Bench, parts: Parts, stage: Stage, key: Key, start: tuple[Backbone, Head | None]
+) -> tuple[Backbone, Head, list[dict[str, Any]]]:
+    """Fine-tune from `start` and return a new backbone, its head and the history.
+
+    Starting from a fitted head keeps the features from being torn up by a random one (Kumar et
+    al. 2022, arXiv:2202.10054).
+    """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    backbone, standard = copy.deepcopy(start[0]), _standard(bench, parts, start[1])
+    top = head_module(bench, len(standard.mean), key.seed)
+    if start[1] is not None:
+        _fill(top, start[1])
+    network = nn.Sequential(Door(bench.normalise), backbone, _Scaled(standard), top).to(device)
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    freezing.apply(network, _rules(backbone, stage), stage.batch_norm)
+    batches = PixelBatches(
+        bench.pixels.stack,
+        bench.pixels.sample_ids,
+        parts,
+        benches.ranges(bench.recipe.augment),
+        stage.batch,
+        key.seed,
+        device,
+    )
+    label = f"{key.cell}: fold {key.fold + 1}, {stage.name}"
+    course = loop.fit(network, batches, loop_plan(bench, parts, stage, device), bench.tell(label))
+    tuned = _named(backbone.cpu().eval(), f"tuned from {start[0].weights.origin}")
+    return tuned, Head.from_module(standard, top.cpu()), course.rows
+
+
+def _rules(backbone: Backbone, stage: Stage) -> list[freezing.Rule]:
+    if stage.trainable == "all":
+        return [("", "train")]
+    return freezing.last_stages(backbone.card, stage.last)
+
+
+def _named(backbone: Backbone, origin: str) -> Backbone:
+    """The same backbone, its record telling the digest of what it has become."""
+    state = dict(backbone.net.state_dict())
+    shapes = {name: tensor.shape for name, tensor in state.items()}
+    digest = weights.digest(state, shapes)
+    backbone.weights = replace(backbone.weights, digest=digest, origin=origin)
+    return backbone
+
+
+class _Scaled(nn.Module):
+    """Standardisation as a fixed layer, so that tuning starts from the fitted head's numbers."""
+
+    def __init__(self, standard: Standardise) -> None:
+        super().__init__()
+        self.mean: torch.Tensor
+        self.deviation: torch.Tensor
+        self.register_buffer("mean", torch.from_numpy(standard.mean).float())
+        self.register_buffer("deviation", torch.from_numpy(standard.deviation).float())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(image, feature) -> the same, standardised."""
+        return (x - self.mean) / self.deviation
+
+
+def _standard(bench: Bench, parts: Parts, head: Head | None) -> Standardise:
+    return head.standardise if head else Standardise.of(benches.plain(bench)[parts.train])
+
+
+def _fill(module: nn.Module, head: Head) -> None:
+    layers = [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
+    with torch.no_grad():
+        for layer, (weight, bias) in zip(layers, head.layers, strict=True):
+            layer.weight.copy_(torch.from_numpy(weight))
+            layer.bias.copy_(torch.from_numpy(bias))
