@@ -1,4 +1,7 @@
-"""How much each class counts in the loss."""
+"""How much each class counts: weights in the loss, or how often its images are drawn."""
+
+from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -20,3 +23,38 @@ def class_weights(labels: Labels, classes: int) -> npt.NDArray[np.float64]:
             f"{empty}; add images or drop the class."
         )
     return len(labels) / (classes * counts)
+
+
+def balanced_order(labels: Labels, random: np.random.Generator) -> npt.NDArray[np.int64]:
+    """(image,) class indices -> positions of one epoch, shuffled, every class equally often.
+
+    The largest class comes once, without replacement. A smaller one is gone through as many whole
+    times as fit, each in a new order, and then in part: all its images come equally often up to
+    one. Which of them come once more changes with `random` from epoch to epoch. Raises HilumError
+    where there is no image.
+    """
+    if len(labels) == 0:
+        raise HilumError(
+            f"balanced sampling wants training images; got {len(labels)}; "
+            "add images or change the split."
+        )
+    most = int(np.bincount(labels).max())
+    drawn = [_drawn(np.flatnonzero(labels == c), most, random) for c in np.unique(labels)]
+    return random.permutation(np.concatenate(drawn))
+
+
+def numbered(names: Sequence[str]) -> list[str]:
+    """The same names, repeats marked "#1", "#2" ..., so that augmentation draws afresh for each."""
+    seen: Counter[str] = Counter()
+    out = []
+    for name in names:
+        out.append(f"{name}#{seen[name]}" if seen[name] else name)
+        seen[name] += 1
+    return out
+
+
+def _drawn(
+    rows: npt.NDArray[np.int64], images: int, random: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    rounds = -(-images // len(rows))
+    return np.concatenate([random.permutation(rows) for _ in range(rounds)])[:images]
