@@ -1,13 +1,14 @@
-"""The typer application and the flags that all commands share."""
+"""The typer application, and the flags that several commands share."""
 
 import sys
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
 import hilum
 from hilum.cli.terminal import Terminal
-from hilum.types import NOTICE
+from hilum.types import NOTICE, HilumError
 
 app = typer.Typer(
     name="hilum",
@@ -20,11 +21,42 @@ app = typer.Typer(
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 Verbose = Annotated[int, typer.Option("-v", "--verbose", count=True, help="Say more.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors.")]
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", envvar="HILUM_DATA", help="Folder of datasets as published."),
+]
+PathColumn = Annotated[
+    str | None, typer.Option("--path-column", help="The table's column of image files.")
+]
+LabelColumn = Annotated[
+    str | None, typer.Option("--label-column", help="The table's column of classes.")
+]
+PatientColumn = Annotated[
+    str | None, typer.Option("--patient-column", help="The table's column of patients.")
+]
+SourceColumn = Annotated[
+    str | None, typer.Option("--source-column", help="The table's column of hospitals.")
+]
 
 
 def terminal(as_json: bool, verbose: int, quiet: bool) -> Terminal:
     """The terminal that a command's flags ask for."""
     return Terminal(as_json=as_json, verbosity=-1 if quiet else verbose)
+
+
+def roles(
+    path: str | None, label: str | None, patient: str | None, source: str | None
+) -> dict[str, str]:
+    """The columns that the user named, by what they hold."""
+    named = {"path": path, "label": label, "patient_id": patient, "source": source}
+    return {role: name for role, name in named.items() if name is not None}
+
+
+def checked_mode(mode: str | None) -> Literal["published", "corrected"] | None:
+    """A recipe's mode, or None for its own; HilumError for another word."""
+    if mode not in (None, "published", "corrected"):
+        raise HilumError(f"--mode wants published or corrected; got {mode!r}; choose one.")
+    return mode  # type: ignore[return-value]  # narrowed by the test above
 
 
 def _version(wanted: bool) -> None:

@@ -1,6 +1,5 @@
-"""hilum data: list, fetch, scan, leaks."""
+"""hilum data: what datasets there are, and fetching them."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -19,11 +18,19 @@ def list_(as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) -> 
 
     screen = terminal(as_json, verbose, quiet)
     rows = [
-        (c.name, c.title, c.modality, c.licence, "fetch" if c.download else "by hand")
+        (c.name, c.title, c.modality, "yes" if c.patient_ids else "no", _how(bool(c.download)))
         for c in CARDS.values()
     ]
-    screen.table("Datasets", ("name", "what", "modality", "licence", "how to get it"), rows)
-    screen.give([asdict(card) for card in CARDS.values()])
+    screen.table("Datasets", ("name", "what", "images", "patients known", "to get it"), rows)
+    if verbose:
+        about = [(c.name, c.licence, c.access) for c in CARDS.values()]
+        screen.table("Licence and access", ("name", "licence", "access"), about)
+    screen.say("-v adds licences and where to get each.", "dim")
+    screen.give(list(CARDS.values()))
+
+
+def _how(fetched: bool) -> str:
+    return "hilum data fetch" if fetched else "by hand"
 
 
 @data.command()
@@ -40,5 +47,5 @@ def fetch(
     screen = terminal(as_json, verbose, quiet)
     with screen.working():
         folder = fetching.fetch(name, to, screen.step(f"fetching {name}"))
-    screen.say(f"{name} lies in {folder}.")
+    screen.point(name, folder)
     screen.give({"name": name, "folder": folder})

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from hilum.cli.app import Json, Quiet, Verbose, app, terminal
+from hilum.cli.app import Json, Quiet, Verbose, app, checked_mode, terminal
 
 
 @app.command()
@@ -32,7 +32,7 @@ def show(
     from hilum import recipe
 
     screen = terminal(as_json, verbose, quiet)
-    loaded = recipe.load(name, mode, quick)  # type: ignore[arg-type]
+    loaded = recipe.load(name, checked_mode(mode), quick)
     screen.give(recipe.as_tree(loaded))
     if not as_json:
         screen.out.print(recipe.as_toml(loaded), markup=False, highlight=False, soft_wrap=True)

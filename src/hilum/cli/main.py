@@ -1,32 +1,52 @@
 """The entry point: registers every command, and ends an error in one sentence and its exit code."""
 
-import os
 import sys
+from io import TextIOWrapper
 
+import typer
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
-from hilum.cli import data, inspect, runs, use  # noqa: F401 - importing registers their commands
+from hilum.cli import check, compare, data, inspect, leaks, prepare, runs, scan, use  # noqa: F401
 from hilum.cli.app import app
+from hilum.cli.tables import clean
 from hilum.types import HilumError
+
+# typer has taken click in: its errors of usage are reached through the one it shows
+UsageError: type[typer.BadParameter] = typer.BadParameter.mro()[1]
+INTERRUPTED = 130  # what a shell reports of a program ended by Ctrl-C
 
 
 def main() -> None:
     """Run the command line; exit codes as in the README."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # file names need not be text
+    code, complaint = _outcome()
+    if complaint:
+        Console(stderr=True).print(Text.assemble(("error: ", "red"), complaint), soft_wrap=True)
+    sys.exit(code)
+
+
+def _outcome() -> tuple[int, str]:
+    """Exit code, and the sentence to end with or ""."""
     try:
-        app()
+        code = app(standalone_mode=False)
     except HilumError as error:
-        _complain(str(error))
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # the reader of a pipe has gone; silence the flush at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except KeyboardInterrupt:
-        _complain("interrupted; what was finished is kept.")
-        sys.exit(130)
+        return error.exit_code, clean(str(error))
+    except UsageError as error:
+        return HilumError.exit_code, _usage(error)
+    except (OSError, MemoryError) as error:
+        return HilumError.exit_code, clean(f"the system refused: {error or 'out of memory'}.")
+    if code == INTERRUPTED:
+        return INTERRUPTED, "interrupted; what was finished is kept."
+    return code if isinstance(code, int) else 0, ""
 
 
-def _complain(sentence: str) -> None:
-    console = Console(stderr=True)
-    console.print(f"[red]error:[/] {escape(sentence)}", soft_wrap=True, highlight=False)
+def _usage(error: typer.BadParameter) -> str:
+    """Say what is wrong with the command line, and where its help is."""
+    said = " ".join(error.format_message().split()).rstrip(".")
+    if not said:
+        return ""  # called without arguments: its help was shown instead
+    command = error.ctx.command_path if error.ctx else "hilum"
+    return clean(f"{said}; see `{command} --help`.")

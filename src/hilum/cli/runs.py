@@ -1,23 +1,37 @@
 """demo, run, train: from images to a report."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from hilum.cli.app import Json, Quiet, Verbose, app, terminal
-from hilum.cli.terminal import MARKS, Terminal
-from hilum.types import NOTICE, HilumError, Results
+from hilum.cli.app import (
+    Data,
+    Json,
+    LabelColumn,
+    PathColumn,
+    PatientColumn,
+    Quiet,
+    SourceColumn,
+    Verbose,
+    app,
+    checked_mode,
+    roles,
+    terminal,
+)
+from hilum.cli.ending import show
+from hilum.cli.terminal import Terminal
+from hilum.types import MissingError, as_path
 
 Out = Annotated[
     Path, typer.Option("--out", help="Folder for the report, the model and all tables.")
 ]
-Data = Annotated[
-    Path | None,
-    typer.Option("--data", envvar="HILUM_DATA", help="Folder of datasets as published."),
-]
 Set = Annotated[
     list[str] | None, typer.Option("--set", help="Change one recipe key: a.b=c. May be repeated.")
+]
+Weights = Annotated[
+    Path | None, typer.Option("--weights", help="File with the backbone's weights.")
 ]
 Seeds = Annotated[int | None, typer.Option("--seeds", min=1, help="Repeat with N seeds.")]
 Mode = Annotated[
@@ -47,6 +61,7 @@ def run(
     out: Out = Path("hilum-run"),
     mode: Mode = None,
     changes: Set = None,
+    weights: Weights = None,
     quick: Quick = False,
     seeds: Seeds = None,
     resume: Resume = False,
@@ -57,10 +72,8 @@ def run(
     """Run a study from its recipe; published and measured numbers side by side."""
     from hilum import recipe as recipes
 
-    if mode not in (None, "published", "corrected"):
-        raise HilumError(f"--mode wants published or corrected; got {mode!r}; choose one.")
-    wanted = [*(changes or ()), *([f"seeds={list(range(seeds))}"] if seeds else [])]
-    loaded = recipes.load(recipe, mode, quick, wanted)  # type: ignore[arg-type]
+    wanted = _changes(changes, weights, seeds)
+    loaded = recipes.load(recipe, checked_mode(mode), quick, wanted)
     _run(loaded, data, out, terminal(as_json, verbose, quiet), resume)
 
 
@@ -68,20 +81,53 @@ def run(
 def train(
     folder: Annotated[Path, typer.Argument(help="Class folders, a CSV table, or a DICOM tree.")],
     out: Out = Path("hilum-train"),
+    path_column: PathColumn = None,
+    label_column: LabelColumn = None,
+    patient_column: PatientColumn = None,
+    source_column: SourceColumn = None,
     changes: Set = None,
+    weights: Weights = None,
     seeds: Seeds = None,
     as_json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
     """Train on your own images with sensible defaults; the same report as a study's."""
-    import json
-
     from hilum import recipe
 
-    own = f"data=[{{path={json.dumps(str(folder.expanduser().resolve()))}}}]"
-    wanted = [own, *(changes or ()), *([f"seeds={list(range(seeds))}"] if seeds else [])]
+    columns = roles(path_column, label_column, patient_column, source_column)
+    wanted = [_own(folder, columns), *_changes(changes, weights, seeds)]
     _run(recipe.load("default", changes=wanted), None, out, terminal(as_json, verbose, quiet))
+
+
+def _own(folder: Path, columns: dict[str, str]) -> str:
+    """The recipe's `data` for a user's own images."""
+    named = ", ".join(f"{role} = {_toml(name)}" for role, name in columns.items())
+    return f"data=[{{path={_toml(str(as_path(folder)))}, columns={{{named}}}}}]"
+
+
+def _changes(changes: list[str] | None, weights: Path | None, seeds: int | None) -> list[str]:
+    """What `--set`, `--weights` and `--seeds` change, as `key=value`."""
+    wanted = list(changes or ())
+    if weights is not None:
+        wanted.append(f"model.weights={_toml(str(_existing(weights)))}")
+    if seeds is not None:
+        wanted.append(f"seeds={list(range(seeds))}")
+    return wanted
+
+
+def _existing(weights: Path) -> Path:
+    path = as_path(weights)
+    if not path.exists():
+        raise MissingError(
+            f"--weights must be a file with a backbone's weights; got {str(path)!r}, which does "
+            "not exist; put it there or check the path."
+        )
+    return path
+
+
+def _toml(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _run(recipe: Any, data: Path | None, out: Path, screen: Terminal, resume: bool = False) -> None:
@@ -90,28 +136,3 @@ def _run(recipe: Any, data: Path | None, out: Path, screen: Terminal, resume: bo
     with screen.working():
         results = study.run(recipe, data, out, screen.step, resume)
     show(results, out, screen)
-
-
-def show(results: Results, out: Path, screen: Terminal) -> None:
-    """The end of every run: scores, audits, verdict, where the report lies."""
-    overall = {"overall", "macro"}
-    rows = [
-        (s.cell, s.name, s.class_, f"{s.value:.3f}", _interval(s.low, s.high), _counts(s.k, s.n))
-        for s in results.scores
-        if s.class_ in overall
-    ]
-    screen.table("Scores on test images", ("cell", "score", "of", "value", "95 %", "k/n"), rows)
-    audits = [(f.id, MARKS[f.status], f.title, f.sentence) for f in results.audits]
-    screen.table("Audits", ("id", "outcome", "question", "what it says"), audits)
-    screen.say(f"\n[bold]{results.verdict}[/]\n")
-    screen.say(f"Report: {out.resolve() / 'report.html'}")
-    screen.say(f"[dim]{NOTICE}[/]")
-    screen.give(results.as_json())
-
-
-def _interval(low: float | None, high: float | None) -> str:
-    return "" if low is None or high is None else f"{low:.3f}-{high:.3f}"
-
-
-def _counts(k: int | None, n: int | None) -> str:
-    return "" if k is None else f"{k}/{n}"

@@ -1,6 +1,5 @@
-"""What a person sees: progress on stderr, tables, one sentence for an error; or JSON on stdout."""
+"""What a person sees: progress on stderr, tables and sentences; or JSON on stdout for machines."""
 
-import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,14 +16,14 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
-from rich.table import Table
+from rich.text import Text
 
-MARKS = {
-    "pass": "[green]✓ pass[/]",
-    "warn": "[yellow]! warn[/]",
-    "fail": "[red]✗ fail[/]",
-    "unknown": "[dim]? unknown[/]",
-}
+from hilum.cli import tables
+from hilum.cli.machine import as_json
+from hilum.cli.tables import Cell
+from hilum.types import LeftOut
+
+LISTED = 10  # things of one kind that are shown without -v
 
 
 @dataclass(slots=True)
@@ -37,18 +36,23 @@ class Terminal:
     log: Console = field(default_factory=lambda: Console(stderr=True))
     bars: Progress | None = None
 
+    @property
+    def silent(self) -> bool:
+        """Whether nothing is said to people."""
+        return self.as_json or self.verbosity < 0
+
     @contextmanager
     def working(self) -> Iterator["Terminal"]:
         """Show progress bars for the steps that `step` opens inside this block."""
         columns = (
-            SpinnerColumn(),
-            TextColumn("{task.description:<28}"),
+            SpinnerColumn(finished_text="✓"),
+            TextColumn("{task.description:<28}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
         )
-        quiet = self.verbosity < 0 or self.as_json or not self.log.is_terminal
-        with Progress(*columns, console=self.log, disable=quiet) as self.bars:
+        hidden = self.silent or not self.log.is_terminal
+        with Progress(*columns, console=self.log, disable=hidden) as self.bars:
             yield self
         self.bars = None
 
@@ -56,9 +60,9 @@ class Terminal:
         """Open a bar and return the function that moves it: (done, total)."""
         bars, task = self.bars, None
         if bars is not None and not bars.disable:
-            task = bars.add_task(name, total=None)
-        elif self.verbosity > 0:
-            self.log.print(name)
+            task = bars.add_task(tables.clean(name), total=None)
+        elif self.verbosity > 0 and not self.as_json:
+            self.log.print(Text(tables.clean(name)))
 
         def move(done: int, total: int) -> None:
             if bars is not None and task is not None:
@@ -66,21 +70,54 @@ class Terminal:
 
         return move
 
-    def say(self, text: str) -> None:
-        """A line for people; silent under --json and -q."""
-        if not self.as_json and self.verbosity >= 0:
-            self.out.print(text, highlight=False, soft_wrap=True)
+    def step_later(self, name: str) -> Callable[[int, int], None]:
+        """The same, but shown from the first move on: for work that may turn out to be none."""
+        moves: list[Callable[[int, int], None]] = []
+
+        def move(done: int, total: int) -> None:
+            if not moves:
+                moves.append(self.step(name))
+            moves[0](done, total)
+
+        return move
+
+    def say(self, sentence: str, style: str = "") -> None:
+        """A sentence for people, wrapped between words; silent under --json and -q."""
+        if not self.silent:
+            text = Text(tables.clean(sentence), style)
+            self.out.print(text, soft_wrap=not self.out.is_terminal)
+
+    def point(self, what: str, where: object) -> None:
+        """Say where something lies; the path stays whole, to be copied."""
+        if not self.silent:
+            self.out.print(Text(tables.clean(f"{what}: {where}")), soft_wrap=True)
+
+    def gap(self) -> None:
+        """An empty line for people."""
+        if not self.silent:
+            self.out.print()
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
+        """A table for people; nothing where it has no rows."""
+        if self.silent or not rows:
+            return
+        self.out.print()
+        if self.out.is_terminal:
+            self.out.print(tables.drawn(title, columns, rows))
+        else:
+            self.out.print(Text(tables.plain(title, columns, rows)), soft_wrap=True)
+
+    def left_out(self, items: Sequence[LeftOut]) -> None:
+        """What was not used: counted, and listed with its reason."""
+        if not items:
+            return
+        shown = items if self.verbosity > 0 else items[:LISTED]
+        rows = [(item.what, item.reason) for item in shown]
+        self.table("Left out", ("what", "why"), rows)
+        if len(shown) < len(items):
+            self.say(f"{len(items) - len(shown):,} more are left out; -v lists all.", "dim")
 
     def give(self, value: Any) -> None:
         """The machine-readable answer; printed under --json only."""
         if self.as_json:
-            sys.stdout.write(json.dumps(value, indent=1, default=str, ensure_ascii=False) + "\n")
-
-    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """A table for people."""
-        if self.as_json or self.verbosity < 0:
-            return
-        drawn = Table(*columns, title=title, title_justify="left", title_style="bold")
-        for row in rows:
-            drawn.add_row(*[str(cell) for cell in row])
-        self.out.print(drawn)
+            sys.stdout.write(as_json(value) + "\n")

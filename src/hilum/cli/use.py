@@ -6,10 +6,11 @@ from typing import Annotated
 import typer
 
 from hilum.cli.app import Json, Quiet, Verbose, app, terminal
-from hilum.cli.runs import show
+from hilum.cli.ending import show
 from hilum.types import NOTICE
 
 Folder = Annotated[Path, typer.Argument(help="The model/ folder of a finished run.")]
+SHOWN = 20  # predictions that are shown; the file has them all
 
 
 @app.command()
@@ -27,13 +28,16 @@ def predict(
     screen = terminal(as_json, verbose, quiet)
     with screen.working():
         table, left_out = study.predict(model, paths, out, screen.step)
-    rows = [[row[0], row[1], *(f"{p:.3f}" for p in row[2:-2])] for row in table.head(20).to_numpy()]
+    read = table[~table["abstain"]]
+    rows = [
+        (row[0], row[1], *(f"{p:.3f}" for p in row[2:-2])) for row in read.head(SHOWN).to_numpy()
+    ]
     screen.table("Predictions", list(table.columns[:-2]), rows)
-    more = f" (first 20 of {len(table)} shown)" if len(table) > 20 else ""
-    screen.say(f"{len(table)} images predicted{more}, {len(left_out)} left out; written to {out}.")
-    for item in left_out[:20]:
-        screen.say(f"  left out: {item.what}: {item.reason}")
-    screen.say(f"[dim]{NOTICE}[/]")
+    screen.left_out(left_out)
+    more = f" (the first {SHOWN} are shown)" if len(read) > SHOWN else ""
+    screen.say(f"{len(read):,} images are predicted{more}, {len(left_out):,} are left out.")
+    screen.point("Predictions", out.resolve())
+    screen.say(NOTICE, "dim")
     screen.give({"predictions": table.to_dict("records"), "left_out": left_out, "notice": NOTICE})
 
 

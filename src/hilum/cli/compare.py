@@ -1,0 +1,47 @@
+"""hilum compare: two runs on the images that both have tested."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hilum.cli.app import Json, Quiet, Verbose, app, terminal
+from hilum.types import CLASS_NAMES, NOTICE
+
+Run = Annotated[Path, typer.Argument(help="The --out folder of a finished run.")]
+SURE = 0.05  # corrected p below which a difference is marked
+
+
+@app.command()
+def compare(
+    first: Run,
+    second: Run,
+    as_json: Json = False,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Paired differences of two runs on the same test images, with intervals and tests."""
+    from hilum.study import comparing
+
+    screen = terminal(as_json, verbose, quiet)
+    found = comparing.compare(first, second)
+    rows = [
+        (
+            f"{row.name.replace('_', ' ')}, {CLASS_NAMES.get(row.class_, row.class_)}",
+            f"{row.first:.3f}",
+            f"{row.second:.3f}",
+            f"{row.difference:+.3f}",
+            f"{row.low:+.3f} to {row.high:+.3f}",
+            f"{row.p_holm:.3f}" if row.p_holm >= 0.001 else "< 0.001",
+            "*" if row.p_holm < SURE else "",
+        )
+        for row in found.differences
+    ]
+    screen.say(found.sentence, "bold")
+    columns = ("score", "first", "second", "difference", "95 %", "p (Holm)", "")
+    screen.table("Second minus first", columns, rows)
+    screen.left_out(found.left_out)
+    for note in found.notes:
+        screen.say(f"• {note}")
+    screen.say(NOTICE, "dim")
+    screen.give({**found.as_json(), "notice": NOTICE})

@@ -1,0 +1,118 @@
+"""The end of every run: figures, published figures, audits, what was left out, the verdict."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.text import Text
+
+from hilum.cli.machine import plain
+from hilum.cli.tables import Cell
+from hilum.cli.terminal import Terminal
+from hilum.types import NOTICE, Finding, LeftOut, Published, Results, Score
+
+SHOWN = {
+    ("accuracy", "overall"): "Accuracy",
+    ("balanced_accuracy", "overall"): "Balanced accuracy",
+    ("f1", "macro"): "F1, macro",
+    ("sensitivity", "macro"): "Sensitivity, macro",
+    ("specificity", "macro"): "Specificity, macro",
+    ("auroc", "macro"): "AUROC, macro",
+    ("brier", "overall"): "Brier score",
+    ("ece", "overall"): "Calibration error (ECE)",
+}  # the figures that everyone sees; -v shows all
+BESIDE = [("accuracy", "overall"), ("balanced_accuracy", "overall"), ("auroc", "macro")]
+MARKS = {
+    "pass": ("✓ pass", "green"),
+    "warn": ("! warn", "yellow"),
+    "fail": ("✗ fail", "red"),
+    "unknown": ("? unknown", "dim"),
+}
+WIDE = 100  # columns of a terminal that has room for the audits' questions
+
+
+def show(results: Results, out: Path, screen: Terminal) -> None:
+    """Everything that a person should know when a run has ended, the verdict last."""
+    chosen = str(results.model["cell"])
+    _cells(results.scores, chosen, screen)
+    _scores([score for score in results.scores if score.cell == chosen], screen)
+    _published(results.published, screen)
+    _audits(results.audits, screen)
+    left_out = [LeftOut(item["what"], item["reason"]) for item in results.data["left_out"]]
+    screen.left_out(left_out)
+    screen.gap()
+    screen.say(results.verdict, "bold")
+    screen.gap()
+    screen.point("Report", out.resolve() / "report.html")
+    screen.say(NOTICE, "dim")
+    screen.give({**plain(results.as_json()), "out": str(out.resolve())})
+
+
+def _scores(scores: Sequence[Score], screen: Terminal) -> None:
+    """The chosen cell's figures: the eight that matter, or all of them under -v."""
+    columns = ("score", "value", "95 %", "of images")
+    if screen.verbosity > 0:
+        from hilum.report.text import class_name, score_name
+
+        rows = [(score_name(s.name), class_name(s.class_), *_figures(s)) for s in scores]
+        screen.table("All scores on test images", (columns[0], "of", *columns[1:]), rows)
+        return
+    found = {(score.name, score.class_): score for score in scores}
+    known = [(name, found[key]) for key, name in SHOWN.items() if key in found]
+    screen.table(
+        "Scores on test images", columns, [(name, *_figures(score)) for name, score in known]
+    )
+
+
+def _figures(score: Score) -> tuple[str, str, str]:
+    count = "" if score.k is None else f"{score.k}/{score.n}"
+    return _number(score.value), _interval(score.low, score.high), count
+
+
+def _number(value: float | None) -> str:
+    # nan, which is not itself, is a score of nothing
+    return "–" if value is None or value != value else f"{value:.3f}"
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"{low:.3f}–{high:.3f}"
+
+
+def _cells(scores: Sequence[Score], chosen: str, screen: Terminal) -> None:
+    """All cells of a grid side by side, where there are several."""
+    cells = list(dict.fromkeys(score.cell for score in scores))
+    if len(cells) < 2:
+        return
+    value = {(score.cell, score.name, score.class_): score.value for score in scores}
+    rows = [
+        (cell, *(_number(value.get((cell, *key))) for key in BESIDE), "✓" if cell == chosen else "")
+        for cell in cells
+    ]
+    names = [SHOWN[key].lower().replace("auroc", "AUROC") for key in BESIDE]
+    screen.table("Cells of the grid", ("cell", *names, "chosen on validation"), rows)
+
+
+def _published(numbers: Sequence[Published], screen: Terminal) -> None:
+    """The paper's numbers beside ours."""
+    rows = [
+        (
+            number.where,
+            f"{number.name.replace('_', ' ')}, {number.class_}",
+            f"{number.published:g}",
+            _number(number.measured),
+            _interval(number.low, number.high),
+            {True: "yes", False: "no", None: "–"}[number.agrees],
+        )
+        for number in numbers
+    ]
+    columns = ("where", "score", "published", "measured", "95 %", "agrees")
+    screen.table("Published and measured", columns, rows)
+
+
+def _audits(findings: Sequence[Finding], screen: Terminal) -> None:
+    narrow = screen.out.is_terminal and screen.out.width < WIDE
+    rows: list[tuple[Cell, ...]] = []
+    for finding in findings:
+        question = () if narrow else (finding.title,)
+        rows.append((finding.id, Text(*MARKS[finding.status]), *question, finding.sentence))
+    columns = ("id", "outcome", *(() if narrow else ("question",)), "what it says")
+    screen.table("Audits", columns, rows)

@@ -1,0 +1,37 @@
+"""hilum prepare: a folder's images as a network would see them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hilum.cli.app import Json, Quiet, Verbose, app, terminal
+
+
+@app.command()
+def prepare(
+    folder: Annotated[Path, typer.Argument(help="Folder of images, searched recursively.")],
+    steps: Annotated[str, typer.Option("--steps", help="Names with commas between, in order.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for images/ and the contact sheet.")],
+    side: Annotated[
+        int | None, typer.Option("--side", min=1, help="Pixels of the steps that have a side.")
+    ] = None,
+    as_json: Json = False,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Write prepared images as PNG under their own names, and a sheet of before and after."""
+    from hilum.study import preparing
+
+    screen = terminal(as_json, verbose, quiet)
+    chosen = preparing.steps_named(steps.split(","), side)
+    with screen.working():
+        found = preparing.prepare(folder, chosen, out, screen.step)
+    screen.left_out(found.left_out)
+    screen.gap()
+    screen.say(
+        f"{found.written:,} images are prepared, {len(found.left_out):,} things left out.", "bold"
+    )
+    screen.point("Images", found.folder)
+    screen.point("Before and after", found.sheet)
+    screen.give(found)

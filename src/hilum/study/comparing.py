@@ -1,0 +1,121 @@
+"""Two runs' chosen models on the test images that both have."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hilum.evaluate import compare as paired
+from hilum.evaluate.compare import Difference
+from hilum.types import PREDICTION_COLUMNS, HilumError, LeftOut, MissingError, require_columns
+
+EXAMPLES = 3  # names beside a count of images that are not shared
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Paired differences (second minus first), and on how many images they rest."""
+
+    runs: tuple[str, str]
+    cells: tuple[str, str]
+    classes: list[str]
+    images: int
+    differences: list[Difference]
+    left_out: list[LeftOut]  # images that only one of the runs has tested
+    notes: list[str]
+
+    @property
+    def sentence(self) -> str:
+        """What was compared, in one line."""
+        return (
+            f"{self.images:,} shared test images; first: {self.runs[0]} (cell {self.cells[0]}), "
+            f"second: {self.runs[1]} (cell {self.cells[1]})."
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values; `class_` is written as "class"."""
+        whole = asdict(self)
+        rows = [{k.rstrip("_"): v for k, v in row.items()} for row in whole["differences"]]
+        return {**whole, "differences": rows}
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    folder: Path
+    cell: str
+    classes: list[str]
+    predictions: pd.DataFrame  # of the chosen cell
+
+
+def compare(first: Path, second: Path) -> Comparison:
+    """Compare the chosen cells of two finished runs on the images that both have tested.
+
+    Raises MissingError for a folder without a finished run, HilumError where the runs have other
+    classes, labels or patients, or share no image.
+    """
+    runs = _read(first), _read(second)
+    _require_same_classes(*runs)
+    shared = _shared(*runs)
+    tables = [run.predictions[run.predictions["sample_id"].isin(shared)] for run in runs]
+    left_out = [item for run in runs for item in _alone(run, shared)]
+    notes = ["Images that only one run has tested do not count."] if left_out else []
+    return Comparison(
+        runs=(str(first), str(second)),
+        cells=(runs[0].cell, runs[1].cell),
+        classes=runs[0].classes,
+        images=len(shared),
+        differences=paired.compare(tables[0], tables[1], runs[0].classes),
+        left_out=left_out,
+        notes=notes,
+    )
+
+
+def _read(folder: Path) -> _Run:
+    paths = folder / "results.json", folder / "predictions.csv"
+    for path in paths:
+        if not path.is_file():
+            raise MissingError(
+                f"a comparison wants the --out folders of two finished runs; got {str(folder)!r} "
+                f"without {path.name}; run it to its end, or check the path."
+            )
+    try:
+        results = json.loads(paths[0].read_text(encoding="utf-8"))
+        cell, classes = str(results["model"]["cell"]), [str(name) for name in results["classes"]]
+        table = pd.read_csv(paths[1], dtype={"patient_id": "str", "cell": "str", "label": "str"})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise HilumError(
+            f"{folder} must hold results.json and predictions.csv as hilum wrote them; got "
+            f"{type(error).__name__}; run it again."
+        ) from error
+    require_columns(table, PREDICTION_COLUMNS, f"{paths[1]}")
+    return _Run(folder, cell, classes, table[table["cell"] == cell])
+
+
+def _require_same_classes(first: _Run, second: _Run) -> None:
+    if set(first.classes) != set(second.classes):
+        raise HilumError(
+            f"a comparison wants runs with the same classes; got {', '.join(first.classes)} in "
+            f"{first.folder} and {', '.join(second.classes)} in {second.folder}; choose others."
+        )
+
+
+def _shared(first: _Run, second: _Run) -> set[str]:
+    ids = [set(run.predictions["sample_id"]) for run in (first, second)]
+    if not ids[0] & ids[1]:
+        raise HilumError(
+            f"a comparison wants test images that both runs have; got {len(ids[0]):,} in "
+            f"{first.folder} and {len(ids[1]):,} in {second.folder}, none of them shared; "
+            "run both on the same data with the same split."
+        )
+    return ids[0] & ids[1]
+
+
+def _alone(run: _Run, shared: set[str]) -> list[LeftOut]:
+    names = sorted(set(run.predictions["sample_id"]) - shared)
+    if not names:
+        return []
+    dots = ", ..." if len(names) > EXAMPLES else ""
+    what = f"{len(names):,} images ({', '.join(names[:EXAMPLES])}{dots})"
+    return [LeftOut(what, f"only {run.folder} has tested them")]
