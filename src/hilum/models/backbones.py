@@ -1,20 +1,21 @@
 """Backbones: a network without its classifier, from normalised pixels to pooled features."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from hilum.models import networks, weights
-from hilum.models.cards import BACKBONES, Card, known
+from hilum.models.cards import BACKBONES, Card, Pool, known
 from hilum.models.weights import Weights
-from hilum.types import HilumError
+from hilum.types import HilumError, MissingError
 
-__all__ = ["BACKBONES", "Backbone", "Card", "Pool", "build", "card", "rebuild"]
-
-Pool: TypeAlias = Literal["average", "flatten"]
+__all__ = [
+    "BACKBONES", "Backbone", "Card", "Pool", "build", "card", "rebuild", "require_size"
+]  # fmt: skip
 
 
 def card(name: str) -> Card:
@@ -33,7 +34,10 @@ class Backbone(nn.Module):
         self.card = row
         self.weights = record
         self.pool = pool
-        self.net: Any = networks.create(row, record.variant)  # timm's networks have no common type
+        self.kept = _kept(row, pool)  # fully connected layers that stay
+        self.flat = pool == "flatten" or (pool == "last" and bool(row.classifier))
+        # timm's networks have no common type
+        self.net: Any = networks.create(row, record.variant, keep=self.kept)
 
     def maps(self, x: Tensor) -> Tensor:
         """(image, 3, height, width) -> the last spatial map (image, channel, row, column).
@@ -51,10 +55,16 @@ class Backbone(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(image, 3, height, width) -> (image, feature)."""
-        if self.pool == "flatten":
+        if self.flat:
             return self.maps(x).flatten(1)
-        features: Tensor = self.net.forward_head(self.net.forward_features(x), pre_logits=True)
+        features: Tensor = self.net.forward_head(
+            self.net.forward_features(x), pre_logits=self.kept == 0
+        )
         return features.mean((2, 3)) if features.ndim == 4 else features
+
+    def shape(self, width: int) -> tuple[int, int]:
+        """(channel, position) of features (image, width): a flattened map lists channel first."""
+        return (self.card.features, width // self.card.features) if self.flat else (width, 1)
 
     def record(self) -> dict[str, Any]:
         """What `rebuild` needs besides the tensors, ready for JSON."""
@@ -82,12 +92,16 @@ def build(
     """A backbone in evaluation mode with weights "imagenet", "random" (from `seed`) or of a file.
 
     Raises HilumError for an unknown name or a file that does not fit, MissingError where the
-    weights are not to be had.
+    weights are not to be had, or lack the fully connected layers that `pool` keeps.
     """
     row = card(name)
-    loaded = weights.load(row, which, seed)
+    loaded = weights.load(row, which, seed, _kept(row, pool))
     backbone = _bare(row, loaded.without_state(), pool)
-    backbone.net.load_state_dict(_backbone_part(backbone, loaded.state))
+    state = _backbone_part(backbone, loaded)
+    backbone.net.load_state_dict(state)
+    if backbone.kept:  # the fully connected layers count as well
+        shapes = {name: tensor.shape for name, tensor in state.items()}
+        backbone.weights = replace(backbone.weights, digest=weights.digest(state, shapes))
     return backbone
 
 
@@ -116,5 +130,33 @@ def _bare(row: Card, record: Weights, pool: Pool) -> Backbone:
         return Backbone(row, record, pool).eval()
 
 
-def _backbone_part(backbone: Backbone, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: state[name] for name in backbone.net.state_dict()}
+def require_size(row: Card, size: tuple[int, int]) -> None:
+    """Raise HilumError where a network cannot take images of `size`, (height, width)."""
+    if row.own and size != (row.side, row.side):
+        raise HilumError(
+            f"{row.name} takes images of {row.side} x {row.side} pixels; got {size[0]} x "
+            f"{size[1]}; set prepare.side to 0 or {row.side}."
+        )
+
+
+def _kept(row: Card, pool: str) -> int:
+    """How many fully connected layers `pool` keeps. Raises HilumError where there are none."""
+    layers = [f"fc{i}" for i in range(1, len(row.classifier) + 1)]
+    known_pools = ["average", "last", *([] if row.own else ["flatten"]), *layers]
+    if pool not in known_pools:
+        raise HilumError(
+            f"a pool of {row.name} is one of {', '.join(known_pools)}; got {pool!r}; choose one."
+        )
+    return layers.index(pool) + 1 if pool in layers else 0
+
+
+def _backbone_part(backbone: Backbone, loaded: Weights) -> dict[str, Tensor]:
+    wanted = list(backbone.net.state_dict())
+    missing = [name for name in wanted if name not in loaded.state]
+    if missing:
+        raise MissingError(
+            f"pool {backbone.pool!r} keeps fully connected layers of {backbone.card.name}; got "
+            f"weights without them ({loaded.origin}, {missing[0]!r} is missing first); pass a "
+            "file that holds the classifier too, or choose pool flatten."
+        )
+    return {name: loaded.state[name] for name in wanted}

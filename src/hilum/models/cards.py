@@ -1,9 +1,12 @@
 """The table of backbones: what each is called, expects and gives, and where it comes from."""
 
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 Stages: TypeAlias = tuple[tuple[str, ...], ...]  # module-name prefixes, from input to output
+# What becomes of the last map: its mean over places, all of its values, or what the published
+# network itself hands to its fully connected layers; or these, the first one to three of them.
+Pool: TypeAlias = Literal["average", "flatten", "last", "fc1", "fc2", "fc3"]
 
 _RESNET: Stages = (("conv1", "bn1"), ("layer1",), ("layer2",), ("layer3",), ("layer4",))
 _RESNETV2: Stages = (
@@ -39,6 +42,15 @@ _INCEPTION_RESNET_V2: Stages = (
     ("mixed_6a", "repeat_1"),
     ("mixed_7a", "repeat_2", "block8", "conv2d_7b"),
 )
+_ELAZHARI: Stages = (
+    ("features.conv1",),
+    ("features.conv2", "features.norm2"),
+    ("features.conv3", "features.norm3"),
+    ("features.conv4", "features.norm4"),
+    ("features.conv5",),
+    ("top.conv6", "top.norm6"),
+    ("top.dense",),
+)
 _MOBILE: Stages = (
     ("conv_stem", "bn1"),
     *((f"blocks.{i}",) for i in range(7)),
@@ -53,6 +65,8 @@ _SZEGEDY = "Szegedy et al. 2016, doi:10.1109/CVPR.2016.308"
 _SZEGEDY_V4 = "Szegedy et al. 2017, doi:10.1609/aaai.v31i1.11231"
 _SANDLER = "Sandler et al. 2018, doi:10.1109/CVPR.2018.00474"
 _TAN = "Tan & Le 2019, arXiv:1905.11946"
+_EL_AZHARI = "El Azhari 2022, Transfer learning for Covid-19 detection in medical images"
+_WIKLUND = "Wirgård Wiklund et al. 2020, COVID-19 Transfer Learning Using Lung Images"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +74,7 @@ class Card:
     """One backbone: what it expects, what it gives, where its ImageNet weights come from."""
 
     name: str
-    timm_name: str  # with the tag of the weights
+    timm_name: str  # with the tag of the weights; empty for a network of our own
     side: int  # pixels of the square input that it was trained on
     normalise: str  # a row of normalise.NORMALISE
     features: int  # width of the pooled features
@@ -71,15 +85,19 @@ class Card:
     embedded: bool = False  # that package is installed together with hilum
     aliases: tuple[str, ...] = ()
     note: str = ""  # what a reader must know about the name that was asked for
+    classifier: tuple[str, ...] = ()  # fully connected layers that a pool fc1, fc2, ... can keep
+    own: bool = False  # built in papers.py for one image size, never trained on ImageNet
 
     @property
     def hub(self) -> str:
-        """The hub repository that holds `model.safetensors`."""
-        return f"timm/{self.timm_name}"
+        """The hub repository that holds `model.safetensors`; empty where there is none."""
+        return "" if self.own else f"timm/{self.timm_name}"
 
     @property
     def weights(self) -> str:
         """How the ImageNet weights are had, in words."""
+        if self.own:
+            return "none: random, or --weights FILE of your own training"
         if self.embedded:
             return f"installed with hilum (package {self.package})"
         package = f"package {self.package}, or " if self.package else ""
@@ -132,6 +150,10 @@ def _lite(number: int, side: int, embedded: bool) -> Card:
     )
 
 
+def _own(name: str, side: int, features: int, stages: Stages, citation: str) -> Card:
+    return Card(name, "", side, "unit", features, stages, "none needed", citation, own=True)
+
+
 _ROWS = (
     _resnet(18, 512, ("resnet_18",)),
     _resnet(50, 2048, ("resnet_50",)),
@@ -159,6 +181,7 @@ _ROWS = (
         "BSD-3-Clause",
         _SIMONYAN,
         aliases=("vgg_16",),
+        classifier=("pre_logits.fc1", "pre_logits.fc2", "head.fc"),
     ),
     Card(
         "inception_v3",
@@ -196,6 +219,9 @@ _ROWS = (
     _lite(0, 224, embedded=True),
     _lite(1, 240, embedded=False),
     _lite(2, 260, embedded=False),
+    _own("elazhari_cnn", 200, 1000, _ELAZHARI, _EL_AZHARI),
+    _own("wiklund_fc", 224, 64, (("dense",),), _WIKLUND),
+    _own("wiklund_cnn", 224, 64, (("conv",), ("dense",)), _WIKLUND),
 )
 BACKBONES: dict[str, Card] = {row.name: row for row in _ROWS}
 ALIAS_NOTES: dict[str, str] = {

@@ -23,6 +23,11 @@ _LEAVES = ("weight", "bias", "running_mean", "running_var")  # the order in whic
 _PREFIXES = ("", "module.", "model.", "backbone.", "encoder.", "net.")
 _NESTED = ("state_dict", "model_state_dict", "model", "net")
 _OLD_DENSENET = re.compile(r"(\.denselayer\d+\.)(norm|conv)\.([12])\.")
+_VGG_CLASSIFIER = {  # torchvision's names
+    "classifier.0": "pre_logits.fc1",
+    "classifier.3": "pre_logits.fc2",
+    "classifier.6": "head.fc",
+}
 
 
 UNREADABLE = (  # what a damaged or hostile pickle makes torch's restricted unpickler raise
@@ -87,6 +92,7 @@ def fit(raw: State, wanted: Shapes, optional: Shapes, path: Path | str) -> Fitte
     wanted = {name: shape for name, shape in wanted.items() if not name.endswith(_COUNTER)}
     named = _by_name(raw, wanted) or _by_order(raw, wanted, optional) or raw
     _require(named, wanted, path)
+    named = _with_classifier(named, optional)
     fitting = {
         name: tensor.float()
         for name, tensor in named.items()
@@ -119,6 +125,21 @@ def _by_name(raw: State, wanted: Shapes) -> State | None:
         if renamed.keys() >= wanted.keys():
             return renamed
     return None
+
+
+def _with_classifier(named: State, optional: Shapes) -> State:
+    """VGG's fully connected layers, matrices at torchvision, as the convolutions they are at timm.
+
+    Rows and the order of their values are the same.
+    """
+    found: State = {}
+    for name, tensor in named.items():
+        module, _, leaf = name.rpartition(".")
+        ours = f"{_VGG_CLASSIFIER.get(module, module)}.{leaf}"
+        shape = optional.get(ours, torch.Size([0]))
+        fits = tensor.shape[:1] == shape[:1] and tensor.numel() == shape.numel()
+        found[ours if fits else name] = tensor.reshape(shape) if fits else tensor
+    return found
 
 
 def _by_order(raw: State, wanted: Shapes, optional: Shapes) -> State | None:

@@ -1,146 +1,175 @@
-"""Heads on pooled features: torch modules to fit, and a plain NumPy executor to predict with."""
+"""Heads as data: what follows the backbone, built as a torch module to fit.
 
-from collections.abc import Mapping
+What is fitted goes on as an `executor.Head`, which predicts without torch.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from difflib import get_close_matches
+from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from hilum.types import Floats, HilumError
+from hilum.models.cards import Pool
+from hilum.models.executor import Head, Standardise
+from hilum.models.layers import EPSILON, MOMENTUM, Average, blank, dense
+from hilum.types import HilumError
 
-Array: TypeAlias = npt.NDArray[np.float64]
-Layer: TypeAlias = tuple[Array, Array]  # weights (output, input), bias (output,)
-
-SMALLEST_SPREAD = 1e-6  # a feature that hardly varies in training is left at its own scale
-
-
-@dataclass(frozen=True, slots=True)
-class Standardise:
-    """Training mean and deviation (feature,): x -> (x - mean) / deviation."""
-
-    mean: Array
-    deviation: Array
-
-    @classmethod
-    def of(cls, features: Floats) -> "Standardise":
-        """From the training part alone: (..., feature), all leading axes taken together."""
-        flat = features.reshape(-1, features.shape[-1]).astype(np.float64)
-        spread = flat.std(axis=0)
-        return cls(flat.mean(axis=0), np.where(spread > SMALLEST_SPREAD, spread, 1.0))
-
-    def __call__(self, features: Floats) -> Floats:
-        """(..., feature) -> the same shape, standardised."""
-        return ((features - self.mean) / self.deviation).astype(np.float32)
+__all__ = [
+    "HEADS", "Head", "HeadModule", "HeadPlan", "Standardise", "activity_penalty", "build",
+    "linear", "mlp", "named", "penalty",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
-    """Standardise, then linear layers with ReLU between them; float64 throughout."""
+class HeadPlan:
+    """What a head does, in the order of its fields; the last linear layer is always there."""
 
-    standardise: Standardise
-    layers: tuple[Layer, ...]
-
-    def logits(self, features: Floats) -> Array:
-        """(image, feature) -> (image, class), each image by itself: the same bits in any company.
-
-        Raises HilumError for features of another width.
-        """
-        wanted = len(self.standardise.mean)
-        if features.ndim != 2 or features.shape[1] != wanted:
-            raise HilumError(
-                f"this head takes features (image, {wanted}); got shape {features.shape}; "
-                "use the backbone that it was trained on."
-            )
-        out = np.empty((len(features), len(self.layers[-1][1])))
-        row = np.empty(wanted)  # one buffer: the product's rounding may depend on alignment
-        for i, values in enumerate(features):
-            row[:] = values
-            out[i] = self._one(row)
-        return out
-
-    def arrays(self) -> dict[str, Array]:
-        """Every array by name, for safetensors."""
-        found = {"mean": self.standardise.mean, "deviation": self.standardise.deviation}
-        for i, (weight, bias) in enumerate(self.layers):
-            found |= {f"{i}.weight": weight, f"{i}.bias": bias}
-        return found
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[np.floating]]) -> "Head":
-        """The inverse of `arrays`. Raises HilumError where one is missing or does not fit."""
-        count = sum(name.endswith(".weight") for name in arrays)
-        names = ["mean", "deviation"]
-        names += [f"{i}.{part}" for i in range(count) for part in ("weight", "bias")]
-        missing = sorted(set(names) - set(arrays))
-        if missing or count == 0:
-            raise HilumError(
-                f"a head wants mean, deviation and 0.weight, 0.bias, ...; got {sorted(arrays)}, "
-                f"without {missing}; restore the model folder."
-            )
-        plain = {name: np.ascontiguousarray(arrays[name], np.float64) for name in names}
-        layers = tuple((plain[f"{i}.weight"], plain[f"{i}.bias"]) for i in range(count))
-        head = cls(Standardise(plain["mean"], plain["deviation"]), layers)
-        head.check()
-        return head
-
-    @classmethod
-    def from_module(cls, standardise: Standardise, module: nn.Module) -> "Head":
-        """From a fitted `linear` or `mlp` module that took standardised features."""
-        layers = [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
-        return cls(standardise, tuple((_array(it.weight), _array(it.bias)) for it in layers))
-
-    def check(self) -> None:
-        """Raise HilumError unless every layer takes what the one before it gives."""
-        width = len(self.standardise.mean)
-        for i, (weight, bias) in enumerate(self.layers):
-            if weight.shape != (len(bias), width):
-                raise HilumError(
-                    f"layer {i} of a head must have weights ({len(bias)}, {width}); "
-                    f"got {weight.shape}; restore the model folder."
-                )
-            width = len(bias)
-
-    def _one(self, row: Array) -> Array:
-        x = (row - self.standardise.mean) / self.standardise.deviation
-        for weight, bias in self.layers[:-1]:
-            x = np.maximum(weight @ x + bias, 0.0)
-        weight, bias = self.layers[-1]
-        return weight @ x + bias
+    pool: Pool = "average"  # what the backbone is to hand over, as flattened features
+    map_dropout: float = 0.0  # on all of that
+    average: bool = False  # over the map's positions
+    hidden: int = 0  # units of a dense layer with ReLU; 0: none
+    norm: bool = False  # BatchNorm after its ReLU
+    dropout: float = 0.0  # before the last layer
+    l1: float = 0.0  # penalties on the dense layers, see `penalty`
+    l2: float = 0.0
+    penalise: Literal["outputs", "weights"] = "outputs"  # Keras: activity or kernel regularizer
 
 
-def linear(features: int, classes: int) -> nn.Module:
+HEADS: dict[str, HeadPlan] = {
+    "linear": HeadPlan(),
+    "mlp": HeadPlan(hidden=128),
+    # section 3.1.3: after the last pooling layer Flatten and 1000 neurons; their ReLU is ours
+    "elazhari2022": HeadPlan(pool="last", hidden=1000),
+    # figures 1 and 2: 64 nodes after the convolutional base; pooling and ReLU are ours
+    "wiklund2020": HeadPlan(pool="flatten", hidden=64),
+    # section 4.3: dropout on the map, 0.2 for ResNet and Inception-ResNetV2
+    "cuijpers2020": HeadPlan("flatten", 0.5, average=True, hidden=128, norm=True, l1=1e-3, l2=1e-3),
+    # section 3.3: dropout on the fully connected layer; its rate is ours
+    "zhang2022": HeadPlan(dropout=0.5),
+    "yamani2021": HeadPlan(),
+}
+
+
+class HeadModule(nn.Module):
+    """A head to fit: (image, feature) -> logits (image, class).
+
+    Where its plan penalises outputs, `activations` holds those of the last batch.
+    """
+
+    def __init__(self, plan: HeadPlan, layers: nn.Sequential) -> None:
+        super().__init__()
+        self.plan = plan
+        self.layers = layers
+        self.activations: list[Tensor] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(image, feature) -> logits (image, class)."""
+        seen = []
+        for layer in self.layers:
+            x = layer(x)
+            if isinstance(layer, nn.ReLU):
+                seen.append(x)
+        if (self.plan.l1 or self.plan.l2) and self.plan.penalise == "outputs":
+            self.activations = [*seen, x.float().softmax(1)]
+        return x
+
+    def __getstate__(self) -> dict[str, object]:
+        """Without the last batch: a copy could not hold its graph."""
+        return {**self.__dict__, "activations": []}
+
+
+def named(name: str) -> HeadPlan:
+    """The row of HEADS called `name`. Raises HilumError with the nearest name for another."""
+    if name not in HEADS:
+        near = get_close_matches(name, HEADS, 1)
+        hint = f"did you mean {near[0]!r}?" if near else "choose one."
+        raise HilumError(f"a head is one of {', '.join(HEADS)}; got {name!r}; {hint}")
+    return HEADS[name]
+
+
+def build(plan: HeadPlan, shape: tuple[int, int], classes: int, seed: int = 0) -> HeadModule:
+    """The head's module for features of `shape` (channel, position), see `Backbone.shape`.
+
+    Raises HilumError for rates outside [0, 1) and for a BatchNorm without a layer before it.
+    """
+    _check(plan)
+    return HeadModule(plan, nn.Sequential(*_layers(plan, shape, classes, seed)))
+
+
+def linear(features: int, classes: int) -> nn.Linear:
     """One linear layer, all zeros: every class equally likely before fitting."""
-    layer = _blank(features, classes)
+    layer = blank(features, classes)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer
 
 
-def mlp(features: int, hidden: int, classes: int, dropout: float, seed: int) -> nn.Module:
-    """(image, feature) -> hidden layer, ReLU, dropout -> (image, class).
+def mlp(features: int, hidden: int, classes: int, dropout: float, seed: int) -> nn.Sequential:
+    """(image, feature) -> hidden layer, ReLU, dropout -> (image, class)."""
+    plan = HeadPlan(hidden=hidden, dropout=dropout)
+    return nn.Sequential(*_layers(plan, (features, 1), classes, seed))
 
-    Initialised as Glorot & Bengio 2010 (Keras's default).
+
+def penalty(network: nn.Module) -> Tensor:
+    """What the heads inside `network` add to the loss of the batch that they saw last."""
+    total = torch.zeros(())
+    for head in network.modules():
+        if isinstance(head, HeadModule):
+            plan = head.plan
+            if plan.penalise == "outputs":
+                total = total + activity_penalty(head.activations, plan.l1, plan.l2)
+            else:
+                total = total + _kernel_penalty(head)
+    return total
+
+
+def activity_penalty(activations: Sequence[Tensor], l1: float, l2: float) -> Tensor:
+    """Sum over layers' outputs (image, unit) of (l1 sum|a| + l2 sum a^2) / images.
+
+    Keras's activity regularizer: on outputs after their activation, divided by the batch size.
+    On softmax the L1 part is the constant l1, whose gradient is zero.
     """
+    total = torch.zeros(())
+    for values in activations:
+        total = total + _norms(values.float(), l1, l2) / len(values)
+    return total
+
+
+def _kernel_penalty(head: HeadModule) -> Tensor:
+    total = torch.zeros(())
+    for layer in head.layers:
+        if isinstance(layer, nn.Linear):
+            total = total + _norms(layer.weight, head.plan.l1, head.plan.l2)
+    return total
+
+
+def _norms(values: Tensor, l1: float, l2: float) -> Tensor:
+    return l1 * values.abs().sum() + l2 * values.square().sum()
+
+
+def _layers(plan: HeadPlan, shape: tuple[int, int], classes: int, seed: int) -> list[nn.Module]:
+    channels, positions = shape
+    width = channels if plan.average else channels * positions
+    layers: list[nn.Module] = [nn.Dropout(plan.map_dropout)] if plan.map_dropout else []
+    if plan.average and positions > 1:
+        layers.append(Average(positions))
+    if not plan.hidden:
+        return [*layers, nn.Dropout(plan.dropout), linear(width, classes)]
     generator = torch.Generator().manual_seed(seed)
-    layers = [_glorot(features, hidden, generator), _glorot(hidden, classes, generator)]
-    return nn.Sequential(layers[0], nn.ReLU(), nn.Dropout(dropout), layers[1])
+    layers += [dense(width, plan.hidden, generator), nn.ReLU()]
+    if plan.norm:
+        layers.append(nn.BatchNorm1d(plan.hidden, EPSILON, MOMENTUM))
+    return [*layers, nn.Dropout(plan.dropout), dense(plan.hidden, classes, generator)]
 
 
-def _glorot(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
-    layer = _blank(inputs, outputs)
-    nn.init.xavier_uniform_(layer.weight, generator=generator)
-    nn.init.zeros_(layer.bias)
-    return layer
-
-
-def _blank(inputs: int, outputs: int) -> nn.Linear:
-    """Not initialised: the caller's random state is not touched."""
-    layer: nn.Linear = nn.utils.skip_init(nn.Linear, inputs, outputs)  # type: ignore[no-untyped-call]
-    return layer
-
-
-def _array(tensor: Tensor) -> Array:
-    return tensor.detach().cpu().double().numpy().copy()
+def _check(plan: HeadPlan) -> None:
+    for name, rate in (("map_dropout", plan.map_dropout), ("dropout", plan.dropout)):
+        if not 0 <= rate < 1:
+            raise HilumError(f"a head's {name} is at least 0 and below 1; got {rate}; change it.")
+    if plan.hidden < 0 or (plan.norm and not plan.hidden):
+        raise HilumError(
+            f"a head's hidden layer has 0 or more units, and BatchNorm needs one; got "
+            f"hidden={plan.hidden}, norm={plan.norm}; change one of them."
+        )

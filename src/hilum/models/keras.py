@@ -75,7 +75,7 @@ def _named(
         found = next((file.layers[c] for c in candidates if c in file.layers), None)
         if found is not None:
             yield name, module, found
-        elif candidates and not isinstance(module, nn.Linear):
+        elif candidates and not (isinstance(module, nn.Linear) or name in _VGG16_CLASSIFIER):
             raise _lacking(file, " or ".join(map(repr, candidates)))
 
 
@@ -108,6 +108,8 @@ def _tensors(module: nn.Module, layer: dict[str, Array]) -> State:
         leaves = ("weight", "bias", "running_mean", "running_var")
         return {leaf: torch.tensor(value) for leaf, value in zip(leaves, values, strict=True)}
     kernel = torch.tensor(layer["kernel"])
+    if isinstance(module, nn.Conv2d) and kernel.ndim == 2:  # VGG's first layer after Flatten
+        kernel = kernel.reshape(*module.kernel_size, module.in_channels, module.out_channels)
     # (height, width, in, out) -> (out, in, height, width), or (in, out) -> (out, in)
     weight = kernel.permute(3, 2, 0, 1) if kernel.ndim == 4 else kernel.T
     bias = {"bias": torch.tensor(layer["bias"])} if "bias" in layer else {}
@@ -167,6 +169,7 @@ def _vgg_names(name: str) -> tuple[str, ...]:
         for block, row in enumerate(_VGG16_CONVS, 1)
         for i, at in enumerate(row, 1)
     }
+    places |= _VGG16_CLASSIFIER
     return (places[name],) if name in places else ()
 
 
@@ -201,6 +204,7 @@ def _densenet_names(name: str) -> tuple[str, ...]:
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"  # only ResNet50's six are ever used
 _BN = {"norm": "bn", "conv": "conv"}
 _VGG16_CONVS = ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26, 28))
+_VGG16_CLASSIFIER = {"pre_logits.fc1": "fc1", "pre_logits.fc2": "fc2", "head.fc": "predictions"}
 _RESNET_ENDS: dict[str, tuple[str, ...]] = {
     "conv1": ("conv1_conv", "conv1"),
     "bn1": ("conv1_bn", "bn_conv1"),

@@ -1,4 +1,4 @@
-"""Bare networks from timm without weights, and cards for those that the table does not list."""
+"""Bare networks without weights, timm's and our own, and cards for timm's that have no row."""
 
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from hilum.models import shim
+from hilum.models import papers, shim
 from hilum.models.cards import BACKBONES, Card, Stages
 from hilum.models.normalise import NORMALISE
 from hilum.types import HilumError
@@ -16,15 +16,15 @@ V1_STRIDES = "v1_strides"  # the original ResNet: a stage halves in its first 1x
 VARIANTS = ("", V1_STRIDES)
 
 
-def create(card: Card, variant: str = "", classifier: bool = False) -> nn.Module:
+def create(card: Card, variant: str = "", classifier: bool = False, keep: int = 0) -> nn.Module:
     """The network of `card`, randomly initialised, without its classifier unless asked for.
 
-    Raises HilumError for a variant that is not in VARIANTS or does not fit the network.
+    `keep` leaves the first fully connected layers of `card.classifier` in place. Raises HilumError
+    for a variant that is not in VARIANTS or does not fit the network.
     """
-    options = {} if classifier else {"num_classes": 0}
-    network: nn.Module = shim.timm().create_model(card.timm_name, pretrained=False, **options)
-    if not classifier and hasattr(network, "pre_logits"):
-        network.pre_logits = nn.Identity()  # VGG's fully connected layers belong to the classifier
+    network = papers.NETWORKS[card.name]() if card.own else _timm(card, classifier or keep > 0)
+    for name in card.classifier[keep:] if keep else ():
+        network.set_submodule(name, nn.Identity())
     if variant == V1_STRIDES:
         use_v1_strides(network, card.name)
     elif variant not in VARIANTS:
@@ -78,6 +78,14 @@ def describe(name: str) -> Card:
         licence=config.license or "unknown",
         citation="Wightman 2019, doi:10.5281/zenodo.4414861",
     )
+
+
+def _timm(card: Card, classifier: bool) -> nn.Module:
+    options = {} if classifier else {"num_classes": 0}
+    network: nn.Module = shim.timm().create_model(card.timm_name, pretrained=False, **options)
+    if not classifier and hasattr(network, "pre_logits"):
+        network.pre_logits = nn.Identity()  # VGG's fully connected layers belong to the classifier
+    return network
 
 
 def _config(name: str) -> Any:

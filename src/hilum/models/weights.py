@@ -40,17 +40,22 @@ class Weights:
         return replace(self, state={})
 
 
-def load(card: Card, which: str | Path, seed: int = 0) -> Weights:
+def load(card: Card, which: str | Path, seed: int = 0, keep: int = 0) -> Weights:
     """Weights for `card`: "imagenet", "random" (from `seed`) or a file.
 
     ImageNet weights are looked for in the cache, the installed packages, the hub's own cache and
-    on the hub, in this order. Raises MissingError where none of them has the weights, HilumError
-    where a file does not fit.
+    on the hub, in this order. Random ones come with the first `keep` fully connected layers.
+    Raises MissingError where none of them has the weights, HilumError where a file does not fit.
     """
     if which == "random":
-        return _random(card, seed)
+        return _random(card, seed, keep)
     if which != "imagenet":
         return from_file(card, as_path(which))
+    if card.own:
+        raise MissingError(
+            f"{card.name} was never trained on ImageNet; got weights {which!r}; set model.weights "
+            "to random, or to a file of weights that you trained."
+        )
     for source in (_from_cache, _from_package, _from_hub):
         if (found := source(card)) is not None:
             return found
@@ -68,7 +73,7 @@ def from_file(card: Card, path: Path, origin: str = "") -> Weights:
     """
     if not path.exists():
         raise MissingError(
-            f"weights of {card.timm_name} must be a file; got {str(path)!r}, which does not exist; "
+            f"weights of {card.name} must be a file; got {str(path)!r}, which does not exist; "
             "give the path of a file, or imagenet, or random."
         )
     raw, variant = _reader(path)(card, path)
@@ -113,10 +118,10 @@ def digest(state: State, wanted: Shapes) -> str:
     return total.hexdigest()
 
 
-def _random(card: Card, seed: int) -> Weights:
+def _random(card: Card, seed: int, keep: int) -> Weights:
     with torch.random.fork_rng(devices=[]):  # the caller's random state stays as it was
         torch.manual_seed(seed)
-        network = networks.create(card)
+        network = networks.create(card, keep=keep)
     state = network.state_dict()
     return Weights(state, digest(state, _shapes(network)), f"random, seed {seed}", "none needed")
 

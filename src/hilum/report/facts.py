@@ -1,5 +1,6 @@
 """What the run records about data, split, audits, model and environment, as rows to print."""
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ import pandas as pd
 from hilum.report.folder import Run
 from hilum.report.palette import STATUSES, Status
 from hilum.report.tables import cross, mine
-from hilum.report.text import NOT_RECORDED, number, plain, title
+from hilum.report.text import NOT_RECORDED, number, plain, prose, title
 
 DATES = ("finished", "date", "time", "created", "started")
 SET_FACTS = {
@@ -27,6 +28,12 @@ SET_FACTS = {
 }
 ASKED = ("images", "patients", "licence", "source", "known shortcuts", "citation")
 PARTS = ("train", "validation", "test")
+COUNTED = re.compile(r"(?:^|, )(\d[\d,]*) (?:image|row|file|mask|entr)\w* (?:\(|ending in|named|with)")
+KINDS = {
+    "kfold": "cross-validation: each image is tested once",
+    "holdout": "one division into training, validation and test",
+    "official": "as the publisher of the images divided them",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +63,8 @@ class Audit:
 def date(run: Run) -> str:
     """When the run was finished, as it says itself."""
     found = run.section("environment")
-    return next((str(found[key]) for key in DATES if found.get(key)), NOT_RECORDED)
+    when = next((str(found[key]) for key in DATES if found.get(key)), NOT_RECORDED)
+    return when.replace("T", " ").replace("Z", " UTC").replace("+00:00", " UTC")
 
 
 def sets(run: Run) -> list[DataSet]:
@@ -86,13 +94,52 @@ def _first(card: Mapping[str, Any], keys: tuple[str, ...]) -> Any:
     return number(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def left_out(run: Run) -> list[tuple[str, list[str]]]:
-    """What was not used, by reason, the commonest first."""
-    groups: dict[str, list[str]] = defaultdict(list)
+@dataclass(frozen=True, slots=True)
+class Omission:
+    """What was not used for one reason: how many, and the names that are recorded."""
+
+    reason: str
+    n: int
+    names: tuple[str, ...]
+
+
+def left_out(run: Run) -> list[Omission]:
+    """What was not used, by reason, the commonest first; a row without `count` counts as one."""
+    groups: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for row in run.section("data").get("left_out") or []:
         if isinstance(row, Mapping):
-            groups[str(row.get("reason") or NOT_RECORDED)].append(str(row.get("what")))
-    return sorted(groups.items(), key=lambda item: -len(item[1]))
+            groups[str(row.get("reason") or NOT_RECORDED)].append(row)
+    found = [
+        Omission(reason, sum(map(_how_many, rows)), tuple(str(row.get("what")) for row in rows))
+        for reason, rows in groups.items()
+    ]
+    return sorted(found, key=lambda item: -item.n)
+
+
+def _how_many(row: Mapping[str, Any]) -> int:
+    """The row's count, where each name that reads "153 images (a, b, ...)" stands for so many."""
+    known = row.get("count")
+    n = known if isinstance(known, int) and not isinstance(known, bool) else 1
+    told = COUNTED.findall(str(row.get("what")))
+    return n + sum(int(number.replace(",", "")) - 1 for number in told)
+
+
+def failed_cells(run: Run) -> list[tuple[str, str]]:
+    """Cells of the grid that could not be run, each with the reason.
+
+    They stand in `model.failed`, or in left_out.csv under reasons that the data do not have.
+    """
+    told = run.section("model").get("failed")
+    if isinstance(told, Mapping):
+        return [(str(cell), str(reason)) for cell, reason in told.items()]
+    if isinstance(told, list):
+        rows = [row for row in told if isinstance(row, Mapping)]
+        return [(str(r.get("cell", r.get("what"))), str(r.get("reason"))) for r in rows]
+    if run.left_out is None or "left_out" not in run.section("data"):
+        return []
+    of_data = {item.reason for item in left_out(run)}
+    others = run.left_out[~run.left_out["reason"].isin(of_data)]
+    return [(str(what), str(why)) for what, why in others[["what", "reason"]].to_numpy()]
 
 
 def labels_by_source(run: Run) -> pd.DataFrame | None:
@@ -124,6 +171,18 @@ def _labels(run: Run) -> "pd.Series[str]":
     return known.drop_duplicates("sample_id").set_index("sample_id")["label"]
 
 
+def division(run: Run) -> list[tuple[str, str]]:
+    """How the images were divided, in words."""
+    split = run.section("split")
+    rows = dict(pairs(split, without=("notes", "leaks", "counts")))
+    if split.get("seeds") and len(split["seeds"]) > 1:
+        rows.pop("seed", None)
+    else:
+        rows.pop("seeds", None)
+    kind = KINDS.get(str(split.get("kind")))
+    return list((rows | {"kind": f"{split['kind']}, {kind}"} if kind else rows).items())
+
+
 def pairs(record: Mapping[str, Any], without: tuple[str, ...] = ()) -> list[tuple[str, str]]:
     """A dictionary of `results.json` as rows of (heading, text)."""
     return [(title(str(key)), plain(value)) for key, value in record.items() if key not in without]
@@ -144,7 +203,7 @@ def _audit(row: Mapping[str, Any]) -> Audit:
         value=number(row.get("value")),
         rule=str(row.get("rule") or "–"),
         reference=str(row.get("reference") or "–"),
-        sentence=str(row.get("sentence") or NOT_RECORDED),
+        sentence=prose(str(row.get("sentence") or NOT_RECORDED)),
     )
 
 

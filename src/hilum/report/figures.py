@@ -13,7 +13,6 @@ from hilum.report.canvas import blank, style, unit_axes
 from hilum.report.palette import GRID, LINES, MUTED, OKABE_ITO, SERIES, series
 from hilum.report.text import class_name, label
 
-PART_LINES = {"train": "-", "validation": "--", "test": ":"}
 
 
 def roc(points: pd.DataFrame, areas: Mapping[str, float]) -> Figure:
@@ -171,57 +170,6 @@ def _histogram(axes: Axes, bins: pd.DataFrame, colour: str) -> None:
     axes.set_xlim(0, 1)
     axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
     axes.legend(loc="upper center", fontsize=7.5, handlelength=1.2)
-
-
-def training(history: pd.DataFrame) -> Figure:
-    """Loss and accuracy per epoch (HISTORY_COLUMNS): one faint line per fold, their mean strong."""
-    with style():
-        figure = blank(9.2, 3.2)
-        for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-            for part, colour in (
-                ("train", OKABE_ITO["blue"]),
-                ("validation", OKABE_ITO["vermillion"]),
-            ):
-                _part_lines(axes, history[history["part"] == part], name, colour)
-            _stage_borders(axes, history)
-            axes.set(
-                xlabel="Epoch",
-                title=name.capitalize(),
-                ylabel="Cross-entropy (nats)" if name == "loss" else "Share right",
-            )
-        if axes.get_legend_handles_labels()[0]:
-            axes.legend(loc="lower right")
-    return figure
-
-
-def _part_lines(axes: Axes, rows: pd.DataFrame, name: str, colour: str) -> None:
-    rows = rows.dropna(subset=[name])
-    if rows.empty:
-        return
-    part = str(rows["part"].iloc[0])
-    dash = PART_LINES.get(part, "-")
-    for _, run in rows.groupby(["fold", "seed"]):
-        axes.plot(run["step"], run[name], color=colour, alpha=0.3, linewidth=0.8, linestyle=dash)
-    mean = rows.groupby("step")[name].mean()
-    axes.plot(mean.index, mean, color=colour, linestyle=dash, label=f"{part}, mean")
-
-
-def _stage_borders(axes: Axes, history: pd.DataFrame) -> None:
-    starts = history.groupby("stage", sort=False)["step"].min()
-    if len(starts) < 2:
-        return
-    for stage, step in starts.items():
-        axes.axvline(step - 0.5, color=MUTED, linewidth=0.8, linestyle=(0, (2, 2)))
-        axes.annotate(
-            label(str(stage), 16),
-            (step - 0.5, 1),
-            (3, -2),
-            xycoords=("data", "axes fraction"),
-            textcoords="offset points",
-            fontsize=8,
-            color=MUTED,
-            va="top",
-        )
 
 
 def sources(counts: pd.DataFrame) -> Figure:

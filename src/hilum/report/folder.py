@@ -1,8 +1,9 @@
 """What a finished run left in its folder, read back; every part but one may be absent."""
 
 import json
+import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,10 @@ from hilum.types import (
     require_columns,
 )
 
-TEXT_COLUMNS = ("cell", "sample_id", "path", "patient_id", "source", "label", "part", "stage")
+TEXT_COLUMNS = (
+    *("cell", "sample_id", "path", "patient_id", "source", "label", "part", "stage"),
+    *("what", "reason"),
+)
 OWN_DATA = ("dicom", "folder", "table")  # card names of data that is the user's, not published
 
 
@@ -31,6 +35,9 @@ class Run:
     splits: pd.DataFrame | None = None
     history: pd.DataFrame | None = None
     manifest: pd.DataFrame | None = None
+    left_out: pd.DataFrame | None = None
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    faults: tuple[str, ...] = ()  # what could not be read and is not worth failing for
 
     @property
     def classes(self) -> list[str]:
@@ -75,6 +82,7 @@ def read(folder: Path) -> Run:
     Raises MissingError without `results.json`, HilumError where a file cannot be read.
     """
     results = _results(folder / "results.json")
+    recipe, faults = _recipe(folder / "recipe.toml")
     classes = [f"p_{name}" for name in results.get("classes") or []]
     return Run(
         folder=folder,
@@ -83,6 +91,9 @@ def read(folder: Path) -> Run:
         splits=_csv(folder / "splits.csv", SPLIT_COLUMNS),
         history=_csv(folder / "history.csv", HISTORY_COLUMNS),
         manifest=_parquet(folder / "manifest.parquet"),
+        left_out=_csv(folder / "left_out.csv", ("what", "reason")),
+        recipe=recipe,
+        faults=faults,
     )
 
 
@@ -101,6 +112,16 @@ def _results(path: Path) -> dict[str, Any]:
             f"{path} must hold an object; got {type(found).__name__}; run the study again."
         )
     return found
+
+
+def _recipe(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The resolved recipe; a broken one is a fault to print, since all scores are there without."""
+    if not path.is_file():
+        return {}, ()
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8")), ()
+    except (tomllib.TOMLDecodeError, UnicodeError) as error:
+        return {}, (f"recipe.toml could not be read ({error}), so figures it asks for are absent.",)
 
 
 def _csv(path: Path, wanted: tuple[str, ...]) -> pd.DataFrame | None:

@@ -12,9 +12,18 @@ import pandas as pd
 from markupsafe import Markup
 
 from hilum import files
-from hilum.report import csvs, facts, folder, gallery, panels, tables
+from hilum.report import csvs, facts, folder, gallery, panels, study_figures, tables
 from hilum.report.folder import Run
-from hilum.report.text import NOT_RECORDED, class_name, code, count, method_name, number, sentence
+from hilum.report.text import (
+    NOT_RECORDED,
+    class_name,
+    code,
+    count,
+    family,
+    number,
+    prose,
+    sentence,
+)
 from hilum.types import NOTICE
 
 CONTENTS = {
@@ -25,6 +34,7 @@ CONTENTS = {
     "scores": "Scores",
     "curves": "Confusion and curves",
     "training": "Training",
+    "study": "Figures of the study",
     "errors": "Worst errors",
     "audits": "Audits",
     "model": "Model card",
@@ -76,6 +86,8 @@ def context(run: Run) -> dict[str, Any]:
     """Everything that the template prints, section by section."""
     audits = facts.audits(run)
     published = tables.comparisons(run)
+    asked = _study(run)
+    absent = [name for name, rows in (("published", published), ("study", asked["study"])) if not rows]
     return {
         **_top(run),
         **_verdict(run, audits),
@@ -84,10 +96,12 @@ def context(run: Run) -> dict[str, Any]:
         **_scores(run),
         **_errors(run),
         **_closing(run),
-        "contents": [item for item in CONTENTS.items() if item[0] != "published" or published],
+        **asked,
+        "contents": [item for item in CONTENTS.items() if item[0] not in absent],
         "published": published,
         "audits": audits,
         "panels": panels.draw(run),
+        "faults": run.faults,
     }
 
 
@@ -98,9 +112,14 @@ def _top(run: Run) -> dict[str, Any]:
         "recipe": recipe,
         "mode": _mode(run),
         "cell": run.cell,
-        "date": facts.date(run).replace("T", " ").replace("Z", " UTC"),
+        "model_name": run.cell if _cells(run) > 1 else run.section("model").get("backbone", run.cell),
+        "date": facts.date(run),
         "notice": str(run.results.get("notice") or NOTICE),
     }
+
+
+def _cells(run: Run) -> int:
+    return len({row.get("cell") for row in run.rows("scores")})
 
 
 def _mode(run: Run) -> str:
@@ -119,7 +138,7 @@ def _verdict(run: Run, audits: list[facts.Audit]) -> dict[str, Any]:
     }
     counted = [f"{tally[name]} {word}" for name, word in words.items() if name in tally]
     return {
-        "verdict": sentence(str(run.results.get("verdict") or f"Verdict {NOT_RECORDED}")),
+        "verdict": prose(sentence(str(run.results.get("verdict") or f"Verdict {NOT_RECORDED}"))),
         "standing": facts.standing(run),
         "tally": f"{count(len(audits), 'audit')}: {', '.join(counted)}."
         if audits
@@ -140,7 +159,8 @@ def _data(run: Run) -> dict[str, Any]:
         "one_source": _one_source(sources),
         "samples": samples,
         "left_out": left_out,
-        "left_out_total": count(sum(len(things) for _, things in left_out), "item"),
+        "left_out_total": count(sum(item.n for item in left_out), "item"),
+        "left_out_listed": run.left_out is not None,
         "left_out_recorded": "left_out" in run.section("data"),
         "names_hidden": run.own_data,
     }
@@ -163,7 +183,7 @@ def _split(run: Run) -> dict[str, Any]:
     split = run.section("split")
     found = [(kind, [_leak(row) for row in rows]) for kind, rows in facts.leaks(run)]
     return {
-        "split_facts": facts.pairs(split, without=("notes", "leaks", "counts")),
+        "split_facts": facts.division(run),
         "split_notes": [str(note) for note in split.get("notes") or []],
         "parts": _sheet(facts.parts(run), None),
         "leaks": found,
@@ -185,13 +205,14 @@ def _scores(run: Run) -> dict[str, Any]:
         for row in tables.mine(run)
         if row.get("method") and row.get("low") is not None
     ]
-    named = "; ".join(map(method_name, dict.fromkeys(methods)))
+    named = "; ".join(dict.fromkeys(map(family, methods)))
     return {
         "overall": [row for row in overall if not row.further],
         "further": [row for row in overall if row.further],
         "begin": f"{tables.start(run):g}",
         "by_class": tables.by_class(run),
         "by_cell": tables.by_cell(run),
+        "failed": facts.failed_cells(run),
         "elsewhere": tables.elsewhere(run),
         "prevalences": ["Class", *(f"at {share:.0%}" for share in tables.PREVALENCES)],
         "methods": f"Intervals by: {named}." if named else "",
@@ -210,12 +231,35 @@ def _errors(run: Run) -> dict[str, Any]:
         "worst": pictures,
         "predictions_recorded": predictions is not None,
         "errors_text": (
-            f"The model errs on {len(table):,} of {count(n, 'image')}; these {len(pictures)} it "
-            "was surest of. Look for letters, tubes and borders, and for labels that are wrong. "
+            f"The model errs on {len(table):,} of {count(n, 'image')}; below, "
+            f"{_surest(len(table), len(pictures))}. "
+            "Look for letters, tubes and borders, and for labels that are wrong. "
             f"The number is the probability of the wrong prediction{mean}; all are in "
             "figures/worst_errors.csv."
         ),
     }
+
+
+def _surest(errors: int, shown: int) -> str:
+    if errors == shown:
+        return "this one" if errors == 1 else "all of them, the surest first"
+    return f"the {shown} that it was surest of"
+
+
+def _study(run: Run) -> dict[str, Any]:
+    """The figures that the recipe asks for, drawn or with the reason why not."""
+    found = study_figures.draw(run)
+    tables_ = {
+        item.panel.name: _printed(item.panel.table)
+        for item in found
+        if item.panel is not None and item.panel.table is not None
+    }
+    return {"study": found, "study_tables": tables_}
+
+
+def _printed(table: pd.DataFrame) -> dict[str, Any]:
+    rows = [[str(value) for value in row] for row in table.itertuples(index=False)]
+    return {"head": [str(name) for name in table.columns], "rows": rows}
 
 
 def _list(run: Run, table: pd.DataFrame, name: str) -> None:
@@ -229,7 +273,7 @@ def _closing(run: Run) -> dict[str, Any]:
     limits = run.results.get("limits")
     return {
         "model": facts.pairs(run.section("model")),
-        "limits": [str(limit) for limit in limits] if isinstance(limits, list) else [],
+        "limits": [prose(str(limit)) for limit in limits] if isinstance(limits, list) else [],
         "environment": facts.pairs(run.section("environment")),
         "citations": [(item.title, item.citation) for item in facts.sets(run) if item.citation],
         "methods_cited": _methods(run),

@@ -23,24 +23,54 @@ def confusion(counts: pd.DataFrame) -> Figure:
 
     `counts` is (truth, prediction).
     """
-    names = [_wrapped(str(name)) for name in counts.index]
-    size = len(names)
+    size = len(counts)
     with style():
         figure = blank(4.5 if size <= 5 else 9.2, min(1.1 + 0.8 * size, 8.0))
         axes = figure.subplots()
-        shares = _row_shares(counts)
-        axes.imshow(shares, cmap=SHADES, vmin=0, vmax=1, aspect="auto")
-        axes.set_xticks(range(size), names, rotation=90 if size > 10 else 0)
-        axes.set_yticks(range(size), names)
+        _matrix(axes, counts)
         axes.set(xlabel="Prediction", ylabel="Truth")
-        axes.set_xticks(np.arange(size + 1) - 0.5, minor=True)
-        axes.set_yticks(np.arange(size + 1) - 0.5, minor=True)
-        axes.grid(visible=False)
-        axes.grid(which="minor", color="white", linewidth=2)
-        axes.tick_params(which="both", length=0)
-        axes.spines[:].set_visible(False)
-        _write_counts(axes, counts.to_numpy(), shares)
     return figure
+
+
+def confusions(counts: pd.DataFrame) -> Figure:
+    """One small matrix per `matrix`, from counts in long form (matrix, truth, prediction, n)."""
+    groups = [(str(name), rows) for name, rows in counts.groupby("matrix", sort=False)]
+    size = counts["truth"].nunique()
+    columns = min(len(groups), 4 if size == 2 else 3 if size == 3 else 2)
+    lines = -(-len(groups) // columns)
+    with style():
+        figure = blank(9.2 * columns / (4 if size == 2 else 2 if size > 3 else 3), 2.6 * lines)
+        grid = figure.subplots(lines, columns, squeeze=False)
+        for axes, (name, rows) in zip(grid.flat, groups, strict=False):
+            _matrix(axes, wide(rows))
+            axes.set_title(label(name, 34), fontsize=9)
+        for axes in grid.flat[len(groups) :]:
+            axes.set_visible(False)
+        figure.supxlabel("Prediction", fontsize=9)
+        figure.supylabel("Truth", fontsize=9)
+    return figure
+
+
+def wide(rows: pd.DataFrame) -> pd.DataFrame:
+    """Counts in long form (truth, prediction, n) as a matrix, in the order they come."""
+    order = list(dict.fromkeys(rows["truth"]))
+    table = rows.pivot_table(index="truth", columns="prediction", values="n", aggfunc="sum")
+    return table.loc[order, order]
+
+
+def _matrix(axes: Axes, counts: pd.DataFrame) -> None:
+    names = [_wrapped(str(name)) for name in counts.index]
+    size, shares = len(names), _row_shares(counts)
+    axes.imshow(shares, cmap=SHADES, vmin=0, vmax=1, aspect="auto")
+    axes.set_xticks(range(size), names, rotation=90 if size > 10 else 0)
+    axes.set_yticks(range(size), names)
+    axes.set_xticks(np.arange(size + 1) - 0.5, minor=True)
+    axes.set_yticks(np.arange(size + 1) - 0.5, minor=True)
+    axes.grid(visible=False)
+    axes.grid(which="minor", color="white", linewidth=2)
+    axes.tick_params(which="both", length=0)
+    axes.spines[:].set_visible(False)
+    _write_counts(axes, counts.to_numpy(), shares)
 
 
 def _wrapped(name: str) -> str:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from hilum.evaluate import curves
-from hilum.report import canvas, figures, matrix
+from hilum.report import canvas, course, figures, matrix, training
 from hilum.report.facts import labels_by_source
 from hilum.report.folder import Run
 from hilum.report.gallery import data_uri
@@ -17,6 +17,7 @@ from hilum.report.tables import mine
 from hilum.report.text import class_name, count, sample_size
 
 CONTROLS = ("normal", "non_covid")
+SOUGHT = "covid19"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class Panel:
     caption: str
     width: str  # "half" or "full" of the page
     size: tuple[int, int]  # page pixels
+    notes: tuple[str, ...] = ()
+    table: pd.DataFrame | None = None  # to be printed below
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,30 +43,32 @@ class Drawn:
     alt: str
     caption: str
     width: str = "half"
+    notes: tuple[str, ...] = ()  # sentences to print below the caption
+    table: pd.DataFrame | None = None  # texts to print below, where a reader wants the numbers
 
 
 def draw(run: Run) -> dict[str, Panel | None]:
     """Draw, store and embed every figure; None where the run's files do not allow it."""
     found = {name: make(run) for name, make in FIGURES.items()}
-    return {n: _store(run.folder, n, drawn) if drawn else None for n, drawn in found.items()}
+    return {n: store(run.folder, n, drawn) if drawn else None for n, drawn in found.items()}
 
 
-def _store(folder: Path, name: str, drawn: Drawn) -> Panel:
+def store(folder: Path, name: str, drawn: Drawn) -> Panel:
+    """Write a figure and its data to `figures/` and return it as the page embeds it."""
     path = canvas.save(drawn.figure, drawn.data, folder / "figures", name)
     with Image.open(path) as image:
-        width, height = image.size
-    return Panel(
-        name, data_uri(path), drawn.alt, drawn.caption, drawn.width, (width // 2, height // 2)
-    )
+        size = (image.width // 2, image.height // 2)
+    words = (drawn.alt, drawn.caption, drawn.width)
+    return Panel(name, data_uri(path), *words, size, drawn.notes, drawn.table)
 
 
 def confusion_counts(run: Run) -> pd.DataFrame | None:
     """Images by truth (rows) and prediction (columns) of the reported cell."""
-    predictions = _labelled(run)
+    predictions = labelled(run)
     return None if predictions is None else curves.confusion_table(predictions, run.classes)
 
 
-def _labelled(run: Run) -> pd.DataFrame | None:
+def labelled(run: Run) -> pd.DataFrame | None:
     """Predictions of images with a known label, or None where a curve cannot be drawn."""
     predictions = run.chosen()
     if predictions is None or not run.classes:
@@ -87,7 +92,7 @@ def _confusion(run: Run) -> Drawn | None:
 
 
 def _roc(run: Run) -> Drawn | None:
-    predictions = _labelled(run)
+    predictions = labelled(run)
     if predictions is None:
         return None
     shown = _one_of_two(_with_both(predictions, run.classes))
@@ -105,7 +110,7 @@ def _roc(run: Run) -> Drawn | None:
 
 
 def _precision_recall(run: Run) -> Drawn | None:
-    predictions = _labelled(run)
+    predictions = labelled(run)
     shown = [] if predictions is None else _with_both(predictions, run.classes)
     if predictions is None or not shown:
         return None
@@ -122,7 +127,7 @@ def _precision_recall(run: Run) -> Drawn | None:
 
 
 def _reliability(run: Run) -> Drawn | None:
-    predictions = _labelled(run)
+    predictions = labelled(run)
     if predictions is None:
         return None
     bins = curves.reliability(predictions, run.classes)
@@ -137,7 +142,7 @@ def _reliability(run: Run) -> Drawn | None:
 
 
 def _histograms(run: Run) -> Drawn | None:
-    predictions = _labelled(run)
+    predictions = labelled(run)
     if predictions is None:
         return None
     bins = pd.concat([curves.score_histogram(predictions, name) for name in run.classes])
@@ -157,26 +162,31 @@ def _training(run: Run) -> Drawn | None:
     if run.history is None:
         return None
     rows = run.history[run.history["cell"] == run.cell]
-    rows = run.history if rows.empty else rows
-    rows = rows.assign(step=_steps(rows))
+    rows = course.with_steps(run.history if rows.empty else rows)
+    path = course.on_path(rows)
     runs = len(rows[["fold", "seed"]].drop_duplicates())
+    many = " A thin line per fold and seed, the mean strong." if runs > 1 else ""
     return Drawn(
-        figures.training(rows),
+        training.training(rows),
         rows,
-        f"Loss and accuracy over {rows['step'].nunique()} epochs, training and validation.",
-        f"Training curves of {count(runs, 'training')} (faint: fold and seed; strong: the mean).",
+        f"Loss and accuracy of {count(runs, 'training')}, training and validation part.",
+        f"{count(runs, 'training').capitalize()} of the model.{many} Dots: the lowest validation "
+        f"loss.{_of_path(rows[path])}",
         "full",
+        course.overfit_notes(rows),
     )
 
 
-def _steps(rows: pd.DataFrame) -> "pd.Series[int]":
-    """Epochs counted on through the stages, where each stage begins again at its first epoch."""
-    spans = rows.groupby("stage", sort=False)["epoch"].agg(["min", "max"])
-    shift, end = {}, -1
-    for stage, (first, last) in zip(spans.index, spans.to_numpy(), strict=True):
-        shift[stage] = max(0, end + 1 - int(first))
-        end = shift[stage] + int(last)
-    return rows["epoch"] + rows["stage"].map(shift)
+def _of_path(rows: pd.DataFrame) -> str:
+    """How to read a regularisation path, and where validation is best on it."""
+    if rows.empty:
+        return ""
+    best = course.lowest(rows)["strength"]
+    found = f"{best.min():.2g}" if best.nunique() == 1 else f"{best.min():.2g} to {best.max():.2g}"
+    return (
+        " The linear head is solved exactly at each strength of the L2 penalty, without epochs; "
+        f"validation is best at {found}."
+    )
 
 
 def _sources(run: Run) -> Drawn | None:
@@ -202,9 +212,13 @@ def _with_both(predictions: pd.DataFrame, classes: list[str]) -> list[str]:
 
 def _one_of_two(classes: list[str]) -> list[str]:
     """Of two classes one: their ROC curves mirror each other."""
-    if len(classes) != 2:
-        return classes
-    return [name for name in classes if name not in CONTROLS][-1:] or classes[-1:]
+    return [positive_class(classes)] if len(classes) == 2 else classes
+
+
+def positive_class(classes: list[str]) -> str:
+    """The class that a test looks for: COVID-19 where there is one, else the last but controls."""
+    others = [name for name in classes if name not in CONTROLS] or classes
+    return SOUGHT if SOUGHT in classes else others[-1]
 
 
 def _areas(run: Run, names: tuple[str, ...]) -> dict[str, float]:

@@ -166,6 +166,7 @@ class Grid:
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[Line | None, ...]], ...]
+    marked: str = ""  # the row that the page is about
 
 
 def by_class(run: Run) -> Grid:
@@ -180,7 +181,7 @@ def by_class(run: Run) -> Grid:
 
 
 def by_cell(run: Run) -> Grid | None:
-    """The headline scores of every cell, or None where there is only one."""
+    """The headline scores of every cell, the best first; None where there is only one cell."""
     cells = list(dict.fromkeys(str(row.get("cell")) for row in run.rows("scores")))
     if len(cells) < 2:
         return None
@@ -190,9 +191,15 @@ def by_cell(run: Run) -> Grid | None:
     used = [i for i in range(len(HEADLINES)) if any(row[i] for row in picked.values())]
     body = [
         (cell, tuple(line(found, begin) if (found := row[i]) else None for i in used))
-        for cell, row in picked.items()
+        for cell, row in sorted(picked.items(), key=lambda item: _rank(item[1]))
     ]
-    return Grid(tuple(score_name(HEADLINES[i][0]) for i in used), tuple(body))
+    return Grid(tuple(score_name(HEADLINES[i][0]) for i in used), tuple(body), run.cell)
+
+
+def _rank(row: Iterable[Mapping[str, Any] | None]) -> list[float]:
+    """Falling by the first score, ties by the next; a cell without one comes last."""
+    values = [(found or {}).get("value") for found in row]
+    return [-float(value) if isinstance(value, int | float) else 2.0 for value in values]
 
 
 @dataclass(frozen=True, slots=True)

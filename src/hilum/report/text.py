@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,6 +30,9 @@ SCORE_NAMES = {
     "log_loss": "Log loss",
     "nll": "Log loss",
 }
+
+
+CODES = re.compile(r"\b(covid19|bacterial_pneumonia|viral_pneumonia|non_covid)\b")
 
 
 def class_name(name: str) -> str:
@@ -84,31 +88,53 @@ def sample_size(n: int) -> str:
 
 def method_name(method: str) -> str:
     """How an interval was made, with its author's capital letter."""
-    return (
-        method.replace("wilson", "Wilson")
-        .replace("delong", "DeLong")
-        .replace("newcombe", "Newcombe")
-    )
+    for author in ("Wilson", "DeLong", "Newcombe"):
+        method = method.replace(author.lower(), author)
+    return method
+
+
+def family(method: str) -> str:
+    """A method without its particulars: "bootstrap by patient, 5 folds pooled" -> the bootstrap."""
+    return re.split(r",| over |: ", method_name(method))[0]
 
 
 def plain(value: object) -> str:
-    """Any JSON value as one line of text."""
+    """Any JSON value as one line of text; what lies deeper stands in brackets."""
+    if isinstance(value, Mapping) and value:
+        return "; ".join(f"{title(str(k))}: {_inner(v)}" for k, v in value.items())
+    return _inner(value)
+
+
+def _inner(value: object) -> str:
     if value is None or value in ("", [], {}):
         return NOT_RECORDED
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):
-        return "; ".join(f"{title(str(k))}: {plain(v)}" for k, v in value.items())
+        return _bracketed(value)
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return ", ".join(plain(item) for item in value)
+        between = "; " if any("," in str(item) for item in value) else ", "
+        return between.join(_inner(item) for item in value)
     if isinstance(value, float) and not value.is_integer():
         return f"{value:.4g}"
     return str(value)
 
 
+def _bracketed(record: Mapping[str, object]) -> str:
+    """A step of a preparation as "letterbox (side 224, fill 128)", other records in brackets."""
+    head = f"{record['step']} " if "step" in record else ""
+    parts = [f"{title(str(k))} {_inner(v)}" for k, v in record.items() if k != "step"]
+    return f"{head}({', '.join(parts)})" if parts else head.strip()
+
+
 def title(key: str) -> str:
-    """A dictionary's key as a row heading."""
-    return key.replace("_", " ").strip()
+    """A dictionary's key as a row heading; classes by their name."""
+    return CLASS_NAMES.get(key, key.replace("_", " ").strip())
+
+
+def prose(words: str) -> str:
+    """Sentences with the classes' names for readers: "bacterial pneumonia", not the column's."""
+    return CODES.sub(lambda found: CLASS_NAMES[found[0]], words)
 
 
 def sentence(words: str) -> str:

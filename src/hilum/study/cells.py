@@ -50,11 +50,16 @@ def grow(ground: Ground) -> Grown:
     folds = [fold for found in done.values() for fold in found]
     return Grown(
         pd.concat([fold.predictions for fold in folds], ignore_index=True),
-        pd.concat([fold.history for fold in folds], ignore_index=True),
+        pd.concat([*_first(sources), *(fold.history for fold in folds)], ignore_index=True),
         min(mean, key=lambda name: mean[name]),
         tuple(LeftOut(name, str(error)) for name, error in failed.items()),
         sources,
     )
+
+
+def _first(sources: dict[str, Learnt]) -> list[pd.DataFrame]:
+    """The source tasks' histories, under their cells' names."""
+    return [learnt.history.assign(cell=f"{cell}: source") for cell, learnt in sources.items()]
 
 
 def _cell(ground: Ground, name: str, plan: Recipe) -> Iterator[Stored]:
