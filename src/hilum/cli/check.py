@@ -25,8 +25,12 @@ def check_table(
 
     screen = terminal(as_json, verbose, quiet)
     found = consistency.check_table(file)
-    rows = [(item.study, item.kind, item.sentence, item.where) for item in found.violations]
-    screen.table("Figures that cannot be", ("study", "check", "what", "where"), rows)
+    rows = [
+        (item.study, item.kind, item.sentence, *(() if screen.narrow else (item.where,)))
+        for item in found.violations
+    ]
+    columns = ("study", "check", "what", *(() if screen.narrow else ("where",)))
+    screen.table("Figures that cannot be", columns, rows)
     if verbose:
         screen.left_out(found.left_out)
     screen.gap()

@@ -18,19 +18,22 @@ def list_(as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) -> 
 
     screen = terminal(as_json, verbose, quiet)
     rows = [
-        (c.name, c.title, c.modality, "yes" if c.patient_ids else "no", _how(bool(c.download)))
+        (
+            c.name,
+            c.title,
+            c.modality,
+            "known" if c.patient_ids else "unknown",
+            "fetch" if c.download else "by hand",
+        )
         for c in CARDS.values()
     ]
-    screen.table("Datasets", ("name", "what", "images", "patients known", "to get it"), rows)
+    screen.table("Datasets", ("name", "what", "modality", "patients", "to get it"), rows)
     if verbose:
         about = [(c.name, c.licence, c.access) for c in CARDS.values()]
         screen.table("Licence and access", ("name", "licence", "access"), about)
-    screen.say("-v adds licences and where to get each.", "dim")
+    else:
+        screen.say("-v adds licences and where to get each.", "dim")
     screen.give(list(CARDS.values()))
-
-
-def _how(fetched: bool) -> str:
-    return "hilum data fetch" if fetched else "by hand"
 
 
 @data.command()

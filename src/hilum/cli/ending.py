@@ -27,7 +27,6 @@ MARKS = {
     "fail": ("✗ fail", "red"),
     "unknown": ("? unknown", "dim"),
 }
-WIDE = 100  # columns of a terminal that has room for the audits' questions
 
 
 def show(results: Results, out: Path, screen: Terminal) -> None:
@@ -109,10 +108,9 @@ def _published(numbers: Sequence[Published], screen: Terminal) -> None:
 
 
 def _audits(findings: Sequence[Finding], screen: Terminal) -> None:
-    narrow = screen.out.is_terminal and screen.out.width < WIDE
     rows: list[tuple[Cell, ...]] = []
     for finding in findings:
-        question = () if narrow else (finding.title,)
+        question = () if screen.narrow else (finding.title,)
         rows.append((finding.id, Text(*MARKS[finding.status]), *question, finding.sentence))
-    columns = ("id", "outcome", *(() if narrow else ("question",)), "what it says")
+    columns = ("id", "outcome", *(() if screen.narrow else ("question",)), "what it says")
     screen.table("Audits", columns, rows)

@@ -94,7 +94,7 @@ def _inside(path: str, taken: "Ingested") -> Inside:
         patients_in_two_parts=int(
             (table.groupby("patient_id")["official_part"].nunique() > 1).sum()
         ),
-        pairs=_rows(twins.assign(first_part=one, second_part=other)),
+        pairs=_rows(twins.assign(first_part=one, second_part=other, parts_differ=apart)),
         left_out=taken.left_out,
     )
 
@@ -135,18 +135,26 @@ def _show_inside(found: Inside, screen: Terminal) -> None:
     rows = [(kind, n, found.across_parts.get(kind, 0)) for kind, n in found.counts.items()]
     screen.table("Twins", ("kind", "pairs", "across published parts"), rows)
     # contradictions first: they are what the user must decide about
-    worst = sorted(found.pairs, key=lambda row: (not row["labels_differ"], not row["first_part"]))
+    worst = sorted(found.pairs, key=lambda row: -len(_differing(row)))
     shown = worst if screen.verbosity > 0 else worst[:LISTED]
     examples = [
-        (row["kind"], *(_named(row, side) for side in ("first", "second"))) for row in shown
+        (row["kind"] if side == "first" else "", _named(row, side))
+        for row in shown
+        for side in ("first", "second")
     ]
-    screen.table(_heading(len(shown), len(worst)), ("kind", "first", "second"), examples)
+    screen.table(_heading(len(shown), len(worst)), ("kind", "images"), examples)
+
+
+def _differing(row: dict[str, Any]) -> list[str]:
+    """In what two twins contradict each other: label, part or patient."""
+    return [what for what in ("label", "part", "patient") if row[f"{what}s_differ"]]
 
 
 def _named(row: dict[str, Any], side: str) -> str:
-    about = [row[f"{side}_label"], row[f"{side}_part"]]
-    said = ", ".join(str(word) for word in about if word)
-    return f"{row[side]} ({said})" if said else str(row[side])
+    """An image below its set, and what of it its twin contradicts."""
+    name = str(row[side]).partition("/")[2] or str(row[side])
+    said = ", ".join(str(row[f"{side}_{what}"]) for what in _differing(row))
+    return f"{name} ({said})" if said else name
 
 
 def _show_between(found: Between, screen: Terminal) -> None:
@@ -158,9 +166,8 @@ def _show_between(found: Between, screen: Terminal) -> None:
     screen.say(f"{names} share {len(found.pairs):,} pairs.", "bold")
     screen.table("Shared", ("kind", "pairs"), list(found.counts.items()))
     shown = found.pairs if screen.verbosity > 0 else found.pairs[:LISTED]
-    rows = [(leak.kind, leak.first, leak.second) for leak in shown]
-    columns = ("kind", title(found.first), title(found.second))
-    screen.table(_heading(len(shown), len(found.pairs)), columns, rows)
+    rows = [row for leak in shown for row in ((leak.kind, leak.first), ("", leak.second))]
+    screen.table(_heading(len(shown), len(found.pairs)), ("kind", "images"), rows)
 
 
 def _heading(shown: int, pairs: int) -> str:

@@ -51,7 +51,7 @@ def scan(
     screen.say(_summary(seen, title(path)), "bold")
     _classes(seen, screen)
     _sources(seen, screen)
-    screen.table("Facts", ("what", "images"), _facts(seen))
+    screen.table("Facts", ("fact", "value"), _facts(seen))
     screen.left_out(seen.left_out)
     for note in seen.notes:
         screen.say(f"• {note}")
@@ -91,7 +91,8 @@ def _sources(seen: "Scan", screen: Terminal) -> None:
 def _facts(seen: "Scan") -> list[tuple[str, str]]:
     per = seen.images_per_patient
     rows = [
-        ("patients", f"{seen.patients:,} known; {seen.images_without_patient:,} images of unknown"),
+        ("patients", f"{seen.patients:,}"),
+        ("images of unknown patients", f"{seen.images_without_patient:,}"),
         ("images per patient", _spread(per) if per.known else "–"),
         ("patients in two classes", f"{seen.patients_in_two_classes:,}"),
         ("patients in two parts", f"{seen.patients_in_two_parts:,}"),

@@ -22,12 +22,17 @@ def drawn(title: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]]) ->
     """A rich table: numbers to the right, short columns whole, long ones share what is left."""
     cells = [[_text(cell) for cell in row] for row in rows]
     table = Table(
-        title=Text(clean(title), "bold"), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
+        title=Text(clean(title), "bold"),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
     )
     for i, name in enumerate(columns):
         texts = [row[i].plain for row in cells]
         table.add_column(
-            Text(clean(name), "bold"),
+            Text(clean(name), "dim"),
             justify="right" if texts and _numeric(texts) else "left",
             no_wrap=max(map(len, texts), default=0) <= NARROW,
             overflow="fold",

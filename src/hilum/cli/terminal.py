@@ -24,6 +24,7 @@ from hilum.cli.tables import Cell
 from hilum.types import LeftOut
 
 LISTED = 10  # things of one kind that are shown without -v
+WIDE = 100  # columns of a terminal that has room for what can also be left away
 
 
 @dataclass(slots=True)
@@ -40,6 +41,11 @@ class Terminal:
     def silent(self) -> bool:
         """Whether nothing is said to people."""
         return self.as_json or self.verbosity < 0
+
+    @property
+    def narrow(self) -> bool:
+        """Whether this is a terminal without room for more than the most important columns."""
+        return self.out.is_terminal and self.out.width < WIDE
 
     @contextmanager
     def working(self) -> Iterator["Terminal"]:
@@ -112,8 +118,8 @@ class Terminal:
         if not items:
             return
         shown = items if self.verbosity > 0 else items[:LISTED]
-        rows = [(item.what, item.reason) for item in shown]
-        self.table("Left out", ("what", "why"), rows)
+        rows = [(item.reason, item.what) for item in shown]
+        self.table("Left out", ("why", "what"), rows)
         if len(shown) < len(items):
             self.say(f"{len(items) - len(shown):,} more are left out; -v lists all.", "dim")
 
