@@ -47,6 +47,7 @@ def predict(
     """
     models.read_record(folder)
     wanted, left_out = _listed(paths)
+    outputs.room(out.parent, out)
     model = models.load(folder)
     move, done, tables = tell("predict"), 0, []
     for names, decoded in _chunks(wanted, model.pipeline):
@@ -54,7 +55,6 @@ def predict(
         done += len(names)
         move(done, len(wanted))
     table = pd.concat(tables, ignore_index=True)
-    out.parent.mkdir(parents=True, exist_ok=True)
     with files.atomic_write(out) as temporary:
         table.to_csv(temporary, index=False, float_format="%.8f")
     unread = [LeftOut(row.path, row.reason) for row in table[table["abstain"]].itertuples()]

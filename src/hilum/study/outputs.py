@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import pandas as pd
@@ -24,16 +25,22 @@ from hilum.types import (
 
 
 def folder(out: Path) -> Path:
-    """Make the output folder; raises HilumError where that cannot be done."""
+    """Make the output folder and its figures'; raises HilumError where that cannot be done."""
+    room(out / "figures", out)
+    return out
+
+
+def room(folder: Path, named: Path | None = None) -> Path:
+    """Make a folder; raises HilumError, with the path as `named`, where that cannot be done."""
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "figures").mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            return folder
     except OSError as error:
         raise HilumError(
-            f"--out must be a folder that can be written; got {str(out)!r} ({error.strerror}); "
-            "choose another."
+            f"--out must be a place that can be written; got {str(named or folder)!r} "
+            f"({error.strerror}); choose another."
         ) from None
-    return out
 
 
 def write(

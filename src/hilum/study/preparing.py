@@ -70,7 +70,7 @@ def prepare(folder: Path, steps: Sequence[Step], out: Path, tell: Tell) -> Prepa
     paths, strangers = images.find(root)
     own = target / "images"
     jobs = _jobs(root, [path for path in paths if own not in path.parents], own)
-    _make(own)
+    outputs.room(own, target)
     move, left_out, done = tell("prepare"), list(strangers), 0
     for chunk in _chunks(jobs, steps):
         left_out += [LeftOut(str(job.path), fault) for job, fault in chunk if fault]
@@ -83,13 +83,6 @@ def prepare(folder: Path, steps: Sequence[Step], out: Path, tell: Tell) -> Prepa
     outputs.write_left_out(target, left_out)
     names = [step.name for step in steps]
     return Prepared(own, sheet, names, len(written), left_out)
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise files.write_error(folder, error) from error
 
 
 def _nothing(root: Path, left_out: Sequence[LeftOut]) -> str:
