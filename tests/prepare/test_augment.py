@@ -85,7 +85,9 @@ def uniform(column: pd.Series, low: float, high: float) -> float:
 
 def test_old_draws_keep_their_numbers() -> None:
     assert augment.DRAWS[:10] == tuple(OLD_DRAWS) == COLUMNS[:10]
-    assert len(set(augment.DRAWS)) == len(augment.DRAWS)
+    newer = "rotates wider narrower placed_scale placed_left placed_top crop_left crop_top"
+    assert " ".join(augment.DRAWS[10:18]) == newer
+    assert augment.DRAWS[18::10] == ("crop_scale_0", "crop_aspect_0")
     start = int.from_bytes(blake2b(b"1/3/set/0.png", digest_size=8).digest(), "little")
     u = [split_mix(start, number) for number in range(1, 11)]
     row = augment.sample(WIDE, IDS[:1], seed=1, epoch=3).iloc[0]

@@ -188,12 +188,12 @@ def test_parameters_of_other_images_are_refused() -> None:
 
 
 @pytest.mark.slow
-def test_affine_path_takes_less_than_a_third_of_a_millisecond() -> None:
+def test_affine_path_takes_less_than_a_third_of_a_millisecond_of_one_core() -> None:
     stack = np.random.default_rng(0).integers(0, 256, (256, 224, 224), np.uint8)
     drawn = augment.sample(Ranges(rotation=25, keras_zoom=0.2, flip=0.5), IDS, 0, 0)
     took = []
     for _ in range(5):
-        start = time.perf_counter()
+        start = time.process_time()  # other programs on the machine do not count
         augment.apply(stack, drawn, workers=1)
-        took.append((time.perf_counter() - start) / len(stack))
+        took.append((time.process_time() - start) / len(stack))
     assert min(took) < 0.35e-3

@@ -156,6 +156,15 @@ def test_published_size_needs_no_more_than_point_eight_gigabytes() -> None:
     assert peak <= 0.8e9
 
 
+def test_the_neighbour_search_copies_only_stripes() -> None:
+    features = np.random.default_rng(0).integers(0, 256, (98, PIXELS), np.uint8)
+    tracemalloc.start()
+    smote.nearest(features, np.arange(98), 5)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10e6  # 118 MB as float64 at once
+
+
 def test_a_small_class_uses_all_the_neighbours_it_has() -> None:
     labels, features = labels_of(2, 9), normal(11, 5)
     made = smote.synthetic(features, labels, 0)

@@ -48,7 +48,7 @@ EXCLUSIVE = (
 
 @dataclass(frozen=True, slots=True)
 class Ranges:
-    """How far each parameter may move; the defaults leave the image alone.
+    """How far each parameter may move; the defaults leave an image (height, width) alone.
 
     Grey images have neither hue nor saturation, so nothing here moves those. A `value` of 1 or more
     can make the image black unless `value_limit` holds it, as study 003's published 1.5 does.
@@ -133,14 +133,14 @@ class Counter:
     def counted(
         self, epoch: int, batches: Iterable[tuple[Inputs, Targets]]
     ) -> Iterator[tuple[Inputs, Targets]]:
-        """The same (inputs, labels), counted as they pass."""
+        """The same batches of inputs and labels (image,), counted as they pass."""
         for inputs, labels in batches:
             self.images[epoch] = self.images.get(epoch, 0) + len(labels)
             yield inputs, labels
 
 
 def sample(ranges: Ranges, sample_ids: Sequence[str], seed: int, epoch: int) -> pd.DataFrame:
-    """Plain parameters, one row per image in the order of `sample_ids`, columns COLUMNS."""
+    """Plain parameters (image, column of COLUMNS), rows in the order of `sample_ids`."""
     u = dict(zip(DRAWS, uniforms(sample_ids, len(DRAWS), seed, epoch).T, strict=True))
     parameters = {**_moves(ranges, u), **_light(ranges, u), **_box(ranges, u)}
     table = pd.DataFrame(parameters, index=pd.Index(sample_ids, name="sample_id"))
