@@ -12,7 +12,7 @@ from PIL import Image
 from sklearn.metrics import confusion_matrix, roc_auc_score, roc_curve
 
 from conftest import Built
-from hilum.report import canvas, facts, figures, folder, gallery, matrix, palette, panels
+from hilum.report import canvas, course, facts, figures, folder, gallery, matrix, palette, panels
 from hilum.report.folder import Run
 
 
@@ -115,9 +115,10 @@ def test_epochs_count_on_through_stages() -> None:
     rows = pd.DataFrame(
         {"stage": ["head"] * 3 + ["all"] * 2, "epoch": [0, 1, 2, 0, 1], "part": ["train"] * 5}
     )
-    assert list(panels._steps(rows)) == [0, 1, 2, 3, 4]
+    rows = rows.assign(cell="a")
+    assert list(course.with_steps(rows)["step"]) == [1, 2, 3, 4, 5]
     rows["epoch"] = [0, 1, 2, 3, 4]
-    assert list(panels._steps(rows)) == [0, 1, 2, 3, 4]
+    assert list(course.with_steps(rows)["step"]) == [1, 2, 3, 4, 5]
 
 
 def test_sources_are_the_manifests(run: Run) -> None:

@@ -28,7 +28,9 @@ SET_FACTS = {
 }
 ASKED = ("images", "patients", "licence", "source", "known shortcuts", "citation")
 PARTS = ("train", "validation", "test")
-COUNTED = re.compile(r"(?:^|, )(\d[\d,]*) (?:image|row|file|mask|entr)\w* (?:\(|ending in|named|with)")
+COUNTED = re.compile(
+    r"(?:^|, )(\d[\d,]*) (?:image|row|file|mask|entr)\w* (?:\(|ending in|named|with)"
+)
 KINDS = {
     "kfold": "cross-validation: each image is tested once",
     "holdout": "one division into training, validation and test",

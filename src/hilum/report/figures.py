@@ -14,7 +14,6 @@ from hilum.report.palette import GRID, LINES, MUTED, OKABE_ITO, SERIES, series
 from hilum.report.text import class_name, label
 
 
-
 def roc(points: pd.DataFrame, areas: Mapping[str, float]) -> Figure:
     """ROC curves (class, false_positive_rate, true_positive_rate); the diagonal is chance.
 

@@ -64,11 +64,16 @@ def samples(run: Run) -> list[Strip]:
 
 
 def _strip(run: Run, rows: pd.DataFrame, name: str) -> Strip:
-    mixed = rows.assign(order=[_order(str(i)) for i in rows["sample_id"]]).sort_values("order")
-    mixed["turn"] = mixed.groupby("source", dropna=False).cumcount()
-    first = mixed.sort_values(["turn", "order"]).head(SAMPLES)
+    first = mixed(rows).head(SAMPLES)
     pictures = tuple(_picture(run, row) for row in first.to_dict("records"))
     return Strip(class_name(name), len(rows), first[["label", "sample_id"]], pictures)
+
+
+def mixed(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows in an order that does not depend on theirs, every source in turn."""
+    out = rows.assign(order=[_order(str(i)) for i in rows["sample_id"]]).sort_values("order")
+    out["turn"] = out.groupby("source", dropna=False).cumcount()
+    return out.sort_values(["turn", "order"])
 
 
 def worst(run: Run) -> tuple[pd.DataFrame, list[Picture]]:
@@ -127,11 +132,22 @@ def identity(row: dict[str, object]) -> tuple[str, str]:
     return shown, code("patient", str(patient)) if own else str(patient)
 
 
+def thumbnail(folder: Path, sample_id: str, path: object) -> Grey8 | None:
+    """The thumbnail's pixels (height, width), or None where the image cannot be shown."""
+    stored = _stored(folder, sample_id, path)
+    pixels = None if stored is None else cv2.imread(str(stored), cv2.IMREAD_GRAYSCALE)
+    return None if pixels is None else np.asarray(pixels, dtype=np.uint8)
+
+
 def _thumbnail(folder: Path, sample_id: str, path: object) -> str | None:
+    stored = _stored(folder, sample_id, path)
+    return None if stored is None else data_uri(stored)
+
+
+def _stored(folder: Path, sample_id: str, path: object) -> Path | None:
+    """The thumbnail's file, made where it is not there yet and the image can be read."""
     stored = folder / "figures" / "thumbnails" / f"{_order(sample_id)[:24]}.jpg"
-    if not stored.is_file() and not _shrink(path, stored):
-        return None
-    return data_uri(stored)
+    return stored if stored.is_file() or _shrink(path, stored) else None
 
 
 def _shrink(path: object, to: Path) -> bool:

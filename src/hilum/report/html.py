@@ -87,7 +87,9 @@ def context(run: Run) -> dict[str, Any]:
     audits = facts.audits(run)
     published = tables.comparisons(run)
     asked = _study(run)
-    absent = [name for name, rows in (("published", published), ("study", asked["study"])) if not rows]
+    absent = [
+        name for name, rows in (("published", published), ("study", asked["study"])) if not rows
+    ]
     return {
         **_top(run),
         **_verdict(run, audits),
@@ -112,7 +114,9 @@ def _top(run: Run) -> dict[str, Any]:
         "recipe": recipe,
         "mode": _mode(run),
         "cell": run.cell,
-        "model_name": run.cell if _cells(run) > 1 else run.section("model").get("backbone", run.cell),
+        "model_name": run.cell
+        if _cells(run) > 1
+        else run.section("model").get("backbone", run.cell),
         "date": facts.date(run),
         "notice": str(run.results.get("notice") or NOTICE),
     }

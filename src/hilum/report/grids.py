@@ -1,0 +1,120 @@
+"""What the cells of a grid differ in, and the tables that compare them."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+AXIS = re.compile(r"(?:^|,)([\w-]+)=")
+MODEL = "backbone"
+BARS = {
+    "precision": "Precision",
+    "sensitivity": "Recall",
+    "f1": "F1",
+    "micro": "Micro F1",
+    "accuracy": "Accuracy",
+}
+
+
+def axes(cells: Sequence[str]) -> pd.DataFrame:
+    """One row per cell ("backbone=vgg16,weights=random"), one column per axis of the grid.
+
+    Cells that are not named so have the single axis "cell".
+    """
+    rows = [_parts(cell) for cell in cells]
+    if not rows or any(row.keys() != rows[0].keys() for row in rows) or not rows[0]:
+        rows = [{"cell": cell} for cell in cells]
+    return pd.DataFrame(rows, index=list(cells))
+
+
+def _parts(cell: str) -> dict[str, str]:
+    found = list(AXIS.finditer(cell))
+    if not found or found[0].start():
+        return {}
+    ends = [*(match.start() for match in found[1:]), len(cell)]
+    return {match[1]: cell[match.end() : end] for match, end in zip(found, ends, strict=True)}
+
+
+def short_names(cells: Sequence[str]) -> dict[str, str]:
+    """A short name per cell: what it does not share with all others."""
+    table = axes(list(dict.fromkeys(cells)))
+    varied = [name for name in table if table[name].nunique() > 1]
+    return {str(cell): _words(row, varied) or str(cell) for cell, row in table.iterrows()}
+
+
+def _words(row: "pd.Series[Any]", names: Sequence[str]) -> str:
+    """Values speak for themselves unless they are numbers or truths: "vgg16, last 2"."""
+    said = [(name, str(row[name])) for name in names]
+    return ", ".join(text if _tells(text) else f"{name} {text}" for name, text in said)
+
+
+def _tells(text: str) -> bool:
+    return any(c.isalpha() for c in text) and text.lower() not in ("true", "false")
+
+
+def split_axes(cells: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Per cell its model, and its arm: all else that varies ("" where nothing does)."""
+    table = axes(list(dict.fromkeys(cells)))
+    varied = [str(name) for name in table if table[name].nunique() > 1]
+    own = MODEL if MODEL in varied else max(varied, key=lambda n: table[n].nunique(), default="")
+    rest = [name for name in varied if name != own]
+    models = {str(c): _words(row, [own] if own else []) or str(c) for c, row in table.iterrows()}
+    return models, {str(c): _words(row, rest) for c, row in table.iterrows()}
+
+
+def bars(scores: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> pd.DataFrame:
+    """One row per cell, class and figure of BARS (model, arm, cell, class, metric, value, ends).
+
+    With one label per image, micro-averaged precision, recall and F1 all equal accuracy.
+    """
+    found = {(str(r.get("cell")), r.get("name"), r.get("class")): r for r in scores}
+    cells = list(dict.fromkeys(cell for cell, _, _ in found))
+    models, arms = split_axes(cells)
+    rows = []
+    for cell in cells:
+        for class_ in classes:
+            for metric in BARS:
+                score = found.get((cell, *_which(metric, class_)), {})
+                kept = {key: score.get(key) for key in ("value", "low", "high", "k", "n")}
+                about = {"model": models[cell], "arm": arms[cell], "cell": cell}
+                rows.append({**about, "class": class_, "metric": metric, **kept})
+    floats = dict.fromkeys(("value", "low", "high"), "float64")
+    whole = dict.fromkeys(("k", "n"), "Int64")
+    return pd.DataFrame(rows).astype({**floats, **whole}) if rows else pd.DataFrame()
+
+
+def _which(metric: str, class_: str) -> tuple[str, str]:
+    return {"micro": ("f1", "micro"), "accuracy": ("accuracy", "overall")}.get(
+        metric, (metric, class_)
+    )
+
+
+def sweep(
+    scores: Sequence[Mapping[str, Any]], metric: tuple[str, str] = ("accuracy", "overall")
+) -> pd.DataFrame:
+    """One score along a grid axis: axis, x, series, cell, metric, value, low, high, k, n.
+
+    The axis is the numeric one with most values, else the one with most values; every combination
+    of the others is a series.
+    """
+    found = {str(r["cell"]): r for r in scores if (r.get("name"), r.get("class")) == metric}
+    table = axes(list(found))
+    varied = [str(name) for name in table if table[name].nunique() > 1]
+    if not varied:
+        return pd.DataFrame()
+    axis = max(varied, key=lambda name: (_numeric(table[name]), table[name].nunique()))
+    rest = [name for name in varied if name != axis]
+    rows = []
+    for cell, row in table.iterrows():
+        score = found[str(cell)]
+        kept = {key: score.get(key) for key in ("value", "low", "high", "k", "n")}
+        about = {"axis": axis, "x": row[axis], "series": _words(row, rest), "cell": cell}
+        rows.append({**about, "metric": metric[0], **kept})
+    out = pd.DataFrame(rows)
+    out["x"] = pd.to_numeric(out["x"]) if _numeric(out["x"]) else out["x"]
+    return out.sort_values("x", kind="stable", ignore_index=True) if _numeric(out["x"]) else out
+
+
+def _numeric(values: "pd.Series[Any]") -> bool:
+    return bool(pd.to_numeric(values, errors="coerce").notna().all())

@@ -1,0 +1,270 @@
+"""The figures that a study may ask for by name (`figures = [...]` in its recipe)."""
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from hilum.evaluate import curves as evaluated
+from hilum.report import course, gallery, grids, matrix, operating, sheet, study_plots, training
+from hilum.report.course import PAPER_RULE, Rule
+from hilum.report.folder import Run
+from hilum.report.panels import Drawn, Panel, labelled, positive_class, store
+from hilum.report.text import class_name, code, count, interval, number, sample_size
+
+
+@dataclass(frozen=True, slots=True)
+class StudyFigure:
+    """A figure by name: its heading, how it is made, and what it cannot be made without."""
+
+    title: str
+    make: Callable[[Run], Drawn | None]
+    needs: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A figure as the page shows it: drawn, or the reason why not."""
+
+    title: str
+    panel: Panel | None
+    reason: str = ""
+
+
+def draw(run: Run) -> list[Shown]:
+    """Every figure that the run's recipe asks for, stored as `figures/study_<name>.png`."""
+    asked = run.recipe.get("figures") or []
+    names = [asked] if isinstance(asked, str) else asked
+    return [_shown(run, str(name)) for name in dict.fromkeys(names)]
+
+
+def _shown(run: Run, name: str) -> Shown:
+    if name not in STUDY_FIGURES:
+        near = difflib.get_close_matches(name, STUDY_FIGURES, 1)
+        known = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(STUDY_FIGURES)}."
+        return Shown(name, None, f"there is no figure {name!r}; {known}")
+    figure = STUDY_FIGURES[name]
+    drawn = figure.make(run)
+    if drawn is None:
+        return Shown(figure.title, None, f"it needs {figure.needs}.")
+    return Shown(figure.title, store(run.folder, f"study_{name}", drawn))
+
+
+def _curves(run: Run) -> Drawn | None:
+    if run.history is None:
+        return None
+    rows = course.with_steps(run.history)
+    cells = rows["cell"].nunique()
+    several = rows.groupby("cell")[["fold", "seed"]].value_counts().size > cells
+    thin = " Thin lines: folds and seeds; strong: their mean." if several else ""
+    return Drawn(
+        training.curves(rows, grids.short_names(list(rows["cell"].unique()))),
+        rows,
+        f"Training and validation loss and accuracy of {count(cells, 'model')}. Values in the CSV.",
+        f"Loss and accuracy of {count(cells, 'model')}, training (blue) and validation (dashed)."
+        f"{thin} Dots: lowest validation loss. Scales of the losses differ.",
+        "full",
+        course.overfit_notes(rows),
+    )
+
+
+def _samples(run: Run) -> Drawn | None:
+    known = run.manifest if run.manifest is not None else run.chosen()
+    if known is None or len(run.classes) < 2:
+        return None
+    known = known.dropna(subset=["label"]).drop_duplicates("sample_id")
+    sought = positive_class(run.classes)
+    kinds = [(known["label"] == sought, class_name(sought))]
+    others = [name for name in run.classes if name != sought]
+    kinds += [(known["label"].isin(others), ", ".join(class_name(name) for name in others))]
+    parts, first = [], 0
+    for mask, kind in kinds:
+        found = gallery.mixed(known[mask]).head(sheet.ROWS * sheet.COLUMNS).reset_index(drop=True)
+        at = sheet.places(len(found), first)
+        first = first + sheet.ROWS
+        parts.append(
+            pd.concat([at, found[["label", "sample_id", "path"]]], axis=1).assign(kind=kind)
+        )
+    rows = pd.concat(parts, ignore_index=True)
+    rows["code"] = [code("image", str(i)) for i in rows["sample_id"]]
+    if rows.empty:
+        return None
+    pictures = [
+        gallery.thumbnail(run.folder, i, p) for i, p in rows[["sample_id", "path"]].to_numpy()
+    ]
+    words = f"Sample images: {kinds[0][1]} in the first two rows, {kinds[1][1]} in the last two."
+    return Drawn(sheet.sheet(rows, pictures), rows.drop(columns="path"), words, words, "full")
+
+
+def one_seed(run: Run) -> pd.DataFrame | None:
+    """Predictions of one seed of the reported cell: counts of several would count images twice."""
+    predictions = labelled(run)
+    if predictions is None:
+        return None
+    seed = run.section("model").get("seed")
+    known = list(predictions["seed"].unique())
+    mine = predictions[predictions["seed"] == (seed if seed in known else known[0])]
+    return mine.reset_index(drop=True)
+
+
+def _of_seeds(run: Run) -> str:
+    predictions = labelled(run)
+    seeds = 0 if predictions is None else predictions["seed"].nunique()
+    return f" One of {seeds} seeds, that of the stored model." if seeds > 1 else ""
+
+
+def _thresholds(run: Run) -> Drawn | None:
+    predictions = one_seed(run)
+    if predictions is None or len(run.classes) < 2:
+        return None
+    sought = positive_class(run.classes)
+    points = operating.points(predictions, sought)
+    return Drawn(
+        study_plots.thresholds(points),
+        points,
+        "Sensitivity, specificity and predictive values at each threshold. Table below.",
+        f"{class_name(sought)} is called from each threshold on, {sample_size(len(predictions))}. "
+        f"Bars: Wilson's 95 % intervals, images taken as independent.{_of_seeds(run)} The "
+        "thresholds are given, not chosen on these images.",
+        "full",
+        table=operating.printed(points),
+    )
+
+
+def _histograms(run: Run) -> Drawn | None:
+    predictions = one_seed(run)
+    if predictions is None or len(run.classes) < 2:
+        return None
+    sought = positive_class(run.classes)
+    groups = operating.groups(predictions, run.manifest)
+    bins = operating.histogram(predictions, sought, groups)
+    return Drawn(
+        study_plots.histograms(bins),
+        bins,
+        f"Histograms of the predicted probability of {class_name(sought)} by true group.",
+        f"Predicted probability of {class_name(sought)} in each group of images, "
+        f"{sample_size(len(predictions))}; no bar is clipped.{_of_seeds(run)}",
+        "full",
+    )
+
+
+def _confusions(run: Run) -> Drawn | None:
+    if run.predictions is None or not run.classes:
+        return None
+    known = run.predictions[run.predictions["label"].isin(run.classes)]
+    names = grids.short_names(list(known["cell"].unique()))
+    parts = []
+    for cell, rows in known.groupby("cell", sort=False):
+        counts = evaluated.confusion_table(rows, run.classes)
+        long = counts.stack().rename("n").reset_index()
+        parts.append(long.assign(matrix=names[str(cell)]))
+    if not parts:
+        return None
+    return _matrices(pd.concat(parts, ignore_index=True), "the most probable class is predicted")
+
+
+def _threshold_confusions(run: Run) -> Drawn | None:
+    predictions = one_seed(run)
+    if predictions is None or len(run.classes) < 2:
+        return None
+    counts = operating.confusions(predictions, positive_class(run.classes))
+    return _matrices(counts, f"positive from the threshold on.{_of_seeds(run)}".rstrip("."))
+
+
+def _matrices(counts: pd.DataFrame, how: str) -> Drawn:
+    n = counts["matrix"].nunique()
+    return Drawn(
+        matrix.confusions(counts),
+        counts[["matrix", "truth", "prediction", "n"]],
+        f"{n} confusion {'matrix' if n == 1 else 'matrices'}. Counts in the CSV.",
+        f"Confusion matrices; rows are the truth, shades the share of the row; {how}.",
+        "full",
+    )
+
+
+def _bars(run: Run) -> Drawn | None:
+    table = grids.bars(run.rows("scores"), run.classes)
+    if table.empty or table["value"].isna().all():
+        return None
+    return Drawn(
+        study_plots.bars(table),
+        table,
+        f"Bars: precision, recall, F1, micro F1 and accuracy of {table['cell'].nunique()} models.",
+        "Precision, recall and F1 of each class, micro F1 and accuracy over all, with 95 % "
+        "intervals. With one label per image the last two are the same figure.",
+        "full",
+    )
+
+
+def _epochs_to_stop(run: Run) -> Drawn | None:
+    if run.history is None:
+        return None
+    rule, origin = stop_rule(run)
+    table = course.stops(course.with_steps(run.history), rule)
+    if table.empty:
+        return None
+    names = grids.short_names(list(table["cell"].unique()))
+    table.insert(0, "model", table["cell"].map(names))
+    words = table.groupby("model", sort=False)[["epochs", "ran"]].apply(study_plots.stop_words)
+    listed = table["epochs"].astype("object").where(table["epochs"].notna(), study_plots.NEVER)
+    return Drawn(
+        study_plots.epochs_to_stop(table),
+        table.assign(epochs=listed),
+        f"Epochs until the stop rule held, of {count(len(words), 'model')}. Table below.",
+        f"Epochs until validation accuracy was at least {rule.accuracy:g} and validation loss "
+        f"below {rule.loss:g} at the end of the same epoch ({origin}). Bars: medians; dots: "
+        "trainings.",
+        "full",
+        table=words.rename("Epochs").rename_axis("Model").reset_index(),
+    )
+
+
+def stop_rule(run: Run) -> tuple[Rule, str]:
+    """The stop rule of the recipe's first stage that has one, else the paper's; and which it is."""
+    train = run.recipe.get("train")
+    stages = train.get("stages") if isinstance(train, dict) else None
+    for stage in stages or []:
+        found = stage.get("stop")
+        if found:
+            return Rule(float(found["accuracy"]), float(found["loss"])), "the rule of this run"
+    return PAPER_RULE, "the rule of study 000, which did not stop this run"
+
+
+def _sweep(run: Run) -> Drawn | None:
+    table = grids.sweep(run.rows("scores"))
+    if table.empty:
+        return None
+    shown = pd.DataFrame({str(table["axis"].iloc[0]): table["x"].astype(str)})
+    if table["series"].nunique() > 1:
+        shown["Series"] = table["series"]
+    shown["Accuracy"] = [number(value) for value in table["value"]]
+    shown["95 % interval"] = [interval(row) or "–" for row in table.to_dict("records")]
+    return Drawn(
+        study_plots.sweep(table),
+        table,
+        f"Accuracy against {table['axis'].iloc[0]}. Table below.",
+        f"Accuracy on test images against {table['axis'].iloc[0]}, with 95 % intervals"
+        " (points moved sideways a little so that they do not hide each other).",
+        "full",
+        table=shown,
+    )
+
+
+STUDY_FIGURES: dict[str, StudyFigure] = {
+    "curves": StudyFigure("Training curves of every model", _curves, "history.csv"),
+    "samples": StudyFigure(
+        "Sample images, with and without", _samples, "a manifest and two classes"
+    ),
+    "thresholds": StudyFigure("Thresholds", _thresholds, "labelled predictions of two classes"),
+    "histograms": StudyFigure("Scores by group", _histograms, "labelled predictions"),
+    "confusions": StudyFigure("Confusion of every model", _confusions, "labelled predictions"),
+    "threshold_confusions": StudyFigure(
+        "Confusion at each threshold", _threshold_confusions, "labelled predictions of two classes"
+    ),
+    "bars": StudyFigure("Models side by side", _bars, "scores by class"),
+    "epochs_to_stop": StudyFigure(
+        "Epochs until the stop rule", _epochs_to_stop, "a history.csv of training by epochs"
+    ),
+    "sweep": StudyFigure("Along an axis of the grid", _sweep, "a grid with more than one cell"),
+}
