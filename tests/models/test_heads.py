@@ -339,7 +339,7 @@ def test_weights_can_be_penalised_instead() -> None:
     plan = replace(HEADS["cuijpers2020"], penalise="weights")
     module = fitted(plan)
     kernels = [module.layers[2].weight, module.layers[6].weight]
-    want = sum(float(1e-3 * (w.abs().sum() + w.square().sum())) for w in kernels)
+    want = sum(float(1e-3 * (w.abs().sum() + w.square().sum()).detach()) for w in kernels)
     module(torch.from_numpy(FEATURES[:4]))
     assert not module.activations
     assert float(penalty(module).detach()) == pytest.approx(want, rel=1e-6)
