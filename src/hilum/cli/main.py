@@ -6,6 +6,7 @@ from io import TextIOWrapper
 import typer
 from rich.console import Console
 from rich.text import Text
+from typer.models import CommandInfo
 
 from hilum.cli import check, compare, data, inspect, leaks, prepare, runs, scan, use  # noqa: F401
 from hilum.cli.app import app
@@ -14,6 +15,10 @@ from hilum.types import HilumError
 
 # typer has taken click in: its errors of usage are reached through the one it shows
 UsageError: type[typer.BadParameter] = typer.BadParameter.mro()[1]
+ORDER = (
+    *("demo", "run", "train", "predict", "evaluate", "explain", "audit"),
+    *("compare", "check-table", "prepare", "recipes", "show", "doctor"),
+)  # of the commands in the help; others follow
 INTERRUPTED = 130  # what a shell reports of a program ended by Ctrl-C
 
 
@@ -22,10 +27,16 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # file names need not be text
+    app.registered_commands.sort(key=_place)
     code, complaint = _outcome()
     if complaint:
         Console(stderr=True).print(Text.assemble(("error: ", "red"), complaint), soft_wrap=True)
     sys.exit(code)
+
+
+def _place(command: CommandInfo) -> int:
+    name = command.name or getattr(command.callback, "__name__", "")
+    return ORDER.index(name) if name in ORDER else len(ORDER)
 
 
 def _outcome() -> tuple[int, str]:

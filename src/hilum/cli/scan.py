@@ -119,6 +119,8 @@ def _spread(numbers: "Spread") -> str:
 
 
 def _listed(counts: Mapping[str, int]) -> str:
+    if list(counts) == ["unknown"]:
+        return "not stated"
     words = [f"{name} {count:,}" for name, count in list(counts.items())[:MOST]]
     more = len(counts) - MOST
     return ", ".join(words) + (f", {more} more" if more > 0 else "")

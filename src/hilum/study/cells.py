@@ -64,6 +64,8 @@ def _first(sources: dict[str, Learnt]) -> list[pd.DataFrame]:
 
 def _cell(ground: Ground, name: str, plan: Recipe) -> Iterator[Stored]:
     """Every fold of every seed; the network is only loaded when a fold is left to run."""
+    total = sum(split.table["fold"].nunique() for split in ground.splits.values())
+    move, done = ground.tell(f"folds of {name}"), 0
     for seed, split in ground.splits.items():
         bench: Bench | None = None
         for number, table in split.table.groupby("fold"):
@@ -71,6 +73,8 @@ def _cell(ground: Ground, name: str, plan: Recipe) -> Iterator[Stored]:
             if (stored := store.load(ground.work, key)) is None:
                 bench = bench or _bench(ground, plan, seed)
                 stored = store.save(ground.work, fold.run(bench, table, key))
+            done += 1
+            move(done, total)
             yield stored
 
 

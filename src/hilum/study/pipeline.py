@@ -37,10 +37,13 @@ def run(plan: Recipe, root: Path | None, out: Path, tell: Tell, resume: bool = F
     leaks = divide.check(splits[plan.seeds[0]], taken.manifest, taken.fingerprints, plan.mode)
     grown = cells.grow(Ground(plan, classes, taken, splits, root, out, work, tell))
     store.finish(out, work, grown.chosen)
+    move = tell("score, audit, report")
     judged = _scores(grown, classes)
+    move(1, 3)
     learnt = grown.sources.get(grown.chosen)
     leaks += learnt.shared if learnt else []
     findings = audit.run(_evidence(classes, taken, splits[plan.seeds[0]], leaks, grown))
+    move(2, 3)
     mine = [score for score in judged if score.cell == grown.chosen]
     results = Results(
         recipe=plan.name,
@@ -63,6 +66,7 @@ def run(plan: Recipe, root: Path | None, out: Path, tell: Tell, resume: bool = F
     )
     outputs.write(out, plan, taken.manifest, splits, grown, results)
     report.build(out)
+    move(3, 3)
     return results
 
 
