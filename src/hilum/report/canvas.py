@@ -10,8 +10,10 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 from PIL import Image
 
 from hilum.report import csvs
@@ -56,9 +58,9 @@ def style() -> Iterator[None]:
         yield
 
 
-def blank(width: float, height: float) -> Figure:
-    """An empty figure, `width` x `height` inches (100 page pixels each)."""
-    return Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
+def blank(width: float, height: float, dots: int = DOTS_PER_INCH) -> Figure:
+    """An empty figure, `width` x `height` inches (100 page pixels each), `dots` per inch."""
+    return Figure(figsize=(width, height), dpi=dots, layout="constrained")
 
 
 def unit_axes(axes: Axes, square: bool = True) -> None:
@@ -68,6 +70,12 @@ def unit_axes(axes: Axes, square: bool = True) -> None:
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
     if square:
         axes.set_aspect("equal")
+
+
+def plain_ticks(axis: Axis) -> None:
+    """Label the decades of a log axis as plain numbers: the default are formulas, never parsed."""
+    axis.set_major_formatter(lambda value, _: f"{value:,.12g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def save(figure: Figure, data: pd.DataFrame, folder: Path, name: str) -> Path:

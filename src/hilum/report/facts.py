@@ -32,7 +32,7 @@ COUNTED = re.compile(
     r"(?:^|, )(\d[\d,]*) (?:image|row|file|mask|entr)\w* (?:\(|ending in|named|with)"
 )
 KINDS = {
-    "kfold": "cross-validation: each image is tested once",
+    "kfold": "cross-validation, each image is tested once",
     "holdout": "one division into training, validation and test",
     "official": "as the publisher of the images divided them",
 }
@@ -182,7 +182,7 @@ def division(run: Run) -> list[tuple[str, str]]:
     else:
         rows.pop("seeds", None)
     kind = KINDS.get(str(split.get("kind")))
-    return list((rows | {"kind": f"{split['kind']}, {kind}"} if kind else rows).items())
+    return list((rows | {"kind": f"{split['kind']}: {kind}"} if kind else rows).items())
 
 
 def pairs(record: Mapping[str, Any], without: tuple[str, ...] = ()) -> list[tuple[str, str]]:

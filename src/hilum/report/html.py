@@ -23,6 +23,7 @@ from hilum.report.text import (
     number,
     prose,
     sentence,
+    title,
 )
 from hilum.types import NOTICE
 
@@ -276,7 +277,7 @@ def _list(run: Run, table: pd.DataFrame, name: str) -> None:
 def _closing(run: Run) -> dict[str, Any]:
     limits = run.results.get("limits")
     return {
-        "model": facts.pairs(run.section("model")),
+        "model": facts.pairs(run.section("model"), without=("failed",)),
         "limits": [prose(str(limit)) for limit in limits] if isinstance(limits, list) else [],
         "environment": facts.pairs(run.section("environment")),
         "citations": [(item.title, item.citation) for item in facts.sets(run) if item.citation],
@@ -294,7 +295,7 @@ def _sheet(table: pd.DataFrame | None, corner: str | None) -> dict[str, Any] | N
     """A data frame as heading and rows of text; its index becomes a first column under `corner`."""
     if table is None:
         return None
-    head = [class_name(str(name)) for name in table.columns]
+    head = [title(str(name)) if name == "fold" else class_name(str(name)) for name in table]
     rows = [[_cell(value) for value in row] for row in table.itertuples(index=False)]
     if corner is None:
         return {"head": head, "rows": rows}

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from hilum.evaluate.thresholds import predictive_values, sweep
-from hilum.report.text import class_name, number
+from hilum.report.text import number
 
 THRESHOLDS = (0.10, 0.15, 0.20, 0.25)  # Yamani & Malek, study 004, Table 1
 PREVALENCES = (0.01, 0.05, 0.2)
@@ -39,7 +39,7 @@ def points(
 
 def printed(table: pd.DataFrame) -> pd.DataFrame:
     """The table of `points` as a reader wants it: every proportion with k of n and interval."""
-    out = pd.DataFrame({"Threshold": table["threshold"].map("{:.3g}".format)})
+    out = pd.DataFrame({"Threshold": [_level(t) for t in table["threshold"]]})
     for name in ("sensitivity", "specificity"):
         out[name.capitalize()] = [
             f"{number(row[name])} ({row[f'{name}_k']:,} of {row[f'{name}_n']:,}; "
@@ -54,6 +54,11 @@ def printed(table: pd.DataFrame) -> pd.DataFrame:
     return out
 
 
+def _level(threshold: float) -> str:
+    """Two decimals, more where they are needed."""
+    return f"{threshold:.2f}" if round(threshold, 2) == threshold else f"{threshold:.4g}"
+
+
 def confusions(
     predictions: pd.DataFrame, class_: str, thresholds: Sequence[float] = THRESHOLDS
 ) -> pd.DataFrame:
@@ -63,7 +68,7 @@ def confusions(
         tp, yes = row["sensitivity_k"], row["sensitivity_n"]
         tn, no = row["specificity_k"], row["specificity_n"]
         cells = ((class_, class_, tp), (class_, REST, yes - tp), (REST, class_, no - tn))
-        title = f"p ≥ {row['threshold']:.2f}"
+        title = f"p ≥ {_level(row['threshold'])}"
         rows += [(title, *cell) for cell in (*cells, (REST, REST, tn))]
     return pd.DataFrame(rows, columns=["matrix", "truth", "prediction", "n"])
 
@@ -85,7 +90,7 @@ def histogram(predictions: pd.DataFrame, class_: str, groups: "pd.Series[str]") 
 
 def groups(predictions: pd.DataFrame, manifest: pd.DataFrame | None) -> "pd.Series[str]":
     """The group of each image: its class; "not COVID-19" is parted where findings are known."""
-    named = predictions["label"].map(lambda label: class_name(str(label)))
+    named = predictions["label"].astype(str)
     if manifest is None or "finding" not in manifest:
         return named
     findings = manifest.drop_duplicates("sample_id").set_index("sample_id")["finding"]

@@ -173,7 +173,7 @@ def _training(run: Run) -> Drawn | None:
         f"{count(runs, 'training').capitalize()} of the model.{many} Dots: the lowest validation "
         f"loss.{_of_path(rows[path])}",
         "full",
-        course.overfit_notes(rows),
+        course.overfit_notes(rows, {run.cell: "this model"}),
     )
 
 

@@ -1,38 +1,66 @@
 """The contact sheet of a study: rows of images with the finding above rows of images without."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+import cv2
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from hilum.report.canvas import blank, style
-from hilum.report.palette import MUTED
 from hilum.types import Grey8
 
 ROWS, COLUMNS = 2, 6  # of each kind
+SIDE, GAP = 200, 8  # pixels: of an image's place, and white between places
+ABSENT = 225  # grey of a place whose image is not at hand
+GROUND = 17  # grey beside an image that is not square
 
 
-def sheet(rows: pd.DataFrame, pictures: Sequence[Grey8 | None]) -> Figure:
-    """Images (row, column, kind) in their places, each (height, width); None leaves a frame."""
-    lines, columns = int(rows["row"].max()) + 1, int(rows["column"].max()) + 1
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One kind of images and its heading; an image (height, width) that is not at hand is None."""
+
+    heading: str
+    pictures: Sequence[Grey8 | None]
+
+
+def sheet(blocks: Sequence[Block]) -> Figure:
+    """Each kind's images, ROWS x COLUMNS, below each other."""
     with style():
-        figure = blank(9.2, 0.2 + 9.2 / max(columns, COLUMNS) * lines)
-        grid = figure.subplots(lines, columns, squeeze=False)
-        for axes in grid.flat:
+        # thumbnails have no more detail; at 200 dots the file would be twice as large
+        figure = blank(9.2, 3.4 * len(blocks), dots=130)
+        for axes, block in zip(np.atleast_1d(figure.subplots(len(blocks), 1)), blocks, strict=True):
+            axes.imshow(mosaic(block.pictures), cmap="gray", vmin=0, vmax=255)
+            axes.set_title(block.heading)
             axes.set_axis_off()
-        for row, picture in zip(rows.to_dict("records"), pictures, strict=True):
-            axes = grid[row["row"], row["column"]]
-            if picture is None:
-                axes.text(0.5, 0.5, "not at hand", ha="center", color=MUTED, fontsize=8)
-                continue
-            axes.imshow(picture, cmap="gray", vmin=0, vmax=255)
-        for line in rows.drop_duplicates("kind").to_dict("records"):
-            grid[line["row"], 0].set_title(str(line["kind"]), fontsize=9.5)
     return figure
 
 
+def mosaic(pictures: Sequence[Grey8 | None]) -> Grey8:
+    """Images in rows of COLUMNS -> one white (height, width), each whole in a square place."""
+    step = SIDE + GAP
+    ground = np.full((ROWS * step - GAP, COLUMNS * step - GAP), 255, np.uint8)
+    for i, picture in enumerate(pictures[: ROWS * COLUMNS]):
+        top, left = i // COLUMNS * step, i % COLUMNS * step
+        ground[top : top + SIDE, left : left + SIDE] = _placed(picture)
+    return ground
+
+
+def _placed(picture: Grey8 | None) -> Grey8:
+    """(height, width) -> (SIDE, SIDE), shape kept, centred."""
+    if picture is None:
+        return np.full((SIDE, SIDE), ABSENT, np.uint8)
+    height, width = (max(1, round(n * SIDE / max(picture.shape))) for n in picture.shape)
+    place = np.full((SIDE, SIDE), GROUND, np.uint8)
+    top, left = (SIDE - height) // 2, (SIDE - width) // 2
+    small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    place[top : top + height, left : left + width] = small
+    return place
+
+
 def places(count: int, first_row: int) -> pd.DataFrame:
-    """(row, column) of so many images, from `first_row` on."""
+    """(row, column) of so many images on the sheet, from `first_row` on."""
     at = range(count)
     return pd.DataFrame(
         {"row": [first_row + i // COLUMNS for i in at], "column": [i % COLUMNS for i in at]}

@@ -55,17 +55,18 @@ def _curves(run: Run) -> Drawn | None:
     if run.history is None:
         return None
     rows = course.with_steps(run.history)
-    cells = rows["cell"].nunique()
+    names = grids.short_names(list(rows["cell"].unique()))
+    cells = len(names)
     several = rows.groupby("cell")[["fold", "seed"]].value_counts().size > cells
     thin = " Thin lines: folds and seeds; strong: their mean." if several else ""
     return Drawn(
-        training.curves(rows, grids.short_names(list(rows["cell"].unique()))),
+        training.curves(rows, names),
         rows,
         f"Training and validation loss and accuracy of {count(cells, 'model')}. Values in the CSV.",
         f"Loss and accuracy of {count(cells, 'model')}, training (blue) and validation (dashed)."
         f"{thin} Dots: lowest validation loss. Scales of the losses differ.",
         "full",
-        course.overfit_notes(rows),
+        course.overfit_notes(rows, names),
     )
 
 
@@ -75,26 +76,30 @@ def _samples(run: Run) -> Drawn | None:
         return None
     known = known.dropna(subset=["label"]).drop_duplicates("sample_id")
     sought = positive_class(run.classes)
-    kinds = [(known["label"] == sought, class_name(sought))]
     others = [name for name in run.classes if name != sought]
-    kinds += [(known["label"].isin(others), ", ".join(class_name(name) for name in others))]
-    parts, first = [], 0
-    for mask, kind in kinds:
-        found = gallery.mixed(known[mask]).head(sheet.ROWS * sheet.COLUMNS).reset_index(drop=True)
-        at = sheet.places(len(found), first)
-        first = first + sheet.ROWS
-        parts.append(
-            pd.concat([at, found[["label", "sample_id", "path"]]], axis=1).assign(kind=kind)
-        )
-    rows = pd.concat(parts, ignore_index=True)
-    rows["code"] = [code("image", str(i)) for i in rows["sample_id"]]
-    if rows.empty:
-        return None
-    pictures = [
-        gallery.thumbnail(run.folder, i, p) for i, p in rows[["sample_id", "path"]].to_numpy()
+    tables = [_of_kind(known, kind, i) for i, kind in enumerate(([sought], others))]
+    heads = [", ".join(map(class_name, kind)) for kind in ([sought], others)]
+    blocks = [
+        sheet.Block(head, [gallery.thumbnail(run.folder, *one) for one in _files(table)])
+        for head, table in zip(heads, tables, strict=True)
     ]
-    words = f"Sample images: {kinds[0][1]} in the first two rows, {kinds[1][1]} in the last two."
-    return Drawn(sheet.sheet(rows, pictures), rows.drop(columns="path"), words, words, "full")
+    words = f"Sample images: {heads[0]} in the first two rows, {heads[1]} in the last two."
+    rows = pd.concat(tables, ignore_index=True).drop(columns="path")
+    return Drawn(sheet.sheet(blocks), rows, words, words, "full")
+
+
+def _of_kind(known: pd.DataFrame, kind: list[str], block: int) -> pd.DataFrame:
+    """Which images of these classes stand in which place of the sheet."""
+    mine = gallery.mixed(known[known["label"].isin(kind)])
+    found = mine.head(sheet.ROWS * sheet.COLUMNS).reset_index(drop=True)
+    at = sheet.places(len(found), sheet.ROWS * block)
+    named = found[["label", "sample_id", "path"]]
+    codes = [code("image", str(i)) for i in found["sample_id"]]
+    return pd.concat([at, named], axis=1).assign(code=codes)
+
+
+def _files(table: pd.DataFrame) -> list[tuple[str, object]]:
+    return list(table[["sample_id", "path"]].itertuples(index=False, name=None))
 
 
 def one_seed(run: Run) -> pd.DataFrame | None:
@@ -173,13 +178,14 @@ def _threshold_confusions(run: Run) -> Drawn | None:
 
 
 def _matrices(counts: pd.DataFrame, how: str) -> Drawn:
-    n = counts["matrix"].nunique()
+    n, figure = counts["matrix"].nunique(), matrix.confusions(counts)
     return Drawn(
-        matrix.confusions(counts),
+        figure,
         counts[["matrix", "truth", "prediction", "n"]],
         f"{n} confusion {'matrix' if n == 1 else 'matrices'}. Counts in the CSV.",
-        f"Confusion matrices; rows are the truth, shades the share of the row; {how}.",
-        "full",
+        f"Confusion {'matrix' if n == 1 else 'matrices'}; rows are the truth, shades the share of "
+        f"the row; {how}.",
+        "full" if figure.get_figwidth() > 9 else "half",
     )
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hilum.report.canvas import blank, style
+from hilum.report.canvas import blank, plain_ticks, style
 from hilum.report.grids import BARS
 from hilum.report.palette import LINES, MUTED, OKABE_ITO, SERIES, series
 from hilum.report.text import class_name, label, score_name
@@ -23,7 +23,9 @@ def thresholds(points: pd.DataFrame) -> Figure:
             ("specificity", "blue", "s"),
         ):
             _intervals(left, points.assign(value=points[name]), name, OKABE_ITO[colour], mark)
-        left.set(title="Of those with and without", ylabel="Share found right", ylim=(0, 1.03))
+        left.set(
+            title="Of those with and without", ylabel="Share that is called rightly", ylim=(0, 1.03)
+        )
         shares = [name for name in points if str(name).startswith("ppv_at_")]
         here = f"{points['prevalence'].iloc[0]:.1%}, as here"
         named = [("ppv", here), *((name, f"{float(str(name)[7:]):.0%}") for name in shares)]
@@ -33,7 +35,7 @@ def thresholds(points: pd.DataFrame) -> Figure:
                 linestyle=LINES[i % len(LINES)], label=words,
             )  # fmt: skip
         right.set(title="Of those called positive", ylabel="PPV", ylim=(-0.02, 1.03))
-        right.legend(title="where so many have it", fontsize=8, alignment="left")
+        right.legend(title="where this share has it", fontsize=8, alignment="left")
         for axes in (left, right):
             axes.set_xlabel(
                 f"Threshold on the probability of {class_name(points['class'].iloc[0])}"
@@ -63,7 +65,7 @@ def histograms(bins: pd.DataFrame) -> Figure:
     Counts are on a log axis, so that a single image is seen beside thousands and none is clipped.
     """
     names = [str(name) for name in bins["group"].unique()]
-    columns = min(len(names), 3)
+    columns = 2 if len(names) in (2, 4) else min(len(names), 3)
     lines = -(-len(names) // columns)
     most = max(int(bins["n"].max()), 1)
     with style():
@@ -73,9 +75,9 @@ def histograms(bins: pd.DataFrame) -> Figure:
             mine = bins[bins["group"] == name]
             width = mine["right"] - mine["left"]
             axes.bar(mine["left"], mine["n"], width, align="edge", color=colour, edgecolor="white")
-            axes.set_title(f"{label(name, 30)}, n = {mine['n'].sum():,}")
+            axes.set_title(f"{label(class_name(name), 30)}, n = {mine['n'].sum():,}")
             axes.set(yscale="log", ylim=(0.7, 1.5 * most), xlim=(0, 1))
-            axes.yaxis.set_major_formatter("{x:,.0f}")
+            plain_ticks(axes.yaxis)
         for axes in grid.flat[len(names) :]:
             axes.set_visible(False)
         figure.supxlabel("Predicted probability", fontsize=9)

@@ -125,12 +125,11 @@ def _pick(rows: Iterable[Mapping[str, Any]], names: tuple[str, ...]) -> Mapping[
 
 def _headline(run: Run, row: Mapping[str, Any]) -> Headline:
     written = line(row, start(run))
-    of = "" if row.get("class") == "overall" else f", {written.class_}"
     notes = [f"95 % interval {written.interval}" if written.interval else "no interval recorded"]
     notes += [written.ratio] if written.ratio else []
     if row.get("name") == "accuracy":
         notes += _majority(run)
-    return Headline(written.name + of, written.value, tuple(notes), written.bar)
+    return Headline(_heading(row), written.value, tuple(notes), written.bar)
 
 
 def _majority(run: Run) -> list[str]:
@@ -193,7 +192,13 @@ def by_cell(run: Run) -> Grid | None:
         (cell, tuple(line(found, begin) if (found := row[i]) else None for i in used))
         for cell, row in sorted(picked.items(), key=lambda item: _rank(item[1]))
     ]
-    return Grid(tuple(score_name(HEADLINES[i][0]) for i in used), tuple(body), run.cell)
+    heads = [next(found for row in picked.values() if (found := row[i])) for i in used]
+    return Grid(tuple(map(_heading, heads)), tuple(body), run.cell)
+
+
+def _heading(row: Mapping[str, Any]) -> str:
+    of = "" if row.get("class") == "overall" else f", {class_name(str(row.get('class')))}"
+    return score_name(str(row.get("name"))) + of
 
 
 def _rank(row: Iterable[Mapping[str, Any] | None]) -> list[float]:

@@ -128,7 +128,9 @@ def _bracketed(record: Mapping[str, object]) -> str:
 
 
 def title(key: str) -> str:
-    """A dictionary's key as a row heading; classes by their name."""
+    """A dictionary's key as a row heading; classes by their name, folds as the CSVs count them."""
+    if key == "fold":
+        return "fold (from 0)"
     return CLASS_NAMES.get(key, key.replace("_", " ").strip())
 
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from hilum.report import course
-from hilum.report.canvas import blank, style
+from hilum.report.canvas import blank, plain_ticks, style
 from hilum.report.palette import MUTED, OKABE_ITO
 from hilum.report.text import label
 
@@ -44,12 +44,14 @@ def curves(history: pd.DataFrame, names: Mapping[str, str]) -> Figure:
     wide = 1 if len(cells) <= 4 else 2
     with style():
         lines = -(-len(cells) // wide)
-        figure = blank(9.2, 0.3 + (2.3 if wide == 1 else 2.0) * lines)
+        figure = blank(9.2, 0.3 + (2.3 if wide == 1 else 1.9) * lines)
         grid = figure.subplots(lines, 2 * wide, squeeze=False).reshape(-1, 2)
         for pair, (cell, rows) in zip(grid, cells, strict=False):
             for axes, name in zip(pair, SCORES, strict=True):
                 _panel(axes, rows, name)
-                axes.set_title(f"{label(names.get(cell, cell), 24)}: {name}", fontsize=8.5)
+                axes.set_ylabel(name.capitalize())
+            if len(cells) > 1:
+                pair[0].set_title(label(names.get(cell, cell), 36 if wide > 1 else 70))
             pair[1].set_ylim(*_limits(history["accuracy"]))
         for axes in grid[len(cells) :].flat:
             axes.set_visible(False)
@@ -78,6 +80,7 @@ def _panel(axes: Axes, rows: pd.DataFrame, name: str) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         return
     axes.set_xscale("log")
+    plain_ticks(axes.xaxis)
     axes.invert_xaxis()
     axes.set_xlabel("L2 strength (strong to weak)")
 
