@@ -49,7 +49,12 @@ def test_marked_commands_run(tmp_path: Path) -> None:
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     for page, line in found:
         done = subprocess.run(
-            line, shell=True, cwd=tmp_path, capture_output=True, text=True, check=False,  # noqa: S602
+            line,
+            shell=True,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
             env=environment,
         )
         assert done.returncode == 0, f"{page}: {line}\n{done.stdout}{done.stderr}"

@@ -180,7 +180,7 @@ def test_kfold_tests_every_image_once_and_the_model_is_one_of_the_folds(tmp_path
     ],
 )
 def test_other_stages_train_and_predict_exactly(tmp_path: Path, stages: str, head: str) -> None:
-    plan = small(f"train.stages={stages}", f"model.head={head}", "model.hidden=16")
+    plan = small(f"train.stages={stages}", f"model.head={head}")
     study.run(plan, None, tmp_path, silent)
     own = pd.read_csv(tmp_path / "predictions.csv")
     study.predict(tmp_path / "model", [Path(p) for p in own["path"]], tmp_path / "p.csv", silent)

@@ -173,12 +173,15 @@ class Published:
     agrees: bool | None  # None: not measured in this run
 
 
+Status: TypeAlias = Literal["pass", "warn", "fail", "unknown"]
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One audit's outcome."""
 
     id: str
-    status: Literal["pass", "warn", "fail", "unknown"]
+    status: Status
     value: float | None
     rule: str
     reference: str

@@ -5,7 +5,7 @@ import numpy as np
 
 from hilum.audit import shallow
 from hilum.audit.evidence import Evidence
-from hilum.types import Finding, HilumError
+from hilum.types import Finding, HilumError, Status
 
 ID, TITLE = "C-03", "Border only"
 RULE = "AUROC of a model that sees only the outer 10 % frame: above 0.6 warns, above 0.8 fails"
@@ -30,7 +30,7 @@ def audit(evidence: Evidence) -> Finding:
     except HilumError as error:
         sentence = f"Cannot be checked, because {error}"
         return Finding(ID, "unknown", None, RULE, REFERENCE, sentence, TITLE)
-    status = "fail" if value > 0.8 else "warn" if value > 0.6 else "pass"
+    status: Status = "fail" if value > 0.8 else "warn" if value > 0.6 else "pass"
     sentence = f"A model that sees only the outer frame reaches AUROC {value:.2f}; " + (
         "what lies outside the lungs gives the label away."
         if value > 0.6

@@ -2,7 +2,7 @@
 
 from hilum.audit.evidence import Evidence
 from hilum.evaluate import calibrate
-from hilum.types import Finding
+from hilum.types import Finding, Status
 
 ID, TITLE = "C-17", "Calibration"
 RULE = "expected calibration error (15 bins of equal mass) above 0.05 warns"
@@ -15,7 +15,7 @@ def audit(evidence: Evidence) -> Finding:
     p = evidence.predictions[columns].to_numpy(float)
     right = p.argmax(1) == evidence.predictions["label"].map(evidence.classes.index).to_numpy()
     value = calibrate.ece(p.max(1), right, bins=min(15, max(1, len(p) // 10)), mass=True)
-    status = "warn" if value > 0.05 else "pass"
+    status: Status = "warn" if value > 0.05 else "pass"
     sentence = (
         f"Probabilities are {'off by' if status == 'warn' else 'within'} "
         f"{100 * value:.1f} points of the truth on average."

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from hilum.audit.evidence import Evidence
-from hilum.types import Finding
+from hilum.types import Finding, Status
 
 ID, TITLE = "C-02", "Label and source"
 RULE = "Cramér's V of source and label: above 0.3 warns, 0.9 or more fails"
@@ -29,7 +29,7 @@ def audit(evidence: Evidence) -> Finding:
         sentence = f"Cannot be checked, because the source of {share:.0%} of the images is unknown."
         return Finding(ID, "unknown", None, RULE, REFERENCE, sentence, TITLE)
     v = cramers_v(sources, evidence.manifest["label"])
-    status = "fail" if v >= 0.9 else "warn" if v > 0.3 else "pass"
+    status: Status = "fail" if v >= 0.9 else "warn" if v > 0.3 else "pass"
     return Finding(ID, status, v, RULE, REFERENCE, _sentence(sources.nunique(), v), TITLE)
 
 

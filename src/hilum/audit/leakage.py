@@ -1,7 +1,7 @@
 """C-10 and C-11: patients and images that stand on both sides of the split."""
 
 from hilum.audit.evidence import Evidence
-from hilum.types import Finding, Leak
+from hilum.types import Finding, Leak, Status
 
 PATIENTS = ("C-10", "Patients on both sides")
 IMAGES = ("C-11", "Images on both sides")
@@ -55,13 +55,14 @@ def audit_images(evidence: Evidence) -> Finding:
 def _twins(pairs: list[Leak]) -> str:
     kinds = sorted({leak.kind for leak in pairs})
     images = len({frozenset((leak.first, leak.second)) for leak in pairs})
-    return f"{images} pairs of images stand on both sides of the split ({', '.join(kinds)})."
+    pairs_are = "pair of images is" if images == 1 else "pairs of images are"
+    return f"{images} {pairs_are} on both sides of the split ({', '.join(kinds)})."
 
 
 def _finding(
-    which: tuple[str, str], status: str, value: int, head: tuple[str, str], sentence: str
+    which: tuple[str, str], status: Status, value: int, head: tuple[str, str], sentence: str
 ) -> Finding:
-    return Finding(which[0], status, float(value), *head, sentence, which[1])  # type: ignore[arg-type]
+    return Finding(which[0], status, float(value), *head, sentence, which[1])
 
 
 def _unknown(which: tuple[str, str], head: tuple[str, str], why: str) -> Finding:

@@ -4,7 +4,7 @@ import numpy as np
 
 from hilum.audit import shallow
 from hilum.audit.evidence import Evidence
-from hilum.types import Finding, HilumError
+from hilum.types import Finding, HilumError, Status
 
 ID, TITLE = "C-04", "File and grey levels only"
 RULE = "AUROC of a model on file size, shape and grey statistics: above 0.7 warns, above 0.9 fails"
@@ -25,7 +25,7 @@ def audit(evidence: Evidence) -> Finding:
     except HilumError as error:
         sentence = f"Cannot be checked, because {error}"
         return Finding(ID, "unknown", None, RULE, REFERENCE, sentence, TITLE)
-    status = "fail" if value > 0.9 else "warn" if value > 0.7 else "pass"
+    status: Status = "fail" if value > 0.9 else "warn" if value > 0.7 else "pass"
     sentence = (
         f"A model that never sees the picture, only {', '.join(numbers.columns)}, "
         f"reaches AUROC {value:.2f}."

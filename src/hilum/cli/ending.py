@@ -36,8 +36,9 @@ def show(results: Results, out: Path, screen: Terminal) -> None:
     _scores([score for score in results.scores if score.cell == chosen], screen)
     _published(results.published, screen)
     _audits(results.audits, screen)
-    left_out = [LeftOut(item["what"], item["reason"]) for item in results.data["left_out"]]
-    screen.left_out(left_out)
+    failed = results.model.get("failed", [])
+    screen.table("Cells that failed", ("cell", "why"), [(f["what"], f["reason"]) for f in failed])
+    screen.left_out([LeftOut(item["what"], item["reason"]) for item in results.data["left_out"]])
     screen.gap()
     screen.say(results.verdict, "bold")
     screen.gap()

@@ -96,6 +96,7 @@ def mirrored(stack: Stack8) -> Stack8:
 
 def compiled(backbone: Backbone, normalise: str, pipeline: Pipeline, precision: str) -> Runtime:
     """Prepared pixels to pooled features: the network behind its door, compiled here."""
+    backbones.require_size(backbone.card, pipeline.shape)
     network = nn.Sequential(Door(normalise), backbone)
     return runtime.compile_network(network, pipeline.shape, Target(precision))  # type: ignore[arg-type]
 

@@ -3,6 +3,7 @@
 from hilum.recipe.loading import Tree, as_tree, cells, load, merged, names, parse
 from hilum.recipe.plans import (
     AugmentPlan,
+    CopiesPlan,
     DataSet,
     Mode,
     ModelPlan,
@@ -19,6 +20,7 @@ from hilum.recipe.writing import as_toml
 
 __all__ = [
     "AugmentPlan",
+    "CopiesPlan",
     "DataSet",
     "Mode",
     "ModelPlan",

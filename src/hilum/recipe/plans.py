@@ -65,9 +65,12 @@ class ModelPlan(Strict):
 
     backbone: str = "tf_efficientnet_lite0"
     weights: str = "imagenet"  # imagenet, random, or a file
-    head: Literal["linear", "mlp"] = "linear"
-    hidden: int = Field(128, gt=0)
-    dropout: float = Field(0.0, ge=0, lt=1)
+    head: str = "linear"  # linear, mlp, or a paper's by its recipe's name
+    hidden: int | None = Field(None, gt=0)  # these five: the head's own unless given
+    dropout: float | None = Field(None, ge=0, lt=1)
+    map_dropout: float | None = Field(None, ge=0, lt=1)
+    pool: str | None = None  # average, flatten, or how many classifier layers stay
+    penalise: Literal["outputs", "weights"] | None = None
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     mirror: bool = True  # average each image with its mirror image when predicting
 
@@ -84,6 +87,23 @@ class AugmentPlan(Strict):
     vertical_flip: float = 0.0
     value: float = 0.0
     contrast: float = 0.0
+    rotation_probability: float = 1.0
+    keras_zoom: float = 0.0
+    crop_scale: tuple[float, float] = (1.0, 1.0)
+    crop_aspect: tuple[float, float] = (1.0, 1.0)
+    aspect: float = 0.0
+    placed_scale: tuple[float, float] = (1.0, 1.0)
+    value_limit: float = 0.0
+    fill: int = -1
+
+
+class CopiesPlan(Strict):
+    """Offline augmentation: copies made once of the training images of some classes."""
+
+    classes: list[str] = Field(default_factory=list)  # empty: every class
+    times: int = Field(0, ge=0)  # each image becomes that many ...
+    target: int = Field(0, ge=0)  # ... or there are so many in all
+    ranges: AugmentPlan = AugmentPlan()
 
 
 class Schedule(Strict):
@@ -131,7 +151,8 @@ class TrainPlan(Strict):
     """Stages in order, and how classes are weighed."""
 
     cache: bool = True  # extract frozen features once instead of every epoch
-    balance: Literal["none", "weights"] = "weights"
+    balance: Literal["none", "weights", "sampling", "smote", "smote_features"] = "weights"
+    copies: CopiesPlan | None = None
     stages: list[Stage] = Field(default_factory=lambda: [Stage()], min_length=1)
 
 
@@ -175,6 +196,7 @@ class Recipe(Strict):
     source: SourcePlan | None = None
     seeds: list[int] = Field(default_factory=lambda: [0], min_length=1)
     grid: dict[str, list[Any]] = Field(default_factory=dict)  # dotted key -> values
+    figures: list[str] = Field(default_factory=list)  # names in report.STUDY_FIGURES
     published: list[PublishedNumber] = Field(default_factory=list)
     unspecified_in_paper: list[str] = Field(default_factory=list)
     limits: list[str] = Field(default_factory=list)

@@ -59,6 +59,7 @@ def mean(rows: pd.DataFrame, of: str, along: str) -> "pd.Series[float]":
 def lowest(history: pd.DataFrame) -> pd.DataFrame:
     """The validation row with the lowest loss of each training, the first of equals."""
     known = history[history["part"] == "validation"].dropna(subset=["loss"])
+    known = known.reset_index(drop=True)
     return known.loc[known.groupby(ONE, sort=False)["loss"].idxmin()]
 
 

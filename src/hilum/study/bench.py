@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from hilum import files
 from hilum.evaluate.model import compiled, mirrored
-from hilum.models import backbones, features
+from hilum.models import backbones, features, heads
 from hilum.models.backbones import Backbone
 from hilum.models.engine import Runtime
 from hilum.prepare import Pipeline, augment
@@ -57,7 +57,8 @@ def set_up(
     """Load the backbone, or take the one that a source task has taught, and compile it."""
     pixels, pipeline = prepared
     plan = recipe.model
-    backbone = learnt or backbones.build(plan.backbone, plan.weights, recipe.seeds[0])
+    pool = plan.pool or heads.named(plan.head).pool
+    backbone = learnt or backbones.build(plan.backbone, plan.weights, recipe.seeds[0], pool)  # type: ignore[arg-type]
     normalise = normalisation(recipe)
     engine = compiled(backbone, normalise, pipeline, plan.precision)
     labels = np.array([classes.index(name) for name in manifest.table["label"]], np.int64)
@@ -75,9 +76,7 @@ def normalisation(recipe: Recipe) -> str:
 
 def ranges(plan: AugmentPlan) -> Ranges:
     """The recipe's augmentation as plain ranges."""
-    values = plan.model_dump()
-    del values["views"]
-    return Ranges(**values)
+    return Ranges(**plan.model_dump(exclude={"views"}))
 
 
 def plain(bench: Bench) -> Floats:

@@ -1,18 +1,21 @@
 """The stages of training: a head on cached features, then, where asked for, every layer."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
+from torch import nn
 
 from hilum.models.backbones import Backbone
-from hilum.models.heads import Head, Standardise
+from hilum.models.heads import Head, HeadPlan, Standardise
 from hilum.recipe import Stage
 from hilum.study import bench as benches
 from hilum.study import tuning
 from hilum.study.bench import Bench, Key
-from hilum.study.translate import class_weights, head_module, loop_plan
-from hilum.train import loop, probe
+from hilum.study.translate import Top, class_weights, head_module, head_plan, loop_plan
+from hilum.train import loop, probe, smote
 from hilum.train.batches import FeatureBatches, Parts
 from hilum.train.probe import Labelled
 from hilum.types import Floats, HilumError
@@ -20,21 +23,23 @@ from hilum.types import Floats, HilumError
 
 def train(bench: Bench, parts: Parts, key: Key) -> tuple[Backbone, Head, pd.DataFrame]:
     """All stages in order; each begins where the one before it ended."""
-    backbone, head, histories = bench.backbone, None, []
+    backbone, histories = bench.backbone, []
+    top: Top | None = None
     for stage in bench.recipe.train.stages:
-        if stage.trainable == "head":
-            if backbone is not bench.backbone:
-                raise HilumError(
-                    f"train.stages: a head stage comes before stages that train all; got "
-                    f"{stage.name!r} after one; change their order."
-                )
-            head, rows = _head(bench, parts, stage, key)
+        if stage.trainable != "head":
+            backbone, top, rows = tuning.tune(bench, parts, stage, key, (backbone, top))
+        elif backbone is bench.backbone:
+            top, rows = _head(bench, parts, stage, key)
         else:
-            backbone, head, rows = tuning.tune(bench, parts, stage, key, (backbone, head))
+            raise HilumError(
+                f"train.stages: a stage of the head alone comes before those of the backbone; got "
+                f"{stage.name!r} after one; change their order."
+            )
         histories.append(pd.DataFrame(rows).assign(stage=stage.name))
-    assert head is not None  # noqa: S101 - a recipe has at least one stage
+    assert top is not None  # noqa: S101 - a recipe has at least one stage
     history = pd.concat(histories, ignore_index=True)
-    return backbone, head, history.assign(cell=key.cell, fold=key.fold, seed=key.seed)
+    history = history.assign(cell=key.cell, fold=key.fold, seed=key.seed)
+    return backbone, Head.from_module(top.standard, top.module), history
 
 
 def _views(bench: Bench, parts: Parts, key: Key) -> Floats:
@@ -42,31 +47,48 @@ def _views(bench: Bench, parts: Parts, key: Key) -> Floats:
     views = [benches.plain(bench)]
     if bench.recipe.model.mirror:
         views.append(benches.mirror(bench))
-    used = np.arange(len(bench.labels)) if bench.recipe.split.kind == "kfold" else parts.train
+    own = len(bench.labels) == len(bench.manifest.table)  # else the fold has images of its own
+    shared = own and bench.recipe.split.kind == "kfold"
+    used = np.arange(len(bench.labels)) if shared else parts.train
     views += benches.augmented(bench, key.seed, used)
     return np.stack(views)
 
 
-def _head(bench: Bench, parts: Parts, stage: Stage, key: Key) -> tuple[Head, list[dict[str, Any]]]:
+def _head(bench: Bench, parts: Parts, stage: Stage, key: Key) -> tuple[Top, list[dict[str, Any]]]:
     """Fit a head on cached features."""
     views = _views(bench, parts, key)
+    if bench.recipe.train.balance == "smote_features":
+        views, parts = _blended(views, parts, key)
     standard = Standardise.of(views[:, parts.train])
-    if stage.optimiser == "lbfgs" and bench.recipe.model.head == "linear":
+    if stage.optimiser == "lbfgs" and head_plan(bench.recipe.model) == HeadPlan():
         return _probe(bench, parts, standard, views)
-    scaled = standard(views)
     network = head_module(bench, views.shape[-1], key.seed)
-    batches = FeatureBatches(scaled, parts, stage.batch, key.seed)
+    batches = FeatureBatches(standard(views), parts, stage.batch, key.seed)
     course = loop.fit(network, batches, loop_plan(bench, parts, stage))
-    return Head.from_module(standard, network), course.rows
+    return Top(standard, network), course.rows
+
+
+def _blended(views: Floats, parts: Parts, key: Key) -> tuple[Floats, Parts]:
+    """SMOTE between features: the same parents and places in every view."""
+    drawn = smote.draw(views[0], parts.labels, key.seed, rows=parts.train)
+    made = np.stack([smote.blend(view, drawn) for view in views])
+    count = views.shape[1]
+    train = np.concatenate([parts.train, np.arange(count, count + len(drawn.labels))])
+    labels = np.concatenate([parts.labels, drawn.labels])
+    return np.concatenate([views, made], axis=1), replace(parts, train=train, labels=labels)
 
 
 def _probe(
     bench: Bench, parts: Parts, standard: Standardise, views: Floats
-) -> tuple[Head, list[dict[str, Any]]]:
+) -> tuple[Top, list[dict[str, Any]]]:
     train = Labelled(
         standard(views[:, parts.train]).reshape(-1, views.shape[-1]),
-        np.tile(bench.labels[parts.train], len(views)),
+        np.tile(parts.labels[parts.train], len(views)),
     )
-    validation = Labelled(standard(views[0, parts.validation]), bench.labels[parts.validation])
+    validation = Labelled(standard(views[0, parts.validation]), parts.labels[parts.validation])
     fitted = probe.fit(train, validation, class_weights(bench, parts))
-    return Head(standard, ((fitted.weights, fitted.bias),)), list(fitted.history)
+    network = head_module(bench, views.shape[-1], 0)
+    layer = next(part for part in network.modules() if isinstance(part, nn.Linear))
+    layer.weight.data = torch.tensor(fitted.weights, dtype=torch.float32)
+    layer.bias.data = torch.tensor(fitted.bias, dtype=torch.float32)
+    return Top(standard, network), list(fitted.history)

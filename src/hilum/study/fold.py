@@ -11,7 +11,7 @@ from hilum.evaluate.model import Facts, Model, assemble, columns
 from hilum.models.backbones import Backbone
 from hilum.models.heads import Head
 from hilum.study import bench as benches
-from hilum.study import fitting
+from hilum.study import extras, fitting
 from hilum.study.bench import Bench, Key
 from hilum.train.batches import Parts
 from hilum.types import HilumError, Probabilities
@@ -34,7 +34,8 @@ def run(bench: Bench, split: pd.DataFrame, key: Key) -> Outcome:
     """Train, calibrate and test one fold; `split` has the fold's sample_id and part."""
     rows = _rows(bench, split)
     parts = Parts(rows["train"], rows["validation"], bench.labels)
-    backbone, head, history = fitting.train(bench, parts, key)
+    parts = replace(parts, balanced=bench.recipe.train.balance == "sampling")
+    backbone, head, history = fitting.train(*extras.enlarge(bench, parts, key), key)
     tuned = backbone is not bench.backbone
     model = _model(bench, backbone, head)
     model, loss = _calibrated(bench, model, parts, tuned)

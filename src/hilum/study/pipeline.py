@@ -1,7 +1,7 @@
 """The whole pipeline on one page: one call per arrow."""
 
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from hilum import audit, report
@@ -60,6 +60,7 @@ def run(plan: Recipe, root: Path | None, out: Path, tell: Tell, resume: bool = F
         split=summary.split(splits, leaks),
         model={
             **summary.model(model.read_record(out / "model")),
+            "failed": [asdict(item) for item in grown.failed],
             "lineage": source.lineage(learnt) if learnt else "no source task",
         },
         limits=summary.limits(plan, taken.manifest),

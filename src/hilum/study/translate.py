@@ -1,5 +1,6 @@
 """A recipe's words in the terms of models and of the training loop."""
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -7,32 +8,51 @@ import torch
 from torch import nn
 
 from hilum.models import heads
-from hilum.recipe import Stage
+from hilum.models.heads import HeadPlan, Standardise
+from hilum.recipe import ModelPlan, Stage
 from hilum.study.bench import Bench
 from hilum.train import balance, loop
 from hilum.train.batches import Parts
 from hilum.types import HilumError
 
 
+@dataclass(frozen=True, slots=True)
+class Top:
+    """A fitted head as a module that the next stage can go on with, and its standardisation."""
+
+    standard: Standardise
+    module: nn.Module
+
+
+def head_plan(plan: ModelPlan) -> HeadPlan:
+    """The named head with the recipe's changes; raises HilumError for an unknown name."""
+    changes = {
+        name: value
+        for name in ("hidden", "dropout", "map_dropout", "pool", "penalise")
+        if (value := getattr(plan, name)) is not None
+    }
+    return replace(heads.named(plan.head), **changes)
+
+
 def head_module(bench: Bench, features: int, seed: int) -> nn.Module:
     """The recipe's head for standardised features (image, feature), not fitted yet."""
-    plan, classes = bench.recipe.model, len(bench.classes)
-    if plan.head == "mlp":
-        return heads.mlp(features, plan.hidden, classes, plan.dropout, seed)
-    return nn.Sequential(nn.Dropout(plan.dropout), heads.linear(features, classes))
+    shape = bench.backbone.shape(features)
+    return heads.build(head_plan(bench.recipe.model), shape, len(bench.classes), seed)
 
 
 def loop_plan(bench: Bench, parts: Parts, stage: Stage, device: str = "cpu") -> loop.Plan:
     """A stage as the loop understands it; raises HilumError for lbfgs on another head."""
     if stage.optimiser == "lbfgs":
         raise HilumError(
-            f"train.stages: lbfgs fits a linear head only; got head {bench.recipe.model.head!r}; "
+            f"train.stages: lbfgs fits a plain linear head; got head {bench.recipe.model.head!r}; "
             "choose optimiser adam."
         )
     schedule = stage.schedule
     rates = loop.rates(stage.lr, stage.epochs, schedule.kind, schedule.every, schedule.factor)
     weights = torch.tensor(class_weights(bench, parts), dtype=torch.float32, device=device)
     stop = (stage.stop.accuracy, stage.stop.loss) if stage.stop else None
+    mine = head_plan(bench.recipe.model)
+    penalised = mine.l1 > 0 or mine.l2 > 0
     bf16 = stage.trainable != "head" and bench.runtime.facts.precision == "bf16"
     return loop.Plan(
         stage.optimiser,
@@ -45,11 +65,12 @@ def loop_plan(bench: Bench, parts: Parts, stage: Stage, device: str = "cpu") -> 
         stage.average,
         stage.smoothing,
         stop,
+        heads.penalty if penalised else None,
     )
 
 
 def class_weights(bench: Bench, parts: Parts) -> Any:
     """(class,) what each class weighs in the loss, from the training part."""
-    if bench.recipe.train.balance == "none":
+    if bench.recipe.train.balance != "weights":
         return np.ones(len(bench.classes))
-    return balance.class_weights(bench.labels[parts.train], len(bench.classes))
+    return balance.class_weights(parts.labels[parts.train], len(bench.classes))

@@ -9,19 +9,19 @@ from torch import nn
 
 from hilum.models import freezing, weights
 from hilum.models.backbones import Backbone
-from hilum.models.heads import Head, Standardise
+from hilum.models.heads import Standardise
 from hilum.models.normalise import Door
 from hilum.recipe import Stage
 from hilum.study import bench as benches
 from hilum.study.bench import Bench, Key
-from hilum.study.translate import head_module, loop_plan
+from hilum.study.translate import Top, head_module, loop_plan
 from hilum.train import loop
 from hilum.train.batches import Parts, PixelBatches
 
 
 def tune(
-    bench: Bench, parts: Parts, stage: Stage, key: Key, start: tuple[Backbone, Head | None]
-) -> tuple[Backbone, Head, list[dict[str, Any]]]:
+    bench: Bench, parts: Parts, stage: Stage, key: Key, start: tuple[Backbone, Top | None]
+) -> tuple[Backbone, Top, list[dict[str, Any]]]:
     """Fine-tune from `start` and return a new backbone, its head and the history.
 
     Starting from a fitted head keeps the features from being torn up by a random one (Kumar et
@@ -29,9 +29,8 @@ def tune(
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     backbone, standard = copy.deepcopy(start[0]), _standard(bench, parts, start[1])
-    top = head_module(bench, len(standard.mean), key.seed)
-    if start[1] is not None:
-        _fill(top, start[1])
+    fitted = copy.deepcopy(start[1].module) if start[1] else None
+    top = fitted or head_module(bench, len(standard.mean), key.seed)
     network = nn.Sequential(Door(bench.normalise), backbone, _Scaled(standard), top).to(device)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     freezing.apply(network, _rules(backbone, stage), stage.batch_norm)
@@ -47,7 +46,7 @@ def tune(
     label = f"{key.cell}: fold {key.fold + 1}, {stage.name}"
     course = loop.fit(network, batches, loop_plan(bench, parts, stage, device), bench.tell(label))
     tuned = _named(backbone.cpu().eval(), f"tuned from {start[0].weights.origin}")
-    return tuned, Head.from_module(standard, top.cpu()), course.rows
+    return tuned, Top(standard, top.cpu()), course.rows
 
 
 def _rules(backbone: Backbone, stage: Stage) -> list[freezing.Rule]:
@@ -80,13 +79,5 @@ class _Scaled(nn.Module):
         return (x - self.mean) / self.deviation
 
 
-def _standard(bench: Bench, parts: Parts, head: Head | None) -> Standardise:
-    return head.standardise if head else Standardise.of(benches.plain(bench)[parts.train])
-
-
-def _fill(module: nn.Module, head: Head) -> None:
-    layers = [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
-    with torch.no_grad():
-        for layer, (weight, bias) in zip(layers, head.layers, strict=True):
-            layer.weight.copy_(torch.from_numpy(weight))
-            layer.bias.copy_(torch.from_numpy(bias))
+def _standard(bench: Bench, parts: Parts, top: Top | None) -> Standardise:
+    return top.standard if top else Standardise.of(benches.plain(bench)[parts.train])

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from hilum.prepare import augment
 from hilum.prepare.augment import Ranges
+from hilum.train.balance import balanced_order, numbered
 from hilum.types import Floats, Labels, Stack8
 
 Rows = npt.NDArray[np.int64]  # (image,) indices into the run's images
@@ -25,6 +26,14 @@ class Parts:
     train: Rows
     validation: Rows
     labels: Labels  # (image,) of all images
+    balanced: bool = False  # every class equally often in an epoch
+
+    def order(self, seed: int, epoch: int) -> Rows:
+        """The epoch's training rows, shuffled."""
+        random = np.random.default_rng([seed, epoch])
+        if not self.balanced:
+            return random.permutation(self.train)
+        return self.train[balanced_order(self.labels[self.train], random)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +47,10 @@ class FeatureBatches:
 
     def train(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Shuffled batches; view 0 is the plain image."""
-        random = np.random.default_rng([self.seed, epoch])
-        rows = random.permutation(self.parts.train)
-        views = random.integers(len(self.features), size=len(rows))
+        rows = self.parts.order(self.seed, epoch)
+        views = np.random.default_rng([self.seed, epoch, 1]).integers(
+            len(self.features), size=len(rows)
+        )
         for start in _starts(len(rows), self.batch):
             taken = slice(start, start + self.batch)
             yield self._tensors(views[taken], rows[taken])
@@ -69,9 +79,10 @@ class PixelBatches:
 
     def train(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Shuffled, augmented batches, the next one prepared while the network works."""
-        rows = np.random.default_rng([self.seed, epoch]).permutation(self.parts.train)
-        chunks = (rows[start : start + self.batch] for start in _starts(len(rows), self.batch))
-        return ahead(self._augmented(chunk, epoch) for chunk in chunks)
+        rows = self.parts.order(self.seed, epoch)
+        names = np.array(numbered([self.sample_ids[row] for row in rows]), object)
+        chunks = [slice(start, start + self.batch) for start in _starts(len(rows), self.batch)]
+        return ahead(self._augmented(rows[chunk], names[chunk], epoch) for chunk in chunks)
 
     def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Plain batches in a fixed order."""
@@ -80,11 +91,13 @@ class PixelBatches:
             chunk = rows[start : start + self.batch]
             yield self._tensors(np.asarray(self.stack[np.sort(chunk)]), np.sort(chunk))
 
-    def _augmented(self, rows: Rows, epoch: int) -> tuple[Tensor, Tensor]:
+    def _augmented(
+        self, rows: Rows, names: npt.NDArray[np.object_], epoch: int
+    ) -> tuple[Tensor, Tensor]:
         stack = np.asarray(self.stack[rows])
         if not augment.is_identity(self.ranges):
-            names = [self.sample_ids[row] for row in rows]
-            stack = augment.apply(stack, augment.sample(self.ranges, names, self.seed, epoch), 1)
+            drawn = augment.sample(self.ranges, list(names), self.seed, epoch)
+            stack = augment.apply(stack, drawn, 1)
         return self._tensors(stack, rows)
 
     def _tensors(self, stack: Stack8, rows: Rows) -> tuple[Tensor, Tensor]:

@@ -40,6 +40,7 @@ class Plan:
     average: float = 0.0  # decay of the averaged weights that are validated and kept
     smoothing: float = 0.0  # of the labels, in training only
     stop: tuple[float, float] | None = None  # accuracy at least, loss below: then stop
+    penalty: Callable[[nn.Module], Tensor] | None = None  # of the batch just seen, in training
 
 
 @dataclass(slots=True)
@@ -130,6 +131,8 @@ def _train(network: nn.Module, batches: Batches, plan: Plan, step: _Step) -> tup
                 f"training wants a finite loss; got {loss.item()} in epoch {step.epoch}; "
                 "lower train.stages' lr."
             )
+        if plan.penalty is not None:
+            loss = loss + plan.penalty(network)
         loss.backward()  # type: ignore[no-untyped-call]
         step.optimiser.step()
         step.average.follow(network)

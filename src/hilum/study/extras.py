@@ -1,0 +1,62 @@
+"""Training images that no patient has: offline copies, and SMOTE's between two patients."""
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from hilum import files
+from hilum.prepare import offline
+from hilum.recipe import CopiesPlan
+from hilum.study import bench as benches
+from hilum.study.bench import Bench, Key
+from hilum.train import smote
+from hilum.train.batches import Parts
+from hilum.types import Pixels, Stack8
+
+
+def enlarge(bench: Bench, parts: Parts, key: Key) -> tuple[Bench, Parts]:
+    """The same bench with the recipe's additional training images behind its own.
+
+    They are made from the fold's training part alone, after the split (spec S2-07, S4-03).
+    """
+    plan = bench.recipe.train
+    if plan.copies is not None:
+        bench, parts = _copied(bench, parts, plan.copies, key)
+    if plan.balance == "smote":
+        bench, parts = _blended(bench, parts, key)
+    return bench, parts
+
+
+def _copied(bench: Bench, parts: Parts, plan: CopiesPlan, key: Key) -> tuple[Bench, Parts]:
+    spread = benches.ranges(plan.ranges)
+    for name in plan.classes or bench.classes:
+        own = parts.train[parts.labels[parts.train] == bench.classes.index(name)]
+        wanted = offline.Plan(spread, key.seed, plan.times, plan.target)
+        made = offline.augmented(bench.pixels.stack, bench.pixels.sample_ids, own, wanted)
+        bench, parts = _added(bench, parts, made.stack, parts.labels[made.parents], made.parameters)
+    return bench, parts
+
+
+def _blended(bench: Bench, parts: Parts, key: Key) -> tuple[Bench, Parts]:
+    made = smote.synthetic(bench.pixels.stack, parts.labels, key.seed, rows=parts.train)
+    lineage = smote.lineage(made, bench.pixels.sample_ids).set_index("sample_id")
+    return _added(bench, parts, made.rows, made.labels, lineage)
+
+
+def _added(
+    bench: Bench, parts: Parts, stack: Stack8, labels: npt.NDArray[np.int64], lineage: pd.DataFrame
+) -> tuple[Bench, Parts]:
+    """Put images behind the others; `lineage` is indexed by their new sample_ids."""
+    pixels = bench.pixels
+    count = len(pixels.sample_ids)
+    whole = Pixels(
+        np.concatenate([pixels.stack, stack]),
+        (*pixels.sample_ids, *map(str, lineage.index)),
+        files.digest(pixels.digest, lineage.to_csv()),
+    )
+    every = np.concatenate([bench.labels, labels])
+    train = np.concatenate([parts.train, np.arange(count, count + len(stack))])
+    grown = replace(parts, train=train, labels=every)
+    return replace(bench, pixels=whole, labels=every), grown
