@@ -9,7 +9,7 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """Folder of real images in their publishers' layouts, beside the checkout where there is one."""
+    """Folder of real images in their publishers' layouts, beside the checkout."""
     if not SHARED.is_dir():
         pytest.skip("real images are not on this machine: ../shared/data does not exist")
     return SHARED

@@ -1,4 +1,4 @@
-"""Every snippet in the documents runs: Python blocks, and the commands of blocks marked `sh run`."""
+"""Every snippet in the documents runs: Python blocks, and commands of blocks marked `sh run`."""
 
 import os
 import re
@@ -49,8 +49,7 @@ def test_marked_commands_run(tmp_path: Path) -> None:
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     for page, line in found:
         done = subprocess.run(
-            line,
-            shell=True,
+            shlex.split(line),
             cwd=tmp_path,
             capture_output=True,
             text=True,

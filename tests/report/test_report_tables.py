@@ -126,6 +126,54 @@ def test_rare_sources_are_gathered() -> None:
     assert list(counts.loc["x"]) == [210 - 57, 20, 19, 18]
 
 
+def test_what_was_left_out_is_counted_by_reason() -> None:
+    rows = [
+        {"what": "a, b, c and 5229 more", "reason": "not the test folder", "count": 5232},
+        {"what": "x.png", "reason": "truncated"},  # a row without a count is one
+        {"what": "y.png", "reason": "truncated", "count": 1},
+        {"what": "153 images (d, e, f, ...)", "reason": "another label", "count": 1},
+        {"what": "1,204 files ending in .txt", "reason": "not an image"},
+        {"what": "2 images (g, h), 3 images (i, j, k)", "reason": "two sets", "count": 2},
+        {"what": "12 monkeys (1995).png", "reason": "a name", "count": 1},
+    ]
+    found = facts.left_out(run_of(data={"left_out": rows}))
+    assert [(item.n, item.reason) for item in found] == [
+        (5232, "not the test folder"),
+        (1204, "not an image"),
+        (153, "another label"),
+        (5, "two sets"),
+        (2, "truncated"),
+        (1, "a name"),
+    ]
+    assert found[4].names == ("x.png", "y.png")
+
+
+def test_a_division_in_words() -> None:
+    split = {"kind": "kfold", "folds": 5, "seed": 0, "seeds": [0, 1], "notes": ["n"], "leaks": []}
+    assert facts.division(run_of(split=split)) == [
+        ("kind", "kfold: cross-validation, each image is tested once"),
+        ("folds", "5"),
+        ("seeds", "0, 1"),
+    ]
+    assert facts.division(run_of(split={"kind": "own", "seed": 3, "seeds": [3]})) == [
+        ("kind", "own"),
+        ("seed", "3"),
+    ]
+
+
+def test_cells_come_best_first_and_ties_by_the_next_score() -> None:
+    area = {**ROW, "name": "auroc", "class": "macro"}
+    values = {"a": (0.5, 0.6), "b": (0.9, 0.6), "c": (0.5, 0.7)}
+    rows = [{**ROW, "cell": cell, "value": one} for cell, (one, _) in values.items()]
+    rows += [{**area, "cell": cell, "value": two} for cell, (_, two) in values.items()]
+    rows.append({**area, "cell": "d"})  # without accuracy: last
+    grid = tables.by_cell(run_of(scores=rows, model={"cell": "c"}))
+    assert grid is not None
+    assert [name for name, _ in grid.rows] == ["b", "c", "a", "d"]
+    assert grid.marked == "c"
+    assert grid.columns == ("Accuracy", "AUROC, macro")
+
+
 def test_sets_may_be_named_directly_or_listed() -> None:
     card = {"licence": "CC0", "images": 1200, "extra": [1, 2]}
     for data in (
@@ -159,6 +207,12 @@ def test_numbers(value: float | None, shown: str) -> None:
     ("value", "shown"),
     [
         ({"a_b": 1, "c": [1.5, True]}, "a b: 1; c: 1.5, yes"),
+        (
+            {"steps": [{"step": "letterbox", "side": 224}, {"step": "clahe"}], "normalise": "unit"},
+            "steps: letterbox (side 224), clahe; normalise: unit",
+        ),
+        ({"covid19": 0.5, "k": {"fold 1": 2}}, "COVID-19: 0.5; k: (fold 1 2)"),
+        (["one, two", "three"], "one, two; three"),
         ("", "not recorded"),
         ([], "not recorded"),
         (0, "0"),
@@ -169,6 +223,20 @@ def test_numbers(value: float | None, shown: str) -> None:
 )
 def test_nested_facts_become_a_line(value: object, shown: str) -> None:
     assert text.plain(value) == shown
+
+
+def test_sentences_name_classes_as_readers_do() -> None:
+    words = "viral_pneumonia and covid19 are not non_covid; normal is; my_covid19_set stays."
+    assert text.prose(words) == (
+        "viral pneumonia and COVID-19 are not not COVID-19; normal is; my_covid19_set stays."
+    )
+
+
+def test_methods_without_particulars() -> None:
+    found = [text.family(name) for name in (
+        "bootstrap by patient, 5 folds pooled", "wilson over 428 patients: no spread", "delong",
+    )]  # fmt: skip
+    assert found == ["bootstrap by patient", "Wilson", "DeLong"]
 
 
 def test_ratios_and_sentences() -> None:
