@@ -113,7 +113,7 @@ def _inner(value: object) -> str:
     if isinstance(value, Mapping):
         return _bracketed(value)
     if isinstance(value, Sequence) and not isinstance(value, str):
-        between = "; " if any("," in str(item) for item in value) else ", "
+        between = "; " if any(isinstance(item, str) and "," in item for item in value) else ", "
         return between.join(_inner(item) for item in value)
     if isinstance(value, float) and not value.is_integer():
         return f"{value:.4g}"
