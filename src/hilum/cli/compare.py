@@ -27,7 +27,7 @@ def compare(
     found = comparing.compare(first, second)
     rows = [
         (
-            f"{row.name.replace('_', ' ')}, {CLASS_NAMES.get(row.class_, row.class_)}",
+            _name(row.name, row.class_),
             f"{row.first:.3f}",
             f"{row.second:.3f}",
             f"{row.difference:+.3f}",
@@ -45,3 +45,8 @@ def compare(
         screen.say(f"• {note}")
     screen.say(NOTICE, "dim")
     screen.give({**found.as_json(), "notice": NOTICE})
+
+
+def _name(name: str, class_: str) -> str:
+    words = name.replace("_", " ").replace("auroc", "AUROC").replace("f1", "F1")
+    return words if class_ == "overall" else f"{words}, {CLASS_NAMES.get(class_, class_)}"

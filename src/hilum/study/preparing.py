@@ -159,6 +159,7 @@ def _sheet(jobs: Sequence[_Job], steps: Sequence[Step], out: Path) -> Path:
                 axes[row, column].set_xlabel(f"{pixels.shape[1]} x {pixels.shape[0]}")
             axes[0, column].set_title(label(job.path.name, 22), fontsize=7)
         axes[0, 0].set_ylabel("before")
-        axes[1, 0].set_ylabel("after: " + ", ".join(step.name for step in steps)[:40])
+        axes[1, 0].set_ylabel("after")
+        figure.suptitle(label(", ".join(step.name for step in steps), 16 * len(jobs)), fontsize=8)
         rows = pd.DataFrame([(str(job.path), str(job.target)) for job in jobs])
         return canvas.save(figure, rows.set_axis(["before", "after"], axis=1), out, "contact_sheet")
