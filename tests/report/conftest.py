@@ -10,6 +10,7 @@ import fixture_run
 import pytest
 
 from hilum import report
+from hilum.report import panels
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 SVG_VOID = {"path", "circle", "rect"}
@@ -119,6 +120,12 @@ def binary(tmp_path_factory: pytest.TempPathFactory) -> Built:
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Built:
     """A run whose strings attack."""
     return build(fixture_run.hostile(tmp_path_factory.mktemp("runs") / "hostile"))
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No figures, which take most of a build's time, where a test is about something else."""
+    monkeypatch.setattr(panels, "draw", lambda _: dict.fromkeys(panels.FIGURES))
 
 
 @pytest.fixture

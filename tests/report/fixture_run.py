@@ -89,7 +89,7 @@ def hostile(folder: Path) -> Path:
     predictions.to_csv(folder / "predictions.csv", index=False)
     results = json.loads((folder / "results.json").read_text())
     (folder / "results.json").write_text(json.dumps(_poison(results, set(names), bad)))
-    figures = ["thresholds", "histograms", "confusions", "bars", "samples", bad]
+    figures = ["thresholds", "confusions", "bars", bad]
     (folder / "recipe.toml").write_text(f"figures = {json.dumps(figures)}")
     pd.DataFrame({"what": [bad, "=1+1"], "reason": [bad, "=1+1"]}).to_csv(
         folder / "left_out.csv", index=False

@@ -93,7 +93,7 @@ def test_numbers_and_two_equal_headings_stay_as_they_are(tmp_path: Path) -> None
 
 def test_no_csv_of_a_hostile_run_holds_a_formula(hostile: Built) -> None:
     files = sorted((hostile.folder / "figures").glob("*.csv"))
-    assert len(files) == 9 + 5
+    assert len(files) == 9 + 3
     quoted = 0
     for path in files:
         with path.open(newline="") as lines:
@@ -112,6 +112,7 @@ def test_names_in_figures_are_printable_short_and_visible() -> None:
     assert label(" \n ") == "(no name)"
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_own_files_appear_under_codes_whose_key_stays_in_the_folder(tmp_path: Path) -> None:
     folder = fixture_run.binary(tmp_path / "run")
     table = pd.read_csv(folder / "predictions.csv")

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from conftest import Built, build
-from hilum.report import html
+from hilum.report import folder, html, panels
 from hilum.report.text import class_name, interval, number, score_name
 from hilum.types import NOTICE, HilumError, MissingError
 
@@ -136,9 +136,11 @@ def test_facts_of_the_run_reach_the_page(study: Built) -> None:
     assert any(row[:2] == ["4", "test"] for row in rows)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_without_split_and_history(copied: Path) -> None:
     (copied / "splits.csv").unlink()
     (copied / "history.csv").unlink()
+    assert panels.FIGURES["training"](folder.read(copied)) is None
     page = build(copied).page
     assert page.faults == []
     assert "The course of training (history.csv): not recorded in this run." in page.text
@@ -173,6 +175,7 @@ def test_an_empty_record_makes_a_report(tmp_path: Path) -> None:
     assert NOTICE in built.page.text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_rebuilt_without_the_images_it_is_the_same(study: Built, tmp_path: Path) -> None:
     target = tmp_path / "study"
     shutil.copytree(study.folder, target)
@@ -182,9 +185,14 @@ def test_rebuilt_without_the_images_it_is_the_same(study: Built, tmp_path: Path)
     (target / "predictions.csv").write_text(table.replace(moved, "/nowhere"))
     (target / "manifest.parquet").unlink()  # its labels and paths are in the predictions too
     pictures = [e.attributes["src"] for e in build(target).page.all("img")]
-    assert pictures == [e.attributes["src"] for e in study.page.all("img")]
+    shown = [e.attributes["src"] or "" for e in study.page.all("img")]
+    assert pictures == [src for src in shown if src.startswith("data:image/jpeg")]
+    drawn = panels.FIGURES["confusion"](folder.read(target))
+    assert drawn is not None
+    assert panels.store(target, "confusion", drawn).uri in shown
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_images_that_are_gone_leave_a_frame(binary: Built, tmp_path: Path) -> None:
     for name in ("results.json", "predictions.csv"):
         text = (binary.folder / name).read_text().replace("-images/", "-gone/")
