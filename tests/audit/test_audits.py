@@ -8,7 +8,8 @@ import pytest
 from scipy.stats.contingency import association
 
 from hilum import audit
-from hilum.audit import AUDITS, Evidence, confounding
+from hilum.audit import AUDITS, Evidence, calibration, confounding
+from hilum.evaluate import calibrate
 from hilum.types import MANIFEST_COLUMNS, Finding, Leak, Score, Split
 
 CLASSES = ["covid19", "normal"]
@@ -164,3 +165,14 @@ def test_verdict_counts_what_could_not_be_checked() -> None:
     assert "1 of 2 audits could not" in audit.verdict(
         ACCURATE, [finding("pass"), finding("unknown")]
     )
+
+
+def test_calibration_is_judged_against_chance() -> None:
+    """At most one calibrated small test in twenty goes beyond the limit; a wrong one does."""
+    random, beyond = np.random.default_rng(0), 0
+    for seed in range(60):
+        p = random.uniform(0.5, 1, 100)
+        limit = calibration.by_chance(p, 10, seed)
+        beyond += calibrate.ece(p, random.random(100) < p, 10, mass=True) > limit
+    assert beyond <= 7  # 3 expected; 8 or more has probability 0.01
+    assert calibrate.ece(np.full(100, 0.99), random.random(100) < 0.6, 10, mass=True) > 0.2

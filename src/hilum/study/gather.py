@@ -1,12 +1,13 @@
 """Read: every set that a recipe names, filtered, relabelled and drawn, as one manifest."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from hilum.data import manifest as manifests
-from hilum.data import readers
+from hilum.data import phantom, readers
 from hilum.data.cards import CARDS
 from hilum.recipe import DataSet, Recipe
 from hilum.study.bench import Progress, Tell
@@ -21,7 +22,10 @@ def gather(
     `root` holds datasets as published; a phantom is generated below `out`. Raises MissingError
     where a set is not there, HilumError where a filter leaves nothing.
     """
-    parts = [_one(item, _read(item, root, out, tell), recipe.split.seed) for item in recipe.data]
+    read = [_read(item, recipe.classes, (root, out), tell) for item in recipe.data]
+    parts = [
+        _one(item, found, recipe.split.seed) for item, found in zip(recipe.data, read, strict=True)
+    ]
     whole = manifests.concat(parts)
     if recipe.classes:
         wanted = whole.table["label"].isin(recipe.classes)
@@ -51,14 +55,15 @@ def _one(item: DataSet, found: Manifest, seed: int) -> Manifest:
     return _drawn(found, item.take, seed) if item.take else found
 
 
-def _read(item: DataSet, root: Path | None, out: Path, tell: Tell) -> Manifest:
+def _read(
+    item: DataSet, classes: list[str], where: tuple[Path | None, Path], tell: Tell
+) -> Manifest:
+    root, out = where
     if item.path:
         given = readers.named(item.columns)
         return readers.open_path(Path(item.path), given, later(tell, "read headers"))
     if item.phantom:
-        from hilum.data import phantom
-
-        return phantom.write(phantom.Request(**item.phantom), out / "data", tell("draw films"))
+        return phantom.write(_request(item, classes), out / "data", tell("draw films"))
     if root is None:
         folder = CARDS[item.card].folder if item.card in CARDS else item.card
         raise MissingError(
@@ -82,6 +87,16 @@ def later(tell: Tell, name: str) -> Progress:
 
 def _silent(done: int, total: int) -> None:
     pass
+
+
+def _request(item: DataSet, classes: list[str]) -> phantom.Request:
+    """The phantom's dials; its classes are the recipe's unless it names its own."""
+    dials = {"classes": classes or phantom.CLASSES, **item.phantom}
+    try:
+        return phantom.Request(**{**dials, "classes": tuple(dials["classes"])})
+    except TypeError as error:
+        known = ", ".join(field.name for field in fields(phantom.Request))
+        raise HilumError(f"data.phantom takes {known}; got {error}; mend that key.") from None
 
 
 def _drawn(found: Manifest, take: dict[str, int], seed: int) -> Manifest:
