@@ -122,7 +122,7 @@ def _manifest(folder: Path, request: Request) -> pd.DataFrame:
         sources = request.sources.get(name, ("Guangzhou",))
         for i in range(n):
             path = images / f"{c}-{i:04d}.png"
-            cv2.imwrite(str(path), _thorax(rng, c))
+            cv2.imwrite(str(path), _thorax(rng, c), (cv2.IMWRITE_PNG_COMPRESSION, 1))
             rows.append(
                 {
                     "sample_id": f"kermany/{name}/{i:04d}.png",
