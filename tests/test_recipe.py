@@ -100,3 +100,12 @@ def test_grid_makes_one_cell_per_combination() -> None:
     assert cells["backbone=vgg16,head=mlp"].model.backbone == "vgg16"
     assert all(not cell.grid for cell in cells.values())
     assert list(recipe.cells(recipe.load("zhang2022"))) == ["main"]
+
+
+def test_grids_of_whole_tables_read_back(tmp_path: Path) -> None:
+    changes = ['grid={"train.stages"=[[{}],[{optimiser="adam",stop={accuracy=0.9,loss=0.3}}]]}']
+    loaded = recipe.load("demo", changes=changes)
+    (tmp_path / "g.toml").write_text(recipe.as_toml(loaded))
+    again = recipe.load(str(tmp_path / "g.toml"))
+    assert recipe.cells(again) == recipe.cells(loaded)
+    assert len(recipe.cells(again)) == 2

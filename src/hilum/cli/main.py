@@ -42,7 +42,7 @@ def _place(command: CommandInfo) -> int:
 def _outcome() -> tuple[int, str]:
     """Exit code, and the sentence to end with or ""."""
     try:
-        code = app(standalone_mode=False)
+        code = app(standalone_mode=False, prog_name="hilum")
     except HilumError as error:
         return error.exit_code, clean(str(error))
     except UsageError as error:

@@ -127,7 +127,12 @@ def _set(name: str, rows: pd.DataFrame) -> dict[str, Any]:
             "homepage": card.homepage,
         }
     if name == PHANTOM:
-        about |= {"title": "Synthetic chest radiographs", "licence": "Apache-2.0"}
+        about |= {
+            "title": "Synthetic chest radiographs",
+            "licence": "Apache-2.0",
+            "known_shortcuts": "those that the recipe's dials plant",
+            "citation": "simulated by hilum; no patient has ever had these lungs",
+        }
     return about
 
 
