@@ -1,0 +1,267 @@
+"""Every recipe names only what exists, and prints the paper's numbers as the paper does."""
+
+import ast
+import itertools
+
+import pytest
+from typer.testing import CliRunner
+
+from hilum import prepare, recipe
+from hilum.data.cards import CARDS
+from hilum.models import heads
+from hilum.models.cards import BACKBONES, known
+from hilum.recipe import Mode, Recipe
+from hilum.report.study_figures import STUDY_FIGURES
+from hilum.study import bench, translate
+
+STUDIES = ("elazhari2022", "wiklund2020", "cuijpers2020", "zhang2022", "yamani2021")
+VARIANTS = list(itertools.product(("published", "corrected"), (False, True)))
+EMBEDDED = {name for name, card in BACKBONES.items() if card.embedded or card.own}
+
+# study 002, Table 2: precision, recall, F1 of COVID-19 and of NORMAL, accuracy; by hand
+TABLE_2 = {
+    "inception_v3": (0.93, 0.60, 0.72, 0.94, 0.99, 0.97, 0.94),
+    "inception_resnet_v2": (0.96, 0.64, 0.77, 0.95, 1.00, 0.97, 0.95),
+    "resnetv2_101": (0.97, 0.88, 0.93, 0.98, 1.00, 0.99, 0.98),
+    "densenet201": (0.93, 0.90, 0.92, 0.99, 0.99, 0.99, 0.98),
+}
+COUNTS_2 = {  # TP, FP, FN, TN of the same table
+    "inception_v3": (25, 2, 17, 280),
+    "inception_resnet_v2": (27, 1, 15, 281),
+    "resnetv2_101": (37, 1, 5, 281),
+    "densenet201": (38, 3, 4, 279),
+}
+SCORES_2 = [
+    *(("precision", "covid19"), ("sensitivity", "covid19"), ("f1", "covid19")),
+    *(("precision", "normal"), ("sensitivity", "normal"), ("f1", "normal")),
+    ("accuracy", "overall"),
+]
+# study 004, Table 1: threshold, sensitivity, specificity
+TABLE_1 = ((0.10, 1.0, 0.725), (0.15, 0.976, 0.899), (0.20, 0.943, 0.919), (0.25, 0.9, 0.956))
+# study 000, section 3.1.6: whose, name, class, value
+SECTION_316 = {
+    ("DenseNet121, both patterns", "accuracy", "overall", 0.98),
+    ("ResNet-50, both patterns", "accuracy", "overall", 0.98),
+    ("DenseNet121", "sensitivity", "covid19", 1.0),
+    ("ResNet-50", "precision", "covid19", 0.96),
+    ("VGG16", "precision", "covid19", 0.95),
+    ("deep CNN of Table 1", "sensitivity", "non_covid", 0.72),
+}
+
+
+def every() -> list[tuple[str, Recipe]]:
+    return [(name, recipe.load(name, *variant)) for name in recipe.names() for variant in VARIANTS]
+
+
+def cells(name: str, mode: Mode = "published", quick: bool = False) -> list[Recipe]:
+    return list(recipe.cells(recipe.load(name, mode, quick)).values())
+
+
+def test_every_study_has_its_recipe() -> None:
+    assert set(STUDIES) <= set(recipe.names())
+    numbers = [recipe.load(name).paper.study for name in STUDIES]
+    assert numbers == ["000", "001", "002", "003", "004"]
+
+
+@pytest.mark.parametrize("mode", ["published", "corrected"])
+@pytest.mark.parametrize("quick", [False, True])
+@pytest.mark.parametrize("name", recipe.names())
+def test_whatever_a_recipe_names_exists(name: str, mode: Mode, quick: bool) -> None:
+    loaded = recipe.load(name, mode, quick)
+    assert set(loaded.figures) <= set(STUDY_FIGURES)
+    assert {item.card for item in loaded.data if item.card} <= set(CARDS)
+    for cell in recipe.cells(loaded).values():
+        row = known(cell.model.backbone)
+        assert row is not None
+        assert not (row.own and cell.model.weights == "imagenet"), "never trained on ImageNet"
+        steps = prepare.with_side(cell.prepare.steps, cell.prepare.side or row.side)
+        prepared = prepare.from_list(steps).shape
+        assert not row.own or prepared == (row.side, row.side)
+        plan = translate.head_plan(cell.model)
+        bench.ranges(cell.augment)  # refuses what is out of bounds
+        for stage in cell.train.stages:
+            assert stage.optimiser != "lbfgs" or plan == heads.HeadPlan()
+            assert stage.last <= len(row.stages)
+        copies = cell.train.copies
+        assert copies is None or (copies.times > 0) != (copies.target > 0)
+        bench.ranges(copies.ranges if copies else cell.augment)
+
+
+@pytest.mark.parametrize("mode", ["published", "corrected"])
+@pytest.mark.parametrize("name", ["elazhari2022", "wiklund2020", "cuijpers2020", "yamani2021"])
+def test_quick_needs_no_weights_but_those_that_come_with_hilum(name: str, mode: Mode) -> None:
+    small, whole = cells(name, mode, quick=True), cells(name, mode)
+    assert {cell.model.backbone for cell in small} <= EMBEDDED
+    assert len(small) <= len(whole)
+    assert not {cell.model.backbone for cell in whole} <= EMBEDDED
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_the_published_mode_is_not_the_corrected_one(name: str) -> None:
+    published, corrected = recipe.load(name, "published"), recipe.load(name, "corrected")
+    assert published.data == corrected.data
+    assert published.published == corrected.published
+    assert not published.model.mirror
+    assert corrected.model.mirror
+    assert corrected.split.group in ("patient", "cluster")
+    assert published.limits
+    assert published.unspecified_in_paper
+
+
+@pytest.mark.parametrize("name", ["elazhari2022", "cuijpers2020"])
+def test_numbers_belong_to_cells_that_the_whole_grid_has(name: str) -> None:
+    for mode in ("published", "corrected"):
+        loaded = recipe.load(name, mode)
+        named = {number.cell for number in loaded.published if number.cell}
+        assert named
+        assert named <= set(recipe.cells(loaded))
+
+
+def test_study_000_has_the_papers_eleven_cells_and_their_controls() -> None:
+    """Section 3.1.4: ImageNet weights frozen, or random ones trained; VGG16 at its own rate."""
+    found = set()
+    for cell in cells("elazhari2022"):
+        (stage,) = cell.train.stages
+        assert (stage.optimiser, stage.batch) == ("adam", 32)
+        assert stage.stop is not None
+        assert (stage.stop.accuracy, stage.stop.loss) == (0.89, 0.3)
+        found.add((cell.model.backbone, cell.model.weights, stage.trainable, stage.lr))
+        own = cell.model.backbone == "elazhari_cnn"
+        assert translate.head_plan(cell.model).hidden == (0 if own else 1000)
+    names = ("densenet121", "resnet50", "inception_v3", "resnetv2_101", "vgg16")
+    rate = {"vgg16": 1e-5}
+    papers = {(n, "imagenet", "head", rate.get(n, 1e-3)) for n in names}
+    papers |= {(n, "random", "all", rate.get(n, 1e-3)) for n in (*names, "elazhari_cnn")}
+    assert len(papers) == 11
+    assert papers < found
+    assert len(found) == 44
+
+
+def test_study_000_divides_80_10_10_and_augments_as_keras_does() -> None:
+    loaded = recipe.load("elazhari2022", "published")
+    kept = 1 - loaded.split.test
+    assert loaded.split.group == "image"
+    assert loaded.split.test == 0.1
+    assert kept * loaded.split.validation == pytest.approx(0.1, abs=1e-4)
+    moved = (loaded.augment.rotation, loaded.augment.keras_zoom, loaded.augment.flip)
+    assert moved == (25, 0.2, 0.5)
+    assert (loaded.augment.shear, loaded.augment.shift) == (0, 0)
+    assert loaded.prepare.normalise == "unit"
+
+
+def test_study_000_numbers() -> None:
+    rows = recipe.load("elazhari2022").published
+    found = {(r.where.removeprefix("3.1.6, "), r.name, r.class_, r.value) for r in rows}
+    assert found == SECTION_316
+
+
+def test_study_001_trains_86_and_86_posteroanterior_films() -> None:
+    loaded = recipe.load("wiklund2020", "published")
+    assert [(item.card, item.keep["view"], item.take) for item in loaded.data] == [
+        ("cohen", ["PA"], {"covid19": 86}),
+        ("nih", ["PA"], {"normal": 86}),
+    ]
+    assert len(loaded.seeds) == 5
+
+
+def test_study_001_has_the_papers_networks_and_the_ways_of_batch_norm() -> None:
+    found = {(cell.model.backbone, cell.train.stages[0].trainable) for cell in cells("wiklund2020")}
+    own = {("wiklund_fc", "all"), ("wiklund_cnn", "all")}
+    assert own | {(n, "head") for n in ("vgg16", "resnet50", "mobilenetv2_100")} < found
+    assert len(found) == 10
+    wide = [cell.train.stages[0] for cell in cells("wiklund2020", "corrected")]
+    assert {s.batch_norm for s in wide if s.trainable == "last"} == {"frozen", "drift", "train"}
+    assert len(wide) == 25
+
+
+def test_study_001_numbers() -> None:
+    rows = recipe.load("wiklund2020").published
+    assert [(r.where.split(", ")[0], r.value) for r in rows] == [
+        ("5.2", 0.5), ("5.2", 0.5), ("4.2", 1.0), ("4.2", 1.0),
+    ]  # fmt: skip
+
+
+def test_study_002_has_the_papers_four_cells() -> None:
+    found = {}
+    for cell in cells("cuijpers2020"):
+        (stage,) = cell.train.stages
+        table = (stage.optimiser, stage.momentum, stage.lr, stage.batch, stage.epochs)
+        assert table == ("sgd", 0.5, 1e-4, 8, 100)
+        assert (cell.train.balance, cell.prepare.side) == ("smote", 224)
+        plan = translate.head_plan(cell.model)
+        assert (plan.hidden, plan.average, plan.norm, plan.l1, plan.l2) == (
+            128,
+            True,
+            True,
+            1e-3,
+            1e-3,
+        )
+        found[cell.model.backbone] = plan.map_dropout
+    assert found == {
+        "inception_v3": 0.5, "densenet201": 0.5, "resnetv2_101": 0.2, "inception_resnet_v2": 0.2,
+    }  # fmt: skip
+
+
+def test_study_002_numbers_and_that_they_follow_from_the_counts() -> None:
+    rows = recipe.load("cuijpers2020").published
+    found = {
+        (ast.literal_eval(r.cell.removeprefix("model="))["backbone"], r.name, r.class_): r.value
+        for r in rows
+    }
+    assert len(rows) == len(found) == 28
+    for name, values in TABLE_2.items():
+        assert [found[name, *key] for key in SCORES_2] == list(values)
+        tp, fp, fn, tn = COUNTS_2[name]
+        exact = (
+            *(tp / (tp + fp), tp / (tp + fn), 2 * tp / (2 * tp + fp + fn)),
+            *(tn / (tn + fn), tn / (tn + fp), 2 * tn / (2 * tn + fn + fp)),
+            (tp + tn) / 324,
+        )
+        assert list(values) == pytest.approx(exact, abs=0.00501)
+
+
+def test_study_004_has_both_presets() -> None:
+    found = {cell.train.stages[0].name: cell.train.stages[0] for cell in cells("yamani2021")}
+    assert list(found) == ["text", "upstream"]
+    assert {(s.lr, s.batch, s.epochs, s.trainable) for s in found.values()} == {
+        (1e-4, 20, 100, "head")
+    }
+    assert (found["text"].optimiser, found["text"].schedule.kind) == ("adam", "constant")
+    upstream = found["upstream"]
+    assert (upstream.optimiser, upstream.momentum) == ("sgd", 0.9)
+    assert (upstream.schedule.kind, upstream.schedule.every, upstream.schedule.factor) == (
+        "step", 7, 0.1,
+    )  # fmt: skip
+
+
+def test_study_004_augments_one_class_as_published_and_both_where_corrected() -> None:
+    published = recipe.load("yamani2021", "published").train.copies
+    corrected = recipe.load("yamani2021", "corrected").train.copies
+    assert published is not None
+    assert corrected is not None
+    assert 84 * published.times == 420
+    assert (published.classes, published.ranges.vertical_flip) == (["covid19"], 0.5)
+    assert (corrected.classes, corrected.ranges.vertical_flip) == (["covid19", "non_covid"], 0)
+
+
+def test_study_004_numbers() -> None:
+    rows = recipe.load("yamani2021").published
+    found = {(r.name, r.class_): r.value for r in rows}
+    assert len(rows) == len(found) == 8
+    for threshold, sensitivity, specificity in TABLE_1:
+        assert found[f"sensitivity at {threshold:.2f}", "covid19"] == sensitivity
+        assert found[f"specificity at {threshold:.2f}", "covid19"] == specificity
+
+
+def test_the_command_line_shows_and_lists_every_recipe() -> None:
+    from hilum.cli import main  # noqa: F401 - registers the commands
+    from hilum.cli.app import app
+
+    runner = CliRunner()
+    listed = runner.invoke(app, ["recipes"])
+    assert listed.exit_code == 0
+    for name in recipe.names():
+        assert name in listed.stdout
+        shown = runner.invoke(app, ["show", name])
+        assert shown.exit_code == 0, shown.output
+        assert f'name = "{name}"' in shown.stdout
