@@ -2,6 +2,8 @@
 
 import ast
 import itertools
+import re
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -265,3 +267,44 @@ def test_the_command_line_shows_and_lists_every_recipe() -> None:
         shown = runner.invoke(app, ["show", name])
         assert shown.exit_code == 0, shown.output
         assert f'name = "{name}"' in shown.stdout
+
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "studies.md"
+ROWS = {"S0": 35, "S1": 29, "S2": 26, "S3": 28, "S4": 21, "X": 7}
+
+
+def rows_of_the_page() -> list[tuple[str, str]]:
+    """(what names the rows, state) of every line of its tables."""
+    lines = [line.split(" | ") for line in PAGE.read_text(encoding="utf-8").splitlines()]
+    return [(cells[0], cells[1]) for cells in lines if re.match(r"\| (S\d|X)-\d", cells[0])]
+
+
+def named(text: str) -> list[str]:
+    """S0-24 to S0-26 and S1-08, S1-09 as single rows."""
+    first, *others = re.findall(r"\b((?:S\d|X)-\d+)\b", text)
+    if others and " to S" in text:
+        study, low, high = first.split("-")[0], first.split("-")[1], others[0].split("-")[1]
+        return [f"{study}-{number:02}" for number in range(int(low), int(high) + 1)]
+    return [first, *others]
+
+
+def test_the_page_of_studies_has_every_row_once_with_its_state() -> None:
+    found = [row for text, _ in rows_of_the_page() for row in named(text)]
+    wanted = [
+        f"{study}-{number:02}" if study != "X" else f"X-{number}"
+        for study, count in ROWS.items()
+        for number in range(1, count + 1)
+    ]
+    assert sorted(found) == sorted(wanted)
+    assert {state for _, state in rows_of_the_page()} == {"done", "partly", "not yet"}
+
+
+def test_the_page_of_studies_names_tests_and_files_that_exist() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    tests = Path(__file__).resolve().parents[1]
+    code = "\n".join(path.read_text(encoding="utf-8") for path in tests.rglob("test_*.py"))
+    functions = set(re.findall(r"`(test_\w+)`", text))
+    assert len(functions) > 40
+    assert functions <= set(re.findall(r"^def (test_\w+)", code, re.M))
+    for path in set(re.findall(r"`(tests/[\w/.]+)`", text)):
+        assert (tests.parent / path).exists(), path
