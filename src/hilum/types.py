@@ -71,10 +71,11 @@ class MissingError(HilumError):
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """One thing that a step did not use, and why."""
+    """What a step did not use, and why: one thing, or several of a kind with a few examples."""
 
     what: str
     reason: str
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -235,7 +235,7 @@ def test_select_counts_what_it_drops() -> None:
     assert part.table["label"].tolist() == ["b"] * 3
     assert part.table.index.tolist() == [0, 1, 2]
     assert part.left_out == (
-        LeftOut("3 images (demo/a/0.png, demo/a/2.png, demo/a/4.png)", "label is not b"),
+        LeftOut("3 images (demo/a/0.png, demo/a/2.png, demo/a/4.png)", "label is not b", 3),
     )
     again = manifest.select(part, [True, True, False], "drawn")
     assert again.left_out[1:] == (LeftOut("demo/b/5.png", "drawn"),)

@@ -143,7 +143,7 @@ def save(manifest: Manifest, path: str | Path) -> Path:
 
     check(manifest.table)
     beside = {
-        "left_out": [[item.what, item.reason] for item in manifest.left_out],
+        "left_out": [[item.what, item.reason, item.count] for item in manifest.left_out],
         "notes": list(manifest.notes),
     }
     table = pa.Table.from_pandas(manifest.table, preserve_index=False)
@@ -186,7 +186,9 @@ def _read_parquet(file: Path) -> tuple[pd.DataFrame, tuple[LeftOut, ...], tuple[
     beside = json.loads((table.schema.metadata or {}).get(_METADATA, b"{}"))
     if not isinstance(beside, dict):
         raise TypeError(f"{type(beside).__name__} beside the table")
-    left_out = tuple(LeftOut(str(what), str(why)) for what, why in beside.get("left_out", []))
+    left_out = tuple(
+        LeftOut(str(what), str(why), *n) for what, why, *n in beside.get("left_out", [])
+    )
     notes = tuple(str(note) for note in beside.get("notes", []))
     return table.to_pandas(ignore_metadata=True), left_out, notes
 
@@ -246,7 +248,7 @@ def select(manifest: Manifest, mask: npt.ArrayLike | pd.Series, reason: str) -> 
             f"got shape {keep.shape}; make it from this manifest's table."
         )
     names = [str(name) for name in manifest.table["sample_id"][~keep]]
-    dropped = [LeftOut(_counted(names), reason)] if names else []
+    dropped = [LeftOut(_counted(names), reason, len(names))] if names else []
     kept = manifest.table[keep].reset_index(drop=True)
     _require_rows(kept, "the selection", dropped)
     return Manifest(kept, (*manifest.left_out, *dropped), manifest.notes)

@@ -29,7 +29,7 @@ def find(folder: str | Path) -> tuple[list[Path], list[LeftOut]]:
             found.append(path)
         else:
             others[stranger] += 1
-    left_out = [LeftOut(_counted(n, ending), why) for (ending, why), n in sorted(others.items())]
+    left_out = [LeftOut(_counted(n, ending), why, n) for (ending, why), n in sorted(others.items())]
     return sorted(found), left_out + closed
 
 

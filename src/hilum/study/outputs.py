@@ -73,9 +73,9 @@ def write_external(
 
 
 def write_left_out(out: Path, left_out: Sequence[LeftOut]) -> None:
-    """`left_out.csv`: what was not used and why, every item."""
-    rows = [(item.what, item.reason) for item in left_out]
-    _csv(out / "left_out.csv", pd.DataFrame(rows, columns=["what", "reason"]))
+    """`left_out.csv`: what was not used, why, and how many of it."""
+    rows = [(item.what, item.reason, item.count) for item in left_out]
+    _csv(out / "left_out.csv", pd.DataFrame(rows, columns=["what", "reason", "count"]))
 
 
 def write_recipe(out: Path, resolved: Recipe) -> None:

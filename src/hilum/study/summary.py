@@ -22,7 +22,7 @@ def counts(manifest: Manifest, classes: list[str]) -> dict[str, Any]:
         "images": len(table),
         "patients": int(known) if table["patient_id"].notna().all() else None,
         "classes": {name: int((table["label"] == name).sum()) for name in classes},
-        "left_out": len(manifest.left_out),
+        "left_out": sum(item.count for item in manifest.left_out),
     }
 
 
@@ -37,14 +37,19 @@ def data(manifest: Manifest) -> dict[str, Any]:
 
 
 def grouped(left_out: Sequence[LeftOut]) -> list[dict[str, Any]]:
-    """One row per reason: how many, and a few examples; `left_out.csv` has them all."""
-    reasons: dict[str, list[str]] = {}
+    """One row per reason, the commonest first: how many, and a few examples."""
+    reasons: dict[str, list[LeftOut]] = {}
     for item in left_out:
-        reasons.setdefault(item.reason, []).append(item.what)
-    return [
-        {"what": _some(names), "reason": reason, "count": len(names)}
-        for reason, names in sorted(reasons.items(), key=lambda pair: -len(pair[1]))
+        reasons.setdefault(item.reason, []).append(item)
+    rows: list[dict[str, Any]] = [
+        {
+            "what": _some([item.what for item in items]),
+            "reason": reason,
+            "count": sum(item.count for item in items),
+        }
+        for reason, items in reasons.items()
     ]
+    return sorted(rows, key=lambda row: -row["count"])
 
 
 def split(splits: Mapping[int, Split], leaks: Sequence[Leak]) -> dict[str, Any]:

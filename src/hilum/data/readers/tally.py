@@ -29,7 +29,8 @@ class Tally:
     def left_out(self) -> tuple[LeftOut, ...]:
         """One record per reason: how many, and the first few by name."""
         return tuple(
-            LeftOut(_phrase(unit, names), reason) for (unit, reason), names in self._names.items()
+            LeftOut(_phrase(unit, names), reason, len(names))
+            for (unit, reason), names in self._names.items()
         )
 
 
