@@ -42,8 +42,8 @@ def test_study_003_with_a_frozen_backbone(shared: Path, tmp_path: Path) -> None:
         "bacterial_pneumonia": 242,
         "viral_pneumonia": 148,
     }
-    fold = results["model"]["fold"]
-    own = pd.read_csv(tmp_path / "z" / "predictions.csv").query("fold == @fold")
+    table = pd.read_csv(tmp_path / "z" / "predictions.csv")
+    own = table[table["fold"] == results["model"]["fold"]]
     out = tmp_path / "p.csv"
     paths = list(own["path"].head(25))
     subprocess.run(

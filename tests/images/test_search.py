@@ -39,9 +39,9 @@ def test_found_and_left_out(tree: Path) -> None:
         "c/d/e.Dicom", "z.dcm", "z.tif",
     ]  # fmt: skip
     assert left_out == [
-        LeftOut("2 files without suffix", "without the DICOM magic"),
+        LeftOut("2 files without suffix", "without the DICOM magic", 2),
         LeftOut("1 file ending in .csv", "not PNG, JPEG, TIFF or DICOM"),
-        LeftOut("3 files ending in .txt", "not PNG, JPEG, TIFF or DICOM"),
+        LeftOut("3 files ending in .txt", "not PNG, JPEG, TIFF or DICOM", 3),
         LeftOut("1 file named DICOMDIR", "a table of contents, not an image"),
     ]
 
