@@ -159,6 +159,7 @@ class TrainPlan(Strict):
 class SourcePlan(Strict):
     """A task that the backbone learns first (homologous transfer); its own test is reported too."""
 
+    enabled: bool = True  # false: an arm without it
     classes: list[str] = Field(min_length=2)
     data: list[DataSet] = Field(min_length=1)
     split: SplitPlan = SplitPlan()

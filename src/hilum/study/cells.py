@@ -39,7 +39,7 @@ def grow(ground: Ground) -> Grown:
     failed: dict[str, HilumError] = {}
     for name, plan in recipe.cells(ground.plan).items():
         try:
-            if plan.source is not None:
+            if source.wanted(plan):
                 sources[name] = source.learn(ground, plan, ground.plan.seeds[0])
             done[name] = list(_cell(ground, name, plan))
         except HilumError as error:
@@ -84,5 +84,5 @@ def _bench(ground: Ground, plan: Recipe, seed: int) -> Bench:
         again = pixels.ingest(taken.manifest, pipeline, ground.tell("preparing"))
         taken = replace(taken, pixels=again.pixels)
     prepared = (taken.pixels, pipeline)
-    learnt = source.learn(ground, plan, seed).model.backbone if plan.source else None
+    learnt = source.learn(ground, plan, seed).model.backbone if source.wanted(plan) else None
     return benches.set_up(plan, ground.classes, taken.manifest, prepared, ground.tell, learnt)

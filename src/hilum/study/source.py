@@ -38,6 +38,11 @@ class Learnt:
     auroc: float  # macro, on the source task's own test images
 
 
+def wanted(plan: Recipe) -> bool:
+    """Whether the recipe has a source task and has it switched on."""
+    return plan.source is not None and plan.source.enabled
+
+
 def learn(ground: Ground, plan: Recipe, seed: int) -> Learnt:
     """Train the source task, or read it from the cache where the same one was trained before.
 
