@@ -109,3 +109,9 @@ def test_grids_of_whole_tables_read_back(tmp_path: Path) -> None:
     again = recipe.load(str(tmp_path / "g.toml"))
     assert recipe.cells(again) == recipe.cells(loaded)
     assert len(recipe.cells(again)) == 2
+
+
+def test_cells_of_one_name_are_refused() -> None:
+    twins = 'grid={"train.stages"=[[{name="a"}],[{name="a", epochs=7}]]}'
+    with pytest.raises(HilumError, match="names of their own; got 'stages=a' twice"):
+        recipe.cells(recipe.load("demo", changes=[twins]))

@@ -275,3 +275,15 @@ def test_phantom_shortcut_is_condemned(tmp_path: Path) -> None:
     assert next(found for found in results.audits if found.id == "C-02").status == "fail"
     assert results.verdict.startswith(("Do not trust", "This classifier has learnt nothing"))
     assert phantom.CLASSES
+
+
+def test_a_refused_run_leaves_no_empty_folder(tmp_path: Path) -> None:
+    from hilum.study import outputs
+
+    with pytest.raises(MissingError), outputs.swept(tmp_path / "out"):
+        study.run(recipe.load("zhang2022"), None, tmp_path / "out", silent)
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(MissingError), outputs.swept(tmp_path / "mine"):
+        study.run(recipe.load("zhang2022"), None, tmp_path / "mine", silent)
+    assert (tmp_path / "mine").exists()

@@ -132,7 +132,8 @@ def _toml(text: str) -> str:
 
 def _run(recipe: Any, data: Path | None, out: Path, screen: Terminal, resume: bool = False) -> None:
     from hilum import study
+    from hilum.study import outputs
 
-    with screen.working():
+    with screen.working(), outputs.swept(out):
         results = study.run(recipe, data, out, screen.step, resume)
     show(results, out, screen)

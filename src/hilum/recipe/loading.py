@@ -56,7 +56,12 @@ def cells(recipe: Recipe) -> dict[str, Recipe]:
     found = {}
     for values in itertools.product(*recipe.grid.values()):
         pairs = dict(zip(recipe.grid, values, strict=True))
-        name = ",".join(f"{key.rsplit('.', 1)[-1]}={value}" for key, value in pairs.items())
+        name = ",".join(f"{key.rsplit('.', 1)[-1]}={_said(value)}" for key, value in pairs.items())
+        if name in found:
+            raise HilumError(
+                f"grid cells need names of their own; got {name!r} twice; "
+                "give the tables in `grid` different names."
+            )
         tree = {**as_tree(recipe), "grid": {}}
         for key, value in pairs.items():
             tree = merged(tree, _nested(key, value))
@@ -76,6 +81,15 @@ def merged(base: Tree, over: Mapping[str, Any]) -> Tree:
         both = isinstance(value, Mapping) and isinstance(out.get(key), Mapping)
         out[key] = merged(out[key], value) if both else value
     return out
+
+
+def _said(value: Any) -> str:
+    """A grid's value as its cell's name says it: a table by its name, or by all of its values."""
+    if isinstance(value, Mapping):
+        return str(value["name"]) if "name" in value else _said(list(value.values()))
+    if isinstance(value, list):
+        return " ".join(_said(item) for item in value)
+    return str(value)
 
 
 def _read(recipe: str) -> Tree:

@@ -2,7 +2,9 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -28,6 +30,19 @@ def folder(out: Path) -> Path:
     """Make the output folder and its figures'; raises HilumError where that cannot be done."""
     room(out / "figures", out)
     return out
+
+
+@contextmanager
+def swept(out: Path) -> Iterator[None]:
+    """Leave no empty `out` behind where a run is refused before it has made anything."""
+    fresh = not out.exists()
+    try:
+        yield
+    except HilumError:
+        made = [path for path in out.rglob("*") if path.is_file() and path.name != "recipe.toml"]
+        if fresh and not made:
+            shutil.rmtree(out, ignore_errors=True)
+        raise
 
 
 def room(folder: Path, named: Path | None = None) -> Path:
