@@ -176,3 +176,9 @@ def test_calibration_is_judged_against_chance() -> None:
         beyond += calibrate.ece(p, random.random(100) < p, 10, mass=True) > limit
     assert beyond <= 7  # 3 expected; 8 or more has probability 0.01
     assert calibrate.ece(np.full(100, 0.99), random.random(100) < 0.6, 10, mass=True) > 0.2
+
+
+def test_a_class_that_an_external_test_lacks_has_no_age() -> None:
+    good = clean()
+    more = replace(good, classes=[*good.classes, "pneumonia"])
+    assert AUDITS["C-09"](more).status == "pass"
