@@ -482,7 +482,7 @@ def test_reading_an_empty_folder_says_what_is_missing(tmp_path: Path) -> None:
 
 def test_reading_a_broken_phantom_names_the_file(tmp_path: Path) -> None:
     phantom.write(replace(SMALL, images=2), tmp_path)
-    (tmp_path / "images" / "00000_00.png").unlink()
+    (tmp_path / "images" / "0_00000_00.png").unlink()
     with pytest.raises(MissingError, match="00000_00"):
         phantom.read(tmp_path)
 

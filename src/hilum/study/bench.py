@@ -114,7 +114,7 @@ def _view(
         )
         return out
 
-    key = files.digest(_key(bench), "augmented", repr(spread), seed, number, rows.tolist())
+    key = files.digest(_key(bench), "augmented", repr(spread), seed, number, names)
     return features.cached(key, compute)
 
 

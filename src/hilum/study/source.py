@@ -52,7 +52,7 @@ def learn(ground: Ground, plan: Recipe, seed: int) -> Learnt:
     assert task is not None  # noqa: S101 - callers ask first
     own = _recipe(plan, task)
     taken = pixels.ingest(
-        gather.gather(own, ground.root, ground.out),
+        gather.gather(own, ground.root, ground.out / "source"),
         preparation(own),
         ground.tell("source task: decode and prepare"),
     )

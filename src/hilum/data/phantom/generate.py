@@ -163,10 +163,11 @@ def _row(
     who: Patient, part: Role, at: tuple[int, int], text: str, severity: float
 ) -> dict[str, Any]:
     sick = part.label != "normal"
+    person = f"{who.seed[0]}_{at[0]:05d}"  # patients of another seed are other people
     return {
-        "sample_id": f"{DATASET}/images/{at[0]:05d}_{at[1]:02d}.png",
+        "sample_id": f"{DATASET}/images/{person}_{at[1]:02d}.png",
         "label": part.label,
-        "patient_id": f"{DATASET}:{at[0]:05d}",
+        "patient_id": f"{DATASET}:{person}",
         "source": part.hospital,
         "age": float(who.age),
         "sex": who.sex,

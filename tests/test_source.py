@@ -1,0 +1,96 @@
+"""Homologous transfer on small films: taught first, kept apart, reported, refused when too weak."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from hilum import recipe, study
+from hilum.data import manifest
+from hilum.recipe import Recipe
+from hilum.types import HilumError
+
+TARGET = 'data=[{phantom={images=40, size=96, seed=3, classes=["covid19","normal"]}}]'
+STAGES = '[{}, {name="all", trainable="all", optimiser="adamw", epochs=1, lr=1e-4, batch=16}]'
+FILMS = '{phantom={images=30, size=96, seed=9, classes=["normal","bacterial_pneumonia"]}}'
+
+
+def silent(name: str):
+    return lambda done, total: None
+
+
+def plan(films: str = FILMS, more: str = "") -> Recipe:
+    source = (
+        f'source={{classes=["normal","bacterial_pneumonia"], data=[{films}], least_auroc=0.0, '
+        f'train={{balance="none", stages={STAGES}}}{more}}}'
+    )
+    return recipe.load(
+        "demo",
+        changes=[
+            'classes=["covid19","normal"]',
+            TARGET,
+            "model.weights=random",
+            "augment.views=0",
+            "prepare.side=96",
+            source,
+        ],
+    )
+
+
+def test_the_backbone_is_taught_first_and_reported(tmp_path: Path) -> None:
+    results = study.run(plan(), None, tmp_path, silent)
+    record = json.loads((tmp_path / "model" / "model.json").read_text())
+    assert record["backbone"]["origin"].startswith("tuned from random")
+    lineage = results.model["lineage"]
+    assert lineage["classes"] == ["normal", "bacterial_pneumonia"]
+    cells = {score.cell for score in results.scores}
+    assert cells == {"main", "main: source"}
+    history = pd.read_csv(tmp_path / "history.csv")
+    assert set(history["cell"]) == {"main", "main: source"}
+    own = pd.read_csv(tmp_path / "predictions.csv")
+    study.predict(tmp_path / "model", [Path(p) for p in own["path"]], tmp_path / "p.csv", silent)
+    assert pd.read_csv(tmp_path / "p.csv")["p_normal"].equals(own["p_normal"])
+
+
+def test_a_source_that_was_trained_before_is_not_trained_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hilum.study import source
+
+    first = study.run(plan(), None, tmp_path / "a", silent)
+    monkeypatch.setattr(source, "_train", None)  # calling it would fail
+    second = study.run(plan(), None, tmp_path / "b", silent)
+    assert repr([s.value for s in first.scores]) == repr([s.value for s in second.scores])
+
+
+def test_a_source_that_has_learnt_too_little_is_refused(tmp_path: Path) -> None:
+    strict = plan().model_copy(deep=True)
+    task = strict.source.model_copy(update={"least_auroc": 1.0})  # type: ignore[union-attr]
+    with pytest.raises(HilumError, match=r"AUROC of at least 1\.0; got 0\."):
+        study.run(strict.model_copy(update={"source": task}), None, tmp_path, silent)
+
+
+def test_what_the_target_holds_is_kept_out_unless_the_leak_is_asked_for(tmp_path: Path) -> None:
+    """The same films in both tasks: apart trains on none of them, together shows the leak."""
+    study.run(plan(), None, tmp_path / "first", silent)
+    target = manifest.load(tmp_path / "first" / "manifest.parquet").table
+    folder = tmp_path / "both"
+    for name in ("normal", "covid19"):
+        (folder / name).mkdir(parents=True)
+        for path in target.loc[target["label"] == name, "path"]:
+            (folder / name / Path(path).name).write_bytes(Path(path).read_bytes())
+    films = f'{FILMS}, {{path="{folder}", relabel={{covid19="bacterial_pneumonia"}}}}'
+    apart = study.run(plan(films), None, tmp_path / "apart", silent)
+    together = study.run(plan(films, ", apart=false"), None, tmp_path / "together", silent)
+    assert apart.model["lineage"]["shared_with_target"] == 0
+    assert together.model["lineage"]["shared_with_target"] > 0
+    found = {finding.id: finding.status for finding in together.audits}
+    assert found["C-11"] == "fail"
+    assert {finding.id: finding.status for finding in apart.audits}["C-11"] == "pass"
+
+
+def test_a_source_that_is_switched_off_is_an_arm_without_it(tmp_path: Path) -> None:
+    results = study.run(plan(more=", enabled=false"), None, tmp_path, silent)
+    assert {score.cell for score in results.scores} == {"main"}
+    assert results.model["lineage"] == "no source task"
