@@ -55,12 +55,13 @@ class Backbone(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(image, 3, height, width) -> (image, feature)."""
+        return self.maps(x).flatten(1) if self.flat else self._pooled(self.net.forward_features(x))
+
+    def from_maps(self, found: Tensor) -> Tensor:
+        """(image, channel, row, column), as `maps` gives -> features: the rest of `forward`."""
         if self.flat:
-            return self.maps(x).flatten(1)
-        features: Tensor = self.net.forward_head(
-            self.net.forward_features(x), pre_logits=self.kept == 0
-        )
-        return features.mean((2, 3)) if features.ndim == 4 else features
+            return found.flatten(1)
+        return self._pooled(found.permute(0, 2, 3, 1) if self._channels_last() else found)
 
     def shape(self, width: int) -> tuple[int, int]:
         """(channel, position) of features (image, width): a flattened map lists channel first."""
@@ -81,6 +82,11 @@ class Backbone(nn.Module):
     def extra_repr(self) -> str:
         """Name, pooling and variant, for the printed network."""
         return f"{self.card.timm_name!r}, pool={self.pool!r}, variant={self.weights.variant!r}"
+
+    def _pooled(self, found: Tensor) -> Tensor:
+        """What the network's own `forward_features` gives -> features (image, feature)."""
+        features: Tensor = self.net.forward_head(found, pre_logits=self.kept == 0)
+        return features.mean((2, 3)) if features.ndim == 4 else features
 
     def _channels_last(self) -> bool:
         return str(getattr(self.net, "output_fmt", "NCHW")).endswith("NHWC")
