@@ -92,14 +92,14 @@ def test_unknown_recipe_names_the_nearest() -> None:
 
 def test_grid_makes_one_cell_per_combination() -> None:
     loaded = recipe.load(
-        "zhang2022",
+        "within_cohen",
         changes=['grid={"model.backbone"=["resnet18","vgg16"], "model.head"=["linear","mlp"]}'],
     )
     cells = recipe.cells(loaded)
     assert len(cells) == 4
     assert cells["backbone=vgg16,head=mlp"].model.backbone == "vgg16"
     assert all(not cell.grid for cell in cells.values())
-    assert list(recipe.cells(recipe.load("zhang2022"))) == ["main"]
+    assert list(recipe.cells(recipe.load("within_cohen"))) == ["main"]
 
 
 def test_grids_of_whole_tables_read_back(tmp_path: Path) -> None:

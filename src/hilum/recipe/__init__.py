@@ -1,6 +1,6 @@
 """A study as data: TOML to frozen models; unknown keys are refused and the nearest one named."""
 
-from hilum.recipe.loading import Tree, as_tree, cells, load, merged, names, parse
+from hilum.recipe.loading import load, names
 from hilum.recipe.plans import (
     AugmentPlan,
     CopiesPlan,
@@ -16,6 +16,8 @@ from hilum.recipe.plans import (
     Stop,
     TrainPlan,
 )
+from hilum.recipe.trees import Tree, as_tree, merged, parse
+from hilum.recipe.unfolding import alone, cells, tasks
 from hilum.recipe.writing import as_toml
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "Stop",
     "TrainPlan",
     "Tree",
+    "alone",
     "as_toml",
     "as_tree",
     "cells",
@@ -40,4 +43,5 @@ __all__ = [
     "merged",
     "names",
     "parse",
+    "tasks",
 ]

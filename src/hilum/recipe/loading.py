@@ -1,20 +1,15 @@
 """From TOML to a checked recipe: base, mode, quick and changes, laid upon each other."""
 
-import difflib
-import itertools
-import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeAlias, get_args
+from typing import Any, get_args
 
-from pydantic import ValidationError
-
+from hilum.recipe import unfolding
 from hilum.recipe.plans import Mode, Recipe
+from hilum.recipe.trees import Tree, merged, nearest, nested, parse
 from hilum.types import HilumError
-
-Tree: TypeAlias = dict[str, Any]
 
 
 def names() -> list[str]:
@@ -28,68 +23,27 @@ def load(
 ) -> Recipe:
     """Read a recipe by name or file: base, then its mode, then quick, then `key=value` changes.
 
-    Raises HilumError for an unknown recipe or key (the nearest is named) and for bad values.
+    Raises HilumError for an unknown recipe or key (the nearest is named) and for bad values, also
+    in its arms and tasks.
     """
     tree = _read(recipe)
     modes, short = tree.pop("modes", {}), tree.pop("quick", {})
     _known(modes, get_args(Mode), "modes")
     chosen = mode or tree.get("mode", "corrected")
-    tree = merged(tree, modes.get(chosen, {}))
-    tree = merged(tree, short if quick else {})
-    for change in changes:
-        tree = merged(tree, _change(change))
-    return parse({**tree, "mode": chosen})
+    for over in (modes.get(chosen, {}), short if quick else {}, *map(_change, changes)):
+        tree = _laid(tree, over)
+    return unfolding.checked(parse({**tree, "mode": chosen}))
 
 
-def parse(tree: Mapping[str, Any]) -> Recipe:
-    """Check a tree of plain values against the models."""
-    try:
-        return Recipe.model_validate(dict(tree))
-    except ValidationError as error:
-        raise HilumError(_sentence(error)) from None
-
-
-def cells(recipe: Recipe) -> dict[str, Recipe]:
-    """The grid's cells by name ("backbone=resnet50,head=mlp"); one cell, "main", without a grid."""
-    if not recipe.grid:
-        return {"main": recipe}
-    found = {}
-    for values in itertools.product(*recipe.grid.values()):
-        pairs = dict(zip(recipe.grid, values, strict=True))
-        name = ",".join(f"{key.rsplit('.', 1)[-1]}={_said(value)}" for key, value in pairs.items())
-        if name in found:
-            raise HilumError(
-                f"grid cells need names of their own; got {name!r} twice; "
-                "give the tables in `grid` different names."
-            )
-        tree = {**as_tree(recipe), "grid": {}}
-        for key, value in pairs.items():
-            tree = merged(tree, _nested(key, value))
-        found[name] = parse(tree)
-    return found
-
-
-def as_tree(recipe: Recipe) -> Tree:
-    """Plain values only, every default spelt out."""
-    return recipe.model_dump(by_alias=True, exclude_none=True)
-
-
-def merged(base: Tree, over: Mapping[str, Any]) -> Tree:
-    """`over` laid upon `base`, table by table; lists are replaced whole."""
-    out = dict(base)
-    for key, value in over.items():
-        both = isinstance(value, Mapping) and isinstance(out.get(key), Mapping)
-        out[key] = merged(out[key], value) if both else value
-    return out
-
-
-def _said(value: Any) -> str:
-    """A grid's value as its cell's name says it: a table by its name, or by all of its values."""
-    if isinstance(value, Mapping):
-        return str(value["name"]) if "name" in value else _said(list(value.values()))
-    if isinstance(value, list):
-        return " ".join(_said(item) for item in value)
-    return str(value)
+def _laid(tree: Tree, over: Mapping[str, Any]) -> Tree:
+    """`over` upon the tree; what it switches must be there, or a slip would switch nothing."""
+    for kind in ("arms", "tasks"):
+        known, named = tree.get(kind, {}), over.get(kind, {})
+        for name, table in named.items() if isinstance(named, Mapping) else ():
+            if name not in known and isinstance(table, Mapping) and [*table] == ["enabled"]:
+                told = nearest(name, list(known)) if known else "; there are none."
+                raise HilumError(f"{kind}.{name} is switched, but there is no such table" + told)
+    return merged(tree, over)
 
 
 def _read(recipe: str) -> Tree:
@@ -102,7 +56,7 @@ def _read(recipe: str) -> Tree:
         )
     raise HilumError(
         f"recipe must be a TOML file or one of {', '.join(names())}; got {recipe!r}"
-        + _nearest(recipe, names())
+        + nearest(recipe, names())
     )
 
 
@@ -125,44 +79,12 @@ def _change(change: str) -> Tree:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text  # a bare word is a string, so that no shell needs nested quotes
-    return _nested(key.strip(), value)
-
-
-def _nested(key: str, value: Any) -> Tree:
-    head, _, rest = key.partition(".")
-    return {head: _nested(rest, value) if rest else value}
-
-
-def _sentence(error: ValidationError) -> str:
-    """The first complaint of pydantic in our words."""
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        known = _fields_at(first["loc"][:-1])
-        return f"recipe key {where!r} does not exist" + _nearest(str(first["loc"][-1]), known)
-    if first["type"] == "missing":
-        return f"recipe needs the key {where!r}; got none; add it."
-    got = json.dumps(first["input"], default=str)[:80]
-    return f"recipe key {where or 'recipe'!r}: {first['msg']}; got {got}; change that value."
-
-
-def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
-    kind: Any = Recipe
-    for part in loc:
-        if isinstance(part, str):
-            annotation = kind.model_fields[part].annotation
-            kind = next((a for a in get_args(annotation) if isinstance(a, type)), annotation)
-    return [field.alias or name for name, field in kind.model_fields.items()]
+    return nested(key.strip(), value)
 
 
 def _known(table: Mapping[str, Any], allowed: Sequence[str], what: str) -> None:
     for key in table:
         if key not in allowed:
             raise HilumError(
-                f"{what} must be among {', '.join(allowed)}; got {key!r}" + _nearest(key, allowed)
+                f"{what} must be among {', '.join(allowed)}; got {key!r}" + nearest(key, allowed)
             )
-
-
-def _nearest(name: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, known, 1)
-    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(known)}."

@@ -30,8 +30,9 @@ class DataSet(Strict):
     path: str = ""
     columns: dict[str, str] = Field(default_factory=dict)  # of a table: "label" -> its column
     phantom: dict[str, Any] = Field(default_factory=dict)
+    rename: dict[str, str] = Field(default_factory=dict)  # label -> label, before all else
     keep: dict[str, list[str]] = Field(default_factory=dict)  # manifest column -> allowed values
-    relabel: dict[str, str] = Field(default_factory=dict)  # label -> label
+    relabel: dict[str, str] = Field(default_factory=dict)  # label -> label, of what was kept
     take: dict[str, int] = Field(default_factory=dict)  # label -> how many, drawn with the seed
 
     @model_validator(mode="after")
@@ -201,3 +202,5 @@ class Recipe(Strict):
     published: list[PublishedNumber] = Field(default_factory=list)
     unspecified_in_paper: list[str] = Field(default_factory=list)
     limits: list[str] = Field(default_factory=list)
+    arms: dict[str, dict[str, Any]] = Field(default_factory=dict)  # name -> what it changes
+    tasks: dict[str, dict[str, Any]] = Field(default_factory=dict)  # further questions, likewise

@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from hilum.recipe.loading import as_tree
 from hilum.recipe.plans import Recipe
+from hilum.recipe.trees import as_tree
 
 
 def as_toml(recipe: Recipe) -> str:

@@ -40,7 +40,8 @@ def classes_of(recipe: Recipe, manifest: Manifest) -> list[str]:
 
 
 def _one(item: DataSet, found: Manifest, seed: int) -> Manifest:
-    """A set as the recipe wants it: filtered, relabelled, drawn."""
+    """A set as the recipe wants it: renamed, filtered, relabelled, drawn."""
+    found = _renamed(found, item.rename)
     for column, allowed in item.keep.items():
         if column not in found.table:
             columns = ", ".join(found.table.columns)
@@ -49,10 +50,24 @@ def _one(item: DataSet, found: Manifest, seed: int) -> Manifest:
             )
         mask = found.table[column].astype("str").isin(allowed)
         found = manifests.select(found, mask, f"{column} is not {' or '.join(allowed)}")
-    if item.relabel:
-        table = found.table.assign(label=found.table["label"].replace(item.relabel))
-        found = Manifest(table, found.left_out, found.notes)
+    found = _relabelled(found, item.relabel)
     return _drawn(found, item.take, seed) if item.take else found
+
+
+def _renamed(found: Manifest, names: dict[str, str]) -> Manifest:
+    known = sorted(set(found.table["label"].dropna()))
+    for name in names:
+        if name not in known:
+            raise HilumError(
+                f"data.rename wants labels of these images ({', '.join(known)}); got {name!r}; "
+                "mend it."
+            )
+    return _relabelled(found, names)
+
+
+def _relabelled(found: Manifest, names: dict[str, str]) -> Manifest:
+    table = found.table.assign(label=found.table["label"].replace(names))
+    return Manifest(table, found.left_out, found.notes) if names else found
 
 
 def _read(

@@ -1,0 +1,136 @@
+"""Arms and tasks: named, laid over the recipe, switched, refused with the key that is wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from hilum import recipe
+from hilum.types import HilumError
+
+ARMS = "arms={frozen={model={head='linear'}}, wide={model={head='mlp', hidden=8}}}"
+GRID = 'grid={"model.backbone"=["resnet18", "resnet50"]}'
+
+
+def test_arms_times_grid_are_the_cells_and_the_arm_leads_the_name() -> None:
+    found = recipe.cells(recipe.load("demo", changes=[ARMS, GRID]))
+    assert list(found) == [
+        "frozen,backbone=resnet18", "frozen,backbone=resnet50",
+        "wide,backbone=resnet18", "wide,backbone=resnet50",
+    ]  # fmt: skip
+    wide = found["wide,backbone=resnet50"]
+    assert (wide.model.backbone, wide.model.head, wide.model.hidden) == ("resnet50", "mlp", 8)
+    assert not any(cell.arms or cell.grid or cell.tasks for cell in found.values())
+    assert list(recipe.cells(recipe.load("demo", changes=[ARMS]))) == ["frozen", "wide"]
+    assert list(recipe.cells(recipe.load("demo"))) == ["main"]
+
+
+def test_arms_lay_tables_over_and_replace_lists(tmp_path: Path) -> None:
+    changes = ["arms={short={train={stages=[{epochs=3}]}}, same={}}", "train.balance=none"]
+    loaded = recipe.load("demo", changes=changes)
+    found = recipe.cells(loaded)
+    assert [stage.epochs for stage in found["short"].train.stages] == [3]
+    assert found["short"].train.balance == "none"
+    assert found["same"] == recipe.cells(recipe.load("demo", changes=changes[1:]))["main"]
+    (tmp_path / "again.toml").write_text(recipe.as_toml(loaded))
+    assert recipe.load(str(tmp_path / "again.toml")) == loaded
+
+
+def test_a_mode_and_quick_and_set_may_switch_arms_and_tasks(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(
+        """
+        name = "mine"
+        data = [{ phantom = { images = 8 } }]
+        [arms.a]
+        [arms.b]
+        [tasks.other.split]
+        test = 0.3
+        [quick.arms.b]
+        enabled = false
+        [modes.published.arms.b.model]
+        mirror = false
+        [quick.tasks.other]
+        enabled = false
+        """
+    )
+    name = str(tmp_path / "mine.toml")
+    assert list(recipe.cells(recipe.load(name, quick=True))) == ["a"]
+    assert recipe.tasks(recipe.load(name, quick=True)) == {}
+    back = recipe.load(name, quick=True, changes=["arms.b.enabled=true"])
+    assert list(recipe.cells(back)) == ["a", "b"]
+    published = recipe.cells(recipe.load(name, "published"))
+    assert [cell.model.mirror for cell in published.values()] == [True, False]
+    assert recipe.tasks(recipe.load(name))["other"].split.test == 0.3
+    assert (
+        recipe.tasks(recipe.load(name, changes=["tasks.other.split.test=0.4"]))["other"]
+        == (recipe.tasks(recipe.load(name, changes=["tasks.other={split={test=0.4}}"]))["other"])
+    )
+
+
+def test_a_task_is_a_recipe_of_its_own_without_the_main_questions_numbers(tmp_path: Path) -> None:
+    loaded = recipe.load("zhang2022", changes=["tasks.four_folds.split.folds=4"])
+    task = recipe.tasks(loaded)["four_folds"]
+    assert (task.name, task.title, task.split.folds) == ("zhang2022-four_folds", "four folds", 4)
+    assert (task.published, task.tasks) == ([], {})
+    assert (task.classes, task.arms) == (loaded.classes, loaded.arms)
+    (tmp_path / "task.toml").write_text(recipe.as_toml(task))
+    assert recipe.load(str(tmp_path / "task.toml")) == task
+
+
+def test_study_003_has_two_arms_and_the_papers_three_class_question() -> None:
+    """Spec S3-19: 255 / 234 / 200, and Table 4's accuracy; --quick is the frozen arm of both."""
+    whole, quick = recipe.load("zhang2022"), recipe.load("zhang2022", quick=True)
+    task = recipe.tasks(whole)["three_classes"]
+    assert task.classes == ["covid19", "normal", "pneumonia"]
+    assert [item.take for item in task.data] == [{"covid19": 255}, {"pneumonia": 200}]
+    assert [(n.name, n.class_, n.value) for n in task.published] == [("accuracy", "overall", 0.964)]
+    assert list(recipe.cells(whole)) == list(recipe.cells(task)) == ["transfer", "frozen"]
+    for question in (quick, recipe.tasks(quick)["three_classes"]):
+        ((name, cell),) = recipe.cells(question).items()
+        assert (name, cell.source is not None and cell.source.enabled) == ("frozen", False)
+        assert [stage.trainable for stage in cell.train.stages] == ["head"]
+    transfer = recipe.cells(whole)["transfer"]
+    assert transfer.train == whole.train
+    assert transfer.source == whole.source
+    assert list(recipe.cells(recipe.load("zhang2022", "published"))) == ["transfer"]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ("arms.a.model.backbon=x", r"'arms\.a\.model\.backbon' does not.*mean 'backbone'"),
+        ("arms.a.modl.backbone=x", r"'arms\.a\.modl' does not exist; did you mean 'model'"),
+        ("arms.a.split.folds=3", r"got 'arms\.a\.split'; make it a task: \[tasks\.NAME\]"),
+        ("arms.a.classes=['normal']", r"got 'arms\.a\.classes'; make it a task"),
+        ("arms.a.prepare.side=64", r"got 'arms\.a\.prepare'; make it a task"),
+        ("arms.a={enabled=false, model={head='mlp'}}", "have one that is enabled; got a, all"),
+        (
+            "arms.a={enabled='no', model={head='mlp'}}",
+            r"arms\.a\.enabled must be true or false; got 'no'",
+        ),
+        ("arms.main.model.head=mlp", r"not main, source; got 'main'"),
+        ("arms={'a,b'={}}", r"letters, digits, _ and -.*got 'a,b'"),
+        ("tasks={'../x'={}}", r"letters, digits, _ and -.*got '\.\./x'"),
+        ("tasks.t.splitt.folds=3", r"'tasks\.t\.splitt' does not exist; did you mean 'split'"),
+        ("tasks.t.split.folds=1", r"'tasks\.t\.split\.folds'.*equal to 2; got 1"),
+        ("tasks.t.arms.a.model.heed=x", r"'tasks\.t\.arms\.a\.model\.heed' does not exist"),
+        ("tasks.t.tasks.u.mode=x", r"a task cannot have tasks; got 'tasks\.t\.tasks'"),
+        ("arms=3", r"'arms'.*got 3"),
+    ],
+)
+def test_what_is_wrong_with_an_arm_or_a_task_is_said(change: str, sentence: str) -> None:
+    with pytest.raises(HilumError, match=sentence):
+        recipe.load("demo", changes=[change])
+
+
+def test_a_task_may_not_be_called_like_an_arm_and_a_slip_switches_nothing() -> None:
+    with pytest.raises(HilumError, match="got 'frozen'; choose another"):
+        recipe.load("demo", changes=[ARMS, "tasks.frozen.split.folds=3"])
+    with pytest.raises(HilumError, match=r"arms\.frosen is switched.*did you mean 'frozen'"):
+        recipe.load("demo", changes=[ARMS, "arms.frosen.enabled=false"])
+    with pytest.raises(HilumError, match=r"tasks\.x is switched.*there are none"):
+        recipe.load("demo", changes=["tasks.x.enabled=false"])
+
+
+def test_an_arm_that_is_switched_off_is_still_checked() -> None:
+    with pytest.raises(HilumError, match=r"'arms\.b\.model\.hed' does not exist"):
+        recipe.load("demo", changes=["arms={a={}, b={enabled=false, model={hed='x'}}}"])
