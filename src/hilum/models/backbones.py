@@ -14,8 +14,10 @@ from hilum.models.weights import Weights
 from hilum.types import HilumError, MissingError
 
 __all__ = [
-    "BACKBONES", "Backbone", "Card", "Pool", "build", "card", "rebuild", "require_size"
+    "BACKBONES", "Backbone", "Card", "Pool", "build", "card", "rebuild", "require_fit",
+    "require_pool", "require_size",
 ]  # fmt: skip
+LEAST_SIDE = 32  # pixels: five halvings leave one place (Keras's min_size as well)
 
 
 def card(name: str) -> Card:
@@ -137,12 +139,46 @@ def _bare(row: Card, record: Weights, pool: Pool) -> Backbone:
 
 
 def require_size(row: Card, size: tuple[int, int]) -> None:
-    """Raise HilumError where a network cannot take images of `size`, (height, width)."""
+    """Raise HilumError where a network of our own is not made for `size`, (height, width)."""
     if row.own and size != (row.side, row.side):
         raise HilumError(
             f"{row.name} takes images of {row.side} x {row.side} pixels; got {size[0]} x "
             f"{size[1]}; set prepare.side to 0 or {row.side}."
         )
+
+
+def require_fit(row: Card, size: tuple[int, int]) -> None:
+    """Raise HilumError where nothing of an image of `size`, (height, width), would reach the end.
+
+    The shapes are worked through without arithmetic, on torch's meta device.
+    """
+    require_size(row, size)
+    if min(size) < LEAST_SIDE or not _passes(row, size):
+        raise HilumError(
+            f"{row.name} cannot take images of {size[0]} x {size[1]} pixels; it was trained on "
+            f"{row.side} x {row.side} and needs {LEAST_SIDE} or more; set prepare.side to 0 or "
+            f"{row.side}."
+        )
+
+
+def _passes(row: Card, size: tuple[int, int]) -> bool:
+    """Whether images of `size` come through the network with a place left."""
+    if row.own:
+        return True
+    network: Any = networks.outline(row).eval()
+    try:
+        with torch.no_grad():
+            network(torch.empty(1, 3, *size, device="meta"))
+    except NotImplementedError:
+        return True  # an operation without a meta kernel says nothing about sizes
+    except (RuntimeError, AssertionError):
+        return False
+    return True
+
+
+def require_pool(row: Card, pool: str) -> None:
+    """Raise HilumError where a network has nothing that `pool` could hand over."""
+    _kept(row, pool)
 
 
 def _kept(row: Card, pool: str) -> int:

@@ -51,19 +51,15 @@ def load(card: Card, which: str | Path, seed: int = 0, keep: int = 0) -> Weights
         return _random(card, seed, keep)
     if which != "imagenet":
         return from_file(card, as_path(which))
-    if card.own:
-        raise MissingError(
-            f"{card.name} was never trained on ImageNet; got weights {which!r}; set model.weights "
-            "to random, or to a file of weights that you trained."
-        )
-    for source in (_from_cache, _from_package, _from_hub):
-        if (found := source(card)) is not None:
-            return found
-    raise MissingError(
-        f"ImageNet weights of {card.timm_name} are not on this machine and the hub cannot be "
-        f"reached; fetch {HUB_FILE} of {card.hub} and pass it with --weights FILE or put it at "
-        f"{cache_path(card)}."
-    )
+    return from_file(card, *_found(card))
+
+
+def require(card: Card, which: str | Path) -> None:
+    """Find the weights that `load` would read, and read nothing. Raises as `load` does."""
+    if which == "imagenet":
+        _found(card)
+    elif which != "random":
+        _require_file(card, as_path(which))
 
 
 def from_file(card: Card, path: Path, origin: str = "") -> Weights:
@@ -71,11 +67,7 @@ def from_file(card: Card, path: Path, origin: str = "") -> Weights:
 
     Raises MissingError where there is no such file, HilumError where it does not fit.
     """
-    if not path.exists():
-        raise MissingError(
-            f"weights of {card.name} must be a file; got {str(path)!r}, which does not exist; "
-            "give the path of a file, or imagenet, or random."
-        )
+    _require_file(card, path)
     raw, variant = _reader(path)(card, path)
     wanted, optional = shapes(card)
     fitted = checkpoints.fit(raw, wanted, optional, path)
@@ -126,23 +118,49 @@ def _random(card: Card, seed: int, keep: int) -> Weights:
     return Weights(state, digest(state, _shapes(network)), f"random, seed {seed}", "none needed")
 
 
-def _from_cache(card: Card) -> Weights | None:
+def _require_file(card: Card, path: Path) -> None:
+    if not path.exists():
+        raise MissingError(
+            f"weights of {card.name} must be a file; got {str(path)!r}, which does not exist; "
+            "give the path of a file, or imagenet, or random."
+        )
+    _reader(path)
+
+
+def _found(card: Card) -> tuple[Path, str]:
+    """The file of the ImageNet weights, and where it was found."""
+    if card.own:
+        raise MissingError(
+            f"{card.name} was never trained on ImageNet; got weights 'imagenet'; set model.weights "
+            "to random, or to a file of weights that you trained."
+        )
+    for place in (_in_cache, _in_package, _on_hub):
+        if (found := place(card)) is not None:
+            return found
+    raise MissingError(
+        f"ImageNet weights of {card.timm_name} are not on this machine and the hub cannot be "
+        f"reached; fetch {HUB_FILE} of {card.hub} and pass it with --weights FILE or put it at "
+        f"{cache_path(card)}."
+    )
+
+
+def _in_cache(card: Card) -> tuple[Path, str] | None:
     path = cache_path(card)
-    return from_file(card, path, f"the cache's {path.name}") if path.is_file() else None
+    return (path, f"the cache's {path.name}") if path.is_file() else None
 
 
-def _from_package(card: Card) -> Weights | None:
+def _in_package(card: Card) -> tuple[Path, str] | None:
     """Weights that an installed Python package carries in its folder `models`."""
     spec = find_spec(card.package) if card.package else None
     if spec is None or spec.origin is None:
         return None
     found = sorted((Path(spec.origin).parent / "models").glob("*.pth"))
-    return from_file(card, found[0], f"package {card.package}") if found else None
+    return (found[0], f"package {card.package}") if found else None
 
 
-def _from_hub(card: Card) -> Weights | None:
+def _on_hub(card: Card) -> tuple[Path, str] | None:
     path = _hub_file(card.hub)
-    return from_file(card, path, f"hub {card.hub}") if path else None
+    return (path, f"hub {card.hub}") if path else None
 
 
 def _hub_file(repository: str) -> Path | None:

@@ -128,12 +128,16 @@ class Stage(Strict):
     name: str = "head"
     trainable: Literal["head", "all", "last"] = "head"
     last: int = Field(1, gt=0)  # with "last": how many of the backbone's last stages train
-    batch_norm: Literal["frozen", "drift", "train"] = "train"  # of layers whose weights train not
+    freeze: list[str] = Field(default_factory=list)  # patterns of parameters that stay all the same
+    # of layers whose weights train not; with a head alone only "drift" says anything: features are
+    # not computed once, but by the frozen network whose running statistics follow the batches
+    batch_norm: Literal["frozen", "drift", "train"] = "train"
     optimiser: Literal["lbfgs", "adam", "adamw", "sgd"] = "lbfgs"
     epochs: int = Field(100, gt=0)
     batch: int = Field(32, gt=0)
     lr: float = Field(1e-3, gt=0)
     momentum: float = Field(0.9, ge=0, lt=1)
+    eps: float = Field(1e-8, gt=0)  # Adam's; Keras has 1e-7
     weight_decay: float = Field(0.0, ge=0)
     patience: int = Field(0, ge=0)  # epochs without improvement before stopping; 0: never
     average: float = Field(0.0, ge=0, lt=1)  # decay of an average of the weights; 0: none
@@ -143,9 +147,16 @@ class Stage(Strict):
 
     @model_validator(mode="after")
     def _convex_only(self) -> "Stage":
-        if self.trainable != "head" and self.optimiser == "lbfgs":
+        if self.through and self.optimiser == "lbfgs":
             raise ValueError("optimiser lbfgs fits a head only; use adam, adamw or sgd")
+        if self.trainable == "head" and self.freeze:
+            raise ValueError("freeze wants trainable all or last: a head alone leaves all as it is")
         return self
+
+    @property
+    def through(self) -> bool:
+        """Whether images go through the backbone in every epoch: cached features would not do."""
+        return self.trainable != "head" or self.batch_norm == "drift"
 
 
 class TrainPlan(Strict):
@@ -177,7 +188,8 @@ class PublishedNumber(Strict):
     name: str
     class_: str = Field("overall", alias="class")
     value: float
-    cell: str = ""  # the grid cell it belongs to; empty: any
+    cell: str = ""  # the cell it belongs to; empty: any
+    threshold: float | None = Field(None, ge=0, le=1)  # the class is called from there on
 
 
 class Recipe(Strict):
@@ -196,6 +208,7 @@ class Recipe(Strict):
     augment: AugmentPlan = AugmentPlan()
     train: TrainPlan = TrainPlan()
     source: SourcePlan | None = None
+    modalities: Literal["one", "mixed"] = "one"  # "mixed": radiographs and CT together, on purpose
     seeds: list[int] = Field(default_factory=lambda: [0], min_length=1)
     grid: dict[str, list[Any]] = Field(default_factory=dict)  # dotted key -> values
     figures: list[str] = Field(default_factory=list)  # names in report.STUDY_FIGURES

@@ -36,8 +36,10 @@ def grow(ground: Ground) -> Grown:
     """
     done: dict[str, list[Stored]] = {}
     sources: dict[str, Learnt] = {}
-    failed: dict[str, HilumError] = {}
+    failed: dict[str, HilumError] = dict(ground.refused)
     for name, plan in recipe.cells(ground.plan).items():
+        if name in failed:
+            continue
         try:
             if source.wanted(plan):
                 sources[name] = source.learn(ground, plan, ground.plan.seeds[0])

@@ -5,15 +5,18 @@ from hilum.recipe import SplitPlan
 from hilum.types import Fingerprints, HilumError, Leak, Manifest, Split
 
 
-def divide(plan: SplitPlan, manifest: Manifest, fingerprints: Fingerprints, seed: int) -> Split:
+def divide(
+    plan: SplitPlan, manifest: Manifest, fingerprints: Fingerprints | None, seed: int
+) -> Split:
     """The split of one seed; near duplicates stay together unless `group = "image"`.
 
+    Without fingerprints no near duplicates are known: good for a trial before images are decoded.
     Raises HilumError where the data cannot be divided so.
     """
     number = plan.seed + seed
     group = plan.group
     apart = plan.group == "image"  # as published: near duplicates may stand on both sides
-    clusters = None if apart else leaks.clusters(manifest, fingerprints)
+    clusters = None if apart or not fingerprints else leaks.clusters(manifest, fingerprints)
     if plan.kind == "official":
         return splits.official(manifest, plan.validation, number, group, clusters)
     if plan.kind == "kfold":

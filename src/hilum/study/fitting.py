@@ -14,7 +14,14 @@ from hilum.recipe import Stage
 from hilum.study import bench as benches
 from hilum.study import tuning
 from hilum.study.bench import Bench, Key
-from hilum.study.translate import Top, class_weights, head_module, head_plan, loop_plan
+from hilum.study.translate import (
+    Top,
+    class_weights,
+    head_module,
+    head_plan,
+    loop_plan,
+    through,
+)
 from hilum.train import loop, probe, smote
 from hilum.train.batches import FeatureBatches, Parts
 from hilum.train.probe import Labelled
@@ -26,7 +33,7 @@ def train(bench: Bench, parts: Parts, key: Key) -> tuple[Backbone, Head, pd.Data
     backbone, histories = bench.backbone, []
     top: Top | None = None
     for stage in bench.recipe.train.stages:
-        if stage.trainable != "head":
+        if through(bench, stage):
             backbone, top, rows = tuning.tune(bench, parts, stage, key, (backbone, top))
         elif backbone is bench.backbone:
             top, rows = _head(bench, parts, stage, key)

@@ -1,6 +1,7 @@
 """What all cells of a run stand on."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hilum import prepare
@@ -8,8 +9,9 @@ from hilum.data.pixels import Ingested
 from hilum.models import backbones
 from hilum.prepare import Pipeline
 from hilum.recipe import Recipe
+from hilum.recipe.plans import PreparePlan
 from hilum.study.bench import Tell
-from hilum.types import Split
+from hilum.types import HilumError, Split
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +26,15 @@ class Ground:
     out: Path
     work: Path  # of finished folds
     tell: Tell
+    refused: Mapping[str, HilumError] = field(default_factory=dict)  # cells that cannot be run
 
 
 def preparation(plan: Recipe) -> Pipeline:
     """The recipe's steps at its side, or at the side that the backbone was trained for."""
-    side = plan.prepare.side or backbones.card(plan.model.backbone).side
-    return prepare.from_list(prepare.with_side(plan.prepare.steps, side))
+    return prepared(plan.prepare, plan.model.backbone)
+
+
+def prepared(plan: PreparePlan, backbone: str) -> Pipeline:
+    """The same for one backbone."""
+    side = plan.side or backbones.card(backbone).side
+    return prepare.from_list(prepare.with_side(plan.steps, side))

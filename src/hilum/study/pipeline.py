@@ -9,11 +9,22 @@ from hilum.audit import Evidence
 from hilum.data import pixels
 from hilum.data.pixels import Ingested
 from hilum.evaluate import model, scores
-from hilum.models import backbones
 from hilum.recipe import Recipe
-from hilum.study import cells, divide, gather, machine, outputs, published, source, store, summary
+from hilum.study import (
+    cells,
+    checks,
+    divide,
+    gather,
+    machine,
+    outputs,
+    published,
+    source,
+    store,
+    summary,
+)
 from hilum.study.bench import Tell
 from hilum.study.cells import Grown
+from hilum.study.checks import Known
 from hilum.study.ground import Ground, preparation
 from hilum.types import Leak, Results, Score, Split
 
@@ -25,17 +36,20 @@ def run(plan: Recipe, root: Path | None, out: Path, tell: Tell, resume: bool = F
     MissingError for data or weights that are not here.
     """
     started = time.monotonic()
-    backbones.card(plan.model.backbone)
+    refused = checks.alone(plan)
     work = store.begin(outputs.folder(out), plan, resume)
     found = gather.gather(plan, root, out, tell)
     classes = gather.classes_of(plan, found)
+    refused = checks.listed(plan, Known(found, classes, (root, out)), refused)
     taken = pixels.ingest(found, preparation(plan), tell("decode and prepare"))
     splits = {
         seed: divide.divide(plan.split, taken.manifest, taken.fingerprints, seed)
         for seed in plan.seeds
     }
+    known = Known(taken.manifest, classes, (root, out), splits)
+    refused = checks.divided(plan, known, refused)
     leaks = divide.check(splits[plan.seeds[0]], taken.manifest, taken.fingerprints, plan.mode)
-    grown = cells.grow(Ground(plan, classes, taken, splits, root, out, work, tell))
+    grown = cells.grow(Ground(plan, classes, taken, splits, root, out, work, tell, refused))
     store.finish(out, work, grown.chosen)
     move = tell("score, audit, report")
     judged = _scores(grown, classes)

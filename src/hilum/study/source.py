@@ -50,7 +50,7 @@ def learn(ground: Ground, plan: Recipe, seed: int) -> Learnt:
     """
     task = plan.source
     assert task is not None  # noqa: S101 - callers ask first
-    own = _recipe(plan, task)
+    own = as_recipe(plan, task)
     taken = pixels.ingest(
         gather.gather(own, ground.root, ground.out / "source"),
         preparation(own),
@@ -67,11 +67,11 @@ def learn(ground: Ground, plan: Recipe, seed: int) -> Learnt:
     return _checked(task, folder, [leak for leak in shared if leak.first in trained])
 
 
-def _recipe(plan: Recipe, task: SourcePlan) -> Recipe:
+def as_recipe(plan: Recipe, task: SourcePlan) -> Recipe:
     """The source task as a recipe of its own: the target's preparation and backbone."""
     tree = recipe.as_tree(plan)
     mine = {key: tree["source"][key] for key in ("classes", "data", "split", "augment", "train")}
-    kept = {key: tree[key] for key in ("mode", "prepare", "model", "seeds")}
+    kept = {key: tree[key] for key in ("mode", "prepare", "model", "modalities", "seeds")}
     return recipe.parse({"name": f"{plan.name}-source", **kept, **mine})
 
 

@@ -1,5 +1,6 @@
 """A recipe's words in the terms of models and of the training loop."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -7,7 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from hilum.models import heads
+from hilum.models import freezing, heads
+from hilum.models.cards import Card
 from hilum.models.heads import HeadPlan, Standardise
 from hilum.recipe import ModelPlan, Stage
 from hilum.study.bench import Bench
@@ -34,10 +36,25 @@ def head_plan(plan: ModelPlan) -> HeadPlan:
     return replace(heads.named(plan.head), **changes)
 
 
+def freezing_rules(
+    card: Card, trainable: str, last: int, freeze: Sequence[str]
+) -> list[freezing.Rule]:
+    """A stage's words as rules: its patterns first, then how much of the backbone trains."""
+    first: list[freezing.Rule] = [(pattern, "freeze") for pattern in freeze]
+    if trainable == "all":
+        return [*first, freezing.EVERYTHING]
+    return [*first, *freezing.last_stages(card, last if trainable == "last" else 0)]
+
+
 def head_module(bench: Bench, features: int, seed: int) -> nn.Module:
     """The recipe's head for standardised features (image, feature), not fitted yet."""
     shape = bench.backbone.shape(features)
     return heads.build(head_plan(bench.recipe.model), shape, len(bench.classes), seed)
+
+
+def through(bench: Bench, stage: Stage) -> bool:
+    """Whether a stage's images go through the backbone in every epoch."""
+    return stage.through or not bench.recipe.train.cache
 
 
 def loop_plan(bench: Bench, parts: Parts, stage: Stage, device: str = "cpu") -> loop.Plan:
@@ -53,7 +70,7 @@ def loop_plan(bench: Bench, parts: Parts, stage: Stage, device: str = "cpu") -> 
     stop = (stage.stop.accuracy, stage.stop.loss) if stage.stop else None
     mine = head_plan(bench.recipe.model)
     penalised = mine.l1 > 0 or mine.l2 > 0
-    bf16 = stage.trainable != "head" and bench.runtime.facts.precision == "bf16"
+    bf16 = through(bench, stage) and bench.runtime.facts.precision == "bf16"
     return loop.Plan(
         stage.optimiser,
         rates,

@@ -14,7 +14,7 @@ from hilum.models.normalise import Door
 from hilum.recipe import Stage
 from hilum.study import bench as benches
 from hilum.study.bench import Bench, Key
-from hilum.study.translate import Top, head_module, loop_plan
+from hilum.study.translate import Top, freezing_rules, head_module, loop_plan
 from hilum.train import loop
 from hilum.train.batches import Parts, PixelBatches
 
@@ -33,7 +33,10 @@ def tune(
     top = fitted or head_module(bench, len(standard.mean), key.seed)
     network = nn.Sequential(Door(bench.normalise), backbone, _Scaled(standard), top).to(device)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    freezing.apply(network, _rules(backbone, stage), stage.batch_norm)
+    # a head alone: no BatchNorm of the backbone learns, its statistics may drift
+    batch_norm = stage.batch_norm if stage.through else "frozen"
+    rules = freezing_rules(backbone.card, stage.trainable, stage.last, stage.freeze)
+    freezing.apply(network, rules, batch_norm)
     batches = PixelBatches(
         bench.pixels.stack,
         bench.pixels.sample_ids,
@@ -47,12 +50,6 @@ def tune(
     course = loop.fit(network, batches, loop_plan(bench, parts, stage, device), bench.tell(label))
     tuned = _named(backbone.cpu().eval(), f"tuned from {start[0].weights.origin}")
     return tuned, Top(standard, top.cpu()), course.rows
-
-
-def _rules(backbone: Backbone, stage: Stage) -> list[freezing.Rule]:
-    if stage.trainable == "all":
-        return [("", "train")]
-    return freezing.last_stages(backbone.card, stage.last)
 
 
 def _named(backbone: Backbone, origin: str) -> Backbone:

@@ -14,6 +14,7 @@ Rows: TypeAlias = npt.NDArray[np.int64]  # (image,) indices
 Values: TypeAlias = npt.NDArray[Any]  # (image, ...): pixels uint8 or float32, or features
 Squares: TypeAlias = npt.NDArray[np.float64]
 
+NEIGHBOURS = 5  # of Chawla et al.
 QUERIES = 512  # images whose distances are held at once
 NUMBERS = 1 << 19  # float64 values converted at once: 4 MB
 
@@ -44,7 +45,7 @@ def synthetic(
     features: Values,
     labels: Labels,
     seed: int,
-    neighbours: int = 5,
+    neighbours: int = NEIGHBOURS,
     rows: Rows | None = None,
 ) -> Synthetic:
     """Bring every class to the size of the largest; `features` (image, ...), `labels` (image,).
@@ -65,7 +66,7 @@ def draw(
     features: Values,
     labels: Labels,
     seed: int,
-    neighbours: int = 5,
+    neighbours: int = NEIGHBOURS,
     rows: Rows | None = None,
 ) -> Draws:
     """Parents and places on the line between them, class by class; nothing is made yet.
