@@ -172,6 +172,9 @@ class Published:
     low: float | None
     high: float | None
     agrees: bool | None  # None: not measured in this run
+    threshold: float | None = None  # the class is called from there on; None: the most probable
+    k: int | None = None  # of ours, where it is a proportion
+    n: int | None = None
 
 
 Status: TypeAlias = Literal["pass", "warn", "fail", "unknown"]

@@ -96,16 +96,21 @@ def _published(numbers: Sequence[Published], screen: Terminal) -> None:
     rows = [
         (
             number.where,
-            f"{number.name.replace('_', ' ')}, {number.class_}",
+            f"{number.name.replace('_', ' ')}{_at(number.threshold)}, {number.class_}",
             f"{number.published:g}",
             _number(number.measured),
+            "" if number.k is None else f"{number.k}/{number.n}",
             _interval(number.low, number.high),
             {True: "yes", False: "no", None: "–"}[number.agrees],
         )
         for number in numbers
     ]
-    columns = ("where", "score", "published", "measured", "95 %", "agrees")
+    columns = ("where", "score", "published", "measured", "of images", "95 %", "agrees")
     screen.table("Published and measured", columns, rows)
+
+
+def _at(threshold: float | None) -> str:
+    return "" if threshold is None else f" at {threshold:.2f}"
 
 
 def _audits(findings: Sequence[Finding], screen: Terminal) -> None:

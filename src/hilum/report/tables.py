@@ -215,6 +215,7 @@ class Comparison:
     what: str
     published: str
     measured: str
+    ratio: str  # k of n of ours
     interval: str
     agrees: str  # "yes", "no" or "not measured"
     bar: Bar | None
@@ -229,11 +230,14 @@ def _comparison(row: Mapping[str, Any], begin: float) -> Comparison:
     agrees = {True: "yes", False: "no"}.get(row.get("agrees"), "not measured")  # type: ignore[arg-type]
     whole = row.get("class") in ("overall", None, "")
     of = "" if whole else f", {class_name(str(row.get('class')))}"
+    threshold = row.get("threshold")
+    at = "" if threshold is None else f", from p = {threshold:.2f} on"
     return Comparison(
         where=str(row.get("where") or ""),
-        what=score_name(str(row.get("name"))) + of,
+        what=score_name(str(row.get("name"))) + of + at,
         published=number(row.get("published"), 4),
         measured=number(row.get("measured"), 4),
+        ratio=ratio(row),
         interval=interval(row, 4),
         agrees=agrees,
         bar=bar(row, begin),

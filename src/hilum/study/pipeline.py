@@ -59,6 +59,7 @@ def run(plan: Recipe, root: Path | None, out: Path, tell: Tell, resume: bool = F
     findings = audit.run(_evidence(classes, taken, splits[plan.seeds[0]], leaks, grown))
     move(2, 3)
     mine = [score for score in judged if score.cell == grown.chosen]
+    record = model.read_record(out / "model")
     results = Results(
         recipe=plan.name,
         title=plan.title,
@@ -66,14 +67,16 @@ def run(plan: Recipe, root: Path | None, out: Path, tell: Tell, resume: bool = F
         classes=classes,
         n=summary.counts(taken.manifest, classes),
         scores=judged,
-        published=published.beside(plan.published, judged, grown.chosen),
+        published=published.beside(
+            plan.published, judged, grown.chosen, grown.predictions, record["provenance"]["seed"]
+        ),
         audits=findings,
         verdict=audit.verdict(mine, findings),
         environment=machine.provenance(time.monotonic() - started),
         data=summary.data(taken.manifest),
         split=summary.split(splits, leaks),
         model={
-            **summary.model(model.read_record(out / "model")),
+            **summary.model(record),
             "failed": [asdict(item) for item in grown.failed],
             "lineage": source.lineage(learnt) if learnt else "no source task",
         },

@@ -1,0 +1,48 @@
+"""Published numbers beside ours, at thresholds too."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from statsmodels.stats.proportion import proportion_confint
+
+from hilum import recipe
+from hilum.recipe import PublishedNumber
+from hilum.study import published
+
+
+def predictions(seeds: int = 1) -> pd.DataFrame:
+    """100 positives and 3,000 negatives of which so many lie at or above each threshold."""
+    p = np.concatenate([np.linspace(0.0995, 0.9995, 100), np.linspace(0, 0.3, 3000)])
+    table = pd.DataFrame({"p_covid19": p, "label": ["covid19"] * 100 + ["non_covid"] * 3000})
+    parts = [table.assign(seed=seed, cell="text") for seed in range(seeds)]
+    return pd.concat([*parts, table.assign(seed=0, cell="upstream", p_covid19=1.0)])
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_table_1_of_study_004_is_compared_at_its_thresholds(seeds: int) -> None:
+    """k of n counted by hand, Wilson's interval by statsmodels."""
+    numbers = recipe.load("yamani2021").published
+    found = published.beside(numbers, [], "text", predictions(seeds), 0)
+    assert [row.threshold for row in found] == [0.1, 0.1, 0.15, 0.15, 0.2, 0.2, 0.25, 0.25]
+    first = predictions(1).query("cell == 'text'")
+    for row in found:
+        mine = first[first["label"] == ("covid19" if row.name == "sensitivity" else "non_covid")]
+        above = sum(p >= row.threshold for p in mine["p_covid19"])
+        k = above if row.name == "sensitivity" else len(mine) - above
+        assert (row.k, row.n) == (k, len(mine))
+        assert row.n in (100, 3000)
+        low, high = proportion_confint(k, len(mine), method="wilson")
+        assert row.measured == k / len(mine)
+        assert (row.low, row.high) == pytest.approx((low, high), abs=1e-12)
+        assert row.agrees is (row.low <= row.published <= row.high)
+
+
+def test_a_number_of_another_kind_cell_or_class_is_not_measured() -> None:
+    def row(**more: object) -> PublishedNumber:
+        told = {"where": "x", "name": "sensitivity", "class": "covid19", "value": 1, **more}
+        return PublishedNumber.model_validate({"threshold": 0.5, **told})
+
+    numbers = [row(name="f1"), row(**{"class": "overall"}), row(cell="nowhere"), row()]
+    found = published.beside(numbers, [], "upstream", predictions())
+    assert [item.measured for item in found] == [None, None, None, 1.0]
+    assert [item.measured for item in published.beside(numbers, [], "upstream")] == [None] * 4
