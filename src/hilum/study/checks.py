@@ -27,7 +27,7 @@ from hilum.train.smote import NEIGHBOURS
 from hilum.types import HilumError, Manifest, Split
 
 Refused: TypeAlias = dict[str, HilumError]  # cell -> why it cannot be run
-Moving: TypeAlias = tuple[str, int, tuple[str, ...]]  # trainable, last, freeze of a stage
+Moving: TypeAlias = tuple[str, int, int, tuple[str, ...]]  # trainable, last, freeze of a stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +171,7 @@ def _freezing(name: str, stages: list[Moving]) -> None:
 def _moving(stages: list[Stage]) -> list[Moving]:
     """What freezing depends on, of the stages that train the backbone."""
     moving = [stage for stage in stages if stage.trainable != "head"]
-    return [(stage.trainable, stage.last, tuple(stage.freeze)) for stage in moving]
+    return [(s.trainable, s.last, s.first, tuple(s.freeze)) for s in moving]
 
 
 def _smote_classes(balance: str, classes: list[str]) -> None:

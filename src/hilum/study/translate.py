@@ -37,13 +37,14 @@ def head_plan(plan: ModelPlan) -> HeadPlan:
 
 
 def freezing_rules(
-    card: Card, trainable: str, last: int, freeze: Sequence[str]
+    card: Card, trainable: str, last: int, first: int, freeze: Sequence[str]
 ) -> list[freezing.Rule]:
     """A stage's words as rules: its patterns first, then how much of the backbone trains."""
-    first: list[freezing.Rule] = [(pattern, "freeze") for pattern in freeze]
-    if trainable == "all":
-        return [*first, freezing.EVERYTHING]
-    return [*first, *freezing.last_stages(card, last if trainable == "last" else 0)]
+    mine: list[freezing.Rule] = [(pattern, "freeze") for pattern in freeze]
+    if trainable == "all" and not first:
+        return [*mine, freezing.EVERYTHING]
+    counts = {"head": 0, "last": last, "all": len(card.stages) - first}
+    return [*mine, *freezing.last_stages(card, counts[trainable])]
 
 
 def head_module(bench: Bench, features: int, seed: int) -> nn.Module:

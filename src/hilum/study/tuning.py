@@ -35,7 +35,7 @@ def tune(
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     # a head alone: no BatchNorm of the backbone learns, its statistics may drift
     batch_norm = stage.batch_norm if stage.through else "frozen"
-    rules = freezing_rules(backbone.card, stage.trainable, stage.last, stage.freeze)
+    rules = freezing_rules(backbone.card, stage.trainable, stage.last, stage.first, stage.freeze)
     freezing.apply(network, rules, batch_norm)
     batches = PixelBatches(
         bench.pixels.stack,
@@ -45,6 +45,7 @@ def tune(
         stage.batch,
         key.seed,
         device,
+        stage.side,
     )
     label = f"{key.cell}: fold {key.fold + 1}, {stage.name}"
     course = loop.fit(network, batches, loop_plan(bench, parts, stage, device), bench.tell(label))

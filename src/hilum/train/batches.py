@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -76,6 +77,7 @@ class PixelBatches:
     batch: int
     seed: int
     device: str = "cpu"
+    side: int = 0  # images are shrunk to this height, in proportion; 0: as prepared
 
     def train(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Shuffled, augmented batches, the next one prepared while the network works."""
@@ -101,12 +103,21 @@ class PixelBatches:
         return self._tensors(stack, rows)
 
     def _tensors(self, stack: Stack8, rows: Rows) -> tuple[Tensor, Tensor]:
-        inputs = torch.from_numpy(stack)[:, None]  # (image, 1, height, width)
+        inputs = torch.from_numpy(shrunk(stack, self.side))[:, None]  # (image, 1, height, width)
         labels = torch.from_numpy(self.parts.labels[rows])
         return (
             inputs.to(self.device, non_blocking=True),
             labels.to(self.device, non_blocking=True),
         )
+
+
+def shrunk(stack: Stack8, side: int) -> Stack8:
+    """(image, height, width) -> the same images `side` high, by area; 0 leaves them alone."""
+    height, width = stack.shape[1:]
+    if side in (0, height):
+        return stack
+    size = (round(width * side / height), side)
+    return np.stack([cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in stack])
 
 
 def ahead(items: Iterable[T]) -> Iterator[T]:
