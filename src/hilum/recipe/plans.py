@@ -128,6 +128,7 @@ class Stage(Strict):
     name: str = "head"
     trainable: Literal["head", "all", "last"] = "head"
     last: int = Field(1, gt=0)  # with "last": how many of the backbone's last stages train
+    first: int = Field(0, ge=0)  # with "all": how many of its first stages stay as they are
     freeze: list[str] = Field(default_factory=list)  # patterns of parameters that stay all the same
     # of layers whose weights train not; with a head alone only "drift" says anything: features are
     # not computed once, but by the frozen network whose running statistics follow the batches
@@ -135,6 +136,7 @@ class Stage(Strict):
     optimiser: Literal["lbfgs", "adam", "adamw", "sgd"] = "lbfgs"
     epochs: int = Field(100, gt=0)
     batch: int = Field(32, gt=0)
+    side: int = Field(0, ge=0)  # of the images while this stage trains; 0: as prepared
     lr: float = Field(1e-3, gt=0)
     momentum: float = Field(0.9, ge=0, lt=1)
     eps: float = Field(1e-8, gt=0)  # Adam's; Keras has 1e-7
@@ -199,6 +201,7 @@ class Recipe(Strict):
     title: str = ""
     mode: Mode = "corrected"
     cost: str = ""  # what a run takes, in words
+    learns: Literal["classes", "lungs"] = "classes"  # or to outline lungs, from masks
     classes: list[str] = Field(default_factory=list)  # empty: as found in the data
     paper: Paper = Paper()
     data: list[DataSet] = Field(min_length=1)
@@ -211,9 +214,9 @@ class Recipe(Strict):
     modalities: Literal["one", "mixed"] = "one"  # "mixed": radiographs and CT together, on purpose
     seeds: list[int] = Field(default_factory=lambda: [0], min_length=1)
     grid: dict[str, list[Any]] = Field(default_factory=dict)  # dotted key -> values
+    arms: dict[str, dict[str, Any]] = Field(default_factory=dict)  # name -> what it changes
+    tasks: dict[str, dict[str, Any]] = Field(default_factory=dict)  # further questions, likewise
     figures: list[str] = Field(default_factory=list)  # names in report.STUDY_FIGURES
     published: list[PublishedNumber] = Field(default_factory=list)
     unspecified_in_paper: list[str] = Field(default_factory=list)
     limits: list[str] = Field(default_factory=list)
-    arms: dict[str, dict[str, Any]] = Field(default_factory=dict)  # name -> what it changes
-    tasks: dict[str, dict[str, Any]] = Field(default_factory=dict)  # further questions, likewise
