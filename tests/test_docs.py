@@ -43,6 +43,20 @@ def test_python_snippets_run(page: str, text: str, tmp_path: Path) -> None:
     assert done.returncode == 0, f"{page}: {done.stderr}"
 
 
+def test_the_recipe_of_the_documents_loads_with_its_arms_and_tasks(tmp_path: Path) -> None:
+    """The TOML blocks of the page on recipes are one recipe."""
+    from hilum import recipe
+
+    page = tmp_path / "page.toml"
+    page.write_text("\n".join(text for name, text in blocks("toml") if name == "recipes.md"))
+    whole, quick = recipe.load(str(page)), recipe.load(str(page), quick=True)
+    assert list(recipe.cells(whole)) == ["frozen", "fine_tuned"]
+    assert list(recipe.cells(quick)) == ["frozen"]
+    assert quick.split.folds == 3
+    assert [item.rename for item in recipe.tasks(whole)["three_classes"].data] != [{}]
+    assert recipe.load(str(page), "published").split.group == "image"
+
+
 def test_marked_commands_run(tmp_path: Path) -> None:
     found = [(page, line) for page, text in blocks("sh run") for line in text.splitlines() if line]
     assert found

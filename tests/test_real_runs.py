@@ -15,7 +15,8 @@ HILUM = Path(sys.executable).with_name("hilum")
 def scores(shared: Path, out: Path, *words: str) -> dict[tuple[str, str], dict[str, float]]:
     subprocess.run([HILUM, "run", *words, "--data", shared, "--out", out, "-q"], check=True)
     found = json.loads((out / "results.json").read_text())
-    return {(row["name"], row["class"]): row for row in found["scores"]}
+    mine = [row for row in found["scores"] if row["cell"] == found["model"]["cell"]]
+    return {(row["name"], row["class"]): row for row in mine}
 
 
 def test_readme_table(shared: Path, tmp_path: Path) -> None:
@@ -42,6 +43,10 @@ def test_study_003_with_a_frozen_backbone(shared: Path, tmp_path: Path) -> None:
         "bacterial_pneumonia": 242,
         "viral_pneumonia": 148,
     }
+    three = json.loads((tmp_path / "z" / "tasks" / "three_classes" / "results.json").read_text())
+    assert three["n"]["classes"] == {"covid19": 255, "normal": 234, "pneumonia": 200}
+    cells = {row["cell"] for row in results["scores"]}
+    assert cells == {"frozen", "three_classes: frozen"}
     table = pd.read_csv(tmp_path / "z" / "predictions.csv")
     own = table[table["fold"] == results["model"]["fold"]]
     out = tmp_path / "p.csv"

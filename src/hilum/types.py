@@ -6,7 +6,7 @@ Tables are pandas data frames; the columns each must have stand beside its recor
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
@@ -225,6 +225,7 @@ class Results:
     limits: list[str]
     title: str = ""
     notice: str = NOTICE
+    tasks: list[dict[str, Any]] = field(default_factory=list)  # name, title, verdict, report, ...
 
     def as_json(self) -> dict[str, Any]:
         """The dictionary that `results.json` stores; `class_` is written as "class"."""
@@ -232,6 +233,24 @@ class Results:
         for name in ("scores", "published"):
             plain[name] = [{k.rstrip("_"): v for k, v in row.items()} for row in plain[name]]
         return plain
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> Results:
+        """What `as_json` gave, read back; a score's null is nan again."""
+        rows = {
+            name: [{"class_" if k == "class" else k: v for k, v in row.items()} for row in found]
+            for name, found in ((name, plain[name]) for name in ("scores", "published"))
+        }
+        scores = [
+            Score(**row | {"value": np.nan if row["value"] is None else row["value"]})
+            for row in rows["scores"]
+        ]
+        told: dict[str, Any] = {
+            "scores": scores,
+            "published": [Published(**row) for row in rows["published"]],
+            "audits": [Finding(**row) for row in plain["audits"]],
+        }
+        return cls(**{**plain, **told})
 
 
 def require_columns(table: pd.DataFrame, wanted: Sequence[str], what: str) -> None:

@@ -32,13 +32,16 @@ MARKS = {
 def show(results: Results, out: Path, screen: Terminal) -> None:
     """Everything that a person should know when a run has ended, the verdict last."""
     chosen = str(results.model["cell"])
-    _cells(results.scores, chosen, screen)
+    begin = tuple(f"{task['name']}: " for task in results.tasks)
+    mine = [score for score in results.scores if not score.cell.startswith(begin)]
+    _cells(mine, chosen, screen)
     _scores([score for score in results.scores if score.cell == chosen], screen)
     _published(results.published, screen)
     _audits(results.audits, screen)
     failed = results.model.get("failed", [])
     screen.table("Cells that failed", ("cell", "why"), [(f["what"], f["reason"]) for f in failed])
     screen.left_out([LeftOut(item["what"], item["reason"]) for item in results.data["left_out"]])
+    _questions(results, screen)
     screen.gap()
     screen.say(results.verdict, "bold")
     screen.gap()
@@ -89,6 +92,19 @@ def _cells(scores: Sequence[Score], chosen: str, screen: Terminal) -> None:
     ]
     names = [SHOWN[key].lower().replace("auroc", "AUROC") for key in BESIDE]
     screen.table("Cells of the grid", ("cell", *names, "chosen on validation"), rows)
+
+
+def _questions(results: Results, screen: Terminal) -> None:
+    """The recipe's tasks: figures of the cell that each has chosen, and its verdict."""
+    found = {(score.cell, score.name, score.class_): score for score in results.scores}
+    rows = []
+    for task in results.tasks:
+        cell = f"{task['name']}: {task['cell']}"
+        own = [found.get((cell, *key)) for key in BESIDE]
+        values = (_number(score.value if score else None) for score in own)
+        rows.append((task["name"], *values, task["reason"] or task["verdict"]))
+    names = [SHOWN[key].lower().replace("auroc", "AUROC") for key in BESIDE]
+    screen.table("Further questions", ("task", *names, "verdict"), rows)
 
 
 def _published(numbers: Sequence[Published], screen: Terminal) -> None:

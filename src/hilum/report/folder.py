@@ -48,7 +48,7 @@ class Run:
     def cell(self) -> str:
         """The grid cell that the report shows in full: the model's, else the first one scored."""
         chosen = self.section("model").get("cell")
-        cells = [row.get("cell") for row in self.rows("scores")]
+        cells = [row.get("cell") for row in self.scores]
         return str(chosen if chosen is not None else next(iter(cells), ""))
 
     @property
@@ -67,6 +67,12 @@ class Run:
         """A list of dictionaries of `results.json`, empty where it is not recorded."""
         found = self.results.get(name)
         return [dict(row) for row in found or [] if isinstance(row, Mapping)]
+
+    @property
+    def scores(self) -> list[dict[str, Any]]:
+        """The scores of this question's own cells; those of its tasks stand in their reports."""
+        tasks = tuple(f"{row.get('name')}: " for row in self.rows("tasks"))
+        return [row for row in self.rows("scores") if not str(row.get("cell")).startswith(tasks)]
 
     def chosen(self) -> pd.DataFrame | None:
         """Predictions of the reported cell, or None where there are none."""

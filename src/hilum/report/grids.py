@@ -20,6 +20,7 @@ BARS = {
 def axes(cells: Sequence[str]) -> pd.DataFrame:
     """One row per cell ("backbone=vgg16,weights=random"), one column per axis of the grid.
 
+    What leads a cell's name without a "=" is its arm ("frozen,backbone=vgg16"), one more axis.
     Cells that are not named so have the single axis "cell".
     """
     rows = [_parts(cell) for cell in cells]
@@ -30,10 +31,11 @@ def axes(cells: Sequence[str]) -> pd.DataFrame:
 
 def _parts(cell: str) -> dict[str, str]:
     found = list(AXIS.finditer(cell))
-    if not found or found[0].start():
+    if not found:
         return {}
     ends = [*(match.start() for match in found[1:]), len(cell)]
-    return {match[1]: cell[match.end() : end] for match, end in zip(found, ends, strict=True)}
+    arm = {"arm": cell[: found[0].start()]} if found[0].start() else {}
+    return arm | {match[1]: cell[match.end() : end] for match, end in zip(found, ends, strict=True)}
 
 
 def short_names(cells: Sequence[str]) -> dict[str, str]:

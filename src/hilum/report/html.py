@@ -30,6 +30,7 @@ from hilum.types import NOTICE
 CONTENTS = {
     "verdict": "Verdict",
     "published": "Published and measured",
+    "questions": "Further questions",
     "data": "Data",
     "split": "Split",
     "scores": "Scores",
@@ -88,9 +89,9 @@ def context(run: Run) -> dict[str, Any]:
     audits = facts.audits(run)
     published = tables.comparisons(run)
     asked = _study(run)
-    absent = [
-        name for name, rows in (("published", published), ("study", asked["study"])) if not rows
-    ]
+    questions = tables.further_questions(run)
+    optional = {"published": published, "questions": questions, "study": asked["study"]}
+    absent = [name for name, rows in optional.items() if not rows]
     return {
         **_top(run),
         **_verdict(run, audits),
@@ -102,6 +103,7 @@ def context(run: Run) -> dict[str, Any]:
         **asked,
         "contents": [item for item in CONTENTS.items() if item[0] not in absent],
         "published": published,
+        "questions": questions,
         "audits": audits,
         "panels": panels.draw(run),
         "faults": run.faults,
@@ -124,7 +126,7 @@ def _top(run: Run) -> dict[str, Any]:
 
 
 def _cells(run: Run) -> int:
-    return len({row.get("cell") for row in run.rows("scores")})
+    return len({row.get("cell") for row in run.scores})
 
 
 def _mode(run: Run) -> str:

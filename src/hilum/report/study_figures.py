@@ -190,7 +190,7 @@ def _matrices(counts: pd.DataFrame, how: str) -> Drawn:
 
 
 def _bars(run: Run) -> Drawn | None:
-    table = grids.bars(run.rows("scores"), run.classes)
+    table = grids.bars(run.scores, run.classes)
     if table.empty or table["value"].isna().all():
         return None
     return Drawn(
@@ -238,7 +238,7 @@ def stop_rule(run: Run) -> tuple[Rule, str]:
 
 
 def _sweep(run: Run) -> Drawn | None:
-    table = grids.sweep(run.rows("scores"))
+    table = grids.sweep(run.scores)
     if table.empty:
         return None
     shown = pd.DataFrame({str(table["axis"].iloc[0]): table["x"].astype(str)})

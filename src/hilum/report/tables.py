@@ -14,14 +14,17 @@ from hilum.report.text import (
     interval,
     method_name,
     number,
+    prose,
     ratio,
     score_name,
+    sentence,
 )
 
 WHOLE = ("overall", "macro", "micro", "weighted")  # of Score.class_: averages over the classes
 ENDS = ("value", "measured", "low", "published")
 ERRORS = ("brier", "ece", "mce", "log_loss", "nll")  # less is better: no bar from bad to good
 PREVALENCES = (0.01, 0.05, 0.2, 0.5)
+ASKED_OF_TASKS = (("accuracy", "overall"), ("auroc", "macro"))
 HEADLINES = (("accuracy",), ("f1",), ("auroc", "auc"), ("balanced_accuracy",))
 
 
@@ -61,7 +64,7 @@ class Headline:
 
 def start(run: Run) -> float:
     """Where every bar of the page begins: at 0.5 where no interval reaches below, else at 0."""
-    drawn = [row for row in run.rows("scores") if _good(row)]
+    drawn = [row for row in run.scores if _good(row)]
     ends = [row.get(key) for row in [*drawn, *run.rows("published")] for key in ENDS]
     numbers = [end for end in ends if isinstance(end, int | float)]
     return 0.5 if numbers and min(numbers) >= 0.5 else 0.0
@@ -107,7 +110,7 @@ def _percent(value: object, begin: float) -> float | None:
 
 def mine(run: Run) -> list[dict[str, Any]]:
     """The scores of the cell that the report shows in full."""
-    return [row for row in run.rows("scores") if str(row.get("cell")) == run.cell]
+    return [row for row in run.scores if str(row.get("cell")) == run.cell]
 
 
 def headlines(run: Run) -> list[Headline]:
@@ -181,10 +184,10 @@ def by_class(run: Run) -> Grid:
 
 def by_cell(run: Run) -> Grid | None:
     """The headline scores of every cell, the best first; None where there is only one cell."""
-    cells = list(dict.fromkeys(str(row.get("cell")) for row in run.rows("scores")))
+    cells = list(dict.fromkeys(str(row.get("cell")) for row in run.scores))
     if len(cells) < 2:
         return None
-    scores = {cell: [r for r in run.rows("scores") if str(r.get("cell")) == cell] for cell in cells}
+    scores = {cell: [r for r in run.scores if str(r.get("cell")) == cell] for cell in cells}
     picked = {cell: [_pick(rows, names) for names in HEADLINES] for cell, rows in scores.items()}
     begin = start(run)
     used = [i for i in range(len(HEADLINES)) if any(row[i] for row in picked.values())]
@@ -194,6 +197,36 @@ def by_cell(run: Run) -> Grid | None:
     ]
     heads = [next(found for row in picked.values() if (found := row[i])) for i in used]
     return Grid(tuple(map(_heading, heads)), tuple(body), run.cell)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A task of the study: its figures and where its report lies, or the reason why not."""
+
+    title: str
+    verdict: str
+    report: str
+    reason: str
+    figures: tuple[tuple[str, str, str], ...]  # what, value, interval
+
+
+def further_questions(run: Run) -> list[Question]:
+    """The recipe's tasks, each with accuracy and macro AUROC of its chosen cell."""
+    return [_question(run, row) for row in run.rows("tasks")]
+
+
+def _question(run: Run, task: Mapping[str, Any]) -> Question:
+    cell = f"{task.get('name')}: {task.get('cell')}"
+    rows = [row for row in run.rows("scores") if row.get("cell") == cell]
+    found = {(row.get("name"), row.get("class")): row for row in rows}
+    picked = [found[key] for key in ASKED_OF_TASKS if key in found]
+    return Question(
+        title=str(task.get("title") or task.get("name")),
+        verdict=prose(sentence(str(task.get("verdict") or ""))),
+        report=str(task.get("report") or ""),
+        reason=prose(str(task.get("reason") or "")),
+        figures=tuple((_heading(r), number(r.get("value")), interval(r)) for r in picked),
+    )
 
 
 def _heading(row: Mapping[str, Any]) -> str:

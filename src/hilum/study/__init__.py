@@ -2,6 +2,6 @@
 
 from hilum.study.external import evaluate, predict
 from hilum.study.machine import environment
-from hilum.study.pipeline import run
+from hilum.study.questions import run
 
 __all__ = ["environment", "evaluate", "predict", "run"]

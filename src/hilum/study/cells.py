@@ -43,7 +43,7 @@ def grow(ground: Ground) -> Grown:
         try:
             if source.wanted(plan):
                 sources[name] = source.learn(ground, plan, ground.plan.seeds[0])
-            done[name] = list(_cell(ground, name, plan))
+            done[name] = list(_cell(ground, name, plan, sources.get(name)))
         except HilumError as error:
             failed[name] = error
     if not done:
@@ -64,8 +64,11 @@ def _first(sources: dict[str, Learnt]) -> list[pd.DataFrame]:
     return [learnt.history.assign(cell=f"{cell}: source") for cell, learnt in sources.items()]
 
 
-def _cell(ground: Ground, name: str, plan: Recipe) -> Iterator[Stored]:
-    """Every fold of every seed; the network is only loaded when a fold is left to run."""
+def _cell(ground: Ground, name: str, plan: Recipe, first: Learnt | None) -> Iterator[Stored]:
+    """Every fold of every seed; the network is only loaded when a fold is left to run.
+
+    `first` is the source task's outcome of the first seed, where the cell has a source task.
+    """
     total = sum(split.table["fold"].nunique() for split in ground.splits.values())
     move, done = ground.tell(f"folds of {name}"), 0
     for seed, split in ground.splits.items():
@@ -73,18 +76,21 @@ def _cell(ground: Ground, name: str, plan: Recipe) -> Iterator[Stored]:
         for number, table in split.table.groupby("fold"):
             key = Key(name, seed, int(number))
             if (stored := store.load(ground.work, key)) is None:
-                bench = bench or _bench(ground, plan, seed)
+                bench = bench or _bench(ground, plan, seed, first)
                 stored = store.save(ground.work, fold.run(bench, table, key))
             done += 1
             move(done, total)
             yield stored
 
 
-def _bench(ground: Ground, plan: Recipe, seed: int) -> Bench:
+def _bench(ground: Ground, plan: Recipe, seed: int, first: Learnt | None) -> Bench:
     pipeline, taken = preparation(plan), ground.taken
     if pipeline.digest != preparation(ground.plan).digest:
         again = pixels.ingest(taken.manifest, pipeline, ground.tell("preparing"))
         taken = replace(taken, pixels=again.pixels)
     prepared = (taken.pixels, pipeline)
-    learnt = source.learn(ground, plan, seed).model.backbone if source.wanted(plan) else None
-    return benches.set_up(plan, ground.classes, taken.manifest, prepared, ground.tell, learnt)
+    learnt = first
+    if first is not None and seed != ground.plan.seeds[0]:
+        learnt = source.learn(ground, plan, seed)
+    backbone = learnt.model.backbone if learnt else None
+    return benches.set_up(plan, ground.classes, taken.manifest, prepared, ground.tell, backbone)

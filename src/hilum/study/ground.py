@@ -27,6 +27,7 @@ class Ground:
     work: Path  # of finished folds
     tell: Tell
     refused: Mapping[str, HilumError] = field(default_factory=dict)  # cells that cannot be run
+    beside: Path | None = None  # of a task: the main question's manifest
 
 
 def preparation(plan: Recipe) -> Pipeline:

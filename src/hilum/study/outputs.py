@@ -3,7 +3,7 @@
 import json
 import math
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -15,6 +15,7 @@ from hilum import files, recipe
 from hilum.data import manifest as manifests
 from hilum.recipe import Recipe
 from hilum.study.cells import Grown
+from hilum.study.source import CELL, Learnt
 from hilum.types import (
     HISTORY_COLUMNS,
     PREDICTION_COLUMNS,
@@ -73,6 +74,7 @@ def write(
     write_splits(out, {seed: split.table for seed, split in splits.items()})
     write_history(out, grown.history)
     write_predictions(out, grown.predictions)
+    write_sources(out, grown.sources)
     write_results(out, results)
 
 
@@ -91,6 +93,14 @@ def write_left_out(out: Path, left_out: Sequence[LeftOut]) -> None:
     """`left_out.csv`: what was not used, why, and how many of it."""
     rows = [(item.what, item.reason, item.count) for item in left_out]
     _csv(out / "left_out.csv", pd.DataFrame(rows, columns=["what", "reason", "count"]))
+
+
+def relist_tasks(out: Path, tasks: Iterable[str], failed: Sequence[LeftOut]) -> None:
+    """`left_out.csv` with the tasks that failed this time in the place of those that did before."""
+    table = pd.read_csv(out / "left_out.csv", dtype={"what": "str", "reason": "str"})
+    others = table[~table["what"].isin([f"task {name}" for name in tasks])]
+    rows = [LeftOut(*row) for row in others.itertuples(index=False, name=None)]
+    write_left_out(out, [*rows, *failed])
 
 
 def write_recipe(out: Path, resolved: Recipe) -> None:
@@ -115,11 +125,20 @@ def write_history(out: Path, history: pd.DataFrame) -> None:
     _csv(out / "history.csv", history[[*first, *history.columns.difference(first, sort=False)]])
 
 
-def write_predictions(out: Path, predictions: pd.DataFrame) -> None:
+def write_predictions(out: Path, predictions: pd.DataFrame, name: str = "predictions.csv") -> None:
     """`predictions.csv`: PREDICTION_COLUMNS, then p_<class>."""
     first = list(PREDICTION_COLUMNS)
     rest = predictions.columns.difference(first, sort=False)
-    _csv(out / "predictions.csv", predictions[[*first, *rest]])
+    _csv(out / name, predictions[[*first, *rest]])
+
+
+def write_sources(out: Path, sources: Mapping[str, Learnt]) -> None:
+    """`source_predictions.csv`: the source tasks' own tests, with their classes' columns."""
+    tables = [learnt.predictions.assign(cell=f"{cell}: {CELL}") for cell, learnt in sources.items()]
+    if tables:
+        write_predictions(out, pd.concat(tables, ignore_index=True), "source_predictions.csv")
+    else:
+        (out / "source_predictions.csv").unlink(missing_ok=True)  # an earlier run's
 
 
 def write_results(out: Path, results: Results) -> None:

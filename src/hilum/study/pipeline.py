@@ -29,11 +29,19 @@ from hilum.study.ground import Ground, preparation
 from hilum.types import Leak, Results, Score, Split
 
 
-def run(plan: Recipe, root: Path | None, out: Path, tell: Tell, resume: bool = False) -> Results:
-    """Carry out a recipe and write every file of `out`.
+def run(
+    plan: Recipe,
+    root: Path | None,
+    out: Path,
+    tell: Tell,
+    resume: bool = False,
+    beside: Path | None = None,
+) -> Results:
+    """Carry out one question of a recipe and write every file of `out`.
 
-    `root` holds datasets as published. Raises HilumError for what the user can mend and
-    MissingError for data or weights that are not here.
+    `root` holds datasets as published; a task has the main question's manifest `beside` it.
+    Raises HilumError for what the user can mend and MissingError for data or weights that are not
+    here.
     """
     started = time.monotonic()
     refused = checks.alone(plan)
@@ -49,8 +57,8 @@ def run(plan: Recipe, root: Path | None, out: Path, tell: Tell, resume: bool = F
     known = Known(taken.manifest, classes, (root, out), splits)
     refused = checks.divided(plan, known, refused)
     leaks = divide.check(splits[plan.seeds[0]], taken.manifest, taken.fingerprints, plan.mode)
-    grown = cells.grow(Ground(plan, classes, taken, splits, root, out, work, tell, refused))
-    store.finish(out, work, grown.chosen)
+    grown = cells.grow(Ground(plan, classes, taken, splits, root, out, work, tell, refused, beside))
+    store.keep(out, work, grown.chosen)
     move = tell("score, audit, report")
     judged = _scores(grown, classes)
     move(1, 3)
@@ -77,6 +85,7 @@ def run(plan: Recipe, root: Path | None, out: Path, tell: Tell, resume: bool = F
         split=summary.split(splits, leaks),
         model={
             **summary.model(record),
+            "images_seen": summary.images_seen(grown.history, record["provenance"]),
             "failed": [asdict(item) for item in grown.failed],
             "lineage": source.lineage(learnt) if learnt else "no source task",
         },
@@ -84,6 +93,7 @@ def run(plan: Recipe, root: Path | None, out: Path, tell: Tell, resume: bool = F
     )
     outputs.write(out, plan, taken.manifest, splits, grown, results)
     report.build(out)
+    store.finish(work)
     move(3, 3)
     return results
 

@@ -4,13 +4,14 @@ Zhang & Liu (study 003, section 2.3). What the target holds stays out of the sou
 unless the published mode asks for the leak.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
 from hilum import files, recipe
 from hilum.data import leaks, pixels
+from hilum.data import manifest as manifests
 from hilum.data.pixels import Ingested
 from hilum.evaluate import model as models
 from hilum.evaluate import scores
@@ -56,15 +57,16 @@ def learn(ground: Ground, plan: Recipe, seed: int) -> Learnt:
         preparation(own),
         ground.tell("source task: decode and prepare"),
     )
-    shared = _shared(ground, taken)
-    split = _split(own, task, taken, shared, seed)
+    shared = _shared(ground.taken, taken)
+    split = _split(own, task, taken, [*shared, *_shared_beside(ground, taken)], seed)
     folder = _folder(own, taken, split, seed)
     if not (folder / "done").is_file():
         prepared = (taken.pixels, preparation(own))
         bench = benches.set_up(own, task.classes, taken.manifest, prepared, ground.tell)
         _train(bench, split, folder, Key(CELL, seed, 0))
     trained = set(split.loc[split["part"] != "test", "sample_id"])
-    return _checked(task, folder, [leak for leak in shared if leak.first in trained])
+    found = _checked(task, folder, [leak for leak in shared if leak.first in trained])
+    return replace(found, predictions=_here(found.predictions, taken))
 
 
 def as_recipe(plan: Recipe, task: SourcePlan) -> Recipe:
@@ -75,10 +77,28 @@ def as_recipe(plan: Recipe, task: SourcePlan) -> Recipe:
     return recipe.parse({"name": f"{plan.name}-source", **kept, **mine})
 
 
-def _shared(ground: Ground, taken: Ingested) -> list[Leak]:
+def _shared(target: Ingested, taken: Ingested) -> list[Leak]:
     """Images, near duplicates and patients that source and target have in common."""
-    target = (ground.taken.manifest, ground.taken.fingerprints)
-    return leaks.between((taken.manifest, taken.fingerprints), target, SIDES)
+    sides = [(side.manifest, side.fingerprints) for side in (taken, target)]
+    return leaks.between(sides[0], sides[1], SIDES)
+
+
+def _shared_beside(ground: Ground, taken: Ingested) -> list[Leak]:
+    """The same with the main question's images, where this is one of its tasks.
+
+    A task whose images are among those of the main question so has the same source training, and
+    finds the main question's source model in the cache.
+    """
+    if ground.beside is None:
+        return []
+    main = manifests.load(ground.beside)
+    return _shared(pixels.ingest(main, preparation(ground.plan)), taken)
+
+
+def _here(predictions: pd.DataFrame, taken: Ingested) -> pd.DataFrame:
+    """Predictions with the paths of this run: the cached ones may come from another folder."""
+    paths = taken.manifest.table.set_index("sample_id")["path"]
+    return predictions.assign(path=predictions["sample_id"].map(paths))
 
 
 def _split(
@@ -94,7 +114,7 @@ def _split(
 
 
 def _folder(own: Recipe, taken: Ingested, split: pd.DataFrame, seed: int) -> Path:
-    what = recipe.as_tree(own)
+    what = {key: value for key, value in recipe.as_tree(own).items() if key != "name"}
     key = files.digest(what, taken.pixels.digest, split.sort_values("sample_id").to_csv(), seed)
     return files.cache_home() / "sources" / key
 

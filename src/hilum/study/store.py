@@ -12,7 +12,7 @@ from hilum.evaluate import model
 from hilum.recipe import Recipe
 from hilum.study.bench import Key
 from hilum.study.fold import Outcome
-from hilum.types import HilumError
+from hilum.types import HilumError, Results
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +73,29 @@ def load(work: Path, key: Key) -> Stored | None:
     )
 
 
-def finish(out: Path, work: Path, cell: str) -> None:
-    """Move the chosen cell's best model to `model/` and clear the rest away."""
+def keep(out: Path, work: Path, cell: str) -> None:
+    """Copy the chosen cell's best model to `model/`."""
     target = out / "model"
     shutil.rmtree(target, ignore_errors=True)
-    shutil.move(_folder(work, Key(cell, 0, 0)).parent / "model", target)
+    shutil.copytree(_folder(work, Key(cell, 0, 0)).parent / "model", target)
+
+
+def finish(work: Path) -> None:
+    """Clear the folds away, last of all: where they are, a run is not finished."""
     shutil.rmtree(work)
+
+
+def finished(out: Path, plan: Recipe) -> Results | None:
+    """What a finished run of this question has left in `out`, or None."""
+    found, made = out / "results.json", out / "recipe.toml"
+    if (out / "work").exists() or not (found.is_file() and made.is_file()):
+        return None
+    try:
+        if recipe.alone(recipe.load(str(made))) != plan:
+            return None
+        return Results.from_json(json.loads(found.read_text(encoding="utf-8")))
+    except (HilumError, ValueError, KeyError, TypeError):
+        return None  # of another version: run again
 
 
 def _folder(work: Path, key: Key) -> Path:
