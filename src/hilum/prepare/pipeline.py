@@ -2,27 +2,36 @@
 
 import dataclasses
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from hilum import files
 from hilum.prepare.geometry import BorderCrop, CentreCrop, Letterbox, Resize, ResizeShorter
 from hilum.prepare.intensity import Clahe, Equalise, PercentileWindow
+from hilum.prepare.lung_steps import CropLungs, HideLungs, KeepLungs, handed
+from hilum.prepare.lungs import FindsLungs
 from hilum.prepare.step import Size, Step, as_uint8
 from hilum.types import Grey8, GreyImage, HilumError
 
 # raise when any step's arithmetic changes: stored pixels and models then no longer match
 VERSION = 1
 
+# a network file's path, or "" for the one that comes with hilum -> what finds lungs with it; it is
+# handed in from above, since preparation knows no networks
+LungsOf: TypeAlias = Callable[[str], FindsLungs]
+
 STEPS: dict[str, type[Step]] = {
     "border_crop": BorderCrop,
     "centre_crop": CentreCrop,
     "clahe": Clahe,
+    "crop_lungs": CropLungs,
     "equalise": Equalise,
+    "hide_lungs": HideLungs,
+    "keep_lungs": KeepLungs,
     "letterbox": Letterbox,
     "percentile_window": PercentileWindow,
     "resize": Resize,
@@ -74,16 +83,21 @@ class Pipeline:
     @cached_property
     def digest(self) -> str:
         """Hash of the declared steps and of their version."""
-        return files.digest("preparation", VERSION, self.as_list())
+        finders = [getattr(step, "finder", None) for step in self.steps]
+        networks = [finder.digest for finder in finders if finder is not None]
+        return files.digest("preparation", VERSION, self.as_list(), *networks)
 
     def as_list(self) -> list[dict[str, Any]]:
         """The declarative block: one dictionary per step, every parameter spelt out."""
         return [{"step": step.name, **_parameters(step)} for step in self.steps]
 
 
-def from_list(block: Sequence[Mapping[str, Any]]) -> Pipeline:
-    """Build a pipeline from its declarative block; unknown steps and parameters are refused."""
-    return Pipeline(tuple(_step(row) for row in block))
+def from_list(block: Sequence[Mapping[str, Any]], lungs_of: LungsOf | None = None) -> Pipeline:
+    """Build a pipeline from its declarative block; unknown steps and parameters are refused.
+
+    `lungs_of` is only called where a step finds the lungs of radiographs.
+    """
+    return Pipeline(tuple(_complete(_step(row), lungs_of) for row in block))
 
 
 def with_side(block: Sequence[Mapping[str, Any]], side: int) -> list[dict[str, Any]]:
@@ -109,12 +123,19 @@ def _step(row: Mapping[str, Any]) -> Step:
     return kind(**parameters)
 
 
+def _complete(step: Step, lungs_of: LungsOf | None) -> Step:
+    """The step with what it needs from above."""
+    wants = lungs_of is not None and getattr(step, "kind", "") == "radiograph"
+    return handed(step, lungs_of(step.network)) if wants else step  # type: ignore[misc, attr-defined]
+
+
 def _parameters(step: Step) -> dict[str, Any]:
     return {name: getattr(step, name) for name in _fields(type(step))}
 
 
 def _fields(kind: type[Step]) -> list[str]:
-    return [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    found = dataclasses.fields(kind)  # type: ignore[arg-type]
+    return [field.name for field in found if "handed" not in field.metadata]
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:

@@ -1,0 +1,142 @@
+"""Lung masks: from probabilities to two clean lungs, and whether they can be believed."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from hilum.types import Floats, Grey8, GreyImage, Mask
+
+OK = "ok"
+LEAST_SIDE = 64  # pixels: on smaller films ribs and outlines are no longer told apart
+LEAST_SECOND = 0.15  # share of the larger lung that the smaller one must have
+AREA = (0.06, 0.75)  # share of the image
+SOLID = 0.75  # share of its convex hull that a lung fills at least
+CERTAIN = 0.85  # soft Dice of the probabilities and the mask drawn from them, at least
+BORDER = 0.35  # share of the image's border that may be lung
+
+
+@dataclass(frozen=True, slots=True)
+class Lungs:
+    """A mask (height, width) of the image's own size, and what speaks against it."""
+
+    mask: Mask
+    status: str  # "ok", or what is wrong with it
+    fraction: float  # of the image that is lung
+    confidence: float  # 1: every pixel was certain
+
+    @property
+    def good(self) -> bool:
+        """Whether the mask can be believed."""
+        return self.status == OK
+
+
+class FindsLungs(Protocol):
+    """What finds the lungs of a radiograph; it is handed to the steps that want one."""
+
+    @property
+    def digest(self) -> str:
+        """Hash of all that decides the mask."""
+
+    @property
+    def side(self) -> int:
+        """Pixels of the shorter side below which an image would lose by scaled decoding."""
+
+    def __call__(self, pixels: GreyImage) -> Lungs:
+        """(height, width) of any size -> the lungs at that size."""
+
+
+def judged(p: Floats, threshold: float, size: tuple[int, int]) -> Lungs:
+    """Probabilities (row, column) of an image of `size` (height, width) -> its lungs, judged."""
+    whole = cv2.resize(p, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
+    mask = largest(whole >= threshold)
+    sizes = float(whole.sum(dtype=np.float64)) + int(mask.sum())
+    confidence = 2 * float(whole[mask].sum(dtype=np.float64)) / sizes if mask.any() else 0.0
+    return Lungs(mask, fault(mask, confidence) or OK, float(mask.mean()), confidence)
+
+
+def largest(mask: Mask, most: int = 2) -> Mask:
+    """(height, width) -> its largest pieces without holes; a crumb is no second lung."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    areas = stats[1:, cv2.CC_STAT_AREA]
+    kept = [i + 1 for i in np.argsort(-areas, kind="stable")[:most]]
+    kept = [i for i in kept if areas[i - 1] >= LEAST_SECOND * areas.max()] if count > 1 else []
+    return filled(np.isin(labels, kept))
+
+
+def filled(mask: Mask) -> Mask:
+    """(height, width) -> the same with every hole closed."""
+    out = np.zeros(mask.shape, np.uint8)
+    cv2.drawContours(out, _outlines(mask), -1, 1, cv2.FILLED)
+    return out.astype(bool)
+
+
+def grown(mask: Mask, by: float, hull: bool) -> Mask:
+    """(height, width) -> the convex hull of each lung if asked, then `by` of the shorter side.
+
+    Consolidated lung is as bright as what surrounds it, so that a mask that follows the grey
+    levels leaves it out; a hull and a margin bring most of it back.
+    """
+    out = mask.astype(np.uint8)
+    if hull:
+        hulls = [cv2.convexHull(outline) for outline in _outlines(mask)]
+        cv2.drawContours(out, hulls, -1, 1, cv2.FILLED)
+    if by <= 0 or not out.any():
+        return out.astype(bool)
+    away = cv2.distanceTransform(1 - out, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.asarray(away <= by * min(mask.shape))
+
+
+def box(mask: Mask, margin: float) -> tuple[slice, slice]:
+    """Rows and columns of the lungs' box, `margin` of the image's shorter side wider each way."""
+    extra = round(margin * min(mask.shape))
+    spans = [np.flatnonzero(mask.any(axis)) for axis in (1, 0)]
+    (top, bottom), (left, right) = [(int(at[0]), int(at[-1]) + 1) for at in spans]
+    height, width = mask.shape
+    return (
+        slice(max(0, top - extra), min(height, bottom + extra)),
+        slice(max(0, left - extra), min(width, right + extra)),
+    )
+
+
+def fault(mask: Mask, confidence: float = 1.0) -> str:
+    """What is wrong with a mask (height, width) of two lungs, in words; empty where nothing is."""
+    outlines = _outlines(mask)
+    fraction = float(mask.mean())
+    if not outlines:
+        return "no lungs found"
+    if not AREA[0] <= fraction <= AREA[1]:
+        return f"lungs of {fraction:.0%} of the image"
+    if confidence < CERTAIN:
+        return f"too uncertain ({confidence:.2f})"
+    if (solid := min(map(_solidity, outlines))) < SOLID:
+        return f"ragged outline (solidity {solid:.2f})"
+    if (edge := _on_border(mask)) > BORDER:
+        return f"{edge:.0%} of the border is lung"
+    return _not_two(mask, outlines)
+
+
+def _not_two(mask: Mask, outlines: list[Grey8]) -> str:
+    """One piece must hold both lungs, two pieces must lie side by side."""
+    spans = [cv2.boundingRect(outline) for outline in outlines]
+    if len(spans) == 1:
+        wide, high = spans[0][2], spans[0][3]
+        return "" if wide >= high else "only one lung found"
+    (a, _, wide_a, _), (b, _, wide_b, _) = sorted(spans)[:2]
+    overlap = max(0, min(a + wide_a, b + wide_b) - b)
+    return "lungs one above the other" if overlap > 0.5 * min(wide_a, wide_b) else ""
+
+
+def _outlines(mask: Mask) -> list[Grey8]:
+    found, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    return [np.asarray(outline) for outline in found]
+
+
+def _solidity(outline: Grey8) -> float:
+    hull = cv2.contourArea(cv2.convexHull(outline))
+    return float(cv2.contourArea(outline) / hull) if hull else 0.0
+
+
+def _on_border(mask: Mask) -> float:
+    return float(np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]]).mean())

@@ -1,0 +1,212 @@
+"""Lung masks: cleaned, judged, and what the steps do with them."""
+
+import math
+
+import numpy as np
+import pytest
+from known_lungs import Known, two_boxes
+from skimage import draw, measure
+
+from hilum import prepare
+from hilum.prepare import ct, lungs
+from hilum.prepare.lung_steps import HideLungs, KeepLungs, LungStep
+from hilum.types import HilumError, Mask
+
+STEPS = ("keep_lungs", "hide_lungs", "crop_lungs")
+FILM = np.random.default_rng(0).integers(1, 256, (200, 300), np.uint8)
+
+
+def built(known: Known, name: str, **settings: object) -> LungStep:
+    block = [{"step": name, **settings}, {"step": "letterbox"}]
+    return prepare.from_list(block, lambda network: known).steps[0]  # type: ignore[return-value]
+
+
+def ellipse(
+    shape: tuple[int, int], centre: tuple[float, float], radii: tuple[float, float]
+) -> Mask:
+    mask = np.zeros(shape, bool)
+    mask[draw.ellipse(*centre, *radii, shape=shape)] = True
+    return mask
+
+
+def chest(shape: tuple[int, int] = (200, 240)) -> Mask:
+    return ellipse(shape, (100, 70), (70, 35)) | ellipse(shape, (100, 170), (70, 35))
+
+
+def stacked() -> Mask:
+    return ellipse((200, 240), (50, 120), (40, 60)) | ellipse((200, 240), (150, 120), (40, 60))
+
+
+def test_the_largest_pieces_stay_without_holes() -> None:
+    whole = chest()
+    torn = whole.copy()
+    torn[90:110, 60:80] = False
+    torn[2:6, 2:6] = True
+    np.testing.assert_array_equal(lungs.largest(torn), whole)
+    labels = measure.label(lungs.largest(torn))
+    assert labels.max() == 2
+    assert not lungs.largest(np.zeros((9, 9), bool)).any()
+
+
+@pytest.mark.parametrize(
+    ("mask", "words"),
+    [
+        (chest(), ""),
+        (np.zeros((200, 240), bool), "no lungs found"),
+        (ellipse((200, 240), (100, 100), (10, 10)), "lungs of 1%"),
+        (np.ones((200, 240), bool), "lungs of 100%"),
+        (ellipse((200, 240), (100, 70), (80, 30)), "only one lung found"),
+        (stacked(), "above"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_mask_is_said(mask: Mask, words: str) -> None:
+    said = lungs.fault(mask)
+    assert (words in said) if words else not said
+
+
+def test_a_ragged_and_an_uncertain_mask_are_faults() -> None:
+    ragged = chest()
+    ragged[60:140, 70:108] = False
+    solid = min(region.solidity for region in measure.regionprops(measure.label(ragged)))
+    assert solid < lungs.SOLID
+    assert f"solidity {solid:.1f}"[:-1] in lungs.fault(ragged)
+    assert lungs.fault(chest(), confidence=0.5) == "too uncertain (0.50)"
+
+
+def test_confidence_is_the_soft_dice_of_probabilities_and_mask() -> None:
+    p = np.where(chest((200, 240)), 0.8, 0.1).astype(np.float32)
+    found = lungs.judged(p, 0.5, p.shape)
+    n, rest = int(chest().sum()), int((~chest()).sum())
+    assert found.confidence == pytest.approx(2 * 0.8 * n / (0.8 * n + 0.1 * rest + n), rel=1e-5)
+    np.testing.assert_array_equal(found.mask, chest())
+    assert found.fraction == pytest.approx(n / p.size)
+
+
+def test_growth_and_hull_match_their_definitions() -> None:
+    mask = chest()
+    grown = lungs.grown(mask, 0.05, hull=False)
+    far = np.linalg.norm(np.argwhere(~mask)[:, None] - np.argwhere(mask)[None, ::7], axis=2).min(1)
+    assert grown[~mask][far <= 9].all()
+    assert not grown[~mask][far > 14].any()
+    bitten = mask.copy()
+    bitten[120:, 40:60] = False
+    hull = lungs.grown(bitten, 0, hull=True)
+    labels = measure.label(bitten)
+    expected = sum(region.area_convex for region in measure.regionprops(labels))
+    assert hull.sum() == pytest.approx(expected, rel=0.02)
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_mask_that_fails_never_becomes_a_black_image(name: str) -> None:
+    nothing = Known(nothing=True)
+    with pytest.raises(HilumError, match="got no lungs found"):
+        built(nothing, name)(FILM)
+    whole = built(nothing, name, failed="whole")(FILM)
+    np.testing.assert_array_equal(whole, FILM)
+
+
+def test_keep_hide_and_crop() -> None:
+    mask = two_boxes(*FILM.shape)
+    kept = built(Known(), "keep_lungs", dilate=0.0)(FILM)
+    np.testing.assert_array_equal(kept, np.where(mask, FILM, 0))
+    hidden = built(Known(), "hide_lungs", dilate=0.0, hull=False, fill=9)(FILM)
+    np.testing.assert_array_equal(hidden, np.where(mask, 9, FILM))
+    cropped = built(Known(), "crop_lungs", margin=0.0)(FILM)
+    np.testing.assert_array_equal(cropped, FILM[40:160, 60:240])
+    boxed = built(Known(), "hide_lungs", dilate=0.0, box=True)(FILM)
+    assert not boxed[40:160, 60:240].any()
+    assert (boxed[:40] == FILM[:40]).all()
+    wider = built(Known(), "keep_lungs", dilate=0.05)(FILM)
+    assert (wider > 0).sum() > (kept > 0).sum()
+
+
+def test_floats_stay_floats() -> None:
+    deep = (FILM / 255).astype(np.float32)
+    for name in STEPS:
+        assert built(Known(), name)(deep).dtype == np.float32
+
+
+def test_the_network_belongs_to_the_preparation() -> None:
+    """Another network, other pixels: stored ones must not be mixed up."""
+    block = [{"step": "keep_lungs"}, {"step": "letterbox"}]
+    one, two = (prepare.from_list(block, lambda n, d=d: Known(d)) for d in ("a", "b"))
+    assert one.digest != two.digest
+    assert one.as_list() == two.as_list()
+    assert "finder" not in one.as_list()[0]
+    assert one.decode_side == 256
+    assert prepare.from_list([{"step": "letterbox"}], lambda network: Known()).digest == (
+        prepare.from_list([{"step": "letterbox"}]).digest
+    )
+
+
+def test_a_step_is_given_the_network_that_it_names() -> None:
+    named: list[str] = []
+
+    def of(network: str) -> Known:
+        named.append(network)
+        return Known()
+
+    block = [{"step": "keep_lungs", "network": "mine"}, {"step": "keep_lungs", "kind": "ct"}]
+    prepare.from_list([*block, {"step": "letterbox"}], of)
+    assert named == ["mine"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [({"kind": "mri"}, "radiograph, ct"), ({"failed": "black"}, "leave_out, whole")],
+)
+def test_other_words_are_refused(settings: dict[str, str], words: str) -> None:
+    with pytest.raises(HilumError, match=words):
+        built(Known(), "keep_lungs", **settings)
+    with pytest.raises(HilumError, match="something that finds lungs"):
+        KeepLungs()(FILM)
+
+
+def slice_of_a_chest(air: int = 0, lung: int = 40, tissue: int = 180) -> tuple[np.ndarray, Mask]:
+    """A round body in air with two lungs, and the lungs' mask."""
+    shape = (240, 300)
+    body = ellipse(shape, (120, 150), (100, 130))
+    both = ellipse(shape, (115, 90), (65, 45)) | ellipse(shape, (115, 210), (65, 45))
+    return np.where(both, lung, np.where(body, tissue, air)).astype(np.uint8), both
+
+
+@pytest.mark.parametrize("air", [0, 40, 90])
+def test_ct_air_inside_the_body_is_lung_whatever_is_around_it(air: int) -> None:
+    pixels, both = slice_of_a_chest(air=air)
+    vessels = np.random.default_rng(0).random(pixels.shape) < 0.01
+    pixels[vessels & both] = 200
+    found = ct.lungs(pixels)
+    assert found.good
+    overlap = 2 * (found.mask & both).sum() / (found.mask.sum() + both.sum())
+    assert overlap > 0.97
+    assert found.fraction == pytest.approx(found.mask.mean())
+
+
+def test_ct_lungs_that_touch_the_frame_are_found() -> None:
+    pixels, both = slice_of_a_chest()
+    found = ct.lungs(pixels[:, 50:250])
+    cut = both[:, 50:250]
+    assert 2 * (found.mask & cut).sum() / (found.mask.sum() + cut.sum()) > 0.95
+
+
+@pytest.mark.parametrize(
+    ("pixels", "words"),
+    [
+        (np.zeros((100, 100), np.uint8), "0 grey levels"),
+        (np.full((100, 100), 77, np.uint8), "0 grey levels"),
+        (FILM[:30, :30], "30 x 30"),
+    ],
+)
+def test_ct_of_nothing_says_so(pixels: np.ndarray, words: str) -> None:
+    found = ct.lungs(pixels)
+    assert words in found.status
+    assert found.mask.shape == pixels.shape
+    with pytest.raises(HilumError, match=words):
+        HideLungs(kind="ct")(pixels)
+
+
+def test_solidity_agrees_with_scikit_image() -> None:
+    mask = ellipse((200, 200), (100, 100), (80, 30))
+    mask[100:, 100:] = False
+    region = measure.regionprops(measure.label(mask))[0]
+    assert math.isclose(lungs._solidity(lungs._outlines(mask)[0]), region.solidity, abs_tol=0.02)
