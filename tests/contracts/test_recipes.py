@@ -172,7 +172,8 @@ def test_study_001_has_the_papers_networks_and_the_ways_of_batch_norm() -> None:
     assert len(found) == 10
     wide = [cell.train.stages[0] for cell in cells("wiklund2020", "corrected")]
     assert {s.batch_norm for s in wide if s.trainable == "last"} == {"frozen", "drift", "train"}
-    assert len(wide) == 25
+    assert [s.batch_norm for s in wide if s.trainable == "head"].count("drift") == 5
+    assert len(wide) == 30
 
 
 def test_study_001_numbers() -> None:
@@ -221,7 +222,11 @@ def test_study_002_numbers_and_that_they_follow_from_the_counts() -> None:
 
 def test_study_004_has_both_presets() -> None:
     found = {cell.train.stages[0].name: cell.train.stages[0] for cell in cells("yamani2021")}
-    assert list(found) == ["text", "upstream"]
+    assert list(found) == ["text", "upstream", "upstream but BatchNorm drifts"]
+    assert [stage.batch_norm == "drift" for stage in found.values()] == [False, False, True]
+    for mode in ("published", "corrected"):
+        assert len(cells("yamani2021", mode, quick=True)) == 2
+    assert len(cells("yamani2021", "corrected")) == 2
     assert {(s.lr, s.batch, s.epochs, s.trainable) for s in found.values()} == {
         (1e-4, 20, 100, "head")
     }

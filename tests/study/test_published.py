@@ -7,7 +7,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from hilum import recipe
 from hilum.recipe import PublishedNumber
-from hilum.study import published
+from hilum.study import published, summary
 
 
 def predictions(seeds: int = 1) -> pd.DataFrame:
@@ -46,3 +46,14 @@ def test_a_number_of_another_kind_cell_or_class_is_not_measured() -> None:
     found = published.beside(numbers, [], "upstream", predictions())
     assert [item.measured for item in found] == [None, None, None, 1.0]
     assert [item.measured for item in published.beside(numbers, [], "upstream")] == [None] * 4
+
+
+def test_images_seen_of_the_stored_model_add_up_over_its_stages() -> None:
+    stages = [("head", 30), ("head", 60), ("all", 30), ("solved", None)]
+    history = pd.DataFrame(stages, columns=["stage", "images_seen"]).assign(
+        cell="a", fold=0, seed=1
+    )
+    origin = {"cell": "a", "fold": 0, "seed": 1}
+    assert summary.images_seen(history, origin) == 90
+    assert summary.images_seen(history[3:], origin) is None
+    assert summary.images_seen(history.drop(columns="images_seen"), origin) is None

@@ -132,3 +132,35 @@ def test_smoothing_is_torchs_and_touches_training_only(blobs: Blobs) -> None:
     plain = nn.functional.cross_entropy(logits[1::2], blobs.labels[1::2])
     assert course.rows[0]["loss"] == pytest.approx(float(smooth), abs=1e-6)
     assert course.rows[1]["loss"] == pytest.approx(float(plain), abs=1e-6)
+
+
+def test_a_loss_that_is_no_number_only_on_validation_is_refused_too(blobs: Blobs) -> None:
+    """One batch an epoch: the loss is taken before the step that breaks the weights."""
+    plan = loop.Plan("sgd", (float("inf"),))
+    with pytest.raises(HilumError, match="finite validation loss; got none in 1 epochs"):
+        loop.fit(nn.Linear(5, 2), blobs, plan)
+
+
+@pytest.mark.parametrize("eps", [1e-8, 1e-7, 1e-2])
+def test_adams_first_step_by_hand(eps: float) -> None:
+    """After bias correction the first step is lr g / (|g| + eps), Kingma & Ba, algorithm 1."""
+    network = nn.Linear(1, 2, bias=False)
+    nn.init.zeros_(network.weight)
+    inputs, labels = torch.tensor([[1e-3], [1e-3]]), torch.tensor([0, 0])
+
+    class One(Blobs):
+        def train(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+            yield self.inputs, self.labels
+
+        validation = lambda self: self.train(0)  # noqa: E731
+
+    loop.fit(network, One(inputs, labels), loop.Plan("adam", (0.1,), eps=eps))
+    gradient = torch.tensor([[-0.5e-3], [0.5e-3]])  # softmax is 1/2, the input 1e-3
+    wanted = -0.1 * gradient / (gradient.abs() + eps)
+    torch.testing.assert_close(network.weight.detach(), wanted, rtol=1e-5, atol=0)
+
+
+def test_images_seen_are_images_times_epochs(blobs: Blobs) -> None:
+    course = loop.fit(nn.Linear(5, 2), blobs, loop.Plan("sgd", (0.1,) * 3))
+    assert [row["images_seen"] for row in course.rows] == [100, 100, 200, 200, 300, 300]
+    assert course.images_seen == 300

@@ -85,6 +85,7 @@ def run(
         split=summary.split(splits, leaks),
         model={
             **summary.model(record),
+            "images_seen": summary.images_seen(grown.history, record["provenance"]),
             "failed": [asdict(item) for item in grown.failed],
             "lineage": source.lineage(learnt) if learnt else "no source task",
         },

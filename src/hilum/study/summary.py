@@ -93,6 +93,16 @@ def model(record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def images_seen(history: pd.DataFrame, origin: Mapping[str, Any]) -> int | None:
+    """Images times epochs that trained the stored model, all stages; None for a solved head."""
+    mine = history
+    for key in ("cell", "fold", "seed"):
+        mine = mine[mine[key] == origin[key]]
+    if "images_seen" not in mine or mine["images_seen"].isna().all():
+        return None
+    return int(mine.groupby("stage")["images_seen"].max().sum())
+
+
 def limits(plan: Recipe, manifest: Manifest) -> list[str]:
     """What a reader must not forget: the recipe's own limits, the readers' notes, and silence."""
     found = [*plan.limits, *manifest.notes]

@@ -84,6 +84,7 @@ def loop_plan(bench: Bench, parts: Parts, stage: Stage, device: str = "cpu") -> 
         stage.smoothing,
         stop,
         heads.penalty if penalised else None,
+        stage.eps,
     )
 
 

@@ -41,6 +41,7 @@ class Plan:
     smoothing: float = 0.0  # of the labels, in training only
     stop: tuple[float, float] | None = None  # accuracy at least, loss below: then stop
     penalty: Callable[[nn.Module], Tensor] | None = None  # of the batch just seen, in training
+    eps: float = 1e-8  # Adam's; Keras has 1e-7
 
 
 @dataclass(slots=True)
@@ -52,6 +53,7 @@ class Course:
     since: int = 0
     rows: list[dict[str, float | int | str]] = field(default_factory=list)
     stopped: bool = False  # whether the stop rule was reached
+    images_seen: int = 0  # in training: images times epochs (El Azhari 2022, section 3.1.2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +87,9 @@ def fit(
     for epoch, rate in enumerate(plan.rates):
         for group in optimiser.param_groups:
             group["lr"] = rate
-        learnt = _train(network, batches, plan, _Step(optimiser, average, epoch))
-        _record(course, epoch, "train", learnt)
+        sums = _train(network, batches, plan, _Step(optimiser, average, epoch))
+        course.images_seen += round(float(sums[3]))
+        _record(course, epoch, "train", _means(sums))
         with average.lent(network):
             _record(course, epoch, "validation", validate(network, batches, plan))
             _keep_best(course, network)
@@ -94,6 +97,11 @@ def fit(
             progress(epoch + 1, len(plan.rates))
         if _is_over(course, plan):
             break
+    if not math.isfinite(course.loss):
+        raise HilumError(
+            f"training wants a finite validation loss; got none in {len(plan.rates)} epochs; "
+            "lower train.stages' lr."
+        )
     network.load_state_dict(course.state)
     return course
 
@@ -119,7 +127,8 @@ def validate(network: nn.Module, batches: Batches, plan: Plan) -> tuple[float, f
     return _means(sums)
 
 
-def _train(network: nn.Module, batches: Batches, plan: Plan, step: _Step) -> tuple[float, float]:
+def _train(network: nn.Module, batches: Batches, plan: Plan, step: _Step) -> Tensor:
+    """Go through one epoch; sums as `_sums` gives them."""
     network.train()
     sums = torch.zeros(4, dtype=torch.float64)
     for inputs, labels in batches.train(step.epoch):
@@ -137,7 +146,7 @@ def _train(network: nn.Module, batches: Batches, plan: Plan, step: _Step) -> tup
         step.optimiser.step()
         step.average.follow(network)
         sums += part
-    return _means(sums)
+    return sums
 
 
 def _logits(network: nn.Module, inputs: Tensor, plan: Plan) -> Tensor:
@@ -167,7 +176,8 @@ def _means(sums: Tensor) -> tuple[float, float]:
 
 def _record(course: Course, epoch: int, part: str, figures: tuple[float, float]) -> None:
     loss, accuracy = figures
-    course.rows.append({"epoch": epoch, "part": part, "loss": loss, "accuracy": accuracy})
+    row: dict[str, float | int | str] = {"epoch": epoch, "part": part, "loss": loss}
+    course.rows.append({**row, "accuracy": accuracy, "images_seen": course.images_seen})
 
 
 def _keep_best(course: Course, network: nn.Module) -> None:
@@ -183,4 +193,4 @@ def _optimiser(network: nn.Module, plan: Plan) -> torch.optim.Optimizer:
     if plan.optimiser == "sgd":
         return torch.optim.SGD(moving, rate, plan.momentum, weight_decay=plan.weight_decay)
     kind = torch.optim.Adam if plan.optimiser == "adam" else torch.optim.AdamW
-    return kind(moving, rate, weight_decay=plan.weight_decay)
+    return kind(moving, rate, weight_decay=plan.weight_decay, eps=plan.eps)
