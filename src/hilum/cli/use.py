@@ -1,4 +1,4 @@
-"""predict and evaluate: a finished model on new images."""
+"""predict, explain and evaluate: a finished model on new images."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,14 +10,18 @@ from hilum.cli.ending import show
 from hilum.types import NOTICE
 
 Folder = Annotated[Path, typer.Argument(help="The model/ folder of a finished run.")]
+Images = Annotated[list[Path], typer.Argument(help="Images, or folders searched recursively.")]
 SHOWN = 20  # predictions that are shown; the file has them all
 
 
 @app.command()
 def predict(
     model: Folder,
-    paths: Annotated[list[Path], typer.Argument(help="Images, or folders searched recursively.")],
+    paths: Images,
     out: Annotated[Path, typer.Option("--out", help="CSV file to write.")] = Path("preds.csv"),
+    heatmaps: Annotated[
+        Path | None, typer.Option("--heatmaps", help="Folder to write heat maps to as well.")
+    ] = None,
     as_json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
@@ -27,7 +31,7 @@ def predict(
 
     screen = terminal(as_json, verbose, quiet)
     with screen.working():
-        table, left_out = study.predict(model, paths, out, screen.step)
+        table, left_out = study.predict(model, paths, out, screen.step, heatmaps)
     read = table[~table["abstain"]]
     rows = [
         (row[0], row[1], *(f"{p:.3f}" for p in row[2:-2])) for row in read.head(SHOWN).to_numpy()
@@ -37,8 +41,55 @@ def predict(
     more = f" (the first {SHOWN} are shown)" if len(read) > SHOWN else ""
     screen.say(f"{len(read):,} images are predicted{more}, {len(left_out):,} are left out.")
     screen.point("Predictions", out.resolve())
+    if heatmaps:
+        screen.point("Heat maps", heatmaps.resolve())
     screen.say(NOTICE, "dim")
     screen.give({"predictions": table.to_dict("records"), "left_out": left_out, "notice": NOTICE})
+
+
+@app.command()
+def explain(
+    model: Annotated[Path, typer.Argument(help="A finished run's folder, or its model/ folder.")],
+    paths: Images,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the heat maps.")] = Path("explain"),
+    method: Annotated[
+        str, typer.Option("--method", help="gradcam, hirescam or occlusion.")
+    ] = "gradcam",
+    class_: Annotated[
+        str | None, typer.Option("--class", help="Explain this class, not the predicted one.")
+    ] = None,
+    render: Annotated[
+        str, typer.Option("--render", help="overlay, mask, or multiply (hides dark lungs).")
+    ] = "overlay",
+    colours: Annotated[
+        str, typer.Option("--colours", help="plasma, viridis, or jet (as some papers have it).")
+    ] = "plasma",
+    as_json: Json = False,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Draw heat maps of what in each image spoke for a class: PNG files, a sheet, and a table."""
+    from hilum import study
+    from hilum.explain.sheets import Look
+
+    screen = terminal(as_json, verbose, quiet)
+    ask = study.Ask(method, class_, Look(render, colours))
+    with screen.working():
+        table, left_out = study.explain(model, paths, out, ask, screen.step)
+    drawn = table[table["file"] != ""]
+    rows = [
+        (row.path, row.label, row[3], f"{row.probability:.3f}", row.file)
+        for row in drawn.head(SHOWN).itertuples()
+    ]
+    screen.table("Heat maps", ("path", "label", "class", "probability", "file"), rows)
+    screen.left_out(left_out)
+    more = f" (the first {SHOWN} are shown)" if len(drawn) > SHOWN else ""
+    screen.say(f"{len(drawn):,} heat maps are drawn{more}, {len(left_out):,} images left out.")
+    screen.say("A heat map shows where the model looked, not whether it is right.")
+    screen.point("Heat maps", out.resolve())
+    screen.say(NOTICE, "dim")
+    records = table.to_dict("records")
+    screen.give({"heatmaps": records, "left_out": left_out, "notice": NOTICE})
 
 
 @app.command()

@@ -137,7 +137,12 @@ def save(model: Model, folder: Path) -> Path:
 
 
 def load(folder: Path) -> Model:
-    """Read a model folder and compile it.
+    """Read a model folder and compile it; raises what `read` does."""
+    return assemble(*read(folder))
+
+
+def read(folder: Path) -> tuple[Facts, Pipeline, Backbone, Head]:
+    """The parts of a model folder, nothing compiled.
 
     Raises MissingError where there is none, HilumError where it is damaged or its preparation is
     not the one that this version executes.
@@ -158,7 +163,13 @@ def load(folder: Path) -> Model:
         raise HilumError(
             f"the tensors of {folder} must be readable; got {error}; restore the folder."
         ) from None
-    return assemble(_facts(record, folder), pipeline, backbone, head)
+    return _facts(record, folder), pipeline, backbone, head
+
+
+def located(folder: Path) -> Path:
+    """The model folder that a run's folder holds; any other folder is returned as it is."""
+    inside = folder / "model"
+    return inside if (inside / "model.json").is_file() else folder
 
 
 def read_record(folder: Path) -> dict[str, Any]:

@@ -78,14 +78,19 @@ def plain_ticks(axis: Axis) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def save(figure: Figure, data: pd.DataFrame, folder: Path, name: str) -> Path:
-    """Write `name`.png (palette PNG, 200 dpi) and `name`.csv with what it shows; return the PNG."""
+def save(
+    figure: Figure, data: pd.DataFrame, folder: Path, name: str, colours: int = COLOURS
+) -> Path:
+    """Write `name`.png and `name`.csv with what it shows; return the PNG.
+
+    A palette of so many colours; 0 keeps all of them, for films with tints laid on them.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     csvs.write(data, folder / f"{name}.csv")
     canvas: Any = FigureCanvasAgg(figure)
     with style():
         canvas.draw()
     full = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-    few = full.quantize(COLOURS, dither=Image.Dither.NONE)
+    few = full.quantize(colours, dither=Image.Dither.NONE) if colours else full
     few.save(folder / f"{name}.png", optimize=True)
     return folder / f"{name}.png"

@@ -45,6 +45,7 @@ class Drawn:
     width: str = "half"
     notes: tuple[str, ...] = ()  # sentences to print below the caption
     table: pd.DataFrame | None = None  # texts to print below, where a reader wants the numbers
+    colours: int = canvas.COLOURS  # of the stored palette; 0: all
 
 
 def draw(run: Run) -> dict[str, Panel | None]:
@@ -55,7 +56,7 @@ def draw(run: Run) -> dict[str, Panel | None]:
 
 def store(folder: Path, name: str, drawn: Drawn) -> Panel:
     """Write a figure and its data to `figures/` and return it as the page embeds it."""
-    path = canvas.save(drawn.figure, drawn.data, folder / "figures", name)
+    path = canvas.save(drawn.figure, drawn.data, folder / "figures", name, drawn.colours)
     with Image.open(path) as image:
         size = (image.width // 2, image.height // 2)
     words = (drawn.alt, drawn.caption, drawn.width)

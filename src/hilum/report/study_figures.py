@@ -7,7 +7,17 @@ from dataclasses import dataclass
 import pandas as pd
 
 from hilum.evaluate import curves as evaluated
-from hilum.report import course, gallery, grids, matrix, operating, sheet, study_plots, training
+from hilum.report import (
+    course,
+    gallery,
+    grids,
+    heatmaps,
+    matrix,
+    operating,
+    sheet,
+    study_plots,
+    training,
+)
 from hilum.report.course import PAPER_RULE, Rule
 from hilum.report.folder import Run
 from hilum.report.panels import Drawn, Panel, labelled, positive_class, store
@@ -272,5 +282,6 @@ STUDY_FIGURES: dict[str, StudyFigure] = {
     "epochs_to_stop": StudyFigure(
         "Epochs until the stop rule", _epochs_to_stop, "a history.csv of training by epochs"
     ),
+    "heatmaps": StudyFigure("Heat maps of test images", heatmaps.heatmaps, heatmaps.NEEDS),
     "sweep": StudyFigure("Along an axis of the grid", _sweep, "a grid with more than one cell"),
 }

@@ -1,15 +1,11 @@
-"""A finished model on images that its training has not seen: predict, and evaluate."""
+"""A finished model on labelled images that its training has not seen."""
 
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeAlias
 
-import numpy as np
 import pandas as pd
 
-from hilum import audit, files, images, report
+from hilum import audit, report
 from hilum.audit import Evidence
 from hilum.data import manifest as manifests
 from hilum.data import pixels, readers
@@ -17,48 +13,15 @@ from hilum.data.pixels import Ingested
 from hilum.evaluate import model as models
 from hilum.evaluate import scores
 from hilum.evaluate.model import Model, columns
-from hilum.models.engine import cores
-from hilum.prepare import Pipeline
 from hilum.study import machine, outputs, summary
 from hilum.study.bench import Tell
-from hilum.train.batches import ahead
 from hilum.types import (
-    Grey8,
     HilumError,
     Leak,
-    LeftOut,
     Manifest,
-    MissingError,
     Results,
     Split,
 )
-
-CHUNK = 128  # images held in memory at a time
-Decoded: TypeAlias = tuple[list[str], list[Grey8 | str]]  # paths, and pixels or what went wrong
-
-
-def predict(
-    folder: Path, paths: Sequence[Path], out: Path, tell: Tell
-) -> tuple[pd.DataFrame, list[LeftOut]]:
-    """Write `path, label, p_<class>..., abstain, reason`, one row per image, to the CSV `out`.
-
-    An image that cannot be read has a row with its reason and no probabilities. Raises
-    MissingError for a path that does not exist, HilumError where there is no image at all.
-    """
-    models.read_record(folder)
-    wanted, left_out = _listed(paths)
-    outputs.room(out.parent, out)
-    model = models.load(folder)
-    move, done, tables = tell("predict"), 0, []
-    for names, decoded in _chunks(wanted, model.pipeline):
-        tables.append(_rows(model, names, decoded))
-        done += len(names)
-        move(done, len(wanted))
-    table = pd.concat(tables, ignore_index=True)
-    with files.atomic_write(out) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.8f")
-    unread = [LeftOut(row.path, row.reason) for row in table[table["abstain"]].itertuples()]
-    return table, [*left_out, *unread]
 
 
 def evaluate(folder: Path, data: Path, out: Path, tell: Tell) -> Results:
@@ -82,61 +45,6 @@ def evaluate(folder: Path, data: Path, out: Path, tell: Tell) -> Results:
     outputs.write_external(out, taken.manifest, _all_test(table), predictions, results)
     report.build(out)
     return results
-
-
-def _listed(paths: Sequence[Path]) -> tuple[list[Path], list[LeftOut]]:
-    """Files as named, folders searched; each image once, in order."""
-    found: dict[Path, None] = {}
-    left_out: list[LeftOut] = []
-    for path in paths:
-        if not path.exists():
-            raise MissingError(
-                f"predict wants images or folders; got {str(path)!r}, which does not exist; "
-                "check the path."
-            )
-        inside, others = images.find(path) if path.is_dir() else ([path], [])
-        found |= dict.fromkeys(inside)
-        left_out += others
-    if not found:
-        raise HilumError(
-            f"predict wants at least one image; got none in {', '.join(map(str, paths))}; "
-            "PNG, JPEG, TIFF and DICOM are read."
-        )
-    return list(found), left_out
-
-
-def _chunks(paths: Sequence[Path], pipeline: Pipeline) -> Iterator[Decoded]:
-    """Decode the next chunk while the network works on this one."""
-
-    def one(path: Path) -> Grey8 | str:
-        try:
-            return pipeline(images.read(path, pipeline.decode_side).pixels)
-        except HilumError as error:
-            return str(error)
-
-    with ThreadPoolExecutor(cores()) as pool:
-        parts = (paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK))
-        yield from ahead(([str(p) for p in part], list(pool.map(one, part))) for part in parts)
-
-
-def _rows(model: Model, names: list[str], decoded: list[Grey8 | str]) -> pd.DataFrame:
-    classes = model.facts.classes
-    table = pd.DataFrame(
-        {
-            "path": names,
-            "label": "",
-            **dict.fromkeys(columns(classes), np.nan),
-            "abstain": True,
-            "reason": [item if isinstance(item, str) else "" for item in decoded],
-        }
-    )
-    good = [i for i, item in enumerate(decoded) if not isinstance(item, str)]
-    if good:
-        p = model.probabilities(np.stack([decoded[i] for i in good]))
-        table.loc[good, columns(classes)] = p
-        table.loc[good, "label"] = np.array(classes)[p.argmax(1)]
-        table.loc[good, "abstain"] = False
-    return table
 
 
 def _of_classes(found: Manifest, classes: list[str]) -> Manifest:

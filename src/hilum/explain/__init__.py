@@ -1,0 +1,1 @@
+"""Explanations: heat maps of what speaks for a class, how they are drawn, and whether they hold."""

@@ -1,0 +1,98 @@
+"""How a heat map is laid on its film, and in which colours."""
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias, TypeVar
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from hilum.types import Floats, Grey8, HilumError
+
+Colour8: TypeAlias = npt.NDArray[np.uint8]  # (height, width, 3), red first
+Row = TypeVar("Row")
+
+OPAQUE = 0.6  # of the overlay where the heat is greatest: the film still shows through
+HALF = 0.5  # of the greatest heat: drawn as a line, since tints look different on dark and bright
+# perceptually even and readable without red and green (van der Walt & Smith 2015); jet is
+# neither, and here only because study 003's figure 8 has it
+COLOURS: dict[str, int] = {
+    "plasma": cv2.COLORMAP_PLASMA,
+    "viridis": cv2.COLORMAP_VIRIDIS,
+    "jet": cv2.COLORMAP_JET,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """One way to show a film (height, width) and its heat in [0, 1], coloured by a scale."""
+
+    draw: Callable[[Grey8, Floats, int], Colour8]
+    says: str
+    warning: str = ""
+
+
+def render(film: Grey8, share: Floats, rendering: str, colours: str = "plasma") -> Colour8:
+    """Film and heat in [0, 1], both (height, width) -> (height, width, 3).
+
+    Raises HilumError for an unknown rendering or scale of colours.
+    """
+    row = chosen(RENDERINGS, rendering, "a rendering")
+    return row.draw(film, share, chosen(COLOURS, colours, "a scale of colours"))
+
+
+def chosen(table: Mapping[str, Row], name: str, what: str) -> Row:
+    """A table's row by name; HilumError with the nearest name for another."""
+    if name not in table:
+        near = difflib.get_close_matches(name, table, 1)
+        hint = f"did you mean {near[0]!r}?" if near else "choose one."
+        raise HilumError(f"{what} is one of {', '.join(table)}; got {name!r}; {hint}")
+    return table[name]
+
+
+def coloured(share: Floats, scale: int) -> Colour8:
+    """Heat in [0, 1] (height, width) -> colours (height, width, 3)."""
+    levels = np.rint(np.clip(share, 0, 1) * 255).astype(np.uint8)
+    return cv2.cvtColor(cv2.applyColorMap(levels, scale), cv2.COLOR_BGR2RGB).astype(np.uint8)
+
+
+def grey(film: Grey8) -> Colour8:
+    """(height, width) -> the same in three equal channels."""
+    return np.repeat(film[:, :, None], 3, axis=2)
+
+
+def _overlay(film: Grey8, share: Floats, scale: int) -> Colour8:
+    """The film, covered the more the greater the heat, and a line around half of the most."""
+    cover = OPAQUE * np.clip(share, 0, 1)[:, :, None]
+    seen = np.rint(grey(film) * (1 - cover) + coloured(share, scale) * cover).astype(np.uint8)
+    lines, _ = cv2.findContours(
+        (share >= HALF).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE
+    )
+    ink = coloured(np.full((1, 1), HALF, np.float32), scale)[0, 0].tolist()
+    cv2.drawContours(seen, lines, -1, ink, max(1, max(film.shape) // 256), cv2.LINE_AA)
+    return seen
+
+
+def _mask(film: Grey8, share: Floats, scale: int) -> Colour8:
+    return coloured(share, scale)
+
+
+def _multiply(film: Grey8, share: Floats, scale: int) -> Colour8:
+    return grey(np.rint(film * np.clip(share, 0, 1)).astype(np.uint8))
+
+
+RENDERINGS: dict[str, Rendering] = {
+    "overlay": Rendering(
+        _overlay,
+        "laid on the film, clear where there is none; the line is at half of the most",
+    ),
+    "mask": Rendering(_mask, "the heat alone"),
+    "multiply": Rendering(
+        _multiply,
+        "the film times the heat",
+        "Dark is either a place without heat or aerated lung, which is dark by itself: compare "
+        "with the film.",
+    ),
+}

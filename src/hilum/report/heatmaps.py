@@ -1,0 +1,168 @@
+"""The figure `heatmaps`: what spoke for the predictions of a few test images, right and wrong.
+
+The heat maps are kept beside the figures, so that a report can be rebuilt without the images.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+import pandas as pd
+
+from hilum import files, images
+from hilum.explain import sheets
+from hilum.explain.sheets import Look, Tile
+from hilum.report.canvas import blank
+from hilum.report.folder import Run
+from hilum.report.gallery import identity
+from hilum.report.panels import Drawn, labelled
+from hilum.report.text import class_name, code
+from hilum.types import Grey8, HilumError, Stack8
+
+MOST = 12  # images: some seconds on two cores
+METHOD, TITLE = "gradcam", "Grad-CAM"
+WIDE = 9.2  # inches: the page's full width
+NEEDS = (
+    "the model's folder, its test images, and a network with a spatial map (a convolutional one)"
+)
+RULE = (
+    "Of each class, the right images whose probability lies in the middle of all right ones, and "
+    "the wrong ones that the model was surest of"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Maps:
+    """Prepared films and their heat as a share of its maximum, both 0..255 (image, row, column)."""
+
+    films: Stack8
+    shares: Stack8
+
+
+def heatmaps(run: Run) -> Drawn | None:
+    """Films and heat maps side by side; None where the model, images or a map are not there."""
+    rows = picked(_tested(run), run.classes)
+    maps = None if rows.empty else _stored(run, rows)
+    if maps is None:
+        return None
+    tiles = [_tile(row, maps, i) for i, row in enumerate(rows.to_dict("records"))]
+    page = sheets.sheet(tiles, Look(), TITLE)
+    dots = page.shape[1] / WIDE  # one to one
+    figure = blank(WIDE, page.shape[0] / dots, dots=round(dots))
+    axes = figure.subplots()
+    axes.imshow(page)
+    axes.set_axis_off()
+    return Drawn(
+        figure,
+        _listed(rows, maps),
+        f"{len(rows)} films, each beside its heat map. Which they are stands in the CSV.",
+        f"{TITLE} of the predicted class, by the stored model on test images that it was not "
+        f"trained on. {RULE}. Blue: right; orange: wrong. A heat map says where the model looked, "
+        "not that what lies there is disease.",
+        "full",
+        colours=0,
+    )
+
+
+def picked(predictions: pd.DataFrame | None, classes: Sequence[str]) -> pd.DataFrame:
+    """The rows to show, by RULE, with `prediction`, `probability` and `right`."""
+    if predictions is None or not classes:
+        return pd.DataFrame()
+    p = predictions[[f"p_{name}" for name in classes]].to_numpy()
+    said = [classes[i] for i in p.argmax(axis=1)]
+    table = predictions.assign(prediction=said, probability=p.max(axis=1))
+    table["right"] = table["prediction"] == table["label"]
+    table = table.sort_values(["probability", "sample_id"], ascending=[False, True])
+    most = max(2, MOST // len(classes))
+    parts = []
+    for name in classes:
+        mine = table[table["label"] == name]
+        wrong, right = mine[~mine["right"]].head(most // 2), mine[mine["right"]]
+        wanted = most - len(wrong)
+        middle = max(0, (len(right) - wanted) // 2)
+        parts += [right.iloc[middle : middle + wanted], wrong]
+    return pd.concat(parts).head(MOST).reset_index(drop=True)
+
+
+def _tested(run: Run) -> pd.DataFrame | None:
+    """Predictions of the stored model itself: its own fold and seed."""
+    predictions, model = labelled(run), run.section("model")
+    if predictions is None:
+        return None
+    for name in ("fold", "seed"):
+        predictions = predictions[predictions[name] == model.get(name)]
+    return predictions
+
+
+def _stored(run: Run, rows: pd.DataFrame) -> Maps | None:
+    """The maps as kept beside the figures, made where those of these images are not there."""
+    path = run.folder / "figures" / "heatmaps.npz"
+    named = rows[["sample_id", "prediction"]].to_csv(index=False)
+    key = files.digest(METHOD, run.section("model").get("weights_digest"), named)
+    if (kept := _read(path, key)) is not None:
+        return kept
+    maps = _made(run, rows)
+    if maps is not None:
+        path.parent.mkdir(exist_ok=True)
+        with files.atomic_write(path) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, films=maps.films, shares=maps.shares, key=np.array(key))
+    return maps
+
+
+def _read(path: Path, key: str) -> Maps | None:
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            return Maps(kept["films"], kept["shares"]) if str(kept["key"]) == key else None
+    except (OSError, ValueError, KeyError, BadZipFile):
+        return None  # not there, or not ours: it is made anew
+
+
+def _made(run: Run, rows: pd.DataFrame) -> Maps | None:
+    from hilum.evaluate import model as models  # torch is only loaded where maps are made
+    from hilum.explain import heat
+
+    try:
+        facts, pipeline, backbone, head = models.read(run.folder / "model")
+        asked = heat.subject(facts, backbone, head)
+        heat.require(asked, METHOD, pipeline.shape)
+        films = [
+            pipeline(images.read(Path(str(path)), pipeline.decode_side).pixels)
+            for path in rows["path"]
+        ]
+    except (HilumError, OSError):
+        return None
+    wanted = [facts.classes.index(name) for name in rows["prediction"]]
+    found = [heat.heat(asked, film, i, METHOD) for film, i in zip(films, wanted, strict=True)]
+    shares = np.stack([heat.relative(one) for one in found])
+    return Maps(np.stack(films), np.rint(shares * 255).astype(np.uint8))
+
+
+def _tile(row: dict[str, Any], maps: Maps, i: int) -> Tile:
+    film: Grey8 = maps.films[i]
+    said, truth = class_name(str(row["prediction"])), class_name(str(row["label"]))
+    first = f"{said}, p = {row['probability']:.3f}"
+    second = f"{'right' if row['right'] else f'wrong, is {truth}'}; {identity(row)[0]}"
+    share = maps.shares[i].astype(np.float32) / np.float32(255)
+    return Tile(film, share, (first, second), bool(row["right"]))
+
+
+def _listed(rows: pd.DataFrame, maps: Maps) -> pd.DataFrame:
+    """Which images stand where, for which class, and whether their map is empty."""
+    at = range(len(rows))
+    return pd.DataFrame(
+        {
+            "row": [i // sheets.COLUMNS for i in at],
+            "column": [i % sheets.COLUMNS for i in at],
+            "sample_id": rows["sample_id"],
+            "code": [code("image", str(i)) for i in rows["sample_id"]],
+            "label": rows["label"],
+            "class": rows["prediction"],
+            "probability": rows["probability"],
+            "right": rows["right"],
+            "method": METHOD,
+            "empty": [not share.any() for share in maps.shares],
+        }
+    )

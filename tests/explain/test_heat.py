@@ -1,0 +1,214 @@
+"""Heat maps against closed forms, finite differences and hand-made occlusion, on every backbone."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+from hilum.evaluate.model import Facts
+from hilum.explain import heat
+from hilum.explain.heat import METHODS, Subject
+from hilum.models.backbones import BACKBONES, Backbone
+from hilum.models.cards import Card
+from hilum.models.heads import Head, Standardise
+from hilum.models.weights import Weights
+from hilum.types import Grey8, HilumError, Probabilities, Stack8
+
+SMALL = 96  # pixels: no network of the table comes down to nothing
+
+
+def network(row: Card, pool: str = "average") -> Backbone:
+    """A backbone with random weights, filled faster than its own initialisation would."""
+    with torch.device("meta"):
+        empty = Backbone(row, Weights({}, "", "", ""), pool)  # type: ignore[arg-type]
+    backbone = empty.to_empty(device="cpu").eval()
+    generator = torch.Generator().manual_seed(3)
+    for name, tensor in backbone.state_dict().items():
+        if tensor.ndim > 1:
+            reach = (6 / tensor[0].numel()) ** 0.5
+            tensor.uniform_(-reach, reach, generator=generator)
+        else:
+            tensor.fill_(1 if name.endswith(("weight", "running_var")) else 0)
+    return backbone
+
+
+def head(inputs: int, hidden: int = 0, classes: int = 3, positions: int = 1) -> Head:
+    rng = np.random.default_rng(1)
+    scale = Standardise(rng.normal(size=inputs), rng.uniform(0.5, 2, inputs))
+    widths = [inputs // positions, *([hidden] if hidden else []), classes]
+    layers = [(rng.normal(size=(b, a)) / a**0.5, rng.normal(size=b)) for a, b in pairwise(widths)]
+    return Head(scale, tuple(layers), positions)
+
+
+def film(side: int, seed: int = 0) -> Grey8:
+    return np.random.default_rng(seed).integers(0, 256, (side, side)).astype(np.uint8)
+
+
+def asked(backbone: Backbone, top: Head, mirror: bool = False) -> Subject:
+    facts = Facts(["a", "b", "c"], "unit", "fp32", mirror)
+    return heat.subject(facts, backbone, top)
+
+
+@pytest.fixture(scope="module")
+def resnet() -> Backbone:
+    return network(BACKBONES["resnet18"])
+
+
+@pytest.mark.parametrize("method", ["gradcam", "hirescam"])
+@pytest.mark.parametrize("class_", [0, 2])
+def test_on_gap_and_a_linear_head_both_are_cam_in_closed_form(
+    resnet: Backbone, method: str, class_: int
+) -> None:
+    """Zhou et al. 2016, equation 2: the map is the channels' weighted sum, and adds up to y."""
+    top, picture = head(512), film(160)
+    subject = asked(resnet, top)
+    found = heat.evidence(subject, picture, class_, method)
+    channels = subject.last_map(picture)
+    weight, bias = top.layers[0]
+    per_channel = weight[class_] / top.standardise.deviation / channels[0, 0].numel()
+    want = np.tensordot(per_channel, channels[0].double().numpy(), 1)
+    assert found.shape == (5, 5)
+    np.testing.assert_allclose(found, want, rtol=0, atol=1e-6 * np.abs(want).max())
+    rest = bias[class_] - weight[class_] @ (top.standardise.mean / top.standardise.deviation)
+    np.testing.assert_allclose(found.sum() + rest, subject.logits(picture[None])[0, class_], 1e-4)
+
+
+def test_gradcam_of_a_hidden_layer_agrees_with_finite_differences(resnet: Backbone) -> None:
+    """The gradient comes from the NumPy executor here, feature by feature."""
+    top, picture, step = head(512, hidden=16), film(128), 1e-6
+    subject = asked(resnet, top)
+    channels = subject.last_map(picture)[0].double().numpy()
+    features = channels.mean((1, 2))
+    moved = features + step * np.eye(512)
+    slope = (top.logits(moved)[:, 1] - top.logits(features[None])[0, 1]) / step
+    want = np.tensordot(slope / channels[0].size, channels, 1)
+    found = heat.evidence(subject, picture, 1)
+    np.testing.assert_allclose(found, want, rtol=0, atol=1e-4 * np.abs(want).max())
+
+
+def test_what_is_differentiated_is_what_predicts(resnet: Backbone) -> None:
+    top = head(512, hidden=16)
+    subject, stack = asked(resnet, top), np.stack([film(96, i) for i in range(2)])
+    through = [subject.tail(subject.last_map(one))[0].detach().numpy() for one in stack]
+    np.testing.assert_allclose(np.stack(through), subject.logits(stack), rtol=1e-5, atol=1e-6)
+    with torch.no_grad():
+        features = resnet(torch.from_numpy(stack)[:, None] / 255.0 * torch.ones(3, 1, 1)).numpy()
+    np.testing.assert_allclose(subject.logits(stack), top.logits(features), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", sorted(BACKBONES))
+def test_every_backbone_of_every_study(name: str) -> None:
+    """In-place activations and frozen parameters included; nothing is learnt by looking."""
+    row = BACKBONES[name]
+    side = row.side if row.own else 128 if "inception" in name else SMALL
+    backbone = network(row)
+    backbone.requires_grad_(requires_grad=False)
+    subject, picture = asked(backbone, head(row.features)), film(side)
+    if name == "wiklund_fc":
+        with pytest.raises(HilumError, match=r"four axes.*Or take method occlusion"):
+            heat.heat(subject, picture, 0)
+        return
+    for method in ("gradcam", "hirescam"):
+        signed = heat.evidence(subject, picture, 1, method)
+        assert min(signed.shape) > 1
+        assert np.isfinite(signed).all()
+        assert np.ptp(signed) > 0
+    assert all(p.grad is None for p in subject.tail.parameters())
+
+
+def test_the_table_of_backbones_is_visited_whole() -> None:
+    assert len(BACKBONES) == 16
+    assert set(METHODS) == {"gradcam", "hirescam", "occlusion"}
+
+
+def test_heat_is_evidence_without_what_speaks_against_in_the_films_pixels(resnet: Backbone) -> None:
+    subject, picture = asked(resnet, head(512)), film(128)
+    signed = heat.evidence(subject, picture, 1)
+    assert signed.min() < 0 < signed.max()
+    shown = heat.heat(subject, picture, 1)
+    assert shown.shape == picture.shape
+    assert shown.min() == 0
+    # bilinear: at a place's centre its own value stands, up to half a pixel
+    at = np.unravel_index(signed.argmax(), signed.shape)
+    step = 128 // signed.shape[0]
+    centre = shown[at[0] * step + step // 2, at[1] * step + step // 2]
+    np.testing.assert_allclose(centre, signed.max(), rtol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("name", "pool", "width", "positions"),
+    [("vgg16", "flatten", 512 * 9, 9), ("vgg16", "fc1", 4096, 1), ("resnet18", "flatten", 4608, 1)],
+)
+def test_heads_on_flattened_maps_and_on_kept_layers(
+    name: str, pool: str, width: int, positions: int
+) -> None:
+    side = 224 if pool == "fc1" else SMALL
+    subject = asked(network(BACKBONES[name], pool), head(width, 8, positions=positions))
+    found = heat.evidence(subject, film(side), 0)
+    assert found.shape == (side // 32, side // 32)
+    assert found.any()
+
+
+def test_a_network_with_channels_last_is_read_the_right_way_round() -> None:
+    from hilum.models import networks
+
+    row = networks.describe("swin_tiny_patch4_window7_224")
+    backbone = Backbone(row, Weights({}, "", "", "")).eval()
+    subject, picture = asked(backbone, head(row.features)), film(224)
+    assert subject.last_map(picture).shape == (1, row.features, 7, 7)
+    through = subject.tail(subject.last_map(picture))[0].detach().numpy()
+    np.testing.assert_allclose(through, subject.logits(picture[None])[0], rtol=1e-4, atol=1e-4)
+
+
+def test_a_model_that_mirrors_explains_both_images(resnet: Backbone) -> None:
+    subject, picture = asked(resnet, head(512), mirror=True), film(128)
+    found = heat.evidence(subject, picture, 0)
+    turned = heat.evidence(subject, np.ascontiguousarray(picture[:, ::-1]), 0)
+    np.testing.assert_allclose(turned, found[:, ::-1], rtol=1e-4, atol=1e-6)
+    plain = asked(resnet, head(512))
+    one = heat.evidence(plain, picture, 0)
+    other = heat.evidence(plain, np.ascontiguousarray(picture[:, ::-1]), 0)[:, ::-1]
+    np.testing.assert_allclose(found, (one + other) / 2, rtol=1e-4, atol=1e-6)
+
+
+def test_occlusion_by_hand(resnet: Backbone) -> None:
+    """A logit that is linear in the pixels: every window's drop is known."""
+    side, weights = 28, np.zeros((28, 28))
+    weights[4:8, 16:20] = 1.0
+
+    def logits(stack: Stack8) -> Probabilities:
+        y = (stack * weights).sum((1, 2))
+        return np.stack([-y, y], axis=1)
+
+    facts = Facts(["a", "b"], "unit", "fp32", mirror=False)
+    subject = heat.subject(facts, resnet, head(512), logits)
+    picture = film(side)
+    grey = float(np.rint(picture.mean()))
+    total, times = np.zeros((side, side)), np.zeros((side, side))
+    window, stride = side // 7, side // 14
+    for top in range(0, side - window + 1, stride):
+        for left in range(0, side - window + 1, stride):
+            place = np.s_[top : top + window, left : left + window]
+            total[place] += ((picture - grey) * weights)[place].sum()
+            times[place] += 1
+    found = heat.evidence(subject, picture, 1, "occlusion")
+    np.testing.assert_allclose(found, total / times, rtol=1e-4, atol=1e-3)
+    assert not np.abs(found[20:, :10]).max() > 1e-3  # nothing there speaks for the class
+
+
+def test_occlusion_needs_no_map() -> None:
+    row = BACKBONES["wiklund_fc"]
+    subject = asked(network(row), head(row.features))
+    heat.require(subject, "occlusion", (row.side, row.side))
+    assert heat.heat(subject, film(row.side), 0, "occlusion").any()
+
+
+def test_unknown_methods_are_refused_with_the_nearest() -> None:
+    with pytest.raises(HilumError, match="got 'grad-cam'; did you mean 'gradcam'"):
+        heat.known("grad-cam")
+
+
+def test_relative_heat_has_its_maximum_at_one_and_an_empty_map_stays_empty() -> None:
+    assert heat.relative(np.array([[0.0, 2.0]], np.float32)).tolist() == [[0, 1]]
+    assert not heat.relative(np.zeros((2, 2), np.float32)).any()
