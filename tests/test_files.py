@@ -422,3 +422,18 @@ def test_a_disk_that_refuses_becomes_a_sentence(
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(HilumError, match=r"a must be written; got: the disk is full"):
         files.download(site.url, tmp_path / "a", limits=QUICK)
+
+
+def test_cores_follow_affinity_and_quota(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from hilum.files import processors
+
+    limit = tmp_path / "cpu.max"
+    monkeypatch.setattr(processors, "_CGROUP", limit)
+    monkeypatch.setattr(processors.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    assert files.cores() == 8
+    for text, want in [("max 100000", 8), ("250000 100000\n", 2), ("50000 100000", 1), ("", 8)]:
+        limit.write_text(text)
+        assert files.cores() == want
+    monkeypatch.delattr(processors.os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(processors.os, "cpu_count", lambda: None)
+    assert files.cores() == 1

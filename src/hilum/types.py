@@ -6,7 +6,7 @@ Tables are pandas data frames; the columns each must have stand beside its recor
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
@@ -261,6 +261,15 @@ def require_columns(table: pd.DataFrame, wanted: Sequence[str], what: str) -> No
             f"{what} must have the columns {', '.join(wanted)}; "
             f"got a table without {', '.join(missing)}; add them."
         )
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence about a wrong name: the nearest of the known ones, or all of them."""
+    from difflib import get_close_matches  # most runs never need it
+
+    names = [*known]
+    close = get_close_matches(name, names, 1)
+    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(names)}."
 
 
 def as_path(value: str | Path) -> Path:

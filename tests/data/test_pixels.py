@@ -410,16 +410,6 @@ def test_memory_stays_flat(folder: Path) -> None:
     assert peak < 16 * 2**20
 
 
-def test_cores_follow_affinity_and_quota(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-    quota = tmp_path / "cpu.max"
-    monkeypatch.setattr(pixels, "_QUOTA", quota)
-    assert pixels.cores() == 8
-    for text, wanted in (("max 100000", 8), ("250000 100000", 2), ("50000 100000", 1)):
-        quota.write_text(f"{text}\n")
-        assert pixels.cores() == wanted
-
-
 def test_scaled_decode_reaches_the_decoder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: set[int | None] = set()
     read = images.read

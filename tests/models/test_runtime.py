@@ -161,17 +161,6 @@ def test_a_spatial_output_is_refused(engine_name: str) -> None:
         compile_network(Door("unit"), (8, 8), target)
 
 
-def test_cores_obey_the_control_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    limit = tmp_path / "cpu.max"
-    monkeypatch.setattr(engine, "_CGROUP", limit)
-    monkeypatch.setattr(engine.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-    for text, want in [("max 100000", 8), ("250000 100000", 2), ("50000 100000", 1), ("", 8)]:
-        limit.write_text(text)
-        assert engine.cores() == want
-    limit.unlink()
-    assert engine.cores() == 8
-
-
 @pytest.mark.gpu
 def test_cuda_gives_the_same_bits_in_any_company() -> None:
     if not torch.cuda.is_available():

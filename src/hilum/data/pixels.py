@@ -1,6 +1,5 @@
 """Ingest: decode each file once into prepared pixels, fingerprints and facts; never again."""
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -31,7 +30,6 @@ Progress: TypeAlias = Callable[[int, int], None] | None
 Fresh: TypeAlias = tuple[Grey8, npt.NDArray[np.void]]  # prepared image, its record
 
 _AHEAD = 4  # images decoded ahead of the writer, per thread: bounds the memory
-_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 _DARK, _BRIGHT = 8, 247  # grey levels that count as black and as white
 
 
@@ -77,7 +75,7 @@ def ingest(
     Unreadable images move to `left_out`. Raises HilumError where no image can be read, or where
     `prepares` breaks its promise of uint8 images of its shape.
     """
-    job = _Job(open_store(prepares), prepares, progress, workers or cores())
+    job = _Job(open_store(prepares), prepares, progress, workers or files.cores())
     hashed = _hashed(manifest, job.workers)
     keys = [bytes.fromhex(key) for key in hashed.table["sha256"]]
     if segment := job.store.sealed(keys):
@@ -271,14 +269,3 @@ def _hexadecimal(hashes: npt.NDArray[np.uint8]) -> tuple[str, ...]:
 def _tell(progress: Progress, done: int, total: int) -> None:
     if progress:
         progress(done, total)
-
-
-def cores() -> int:
-    """Processor cores that this process may use: affinity, and the control group's quota.
-
-    Source: Linux kernel documentation, control group v2, `cpu.max`.
-    """
-    known = hasattr(os, "sched_getaffinity")
-    allowed = len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
-    quota, _, period = (_QUOTA.read_text() if _QUOTA.is_file() else "max").partition(" ")
-    return allowed if quota.strip() == "max" else max(1, min(allowed, int(quota) // int(period)))

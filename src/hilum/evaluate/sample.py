@@ -1,6 +1,5 @@
 """A predictions table, checked, as arrays: one sample of images per seed."""
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from hilum.types import (
     HilumError,
     Labels,
     Probabilities,
+    nearest,
     require_columns,
 )
 
@@ -86,7 +86,7 @@ def _of_cell(predictions: pd.DataFrame, cell: str | None) -> tuple[pd.DataFrame,
     wanted = known[0] if cell is None else cell
     rows = predictions[predictions["cell"].astype(str) == wanted]
     if rows.empty:
-        raise HilumError(f"no predictions of cell '{wanted}'; {_nearest(wanted, known)}")
+        raise HilumError(f"there are no predictions of cell {wanted!r}{nearest(wanted, known)}")
     return rows, wanted
 
 
@@ -100,14 +100,9 @@ def _labels(labels: pd.Series, classes: Sequence[str]) -> Labels:
     if (codes < 0).any():
         odd = str(labels[codes < 0].iloc[0])
         raise HilumError(
-            f"labels must be one of {', '.join(classes)}; got '{odd}'; {_nearest(odd, classes)}"
+            f"labels must be one of {', '.join(classes)}; got {odd!r}{nearest(odd, classes)}"
         )
     return codes.astype(np.int64)
-
-
-def _nearest(word: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1)
-    return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}."
 
 
 def _check_probabilities(p: Probabilities, rows: pd.DataFrame) -> None:

@@ -1,12 +1,14 @@
-"""Files: the cache home, hashes, writes that happen whole or not at all, and downloads."""
+"""Files and the machine: cache home, hashes, writes whole or not at all, downloads, cores."""
 
 from hilum.files.disk import atomic_write, cache_home, digest, sha256, write_error
 from hilum.files.http import HttpLimits, download
+from hilum.files.processors import cores
 
 __all__ = [
     "HttpLimits",
     "atomic_write",
     "cache_home",
+    "cores",
     "digest",
     "download",
     "sha256",

@@ -1,11 +1,9 @@
-"""What every executor promises, and how much of the machine it may use."""
+"""What every executor promises."""
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -16,8 +14,6 @@ from hilum.types import Floats, Grey8, HilumError, Stack8
 Progress: TypeAlias = Callable[[int, int], None]
 Precision: TypeAlias = Literal["bf16", "fp32"]
 Wanted: TypeAlias = Literal["auto", "bf16", "fp32"]
-
-_CGROUP = Path("/sys/fs/cgroup/cpu.max")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +83,6 @@ class Runtime(ABC):
             yield image
 
 
-def cores() -> int:
-    """How many processor cores this process may use: by affinity and by control group.
-
-    Linux kernel documentation, control group v2, cpu.max.
-    """
-    if hasattr(os, "sched_getaffinity"):
-        allowed = len(os.sched_getaffinity(0))
-    else:
-        allowed = os.cpu_count() or 1
-    return min(allowed, _quota(_CGROUP) or allowed)
-
-
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
     """Put every layer into evaluation mode for a while; each gets its own mode back."""
@@ -109,15 +93,6 @@ def evaluating(module: nn.Module) -> Iterator[None]:
     finally:
         for layer, mode in modes:
             layer.training = mode
-
-
-def _quota(path: Path) -> int | None:
-    """Whole cores that a control group grants, or None where it sets no limit."""
-    try:
-        quota, period = path.read_text().split()
-    except (OSError, ValueError):
-        return None
-    return max(1, int(quota) // int(period)) if quota.isdigit() else None
 
 
 def _silent(done: int, total: int) -> None:

@@ -21,7 +21,7 @@ from torch import nn
 
 from hilum import files
 from hilum.models import shim
-from hilum.models.engine import Facts, Precision, Progress, Runtime, Wanted, cores, evaluating
+from hilum.models.engine import Facts, Precision, Progress, Runtime, Wanted, evaluating
 from hilum.types import Floats, Grey8, HilumError
 
 _HINTS = {"bf16": "bf16", "fp32": "f32"}
@@ -39,7 +39,7 @@ class OpenVinoRuntime(Runtime):
             raise HilumError(
                 f"a network to compile must give (1, output); got {output}; pool or flatten it."
             )
-        threads = cores()
+        threads = files.cores()
         settings = {
             "PERFORMANCE_HINT": "THROUGHPUT",
             "NUM_STREAMS": threads,

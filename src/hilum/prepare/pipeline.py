@@ -1,7 +1,6 @@
 """The declarative preparation: a list of named steps that travels with the weights."""
 
 import dataclasses
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +14,7 @@ from hilum.prepare.intensity import Clahe, Equalise, PercentileWindow
 from hilum.prepare.lung_steps import CropLungs, HideLungs, KeepLungs, handed
 from hilum.prepare.lungs import FindsLungs
 from hilum.prepare.step import Size, Step, as_uint8
-from hilum.types import Grey8, GreyImage, HilumError
+from hilum.types import Grey8, GreyImage, HilumError, nearest
 
 # raise when any step's arithmetic changes: stored pixels and models then no longer match
 VERSION = 1
@@ -110,16 +109,13 @@ def _step(row: Mapping[str, Any]) -> Step:
     name = str(row.get("step", ""))
     if name not in STEPS:
         raise HilumError(
-            f"preparation step must be one of {', '.join(STEPS)}; got {name!r}"
-            + _nearest(name, list(STEPS))
+            f"preparation step must be a step that there is; got {name!r}" + nearest(name, STEPS)
         )
     kind, parameters = STEPS[name], {k: v for k, v in row.items() if k != "step"}
     for key in parameters:
         if key not in _fields(kind):
-            known = ", ".join(_fields(kind)) or "no parameters"
-            raise HilumError(
-                f"step {name} takes {known}; got {key!r}" + _nearest(key, _fields(kind))
-            )
+            told = nearest(key, _fields(kind)) if _fields(kind) else "; it takes none."
+            raise HilumError(f"step {name} has no parameter {key!r}{told}")
     return kind(**parameters)
 
 
@@ -136,8 +132,3 @@ def _parameters(step: Step) -> dict[str, Any]:
 def _fields(kind: type[Step]) -> list[str]:
     found = dataclasses.fields(kind)  # type: ignore[arg-type]
     return [field.name for field in found if "handed" not in field.metadata]
-
-
-def _nearest(name: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, known, 1)
-    return f"; did you mean {close[0]!r}?" if close else "; choose one of these."

@@ -8,8 +8,8 @@ from typing import Any, get_args
 
 from hilum.recipe import unfolding
 from hilum.recipe.plans import Mode, Recipe
-from hilum.recipe.trees import Tree, merged, nearest, nested, parse
-from hilum.types import HilumError
+from hilum.recipe.trees import Tree, merged, nested, parse
+from hilum.types import HilumError, nearest
 
 
 def names() -> list[str]:

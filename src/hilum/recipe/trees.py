@@ -1,6 +1,5 @@
 """Recipes as trees of plain values: laid upon each other, and checked against the models."""
 
-import difflib
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, get_args
@@ -8,7 +7,7 @@ from typing import Any, TypeAlias, get_args
 from pydantic import ValidationError
 
 from hilum.recipe.plans import Recipe
-from hilum.types import HilumError
+from hilum.types import HilumError, nearest
 
 Tree: TypeAlias = dict[str, Any]
 
@@ -39,12 +38,6 @@ def nested(key: str, value: Any) -> Tree:
     """A dotted key as tables within tables."""
     head, _, rest = key.partition(".")
     return {head: nested(rest, value) if rest else value}
-
-
-def nearest(name: str, known: Sequence[str]) -> str:
-    """The end of an error: the nearest of the known names, or all of them."""
-    close = difflib.get_close_matches(name, known, 1)
-    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(known)}."
 
 
 def _sentence(error: ValidationError, before: str) -> str:

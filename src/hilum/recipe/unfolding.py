@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hilum.recipe.plans import Recipe
-from hilum.recipe.trees import Tree, as_tree, merged, nearest, nested, parse
-from hilum.types import HilumError
+from hilum.recipe.trees import Tree, as_tree, merged, nested, parse
+from hilum.types import HilumError, nearest
 
 ARM_KEYS = ("model", "augment", "train", "source")  # none of them touches images or splits
 SWITCH = "enabled"

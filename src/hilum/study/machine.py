@@ -1,6 +1,5 @@
 """Provenance: what ran, where and when."""
 
-import os
 import platform
 import resource
 import sys
@@ -32,9 +31,7 @@ def environment() -> dict[str, Any]:
         "hilum": hilum.__version__,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        "cores": files.cores(),
         "accelerator": torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none",
         "bf16": _cpu_has_bf16(),
         "cache": "ready" if files.cache_home().exists() else "empty",
