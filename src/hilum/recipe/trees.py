@@ -1,7 +1,7 @@
 """Recipes as trees of plain values: laid upon each other, and checked against the models."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, TypeAlias, get_args
 
 from pydantic import ValidationError
