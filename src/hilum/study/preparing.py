@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from hilum import files, images
-from hilum.evaluate import lungs
 from hilum.prepare import STEPS, from_list, with_side
 from hilum.prepare.step import Step, as_uint8
 from hilum.study import outputs
@@ -103,11 +102,8 @@ def _jobs(root: Path, paths: Sequence[Path], home: Path) -> list[_Job]:
     return [_Job(path, home / name) for path, name in zip(paths, names, strict=True)]
 
 
-def _chunks(jobs: Sequence[_Job], steps: Sequence[Step]) -> Iterator[list[_Done]]:
-    """Each job done, in order."""
-    with ThreadPoolExecutor(files.cores()) as pool:
-        for start in range(0, len(jobs), CHUNK):
-            yield list(pool.map(lambda job: _done(job, steps), jobs[start : start + CHUNK]))
+def _chunks(jobs: Sequence[_Job], steps: Sequence[Step]) -> Iterator[list[tuple[_Job, str]]]:
+    """Each job done, with what went wrong or "", in order."""
 
     def one(job: _Job) -> str:
         job.target.unlink(missing_ok=True)  # what an earlier run wrote may not be what this one is
@@ -117,29 +113,10 @@ def _chunks(jobs: Sequence[_Job], steps: Sequence[Step]) -> Iterator[list[_Done]
             return str(error).removeprefix(f"{job.path}: ")
         return ""
 
-def _done(job: _Job, steps: Sequence[Step]) -> _Done:
-    """Read, prepare and write one image, its mask too where a step finds lungs."""
-    for path in (job.target, job.mask):
-        path.unlink(missing_ok=True)  # what an earlier run wrote may not be what this one is
-    found: Lungs | None = None
-    try:
-        pixels = images.read(job.path).pixels
-        finder = next((step for step in steps if isinstance(step, LungStep)), None)
-        if finder is not None:
-            found = finder.lungs(pixels)
-            _write(job.mask, found.mask.astype(np.uint8) * 255)
-        _write(job.target, _with_lungs(steps, pixels, found))
-    except HilumError as error:
-        return _Done(job, str(error).removeprefix(f"{job.path}: "), found)
-    return _Done(job, "", found)
-
-
-def _with_lungs(steps: Sequence[Step], pixels: GreyImage, found: Lungs | None) -> Grey8:
-    """Every step; one that comes first and wants lungs is given those that were found."""
-    first = steps[0] if steps else None
-    if found is None or not isinstance(first, LungStep):
-        return applied(steps, pixels)
-    return applied(steps[1:], first.applied(pixels, found))
+    with ThreadPoolExecutor(files.cores()) as pool:
+        for start in range(0, len(jobs), CHUNK):
+            chunk = jobs[start : start + CHUNK]
+            yield list(zip(chunk, pool.map(one, chunk), strict=True))
 
 
 def applied(steps: Sequence[Step], pixels: GreyImage) -> Grey8:
