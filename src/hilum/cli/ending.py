@@ -11,6 +11,8 @@ from hilum.cli.terminal import Terminal
 from hilum.types import NOTICE, Finding, LeftOut, Published, Results, Score
 
 SHOWN = {
+    ("dice", "overall"): "Dice, mean",
+    ("mask_ok", "overall"): "Masks that pass their check",
     ("accuracy", "overall"): "Accuracy",
     ("balanced_accuracy", "overall"): "Balanced accuracy",
     ("f1", "macro"): "F1, macro",

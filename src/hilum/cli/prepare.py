@@ -11,8 +11,15 @@ from hilum.cli.app import Json, Quiet, Verbose, app, terminal
 @app.command()
 def prepare(
     folder: Annotated[Path, typer.Argument(help="Folder of images, searched recursively.")],
-    steps: Annotated[str, typer.Option("--steps", help="Names with commas between, in order.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder for images/ and the contact sheet.")],
+    steps: Annotated[
+        str,
+        typer.Option(
+            "--steps", help="Names in order, commas between; name:key=value sets a parameter."
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder for images/, masks/ and a contact sheet.")
+    ],
     side: Annotated[
         int | None, typer.Option("--side", min=1, help="Pixels of the steps that have a side.")
     ] = None,
@@ -32,6 +39,10 @@ def prepare(
     screen.say(
         f"{found.written:,} images are prepared, {len(found.left_out):,} things left out.", "bold"
     )
+    if found.faulty:
+        screen.say(f"{len(found.faulty):,} lung masks do not pass their check; see lungs.csv.")
     screen.point("Images", found.folder)
+    if found.masks is not None:
+        screen.point("Lung masks", found.masks)
     screen.point("Before and after", found.sheet)
     screen.give(found)

@@ -132,8 +132,9 @@ def _toml(text: str) -> str:
 
 def _run(recipe: Any, data: Path | None, out: Path, screen: Terminal, resume: bool = False) -> None:
     from hilum import study
-    from hilum.study import outputs
+    from hilum.study import lungs, outputs
 
+    job = lungs.run if recipe.learns == "lungs" else study.run
     with screen.working(), outputs.swept(out):
-        results = study.run(recipe, data, out, screen.step, resume)
+        results = job(recipe, data, out, screen.step, resume)
     show(results, out, screen)

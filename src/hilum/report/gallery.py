@@ -155,7 +155,7 @@ def _shrink(path: object, to: Path) -> bool:
     if not isinstance(path, str) or not Path(path).is_file():
         return False
     try:
-        pixels = _eight_bits(images.read(Path(path), at_least=SIDE).pixels)
+        pixels = eight_bits(images.read(Path(path), at_least=SIDE).pixels)
     except (HilumError, OSError):
         return False
     scale = SIDE / max(pixels.shape)
@@ -168,7 +168,7 @@ def _shrink(path: object, to: Path) -> bool:
     return bool(done)
 
 
-def _eight_bits(pixels: GreyImage) -> Grey8:
+def eight_bits(pixels: GreyImage) -> Grey8:
     """(height, width) of either kind -> uint8."""
     if pixels.dtype == np.uint8:
         return pixels.astype(np.uint8, copy=False)

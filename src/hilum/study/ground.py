@@ -6,6 +6,7 @@ from pathlib import Path
 
 from hilum import prepare
 from hilum.data.pixels import Ingested
+from hilum.evaluate import lungs
 from hilum.models import backbones
 from hilum.prepare import Pipeline
 from hilum.recipe import Recipe
@@ -38,4 +39,4 @@ def preparation(plan: Recipe) -> Pipeline:
 def prepared(plan: PreparePlan, backbone: str) -> Pipeline:
     """The same for one backbone."""
     side = plan.side or backbones.card(backbone).side
-    return prepare.from_list(prepare.with_side(plan.steps, side))
+    return prepare.from_list(prepare.with_side(plan.steps, side), lungs.named)

@@ -1,18 +1,23 @@
 """Prepared images as files: a folder through named steps, and a sheet of before and after."""
 
 import difflib
+import tomllib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pandas as pd
 
 from hilum import files, images
+from hilum.evaluate import lungs
 from hilum.prepare import STEPS, from_list, with_side
+from hilum.prepare.lung_steps import LungStep
+from hilum.prepare.lungs import Lungs
 from hilum.prepare.step import Step, as_uint8
 from hilum.study import outputs
 from hilum.study.bench import Tell
@@ -31,57 +36,109 @@ class Prepared:
     steps: list[str]
     written: int
     left_out: list[LeftOut]
+    masks: Path | None = None  # of the lungs, where a step finds them
+    faulty: list[LeftOut] = field(default_factory=list)  # masks that do not pass their check
 
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """One image: where it lies and where its prepared pixels go."""
+    """One image: where it lies and where its prepared pixels and its lung mask go."""
 
     path: Path
     target: Path
+    mask: Path
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What came of a job: a fault or "", and the lungs where a step finds them."""
+
+    job: _Job
+    fault: str
+    lungs: Lungs | None = None
 
 
 def steps_named(names: Sequence[str], side: int | None = None) -> tuple[Step, ...]:
-    """Steps by name with their usual parameters; `side` in pixels for those that have one.
+    """Steps by name, as "clahe" or "keep_lungs:hull=true:dilate=0.03"; `side` in pixels.
 
     Unlike a network's preparation these need not end at a fixed size. Raises HilumError for an
-    unknown name.
+    unknown name or parameter.
     """
     wanted = [name.strip() for name in names if name.strip()]
-    for name in wanted or [""]:
-        if name not in STEPS:
-            nearest = difflib.get_close_matches(name, STEPS, n=1)
-            hint = f"did you mean {nearest[0]!r}?" if nearest else "name one or more of these."
-            raise HilumError(f"--steps wants names among {', '.join(STEPS)}; got {name!r}; {hint}")
-    block = [{"step": name} for name in wanted]
+    block = [_row(name) for name in wanted or [""]]
     # a letterbox at the end only satisfies the check for a fixed size; it is taken off again
     sized = with_side(block, side) if side else block
-    return from_list([*sized, {"step": "letterbox"}]).steps[:-1]
+    return from_list([*sized, {"step": "letterbox"}], lungs.named).steps[:-1]
+
+
+def _row(text: str) -> dict[str, Any]:
+    name, *settings = text.split(":")
+    if name not in STEPS:
+        nearest = difflib.get_close_matches(name, STEPS, n=1)
+        hint = f"did you mean {nearest[0]!r}?" if nearest else "name one or more of these."
+        raise HilumError(f"--steps wants names among {', '.join(STEPS)}; got {name!r}; {hint}")
+    pairs = [setting.partition("=") for setting in settings]
+    return {"step": name} | {key: _value(value) for key, _, value in pairs}
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text  # a bare word is a string, so that no shell needs nested quotes
 
 
 def prepare(folder: Path, steps: Sequence[Step], out: Path, tell: Tell) -> Prepared:
     """Write every readable image below `folder` to `out`/images, relative paths kept, as PNG.
 
-    `contact_sheet.png` shows films before and after, `left_out.csv` lists what was not prepared.
+    Where a step finds lungs, their masks (0 or 255, the image's own size) go to `out`/masks under
+    the same names, and `lungs.csv` says of each whether it can be believed. `contact_sheet.png`
+    shows films before and after, `left_out.csv` lists what was not prepared.
     Raises HilumError where there is no readable image or `out` cannot be written.
     """
     root, target = as_path(folder), as_path(out)
     paths, strangers = images.find(root)
-    own = target / "images"
-    jobs = _jobs(root, [path for path in paths if own not in path.parents], own)
-    outputs.room(own, target)
-    move, left_out, done = tell("prepare"), list(strangers), 0
+    homes = (target / "images", target / "masks")
+    jobs = _jobs(root, [path for path in paths if not set(homes) & set(path.parents)], homes)
+    outputs.room(homes[0], target)
+    move, done = tell("prepare"), []
     for chunk in _chunks(jobs, steps):
-        left_out += [LeftOut(str(job.path), fault) for job, fault in chunk if fault]
-        done += len(chunk)
-        move(done, len(jobs))
+        done += chunk
+        move(len(done), len(jobs))
+    left_out = [
+        *strangers,
+        *(LeftOut(str(item.job.path), item.fault) for item in done if item.fault),
+    ]
     written = [job for job in jobs if job.target.is_file()]
     if not written:
         raise HilumError(_nothing(root, left_out))
     sheet = _sheet(_drawn(written), steps, target)
     outputs.write_left_out(target, left_out)
+    found = _masks_listed(done, target)
     names = [step.name for step in steps]
-    return Prepared(own, sheet, names, len(written), left_out)
+    faulty = [
+        LeftOut(str(item.job.path), item.lungs.status)
+        for item in found
+        if item.lungs is not None and not item.lungs.good
+    ]
+    masks = homes[1] if found else None
+    return Prepared(homes[0], sheet, names, len(written), left_out, masks, faulty)
+
+
+def _masks_listed(done: Sequence[_Done], out: Path) -> list[_Done]:
+    """`lungs.csv`, and the jobs whose images have a mask; none where no step finds lungs."""
+    found = [item for item in done if item.lungs is not None]
+    rows = [
+        (str(item.job.path), str(item.job.mask), item.lungs.status, item.lungs.fraction,
+         item.lungs.confidence)
+        for item in found
+        if item.lungs is not None
+    ]  # fmt: skip
+    if rows:
+        columns = ["path", "mask", "status", "fraction", "confidence"]
+        with files.atomic_write(out / "lungs.csv") as temporary:
+            pd.DataFrame(rows, columns=columns).to_csv(temporary, index=False, float_format="%.4f")
+    return found
 
 
 def _nothing(root: Path, left_out: Sequence[LeftOut]) -> str:
@@ -89,7 +146,7 @@ def _nothing(root: Path, left_out: Sequence[LeftOut]) -> str:
     return f"{root} must hold at least one image that can be prepared; got none{why.rstrip('.')}."
 
 
-def _jobs(root: Path, paths: Sequence[Path], home: Path) -> list[_Job]:
+def _jobs(root: Path, paths: Sequence[Path], homes: tuple[Path, Path]) -> list[_Job]:
     """Where each image goes; two that differ in their suffix alone keep it in the name."""
     below = [path.relative_to(root) for path in paths]
     count = Counter(path.with_suffix("") for path in below)
@@ -99,24 +156,42 @@ def _jobs(root: Path, paths: Sequence[Path], home: Path) -> list[_Job]:
         else path.with_name(f"{path.name}.png")
         for path in below
     ]
-    return [_Job(path, home / name) for path, name in zip(paths, names, strict=True)]
+    return [
+        _Job(path, homes[0] / name, homes[1] / name)
+        for path, name in zip(paths, names, strict=True)
+    ]
 
 
-def _chunks(jobs: Sequence[_Job], steps: Sequence[Step]) -> Iterator[list[tuple[_Job, str]]]:
-    """Each job done, with what went wrong or "", in order."""
-
-    def one(job: _Job) -> str:
-        job.target.unlink(missing_ok=True)  # what an earlier run wrote may not be what this one is
-        try:
-            _write(job.target, applied(steps, images.read(job.path).pixels))
-        except HilumError as error:
-            return str(error).removeprefix(f"{job.path}: ")
-        return ""
-
+def _chunks(jobs: Sequence[_Job], steps: Sequence[Step]) -> Iterator[list[_Done]]:
+    """Each job done, in order."""
     with ThreadPoolExecutor(files.cores()) as pool:
         for start in range(0, len(jobs), CHUNK):
-            chunk = jobs[start : start + CHUNK]
-            yield list(zip(chunk, pool.map(one, chunk), strict=True))
+            yield list(pool.map(lambda job: _done(job, steps), jobs[start : start + CHUNK]))
+
+
+def _done(job: _Job, steps: Sequence[Step]) -> _Done:
+    """Read, prepare and write one image, its mask too where a step finds lungs."""
+    for path in (job.target, job.mask):
+        path.unlink(missing_ok=True)  # what an earlier run wrote may not be what this one is
+    found: Lungs | None = None
+    try:
+        pixels = images.read(job.path).pixels
+        finder = next((step for step in steps if isinstance(step, LungStep)), None)
+        if finder is not None:
+            found = finder.lungs(pixels)
+            _write(job.mask, found.mask.astype(np.uint8) * 255)
+        _write(job.target, _with_lungs(steps, pixels, found))
+    except HilumError as error:
+        return _Done(job, str(error).removeprefix(f"{job.path}: "), found)
+    return _Done(job, "", found)
+
+
+def _with_lungs(steps: Sequence[Step], pixels: GreyImage, found: Lungs | None) -> Grey8:
+    """Every step; one that comes first and wants lungs is given those that were found."""
+    first = steps[0] if steps else None
+    if found is None or not isinstance(first, LungStep):
+        return applied(steps, pixels)
+    return applied(steps[1:], first.applied(pixels, found))
 
 
 def applied(steps: Sequence[Step], pixels: GreyImage) -> Grey8:

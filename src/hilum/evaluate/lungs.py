@@ -1,0 +1,72 @@
+"""The lungs of a radiograph: a U-Net's file of weights behind its own preparation, compiled."""
+
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+
+import numpy as np
+
+from hilum.models import runtime, unet
+from hilum.models.engine import Runtime, Target
+from hilum.models.unet import Facts, UNet
+from hilum.prepare import Pipeline, from_list
+from hilum.prepare.lungs import LEAST_SIDE, Lungs, judged
+from hilum.types import Floats, GreyImage, as_path
+
+WEIGHTS = "lungs.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class Finder:
+    """Finds the lungs of a radiograph; see `prepare.lungs.FindsLungs`."""
+
+    facts: Facts
+    pipeline: Pipeline
+    runtime: Runtime = field(repr=False)
+    digest: str
+
+    @property
+    def side(self) -> int:
+        """Pixels of the network's input."""
+        return self.facts.side
+
+    def __call__(self, pixels: GreyImage) -> Lungs:
+        """(height, width) of any size -> the lungs at that size, judged."""
+        height, width = pixels.shape
+        if min(height, width) < LEAST_SIDE:
+            wanted = f"image of {width} x {height} pixels, less than {LEAST_SIDE}"
+            return Lungs(np.zeros((height, width), bool), wanted, 0.0, 0.0)
+        return judged(self.probabilities(pixels), self.facts.threshold, (height, width))
+
+    def probabilities(self, pixels: GreyImage) -> Floats:
+        """(height, width) of any size -> (side, side), in [0, 1]."""
+        small = self.pipeline(pixels)
+        views = [small, small[:, ::-1]] if self.facts.mirror else [small]
+        found = self.runtime(np.stack(views)).reshape(-1, *small.shape)
+        return np.asarray((found[0] + found[1, :, ::-1]) / 2 if self.facts.mirror else found[0])
+
+
+def preparation(side: int) -> Pipeline:
+    """What the network sees: the film stretched to a square, its grey levels spread out."""
+    return from_list([{"step": "resize", "side": side}, {"step": "percentile_window"}])
+
+
+def compiled(network: UNet) -> Finder:
+    """A network made ready on this machine, in fp32: the mask does not hang on the processor."""
+    facts = network.facts
+    engine = runtime.compile_network(
+        unet.Flat(network), (facts.side, facts.side), Target("fp32", "cpu")
+    )
+    return Finder(facts, preparation(facts.side), engine, unet.digest(network))
+
+
+@cache
+def named(network: str = "") -> Finder:
+    """The finder that comes with hilum, or that of a user's own file of weights.
+
+    Raises as `unet.load` does.
+    """
+    if network:
+        return compiled(unet.load(as_path(network)))
+    with resources.as_file(resources.files("hilum.models") / WEIGHTS) as path:
+        return compiled(unet.load(path))
