@@ -19,7 +19,7 @@ from safetensors.torch import save_file as save_tensors
 from torch import Tensor, nn
 
 from hilum import files, prepare
-from hilum.evaluate import calibrate
+from hilum.evaluate import calibrate, lungs
 from hilum.models import backbones, runtime
 from hilum.models.backbones import Backbone
 from hilum.models.engine import Runtime, Target
@@ -148,7 +148,7 @@ def read(folder: Path) -> tuple[Facts, Pipeline, Backbone, Head]:
     not the one that this version executes.
     """
     record = read_record(folder)
-    pipeline = prepare.from_list(record["preparation"]["steps"])
+    pipeline = prepare.from_list(record["preparation"]["steps"], lungs.named)
     if pipeline.digest != record["preparation_digest"]:
         raise HilumError(
             f"the preparation of {folder} must be executed as it was trained; got another version "
