@@ -64,6 +64,14 @@ def test_what_is_wrong_with_a_mask_is_said(mask: Mask, words: str) -> None:
     assert (words in said) if words else not said
 
 
+def test_lungs_that_are_joined_are_judged_one_by_one() -> None:
+    joined = chest()
+    joined[150:160, 70:170] = True
+    region = measure.regionprops(measure.label(joined))[0]
+    assert region.solidity < lungs.SOLID
+    assert not lungs.fault(joined)
+
+
 def test_a_ragged_and_an_uncertain_mask_are_faults() -> None:
     ragged = chest()
     ragged[60:140, 70:108] = False

@@ -110,11 +110,23 @@ def fault(mask: Mask, confidence: float = 1.0) -> str:
         return f"lungs of {fraction:.0%} of the image"
     if confidence < CERTAIN:
         return f"too uncertain ({confidence:.2f})"
-    if (solid := min(map(_solidity, outlines))) < SOLID:
+    if (solid := min(map(_solidity, _apart(mask, outlines)))) < SOLID:
         return f"ragged outline (solidity {solid:.2f})"
     if (edge := _on_border(mask)) > BORDER:
         return f"{edge:.0%} of the border is lung"
     return _not_two(mask, outlines)
+
+
+def _apart(mask: Mask, outlines: list[Grey8]) -> list[Grey8]:
+    """Outlines of both lungs also where they are joined: cut at the lowest column between them."""
+    left, _, wide, high = cv2.boundingRect(outlines[0])
+    if len(outlines) > 1 or wide < high:
+        return outlines
+    third = max(1, wide // 3)
+    middle = mask[:, left + third : left + 2 * third]
+    cut = mask.copy()
+    cut[:, left + third + int(middle.sum(0).argmin())] = False
+    return _outlines(cut)
 
 
 def _not_two(mask: Mask, outlines: list[Grey8]) -> str:
