@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -69,6 +70,25 @@ def test_a_source_that_has_learnt_too_little_is_refused(tmp_path: Path) -> None:
     task = strict.source.model_copy(update={"least_auroc": 1.0})  # type: ignore[union-attr]
     with pytest.raises(HilumError, match=r"AUROC of at least 1\.0; got 0\."):
         study.run(strict.model_copy(update={"source": task}), None, tmp_path, silent)
+
+
+@pytest.mark.parametrize(
+    ("flipped", "said"),
+    [(False, "train it longer"), (True, "worse than chance: labels may be inv")],
+)
+def test_worse_than_chance_names_inverted_labels(tmp_path: Path, flipped: bool, said: str) -> None:
+    from hilum.study import source
+
+    p = [0.9, 0.6, 0.4, 0.45, 0.55, 0.3] if not flipped else [0.1, 0.4, 0.6, 0.5, 0.2, 0.7]
+    labels = ["normal", "normal", "normal", "bacterial_pneumonia"] + ["bacterial_pneumonia"] * 2
+    table = pd.DataFrame({"label": labels, "p_normal": p, "p_bacterial_pneumonia": 1 - np.array(p)})
+    ids = [f"i{i}" for i in range(6)]
+    table = table.assign(cell="source", sample_id=ids, path=ids, patient_id=ids, source="s")
+    table.assign(fold=0, seed=0).to_parquet(tmp_path / "predictions.parquet")
+    task = plan().source
+    assert task is not None
+    with pytest.raises(HilumError, match=said):
+        source._checked(task.model_copy(update={"least_auroc": 0.99}), tmp_path, [])
 
 
 def test_what_the_target_holds_is_kept_out_unless_the_leak_is_asked_for(tmp_path: Path) -> None:

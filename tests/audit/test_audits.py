@@ -155,6 +155,12 @@ ACCURATE = [score("accuracy", "overall", 0.9, 0.8), score("auroc", "macro", 0.95
             ["pass"],
             "This classifier has learnt nothing",
         ),
+        (
+            [ACCURATE[0], replace(score("auroc", "macro", 0.3, 0.2), high=0.45)],
+            ["pass"],
+            "This classifier is worse than chance: 90.0% of test images are classified correctly; "
+            "labels may be inverted",
+        ),
     ],
 )
 def test_verdict_follows_the_worst(scores: list[Score], statuses: list[str], start: str) -> None:

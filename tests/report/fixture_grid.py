@@ -13,7 +13,7 @@ from hilum.types import Score
 
 FIGURES = (
     *("curves", "samples", "thresholds", "histograms", "confusions", "threshold_confusions"),
-    *("bars", "epochs_to_stop", "sweep"),
+    *("bars", "decision_curve", "epochs_to_stop", "sweep"),
 )
 CELLS = [f"backbone={net},weights={init}" for init in ("random", "imagenet") for net in "ab"]
 

@@ -40,13 +40,13 @@ def binary(n: int = 400) -> pd.DataFrame:
 
 
 def test_every_figure_is_drawn_and_stands_on_the_page(gridded: Built) -> None:
-    assert set(STUDY_FIGURES) == set(FIGURES)
+    assert set(STUDY_FIGURES) == {*FIGURES, "heatmaps"}  # those need a model
     page = gridded.page
     assert page.faults == []
     assert "Not drawn" not in page.text
     assert any(e.attributes.get("href") == "#study" for e in page.all("a"))
-    for name, figure in STUDY_FIGURES.items():
-        assert figure.title in page.text
+    for name in FIGURES:
+        assert STUDY_FIGURES[name].title in page.text
         assert f"Data: figures/study_{name}.csv" in page.text
         for suffix in (".png", ".csv"):
             assert (gridded.folder / "figures" / f"study_{name}{suffix}").is_file()
@@ -223,6 +223,36 @@ def test_bars_are_drawn_where_the_table_says(run: Run) -> None:
         heights = [bar.get_height() for bar in axes.patches]
         wanted = rows.pivot_table(index="metric", columns="model", values="value", sort=False)
         np.testing.assert_allclose(heights, wanted.to_numpy().ravel())
+
+
+def test_the_range_over_models_is_highest_minus_lowest(run: Run) -> None:
+    assert run.predictions is not None
+    hit = run.predictions[["p_covid19", "p_non_covid"]].to_numpy().argmax(1) == (
+        run.predictions["label"] != "covid19"
+    )
+    means = hit.groupby(run.predictions["cell"]).mean()
+    found = grids.spread(stored(run, "bars"))
+    assert found == pytest.approx((means.min(), means.max(), len(CELLS)))
+    (note,) = study_figures._range_notes(stored(run, "bars"))
+    assert note.startswith(
+        f"Range of accuracy over 4 models: {means.max() - means.min():.3f}, from"
+    )
+    assert study_figures._range_notes(stored(run, "bars").query("cell == @CELLS[0]")) == ()
+
+
+def test_the_decision_curve_is_drawn_as_computed() -> None:
+    """Net benefit counted by hand: TP/n - FP/n t/(1-t)."""
+    table = binary()
+    curve = operating.decision_curve(table, "covid19")
+    lines = study_plots.decision_curve(curve, "covid19").axes[0].lines
+    for line, name in zip(lines, ("model", "all", "none"), strict=True):
+        np.testing.assert_array_equal(line.get_ydata(), curve[name])
+    sick, n = (table["label"] == "covid19").to_numpy(), len(table)
+    for t, net in zip(curve["threshold"], curve["model"], strict=True):
+        called = (table["p_covid19"] >= t).to_numpy()
+        by_hand = ((called & sick).sum() - (called & ~sick).sum() * t / (1 - t)) / n
+        assert net == pytest.approx(by_hand, abs=1e-12)
+    assert "decision_curve" in STUDY_FIGURES
 
 
 def test_sweep_along_a_number() -> None:

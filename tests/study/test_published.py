@@ -57,3 +57,23 @@ def test_images_seen_of_the_stored_model_add_up_over_its_stages() -> None:
     assert summary.images_seen(history, origin) == 90
     assert summary.images_seen(history[3:], origin) is None
     assert summary.images_seen(history.drop(columns="images_seen"), origin) is None
+
+
+@pytest.mark.parametrize(
+    ("counts", "origin", "near", "said"),
+    [
+        (
+            {"a": 30, "b": 5000},
+            "package x",
+            False,
+            "30 images of the smallest class, small and far",
+        ),
+        ({"a": 1000}, "package x", False, "large and far from the pretraining: train every layer"),
+        ({"a": 30}, "tuned from random, seed 0", True, "near to the pretraining: train the head"),
+        ({"a": 30}, "random, seed 0", False, "nothing to keep: train every layer"),
+    ],
+)
+def test_advice_goes_by_the_smallest_class(
+    counts: dict[str, int], origin: str, near: bool, said: str
+) -> None:
+    assert said in summary.advice(counts, origin, near)

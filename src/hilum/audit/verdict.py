@@ -20,6 +20,11 @@ def verdict(scores: Sequence[Score], findings: Sequence[Finding]) -> str:
 def _judgement(
     scores: Sequence[Score], lead: str, failed: list[Finding], warned: list[Finding], ran: int
 ) -> str:
+    if _worse_than_chance(scores):
+        return (
+            f"This classifier is worse than chance: {lead}; labels may be inverted somewhere, or "
+            "BatchNorm in the wrong mode."
+        )
     if _no_better_than_chance(scores):
         return f"This classifier has learnt nothing that shows: {lead}, no better than chance."
     if failed:
@@ -30,6 +35,12 @@ def _judgement(
         f"{lead[0].upper()}{lead[1:]}, and the {ran} audits that ran found no shortcut; "
         "test it on another hospital before you believe it."
     )
+
+
+def _worse_than_chance(scores: Sequence[Score]) -> bool:
+    """Wirgård Wiklund et al. 2020 met such a network: a lucky one would not stay below 0.5."""
+    auroc = _score(scores, "auroc", "macro")
+    return auroc is not None and auroc.high is not None and auroc.high < 0.5
 
 
 def _no_better_than_chance(scores: Sequence[Score]) -> bool:

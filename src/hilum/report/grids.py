@@ -86,6 +86,12 @@ def bars(scores: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> pd.Data
     return pd.DataFrame(rows).astype({**floats, **whole}) if rows else pd.DataFrame()
 
 
+def spread(table: pd.DataFrame, metric: str = "accuracy") -> tuple[float, float, int] | None:
+    """Lowest and highest value of a figure of `bars` over the models, and how many have one."""
+    values = table[table["metric"] == metric].groupby("cell")["value"].first().dropna()
+    return (float(values.min()), float(values.max()), len(values)) if len(values) > 1 else None
+
+
 def _which(metric: str, class_: str) -> tuple[str, str]:
     return {"micro": ("f1", "micro"), "accuracy": ("accuracy", "overall")}.get(
         metric, (metric, class_)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from hilum.evaluate import thresholds as evaluated
 from hilum.evaluate.thresholds import predictive_values, sweep
 from hilum.report.text import number
 
@@ -71,6 +72,13 @@ def confusions(
         title = f"p ≥ {_level(row['threshold'])}"
         rows += [(title, *cell) for cell in (*cells, (REST, REST, tn))]
     return pd.DataFrame(rows, columns=["matrix", "truth", "prediction", "n"])
+
+
+def decision_curve(predictions: pd.DataFrame, class_: str) -> pd.DataFrame:
+    """Net benefit (threshold, model, all, none) where the class is called from each threshold."""
+    positive = (predictions["label"] == class_).to_numpy(dtype=bool)
+    p = predictions[f"p_{class_}"].to_numpy(dtype=np.float64)
+    return evaluated.decision_curve(positive, p, [i / 100 for i in range(1, 100)])
 
 
 def histogram(predictions: pd.DataFrame, class_: str, groups: "pd.Series[str]") -> pd.DataFrame:

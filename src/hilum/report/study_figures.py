@@ -210,6 +210,35 @@ def _bars(run: Run) -> Drawn | None:
         "Precision, recall and F1 of each class, micro F1 and accuracy over all, with 95 % "
         "intervals. With one label per image the last two are the same figure.",
         "full",
+        _range_notes(table),
+    )
+
+
+def _range_notes(table: pd.DataFrame) -> tuple[str, ...]:
+    """How far the models lie apart (El Azhari, study 000, calls this range a variance)."""
+    found = grids.spread(table)
+    if found is None:
+        return ()
+    low, high, models = found
+    return (
+        f"Range of accuracy over {count(models, 'model')}: {number(high - low)}, from "
+        f"{number(low)} to {number(high)} (highest minus lowest; not a variance).",
+    )
+
+
+def _decision_curve(run: Run) -> Drawn | None:
+    predictions = one_seed(run)
+    if predictions is None or len(run.classes) < 2:
+        return None
+    sought = positive_class(run.classes)
+    curve = operating.decision_curve(predictions, sought)
+    return Drawn(
+        study_plots.decision_curve(curve, sought),
+        curve,
+        f"Net benefit of calling {class_name(sought)} against the threshold. Values in the CSV.",
+        "Net benefit (Vickers & Elkin 2006): cases found less false alarms, weighed by the odds of "
+        f"the threshold, per image, {sample_size(len(predictions))}.{_of_seeds(run)} A model is of "
+        "use where it lies above both calling everyone and calling no one.",
     )
 
 
@@ -279,6 +308,9 @@ STUDY_FIGURES: dict[str, StudyFigure] = {
         "Confusion at each threshold", _threshold_confusions, "labelled predictions of two classes"
     ),
     "bars": StudyFigure("Models side by side", _bars, "scores by class"),
+    "decision_curve": StudyFigure(
+        "Decision curve", _decision_curve, "labelled predictions of two classes"
+    ),
     "epochs_to_stop": StudyFigure(
         "Epochs until the stop rule", _epochs_to_stop, "a history.csv of training by epochs"
     ),

@@ -45,6 +45,25 @@ def thresholds(points: pd.DataFrame) -> Figure:
     return figure
 
 
+def decision_curve(curve: pd.DataFrame, class_: str) -> Figure:
+    """Net benefit of the model, of calling everyone and of calling no one, by threshold."""
+    words = {"model": "the model", "all": "everyone is called", "none": "no one is called"}
+    with style():
+        figure = blank(4.6, 3.4)
+        axes = figure.subplots()
+        for i, (name, word) in enumerate(words.items()):
+            axes.plot(
+                curve["threshold"], curve[name], linestyle=LINES[i], color=SERIES[i], label=word
+            )
+        top = max(0.01, float(curve[list(words)].max().max()))
+        axes.set(
+            xlabel=f"Threshold on the probability of {class_name(class_)}",
+            ylabel="Net benefit per image", xlim=(0, 1), ylim=(-0.3 * top, 1.1 * top),
+        )  # fmt: skip
+        axes.legend(fontsize=8)
+    return figure
+
+
 def _intervals(axes: Axes, rows: pd.DataFrame, name: str, colour: str, mark: str) -> None:
     ends = _errors(rows.rename(columns={f"{name}_low": "low", f"{name}_high": "high"}))
     axes.errorbar(

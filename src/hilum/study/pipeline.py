@@ -68,12 +68,13 @@ def run(
     move(2, 3)
     mine = [score for score in judged if score.cell == grown.chosen]
     record = model.read_record(out / "model")
+    counts = summary.counts(taken.manifest, classes)
     results = Results(
         recipe=plan.name,
         title=plan.title,
         mode=plan.mode,
         classes=classes,
-        n=summary.counts(taken.manifest, classes),
+        n=counts,
         scores=judged,
         published=published.beside(
             plan.published, judged, grown.chosen, grown.predictions, record["provenance"]["seed"]
@@ -85,6 +86,9 @@ def run(
         split=summary.split(splits, leaks),
         model={
             **summary.model(record),
+            "freezing_advice": summary.advice(
+                counts["classes"], record["backbone"]["origin"], learnt is not None
+            ),
             "images_seen": summary.images_seen(grown.history, record["provenance"]),
             "failed": [asdict(item) for item in grown.failed],
             "lineage": source.lineage(learnt) if learnt else "no source task",

@@ -24,6 +24,7 @@ from hilum.study.ground import Ground, preparation
 from hilum.types import HilumError, Leak
 
 CELL = "source"
+CHANCE = 0.5  # AUROC
 SIDES = ("the source task's training", "test")
 
 
@@ -135,10 +136,20 @@ def _checked(task: SourcePlan, folder: Path, shared: list[Leak]) -> Learnt:
     if not auroc >= task.least_auroc:
         raise HilumError(
             f"a source task must be learnt to an AUROC of at least {task.least_auroc}; got "
-            f"{auroc:.3f}; train it longer, or leave the source out."
+            f"{auroc:.3f}; {_remedy(auroc)}."
         )
     history = pd.read_parquet(folder / "history.parquet")
     return Learnt(models.load(folder), task.classes, predictions, history, shared, auroc)
+
+
+def _remedy(auroc: float) -> str:
+    """What to do; where it is worse than chance, the likeliest causes first (spec S1-12)."""
+    if auroc < CHANCE:
+        return (
+            "less than 0.5 is worse than chance: labels may be inverted, or BatchNorm in the wrong "
+            "mode; look at the source's labels first"
+        )
+    return "train it longer, or leave the source out"
 
 
 def lineage(learnt: Learnt) -> dict[str, object]:

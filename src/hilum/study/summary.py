@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from hilum.data.cards import CARDS
+from hilum.models import freezing
 from hilum.recipe import Recipe
 from hilum.types import Leak, LeftOut, Manifest, Split
 
@@ -91,6 +92,18 @@ def model(record: Mapping[str, Any]) -> dict[str, Any]:
         "images": origin["images"],
         "engine": origin["engine"],
     }
+
+
+def advice(counts: Mapping[str, int], origin: str, near: bool) -> str:
+    """How much of the network to train, by Marcelino's quadrants (study 001, figure 6a).
+
+    `near`: the backbone has seen a source task of the same kind of images.
+    """
+    if "random" in origin and not near:
+        return "random weights have nothing to keep: train every layer"
+    least = min(counts.values())
+    told = freezing.advise(least, "near" if near else "far").sentence
+    return f"{least} images of the smallest class, {told}"
 
 
 def images_seen(history: pd.DataFrame, origin: Mapping[str, Any]) -> int | None:
