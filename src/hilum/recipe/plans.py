@@ -177,6 +177,7 @@ class SourcePlan(Strict):
     classes: list[str] = Field(min_length=2)
     data: list[DataSet] = Field(min_length=1)
     split: SplitPlan = SplitPlan()
+    prepare: PreparePlan | None = None  # the target's, unless lungs are kept in one of them only
     augment: AugmentPlan = AugmentPlan()
     train: TrainPlan = TrainPlan()
     apart: bool = True  # leave out of it whatever the target task holds, patients included

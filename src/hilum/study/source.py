@@ -71,10 +71,11 @@ def learn(ground: Ground, plan: Recipe, seed: int) -> Learnt:
 
 
 def as_recipe(plan: Recipe, task: SourcePlan) -> Recipe:
-    """The source task as a recipe of its own: the target's preparation and backbone."""
+    """The source task as a recipe of its own: its preparation or the target's, and its backbone."""
     tree = recipe.as_tree(plan)
     mine = {key: tree["source"][key] for key in ("classes", "data", "split", "augment", "train")}
     kept = {key: tree[key] for key in ("mode", "prepare", "model", "modalities", "seeds")}
+    kept["prepare"] = tree["source"].get("prepare", kept["prepare"])
     return recipe.parse({"name": f"{plan.name}-source", **kept, **mine})
 
 
