@@ -102,6 +102,21 @@ def test_what_does_not_exist_is_refused(
     assert done.err.count("\n") == 1
 
 
+def test_films_are_never_overwritten(hilum: Run, model: Path, trained: Trained) -> None:
+    home = model.parent / "films"
+    home.mkdir()
+    film = Path(shutil.copy(some(trained, "normal", 1)[0], home))
+    before = film.read_bytes()
+    for words in (
+        ("explain", model, home, "--out", home),
+        ("predict", model, film, "--out", home / "p.csv", "--heatmaps", home),
+    ):
+        done = hilum(*words)
+        assert (done.code, "apart from the images" in done.err) == (2, True)
+    assert film.read_bytes() == before
+    assert [path.name for path in home.iterdir()] == [film.name]
+
+
 def test_missing_models_and_images_are_named(hilum: Run, model: Path, tmp_path: Path) -> None:
     none = hilum("explain", tmp_path, tmp_path / "x.png", "--out", tmp_path / "o")
     assert (none.code, "model.json" in none.err) == (3, True)

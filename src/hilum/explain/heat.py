@@ -80,7 +80,7 @@ def subject(
     copied.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     for layer in copied.modules():
         if hasattr(layer, "inplace"):  # two of them in a row would overwrite what a gradient needs
-            layer.inplace = False
+            layer.inplace = False  # type: ignore[assignment]
     door, tail = Door(facts.normalise), Tail(copied, head).eval()
     return Subject(door, tail, facts.mirror, logits or torch_logits(door, tail, facts.mirror))
 

@@ -72,11 +72,11 @@ def sheet(tiles: Sequence[Tile], look: Look, method: str, columns: int = COLUMNS
     pairs = [_pair(tile, look, SMALL) for tile in tiles]
     height, width = (max(pair.shape[i] for pair in pairs) for i in (0, 1))
     lines = max(len(tile.lines) for tile in tiles)
-    step = (width + MARGIN, height + 17 * lines + MARGIN)
+    step = (width + MARGIN, height + 20 * lines + MARGIN)
     columns = min(columns, len(tiles))
     rows = -(-len(tiles) // columns)
     notes = _notes(look, method)
-    foot = 18 * len(notes) + (0 if _plain(look) else 44)
+    foot = 21 * len(notes) + (0 if _plain(look) else 48)
     size = (MARGIN + step[0] * columns, MARGIN + step[1] * rows + foot + MARGIN)
     page = Image.new("RGB", size, PAPER)
     draw = ImageDraw.Draw(page)
@@ -84,14 +84,14 @@ def sheet(tiles: Sequence[Tile], look: Look, method: str, columns: int = COLUMNS
         left, top = MARGIN + i % columns * step[0], MARGIN + i // columns * step[1]
         page.paste(Image.fromarray(pair), (left, top))
         for k, line in enumerate(tile.lines):
-            at = (left, top + height + 3 + 17 * k)
-            _write(draw, at, line, 13, INK if k else _ink(tile), width)
+            at = (left, top + height + 3 + 20 * k)
+            _write(draw, at, line, 16, INK if k else _ink(tile), width)
     top = MARGIN + step[1] * rows
     if not _plain(look):
         _scale(page, (MARGIN, top), look)
-        top += 44
+        top += 48
     for i, line in enumerate(notes):
-        _write(draw, (MARGIN, top + 18 * i), line, 13, MUTED, size[0] - 2 * MARGIN)
+        _write(draw, (MARGIN, top + 21 * i), line, 16, MUTED, size[0] - 2 * MARGIN)
     return np.asarray(page)
 
 
@@ -138,7 +138,7 @@ def _scale(page: Image.Image, at: tuple[int, int], look: Look) -> None:
     page.paste(Image.fromarray(_as_seen(ramp, look)), at)
     draw = ImageDraw.Draw(page)
     text = "heat: none (left) to the most of this image (right)"
-    _write(draw, (at[0], at[1] + 18), text, 13, INK, page.width)
+    _write(draw, (at[0], at[1] + 18), text, 16, INK, page.width)
 
 
 def _as_seen(ramp: Floats, look: Look) -> Colour8:

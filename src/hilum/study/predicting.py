@@ -29,6 +29,7 @@ RESERVED = re.compile(r"sheet(-\d+)?", re.I)  # names that the sheets have
 HEATMAP_COLUMNS = [
     "path", "label", "class", "probability", "method", "render", "file", "reason"
 ]  # fmt: skip
+EMPTY: dict[str, object] = {**dict.fromkeys(HEATMAP_COLUMNS, ""), "probability": np.nan}
 Decoded: TypeAlias = tuple[list[str], list[Grey8 | str]]  # paths, and pixels or what went wrong
 
 
@@ -54,14 +55,13 @@ def predict(
     wanted, left_out = _listed(paths, "predict")
     outputs.room(out.parent, out)
     model = models.load(folder)
-    drawer = Drawer.of(model, Ask(), heatmaps) if heatmaps else None
+    drawer = Drawer.of(model, Ask(), _apart(heatmaps, wanted)) if heatmaps else None
     move, done, tables = tell("predict"), 0, []
     for names, decoded in _chunks(wanted, model.pipeline):
         tables.append(_rows(model, names, decoded))
-        if drawer:
-            drawer.draw(tables[-1], decoded)
-        done += len(names)
-        move(done, len(wanted))
+        for _ in drawer.draw(tables[-1], decoded) if drawer else names:
+            done += 1
+            move(done, len(wanted))
     table = pd.concat(tables, ignore_index=True)
     with files.atomic_write(out) as temporary:
         table.to_csv(temporary, index=False, float_format="%.8f")
@@ -83,12 +83,12 @@ def explain(
     folder = models.located(folder)
     models.read_record(folder)
     wanted, left_out = _listed(paths, "explain")
-    outputs.room(out)
+    outputs.room(_apart(out, wanted))
     model = models.load(folder)
     drawer = Drawer.of(model, ask, out)
     move, done = tell("explain"), 0
     for names, decoded in _chunks(wanted, model.pipeline):
-        for _ in drawer.each(_rows(model, names, decoded), decoded):
+        for _ in drawer.draw(_rows(model, names, decoded), decoded):
             done += 1
             move(done, len(wanted))
     table = drawer.close()
@@ -117,15 +117,10 @@ class Drawer:
         heat.require(subject, ask.method, model.pipeline.shape)
         return cls(model, ask, outputs.room(out), subject)
 
-    def draw(self, rows: pd.DataFrame, decoded: Sequence[Grey8 | str]) -> None:
-        """A PNG for each image that could be read; `rows` as `predict` writes them."""
-        for _ in self.each(rows, decoded):
-            pass
-
-    def each(self, rows: pd.DataFrame, decoded: Sequence[Grey8 | str]) -> Iterator[None]:
-        """The same, pausing after each image."""
+    def draw(self, rows: pd.DataFrame, decoded: Sequence[Grey8 | str]) -> Iterator[None]:
+        """A PNG for each image that could be read, pausing after each; `rows` as in `predict`."""
         for row, item in zip(rows.to_dict("records"), decoded, strict=True):
-            facts = {"path": row["path"], "label": row["label"]}
+            facts = {**EMPTY, "path": row["path"], "label": row["label"]}
             if isinstance(item, str):
                 self.rows.append({**facts, "reason": item})
             else:
@@ -137,8 +132,6 @@ class Drawer:
         if self.tiles:
             self._sheet()
         table = pd.DataFrame(self.rows, columns=HEATMAP_COLUMNS)
-        text = [name for name in HEATMAP_COLUMNS if name != "probability"]
-        table = table.assign(**{name: table[name].fillna("") for name in text})
         with files.atomic_write(self.out / "heatmaps.csv") as temporary:
             table.to_csv(temporary, index=False, float_format="%.8f")
         return table
@@ -191,6 +184,16 @@ def _words(row: dict[str, object], class_: str, p: float, *, empty: bool) -> tup
     if empty:
         second = f"The map is empty: no place speaks for {asked}. {second}"
     return first, second
+
+
+def _apart(out: Path, wanted: Sequence[Path]) -> Path:
+    """The folder itself; HilumError where films lie in it, which heat maps could overwrite."""
+    if any(path.resolve().parent == out.resolve() for path in wanted):
+        raise HilumError(
+            f"heat maps want a folder apart from the images; got {str(out)!r}, where some of them "
+            "lie; choose another."
+        )
+    return out
 
 
 def _require_class(name: str | None, classes: list[str]) -> None:
