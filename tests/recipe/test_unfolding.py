@@ -76,22 +76,26 @@ def test_a_task_is_a_recipe_of_its_own_without_the_main_questions_numbers(tmp_pa
     assert recipe.load(str(tmp_path / "task.toml")) == task
 
 
-def test_study_003_has_two_arms_and_the_papers_three_class_question() -> None:
-    """Spec S3-19: 255 / 234 / 200, and Table 4's accuracy; --quick is the frozen arm of both."""
+def test_study_003_has_three_arms_and_the_papers_three_class_question() -> None:
+    """Spec S3-19: 255 / 234 / 200, and Table 4's accuracy; --quick trains heads alone."""
     whole, quick = recipe.load("zhang2022"), recipe.load("zhang2022", quick=True)
     task = recipe.tasks(whole)["three_classes"]
     assert task.classes == ["covid19", "normal", "pneumonia"]
     assert [item.take for item in task.data] == [{"covid19": 255}, {"pneumonia": 200}]
     assert [(n.name, n.class_, n.value) for n in task.published] == [("accuracy", "overall", 0.964)]
-    assert list(recipe.cells(whole)) == list(recipe.cells(task)) == ["transfer", "frozen"]
+    assert list(recipe.cells(whole)) == list(recipe.cells(task))
+    assert list(recipe.cells(whole)) == ["transfer", "transfer_head", "frozen"]
     for question in (quick, recipe.tasks(quick)["three_classes"]):
-        ((name, cell),) = recipe.cells(question).items()
-        assert (name, cell.source is not None and cell.source.enabled) == ("frozen", False)
-        assert [stage.trainable for stage in cell.train.stages] == ["head"]
+        found = recipe.cells(question)
+        sources = {name: cell.source.enabled for name, cell in found.items() if cell.source}
+        assert sources == {"transfer_head": True, "frozen": False}
+        assert {s.trainable for cell in found.values() for s in cell.train.stages} == {"head"}
     transfer = recipe.cells(whole)["transfer"]
     assert transfer.train == whole.train
     assert transfer.source == whole.source
     assert list(recipe.cells(recipe.load("zhang2022", "published"))) == ["transfer"]
+    published = recipe.load("zhang2022", "published", quick=True)
+    assert list(recipe.cells(published)) == ["transfer_head"]
 
 
 @pytest.mark.parametrize(
