@@ -74,7 +74,7 @@ def test_a_source_that_has_learnt_too_little_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("flipped", "said"),
-    [(False, "train it longer"), (True, "worse than chance: labels may be inv")],
+    [(False, "train it longer"), (True, "labels may be inverted")],
 )
 def test_worse_than_chance_names_inverted_labels(tmp_path: Path, flipped: bool, said: str) -> None:
     from hilum.study import source

@@ -147,8 +147,8 @@ def _remedy(auroc: float) -> str:
     """What to do; where it is worse than chance, the likeliest causes first (spec S1-12)."""
     if auroc < CHANCE:
         return (
-            "less than 0.5 is worse than chance: labels may be inverted, or BatchNorm in the wrong "
-            "mode; look at the source's labels first"
+            "less than 0.5 is chance or worse: train it longer, and where it stays there, labels "
+            "may be inverted, or BatchNorm in the wrong mode"
         )
     return "train it longer, or leave the source out"
 
