@@ -12,7 +12,7 @@ from scipy.interpolate import PchipInterpolator
 from scipy.stats.contingency import association
 
 from hilum.data import manifest, phantom
-from hilum.data.phantom import anatomy, film, grid, markers, skeleton, thorax, vessels
+from hilum.data.phantom import anatomy, film, grid, markers, skeleton, stickers, thorax, vessels
 from hilum.data.phantom.hospitals import HOSPITALS
 from hilum.data.phantom.roles import role
 from hilum.types import HilumError, MissingError
@@ -415,6 +415,28 @@ def test_a_stamp_stays_in_its_corner_and_is_legible(name: str) -> None:
         assert rows.max() < 80
         assert (columns.mean() > 180) if name == "A" else (columns.mean() < 76)
         assert drawn.text.split()[0] in card.letters
+
+
+def test_stickers_change_nothing_but_their_pixels() -> None:
+    plain = phantom.generate(SMALL)
+    stuck = phantom.generate(replace(SMALL, stickers=3))
+    added = stuck.markers & ~plain.markers
+    assert added.any(axis=(1, 2)).all()
+    np.testing.assert_array_equal(stuck.images[~stuck.markers], plain.images[~stuck.markers])
+    assert (stuck.images != plain.images).any(axis=(1, 2)).all()
+    np.testing.assert_array_equal(stuck.lungs, plain.lungs)
+
+
+@pytest.mark.parametrize("kind", list(stickers.KINDS))
+def test_a_planted_mark_is_where_its_mask_says(kind: str) -> None:
+    grey = np.full((300, 200), 120, np.uint8)
+    out, mask = stickers.plant(grey, kind, np.random.default_rng(3))
+    np.testing.assert_array_equal(out[~mask], grey[~mask])
+    # a plate's letter may by chance have the grey beneath it on its edge
+    assert (out[mask] != grey[mask]).mean() > 0.95
+    _, _, wide, high = cv2.boundingRect(mask.astype(np.uint8))
+    assert min(wide, high) >= 5
+    assert max(wide, high) <= 200
 
 
 # ---- promises -----------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from hilum.data.phantom import anatomy, film, lesions, markers, skeleton, thorax, vessels
+from hilum.data.phantom import anatomy, film, lesions, markers, skeleton, stickers, thorax, vessels
 from hilum.data.phantom.anatomy import IMAGE_STREAM, Patient, Posture
 from hilum.data.phantom.grid import Grid, Plane, board, step_up
 from hilum.data.phantom.hospitals import HOSPITALS, Film
@@ -20,6 +20,7 @@ from hilum.types import Grey8, Mask, Stack8
 BOARD_FIELD = 40.0  # cm that `size` pixels cover on the board
 CENTRE = -0.6  # v that lies in the middle of the film
 VISIBLE = 0.05  # optical path that a lesion must add to be in its mask
+STICKER_STREAM = 5  # key of the random stream, beside those of anatomy and roles
 DATASET = "phantom"
 
 Person: TypeAlias = tuple[Patient, vessels.Segments, Role]
@@ -99,10 +100,21 @@ def _shoot(request: Request, grid: Grid, person: Person, at: tuple[int, int]) ->
     burnt = np.zeros(image.shape, np.bool_)
     if request.markers:
         image, burnt = markers.burn(image, drawn)
+    image, burnt = _stuck(request, image, burnt, at)
     text = drawn.text if request.markers else ""
     seen = (flat[1] > 0.5) & (border > 0.5)
     row = _row(who, part, at, text, severity)
     return Shot(image, seen, (flat[2] > VISIBLE) & seen, burnt, row)
+
+
+def _stuck(request: Request, image: Grey8, burnt: Mask, at: tuple[int, int]) -> tuple[Grey8, Mask]:
+    # a stream of its own: the film below is the same with and without stickers
+    rng = np.random.default_rng([request.seed, STICKER_STREAM, *at])
+    kinds = list(stickers.KINDS)
+    for number in range(request.stickers):
+        image, mask = stickers.plant(image, kinds[(sum(at) + number) % len(kinds)], rng)
+        burnt = burnt | mask
+    return image, burnt
 
 
 def _body(

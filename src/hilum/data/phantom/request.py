@@ -28,6 +28,7 @@ class Request:
     marker_shortcut: float | None = None  # None: the markers are the hospital's own
     exposure_shortcut: float | None = None  # None: the exposure is the hospital's own
     markers: bool = True  # False: no burnt-in letters at all
+    stickers: int = 0  # further marks on each film, one after another of stickers.KINDS
     images_per_patient: int = 2  # each patient has between one and this many
     hospitals: tuple[str, ...] = ("A", "B")
 
@@ -36,6 +37,7 @@ class Request:
         _between("images", self.images, 1, 1_000_000)
         _between("size", self.size, 64, 2048)
         _between("seed", self.seed, 0, 2**63 - 1)
+        _between("stickers", self.stickers, 0, 20)
         _between("images_per_patient", self.images_per_patient, 1, 20)
         for name in ("severity", "signal", "shortcut", "marker_shortcut", "exposure_shortcut"):
             value = getattr(self, name)
