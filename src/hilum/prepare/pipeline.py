@@ -13,6 +13,12 @@ from hilum.prepare.geometry import BorderCrop, CentreCrop, Letterbox, Resize, Re
 from hilum.prepare.intensity import Clahe, Equalise, PercentileWindow
 from hilum.prepare.lung_steps import CropLungs, HideLungs, KeepLungs, handed
 from hilum.prepare.lungs import FindsLungs
+from hilum.prepare.marker_steps import (
+    CropBorders,
+    FindMarkers,
+    RemoveMarkers,
+    TransplantMarkers,
+)
 from hilum.prepare.step import Size, Step, as_uint8
 from hilum.types import Grey8, GreyImage, HilumError, nearest
 
@@ -27,14 +33,18 @@ STEPS: dict[str, type[Step]] = {
     "border_crop": BorderCrop,
     "centre_crop": CentreCrop,
     "clahe": Clahe,
+    "crop_borders": CropBorders,
     "crop_lungs": CropLungs,
     "equalise": Equalise,
+    "find_markers": FindMarkers,
     "hide_lungs": HideLungs,
     "keep_lungs": KeepLungs,
     "letterbox": Letterbox,
     "percentile_window": PercentileWindow,
+    "remove_markers": RemoveMarkers,
     "resize": Resize,
     "resize_shorter": ResizeShorter,
+    "transplant_markers": TransplantMarkers,
 }
 
 

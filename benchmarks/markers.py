@@ -1,0 +1,156 @@
+"""Precision and recall of the marker finder on hand-annotated films, and its time per film.
+
+    python benchmarks/markers.py --data FOLDER_OF_DATASETS          figures of both halves
+    python benchmarks/markers.py --data FOLDER_OF_DATASETS --fit    weights from the tuning half
+
+The rule of matching and the table are in tests/prepare/marker_truth.py.
+"""
+
+import argparse
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from hilum import images
+from hilum.prepare import glyphs, markers
+from hilum.prepare.step import as_uint8
+from hilum.types import Grey8
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "prepare"))
+from marker_truth import HALF, Film, Tally, films, paint, share
+
+NEAR = 3  # pixels by which a candidate may stick out of a mark's box when the weights are fitted
+ALMOST_ALL = 0.8  # of a candidate's box, to be called a mark
+REPEATS = 20
+UNCLEAR = 0.3  # of a candidate's box, to be left out of the fit
+STIFFNESS = 1.0
+TARGET = Path(glyphs.__file__).with_name("glyph_weights.py")
+
+
+def read(root: Path, film: Film) -> Grey8:
+    """The film's pixels (height, width)."""
+    return as_uint8(images.read(root / film.path).pixels)
+
+
+def measure(root: Path, half: str, method: markers.Method) -> Tally:
+    """Compare what `method` finds on one half of the films."""
+    tally = Tally()
+    for film in films():
+        if film.half == half:
+            pixels = read(root, film)
+            found = [(b.left, b.top, b.width, b.height) for b in markers.find(pixels, method).boxes]
+            tally.add(film, found, pixels.shape)
+    return tally
+
+
+def examples(root: Path, film: Film) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    """Features (candidate, feature) of a film's candidates, and whether each is part of a mark.
+
+    A letter is bright or dark as its box says; on a sticker both may be.
+    """
+    pixels = read(root, film)
+    unclear = paint(film.of(["ignore"]), pixels.shape, NEAR)
+    plates = film.of(["sticker"])
+    others = [frame for frame in film.marks if frame not in plates]
+    true = {
+        bright: paint(
+            plates + [f for f in others if is_bright(pixels, f) == bright], pixels.shape, NEAR
+        )
+        for bright in (True, False)
+    }
+    features, labels = [np.zeros((0, len(glyphs.FEATURES)), np.float32)], []
+    for layer in glyphs.layers(pixels):
+        frames = [tuple(map(int, box)) for box in layer.boxes]
+        inside = [share(true[layer.bright], frame) for frame in frames]
+        keep = [
+            part >= ALMOST_ALL or (part < HALF and share(unclear, frame) < UNCLEAR)
+            for part, frame in zip(inside, frames, strict=True)
+        ]
+        features.append(layer.features[keep])
+        labels += [part >= ALMOST_ALL for part, k in zip(inside, keep, strict=True) if k]
+    return np.concatenate(features), np.array(labels, np.bool_)
+
+
+def is_bright(pixels: Grey8, frame: tuple[int, int, int, int]) -> bool:
+    """Whether a box's ink is brighter than what lies along the box's edge."""
+    left, top, width, height = frame
+    box = pixels[top : top + height, left : left + width].astype(np.float32)
+    ground = np.median(np.concatenate([box[0], box[-1], box[:, 0], box[:, -1]]))
+    low, high = np.percentile(box, [2, 98])
+    return bool(high - ground >= ground - low)
+
+
+def fit(root: Path) -> str:
+    """The text of glyph_weights.py: logistic regression on the tuning half's candidates."""
+    from sklearn.linear_model import LogisticRegression
+
+    parts = [examples(root, film) for film in films() if film.half == "tuning"]
+    features = np.concatenate([part[0] for part in parts])
+    labels = np.concatenate([part[1] for part in parts])
+    centre, spread = features.mean(0), features.std(0)
+    z = (features - centre) / spread
+    one, other = np.triu_indices(z.shape[1])
+    model = LogisticRegression(C=STIFFNESS, max_iter=5000)
+    model.fit(np.concatenate([z, z[:, one] * z[:, other]], 1), labels)
+    weights = model.coef_[0]
+    rows = {
+        "CENTRE": centre,
+        "SPREAD": spread,
+        "WEIGHTS": weights[: z.shape[1]],
+        "PRODUCTS": weights[z.shape[1] :],
+    }
+    text = '"""Weights of the glyph score, fitted by benchmarks/markers.py --fit.\n\n'
+    text += f"{labels.sum():,} candidates in marks, {len(labels) - labels.sum():,} others, of the\n"
+    text += (
+        "tuning half of tests/data/markers.csv; PRODUCTS is the upper triangle of features times\n"
+    )
+    text += 'features.\n"""\n\n'
+    for name, row in rows.items():
+        text += f"{name} = ({', '.join(f'{float(value):.4g}' for value in row)})\n"
+    return text + f"OFFSET = {model.intercept_[0]:.4g}\n"
+
+
+def milliseconds(root: Path) -> float:
+    """Processor time of a film enlarged to 1,024 pixels, on one core, median of REPEATS films."""
+    spent = []
+    for film in films()[::10][:REPEATS]:
+        pixels = cv2.resize(read(root, film), (1024, 1024), interpolation=cv2.INTER_CUBIC)
+        start = time.process_time()
+        markers.find(pixels)
+        spent.append(time.process_time() - start)
+    return 1e3 * float(np.median(spent))
+
+
+def main() -> None:
+    """Print the figures asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--fit", action="store_true")
+    parser.add_argument("--list", action="store_true", help="name what is missed and what is wrong")
+    chosen = parser.parse_args()
+    cv2.setNumThreads(1)
+    if chosen.fit:
+        TARGET.write_text(fit(chosen.data))
+        subprocess.run([sys.executable, "-m", "ruff", "format", "-q", TARGET], check=True)
+        return
+    print(f"{'method':10} {'half':9} {'precision':>16} {'recall':>16}")
+    for method in ("shape", "threshold"):
+        for half in ("tuning", "held-out"):
+            t = measure(chosen.data, half, method)
+            print(
+                f"{method:10} {half:9} {t.precision:6.3f} {t.right:4}/{t.boxes:<4} "
+                f"{t.recall:6.3f} {t.found:4}/{t.marks:<4}"
+            )
+            if chosen.list and method == "shape" and half == "tuning":
+                print(*(f"  missed {row}" for row in t.missed), sep="\n")
+                print(*(f"  wrong  {row}" for row in t.wrong), sep="\n")
+    print(f"{milliseconds(chosen.data):.1f} ms per film of 1,024 pixels")
+
+
+if __name__ == "__main__":
+    main()
