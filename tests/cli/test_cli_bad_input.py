@@ -75,8 +75,9 @@ def test_three_images_in_all(hilum: Run, here: Path) -> None:
 def test_nothing_but_damaged_files(hilum: Run, here: Path) -> None:
     for name in ("a", "b"):
         (here / "d" / name).mkdir(parents=True)
-        (here / "d" / name / "text.png").write_text("this is text")
-        (here / "d" / name / "empty.jpg").write_bytes(b"")
+        for i in range(8):  # enough for a split, were there anything to see
+            (here / "d" / name / f"text{i}.png").write_text("this is text")
+            (here / "d" / name / f"empty{i}.jpg").write_bytes(b"")
     refused(hilum, 2, "at least one readable image; got none", "train", "d", "--out", "o")
     refused(hilum, 2, "at least one image that can be prepared", *words_of_prepare("d"))
 
