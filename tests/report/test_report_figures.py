@@ -221,4 +221,4 @@ def test_samples_come_from_every_source(run: Run) -> None:
 
 def test_float_pixels_keep_their_grey() -> None:
     pixels = np.array([[0.0, 0.5], [1.0, 2.0]], dtype=np.float32)
-    np.testing.assert_array_equal(gallery._eight_bits(pixels), [[0, 128], [255, 255]])
+    np.testing.assert_array_equal(gallery.eight_bits(pixels), [[0, 128], [255, 255]])

@@ -66,7 +66,12 @@ def test_a_hundred_hostile_names_at_once() -> None:
         "by_cell": None, "methods": "", "begin": "0", "confusion": None, "worst": [],
         "predictions_recorded": False, "errors_text": "",
         "panels": dict.fromkeys(html.panels.FIGURES),
-        "contents": [], "audits": html.facts.audits(run), "sets": html.facts.sets(run),
+        "contents": [], "questions": [
+            {"title": p, "reason": reason, "verdict": p, "figures": [(p, p, p)],
+             "report": "tasks/a"}
+            for p in payloads for reason in (p, None)
+        ],
+        "audits": html.facts.audits(run), "sets": html.facts.sets(run),
     }  # fmt: skip
     page = Page(html.render(values | empty))
     assert page.faults == []
