@@ -176,6 +176,29 @@ def test_study_001_has_the_papers_networks_and_the_ways_of_batch_norm() -> None:
     assert len(wide) == 30
 
 
+def test_study_001_asks_again_without_letters_and_with_pasted_ones() -> None:
+    further = recipe.tasks(recipe.load("wiklund2020"))
+    steps = {name: [step["step"] for step in task.prepare.steps] for name, task in further.items()}
+    assert steps == {
+        "cropped": ["border_crop", "resize"],
+        "cropped_filled": ["border_crop", "remove_markers", "resize"],
+        "letters_removed": ["remove_markers", "resize"],
+        "letters_pasted": ["transplant_markers", "resize"],
+    }
+    assert further["cropped_filled"].prepare.steps[1]["method"] == "threshold"
+    for task in further.values():  # the same films, in the same parts
+        assert (task.data, task.split, task.seeds) == (
+            recipe.load("wiklund2020").data,
+            recipe.load("wiklund2020").split,
+            [0, 1, 2, 3, 4],
+        )
+        assert {cell.model.backbone for cell in recipe.cells(task).values()} == {
+            "wiklund_fc",
+            "vgg16",
+        }
+    assert not recipe.tasks(recipe.load("wiklund2020", quick=True))
+
+
 def test_study_001_numbers() -> None:
     rows = recipe.load("wiklund2020").published
     assert [(r.where.split(", ")[0], r.value) for r in rows] == [

@@ -160,6 +160,16 @@ def test_a_letter_on_even_grey_is_gone(fill: markers.Fill) -> None:
     assert np.abs(out.astype(int) - clean).max() <= 2
 
 
+def test_an_outlined_arrowhead_goes_with_its_inside() -> None:
+    clean = np.full((300, 300), 150, np.uint8)
+    film = clean.copy()
+    corners = np.array([[140, 150], [176, 136], [176, 164]], np.int32)
+    cv2.fillPoly(film, [corners], (250,))
+    cv2.polylines(film, [corners], True, (5,), 3, cv2.LINE_AA)
+    out = markers.remove(film, markers.find(film).mask)
+    assert np.abs(out.astype(int) - clean).max() <= 12
+
+
 def test_removal_brings_back_what_lay_beneath(bare: list[Grey8]) -> None:
     before, after = 0.0, 0.0
     for number, clean in enumerate(bare):

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy.sparse.csgraph import connected_components
 
 from hilum.prepare import glyphs
-from hilum.prepare.plates import plate
+from hilum.prepare.plates import filled, plate
 from hilum.prepare.step import as_uint8, resized
 from hilum.types import Grey8, GreyImage, HilumError, Mask
 
@@ -157,7 +157,8 @@ def _marks(film: Grey8) -> Markers:
             found = plate(film[place], ink)
             if found is not None and not _leaks(found, place, film.shape):
                 ink |= found
-            mask[place] |= ink
+            # an outlined arrow goes with what it encloses
+            mask[place] |= filled(ink.astype(np.uint8))
             left, top, wide, high = cv2.boundingRect(ink.view(np.uint8))
             boxes.append(Box(place[1].start + left, place[0].start + top, wide, high))
     mask = cv2.dilate(mask, np.ones((3, 3), np.uint8))
