@@ -60,12 +60,16 @@ def compiled(network: UNet) -> Finder:
     return Finder(facts, preparation(facts.side), engine, unet.digest(network))
 
 
-@cache
 def named(network: str = "") -> Finder:
     """The finder that comes with hilum, or that of a user's own file of weights.
 
     Raises as `unet.load` does.
     """
+    return _made(network)
+
+
+@cache
+def _made(network: str) -> Finder:
     if network:
         return compiled(unet.load(as_path(network)))
     with resources.as_file(resources.files("hilum.models") / WEIGHTS) as path:

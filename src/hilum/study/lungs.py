@@ -249,7 +249,7 @@ def _train(ground: _Ground, rows: pd.DataFrame, key: Key, folder: Path) -> None:
     unet.with_facts(
         network,
         threshold=_threshold(network, pairs),
-        provenance=_provenance(ground, key, pairs, course.dice),
+        provenance=_provenance(ground, key, (pairs, test), course.dice),
     )
     # tested as it is stored: read back, with fp16's rounding
     stored = unet.load(unet.save(network, folder / lungs.WEIGHTS))
@@ -318,16 +318,22 @@ def _tested(ground: _Ground, finder: lungs.Finder, rows: Any, key: Key) -> Itera
         }
 
 
-def _provenance(ground: _Ground, key: Key, pairs: Pairs, dice: float) -> dict[str, Any]:
-    table = ground.manifest.table
+def _provenance(ground: _Ground, key: Key, rows: tuple[Pairs, Any], dice: float) -> dict[str, Any]:
+    """Where the weights come from, and who was held out, so that anyone can test again."""
+    table, (pairs, test) = ground.manifest.table, rows
     return {
         "recipe": ground.plan.name,
         "fold": key.fold,
         "seed": key.seed,
         "validation_dice": round(dice, 5),
-        "images": {"train": len(pairs.train), "validation": len(pairs.validation)},
+        "images": {
+            "train": len(pairs.train),
+            "validation": len(pairs.validation),
+            "test": len(test),
+        },
         "datasets": sorted(set(table["dataset"].dropna())),
         "licence": sorted(set(table["licence"].dropna())),
+        "tested": sorted(set(table["patient_id"].iloc[test].dropna())),
     }
 
 
@@ -343,6 +349,7 @@ def _verdict(predictions: pd.DataFrame, judged: list[Score]) -> str:
 
 def _model(path: Path) -> dict[str, Any]:
     facts = unet.load(path).facts
+    told = {name: value for name, value in facts.provenance.items() if name != "tested"}
     return {
         "cell": CELL,
         "encoder": facts.encoder,
@@ -351,5 +358,5 @@ def _model(path: Path) -> dict[str, Any]:
         "threshold": facts.threshold,
         "mirror": facts.mirror,
         "bytes": path.stat().st_size,
-        **facts.provenance,
+        **told,
     }
