@@ -1,0 +1,44 @@
+"""hilum prepare with marker steps: what is written is what the steps give, parameters included."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from hilum.data import phantom
+from hilum.prepare.marker_steps import CropBorders, FindMarkers, RemoveMarkers
+from hilum.prepare.step import Step
+from hilum.study import preparing
+from hilum.types import Grey8
+
+FILM = phantom.generate(phantom.Request(images=1, size=448)).images[0]
+
+
+def written(folder: Path, words: str) -> Grey8:
+    (folder / "in").mkdir()
+    cv2.imwrite(str(folder / "in" / "film.png"), FILM)
+    steps = preparing.steps_named(words.split(","))
+    made = preparing.prepare(folder / "in", steps, folder / "out", lambda _: lambda *_: None)
+    assert (made.written, made.left_out) == (1, [])
+    assert made.sheet.is_file()
+    return np.asarray(cv2.imread(str(made.folder / "film.png"), cv2.IMREAD_GRAYSCALE))
+
+
+@pytest.mark.parametrize(
+    ("words", "step"),
+    [
+        ("find_markers", FindMarkers()),
+        ("find_markers:method=threshold", FindMarkers("threshold")),
+        ("remove_markers:fill=navier_stokes", RemoveMarkers(fill="navier_stokes")),
+        ("remove_markers:radius=5.0", RemoveMarkers(radius=5.0)),
+        ("crop_borders", CropBorders()),
+    ],
+)
+def test_files_are_what_the_steps_give(tmp_path: Path, words: str, step: Step) -> None:
+    np.testing.assert_array_equal(written(tmp_path, words), step(FILM))
+
+
+def test_steps_follow_each_other(tmp_path: Path) -> None:
+    found = written(tmp_path, "remove_markers,find_markers")
+    assert (found > 0).sum() < 0.2 * (FindMarkers()(FILM) > 0).sum()
