@@ -282,7 +282,7 @@ def _threshold(network: UNet, pairs: Pairs) -> float:
     found = []
     with torch.inference_mode():
         for row in pairs.validation:
-            pixels = torch.from_numpy(np.asarray(pairs.images[row]))[None, None]
+            pixels = torch.from_numpy(np.array(pairs.images[row]))[None, None]
             p = torch.sigmoid(network(pixels))
             if network.facts.mirror:
                 p = (p + torch.sigmoid(network(pixels.flip(3))).flip(3)) / 2
