@@ -13,7 +13,7 @@ LEAST_SIDE = 64  # pixels: on smaller films ribs and outlines are no longer told
 LEAST_SECOND = 0.15  # share of the larger lung that the smaller one must have
 AREA = (0.06, 0.75)  # share of the image
 SOLID = 0.75  # share of its convex hull that a lung fills at least
-CERTAIN = 0.85  # soft Dice of the probabilities and the mask drawn from them, at least
+CERTAIN = 0.9  # soft Dice of the probabilities and the mask drawn from them, at least
 BORDER = 0.35  # share of the image's border that may be lung
 
 
