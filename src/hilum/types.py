@@ -191,6 +191,8 @@ class Finding:
     reference: str
     sentence: str
     title: str = ""
+    low: float | None = None  # of the figure's 95 % interval
+    high: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

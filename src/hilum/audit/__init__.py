@@ -1,7 +1,8 @@
 """Does the classifier read the lungs or the hospital? One file per question."""
 
 from hilum.audit.evidence import Evidence
+from hilum.audit.question import Audit, Question
 from hilum.audit.table import AUDITS, run
 from hilum.audit.verdict import verdict
 
-__all__ = ["AUDITS", "Evidence", "run", "verdict"]
+__all__ = ["AUDITS", "Audit", "Evidence", "Question", "run", "verdict"]

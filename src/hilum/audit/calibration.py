@@ -4,15 +4,17 @@ import numpy as np
 import numpy.typing as npt
 
 from hilum.audit.evidence import Evidence
+from hilum.audit.question import Question
 from hilum.evaluate import calibrate
 from hilum.types import Finding
 
-ID, TITLE = "C-17", "Calibration"
-RULE = (
+QUESTION = Question(
+    "C-17",
+    "Calibration",
     "expected calibration error (bins of equal mass) above 0.05, and above what 95 % of calibrated "
-    "models would show on as many images, warns"
+    "models would show on as many images, warns",
+    "Guo et al. 2017, arXiv:1706.04599; Bröcker & Smith 2007, doi:10.1175/WAF993.1",
 )
-REFERENCE = "Guo et al. 2017, arXiv:1706.04599; Bröcker & Smith 2007, doi:10.1175/WAF993.1"
 RESAMPLINGS = 500
 
 
@@ -29,8 +31,8 @@ def audit(evidence: Evidence) -> Finding:
         f"would stay below {100 * limit:.1f} on {len(p)} images."
     )
     if value > 0.05 and value > limit:
-        return Finding(ID, "warn", value, RULE, REFERENCE, sentence, TITLE)
-    return Finding(ID, "pass", value, RULE, REFERENCE, sentence, TITLE)
+        return QUESTION.found("warn", value, sentence)
+    return QUESTION.found("pass", value, sentence)
 
 
 def by_chance(confidence: npt.NDArray[np.float64], bins: int, seed: int) -> float:

@@ -4,11 +4,15 @@ import numpy as np
 import pandas as pd
 
 from hilum.audit.evidence import Evidence
+from hilum.audit.question import Question
 from hilum.types import Finding, Status
 
-ID, TITLE = "C-02", "Label and source"
-RULE = "Cramér's V of source and label: above 0.3 warns, 0.9 or more fails"
-REFERENCE = "Zech et al. 2018, doi:10.1371/journal.pmed.1002683: AUC 0.861 from the hospital alone"
+QUESTION = Question(
+    "C-02",
+    "Label and source",
+    "Cramér's V of source and label: above 0.3 warns, 0.9 or more fails",
+    "Zech et al. 2018, doi:10.1371/journal.pmed.1002683: AUC 0.861 from the hospital alone",
+)
 
 
 def cramers_v(first: pd.Series, second: pd.Series) -> float:
@@ -26,11 +30,10 @@ def audit(evidence: Evidence) -> Finding:
     sources = evidence.manifest["source"]
     if sources.isna().any():
         share = sources.isna().mean()
-        sentence = f"Cannot be checked, because the source of {share:.0%} of the images is unknown."
-        return Finding(ID, "unknown", None, RULE, REFERENCE, sentence, TITLE)
+        return QUESTION.unknown(f"the source of {share:.0%} of the images is unknown")
     v = cramers_v(sources, evidence.manifest["label"])
     status: Status = "fail" if v >= 0.9 else "warn" if v > 0.3 else "pass"
-    return Finding(ID, status, v, RULE, REFERENCE, _sentence(sources.nunique(), v), TITLE)
+    return QUESTION.found(status, v, _sentence(sources.nunique(), v))
 
 
 def _sentence(sources: int, v: float) -> str:

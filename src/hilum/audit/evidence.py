@@ -1,13 +1,19 @@
 """What every audit may look at."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from hilum.types import Leak, Split, Stack8
+from hilum.types import Floats, Leak, Split, Stack8
+
+if TYPE_CHECKING:
+    from hilum.evaluate.model import Model  # torch, which the audits of tables need not load
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +29,10 @@ class Evidence:
     stack: Stack8 | None = None  # prepared pixels in the manifest's order
     populations: Mapping[str, str] = field(default_factory=dict)  # dataset -> card.single_age
     seed: int = 0
+    model: Model | None = None  # whose `facts.seen` says which images it was fitted or chosen on
+    features: Floats | None = None  # (image, feature) of its backbone, in the manifest's order
+    all_predictions: pd.DataFrame | None = None  # of every cell, seed and fold
+    thorough: bool = False  # `hilum audit`: dear audits too, and more images in each
 
     @property
     def labels(self) -> npt.NDArray[np.int64]:
@@ -34,3 +44,9 @@ class Evidence:
         """(image,) patient numbers; an image without a patient is its own group."""
         patients = self.manifest["patient_id"].fillna(self.manifest["sample_id"])
         return pd.factorize(patients)[0].astype(np.int64)
+
+    @property
+    def seen(self) -> npt.NDArray[np.bool_]:
+        """(image,) whether the model was fitted or chosen on this file, or on one of its bytes."""
+        known = self.model.facts.seen if self.model is not None else ()
+        return self.manifest["sha256"].isin(known).to_numpy(bool)

@@ -1,11 +1,15 @@
 """C-09: are whole classes children and others adults?"""
 
 from hilum.audit.evidence import Evidence
+from hilum.audit.question import Question
 from hilum.types import Finding
 
-ID, TITLE = "C-09", "Children and adults"
-RULE = "a class of children only beside a class of adults fails"
-REFERENCE = "Roberts et al. 2021, doi:10.1038/s42256-021-00307-0 (paediatric controls)"
+QUESTION = Question(
+    "C-09",
+    "Children and adults",
+    "a class of children only beside a class of adults fails",
+    "Roberts et al. 2021, doi:10.1038/s42256-021-00307-0 (paediatric controls)",
+)
 
 
 def audit(evidence: Evidence) -> Finding:
@@ -14,8 +18,7 @@ def audit(evidence: Evidence) -> Finding:
     groups = {name: _age_groups(evidence, name) for name in evidence.classes if name in there}
     if any(not found for found in groups.values()):
         unknown = ", ".join(name for name, found in groups.items() if not found)
-        sentence = f"Cannot be checked, because nothing is known of the ages in: {unknown}."
-        return Finding(ID, "unknown", None, RULE, REFERENCE, sentence, TITLE)
+        return QUESTION.unknown(f"nothing is known of the ages in: {unknown}")
     children = [name for name, found in groups.items() if found == {"children"}]
     without = [name for name, found in groups.items() if "children" not in found]
     if children and without:
@@ -23,10 +26,8 @@ def audit(evidence: Evidence) -> Finding:
             f"{', '.join(children)} are children and {', '.join(without)} are not: "
             "a classifier of age would score as well."
         )
-        return Finding(ID, "fail", None, RULE, REFERENCE, sentence, TITLE)
-    return Finding(
-        ID, "pass", None, RULE, REFERENCE, "No class differs from the others by age group.", TITLE
-    )
+        return QUESTION.found("fail", None, sentence)
+    return QUESTION.found("pass", None, "No class differs from the others by age group.")
 
 
 def _age_groups(evidence: Evidence, name: str) -> set[str]:
