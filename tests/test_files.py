@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hilum import files
@@ -437,3 +438,22 @@ def test_cores_follow_affinity_and_quota(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.delattr(processors.os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(processors.os, "cpu_count", lambda: None)
     assert files.cores() == 1
+
+
+def test_freed_memory_is_kept_inside_the_block_only() -> None:
+    resource = pytest.importorskip("resource")
+
+    def faults() -> int:
+        """Pages that the system had to make while 64 MiB were written ten times."""
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(10):
+            np.ones(64 << 20, np.uint8)
+        return int(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+
+    usual = faults()
+    with files.kept_memory() as kept:
+        if not kept:
+            pytest.skip("this C library is not glibc")
+        np.ones(64 << 20, np.uint8)  # made once
+        assert faults() < usual / 5
+    assert faults() > usual / 2

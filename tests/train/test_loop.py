@@ -123,6 +123,21 @@ def test_kept_weights_are_the_averaged_ones(blobs: Blobs) -> None:
     assert loop.validate(network, blobs, plan)[0] == pytest.approx(course.loss, abs=1e-6)
 
 
+@pytest.mark.parametrize("keep", ["loss", "accuracy", "last"])
+def test_kept_is_the_epoch_that_was_asked_for(blobs: Blobs, keep: str) -> None:
+    torch.manual_seed(3)
+    plan = loop.Plan("sgd", (30.0,) * 12, 0.0, weights=torch.tensor([1.0, 9.0]), keep=keep)  # type: ignore[arg-type]
+    course = loop.fit(nn.Linear(5, 2), blobs, plan)
+    rows = [row for row in course.rows if row["part"] == "validation"]
+    best = {
+        "loss": min(rows, key=lambda row: row["loss"]),
+        "accuracy": max(rows, key=lambda row: row["accuracy"]),
+        "last": rows[-1],
+    }
+    assert course.loss == best[keep]["loss"]
+    assert len({row["epoch"] for row in best.values()}) == 3  # else it would not tell
+
+
 def test_smoothing_is_torchs_and_touches_training_only(blobs: Blobs) -> None:
     network = nn.Linear(5, 2)
     plan = loop.Plan("sgd", (0.0,), smoothing=0.2)

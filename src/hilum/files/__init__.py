@@ -2,6 +2,7 @@
 
 from hilum.files.disk import atomic_write, cache_home, digest, sha256, write_error
 from hilum.files.http import HttpLimits, download
+from hilum.files.memory import kept_memory
 from hilum.files.processors import cores
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "cores",
     "digest",
     "download",
+    "kept_memory",
     "sha256",
     "write_error",
 ]

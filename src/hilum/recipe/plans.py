@@ -123,7 +123,7 @@ class Stop(Strict):
 
 
 class Stage(Strict):
-    """One stage of training; weights of the epoch with the lowest validation loss are kept."""
+    """One stage of training; which epoch's weights are kept says `keep`."""
 
     name: str = "head"
     trainable: Literal["head", "all", "last"] = "head"
@@ -144,6 +144,8 @@ class Stage(Strict):
     patience: int = Field(0, ge=0)  # epochs without improvement before stopping; 0: never
     average: float = Field(0.0, ge=0, lt=1)  # decay of an average of the weights; 0: none
     smoothing: float = Field(0.0, ge=0, lt=1)  # label smoothing
+    # of the epochs: that of the lowest validation loss or highest accuracy, or the last
+    keep: Literal["loss", "accuracy", "last"] = "loss"
     schedule: Schedule = Schedule()
     stop: Stop | None = None
 

@@ -85,6 +85,7 @@ def loop_plan(bench: Bench, parts: Parts, stage: Stage, device: str = "cpu") -> 
         stop,
         heads.penalty if penalised else None,
         stage.eps,
+        stage.keep,
     )
 
 

@@ -4,16 +4,18 @@ import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeAlias
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hilum import files
 from hilum.train.average import Average
 from hilum.types import HilumError
 
 Progress = Callable[[int, int], None]
+Keep: TypeAlias = Literal["loss", "accuracy", "last"]
 
 
 class Batches(Protocol):
@@ -42,13 +44,15 @@ class Plan:
     stop: tuple[float, float] | None = None  # accuracy at least, loss below: then stop
     penalty: Callable[[nn.Module], Tensor] | None = None  # of the batch just seen, in training
     eps: float = 1e-8  # Adam's; Keras has 1e-7
+    keep: Keep = "loss"  # by what an epoch is the best
 
 
 @dataclass(slots=True)
 class Course:
     """What the loop saw: the best state so far and a row per epoch and part."""
 
-    loss: float = math.inf
+    loss: float = math.inf  # validation loss of the epoch that is kept
+    badness: float = math.inf  # of the same, by what `Plan.keep` looks at
     state: dict[str, Tensor] = field(default_factory=dict)
     since: int = 0
     rows: list[dict[str, float | int | str]] = field(default_factory=list)
@@ -74,13 +78,14 @@ def rates(lr: float, epochs: int, kind: str, every: int, factor: float) -> tuple
     return (lr,) * epochs
 
 
+@files.kept_memory()
 def fit(
     network: nn.Module, batches: Batches, plan: Plan, progress: Progress | None = None
 ) -> Course:
     """Train what requires a gradient and leave `network` with the weights of its best epoch.
 
-    Best is the lowest validation loss, the first of equals. Raises HilumError when the loss is no
-    longer a number.
+    Best is by `plan.keep`: the lowest validation loss or the highest accuracy, the first of equals,
+    or the last. Raises HilumError when the loss is no longer a number.
     """
     optimiser, average = _optimiser(network, plan), Average(network, plan.average)
     course = Course(state=copy.deepcopy(network.state_dict()))
@@ -92,7 +97,7 @@ def fit(
         _record(course, epoch, "train", _means(sums))
         with average.lent(network):
             _record(course, epoch, "validation", validate(network, batches, plan))
-            _keep_best(course, network)
+            _keep_best(course, network, plan.keep)
         if progress is not None:
             progress(epoch + 1, len(plan.rates))
         if _is_over(course, plan):
@@ -180,11 +185,17 @@ def _record(course: Course, epoch: int, part: str, figures: tuple[float, float])
     course.rows.append({**row, "accuracy": accuracy, "images_seen": course.images_seen})
 
 
-def _keep_best(course: Course, network: nn.Module) -> None:
-    loss = float(course.rows[-1]["loss"])
-    course.since = 0 if loss < course.loss else course.since + 1
-    if course.since == 0:
-        course.loss, course.state = loss, copy.deepcopy(network.state_dict())
+def _keep_best(course: Course, network: nn.Module, keep: Keep) -> None:
+    row = course.rows[-1]
+    loss = float(row["loss"])
+    badness = {"loss": loss, "accuracy": -float(row["accuracy"]), "last": -float(row["epoch"])}[
+        keep
+    ]
+    better = badness < course.badness and math.isfinite(loss)
+    course.since = 0 if better else course.since + 1
+    if better:
+        course.loss, course.badness = loss, badness
+        course.state = copy.deepcopy(network.state_dict())
 
 
 def _optimiser(network: nn.Module, plan: Plan) -> torch.optim.Optimizer:

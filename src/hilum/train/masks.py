@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hilum import files
 from hilum.evaluate.overlap import dice
 from hilum.prepare import augment
 from hilum.prepare.augment import Ranges
@@ -59,6 +60,7 @@ class Course:
     rows: list[dict[str, float | int | str]] = field(default_factory=list)
 
 
+@files.kept_memory()
 def fit(
     network: nn.Module,
     pairs: Pairs,
