@@ -13,6 +13,7 @@ from hilum.evaluate import calibrate
 from hilum.types import MANIFEST_COLUMNS, Finding, Leak, Score, Split
 
 CLASSES = ["covid19", "normal"]
+TABLES = ["C-02", "C-03", "C-04", "C-09", "C-10", "C-11", "C-17"]  # others have their own modules
 IMAGES = 240
 
 
@@ -71,14 +72,14 @@ def planted(name: str) -> Evidence:
     return replace(good, predictions=sure.assign(p_normal=1 - sure["p_covid19"]))
 
 
-@pytest.mark.parametrize("name", list(AUDITS))
+@pytest.mark.parametrize("name", TABLES)
 def test_positive_control_is_found(name: str) -> None:
     found = AUDITS[name](planted(name))
     assert found.id == name
     assert found.status == ("warn" if name == "C-17" else "fail"), found.sentence
 
 
-@pytest.mark.parametrize("name", list(AUDITS))
+@pytest.mark.parametrize("name", TABLES)
 def test_negative_control_passes(name: str) -> None:
     found = AUDITS[name](clean())
     assert found.status == "pass", found.sentence
@@ -89,8 +90,13 @@ def test_negative_control_passes(name: str) -> None:
 
 
 def test_table_is_visited_whole() -> None:
-    assert len(AUDITS) == 7
-    assert [found.id for found in audit.run(clean())] == list(AUDITS)
+    """In its order, the dear ones by `hilum audit` alone; nothing passes where nothing is known."""
+    found = audit.run(clean())
+    cheap = [name for name, row in AUDITS.items() if not row.question.dear]
+    assert [finding.id for finding in found] == cheap
+    nothing = replace(clean(), manifest=clean().manifest[:0], thorough=True)
+    assert [finding.id for finding in audit.run(nothing)] == list(AUDITS)
+    assert {finding.status for finding in audit.run(nothing)} == {"unknown"}
 
 
 @pytest.mark.parametrize(

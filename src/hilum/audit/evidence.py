@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,8 @@ from hilum.types import Floats, Leak, Split, Stack8
 
 if TYPE_CHECKING:
     from hilum.evaluate.model import Model  # torch, which the audits of tables need not load
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class Evidence:
     features: Floats | None = None  # (image, feature) of its backbone, in the manifest's order
     all_predictions: pd.DataFrame | None = None  # of every cell, seed and fold
     thorough: bool = False  # `hilum audit`: dear audits too, and more images in each
+    shared: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def labels(self) -> npt.NDArray[np.int64]:
@@ -50,3 +53,10 @@ class Evidence:
         """(image,) whether the model was fitted or chosen on this file, or on one of its bytes."""
         known = self.model.facts.seen if self.model is not None else ()
         return self.manifest["sha256"].isin(known).to_numpy(bool)
+
+    def once(self, name: str, make: Callable[[], Made]) -> Made:
+        """What `make` gives, made by the first audit that wants it and kept for the others."""
+        if name not in self.shared:
+            self.shared[name] = make()
+        made: Made = self.shared[name]
+        return made

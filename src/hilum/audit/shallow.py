@@ -1,10 +1,12 @@
 """What a model that sees no anatomy can tell: a small classifier, cross-validated by patient."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from hilum.evaluate import metrics
-from hilum.types import HilumError
+from hilum.types import HilumError, Labels, Probabilities
 
 FOLDS = 5
 
@@ -19,10 +21,18 @@ def auroc(
 
     Raises HilumError when some class has fewer patients than two folds need.
     """
-    from sklearn.linear_model import LogisticRegression
+    p = out_of_fold(table, labels, groups, seed)
+    return float(np.mean([metrics.auroc(labels == c, p[:, c]) for c in np.unique(labels)]))
+
+
+def out_of_fold(
+    table: npt.NDArray[np.floating], labels: Labels, groups: npt.NDArray[np.int64], seed: int
+) -> Probabilities:
+    """(image, class): what the classifier says of each image when its patient was left out.
+
+    Raises HilumError when some class has fewer patients than two folds need.
+    """
     from sklearn.model_selection import StratifiedGroupKFold
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
     per_class = [len(np.unique(groups[labels == c])) for c in np.unique(labels)]
     if min(per_class) < 2 or len(per_class) < 2:
@@ -33,10 +43,18 @@ def auroc(
     folds = StratifiedGroupKFold(min(FOLDS, *per_class), shuffle=True, random_state=seed)
     out = np.zeros((len(labels), labels.max() + 1))
     for train, test in folds.split(table, labels, groups):
-        model = make_pipeline(
-            StandardScaler(), LogisticRegression(C=0.1, max_iter=2000, class_weight="balanced")
-        )
-        model.fit(table[train], labels[train])
+        model = fitted(table[train], labels[train])
         out[np.ix_(test, model[-1].classes_)] = model.predict_proba(table[test])
-    present = np.unique(labels)
-    return float(np.mean([metrics.auroc(labels == c, out[:, c]) for c in present]))
+    return out
+
+
+def fitted(table: npt.NDArray[np.floating], labels: Labels) -> Any:
+    """Logistic regression on standardised `table` (image, feature), classes weighed alike."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    model = make_pipeline(
+        StandardScaler(), LogisticRegression(C=0.1, max_iter=2000, class_weight="balanced")
+    )
+    return model.fit(table, labels)

@@ -1,11 +1,17 @@
 """The table of audits: one row per question."""
 
-from hilum.audit import border, calibration, confounding, leakage, metadata, population
+from collections.abc import Callable
+from typing import TypeAlias
+
+from hilum.audit import border, calibration, confounding, leakage, masked, metadata, population
 from hilum.audit.evidence import Evidence
 from hilum.audit.question import Audit
 from hilum.types import Finding
 
+Progress: TypeAlias = Callable[[int, int], None]
+NO_IMAGES = "no images are at hand; name labelled ones with --data"
 ROWS = (
+    Audit(masked.QUESTION, masked.audit),
     Audit(confounding.QUESTION, confounding.audit),
     Audit(border.QUESTION, border.audit),
     Audit(metadata.QUESTION, metadata.audit),
@@ -17,6 +23,12 @@ ROWS = (
 AUDITS: dict[str, Audit] = {row.question.id: row for row in ROWS}
 
 
-def run(evidence: Evidence) -> list[Finding]:
+def run(evidence: Evidence, progress: Progress | None = None) -> list[Finding]:
     """Every audit in the table, in its order; the dear ones only where `evidence.thorough`."""
-    return [row(evidence) for row in ROWS if evidence.thorough or not row.question.dear]
+    wanted = [row for row in ROWS if evidence.thorough or not row.question.dear]
+    found = []
+    for row in wanted:
+        found.append(row(evidence) if len(evidence.manifest) else row.question.unknown(NO_IMAGES))
+        if progress:
+            progress(len(found), len(wanted))
+    return found

@@ -39,7 +39,7 @@ def show(results: Results, out: Path, screen: Terminal) -> None:
     _cells(mine, chosen, screen)
     _scores([score for score in results.scores if score.cell == chosen], screen)
     _published(results.published, screen)
-    _audits(results.audits, screen)
+    audits(results.audits, screen)
     failed = results.model.get("failed", [])
     screen.table("Cells that failed", ("cell", "why"), [(f["what"], f["reason"]) for f in failed])
     screen.left_out([LeftOut(item["what"], item["reason"]) for item in results.data["left_out"]])
@@ -131,7 +131,8 @@ def _at(threshold: float | None) -> str:
     return "" if threshold is None else f" at {threshold:.2f}"
 
 
-def _audits(findings: Sequence[Finding], screen: Terminal) -> None:
+def audits(findings: Sequence[Finding], screen: Terminal) -> None:
+    """Every finding in one row; its rule and source stand in the report."""
     rows: list[tuple[Cell, ...]] = []
     for finding in findings:
         question = () if screen.narrow else (finding.title,)

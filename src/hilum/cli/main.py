@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 from typer.models import CommandInfo
 
-from hilum.cli import check, compare, data, inspect, leaks, prepare, runs, scan, use  # noqa: F401
+from hilum.cli import audit, check, compare, data, inspect, leaks, prepare, runs, scan, use  # noqa: F401
 from hilum.cli.app import app
 from hilum.cli.tables import clean
 from hilum.types import HilumError

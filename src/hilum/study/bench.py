@@ -135,9 +135,16 @@ def _images(
         yield from change(stack[rows[start : start + features.CHUNK]], start)
 
 
+def plain_key(pixels: Pixels, backbone: Backbone, normalise: str, runtime: Runtime) -> str:
+    """Where the features of images as they are lie in the store."""
+    return files.digest(_network_key(pixels, backbone, normalise, runtime), "plain")
+
+
 def _key(bench: Bench) -> str:
+    return _network_key(bench.pixels, bench.backbone, bench.normalise, bench.runtime)
+
+
+def _network_key(pixels: Pixels, backbone: Backbone, normalise: str, runtime: Runtime) -> str:
     """Everything that the features depend on besides the view."""
-    facts = bench.runtime.facts
-    return files.digest(
-        bench.pixels.digest, bench.backbone.record(), bench.normalise, facts.engine, facts.precision
-    )
+    facts = runtime.facts
+    return files.digest(pixels.digest, backbone.record(), normalise, facts.engine, facts.precision)

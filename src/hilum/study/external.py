@@ -13,9 +13,10 @@ from hilum.data.pixels import Ingested
 from hilum.evaluate import model as models
 from hilum.evaluate import scores
 from hilum.evaluate.model import Model, columns
-from hilum.study import machine, outputs, summary
+from hilum.study import evidence, machine, outputs, summary
 from hilum.study.bench import Tell
 from hilum.types import (
+    Finding,
     HilumError,
     Leak,
     Manifest,
@@ -24,8 +25,10 @@ from hilum.types import (
 )
 
 
-def evaluate(folder: Path, data: Path, out: Path, tell: Tell) -> Results:
+def evaluate(folder: Path, data: Path, out: Path, tell: Tell, thorough: bool = False) -> Results:
     """Test a model on labelled images and write the same files and report as a run.
+
+    `thorough`: with the dear audits too, and on more images.
 
     Images that the model was fitted on are found by their hash and reported. Raises HilumError
     where no image has one of the model's classes.
@@ -41,7 +44,8 @@ def evaluate(folder: Path, data: Path, out: Path, tell: Tell) -> Results:
     )
     logits = model.logits(taken.pixels.stack, tell("predict"))
     predictions[columns(model.facts.classes)] = model.calibrated(logits)
-    results = _results(model, folder, taken, predictions, started)
+    findings = audit.run(_evidence(model, taken, predictions, thorough, tell))
+    results = _results(model, folder, taken, predictions, findings, started)
     outputs.write_external(out, taken.manifest, _all_test(table), predictions, results)
     report.build(out)
     return results
@@ -63,23 +67,35 @@ def _all_test(table: pd.DataFrame) -> Split:
     return Split(split, "official", "image", 0, ("every image is a test image",))
 
 
+def _evidence(
+    model: Model, taken: Ingested, predictions: pd.DataFrame, thorough: bool, tell: Tell
+) -> Evidence:
+    table = taken.manifest.table
+    about = Evidence(
+        model.facts.classes,
+        table,
+        predictions,
+        _all_test(table),
+        _seen(model, table),
+        taken.facts,
+        populations=summary.populations(),
+        all_predictions=predictions,
+        thorough=thorough,
+    )
+    return evidence.with_model(about, model, taken.pixels, tell)
+
+
 def _results(
-    model: Model, folder: Path, taken: Ingested, predictions: pd.DataFrame, started: float
+    model: Model,
+    folder: Path,
+    taken: Ingested,
+    predictions: pd.DataFrame,
+    findings: list[Finding],
+    started: float,
 ) -> Results:
     classes, table = model.facts.classes, taken.manifest.table
     split, leaks = _all_test(table), _seen(model, table)
     judged = scores.score(predictions, classes, "external")
-    evidence = Evidence(
-        classes,
-        table,
-        predictions,
-        split,
-        leaks,
-        taken.facts,
-        taken.pixels.stack,
-        summary.populations(),
-    )
-    findings = audit.run(evidence)
     record = models.read_record(folder)
     return Results(
         recipe=str(record["provenance"].get("recipe", "")),

@@ -5,6 +5,7 @@ import math
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -19,6 +20,7 @@ from hilum.study.source import CELL, Learnt
 from hilum.types import (
     HISTORY_COLUMNS,
     PREDICTION_COLUMNS,
+    Finding,
     HilumError,
     LeftOut,
     Manifest,
@@ -148,6 +150,11 @@ def write_results(out: Path, results: Results) -> None:
         out / "results.json",
         json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
     )
+
+
+def write_findings(out: Path, findings: Sequence[Finding]) -> None:
+    """`findings.csv`: one row per audit."""
+    _csv(out / "findings.csv", pd.DataFrame([asdict(finding) for finding in findings]))
 
 
 def _plain(value: Any) -> Any:

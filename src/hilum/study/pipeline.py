@@ -14,6 +14,7 @@ from hilum.study import (
     cells,
     checks,
     divide,
+    evidence,
     gather,
     machine,
     outputs,
@@ -64,7 +65,8 @@ def run(
     move(1, 3)
     learnt = grown.sources.get(grown.chosen)
     leaks += learnt.shared if learnt else []
-    findings = audit.run(_evidence(classes, taken, splits[plan.seeds[0]], leaks, grown))
+    about = _evidence(classes, taken, splits[plan.seeds[0]], leaks, grown)
+    findings = audit.run(_with_model(about, plan, taken, out, tell))
     move(2, 3)
     mine = [score for score in judged if score.cell == grown.chosen]
     record = model.read_record(out / "model")
@@ -126,4 +128,11 @@ def _evidence(
         taken.pixels.stack,
         summary.populations(),
         split.seed,
+        all_predictions=predictions,
     )
+
+
+def _with_model(about: Evidence, plan: Recipe, taken: Ingested, out: Path, tell: Tell) -> Evidence:
+    kept = model.load(out / "model")
+    pixels = evidence.prepared_for(kept, taken, preparation(plan).digest, tell)
+    return evidence.with_model(about, kept, pixels, tell)

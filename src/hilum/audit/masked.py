@@ -1,0 +1,167 @@
+"""C-01: how well can the classes be told apart with the lungs blacked out?"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hilum.audit import films, shallow
+from hilum.audit.evidence import Evidence
+from hilum.audit.question import Question
+from hilum.evaluate import bootstrap, metrics
+from hilum.prepare import lungs as masks
+from hilum.types import Finding, Floats, Grey8, HilumError, Labels, Probabilities, Stack8, Status
+
+QUESTION = Question(
+    "C-01",
+    "Lungs blacked out",
+    "R = (AUROC with the lungs blacked out - 0.5) / (AUROC of whole images - 0.5), of a linear "
+    "probe on the model's own features: above 0.25 warns, above 0.5 fails, where the interval of R "
+    "lies above 0",
+    "Maguolo & Nanni 2021, doi:10.1016/j.inffus.2021.04.008: similar results without the lungs",
+)
+FEW, MANY = 400, 1200  # images in a run, and in `hilum audit`
+MARGIN = 0.03  # of the shorter side, around the box of the lungs
+CENTRE = ((0.12, 0.88), (0.1, 0.9))  # rows and columns, where no mask can be believed
+LEAST = 10  # images of each class on which a probe is tested
+REPLICATES = 1000
+Box = tuple[slice, slice]
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """Features (image, feature) of images whole and with the lungs' box blacked out."""
+
+    rows: npt.NDArray[np.int64]  # (image,) places in the manifest
+    whole: Floats
+    masked: Floats
+    found: int  # images whose lungs were found; the others lost the usual box
+
+
+def hidden(evidence: Evidence) -> Hidden:
+    """Features with and without lungs of a sample of all images, made once for every audit."""
+    return evidence.once("hidden", lambda: _hidden(evidence))
+
+
+def audit(evidence: Evidence) -> Finding:
+    """A probe on whole images against one on images without lungs, of the same images."""
+    seen = hidden(evidence)
+    labels, groups = evidence.labels[seen.rows], evidence.groups[seen.rows]
+    train = evidence.seen[seen.rows]
+    tested, whole = _told(seen.whole, labels, groups, train, evidence.seed)
+    _, masked = _told(seen.masked, labels, groups, train, evidence.seed)
+    areas = _areas(labels[tested], (whole, masked), groups[tested], evidence.seed)
+    full, without = areas[0]
+    if np.quantile(areas[1:, 0], 0.025) <= 0.5:
+        raise HilumError(
+            "the classes cannot be told apart on whole images either "
+            f"(AUROC {full:.2f} of {len(labels[tested])} images)"
+        )
+    ratios = (areas - 0.5)[:, 1] / (areas - 0.5)[:, 0]
+    low, high = (float(x) for x in np.quantile(ratios[1:], [0.025, 0.975]))
+    value = float(ratios[0])
+    status: Status = "pass" if low <= 0 or value <= 0.25 else "fail" if value > 0.5 else "warn"
+    sentence = _sentence(status, value, (float(full), float(without)), seen)
+    return QUESTION.found(status, value, sentence, (low, high))
+
+
+def blacked(image: Grey8, box: Box) -> Grey8:
+    """(height, width) with a box of 0."""
+    out = image.copy()
+    out[box] = 0
+    return out
+
+
+def lung_boxes(stack: Stack8, kinds: npt.NDArray[np.object_]) -> tuple[list[Box], int]:
+    """The box around the lungs of each prepared image, and in how many they were found.
+
+    Where they were not, and on CT slices, it is the box that is usual in these images.
+    """
+    from hilum.evaluate import lungs
+
+    finder = lungs.named()
+    found = [
+        finder(image) if kind != "CT" else None for image, kind in zip(stack, kinds, strict=True)
+    ]
+    boxes = [masks.box(one.mask, MARGIN) if one and one.good else None for one in found]
+    known = [box for box in boxes if box]
+    usual = _usual(known) if len(known) >= LEAST else _centre(stack.shape[1:])
+    return [box or usual for box in boxes], len(known)
+
+
+def _hidden(evidence: Evidence) -> Hidden:
+    model, stack = films.model(evidence), films.stack(evidence)
+    most = MANY if evidence.thorough else FEW
+    rows = films.drawn(evidence, np.flatnonzero(evidence.labels >= 0), most)
+    chosen = np.ascontiguousarray(stack[rows])
+    kinds = evidence.manifest["modality"].to_numpy(object)[rows]
+    boxes, found = lung_boxes(chosen, kinds)
+    dark = np.stack([blacked(image, box) for image, box in zip(chosen, boxes, strict=True)])
+    known = evidence.features
+    whole = model.runtime(chosen) if known is None else np.asarray(known[rows])
+    return Hidden(rows, whole, model.runtime(dark), found)
+
+
+def _told(
+    table: Floats, labels: Labels, groups: npt.NDArray[np.int64], train: metrics.Bools, seed: int
+) -> tuple[npt.NDArray[np.int64], Probabilities]:
+    """Tested images (image,) and p (image, class): as the model was tested, else cross-validated.
+
+    A network that was tuned knows its training images by heart, so its probe is tested on others.
+    """
+    every = np.unique(labels)
+    least = min(min((train & (labels == c)).sum(), (~train & (labels == c)).sum()) for c in every)
+    if least >= LEAST:
+        probe = shallow.fitted(table[train], labels[train])
+        p = np.zeros((int((~train).sum()), int(labels.max()) + 1))
+        p[:, probe[-1].classes_] = probe.predict_proba(table[~train])
+        return np.flatnonzero(~train), p
+    return np.arange(len(labels)), shallow.out_of_fold(table, labels, groups, seed)
+
+
+def _areas(
+    labels: Labels,
+    told: tuple[Probabilities, Probabilities],
+    groups: npt.NDArray[np.int64],
+    seed: int,
+) -> npt.NDArray[np.float64]:
+    """(1 + replicate, 2) macro AUROC of both probes: of all patients first, then resampled."""
+    patients, count = np.unique(groups, return_inverse=True)[1], len(np.unique(groups))
+    ranks = [[metrics.rank(labels == c, p[:, c]) for c in np.unique(labels)] for p in told]
+
+    def figures(weights: bootstrap.Array) -> bootstrap.Array:
+        each = weights[:, patients]
+        both = [np.mean([metrics.areas(r, each)[0] for r in ranking], 0) for ranking in ranks]
+        return np.stack(both, -1)
+
+    random = np.random.default_rng([seed, 1])
+    drawn = bootstrap.replicate(figures, count, random, REPLICATES, len(labels))
+    return np.concatenate([figures(np.ones((1, count))), drawn[~np.isnan(drawn).any(1)]])
+
+
+def _sentence(status: Status, value: float, areas: tuple[float, float], seen: Hidden) -> str:
+    full, without = areas
+    figures = f"(AUROC {without:.2f} against {full:.2f})"
+    lost = len(seen.rows) - seen.found
+    rest = f" {lost} images lost the usual box, as their lungs were not found." if lost else ""
+    if status == "fail":
+        how = "nearly as well" if value > 0.75 else "more than half as well"
+        told = f"The classifier does {how} with the lungs blacked out {figures}: it is not reading "
+        return f"{told}{'the lungs' if value > 0.75 else 'the lungs alone'}.{rest}"
+    if status == "warn":
+        return f"Part of the score remains with the lungs blacked out {figures}.{rest}"
+    return f"With the lungs blacked out little of the score remains {figures}.{rest}"
+
+
+def _usual(boxes: list[Box]) -> Box:
+    ends = np.median([[s for b in box for s in (b.start, b.stop)] for box in boxes], axis=0)
+    top, bottom, left, right = (round(float(end)) for end in ends)
+    return slice(top, bottom), slice(left, right)
+
+
+def _centre(shape: tuple[int, ...]) -> Box:
+    rows, columns = (
+        slice(round(start * side), round(stop * side))
+        for (start, stop), side in zip(CENTRE, shape, strict=True)
+    )
+    return rows, columns

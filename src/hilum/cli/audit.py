@@ -1,0 +1,49 @@
+"""hilum audit: every audit of a finished run, or of a model on labelled images."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hilum.cli.app import Json, Quiet, Verbose, app, terminal
+from hilum.cli.ending import audits
+from hilum.cli.machine import plain
+from hilum.types import NOTICE, LeftOut
+
+FAILED = 1  # exit code under --strict
+
+
+@app.command()
+def audit(
+    model: Annotated[Path, typer.Argument(help="A finished run's folder, or a model/ folder.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the findings and the report.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data",
+            envvar="HILUM_DATA",
+            help="Where a run's images are now; for a model/ folder: labelled images.",
+        ),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 when an audit fails.")] = False,
+    as_json: Json = False,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Does the classifier read the lungs or the hospital? Asks every audit, the dear ones too."""
+    from hilum.study import auditing, outputs
+
+    screen = terminal(as_json, verbose, quiet)
+    with screen.working(), outputs.swept(out):
+        results = auditing.run(model, data, out, screen.step)
+    audits(results.audits, screen)
+    screen.left_out([LeftOut(item["what"], item["reason"]) for item in results.data["left_out"]])
+    screen.gap()
+    screen.say(results.verdict, "bold")
+    screen.gap()
+    screen.point("Findings", out.resolve() / "findings.csv")
+    screen.point("Report", out.resolve() / "report.html")
+    screen.say(NOTICE, "dim")
+    screen.give({**plain(results.as_json()), "out": str(out.resolve())})
+    if strict and any(finding.status == "fail" for finding in results.audits):
+        raise typer.Exit(FAILED)

@@ -1,0 +1,90 @@
+"""Every audit of a finished run, or of a model on labelled images."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from hilum import audit, report
+from hilum.audit import Evidence
+from hilum.evaluate import model as models
+from hilum.study import evidence, external, machine, outputs, summary
+from hilum.study.bench import Tell
+from hilum.types import (
+    MANIFEST_COLUMNS,
+    PREDICTION_COLUMNS,
+    HilumError,
+    Manifest,
+    Results,
+)
+
+
+def run(folder: Path, data: Path | None, out: Path, tell: Tell) -> Results:
+    """Audit a run (`data`: where its images are now), or a model on labelled images (`data`).
+
+    Writes results.json, findings.csv and report.html to `out`. Raises MissingError for a folder
+    that is neither.
+    """
+    started = time.monotonic()
+    if (folder / "results.json").is_file() and models.located(folder) != folder:
+        results = _of_run(folder, data, out, tell)
+    elif data is not None:
+        results = external.evaluate(folder, data, out, tell, thorough=True)
+    else:
+        results = _of_model_alone(folder, out)
+    spent = machine.provenance(time.monotonic() - started)
+    results = replace(results, environment=spent)
+    outputs.write_findings(out, results.audits)
+    outputs.write_results(out, results)
+    report.build(out)
+    return results
+
+
+def _of_run(folder: Path, data: Path | None, out: Path, tell: Tell) -> Results:
+    found = evidence.read(folder, data, tell)
+    try:
+        before = Results.from_json(found.record)
+    except (KeyError, TypeError, ValueError) as error:
+        raise HilumError(
+            f"{folder / 'results.json'} must be as hilum wrote it; got {type(error).__name__}; "
+            "run the study again."
+        ) from error
+    outputs.folder(out)
+    findings = audit.run(found.evidence, tell("audit"))
+    if out.resolve() != folder.resolve():
+        outputs.write_manifest(out, found.manifest)
+        outputs.write_predictions(out, found.evidence.predictions)
+    mine = [score for score in before.scores if score.cell == before.model["cell"]]
+    return replace(
+        before,
+        audits=findings,
+        verdict=audit.verdict(mine, findings),
+        data={**before.data, "left_out": summary.grouped(found.manifest.left_out)},
+    )
+
+
+def _of_model_alone(folder: Path, out: Path) -> Results:
+    """What a model's folder alone can answer: nothing, and every audit says so."""
+    record = models.read_record(models.located(folder))
+    outputs.folder(out)
+    empty = pd.DataFrame(columns=list(MANIFEST_COLUMNS))
+    classes = [str(name) for name in record["classes"]]
+    predictions = pd.DataFrame(columns=[*PREDICTION_COLUMNS, *models.columns(classes)])
+    findings = audit.run(Evidence(classes, empty, predictions, thorough=True))
+    return Results(
+        recipe=str(record["provenance"].get("recipe", "")),
+        title="Audit of a model without images",
+        mode="external",
+        classes=classes,
+        n=summary.counts(Manifest(empty), classes),
+        scores=[],
+        published=[],
+        audits=findings,
+        verdict=audit.verdict([], findings),
+        environment={},
+        data=summary.data(Manifest(empty)),
+        split={},
+        model=summary.model(record),
+        limits=[],
+    )
