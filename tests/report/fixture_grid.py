@@ -13,8 +13,15 @@ from hilum.types import Score
 
 FIGURES = (
     *("curves", "samples", "thresholds", "histograms", "confusions", "threshold_confusions"),
-    *("bars", "decision_curve", "epochs_to_stop", "sweep"),
+    *("bars", "decision_curve", "epochs_to_stop", "sweep", "network"),
 )
+LAYERS = [
+    ("film", "input", 1, 64, 0, 0),
+    ("conv1 to bn1", "backbone", 64, 32, 9536, 0),
+    ("layer1", "backbone", 256, 16, 215808, 1000),
+    ("layer2", "backbone", 512, 8, 1219584, 1219584),
+    ("classes", "head", 2, 1, 1026, 1026),
+]
 CELLS = [f"backbone={net},weights={init}" for init in ("random", "imagenet") for net in "ab"]
 
 
@@ -42,11 +49,17 @@ def grid(folder: Path, figures: tuple[str, ...] = FIGURES) -> Path:
         "recipe": "grid",
         "classes": list(classes),
         "scores": scores + [micro(row) for row in scores if row["name"] == "accuracy"],
-        "model": {"cell": CELLS[1], "seed": 3},
+        "model": {"cell": CELLS[1], "seed": 3, "backbone": "b", "layers": _layers()},
         "data": {"left_out": [{"what": "a.png", "reason": "truncated", "count": 1}]},
     }
     (folder / "results.json").write_text(json.dumps(results))
     return folder
+
+
+def _layers() -> list[dict[str, Any]]:
+    names = ("name", "where", "channels", "rows", "parameters", "trained")
+    rows = [dict(zip(names, row, strict=True)) for row in LAYERS]
+    return [{**row, "columns": row["rows"], "layers": 1} for row in rows]
 
 
 def _row(score: Score) -> dict[str, Any]:

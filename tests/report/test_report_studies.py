@@ -72,6 +72,14 @@ def test_a_broken_recipe_is_a_fault_on_the_page(tmp_path: Path) -> None:
     assert "recipe.toml could not be read" in build(tmp_path).page.text
 
 
+def test_the_networks_drawing_counts_its_weights(gridded: Built, run: Run) -> None:
+    total, learnt = (sum(row[i] for row in fixture_grid.LAYERS) for i in (4, 5))
+    assert (
+        f"b and its head: {total:,} weights, {learnt:,} of them trained here" in gridded.page.text
+    )
+    assert list(stored(run, "network")["name"]) == [row[0] for row in fixture_grid.LAYERS]
+
+
 # --- thresholds -----------------------------------------------------------------------------------
 
 

@@ -2,7 +2,9 @@
 
 import pytest
 
+from hilum import recipe
 from hilum.models import backbones, freezing, networks
+from hilum.study import translate
 from hilum.study.translate import freezing_rules
 from hilum.types import HilumError
 
@@ -27,3 +29,15 @@ def test_first_stages_stay_and_the_rest_trains() -> None:
 def test_more_first_stages_than_there_are_is_refused() -> None:
     with pytest.raises(HilumError, match="9 stages"):
         freezing_rules(CARD, "all", 1, 10, ())
+
+
+def test_what_any_stage_trained_is_trained_the_sources_too() -> None:
+    backbone = backbones.build(CARD.name, "random")
+    plan = recipe.load("zhang2022", changes=["model.backbone=tf_efficientnet_lite0"])
+    cells = recipe.cells(plan)
+    stay = ("net.conv_stem", "net.bn1", "net.blocks.0.", "net.blocks.1.")
+    found = translate.trained(cells["transfer_head"], backbone)  # its source trains all but three
+    assert {name for name in found if name.startswith(stay)} == {
+        name for name, action in found.items() if action == "freeze"
+    }
+    assert set(translate.trained(cells["frozen"], backbone).values()) == {"freeze"}

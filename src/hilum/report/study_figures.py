@@ -13,6 +13,7 @@ from hilum.report import (
     grids,
     heatmaps,
     matrix,
+    network,
     operating,
     sheet,
     study_plots,
@@ -296,6 +297,22 @@ def _sweep(run: Run) -> Drawn | None:
     )
 
 
+def _network(run: Run) -> Drawn | None:
+    layers = pd.DataFrame(run.section("model").get("layers") or [])
+    if layers.empty:
+        return None
+    count_all, learnt = int(layers["parameters"].sum()), int(layers["trained"].sum())
+    words = f"{run.section('model').get('backbone')} and its head: {count_all:,} weights"
+    return Drawn(
+        network.drawing(layers),
+        layers,
+        f"Drawing of the network, stage by stage: {words}. Values in the CSV.",
+        f"{words}, {learnt:,} of them trained here. Each box is what a stage hands on: its height "
+        "stands for the size of the map, its thickness for the channels (both as square roots).",
+        "full",
+    )
+
+
 STUDY_FIGURES: dict[str, StudyFigure] = {
     "curves": StudyFigure("Training curves of every model", _curves, "history.csv"),
     "samples": StudyFigure(
@@ -315,5 +332,6 @@ STUDY_FIGURES: dict[str, StudyFigure] = {
         "Epochs until the stop rule", _epochs_to_stop, "a history.csv of training by epochs"
     ),
     "heatmaps": StudyFigure("Heat maps of test images", heatmaps.heatmaps, heatmaps.NEEDS),
+    "network": StudyFigure("The network", _network, network.NEEDS),
     "sweep": StudyFigure("Along an axis of the grid", _sweep, "a grid with more than one cell"),
 }

@@ -4,7 +4,7 @@ import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from hilum import audit, report
+from hilum import audit, recipe, report
 from hilum.audit import Evidence
 from hilum.data import pixels
 from hilum.data.pixels import Ingested
@@ -15,6 +15,7 @@ from hilum.study import (
     checks,
     divide,
     evidence,
+    gates,
     gather,
     machine,
     outputs,
@@ -58,8 +59,10 @@ def run(
     known = Known(taken.manifest, classes, (root, out), splits)
     refused = checks.divided(plan, known, refused)
     leaks = divide.check(splits[plan.seeds[0]], taken.manifest, taken.fingerprints, plan.mode)
-    grown = cells.grow(Ground(plan, classes, taken, splits, root, out, work, tell, refused, beside))
+    ground = Ground(plan, classes, taken, splits, root, out, work, tell, refused, beside)
+    grown = cells.grow(ground)
     store.keep(out, work, grown.chosen)
+    gates.close(ground, grown.chosen)
     move = tell("score, audit, report")
     judged = _scores(grown, classes)
     move(1, 3)
@@ -91,6 +94,7 @@ def run(
             "freezing_advice": summary.advice(
                 counts["classes"], record["backbone"]["origin"], learnt is not None
             ),
+            "layers": summary.layers(recipe.cells(plan)[grown.chosen], out / "model"),
             "images_seen": summary.images_seen(grown.history, record["provenance"]),
             "failed": [asdict(item) for item in grown.failed],
             "lineage": source.lineage(learnt) if learnt else "no source task",

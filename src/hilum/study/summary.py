@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from hilum.data.cards import CARDS
-from hilum.models import freezing
+from hilum.evaluate import model as models
+from hilum.models import anatomy, freezing
 from hilum.recipe import Recipe
+from hilum.study import translate
 from hilum.types import Leak, LeftOut, Manifest, Split
 
 EXAMPLES = 3
@@ -92,6 +95,13 @@ def model(record: Mapping[str, Any]) -> dict[str, Any]:
         "images": origin["images"],
         "engine": origin["engine"],
     }
+
+
+def layers(plan: Recipe, folder: Path) -> list[dict[str, Any]]:
+    """The parts of the network in a model folder, and what of each this cell's training changed."""
+    _, pipeline, backbone, head = models.read(folder)
+    found = anatomy.parts(backbone, head, pipeline.shape, translate.trained(plan, backbone))
+    return [asdict(part) for part in found]
 
 
 def advice(counts: Mapping[str, int], origin: str, near: bool) -> str:

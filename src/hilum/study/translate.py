@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 from hilum.models import freezing, heads
+from hilum.models.backbones import Backbone
 from hilum.models.cards import Card
 from hilum.models.heads import HeadPlan, Standardise
-from hilum.recipe import ModelPlan, Stage
+from hilum.recipe import ModelPlan, Recipe, Stage
 from hilum.study.bench import Bench
 from hilum.train import balance, loop
 from hilum.train.batches import Parts
@@ -45,6 +46,24 @@ def freezing_rules(
         return [*mine, freezing.EVERYTHING]
     counts = {"head": 0, "last": last, "all": len(card.stages) - first}
     return [*mine, *freezing.last_stages(card, counts[trainable])]
+
+
+def trained(plan: Recipe, backbone: Backbone) -> dict[str, freezing.Action]:
+    """What the stages of a cell, its source task's among them, do to each backbone parameter."""
+    names = [name for name, _ in backbone.named_parameters()]
+    inside = [f"1.{name}" for name in names]  # as the tuned network names them
+    beside = ["3.layers.0.weight", "3.layers.0.bias"]  # the head's, which a pattern may be about
+    learnt: set[str] = set()
+    plans = [plan.train, *([plan.source.train] if plan.source and plan.source.enabled else [])]
+    for stage in (stage for one in plans for stage in one.stages if stage.trainable != "head"):
+        rules = freezing_rules(
+            backbone.card, stage.trainable, stage.last, stage.first, stage.freeze
+        )
+        actions = freezing.resolve([*inside, *beside], rules)
+        learnt |= {
+            name for name, full in zip(names, inside, strict=True) if actions[full] == "train"
+        }
+    return {name: "train" if name in learnt else "freeze" for name in names}
 
 
 def head_module(bench: Bench, features: int, seed: int) -> nn.Module:

@@ -1,0 +1,103 @@
+"""What a network is made of, stage by stage: shapes and parameters, for a drawing of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hilum.models import networks
+from hilum.models.backbones import Backbone
+from hilum.models.executor import Head
+from hilum.models.freezing import Action
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One stage of a network, or one layer of its head."""
+
+    name: str
+    where: str  # "input", "backbone" or "head"
+    channels: int
+    rows: int  # of the map that it hands on; 1 for a vector
+    columns: int
+    layers: int  # convolutions and fully connected layers in it
+    parameters: int
+    trained: int  # of the parameters
+
+
+def parts(
+    backbone: Backbone, head: Head, shape: tuple[int, int], actions: Mapping[str, Action]
+) -> list[Part]:
+    """Input, stages and head for films of `shape` (height, width); nothing is computed.
+
+    `actions` says of the backbone's parameters, by their names in it, which were trained; those
+    that it does not name were not.
+    """
+    network: Any = networks.outline(backbone.card)
+    modules = dict(network.named_modules())
+    ends = {stage: modules[_last(network, stage)] for stage in backbone.card.stages}
+    seen = _shapes(network, ends, shape)
+    found = [Part("film", "input", 1, *shape, 0, 0, 0)]
+    for stage in backbone.card.stages:
+        mine = {
+            f"net.{name}": value.numel()
+            for name, value in network.named_parameters()
+            if _inside(name, stage)
+        }
+        trained = sum(count for name, count in mine.items() if actions.get(name) == "train")
+        layers = sum(
+            isinstance(module, (nn.Conv2d, nn.Linear)) and _inside(name, stage)
+            for name, module in modules.items()
+        )
+        found.append(
+            Part(_named(stage), "backbone", *seen[stage], layers, sum(mine.values()), trained)
+        )
+    return [*found, *_head(head)]
+
+
+def _inside(name: str, stage: tuple[str, ...]) -> bool:
+    return any(name == prefix or name.startswith(f"{prefix}.") for prefix in stage)
+
+
+def _last(network: nn.Module, stage: tuple[str, ...]) -> str:
+    """The module of a stage that comes last in the network's own order."""
+    return [name for name, _ in network.named_modules() if name in stage][-1]
+
+
+def _shapes(
+    network: Any, ends: Mapping[tuple[str, ...], nn.Module], shape: tuple[int, int]
+) -> dict[tuple[str, ...], tuple[int, int, int]]:
+    """What each stage hands on: (channels, rows, columns)."""
+    seen: dict[tuple[str, ...], tuple[int, int, int]] = {}
+
+    def note(stage: tuple[str, ...], out: Tensor) -> None:
+        dims = tuple(out.shape[1:])
+        seen[stage] = (dims[0], dims[1], dims[2]) if len(dims) == 3 else (dims[-1], 1, 1)
+
+    hooks = [
+        module.register_forward_hook(lambda _, __, out, stage=stage: note(stage, out))
+        for stage, module in ends.items()
+    ]
+    with torch.no_grad(), torch.device("meta"):
+        found = network.eval().forward_features(torch.empty(1, 3, *shape))
+        network.forward_head(found, pre_logits=True)
+    for hook in hooks:
+        hook.remove()
+    return seen
+
+
+def _named(stage: tuple[str, ...]) -> str:
+    return stage[0] if len(stage) == 1 else f"{stage[0]} to {stage[-1]}"
+
+
+def _head(head: Head) -> list[Part]:
+    """The fitted layers, all of them trained."""
+    found = []
+    for i, (weights, bias) in enumerate(head.layers):
+        last = i == len(head.layers) - 1
+        count = weights.size + bias.size
+        name = "classes" if last else f"dense {i + 1}"
+        found.append(Part(name, "head", weights.shape[0], 1, 1, 1, count, count))
+    return found

@@ -1,0 +1,36 @@
+"""A network's parts: shapes as in the papers' tables, and every weight counted once."""
+
+import numpy as np
+import pytest
+
+from hilum.models import anatomy, backbones
+from hilum.models.backbones import BACKBONES
+from hilum.models.executor import Head, Standardise
+
+
+def head(features: int) -> Head:
+    layers = ((np.zeros((1000, features)), np.zeros(1000)), (np.zeros((2, 1000)), np.zeros(2)))
+    return Head(Standardise.none(features), layers)
+
+
+@pytest.mark.parametrize(
+    "name", ["resnet50", "tf_efficientnet_lite0", "elazhari_cnn", "wiklund_fc"]
+)
+def test_every_weight_is_counted_once(name: str) -> None:
+    backbone = backbones.build(name, "random")
+    side = BACKBONES[name].side
+    found = anatomy.parts(backbone, head(8), (side, side), {})
+    mine = sum(part.parameters for part in found if part.where == "backbone")
+    assert mine == sum(value.numel() for value in backbone.parameters())
+    assert [part.parameters for part in found if part.where == "head"] == [9000, 2002]
+    assert sum(part.trained for part in found) == 9000 + 2002
+
+
+def test_resnets_maps_are_those_of_its_paper() -> None:
+    """He et al. 2016, table 1: outputs of 112, 56, 28, 14 and 7."""
+    backbone = backbones.build("resnet50", "random")
+    found = anatomy.parts(backbone, head(2048), (224, 224), {"net.layer4.2.conv3.weight": "train"})
+    maps = [(part.channels, part.rows) for part in found if part.where == "backbone"]
+    assert maps == [(64, 112), (256, 56), (512, 28), (1024, 14), (2048, 7)]
+    assert [part.layers for part in found][1:6] == [1, 10, 13, 19, 10]
+    assert found[5].trained == 512 * 2048
