@@ -100,7 +100,7 @@ def test_what_the_target_holds_is_kept_out_unless_the_leak_is_asked_for(tmp_path
         (folder / name).mkdir(parents=True)
         for path in target.loc[target["label"] == name, "path"]:
             (folder / name / Path(path).name).write_bytes(Path(path).read_bytes())
-    films = f'{FILMS}, {{path="{folder}", relabel={{covid19="bacterial_pneumonia"}}}}'
+    films = f'{FILMS}, {{path="{folder}", rename={{covid19="bacterial_pneumonia"}}}}'
     apart = study.run(plan(films), None, tmp_path / "apart", silent)
     together = study.run(plan(films, ", apart=false"), None, tmp_path / "together", silent)
     assert apart.model["lineage"]["shared_with_target"] == 0

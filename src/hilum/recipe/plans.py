@@ -32,7 +32,6 @@ class DataSet(Strict):
     phantom: dict[str, Any] = Field(default_factory=dict)
     rename: dict[str, str] = Field(default_factory=dict)  # label -> label, before all else
     keep: dict[str, list[str]] = Field(default_factory=dict)  # manifest column -> allowed values
-    relabel: dict[str, str] = Field(default_factory=dict)  # label -> label, of what was kept
     take: dict[str, int] = Field(default_factory=dict)  # label -> how many, drawn with the seed
 
     @model_validator(mode="after")

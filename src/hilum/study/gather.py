@@ -1,4 +1,4 @@
-"""Read: every set that a recipe names, filtered, relabelled and drawn, as one manifest."""
+"""Read: every set that a recipe names, renamed, filtered and drawn, as one manifest."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -40,7 +40,7 @@ def classes_of(recipe: Recipe, manifest: Manifest) -> list[str]:
 
 
 def _one(item: DataSet, found: Manifest, seed: int) -> Manifest:
-    """A set as the recipe wants it: renamed, filtered, relabelled, drawn."""
+    """A set as the recipe wants it: renamed, filtered, drawn."""
     found = _renamed(found, item.rename)
     for column, allowed in item.keep.items():
         if column not in found.table:
@@ -50,7 +50,6 @@ def _one(item: DataSet, found: Manifest, seed: int) -> Manifest:
             )
         mask = found.table[column].astype("str").isin(allowed)
         found = manifests.select(found, mask, f"{column} is not {' or '.join(allowed)}")
-    found = _relabelled(found, item.relabel)
     return _drawn(found, item.take, seed) if item.take else found
 
 
@@ -62,10 +61,6 @@ def _renamed(found: Manifest, names: dict[str, str]) -> Manifest:
                 f"data.rename wants labels of these images ({', '.join(known)}); got {name!r}; "
                 "mend it."
             )
-    return _relabelled(found, names)
-
-
-def _relabelled(found: Manifest, names: dict[str, str]) -> Manifest:
     table = found.table.assign(label=found.table["label"].replace(names))
     return Manifest(table, found.left_out, found.notes) if names else found
 
