@@ -26,20 +26,27 @@ def predict(
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Write the probabilities of each class for each image to a CSV file."""
+    """Write the probabilities of each class for each image, and what it abstains from, to a CSV."""
     from hilum import study
 
     screen = terminal(as_json, verbose, quiet)
     with screen.working():
         table, left_out = study.predict(model, paths, out, screen.step, heatmaps)
-    read = table[~table["abstain"]]
+    read = table[table["label"] != ""]
     rows = [
-        (row[0], row[1], *(f"{p:.3f}" for p in row[2:-2])) for row in read.head(SHOWN).to_numpy()
+        (row[0], "abstains" if row[-2] else row[1], *(f"{p:.3f}" for p in row[2:-2]))
+        for row in read.head(SHOWN).to_numpy()
     ]
     screen.table("Predictions", list(table.columns[:-2]), rows)
+    doubted = read[read["abstain"]]
+    why = [(row.path, row.reason) for row in doubted.head(SHOWN).itertuples()]
+    screen.table("Abstained", ("path", "why"), why)
     screen.left_out(left_out)
     more = f" (the first {SHOWN} are shown)" if len(read) > SHOWN else ""
-    screen.say(f"{len(read):,} images are predicted{more}, {len(left_out):,} are left out.")
+    screen.say(
+        f"{len(read) - len(doubted):,} images are predicted{more}, {len(doubted):,} are abstained "
+        f"from, {len(left_out):,} are left out."
+    )
     screen.point("Predictions", out.resolve())
     if heatmaps:
         screen.point("Heat maps", heatmaps.resolve())

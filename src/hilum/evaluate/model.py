@@ -19,7 +19,8 @@ from safetensors.torch import save_file as save_tensors
 from torch import Tensor, nn
 
 from hilum import files, prepare
-from hilum.evaluate import calibrate, lungs
+from hilum.evaluate import calibrate, gate, lungs
+from hilum.evaluate.gate import Gate
 from hilum.models import backbones, runtime
 from hilum.models.backbones import Backbone
 from hilum.models.engine import Runtime, Target
@@ -44,6 +45,7 @@ class Facts:
     thresholds: dict[str, float] = field(default_factory=dict)  # class -> p for 90 % sensitivity
     provenance: dict[str, Any] = field(default_factory=dict)
     seen: tuple[str, ...] = ()  # SHA-256 of the files that it was fitted or chosen on
+    conformal: dict[str, float] = field(default_factory=dict)  # class -> least p that is possible
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class Model:
     backbone: Backbone
     head: Head
     runtime: Runtime
+    gate: Gate | None = None  # None: made by a version that refused no image
 
     def logits(self, stack: Stack8, progress: Progress | None = None) -> Probabilities:
         """Prepared uint8 (image, height, width) -> uncalibrated logits (image, class)."""
@@ -108,7 +111,7 @@ def assemble(facts: Facts, pipeline: Pipeline, backbone: Backbone, head: Head) -
 
 
 def save(model: Model, folder: Path) -> Path:
-    """Write `model.json`, `backbone.safetensors`, `head.safetensors` and `seen.csv`."""
+    """Write `model.json`, `backbone.`, `head.` and `gate.safetensors`, and `seen.csv`."""
     folder.mkdir(parents=True, exist_ok=True)
     facts = model.facts
     record = {
@@ -122,6 +125,7 @@ def save(model: Model, folder: Path) -> Path:
         "mirror": facts.mirror,
         "temperature": facts.temperature,
         "thresholds": facts.thresholds,
+        "conformal": facts.conformal,
         "provenance": facts.provenance,
     }
     with files.atomic_write(folder / "backbone.safetensors") as path:
@@ -129,6 +133,8 @@ def save(model: Model, folder: Path) -> Path:
     with files.atomic_write(folder / "head.safetensors") as path:
         # safetensors writes a strided array's buffer as it lies in memory
         save_file({k: np.ascontiguousarray(v) for k, v in model.head.arrays().items()}, path)
+    if model.gate is not None:
+        gate.save(model.gate, folder)
     with files.atomic_write(folder / "seen.csv") as path:
         path.write_text("\n".join(["sha256", *facts.seen]) + "\n")
     with files.atomic_write(folder / "model.json") as path:
@@ -138,7 +144,7 @@ def save(model: Model, folder: Path) -> Path:
 
 def load(folder: Path) -> Model:
     """Read a model folder and compile it; raises what `read` does."""
-    return assemble(*read(folder))
+    return replace(assemble(*read(folder)), gate=gate.load(folder))
 
 
 def read(folder: Path) -> tuple[Facts, Pipeline, Backbone, Head]:
@@ -210,6 +216,7 @@ def _facts(record: dict[str, Any], folder: Path) -> Facts:
         record["thresholds"],
         record["provenance"],
         tuple(seen.read_text().split()[1:]) if seen.is_file() else (),
+        record.get("conformal", {}),
     )
 
 

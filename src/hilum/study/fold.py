@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hilum.evaluate import calibrate, metrics, thresholds
+from hilum.evaluate import calibrate, conformal, metrics, thresholds
 from hilum.evaluate.model import Facts, Model, assemble, columns
 from hilum.models.backbones import Backbone
 from hilum.models.heads import Head
@@ -86,7 +86,7 @@ def _logits(bench: Bench, model: Model, rows: Any, tuned: bool) -> Probabilities
 
 
 def _calibrated(bench: Bench, model: Model, parts: Parts, tuned: bool) -> tuple[Model, float]:
-    """Temperature and thresholds from the validation part, and its log loss after both."""
+    """Temperature, thresholds and limits from the validation part, and its log loss after all."""
     labels = bench.labels[parts.validation]
     logits = _logits(bench, model, parts.validation, tuned)
     temperature = calibrate.fit_temperature(labels, logits)
@@ -97,7 +97,8 @@ def _calibrated(bench: Bench, model: Model, parts: Parts, tuned: bool) -> tuple[
         for i, name in enumerate(bench.classes)
         if (labels == i).any()
     }
-    facts = replace(model.facts, thresholds=points)
+    possible = conformal.limits(labels, p, bench.classes)
+    facts = replace(model.facts, thresholds=points, conformal=possible)
     return replace(model, facts=facts), float(metrics.log_loss(labels, p))
 
 

@@ -13,15 +13,17 @@ import numpy as np
 import pandas as pd
 
 from hilum import files, images
+from hilum.evaluate import conformal, gate
 from hilum.evaluate import model as models
-from hilum.evaluate.model import Model, columns
+from hilum.evaluate.gate import Glance
+from hilum.evaluate.model import Model, columns, mirrored
 from hilum.explain import heat, sheets
 from hilum.explain.sheets import Look, Tile
 from hilum.prepare import Pipeline
 from hilum.study import outputs
 from hilum.study.bench import Tell
 from hilum.train.batches import ahead
-from hilum.types import CLASS_NAMES, Grey8, HilumError, LeftOut, MissingError
+from hilum.types import CLASS_NAMES, Grey8, HilumError, LeftOut, MissingError, Probabilities
 
 CHUNK = 128  # images held in memory at a time
 LONGEST = 100  # letters of a file's name that are kept
@@ -30,7 +32,8 @@ HEATMAP_COLUMNS = [
     "path", "label", "class", "probability", "method", "render", "file", "reason"
 ]  # fmt: skip
 EMPTY: dict[str, object] = {**dict.fromkeys(HEATMAP_COLUMNS, ""), "probability": np.nan}
-Decoded: TypeAlias = tuple[list[str], list[Grey8 | str]]  # paths, and pixels or what went wrong
+Film: TypeAlias = tuple[Grey8, Glance]  # prepared pixels, and what the image showed before
+Decoded: TypeAlias = tuple[list[str], list[Film | str]]  # paths, and films or what went wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +50,10 @@ def predict(
 ) -> tuple[pd.DataFrame, list[LeftOut]]:
     """Write `path, label, p_<class>..., abstain, reason`, one row per image, to the CSV `out`.
 
-    An image that cannot be read has a row with its reason and no probabilities. With `heatmaps`,
-    a folder, `explain`'s files are written there as well. Raises MissingError for a path that does
-    not exist, HilumError where there is no image at all.
+    An image that cannot be read has a row with its reason and no probabilities; one that is not of
+    the kind that the model learnt from, or that it cannot decide, keeps them and says why it is
+    abstained from. With `heatmaps`, a folder, `explain`'s files are written there as well. Raises
+    MissingError for a path that does not exist, HilumError where there is no image at all.
     """
     models.read_record(folder)
     wanted, left_out = _listed(paths, "predict")
@@ -67,7 +71,7 @@ def predict(
         table.to_csv(temporary, index=False, float_format="%.8f")
     if drawer:
         drawer.close()
-    return table, [*left_out, *_unread(table[table["abstain"]])]
+    return table, [*left_out, *_unread(table[table["label"] == ""])]
 
 
 def explain(
@@ -117,14 +121,14 @@ class Drawer:
         heat.require(subject, ask.method, model.pipeline.shape)
         return cls(model, ask, outputs.room(out), subject)
 
-    def draw(self, rows: pd.DataFrame, decoded: Sequence[Grey8 | str]) -> Iterator[None]:
+    def draw(self, rows: pd.DataFrame, decoded: Sequence[Film | str]) -> Iterator[None]:
         """A PNG for each image that could be read, pausing after each; `rows` as in `predict`."""
         for row, item in zip(rows.to_dict("records"), decoded, strict=True):
             facts = {**EMPTY, "path": row["path"], "label": row["label"]}
             if isinstance(item, str):
                 self.rows.append({**facts, "reason": item})
             else:
-                self.rows.append({**facts, **self._one(row, item)})
+                self.rows.append({**facts, **self._one(row, item[0])})
             yield
 
     def close(self) -> pd.DataFrame:
@@ -234,9 +238,11 @@ def _listed(paths: Sequence[Path], command: str) -> tuple[list[Path], list[LeftO
 def _chunks(paths: Sequence[Path], pipeline: Pipeline) -> Iterator[Decoded]:
     """Decode the next chunk while the network works on this one."""
 
-    def one(path: Path) -> Grey8 | str:
+    def one(path: Path) -> Film | str:
         try:
-            return pipeline(images.read(path, pipeline.decode_side).pixels)
+            found = images.read(path, pipeline.decode_side)
+            colour = images.colourfulness(path, found.facts)
+            return pipeline(found.pixels), gate.glance(found.pixels, colour)
         except HilumError as error:
             return str(error)
 
@@ -245,7 +251,7 @@ def _chunks(paths: Sequence[Path], pipeline: Pipeline) -> Iterator[Decoded]:
         yield from ahead(([str(p) for p in part], list(pool.map(one, part))) for part in parts)
 
 
-def _rows(model: Model, names: list[str], decoded: list[Grey8 | str]) -> pd.DataFrame:
+def _rows(model: Model, names: list[str], decoded: list[Film | str]) -> pd.DataFrame:
     classes = model.facts.classes
     table = pd.DataFrame(
         {
@@ -258,8 +264,23 @@ def _rows(model: Model, names: list[str], decoded: list[Grey8 | str]) -> pd.Data
     )
     good = [i for i, item in enumerate(decoded) if not isinstance(item, str)]
     if good:
-        p = model.probabilities(np.stack([decoded[i] for i in good]))
+        p, reasons = _judged(model, [item for item in decoded if not isinstance(item, str)])
         table.loc[good, columns(classes)] = p
         table.loc[good, "label"] = np.array(classes)[p.argmax(1)]
-        table.loc[good, "abstain"] = False
+        table.loc[good, "abstain"] = [reason != "" for reason in reasons]
+        table.loc[good, "reason"] = reasons
     return table
+
+
+def _judged(model: Model, films: Sequence[Film]) -> tuple[Probabilities, list[str]]:
+    """Probabilities (image, class), and why each image is abstained from, or ""."""
+    stack = np.stack([prepared for prepared, _ in films])
+    plain = model.runtime(stack)
+    again = model.runtime(mirrored(stack)) if model.facts.mirror else None
+    p = model.calibrated(model.from_features(plain, again))
+    refused = gate.refusals(model.gate, plain, [glance for _, glance in films])
+    undecided = [""] * len(films)
+    if model.facts.conformal:
+        kept = conformal.sets(p, model.facts.classes, model.facts.conformal)
+        undecided = [conformal.sentence(row, model.facts.classes) for row in kept]
+    return p, [first or second for first, second in zip(refused, undecided, strict=True)]

@@ -1,0 +1,89 @@
+"""The chosen model's gate, fitted on its training images and set on its validation images."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from hilum import files, images, recipe
+from hilum.data import pixels
+from hilum.evaluate import gate, lungs
+from hilum.evaluate import model as models
+from hilum.evaluate.model import Model
+from hilum.study import bench as benches
+from hilum.study.bench import Bench
+from hilum.study.ground import Ground, preparation
+from hilum.types import Floats, GreyImage, HilumError
+
+MOST = 750  # images of a part whose features the gate is fitted on
+TURNED = 60  # training images that are shown to the head in every pose
+ASKED = 60  # validation images whose lungs are looked for
+SHOWING = 0.95  # share of them with two lungs from which on a film must have two
+
+
+def close(ground: Ground, cell: str) -> None:
+    """Give `model/` of a run its gate.
+
+    A model whose images can no longer be read keeps none, and so refuses little.
+    """
+    folder = ground.out / "model"
+    model = models.load(folder)
+    try:
+        fitted = _fitted(ground, model, _bench(ground, cell, model))
+    except HilumError:
+        return
+    gate.save(fitted, folder)
+
+
+def _bench(ground: Ground, cell: str, model: Model) -> Bench:
+    """What the cell's folds stood on, with the backbone that it ended with."""
+    taken, plan = ground.taken, recipe.cells(ground.plan)[cell]
+    stack = taken.pixels
+    if model.pipeline.digest != preparation(ground.plan).digest:
+        stack = pixels.ingest(taken.manifest, model.pipeline, ground.tell("preparing")).pixels
+    labels = np.array([ground.classes.index(name) for name in taken.manifest.table["label"]])
+    return Bench(
+        plan, ground.classes, taken.manifest, stack, model.pipeline, model.backbone,
+        model.facts.normalise, model.runtime, ground.tell, labels.astype(np.int64),
+    )  # fmt: skip
+
+
+def _fitted(ground: Ground, model: Model, bench: Bench) -> gate.Gate:
+    train, validation = (_rows(ground, model, part) for part in ("train", "validation"))
+    shown = _read(ground, model, train[gate.spread_out(len(train), TURNED)])
+    turned = {
+        pose: model.runtime(np.stack([model.pipeline(gate.posed(film, pose)) for film in shown]))
+        for pose in gate.POSES
+    }
+    train, validation = train[gate.spread_out(len(train), MOST)], validation[:MOST]
+    fitted = gate.fit(_features(bench, train), turned, _features(bench, validation))
+    asked = _read(ground, model, validation[gate.spread_out(len(validation), ASKED)])
+    finder = lungs.named()
+    good = [finder(gate.glance(film).small).good for film in asked]
+    return replace(fitted, lungs=bool(np.mean(good) >= SHOWING))
+
+
+def _features(bench: Bench, rows: npt.NDArray[np.int64]) -> Floats:
+    """(row, feature), of all images at once where that is cheap: audits want them as well."""
+    if len(bench.labels) <= 2 * MOST or "tuned" not in bench.backbone.weights.origin:
+        return np.asarray(benches.plain(bench)[rows])
+    return bench.runtime(bench.pixels.stack[rows])
+
+
+def _rows(ground: Ground, model: Model, part: str) -> npt.NDArray[np.int64]:
+    """Positions in the manifest of a part of the model's own fold."""
+    origin = model.facts.provenance
+    table = ground.splits[origin["seed"]].table
+    mine = table[(table["fold"] == origin["fold"]) & (table["part"] == part)]
+    wanted = ground.taken.manifest.table["sample_id"].isin(mine["sample_id"])
+    return np.flatnonzero(wanted).astype(np.int64)
+
+
+def _read(ground: Ground, model: Model, rows: npt.NDArray[np.int64]) -> list[GreyImage]:
+    """Decoded images as `predict` meets them: no step has touched them."""
+    paths = ground.taken.manifest.table["path"].iloc[rows]
+    side = model.pipeline.decode_side
+    with ThreadPoolExecutor(files.cores()) as pool:
+        return list(pool.map(lambda path: images.read(Path(path), side).pixels, paths))

@@ -1,0 +1,91 @@
+"""The gate: distances against scikit-learn's, poses told apart, looks, and its file."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.neighbors import NearestNeighbors
+
+from hilum.evaluate import gate
+from hilum.evaluate.gate import Gate
+from hilum.types import HilumError
+
+WIDTH = 40
+
+
+def features(seed: int, count: int, shift: int = 0) -> np.ndarray:
+    """(image, feature) around one direction; `shift` bends it a little."""
+    random = np.random.default_rng([seed, shift])
+    centre = np.zeros(WIDTH)
+    centre[:10] = 3
+    centre[5 * shift + 5 : 5 * shift + 10] += 1.5 * (shift > 0)
+    return (centre + 0.8 * random.normal(size=(count, WIDTH))).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def fitted() -> Gate:
+    turned = {name: features(2, 40, shift) for shift, name in enumerate(gate.POSES, 1)}
+    return gate.fit(features(0, 300), turned, features(1, 200))
+
+
+def test_the_distance_is_the_cosine_distance_to_the_fifth_neighbour(fitted: Gate) -> None:
+    asked = features(3, 50)
+    known = NearestNeighbors(n_neighbors=5, metric="cosine").fit(features(0, 300))
+    assert fitted.distances(asked) == pytest.approx(known.kneighbors(asked)[0][:, 4], abs=1e-3)
+
+
+def test_its_own_kind_passes_and_the_others_are_refused_in_words(fitted: Gate) -> None:
+    assert np.mean([fault == "" for fault in fitted.faults(features(4, 300))]) > 0.95
+    for shift, (_, words) in enumerate(gate.POSES.values(), 1):
+        said = fitted.faults(features(5, 100, shift))
+        assert np.mean([fault != "" for fault in said]) > 0.8
+        assert np.mean([fault == words for fault in said if "unlike" not in fault]) > 0.7
+    strange = -features(6, 100)
+    assert all("unlike every image" in fault for fault in fitted.faults(strange))
+
+
+def test_a_score_above_one_is_a_refusal(fitted: Gate) -> None:
+    asked = np.concatenate([features(7, 100), features(7, 100, 1), -features(7, 100)])
+    assert ((fitted.scores(asked) > 1) == [fault != "" for fault in fitted.faults(asked)]).all()
+
+
+def test_a_gate_is_read_back_as_it_was_written(fitted: Gate, tmp_path: Path) -> None:
+    assert gate.load(tmp_path) is None  # a model folder of an older version
+    gate.save(fitted, tmp_path)
+    again = gate.load(tmp_path)
+    assert again is not None
+    asked = features(8, 60, 1)
+    assert (again.scores(asked) == fitted.scores(asked)).all()
+    (tmp_path / gate.FILE).write_bytes(b"not a gate")
+    with pytest.raises(HilumError, match="must be readable"):
+        gate.load(tmp_path)
+
+
+def test_poses_undo_each_other() -> None:
+    film = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    assert (gate.posed(gate.posed(film, "inverted"), "inverted") == film).all()
+    assert (gate.posed(gate.posed(film, "left"), "right") == film).all()
+    assert (gate.posed(film, "upside down") == film[::-1, ::-1]).all()
+
+
+@pytest.mark.parametrize(
+    ("film", "colour", "said"),
+    [
+        (np.tile(np.arange(128, dtype=np.uint8), (20, 1)), 0.0, "has 20 pixels"),
+        (np.full((64, 64), 0.5, np.float32), 0.0, "almost of one grey"),
+        (np.tile(np.arange(128, dtype=np.uint8), (128, 1)), 9.0, "colour picture"),
+        (np.tile(np.arange(128, dtype=np.uint8), (128, 1)), 0.0, ""),
+    ],
+)
+def test_a_glance_says_what_is_wrong(film: np.ndarray, colour: float, said: str) -> None:
+    found = gate.glance(film, colour)
+    assert (said in found.fault) if said else found.fault == ""
+
+
+def test_a_glance_keeps_a_small_copy() -> None:
+    assert gate.glance(np.zeros((300, 2000), np.uint8)).small.shape == (77, 512)
+
+
+def test_too_little_to_fit_on_is_said() -> None:
+    with pytest.raises(HilumError, match="two training images"):
+        gate.fit(features(0, 1), {}, features(1, 3))

@@ -1,0 +1,104 @@
+"""`hilum predict` refuses what is no film of its kind, and says so; films of its kind pass."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from skimage import data
+
+from hilum import recipe, study
+from hilum.evaluate import gate
+
+FILMS = 'data=[{phantom={images=160, size=160, seed=5, classes=["covid19","normal"]}}]'
+
+
+def silent(name: str):
+    return lambda done, total: None
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on 160 synthetic films with the embedded backbone."""
+    out = tmp_path_factory.mktemp("refusing")
+    plan = recipe.load("demo", changes=['classes=["covid19","normal"]', FILMS, "figures=[]"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HILUM_CACHE", str(out / "cache"))
+        study.run(plan, None, out, silent)
+    return out
+
+
+def predicted(run: Path, folder: Path, films: dict[str, np.ndarray]) -> pd.DataFrame:
+    """Rows of `preds.csv`, by name."""
+    folder.mkdir()
+    for name, film in films.items():
+        cv2.imwrite(str(folder / f"{name}.png"), film)
+    study.predict(run / "model", [folder], folder / "preds.csv", silent)
+    table = pd.read_csv(folder / "preds.csv", keep_default_na=False)
+    return table.set_index(table["path"].map(lambda path: Path(path).stem))
+
+
+def held_out(run: Path) -> list[np.ndarray]:
+    paths = pd.read_csv(run / "predictions.csv")["path"]
+    return [cv2.imread(path, cv2.IMREAD_GRAYSCALE) for path in paths]
+
+
+def test_held_out_films_of_its_kind_pass(run: Path, tmp_path: Path) -> None:
+    films = {str(i): film for i, film in enumerate(held_out(run))}
+    table = predicted(run, tmp_path / "own", films)
+    strange = table["reason"].str.startswith(("it ", "its "))
+    assert strange.mean() < 0.1
+    assert (table["abstain"] == (table["reason"] != "")).all()
+
+
+def test_photographs_and_noise_are_refused_in_words(run: Path, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    table = predicted(
+        run,
+        tmp_path / "far",
+        {
+            "cat": data.chelsea()[..., ::-1],
+            "woman": data.astronaut()[..., ::-1],
+            "camera": data.camera(),
+            "coins": data.coins(),
+            "text": data.text(),
+            "noise": random.integers(0, 256, (300, 300)).astype(np.uint8),
+            "flat": np.full((300, 300), 90, np.uint8),
+            "tiny": data.camera()[:20, :20],
+        },
+    )
+    assert table["abstain"].all()
+    assert table["reason"].str.len().min() > 20
+    assert "colour" in table.loc["cat", "reason"]
+    assert "one grey" in table.loc["flat", "reason"]
+    assert "20 pixels" in table.loc["tiny", "reason"]
+    p = table.filter(like="p_").astype(float)  # kept, for whoever wants them
+    assert p.sum(axis=1).to_numpy() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("pose", gate.POSES)
+def test_inverted_and_turned_films_are_refused(run: Path, tmp_path: Path, pose: str) -> None:
+    films = {str(i): gate.posed(film, pose) for i, film in enumerate(held_out(run))}
+    table = predicted(run, tmp_path / "posed", films)
+    assert table["abstain"].mean() > 0.9
+    assert table["reason"].str.contains(gate.POSES[pose][1], regex=False).mean() > 0.5
+
+
+def test_what_stays_possible_is_said_where_the_model_cannot_decide(
+    run: Path, tmp_path: Path
+) -> None:
+    """A model that knows its limits but can tell nothing apart abstains from every film."""
+    import json
+    import shutil
+
+    copy = tmp_path / "model"
+    shutil.copytree(run / "model", copy)
+    record = json.loads((copy / "model.json").read_text())
+    record["conformal"] = {"covid19": 0.0, "normal": 0.0}
+    (copy / "model.json").write_text(json.dumps(record))
+    (copy / gate.FILE).unlink()  # as older versions left it
+    films = {str(i): film for i, film in enumerate(held_out(run)[:3])}
+    table = predicted(tmp_path, tmp_path / "own", films)
+    assert set(table["reason"]) == {"covid19 or normal: both stay possible at 90%"}
+    assert table["abstain"].all()
