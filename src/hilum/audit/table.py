@@ -3,7 +3,23 @@
 from collections.abc import Callable
 from typing import TypeAlias
 
-from hilum.audit import border, calibration, confounding, leakage, masked, metadata, population
+from hilum.audit import (
+    border,
+    calibration,
+    confounding,
+    corruption,
+    deletion,
+    energy,
+    laterality,
+    leakage,
+    localisation,
+    masked,
+    metadata,
+    occlusion,
+    population,
+    saliency,
+    transplant,
+)
 from hilum.audit.evidence import Evidence
 from hilum.audit.question import Audit
 from hilum.types import Finding
@@ -15,10 +31,18 @@ ROWS = (
     Audit(confounding.QUESTION, confounding.audit),
     Audit(border.QUESTION, border.audit),
     Audit(metadata.QUESTION, metadata.audit),
+    Audit(occlusion.QUESTION, occlusion.audit),
+    Audit(transplant.QUESTION, transplant.audit),
+    Audit(laterality.QUESTION, laterality.audit),
     Audit(population.QUESTION, population.audit),
     Audit(leakage.PATIENTS, leakage.audit_patients),
     Audit(leakage.IMAGES, leakage.audit_images),
+    Audit(energy.QUESTION, energy.audit),
+    Audit(saliency.QUESTION, saliency.audit),
+    Audit(localisation.QUESTION, localisation.audit),
+    Audit(deletion.QUESTION, deletion.audit),
     Audit(calibration.QUESTION, calibration.audit),
+    Audit(corruption.QUESTION, corruption.audit),
 )
 AUDITS: dict[str, Audit] = {row.question.id: row for row in ROWS}
 

@@ -1,0 +1,54 @@
+"""C-13: does the heat of the explanations lie in the lungs?"""
+
+import numpy as np
+
+from hilum.audit import attention
+from hilum.audit.evidence import Evidence
+from hilum.audit.question import Question
+from hilum.prepare import lungs as masks
+from hilum.types import Finding, HilumError, Status
+
+QUESTION = Question(
+    "C-13",
+    "Heat in the lungs",
+    "lift = share of the Grad-CAM heat that lies in the lungs / share of the image that they are: "
+    "below 1 warns, below 1 with its whole interval fails",
+    "López-Cabrera et al. 2021, doi:10.1007/s12553-021-00520-2; Wang et al. 2020 (energy)",
+)
+LEAST = 10  # images with lungs and heat
+MARGIN = 0.02  # of the shorter side: a map's places are coarse
+
+
+def audit(evidence: Evidence) -> Finding:
+    """Energy-based pointing game on the lungs of test images whose mask can be believed."""
+    from hilum.evaluate import lungs
+    from hilum.explain import sanity
+
+    look = attention.looked(evidence)
+    if (evidence.manifest["modality"].iloc[look.rows] == "CT").any():
+        return QUESTION.unknown("lungs are outlined on radiographs only, and these are CT slices")
+    finder, found = lungs.named(), []
+    for film, heat in zip(look.films, look.maps, strict=True):
+        there = finder(film)
+        if there.good and heat.any():
+            energy = sanity.energy(heat, masks.grown(there.mask, MARGIN, hull=True))
+            found.append((energy.inside, energy.area))
+    if len(found) < LEAST:
+        raise HilumError(
+            f"{len(found)} of {len(look.rows)} images have a lung mask that can be believed and "
+            f"heat, fewer than {LEAST}"
+        )
+    inside, area = np.array(found).T
+
+    def lift(rows: np.ndarray) -> float:
+        return float(inside[rows].mean() / area[rows].mean())
+
+    value = lift(np.arange(len(inside)))
+    low, high = attention.interval(lift, len(inside), evidence.seed)
+    status: Status = "fail" if high < 1 else "warn" if value < 1 else "pass"
+    sentence = (
+        f"{inside.mean():.0%} of the heat lies in the lungs, which are {area.mean():.0%} of the "
+        f"image (lift {value:.2f}, {len(found)} images)"
+        f"{': the explanations point elsewhere' if value < 1 else ''}."
+    )
+    return QUESTION.found(status, value, sentence, (low, high))

@@ -1,0 +1,108 @@
+"""C-07: does another class's marks on a film raise that class's probability?"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import wilcoxon
+
+from hilum.audit import marks
+from hilum.audit.evidence import Evidence
+from hilum.audit.marks import Film
+from hilum.audit.question import Question
+from hilum.prepare.step import as_uint8, resized
+from hilum.types import Finding, Grey8, HilumError
+
+QUESTION = Question(
+    "C-07",
+    "Marks of another class",
+    "a class's probability rises by more than 0.05 (median) when films of other classes bear its "
+    "marks instead of their own class's (Wilcoxon, Holm-corrected p < 0.05): fails",
+    "El-Azhari et al. 2022, section 5.2 and Fig. 11; DeGrave et al. 2021; Wilcoxon 1945",
+)
+RISE, SURE = 0.05, 0.05
+REPLICATES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Rise:
+    """How far a class's probability rises (film,) under its marks, and the p of no rise."""
+
+    class_: str
+    by: npt.NDArray[np.float64]
+    p: float
+
+    @property
+    def median(self) -> float:
+        """Of all films."""
+        return float(np.median(self.by))
+
+
+def audit(evidence: Evidence) -> Finding:
+    """Paired: each film of another class with marks of class a, and with marks of its own."""
+    marks.marked(evidence)  # raises where there is nothing to transplant
+    rises = [rise for rise in (_rise(evidence, i) for i in range(len(evidence.classes))) if rise]
+    if not rises:
+        raise HilumError(f"two classes with {marks.LEAST} films each are needed")
+    worst = max(rises, key=lambda rise: rise.median)
+    fails = [r for r in _holm(rises) if r.median > RISE]
+    random = np.random.default_rng([evidence.seed, 7])
+    draws = random.choice(worst.by, (REPLICATES, len(worst.by)))
+    low, high = np.quantile(np.median(draws, axis=1), [0.025, 0.975])
+    interval = float(low), float(high)
+    named = ", ".join(rise.class_ for rise in fails)
+    if fails:
+        sentence = (
+            f"Marks of {named} films on films of other classes raise its probability by "
+            f"{worst.median:.2f}: the classifier reads the marks."
+        )
+        return QUESTION.found("fail", worst.median, sentence, interval)
+    sentence = (
+        f"Marks of another class move no class's probability by more than {worst.median:.2f} "
+        f"(median of {len(worst.by)} films)."
+    )
+    return QUESTION.found("pass", worst.median, sentence, interval)
+
+
+def _rise(evidence: Evidence, class_: int) -> Rise | None:
+    """Of one class; None where it, or all others together, have too few films."""
+    every = marks.drawn(evidence)
+    labels = {film.row: int(evidence.labels[film.row]) for film in every}
+    random = np.random.default_rng([evidence.seed, 7, class_])
+    donors = [film for film in every if labels[film.row] == class_]
+    others = [film for film in every if labels[film.row] != class_]
+    if min(len(donors), len(others)) < marks.LEAST:
+        return None
+    pairs = []
+    for film in others:
+        own = [d for d in others if labels[d.row] == labels[film.row] and d.row != film.row]
+        if own:
+            bare = marks.without(film)
+            givers = donors[random.integers(len(donors))], own[random.integers(len(own))]
+            pairs.append([pasted(bare, giver) for giver in givers])
+    theirs, own_ = marks.told(evidence, pairs)
+    by = theirs[:, class_] - own_[:, class_]
+    p = float(wilcoxon(by, alternative="greater").pvalue) if np.any(by) else 1.0
+    return Rise(evidence.classes[class_], by, p)
+
+
+def pasted(film: Grey8, donor: Film) -> Grey8:
+    """(height, width) with the donor's marks, stretched to its size, and nothing else of it."""
+    if not donor.marks.boxes:
+        return film
+    size = (film.shape[0], film.shape[1])
+    drawn = donor.marks.mask.astype(np.uint8)
+    mask = cv2.resize(drawn, size[::-1], interpolation=cv2.INTER_NEAREST) > 0
+    return np.where(mask, as_uint8(resized(donor.pixels, size)), film)
+
+
+def _holm(rises: list[Rise]) -> list[Rise]:
+    """Those that hold after Holm's correction (Holm 1979)."""
+    ordered = sorted(rises, key=lambda rise: rise.p)
+    kept = []
+    for i, rise in enumerate(ordered):
+        if rise.p * (len(ordered) - i) >= SURE:
+            break
+        kept.append(rise)
+    return kept
