@@ -221,6 +221,20 @@ def _value(row: metrics.Metric, labels: np.ndarray, p: np.ndarray) -> float:
     return float(np.mean(value))
 
 
+def test_study_000s_printed_legend_is_not_recall() -> None:
+    """El Azhari 2022, figure 4 and equation 1: the two readings of its legend on one matrix."""
+    covid_right, covid_wrong, other_right, other_wrong = 90, 20, 70, 10  # by predicted class
+    matrix = np.array([[covid_right, other_wrong], [covid_wrong, other_right]])  # truth x said
+    # consistent: named after what was said, T and F after whether it is right
+    assert metrics.sensitivity(matrix)[0] == covid_right / (covid_right + other_wrong) == 0.9
+    # as printed: n-Covid_T is "TP" and Covid_T "FN", so that TP / (TP + FN) mixes the two classes
+    printed = other_right / (other_right + covid_right)
+    right = metrics.confusion(np.array([0] * 90 + [1] * 70), np.zeros(160, int), 2)
+    assert (
+        printed == right[1, 0] / right[:, 0].sum() == 0.4375
+    )  # a share of true answers: no recall
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "check",
