@@ -53,6 +53,8 @@ class OpenVinoRuntime(Runtime):
             self._idle.put(compiled.create_infer_request())
         self._threads = threads
         self.facts = Facts("openvino", "cpu", precision, shape, output[1].get_length())
+        # the binding imports NumPy at its first use, and two threads that meet there wait for ever
+        self._infer(np.zeros(shape, np.uint8), np.empty(self.facts.outputs, np.float32))
 
     def _fill(self, images: Iterator[Grey8], out: Floats, progress: Progress) -> int:
         submitted = 0
