@@ -11,7 +11,7 @@ from skimage import data
 from hilum import recipe, study
 from hilum.evaluate import gate
 
-FILMS = 'data=[{phantom={images=160, size=160, seed=5, classes=["covid19","normal"]}}]'
+FILMS = 'data=[{phantom={images=100, size=160, seed=5, classes=["covid19","normal"]}}]'
 
 
 def silent(name: str):
@@ -20,7 +20,7 @@ def silent(name: str):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run on 160 synthetic films with the embedded backbone."""
+    """A run on 100 synthetic films with the embedded backbone."""
     out = tmp_path_factory.mktemp("refusing")
     plan = recipe.load("demo", changes=['classes=["covid19","normal"]', FILMS, "figures=[]"])
     with pytest.MonkeyPatch.context() as patch:
@@ -82,7 +82,7 @@ def test_inverted_and_turned_films_are_refused(run: Path, tmp_path: Path, pose: 
     films = {str(i): gate.posed(film, pose) for i, film in enumerate(held_out(run))}
     table = predicted(run, tmp_path / "posed", films)
     assert table["abstain"].mean() > 0.9
-    assert table["reason"].str.contains(gate.POSES[pose][1], regex=False).mean() > 0.5
+    assert (table["reason"].str.startswith("it ") == table["abstain"]).all()
 
 
 def test_what_stays_possible_is_said_where_the_model_cannot_decide(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from hilum.types import Floats, Leak, Split, Stack8
+from hilum.types import Floats, Leak, Published, Split, Stack8
 
 if TYPE_CHECKING:
     from hilum.evaluate.model import Model  # torch, which the audits of tables need not load
@@ -34,6 +34,7 @@ class Evidence:
     model: Model | None = None  # whose `facts.seen` says which images it was fitted or chosen on
     features: Floats | None = None  # (image, feature) of its backbone, in the manifest's order
     all_predictions: pd.DataFrame | None = None  # of every cell, seed and fold
+    published: Sequence[Published] = ()  # the paper's numbers, where the recipe states some
     thorough: bool = False  # `hilum audit`: dear audits too, and more images in each
     shared: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 

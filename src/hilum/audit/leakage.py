@@ -1,13 +1,18 @@
 """C-10 and C-11: patients and images that stand on both sides of the split."""
 
+import numpy as np
+
+from hilum.audit import clusters
 from hilum.audit.evidence import Evidence
 from hilum.audit.question import Question
 from hilum.types import Finding, Leak
 
+DROP = 0.05
 PATIENTS = Question(
     "C-10",
     "Patients on both sides",
-    "any pair across parts fails; missing patient identifiers warn",
+    "any pair across parts fails; missing patient identifiers warn, and fail where the "
+    f"nearest image's label is right for {DROP:.0%} fewer once look-alikes stay together",
     "Yagis et al. 2021, doi:10.1038/s41598-021-01681-w: slice-level splits add 29-55 points",
 )
 IMAGES = Question(
@@ -29,12 +34,27 @@ def audit_patients(evidence: Evidence) -> Finding:
         return PATIENTS.found("fail", float(len(pairs)), sentence)
     missing = int(evidence.manifest["patient_id"].isna().sum())
     if missing:
-        sentence = (
-            f"Patient identifiers do not exist for {missing} of {len(evidence.manifest)} "
-            "images: leakage between patients cannot be excluded."
-        )
-        return PATIENTS.found("warn", 0.0, sentence)
+        return _nameless(evidence, missing)
     return PATIENTS.found("pass", 0.0, "No patient stands in two parts of the split.")
+
+
+def _nameless(evidence: Evidence, missing: int) -> Finding:
+    """What clusters of near duplicates tell where patients are unknown."""
+    lead = (
+        f"Patient identifiers do not exist for {missing} of {len(evidence.manifest)} images: "
+        "leakage between patients cannot be excluded"
+    )
+    if evidence.features is None:
+        return PATIENTS.found("warn", 0.0, f"{lead}.")
+    groups = evidence.once("clusters", lambda: clusters.of(evidence))
+    single, together = clusters.side_by_side(evidence, groups)
+    sentence = (
+        f"{lead}; the nearest other image has the right label for {single:.1%}, and for "
+        f"{together:.1%} when {len(np.unique(groups))} clusters of look-alikes stay together."
+    )
+    apart = evidence.split is not None and evidence.split.grouped_by != "cluster"
+    worse = apart and single - together > DROP
+    return PATIENTS.found("fail" if worse else "warn", single - together, sentence)
 
 
 def audit_images(evidence: Evidence) -> Finding:

@@ -8,6 +8,7 @@ from hilum.audit import (
     calibration,
     confounding,
     corruption,
+    decisions,
     deletion,
     energy,
     laterality,
@@ -16,8 +17,14 @@ from hilum.audit import (
     masked,
     metadata,
     occlusion,
+    paper,
     population,
+    probes,
     saliency,
+    seeds,
+    shift,
+    strangers,
+    subgroups,
     transplant,
 )
 from hilum.audit.evidence import Evidence
@@ -43,13 +50,24 @@ ROWS = (
     Audit(deletion.QUESTION, deletion.audit),
     Audit(calibration.QUESTION, calibration.audit),
     Audit(corruption.QUESTION, corruption.audit),
+    Audit(probes.SOURCE, probes.audit_source),
+    Audit(probes.RANDOM, probes.audit_random),
+    Audit(probes.EXTERNAL, probes.audit_external),
+    Audit(decisions.THRESHOLD, decisions.audit_threshold),
+    Audit(decisions.BENEFIT, decisions.audit_benefit),
+    Audit(decisions.ABSTENTION, decisions.audit_coverage),
+    Audit(subgroups.QUESTION, subgroups.audit),
+    Audit(strangers.QUESTION, strangers.audit),
+    Audit(seeds.QUESTION, seeds.audit),
+    Audit(shift.QUESTION, shift.audit),
+    Audit(paper.QUESTION, paper.audit),
 )
-AUDITS: dict[str, Audit] = {row.question.id: row for row in ROWS}
+AUDITS = {row.question.id: row for row in sorted(ROWS, key=lambda row: row.question.id)}
 
 
 def run(evidence: Evidence, progress: Progress | None = None) -> list[Finding]:
-    """Every audit in the table, in its order; the dear ones only where `evidence.thorough`."""
-    wanted = [row for row in ROWS if evidence.thorough or not row.question.dear]
+    """Every audit, in the order of their ids; the dear ones only where `evidence.thorough`."""
+    wanted = [row for row in AUDITS.values() if evidence.thorough or not row.question.dear]
     found = []
     for row in wanted:
         found.append(row(evidence) if len(evidence.manifest) else row.question.unknown(NO_IMAGES))

@@ -33,6 +33,7 @@ WIDE, PLANE = 2048, 256  # features beyond which poses are told apart in so many
 LEAST_SIDE, LEAST_SPREAD, MOST_COLOUR = 32, 2.0, 6.0  # pixels, grey levels, levels of chroma
 GLANCE = 512  # pixels of the longer side that the lung finder is given
 ORDINARY, FAR = 0.75, 0.98  # quantiles of validation distances
+LEAST_FAR = 2e-3  # half precision tells no smaller distances apart
 FILE = "gate.safetensors"
 
 
@@ -196,7 +197,7 @@ def _limited(gate: Gate, validation: Floats) -> Gate:
     distances, p = gate.distances(validation), gate.poses(validation)[:, 1:].max(1)
     middle, ordinary, high = (float(q) for q in np.quantile(distances, (0.5, ORDINARY, FAR)))
     turned = max(0.5, float(np.quantile(p, FAR)))
-    return replace(gate, ordinary=ordinary, far=2 * high - middle, turned=turned)
+    return replace(gate, ordinary=ordinary, far=max(2 * high - middle, LEAST_FAR), turned=turned)
 
 
 def spread_out(count: int, most: int) -> npt.NDArray[np.int64]:

@@ -121,6 +121,10 @@ def _provenance(bench: Bench, key: Key, loss: float, rows: dict[str, Any]) -> di
         "fold": key.fold,
         "validation_log_loss": round(loss, 6),
         "images": {part: len(found) for part, found in rows.items()},
+        "classes": {
+            name: int((bench.labels[rows["train"]] == i).sum())
+            for i, name in enumerate(bench.classes)
+        },
         "datasets": sorted(set(table["dataset"].dropna())),
         "sources": sorted(set(table["source"].dropna())),
         "engine": bench.runtime.describe(),

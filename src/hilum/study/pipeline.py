@@ -68,11 +68,15 @@ def run(
     move(1, 3)
     learnt = grown.sources.get(grown.chosen)
     leaks += learnt.shared if learnt else []
+    record = model.read_record(out / "model")
+    told = published.beside(
+        plan.published, judged, grown.chosen, grown.predictions, record["provenance"]["seed"]
+    )
     about = _evidence(classes, taken, splits[plan.seeds[0]], leaks, grown)
+    about = replace(about, published=told)
     findings = audit.run(_with_model(about, plan, taken, out, tell))
     move(2, 3)
     mine = [score for score in judged if score.cell == grown.chosen]
-    record = model.read_record(out / "model")
     counts = summary.counts(taken.manifest, classes)
     results = Results(
         recipe=plan.name,
@@ -81,9 +85,7 @@ def run(
         classes=classes,
         n=counts,
         scores=judged,
-        published=published.beside(
-            plan.published, judged, grown.chosen, grown.predictions, record["provenance"]["seed"]
-        ),
+        published=told,
         audits=findings,
         verdict=audit.verdict(mine, findings),
         environment=machine.provenance(time.monotonic() - started),

@@ -1,0 +1,191 @@
+"""C-05, C-12 and C-23: what small classifiers on the network's own features give away."""
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from hilum.audit import clusters, confounding, shallow
+from hilum.audit.evidence import Evidence
+from hilum.audit.question import Question
+from hilum.evaluate import metrics
+from hilum.types import Finding, HilumError, Labels, Status
+
+SOURCE = Question(
+    "C-05",
+    "Source in the features",
+    "AUROC above 0.8 of a linear probe for the source, within a class, warns, and fails where "
+    "source and label go together (C-02: V above 0.3)",
+    "Zech et al. 2018, doi:10.1371/journal.pmed.1002683; Teixeira et al. 2021, "
+    "doi:10.3390/s21217116",
+)
+RANDOM = Question(
+    "C-12",
+    "Random labels",
+    "labels drawn anew for each patient, or cluster of near duplicates, that the nearest training "
+    "image predicts better than chance by two standard errors fail",
+    "Yagis et al. 2021, doi:10.1038/s41598-021-01681-w: 96 % of random labels, split by slice",
+)
+EXTERNAL = Question(
+    "C-23",
+    "Other sources",
+    "AUROC that falls by more than 0.05 on a source that was left out warns, more than 0.1 fails",
+    "Zech et al. 2018, doi:10.1371/journal.pmed.1002683; DeGrave et al. 2021, "
+    "doi:10.1038/s42256-021-00338-7",
+)
+MOST = 1000  # images of a probe
+LEAST = 10  # images of a class at a source
+PERMUTATIONS = 50
+REST = "all others"
+
+
+def audit_source(evidence: Evidence) -> Finding:
+    """The most telling class: AUROC of its images' source from their features."""
+    sources = evidence.manifest["source"]
+    if evidence.features is None:
+        return SOURCE.unknown("the network's features are not at hand")
+    if sources.isna().any() or sources.nunique() < 2:
+        known = "unknown" if sources.isna().any() else "the same for all images"
+        return SOURCE.unknown(f"the source is {known}")
+    found: dict[str, float] = {}
+    for name in evidence.classes:
+        at = _drawn(np.flatnonzero(_mixed(sources, evidence.manifest["label"] == name)), evidence)
+        if len(at):
+            codes = pd.factorize(sources.iloc[at])[0].astype(np.int64)
+            table = clusters.reduced(evidence.features[at])
+            found[name] = shallow.auroc(table, codes, evidence.groups[at], evidence.seed)
+    if not found:
+        return SOURCE.unknown(
+            f"no class has {LEAST} images of each of two sources, so that source and label are one"
+        )
+    name = max(found, key=lambda name: found[name])
+    v = confounding.cramers_v(sources, evidence.manifest["label"])
+    sentence = (
+        f"Within {name} a linear probe tells the source of an image with AUROC {found[name]:.2f}; "
+        f"source and label go together with V = {v:.2f}."
+    )
+    status: Status = "pass" if found[name] <= 0.8 else "fail" if v > 0.3 else "warn"
+    return SOURCE.found(status, found[name], sentence)
+
+
+def _mixed(sources: pd.Series, mine: pd.Series) -> npt.NDArray[np.bool_]:
+    """(image,) whether it is of the class and of a source with enough of it; none where one is."""
+    counts = sources[mine].value_counts()
+    enough = counts[counts >= LEAST].index
+    kept = mine & sources.isin(enough)
+    return (kept if len(enough) > 1 else kept & ~kept).to_numpy(bool)
+
+
+def audit_random(evidence: Evidence) -> Finding:
+    """Share of test images whose new label is that of the nearest training image."""
+    if evidence.features is None or evidence.split is None:
+        return RANDOM.unknown("features or split are not at hand")
+    train, test = (_part(evidence, part) for part in ("train", "test"))
+    if not len(train) or not len(test):
+        return RANDOM.unknown("no training images are among those at hand")
+    groups = evidence.once("clusters", lambda: clusters.of(evidence))
+    known, asked = (clusters.unit(evidence.features[at]) for at in (train, test))
+    near = train[(asked @ known.T).argmax(1)]
+    random = np.random.default_rng([evidence.seed, 12])
+    drawn = random.permuted(np.tile(_by_group(evidence, groups), (PERMUTATIONS, 1)), axis=1)
+    right = float((drawn[:, groups[near]] == drawn[:, groups[test]]).mean())
+    apart = groups[near] != groups[test]  # where no leak is, these alone are left
+    chance = _chance(_by_group(evidence, groups))
+    error = float(np.sqrt(chance * (1 - chance) / len(np.unique(groups[test]))))
+    told = f"{right:.0%} of test images are told right, chance is {chance:.0%} ± {2 * error:.0%}"
+    if right > chance + 2 * error:
+        sentence = (
+            f"With labels drawn anew for each patient or cluster {told}: {int((~apart).sum())} of "
+            f"{len(test)} have their own in training."
+        )
+        return RANDOM.found("fail", right, sentence)
+    return RANDOM.found("pass", right, f"With random labels {told}.")
+
+
+def audit_external(evidence: Evidence) -> Finding:
+    """The greatest fall of AUROC from the sources trained on to one that was left out."""
+    if evidence.features is None:
+        return EXTERNAL.unknown("the network's features are not at hand")
+    table = evidence.once("matrix", lambda: matrix(evidence))
+    if table.empty:
+        return EXTERNAL.unknown(
+            f"no two sources have {LEAST} images each of two classes; test on another hospital "
+            "with hilum evaluate"
+        )
+    left = table[table["train"] == REST]
+    worst = left.loc[left["drop"].idxmax()]
+    status: Status = "fail" if worst["drop"] > 0.1 else "warn" if worst["drop"] > 0.05 else "pass"
+    sentence = (
+        f"A probe trained without {worst['test']} has AUROC {worst['auroc']:.2f} there, and "
+        f"{worst['inside']:.2f} on the sources that it was trained on."
+    )
+    return EXTERNAL.found(status, float(worst["drop"]), sentence)
+
+
+def matrix(evidence: Evidence) -> pd.DataFrame:
+    """Train-on x test-on: columns train, test, auroc, inside, drop, one row per pair of sources.
+
+    `auroc` on the diagonal is out of fold, by patient; `inside` is the training sources' own.
+    """
+    columns = ["train", "test", "auroc", "inside", "drop"]
+    sources = evidence.manifest["source"].astype(object)
+    counts = pd.crosstab(sources, evidence.manifest["label"])
+    able = [str(name) for name in counts.index[(counts >= LEAST).sum(axis=1) > 1]][:6]
+    if len(able) < 2 or evidence.features is None:
+        return pd.DataFrame(columns=columns)
+    every = {name: _drawn(np.flatnonzero(sources == name), evidence) for name in able}
+    reduced = clusters.reduced(evidence.features[np.concatenate([*every.values()])])
+    ends = np.cumsum([0, *(len(at) for at in every.values())])
+    place = {name: np.arange(ends[i], ends[i + 1]) for i, name in enumerate(able)}
+    labels, groups = (
+        values[np.concatenate([*every.values()])] for values in (evidence.labels, evidence.groups)
+    )
+    rows = []
+    trained = {name: place[name] for name in able} | {
+        f"{REST} but {name}": np.concatenate([place[n] for n in able if n != name]) for name in able
+    }
+    for train, at in trained.items():
+        inside = shallow.auroc(reduced[at], labels[at], groups[at], evidence.seed)
+        model = shallow.fitted(reduced[at], labels[at])
+        for test in able:
+            rest = train.startswith(REST)
+            if rest and train != f"{REST} but {test}":
+                continue
+            area = (
+                inside if train == test else _area(model, reduced[place[test]], labels[place[test]])
+            )
+            rows.append((REST if rest else train, test, area, inside, inside - area))
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _area(model: object, table: npt.NDArray[np.floating], labels: Labels) -> float:
+    """Macro AUROC over the classes that both sides have."""
+    p, known = model.predict_proba(table), list(model[-1].classes_)  # type: ignore[attr-defined, index]
+    shared = [c for c in np.unique(labels) if c in known and 0 < (labels == c).sum() < len(labels)]
+    if not shared:
+        raise HilumError("two sources share no class")
+    return float(np.mean([metrics.auroc(labels == c, p[:, known.index(c)]) for c in shared]))
+
+
+def _drawn(at: npt.NDArray[np.int64], evidence: Evidence) -> npt.NDArray[np.int64]:
+    """At most MOST of some images, drawn evenly."""
+    random = np.random.default_rng([evidence.seed, 5])
+    return np.sort(random.permutation(at)[:MOST])
+
+
+def _part(evidence: Evidence, part: str) -> npt.NDArray[np.int64]:
+    """Positions of the images that play this part in the first fold."""
+    assert evidence.split is not None  # noqa: S101 - callers have asked
+    table = evidence.split.table
+    mine = table[(table["fold"] == table["fold"].min()) & (table["part"] == part)]
+    return np.flatnonzero(evidence.manifest["sample_id"].isin(mine["sample_id"])).astype(np.int64)
+
+
+def _by_group(evidence: Evidence, groups: npt.NDArray[np.int64]) -> Labels:
+    """(group,) the label of each group's first image."""
+    return evidence.labels[np.unique(groups, return_index=True)[1]]
+
+
+def _chance(labels: Labels) -> float:
+    """How often two different groups have one label."""
+    counts = np.unique(labels, return_counts=True)[1]
+    return float((counts * (counts - 1)).sum() / (len(labels) * max(1, len(labels) - 1)))

@@ -1,0 +1,71 @@
+"""C-26: are there as many of each class as in training, and would the model notice?"""
+
+import numpy as np
+import numpy.typing as npt
+
+from hilum.audit import own
+from hilum.audit.evidence import Evidence
+from hilum.audit.question import Question
+from hilum.types import Finding, Probabilities
+
+QUESTION = Question(
+    "C-26",
+    "Prevalence shift",
+    "an estimate of the tested images' class shares that is off by more than 0.1 warns",
+    "Saerens et al. 2002, doi:10.1162/089976602753284446; Cohen et al. 2020, arXiv:2002.02497",
+)
+OFF = 0.1
+ROUNDS, STILL = 1000, 1e-8
+
+
+def estimated(
+    p: Probabilities, prior: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], Probabilities]:
+    """Class shares (class,) of the images by expectation maximisation, and p at them.
+
+    `p` (image, class) are probabilities under the training shares `prior` (class,). Saerens et al.
+    2002, eq. 2.4.
+    """
+    shares = prior.copy()
+    corrected = p
+    for _ in range(ROUNDS):
+        corrected = p * (shares / prior)
+        corrected = corrected / corrected.sum(1, keepdims=True)
+        now = corrected.mean(0)
+        if np.abs(now - shares).max() < STILL:
+            break
+        shares = now
+    return shares, corrected
+
+
+def audit(evidence: Evidence) -> Finding:
+    """Shares by the EM against the true ones; accuracy before and after the correction."""
+    prior = _prior(evidence)
+    if prior is None:
+        return QUESTION.unknown("the classes' shares in training were not recorded")
+    labels, p = own.judged(evidence, own.predictions(evidence))
+    truth = np.bincount(labels, minlength=len(evidence.classes)) / len(labels)
+    shares, corrected = estimated(p, prior)
+    off = float(np.abs(shares - truth).max())
+    i = int(np.abs(shares - truth).argmax())
+    before, after = ((table.argmax(1) == labels).mean() for table in (p, corrected))
+    sentence = (
+        f"{evidence.classes[i]} makes up {prior[i]:.0%} in training and {truth[i]:.0%} of the "
+        f"tested images, estimated from the answers alone {shares[i]:.0%}; accuracy is "
+        f"{before:.1%}, and {after:.1%} once corrected for it."
+    )
+    return QUESTION.found("warn" if off > OFF else "pass", off, sentence)
+
+
+def _prior(evidence: Evidence) -> npt.NDArray[np.float64] | None:
+    """Class shares of the training part, by the split, else by the model's record."""
+    told = evidence.model.facts.provenance.get("classes") if evidence.model else None
+    if told:
+        counts = np.array([told.get(name, 0) for name in evidence.classes], float)
+        return counts / counts.sum() if (counts > 0).all() else None
+    if evidence.split is None:
+        return None
+    train = evidence.split.table[evidence.split.table["part"] == "train"]
+    labels = evidence.manifest.set_index("sample_id")["label"].reindex(train["sample_id"])
+    counts = np.array([(labels == name).sum() for name in evidence.classes], float)
+    return counts / counts.sum() if (counts > 0).all() else None
