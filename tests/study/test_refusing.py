@@ -1,5 +1,7 @@
 """`hilum predict` refuses what is no film of its kind, and says so; films of its kind pass."""
 
+import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -9,8 +11,10 @@ import pytest
 from skimage import data
 
 from hilum import recipe, study
+from hilum.audit import AUDITS
 from hilum.evaluate import gate
 
+pytestmark = pytest.mark.slow  # half a minute on one core
 FILMS = 'data=[{phantom={images=100, size=160, seed=5, classes=["covid19","normal"]}}]'
 
 
@@ -42,6 +46,17 @@ def predicted(run: Path, folder: Path, films: dict[str, np.ndarray]) -> pd.DataF
 def held_out(run: Path) -> list[np.ndarray]:
     paths = pd.read_csv(run / "predictions.csv")["path"]
     return [cv2.imread(path, cv2.IMREAD_GRAYSCALE) for path in paths]
+
+
+def test_every_audit_of_the_table_is_in_results_json(run: Path) -> None:
+    found = {row["id"]: row for row in json.loads((run / "results.json").read_text())["audits"]}
+    wanted = [name for name, row in AUDITS.items() if not row.question.dear]
+    assert sorted(found) == sorted(wanted)
+    for name in ("C-05", "C-12", "C-18", "C-19", "C-20", "C-22", "C-23", "C-26"):
+        assert found[name]["status"] != "unknown", found[name]["sentence"]
+    across = pd.read_csv(run / "across_sources.csv")
+    assert {"train", "test", "auroc"} <= set(across)
+    assert (run / "figures" / "across.png").is_file()
 
 
 def test_held_out_films_of_its_kind_pass(run: Path, tmp_path: Path) -> None:
@@ -89,9 +104,6 @@ def test_what_stays_possible_is_said_where_the_model_cannot_decide(
     run: Path, tmp_path: Path
 ) -> None:
     """A model that knows its limits but can tell nothing apart abstains from every film."""
-    import json
-    import shutil
-
     copy = tmp_path / "model"
     shutil.copytree(run / "model", copy)
     record = json.loads((copy / "model.json").read_text())

@@ -36,6 +36,7 @@ class Run:
     history: pd.DataFrame | None = None
     manifest: pd.DataFrame | None = None
     left_out: pd.DataFrame | None = None
+    across: pd.DataFrame | None = None  # AUROC by the source trained on and the source tested on
     recipe: Mapping[str, Any] = field(default_factory=dict)
     faults: tuple[str, ...] = ()  # what could not be read and is not worth failing for
 
@@ -98,6 +99,7 @@ def read(folder: Path) -> Run:
         history=_csv(folder / "history.csv", HISTORY_COLUMNS),
         manifest=_parquet(folder / "manifest.parquet"),
         left_out=_csv(folder / "left_out.csv", ("what", "reason")),
+        across=_csv(folder / "across_sources.csv", ("train", "test", "auroc")),
         recipe=recipe,
         faults=faults,
     )

@@ -51,6 +51,25 @@ def confusions(counts: pd.DataFrame) -> Figure:
     return figure
 
 
+def across(areas: pd.DataFrame) -> Figure:
+    """AUROC (trained on, tested on), shaded from 0.5 to 1; a place without one stays empty."""
+    rows, columns = areas.shape
+    with style():
+        figure = blank(min(3.0 + 1.1 * columns, 9.2), 1.3 + 0.7 * rows)
+        axes = figure.subplots()
+        axes.imshow(areas.to_numpy(float), cmap=SHADES, vmin=0.5, vmax=1, aspect="auto")
+        axes.set_xticks(range(columns), [_wrapped(str(name)) for name in areas.columns])
+        axes.set_yticks(range(rows), [_wrapped(str(name)) for name in areas.index])
+        axes.grid(visible=False)
+        axes.spines[:].set_visible(False)
+        for (row, column), area in np.ndenumerate(areas.to_numpy(float)):
+            if not np.isnan(area):
+                ink = "white" if area > 0.75 else INK
+                axes.text(column, row, f"{area:.2f}", ha="center", va="center", color=ink)
+        axes.set(xlabel="Tested on", ylabel="Trained on")
+    return figure
+
+
 def wide(rows: pd.DataFrame) -> pd.DataFrame:
     """Counts in long form (truth, prediction, n) as a matrix, in the order they come."""
     order = list(dict.fromkeys(rows["truth"]))

@@ -205,6 +205,21 @@ def _sources(run: Run) -> Drawn | None:
     )
 
 
+def _across(run: Run) -> Drawn | None:
+    if run.across is None or run.across.empty:
+        return None
+    order = list(dict.fromkeys(run.across["train"]))
+    areas = run.across.pivot_table(index="train", columns="test", values="auroc", sort=False)
+    return Drawn(
+        matrix.across(areas.loc[order]),
+        run.across,
+        "Matrix of AUROC by the source trained on and the source tested on. Values in the CSV.",
+        "AUROC of a linear probe on the network's features, by the source that it was trained on "
+        "and the one that it was tested on; where both are one, out of fold and by patient. "
+        "What drops beside the diagonal does not travel.",
+    )
+
+
 def _with_both(predictions: pd.DataFrame, classes: list[str]) -> list[str]:
     """Classes that some images have and some have not: only these have curves."""
     present = predictions["label"].nunique() > 1
@@ -234,6 +249,7 @@ def _listed(what: str, areas: dict[str, float], shown: list[str]) -> str:
 
 FIGURES: dict[str, Callable[[Run], Drawn | None]] = {
     "sources": _sources,
+    "across": _across,
     "confusion": _confusion,
     "reliability": _reliability,
     "roc": _roc,

@@ -97,6 +97,14 @@ def write_left_out(out: Path, left_out: Sequence[LeftOut]) -> None:
     _csv(out / "left_out.csv", pd.DataFrame(rows, columns=["what", "reason", "count"]))
 
 
+def write_across(out: Path, table: pd.DataFrame | None) -> None:
+    """`across_sources.csv`: train-on x test-on, where several sources have several classes."""
+    path = out / "across_sources.csv"
+    path.unlink(missing_ok=True)
+    if table is not None and len(table):
+        _csv(path, table)
+
+
 def relist_tasks(out: Path, tasks: Iterable[str], failed: Sequence[LeftOut]) -> None:
     """`left_out.csv` with the tasks that failed this time in the place of those that did before."""
     table = pd.read_csv(out / "left_out.csv", dtype={"what": "str", "reason": "str"})

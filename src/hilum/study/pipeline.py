@@ -73,8 +73,9 @@ def run(
         plan.published, judged, grown.chosen, grown.predictions, record["provenance"]["seed"]
     )
     about = _evidence(classes, taken, splits[plan.seeds[0]], leaks, grown)
-    about = replace(about, published=told)
-    findings = audit.run(_with_model(about, plan, taken, out, tell))
+    about = _with_model(replace(about, published=told), plan, taken, out, tell)
+    findings = audit.run(about)
+    outputs.write_across(out, about.shared.get("matrix"))
     move(2, 3)
     mine = [score for score in judged if score.cell == grown.chosen]
     counts = summary.counts(taken.manifest, classes)
