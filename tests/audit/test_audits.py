@@ -1,6 +1,7 @@
 """Each audit with a positive control that must fail and a negative control that must pass."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ from scipy.stats.contingency import association
 
 from hilum import audit
 from hilum.audit import AUDITS, Evidence, calibration, confounding
+from hilum.audit.verdict import WEIGHT
 from hilum.evaluate import calibrate
 from hilum.types import MANIFEST_COLUMNS, Finding, Leak, Score, Split
 
@@ -171,6 +173,26 @@ ACCURATE = [score("accuracy", "overall", 0.9, 0.8), score("auroc", "macro", 0.95
 )
 def test_verdict_follows_the_worst(scores: list[Score], statuses: list[str], start: str) -> None:
     assert audit.verdict(scores, [finding(s) for s in statuses]).startswith(start)
+
+
+def test_verdict_tells_the_gravest_in_full_and_names_the_others() -> None:
+    """Lungs before hospitals before calibration, whatever their order."""
+    said = {"C-17": "It is badly calibrated.", "C-02": "Sources differ.", "C-01": "No lungs read."}
+    found = [replace(finding("fail"), id=name, sentence=text) for name, text in said.items()]
+    told = audit.verdict(ACCURATE, found)
+    assert told.endswith("but no lungs read. C-02, C-17 fail too.")
+    assert audit.verdict(ACCURATE, found[:2]).endswith("but sources differ. C-17 fails too.")
+    assert audit.verdict([], [finding("unknown")]).startswith("Nothing is known")
+
+
+def test_every_audit_has_its_weight_and_its_row_in_the_docs() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "audits.md").read_text(encoding="utf-8")
+    for name, row in AUDITS.items():
+        assert name == row.question.id
+        assert name in WEIGHT
+        assert f"| {name} |" in page
+        asked = next(line for line in page.splitlines() if line.startswith(f"| {name} |"))
+        assert ("| audit |" in asked) == row.question.dear, asked
 
 
 def test_verdict_counts_what_could_not_be_checked() -> None:

@@ -71,7 +71,8 @@ def test_a_hundred_hostile_names_at_once() -> None:
              "report": "tasks/a"}
             for p in payloads for reason in (p, None)
         ],
-        "audits": html.facts.audits(run), "sets": html.facts.sets(run),
+        "audits": html.facts.audits(run), "left_to_audit": payloads[:1],
+        "sets": html.facts.sets(run),
     }  # fmt: skip
     page = Page(html.render(values | empty))
     assert page.faults == []

@@ -4,14 +4,29 @@ from collections.abc import Sequence
 
 from hilum.types import Finding, Score
 
+# what makes a figure worthless comes before what makes it a little worse
+WEIGHT = (
+    *("C-01", "C-11", "C-10", "C-12", "C-23", "C-02", "C-09", "C-07", "C-06", "C-08"),
+    *("C-05", "C-13", "C-03", "C-04", "C-19", "C-26", "C-17", "C-18", "C-21", "C-20"),
+    *("C-24", "C-22", "C-25", "C-16", "C-15", "C-14", "C-27"),
+)  # an audit that is not named here comes last
+
+
+def weigh(name: str) -> tuple[int, str]:
+    """Sorts audits' ids by how much their complaint matters, the gravest first."""
+    return (WEIGHT.index(name) if name in WEIGHT else len(WEIGHT), name)
+
 
 def verdict(scores: Sequence[Score], findings: Sequence[Finding]) -> str:
     """What the reader should believe, worst finding first; says how many audits could not run."""
-    failed = [finding for finding in findings if finding.status == "fail"]
-    warned = [finding for finding in findings if finding.status == "warn"]
+    ordered = sorted(findings, key=lambda finding: weigh(finding.id))
+    failed = [finding for finding in ordered if finding.status == "fail"]
+    warned = [finding for finding in ordered if finding.status == "warn"]
     unknown = sum(finding.status == "unknown" for finding in findings)
     accuracy = _score(scores, "accuracy")
     lead = f"{accuracy.value:.1%} of test images are classified correctly" if accuracy else "scored"
+    if findings and unknown == len(findings):
+        return f"Nothing is known of this classifier: none of {unknown} audits could be made."
     return f"{_judgement(scores, lead, failed, warned, len(findings) - unknown)}" + (
         f" {unknown} of {len(findings)} audits could not be made." if unknown else ""
     )
@@ -28,13 +43,23 @@ def _judgement(
     if _no_better_than_chance(scores):
         return f"This classifier has learnt nothing that shows: {lead}, no better than chance."
     if failed:
-        return f"Do not trust this classifier yet: {lead}, but {_lower(failed[0].sentence)}"
+        rest = _others(failed[1:], "fail")
+        return f"Do not trust this classifier yet: {lead}, but {_lower(failed[0].sentence)}{rest}"
     if warned:
-        return f"Read with caution: {lead}; {_lower(warned[0].sentence)}"
+        rest = _others(warned[1:], "warn")
+        return f"Read with caution: {lead}; {_lower(warned[0].sentence)}{rest}"
     return (
         f"{lead[0].upper()}{lead[1:]}, and the {ran} audits that ran found no shortcut; "
         "test it on another hospital before you believe it."
     )
+
+
+def _others(findings: Sequence[Finding], how: str) -> str:
+    """The names of those that are not told in full."""
+    if not findings:
+        return ""
+    names = ", ".join(finding.id for finding in findings)
+    return f" {names} {how if len(findings) > 1 else f'{how}s'} too."
 
 
 def _worse_than_chance(scores: Sequence[Score]) -> bool:

@@ -8,6 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from hilum.audit import AUDITS
+from hilum.audit.verdict import weigh
 from hilum.report.folder import Run
 from hilum.report.palette import STATUSES, Status
 from hilum.report.tables import cross, mine
@@ -191,9 +193,16 @@ def pairs(record: Mapping[str, Any], without: tuple[str, ...] = ()) -> list[tupl
 
 
 def audits(run: Run) -> list[Audit]:
-    """The audits: what fails first, then warnings, then what could not be checked."""
+    """The audits: what fails first, then warnings, then what could not be checked, by weight."""
     found = [_audit(row) for row in run.rows("audits")]
-    return sorted(found, key=lambda audit: (audit.status.rank, audit.id))
+    return sorted(found, key=lambda audit: (audit.status.rank, *weigh(audit.id)))
+
+
+def dear(run: Run) -> list[str]:
+    """Titles of the audits that were left to `hilum audit`."""
+    made = {str(row.get("id")) for row in run.rows("audits")}
+    rows = [row.question for row in AUDITS.values() if row.question.dear]
+    return [f"{row.id} ({row.title})" for row in rows if made and row.id not in made]
 
 
 def _audit(row: Mapping[str, Any]) -> Audit:
@@ -202,11 +211,20 @@ def _audit(row: Mapping[str, Any]) -> Audit:
         id=str(row.get("id") or "–"),
         title=str(row.get("title") or ""),
         status=status,
-        value=number(row.get("value")),
+        value=_with_interval(row),
         rule=str(row.get("rule") or "–"),
         reference=str(row.get("reference") or "–"),
         sentence=prose(str(row.get("sentence") or NOT_RECORDED)),
     )
+
+
+def _with_interval(row: Mapping[str, Any]) -> str:
+    """An audit's figure, with its interval where it has one."""
+    low, high = row.get("low"), row.get("high")
+    value = number(row.get("value"))
+    if low is None or high is None:
+        return value
+    return f"{value} ({number(low)} to {number(high)})"
 
 
 def standing(run: Run) -> Status:

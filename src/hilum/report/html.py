@@ -105,6 +105,7 @@ def context(run: Run) -> dict[str, Any]:
         "published": published,
         "questions": questions,
         "audits": audits,
+        "left_to_audit": facts.dear(run),
         "panels": panels.draw(run),
         "faults": run.faults,
     }
