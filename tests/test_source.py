@@ -12,6 +12,7 @@ from hilum.data import manifest
 from hilum.recipe import Recipe
 from hilum.types import HilumError
 
+LITE0 = "tf_efficientnet_lite0"
 TARGET = 'data=[{phantom={images=40, size=96, seed=3, classes=["covid19","normal"]}}]'
 STAGES = '[{}, {name="all", trainable="all", optimiser="adamw", epochs=1, lr=1e-4, batch=16}]'
 FILMS = '{phantom={images=30, size=96, seed=9, classes=["normal","bacterial_pneumonia"]}}'
@@ -114,3 +115,23 @@ def test_a_source_that_is_switched_off_is_an_arm_without_it(tmp_path: Path) -> N
     results = study.run(plan(more=", enabled=false"), None, tmp_path, silent)
     assert {score.cell for score in results.scores} == {"main"}
     assert results.model["lineage"] == "no source task"
+
+
+def test_a_frozen_network_beside_the_taught_one(tmp_path: Path) -> None:
+    both = recipe.parse(
+        recipe.as_tree(plan()) | {"model": {**recipe.as_tree(plan())["model"], "beside": [LITE0]}}
+    )
+    results = study.run(both, None, tmp_path, silent)
+    record = json.loads((tmp_path / "model" / "model.json").read_text())["backbone"]
+    assert record["origin"].startswith("tuned from random")
+    assert "package" in record["beside"][0]["origin"]
+    assert results.model["beside"] == [LITE0]
+    own = pd.read_csv(tmp_path / "predictions.csv")
+    study.predict(tmp_path / "model", [Path(p) for p in own["path"]], tmp_path / "p.csv", silent)
+    assert pd.read_csv(tmp_path / "p.csv")["p_normal"].equals(own["p_normal"])
+
+
+def test_what_stands_beside_is_not_trained() -> None:
+    tuned = recipe.load("demo", changes=[f'model.beside=["{LITE0}"]', f"train.stages={STAGES}"])
+    with pytest.raises(HilumError, match=r"'model.beside': networks beside the backbone are froz"):
+        study.run(tuned, None, Path("nowhere"), silent)

@@ -16,6 +16,7 @@ from torch import nn
 
 from hilum.explain.heat import Subject, Tail, heat, torch_logits
 from hilum.models import freezing, networks
+from hilum.models.backbone import Backbone
 from hilum.types import Floats, Grey8, Labels, Mask, Stack8
 
 Heater: TypeAlias = Callable[[Subject, Grey8, int], Floats]  # -> heat (height, width)
@@ -127,7 +128,13 @@ def energy(found: Floats, mask: Mask) -> Energy:
 
 def _levels(tail: Tail, seed: int) -> Sequence[tuple[str, Callable[[], None]]]:
     """What is made random level by level, from the head down to the backbone's first stage."""
-    backbone = tail.backbone
+    members = [tail.backbone, *(other.backbone for other in tail.backbone.neighbours)]
+    down = [level for member in members for level in _stages(member, seed)]
+    return [("head", lambda: _shaken(tail.head, seed)), *down]
+
+
+def _stages(backbone: Backbone, seed: int) -> list[tuple[str, Callable[[], None]]]:
+    """A network's stages, the last one first."""
     with torch.random.fork_rng(devices=[]):  # the caller's random state stays as it was
         torch.manual_seed(seed)
         fresh = networks.create(backbone.card, backbone.weights.variant, keep=backbone.kept)
@@ -141,11 +148,10 @@ def _levels(tail: Tail, seed: int) -> Sequence[tuple[str, Callable[[], None]]]:
 
         return load
 
-    down = [
+    return [
         (" + ".join(names), stage(freezing.stage_pattern(names)))
         for names in reversed(backbone.card.stages)
     ]
-    return [("head", lambda: _shaken(tail.head, seed)), *down]
 
 
 def _shaken(head: nn.Module, seed: int) -> None:

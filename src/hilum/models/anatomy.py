@@ -18,7 +18,7 @@ class Part:
     """One stage of a network, or one layer of its head."""
 
     name: str
-    where: str  # "input", "backbone" or "head"
+    where: str  # "input", "backbone", "beside" or "head"
     channels: int
     rows: int  # of the map that it hands on; 1 for a vector
     columns: int
@@ -54,7 +54,14 @@ def parts(
         found.append(
             Part(_named(stage), "backbone", *seen[stage], layers, sum(mine.values()), trained)
         )
-    return [*found, *_head(head)]
+    return [*found, *(_whole(other.backbone) for other in backbone.neighbours), *_head(head)]
+
+
+def _whole(backbone: Backbone) -> Part:
+    """A network that stands beside another, as one box; it is never trained."""
+    layers = sum(isinstance(module, (nn.Conv2d, nn.Linear)) for module in backbone.modules())
+    count = sum(value.numel() for value in backbone.parameters())
+    return Part(backbone.card.name, "beside", backbone.card.features, 1, 1, layers, count, 0)
 
 
 def _inside(name: str, stage: tuple[str, ...]) -> bool:

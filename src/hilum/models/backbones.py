@@ -1,21 +1,22 @@
-"""Backbones: a network without its classifier, from normalised pixels to pooled features."""
+"""Backbones by name: built with weights, joined, rebuilt from a model folder, checked to fit."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hilum.models import networks, weights
+from hilum.models.backbone import Backbone, kept
 from hilum.models.cards import BACKBONES, Card, Pool, known
 from hilum.models.weights import Weights
 from hilum.types import HilumError, MissingError
 
 __all__ = [
-    "BACKBONES", "Backbone", "Card", "Pool", "build", "card", "rebuild", "require_fit",
-    "require_pool", "require_size",
+    "BACKBONES", "Backbone", "Card", "Pool", "build", "card", "join", "rebuild",
+    "require_fit", "require_pool", "require_size",
 ]  # fmt: skip
 LEAST_SIDE = 32  # pixels: five halvings leave one place (Keras's min_size as well)
 
@@ -28,72 +29,6 @@ def card(name: str) -> Card:
     return known(name) or networks.describe(name)
 
 
-class Backbone(nn.Module):
-    """Normalised float (image, 3, height, width) -> features (image, feature)."""
-
-    def __init__(self, row: Card, record: Weights, pool: Pool = "average") -> None:
-        super().__init__()
-        self.card = row
-        self.weights = record
-        self.pool = pool
-        self.kept = _kept(row, pool)  # fully connected layers that stay
-        self.flat = pool == "flatten" or (pool == "last" and bool(row.classifier))
-        # timm's networks have no common type
-        self.net: Any = networks.create(row, record.variant, keep=self.kept)
-
-    def maps(self, x: Tensor) -> Tensor:
-        """(image, 3, height, width) -> the last spatial map (image, channel, row, column).
-
-        Raises HilumError for a network that has none.
-        """
-        found: Tensor = self.net.forward_features(x)
-        if found.ndim != 4:
-            raise HilumError(
-                f"a spatial map has four axes; {self.card.name!r} gives {found.ndim}; "
-                "choose a convolutional backbone."
-            )
-        # some transformers put the channels last
-        return found.permute(0, 3, 1, 2) if self._channels_last() else found
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(image, 3, height, width) -> (image, feature)."""
-        return self.maps(x).flatten(1) if self.flat else self._pooled(self.net.forward_features(x))
-
-    def from_maps(self, found: Tensor) -> Tensor:
-        """(image, channel, row, column), as `maps` gives -> features: the rest of `forward`."""
-        if self.flat:
-            return found.flatten(1)
-        return self._pooled(found.permute(0, 2, 3, 1) if self._channels_last() else found)
-
-    def shape(self, width: int) -> tuple[int, int]:
-        """(channel, position) of features (image, width): a flattened map lists channel first."""
-        return (self.card.features, width // self.card.features) if self.flat else (width, 1)
-
-    def record(self) -> dict[str, Any]:
-        """What `rebuild` needs besides the tensors, ready for JSON."""
-        return {
-            "name": self.card.name,
-            "timm_name": self.card.timm_name,
-            "pool": self.pool,
-            "variant": self.weights.variant,
-            "digest": self.weights.digest,
-            "origin": self.weights.origin,
-            "licence": self.weights.licence,
-        }
-
-    def extra_repr(self) -> str:
-        """Name, pooling and variant, for the printed network."""
-        return f"{self.card.timm_name!r}, pool={self.pool!r}, variant={self.weights.variant!r}"
-
-    def _pooled(self, found: Tensor) -> Tensor:
-        """What the network's own `forward_features` gives -> features (image, feature)."""
-        features: Tensor = self.net.forward_head(found, pre_logits=self.kept == 0)
-        return features.mean((2, 3)) if features.ndim == 4 else features
-
-    def _channels_last(self) -> bool:
-        return str(getattr(self.net, "output_fmt", "NCHW")).endswith("NHWC")
-
-
 def build(
     name: str, which: str | Path = "imagenet", seed: int = 0, pool: Pool = "average"
 ) -> Backbone:
@@ -103,7 +38,7 @@ def build(
     weights are not to be had, or lack the fully connected layers that `pool` keeps.
     """
     row = card(name)
-    loaded = weights.load(row, which, seed, _kept(row, pool))
+    loaded = weights.load(row, which, seed, kept(row, pool))
     backbone = _bare(row, loaded.without_state(), pool)
     state = _backbone_part(backbone, loaded)
     backbone.net.load_state_dict(state)
@@ -113,16 +48,28 @@ def build(
     return backbone
 
 
+def join(first: Backbone, others: Sequence[Backbone]) -> Backbone:
+    """`first` with other networks beside it, all of them as they are.
+
+    Raises HilumError unless every one hands over its pooled features and stands alone.
+    """
+    for member in (first, *others):
+        if member.pool != "average" or member.beside:
+            raise HilumError(
+                f"joined networks hand over their averages; got pool {member.pool!r} of "
+                f"{member.card.name!r}; choose pool average."
+            )
+    whole = _bare(first.card, first.weights, first.pool, others)
+    whole.net = first.net
+    return whole
+
+
 def rebuild(record: Mapping[str, Any], state: Mapping[str, Tensor]) -> Backbone:
     """A backbone from its `record()` and `state_dict()`, as a model folder keeps them.
 
     Raises HilumError where the two do not belong together.
     """
-    digest, origin, licence, variant = (
-        str(record[key]) for key in ("digest", "origin", "licence", "variant")
-    )
-    row = card(str(record["name"]))
-    backbone = _bare(row, Weights({}, digest, origin, licence, variant), record["pool"])
+    backbone = _unfilled(record)
     try:
         backbone.load_state_dict(dict(state))
     except RuntimeError as error:
@@ -133,9 +80,19 @@ def rebuild(record: Mapping[str, Any], state: Mapping[str, Tensor]) -> Backbone:
     return backbone
 
 
-def _bare(row: Card, record: Weights, pool: Pool) -> Backbone:
+def _unfilled(record: Mapping[str, Any]) -> Backbone:
+    """What `record` describes, without its tensors."""
+    digest, origin, licence, variant = (
+        str(record[key]) for key in ("digest", "origin", "licence", "variant")
+    )
+    loaded = Weights({}, digest, origin, licence, variant)
+    beside = [_unfilled(other) for other in record.get("beside", ())]
+    return _bare(card(str(record["name"])), loaded, record["pool"], beside)
+
+
+def _bare(row: Card, record: Weights, pool: Pool, beside: Sequence[Backbone] = ()) -> Backbone:
     with torch.random.fork_rng(devices=[]):  # the caller's random state stays as it was
-        return Backbone(row, record, pool).eval()
+        return Backbone(row, record, pool, beside).eval()
 
 
 def require_size(row: Card, size: tuple[int, int]) -> None:
@@ -178,18 +135,7 @@ def _passes(row: Card, size: tuple[int, int]) -> bool:
 
 def require_pool(row: Card, pool: str) -> None:
     """Raise HilumError where a network has nothing that `pool` could hand over."""
-    _kept(row, pool)
-
-
-def _kept(row: Card, pool: str) -> int:
-    """How many fully connected layers `pool` keeps. Raises HilumError where there are none."""
-    layers = [f"fc{i}" for i in range(1, len(row.classifier) + 1)]
-    known_pools = ["average", "last", *([] if row.own else ["flatten"]), *layers]
-    if pool not in known_pools:
-        raise HilumError(
-            f"a pool of {row.name} is one of {', '.join(known_pools)}; got {pool!r}; choose one."
-        )
-    return layers.index(pool) + 1 if pool in layers else 0
+    kept(row, pool)
 
 
 def _backbone_part(backbone: Backbone, loaded: Weights) -> dict[str, Tensor]:

@@ -55,8 +55,8 @@ class Door(nn.Module):
         super().__init__()
         gain, offset = affine(mode)
         self.mode = mode
-        self.register_buffer("gain", _channels(gain), persistent=False)
-        self.register_buffer("offset", _channels(offset), persistent=False)
+        self.register_buffer("gain", channels(gain), persistent=False)
+        self.register_buffer("offset", channels(offset), persistent=False)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """(image, 1, height, width) in 0..255 -> (image, 3, height, width)."""
@@ -67,5 +67,14 @@ class Door(nn.Module):
         return f"mode={self.mode!r}"
 
 
-def _channels(values: PerChannel) -> Tensor:
+def between(first: str, second: str) -> tuple[PerChannel, PerChannel]:
+    """(gain, offset) per channel that turn pixels normalised as `first` into those of `second`.
+
+    Grey films alone: their three channels show the same. Raises HilumError as `affine` does.
+    """
+    (gain, offset), (wanted, shift) = affine(first), affine(second)
+    return wanted / gain, shift - wanted / gain * offset
+
+
+def channels(values: PerChannel) -> Tensor:
     return torch.tensor(values, dtype=torch.float32).reshape(1, 3, 1, 1)

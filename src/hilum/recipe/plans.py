@@ -65,6 +65,8 @@ class ModelPlan(Strict):
 
     backbone: str = "tf_efficientnet_lite0"
     weights: str = "imagenet"  # imagenet, random, or a file
+    # further networks, frozen, with ImageNet's weights: the head sees their features as well
+    beside: list[str] = Field(default_factory=list)
     head: str = "linear"  # linear, mlp, or a paper's by its recipe's name
     hidden: int | None = Field(None, gt=0)  # these five: the head's own unless given
     dropout: float | None = Field(None, ge=0, lt=1)

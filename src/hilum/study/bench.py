@@ -59,6 +59,8 @@ def set_up(
     plan = recipe.model
     pool = plan.pool or heads.named(plan.head).pool
     backbone = learnt or backbones.build(plan.backbone, plan.weights, recipe.seeds[0], pool)  # type: ignore[arg-type]
+    if plan.beside:
+        backbone = backbones.join(backbone, [backbones.build(name) for name in plan.beside])
     normalise = normalisation(recipe)
     engine = compiled(backbone, normalise, pipeline, plan.precision)
     labels = np.array([classes.index(name) for name in manifest.table["label"]], np.int64)

@@ -109,9 +109,30 @@ def _answer(key: str, row: Row, asked: tuple[Any, ...]) -> HilumError | None:
     return None
 
 
-def _weights(name: str, which: str, _: Known) -> None:
+def _weights(model: ModelPlan, _: Known) -> None:
     """Once the data are there: a hub may have to be asked."""
-    weights.require(backbones.card(name), which)
+    weights.require(backbones.card(model.backbone), model.weights)
+    for name in model.beside:
+        weights.require(backbones.card(name), "imagenet")
+
+
+def _beside(model: ModelPlan, stages: list[Stage], normalise: str) -> None:
+    """Networks beside the backbone are frozen, and hand over averages of the same films."""
+    for name in model.beside:
+        backbones.card(name)
+    if not model.beside:
+        return
+    if any(stage.through for stage in stages):
+        raise HilumError(
+            "networks beside the backbone are frozen, and their head is trained alone; got a stage "
+            "that goes through the backbone; give every stage trainable = 'head'."
+        )
+    pool = model.pool or heads.named(model.head).pool
+    if pool != "average" or normalise != "auto":
+        raise HilumError(
+            f"joined networks hand over their averages, and each has its own normalisation; got "
+            f"pool {pool!r} and normalise {normalise!r}; choose average and auto."
+        )
 
 
 def _pool(model: ModelPlan) -> None:
@@ -266,6 +287,7 @@ def _source_data(cell: Recipe) -> Recipe | None:
 ALONE: dict[str, Row] = {
     "model.backbone": Row(lambda r: (r.model.backbone,), backbones.card),
     "model.head": Row(lambda r: (r.model,), _head),
+    "model.beside": Row(lambda r: (r.model, r.train.stages, r.prepare.normalise), _beside),
     "model.pool": Row(lambda r: (r.model,), _pool),
     "classes": Row(lambda r: (r.classes,), _classes),
     "train.balance": Row(lambda r: (r.train.balance, r.classes), _smote_classes),
@@ -277,7 +299,7 @@ ALONE: dict[str, Row] = {
     "prepare.side": Row(lambda r: (r.model.backbone, r.prepare), _side),
 }
 LISTED: dict[str, Row] = {
-    "model.weights": Row(lambda r: (r.model.backbone, r.model.weights), _weights),
+    "model.weights": Row(lambda r: (r.model,), _weights),
     "modalities": Row(lambda r: (r.modalities,), _modalities),
     "split": Row(lambda r: (r.split, r.seeds[0]), _divisible),
     "train.balance": Row(lambda r: (r.train.balance,), _neighbours),

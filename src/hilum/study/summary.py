@@ -83,6 +83,7 @@ def model(record: Mapping[str, Any]) -> dict[str, Any]:
         "fold": origin["fold"],
         "seed": origin["seed"],
         "backbone": record["backbone"]["name"],
+        "beside": [one["name"] for one in record["backbone"].get("beside", ())],
         "weights": record["backbone"]["origin"],
         "weights_licence": record["backbone"]["licence"],
         "weights_digest": record["backbone"]["digest"],

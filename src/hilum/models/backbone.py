@@ -1,0 +1,155 @@
+"""One backbone: a network without its classifier, alone or with others beside it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hilum.models import networks, normalise
+from hilum.models.cards import Card, Pool
+from hilum.models.weights import Weights
+from hilum.types import HilumError
+
+
+class Backbone(nn.Module):
+    """Normalised float (image, 3, height, width) -> features (image, feature).
+
+    Networks `beside` it see the same films, and their features stand after its own.
+    """
+
+    def __init__(
+        self,
+        row: Card,
+        record: Weights,
+        pool: Pool = "average",
+        beside: Sequence["Backbone"] = (),
+    ) -> None:
+        super().__init__()
+        self.card = row
+        self.weights = record
+        self.pool = pool
+        self.kept = kept(row, pool)  # fully connected layers that stay
+        self.flat = pool == "flatten" or (pool == "last" and bool(row.classifier))
+        # timm's networks have no common type
+        self.net: Any = networks.create(row, record.variant, keep=self.kept)
+        self.beside = nn.ModuleList(Neighbour(row.normalise, other) for other in beside)
+
+    @property
+    def neighbours(self) -> list["Neighbour"]:
+        """The networks beside it."""
+        return [other for other in self.beside if isinstance(other, Neighbour)]
+
+    def maps(self, x: Tensor) -> Tensor:
+        """(image, 3, height, width) -> the last spatial map (image, channel, row, column).
+
+        The maps of networks beside it follow as further channels. Raises HilumError for a network
+        that has none, and where theirs are of other sizes.
+        """
+        found = [self._map(x), *(other.backbone.maps(other.seen(x)) for other in self.neighbours)]
+        sizes = {tuple(one.shape[2:]) for one in found}
+        if len(sizes) > 1:
+            raise HilumError(
+                f"joined networks need maps of one size; got {sorted(sizes)}; join others."
+            )
+        return torch.cat(found, 1) if len(found) > 1 else found[0]
+
+    def _map(self, x: Tensor) -> Tensor:
+        found: Tensor = self.net.forward_features(x)
+        if found.ndim != 4:
+            raise HilumError(
+                f"a spatial map has four axes; {self.card.name!r} gives {found.ndim}; "
+                "choose a convolutional backbone."
+            )
+        # some transformers put the channels last
+        return found.permute(0, 3, 1, 2) if self._channels_last() else found
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(image, 3, height, width) -> (image, feature)."""
+        mine = self._map(x).flatten(1) if self.flat else self._pooled(self.net.forward_features(x))
+        others = [other(x) for other in self.neighbours]
+        return torch.cat([mine, *others], 1) if others else mine
+
+    def from_maps(self, found: Tensor) -> Tensor:
+        """(image, channel, row, column), as `maps` gives -> features: the rest of `forward`."""
+        if not self.beside:
+            return self._from_map(found)
+        members = [other.backbone for other in self.neighbours]
+        widths = [self.card.features, *(member.card.features for member in members)]
+        mine, *others = torch.split(found, widths, 1)
+        rest = [member.from_maps(one) for member, one in zip(members, others, strict=True)]
+        return torch.cat([self._from_map(mine), *rest], 1)
+
+    def _from_map(self, found: Tensor) -> Tensor:
+        if self.flat:
+            return found.flatten(1)
+        return self._pooled(found.permute(0, 2, 3, 1) if self._channels_last() else found)
+
+    def shape(self, width: int) -> tuple[int, int]:
+        """(channel, position) of features (image, width): a flattened map lists channel first."""
+        return (self.card.features, width // self.card.features) if self.flat else (width, 1)
+
+    def record(self) -> dict[str, Any]:
+        """What `rebuild` needs besides the tensors, ready for JSON."""
+        others = [other.backbone.record() for other in self.neighbours]
+        return {
+            "name": self.card.name,
+            "timm_name": self.card.timm_name,
+            "pool": self.pool,
+            "variant": self.weights.variant,
+            "digest": self.weights.digest,
+            "origin": self.weights.origin,
+            "licence": self.weights.licence,
+            **({"beside": others} if others else {}),
+        }
+
+    def extra_repr(self) -> str:
+        """Name, pooling and variant, for the printed network."""
+        return f"{self.card.timm_name!r}, pool={self.pool!r}, variant={self.weights.variant!r}"
+
+    def _pooled(self, found: Tensor) -> Tensor:
+        """What the network's own `forward_features` gives -> features (image, feature)."""
+        features: Tensor = self.net.forward_head(found, pre_logits=self.kept == 0)
+        return features.mean((2, 3)) if features.ndim == 4 else features
+
+    def _channels_last(self) -> bool:
+        return str(getattr(self.net, "output_fmt", "NCHW")).endswith("NHWC")
+
+
+class Neighbour(nn.Module):
+    """A network beside another: from pixels as that one wants them to its own features."""
+
+    gain: Tensor
+    offset: Tensor
+
+    def __init__(self, mode: str, backbone: Backbone) -> None:
+        super().__init__()
+        self.modes = (mode, backbone.card.normalise)
+        self.backbone = backbone
+        gain, offset = normalise.between(*self.modes)
+        self.register_buffer("gain", normalise.channels(gain), persistent=False)
+        self.register_buffer("offset", normalise.channels(offset), persistent=False)
+
+    def seen(self, x: Tensor) -> Tensor:
+        """(image, 3, height, width), normalised anew."""
+        return x * self.gain + self.offset
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(image, 3, height, width) -> (image, feature)."""
+        found: Tensor = self.backbone(self.seen(x))
+        return found
+
+    def extra_repr(self) -> str:
+        """Modes, for the printed network."""
+        return f"modes={self.modes!r}"
+
+
+def kept(row: Card, pool: str) -> int:
+    """How many fully connected layers `pool` keeps. Raises HilumError where there are none."""
+    layers = [f"fc{i}" for i in range(1, len(row.classifier) + 1)]
+    known_pools = ["average", "last", *([] if row.own else ["flatten"]), *layers]
+    if pool not in known_pools:
+        raise HilumError(
+            f"a pool of {row.name} is one of {', '.join(known_pools)}; got {pool!r}; choose one."
+        )
+    return layers.index(pool) + 1 if pool in layers else 0
