@@ -20,6 +20,15 @@ def test_a_stage_trains_and_validates_on_images_of_its_side(side: int) -> None:
         assert {tuple(x.shape[1:]) for x, _ in part} == {(1, height, height * 48 // 32)}
 
 
+@pytest.mark.parametrize("balanced", [False, True])
+def test_an_epoch_of_so_many_images_goes_through_all_of_them_again(balanced: bool) -> None:
+    for images, most, least in [(0, 1, 1), (8, 1, 0), (40, 3, 2)]:
+        order = Parts(PARTS.train, PARTS.validation, PARTS.labels, balanced, images).order(0, 0)
+        times = np.bincount(order, minlength=16)
+        assert len(order) == (images or 16)
+        assert (times.max(), times.min()) == (most, least)
+
+
 def test_shrinking_takes_the_mean_over_the_area() -> None:
     blocks = STACK.reshape(20, 16, 2, 24, 2).mean((2, 4))
     assert np.abs(shrunk(STACK, 16) - blocks).max() <= 0.5

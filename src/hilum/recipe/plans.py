@@ -137,6 +137,7 @@ class Stage(Strict):
     optimiser: Literal["lbfgs", "adam", "adamw", "sgd"] = "lbfgs"
     epochs: int = Field(100, gt=0)
     batch: int = Field(32, gt=0)
+    steps: int = Field(0, ge=0)  # batches that make an epoch; 0: every image once
     side: int = Field(0, ge=0)  # of the images while this stage trains; 0: as prepared
     lr: float = Field(1e-3, gt=0)
     momentum: float = Field(0.9, ge=0, lt=1)

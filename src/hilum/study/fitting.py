@@ -33,10 +33,11 @@ def train(bench: Bench, parts: Parts, key: Key) -> tuple[Backbone, Head, pd.Data
     backbone, histories = bench.backbone, []
     top: Top | None = None
     for stage in bench.recipe.train.stages:
+        mine = replace(parts, images=stage.steps * stage.batch)
         if through(bench, stage):
-            backbone, top, rows = tuning.tune(bench, parts, stage, key, (backbone, top))
+            backbone, top, rows = tuning.tune(bench, mine, stage, key, (backbone, top))
         elif backbone is bench.backbone:
-            top, rows = _head(bench, parts, stage, key)
+            top, rows = _head(bench, mine, stage, key)
         else:
             raise HilumError(
                 f"train.stages: a stage of the head alone comes before those of the backbone; got "

@@ -28,10 +28,17 @@ class Parts:
     validation: Rows
     labels: Labels  # (image,) of all images
     balanced: bool = False  # every class equally often in an epoch
+    images: int = 0  # that make an epoch; 0: every training image once
 
     def order(self, seed: int, epoch: int) -> Rows:
-        """The epoch's training rows, shuffled."""
+        """The epoch's training rows, shuffled; a longer epoch goes through all of them again."""
         random = np.random.default_rng([seed, epoch])
+        found = self._once(random)
+        while len(found) < self.images:
+            found = np.concatenate([found, self._once(random)])
+        return found[: self.images or None]
+
+    def _once(self, random: np.random.Generator) -> Rows:
         if not self.balanced:
             return random.permutation(self.train)
         return self.train[balanced_order(self.labels[self.train], random)]

@@ -57,6 +57,7 @@ class Course:
     since: int = 0
     rows: list[dict[str, float | int | str]] = field(default_factory=list)
     stopped: bool = False  # whether the stop rule was reached
+    steps: int = 0  # of the optimiser
     images_seen: int = 0  # in training: images times epochs (El Azhari 2022, section 3.1.2)
 
 
@@ -94,6 +95,7 @@ def fit(
             group["lr"] = rate
         sums = _train(network, batches, plan, _Step(optimiser, average, epoch))
         course.images_seen += round(float(sums[3]))
+        course.steps += round(float(sums[4]))
         _record(course, epoch, "train", _means(sums))
         with average.lent(network):
             _record(course, epoch, "validation", validate(network, batches, plan))
@@ -125,7 +127,7 @@ def _is_over(course: Course, plan: Plan) -> bool:
 def validate(network: nn.Module, batches: Batches, plan: Plan) -> tuple[float, float]:
     """Weighted mean loss and accuracy on the validation part."""
     network.eval()
-    sums = torch.zeros(4, dtype=torch.float64)
+    sums = torch.zeros(5, dtype=torch.float64)
     with torch.no_grad():
         for inputs, labels in batches.validation():
             sums += _sums(_logits(network, inputs, plan), labels, plan.weights)[1]
@@ -135,7 +137,7 @@ def validate(network: nn.Module, batches: Batches, plan: Plan) -> tuple[float, f
 def _train(network: nn.Module, batches: Batches, plan: Plan, step: _Step) -> Tensor:
     """Go through one epoch; sums as `_sums` gives them."""
     network.train()
-    sums = torch.zeros(4, dtype=torch.float64)
+    sums = torch.zeros(5, dtype=torch.float64)
     for inputs, labels in batches.train(step.epoch):
         step.optimiser.zero_grad(set_to_none=True)
         logits = _logits(network, inputs, plan)
@@ -164,25 +166,27 @@ def _logits(network: nn.Module, inputs: Tensor, plan: Plan) -> Tensor:
 def _sums(
     logits: Tensor, labels: Tensor, weights: Tensor | None, smoothing: float = 0.0
 ) -> tuple[Tensor, Tensor]:
-    """The batch's loss, and (weighted loss, weight, correct, images) for means over an epoch."""
+    """The batch's loss, and (weighted loss, weight, correct, images, 1) for means and counts."""
     each = F.cross_entropy(
         logits, labels, weight=weights, reduction="none", label_smoothing=smoothing
     )
     weight = torch.ones_like(each) if weights is None else weights[labels]
     correct = (logits.argmax(1) == labels).sum()
-    sums = torch.stack([each.sum(), weight.sum(), correct, torch.tensor(len(labels))])
+    counts = each.new_tensor([len(labels), 1])
+    sums = torch.cat([torch.stack([each.sum(), weight.sum(), correct.to(each)]), counts])
     return each.sum() / weight.sum(), sums.detach().double().cpu()
 
 
 def _means(sums: Tensor) -> tuple[float, float]:
-    loss, weight, correct, images = sums.tolist()
+    loss, weight, correct, images, _ = sums.tolist()
     return loss / max(weight, 1e-12), correct / max(images, 1)
 
 
 def _record(course: Course, epoch: int, part: str, figures: tuple[float, float]) -> None:
     loss, accuracy = figures
     row: dict[str, float | int | str] = {"epoch": epoch, "part": part, "loss": loss}
-    course.rows.append({**row, "accuracy": accuracy, "images_seen": course.images_seen})
+    seen = {"images_seen": course.images_seen, "steps": course.steps}
+    course.rows.append({**row, "accuracy": accuracy, **seen})
 
 
 def _keep_best(course: Course, network: nn.Module, keep: Keep) -> None:
