@@ -17,7 +17,7 @@ from hilum.models import features
 from hilum.report import folder as folders
 from hilum.study import bench, summary
 from hilum.study.bench import Tell
-from hilum.types import Floats, Leak, LeftOut, Manifest, MissingError, Pixels, Split
+from hilum.types import Floats, Leak, LeftOut, Manifest, MissingError, Pixels, Published, Split
 
 MOST = 1500  # images whose features a run computes for its audits alone; `hilum audit` knows none
 
@@ -67,6 +67,7 @@ def read(folder: Path, data: Path | None, tell: Tell) -> Finished:
         seed=int(run.section("split").get("seed", 0)),
         model=model,
         all_predictions=run.predictions,
+        published=[_published(row) for row in run.rows("published")],
         thorough=True,
     )
     there, gone = _there(listed, data)
@@ -75,6 +76,11 @@ def read(folder: Path, data: Path | None, tell: Tell) -> Finished:
     taken = pixels.ingest(there, model.pipeline, tell("decode and prepare"))
     whole = replace(evidence, manifest=taken.manifest.table, facts=taken.facts)
     return Finished(run.results, taken.manifest, with_model(whole, model, taken.pixels, tell))
+
+
+def _published(row: Mapping[str, Any]) -> Published:
+    """A row of `results.json`, where `class_` is written as "class"."""
+    return Published(**{"class_" if key == "class" else key: value for key, value in row.items()})
 
 
 def _there(listed: Manifest, data: Path | None) -> tuple[Manifest | None, Manifest]:
