@@ -145,7 +145,7 @@ def test_a_damaged_archive_leaves_no_folder(offer: Callable[..., None], tmp_path
 
 def test_what_needs_an_account_says_where_to_ask(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(CARDS, "toy", toy(()))
-    with pytest.raises(MissingError, match="without a person: Ask the author"):
+    with pytest.raises(MissingError, match="without a person: ask the author"):
         fetch("toy")
 
 

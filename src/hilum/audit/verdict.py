@@ -77,5 +77,7 @@ def _score(scores: Sequence[Score], name: str, class_: str = "overall") -> Score
     return next((s for s in scores if s.name == name and s.class_ == class_), None)
 
 
-def _lower(sentence: str) -> str:
-    return sentence[0].lower() + sentence[1:]
+def _lower(told: str) -> str:
+    """The first sentence of what an audit tells, to go on with after a comma."""
+    first = told.partition(". ")[0].removesuffix(".")
+    return f"{first[0].lower()}{first[1:]}."

@@ -30,7 +30,9 @@ def fetch(name: str, to: str | Path | None = None, progress: Progress = None) ->
     if folder.is_dir() and any(folder.iterdir()):
         return folder
     if not card.download:
-        raise MissingError(f"{name} cannot be fetched without a person: {card.access}")
+        raise MissingError(
+            f"{name} cannot be fetched without a person: {card.access[0].lower()}{card.access[1:]}"
+        )
     waiting = home / ".downloads" / name
     arrived = [_download(card, index, waiting, progress) for index in range(len(card.download))]
     with _appearing(folder) as place:
