@@ -126,5 +126,5 @@ def test_a_layout_without_images_says_where_to_get_them(name: str, tmp_path: Pat
             path.unlink()
     with pytest.raises(MissingError) as caught:
         READERS[name].read(tmp_path)
-    assert CARDS[name].access in str(caught.value)
+    assert CARDS[name].advice in str(caught.value)
     assert str(tmp_path.resolve()) in str(caught.value)

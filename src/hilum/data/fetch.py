@@ -31,7 +31,7 @@ def fetch(name: str, to: str | Path | None = None, progress: Progress = None) ->
         return folder
     if not card.download:
         raise MissingError(
-            f"{name} cannot be fetched without a person: {card.access[0].lower()}{card.access[1:]}"
+            f"{name} cannot be fetched without a person: {card.advice}"
         )
     waiting = home / ".downloads" / name
     arrived = [_download(card, index, waiting, progress) for index in range(len(card.download))]

@@ -46,3 +46,8 @@ def from_github(repository: str) -> tuple[Download, ...]:
     name = repository.partition("/")[2]
     address = f"https://github.com/{repository}/archive/refs/heads/master.zip"
     return (Download(address, None, f"{name}-master.zip"),)
+
+    @property
+    def advice(self) -> str:
+        """`access` as the end of a sentence."""
+        return self.access[0].lower() + self.access[1:]

@@ -1,6 +1,7 @@
 """A phantom on disk: PNG films, PNG masks, one table, and the manifest that the pipeline reads."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -23,7 +24,7 @@ LICENCE = "CC0-1.0"
 def write(
     request: Request, folder: str | Path, progress: Callable[[int, int], None] | None = None
 ) -> Manifest:
-    """Write the films and their masks (0/255) below `folder`; the masks of the lungs go along.
+    """Write films and masks (0/255) below `folder`; those of lungs and lesions go along.
 
     Films lie in images/, masks in masks/lungs, masks/lesions and masks/markers under the film's
     name; phantom.csv, written last, holds every fact of every film.
@@ -90,4 +91,6 @@ def _manifest(table: pd.DataFrame, root: Path) -> Manifest:
     rows["mask_path"] = [str(root / FOLDERS["lungs"] / name) for name in table["file"]]
     rows["finding"] = table["label"]
     rows["licence"] = LICENCE
-    return manifest.build(rows, DATASET, notes=(NOTE,), root=root)
+    made = manifest.build(rows, DATASET, notes=(NOTE,), root=root)
+    lesions = [str(root / FOLDERS["lesions"] / name) for name in table["file"]]
+    return replace(made, table=made.table.assign(lesion_path=lesions))

@@ -33,7 +33,7 @@ def read(name: str, root: str | Path) -> Manifest:
             return reader.read(place)
     raise MissingError(
         f"the dataset {name!r} must lie in {named[0]}, laid out as published; "
-        f"got {_state(named[0])}; {card.access[0].lower()}{card.access[1:]}"
+        f"got {_state(named[0])}; {card.advice}"
     )
 
 

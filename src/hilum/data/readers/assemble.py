@@ -22,7 +22,7 @@ def assemble(
         why = "; ".join(f"{item.what}: {item.reason}" for item in tally.left_out())
         raise MissingError(
             f"{card.title} must have images in {str(root)!r}; got no usable one "
-            f"({why or 'no image file at all'}); {card.access[0].lower()}{card.access[1:]}"
+            f"({why or 'no image file at all'}); {card.advice}"
         )
     constant = {"source": card.name, "modality": card.modality, "licence": card.licence}
     known = [name for name in MANIFEST_COLUMNS if name in rows.columns]
