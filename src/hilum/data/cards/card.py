@@ -40,14 +40,14 @@ class Card:
     known_shortcuts: tuple[str, ...] = ()
     mixes: tuple[str, ...] = ()  # cards of which it holds images, or may hold some
 
+    @property
+    def advice(self) -> str:
+        """`access` as the end of a sentence."""
+        return self.access[0].lower() + self.access[1:]
+
 
 def from_github(repository: str) -> tuple[Download, ...]:
     """The archive of a repository's default branch."""
     name = repository.partition("/")[2]
     address = f"https://github.com/{repository}/archive/refs/heads/master.zip"
     return (Download(address, None, f"{name}-master.zip"),)
-
-    @property
-    def advice(self) -> str:
-        """`access` as the end of a sentence."""
-        return self.access[0].lower() + self.access[1:]
