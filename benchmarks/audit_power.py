@@ -2,17 +2,19 @@
 
     python benchmarks/audit_power.py --seeds 20 --images 200 --out audit_power.csv
 
-Per seed two sets of synthetic films: one whose hospitals, and so markers and exposure, give the
-label away (and whose lungs do not), one without any shortcut. A linear probe on the embedded
-ImageNet backbone is fitted on each, and every audit asked. Power is the share of planted sets
-with a warning or a failure, false alarms its share of clean sets.
+Per seed three sets of synthetic films: one whose hospital (exposure, markers) gives the label away,
+one whose markers alone do, both without any disease to see, and one without any shortcut. A linear
+probe on the embedded ImageNet backbone is fitted on each, and the audits asked. Power is the share
+of planted sets with a warning or a failure, false alarms that of the clean sets.
 """
 
 import argparse
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -36,11 +38,14 @@ class Arm:
     """One kind of films: the phantom's dials."""
 
     name: str
-    shortcut: float
-    signal: float
+    dials: dict[str, Any]
 
 
-ARMS = (Arm("planted", shortcut=1.0, signal=0.0), Arm("clean", shortcut=0.0, signal=1.0))
+ARMS = (
+    Arm("hospital", {"shortcut": 1.0, "signal": 0.0}),
+    Arm("markers", {"marker_shortcut": 1.0, "signal": 0.0}),
+    Arm("clean", {}),
+)
 
 
 def evidence(arm: Arm, images: int, seed: int, folder: Path, side: int = 224) -> Evidence:
@@ -51,8 +56,7 @@ def evidence(arm: Arm, images: int, seed: int, folder: Path, side: int = 224) ->
         seed=seed,
         classes=CLASSES,
         severity=0.9,
-        signal=arm.signal,
-        shortcut=arm.shortcut,
+        **arm.dials,
     )
     manifest = phantom.write(request, folder)
     pipeline = from_list([{"step": "letterbox", "side": side}])
@@ -100,11 +104,13 @@ def _part(table: pd.DataFrame, name: str) -> pd.Series:
     return table.loc[table["part"] == name, "sample_id"]
 
 
-def measure(seeds: int, images: int, wanted: list[str], side: int = 224) -> pd.DataFrame:
+def measure(
+    seeds: int, images: int, wanted: list[str], arms: Sequence[Arm] = ARMS, side: int = 224
+) -> pd.DataFrame:
     """One row per arm, seed and audit: status, value, seconds."""
     rows = []
     for seed in range(seeds):
-        for arm in ARMS:
+        for arm in arms:
             with tempfile.TemporaryDirectory() as folder:
                 about = evidence(arm, images, 1000 + seed, Path(folder), side)
                 for name in wanted:

@@ -61,8 +61,8 @@ def _bits(image: Grey8, bits: float) -> Grey8:
 
 CORRUPTIONS: dict[str, tuple[Corrupt, tuple[float, float, float]]] = {
     "JPEG": (_jpeg, (50, 25, 10)),  # quality
-    "blur": (_blur, (0.004, 0.008, 0.016)),  # deviation, share of the side
-    "noise": (_noise, (0.02, 0.05, 0.1)),  # deviation, share of the grey scale
+    "blur": (_blur, (0.002, 0.004, 0.008)),  # deviation, share of the side
+    "noise": (_noise, (0.01, 0.03, 0.06)),  # deviation, share of the grey scale
     "contrast": (_contrast, (0.7, 0.5, 0.3)),  # what is left of it
     "crop": (_crop, (0.03, 0.06, 0.12)),  # cut off at each side
     "bit depth": (_bits, (5, 4, 3)),  # bits
