@@ -30,9 +30,7 @@ def fetch(name: str, to: str | Path | None = None, progress: Progress = None) ->
     if folder.is_dir() and any(folder.iterdir()):
         return folder
     if not card.download:
-        raise MissingError(
-            f"{name} cannot be fetched without a person: {card.advice}"
-        )
+        raise MissingError(f"{name} cannot be fetched without a person: {card.advice}")
     waiting = home / ".downloads" / name
     arrived = [_download(card, index, waiting, progress) for index in range(len(card.download))]
     with _appearing(folder) as place:
