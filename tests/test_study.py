@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hilum import recipe, study
+from hilum import images, recipe, study
 from hilum.data import phantom
+from hilum.evaluate import model
 from hilum.recipe import Recipe
 from hilum.types import PREDICTION_COLUMNS, HilumError, MissingError, Results
 
@@ -185,6 +186,26 @@ def test_other_stages_train_and_predict_exactly(tmp_path: Path, stages: str, hea
     own = pd.read_csv(tmp_path / "predictions.csv")
     study.predict(tmp_path / "model", [Path(p) for p in own["path"]], tmp_path / "p.csv", silent)
     assert pd.read_csv(tmp_path / "p.csv")["p_normal"].equals(own["p_normal"])
+
+
+def test_a_head_is_fitted_again_on_validation_images_as_well(tmp_path: Path) -> None:
+    """Only the head changes: temperature and limits are those of the fit before."""
+    alone = ("augment.views=0", "model.mirror=false")
+    found = {}
+    for refit in ("false", "true"):
+        out = tmp_path / refit
+        study.run(small(*alone, f"train.stages=[{{refit={refit}}}]"), None, out, silent)
+        found[refit] = model.load(out / "model")
+    once, again = found["false"], found["true"]
+    assert again.facts.temperature == once.facts.temperature
+    assert again.facts.thresholds == once.facts.thresholds
+    table = pd.read_parquet(tmp_path / "true" / "manifest.parquet").set_index("sample_id")
+    split = pd.read_csv(tmp_path / "true" / "splits.csv").set_index("sample_id")["part"]
+    for fitted, parts in ((once, ["train"]), (again, ["train", "validation"])):
+        paths = table.loc[split[split.isin(parts)].index, "path"]
+        films = [fitted.pipeline(images.read(Path(path)).pixels) for path in paths]
+        mean = fitted.runtime(np.stack(films)).mean(0)
+        np.testing.assert_allclose(fitted.head.standardise.mean, mean, rtol=1e-3, atol=1e-5)
 
 
 def test_several_seeds_stand_beside_each_other(tmp_path: Path) -> None:

@@ -148,6 +148,9 @@ class Stage(Strict):
     smoothing: float = Field(0.0, ge=0, lt=1)  # label smoothing
     # of the epochs: that of the lowest validation loss or highest accuracy, or the last
     keep: Literal["loss", "accuracy", "last"] = "loss"
+    # lbfgs, last stage: once its strength is chosen, fit again on validation images as well;
+    # temperature and limits stay those of the fit that had not seen them
+    refit: bool = False
     schedule: Schedule = Schedule()
     stop: Stop | None = None
 
@@ -155,6 +158,8 @@ class Stage(Strict):
     def _convex_only(self) -> "Stage":
         if self.through and self.optimiser == "lbfgs":
             raise ValueError("optimiser lbfgs fits a head only; use adam, adamw or sgd")
+        if self.refit and self.optimiser != "lbfgs":
+            raise ValueError("refit wants optimiser lbfgs: other heads need validation to stop")
         if self.trainable == "head" and self.freeze:
             raise ValueError("freeze wants trainable all or last: a head alone leaves all as it is")
         return self

@@ -161,6 +161,8 @@ def _copies(plan: CopiesPlan | None) -> None:
 
 def _stages(stages: list[Stage], model: ModelPlan, cache: bool) -> None:
     through = ""
+    if any(stage.refit for stage in stages[:-1]):
+        raise HilumError("only the last stage can be fitted again; got refit before it; drop it.")
     for stage in stages:
         if stage.optimiser == "lbfgs" and (translate.head_plan(model) != HeadPlan() or not cache):
             raise HilumError(

@@ -1,9 +1,10 @@
 """The stages of training: a head on cached features, then, where asked for, every layer."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import torch
 from torch import nn
@@ -27,6 +28,8 @@ from hilum.train.batches import FeatureBatches, Parts
 from hilum.train.probe import Labelled
 from hilum.types import Floats, HilumError
 
+Array: TypeAlias = npt.NDArray[np.float64]
+
 
 def train(bench: Bench, parts: Parts, key: Key) -> tuple[Backbone, Head, pd.DataFrame]:
     """All stages in order; each begins where the one before it ended."""
@@ -48,6 +51,21 @@ def train(bench: Bench, parts: Parts, key: Key) -> tuple[Backbone, Head, pd.Data
     history = pd.concat(histories, ignore_index=True)
     history = history.assign(cell=key.cell, fold=key.fold, seed=key.seed)
     return backbone, Head.from_module(top.standard, top.module), history
+
+
+def refitted(bench: Bench, parts: Parts, key: Key, history: pd.DataFrame) -> Head:
+    """The linear head at the strength that validation chose, of both parts' images together."""
+    rows = history[history["part"] == "validation"]
+    strength = float(rows.loc[rows["loss"].idxmin(), "strength"])
+    parts = replace(parts, train=np.concatenate([parts.train, parts.validation]))
+    views = _views(bench, parts, key)
+    if bench.recipe.train.balance == "smote_features":
+        views, parts = _blended(views, parts, key)
+    standard = Standardise.of(views[:, parts.train])
+    weights = class_weights(bench, parts)
+    theta = probe.solve_alone(_every_view(views, parts, standard), weights, strength)
+    top = _linear(bench, standard, theta[:, :-1], theta[:, -1])
+    return Head.from_module(top.standard, top.module)
 
 
 def _views(bench: Bench, parts: Parts, key: Key) -> Floats:
@@ -89,14 +107,21 @@ def _blended(views: Floats, parts: Parts, key: Key) -> tuple[Floats, Parts]:
 def _probe(
     bench: Bench, parts: Parts, standard: Standardise, views: Floats
 ) -> tuple[Top, list[dict[str, Any]]]:
-    train = Labelled(
-        standard(views[:, parts.train]).reshape(-1, views.shape[-1]),
-        np.tile(parts.labels[parts.train], len(views)),
-    )
+    train = _every_view(views, parts, standard)
     validation = Labelled(standard(views[0, parts.validation]), parts.labels[parts.validation])
     fitted = probe.fit(train, validation, class_weights(bench, parts))
-    network = head_module(bench, views.shape[-1], 0)
+    return _linear(bench, standard, fitted.weights, fitted.bias), list(fitted.history)
+
+
+def _every_view(views: Floats, parts: Parts, standard: Standardise) -> Labelled:
+    """The training part's views (view, image, feature) as so many images."""
+    features = standard(views[:, parts.train]).reshape(-1, views.shape[-1])
+    return Labelled(features, np.tile(parts.labels[parts.train], len(views)))
+
+
+def _linear(bench: Bench, standard: Standardise, weights: Array, bias: Array) -> Top:
+    network = head_module(bench, weights.shape[1], 0)
     layer = next(part for part in network.modules() if isinstance(part, nn.Linear))
-    layer.weight.data = torch.tensor(fitted.weights, dtype=torch.float32)
-    layer.bias.data = torch.tensor(fitted.bias, dtype=torch.float32)
-    return Top(standard, network), list(fitted.history)
+    layer.weight.data = torch.tensor(weights, dtype=torch.float32)
+    layer.bias.data = torch.tensor(bias, dtype=torch.float32)
+    return Top(standard, network)

@@ -35,10 +35,13 @@ def run(bench: Bench, split: pd.DataFrame, key: Key) -> Outcome:
     rows = _rows(bench, split)
     parts = Parts(rows["train"], rows["validation"], bench.labels)
     parts = replace(parts, balanced=bench.recipe.train.balance == "sampling")
-    backbone, head, history = fitting.train(*extras.enlarge(bench, parts, key), key)
+    enlarged = extras.enlarge(bench, parts, key)
+    backbone, head, history = fitting.train(*enlarged, key)
     tuned = backbone is not bench.backbone
     model = _model(bench, backbone, head)
     model, loss = _calibrated(bench, model, parts, tuned)
+    if bench.recipe.train.stages[-1].refit:
+        model = replace(model, head=fitting.refitted(*enlarged, key, history))
     logits = _logits(bench, model, rows["test"], tuned)
     seen = np.concatenate([rows["train"], rows["validation"]])
     model = replace(

@@ -82,6 +82,15 @@ def _walk(
     return Probe(best[2][:, :-1], best[2][:, -1], best[1], tuple(history))
 
 
+def solve_alone(
+    data: Labelled, weights: npt.NDArray[np.float64], strength: float
+) -> npt.NDArray[np.float64]:
+    """`solve` from zero, on one BLAS thread."""
+    with threadpool_limits(1, "blas"):
+        start = np.zeros((len(weights), data.features.shape[1] + 1))
+        return solve(data, weights, strength, start)
+
+
 def solve(
     data: Labelled,
     weights: npt.NDArray[np.float64],
