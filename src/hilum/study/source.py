@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from hilum import files, recipe
+from hilum import __version__, files, recipe
 from hilum.data import leaks, pixels
 from hilum.data import manifest as manifests
 from hilum.data.pixels import Ingested
@@ -117,9 +117,10 @@ def _split(
 
 
 def _folder(own: Recipe, taken: Ingested, split: pd.DataFrame, seed: int) -> Path:
-    what = {key: value for key, value in recipe.as_tree(own).items() if key != "name"}
-    key = files.digest(what, taken.pixels.digest, split.sort_values("sample_id").to_csv(), seed)
-    return files.cache_home() / "sources" / key
+    # what is as by default stays out: a key that is added to recipes leaves trained models valid
+    what = own.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"name"})
+    origin = (__version__, taken.pixels.digest, split.sort_values("sample_id").to_csv(), seed)
+    return files.cache_home() / "sources" / files.digest(what, *origin)
 
 
 def _train(bench: Bench, split: pd.DataFrame, folder: Path, key: Key) -> None:
