@@ -228,6 +228,7 @@ class Results:
     title: str = ""
     notice: str = NOTICE
     tasks: list[dict[str, Any]] = field(default_factory=list)  # name, title, verdict, report, ...
+    left_to_audit: list[str] = field(default_factory=list)  # audits that were not made, for cost
 
     def as_json(self) -> dict[str, Any]:
         """The dictionary that `results.json` stores; `class_` is written as "class"."""

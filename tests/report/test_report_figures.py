@@ -32,8 +32,9 @@ def drawn(run: Run, name: str) -> Figure:
 
 
 def test_every_figure_was_visited(run: Run) -> None:
-    assert len(panels.FIGURES) == 7
-    assert all((run.folder / "figures" / f"{name}.png").is_file() for name in panels.FIGURES)
+    drawn = set(panels.FIGURES) - {"across"}  # it needs several sources, see test_report_across
+    assert len(drawn) == 7
+    assert all((run.folder / "figures" / f"{name}.png").is_file() for name in drawn)
 
 
 def test_confusion_matrix_is_that_of_sklearn(run: Run) -> None:

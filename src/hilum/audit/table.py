@@ -1,6 +1,6 @@
 """The table of audits: one row per question."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from hilum.audit import (
@@ -29,6 +29,7 @@ from hilum.audit import (
 )
 from hilum.audit.evidence import Evidence
 from hilum.audit.question import Audit
+from hilum.audit.verdict import weigh
 from hilum.types import Finding
 
 Progress: TypeAlias = Callable[[int, int], None]
@@ -66,11 +67,18 @@ AUDITS = {row.question.id: row for row in sorted(ROWS, key=lambda row: row.quest
 
 
 def run(evidence: Evidence, progress: Progress | None = None) -> list[Finding]:
-    """Every audit, in the order of their ids; the dear ones only where `evidence.thorough`."""
+    """Every audit, the gravest question first; the dear ones only where `evidence.thorough`."""
     wanted = [row for row in AUDITS.values() if evidence.thorough or not row.question.dear]
     found = []
     for row in wanted:
         found.append(row(evidence) if len(evidence.manifest) else row.question.unknown(NO_IMAGES))
         if progress:
             progress(len(found), len(wanted))
-    return found
+    return sorted(found, key=lambda finding: weigh(finding.id))
+
+
+def left(findings: Sequence[Finding]) -> list[str]:
+    """The audits that were not among these, by id and title: a run leaves the dear ones out."""
+    made = {finding.id for finding in findings}
+    rest = [row.question for name, row in AUDITS.items() if name not in made]
+    return [f"{question.id} ({question.title})" for question in rest]

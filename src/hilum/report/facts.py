@@ -1,5 +1,6 @@
 """What the run records about data, split, audits, model and environment, as rows to print."""
 
+import operator
 import re
 from collections import defaultdict
 from collections.abc import Mapping
@@ -8,8 +9,6 @@ from typing import Any
 
 import pandas as pd
 
-from hilum.audit import AUDITS
-from hilum.audit.verdict import weigh
 from hilum.report.folder import Run
 from hilum.report.palette import STATUSES, Status
 from hilum.report.tables import cross, mine
@@ -193,16 +192,9 @@ def pairs(record: Mapping[str, Any], without: tuple[str, ...] = ()) -> list[tupl
 
 
 def audits(run: Run) -> list[Audit]:
-    """The audits: what fails first, then warnings, then what could not be checked, by weight."""
+    """The audits: what fails, warns, could not be checked, passes; among these as listed."""
     found = [_audit(row) for row in run.rows("audits")]
-    return sorted(found, key=lambda audit: (audit.status.rank, *weigh(audit.id)))
-
-
-def dear(run: Run) -> list[str]:
-    """Titles of the audits that were left to `hilum audit`."""
-    made = {str(row.get("id")) for row in run.rows("audits")}
-    rows = [row.question for row in AUDITS.values() if row.question.dear]
-    return [f"{row.id} ({row.title})" for row in rows if made and row.id not in made]
+    return sorted(found, key=operator.attrgetter("status.rank"))
 
 
 def _audit(row: Mapping[str, Any]) -> Audit:

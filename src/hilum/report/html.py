@@ -105,7 +105,7 @@ def context(run: Run) -> dict[str, Any]:
         "published": published,
         "questions": questions,
         "audits": audits,
-        "left_to_audit": facts.dear(run),
+        "left_to_audit": [str(name) for name in run.results.get("left_to_audit") or []],
         "panels": panels.draw(run),
         "faults": run.faults,
     }

@@ -59,6 +59,7 @@ def _of_run(folder: Path, data: Path | None, out: Path, tell: Tell) -> Results:
     return replace(
         before,
         audits=findings,
+        left_to_audit=audit.left(findings),
         verdict=audit.verdict(mine, findings),
         data={**before.data, "left_out": summary.grouped(found.manifest.left_out)},
     )
@@ -81,6 +82,7 @@ def _of_model_alone(folder: Path, out: Path) -> Results:
         scores=[],
         published=[],
         audits=findings,
+        left_to_audit=audit.left(findings),
         verdict=audit.verdict([], findings),
         environment={},
         data=summary.data(Manifest(empty)),

@@ -106,6 +106,7 @@ def _results(
         scores=judged,
         published=[],
         audits=findings,
+        left_to_audit=audit.left(findings),
         verdict=audit.verdict(judged, findings),
         environment=machine.provenance(time.monotonic() - started),
         data=summary.data(taken.manifest),

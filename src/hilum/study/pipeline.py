@@ -88,6 +88,7 @@ def run(
         scores=judged,
         published=told,
         audits=findings,
+        left_to_audit=audit.left(findings),
         verdict=audit.verdict(mine, findings),
         environment=machine.provenance(time.monotonic() - started),
         data=summary.data(taken.manifest),
