@@ -475,7 +475,7 @@ def test_read_finds_a_published_set_or_says_where_to_put_it(tmp_path: Path) -> N
                   "train/PNEUMONIA/person1_virus_6.jpeg")  # fmt: skip
     assert len(readers.read("kermany", tmp_path).table) == 2
     assert len(readers.read("kermany", inside).table) == 2
-    with pytest.raises(MissingError, match=r"'nih' must lie in .*; got no such folder; Fetch"):
+    with pytest.raises(MissingError, match=r"'nih' must lie in .*; got no such folder; fetch"):
         readers.read("nih", tmp_path)
     with pytest.raises(HilumError, match="did you mean 'kermany'"):
         readers.read("kermanny", tmp_path)

@@ -13,6 +13,7 @@ from hilum.report.palette import GRID, INK, MUTED, OKABE_ITO
 
 NEEDS = "the layers of the model in results.json"
 DEPTH = 0.35  # of a box's side that leans back, in a drawing of equal scales
+LONG = 14  # letters of a name that fit below its box
 STEP = 1.5  # from one box to the next
 KINDS = {"frozen": GRID, "trained": OKABE_ITO["sky"], "in part": "#b9dcf2"}
 
@@ -64,8 +65,14 @@ def _words(part: dict[str, Any]) -> list[str]:
     depth = f"{part['channels']:,} {'channel' if part['channels'] == 1 else 'channels'}"
     width = depth if part["rows"] > 1 else f"{part['channels']:,} outputs"
     weights = f"{_short(part['parameters'])} weights" if part["parameters"] else ""
-    name = str(part["name"]).replace("features.", "").replace(" to ", "\nto ")
+    name = _broken(str(part["name"]).replace("features.", "").replace(" to ", "\nto "))
     return [line for line in (name, size, width, weights) if line]
+
+
+def _broken(name: str) -> str:
+    """A long name in two lines: it would run into the next one."""
+    head, bar, tail = name.rpartition("_")
+    return f"{head}\n{bar}{tail}" if len(name) > LONG and "\n" not in name and bar else name
 
 
 def _short(count: int) -> str:
