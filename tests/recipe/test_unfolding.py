@@ -76,7 +76,7 @@ def test_a_task_is_a_recipe_of_its_own_without_the_main_questions_numbers(tmp_pa
     assert recipe.load(str(tmp_path / "task.toml")) == task
 
 
-def test_study_003_has_three_arms_and_the_papers_three_class_question() -> None:
+def test_study_003_has_four_arms_and_the_papers_three_class_question() -> None:
     """Spec S3-19: 255 / 234 / 200, and Table 4's accuracy; --quick trains heads alone."""
     whole, quick = recipe.load("zhang2022"), recipe.load("zhang2022", quick=True)
     task = recipe.tasks(whole)["three_classes"]
@@ -84,7 +84,7 @@ def test_study_003_has_three_arms_and_the_papers_three_class_question() -> None:
     assert [item.take for item in task.data] == [{"covid19": 255}, {"pneumonia": 200}]
     assert [(n.name, n.class_, n.value) for n in task.published] == [("accuracy", "overall", 0.964)]
     assert list(recipe.cells(whole)) == list(recipe.cells(task))
-    assert list(recipe.cells(whole)) == ["transfer", "transfer_head", "frozen"]
+    assert list(recipe.cells(whole)) == ["transfer", "transfer_head", "transfer_beside", "frozen"]
     for question in (quick, recipe.tasks(quick)["three_classes"]):
         found = recipe.cells(question)
         sources = {name: cell.source.enabled for name, cell in found.items() if cell.source}
