@@ -51,9 +51,7 @@ def reads_middle(hospitals: Evidence) -> Evidence:
 @pytest.fixture(scope="module")
 def boxes(hospitals: Evidence) -> list[masked.Box]:
     """The box around the lungs of each film, found once."""
-    assert hospitals.stack is not None
-    kinds = np.array(["X-ray"] * len(hospitals.stack), object)
-    found, known = masked.lung_boxes(hospitals.stack, kinds)
+    found, known = masked.lung_boxes(hospitals, np.arange(len(hospitals.manifest)))
     assert known >= 0.9 * len(found)
     return found
 
@@ -61,7 +59,9 @@ def boxes(hospitals: Evidence) -> list[masked.Box]:
 @pytest.fixture
 def found_once(boxes: list[masked.Box], monkeypatch: pytest.MonkeyPatch) -> None:
     """All films are in the audit's sample, in order."""
-    monkeypatch.setattr(masked, "lung_boxes", lambda stack, kinds: (boxes, len(boxes)))
+    monkeypatch.setattr(
+        masked, "lung_boxes", lambda evidence, rows: ([boxes[row] for row in rows], len(rows))
+    )
 
 
 @pytest.mark.usefixtures("found_once")
@@ -135,7 +135,8 @@ def test_blacking_out_leaves_what_is_outside(
     changed = dark != image
     changed[boxes[0]] = False
     assert not changed.any()
-    ct, found = masked.lung_boxes(reads_marks.stack[:2], np.array(["CT"] * 2, object))
+    slices = replace(reads_marks, manifest=reads_marks.manifest.assign(modality="CT"))
+    ct, found = masked.lung_boxes(slices, np.arange(2))
     assert found == 0
     assert ct[0] == ct[1]
 

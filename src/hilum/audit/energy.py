@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hilum.audit import attention
+from hilum.audit import attention, films
 from hilum.audit.evidence import Evidence
 from hilum.audit.question import Question
 from hilum.prepare import lungs as masks
@@ -21,16 +21,14 @@ MARGIN = 0.02  # of the shorter side: a map's places are coarse
 
 def audit(evidence: Evidence) -> Finding:
     """Energy-based pointing game on the lungs of test images whose mask can be believed."""
-    from hilum.evaluate import lungs
     from hilum.explain import sanity
 
     look = attention.looked(evidence)
     if (evidence.manifest["modality"].iloc[look.rows] == "CT").any():
         return QUESTION.unknown("lungs are outlined on radiographs only, and these are CT slices")
-    finder, found = lungs.named(), []
-    for film, heat in zip(look.films, look.maps, strict=True):
-        there = finder(film)
-        if there.good and heat.any():
+    found = []
+    for there, heat in zip(films.lungs(evidence, look.rows), look.maps, strict=True):
+        if there and there.good and heat.any():
             energy = sanity.energy(heat, masks.grown(there.mask, MARGIN, hull=True))
             found.append((energy.inside, energy.area))
     if len(found) < LEAST:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from hilum import files, images
 from hilum.audit.evidence import Evidence
+from hilum.prepare.lungs import Lungs
 from hilum.prepare.step import as_uint8, resized
 from hilum.types import Grey8, HilumError, Stack8
 
@@ -54,6 +55,21 @@ def drawn(evidence: Evidence, rows: npt.NDArray[np.int64], most: int) -> npt.NDA
     for class_ in np.unique(labels):
         turn[labels == class_] = np.arange((labels == class_).sum())
     return np.sort(mixed[np.argsort(turn, kind="stable")[:most]])
+
+
+def lungs(evidence: Evidence, rows: npt.NDArray[np.int64]) -> list[Lungs | None]:
+    """The lungs of prepared images (image,), each looked for once; None of a CT slice.
+
+    Raises HilumError where there are no prepared pixels.
+    """
+    from hilum.evaluate import lungs as finders
+
+    films = evidence.manifest["modality"].to_numpy(object)[rows] != "CT"
+    known: dict[int, Lungs] = evidence.once("lungs", dict)
+    new = [row for row in rows[films].tolist() if row not in known]
+    if new:
+        known |= zip(new, finders.named().glances(stack(evidence)[new]), strict=True)
+    return [known.get(row) for row in rows.tolist()]
 
 
 def read(evidence: Evidence, rows: npt.NDArray[np.int64]) -> Iterator[tuple[int, Grey8]]:

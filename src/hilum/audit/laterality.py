@@ -6,7 +6,6 @@ from hilum.audit import marks
 from hilum.audit.evidence import Evidence
 from hilum.audit.marks import Film
 from hilum.audit.question import Question
-from hilum.prepare import markers
 from hilum.prepare.markers import Box
 from hilum.types import Finding, Grey8, Mask
 
@@ -29,7 +28,7 @@ def audit(evidence: Evidence) -> Finding:
 
 def moved(film: Grey8, mask: Mask, boxes: tuple[Box, ...]) -> Grey8:
     """(height, width) with what the mask holds, box by box, at the mirrored place, readable."""
-    out = np.asarray(markers.remove(film, mask), np.uint8).copy()
+    out = marks.without(film, mask).copy()
     width = film.shape[1]
     for box in boxes:
         rows = slice(box.top, box.top + box.height)
@@ -55,9 +54,9 @@ def _mirrored(evidence: Evidence, found: list[Film]) -> str:
     """How often mirroring the patient changes the answer, with marks left alone and without any."""
     rows = []
     for film in found:
-        bare = marks.without(film)
-        turned = np.ascontiguousarray(bare[:, ::-1])
-        rows.append((film.pixels, np.where(film.marks.mask, film.pixels, turned), bare, turned))
+        turned = np.ascontiguousarray(film.bare[:, ::-1])
+        under = np.where(film.marks.mask, film.pixels, turned)
+        rows.append((film.pixels, under, film.bare, turned))
     said = [p.argmax(1) for p in marks.told(evidence, rows)]
     with_marks, bare_flips = int((said[0] != said[1]).sum()), int((said[2] != said[3]).sum())
     return (

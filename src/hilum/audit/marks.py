@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ from hilum.prepare import markers
 from hilum.prepare.markers import Markers
 from hilum.types import Finding, Grey8, HilumError, Mask, Probabilities, Status
 
-FEW, MANY = 64, 256  # films in a run, and in `hilum audit`
+FEW, MANY = 48, 256  # films in a run, and in `hilum audit`
 LEAST = 10  # films with marks, or no audit of marks is made
 SHARE, SURE = 0.02, 0.05
 RULE = (
@@ -31,6 +32,7 @@ class Film:
     row: int
     pixels: Grey8
     marks: Markers
+    bare: Grey8  # with its marks filled in
 
     @property
     def placebo(self) -> Mask:
@@ -83,8 +85,8 @@ def asked(
 def told(evidence: Evidence, tuples: Sequence[Sequence[Grey8]]) -> list[Probabilities]:
     """Tuples of films -> probabilities (tuple, class) of each place in them.
 
-    A tuple is left out where the preparation refuses one of its films. Raises HilumError where
-    too few are left.
+    A tuple is left out where the preparation refuses one of its films. No film is shown to the
+    model twice, whichever audits ask for it. Raises HilumError where too few are left.
     """
     model = films.model(evidence)
     kept = [row for row in (_prepared(model.pipeline, row) for row in tuples) if row]
@@ -92,7 +94,11 @@ def told(evidence: Evidence, tuples: Sequence[Sequence[Grey8]]) -> list[Probabil
         raise HilumError(
             f"{len(kept)} of {len(tuples)} films pass the model's preparation, fewer than {LEAST}"
         )
-    return [model.probabilities(np.stack(place)) for place in zip(*kept, strict=True)]
+    known: dict[bytes, Probabilities] = evidence.once("answers to films", dict)
+    new = {key: film for row in kept for film in row if (key := _key(film)) not in known}
+    if new:
+        known |= zip(new, model.probabilities(np.stack([*new.values()])), strict=True)
+    return [np.stack([known[_key(film)] for film in place]) for place in zip(*kept, strict=True)]
 
 
 def judged(question: Question, answers: Answers, what: str, more: str = "") -> Finding:
@@ -114,28 +120,33 @@ def judged(question: Question, answers: Answers, what: str, more: str = "") -> F
     return question.found(status, flips / n, sentence, (low, high))
 
 
-def without(film: Film) -> Grey8:
-    """The film with its marks filled in."""
-    return _removed(film.pixels, film.marks.mask)
-
-
 def filled(film: Film) -> tuple[Grey8, Grey8]:
     """The film with its marks filled in, and with the placebo filled in."""
-    return without(film), _removed(film.pixels, film.placebo)
+    return film.bare, without(film.pixels, film.placebo)
 
 
-def _removed(pixels: Grey8, mask: Mask) -> Grey8:
-    return np.asarray(markers.remove(pixels, mask), np.uint8)
+def without(film: Grey8, mask: Mask) -> Grey8:
+    """(height, width) with what the mask covers filled in from around it, in the film's type."""
+    return np.asarray(markers.remove(film, mask), np.uint8)
 
 
 def _drawn(evidence: Evidence) -> list[Film]:
     films.model(evidence)  # raises before anything is read
     rows = films.unseen(evidence, MANY if evidence.thorough else FEW)
-    found = [Film(row, film, markers.find(film)) for row, film in films.read(evidence, rows)]
+    found = [_film(row, film) for row, film in films.read(evidence, rows)]
     if not found:
         first = evidence.manifest["path"].iloc[rows[0]]
         raise HilumError(f"the images are no longer where they were ({first})")
     return found
+
+
+def _film(row: int, pixels: Grey8) -> Film:
+    found = markers.find(pixels)
+    return Film(row, pixels, found, without(pixels, found.mask) if found.boxes else pixels)
+
+
+def _key(film: Grey8) -> bytes:
+    return blake2b(film.tobytes(), digest_size=16).digest()
 
 
 def _prepared(pipeline: Callable[[Grey8], Grey8], row: Sequence[Grey8]) -> list[Grey8] | None:
