@@ -36,6 +36,7 @@ MOST = 1000  # images of a probe
 LEAST = 10  # images of a class at a source
 PERMUTATIONS = 50
 REST = "all others"
+SOURCES = 6  # of the train-on x test-on matrix
 
 
 def audit_source(evidence: Evidence) -> Finding:
@@ -127,34 +128,32 @@ def matrix(evidence: Evidence) -> pd.DataFrame:
     `auroc` on the diagonal is out of fold, by patient; `inside` is the training sources' own.
     """
     columns = ["train", "test", "auroc", "inside", "drop"]
+    at = _by_source(evidence)
+    if len(at) < 2 or evidence.features is None:
+        return pd.DataFrame(columns=columns)
+    every = np.concatenate([*at.values()])
+    source = np.repeat([*at], [len(rows) for rows in at.values()])
+    table = clusters.reduced(evidence.features[every])
+    labels, groups = evidence.labels[every], evidence.groups[every]
+    found = []
+    for name in at:
+        here = source == name
+        for train, mine, tested in ((name, here, [*at]), (REST, ~here, [name])):
+            inside = shallow.auroc(table[mine], labels[mine], groups[mine], evidence.seed)
+            probe = shallow.fitted(table[mine], labels[mine])
+            for test in tested:
+                there = source == test
+                area = inside if test == train else _area(probe, table[there], labels[there])
+                found.append((train, test, area, inside, inside - area))
+    return pd.DataFrame(found, columns=columns)
+
+
+def _by_source(evidence: Evidence) -> dict[str, npt.NDArray[np.int64]]:
+    """Images drawn from each of the first SOURCES sources that have enough of two classes."""
     sources = evidence.manifest["source"].astype(object)
     counts = pd.crosstab(sources, evidence.manifest["label"])
-    able = [str(name) for name in counts.index[(counts >= LEAST).sum(axis=1) > 1]][:6]
-    if len(able) < 2 or evidence.features is None:
-        return pd.DataFrame(columns=columns)
-    every = {name: _drawn(np.flatnonzero(sources == name), evidence) for name in able}
-    reduced = clusters.reduced(evidence.features[np.concatenate([*every.values()])])
-    ends = np.cumsum([0, *(len(at) for at in every.values())])
-    place = {name: np.arange(ends[i], ends[i + 1]) for i, name in enumerate(able)}
-    labels, groups = (
-        values[np.concatenate([*every.values()])] for values in (evidence.labels, evidence.groups)
-    )
-    rows = []
-    trained = {name: place[name] for name in able} | {
-        f"{REST} but {name}": np.concatenate([place[n] for n in able if n != name]) for name in able
-    }
-    for train, at in trained.items():
-        inside = shallow.auroc(reduced[at], labels[at], groups[at], evidence.seed)
-        model = shallow.fitted(reduced[at], labels[at])
-        for test in able:
-            rest = train.startswith(REST)
-            if rest and train != f"{REST} but {test}":
-                continue
-            area = (
-                inside if train == test else _area(model, reduced[place[test]], labels[place[test]])
-            )
-            rows.append((REST if rest else train, test, area, inside, inside - area))
-    return pd.DataFrame(rows, columns=columns)
+    able = counts.index[(counts >= LEAST).sum(axis=1) > 1][:SOURCES]
+    return {str(name): _drawn(np.flatnonzero(sources == name), evidence) for name in able}
 
 
 def _area(model: object, table: npt.NDArray[np.floating], labels: Labels) -> float:

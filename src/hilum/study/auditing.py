@@ -26,22 +26,18 @@ def run(folder: Path, data: Path | None, out: Path, tell: Tell) -> Results:
     Writes results.json, findings.csv and report.html to `out`. Raises MissingError for a folder
     that is neither.
     """
-    started = time.monotonic()
     if (folder / "results.json").is_file() and models.located(folder) != folder:
         results = _of_run(folder, data, out, tell)
     elif data is not None:
         results = external.evaluate(folder, data, out, tell, thorough=True)
     else:
         results = _of_model_alone(folder, out)
-    spent = machine.provenance(time.monotonic() - started)
-    results = replace(results, environment=spent)
     outputs.write_findings(out, results.audits)
-    outputs.write_results(out, results)
-    report.build(out)
     return results
 
 
 def _of_run(folder: Path, data: Path | None, out: Path, tell: Tell) -> Results:
+    started = time.monotonic()
     found = evidence.read(folder, data, tell)
     try:
         before = Results.from_json(found.record)
@@ -55,14 +51,18 @@ def _of_run(folder: Path, data: Path | None, out: Path, tell: Tell) -> Results:
     if out.resolve() != folder.resolve():
         outputs.write_manifest(out, found.manifest)
         outputs.write_predictions(out, found.evidence.predictions)
+    if "matrix" in found.evidence.shared:
+        outputs.write_across(out, found.evidence.shared["matrix"])
     mine = [score for score in before.scores if score.cell == before.model["cell"]]
-    return replace(
+    results = replace(
         before,
         audits=findings,
         left_to_audit=audit.left(findings),
         verdict=audit.verdict(mine, findings),
         data={**before.data, "left_out": summary.grouped(found.manifest.left_out)},
+        environment=machine.provenance(time.monotonic() - started),
     )
+    return _written(out, results)
 
 
 def _of_model_alone(folder: Path, out: Path) -> Results:
@@ -73,7 +73,7 @@ def _of_model_alone(folder: Path, out: Path) -> Results:
     classes = [str(name) for name in record["classes"]]
     predictions = pd.DataFrame(columns=[*PREDICTION_COLUMNS, *models.columns(classes)])
     findings = audit.run(Evidence(classes, empty, predictions, thorough=True))
-    return Results(
+    results = Results(
         recipe=str(record["provenance"].get("recipe", "")),
         title="Audit of a model without images",
         mode="external",
@@ -90,3 +90,10 @@ def _of_model_alone(folder: Path, out: Path) -> Results:
         model=summary.model(record),
         limits=[],
     )
+    return _written(out, results)
+
+
+def _written(out: Path, results: Results) -> Results:
+    outputs.write_results(out, results)
+    report.build(out)
+    return results

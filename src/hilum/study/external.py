@@ -1,7 +1,10 @@
 """A finished model on labelled images that its training has not seen."""
 
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -44,8 +47,13 @@ def evaluate(folder: Path, data: Path, out: Path, tell: Tell, thorough: bool = F
     )
     logits = model.logits(taken.pixels.stack, tell("predict"))
     predictions[columns(model.facts.classes)] = model.calibrated(logits)
-    findings = audit.run(_evidence(model, taken, predictions, thorough, tell))
-    results = _results(model, folder, taken, predictions, findings, started)
+    about = _evidence(model, taken, predictions, thorough)
+    about = evidence.with_model(about, model, taken.pixels, tell)
+    findings = audit.run(about)
+    results = _results(models.read_record(folder), taken.manifest, about, findings)
+    spent = machine.provenance(time.monotonic() - started)
+    results = replace(results, environment=spent)
+    outputs.write_across(out, about.shared.get("matrix"))
     outputs.write_external(out, taken.manifest, _all_test(table), predictions, results)
     report.build(out)
     return results
@@ -67,11 +75,9 @@ def _all_test(table: pd.DataFrame) -> Split:
     return Split(split, "official", "image", 0, ("every image is a test image",))
 
 
-def _evidence(
-    model: Model, taken: Ingested, predictions: pd.DataFrame, thorough: bool, tell: Tell
-) -> Evidence:
+def _evidence(model: Model, taken: Ingested, predictions: pd.DataFrame, thorough: bool) -> Evidence:
     table = taken.manifest.table
-    about = Evidence(
+    return Evidence(
         model.facts.classes,
         table,
         predictions,
@@ -82,37 +88,30 @@ def _evidence(
         all_predictions=predictions,
         thorough=thorough,
     )
-    return evidence.with_model(about, model, taken.pixels, tell)
 
 
 def _results(
-    model: Model,
-    folder: Path,
-    taken: Ingested,
-    predictions: pd.DataFrame,
-    findings: list[Finding],
-    started: float,
+    record: Mapping[str, Any], manifest: Manifest, about: Evidence, findings: list[Finding]
 ) -> Results:
-    classes, table = model.facts.classes, taken.manifest.table
-    split, leaks = _all_test(table), _seen(model, table)
-    judged = scores.score(predictions, classes, "external")
-    record = models.read_record(folder)
+    """All that is known, but for what the test has cost."""
+    classes = about.classes
+    judged = scores.score(about.predictions, classes, "external")
     return Results(
         recipe=str(record["provenance"].get("recipe", "")),
         title="External test of a finished model",
         mode="external",
         classes=classes,
-        n=summary.counts(taken.manifest, classes),
+        n=summary.counts(manifest, classes),
         scores=judged,
         published=[],
         audits=findings,
         left_to_audit=audit.left(findings),
         verdict=audit.verdict(judged, findings),
-        environment=machine.provenance(time.monotonic() - started),
-        data=summary.data(taken.manifest),
-        split=summary.split({0: split}, leaks),
+        environment={},
+        data=summary.data(manifest),
+        split=summary.split({0: _all_test(manifest.table)}, about.leaks),
         model={**summary.model(record), "cell": "external"},
-        limits=list(taken.manifest.notes),
+        limits=list(manifest.notes),
     )
 
 

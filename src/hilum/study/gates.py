@@ -7,14 +7,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from hilum import files, images, recipe
-from hilum.data import pixels
+from hilum import files, images
 from hilum.evaluate import gate, lungs
-from hilum.evaluate import model as models
 from hilum.evaluate.model import Model
 from hilum.study import bench as benches
 from hilum.study.bench import Bench
-from hilum.study.ground import Ground, preparation
+from hilum.study.chosen import Chosen
+from hilum.study.ground import Ground
 from hilum.types import Floats, GreyImage, HilumError
 
 MOST = 750  # images of a part whose features the gate is fitted on
@@ -23,29 +22,26 @@ ASKED = 60  # validation images whose lungs are looked for
 SHOWING = 0.95  # share of them with two lungs from which on a film must have two
 
 
-def close(ground: Ground, cell: str) -> None:
-    """Give `model/` of a run its gate.
+def close(ground: Ground, chosen: Chosen) -> tuple[Chosen, list[str]]:
+    """The same with a gate, which is written to `model/` too; and what must be said of it.
 
     A model whose images can no longer be read keeps none, and so refuses little.
     """
-    folder = ground.out / "model"
-    model = models.load(folder)
     try:
-        fitted = _fitted(ground, model, _bench(ground, cell, model))
-    except HilumError:
-        return
-    gate.save(fitted, folder)
+        fitted = _fitted(ground, chosen.model, _bench(ground, chosen))
+    except HilumError as error:
+        why = str(error).rstrip(".")
+        return chosen, [f"The model cannot refuse strange images: no gate was fitted, as {why}."]
+    gate.save(fitted, ground.out / "model")
+    return replace(chosen, model=replace(chosen.model, gate=fitted)), []
 
 
-def _bench(ground: Ground, cell: str, model: Model) -> Bench:
+def _bench(ground: Ground, chosen: Chosen) -> Bench:
     """What the cell's folds stood on, with the backbone that it ended with."""
-    taken, plan = ground.taken, recipe.cells(ground.plan)[cell]
-    stack = taken.pixels
-    if model.pipeline.digest != preparation(ground.plan).digest:
-        stack = pixels.ingest(taken.manifest, model.pipeline, ground.tell("preparing")).pixels
-    labels = np.array([ground.classes.index(name) for name in taken.manifest.table["label"]])
+    model, manifest = chosen.model, ground.taken.manifest
+    labels = np.array([ground.classes.index(name) for name in manifest.table["label"]])
     return Bench(
-        plan, ground.classes, taken.manifest, stack, model.pipeline, model.backbone,
+        chosen.plan, ground.classes, manifest, chosen.pixels, model.pipeline, model.backbone,
         model.facts.normalise, model.runtime, ground.tell, labels.astype(np.int64),
     )  # fmt: skip
 

@@ -30,6 +30,11 @@ class Ground:
     refused: Mapping[str, HilumError] = field(default_factory=dict)  # cells that cannot be run
     beside: Path | None = None  # of a task: the main question's manifest
 
+    @property
+    def first(self) -> Split:
+        """The first seed's split, on which leaks are looked for and audits are made."""
+        return self.splits[self.plan.seeds[0]]
+
 
 def preparation(plan: Recipe) -> Pipeline:
     """The recipe's steps at its side, or at the side that the backbone was trained for."""

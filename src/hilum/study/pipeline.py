@@ -1,18 +1,21 @@
 """The whole pipeline on one page: one call per arrow."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
-from hilum import audit, recipe, report
+from hilum import audit, report
 from hilum.audit import Evidence
 from hilum.data import pixels
-from hilum.data.pixels import Ingested
-from hilum.evaluate import model, scores
+from hilum.evaluate import model as models
+from hilum.evaluate import scores
 from hilum.recipe import Recipe
 from hilum.study import (
     cells,
     checks,
+    chosen,
     divide,
     evidence,
     gates,
@@ -27,8 +30,9 @@ from hilum.study import (
 from hilum.study.bench import Tell
 from hilum.study.cells import Grown
 from hilum.study.checks import Known
+from hilum.study.chosen import Chosen
 from hilum.study.ground import Ground, preparation
-from hilum.types import Leak, Results, Score, Split
+from hilum.types import Finding, Leak, Published, Results, Score
 
 
 def run(
@@ -46,6 +50,38 @@ def run(
     here.
     """
     started = time.monotonic()
+    ground = _ground(plan, root, out, tell, resume, beside)
+    leaks = divide.check(ground.first, ground.taken.manifest, ground.taken.fingerprints, plan.mode)
+    grown = cells.grow(ground)
+    taken, limits = gates.close(ground, chosen.take(ground, grown))
+    leaks += taken.learnt.shared if taken.learnt else []
+    move = tell("score, audit, report")
+    judged = _scores(grown, ground.classes)
+    told = published.beside(
+        plan.published, judged, taken.cell, grown.predictions, taken.model.facts.provenance["seed"]
+    )
+    move(1, 3)
+    about = _evidence(ground, grown, taken, leaks, told)
+    results = _results(ground, grown, taken, (judged, told), audit.run(about))
+    results = replace(
+        results,
+        split=summary.split(ground.splits, leaks),
+        limits=[*results.limits, *limits],
+        environment=machine.provenance(time.monotonic() - started),
+    )
+    move(2, 3)
+    outputs.write_across(out, about.shared.get("matrix"))
+    outputs.write(out, plan, ground.taken.manifest, ground.splits, grown, results)
+    report.build(out)
+    store.finish(ground.work)
+    move(3, 3)
+    return results
+
+
+def _ground(
+    plan: Recipe, root: Path | None, out: Path, tell: Tell, resume: bool, beside: Path | None
+) -> Ground:
+    """Images found, read and divided; what cannot be run is refused as early as it can be known."""
     refused = checks.alone(plan)
     work = store.begin(outputs.folder(out), plan, resume)
     found = gather.gather(plan, root, out, tell)
@@ -58,58 +94,7 @@ def run(
     }
     known = Known(taken.manifest, classes, (root, out), splits)
     refused = checks.divided(plan, known, refused)
-    leaks = divide.check(splits[plan.seeds[0]], taken.manifest, taken.fingerprints, plan.mode)
-    ground = Ground(plan, classes, taken, splits, root, out, work, tell, refused, beside)
-    grown = cells.grow(ground)
-    store.keep(out, work, grown.chosen)
-    gates.close(ground, grown.chosen)
-    move = tell("score, audit, report")
-    judged = _scores(grown, classes)
-    move(1, 3)
-    learnt = grown.sources.get(grown.chosen)
-    leaks += learnt.shared if learnt else []
-    record = model.read_record(out / "model")
-    told = published.beside(
-        plan.published, judged, grown.chosen, grown.predictions, record["provenance"]["seed"]
-    )
-    about = _evidence(classes, taken, splits[plan.seeds[0]], leaks, grown)
-    about = _with_model(replace(about, published=told), plan, taken, out, tell)
-    findings = audit.run(about)
-    outputs.write_across(out, about.shared.get("matrix"))
-    move(2, 3)
-    mine = [score for score in judged if score.cell == grown.chosen]
-    counts = summary.counts(taken.manifest, classes)
-    results = Results(
-        recipe=plan.name,
-        title=plan.title,
-        mode=plan.mode,
-        classes=classes,
-        n=counts,
-        scores=judged,
-        published=told,
-        audits=findings,
-        left_to_audit=audit.left(findings),
-        verdict=audit.verdict(mine, findings),
-        environment=machine.provenance(time.monotonic() - started),
-        data=summary.data(taken.manifest),
-        split=summary.split(splits, leaks),
-        model={
-            **summary.model(record),
-            "freezing_advice": summary.advice(
-                counts["classes"], record["backbone"]["origin"], learnt is not None
-            ),
-            "layers": summary.layers(recipe.cells(plan)[grown.chosen], out / "model"),
-            "images_seen": summary.images_seen(grown.history, record["provenance"]),
-            "failed": [asdict(item) for item in grown.failed],
-            "lineage": source.lineage(learnt) if learnt else "no source task",
-        },
-        limits=summary.limits(plan, taken.manifest),
-    )
-    outputs.write(out, plan, taken.manifest, splits, grown, results)
-    report.build(out)
-    store.finish(work)
-    move(3, 3)
-    return results
+    return Ground(plan, classes, taken, splits, root, out, work, tell, refused, beside)
 
 
 def _scores(grown: Grown, classes: list[str]) -> list[Score]:
@@ -123,24 +108,63 @@ def _scores(grown: Grown, classes: list[str]) -> list[Score]:
 
 
 def _evidence(
-    classes: list[str], taken: Ingested, split: Split, leaks: list[Leak], grown: Grown
+    ground: Ground, grown: Grown, taken: Chosen, leaks: list[Leak], told: Sequence[Published]
 ) -> Evidence:
     predictions = grown.predictions
-    return Evidence(
-        classes,
-        taken.manifest.table,
-        predictions[predictions["cell"] == grown.chosen],
-        split,
+    about = Evidence(
+        ground.classes,
+        ground.taken.manifest.table,
+        predictions[predictions["cell"] == taken.cell],
+        ground.first,
         leaks,
-        taken.facts,
-        taken.pixels.stack,
-        summary.populations(),
-        split.seed,
+        ground.taken.facts,
+        populations=summary.populations(),
+        seed=ground.first.seed,
         all_predictions=predictions,
+        published=told,
+    )
+    return evidence.with_model(about, taken.model, taken.pixels, ground.tell)
+
+
+def _results(
+    ground: Ground,
+    grown: Grown,
+    taken: Chosen,
+    figures: tuple[list[Score], list[Published]],
+    findings: list[Finding],
+) -> Results:
+    """All that is known, but for how the images were divided and what the run has cost."""
+    plan, manifest = ground.plan, ground.taken.manifest
+    judged, told = figures
+    mine = [score for score in judged if score.cell == taken.cell]
+    return Results(
+        recipe=plan.name,
+        title=plan.title,
+        mode=plan.mode,
+        classes=ground.classes,
+        n=summary.counts(manifest, ground.classes),
+        scores=judged,
+        published=told,
+        audits=findings,
+        left_to_audit=audit.left(findings),
+        verdict=audit.verdict(mine, findings),
+        environment={},
+        data=summary.data(manifest),
+        split={},
+        model=_model(ground, grown, taken),
+        limits=summary.limits(plan, manifest),
     )
 
 
-def _with_model(about: Evidence, plan: Recipe, taken: Ingested, out: Path, tell: Tell) -> Evidence:
-    kept = model.load(out / "model")
-    pixels = evidence.prepared_for(kept, taken, preparation(plan).digest, tell)
-    return evidence.with_model(about, kept, pixels, tell)
+def _model(ground: Ground, grown: Grown, taken: Chosen) -> dict[str, Any]:
+    record = models.read_record(ground.out / "model")
+    classes = summary.counts(ground.taken.manifest, ground.classes)["classes"]
+    near = taken.learnt is not None
+    return {
+        **summary.model(record),
+        "freezing_advice": summary.advice(classes, record["backbone"]["origin"], near),
+        "layers": summary.layers(taken.plan, taken.model),
+        "images_seen": summary.images_seen(grown.history, record["provenance"]),
+        "failed": [asdict(item) for item in grown.failed],
+        "lineage": source.lineage(taken.learnt) if taken.learnt else "no source task",
+    }

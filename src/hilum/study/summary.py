@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from hilum.data.cards import CARDS
-from hilum.evaluate import model as models
+from hilum.evaluate.model import Model
 from hilum.models import anatomy, freezing
 from hilum.recipe import Recipe
 from hilum.study import translate
@@ -98,10 +97,10 @@ def model(record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def layers(plan: Recipe, folder: Path) -> list[dict[str, Any]]:
-    """The parts of the network in a model folder, and what of each this cell's training changed."""
-    _, pipeline, backbone, head = models.read(folder)
-    found = anatomy.parts(backbone, head, pipeline.shape, translate.trained(plan, backbone))
+def layers(plan: Recipe, kept: Model) -> list[dict[str, Any]]:
+    """The parts of a cell's network, and what of each its training has changed."""
+    trained = translate.trained(plan, kept.backbone)
+    found = anatomy.parts(kept.backbone, kept.head, kept.pipeline.shape, trained)
     return [asdict(part) for part in found]
 
 
