@@ -25,6 +25,20 @@ def test_timm_and_transforms_import_in_a_fresh_python() -> None:
     assert done.stdout.strip() == "fine", done.stderr
 
 
+def test_timm_leaves_torch_compile_unloaded_and_unharmed() -> None:
+    code = (
+        "import sys, torch; shield = torch.compiler.disable; from hilum.models import shim;"
+        "shim.timm(); print(any(name.startswith('torch._dynamo') for name in sys.modules));"
+        "print(torch.compiler.disable is shield);"
+        "from torchvision.ops import roi_align; asked = sys.modules[roi_align.__module__];"
+        "import torch._dynamo.utils as u;"
+        "print(asked.is_compile_supported('cpu') == u.is_compile_supported('cpu'));"
+        "print(torch.compile(lambda x: x + 1, backend='eager')(torch.ones(1)).item())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True", "True", "2.0"], done.stderr
+
+
 def test_nobody_imports_timm_past_the_shim() -> None:
     visited = 0
     for path in sorted(MODELS.glob("*.py")):

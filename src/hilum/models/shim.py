@@ -3,13 +3,19 @@
 Import this module before the first import of torchvision or timm.
 """
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
 from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import torch
 
 OPERATORS = ("nms", "qnms")
+COMPILER = "torch._dynamo.utils"
 SIGNATURE = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 
 
@@ -50,10 +56,39 @@ def _loads(path: Path) -> bool:
 
 
 def timm() -> ModuleType:
-    """The timm package, imported after the repair."""
-    import timm as package
+    """The timm package, imported after the repair, without torch's compiler."""
+    if "timm" not in sys.modules and COMPILER not in sys.modules:
+        with _compiler_later():
+            import_module("torchvision")
+            import_module("timm")
+    return import_module("timm")  # waits where another thread is importing it
 
-    return package
+
+@contextmanager
+def _compiler_later() -> Iterator[None]:
+    """Keep both imports from loading torch.compile: seconds that no network here needs.
+
+    torchvision's RoI pooling asks the compiler for one function, and is given one that loads it
+    when it is called; timm shields one method of one network from the compiler, and need not.
+    """
+    shield = torch.compiler.disable
+    sys.modules[COMPILER] = stand_in = ModuleType(COMPILER)
+    stand_in.is_compile_supported = _is_compile_supported  # type: ignore[attr-defined]
+    torch.compiler.disable = _as_it_is  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        torch.compiler.disable = shield
+        if sys.modules.get(COMPILER) is stand_in:
+            del sys.modules[COMPILER]
+
+
+def _as_it_is(method: Any) -> Any:
+    return method
+
+
+def _is_compile_supported(device: str) -> bool:
+    return bool(import_module(COMPILER).is_compile_supported(device))
 
 
 DEFINED = repair()  # kept: the operators vanish with the object that defined them
