@@ -12,7 +12,17 @@ from scipy.interpolate import PchipInterpolator
 from scipy.stats.contingency import association
 
 from hilum.data import manifest, phantom
-from hilum.data.phantom import anatomy, film, grid, markers, skeleton, stickers, thorax, vessels
+from hilum.data.phantom import (
+    anatomy,
+    crew,
+    film,
+    grid,
+    markers,
+    skeleton,
+    stickers,
+    thorax,
+    vessels,
+)
 from hilum.data.phantom.hospitals import HOSPITALS
 from hilum.data.phantom.roles import role
 from hilum.types import HilumError, MissingError
@@ -532,3 +542,33 @@ def test_three_hundred_films_in_time() -> None:
     begin = time.process_time()
     phantom.generate(phantom.Request(images=300))
     assert time.process_time() - begin < 20
+
+
+@pytest.mark.parametrize("cores", [1, 2, 3])
+def test_films_are_the_same_whoever_draws_them(
+    cores: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crew, "ENOUGH", 1)
+    monkeypatch.setattr("hilum.files.cores", lambda: cores)
+    assert crew.crew(SMALL) == cores
+    told: list[tuple[int, int]] = []
+    phantom.write(SMALL, tmp_path, lambda *at: told.append(at))
+    assert told == [(k + 1, SMALL.images) for k in range(SMALL.images)]
+    drawn, here = phantom.read(tmp_path), phantom.generate(SMALL)
+    assert np.array_equal(drawn.images, here.images)
+    assert list(drawn.table["sample_id"]) == list(here.table["sample_id"])
+
+
+def test_a_process_that_cannot_draw_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crew, "ENOUGH", 1)
+    monkeypatch.setattr("hilum.files.cores", lambda: 2)
+    with pytest.raises(HilumError, match=r"exit code 1 \(FileNotFoundError"):
+        crew.gather(SMALL, tmp_path / "none", lambda share: iter(()), None)
+
+
+def test_few_films_start_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hilum.files.cores", lambda: 8)
+    assert crew.crew(SMALL) == 1
+    assert crew.crew(replace(SMALL, images=480, size=256)) == 5

@@ -17,6 +17,7 @@ from uuid import uuid4
 import numpy as np
 import openvino as ov
 import torch
+from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 from torch import nn
 
 from hilum import files
@@ -111,9 +112,11 @@ def _convert(module: nn.Module, shape: tuple[int, int]) -> ov.Model:
     example = torch.zeros((1, 1, *shape), dtype=torch.uint8)
     with evaluating(module), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the converter traces, which torch calls deprecated
-        return ov.convert_model(
-            module, example_input=example, input=[(list(example.shape), ov.Type.u8)]
+        # traced once: the check would trace and run it again, for half of the time in all
+        traced = TorchScriptPythonDecoder(
+            module, example_input=example, trace_kwargs={"check_trace": False}
         )
+        return ov.convert_model(traced, input=[(list(example.shape), ov.Type.u8)])
 
 
 def _write(model: ov.Model, folder: Path) -> None:

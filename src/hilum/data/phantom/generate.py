@@ -47,6 +47,7 @@ class Shot:
     lesions: Mask
     markers: Mask
     row: dict[str, Any]
+    number: int  # of the image in the set
 
 
 def generate(request: Request, progress: Callable[[int, int], None] | None = None) -> Phantom:
@@ -68,21 +69,25 @@ def generate(request: Request, progress: Callable[[int, int], None] | None = Non
     return Phantom(images, lungs, opaque, burnt, pd.DataFrame(rows))
 
 
-def shots(request: Request) -> Iterator[Shot]:
-    """The films of a request one by one, in the order of `generate`."""
+def shots(request: Request, share: tuple[int, int] = (0, 1)) -> Iterator[Shot]:
+    """The films of a request one by one, in the order of `generate`.
+
+    `share` (k, n) leaves all patients out but the k-th of every n.
+    """
     grid = board(request.size / BOARD_FIELD)
-    left, index = request.images, 0
-    while left > 0:
+    done, index = 0, 0
+    while done < request.images:
         part = role(request, index)
-        who = anatomy.patient(request.seed, index)
-        tree = vessels.grow(who)
-        for image in range(min(part.images, left)):
-            yield _shoot(request, grid, (who, tree, part), (index, image))
-        left -= part.images
+        if index % share[1] == share[0]:
+            who = anatomy.patient(request.seed, index)
+            person = who, vessels.grow(who), part
+            for image in range(min(part.images, request.images - done)):
+                yield _shoot(request, grid, person, (index, image), done + image)
+        done += part.images
         index += 1
 
 
-def _shoot(request: Request, grid: Grid, person: Person, at: tuple[int, int]) -> Shot:
+def _shoot(request: Request, grid: Grid, person: Person, at: tuple[int, int], number: int) -> Shot:
     who, _, part = person
     rng = np.random.default_rng([request.seed, IMAGE_STREAM, *at])
     how = anatomy.posture(rng)
@@ -104,7 +109,7 @@ def _shoot(request: Request, grid: Grid, person: Person, at: tuple[int, int]) ->
     text = drawn.text if request.markers else ""
     seen = (flat[1] > 0.5) & (border > 0.5)
     row = _row(who, part, at, text, severity)
-    return Shot(image, seen, (flat[2] > VISIBLE) & seen, burnt, row)
+    return Shot(image, seen, (flat[2] > VISIBLE) & seen, burnt, row, number)
 
 
 def _stuck(request: Request, image: Grey8, burnt: Mask, at: tuple[int, int]) -> tuple[Grey8, Mask]:

@@ -1,7 +1,8 @@
 """A phantom on disk: PNG films, PNG masks, one table, and the manifest that the pipeline reads."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,7 @@ import pandas as pd
 
 from hilum import files
 from hilum.data import manifest
+from hilum.data.phantom import crew
 from hilum.data.phantom.generate import DATASET, Masks, Phantom, Shot, shots
 from hilum.data.phantom.request import Request
 from hilum.types import Grey8, Manifest, MissingError, as_path
@@ -32,15 +34,16 @@ def write(
     root = as_path(folder)
     for name in ("images", *FOLDERS.values()):
         (root / name).mkdir(parents=True, exist_ok=True)
-    rows = []
-    for index, shot in enumerate(shots(request)):
-        rows.append({"file": _save(root, shot), **shot.row})
-        if progress:
-            progress(index + 1, request.images)
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(crew.gather(request, root, partial(draw, request, root), progress))
     with files.atomic_write(root / TABLE) as temporary:
         table.to_csv(temporary, index=False)
     return _manifest(table, root)
+
+
+def draw(request: Request, root: Path, share: crew.Share) -> Iterator[crew.Row]:
+    """Draw a share of the films into the folders below `root`; each film's number and row."""
+    for shot in shots(request, share):
+        yield shot.number, {"file": _save(root, shot), **shot.row}
 
 
 def read(folder: str | Path) -> Phantom:
