@@ -6,6 +6,7 @@ Run as a module: JSON as its argument, a line of JSON per film on standard outpu
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 
@@ -17,7 +18,7 @@ def main() -> None:
     """Draw what the argument asks for."""
     cv2.setNumThreads(1)  # the other cores have a process of their own
     about = json.loads(sys.argv[1])
-    dials = {
+    dials: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in about["request"].items()
     }
