@@ -189,7 +189,9 @@ def from_grey(stored: npt.NDArray[Any], rules: Display, layout: Layout) -> GreyI
     if rules.plain and layout.bits_stored == 8 and not layout.signed:
         return _from_plain(stored.astype(np.uint8), rules)
     levels, index = _levels(stored)
-    counts = np.bincount(index.reshape(-1), minlength=len(levels))
+    counts = np.zeros(len(levels), np.int64)
+    if rules.interest is None:  # only percentiles ask how often each value is met
+        counts = np.bincount(index.reshape(-1), minlength=len(levels))
     return grey_levels(rules, levels, counts).astype(np.float32)[index]
 
 

@@ -102,6 +102,8 @@ def _whole(values: Values, bits: int, shift: int, signed: bool) -> Values:
     """`bits` bits of each value from bit `shift` up, as two's complement where `signed`."""
     width = 8 * values.dtype.itemsize
     unsigned = values.view(f"u{values.dtype.itemsize}")
+    if not signed and shift == 0 and bits < width:
+        return unsigned & np.array(2**bits - 1, unsigned.dtype)
     if bits < width:
         unsigned = unsigned << np.array(width - bits - shift, unsigned.dtype)
     typed = unsigned.view(f"{'ui'[signed]}{values.dtype.itemsize}")
