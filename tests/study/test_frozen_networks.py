@@ -9,6 +9,8 @@ from safetensors.torch import load_file
 from hilum import recipe, study
 from hilum.models import backbones
 
+pytestmark = pytest.mark.usefixtures("few_audits", "no_report")
+
 HEAD = 'name="head", optimiser="adam", epochs=2, batch=4'
 WAYS = {
     "cached": (f"train={{stages=[{{{HEAD}}}]}}", ()),

@@ -7,9 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hilum import images, recipe, study
+from hilum import recipe, study
 from hilum.data import phantom
-from hilum.evaluate import model
 from hilum.recipe import Recipe
 from hilum.types import PREDICTION_COLUMNS, HilumError, MissingError, Results
 
@@ -149,103 +148,6 @@ def test_unreadable_images_have_a_row_and_a_reason(
     assert table["reason"][0]
 
 
-def test_a_second_run_decodes_nothing_and_gives_the_same_numbers(tmp_path: Path) -> None:
-    first = study.run(small(), None, tmp_path / "a", silent)
-    second = study.run(small(), None, tmp_path / "b", silent)
-    values = [[(s.name, s.class_, s.value) for s in found.scores] for found in (first, second)]
-    assert repr(values[0]) == repr(values[1])
-    bits = [(tmp_path / name / "model" / "head.safetensors").read_bytes() for name in "ab"]
-    assert bits[0] == bits[1]
-
-
-def test_kfold_tests_every_image_once_and_the_model_is_one_of_the_folds(tmp_path: Path) -> None:
-    plan = small('split={kind="kfold",folds=3,validation=0.2}')
-    results = study.run(plan, None, tmp_path, silent)
-    table = pd.read_csv(tmp_path / "predictions.csv")
-    assert table["sample_id"].is_unique
-    assert len(table) == results.n["images"] == 60
-    mine = table[table["fold"] == results.model["fold"]]
-    study.predict(tmp_path / "model", [Path(p) for p in mine["path"]], tmp_path / "p.csv", silent)
-    again = pd.read_csv(tmp_path / "p.csv")
-    assert (again["p_normal"].to_numpy() == mine["p_normal"].to_numpy()).all()
-
-
-@pytest.mark.parametrize(
-    ("stages", "head"),
-    [
-        ('[{optimiser="adam", epochs=5, lr=0.01}]', "mlp"),
-        (
-            '[{}, {name="all", trainable="all", optimiser="adamw", epochs=1, lr=1e-4, batch=16}]',
-            "linear",
-        ),
-    ],
-)
-def test_other_stages_train_and_predict_exactly(tmp_path: Path, stages: str, head: str) -> None:
-    plan = small(f"train.stages={stages}", f"model.head={head}")
-    study.run(plan, None, tmp_path, silent)
-    own = pd.read_csv(tmp_path / "predictions.csv")
-    study.predict(tmp_path / "model", [Path(p) for p in own["path"]], tmp_path / "p.csv", silent)
-    assert pd.read_csv(tmp_path / "p.csv")["p_normal"].equals(own["p_normal"])
-
-
-def test_a_head_is_fitted_again_on_validation_images_as_well(tmp_path: Path) -> None:
-    """Only the head changes: temperature and limits are those of the fit before."""
-    alone = ("augment.views=0", "model.mirror=false")
-    found = {}
-    for refit in ("false", "true"):
-        out = tmp_path / refit
-        study.run(small(*alone, f"train.stages=[{{refit={refit}}}]"), None, out, silent)
-        found[refit] = model.load(out / "model")
-    once, again = found["false"], found["true"]
-    assert again.facts.temperature == once.facts.temperature
-    assert again.facts.thresholds == once.facts.thresholds
-    table = pd.read_parquet(tmp_path / "true" / "manifest.parquet").set_index("sample_id")
-    split = pd.read_csv(tmp_path / "true" / "splits.csv").set_index("sample_id")["part"]
-    for fitted, parts in ((once, ["train"]), (again, ["train", "validation"])):
-        paths = table.loc[split[split.isin(parts)].index, "path"]
-        films = [fitted.pipeline(images.read(Path(path)).pixels) for path in paths]
-        mean = fitted.runtime(np.stack(films)).mean(0)
-        np.testing.assert_allclose(fitted.head.standardise.mean, mean, rtol=1e-3, atol=1e-5)
-
-
-def test_several_seeds_stand_beside_each_other(tmp_path: Path) -> None:
-    results = study.run(small("seeds=[0,1]"), None, tmp_path, silent)
-    table = pd.read_csv(tmp_path / "predictions.csv")
-    assert sorted(table["seed"].unique()) == [0, 1]
-    assert results.split["seeds"] == [0, 1]
-
-
-def test_resume_does_no_fold_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from hilum.study import fold
-
-    plan, done, run_fold = small('split={kind="kfold",folds=3}'), [], fold.run
-
-    def dies(bench, split, key):
-        if key.fold == 2 and len(done) == 2:
-            done.append("killed")
-            raise KeyboardInterrupt
-        done.append(key.fold)
-        return run_fold(bench, split, key)
-
-    monkeypatch.setattr(fold, "run", dies)
-    with pytest.raises(KeyboardInterrupt):
-        study.run(plan, None, tmp_path, silent)
-    study.run(plan, None, tmp_path, silent, resume=True)
-    assert done == [0, 1, "killed", 2]
-    done.clear()
-    with pytest.raises(KeyboardInterrupt):
-        study.run(plan, None, tmp_path, silent)
-    with pytest.raises(HilumError, match="--resume wants the recipe"):
-        study.run(small("seeds=[1]"), None, tmp_path, silent, resume=True)
-
-
-def test_one_failing_cell_keeps_the_others_and_is_listed(tmp_path: Path) -> None:
-    plan = small('grid={"train.stages"=[[{}],[{optimiser="sgd",lr=1e38,epochs=3}]]}')
-    results = study.run(plan, None, tmp_path, silent)
-    assert len({score.cell for score in results.scores}) == 1
-    assert "finite loss" in (tmp_path / "left_out.csv").read_text()
-
-
 def test_missing_data_and_models_are_exit_code_3(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="needs the dataset 'cohen'; got no --data"):
         study.run(recipe.load("zhang2022"), None, tmp_path, silent)
@@ -271,20 +173,6 @@ def test_a_damaged_model_folder_is_refused(finished: tuple[Path, Results], tmp_p
     head.write_bytes(head.read_bytes()[:100])
     with pytest.raises(HilumError, match="must be readable"):
         study.predict(copy, [finished[0] / "data"], tmp_path / "p.csv", silent)
-
-
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        ("model.backbone=resnet81", "resnet"),
-        ('prepare.steps=[{step="leterbox"}]', "did you mean 'letterbox'"),
-        ('classes=["covid19","tuberculosis"]', "got none of tuberculosis"),
-        ('data=[{phantom={images=3, classes=["covid19","normal"]}}]', "at least"),
-    ],
-)
-def test_impossible_recipes_are_refused(tmp_path: Path, change: str, sentence: str) -> None:
-    with pytest.raises(HilumError, match=sentence):
-        study.run(small(change), None, tmp_path, silent)
 
 
 def test_phantom_shortcut_is_condemned(tmp_path: Path) -> None:

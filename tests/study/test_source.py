@@ -12,6 +12,8 @@ from hilum.data import manifest
 from hilum.recipe import Recipe
 from hilum.types import HilumError
 
+pytestmark = pytest.mark.usefixtures("few_audits", "no_report")
+
 LITE0 = "tf_efficientnet_lite0"
 TARGET = 'data=[{phantom={images=40, size=96, seed=3, classes=["covid19","normal"]}}]'
 STAGES = '[{}, {name="all", trainable="all", optimiser="adamw", epochs=1, lr=1e-4, batch=16}]'
