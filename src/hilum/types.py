@@ -33,6 +33,7 @@ MANIFEST_COLUMNS = (
     "label",  # class name, see CLASS_NAMES; missing only in a manifest of unlabelled images
     "patient_id",  # unique to a person across datasets ("<dataset>:<id>"), or missing
     "source",  # the hospital or collection that the image comes from
+    "site",  # within a collection: the hospital or publisher of the image, or missing
     "dataset",  # name of the dataset's card, "folder", "table" or "dicom"
     "finding",  # the publisher's own label, as found
     "official_part",  # the publisher's own split: "train", "validation", "test", or missing
@@ -101,7 +102,7 @@ class Split:
 
     table: pd.DataFrame
     kind: Literal["holdout", "kfold", "official"]
-    grouped_by: Literal["patient", "image", "cluster"]
+    grouped_by: Literal["patient", "image", "cluster", "site"]
     seed: int
     notes: tuple[str, ...] = ()
 

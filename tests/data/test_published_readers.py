@@ -52,6 +52,10 @@ def test_real_cohen(shared: Path):
     assert found.table["patient_id"].nunique() == len(patients) == 354
     assert found.table["view"].value_counts().to_dict() == {"PA": 298, "AP supine": 155, "AP": 113}
     assert (found.table["licence"] == "not stated").sum() == 213
+    hosts = Counter(row["url"].split("/")[2] for row in rows if row["filename"] in used)
+    sites = found.table["site"].value_counts().to_dict()
+    assert sites == {host.removeprefix("www."): count for host, count in hosts.items()}
+    assert sites["radiopaedia.org"] == 159
     assert found.table["age"].between(12, 94).sum() == found.table["age"].notna().sum()
 
 
@@ -148,6 +152,7 @@ def test_cohen_reads_both_styles_of_finding(tmp_path: Path):
     assert rows["e.png"]["patient_id"] == "cohen:313b"
     assert rows["a.jpg"]["age"] == 65
     assert rows["c.png"]["age"] is None
+    assert rows["a.jpg"]["site"] is None  # this copy does not say where its images are from
 
 
 def test_kermany_patients_are_typed(tmp_path: Path):

@@ -218,6 +218,47 @@ def test_clusters_stay_together_and_tie_patients(seed: int) -> None:
         assert "near-duplicate images were kept together in place of patients" in split.notes
 
 
+def of_sites(rows: list[tuple[str, str, str, str | None]]) -> Manifest:
+    """Rows of label, patient, source and site."""
+    manifest = manifest_of([(label, patient) for label, patient, _, _ in rows])
+    manifest.table["source"] = [source for _, _, source, _ in rows]
+    manifest.table["site"] = pd.Series([site for *_, site in rows], dtype="str")
+    return manifest
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**31), st.integers(2, 5))
+def test_a_site_is_tested_by_models_that_never_saw_it(seed: int, folds: int) -> None:
+    """Seven sites of one collection, and two sources without sites: each of them is one."""
+    collected = [("ab"[i % 2], f"p{i // 4}", "atlas", f"site{i // 20}") for i in range(140)]
+    whole = [("ab"[i % 2], f"q{i // 2}", f"clinic{i // 40}", None) for i in range(80)]
+    manifest = of_sites([*collected, *whole])
+    split = splits.kfold(manifest, folds, 0.2, seed, "site")
+    table = joined(split, manifest)
+    table["where"] = table["source"] + table["site"].fillna("")
+    tested = table["part"] == "test"
+    assert table.groupby(["fold", "where"])["part"].agg(lambda p: len(set(p == "test"))).eq(1).all()
+    assert table[tested]["sample_id"].is_unique
+    assert tested.sum() == len(manifest.table)
+    assert_whole_groups(split, manifest)  # validation is carved by patient: sites may be shared
+    assert split.grouped_by == "site"
+    shared = table[~tested].groupby(["fold", "where"])["part"].nunique()
+    assert shared.max() == 2
+
+
+def test_patients_and_near_duplicates_tie_their_sites() -> None:
+    rows = [("ab"[i % 2], f"p{i}", "atlas", f"site{i // 4}") for i in range(48)]
+    rows[0] = ("a", "p4", "atlas", "site0")  # a patient of site1 too
+    manifest = of_sites(rows)
+    clusters = pd.Series(range(48), index=manifest.table["sample_id"]).astype(str)
+    clusters.iloc[[1, 8]] = "twins"  # of site0 and site2
+    for seed in range(5):
+        split = splits.kfold(manifest, 4, 0.3, seed, "site", clusters)
+        table = joined(split, manifest)
+        tested = table[table["part"] == "test"].set_index("site")["fold"]
+        assert tested[["site0", "site1", "site2"]].nunique() == 1
+
+
 def test_official_keeps_the_test_images_and_carves_the_rest() -> None:
     parts = (["train"] * 40 + ["validation"] * 2 + ["test"] * 10) * 2
     manifest = manifest_of([(label, None) for label in "ab" for _ in range(52)], parts)
@@ -271,6 +312,10 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "cluster": (
         lambda: splits.holdout(singles(a=9, b=9), Shares(), 0, "cluster"),
         "needs each image's cluster; got none",
+    ),
+    "site": (
+        lambda: splits.holdout(singles(a=9, b=9), Shares(), 0, "site"),
+        "needs each image's source; got none for 18 of 18",
     ),
     "no official parts": (
         lambda: splits.official(singles(a=9, b=9), 0.2, 0),

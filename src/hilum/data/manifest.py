@@ -170,8 +170,9 @@ def load(path: str | Path) -> Manifest:
             f"{file} must be a manifest in Parquet; got: {_first_line(error)}; "
             "name a manifest.parquet that hilum wrote."
         ) from error
-    require_columns(frame, MANIFEST_COLUMNS, f"the manifest {file}")
-    frame = uniform(frame)
+    known = [name for name in MANIFEST_COLUMNS if name != "site"]  # earlier versions wrote none
+    require_columns(frame, known, f"the manifest {file}")
+    frame = uniform(frame.reindex(columns=list(MANIFEST_COLUMNS)))
     _require_present(frame, "path")
     frame["path"] = [str(file.parent / name) for name in frame["path"]]
     check(frame)

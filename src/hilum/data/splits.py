@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ import pandas as pd
 from hilum.data.stratify import filled
 from hilum.types import SPLIT_COLUMNS, HilumError, Manifest, Split
 
-GroupBy: TypeAlias = Literal["patient", "image", "cluster"]
+GroupBy: TypeAlias = Literal["patient", "image", "cluster", "site"]
 Parts: TypeAlias = npt.NDArray[np.object_]  # (image,) names of parts
 
 _OFFICIAL = ("train", "validation", "test")
@@ -31,11 +31,15 @@ class _Pool:
 
     ids: npt.NDArray[np.object_]
     group: npt.NDArray[np.int64]
+    inner: npt.NDArray[np.int64]  # what validation is carved by: patients where sites are tested
     label: npt.NDArray[np.int64]
     classes: tuple[str, ...]
     grouped_by: GroupBy
     seed: int
     notes: tuple[str, ...]
+
+
+_Grouped: TypeAlias = tuple[_Pool, npt.NDArray[np.int64]]  # and the groups (image,) in use
 
 
 def holdout(
@@ -49,14 +53,16 @@ def holdout(
 
     Groups are patients, and an image without a patient is its own group. Where `clusters`
     (sample_id -> name) are given, near duplicates stay together as well, whoever's they are;
-    group "cluster" insists on them. With single images as groups the counts are exact, by
-    largest remainders. Raises HilumError for shares, seeds and data that leave a part empty.
+    group "cluster" insists on them. Group "site" tests on sites that training never saw, a source
+    without sites being one as a whole; validation is carved by patient from the others. With
+    single images as groups the counts are exact, by largest remainders. Raises HilumError for
+    shares, seeds and data that leave a part empty.
     """
     pool = _gather(manifest, seed, group, clusters)
     _require_share("test share", shares.test, above=0)
     parts = np.full(len(pool.ids), "train", dtype=object)
-    _carve(pool, parts, "test", shares.test, (0, 0))
-    _carve(pool, parts, "validation", shares.validation, (0, 1))
+    _carve((pool, pool.group), parts, "test", shares.test, (0, 0))
+    _carve((pool, pool.inner), parts, "validation", shares.validation, (0, 1))
     return _split(pool, "holdout", [parts])
 
 
@@ -77,11 +83,11 @@ def kfold(
     if folds < 2:
         raise HilumError(f"folds must be at least 2; got {folds}; choose 5, for instance.")
     everyone = np.ones(len(pool.ids), dtype=bool)
-    tested = _assign(pool, everyone, [1 / folds] * folds, (1, 0))
+    tested = _assign((pool, pool.group), everyone, [1 / folds] * folds, (1, 0))
     found = []
     for fold in range(folds):
         parts = np.where(tested == fold, "test", "train").astype(object)
-        _carve(pool, parts, "validation", validation, (1, 1 + fold))
+        _carve((pool, pool.inner), parts, "validation", validation, (1, 1 + fold))
         found.append(parts)
     return _split(pool, "kfold", found)
 
@@ -104,7 +110,7 @@ def official(
     parts = known.to_numpy(dtype=object).copy()
     if validation is not None:
         parts[parts == "validation"] = "train"
-        _carve(pool, parts, "validation", validation, (2, 0))
+        _carve((pool, pool.inner), parts, "validation", validation, (2, 0))
     return _split(pool, "official", [parts])
 
 
@@ -143,6 +149,7 @@ def _gather(manifest: Manifest, seed: int, group: GroupBy, clusters: pd.Series |
     return _Pool(
         table["sample_id"].to_numpy(dtype=object),
         _groups(table, group, clusters),
+        _groups(table, "patient" if group == "site" else group, clusters),
         label.astype(np.int64),
         tuple(map(str, names)),
         group,
@@ -155,17 +162,29 @@ def _groups(
     table: pd.DataFrame, group: GroupBy, clusters: pd.Series | None
 ) -> npt.NDArray[np.int64]:
     """Number of each image's group (image,): images tied by patient or cluster share one."""
-    if group not in ("patient", "image", "cluster"):
-        raise HilumError(f"group must be patient, image or cluster; got {group!r}; choose one.")
+    if group not in get_args(GroupBy):
+        raise HilumError(f"group is one of {', '.join(get_args(GroupBy))}; got {group!r}.")
     if group == "image":
         return np.arange(len(table))
-    if clusters is not None:
-        return _tied([table["patient_id"], table["sample_id"].map(clusters)])
-    if group == "cluster":
+    if clusters is None and group == "cluster":
         raise HilumError(
             "group 'cluster' needs each image's cluster; got none; ingest the images first."
         )
-    return _tied([table["patient_id"]])
+    keys = [table["patient_id"]]
+    keys += [table["sample_id"].map(clusters)] if clusters is not None else []
+    keys += [_sites(table)] if group == "site" else []
+    return _tied(keys)
+
+
+def _sites(table: pd.DataFrame) -> pd.Series:
+    """Each image's site (image,), its whole source where no site is known."""
+    unknown = int(table["source"].isna().sum())
+    if unknown:
+        raise HilumError(
+            f"group 'site' needs each image's source; got none for {unknown} of {len(table)}; "
+            "fill it in, or group by patient."
+        )
+    return table["source"].astype(str) + "/" + table["site"].fillna("").astype(str)
 
 
 def _tied(keys: Sequence[pd.Series]) -> npt.NDArray[np.int64]:
@@ -207,24 +226,27 @@ def _require_share(what: str, share: float, above: float | None = None) -> None:
         )
 
 
-def _carve(pool: _Pool, parts: Parts, name: str, share: float, stream: tuple[int, int]) -> None:
+def _carve(
+    grouped: _Grouped, parts: Parts, name: str, share: float, stream: tuple[int, int]
+) -> None:
     """Turn `share` of the train images in `parts` (image,) into part `name`, whole groups."""
     _require_share(f"{name} share", share)
     if share == 0:
         return
     free = parts == "train"
-    taken = _assign(pool, free, [1 - share, share], stream)
+    taken = _assign(grouped, free, [1 - share, share], stream)
     parts[free & (taken == 1)] = name
 
 
 def _assign(
-    pool: _Pool,
+    grouped: _Grouped,
     free: npt.NDArray[np.bool_],
     shares: Sequence[float],
     stream: tuple[int, int],
 ) -> npt.NDArray[np.int64]:
     """Bin (image,) of each free image, -1 elsewhere; bins hold `shares` of every class."""
-    groups, inverse = np.unique(pool.group[free], return_inverse=True)
+    pool, numbers = grouped
+    groups, inverse = np.unique(numbers[free], return_inverse=True)
     counts = np.zeros((len(groups), len(pool.classes)), np.int64)
     np.add.at(counts, (inverse, pool.label[free]), 1)
     _require_groups(pool, counts, len(shares))
@@ -238,9 +260,8 @@ def _require_groups(pool: _Pool, counts: npt.NDArray[np.int64], bins: int) -> No
     held = (counts > 0).sum(axis=0)
     for name, have in zip(pool.classes, held, strict=True):
         if have < bins:
-            what = {"patient": "patients", "image": "images", "cluster": "clusters"}
             raise HilumError(
-                f"wanted at least as many {what[pool.grouped_by]} per class as folds or parts "
+                f"wanted at least as many {pool.grouped_by}s per class as folds or parts "
                 f"({bins}); got {have} for {name!r}; merge classes, add data or lower folds."
             )
 

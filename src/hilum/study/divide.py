@@ -32,7 +32,7 @@ def check(split: Split, manifest: Manifest, fingerprints: Fingerprints, mode: st
     """
     found = leaks.find(split, manifest, fingerprints)
     patients = [leak for leak in found if leak.kind == "same patient"]
-    if patients and mode == "corrected" and split.grouped_by == "patient":
+    if patients and mode == "corrected" and split.grouped_by in ("patient", "site"):
         raise HilumError(
             f"no patient may stand on both sides of a split; got {len(patients)} pairs, as "
             f"{patients[0].first} and {patients[0].second}; mend the patient identifiers."

@@ -2,10 +2,13 @@
 
 `label` is covid19, pneumonia (any other) or normal; the publisher's own words, in either of its
 two styles ("COVID-19, ARDS", "Pneumonia/Viral/COVID-19"), stay in `finding` for finer filters.
-The publisher's `location` is free text, so `source` is the collection as a whole.
+`source` is the collection as a whole, and `site` the web site that an image was taken from: a
+journal, a teaching file or a hospital's own release. `location`, free text, tells less: a third
+of the images name a country or nothing.
 """
 
 from pathlib import Path
+from urllib.parse import urlparse
 
 import pandas as pd
 
@@ -29,7 +32,9 @@ def recognises(folder: Path) -> bool:
 def read(folder: Path) -> Manifest:
     """Frontal radiographs with a known finding; everything else is counted in `left_out`."""
     root, tally = as_path(folder), Tally()
-    table = read_table(root / "metadata.csv", COLUMNS)
+    listed = root / "metadata.csv"
+    address = tuple({"url"} & header(listed))  # where each image was taken from
+    table = read_table(listed, (*COLUMNS, *address))
     table = table.assign(
         name=table["filename"],
         view=table["view"].map(values.view),
@@ -37,6 +42,7 @@ def read(folder: Path) -> Manifest:
         age=table["age"].map(values.age),
         licence=table["license"].replace("", "not stated"),
         patient_id=table["patientid"],
+        site=table["url"].map(_host) if address else None,
     )
     found = find_files(table, walk(root).below("images", tally), "filename", tally)
     rows = present(_usable(found, tally), tally)
@@ -52,6 +58,10 @@ def _usable(table: pd.DataFrame, tally: Tally) -> pd.DataFrame:
         reason = f"finding `{finding}` is neither COVID-19, pneumonia nor no finding"
         table = tally.keep(table, table["finding"] != finding, reason)
     return table
+
+
+def _host(url: str) -> str | None:
+    return urlparse(url).netloc.removeprefix("www.") or None
 
 
 def _notes(rows: pd.DataFrame) -> tuple[str, ...]:
