@@ -48,6 +48,16 @@ def run(out: Path, *changes: str) -> None:
             "elazhari_cnn.*got 'flatten'",
         ),
         ("train.stages", ["model.head=mlp"], "lbfgs fits a plain linear head.*got head 'mlp'"),
+        (
+            "train.balance",
+            ["train.balance=sources", 'train.stages=[{optimiser="adam"}]'],
+            "fitted to by lbfgs; got adam; choose weights",
+        ),
+        (
+            "train.balance",
+            ["train.balance=sources", "train.copies.times=2"],
+            "got copies of images; choose weights",
+        ),
         ("train.stages", ["train.cache=false"], "got head 'linear' and train.cache = false"),
         ("train.stages", [f"train.stages=[{{{TUNED}}}, {{}}]"], "before those of the backbone"),
         (

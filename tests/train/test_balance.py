@@ -85,3 +85,36 @@ def test_repeats_get_names_of_their_own() -> None:
     names = balance.numbered([str(row) for row in order])
     assert len(set(names)) == len(order)
     assert {name.split("#")[0] for name in names} == {str(row) for row in range(57)}
+
+
+def test_shares_are_closed_form_and_make_class_and_source_independent() -> None:
+    """Cohen has 445, 140 and 13 films, NIH none, 345 and 348: five pairs, a fifth of all each."""
+    counts = {
+        (0, "cohen"): 445,
+        (1, "cohen"): 140,
+        (2, "cohen"): 13,
+        (1, "nih"): 345,
+        (2, "nih"): 348,
+    }
+    labels = np.concatenate([np.full(n, label) for (label, _), n in counts.items()])
+    sources = np.concatenate([np.full(n, name, object) for (_, name), n in counts.items()])
+    shares = balance.source_shares(labels, sources)
+    assert shares.sum() == pytest.approx(len(labels))
+    for (label, name), count in counts.items():
+        own = shares[(labels == label) & (sources == name)]
+        np.testing.assert_allclose(own, 1291 / (5 * count))
+    mixed = (labels > 0) & (sources != "")  # classes that both sources have
+    inside = [
+        shares[mixed & (sources == name) & (labels == 1)].sum()
+        / shares[mixed & (sources == name)].sum()
+        for name in ("cohen", "nih")
+    ]
+    np.testing.assert_allclose(inside, 0.5)  # the source says nothing of the class
+
+
+def test_shares_of_one_source_are_class_weights() -> None:
+    labels = np.repeat([0, 1, 2], [5, 30, 65])
+    shares = balance.source_shares(labels, np.full(100, "cohen", object))
+    np.testing.assert_allclose(
+        shares, compute_class_weight("balanced", classes=np.arange(3), y=labels)[labels]
+    )

@@ -1,5 +1,7 @@
 """The linear probe against scikit-learn, and the choice on validation data."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.special import softmax
@@ -73,3 +75,29 @@ def test_judge_is_the_weighted_log_loss() -> None:
     own = p[np.arange(50), data.labels]
     assert loss == pytest.approx(np.average(-np.log(own), weights=weights[data.labels]), rel=1e-4)
     assert accuracy == (p.argmax(1) == data.labels).mean()
+
+
+def test_shares_weigh_single_images_as_scikit_learns_sample_weights_do() -> None:
+    data, weights = problem(400, 4), np.array([0.5, 1.0, 3.0])
+    shares = np.random.default_rng(5).uniform(0.1, 4.0, 400)
+    theta = probe.solve(replace(data, shares=shares), weights, 0.05, np.zeros((3, 21)))
+    each = shares * weights[data.labels]
+    reference = LogisticRegression(C=1 / (0.05 * each.sum()), tol=1e-10, max_iter=5000).fit(
+        data.features.astype(np.float64), data.labels, sample_weight=each
+    )
+    ours = softmax(data.features @ theta[:, :-1].T + theta[:, -1], axis=1)
+    theirs = reference.predict_proba(data.features.astype(np.float64))
+    np.testing.assert_allclose(ours, theirs, atol=2e-3)
+    loss, _ = probe.judge(theta, replace(data, shares=shares), weights)
+    own = -np.log(theirs[np.arange(400), data.labels])
+    assert loss == pytest.approx(np.average(own, weights=each), rel=1e-3)
+
+
+def test_an_image_that_counts_twice_is_one_that_comes_twice() -> None:
+    data = problem(200, 6)
+    again = np.concatenate([np.arange(200), np.arange(50)])
+    twice = Labelled(data.features[again], data.labels[again])
+    shares = np.repeat([2.0, 1.0], [50, 150])
+    one = probe.solve(replace(data, shares=shares), np.ones(3), 0.1, np.zeros((3, 21)))
+    two = probe.solve(twice, np.ones(3), 0.1, np.zeros((3, 21)))
+    np.testing.assert_allclose(one, two, atol=2e-3)

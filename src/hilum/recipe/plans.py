@@ -48,7 +48,7 @@ class SplitPlan(Strict):
     folds: int = Field(5, ge=2)
     test: float = Field(0.2, gt=0, lt=1)
     validation: float = Field(0.15, gt=0, lt=1)
-    group: Literal["patient", "image", "cluster"] = "patient"
+    group: Literal["patient", "image", "cluster", "site"] = "patient"
     seed: int = 0
 
 
@@ -174,7 +174,9 @@ class TrainPlan(Strict):
     """Stages in order, and how classes are weighed."""
 
     cache: bool = True  # extract frozen features once instead of every epoch
-    balance: Literal["none", "weights", "sampling", "smote", "smote_features"] = "weights"
+    balance: Literal["none", "weights", "sources", "sampling", "smote", "smote_features"] = (
+        "weights"
+    )
     copies: CopiesPlan | None = None
     stages: list[Stage] = Field(default_factory=lambda: [Stage()], min_length=1)
 

@@ -197,11 +197,17 @@ def _moving(stages: list[Stage]) -> list[Moving]:
     return [(s.trainable, s.last, s.first, tuple(s.freeze)) for s in moving]
 
 
-def _smote_classes(balance: str, classes: list[str]) -> None:
-    if "smote" in balance and len(classes) == 1:
+def _balance(plan: TrainPlan, classes: list[str]) -> None:
+    if "smote" in plan.balance and len(classes) == 1:
         raise HilumError(
             f"SMOTE balances two classes or more; got {classes[0]!r} alone; name the other classes "
             "or choose none."
+        )
+    others = [stage.optimiser for stage in plan.stages if stage.optimiser != "lbfgs"]
+    if plan.balance == "sources" and (others or plan.copies is not None):
+        raise HilumError(
+            "balance by sources weighs the images that a linear head is fitted to by lbfgs; got "
+            f"{', '.join(others) or 'copies of images'}; choose weights or sampling for that."
         )
 
 
@@ -292,7 +298,7 @@ ALONE: dict[str, Row] = {
     "model.beside": Row(lambda r: (r.model, r.train.stages, r.prepare.normalise), _beside),
     "model.pool": Row(lambda r: (r.model,), _pool),
     "classes": Row(lambda r: (r.classes,), _classes),
-    "train.balance": Row(lambda r: (r.train.balance, r.classes), _smote_classes),
+    "train.balance": Row(lambda r: (r.train, r.classes), _balance),
     "train.copies": Row(lambda r: (r.train.copies,), _copies),
     "train.stages": Row(lambda r: (r.train.stages, r.model, r.train.cache), _stages),
     "train.stages.freeze": Row(lambda r: (r.model.backbone, _moving(r.train.stages)), _freezing),

@@ -21,6 +21,7 @@ from hilum.study.translate import (
     head_module,
     head_plan,
     loop_plan,
+    shares,
     through,
 )
 from hilum.train import loop, probe, smote
@@ -63,7 +64,7 @@ def refitted(bench: Bench, parts: Parts, key: Key, history: pd.DataFrame) -> Hea
         views, parts = _blended(views, parts, key)
     standard = Standardise.of(views[:, parts.train])
     weights = class_weights(bench, parts)
-    theta = probe.solve_alone(_every_view(views, parts, standard), weights, strength)
+    theta = probe.solve_alone(_every_view(bench, views, parts, standard), weights, strength)
     top = _linear(bench, standard, theta[:, :-1], theta[:, -1])
     return Head.from_module(top.standard, top.module)
 
@@ -107,16 +108,22 @@ def _blended(views: Floats, parts: Parts, key: Key) -> tuple[Floats, Parts]:
 def _probe(
     bench: Bench, parts: Parts, standard: Standardise, views: Floats
 ) -> tuple[Top, list[dict[str, Any]]]:
-    train = _every_view(views, parts, standard)
-    validation = Labelled(standard(views[0, parts.validation]), parts.labels[parts.validation])
+    train = _every_view(bench, views, parts, standard)
+    rows = parts.validation
+    validation = Labelled(standard(views[0, rows]), parts.labels[rows], shares(bench, rows))
     fitted = probe.fit(train, validation, class_weights(bench, parts))
     return _linear(bench, standard, fitted.weights, fitted.bias), list(fitted.history)
 
 
-def _every_view(views: Floats, parts: Parts, standard: Standardise) -> Labelled:
+def _every_view(bench: Bench, views: Floats, parts: Parts, standard: Standardise) -> Labelled:
     """The training part's views (view, image, feature) as so many images."""
     features = standard(views[:, parts.train]).reshape(-1, views.shape[-1])
-    return Labelled(features, np.tile(parts.labels[parts.train], len(views)))
+    each = shares(bench, parts.train)
+    return Labelled(
+        features,
+        np.tile(parts.labels[parts.train], len(views)),
+        None if each is None else np.tile(each, len(views)),
+    )
 
 
 def _linear(bench: Bench, standard: Standardise, weights: Array, bias: Array) -> Top:

@@ -15,7 +15,7 @@ from hilum.models.heads import HeadPlan, Standardise
 from hilum.recipe import ModelPlan, Recipe, Stage
 from hilum.study.bench import Bench
 from hilum.train import balance, loop
-from hilum.train.batches import Parts
+from hilum.train.batches import Parts, Rows
 from hilum.types import HilumError
 
 
@@ -113,3 +113,11 @@ def class_weights(bench: Bench, parts: Parts) -> Any:
     if bench.recipe.train.balance != "weights":
         return np.ones(len(bench.classes))
     return balance.class_weights(parts.labels[parts.train], len(bench.classes))
+
+
+def shares(bench: Bench, rows: Rows) -> Any:
+    """(image,) what each image counts besides its class's weight; None where all count alike."""
+    if bench.recipe.train.balance != "sources":
+        return None
+    sources = bench.manifest.table["source"].fillna("").to_numpy(object)
+    return balance.source_shares(bench.labels[rows], sources[rows])

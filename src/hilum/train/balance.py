@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from hilum.types import HilumError, Labels
 
@@ -23,6 +24,17 @@ def class_weights(labels: Labels, classes: int) -> npt.NDArray[np.float64]:
             f"{empty}; add images or drop the class."
         )
     return len(labels) / (classes * counts)
+
+
+def source_shares(labels: Labels, sources: npt.NDArray[np.object_]) -> npt.NDArray[np.float64]:
+    """Class and source of each image (image,) -> its weight, so that every pair of them is one.
+
+    n / (pairs * n_pair): the class weights above with (class, source) in the place of the class,
+    the group-balanced loss of Idrissi et al. 2022 (arXiv:2110.14503, "RWG"). A source's rare class
+    then counts as much as its common one, which leaves less to gain from knowing the source.
+    """
+    codes = pd.MultiIndex.from_arrays([labels, sources]).factorize()[0]
+    return class_weights(codes, int(codes.max()) + 1)[codes]
 
 
 def balanced_order(labels: Labels, random: np.random.Generator) -> npt.NDArray[np.int64]:

@@ -22,10 +22,19 @@ PATIENCE = 2  # steps down the path without a better validation loss before givi
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """Features (image, feature), already standardised, and class indices (image,)."""
+    """Features (image, feature), already standardised, and class indices (image,).
+
+    `shares` (image,) multiply the weight that each image has by its class.
+    """
 
     features: Floats
     labels: Labels
+    shares: npt.NDArray[np.float64] | None = None
+
+    def counts(self, weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """(class,) weights -> what each image counts (image,)."""
+        each = weights[self.labels]
+        return each if self.shares is None else each * self.shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +55,9 @@ def fit(
 ) -> Probe:
     """Walk the path and keep the solution with the lowest validation log loss.
 
-    `weights` (class,) multiply each class's loss in training; validation is weighed alike, so that
-    the choice serves the same aim. Optimisation: Liu & Nocedal 1989, doi:10.1007/BF01589116.
+    `weights` (class,) multiply each class's loss in training; validation is weighed alike, by
+    shares of its own, so that the choice serves the same aim. Optimisation: Liu & Nocedal 1989,
+    doi:10.1007/BF01589116.
     """
     # skinny products gain nothing from BLAS threads, whose spinning costs 10x on a busy machine
     with threadpool_limits(1, "blas"):
@@ -101,7 +111,8 @@ def solve(
 
     The bias, last column, is not penalised; `start` warms the search.
     """
-    rows = weights[data.labels] / weights[data.labels].sum()  # (image,)
+    rows = data.counts(weights)
+    rows = rows / rows.sum()  # (image,)
     features = data.features.astype(np.float32)
     target = np.eye(len(weights))[data.labels] * rows[:, None]  # (image, class)
 
@@ -128,9 +139,9 @@ def solve(
 def judge(
     theta: npt.NDArray[np.float64], data: Labelled, weights: npt.NDArray[np.float64]
 ) -> tuple[float, float]:
-    """Class-weighted mean log loss and plain accuracy of `theta` (class, feature + 1)."""
+    """Weighted mean log loss and plain accuracy of `theta` (class, feature + 1)."""
     p = softmax(_logits(theta, data.features), axis=1)
-    rows = weights[data.labels]
+    rows = data.counts(weights)
     own = p[np.arange(len(p)), data.labels]
     loss = -(rows * np.log(np.maximum(own, 1e-12))).sum() / rows.sum()
     return float(loss), float((p.argmax(1) == data.labels).mean())
