@@ -8,6 +8,7 @@ How the data decide:
   for all seeds, and seeds (Owen 2007, doi:10.1214/07-AOAS122). k and n are left empty, because the
   seeds' images are the same images and must not count twice.
 - Several folds are pooled; the mean and sd of the folds follow as scores of their own.
+- Three classes or more from several sources: also two classes at a time, inside each source too.
 - The calibration error is biased upwards, so its interval is the basic one, and approximate: in
   simulations of 400 images it holds the truth in 87 % of runs (error 0.1) and in 70 % (error 0).
 - No spread at all (everything right): the bootstrap would claim certainty, so Wilson and Newcombe
@@ -21,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from hilum.evaluate import bootstrap, intervals, metrics, panel
+from hilum.evaluate import bootstrap, intervals, metrics, pairs, panel
 from hilum.evaluate.curves import (
     confusion_table,
     pr_points,
@@ -67,7 +68,13 @@ def score(
     samples = read(predictions, classes, cell)
     found = _estimate(samples, np.random.default_rng([seed, 1]))
     out = [_score(samples, found, i) for i in range(len(found.keys))]
-    return [*out, *_over_folds(samples), *_over_seeds(samples, found)]
+    two = pairs.score(samples, _sources(predictions), np.random.default_rng([seed, 2]))
+    return [*out, *_over_folds(samples), *_over_seeds(samples, found), *two]
+
+
+def _sources(predictions: pd.DataFrame) -> dict[str, str]:
+    known = predictions.dropna(subset="source").drop_duplicates("sample_id")
+    return dict(zip(known["sample_id"].astype(str), known["source"].astype(str), strict=True))
 
 
 def _estimate(samples: Samples, rng: np.random.Generator) -> Estimates:
