@@ -280,6 +280,20 @@ def test_study_004_numbers() -> None:
         assert found["specificity", "covid19", threshold] == specificity
 
 
+def test_robust_is_tested_on_sites_that_training_never_saw() -> None:
+    loaded = recipe.load("robust")
+    (other,) = recipe.tasks(loaded).values()
+    assert (other.split.kind, other.split.group) == ("kfold", "site")
+    assert other.model_dump(exclude={"split", "title", "name"}) == loaded.model_dump(
+        exclude={"split", "title", "name", "tasks"}
+    ) | {"tasks": {}}  # all else is the same, so that its figures are the main model's
+    assert len({item.card for item in loaded.data}) == 3
+    assert loaded.train.balance == "sources"
+    assert {cell.model.backbone for cell in recipe.cells(loaded).values()} <= EMBEDDED
+    steps = [(step["step"], step.get("failed")) for step in loaded.prepare.steps]
+    assert steps == [("crop_lungs", "whole"), ("resize", None), ("equalise", None)]
+
+
 def test_the_command_line_shows_and_lists_every_recipe() -> None:
     from hilum.cli import main  # noqa: F401 - registers the commands
     from hilum.cli.app import app
