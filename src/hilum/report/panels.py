@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from hilum.evaluate import curves
-from hilum.report import canvas, course, figures, matrix, training
+from hilum.report import blacked, canvas, course, figures, matrix, training
 from hilum.report.facts import labels_by_source
 from hilum.report.folder import Run
 from hilum.report.gallery import data_uri
@@ -220,6 +220,23 @@ def _across(run: Run) -> Drawn | None:
     )
 
 
+def _blacked(run: Run) -> Drawn | None:
+    shown = blacked.read(run.folder)
+    if shown is None:
+        return None
+    return Drawn(
+        blacked.draw(shown),
+        shown.table,
+        "Films above, the same films with the lungs blacked out below, each with the probability "
+        "of one class. Values in the CSV.",
+        "What audit C-01 shows the model: test films of middling certainty, and the same without "
+        "the lungs. Below each stands the class that the model gives to the whole film, with its "
+        "probability. Where it hardly falls, the answer did not come from the lungs.",
+        "full",
+        colours=0,
+    )
+
+
 def _with_both(predictions: pd.DataFrame, classes: list[str]) -> list[str]:
     """Classes that some images have and some have not: only these have curves."""
     present = predictions["label"].nunique() > 1
@@ -256,4 +273,5 @@ FIGURES: dict[str, Callable[[Run], Drawn | None]] = {
     "precision_recall": _precision_recall,
     "histograms": _histograms,
     "training": _training,
+    "blacked": _blacked,
 }

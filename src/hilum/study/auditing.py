@@ -9,7 +9,7 @@ import pandas as pd
 from hilum import audit, report
 from hilum.audit import Evidence
 from hilum.evaluate import model as models
-from hilum.study import evidence, external, machine, outputs, summary
+from hilum.study import evidence, exhibits, external, machine, outputs, summary
 from hilum.study.bench import Tell
 from hilum.types import (
     MANIFEST_COLUMNS,
@@ -51,8 +51,8 @@ def _of_run(folder: Path, data: Path | None, out: Path, tell: Tell) -> Results:
     if out.resolve() != folder.resolve():
         outputs.write_manifest(out, found.manifest)
         outputs.write_predictions(out, found.evidence.predictions)
-    if "matrix" in found.evidence.shared:
-        outputs.write_across(out, found.evidence.shared["matrix"])
+    if found.evidence.shared:  # an empty one has seen no image
+        exhibits.write(out, found.evidence)
     mine = [score for score in before.scores if score.cell == before.model["cell"]]
     results = replace(
         before,

@@ -16,7 +16,7 @@ from hilum.data.pixels import Ingested
 from hilum.evaluate import model as models
 from hilum.evaluate import scores
 from hilum.evaluate.model import Model, columns
-from hilum.study import evidence, machine, outputs, summary
+from hilum.study import evidence, exhibits, machine, outputs, summary
 from hilum.study.bench import Tell
 from hilum.types import (
     Finding,
@@ -53,7 +53,7 @@ def evaluate(folder: Path, data: Path, out: Path, tell: Tell, thorough: bool = F
     results = _results(models.read_record(folder), taken.manifest, about, findings)
     spent = machine.provenance(time.monotonic() - started)
     results = replace(results, environment=spent)
-    outputs.write_across(out, about.shared.get("matrix"))
+    exhibits.write(out, about)
     outputs.write_external(out, taken.manifest, _all_test(table), predictions, results)
     report.build(out)
     return results

@@ -18,6 +18,7 @@ from hilum.study import (
     chosen,
     divide,
     evidence,
+    exhibits,
     gates,
     gather,
     machine,
@@ -70,7 +71,7 @@ def run(
         environment=machine.provenance(time.monotonic() - started),
     )
     move(2, 3)
-    outputs.write_across(out, about.shared.get("matrix"))
+    exhibits.write(out, about)
     outputs.write(out, plan, ground.taken.manifest, ground.splits, grown, results)
     report.build(out)
     store.finish(ground.work)
