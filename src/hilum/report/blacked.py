@@ -15,7 +15,7 @@ from hilum.report.text import class_name, code
 from hilum.types import Grey8, Stack8
 
 FILE = "blacked_out.npz"
-WIDE = 9.2  # inches: the page's full width
+EACH = 1.53  # inches: six films fill the page
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def draw(shown: Blacked) -> Figure:
     """Above the films as they are, below the same with the lungs taken out."""
     count = len(shown.table)
     with style():
-        figure = blank(WIDE, 2 * WIDE / max(count, 4) + 0.75)
+        figure = blank(EACH * count, 2 * EACH + 0.85)
         axes = figure.subplots(2, count, squeeze=False)
         for i, row in enumerate(shown.table.itertuples()):
             said = class_name(str(row.said))
