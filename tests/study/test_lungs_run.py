@@ -14,7 +14,7 @@ from hilum.evaluate import lungs as finders
 from hilum.evaluate import overlap
 from hilum.models import unet
 from hilum.recipe import Recipe
-from hilum.study import lungs
+from hilum.study import lungs, outlining, pairs
 from hilum.types import HilumError
 
 STAGE = 'train.stages=[{trainable="all",optimiser="adamw",epochs=2,batch=4,lr=5e-3,average=0.5}]'
@@ -102,7 +102,7 @@ def test_history_has_both_parts_of_every_epoch(done: Path) -> None:
 @pytest.mark.slow
 def test_kfold_tests_everyone_and_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = plan('split={kind="kfold",folds=2}')
-    real, calls = lungs._train, []
+    real, calls = outlining.train, []
 
     def killed(*arguments: object) -> None:
         if calls:
@@ -110,10 +110,10 @@ def test_kfold_tests_everyone_and_resumes(tmp_path: Path, monkeypatch: pytest.Mo
         calls.append(1)
         real(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(lungs, "_train", killed)
+    monkeypatch.setattr(outlining, "train", killed)
     with pytest.raises(KeyboardInterrupt):
         lungs.run(whole, None, tmp_path, silent)
-    monkeypatch.setattr(lungs, "_train", lambda *a: (calls.append(2), real(*a)))
+    monkeypatch.setattr(outlining, "train", lambda *a: (calls.append(2), real(*a)))
     lungs.run(whole, None, tmp_path, silent, resume=True)
     assert calls == [1, 2]
     assert len(pd.read_csv(tmp_path / "predictions.csv")) == 24
@@ -135,10 +135,10 @@ def test_what_has_no_use_here_is_refused(change: str, words: str, tmp_path: Path
 def test_a_mask_of_another_shape_is_left_out_and_a_smaller_one_is_resized(tmp_path: Path) -> None:
     films = phantom.write(phantom.Request(images=2, size=80), tmp_path).table
     path = Path(films["mask_path"].iloc[0])
-    whole = lungs.read_mask(path, (80, 80))
+    whole = pairs.read_mask(path, (80, 80))
     smaller = tmp_path / "small.png"
     cv2.imwrite(str(smaller), cv2.resize(cv2.imread(str(path), 0), (40, 40)))
-    again = lungs.read_mask(smaller, (80, 80))
+    again = pairs.read_mask(smaller, (80, 80))
     assert float(overlap.dice(whole, again)) > 0.93
     with pytest.raises(HilumError, match="40 x 40 for an image of 100 x 80"):
-        lungs.read_mask(smaller, (80, 100))
+        pairs.read_mask(smaller, (80, 100))
