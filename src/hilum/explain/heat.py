@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import torch
-from captum.attr import LayerGradCam, LayerGradientXActivation, Occlusion
 from torch import Tensor, nn
 
 from hilum.evaluate.model import Facts, mirrored
@@ -142,11 +141,15 @@ def relative(found: Floats) -> Floats:
 
 
 def _gradcam(asked: Subject, stack: Stack8, class_: int) -> Floats:
+    from captum.attr import LayerGradCam  # half a second that predictions without maps do not wait
+
     method = LayerGradCam(asked.tail, asked.tail.seam)
     return _on_the_map(asked, stack, lambda found: method.attribute(found, class_))
 
 
 def _hirescam(asked: Subject, stack: Stack8, class_: int) -> Floats:
+    from captum.attr import LayerGradientXActivation
+
     method = LayerGradientXActivation(asked.tail, asked.tail.seam)
     return _on_the_map(
         asked, stack, lambda found: method.attribute(found, class_).sum(1, keepdim=True)
@@ -171,6 +174,8 @@ def _required(asked: Subject, image: Grey8) -> Tensor:
 
 def _occlusion(asked: Subject, stack: Stack8, class_: int) -> Floats:
     """How far the logit falls where a square of the image's mean grey hides what lies there."""
+    from captum.attr import Occlusion
+
     sides = [max(2, round(n / WINDOWS)) for n in stack.shape[1:]]
 
     def logits(pixels: Tensor) -> Tensor:
