@@ -95,6 +95,20 @@ def test_predictions_have_the_contracts_columns(finished: tuple[Path, Results]) 
     assert set(table["sample_id"]) == tested
 
 
+def test_films_without_lungs_stand_beside_the_probabilities_of_the_test(
+    finished: tuple[Path, Results],
+) -> None:
+    out, _ = finished
+    kept = np.load(out / "blacked_out.npz")
+    own = pd.read_csv(out / "predictions.csv").set_index("sample_id")
+    assert set(kept["label"]) == {"covid19", "normal"}
+    for name, said, p in zip(kept["sample_id"], kept["said"], kept["whole"], strict=True):
+        assert own.loc[name, f"p_{said}"] == pytest.approx(p, abs=1e-7)
+    whole, dark = kept["whole"], kept["dark"]
+    assert not np.array_equal(whole, dark)
+    assert (out / "figures" / "blacked.png").is_file()
+
+
 def test_predict_gives_exactly_the_runs_own_probabilities(
     finished: tuple[Path, Results], tmp_path: Path
 ) -> None:

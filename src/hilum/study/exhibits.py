@@ -1,6 +1,7 @@
 """What the audits leave for the report to show: the matrix of sources, and blacked-out films."""
 
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -9,10 +10,10 @@ import pandas as pd
 from hilum import files
 from hilum.audit import Evidence, masked
 from hilum.study import outputs
-from hilum.types import Probabilities
 
 FILMS = 6
 BLACKED = "blacked_out.npz"
+Rows: TypeAlias = npt.NDArray[np.int64]  # (image,) places in the manifest
 
 
 def write(out: Path, about: Evidence) -> None:
@@ -21,45 +22,53 @@ def write(out: Path, about: Evidence) -> None:
     path = out / BLACKED
     path.unlink(missing_ok=True)
     if "hidden" in about.shared:
-        _write_blacked(path, about, masked.hidden(about))
+        _write_blacked(path, about, masked.hidden(about).rows)
 
 
-def _write_blacked(path: Path, about: Evidence, seen: masked.Hidden) -> None:
-    """Prepared films whole (film, row, column), the boxes taken out, and what the model then says.
+def _write_blacked(path: Path, about: Evidence, rows: Rows) -> None:
+    """Prepared films (film, row, column), the boxes taken out, and what the model says of both.
 
     Of each class those unseen films whose true class has a middling probability.
     """
     if about.model is None or about.stack is None:
         return
-    facts, head = about.model.facts, about.model.head
-    whole, dark = (about.model.calibrated(head.logits(part)) for part in (seen.whole, seen.masked))
-    shown = _typical(about, seen.rows, whole)
-    boxes, _ = masked.lung_boxes(about, seen.rows)  # found before: nothing is computed again
-    ends = [[box[0].start, box[0].stop, box[1].start, box[1].stop] for box in boxes]
-    said = whole[shown].argmax(1)
-    at = seen.rows[shown]
+    every, _ = masked.lung_boxes(about, rows)  # found before: nothing is looked for again
+    boxes = dict(zip(rows.tolist(), every, strict=True))
+    at = _typical(about, rows)
+    if not len(at):
+        return
+    dark = np.stack([masked.blacked(about.stack[row], boxes[row]) for row in at.tolist()])
+    whole, without = (about.model.probabilities(films) for films in (about.stack[at], dark))
+    said = whole.argmax(1)
+    ends = [[place for side in boxes[row] for place in (side.start, side.stop)] for row in at]
+    table = about.manifest.iloc[at]
     with files.atomic_write(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(
             file,
             films=about.stack[at],
-            boxes=np.array(ends)[shown],  # rows from, to, columns from, to
-            sample_id=about.manifest["sample_id"].to_numpy(str)[at],
-            label=about.manifest["label"].to_numpy(str)[at],
-            said=np.array(facts.classes)[said],
-            whole=whole[shown, said],
-            dark=dark[shown, said],
+            boxes=np.array(ends),  # rows from, to, columns from, to
+            sample_id=table["sample_id"].to_numpy(str),
+            label=table["label"].to_numpy(str),
+            said=np.array(about.classes)[said],
+            whole=whole[np.arange(len(at)), said],
+            dark=without[np.arange(len(at)), said],
         )
 
 
-def _typical(
-    about: Evidence, rows: npt.NDArray[np.int64], whole: Probabilities
-) -> npt.NDArray[np.int64]:
-    labels = about.labels[rows]
-    p = whole[np.arange(len(rows)), labels]
-    table = pd.DataFrame({"label": labels, "p": p, "seen": about.seen[rows]})
-    free = table[~table["seen"]].sort_values("p")
-    each = max(1, FILMS // max(1, free["label"].nunique()))
-    parts = [
-        group.iloc[max(0, (len(group) - each) // 2) :][:each] for _, group in free.groupby("label")
+def _typical(about: Evidence, rows: Rows) -> Rows:
+    """Places in the manifest of FILMS tested images at most, as many of each class."""
+    p = about.predictions.drop_duplicates("sample_id").set_index("sample_id")
+    table = about.manifest.iloc[rows][["sample_id", "label"]].assign(row=rows)
+    table = table[~about.seen[rows] & table["sample_id"].isin(p.index)]
+    if table.empty:
+        return np.zeros(0, np.int64)
+    true = [
+        p.at[name, f"p_{label}"] for name, label in zip(*table[["sample_id", "label"]].to_numpy().T)
     ]
-    return np.concatenate([part.index.to_numpy() for part in parts]).astype(np.int64)[:FILMS]
+    table = table.assign(p=true).sort_values(["p", "sample_id"])
+    each = max(1, FILMS // table["label"].nunique())
+    middle = [
+        group.iloc[max(0, (len(group) - each) // 2) :].head(each)
+        for _, group in table.groupby("label")
+    ]
+    return pd.concat(middle)["row"].to_numpy(np.int64)[:FILMS]
