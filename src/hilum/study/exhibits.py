@@ -62,9 +62,7 @@ def _typical(about: Evidence, rows: Rows) -> Rows:
     table = table[~about.seen[rows] & table["sample_id"].isin(p.index)]
     if table.empty:
         return np.zeros(0, np.int64)
-    true = [
-        p.at[name, f"p_{label}"] for name, label in zip(*table[["sample_id", "label"]].to_numpy().T)
-    ]
+    true = [p.at[row.sample_id, f"p_{row.label}"] for row in table.itertuples()]
     table = table.assign(p=true).sort_values(["p", "sample_id"])
     each = max(1, FILMS // table["label"].nunique())
     middle = [
