@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+BENCH := .venv-bench
+SIZE ?=
 
 .PHONY: install demo test test-slow check bench clean
 
@@ -28,8 +30,21 @@ test: check
 test-slow: install
 	$(BIN)/python -m pytest -m 'slow and not gpu'
 
-bench: install
-	$(BIN)/python benchmarks/run.py
+# The peers have an environment of their own, on top of hilum's: torch is not downloaded twice.
+# A peer that does not install is left out, and its rows say so.
+$(BENCH)/.installed: $(STAMP) benchmarks/requirements.txt
+	test -x $(BENCH)/bin/python || $(BIN)/python -m venv $(BENCH)
+	site='import site; print(site.getsitepackages()[0])'; \
+	{ $(BIN)/python -c "$$site"; echo "$(CURDIR)/src"; } > "$$($(BENCH)/bin/python -c "$$site")/hilum.pth"
+	while read -r peer; do \
+		$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt "$$peer" \
+		|| echo "$$peer does not install here: its rows will say so"; \
+	done < benchmarks/requirements.txt
+	touch $@
+
+# make bench SIZE=--quick, or SIZE=--full, or SIZE="--data FOLDER"
+bench: $(BENCH)/.installed
+	$(BENCH)/bin/python benchmarks/run.py $(SIZE)
 
 clean:
-	rm -rf $(VENV) out build dist
+	rm -rf $(VENV) $(BENCH) out build dist

@@ -1,16 +1,14 @@
-"""Fine-tuning every layer on the CPU: hilum's loop against the plain PyTorch loop, in turn.
+"""Fine-tuning every layer on the CPU: hilum's loop and its peers' in turn.
 
-    python benchmarks/fine_tuning.py [--backbone NAME] [--rounds N]
+    python benchmarks/fine_tuning.py [--quick] [--full]
 
 Same network, first weights, films, order and optimiser; the peer is what a tutorial writes: fp32,
 default memory layout, films decoded and turned by Pillow and torchvision in a DataLoader of as many
-workers as there are cores. Each round trains both for one epoch; the ratio of the medians is
-printed, and how far the losses of the last epoch are apart.
+workers as there are cores. Lightning trains the same in its own loop, fastai with its own loaders
+and transforms. Each round trains each for one epoch; the losses of the last epoch stand beside.
 """
 
-import argparse
 import statistics
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +22,7 @@ from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
+import side_by_side
 from hilum import files
 from hilum.data import phantom
 from hilum.models import backbones, shim
@@ -32,9 +31,12 @@ from hilum.prepare.augment import Ranges
 from hilum.train import loop
 from hilum.train.batches import Parts, PixelBatches
 from hilum.types import Stack8
+from side_by_side import Row
 
 IMAGES, SIDE, BATCH, RATE = 160, 224, 32, 1e-2
 ROTATION = 10
+HELD = ("tf_efficientnet_lite0",)  # weights that come with hilum; the others start at random
+NETWORKS = ("tf_efficientnet_lite0", "resnet18", "resnet50")
 
 
 @dataclass(frozen=True)
@@ -56,17 +58,17 @@ class Films(Dataset[tuple[torch.Tensor, int]]):
 def network(name: str) -> nn.Module:
     """The backbone and a new head of two classes, the same at every call."""
     torch.manual_seed(0)
-    backbone = backbones.build(name)
+    backbone = backbones.build(name) if name in HELD else backbones.build(name, "random")
     return nn.Sequential(backbone, nn.Linear(backbone.card.features, 2))
 
 
-def peer(name: str, table: pd.DataFrame) -> Any:
-    """One epoch at a call: (seconds, mean loss)."""
+def transform(name: str) -> Any:
+    """What a tutorial does to each film."""
     shim.timm()  # before torchvision, whose compiled operators may be those of another build
     from torchvision import transforms
 
     row = NORMALISE[backbones.card(name).normalise]
-    change = transforms.Compose(
+    return transforms.Compose(
         [
             transforms.Resize((SIDE, SIDE)),
             transforms.RandomHorizontalFlip(),
@@ -75,7 +77,11 @@ def peer(name: str, table: pd.DataFrame) -> Any:
             transforms.Normalize(row.mean, row.std),
         ]
     )
-    films = Films(list(table["path"]), list(table["number"]), change)
+
+
+def peer(name: str, table: pd.DataFrame) -> Any:
+    """One epoch at a call: (seconds, mean loss)."""
+    films = Films(list(table["path"]), list(table["number"]), transform(name))
     loader = DataLoader(films, BATCH, shuffle=True, num_workers=files.cores())
     model = network(name).train()
     optimiser = torch.optim.SGD(model.parameters(), RATE)  # no memory between epochs
@@ -113,34 +119,107 @@ def ours(name: str, stack: Stack8, table: pd.DataFrame) -> Any:
     return epoch
 
 
+def lightning(name: str, table: pd.DataFrame) -> Any:
+    """The same training by Lightning's Trainer, with its defaults for one process."""
+    package: Any = side_by_side.peer("lightning")
+    if package is None:
+        return None
+    films, model = Films(list(table["path"]), list(table["number"]), transform(name)), network(name)
+    loader = DataLoader(films, BATCH, shuffle=True, num_workers=files.cores())
+    losses: list[float] = []
+
+    class Training(package.LightningModule):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def training_step(self, batch: Any, number: int) -> torch.Tensor:
+            loss = F.cross_entropy(self.model(batch[0]), batch[1])
+            losses.append(loss.item())
+            return loss
+
+        def configure_optimizers(self) -> torch.optim.Optimizer:
+            return torch.optim.SGD(self.model.parameters(), RATE)
+
+    training = Training()
+
+    def epoch() -> tuple[float, float]:
+        losses.clear()
+        trainer = package.Trainer(
+            max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False,
+            enable_progress_bar=False, enable_model_summary=False,
+        )  # fmt: skip
+        start = time.perf_counter()
+        trainer.fit(training, loader)
+        return time.perf_counter() - start, statistics.fmean(losses)
+
+    return epoch
+
+
+def fastai(name: str, table: pd.DataFrame) -> Any:
+    """The same training by fastai's Learner, with its image loaders and its own transforms."""
+    if side_by_side.peer("fastai") is None:
+        return None
+    from fastai.vision import all as vision
+
+    turned = vision.aug_transforms(max_rotate=ROTATION, max_zoom=1, max_lighting=0, max_warp=0)
+    shown = vision.ImageDataLoaders.from_df(
+        table[["path", "number"]], path="/", valid_pct=0.0, bs=BATCH, num_workers=files.cores(),
+        item_tfms=vision.Resize(SIDE, method="squish"),
+        batch_tfms=turned,
+    )  # fmt: skip
+    learner = vision.Learner(
+        shown, network(name), loss_func=nn.CrossEntropyLoss(), opt_func=vision.SGD, lr=RATE
+    )
+
+    def epoch() -> tuple[float, float]:
+        start = time.perf_counter()
+        with learner.no_bar(), learner.no_logging():
+            learner.fit(1)
+        return time.perf_counter() - start, float(learner.recorder.losses[-1])
+
+    return epoch
+
+
+def measure(name: str, size: side_by_side.Size, folder: Path) -> list[Row]:
+    """All rivals in turn, one epoch at a time."""
+    count = size.pick(64, IMAGES, 640)
+    request = phantom.Request(images=count, size=SIDE, seed=1)
+    table = phantom.write(request, folder / name).table
+    table = table.assign(number=pd.factorize(table["label"], sort=True)[0])
+    stack = np.stack([np.asarray(Image.open(path).convert("L")) for path in table["path"]])
+    made = {
+        "hilum": ours(name, stack, table),
+        "plain PyTorch": peer(name, table),
+        "Lightning": lightning(name, table),
+        "fastai": fastai(name, table),
+    }
+    runs = {who: epoch for who, epoch in made.items() if epoch is not None}
+    seconds: dict[str, list[float]] = {who: [] for who in runs}
+    last: dict[str, float] = {}
+    for turn in range(size.pick(1, 2, 4) + 1):
+        for who, epoch in runs.items():
+            took, last[who] = epoch()
+            if turn:  # the first epoch warms up
+                seconds[who].append(took)
+    median = {who: statistics.median(values) for who, values in seconds.items()}
+    rows = [side_by_side.absent("fine-tuning", name, who) for who in made if who not in runs]
+    for who, value in median.items():
+        ratio = None if who == "hilum" else value / median["hilum"]
+        loss = f"loss of the last epoch {last[who]:.3f}"
+        wanted = "" if who == "hilum" else ">= 3 x"
+        rows.append(Row("fine-tuning", name, who, count / value, "images/s", ratio, wanted, loss))
+    return rows
+
+
 def main() -> None:
-    """Print images per second of both, the ratio of medians, and the losses at the end."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--backbone", default="tf_efficientnet_lite0")
-    parser.add_argument("--rounds", type=int, default=4)
-    asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        request = phantom.Request(images=IMAGES, size=SIDE, seed=1)
-        table = phantom.write(request, Path(folder)).table
-        table = table.assign(number=pd.factorize(table["label"], sort=True)[0])
-        stack = np.stack([np.asarray(Image.open(path).convert("L")) for path in table["path"]])
-        runs = {
-            "plain PyTorch": peer(asked.backbone, table),
-            "hilum": ours(asked.backbone, stack, table),
-        }
-        seconds: dict[str, list[float]] = {name: [] for name in runs}
-        last: dict[str, float] = {}
-        for turn in range(asked.rounds + 1):
-            for name, epoch in runs.items():
-                took, last[name] = epoch()
-                if turn:  # the first epoch warms up
-                    seconds[name].append(took)
-    median = {name: statistics.median(values) for name, values in seconds.items()}
-    for name, value in median.items():
-        print(
-            f"{name:>14}: {IMAGES / value:6.1f} images/s, loss of the last epoch {last[name]:.3f}"
-        )
-    print(f"ratio of the medians: {median['plain PyTorch'] / median['hilum']:.2f}")
+    """Print and store the table."""
+    size = side_by_side.asked(__doc__, "fine_tuning")
+    with side_by_side.workplace() as folder:
+        rows = [
+            row for name in NETWORKS[: size.pick(1, 2, 3)] for row in measure(name, size, folder)
+        ]
+    side_by_side.finish(rows, size.out)
 
 
 if __name__ == "__main__":
