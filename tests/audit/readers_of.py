@@ -4,20 +4,19 @@ Films of the phantom, whose hospitals mark theirs in opposite corners.
 """
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from hilum.audit import Evidence
-from hilum.data import phantom, pixels
+from hilum.data import pixels
 from hilum.evaluate.model import Facts, Model
 from hilum.models import engine
 from hilum.models.engine import Runtime
 from hilum.models.heads import Head, Standardise
 from hilum.prepare import from_list
-from hilum.types import Floats, Grey8
+from hilum.types import Floats, Grey8, Manifest
 
 CLASSES = ["covid19", "normal"]
 SIDE = 128
@@ -68,23 +67,14 @@ def model(sees: Sees, threshold: float = 0.0, seen: tuple[str, ...] = ()) -> Mod
     )
 
 
-def evidence(folder: Path, shortcut: float, images: int = 32, **dials: Any) -> Evidence:
-    """Films of two hospitals without any model yet; `shortcut` ties the label to the hospital."""
-    request = phantom.Request(
-        images=images,
-        size=256,
-        seed=5,
-        classes=tuple(CLASSES),
-        shortcut=shortcut,
-        images_per_patient=1,
-        hospitals=("B", "A"),
-        **dials,
-    )
-    taken = pixels.ingest(phantom.write(request, folder), model(middle).pipeline)
+def taken(made: Manifest, seed: int = 0) -> Evidence:
+    """Films of the phantom, prepared, without any model yet."""
+    found = pixels.ingest(made, model(middle).pipeline)
     return Evidence(
         CLASSES,
-        taken.manifest.table,
+        found.manifest.table,
         pd.DataFrame(),
-        facts=taken.facts,
-        stack=np.array(taken.pixels.stack),
+        facts=found.facts,
+        stack=np.array(found.pixels.stack),
+        seed=seed,
     )

@@ -1,173 +1,34 @@
-"""Audits of features and predictions: planted, they must complain; clean, they must pass."""
+"""Audits of features and predictions: what is missing is no pass, and figures have their proof."""
 
-from dataclasses import dataclass, field, replace
-from types import SimpleNamespace
-from typing import Any
+from dataclasses import replace
 
+import controls_of_tables
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import fisher_exact
+from controls_of_tables import Cohort
+from scipy.stats import fisher_exact, norm
 
-from hilum.audit import AUDITS, Evidence, clusters, probes, seeds, shift, strangers, subgroups
-from hilum.evaluate import conformal, gate
-from hilum.types import MANIFEST_COLUMNS, Finding, Published, Split
+from hilum.audit import (
+    AUDITS,
+    Evidence,
+    clusters,
+    decisions,
+    probes,
+    seeds,
+    shift,
+    strangers,
+    subgroups,
+)
+from hilum.data import splits
+from hilum.evaluate.intervals import proportion
+from hilum.types import Manifest
 
-CLASSES = ["covid19", "normal"]
-IMAGES, WIDTH = 600, 24
 NAMES = ["C-05", "C-10", "C-12", "C-18", "C-19", "C-20", "C-21", "C-23", "C-24", "C-26", "C-27"]
 
 
-@dataclass
-class Parts:
-    """What evidence is made of, so that a control can spoil one part."""
-
-    random: np.random.Generator
-    label: np.ndarray = field(init=False)
-    source: np.ndarray = field(init=False)
-    features: np.ndarray = field(init=False)
-    p: np.ndarray = field(init=False)  # of covid19
-    more: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.label = np.arange(IMAGES) % 2
-        self.source = np.arange(IMAGES) // 2 % 2
-        self.features = self.random.normal(size=(IMAGES, WIDTH)) + 0.2
-        self.features[:, 0] += 2.0 * self.label  # disease, the same everywhere
-        logits = self.random.normal(size=IMAGES) * 1.2 + np.where(self.label == 0, 1.5, -1.5)
-        self.p = 1 / (1 + np.exp(-2 * logits))
-
-
-def built(parts: Parts) -> Evidence:
-    ids = [f"s/{i}" for i in range(IMAGES)]
-    labels = np.array(CLASSES)[parts.label]
-    table = pd.DataFrame({name: pd.Series([pd.NA] * IMAGES) for name in MANIFEST_COLUMNS})
-    table = table.assign(
-        sample_id=ids,
-        label=labels,
-        patient_id=[f"p{i}" for i in range(IMAGES)],
-        source=np.array(["A", "B"])[parts.source],
-        sex=np.array(["F", "M"])[parts.random.integers(0, 2, IMAGES)],
-        age=parts.random.integers(20, 90, IMAGES).astype(float),
-    )
-    part = np.where(np.arange(IMAGES) % 3 == 0, "test", "train")
-    split = pd.DataFrame({"sample_id": ids, "fold": 0, "part": part})
-    rows = pd.DataFrame(
-        {"cell": "main", "sample_id": ids, "fold": 0, "seed": 0, "label": labels}
-    ).assign(p_covid19=parts.p, p_normal=1 - parts.p)
-    tested = rows[part == "test"].reset_index(drop=True)
-    p = rows[["p_covid19", "p_normal"]].to_numpy()
-    facts = SimpleNamespace(
-        provenance={"fold": 0, "seed": 0},
-        thresholds={"covid19": 0.1, "normal": 0.1},
-        conformal=conformal.limits(parts.label.astype(np.int64), p, CLASSES),
-        seen=(),
-    )
-    made: dict[str, Any] = {
-        "model": SimpleNamespace(facts=facts, gate=None),
-        "features": parts.features.astype(np.float32),
-        "all_predictions": tested,
-        "published": PRINTED,
-    }
-    evidence = Evidence(
-        CLASSES, table, tested, Split(split, "holdout", "patient", 0), **{**made, **parts.more}
-    )
-    return over_seeds(evidence, 0.1)
-
-
-def over_seeds(evidence: Evidence, noise: float) -> Evidence:
-    """The same predictions under five seeds, each with noise of its own."""
-    tables = []
-    for seed in range(5):
-        random = np.random.default_rng(seed)
-        shaken = evidence.predictions["p_covid19"] + noise * seed * random.normal(
-            size=len(evidence.predictions)
-        )
-        p = np.clip(shaken, 0.001, 0.999) if noise > 0.1 else evidence.predictions["p_covid19"]
-        tables.append(evidence.predictions.assign(seed=seed, p_covid19=p, p_normal=1 - p))
-    table = pd.concat(tables, ignore_index=True)
-    return replace(evidence, predictions=table, all_predictions=table)
-
-
-def number(name: str, value: float) -> Published:
-    return Published("Table 2, net", name, "covid19", value, None, None, None, None)
-
-
-PRINTED = (number("precision", 0.8), number("sensitivity", 0.9), number("f1", 0.847))
-
-
 def clean() -> Evidence:
-    return built(Parts(np.random.default_rng(0)))
-
-
-def planted(name: str) -> Evidence:
-    """The same with one fault that audit `name` must find."""
-    parts = Parts(np.random.default_rng(0))
-    if name in ("C-05", "C-23"):  # the source is written into the features
-        parts.source = (parts.random.random(IMAGES) < np.where(parts.label, 0.9, 0.1)).astype(int)
-        sign = parts.source if name == "C-05" else np.where(parts.source, parts.label, -parts.label)
-        parts.features[:, 1] += 4.0 * sign
-        parts.features[:, 0] -= 2.0 * parts.label * (name == "C-23")
-    if name in ("C-10", "C-12"):  # four slices of each person, divided singly
-        person = np.arange(IMAGES) // 8 * 2 + parts.label
-        looks = parts.random.normal(size=(IMAGES, WIDTH))
-        parts.features = looks[person] + 0.01 * parts.random.normal(size=(IMAGES, WIDTH))
-    if name == "C-20":
-        parts.p = np.where(parts.label == 0, 0.001, 0.999)
-    evidence = built(parts)
-    if name in ("C-10", "C-12"):
-        return replace(evidence, manifest=evidence.manifest.assign(patient_id=pd.NA))
-    return spoilt(name, evidence)
-
-
-def spoilt(name: str, evidence: Evidence) -> Evidence:
-    """Evidence whose answers, limits or printed numbers are at fault."""
-    if name == "C-18":
-        facts = SimpleNamespace(**{**vars(evidence.model.facts), "thresholds": {"covid19": 0.97}})
-        return replace(evidence, model=SimpleNamespace(facts=facts, gate=None))
-    if name == "C-19":
-        women = evidence.manifest.set_index("sample_id")["sex"] == "F"
-        hit = women.loc[evidence.predictions["sample_id"]].to_numpy()
-        worse = np.where(
-            hit, 0.3 * evidence.predictions["p_covid19"], evidence.predictions["p_covid19"]
-        )
-        return replace(
-            evidence, predictions=evidence.predictions.assign(p_covid19=worse, p_normal=1 - worse)
-        )
-    if name == "C-21":
-        facts = SimpleNamespace(
-            **{**vars(evidence.model.facts), "conformal": {"covid19": 0.99, "normal": 0.99}}
-        )
-        return replace(evidence, model=SimpleNamespace(facts=facts, gate=None))
-    if name == "C-24":
-        return over_seeds(evidence, 0.6)
-    if name == "C-26":
-        low = 0.3 * evidence.predictions["p_covid19"]
-        return replace(
-            evidence, predictions=evidence.predictions.assign(p_covid19=low, p_normal=1 - low)
-        )
-    if name == "C-27":
-        return replace(evidence, published=(*PRINTED[:2], number("f1", 0.95)))
-    return evidence
-
-
-@pytest.fixture(scope="module")
-def good() -> dict[str, Finding]:
-    evidence = clean()
-    return {name: AUDITS[name](evidence) for name in NAMES}
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_clean_study_passes(name: str, good: dict[str, Finding]) -> None:
-    assert good[name].status == "pass", good[name].sentence
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_planted_fault_is_found(name: str) -> None:
-    found = AUDITS[name](planted(name))
-    assert found.status in ("warn", "fail"), found.sentence
-    if name not in ("C-20", "C-24", "C-26", "C-27"):  # these only warn
-        assert found.status == "fail", found.sentence
+    return Cohort(np.random.default_rng(0)).evidence()
 
 
 @pytest.mark.parametrize("name", [*NAMES, "C-22"])
@@ -177,7 +38,6 @@ def test_what_is_missing_is_no_pass(name: str) -> None:
     bare = replace(
         whole,
         manifest=unknown,
-        predictions=whole.predictions[whole.predictions["seed"] == 0],
         split=None,
         model=None,
         features=None,
@@ -191,19 +51,49 @@ def test_what_is_missing_is_no_pass(name: str) -> None:
     assert found.sentence.startswith("Cannot be checked, because ")
 
 
+def slices() -> tuple[Evidence, np.ndarray]:
+    """150 nameless people of four look-alike slices, divided slice by slice; whose each is."""
+    evidence = controls_of_tables.look_alikes(np.random.default_rng(0), 1.0)
+    return evidence, np.arange(len(evidence.manifest)) // 4
+
+
 def test_clusters_are_the_people_whose_slices_are_alike() -> None:
-    evidence = planted("C-12")
+    evidence, person = slices()
     found = clusters.of(evidence)
-    person = np.arange(IMAGES) // 8 * 2 + np.arange(IMAGES) % 2
-    assert len(np.unique(found)) == len(np.unique(person))
-    assert (found == pd.factorize(person)[0]).all()
+    first = pd.Series(found).groupby(person).first().to_numpy()
+    assert (found == first[person]).all()  # nobody's slices are torn apart
+    assert len(np.unique(found)) >= 0.9 * len(np.unique(person))
     single, together = clusters.side_by_side(evidence, found)
     assert single == 1.0
     assert together < 0.65
 
 
-def test_labels_of_chance_agree_as_often_as_two_strangers_do(good: dict[str, Finding]) -> None:
-    assert good["C-12"].value == pytest.approx(0.5, abs=0.03)
+def test_the_limit_joins_one_image_in_a_hundred_to_another_class() -> None:
+    evidence, _ = slices()
+    assert evidence.features is not None
+    looks = clusters.whitened(evidence.features)
+    limit = clusters.limit(looks, evidence.labels)
+    other = evidence.labels[:, None] != evidence.labels[None]
+    joined = ((looks @ looks.T > limit) & other).any(1)
+    assert joined.mean() == pytest.approx(0.01, abs=0.003)
+    assert clusters.limit(looks, 0 * evidence.labels) == clusters.ALIKE
+
+
+def test_a_split_keeps_look_alikes_together() -> None:
+    evidence, person = slices()
+    names = clusters.named(evidence)
+    whole = Manifest(evidence.manifest, (), ())
+    split = splits.holdout(whole, splits.Shares(), 0, "cluster", names)
+    part = split.table.set_index("sample_id")["part"].reindex(evidence.manifest["sample_id"])
+    assert split.grouped_by == "cluster"
+    assert part.groupby(person).nunique().max() == 1
+    divided = replace(evidence, split=split)
+    assert AUDITS["C-10"](divided).status == "warn"
+    assert AUDITS["C-12"](divided).status == "pass"
+
+
+def test_labels_of_chance_agree_as_often_as_two_strangers_do() -> None:
+    assert AUDITS["C-12"](clean()).value == pytest.approx(0.5, abs=0.03)
 
 
 def test_the_matrix_has_every_pair_of_sources() -> None:
@@ -213,7 +103,30 @@ def test_the_matrix_has_every_pair_of_sources() -> None:
         (a, b) for a in "AB" for b in "AB"
     }
     assert (table["drop"] == table["inside"] - table["auroc"]).all()
-    assert table["auroc"].min() > 0.85
+    assert table["auroc"].min() > 0.75
+    left = table[table["train"] == probes.REST]
+    assert (left["sure"] < left["drop"]).all()
+    assert pairs["sure"].isna().all()
+
+
+def test_a_promise_is_broken_as_often_as_two_binomials_say() -> None:
+    """The p of a sensitivity of 0.9 that validation and test both only estimate."""
+    share = proportion(80, 100)
+    alone = norm.cdf((0.8 - 0.9) / np.sqrt(0.09 / 100))
+    assert decisions.broken(share, 0) == pytest.approx(alone)
+    assert decisions.broken(share, 50) == pytest.approx(norm.cdf(-0.1 / np.sqrt(0.09 * 0.03)))
+
+
+def test_no_gain_is_the_worse_of_two_paired_tests() -> None:
+    random = np.random.default_rng(0)
+    sick = random.random(300) < 0.4
+    p = np.clip(0.5 + 0.15 * (2 * sick - 1) + 0.2 * random.normal(size=300), 0, 1)
+    t, called = 0.3, p >= 0.3
+    model = called & sick, called & ~sick
+    over_none = model[0] - t / (1 - t) * model[1]
+    over_all = over_none - (sick - t / (1 - t) * ~sick)
+    each = [gain.mean() / gain.std(ddof=1) * np.sqrt(300) for gain in (over_none, over_all)]
+    assert decisions.no_gain(sick, p, t) == pytest.approx(norm.sf(min(each)))
 
 
 def test_prior_shift_is_found_to_the_share_that_was_drawn() -> None:
@@ -251,66 +164,6 @@ def test_a_cell_that_is_no_better_is_said_to_be_none() -> None:
     found = seeds.superiority(replace(evidence, predictions=mine, all_predictions=both))
     assert found["noise"] < 0.001
     assert found["twin"] == 1.0
-
-
-class Brightness:
-    """A network of three features: mean, spread and slope from the top to the bottom."""
-
-    def __call__(self, stack: np.ndarray) -> np.ndarray:
-        films = stack.astype(np.float32) / 255
-        slope = films[:, :32].mean((1, 2)) - films[:, 32:].mean((1, 2))
-        across = films[:, :, :32].mean((1, 2)) - films[:, :, 32:].mean((1, 2))
-        return np.stack([films.mean((1, 2)), films.std((1, 2)), slope, across], 1) * 10
-
-
-class Prepared:
-    """64 x 64, whatever comes."""
-
-    decode_side = None
-
-    def __call__(self, pixels: np.ndarray) -> np.ndarray:
-        import cv2
-
-        grey = pixels if pixels.dtype == np.uint8 else np.rint(pixels * 255).astype(np.uint8)
-        return cv2.resize(grey, (64, 64), interpolation=cv2.INTER_AREA)
-
-
-def at_the_gate(tmp_path: Any, *, blind: bool) -> Evidence:
-    """Films that are dark above and to the left; a gate that sees that, or one that lets all in."""
-    import cv2
-
-    random = np.random.default_rng(0)
-    ramp = np.add.outer(np.linspace(20, 70, 96), np.linspace(0, 40, 96))
-    films = np.clip(ramp + random.normal(0, 6, (IMAGES, 96, 96)), 0, 255).astype(np.uint8)
-    prepare, network = Prepared(), Brightness()
-    features = network(np.stack([prepare(film) for film in films]))
-    turned = {
-        pose: network(np.stack([prepare(gate.posed(film, pose)) for film in films[:60]]))
-        for pose in gate.POSES
-    }
-    fitted = gate.fit(features[:300], turned, features[300:400])
-    if blind:
-        random.shuffle(features)
-        fitted = replace(fitted, weights=0 * fitted.weights, mean=fitted.mean + 5)
-        noise = random.normal(size=(200, 4)).astype(np.float32)
-        fitted = gate.fit(noise, dict.fromkeys(gate.POSES, noise[:60]), noise)
-    evidence = clean()
-    paths = []
-    for i, film in enumerate(films):
-        paths.append(str(tmp_path / f"{i}.png"))
-        if i % 3 == 0:
-            cv2.imwrite(paths[-1], film)
-    facts = evidence.model.facts
-    model = SimpleNamespace(facts=facts, gate=fitted, runtime=network, pipeline=prepare)
-    return replace(
-        evidence, manifest=evidence.manifest.assign(path=paths), model=model, features=features
-    )
-
-
-def test_a_gate_that_sees_passes_and_one_that_does_not_fails(tmp_path: Any) -> None:
-    seeing = AUDITS["C-22"](at_the_gate(tmp_path, blind=False))
-    assert seeing.status == "pass", seeing.sentence
-    assert AUDITS["C-22"](at_the_gate(tmp_path, blind=True)).status == "fail"
 
 
 def test_strangers_are_many_and_of_one_size() -> None:

@@ -11,7 +11,8 @@ from hilum.types import Finding, Status
 QUESTION = Question(
     "C-03",
     "Border only",
-    "AUROC of a model that sees only the outer 10 % frame: above 0.6 warns, above 0.8 fails",
+    "AUROC of a model that sees only the outer 10 % frame: above 0.6 warns where its interval lies "
+    "above 0.5, above 0.8 fails where it lies above 0.6",
     "DeGrave et al. 2021, doi:10.1038/s42256-021-00338-7; Maguolo & Nanni 2021",
 )
 SIDE = 30  # the frame is 3 of 30 pixels wide on each side
@@ -28,11 +29,10 @@ def audit(evidence: Evidence) -> Finding:
     width = SIDE // 10
     frame[width:-width, width:-width] = False
     table = small[:, frame].astype(float)
-    value = shallow.auroc(table, evidence.labels, evidence.groups, evidence.seed)
-    status: Status = "fail" if value > 0.8 else "warn" if value > 0.6 else "pass"
+    value, (low, high) = shallow.judged(table, evidence.labels, evidence.groups, evidence.seed)
+    fails, warns = value > 0.8 and low > 0.6, value > 0.6 and low > 0.5
+    status: Status = "fail" if fails else "warn" if warns else "pass"
     sentence = f"A model that sees only the outer frame reaches AUROC {value:.2f}; " + (
-        "what lies outside the lungs gives the label away."
-        if value > 0.6
-        else "the frame tells little."
+        "what lies outside the lungs gives the label away." if warns else "the frame tells little."
     )
-    return QUESTION.found(status, value, sentence)
+    return QUESTION.found(status, value, sentence, (low, high))

@@ -11,11 +11,11 @@ from hilum.types import Finding
 QUESTION = Question(
     "C-17",
     "Calibration",
-    "expected calibration error (bins of equal mass) above 0.05, and above what 95 % of calibrated "
+    "expected calibration error (bins of equal mass) above 0.05, and above what 99 % of calibrated "
     "models would show on as many images, warns",
     "Guo et al. 2017, arXiv:1706.04599; Bröcker & Smith 2007, doi:10.1175/WAF993.1",
 )
-RESAMPLINGS = 500
+RESAMPLINGS = 1000
 
 
 def audit(evidence: Evidence) -> Finding:
@@ -36,8 +36,8 @@ def audit(evidence: Evidence) -> Finding:
 
 
 def by_chance(confidence: npt.NDArray[np.float64], bins: int, seed: int) -> float:
-    """The 95th percentile of the error when each image is right with its own probability."""
+    """The 99th percentile of the error when each image is right with its own probability."""
     random = np.random.default_rng([seed, 17])
     drawn = random.random((RESAMPLINGS, len(confidence))) < confidence
     found = [calibrate.ece(confidence, right, bins, mass=True) for right in drawn]
-    return float(np.quantile(found, 0.95))
+    return float(np.quantile(found, 0.99))

@@ -1,12 +1,14 @@
 """C-18, C-20 and C-21: would deciding by this classifier keep its promises, and help anyone?"""
 
 import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtr
 
 from hilum.audit import own
 from hilum.audit.evidence import Evidence
 from hilum.audit.question import Question
 from hilum.evaluate import conformal, thresholds
-from hilum.evaluate.intervals import proportion
+from hilum.evaluate.intervals import Proportion, proportion
 from hilum.types import Finding, HilumError, Status
 
 SENSITIVITY = 0.9  # what the thresholds stored with a model aim at
@@ -14,23 +16,28 @@ PREVALENCES = (0.01, 0.1, 0.5)
 THRESHOLD = Question(
     "C-18",
     "Threshold",
-    f"a threshold chosen on validation for {SENSITIVITY:.0%} sensitivity whose 95 % interval on "
-    "test lies below that fails; a sensitivity below it warns",
+    f"a threshold chosen on validation for {SENSITIVITY:.0%} sensitivity that keeps less on test "
+    "than chance explains in both sets (p < 0.01 over all classes) warns, less than 80 % fails",
     "Wilson 1927; Altman & Bland 1994, doi:10.1136/bmj.309.6947.102 (predictive values)",
 )
 BENEFIT = Question(
     "C-20",
     "Decision curve",
-    "net benefit that is nowhere above both treating all and treating none warns",
+    "net benefit that is nowhere above both treating all and treating none, beyond chance (p < "
+    "0.01 over all thresholds), warns",
     "Vickers & Elkin 2006, doi:10.1177/0272989X06295361",
 )
 ABSTENTION = Question(
     "C-21",
     "Conformal coverage",
-    "a class covered less than 90 % minus two standard errors fails; more than half abstained from "
-    "warns",
+    "a class, or all images together, covered less than the 90 % promised by more than chance "
+    "explains in test and validation (p < 0.05 over all classes, or of all images) fails; more "
+    "than half abstained from, with the whole interval, warns",
     "Angelopoulos & Bates 2021, arXiv:2107.07511; Vovk 2012, arXiv:1209.2673",
 )
+SURE = 0.01  # an audit is one of 27: one clean study in four would be spared by 0.05 in each
+LESS_SURE = 0.05  # of a promise to each class, whose images are few
+POOR = 0.8  # a sensitivity that nobody would call 90 %
 ODDS = tuple(round(0.05 * i, 2) for i in range(1, 11))  # threshold probabilities: 5 % to 50 %
 
 
@@ -47,7 +54,8 @@ def audit_threshold(evidence: Evidence) -> Finding:
     }
     if not points:
         raise HilumError("no tested image has a class with a threshold")
-    name = min(points, key=lambda name: points[name].sensitivity.value)
+    held = own.validated(evidence)
+    name = min(points, key=lambda name: broken(points[name].sensitivity, held[name]))
     found, spared = points[name].sensitivity, points[name].specificity
     values = thresholds.predictive_values(found.value, spared.value, PREVALENCES)
     told = ", ".join(
@@ -60,8 +68,8 @@ def audit_threshold(evidence: Evidence) -> Finding:
         f"({found.low:.0%} to {found.high:.0%}), {spared.value:.0%} of the others are left alone"
         + (f"; a positive answer is right in {told}." if told else ".")
     )
-    worst = found.high < SENSITIVITY
-    status: Status = "fail" if worst else "warn" if found.value < SENSITIVITY else "pass"
+    short = broken(found, held[name]) * len(points) < SURE
+    status: Status = "pass" if not short else "fail" if found.value < POOR else "warn"
     return THRESHOLD.found(status, found.value, sentence, (found.low, found.high))
 
 
@@ -73,16 +81,17 @@ def audit_benefit(evidence: Evidence) -> Finding:
         i = evidence.classes.index(name)
         if (labels == i).any() and (labels != i).any():
             curve = thresholds.decision_curve(labels == i, p[:, i], ODDS)
-            gain = curve["model"] - curve[["all", "none"]].max(axis=1)
-            gains[name] = (float(gain.max()), float((gain > 0).mean()))
+            gain = (curve["model"] - curve[["all", "none"]].max(axis=1)).to_numpy()
+            luck = min(no_gain(labels == i, p[:, i], t) for t in ODDS)
+            gains[name] = (luck, float(gain.max()), float((gain > 0).mean()))
     if not gains:
         raise HilumError("the tested images are all of one class")
-    name = min(gains, key=lambda name: gains[name][0])
-    gain, share = gains[name]
-    if gain <= 0:
+    name = max(gains, key=lambda name: gains[name][0])
+    luck, gain, share = gains[name]
+    if luck * len(ODDS) >= SURE:
         sentence = (
-            f"For {name} the classifier is never above both at any threshold from 5 % to 50 %: "
-            "whoever treats all, or none, does as well."
+            f"For {name} the classifier is at no threshold from 5 % to 50 % above both by more "
+            f"than chance (at most {gain:.3f}): whoever treats all, or none, does as well."
         )
         return BENEFIT.found("warn", gain, sentence)
     sentence = (
@@ -106,13 +115,39 @@ def audit_coverage(evidence: Evidence) -> Finding:
         for i, name in enumerate(evidence.classes)
         if (labels == i).any()
     }
-    goal = 1 - conformal.ALPHA
-    short = {n: s.value - goal + 2 * np.sqrt(goal * (1 - goal) / s.n) for n, s in shares.items()}
-    name = min(short, key=lambda name: short[name])
-    share, abstained = shares[name], float((kept.sum(1) > 1).mean())
+    held, goal = own.validated(evidence), 1 - conformal.ALPHA
+    luck = {n: broken(share, held[n], goal) for n, share in shares.items()}
+    name = min(luck, key=lambda name: luck[name])
+    share, every = shares[name], proportion(int(covered.sum()), len(covered))
+    least = min(luck[name] * len(luck), broken(every, sum(held.values()), goal))
+    abstained = proportion(int((kept.sum(1) > 1).sum()), len(kept))
     sentence = (
         f"The true class stays possible in {share.k} of {share.n} images of {name} "
-        f"(promised: {goal:.0%}); {abstained:.0%} of the images are abstained from."
+        f"and in {every.k} of {every.n} of all (promised: {goal:.0%}); {abstained.value:.0%} of "
+        "the images are abstained from."
     )
-    status: Status = "fail" if short[name] < 0 else "warn" if abstained > 0.5 else "pass"
+    status: Status = "fail" if least < LESS_SURE else "warn" if abstained.low > 0.5 else "pass"
     return ABSTENTION.found(status, share.value, sentence, (share.low, share.high))
+
+
+def broken(share: Proportion, held: int, promised: float = SENSITIVITY) -> float:
+    """p that a share on test is no less than `promised`, which `held` validation images stand for.
+
+    A limit that keeps 90 % of 20 validation images keeps 90 % of all patients only on average.
+    """
+    spread = promised * (1 - promised) * (1 / max(share.n, 1) + (1 / held if held else 0))
+    return float(ndtr((share.value - promised) / np.sqrt(spread)))
+
+
+def no_gain(positive: npt.NDArray[np.bool_], p: npt.NDArray[np.float64], t: float) -> float:
+    """p that the net benefit at a threshold is no higher than that of treating all, or none.
+
+    Both gains are means over images; the less sure one counts (intersection-union test, Berger
+    1982, doi:10.1080/00401706.1982.10487790).
+    """
+    called, odds = p >= t, t / (1 - t)
+    worth = np.where(positive, 1.0, -odds)  # of treating an image
+    gains = np.stack([np.where(called, worth, 0), np.where(called, 0, -worth)])
+    error = gains.std(1, ddof=1) / np.sqrt(len(p))
+    sure = np.divide(gains.mean(1), error, out=np.zeros(2), where=error > 0)
+    return float(ndtr(-sure.min()))

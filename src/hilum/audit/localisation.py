@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+from scipy.stats import binomtest
 
 from hilum import images
 from hilum.audit import attention, films
@@ -17,12 +18,12 @@ from hilum.types import Finding, Floats, HilumError, Mask, Status
 QUESTION = Question(
     "C-15",
     "Heat on the lesion",
-    "pointing game: share of images whose hottest place lies on the outlined lesion; no more than "
-    "the share that chance would hit warns; it never fails",
+    "pointing game: share of images whose hottest place lies on the outlined lesion; not more than "
+    "chance would hit (binomial, p < 0.01) warns; it never fails",
     "Saporta et al. 2022, doi:10.1038/s42256-022-00536-x; Zhang et al. 2018 (pointing game)",
 )
 COLUMN = "lesion_path"  # of the manifest: a mask of the lesions (0 or 255), the film's own size
-LEAST = 10
+LEAST, SURE = 10, 0.01
 NEAR = 1 / 15  # of the side: how far a hit may be off, 15 of 224 pixels
 HALF = 0.5  # of its maximum: where a map is cut for its overlap
 GEOMETRY = (BorderCrop, CentreCrop, Letterbox, Resize, ResizeShorter)
@@ -50,7 +51,8 @@ def audit(evidence: Evidence) -> Finding:
         raise HilumError(f"{len(hits)} images have heat and an outlined lesion, fewer than {LEAST}")
     value, chance = float(np.mean(hits)), float(np.mean(chances))
     low, high = intervals.wilson(sum(hits), len(hits))
-    status: Status = "warn" if value <= chance else "pass"
+    luck = binomtest(sum(hits), len(hits), chance, alternative="greater").pvalue
+    status: Status = "pass" if luck < SURE else "warn"
     sentence = (
         f"The hottest place lies on the lesion in {sum(hits)} of {len(hits)} images; chance would "
         f"hit {chance:.0%}. Mean overlap (IoU) {np.mean(overlaps):.2f}."

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from hilum.audit import films, shallow
 from hilum.audit.evidence import Evidence
 from hilum.audit.question import Question
-from hilum.evaluate import bootstrap, metrics
+from hilum.evaluate import metrics
 from hilum.prepare import lungs as masks
 from hilum.types import Finding, Floats, Grey8, HilumError, Labels, Probabilities, Status
 
@@ -24,7 +24,6 @@ FEW, MANY = 240, 1200  # images in a run, and in `hilum audit`
 MARGIN = 0.03  # of the shorter side, around the box of the lungs
 CENTRE = ((0.12, 0.88), (0.1, 0.9))  # rows and columns, where no mask can be believed
 LEAST = 10  # images of each class on which a probe is tested
-REPLICATES = 1000
 Box = tuple[slice, slice]
 
 
@@ -50,15 +49,15 @@ def audit(evidence: Evidence) -> Finding:
     train = evidence.seen[seen.rows]
     tested, whole = _told(seen.whole, labels, groups, train, evidence.seed)
     _, masked = _told(seen.masked, labels, groups, train, evidence.seed)
-    areas = _areas(labels[tested], (whole, masked), groups[tested], evidence.seed)
+    areas = shallow.resampled(labels[tested], (whole, masked), groups[tested], evidence.seed)
     full, without = areas[0]
-    if np.quantile(areas[1:, 0], 0.025) <= 0.5:
+    if np.nanquantile(areas[1:, 0], 0.025) <= 0.5:
         raise HilumError(
             "the classes cannot be told apart on whole images either "
             f"(AUROC {full:.2f} of {len(labels[tested])} images)"
         )
-    ratios = (areas - 0.5)[:, 1] / (areas - 0.5)[:, 0]
-    low, high = (float(x) for x in np.quantile(ratios[1:], [0.025, 0.975]))
+    ratios = metrics.ratio((areas - 0.5)[:, 1], (areas - 0.5)[:, 0])
+    low, high = (float(x) for x in np.nanquantile(ratios[1:], [0.025, 0.975]))
     value = float(ratios[0])
     status: Status = "pass" if low <= 0 or value <= 0.25 else "fail" if value > 0.5 else "warn"
     sentence = _sentence(status, value, (float(full), float(without)), seen)
@@ -112,26 +111,6 @@ def _told(
         p[:, probe[-1].classes_] = probe.predict_proba(table[~train])
         return np.flatnonzero(~train), p
     return np.arange(len(labels)), shallow.out_of_fold(table, labels, groups, seed)
-
-
-def _areas(
-    labels: Labels,
-    told: tuple[Probabilities, Probabilities],
-    groups: npt.NDArray[np.int64],
-    seed: int,
-) -> npt.NDArray[np.float64]:
-    """(1 + replicate, 2) macro AUROC of both probes: of all patients first, then resampled."""
-    patients, count = np.unique(groups, return_inverse=True)[1], len(np.unique(groups))
-    ranks = [[metrics.rank(labels == c, p[:, c]) for c in np.unique(labels)] for p in told]
-
-    def figures(weights: bootstrap.Array) -> bootstrap.Array:
-        each = weights[:, patients]
-        both = [np.mean([metrics.areas(r, each)[0] for r in ranking], 0) for ranking in ranks]
-        return np.stack(both, -1)
-
-    random = np.random.default_rng([seed, 1])
-    drawn = bootstrap.replicate(figures, count, random, REPLICATES, len(labels))
-    return np.concatenate([figures(np.ones((1, count))), drawn[~np.isnan(drawn).any(1)]])
 
 
 def _sentence(status: Status, value: float, areas: tuple[float, float], seen: Hidden) -> str:

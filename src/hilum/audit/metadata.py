@@ -10,7 +10,8 @@ from hilum.types import Finding, Status
 QUESTION = Question(
     "C-04",
     "File and grey levels only",
-    "AUROC of a model on file size, shape and grey statistics: above 0.7 warns, above 0.9 fails",
+    "AUROC of a model on file size, shape and grey statistics: above 0.7 warns where its interval "
+    "lies above 0.5, above 0.9 fails where it lies above 0.7",
     "Ong Ly et al. 2024, doi:10.1038/s41746-024-01118-4; DeGrave et al. 2021",
 )
 
@@ -23,10 +24,11 @@ def audit(evidence: Evidence) -> Finding:
     numbers = facts.select_dtypes("number").astype(float)
     numbers = numbers.assign(aspect=numbers["width"] / numbers["height"])
     table = np.nan_to_num(numbers.to_numpy(), nan=0.0)
-    value = shallow.auroc(table, evidence.labels, evidence.groups, evidence.seed)
-    status: Status = "fail" if value > 0.9 else "warn" if value > 0.7 else "pass"
+    value, (low, high) = shallow.judged(table, evidence.labels, evidence.groups, evidence.seed)
+    fails, warns = value > 0.9 and low > 0.7, value > 0.7 and low > 0.5
+    status: Status = "fail" if fails else "warn" if warns else "pass"
     sentence = (
         f"A model that never sees the picture, only {', '.join(numbers.columns)}, "
         f"reaches AUROC {value:.2f}."
     )
-    return QUESTION.found(status, value, sentence)
+    return QUESTION.found(status, value, sentence, (low, high))

@@ -24,6 +24,18 @@ def one_seed(evidence: Evidence) -> pd.DataFrame:
     return table[table["seed"] == table["seed"].min()] if "seed" in table else table
 
 
+def validated(evidence: Evidence) -> dict[str, int]:
+    """How many validation images of each class the model had; none where that is unknown."""
+    counts = dict.fromkeys(evidence.classes, 0)
+    if evidence.split is None:
+        return counts
+    table, origin = evidence.split.table, evidence.model.facts.provenance if evidence.model else {}
+    fold = origin.get("fold", table["fold"].min())
+    held = table["sample_id"][(table["fold"] == fold) & (table["part"] == "validation")]
+    labels = evidence.manifest["label"][evidence.manifest["sample_id"].isin(held)]
+    return {name: int((labels == name).sum()) for name in counts}
+
+
 def judged(evidence: Evidence, table: pd.DataFrame) -> tuple[Labels, Probabilities]:
     """Class indices (image,) and probabilities (image, class) of rows of predictions.
 

@@ -1,13 +1,19 @@
 """C-09: are whole classes children and others adults?"""
 
+import pandas as pd
+
+from hilum.audit import confounding
 from hilum.audit.evidence import Evidence
 from hilum.audit.question import Question
 from hilum.types import Finding
 
+MUCH, ALL = 0.3, 0.9  # V
+GROWN = 16  # years
 QUESTION = Question(
     "C-09",
     "Children and adults",
-    "a class of children only beside a class of adults fails",
+    "Cramér's V of label and being a child, corrected for chance: above 0.3 warns; 0.9 or more, "
+    "or a class of children beside one without any, fails",
     "Roberts et al. 2021, doi:10.1038/s42256-021-00307-0 (paediatric controls)",
 )
 
@@ -15,27 +21,37 @@ QUESTION = Question(
 def audit(evidence: Evidence) -> Finding:
     """Age groups per class, from the datasets' cards and the manifest's ages."""
     there = set(evidence.manifest["label"])  # an external test may lack a class
-    groups = {name: _age_groups(evidence, name) for name in evidence.classes if name in there}
-    if any(not found for found in groups.values()):
-        unknown = ", ".join(name for name, found in groups.items() if not found)
-        return QUESTION.unknown(f"nothing is known of the ages in: {unknown}")
-    children = [name for name, found in groups.items() if found == {"children"}]
-    without = [name for name, found in groups.items() if "children" not in found]
+    names = [name for name in evidence.classes if name in there]
+    groups = age_groups(evidence)
+    known = groups.notna().groupby(evidence.manifest["label"]).mean()
+    if unknown := [name for name in names if known[name] < 0.5]:
+        return QUESTION.unknown(f"nothing is known of the ages in: {', '.join(unknown)}")
+    young = (groups == "children").groupby(evidence.manifest["label"]).mean() / known
+    v = confounding.corrected_v(groups, evidence.manifest["label"])
+    children = [name for name in names if young[name] == 1]
+    without = [name for name in names if young[name] == 0]
     if children and without:
         sentence = (
             f"{', '.join(children)} are children and {', '.join(without)} are not: "
             "a classifier of age would score as well."
         )
-        return QUESTION.found("fail", None, sentence)
-    return QUESTION.found("pass", None, "No class differs from the others by age group.")
+        return QUESTION.found("fail", v, sentence)
+    shares = ", ".join(f"{young[name]:.0%} of {name}" for name in names)
+    if v > MUCH:
+        sentence = f"Children are {shares} (V = {v:.2f}): a classifier of age would score as well."
+        return QUESTION.found("fail" if v >= ALL else "warn", v, sentence)
+    return QUESTION.found("pass", v, f"Children are {shares}: age group and label hardly relate.")
 
 
-def _age_groups(evidence: Evidence, name: str) -> set[str]:
-    rows = evidence.manifest[evidence.manifest["label"] == name]
-    known = {evidence.populations.get(str(dataset), "unknown") for dataset in rows["dataset"]}
-    if "unknown" not in known:
-        return known
-    ages = rows["age"].dropna().astype(float)
-    if len(ages) < len(rows) / 2:
-        return set()
-    return {"children" if age < 16 else "adults" for age in ages}
+def age_groups(evidence: Evidence) -> pd.Series:
+    """(image,) "children", "adults", or missing: by the dataset's card, else by the age."""
+    of_card = pd.Series(
+        [evidence.populations.get(str(name), "") for name in evidence.manifest["dataset"]],
+        evidence.manifest.index,
+        dtype="string",
+    )
+    years = pd.to_numeric(evidence.manifest["age"], errors="coerce")
+    of_age = pd.Series(pd.NA, years.index, dtype="string")
+    of_age[years < GROWN] = "children"
+    of_age[years >= GROWN] = "adults"
+    return of_card.where(of_card.isin(["children", "adults"]), of_age)

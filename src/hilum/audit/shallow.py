@@ -1,14 +1,16 @@
 """What a model that sees no anatomy can tell: a small classifier, cross-validated by patient."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from hilum.evaluate import metrics
+from hilum.evaluate import bootstrap, metrics
 from hilum.types import HilumError, Labels, Probabilities
 
 FOLDS = 5
+REPLICATES = 1000
 
 
 def auroc(
@@ -23,6 +25,46 @@ def auroc(
     """
     p = out_of_fold(table, labels, groups, seed)
     return float(np.mean([metrics.auroc(labels == c, p[:, c]) for c in np.unique(labels)]))
+
+
+def judged(
+    table: npt.NDArray[np.floating], labels: Labels, groups: npt.NDArray[np.int64], seed: int
+) -> tuple[float, tuple[float, float]]:
+    """The same area and its 95 % interval: of 60 images without any rule one in six is above 0.6.
+
+    Raises as `auroc` does.
+    """
+    areas = resampled(labels, [out_of_fold(table, labels, groups, seed)], groups, seed)
+    low, high = np.nanquantile(areas[1:, 0], [0.025, 0.975])
+    return float(areas[0, 0]), (float(low), float(high))
+
+
+def resampled(
+    labels: Labels,
+    told: Sequence[Probabilities],
+    groups: npt.NDArray[np.int64],
+    seed: int,
+    classes: Labels | None = None,
+) -> npt.NDArray[np.float64]:
+    """(1 + replicate, classifier) macro AUROC: of all patients first, then resampled.
+
+    `told` are probabilities (image, class) of the same images, `classes` those that count (default:
+    all there are); nan where a resample lacks one. Raises HilumError where none counts.
+    """
+    named = np.unique(labels) if classes is None else classes
+    if not len(named):
+        raise HilumError("training and test share no class")
+    names, patients = np.unique(groups, return_inverse=True)
+    ranks = [[metrics.rank(labels == c, p[:, c]) for c in named] for p in told]
+
+    def figures(weights: bootstrap.Array) -> bootstrap.Array:
+        each = weights[:, patients]
+        found = [np.mean([metrics.areas(r, each)[0] for r in ranking], 0) for ranking in ranks]
+        return np.stack(found, -1)
+
+    random = np.random.default_rng([seed, 1])
+    drawn = bootstrap.replicate(figures, len(names), random, REPLICATES, len(labels))
+    return np.concatenate([figures(np.ones((1, len(names)))), drawn])
 
 
 def out_of_fold(

@@ -6,20 +6,22 @@ import numpy.typing as npt
 from hilum.audit import own
 from hilum.audit.evidence import Evidence
 from hilum.audit.question import Question
-from hilum.types import Finding, Probabilities
+from hilum.types import Finding, Labels, Probabilities
 
 QUESTION = Question(
     "C-26",
     "Prevalence shift",
-    "an estimate of the tested images' class shares that is off by more than 0.1 warns",
+    "an estimate of the tested images' class shares that is off by more than 0.1, and by more than "
+    "chance (bootstrap, 99 % over all classes), warns",
     "Saerens et al. 2002, doi:10.1162/089976602753284446; Cohen et al. 2020, arXiv:2002.02497",
 )
 OFF = 0.1
 ROUNDS, STILL = 1000, 1e-8
+REPLICATES, NEAR = 400, 1e-4
 
 
 def estimated(
-    p: Probabilities, prior: npt.NDArray[np.float64]
+    p: Probabilities, prior: npt.NDArray[np.float64], still: float = STILL
 ) -> tuple[npt.NDArray[np.float64], Probabilities]:
     """Class shares (class,) of the images by expectation maximisation, and p at them.
 
@@ -32,7 +34,7 @@ def estimated(
         corrected = p * (shares / prior)
         corrected = corrected / corrected.sum(1, keepdims=True)
         now = corrected.mean(0)
-        if np.abs(now - shares).max() < STILL:
+        if np.abs(now - shares).max() < still:
             break
         shares = now
     return shares, corrected
@@ -54,7 +56,23 @@ def audit(evidence: Evidence) -> Finding:
         f"tested images, estimated from the answers alone {shares[i]:.0%}; accuracy is "
         f"{before:.1%}, and {after:.1%} once corrected for it."
     )
-    return QUESTION.found("warn" if off > OFF else "pass", off, sentence)
+    beyond = off > OFF and beyond_chance(labels, p, prior, evidence.seed)[i]
+    return QUESTION.found("warn" if beyond else "pass", off, sentence)
+
+
+def beyond_chance(
+    labels: Labels, p: Probabilities, prior: npt.NDArray[np.float64], seed: int
+) -> npt.NDArray[np.bool_]:
+    """(class,) whether resampled images, too, put the estimate on one side of the true share."""
+    random = np.random.default_rng([seed, 26])
+    off = []
+    for _ in range(REPLICATES):
+        drawn = random.integers(0, len(labels), len(labels))
+        truth = np.bincount(labels[drawn], minlength=len(prior)) / len(labels)
+        off.append(estimated(p[drawn], prior, NEAR)[0] - truth)
+    tail = 0.005 / len(prior)
+    low, high = np.quantile(off, [tail, 1 - tail], axis=0)
+    return np.asarray((low > 0) | (high < 0), bool)
 
 
 def _prior(evidence: Evidence) -> npt.NDArray[np.float64] | None:
