@@ -64,9 +64,9 @@ def audit_threshold(evidence: Evidence) -> Finding:
         if not np.isnan(row.ppv)
     )
     sentence = (
-        f"At its threshold {name} is found in {found.k} of {found.n} "
-        f"({found.low:.0%} to {found.high:.0%}), {spared.value:.0%} of the others are left alone"
-        + (f"; a positive answer is right in {told}." if told else ".")
+        f"At the threshold chosen for {SENSITIVITY:.0%} sensitivity {name} is found in {found.k} "
+        f"of {found.n} ({found.low:.0%} to {found.high:.0%}). {spared.value:.0%} of the others are "
+        "left alone" + (f"; a positive answer is right in {told}." if told else ".")
     )
     short = broken(found, held[name]) * len(points) < SURE
     status: Status = "pass" if not short else "fail" if found.value < POOR else "warn"

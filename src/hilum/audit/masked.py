@@ -117,7 +117,7 @@ def _sentence(status: Status, value: float, areas: tuple[float, float], seen: Hi
     full, without = areas
     figures = f"(AUROC {without:.2f} against {full:.2f})"
     lost = len(seen.rows) - seen.found
-    rest = f" {lost} images lost the usual box, as their lungs were not found." if lost else ""
+    rest = f" Where no lungs were found ({lost} times), the usual box was taken." if lost else ""
     if status == "fail":
         how = "nearly as well" if value > 0.75 else "more than half as well"
         told = f"The classifier does {how} with the lungs blacked out {figures}: it is not reading "
