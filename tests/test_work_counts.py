@@ -1,0 +1,116 @@
+"""Counts, not times: a cache that silently stops working shows here.
+
+Decodes per image, bytes read per image, and passes through the backbone per image and view.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hilum import files, images, prepare, recipe
+from hilum.data import phantom, pixels
+from hilum.models import backbones
+from hilum.models.engine import Facts, Progress, Runtime
+from hilum.study import bench as benches
+from hilum.study.bench import Bench
+from hilum.types import Floats, Grey8, Image, Manifest
+
+COUNT, SIDE, VIEWS = 12, 64, 3
+PIPELINE = prepare.from_list([{"step": "resize", "side": SIDE}])
+COUNTERS = Path("/proc/self/io")
+
+
+@dataclass
+class Counter(Runtime):
+    """A network whose features are the image's mean and spread, and which counts its images."""
+
+    facts: Facts = field(default_factory=lambda: Facts("openvino", "cpu", "fp32", (SIDE, SIDE), 2))
+    passes: int = 0
+
+    def _fill(self, images: Iterator[Grey8], out: Floats, progress: Progress) -> int:
+        done = 0
+        for done, image in enumerate(images, 1):
+            out[done - 1] = image.mean(), image.std()
+        self.passes += done
+        return done
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    return phantom.write(phantom.Request(images=COUNT, size=128), tmp_path_factory.mktemp("films"))
+
+
+@pytest.fixture(autouse=True)
+def cold_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = files.cache_home() / "weights"
+    monkeypatch.setenv("HILUM_CACHE", str(tmp_path))
+    if weights.is_dir():
+        (tmp_path / "weights").symlink_to(weights)
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every path that is decoded, in turn."""
+    seen: list[str] = []
+    true = images.read
+
+    def read(path: str | Path, at_least: int | None = None) -> Image:
+        seen.append(str(path))
+        return true(path, at_least)
+
+    monkeypatch.setattr(images, "read", read)
+    return seen
+
+
+def test_each_image_is_decoded_once_and_never_again(films: Manifest, decoded: list[str]) -> None:
+    pixels.ingest(films, PIPELINE)
+    assert sorted(decoded) == sorted(films.table["path"])
+    pixels.ingest(films, PIPELINE)
+    assert len(decoded) == COUNT
+
+
+@pytest.mark.skipif(not COUNTERS.is_file(), reason="Linux counts the bytes that a process reads")
+def test_a_file_is_read_thrice_at_first_and_then_once(films: Manifest) -> None:
+    size = sum(os.path.getsize(path) for path in films.table["path"])  # noqa: PTH202
+    pixels.ingest(films, prepare.from_list([{"step": "resize", "side": 32}]))  # imports are done
+    begin = _bytes_read()
+    pixels.ingest(films, PIPELINE)
+    first = _bytes_read() - begin
+    pixels.ingest(films, PIPELINE)
+    second = _bytes_read() - begin - first
+    # hashed, decoded, hashed again in case it changed meanwhile; later only hashed
+    assert 3 * size <= first < 3.5 * size
+    assert size <= second < 1.5 * size
+
+
+def _bytes_read() -> int:
+    return int(COUNTERS.read_text().split()[1])  # rchar: what read() returned, from disk or cache
+
+
+def test_the_backbone_runs_once_per_image_and_view(films: Manifest) -> None:
+    bench, runtime = _bench(films)
+    rows = np.arange(8)
+    for _ in range(2):  # what was computed once is read back
+        plain, mirror = benches.plain(bench), benches.mirror(bench)
+        views = benches.augmented(bench, 0, rows)
+        assert runtime.passes == 2 * COUNT + VIEWS * len(rows)
+    assert plain.shape == mirror.shape == (COUNT, 2)
+    assert len(views) == VIEWS
+    benches.augmented(bench, 1, rows)  # another seed draws other views of the same images
+    assert runtime.passes == 2 * COUNT + 2 * VIEWS * len(rows)
+
+
+def _bench(films: Manifest) -> tuple[Bench, Counter]:
+    taken, runtime = pixels.ingest(films, PIPELINE), Counter()
+    plan = recipe.load("demo", changes=[f"augment.views={VIEWS}"])
+    labels = np.zeros(COUNT, np.int64)
+    backbone = backbones.build("tf_efficientnet_lite0")
+    made = Bench(
+        plan, ["covid19"], taken.manifest, taken.pixels, PIPELINE, backbone, "signed", runtime,
+        lambda name: lambda done, total: None, labels,
+    )  # fmt: skip
+    return made, runtime
