@@ -3,7 +3,8 @@
 Two sets of films per seed. In the clean one sick lungs are opaque and both hospitals, with their
 own exposures and their own marks, have as many sick as healthy people. In the marked one nothing
 is to be seen of any disease, and a share of each class bears its own hospital's marks; exposure
-follows chance, so that whoever tells the classes apart reads the marks.
+follows chance, so that whoever tells the classes apart reads the marks. Networks are shown a third
+set as well, whose exposure is the class's hospital's while marks follow chance.
 """
 
 from collections.abc import Callable
@@ -54,12 +55,13 @@ class Studio:
     def random(self, stream: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, stream])
 
-    def films(self, share: float) -> Evidence:
+    def films(self, share: float, fault: str = "marker") -> Evidence:
         """Clean films, or films of which a share bears its class's marks; no model yet."""
-        return self.once(("films", share), lambda: self._films(share))
+        key = ("films", share, fault if share else "")
+        return self.once(key, lambda: self._films(share, fault))
 
-    def _films(self, share: float) -> Evidence:
-        dials = {"marker_shortcut": 2 * share - 1, "signal": 0.0} if share else {}
+    def _films(self, share: float, fault: str) -> Evidence:
+        dials = {f"{fault}_shortcut": 2 * share - 1, "signal": 0.0} if share else {}
         request = phantom.Request(
             images=self.images,
             seed=1000 + self.seed,
@@ -69,7 +71,7 @@ class Studio:
             hospitals=("B", "A"),
             **dials,  # type: ignore[arg-type]
         )
-        made = phantom.write(request, self.folder / f"{share:g}")
+        made = phantom.write(request, self.folder / f"{fault} {share:g}")
         return readers_of.taken(made, self.seed)
 
 
@@ -192,13 +194,22 @@ def head(features: Floats, labels: Any) -> Head:
 
 
 def probe(studio: Studio, share: float) -> Evidence:
-    """C-01, C-06 to C-08, C-13: a linear probe on ImageNet's features, fitted on half the films."""
-    return studio.once(("probe", share), lambda: _probe(studio, share))
+    """C-01, C-06, C-07, C-13: a linear probe on ImageNet's features, fitted on half the films."""
+    return studio.once(("probe", share), lambda: _probe(studio, studio.films(share)))
 
 
-def _probe(studio: Studio, share: float) -> Evidence:
+def exposed(studio: Studio, share: float) -> Evidence:
+    """C-01, C-03, C-13: the same, where exposure gives the class away."""
+    films = studio.films(share, "exposure")
+    return (
+        studio.once(("exposed", share), lambda: _probe(studio, films))
+        if share
+        else probe(studio, 0)
+    )
+
+
+def _probe(studio: Studio, films: Evidence) -> Evidence:
     backbone, runtime, pipeline = network()
-    films = studio.films(share)
     small = pixels.ingest(Manifest(films.manifest, (), ()), pipeline)
     stack = np.array(small.pixels.stack)
     features = runtime(stack)

@@ -1,6 +1,7 @@
 """Audits of features and predictions: what is missing is no pass, and figures have their proof."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import controls_of_tables
 import numpy as np
@@ -20,8 +21,11 @@ from hilum.audit import (
     strangers,
     subgroups,
 )
-from hilum.data import splits
+from hilum.data import pixels, readers, splits
+from hilum.evaluate import model as models
 from hilum.evaluate.intervals import proportion
+from hilum.models import backbones
+from hilum.prepare import from_list
 from hilum.types import Manifest
 
 NAMES = ["C-05", "C-10", "C-12", "C-18", "C-19", "C-20", "C-21", "C-23", "C-24", "C-26", "C-27"]
@@ -63,9 +67,10 @@ def test_clusters_are_the_people_whose_slices_are_alike() -> None:
     first = pd.Series(found).groupby(person).first().to_numpy()
     assert (found == first[person]).all()  # nobody's slices are torn apart
     assert len(np.unique(found)) >= 0.9 * len(np.unique(person))
-    single, together = clusters.side_by_side(evidence, found)
+    every = np.arange(len(found))
+    single, without = clusters.side_by_side(evidence, found, every, every)
     assert single == 1.0
-    assert together < 0.65
+    assert without < 0.65
 
 
 def test_the_limit_joins_one_image_in_a_hundred_to_another_class() -> None:
@@ -170,3 +175,26 @@ def test_strangers_are_many_and_of_one_size() -> None:
     far = [*strangers.noises(0), *strangers.photographs()]
     assert len(far) == 54
     assert {image.shape for image in far} == {(strangers.SIDE, strangers.SIDE)}
+
+
+@pytest.mark.slow
+def test_slices_of_one_patient_are_found_on_real_ct(shared: Path) -> None:
+    """COVID-CT, whose patients are known: half of the siblings meet, few strangers do."""
+    pipeline = from_list([{"step": "letterbox", "side": 224}])
+    taken = pixels.ingest(readers.read("covid_ct", shared), pipeline)
+    table, stack = taken.manifest.table, np.array(taken.pixels.stack)
+    name = "tf_efficientnet_lite0"
+    normalise = backbones.card(name).normalise
+    features = models.compiled(backbones.build(name), normalise, pipeline, "auto")(stack)
+    nameless = table.assign(patient_id=pd.NA)
+    classes = ["covid19", "non_covid"]
+    evidence = Evidence(classes, nameless, pd.DataFrame(), features=features, stack=stack)
+    found, person = clusters.of(evidence), pd.factorize(table["patient_id"])[0]
+    joined, same = found[:, None] == found[None], person[:, None] == person[None]
+    siblings = same & ~np.eye(len(person), dtype=bool)
+    assert (joined & siblings).any(1)[siblings.any(1)].mean() > 0.45
+    assert (joined & ~same).any(1).mean() < 0.1
+    every = np.arange(len(found))
+    single, by_cluster = clusters.side_by_side(evidence, found, every, every)
+    by_patient = clusters.side_by_side(evidence, person, every, every)[1]
+    assert single - 0.05 > by_cluster > by_patient

@@ -98,22 +98,25 @@ def _by_hash(stack: Stack8) -> npt.NDArray[np.int64]:
     return np.stack([found.first, found.second], axis=1)
 
 
-def side_by_side(evidence: Evidence, groups: npt.NDArray[np.int64]) -> tuple[float, float]:
-    """Accuracy of the nearest other image's label, and of the nearest one of another group.
+def side_by_side(
+    evidence: Evidence, groups: Labels, known: Labels, asked: Labels
+) -> tuple[float, float]:
+    """How often the nearest known image has an asked one's label: of all, and of other groups.
 
-    The first is what a set divided image by image rewards, the second one divided by group.
+    `groups` (image,) as from `of`; `known` and `asked` are rows, such as those of training and
+    test. The first is what looking alike earns, the second what is left without it.
     """
     assert evidence.features is not None  # noqa: S101 - callers have asked
     random = np.random.default_rng([evidence.seed, 10])
-    at = np.sort(random.permutation(len(evidence.manifest))[:MOST])
-    features = unit(evidence.features[at])
-    alike = features @ features.T
-    found = []
-    for keys in (np.arange(len(at)), groups[at]):
-        others = np.where(keys[:, None] == keys[None, :], -np.inf, alike)
-        right = evidence.labels[at][others.argmax(1)] == evidence.labels[at]
-        found.append(float(right[np.isfinite(others.max(1))].mean()))
-    return found[0], found[1]
+    asked = np.sort(random.permutation(asked)[:MOST])
+    features, right = unit(evidence.features), []
+    alike = features[asked] @ features[known].T
+    alike[asked[:, None] == known[None, :]] = -np.inf  # an image is no neighbour of its own
+    others = np.where(groups[asked, None] == groups[None, known], -np.inf, alike)
+    for likeness in (alike, others):
+        near = evidence.labels[known[likeness.argmax(1)]] == evidence.labels[asked]
+        right.append(float(near[np.isfinite(likeness.max(1))].mean()))
+    return right[0], right[1]
 
 
 def reduced(features: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:

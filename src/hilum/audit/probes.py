@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from hilum.audit import clusters, confounding, shallow
+from hilum.audit import clusters, confounding, leakage, shallow
 from hilum.audit.evidence import Evidence
 from hilum.audit.question import Question
 from hilum.evaluate import metrics
@@ -87,7 +87,7 @@ def audit_random(evidence: Evidence) -> Finding:
     """Share of test images whose new label is that of the nearest training image."""
     if evidence.features is None or evidence.split is None:
         return RANDOM.unknown("features or split are not at hand")
-    train, test = (_part(evidence, part) for part in ("train", "test"))
+    train, test = leakage.parts(evidence)
     if not len(train) or not len(test):
         return RANDOM.unknown("no training images are among those at hand")
     groups = evidence.once("clusters", lambda: clusters.of(evidence))
@@ -223,14 +223,6 @@ def _drawn(at: npt.NDArray[np.int64], evidence: Evidence) -> npt.NDArray[np.int6
     """At most MOST of some images, drawn evenly."""
     random = np.random.default_rng([evidence.seed, 5])
     return np.sort(random.permutation(at)[:MOST])
-
-
-def _part(evidence: Evidence, part: str) -> npt.NDArray[np.int64]:
-    """Positions of the images that play this part in the first fold."""
-    assert evidence.split is not None  # noqa: S101 - callers have asked
-    table = evidence.split.table
-    mine = table[(table["fold"] == table["fold"].min()) & (table["part"] == part)]
-    return np.flatnonzero(evidence.manifest["sample_id"].isin(mine["sample_id"])).astype(np.int64)
 
 
 def _by_group(evidence: Evidence, groups: npt.NDArray[np.int64]) -> Labels:
