@@ -55,3 +55,17 @@ def test_the_table_needs_no_torch() -> None:
     code = "import sys, hilum.models.cards; print('torch' in sys.modules, 'timm' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_an_outline_has_the_shapes_of_the_network_and_needs_no_compiler() -> None:
+    code = (
+        "import sys; from hilum.models import backbones, networks\n"
+        "for name in ('tf_efficientnet_lite0', 'resnet18', 'vgg11'):\n"
+        "    row = backbones.card(name)\n"
+        "    pair = [f(row).state_dict() for f in (networks.outline, networks.create)]\n"
+        "    shapes = [{k: (t.shape, t.dtype) for k, t in one.items()} for one in pair]\n"
+        "    print(shapes[0] == shapes[1])\n"
+        "print('torch._dynamo' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "True", "True", "False"], done.stderr

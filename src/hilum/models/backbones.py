@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -118,8 +119,9 @@ def require_fit(row: Card, size: tuple[int, int]) -> None:
         )
 
 
+@cache
 def _passes(row: Card, size: tuple[int, int]) -> bool:
-    """Whether images of `size` come through the network with a place left."""
+    """Whether images of `size` come through the network with a place left; asked once of each."""
     if row.own:
         return True
     network: Any = networks.outline(row).eval()

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from hilum.models import papers, shim
 from hilum.models.cards import BACKBONES, Card, Stages
@@ -37,8 +38,25 @@ def create(card: Card, variant: str = "", classifier: bool = False, keep: int = 
 
 def outline(card: Card, classifier: bool = False) -> nn.Module:
     """The same network with shapes only: no memory, no arithmetic."""
-    with torch.device("meta"):
+    with torch.device("meta"), _Unfilled():
         return create(card, classifier=classifier)
+
+
+class _Unfilled(TorchFunctionMode):
+    """Leaves tensors as they are where they would be filled at random.
+
+    On the meta device there is nothing to fill, and torch loads its compiler to find that out.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Call `func`, or hand its tensor back."""
+        kwargs = kwargs or {}
+        home = getattr(func, "__module__", "")  # some are slots of C, which have none
+        if home == "torch.nn.init" or func.__name__ in ("normal_", "uniform_"):
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
 def use_v1_strides(network: nn.Module, name: str) -> None:
@@ -66,7 +84,7 @@ def describe(name: str) -> Card:
     """
     config = _config(name)
     network = shim.timm()
-    with torch.device("meta"):
+    with torch.device("meta"), _Unfilled():
         network = network.create_model(name, pretrained=False, num_classes=0)
     return Card(
         name=name,
