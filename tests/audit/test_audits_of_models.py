@@ -1,6 +1,7 @@
 """Audits of a model: what they cannot see they say, and how they change films."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,8 +9,9 @@ import readers_of
 from controls_of_films import Studio
 from readers_of import corners
 
+from hilum import images
 from hilum.audit import AUDITS, Evidence, attention, laterality, marks, masked, transplant
-from hilum.prepare import markers
+from hilum.prepare import ct, from_list, markers
 from hilum.prepare.markers import Box, Markers
 
 BOX = (slice(30, 100), slice(20, 110))  # where lungs usually are, of 128 x 128
@@ -76,10 +78,19 @@ def test_blacking_out_leaves_what_is_outside(reads_marks: Evidence) -> None:
     changed = dark != image
     changed[BOX] = False
     assert not changed.any()
-    slices = replace(reads_marks, manifest=reads_marks.manifest.assign(modality="CT"))
-    ct, found = masked.lung_boxes(slices, np.arange(2))
-    assert found == 0
-    assert ct[0] == ct[1]
+
+
+def test_slices_of_ct_lose_their_own_lungs(reads_marks: Evidence, shared: Path) -> None:
+    paths = sorted((shared / "sarscov2-ctscan-dataset" / "COVID").iterdir())[::90]
+    prepared = from_list([{"step": "letterbox", "side": readers_of.SIDE}])
+    stack = np.stack([prepared(images.read(path).pixels) for path in paths])
+    table = reads_marks.manifest.iloc[[0] * len(stack)].assign(modality="CT")
+    slices = replace(reads_marks, stack=stack, manifest=table)
+    boxes, found = masked.lung_boxes(slices, np.arange(len(stack)))
+    assert found >= 0.8 * len(stack)
+    for image, box in zip(stack, boxes, strict=True):
+        lungs = ct.lungs(image)
+        assert not lungs.good or lungs.mask[box].sum() == lungs.mask.sum()
 
 
 def test_a_marker_moves_to_the_mirrored_place_and_stays_readable() -> None:

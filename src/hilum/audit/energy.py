@@ -24,11 +24,9 @@ def audit(evidence: Evidence) -> Finding:
     from hilum.explain import sanity
 
     look = attention.looked(evidence)
-    if (evidence.manifest["modality"].iloc[look.rows] == "CT").any():
-        return QUESTION.unknown("lungs are outlined on radiographs only, and these are CT slices")
     found = []
     for there, heat in zip(films.lungs(evidence, look.rows), look.maps, strict=True):
-        if there and there.good and heat.any():
+        if there.good and heat.any():
             energy = sanity.energy(heat, masks.grown(there.mask, MARGIN, hull=True))
             found.append((energy.inside, energy.area))
     if len(found) < LEAST:

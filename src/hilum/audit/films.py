@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from hilum import files, images
 from hilum.audit.evidence import Evidence
+from hilum.prepare import ct
 from hilum.prepare.lungs import Lungs
 from hilum.prepare.step import as_uint8, resized
 from hilum.types import Grey8, HilumError, Stack8
@@ -57,19 +58,20 @@ def drawn(evidence: Evidence, rows: npt.NDArray[np.int64], most: int) -> npt.NDA
     return np.sort(mixed[np.argsort(turn, kind="stable")[:most]])
 
 
-def lungs(evidence: Evidence, rows: npt.NDArray[np.int64]) -> list[Lungs | None]:
-    """The lungs of prepared images (image,), each looked for once; None of a CT slice.
+def lungs(evidence: Evidence, rows: npt.NDArray[np.int64]) -> list[Lungs]:
+    """The lungs of prepared images (image,), each looked for once; of CT slices by thresholds.
 
     Raises HilumError where there are no prepared pixels.
     """
     from hilum.evaluate import lungs as finders
 
-    films = evidence.manifest["modality"].to_numpy(object)[rows] != "CT"
+    slices = evidence.manifest["modality"].to_numpy(object) == "CT"
     known: dict[int, Lungs] = evidence.once("lungs", dict)
-    new = [row for row in rows[films].tolist() if row not in known]
-    if new:
-        known |= zip(new, finders.named().glances(stack(evidence)[new]), strict=True)
-    return [known.get(row) for row in rows.tolist()]
+    new = [row for row in rows.tolist() if row not in known]
+    known |= {row: ct.lungs(stack(evidence)[row]) for row in new if slices[row]}
+    if flat := [row for row in new if not slices[row]]:
+        known |= zip(flat, finders.named().glances(stack(evidence)[flat]), strict=True)
+    return [known[row] for row in rows.tolist()]
 
 
 def read(evidence: Evidence, rows: npt.NDArray[np.int64]) -> Iterator[tuple[int, Grey8]]:

@@ -74,10 +74,10 @@ def blacked(image: Grey8, box: Box) -> Grey8:
 def lung_boxes(evidence: Evidence, rows: npt.NDArray[np.int64]) -> tuple[list[Box], int]:
     """The box around the lungs of each prepared image, and in how many they were found.
 
-    Where they were not, and on CT slices, it is the box that is usual in these images.
+    Where they were not, it is the box that is usual in these images.
     """
     found = films.lungs(evidence, rows)
-    boxes = [masks.box(one.mask, MARGIN) if one and one.good else None for one in found]
+    boxes = [masks.box(one.mask, MARGIN) if one.good else None for one in found]
     known = [box for box in boxes if box]
     shape = films.stack(evidence).shape[1:]
     usual = _usual(known) if len(known) >= LEAST else _centre(shape)
