@@ -1,6 +1,7 @@
 """How often each audit finds a planted fault, and how often it complains where there is none.
 
     python benchmarks/audit_power.py --seeds 20 --out audit_power.csv
+    python benchmarks/audit_power.py --seeds 20 --networks --images 80
 
 The controls are those of the tests (tests/audit/controls.py): evidence made of a seed, with a fault
 in all that it concerns, in nine of ten, or without. Power is the share of planted ones of which an
@@ -42,13 +43,14 @@ def main() -> None:
     """Measure, store one row per answer, print the table."""
     given = argparse.ArgumentParser(description=__doc__)
     given.add_argument("--seeds", type=int, default=20)
-    given.add_argument("--images", type=int, default=80, help="films of either kind")
+    given.add_argument("--images", type=int, default=48, help="films of either kind")
     given.add_argument("--audits", default="", help="ids, separated by commas; default: all")
+    given.add_argument("--networks", action="store_true", help="those of fitted networks alone")
     given.add_argument("--out", type=Path, default=Path("audit_power.csv"))
     wanted = given.parse_args()
     named = wanted.audits.split(",") if wanted.audits else []
     rows = []
-    for row in asked(CONTROLS, wanted.seeds, wanted.images, named):
+    for row in asked(CONTROLS, wanted.seeds, wanted.images, named, slow=wanted.networks):
         rows.append(row)
         print(*row, flush=True)
     measured = pd.DataFrame(rows, columns=COLUMNS)

