@@ -161,6 +161,15 @@ def test_save_and_load_keep_everything(tmp_path: Path) -> None:
     assert third["sample_id"].tolist() == first.table["sample_id"].tolist()
 
 
+def test_a_manifest_from_before_sites_were_known_still_loads(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.parquet"
+    manifest.save(built(), path)
+    pq.write_table(pq.read_table(path).drop_columns(["site"]), path)
+    found = manifest.load(path).table
+    assert tuple(found.columns) == MANIFEST_COLUMNS
+    assert found["site"].isna().all()
+
+
 def test_relative_paths_in_a_file_are_meant_from_its_folder(tmp_path: Path) -> None:
     table = built().table.assign(path=["1.png", "2.png", "3.png", "/abs/4.png"])
     table.to_parquet(tmp_path / "m.parquet")
