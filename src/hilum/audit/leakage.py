@@ -42,21 +42,22 @@ def _nameless(evidence: Evidence, missing: int) -> Finding:
     """What clusters of near duplicates tell where patients are unknown."""
     lead = (
         f"Patient identifiers do not exist for {missing} of {len(evidence.manifest)} images: "
-        "leakage between patients cannot be excluded"
+        "leakage between patients cannot be excluded."
     )
     known, asked = parts(evidence)
     if evidence.features is None or not len(known) or not len(asked):
-        return PATIENTS.found("warn", 0.0, f"{lead}.")
+        return PATIENTS.found("warn", 0.0, lead)
     groups = evidence.once("clusters", lambda: clusters.of(evidence))
     single, without = clusters.side_by_side(evidence, groups, known, asked)
     met = int(np.isin(groups[asked], groups[known]).sum())
-    sentence = (
-        f"{lead}; {met} of {len(asked)} test images have a look-alike in training, and the nearest "
-        f"image there has the right label for {single:.1%} of the test, for {without:.1%} once "
+    seen = (
+        f"{met} of {len(asked)} test images have a look-alike in training, and the nearest image "
+        f"there has the right label for {single:.1%} of the test, for {without:.1%} once "
         f"look-alikes are left out ({len(np.unique(groups))} clusters)."
     )
-    worse = single - without > DROP
-    return PATIENTS.found("fail" if worse else "warn", single - without, sentence)
+    if single - without > DROP:
+        return PATIENTS.found("fail", single - without, f"{seen} {lead}")
+    return PATIENTS.found("warn", single - without, f"{lead} {seen}")
 
 
 def parts(evidence: Evidence) -> tuple[Labels, Labels]:
