@@ -125,6 +125,7 @@ def lightning(name: str, table: pd.DataFrame) -> Any:
     if package is None:
         return None
     films, model = Films(list(table["path"]), list(table["number"]), transform(name)), network(name)
+    model.train()
     loader = DataLoader(films, BATCH, shuffle=True, num_workers=files.cores())
     losses: list[float] = []
 

@@ -183,6 +183,7 @@ def keras(table: pd.DataFrame) -> float | None:
         ]
     )
     network.compile("adam", "sparse_categorical_crossentropy")
+    network.fit(Batches(workers=files.cores()), epochs=1, steps_per_epoch=1, verbose=0)  # warms up
     start = time.perf_counter()
     network.fit(Batches(workers=files.cores(), use_multiprocessing=False), epochs=1, verbose=0)
     return (time.perf_counter() - start) * EPOCHS
@@ -234,7 +235,7 @@ def measure(size: Size, folder: Path) -> list[Row]:
 def main() -> None:
     """Print and store the table."""
     size = asked(__doc__, "frozen")
-    with workplace() as folder:
+    with workplace(converted=False) as folder:
         rows = measure(size, folder)
     finish(rows, size.out)
 

@@ -71,17 +71,17 @@ def asked(about: str | None, name: str) -> Size:
 
 
 @contextmanager
-def workplace() -> Iterator[Path]:
+def workplace(converted: bool = True) -> Iterator[Path]:
     """An empty folder, and a cache of its own inside it: every run starts cold.
 
-    Converted networks and weights are those of the user's cache: to make them is not timed.
+    Weights are those of the user's cache, and so are networks that were `converted` before.
     """
     home = files.cache_home()
     before = os.environ.get("HILUM_CACHE")
     with tempfile.TemporaryDirectory() as folder:
         cold = Path(folder) / "cache"
         cold.mkdir()
-        for kept in ("weights", "compiled"):
+        for kept in ("weights", "compiled") if converted else ("weights",):
             (home / kept).mkdir(parents=True, exist_ok=True)
             (cold / kept).symlink_to(home / kept, target_is_directory=True)
         os.environ["HILUM_CACHE"] = str(cold)
