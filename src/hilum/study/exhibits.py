@@ -1,4 +1,4 @@
-"""What the audits leave for the report to show: the matrix of sources, and blacked-out films."""
+"""What the audits leave behind: the matrix of sources, blacked-out films, look-alikes."""
 
 from pathlib import Path
 from typing import TypeAlias
@@ -17,12 +17,26 @@ Rows: TypeAlias = npt.NDArray[np.int64]  # (image,) places in the manifest
 
 
 def write(out: Path, about: Evidence) -> None:
-    """Write `across_sources.csv` and `blacked_out.npz` where the audits have made them."""
+    """Write `across_sources.csv`, `look_alikes.csv` and `blacked_out.npz` where audits made them.
+
+    `look_alikes.csv` lists images without patients as a table for `hilum train`, with images that
+    look alike as one patient's: the split that it gets keeps them together.
+    """
     outputs.write_across(out, about.shared.get("matrix"))
+    outputs.write_look_alikes(out, _look_alikes(about))
     path = out / BLACKED
     path.unlink(missing_ok=True)
     if "hidden" in about.shared:
         _write_blacked(path, about, masked.hidden(about).rows)
+
+
+def _look_alikes(about: Evidence) -> pd.DataFrame | None:
+    groups = about.shared.get("clusters")
+    if groups is None or not about.manifest["patient_id"].isna().any():
+        return None
+    return about.manifest[["path", "label", "source"]].assign(
+        patient_id=[f"cluster {number}" for number in groups]
+    )
 
 
 def _write_blacked(path: Path, about: Evidence, rows: Rows) -> None:

@@ -99,10 +99,12 @@ def write_left_out(out: Path, left_out: Sequence[LeftOut]) -> None:
 
 def write_across(out: Path, table: pd.DataFrame | None) -> None:
     """`across_sources.csv`: train-on x test-on, where several sources have several classes."""
-    path = out / "across_sources.csv"
-    path.unlink(missing_ok=True)
-    if table is not None and len(table):
-        _csv(path, table)
+    _csv_or_none(out / "across_sources.csv", table)
+
+
+def write_look_alikes(out: Path, table: pd.DataFrame | None) -> None:
+    """`look_alikes.csv`: path, label, source, patient_id, where patients are not known."""
+    _csv_or_none(out / "look_alikes.csv", table)
 
 
 def relist_tasks(out: Path, tasks: Iterable[str], failed: Sequence[LeftOut]) -> None:
@@ -163,6 +165,13 @@ def write_results(out: Path, results: Results) -> None:
 def write_findings(out: Path, findings: Sequence[Finding]) -> None:
     """`findings.csv`: one row per audit."""
     _csv(out / "findings.csv", pd.DataFrame([asdict(finding) for finding in findings]))
+
+
+def _csv_or_none(path: Path, table: pd.DataFrame | None) -> None:
+    """The table, or no file where there is none; an earlier run's goes."""
+    path.unlink(missing_ok=True)
+    if table is not None and len(table):
+        _csv(path, table)
 
 
 def _plain(value: Any) -> Any:
