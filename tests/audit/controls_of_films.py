@@ -188,7 +188,8 @@ def head(features: Floats, labels: Any) -> Head:
     """Logistic regression as a head of two classes."""
     fitted = shallow.fitted(features, labels)
     scaler, linear = fitted[0], fitted[-1]
-    weight = linear.coef_ * np.array([[-0.5], [0.5]])
+    plane = fitted[1].components_ if len(fitted) > 2 else np.eye(features.shape[1])
+    weight = linear.coef_ @ plane * np.array([[-0.5], [0.5]])
     bias = linear.intercept_ * np.array([-0.5, 0.5])
     return Head(Standardise(scaler.mean_, scaler.scale_), ((weight, bias),))
 

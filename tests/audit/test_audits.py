@@ -8,9 +8,12 @@ import pandas as pd
 import pytest
 from controls_of_tables import Cohort
 from scipy.stats.contingency import association
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from hilum import audit
-from hilum.audit import AUDITS, Evidence, calibration, confounding
+from hilum.audit import AUDITS, Evidence, calibration, confounding, shallow
 from hilum.audit.verdict import WEIGHT, weigh
 from hilum.evaluate import calibrate
 from hilum.types import Finding, Score
@@ -170,3 +173,17 @@ def test_a_class_that_an_external_test_lacks_has_no_age() -> None:
     good = clean()
     more = replace(good, classes=[*good.classes, "pneumonia"])
     assert AUDITS["C-09"](more).status == "pass"
+
+
+def test_a_probe_on_a_wide_table_is_the_one_that_scikit_learn_fits() -> None:
+    """The penalty does not mind the turn: same probabilities, from a narrow table."""
+    random = np.random.default_rng(0)
+    labels = np.repeat([0, 1, 2], 20)
+    table = random.normal(size=(60, 400)) + 0.4 * labels[:, None]
+    asked = random.normal(size=(30, 400)) + 0.4
+    plain = make_pipeline(
+        StandardScaler(),
+        LogisticRegression(C=0.1, max_iter=5000, tol=1e-8, class_weight="balanced"),
+    ).fit(table, labels)
+    found = shallow.fitted(table, labels).predict_proba(asked)
+    np.testing.assert_allclose(found, plain.predict_proba(asked), atol=2e-3)

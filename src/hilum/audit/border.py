@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from hilum.audit import shallow
+from hilum.audit import films, shallow
 from hilum.audit.evidence import Evidence
 from hilum.audit.question import Question
 from hilum.types import Finding, Status
@@ -15,6 +15,7 @@ QUESTION = Question(
     "above 0.5, above 0.8 fails where it lies above 0.6",
     "DeGrave et al. 2021, doi:10.1038/s42256-021-00338-7; Maguolo & Nanni 2021",
 )
+MOST = 1200  # images
 SIDE = 30  # the frame is 3 of 30 pixels wide on each side
 
 
@@ -22,14 +23,16 @@ def audit(evidence: Evidence) -> Finding:
     """Logistic regression on the frame of 30 x 30 thumbnails, cross-validated by patient."""
     if evidence.stack is None:
         return QUESTION.unknown("the prepared pixels are not at hand")
+    rows = films.drawn(evidence, np.flatnonzero(evidence.labels >= 0), MOST)
     small = np.stack(
-        [cv2.resize(i, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for i in evidence.stack]
+        [cv2.resize(evidence.stack[i], (SIDE, SIDE), interpolation=cv2.INTER_AREA) for i in rows]
     )
     frame = np.ones((SIDE, SIDE), bool)
     width = SIDE // 10
     frame[width:-width, width:-width] = False
     table = small[:, frame].astype(float)
-    value, (low, high) = shallow.judged(table, evidence.labels, evidence.groups, evidence.seed)
+    labels, groups = evidence.labels[rows], evidence.groups[rows]
+    value, (low, high) = shallow.judged(table, labels, groups, evidence.seed)
     fails, warns = value > 0.8 and low > 0.6, value > 0.6 and low > 0.5
     status: Status = "fail" if fails else "warn" if warns else "pass"
     sentence = f"A model that sees only the outer frame reaches AUROC {value:.2f}; " + (
