@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.neighbors import NearestNeighbors
 
 from hilum.evaluate import gate
@@ -89,3 +90,13 @@ def test_a_glance_keeps_a_small_copy() -> None:
 def test_too_little_to_fit_on_is_said() -> None:
     with pytest.raises(HilumError, match="two training images"):
         gate.fit(features(0, 1), {}, features(1, 3))
+
+
+def test_the_discriminants_are_scikit_learns() -> None:
+    groups = [features(6, 60), *(features(7, 30, shift) for shift in range(1, 5))]
+    table, labels = np.concatenate(groups), np.repeat(np.arange(5), [60, 30, 30, 30, 30])
+    theirs = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto", priors=np.full(5, 0.2))
+    theirs.fit(table.astype(np.float64), labels)
+    weights, bias = gate._discriminants(groups)
+    np.testing.assert_allclose(weights, theirs.coef_, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(bias, theirs.intercept_, rtol=1e-4, atol=1e-5)

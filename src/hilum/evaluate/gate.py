@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
+from scipy.linalg import solve
 from scipy.special import softmax
 
 from hilum import files
@@ -177,20 +178,31 @@ def fit(train: Floats, turned: Mapping[str, Floats], validation: Floats) -> Gate
 def _discriminants(groups: Sequence[Floats]) -> tuple[Floats, Floats]:
     """(group, feature) weights and (group,) bias of shrunk linear discriminants, groups alike.
 
-    Ledoit & Wolf 2004 for the shrinkage. Beyond WIDE features in the plane of their first
-    components, where the covariance can still be solved for.
+    Ledoit & Wolf 2004 for the shrinkage, group by group. Beyond WIDE features in the plane of their
+    first components, where the covariance can still be solved for.
     """
-    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+    tables = [np.asarray(group, np.float64) for group in groups]
+    basis = None
+    if tables[0].shape[1] > WIDE:
+        basis = np.linalg.svd(np.concatenate(tables), full_matrices=False)[2][:PLANE]
+        tables = [table @ basis.T for table in tables]
+    means = np.stack([table.mean(0) for table in tables])
+    inside = np.mean([_covariance(table) for table in tables], axis=0)
+    # a shrunk covariance is positive: Cholesky, where scikit-learn solves least squares
+    weights = solve(inside, means.T, assume_a="pos").T
+    bias = -0.5 * (means * weights).sum(1) - np.log(len(groups))
+    whole = weights if basis is None else weights @ basis
+    return whole.astype(np.float32), bias.astype(np.float32)
 
-    table = np.concatenate(groups).astype(np.float64)
-    labels = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
-    basis = np.linalg.svd(table, full_matrices=False)[2][:PLANE] if table.shape[1] > WIDE else None
-    head = LinearDiscriminantAnalysis(
-        solver="lsqr", shrinkage="auto", priors=np.full(len(groups), 1 / len(groups))
-    )
-    head.fit(table if basis is None else table @ basis.T, labels)
-    weights = head.coef_ if basis is None else head.coef_ @ basis
-    return weights.astype(np.float32), head.intercept_.astype(np.float32)
+
+def _covariance(table: Array) -> Array:
+    """(image, feature) -> (feature, feature), shrunk at unit variance."""
+    from sklearn.covariance import ledoit_wolf
+
+    scale = table.std(0)
+    scale[scale == 0] = 1
+    found, _ = ledoit_wolf((table - table.mean(0)) / scale, assume_centered=True)
+    return np.asarray(scale[:, None] * found * scale[None, :])
 
 
 def _limited(gate: Gate, validation: Floats) -> Gate:
