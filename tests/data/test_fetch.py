@@ -343,6 +343,7 @@ def test_a_zip_that_lies_about_its_sizes_stays_within_bounds(tmp_path: Path) -> 
         ("a.tar.bz2", bz2.compress(tarred({"a": b"1" * 5000}, "w"))[:-20]),
         ("a.tar.xz", tarred({"a": b"1" * 5000}, "w:xz")[:-60]),
     ],
+    ids=["empty", "no zip", "no tar", "no gzip", "gzip of text", "cut gzip", "cut bzip", "cut xz"],
 )
 def test_damage_is_a_sentence(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
