@@ -100,3 +100,15 @@ def test_the_discriminants_are_scikit_learns() -> None:
     weights, bias = gate._discriminants(groups)
     np.testing.assert_allclose(weights, theirs.coef_, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(bias, theirs.intercept_, rtol=1e-4, atol=1e-5)
+
+
+def test_features_that_never_change_do_no_harm() -> None:
+    groups = [features(6, 60), *(features(7, 30, shift) for shift in range(1, 5))]
+    for group in groups:
+        group[:, 30:34] = 1e-17 * np.arange(len(group))[:, None]
+        group[:, 34:] = 0
+    weights, bias = gate._discriminants(groups)
+    assert np.isfinite(weights).all()
+    assert np.isfinite(bias).all()
+    told = [(group @ weights.T + bias).argmax(1) for group in groups]
+    assert np.mean([(said == i).mean() for i, said in enumerate(told)]) > 0.9

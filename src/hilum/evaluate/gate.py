@@ -30,6 +30,8 @@ from hilum.types import Floats, Grey8, GreyImage, HilumError
 Array: TypeAlias = npt.NDArray[np.float64]
 NEIGHBOURS = 5
 BANK = 1_000_000  # numbers of training features that are kept, in half precision
+LEAST_SPREAD_INSIDE = 1e-3  # of a group, in standard deviations of the training images
+LEAST_VARIANCE = 1e-9  # beside a variance of 1
 WIDE, PLANE = 2048, 256  # features beyond which poses are told apart in so many components
 LEAST_SIDE, LEAST_SPREAD, MOST_COLOUR = 32, 2.0, 6.0  # pixels, grey levels, levels of chroma
 GLANCE = 512  # pixels of the longer side that the lung finder is given
@@ -188,8 +190,11 @@ def _discriminants(groups: Sequence[Floats]) -> tuple[Floats, Floats]:
         tables = [table @ basis.T for table in tables]
     means = np.stack([table.mean(0) for table in tables])
     inside = np.mean([_covariance(table) for table in tables], axis=0)
+    # as correlations: what is all but constant in training may vary in a pose, and the other way
+    size = np.maximum(np.sqrt(np.diag(inside)), LEAST_SPREAD_INSIDE)
+    alike = inside / size[:, None] / size[None, :] + LEAST_VARIANCE * np.eye(len(size))
     # a shrunk covariance is positive: Cholesky, where scikit-learn solves least squares
-    weights = solve(inside, means.T, assume_a="pos").T
+    weights = solve(alike, (means / size).T, assume_a="pos").T / size
     bias = -0.5 * (means * weights).sum(1) - np.log(len(groups))
     whole = weights if basis is None else weights @ basis
     return whole.astype(np.float32), bias.astype(np.float32)
