@@ -28,7 +28,7 @@ test: check
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-slow: install
-	$(BIN)/python -m pytest -m 'slow and not gpu'
+	$(BIN)/python -m pytest -n auto --dist loadfile -m 'slow and not gpu'
 
 # The peers have an environment of their own, on top of hilum's: torch is not downloaded twice.
 # A peer that does not install is left out, and its rows say so.
