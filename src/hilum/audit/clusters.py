@@ -20,16 +20,21 @@ from hilum.types import Fingerprints, Floats, Labels, Stack8
 STRANGERS = 0.99  # quantile of the likeness of images that are certainly of different patients
 LEAST = 0.5  # likeness below which nothing is one patient's: classes may come from different places
 ALIKE = 0.98  # where there is one class, and no limit can be read off
+KEPT = "clusters"  # where the evidence keeps them
 CHUNK = 1000  # images compared with all others at a time
 MOST, COMPONENTS = 2000, 64  # images, and principal components of a probe
 
 
 def of(evidence: Evidence) -> npt.NDArray[np.int64]:
-    """(image,) patients where they are known, else clusters of look-alikes.
+    """(image,) patients where they are known, else clusters of look-alikes, gathered once.
 
     Two images are alike by their features (see `limit`) or by their perceptual hashes, and a chain
     of alike ones is one cluster. Features must be at hand.
     """
+    return evidence.once(KEPT, lambda: _of(evidence))
+
+
+def _of(evidence: Evidence) -> npt.NDArray[np.int64]:
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 

@@ -47,7 +47,7 @@ def _nameless(evidence: Evidence, missing: int) -> Finding:
     known, asked = parts(evidence)
     if evidence.features is None or not len(known) or not len(asked):
         return PATIENTS.found("warn", 0.0, lead)
-    groups = evidence.once("clusters", lambda: clusters.of(evidence))
+    groups = clusters.of(evidence)
     single, without = clusters.side_by_side(evidence, groups, known, asked)
     met = int(np.isin(groups[asked], groups[known]).sum())
     seen = (

@@ -32,6 +32,7 @@ class Hidden:
     """Features (image, feature) of images whole and with the lungs' box blacked out."""
 
     rows: npt.NDArray[np.int64]  # (image,) places in the manifest
+    boxes: list[Box]  # what each lost
     whole: Floats
     masked: Floats
     found: int  # images whose lungs were found; the others lost the usual box
@@ -93,7 +94,7 @@ def _hidden(evidence: Evidence) -> Hidden:
     dark = np.stack([blacked(image, box) for image, box in zip(chosen, boxes, strict=True)])
     known = evidence.features
     whole = model.runtime(chosen) if known is None else np.asarray(known[rows])
-    return Hidden(rows, whole, model.runtime(dark), found)
+    return Hidden(rows, boxes, whole, model.runtime(dark), found)
 
 
 def _told(

@@ -10,7 +10,6 @@ import pandas as pd
 from hilum.audit import clusters, confounding, leakage, shallow
 from hilum.audit.evidence import Evidence
 from hilum.audit.question import Question
-from hilum.evaluate import metrics
 from hilum.types import Finding, HilumError, Labels, Probabilities, Status
 
 SOURCE = Question(
@@ -90,7 +89,7 @@ def audit_random(evidence: Evidence) -> Finding:
     train, test = leakage.parts(evidence)
     if not len(train) or not len(test):
         return RANDOM.unknown("no training images are among those at hand")
-    groups = evidence.once("clusters", lambda: clusters.of(evidence))
+    groups = clusters.of(evidence)
     known, asked = (clusters.unit(evidence.features[at]) for at in (train, test))
     near = train[(asked @ known.T).argmax(1)]
     random = np.random.default_rng([evidence.seed, 12])
@@ -181,8 +180,7 @@ class _Probe:
     @property
     def inside(self) -> float:
         """Macro AUROC out of fold."""
-        each = np.unique(self.labels)
-        return float(np.mean([metrics.auroc(self.labels == c, self.told[:, c]) for c in each]))
+        return shallow.area(self.labels, self.told, np.unique(self.labels))
 
     def says(self, table: Floats64) -> Probabilities:
         p = np.zeros((len(table), self.told.shape[1]))
@@ -197,8 +195,7 @@ class _Probe:
 
     def area(self, table: Floats64, labels: Labels) -> float:
         """Macro AUROC elsewhere, over the classes that both sides have."""
-        p = self.says(table)
-        return float(np.mean([metrics.auroc(labels == c, p[:, c]) for c in self.shared(labels)]))
+        return shallow.area(labels, self.says(table), self.shared(labels))
 
     def lost(
         self, table: Floats64, labels: Labels, groups: npt.NDArray[np.int64], tail: float

@@ -13,26 +13,18 @@ FOLDS = 5
 REPLICATES = 1000
 
 
-def auroc(
-    table: npt.NDArray[np.float64],
-    labels: npt.NDArray[np.int64],
-    groups: npt.NDArray[np.int64],
-    seed: int,
-) -> float:
-    """Macro one-vs-rest AUROC of logistic regression on `table` (image, feature), out of fold.
-
-    Raises HilumError when some class has fewer patients than two folds need.
-    """
-    p = out_of_fold(table, labels, groups, seed)
-    return float(np.mean([metrics.auroc(labels == c, p[:, c]) for c in np.unique(labels)]))
+def area(labels: Labels, p: Probabilities, classes: Labels) -> float:
+    """Macro one-vs-rest AUROC of p (image, class) over some classes."""
+    return float(np.mean([metrics.auroc(labels == c, p[:, c]) for c in classes]))
 
 
 def judged(
     table: npt.NDArray[np.floating], labels: Labels, groups: npt.NDArray[np.int64], seed: int
 ) -> tuple[float, tuple[float, float]]:
-    """The same area and its 95 % interval: of 60 images without any rule one in six is above 0.6.
+    """Macro AUROC of logistic regression on `table` (image, feature), out of fold, and its 95 %
+    interval: of 60 images without any rule one in six is above 0.6.
 
-    Raises as `auroc` does.
+    Raises as `out_of_fold` does.
     """
     areas = resampled(labels, [out_of_fold(table, labels, groups, seed)], groups, seed)
     low, high = np.nanquantile(areas[1:, 0], [0.025, 0.975])

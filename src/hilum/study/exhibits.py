@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from hilum import files
-from hilum.audit import Evidence, masked
+from hilum.audit import Evidence, clusters, masked
 from hilum.study import outputs
 
 FILMS = 6
@@ -27,28 +27,25 @@ def write(out: Path, about: Evidence) -> None:
     path = out / BLACKED
     path.unlink(missing_ok=True)
     if "hidden" in about.shared:
-        _write_blacked(path, about, masked.hidden(about).rows)
+        _write_blacked(path, about, masked.hidden(about))
 
 
 def _look_alikes(about: Evidence) -> pd.DataFrame | None:
-    groups = about.shared.get("clusters")
-    if groups is None or not about.manifest["patient_id"].isna().any():
+    if clusters.KEPT not in about.shared or not about.manifest["patient_id"].isna().any():
         return None
-    return about.manifest[["path", "label", "source"]].assign(
-        patient_id=[f"cluster {number}" for number in groups]
-    )
+    names = clusters.named(about).to_numpy()
+    return about.manifest[["path", "label", "source"]].assign(patient_id=names)
 
 
-def _write_blacked(path: Path, about: Evidence, rows: Rows) -> None:
+def _write_blacked(path: Path, about: Evidence, seen: masked.Hidden) -> None:
     """Prepared films (film, row, column), the boxes taken out, and what the model says of both.
 
     Of each class those unseen films whose true class has a middling probability.
     """
     if about.model is None or about.stack is None:
         return
-    every, _ = masked.lung_boxes(about, rows)  # found before: nothing is looked for again
-    boxes = dict(zip(rows.tolist(), every, strict=True))
-    at = _typical(about, rows)
+    boxes = dict(zip(seen.rows.tolist(), seen.boxes, strict=True))
+    at = _typical(about, seen.rows)
     if not len(at):
         return
     dark = np.stack([masked.blacked(about.stack[row], boxes[row]) for row in at.tolist()])
