@@ -111,3 +111,14 @@ def test_maps_of_other_sizes_are_refused(members: list[Backbone]) -> None:
     other = backbones.build(NAMES[2], "random")
     with pytest.raises(HilumError, match=r"maps of one size; got \[\(1, 1\), \(3, 3\)\]"):
         backbones.join(members[0], [other]).maps(Door("signed")(films()))
+
+
+def test_a_normalisation_for_all_is_seen_by_all(members: list[Backbone]) -> None:
+    """A recipe may give every network [0, 1], whatever each was trained on."""
+    joined = backbones.join(members[0], members[1:], "unit")
+    with torch.no_grad():
+        alone = [one(Door("unit")(films())) for one in members]
+        found = joined(Door("unit")(films()))
+        again = backbones.rebuild(joined.record(), joined.state_dict())(Door("unit")(films()))
+    torch.testing.assert_close(found, torch.cat(alone, 1), rtol=1e-4, atol=1e-5)
+    assert torch.equal(again, found)

@@ -61,7 +61,7 @@ def _whole(backbone: Backbone) -> Part:
     """A network that stands beside another, as one box; it is never trained."""
     layers = sum(isinstance(module, (nn.Conv2d, nn.Linear)) for module in backbone.modules())
     count = sum(value.numel() for value in backbone.parameters())
-    return Part(backbone.card.name, "beside", backbone.card.features, 1, 1, layers, count, 0)
+    return Part(backbone.card.name, "beside", backbone.channels, 1, 1, layers, count, 0)
 
 
 def _inside(name: str, stage: tuple[str, ...]) -> bool:

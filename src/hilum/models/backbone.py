@@ -5,16 +5,21 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d
 
 from hilum.models import networks, normalise
 from hilum.models.cards import Card, Pool
 from hilum.models.weights import Weights
 from hilum.types import HilumError
 
+EARLIER = (8, 16)  # pixels from place to place of the maps that pool "stages" adds to the last
+
 
 class Backbone(nn.Module):
     """Normalised float (image, 3, height, width) -> features (image, feature).
 
+    With pool "stages" the means of earlier maps stand after those of the last, for a head that is
+    trained alone: what transfers is often there (Evci et al. 2022, Head2Toe, arXiv:2201.03529).
     Networks `beside` it see the same films, and their features stand after its own.
     """
 
@@ -24,8 +29,10 @@ class Backbone(nn.Module):
         record: Weights,
         pool: Pool = "average",
         beside: Sequence["Backbone"] = (),
+        common: str = "",  # the normalisation that all see; empty: each sees its own
     ) -> None:
         super().__init__()
+        self.common = common
         self.card = row
         self.weights = record
         self.pool = pool
@@ -33,7 +40,12 @@ class Backbone(nn.Module):
         self.flat = pool == "flatten" or (pool == "last" and bool(row.classifier))
         # timm's networks have no common type
         self.net: Any = networks.create(row, record.variant, keep=self.kept)
-        self.beside = nn.ModuleList(Neighbour(row.normalise, other) for other in beside)
+        self.earlier = _earlier(self.net, row.name) if pool == "stages" else {}
+        self.channels = row.features + sum(self.earlier.values())  # of `maps`, without neighbours
+        self.beside = nn.ModuleList(
+            Neighbour(common or row.normalise, common or other.card.normalise, other)
+            for other in beside
+        )
 
     @property
     def neighbours(self) -> list["Neighbour"]:
@@ -43,8 +55,8 @@ class Backbone(nn.Module):
     def maps(self, x: Tensor) -> Tensor:
         """(image, 3, height, width) -> the last spatial map (image, channel, row, column).
 
-        The maps of networks beside it follow as further channels. Raises HilumError for a network
-        that has none, and where theirs are of other sizes.
+        Earlier maps, averaged to its size, and the maps of networks beside it follow as further
+        channels. Raises HilumError for a network without any, and where theirs are of other sizes.
         """
         found = [self._map(x), *(other.backbone.maps(other.seen(x)) for other in self.neighbours)]
         sizes = {tuple(one.shape[2:]) for one in found}
@@ -55,7 +67,7 @@ class Backbone(nn.Module):
         return torch.cat(found, 1) if len(found) > 1 else found[0]
 
     def _map(self, x: Tensor) -> Tensor:
-        found: Tensor = self.net.forward_features(x)
+        found = self._found(x)
         if found.ndim != 4:
             raise HilumError(
                 f"a spatial map has four axes; {self.card.name!r} gives {found.ndim}; "
@@ -66,7 +78,7 @@ class Backbone(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(image, 3, height, width) -> (image, feature)."""
-        mine = self._map(x).flatten(1) if self.flat else self._pooled(self.net.forward_features(x))
+        mine = self._map(x).flatten(1) if self.flat else self._pooled(self._found(x))
         others = [other(x) for other in self.neighbours]
         return torch.cat([mine, *others], 1) if others else mine
 
@@ -75,7 +87,7 @@ class Backbone(nn.Module):
         if not self.beside:
             return self._from_map(found)
         members = [other.backbone for other in self.neighbours]
-        widths = [self.card.features, *(member.card.features for member in members)]
+        widths = [self.channels, *(member.channels for member in members)]
         mine, *others = torch.split(found, widths, 1)
         rest = [member.from_maps(one) for member, one in zip(members, others, strict=True)]
         return torch.cat([self._from_map(mine), *rest], 1)
@@ -101,14 +113,30 @@ class Backbone(nn.Module):
             "origin": self.weights.origin,
             "licence": self.weights.licence,
             **({"beside": others} if others else {}),
+            **({"common": self.common} if self.common else {}),
         }
 
     def extra_repr(self) -> str:
         """Name, pooling and variant, for the printed network."""
         return f"{self.card.timm_name!r}, pool={self.pool!r}, variant={self.weights.variant!r}"
 
+    def _found(self, x: Tensor) -> Tensor:
+        """(image, 3, height, width) -> what `forward_features` gives, earlier maps behind it."""
+        if not self.earlier:
+            last: Tensor = self.net.forward_features(x)
+            return last
+        last, earlier = self.net.forward_intermediates(x, indices=list(self.earlier))
+        rows, columns = last.shape[2:]
+        return torch.cat([last, *(adaptive_avg_pool2d(one, (rows, columns)) for one in earlier)], 1)
+
     def _pooled(self, found: Tensor) -> Tensor:
-        """What the network's own `forward_features` gives -> features (image, feature)."""
+        """What `_found` gives -> features (image, feature)."""
+        if self.earlier:
+            found, *earlier = torch.split(found, [self.card.features, *self.earlier.values()], 1)
+            return torch.cat([self._headed(found), *(one.mean((2, 3)) for one in earlier)], 1)
+        return self._headed(found)
+
+    def _headed(self, found: Tensor) -> Tensor:
         features: Tensor = self.net.forward_head(found, pre_logits=self.kept == 0)
         return features.mean((2, 3)) if features.ndim == 4 else features
 
@@ -122,9 +150,9 @@ class Neighbour(nn.Module):
     gain: Tensor
     offset: Tensor
 
-    def __init__(self, mode: str, backbone: Backbone) -> None:
+    def __init__(self, given: str, wanted: str, backbone: Backbone) -> None:
         super().__init__()
-        self.modes = (mode, backbone.card.normalise)
+        self.modes = (given, wanted)
         self.backbone = backbone
         gain, offset = normalise.between(*self.modes)
         self.register_buffer("gain", normalise.channels(gain), persistent=False)
@@ -147,9 +175,24 @@ class Neighbour(nn.Module):
 def kept(row: Card, pool: str) -> int:
     """How many fully connected layers `pool` keeps. Raises HilumError where there are none."""
     layers = [f"fc{i}" for i in range(1, len(row.classifier) + 1)]
-    known_pools = ["average", "last", *([] if row.own else ["flatten"]), *layers]
+    known_pools = ["average", "last", *([] if row.own else ["stages", "flatten"]), *layers]
     if pool not in known_pools:
         raise HilumError(
             f"a pool of {row.name} is one of {', '.join(known_pools)}; got {pool!r}; choose one."
         )
     return layers.index(pool) + 1 if pool in layers else 0
+
+
+def _earlier(net: Any, name: str) -> dict[int, int]:
+    """Which of a network's stages pool "stages" adds, as timm counts them: {index: channels}."""
+    stages = getattr(net, "feature_info", None)
+    if not isinstance(stages, list) or not hasattr(net, "forward_intermediates"):
+        raise HilumError(
+            f"pool 'stages' wants a network whose stages timm can hand out; {name} is none; choose "
+            "pool average."
+        )
+    return {
+        index: int(stage["num_chs"])
+        for index, stage in enumerate(stages)
+        if stage["reduction"] in EARLIER
+    }

@@ -16,9 +16,10 @@ from hilum.models.weights import Weights
 from hilum.types import HilumError, MissingError
 
 __all__ = [
-    "BACKBONES", "Backbone", "Card", "Pool", "build", "card", "join", "rebuild",
-    "require_fit", "require_pool", "require_size",
+    "AVERAGES", "BACKBONES", "Backbone", "Card", "Pool", "build", "card", "join", "pooled",
+    "rebuild", "require_fit", "require_pool", "require_size",
 ]  # fmt: skip
+AVERAGES: tuple[Pool, ...] = ("average", "stages")  # pools that networks side by side can have
 LEAST_SIDE = 32  # pixels: five halvings leave one place (Keras's min_size as well)
 
 
@@ -49,20 +50,36 @@ def build(
     return backbone
 
 
-def join(first: Backbone, others: Sequence[Backbone]) -> Backbone:
+def join(first: Backbone, others: Sequence[Backbone], common: str = "") -> Backbone:
     """`first` with other networks beside it, all of them as they are.
 
-    Raises HilumError unless every one hands over its pooled features and stands alone.
+    `common` is the normalisation that all of them see, where it is not each one's own. Raises
+    HilumError unless every one hands over its averages and stands alone.
     """
     for member in (first, *others):
-        if member.pool != "average" or member.beside:
+        if member.pool not in AVERAGES or member.beside:
             raise HilumError(
                 f"joined networks hand over their averages; got pool {member.pool!r} of "
-                f"{member.card.name!r}; choose pool average."
+                f"{member.card.name!r}; choose pool average or stages."
             )
-    whole = _bare(first.card, first.weights, first.pool, others)
+    whole = _bare(first.card, first.weights, first.pool, others, common)
     whole.net = first.net
     return whole
+
+
+def pooled(backbone: Backbone, pool: Pool) -> Backbone:
+    """The same network, alone, handing over what `pool` says.
+
+    Raises HilumError where the network has nothing of the kind, or lacks the layers for it.
+    """
+    if kept(backbone.card, pool) != backbone.kept:
+        raise HilumError(
+            f"pool {pool!r} of {backbone.card.name!r} needs other layers than pool "
+            f"{backbone.pool!r} has kept; choose pool {backbone.pool}."
+        )
+    other = _bare(backbone.card, backbone.weights, pool)
+    other.net = backbone.net
+    return other
 
 
 def rebuild(record: Mapping[str, Any], state: Mapping[str, Tensor]) -> Backbone:
@@ -88,12 +105,15 @@ def _unfilled(record: Mapping[str, Any]) -> Backbone:
     )
     loaded = Weights({}, digest, origin, licence, variant)
     beside = [_unfilled(other) for other in record.get("beside", ())]
-    return _bare(card(str(record["name"])), loaded, record["pool"], beside)
+    row, common = card(str(record["name"])), str(record.get("common", ""))
+    return _bare(row, loaded, record["pool"], beside, common)
 
 
-def _bare(row: Card, record: Weights, pool: Pool, beside: Sequence[Backbone] = ()) -> Backbone:
+def _bare(
+    row: Card, record: Weights, pool: Pool, beside: Sequence[Backbone] = (), common: str = ""
+) -> Backbone:
     with torch.random.fork_rng(devices=[]):  # the caller's random state stays as it was
-        return Backbone(row, record, pool, beside).eval()
+        return Backbone(row, record, pool, beside, common).eval()
 
 
 def require_size(row: Card, size: tuple[int, int]) -> None:

@@ -4,9 +4,10 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 Stages: TypeAlias = tuple[tuple[str, ...], ...]  # module-name prefixes, from input to output
-# What becomes of the last map: its mean over places, all of its values, or what the published
-# network itself hands to its fully connected layers; or these, the first one to three of them.
-Pool: TypeAlias = Literal["average", "flatten", "last", "fc1", "fc2", "fc3"]
+# What becomes of the last map: its mean over places, the same with the means of earlier maps behind
+# it, all of its values, or what the published network itself hands to its fully connected layers;
+# or these, the first one to three of them.
+Pool: TypeAlias = Literal["average", "stages", "flatten", "last", "fc1", "fc2", "fc3"]
 
 _RESNET: Stages = (("conv1", "bn1"), ("layer1",), ("layer2",), ("layer3",), ("layer4",))
 _RESNETV2: Stages = (

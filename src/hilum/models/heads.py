@@ -4,7 +4,7 @@ What is fitted goes on as an `executor.Head`, which predicts without torch.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Literal
 
@@ -35,6 +35,11 @@ class HeadPlan:
     l1: float = 0.0  # penalties on the dense layers, see `penalty`
     l2: float = 0.0
     penalise: Literal["outputs", "weights"] = "outputs"  # Keras: activity or kernel regularizer
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is one linear layer and nothing else, whatever it stands on."""
+        return replace(self, pool="average") == HeadPlan()
 
 
 HEADS: dict[str, HeadPlan] = {

@@ -71,7 +71,8 @@ class ModelPlan(Strict):
     hidden: int | None = Field(None, gt=0)  # these five: the head's own unless given
     dropout: float | None = Field(None, ge=0, lt=1)
     map_dropout: float | None = Field(None, ge=0, lt=1)
-    pool: str | None = None  # average, flatten, or how many classifier layers stay
+    # average, stages (earlier maps as well), flatten, last, or how many classifier layers stay
+    pool: Literal["average", "stages", "flatten", "last", "fc1", "fc2", "fc3"] | None = None
     penalise: Literal["outputs", "weights"] | None = None
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     mirror: bool = True  # average each image with its mirror image when predicting

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from hilum import files
 from hilum.evaluate.model import compiled, mirrored
 from hilum.models import backbones, features, heads
-from hilum.models.backbones import Backbone
+from hilum.models.backbones import Backbone, Pool
 from hilum.models.engine import Runtime
 from hilum.prepare import Pipeline, augment
 from hilum.prepare.augment import Ranges
@@ -57,16 +57,25 @@ def set_up(
     """Load the backbone, or take the one that a source task has taught, and compile it."""
     pixels, pipeline = prepared
     plan = recipe.model
-    pool = plan.pool or heads.named(plan.head).pool
-    backbone = learnt or backbones.build(plan.backbone, plan.weights, recipe.seeds[0], pool)  # type: ignore[arg-type]
-    if plan.beside:
-        backbone = backbones.join(backbone, [backbones.build(name) for name in plan.beside])
+    backbone = _network(recipe, learnt)
     normalise = normalisation(recipe)
     engine = compiled(backbone, normalise, pipeline, plan.precision)
     labels = np.array([classes.index(name) for name in manifest.table["label"]], np.int64)
     return Bench(
         recipe, classes, manifest, pixels, pipeline, backbone, normalise, engine, tell, labels
     )
+
+
+def _network(recipe: Recipe, learnt: Backbone | None) -> Backbone:
+    """The recipe's networks, side by side where there are several."""
+    plan, seed = recipe.model, recipe.seeds[0]
+    common = "" if recipe.prepare.normalise == "auto" else recipe.prepare.normalise
+    pool: Pool = plan.pool or heads.named(plan.head).pool
+    first = learnt or backbones.build(plan.backbone, plan.weights, seed, pool)
+    if first.pool != pool:
+        first = backbones.pooled(first, pool)
+    others = [backbones.build(name, pool=pool) for name in plan.beside]
+    return backbones.join(first, others, common) if others else first
 
 
 def normalisation(recipe: Recipe) -> str:

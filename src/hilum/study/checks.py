@@ -10,7 +10,6 @@ from typing import Any, TypeAlias
 
 from hilum import recipe
 from hilum.models import backbones, freezing, heads, networks, weights
-from hilum.models.heads import HeadPlan
 from hilum.recipe import (
     AugmentPlan,
     CopiesPlan,
@@ -116,7 +115,7 @@ def _weights(model: ModelPlan, _: Known) -> None:
         weights.require(backbones.card(name), "imagenet")
 
 
-def _beside(model: ModelPlan, stages: list[Stage], normalise: str) -> None:
+def _beside(model: ModelPlan, stages: list[Stage]) -> None:
     """Networks beside the backbone are frozen, and hand over averages of the same films."""
     for name in model.beside:
         backbones.card(name)
@@ -128,10 +127,10 @@ def _beside(model: ModelPlan, stages: list[Stage], normalise: str) -> None:
             "that goes through the backbone; give every stage trainable = 'head'."
         )
     pool = model.pool or heads.named(model.head).pool
-    if pool != "average" or normalise != "auto":
+    if pool not in backbones.AVERAGES:
         raise HilumError(
-            f"joined networks hand over their averages, and each has its own normalisation; got "
-            f"pool {pool!r} and normalise {normalise!r}; choose average and auto."
+            f"joined networks hand over their averages; got pool {pool!r}; choose average or "
+            "stages."
         )
 
 
@@ -164,7 +163,7 @@ def _stages(stages: list[Stage], model: ModelPlan, cache: bool) -> None:
     if any(stage.refit for stage in stages[:-1]):
         raise HilumError("only the last stage can be fitted again; got refit before it; drop it.")
     for stage in stages:
-        if stage.optimiser == "lbfgs" and (translate.head_plan(model) != HeadPlan() or not cache):
+        if stage.optimiser == "lbfgs" and not (translate.head_plan(model).plain and cache):
             raise HilumError(
                 f"lbfgs fits a plain linear head on cached features; got head {model.head!r} and "
                 f"train.cache = {str(cache).lower()}; choose optimiser adam."
@@ -295,7 +294,7 @@ def _source_data(cell: Recipe) -> Recipe | None:
 ALONE: dict[str, Row] = {
     "model.backbone": Row(lambda r: (r.model.backbone,), backbones.card),
     "model.head": Row(lambda r: (r.model,), _head),
-    "model.beside": Row(lambda r: (r.model, r.train.stages, r.prepare.normalise), _beside),
+    "model.beside": Row(lambda r: (r.model, r.train.stages), _beside),
     "model.pool": Row(lambda r: (r.model,), _pool),
     "classes": Row(lambda r: (r.classes,), _classes),
     "train.balance": Row(lambda r: (r.train, r.classes), _balance),

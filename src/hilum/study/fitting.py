@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from hilum.models.backbones import Backbone
-from hilum.models.heads import Head, HeadPlan, Standardise
+from hilum.models.heads import Head, Standardise
 from hilum.recipe import Stage
 from hilum.study import bench as benches
 from hilum.study import tuning
@@ -87,7 +87,7 @@ def _head(bench: Bench, parts: Parts, stage: Stage, key: Key) -> tuple[Top, list
     if bench.recipe.train.balance == "smote_features":
         views, parts = _blended(views, parts, key)
     standard = Standardise.of(views[:, parts.train])
-    if stage.optimiser == "lbfgs" and head_plan(bench.recipe.model) == HeadPlan():
+    if stage.optimiser == "lbfgs" and head_plan(bench.recipe.model).plain:
         return _probe(bench, parts, standard, views)
     network = head_module(bench, views.shape[-1], key.seed)
     batches = FeatureBatches(standard(views), parts, stage.batch, key.seed)

@@ -75,7 +75,10 @@ def as_recipe(plan: Recipe, task: SourcePlan) -> Recipe:
     tree = recipe.as_tree(plan)
     mine = {key: tree["source"][key] for key in ("classes", "data", "split", "augment", "train")}
     kept = {key: tree[key] for key in ("mode", "prepare", "model", "modalities", "seeds")}
-    kept["model"]["beside"] = []  # what stands beside the backbone learns nothing
+    # what stands beside the backbone learns nothing, and its earlier maps are for the target's head
+    kept["model"]["beside"] = []
+    if kept["model"].get("pool") == "stages":
+        kept["model"]["pool"] = None
     kept["prepare"] = tree["source"].get("prepare", kept["prepare"])
     return recipe.parse({"name": f"{plan.name}-source", **kept, **mine})
 
