@@ -233,6 +233,24 @@ def test_bars_are_drawn_where_the_table_says(run: Run) -> None:
         np.testing.assert_allclose(heights, wanted.to_numpy().ravel())
 
 
+def test_the_questions_of_a_study_are_panels_of_one_page() -> None:
+    """El Azhari, figures 5 and 6: radiographs and CT, random and pretrained, each class."""
+    grid = [f"model={name},weights={one}" for name in ("vgg16", "cnn") for one in ("own", "none")]
+    cells = [*grid, *(f"xray: {cell}" for cell in grid)]
+    scores = [
+        {"cell": cell, "name": "f1", "class": class_, "value": i / 20, "low": 0.0, "high": 1.0}
+        for i, cell in enumerate(cells)
+        for class_ in ("covid19", "normal")
+    ]
+    table = grids.bars(scores, ["covid19", "normal"])
+    figure = study_plots.bars(table)
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert len(titles) == 8
+    assert titles[0] == "COVID-19, main question, own"
+    assert titles[-1] == "normal, xray, none"
+    assert set(table["model"]) == {"vgg16", "cnn"}
+
+
 def test_the_range_over_models_is_highest_minus_lowest(run: Run) -> None:
     assert run.predictions is not None
     hit = run.predictions[["p_covid19", "p_non_covid"]].to_numpy().argmax(1) == (
@@ -354,6 +372,7 @@ def test_cells_are_named_by_what_they_differ_in() -> None:
     }
     assert grids.short_names(["main"]) == {"main": "main"}
     assert grids.short_names(["x=1", "y"]) == {"x=1": "x=1", "y": "y"}
+    assert "question" not in grids.axes(["head", "head: source"])
     assert grids.axes(["a=[1, 2],b=c,d"]).to_dict("records") == [{"a": "[1, 2]", "b": "c,d"}]
 
 

@@ -68,6 +68,25 @@ def test_a_source_that_was_trained_before_is_not_trained_again(
     assert repr([s.value for s in first.scores]) == repr([s.value for s in second.scores])
 
 
+@pytest.mark.parametrize(("more", "taught"), [("", 2), (", once=true", 1)])
+def test_seeds_stand_on_one_source_model_where_asked(
+    more: str, taught: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hilum.study import source
+
+    train, calls = source._train, []
+
+    def counted(*about: object) -> None:
+        calls.append(about)
+        train(*about)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(source, "_train", counted)
+    two = plan(more=more).model_copy(update={"seeds": [101, 102 + taught]})
+    results = study.run(two, None, tmp_path, silent)
+    assert len(calls) == taught
+    assert {score.n for score in results.scores if score.name == "accuracy"} != {None}
+
+
 def test_a_source_that_has_learnt_too_little_is_refused(tmp_path: Path) -> None:
     strict = plan().model_copy(deep=True)
     task = strict.source.model_copy(update={"least_auroc": 1.0})  # type: ignore[union-attr]

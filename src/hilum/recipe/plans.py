@@ -194,6 +194,7 @@ class SourcePlan(Strict):
     train: TrainPlan = TrainPlan()
     apart: bool = True  # leave out of it whatever the target task holds, patients included
     least_auroc: float = Field(0.6, ge=0, le=1)  # a backbone that has learnt less is refused
+    once: bool = False  # every seed stands on what the first one's source task has taught
 
 
 class PublishedNumber(Strict):

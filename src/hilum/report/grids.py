@@ -7,6 +7,8 @@ from typing import Any
 import pandas as pd
 
 AXIS = re.compile(r"(?:^|,)([\w-]+)=")
+QUESTION = re.compile(r"([\w-]+): (?!source$)")  # leads the cells of a task
+MAIN = "main question"
 MODEL = "backbone"
 BARS = {
     "precision": "Precision",
@@ -20,12 +22,20 @@ BARS = {
 def axes(cells: Sequence[str]) -> pd.DataFrame:
     """One row per cell ("backbone=vgg16,weights=random"), one column per axis of the grid.
 
-    What leads a cell's name without a "=" is its arm ("frozen,backbone=vgg16"), one more axis.
-    Cells that are not named so have the single axis "cell".
+    What leads a cell's name without a "=" is its arm ("frozen,backbone=vgg16"), one more axis, and
+    so is the question, where there are tasks. Cells that are not named so have the single axis
+    "cell" beside it.
     """
-    rows = [_parts(cell) for cell in cells]
+    asked = [QUESTION.match(cell) for cell in cells]
+    plain = [
+        cell[match.end() :] if match else cell for cell, match in zip(cells, asked, strict=True)
+    ]
+    rows = [_parts(cell) for cell in plain]
     if not rows or any(row.keys() != rows[0].keys() for row in rows) or not rows[0]:
-        rows = [{"cell": cell} for cell in cells]
+        rows = [{"cell": cell} for cell in plain]
+    if any(asked):
+        questions = [match[1] if match else MAIN for match in asked]
+        rows = [{"question": one, **row} for one, row in zip(questions, rows, strict=True)]
     return pd.DataFrame(rows, index=list(cells))
 
 
@@ -59,10 +69,11 @@ def split_axes(cells: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
     """Per cell its model, and its arm: all else that varies ("" where nothing does)."""
     table = axes(list(dict.fromkeys(cells)))
     varied = [str(name) for name in table if table[name].nunique() > 1]
-    own = MODEL if MODEL in varied else max(varied, key=lambda n: table[n].nunique(), default="")
+    models = [name for name in varied if name != "question"]
+    own = MODEL if MODEL in varied else max(models, key=lambda n: table[n].nunique(), default="")
     rest = [name for name in varied if name != own]
-    models = {str(c): _words(row, [own] if own else []) or str(c) for c, row in table.iterrows()}
-    return models, {str(c): _words(row, rest) for c, row in table.iterrows()}
+    said = {str(c): _words(row, [own] if own else []) or str(c) for c, row in table.iterrows()}
+    return said, {str(c): _words(row, rest) for c, row in table.iterrows()}
 
 
 def bars(scores: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> pd.DataFrame:

@@ -90,7 +90,8 @@ def _bench(ground: Ground, plan: Recipe, seed: int, first: Learnt | None) -> Ben
         taken = replace(taken, pixels=again.pixels)
     prepared = (taken.pixels, pipeline)
     learnt = first
-    if first is not None and seed != ground.plan.seeds[0]:
+    anew = plan.source is not None and not plan.source.once
+    if first is not None and anew and seed != ground.plan.seeds[0]:
         learnt = source.learn(ground, plan, seed)
     backbone = learnt.model.backbone if learnt else None
     return benches.set_up(plan, ground.classes, taken.manifest, prepared, ground.tell, backbone)
