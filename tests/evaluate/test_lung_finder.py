@@ -108,6 +108,24 @@ def test_a_film_lying_on_its_side_is_refused(finder: lungs.Finder) -> None:
     assert not finder(np.ascontiguousarray(np.rot90(film))).good
 
 
+def test_black_and_white_exchanged_is_said(finder: lungs.Finder) -> None:
+    films = phantom.generate(phantom.Request(images=4, size=256, seed=2)).images
+    assert all(finder(film).good for film in films)
+    assert not any(finder(255 - film).good for film in films)
+
+
+def test_slices_are_no_films_and_films_no_slices(finder: lungs.Finder, shared: Path) -> None:
+    slices = [
+        path
+        for where in ("COVID-CT/Images-processed", "sarscov2-ctscan-dataset")
+        for path in sorted(p for p in (shared / where).rglob("*") if p.is_file())[::40]
+    ]
+    found = [finder(read(str(path))) for path in slices]
+    assert len(found) > 60
+    assert sum(one.good for one in found) <= 2
+    assert any("CT slice" in one.status for one in found)
+
+
 def test_floats_and_eight_bits_give_one_mask(finder: lungs.Finder) -> None:
     film = phantom.generate(phantom.Request(images=1, size=300, seed=2)).images[0]
     deep = finder((film / 255).astype(np.float32))

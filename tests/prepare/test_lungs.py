@@ -84,11 +84,39 @@ def test_a_ragged_and_an_uncertain_mask_are_faults() -> None:
 
 def test_confidence_is_the_soft_dice_of_probabilities_and_mask() -> None:
     p = np.where(chest((200, 240)), 0.8, 0.1).astype(np.float32)
-    found = lungs.judged(p, 0.5, p.shape)
+    found = lungs.judged(p, 0.5, p.shape, np.where(chest(), 90, 170).astype(np.uint8))
     n, rest = int(chest().sum()), int((~chest()).sum())
     assert found.confidence == pytest.approx(2 * 0.8 * n / (0.8 * n + 0.1 * rest + n), rel=1e-5)
     np.testing.assert_array_equal(found.mask, chest())
     assert found.fraction == pytest.approx(n / p.size)
+
+
+def test_the_step_at_the_outline_is_that_of_the_grey_levels() -> None:
+    lung = chest()
+    seen = np.where(lung, 80, 200).astype(np.uint8)
+    assert lungs.step(seen, lung) == pytest.approx(120 / 255)
+    assert lungs.step(255 - seen, lung) == pytest.approx(-120 / 255)
+    assert math.isnan(lungs.step(seen, np.zeros_like(lung)))
+    # what was blacked out around the lungs before is no tissue
+    assert math.isnan(lungs.step(np.where(lung, seen, 0).astype(np.uint8), lung))
+
+
+@pytest.mark.parametrize(
+    ("within", "around", "sure", "words"),
+    [
+        (80, 200, 0.97, ""),
+        (80, 200, 0.93, "CT slice"),
+        (20, 220, 0.97, "CT slice"),
+        (200, 80, 0.97, "exchanged"),
+        (120, 120, 0.97, ""),
+    ],
+)
+def test_a_slice_and_a_negative_are_told_by_the_outline(
+    within: int, around: int, sure: float, words: str
+) -> None:
+    rise = lungs.step(np.where(chest(), within, around).astype(np.uint8), chest())
+    said = lungs.no_film(rise, sure)
+    assert (words in said) if words else not said
 
 
 def test_growth_and_hull_match_their_definitions() -> None:
@@ -195,6 +223,29 @@ def test_ct_lungs_that_touch_the_frame_are_found() -> None:
     found = ct.lungs(pixels[:, 50:250])
     cut = both[:, 50:250]
     assert 2 * (found.mask & cut).sum() / (found.mask.sum() + cut.sum()) > 0.95
+
+
+def test_ct_heart_between_joined_lungs_is_no_lung_but_a_vessel_is() -> None:
+    body = ellipse((240, 300), (120, 150), (100, 130))
+    both = ellipse((240, 300), (115, 80), (65, 40)) | ellipse((240, 300), (115, 220), (65, 40))
+    both[60:75, 80:220] = both[155:170, 80:220] = True
+    pixels = np.where(both, 40, np.where(body, 180, 0)).astype(np.uint8)
+    pixels[100:110, 80:90] = 200
+    found = ct.lungs(pixels).mask
+    assert not found[115, 150]
+    assert found[105, 85]
+    assert (found & both).sum() > 0.97 * both.sum()
+
+
+def test_ct_masks_that_miss_a_lung_or_hold_the_body_are_faults() -> None:
+    pixels, both = slice_of_a_chest()
+    one = pixels.copy()
+    one[:, 150:][both[:, 150:]] = 180
+    assert ct.lungs(one).status == "lung in one half of the picture only"
+    body = np.ones((100, 100), bool)
+    body[:10] = False
+    assert ct._fault(chest((200, 240)), np.ones((200, 240), bool)) == ""
+    assert ct._fault(body & ellipse((100, 100), (55, 50), (44, 60)), body).endswith("of the body")
 
 
 @pytest.mark.parametrize(

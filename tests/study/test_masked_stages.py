@@ -23,3 +23,26 @@ def test_either_stage_can_be_masked(changes: tuple[str, ...], target: bool, firs
     own = source.as_recipe(plan, plan.source)
     masked = [bool("keep_lungs" in str(one.prepare.steps)) for one in (plan, own)]
     assert masked == [target, first]
+
+
+@pytest.mark.parametrize(
+    ("task", "target", "first"),
+    [
+        ("lungs_in_both", "keep_lungs", "keep_lungs"),
+        ("lungs_in_target", "keep_lungs", "letterbox"),
+        ("lungs_hidden", "hide_lungs", "letterbox"),
+    ],
+)
+def test_study_003s_masked_tasks_are_off_until_they_are_asked_for(
+    task: str, target: str, first: str
+) -> None:
+    for quick in (False, True):
+        assert task not in recipe.tasks(recipe.load("zhang2022", quick=quick))
+    plan = recipe.load("zhang2022", changes=(f"tasks.{task}.enabled=true",))
+    asked = recipe.tasks(plan)[task]
+    assert asked.source is not None
+    own = source.as_recipe(asked, asked.source)
+    assert [one.prepare.steps[0]["step"] for one in (asked, own)] == [target, first]
+    # the main question's source task is taken from the cache where only the target is masked
+    assert plan.source is not None
+    assert (own.prepare == source.as_recipe(plan, plan.source).prepare) == (first == "letterbox")

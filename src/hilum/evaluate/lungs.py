@@ -11,7 +11,7 @@ from hilum.models.engine import Runtime, Target
 from hilum.models.unet import Facts, UNet
 from hilum.prepare import Pipeline, from_list
 from hilum.prepare.lungs import LEAST_SIDE, Lungs, judged
-from hilum.types import Floats, GreyImage, Stack8, as_path
+from hilum.types import Floats, Grey8, GreyImage, Stack8, as_path
 
 WEIGHTS = "lungs.safetensors"
 
@@ -36,7 +36,8 @@ class Finder:
         if min(height, width) < LEAST_SIDE:
             wanted = f"image of {width} x {height} pixels, less than {LEAST_SIDE}"
             return Lungs(np.zeros((height, width), bool), wanted, 0.0, 0.0)
-        return judged(self.probabilities(pixels), self.facts.threshold, (height, width))
+        small = self.pipeline(pixels)
+        return judged(self._p(small), self.facts.threshold, (height, width), small)
 
     def glances(self, stack: Stack8) -> list[Lungs]:
         """(image, height, width) -> the lungs of each after one pass, without its mirror image.
@@ -46,11 +47,16 @@ class Finder:
         small = np.stack([self.pipeline(image) for image in stack])
         found = self.runtime(small).reshape(small.shape)
         size = stack.shape[1], stack.shape[2]
-        return [judged(p, self.facts.threshold, size) for p in found]
+        return [
+            judged(p, self.facts.threshold, size, seen)
+            for p, seen in zip(found, small, strict=True)
+        ]
 
     def probabilities(self, pixels: GreyImage) -> Floats:
         """(height, width) of any size -> (side, side), in [0, 1]."""
-        small = self.pipeline(pixels)
+        return self._p(self.pipeline(pixels))
+
+    def _p(self, small: Grey8) -> Floats:
         views = [small, small[:, ::-1]] if self.facts.mirror else [small]
         found = self.runtime(np.stack(views)).reshape(-1, *small.shape)
         return np.asarray((found[0] + found[1, :, ::-1]) / 2 if self.facts.mirror else found[0])

@@ -16,6 +16,9 @@ from hilum.types import Grey8, GreyImage, Mask
 SIDE = 256  # pixels of the longer side at which the morphology is done
 SHARE = (0.02, 0.8)  # of the picture that can be lung
 LEAST_BODY = 0.35  # of the picture that is not outside air
+HOLE = 0.03  # of the picture: what a mask may enclose and still take in
+MOST_BODY = 0.7  # of the body that can be lung: more is fat under the skin, taken for air
+LEAST_HALF = 0.175  # of what one half of the picture holds that the other must
 OUTSIDE = 0.5  # of a piece beyond the picture's inscribed ellipse: then it is air around the body
 OPENING, CLOSING = 2, 7  # radii in pixels: skin folds and couch; vessels and small opacities
 
@@ -29,15 +32,28 @@ def lungs(pixels: GreyImage) -> Lungs:
     scale = SIDE / max(grey.shape)
     height, width = (max(1, round(n * scale)) for n in grey.shape)
     small = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
-    found = _air(cv2.GaussianBlur(small, (3, 3), 0))
+    found, body = _air(cv2.GaussianBlur(small, (3, 3), 0))
     whole = cv2.resize(found.astype(np.float32), grey.shape[::-1]) >= 0.5
-    share = float(whole.mean())
-    plain = "no lungs found" if share < SHARE[0] else f"lungs of {share:.0%} of the picture"
-    return Lungs(whole, OK if SHARE[0] <= share <= SHARE[1] else plain, share, 1.0)
+    return Lungs(whole, _fault(found, body) or OK, float(whole.mean()), 1.0)
 
 
-def _air(small: Grey8) -> Mask:
-    """Dark pieces that are not around the body, closed over vessels and opacities."""
+def _fault(mask: Mask, body: Mask) -> str:
+    """What is wrong with a mask (row, column) of the lungs in a body; or nothing."""
+    share = float(mask.mean())
+    if share < SHARE[0]:
+        return "no lungs found"
+    if share > SHARE[1]:
+        return f"lungs of {share:.0%} of the picture"
+    if (filling := float(mask[body].mean())) > MOST_BODY:
+        return f"lungs of {filling:.0%} of the body"
+    left, right = (int(half.sum()) for half in np.array_split(mask, 2, axis=1))
+    if min(left, right) < LEAST_HALF * max(left, right):
+        return "lung in one half of the picture only"
+    return ""
+
+
+def _air(small: Grey8) -> tuple[Mask, Mask]:
+    """Dark pieces that are not around the body, closed over vessels and opacities; and the body."""
     level = _otsu(small)
     inside = ~_outside(_opened(small <= level))
     if float(inside.mean()) < LEAST_BODY:  # the threshold has split tissue, not air from tissue
@@ -45,12 +61,22 @@ def _air(small: Grey8) -> Mask:
         inside = ~_outside(_opened(small <= level))
     # black air around the body hides the step from grey lung to tissue: look again without it
     dark = _opened(inside & (small <= _otsu(small[inside])))
-    pieces = largest(dark & ~_outside(dark), most=4)
+    lung = dark & ~_outside(dark)
+    pieces = _without_small_holes(lung & largest(lung, most=4))
     room = cv2.copyMakeBorder(
         pieces.astype(np.uint8), *(CLOSING,) * 4, borderType=cv2.BORDER_REPLICATE
     )
     closed = cv2.morphologyEx(room, cv2.MORPH_CLOSE, _disc(CLOSING))
-    return filled(closed[CLOSING:-CLOSING, CLOSING:-CLOSING].astype(bool))
+    found = _without_small_holes(closed[CLOSING:-CLOSING, CLOSING:-CLOSING].astype(bool))
+    return found, inside
+
+
+def _without_small_holes(mask: Mask) -> Mask:
+    """The mask with what it encloses, unless that is as large as a heart."""
+    holes = filled(mask) & ~mask
+    count, labels = cv2.connectedComponents(holes.astype(np.uint8))
+    small = np.bincount(labels.ravel(), minlength=count) <= HOLE * mask.size
+    return np.asarray(mask | (holes & small[labels]))
 
 
 def _outside(dark: Mask) -> Mask:
