@@ -167,6 +167,11 @@ def test_the_network_belongs_to_the_preparation() -> None:
     block = [{"step": "keep_lungs"}, {"step": "letterbox"}]
     one, two = (prepare.from_list(block, lambda n, d=d: Known(d)) for d in ("a", "b"))
     assert one.digest != two.digest
+    with pytest.MonkeyPatch.context() as patch:  # other arithmetic of masks, other pixels
+        sliced = [{"step": "keep_lungs", "kind": "ct"}, {"step": "letterbox"}]
+        before = prepare.from_list(sliced).digest
+        patch.setattr(lungs, "VERSION", lungs.VERSION + 1)
+        assert prepare.from_list(sliced).digest != before
     assert one.as_list() == two.as_list()
     assert "finder" not in one.as_list()[0]
     assert one.decode_side == 256

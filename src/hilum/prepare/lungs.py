@@ -8,6 +8,7 @@ import numpy as np
 
 from hilum.types import Floats, Grey8, GreyImage, Mask
 
+VERSION = 2  # raise when the arithmetic of masks or of their check changes, here or in `ct`
 OK = "ok"
 LEAST_SIDE = 64  # pixels: on smaller films ribs and outlines are no longer told apart
 LEAST_SECOND = 0.15  # share of the larger lung that the smaller one must have

@@ -9,9 +9,10 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from hilum import files
+from hilum.prepare import lungs
 from hilum.prepare.geometry import BorderCrop, CentreCrop, Letterbox, Resize, ResizeShorter
 from hilum.prepare.intensity import Clahe, Equalise, PercentileWindow
-from hilum.prepare.lung_steps import CropLungs, HideLungs, KeepLungs, handed
+from hilum.prepare.lung_steps import CropLungs, HideLungs, KeepLungs, LungStep, handed
 from hilum.prepare.lungs import FindsLungs
 from hilum.prepare.marker_steps import (
     CropBorders,
@@ -94,7 +95,8 @@ class Pipeline:
         """Hash of the declared steps and of their version."""
         finders = [getattr(step, "finder", None) for step in self.steps]
         networks = [finder.digest for finder in finders if finder is not None]
-        return files.digest("preparation", VERSION, self.as_list(), *networks)
+        masks = [lungs.VERSION for step in self.steps if isinstance(step, LungStep)]
+        return files.digest("preparation", VERSION, self.as_list(), *networks, *masks)
 
     def as_list(self) -> list[dict[str, Any]]:
         """The declarative block: one dictionary per step, every parameter spelt out."""
