@@ -7,7 +7,7 @@ import pytest
 
 from hilum import study
 
-HEAVY = ("hilum.audit", "hilum.report", "captum", "sklearn", "scipy.stats")
+HEAVY = ("hilum.audit", "hilum.report", "captum", "sklearn", "scipy", "torch", "pydicom")
 
 
 def test_a_prediction_waits_for_no_audit_and_no_report() -> None:

@@ -4,8 +4,11 @@ Decodes per image, bytes read per image, and passes through the backbone per ima
 """
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +16,18 @@ import pytest
 
 from hilum import files, images, prepare, recipe
 from hilum.data import phantom, pixels
+from hilum.evaluate import lungs
+from hilum.evaluate import model as models
 from hilum.models import backbones
 from hilum.models.engine import Facts, Progress, Runtime
+from hilum.models.executor import Head, Standardise
 from hilum.study import bench as benches
 from hilum.study.bench import Bench
 from hilum.types import Floats, Grey8, Image, Manifest
 
 COUNT, SIDE, VIEWS = 12, 64, 3
 PIPELINE = prepare.from_list([{"step": "resize", "side": SIDE}])
+HEAVY = ("torch", "timm", "scipy", "sklearn", "pydicom", "captum", "matplotlib")
 COUNTERS = Path("/proc/self/io")
 
 
@@ -114,3 +121,26 @@ def _bench(films: Manifest) -> tuple[Bench, Counter]:
         lambda name: lambda done, total: None, labels,
     )  # fmt: skip
     return made, runtime
+
+
+def test_a_second_prediction_loads_no_network_library(films: Manifest, tmp_path: Path) -> None:
+    """Nor does looking for lungs: both networks lie converted in the cache."""
+    head = Head(Standardise.none(64), ((np.ones((2, 64)), np.zeros(2)),))
+    facts = models.Facts(["covid19", "normal"], "unit", "fp32", mirror=True)
+    network = backbones.build("wiklund_fc", "random")
+    pipeline = prepare.from_list([{"step": "letterbox", "side": 224}])
+    folder = models.save(models.assemble(facts, pipeline, network, head), tmp_path / "model")
+    weights = Path(str(resources.files("hilum.models"))) / lungs.WEIGHTS
+    models.load(folder)
+    lungs.stored(weights)
+    film, out = films.table["path"].iloc[0], tmp_path / "preds.csv"
+    code = (
+        "import sys; from pathlib import Path; from hilum import study;"
+        f"study.predict(Path({str(folder)!r}), [Path({film!r})], Path({str(out)!r}),"
+        " lambda name: lambda done, total: None);"
+        f"from hilum.evaluate import lungs; lungs.stored(Path({str(weights)!r}));"
+        f"print([name for name in {HEAVY} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]", done.stderr
+    assert len(out.read_text().splitlines()) == 2

@@ -1,12 +1,11 @@
-"""Calibration errors, recalibration and temperature against closed forms and statsmodels."""
+"""Calibration errors and recalibration against closed forms and statsmodels."""
 
 import numpy as np
 import pytest
 import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.optimize import minimize_scalar
-from scipy.special import expit, log_softmax, logit
+from scipy.special import expit, logit
 from statsmodels.stats.proportion import proportion_confint
 
 from hilum.evaluate import calibrate
@@ -94,53 +93,3 @@ def test_recalibration_without_an_answer_is_nan() -> None:
     assert constant.in_the_large == pytest.approx(logit(0.5) - logit(0.2))
     certain = calibrate.recalibration(positive, np.where(np.arange(20) % 3, 1.0, 0.0))
     assert np.isfinite(certain.slope)
-
-
-@pytest.mark.parametrize("truth", [0.3, 1.0, 4.0])
-def test_temperature_is_recovered_and_optimal(truth: float) -> None:
-    rng = np.random.default_rng(9)
-    logits = rng.normal(0, 2, (6000, 4))
-    p = np.exp(log_softmax(logits, axis=1))
-    labels = (p.cumsum(1) < rng.random((6000, 1))).sum(1)
-    found = calibrate.fit_temperature(labels, logits * truth)
-    assert found.value == pytest.approx(truth, rel=0.06)
-    assert found.after <= found.before
-    assert not found.reason
-
-    def loss(log_t: float) -> float:
-        cooled = log_softmax(logits * truth / np.exp(log_t), axis=1)
-        return float(-cooled[np.arange(6000), labels].mean())
-
-    other = minimize_scalar(loss, bounds=(-3, 3), method="bounded", options={"xatol": 1e-10})
-    assert found.value == pytest.approx(np.exp(other.x), rel=1e-5)
-    assert found.after == pytest.approx(other.fun, rel=1e-10)
-    shifted = calibrate.fit_temperature(labels, log_softmax(logits * truth, axis=1))
-    assert shifted.value == pytest.approx(found.value)  # log probabilities serve as well
-
-
-def test_temperature_keeps_the_order_and_sums_to_one() -> None:
-    logits = np.random.default_rng(1).normal(size=(50, 3))
-    warm = calibrate.apply_temperature(logits, 2.5)
-    assert (warm.argmax(1) == logits.argmax(1)).all()
-    assert warm.sum(1) == pytest.approx(np.ones(50))
-    assert calibrate.apply_temperature(logits, 1.0) == pytest.approx(
-        np.exp(log_softmax(logits, axis=1))
-    )
-    with pytest.raises(HilumError, match="got 0"):
-        calibrate.apply_temperature(logits, 0)
-
-
-def test_validation_sets_that_cannot_tell_change_nothing() -> None:
-    logits = np.random.default_rng(2).normal(size=(30, 3))
-    perfect = calibrate.fit_temperature(logits.argmax(1), logits)
-    assert (perfect.value, perfect.before) == (1.0, perfect.after)
-    assert "sharper" in perfect.reason
-    hopeless = calibrate.fit_temperature(logits.argmin(1), logits)
-    assert hopeless.value == 1.0
-    assert "nothing" in hopeless.reason
-    flat = calibrate.fit_temperature(np.zeros(30, dtype=np.int64), np.zeros((30, 3)))
-    assert flat.value == 1.0
-    assert calibrate.fit_temperature(np.array([], dtype=np.int64), np.zeros((0, 3))).value == 1.0
-    with pytest.raises(HilumError, match="got 1 that"):
-        calibrate.fit_temperature(np.array([0]), np.array([[0.0, -np.inf]]))
-    assert np.isfinite(calibrate.log_probabilities(np.array([[1.0, 0.0]]))).all()

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from hilum import files
-from hilum.models import engine, openvino_engine
+from hilum.models import conversion, engine
 from hilum.models.normalise import Door
 from hilum.models.runtime import Target, compile_network
 from hilum.types import HilumError
@@ -113,17 +113,17 @@ def test_a_failing_source_of_images_is_not_swallowed() -> None:
 
 def test_converted_network_is_kept_and_keyed_by_what_it_computes() -> None:
     module = Small(seed=8)
-    first = openvino_engine.converted(module, (SIDE, SIDE))
+    first = conversion.converted(module, (SIDE, SIDE))
     stamp = first.stat().st_mtime_ns
-    assert openvino_engine.converted(Small(seed=8), (SIDE, SIDE)) == first
+    assert conversion.converted(Small(seed=8), (SIDE, SIDE)) == first
     assert first.stat().st_mtime_ns == stamp
     assert first.is_relative_to(files.cache_home() / "compiled")
-    keys = {openvino_engine.key(module, (SIDE, SIDE)), openvino_engine.key(module, (SIDE, 41))}
-    keys.add(openvino_engine.key(Small(seed=9), (SIDE, SIDE)))
+    keys = {conversion.key(module, (SIDE, SIDE)), conversion.key(module, (SIDE, 41))}
+    keys.add(conversion.key(Small(seed=9), (SIDE, SIDE)))
     module.first.stride = (1, 1)
-    keys.add(openvino_engine.key(module, (SIDE, SIDE)))
+    keys.add(conversion.key(module, (SIDE, SIDE)))
     module.door = Door("signed")  # its numbers are no part of the state dictionary
-    keys.add(openvino_engine.key(module, (SIDE, SIDE)))
+    keys.add(conversion.key(module, (SIDE, SIDE)))
     assert len(keys) == 5
 
 

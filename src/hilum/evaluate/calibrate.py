@@ -1,4 +1,4 @@
-"""Do probabilities mean what they say: calibration errors, recalibration, temperature scaling."""
+"""Do probabilities mean what they say: calibration errors and logistic recalibration."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -6,16 +6,14 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.optimize import brentq
-from scipy.special import expit, log_softmax, logit, softmax
+from scipy.special import expit, logit
 
 from hilum.evaluate.intervals import LEVEL, Interval, quantile, wilson
-from hilum.types import HilumError, Labels, Probabilities
+from hilum.types import HilumError
 
 Array: TypeAlias = npt.NDArray[np.float64]
 Bools: TypeAlias = npt.NDArray[np.bool_]
 BINS = 15  # Guo et al. 2017
-COLDEST, HOTTEST = 0.05, 20.0  # temperatures outside say that the validation set cannot tell
 NEAR = 1e-12  # probabilities are held this far from 0 and 1 before a logit
 STEPS = 50  # Newton converges in about eight
 
@@ -149,72 +147,3 @@ def _newton(positive: Bools, X: Array, offset: Array) -> tuple[Array, Array]:
 
 def _likelihood(positive: Bools, score: Array) -> float:
     return float(-np.logaddexp(0, np.where(positive, -score, score)).sum())
-
-
-# --- temperature ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Temperature:
-    """The divisor of the logits, the validation log loss before and after, and why it is 1 if so.
-
-    `reason` is empty where the fit succeeded.
-    """
-
-    value: float
-    before: float
-    after: float
-    reason: str = ""
-
-
-def fit_temperature(labels: Labels, logits: Array) -> Temperature:
-    """The temperature that minimises the log loss of validation logits (image, class).
-
-    Log probabilities serve as logits. The loss is convex in 1 / temperature, so its slope's root is
-    the optimum. A validation set that cannot tell (no images, nothing wrong, or an optimum outside
-    0.05-20) leaves the temperature at 1. Guo et al. 2017, arXiv:1706.04599.
-    """
-    if not np.isfinite(logits).all():
-        raise HilumError(
-            f"temperature scaling wants finite logits; got {int((~np.isfinite(logits)).sum())} "
-            "that are not; take logarithms of probabilities with log_probabilities."
-        )
-    if not len(labels):
-        return Temperature(1.0, float("nan"), float("nan"), "no validation images")
-    before = _loss(labels, logits, 1.0)
-    cold, hot = (_slope(labels, logits, 1 / t) for t in (COLDEST, HOTTEST))
-    if cold <= 0:
-        return Temperature(
-            1.0, before, before, "validation images ask for ever sharper probabilities"
-        )
-    if hot >= 0:
-        return Temperature(
-            1.0, before, before, "validation logits say nothing true about the labels"
-        )
-    sharpness = float(brentq(lambda b: _slope(labels, logits, b), 1 / HOTTEST, 1 / COLDEST))
-    return Temperature(1 / sharpness, before, _loss(labels, logits, sharpness))
-
-
-def apply_temperature(logits: Array, temperature: float) -> Probabilities:
-    """Logits or log probabilities (image, class) -> probabilities (image, class).
-
-    The order of the classes, and so every prediction, stays.
-    """
-    if not temperature > 0:
-        raise HilumError(f"a temperature must be above 0; got {temperature}; 1 changes nothing.")
-    return np.asarray(softmax(logits / temperature, axis=1))
-
-
-def log_probabilities(p: Probabilities) -> Array:
-    """(image, class) logarithms, held finite where a probability is 0."""
-    return np.log(np.clip(p, np.finfo(np.float64).tiny, 1.0))
-
-
-def _loss(labels: Labels, logits: Array, sharpness: float) -> float:
-    return float(-log_softmax(logits * sharpness, axis=1)[np.arange(len(labels)), labels].mean())
-
-
-def _slope(labels: Labels, logits: Array, sharpness: float) -> float:
-    """Derivative of the loss by 1 / temperature: expected logit minus the true class's logit."""
-    expected = (softmax(logits * sharpness, axis=1) * logits).sum(1)
-    return float((expected - logits[np.arange(len(labels)), labels]).mean())

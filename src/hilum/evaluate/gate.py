@@ -18,11 +18,10 @@ import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
-from scipy.linalg import solve
-from scipy.special import softmax
 
 from hilum import files
 from hilum.evaluate import lungs
+from hilum.evaluate.temperature import softmax
 from hilum.images.grey import negative
 from hilum.prepare.step import as_uint8
 from hilum.types import Floats, Grey8, GreyImage, HilumError
@@ -105,7 +104,7 @@ class Gate:
     def poses(self, features: Floats) -> Array:
         """(image, feature) -> probabilities (image, pose): upright first, then POSES."""
         scaled = (features - self.mean) / self.deviation
-        return np.asarray(softmax(scaled.astype(np.float64) @ self.weights.T + self.bias, axis=1))
+        return np.asarray(softmax(scaled.astype(np.float64) @ self.weights.T + self.bias))
 
     def scores(self, features: Floats) -> Array:
         """(image, feature) -> how strange each is (image,); above 1 it is refused."""
@@ -183,6 +182,8 @@ def _discriminants(groups: Sequence[Floats]) -> tuple[Floats, Floats]:
     Ledoit & Wolf 2004 for the shrinkage, group by group. Beyond WIDE features in the plane of their
     first components, where the covariance can still be solved for.
     """
+    from scipy.linalg import solve
+
     tables = [np.asarray(group, np.float64) for group in groups]
     basis = None
     if tables[0].shape[1] > WIDE:

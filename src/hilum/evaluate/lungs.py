@@ -1,19 +1,29 @@
 """The lungs of a radiograph: a U-Net's file of weights behind its own preparation, compiled."""
 
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hilum.models import runtime, unet
+from hilum import files
+from hilum.models import runtime, unet_file
 from hilum.models.engine import Runtime, Target
-from hilum.models.unet import Facts, UNet
+from hilum.models.runtime import Saved
+from hilum.models.unet_file import Facts
 from hilum.prepare import Pipeline, from_list
 from hilum.prepare.lungs import LEAST_SIDE, Lungs, judged
 from hilum.types import Floats, Grey8, GreyImage, Stack8, as_path
 
+if TYPE_CHECKING:  # lungs are found without torch where the network's conversion is found
+    from torch import nn
+
+    from hilum.models.unet import UNet
+
 WEIGHTS = "lungs.safetensors"
+EVERYWHERE = Target("fp32", "cpu")  # the mask does not hang on the processor
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +77,27 @@ def preparation(side: int) -> Pipeline:
     return from_list([{"step": "resize", "side": side}, {"step": "percentile_window"}])
 
 
-def compiled(network: UNet) -> Finder:
-    """A network made ready on this machine, in fp32: the mask does not hang on the processor."""
+def compiled(network: "UNet") -> Finder:
+    """A network in memory made ready on this machine."""
+    from hilum.models import unet
+
     facts = network.facts
-    engine = runtime.compile_network(
-        unet.Flat(network), (facts.side, facts.side), Target("fp32", "cpu")
-    )
+    engine = runtime.compile_network(unet.Flat(network), (facts.side, facts.side), EVERYWHERE)
     return Finder(facts, preparation(facts.side), engine, unet.digest(network))
+
+
+def stored(path: Path) -> Finder:
+    """The network of a file made ready on this machine. Raises as `unet.load` does."""
+    facts = unet_file.facts(path)
+    saved = Saved((files.sha256(path),), partial(_built, path))
+    engine = runtime.compile_saved(saved, (facts.side, facts.side), EVERYWHERE)
+    return Finder(facts, preparation(facts.side), engine, unet_file.digest(path))
+
+
+def _built(path: Path) -> "nn.Module":
+    from hilum.models import unet
+
+    return unet.Flat(unet.load(path))
 
 
 def named(network: str = "") -> Finder:
@@ -87,6 +111,6 @@ def named(network: str = "") -> Finder:
 @cache
 def _made(network: str) -> Finder:
     if network:
-        return compiled(unet.load(as_path(network)))
+        return stored(as_path(network))
     with resources.as_file(resources.files("hilum.models") / WEIGHTS) as path:
-        return compiled(unet.load(path))
+        return stored(path)

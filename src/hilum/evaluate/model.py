@@ -5,29 +5,31 @@ that one file has one set of probabilities.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
-from safetensors.torch import load_file as load_tensors
-from safetensors.torch import save_file as save_tensors
-from torch import Tensor, nn
 
 from hilum import files, prepare
-from hilum.evaluate import calibrate, gate, lungs
+from hilum.evaluate import gate, lungs, temperature
 from hilum.evaluate.gate import Gate
-from hilum.models import backbones, runtime
-from hilum.models.backbones import Backbone
+from hilum.models import runtime
 from hilum.models.engine import Runtime, Target
-from hilum.models.heads import Head
-from hilum.models.normalise import Door
+from hilum.models.executor import Head
+from hilum.models.runtime import Saved
 from hilum.prepare import Pipeline
 from hilum.types import NOTICE, Floats, HilumError, MissingError, Probabilities, Stack8
+
+if TYPE_CHECKING:  # an answer needs no torch where the network's conversion is found
+    from torch import Tensor, nn
+
+    from hilum.models.backbone import Backbone
 
 FORMAT = 1
 Progress = Callable[[int, int], None]
@@ -48,16 +50,43 @@ class Facts:
     conformal: dict[str, float] = field(default_factory=dict)  # class -> least p that is possible
 
 
+@dataclass(slots=True)
+class OnDisk:
+    """The backbone of a model folder, read when it is first asked for."""
+
+    folder: Path
+    record: dict[str, Any]
+    _read: "Backbone | None" = None
+
+    def read(self) -> "Backbone":
+        """Raises HilumError where the tensors are damaged or do not fit the record."""
+        if self._read is None:
+            from safetensors.torch import load_file as load_tensors
+
+            from hilum.models import backbones
+
+            path = self.folder / "backbone.safetensors"
+            with _readable(self.folder):
+                tensors = load_tensors(path)
+            self._read = backbones.rebuild(self.record, tensors)
+        return self._read
+
+
 @dataclass(frozen=True, slots=True)
 class Model:
     """A trained classifier, ready to run."""
 
     facts: Facts
     pipeline: Pipeline
-    backbone: Backbone
+    held: "Backbone | OnDisk"
     head: Head
     runtime: Runtime
     gate: Gate | None = None  # None: made by a version that refused no image
+
+    @property
+    def backbone(self) -> "Backbone":
+        """The network without its door and head."""
+        return self.held.read() if isinstance(self.held, OnDisk) else self.held
 
     def logits(self, stack: Stack8, progress: Progress | None = None) -> Probabilities:
         """Prepared uint8 (image, height, width) -> uncalibrated logits (image, class)."""
@@ -80,7 +109,7 @@ class Model:
 
         Eight decimals: the same number in memory, in CSV and after reading it back.
         """
-        return np.round(calibrate.apply_temperature(logits, self.facts.temperature), 8)
+        return np.round(temperature.apply(logits, self.facts.temperature), 8)
 
     def table(self, logits: Probabilities) -> pd.DataFrame:
         """(image, class) logits -> columns p_<class>."""
@@ -97,14 +126,23 @@ def mirrored(stack: Stack8) -> Stack8:
     return np.ascontiguousarray(stack[:, :, ::-1])
 
 
-def compiled(backbone: Backbone, normalise: str, pipeline: Pipeline, precision: str) -> Runtime:
+def compiled(backbone: "Backbone", normalise: str, pipeline: Pipeline, precision: str) -> Runtime:
     """Prepared pixels to pooled features: the network behind its door, compiled here."""
-    backbones.require_size(backbone.card, pipeline.shape)
-    network = nn.Sequential(Door(normalise), backbone)
+    network = _behind_door(backbone, normalise, pipeline)
     return runtime.compile_network(network, pipeline.shape, Target(precision))  # type: ignore[arg-type]
 
 
-def assemble(facts: Facts, pipeline: Pipeline, backbone: Backbone, head: Head) -> Model:
+def _behind_door(backbone: "Backbone", normalise: str, pipeline: Pipeline) -> "nn.Module":
+    from torch import nn
+
+    from hilum.models import backbones
+    from hilum.models.normalise import Door
+
+    backbones.require_size(backbone.card, pipeline.shape)
+    return nn.Sequential(Door(normalise), backbone)
+
+
+def assemble(facts: Facts, pipeline: Pipeline, backbone: "Backbone", head: Head) -> Model:
     """A model whose runtime is compiled here."""
     engine = compiled(backbone, facts.normalise, pipeline, facts.precision)
     return Model(facts, pipeline, backbone, head, engine)
@@ -112,6 +150,8 @@ def assemble(facts: Facts, pipeline: Pipeline, backbone: Backbone, head: Head) -
 
 def save(model: Model, folder: Path) -> Path:
     """Write `model.json`, `backbone.`, `head.` and `gate.safetensors`, and `seen.csv`."""
+    from safetensors.torch import save_file as save_tensors
+
     folder.mkdir(parents=True, exist_ok=True)
     facts = model.facts
     record = {
@@ -143,16 +183,32 @@ def save(model: Model, folder: Path) -> Path:
 
 
 def load(folder: Path) -> Model:
-    """Read a model folder and compile it; raises what `read` does."""
-    return replace(assemble(*read(folder)), gate=gate.load(folder))
+    """Read a model folder and compile it; raises what `read` does.
+
+    The network is not built where the conversion of the very same files is found.
+    """
+    facts, pipeline, held, head = _parts(folder)
+    with _readable(folder):
+        tensors = files.sha256(folder / "backbone.safetensors")
+    saved = Saved(
+        (tensors, held.record, facts.normalise),
+        lambda: _behind_door(held.read(), facts.normalise, pipeline),
+    )
+    engine = runtime.compile_saved(saved, pipeline.shape, Target(facts.precision))  # type: ignore[arg-type]
+    return Model(facts, pipeline, held, head, engine, gate.load(folder))
 
 
-def read(folder: Path) -> tuple[Facts, Pipeline, Backbone, Head]:
+def read(folder: Path) -> "tuple[Facts, Pipeline, Backbone, Head]":
     """The parts of a model folder, nothing compiled.
 
     Raises MissingError where there is none, HilumError where it is damaged or its preparation is
     not the one that this version executes.
     """
+    facts, pipeline, held, head = _parts(folder)
+    return facts, pipeline, held.read(), head
+
+
+def _parts(folder: Path) -> tuple[Facts, Pipeline, OnDisk, Head]:
     record = read_record(folder)
     pipeline = prepare.from_list(record["preparation"]["steps"], lungs.named)
     if pipeline.digest != record["preparation_digest"]:
@@ -160,16 +216,20 @@ def read(folder: Path) -> tuple[Facts, Pipeline, Backbone, Head]:
             f"the preparation of {folder} must be executed as it was trained; got another version "
             "of its steps; install the hilum version named in model.json's provenance."
         )
-    try:
-        backbone = backbones.rebuild(
-            record["backbone"], load_tensors(folder / "backbone.safetensors")
-        )
+    with _readable(folder):
         head = Head.from_arrays(load_file(folder / "head.safetensors"))
+    return _facts(record, folder), pipeline, OnDisk(folder, record["backbone"]), head
+
+
+@contextmanager
+def _readable(folder: Path) -> Iterator[None]:
+    """One sentence where the tensors of a model folder cannot be read."""
+    try:
+        yield
     except (OSError, SafetensorError) as error:
         raise HilumError(
             f"the tensors of {folder} must be readable; got {error}; restore the folder."
         ) from None
-    return _facts(record, folder), pipeline, backbone, head
 
 
 def located(folder: Path) -> Path:
@@ -220,5 +280,5 @@ def _facts(record: dict[str, Any], folder: Path) -> Facts:
     )
 
 
-def _contiguous(state: dict[str, Tensor]) -> dict[str, Tensor]:
+def _contiguous(state: "dict[str, Tensor]") -> "dict[str, Tensor]":
     return {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}

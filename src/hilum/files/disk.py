@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from uuid import uuid4
 
 from hilum.types import HilumError
@@ -95,6 +96,19 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def room(folder: Path, named: Path | None = None) -> Path:
+    """Make an output folder; raises HilumError, with the path as `named`, where it cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise HilumError(
+            f"--out must be a place that can be written; got {str(named or folder)!r} "
+            f"({error.strerror}); choose another."
+        ) from None
 
 
 def write_error(path: Path, error: OSError) -> HilumError:

@@ -1,8 +1,12 @@
-"""How much of the machine this process may use."""
+"""How much of the machine this process may use, and work that overlaps."""
 
 import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
+T = TypeVar("T")
 _CGROUP = Path("/sys/fs/cgroup/cpu.max")
 
 
@@ -25,3 +29,13 @@ def _quota(path: Path) -> int | None:
     except (OSError, ValueError):
         return None
     return max(1, int(quota) // int(period)) if quota.isdigit() else None
+
+
+def ahead(items: Iterable[T]) -> Iterator[T]:
+    """The same items, each computed in a second thread while its forerunner is used."""
+    iterator, end = iter(items), object()
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, iterator, end)
+        while (item := coming.result()) is not end:
+            coming = pool.submit(next, iterator, end)
+            yield item  # type: ignore[misc]  # the sentinel never gets here

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 import cv2
 
-from hilum.images import dicom, jpeg, raster
+from hilum.images import jpeg, raster
 from hilum.images.formats import SNIFFED, Format, sniff
 from hilum.images.header import Header, read_png, read_tiff
 from hilum.images.limits import check_pixels, file_size
@@ -55,12 +55,16 @@ def probe(path: str | Path) -> dict[str, Any]:
         with file.open("rb") as stream:
             name = sniff(stream.read(SNIFFED))
             if name == "DICOM":
+                from hilum.images import dicom
+
                 return dicom.open_header(stream)[2] | {"bytes": size}
             return _facts(_checked_header(stream, name)) | {"bytes": size}
 
 
 def _decode(data: bytes, name: Format, at_least: int | None) -> Image:
     if name == "DICOM":
+        from hilum.images import dicom  # pydicom loads slowly
+
         return Image(*dicom.decode(BytesIO(data), at_least))
     header = _checked_header(BytesIO(data), name)
     if name == "JPEG":

@@ -4,12 +4,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
-from torch import nn
 
 from hilum.types import Floats, Grey8, HilumError, Stack8
+
+if TYPE_CHECKING:  # torch takes two seconds to load, and a runtime need not have it
+    from torch import nn
 
 Progress: TypeAlias = Callable[[int, int], None]
 Precision: TypeAlias = Literal["bf16", "fp32"]
@@ -84,7 +86,7 @@ class Runtime(ABC):
 
 
 @contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
+def evaluating(module: "nn.Module") -> Iterator[None]:
     """Put every layer into evaluation mode for a while; each gets its own mode back."""
     modes = [(layer, layer.training) for layer in module.modules()]
     module.eval()

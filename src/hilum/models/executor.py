@@ -1,30 +1,21 @@
 """The plain NumPy executor of fitted heads: one image gives the same bits in any company."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor, nn
 
-from hilum.models.layers import Average
 from hilum.types import Floats, HilumError
+
+if TYPE_CHECKING:  # a prediction needs no torch
+    from torch import nn
 
 Array: TypeAlias = npt.NDArray[np.float64]
 Layer: TypeAlias = tuple[Array, Array]  # weights (output, input), bias (output,)
 
 SMALLEST_SPREAD = 1e-6  # a feature that hardly varies in training is left at its own scale
-_LETTERS: dict[type[nn.Module], str] = {
-    Average: "A",
-    nn.BatchNorm1d: "N",
-    nn.Linear: "L",
-    nn.ReLU: "R",
-    nn.Dropout: "",
-    nn.Identity: "",
-}
-_ORDER = re.compile(r"A?N?(LRN?)*L")  # what the executor can do
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,24 +97,15 @@ class Head:
         return head
 
     @classmethod
-    def from_module(cls, standardise: Standardise, module: nn.Module) -> "Head":
+    def from_module(cls, standardise: Standardise, module: "nn.Module") -> "Head":
         """From a fitted module of `heads` that took standardised features.
 
         BatchNorm, as in evaluation, is folded into the layer after it. Raises HilumError for a
         module that the executor cannot follow.
         """
-        leaves = [leaf for leaf in module.modules() if next(leaf.children(), None) is None]
-        _require_order(leaves)
-        average = next((leaf for leaf in leaves if isinstance(leaf, Average)), None)
-        layers: list[Layer] = []
-        norm: nn.BatchNorm1d | None = None
-        for leaf in leaves:
-            if isinstance(leaf, nn.BatchNorm1d):
-                norm = leaf
-            elif isinstance(leaf, nn.Linear):
-                layers.append(_folded(norm, leaf))
-                norm = None
-        head = cls(standardise, tuple(layers), average.positions if average else 1)
+        from hilum.models import layers
+
+        head = cls(standardise, *layers.as_arrays(module))
         head.check()
         return head
 
@@ -152,30 +134,3 @@ class Head:
             x = np.maximum(weight @ x + bias, 0.0)
         weight, bias = self.layers[-1]
         return weight @ x + bias
-
-
-def _require_order(leaves: list[nn.Module]) -> None:
-    unknown = [leaf for leaf in leaves if type(leaf) not in _LETTERS]
-    letters = "".join(_LETTERS.get(type(leaf), "") for leaf in leaves)
-    if unknown or not _ORDER.fullmatch(letters):
-        names = ", ".join(type(leaf).__name__ for leaf in leaves)
-        raise HilumError(
-            "a head is an average, then linear layers, each but the last followed by ReLU and "
-            f"perhaps BatchNorm1d; got {names}; build it with heads.build."
-        )
-
-
-def _folded(norm: nn.BatchNorm1d | None, layer: nn.Linear) -> Layer:
-    """layer(norm(x)) as one layer: W (s x + t) + b = (W s) x + (W t + b)."""
-    weight, bias = _array(layer.weight), _array(layer.bias)
-    if norm is None:
-        return weight, bias
-    assert norm.running_mean is not None  # noqa: S101 - a head's BatchNorm keeps statistics
-    assert norm.running_var is not None  # noqa: S101
-    scale = _array(norm.weight) / np.sqrt(_array(norm.running_var) + norm.eps)
-    shift = _array(norm.bias) - scale * _array(norm.running_mean)
-    return weight * scale, weight @ shift + bias
-
-
-def _array(tensor: Tensor) -> Array:
-    return tensor.detach().cpu().double().numpy().copy()

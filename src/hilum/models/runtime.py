@@ -1,22 +1,33 @@
-"""Compiles a network for this machine; see engine.Runtime for what the result promises."""
+"""Compiles a network for this machine; see engine.Runtime for what the result promises.
 
+Neither torch nor a network is loaded where a saved network's conversion for OpenVINO is found.
+"""
+
+import ctypes
+import sys
 from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from torch import nn
-
+from hilum.models import shelf
 from hilum.models.engine import Runtime, Target
-from hilum.models.torch_engine import TorchRuntime
+from hilum.models.shelf import Saved
 from hilum.types import HilumError
 
-__all__ = ["Runtime", "Target", "compile_network"]
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+__all__ = ["Runtime", "Saved", "Target", "compile_network", "compile_saved"]
 
 ENGINES = ("auto", "openvino", "torch")
 PRECISIONS = ("auto", "bf16", "fp32")
+DRIVERS = {"linux": "libcuda.so.1", "win32": "nvcuda.dll"}  # NVIDIA's, by sys.platform
+AMD = Path("/dev/kfd")  # where Linux has AMD's, which torch calls CUDA as well
 
 
 def compile_network(
-    module: nn.Module, shape: tuple[int, int], target: Target | None = None
+    module: "nn.Module", shape: tuple[int, int], target: Target | None = None
 ) -> Runtime:
     """Compile `module`, uint8 (1, 1, height, width) -> (1, output), for images of `shape`.
 
@@ -26,18 +37,61 @@ def compile_network(
     that does not exist here.
     """
     target = target or Target()
-    _require(target.engine, ENGINES, "an engine")
-    _require(target.precision, PRECISIONS, "a precision")
-    device = _device(target.device)
-    if device.type == "cpu" and _openvino_is_wanted(target):
+    if _openvino_computes(target):
+        from hilum.models import conversion
         from hilum.models.openvino_engine import OpenVinoRuntime
 
-        return OpenVinoRuntime(module, shape, target.precision)
-    if target.engine == "openvino":
+        return OpenVinoRuntime(conversion.converted(module, shape), shape, target.precision)
+    from hilum.models.torch_engine import TorchRuntime
+
+    return TorchRuntime(module, shape, target.precision, _device(target.device))
+
+
+def compile_saved(saved: Saved, shape: tuple[int, int], target: Target | None = None) -> Runtime:
+    """The same for a network on disk, which is only built where no conversion of it is found."""
+    target = target or Target()
+    if not _openvino_computes(target):
+        return compile_network(saved.build(), shape, target)
+    from hilum.models.openvino_engine import OpenVinoRuntime
+
+    path = shelf.find(saved, shape)
+    if path is None:
+        from hilum.models import conversion
+
+        path = conversion.converted_saved(saved, shape)
+    return OpenVinoRuntime(path, shape, target.precision)
+
+
+def _openvino_computes(target: Target) -> bool:
+    """Whether OpenVINO is to compute; raises HilumError for a target that is not to be had."""
+    _require(target.engine, ENGINES, "an engine")
+    _require(target.precision, PRECISIONS, "a precision")
+    on_cpu = _is_cpu(target.device)
+    if target.engine == "openvino" and not on_cpu:
         raise HilumError(
-            f"engine openvino computes on the CPU; got device {device}; choose engine torch."
+            f"engine openvino computes on the CPU; got device {_device(target.device)}; choose "
+            "engine torch."
         )
-    return TorchRuntime(module, shape, target.precision, device)
+    return on_cpu and _openvino_is_wanted(target)
+
+
+def _is_cpu(name: str) -> bool:
+    """Whether a device is the CPU; torch is asked only where it could be another."""
+    if name == "cpu" or (name == "auto" and not _has_driver()):
+        return True
+    return _device(name).type == "cpu"
+
+
+def _has_driver() -> bool:
+    """Whether there is a driver without which torch finds no CUDA device."""
+    name = DRIVERS.get(sys.platform)
+    if name is None:
+        return False
+    try:
+        ctypes.CDLL(name)
+    except OSError:
+        return AMD.exists()
+    return True
 
 
 def _openvino_is_wanted(target: Target) -> bool:
@@ -50,7 +104,9 @@ def _openvino_is_wanted(target: Target) -> bool:
     return installed and target.engine != "torch"
 
 
-def _device(name: str) -> torch.device:
+def _device(name: str) -> "torch.device":
+    import torch
+
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

@@ -4,35 +4,23 @@ Ronneberger, Fischer & Brox 2015, doi:10.1007/978-3-319-24574-4_28.
 """
 
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from hilum import files
-from hilum.models import backbones, shim, weights
+from hilum.models import backbones, shim, unet_file, weights
 from hilum.models.normalise import Door
-from hilum.types import HilumError, MissingError
+from hilum.models.unet_file import FORMAT, Facts
+from hilum.types import HilumError
 
-FORMAT = 1
+__all__ = ["Facts", "Flat", "UNet", "build", "digest", "load", "save", "with_facts"]
 STRIDES = (2, 4, 8, 16)  # pixels of the image per pixel of each map that is used
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What a file of weights says about its network."""
-
-    encoder: str = "tf_efficientnet_lite0"
-    widths: tuple[int, ...] = (64, 64, 32, 16)  # channels, from the coarsest map to the finest
-    side: int = 256  # pixels of the square input
-    threshold: float = 0.5  # probability from which a pixel is lung, chosen on validation
-    mirror: bool = True  # average each image with its mirror image
-    provenance: dict[str, Any] = field(default_factory=dict)
 
 
 class UNet(nn.Module):
@@ -133,25 +121,14 @@ def load(path: Path) -> UNet:
 
     Raises MissingError where there is no such file, HilumError where it is none of ours.
     """
-    if not path.is_file():
-        raise MissingError(
-            f"a lung network must be a .safetensors file; got {str(path)!r}, which does not exist; "
-            "name the file lungs.safetensors of a run of the recipe `lungs`."
-        )
+    told = unet_file.facts(path)
     try:
-        with safe_open(path, "pt") as file:
-            header = file.metadata() or {}
-        told = json.loads(header["facts"])
-        facts = Facts(**{**told, "widths": tuple(told["widths"])})
-        network = UNet(facts)
+        network = UNet(told)
         state = {name: tensor.float() for name, tensor in load_file(path).items()}
         counters = {k: v for k, v in network.state_dict().items() if "num_batches" in k}
         network.load_state_dict({**state, **counters})
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise HilumError(
-            f"{path} must hold a lung network as hilum writes it; got {type(error).__name__}; "
-            "name the file lungs.safetensors of a run of the recipe `lungs`."
-        ) from error
+    except unet_file.FAULTS as error:
+        raise unet_file.unfit(path, error) from error
     return network.eval()
 
 
@@ -163,10 +140,8 @@ def with_facts(network: UNet, **changes: Any) -> UNet:
 
 def digest(network: UNet) -> str:
     """SHA-256 over the tensors as they are stored, and what decides the mask besides them."""
-    state = {n: _stored(t, half=True).float() for n, t in network.state_dict().items()}
-    tensors = weights.digest(state, {name: tensor.shape for name, tensor in state.items()})
-    facts = network.facts
-    return files.digest(FORMAT, tensors, facts.side, facts.threshold, facts.mirror)
+    arrays = {name: tensor.cpu().numpy() for name, tensor in network.state_dict().items()}
+    return unet_file.digest_of(arrays, network.facts)
 
 
 def _encoder(name: str) -> tuple[nn.Module, list[int]]:

@@ -7,7 +7,6 @@ from typing import Literal, TypeAlias
 import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse.csgraph import connected_components
 
 from hilum.prepare import glyphs
 from hilum.prepare.plates import filled, plate
@@ -167,6 +166,8 @@ def _marks(film: Grey8) -> Markers:
 
 def _groups(score: glyphs.Scores) -> Iterator[tuple[tuple[slice, slice], Mask]]:
     """Each mark's ink in a window around it, from the scores (height, width) of its pixels."""
+    from scipy.sparse.csgraph import connected_components  # slow to load; few films are searched
+
     likely = (score > LIKELY).view(np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(likely, connectivity=8)
     if count < 2:

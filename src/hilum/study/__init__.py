@@ -7,15 +7,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from hilum.study.drawing import Ask
     from hilum.study.external import evaluate
     from hilum.study.machine import environment
-    from hilum.study.predicting import Ask, explain, predict
+    from hilum.study.predicting import explain, predict
     from hilum.study.questions import run
 
 __all__ = ["Ask", "environment", "evaluate", "explain", "predict", "run"]
 
 _HOMES = {
-    "Ask": "predicting",
+    "Ask": "drawing",
     "environment": "machine",
     "evaluate": "external",
     "explain": "predicting",

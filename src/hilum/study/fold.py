@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hilum.evaluate import calibrate, conformal, metrics, thresholds
+from hilum.evaluate import conformal, metrics, temperature, thresholds
 from hilum.evaluate.model import Facts, Model, assemble, columns
 from hilum.models.backbones import Backbone
 from hilum.models.heads import Head
@@ -92,8 +92,8 @@ def _calibrated(bench: Bench, model: Model, parts: Parts, tuned: bool) -> tuple[
     """Temperature, thresholds and limits from the validation part, and its log loss after all."""
     labels = bench.labels[parts.validation]
     logits = _logits(bench, model, parts.validation, tuned)
-    temperature = calibrate.fit_temperature(labels, logits)
-    model = replace(model, facts=replace(model.facts, temperature=temperature.value))
+    fitted = temperature.fit(labels, logits)
+    model = replace(model, facts=replace(model.facts, temperature=fitted.value))
     p = model.calibrated(logits)
     points = {
         name: thresholds.choose(labels == i, p[:, i], SENSITIVITY).threshold

@@ -17,7 +17,6 @@ from hilum.evaluate import lungs, overlap
 from hilum.models import unet
 from hilum.models.unet import UNet
 from hilum.study import bench as benches
-from hilum.study import outputs
 from hilum.study import pairs as paired
 from hilum.study.bench import Key
 from hilum.study.pairs import Ground
@@ -109,7 +108,7 @@ def _threshold(network: UNet, pairs: Pairs) -> float:
 def _tested(ground: Ground, finder: lungs.Finder, rows: Rows, key: Key) -> Iterator[dict[str, Any]]:
     """One row per test image at its own size; the masks go to `masks/`, for the report."""
     move, table = ground.tell("test"), ground.manifest.table
-    home = outputs.room(ground.out / "masks")
+    home = files.room(ground.out / "masks")
     for done, row in enumerate(table.iloc[rows].to_dict("records"), 1):
         image = images.read(Path(row["path"])).pixels
         found = finder(image)

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any
 
 import pandas as pd
@@ -31,7 +30,7 @@ from hilum.types import (
 
 def folder(out: Path) -> Path:
     """Make the output folder and its figures'; raises HilumError where that cannot be done."""
-    room(out / "figures", out)
+    files.room(out / "figures", out)
     return out
 
 
@@ -46,19 +45,6 @@ def swept(out: Path) -> Iterator[None]:
         if fresh and not made:
             shutil.rmtree(out, ignore_errors=True)
         raise
-
-
-def room(folder: Path, named: Path | None = None) -> Path:
-    """Make a folder; raises HilumError, with the path as `named`, where that cannot be done."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=folder):
-            return folder
-    except OSError as error:
-        raise HilumError(
-            f"--out must be a place that can be written; got {str(named or folder)!r} "
-            f"({error.strerror}); choose another."
-        ) from None
 
 
 def write(

@@ -1,13 +1,9 @@
 """A finished model on unlabelled images: probabilities, and heat maps of what spoke for them."""
 
-import difflib
-import itertools
-import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -17,36 +13,20 @@ from hilum.evaluate import conformal, gate
 from hilum.evaluate import model as models
 from hilum.evaluate.gate import Glance
 from hilum.evaluate.model import Model, columns, mirrored
-from hilum.explain import heat, sheets
-from hilum.explain.sheets import Look, Tile
 from hilum.prepare import Pipeline
-from hilum.study import outputs
-from hilum.study.bench import Tell
-from hilum.train.batches import ahead
-from hilum.types import CLASS_NAMES, Grey8, HilumError, LeftOut, MissingError, Probabilities
+from hilum.types import Grey8, HilumError, LeftOut, MissingError, Probabilities
+
+if TYPE_CHECKING:  # torch and matplotlib are for heat maps alone
+    from hilum.study.bench import Tell
+    from hilum.study.drawing import Ask, Drawer
 
 CHUNK = 128  # images held in memory at a time
-LONGEST = 100  # letters of a file's name that are kept
-RESERVED = re.compile(r"sheet(-\d+)?", re.I)  # names that the sheets have
-HEATMAP_COLUMNS = [
-    "path", "label", "class", "probability", "method", "render", "file", "reason"
-]  # fmt: skip
-EMPTY: dict[str, object] = {**dict.fromkeys(HEATMAP_COLUMNS, ""), "probability": np.nan}
 Film: TypeAlias = tuple[Grey8, Glance]  # prepared pixels, and what the image showed before
 Decoded: TypeAlias = tuple[list[str], list[Film | str]]  # paths, and films or what went wrong
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """Which heat maps are wanted; without a class, those of each image's predicted class."""
-
-    method: str = "gradcam"
-    class_: str | None = None
-    look: Look = field(default_factory=Look)
-
-
 def predict(
-    folder: Path, paths: Sequence[Path], out: Path, tell: Tell, heatmaps: Path | None = None
+    folder: Path, paths: Sequence[Path], out: Path, tell: "Tell", heatmaps: Path | None = None
 ) -> tuple[pd.DataFrame, list[LeftOut]]:
     """Write `path, label, p_<class>..., abstain, reason`, one row per image, to the CSV `out`.
 
@@ -57,9 +37,9 @@ def predict(
     """
     models.read_record(folder)
     wanted, left_out = _listed(paths, "predict")
-    outputs.room(out.parent, out)
+    files.room(out.parent, out)
     model = models.load(folder)
-    drawer = Drawer.of(model, Ask(), _apart(heatmaps, wanted)) if heatmaps else None
+    drawer = _drawer(model, None, _apart(heatmaps, wanted)) if heatmaps else None
     move, done, tables = tell("predict"), 0, []
     for names, decoded in _chunks(wanted, model.pipeline):
         tables.append(_rows(model, names, decoded))
@@ -75,7 +55,7 @@ def predict(
 
 
 def explain(
-    folder: Path, paths: Sequence[Path], out: Path, ask: Ask, tell: Tell
+    folder: Path, paths: Sequence[Path], out: Path, ask: "Ask", tell: "Tell"
 ) -> tuple[pd.DataFrame, list[LeftOut]]:
     """Write one PNG per image, sheets of all, and `heatmaps.csv` to the folder `out`.
 
@@ -87,9 +67,9 @@ def explain(
     folder = models.located(folder)
     models.read_record(folder)
     wanted, left_out = _listed(paths, "explain")
-    outputs.room(_apart(out, wanted))
+    files.room(_apart(out, wanted))
     model = models.load(folder)
-    drawer = Drawer.of(model, ask, out)
+    drawer = _drawer(model, ask, out)
     move, done = tell("explain"), 0
     for names, decoded in _chunks(wanted, model.pipeline):
         for _ in drawer.draw(_rows(model, names, decoded), decoded):
@@ -99,95 +79,10 @@ def explain(
     return table, [*left_out, *_unread(table[table["file"] == ""])]
 
 
-@dataclass(slots=True)
-class Drawer:
-    """Draws heat maps as images come; a sheet is written when it is full."""
+def _drawer(model: Model, ask: "Ask | None", out: Path) -> "Drawer":
+    from hilum.study import drawing
 
-    model: Model
-    ask: Ask
-    out: Path
-    subject: heat.Subject
-    names: set[str] = field(default_factory=set)  # of files written, in lower case
-    tiles: list[Tile] = field(default_factory=list)
-    rows: list[dict[str, object]] = field(default_factory=list)
-    full: int = 0  # sheets that are written
-
-    @classmethod
-    def of(cls, model: Model, ask: Ask, out: Path) -> "Drawer":
-        """Ready to draw; raises HilumError for what `ask` may not ask of this model."""
-        ask.look.check()
-        _require_class(ask.class_, model.facts.classes)
-        subject = heat.subject(model.facts, model.backbone, model.head, model.logits)
-        heat.require(subject, ask.method, model.pipeline.shape)
-        return cls(model, ask, outputs.room(out), subject)
-
-    def draw(self, rows: pd.DataFrame, decoded: Sequence[Film | str]) -> Iterator[None]:
-        """A PNG for each image that could be read, pausing after each; `rows` as in `predict`."""
-        for row, item in zip(rows.to_dict("records"), decoded, strict=True):
-            facts = {**EMPTY, "path": row["path"], "label": row["label"]}
-            if isinstance(item, str):
-                self.rows.append({**facts, "reason": item})
-            else:
-                self.rows.append({**facts, **self._one(row, item[0])})
-            yield
-
-    def close(self) -> pd.DataFrame:
-        """Write the last sheet and `heatmaps.csv`, and return the table."""
-        if self.tiles:
-            self._sheet()
-        table = pd.DataFrame(self.rows, columns=HEATMAP_COLUMNS)
-        with files.atomic_write(self.out / "heatmaps.csv") as temporary:
-            table.to_csv(temporary, index=False, float_format="%.8f")
-        return table
-
-    def _one(self, row: dict[str, object], film: Grey8) -> dict[str, object]:
-        class_ = self.ask.class_ or str(row["label"])
-        p = float(str(row[f"p_{class_}"]))
-        found = heat.heat(
-            self.subject, film, self.model.facts.classes.index(class_), self.ask.method
-        )
-        name = self._name(Path(str(row["path"])).stem)
-        tile = Tile(film, heat.relative(found), _words(row, class_, p, empty=not found.any()))
-        self.tiles.append(tile)
-        sheets.save(sheets.single(tile, self.ask.look, self._title()), self.out / name)
-        if len(self.tiles) == sheets.COLUMNS * sheets.ROWS:
-            self._sheet()
-        return {
-            "class": class_,
-            "probability": p,
-            "method": self.ask.method,
-            "render": self.ask.look.render,
-            "file": name,
-        }
-
-    def _sheet(self) -> None:
-        self.full += 1
-        name = "sheet.png" if self.full == 1 else f"sheet-{self.full}.png"
-        page = sheets.sheet(self.tiles, self.ask.look, self._title())
-        sheets.save(page, self.out / name)
-        self.tiles.clear()
-
-    def _title(self) -> str:
-        return heat.known(self.ask.method).title
-
-    def _name(self, stem: str) -> str:
-        """A file name of its own: images of several folders may have one name."""
-        stem = f"image-{stem}" if RESERVED.fullmatch(stem) else stem[:LONGEST]
-        endings = ("" if n == 1 else f"-{n}" for n in itertools.count(1))
-        name = next(stem + end for end in endings if (stem + end).lower() not in self.names)
-        self.names.add(name.lower())
-        return f"{name}.png"
-
-
-def _words(row: dict[str, object], class_: str, p: float, *, empty: bool) -> tuple[str, ...]:
-    said, asked = (CLASS_NAMES.get(name, name) for name in (str(row["label"]), class_))
-    first = f"Evidence for {asked}, p = {p:.3f}"
-    second = Path(str(row["path"])).name
-    if class_ != row["label"]:
-        first += f" (predicted: {said})"
-    if empty:
-        second = f"The map is empty: no place speaks for {asked}. {second}"
-    return first, second
+    return drawing.Drawer.of(model, ask or drawing.Ask(), out)
 
 
 def _apart(out: Path, wanted: Sequence[Path]) -> Path:
@@ -198,16 +93,6 @@ def _apart(out: Path, wanted: Sequence[Path]) -> Path:
             "lie; choose another."
         )
     return out
-
-
-def _require_class(name: str | None, classes: list[str]) -> None:
-    if name is not None and name not in classes:
-        near = difflib.get_close_matches(name, classes, 1)
-        hint = f"did you mean {near[0]!r}?" if near else "choose one."
-        raise HilumError(
-            f"--class must be one of the model's classes ({', '.join(classes)}); got {name!r}; "
-            f"{hint}"
-        )
 
 
 def _unread(table: pd.DataFrame) -> list[LeftOut]:
@@ -248,7 +133,9 @@ def _chunks(paths: Sequence[Path], pipeline: Pipeline) -> Iterator[Decoded]:
 
     with ThreadPoolExecutor(files.cores()) as pool:
         parts = (paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK))
-        yield from ahead(([str(p) for p in part], list(pool.map(one, part))) for part in parts)
+        yield from files.ahead(
+            ([str(p) for p in part], list(pool.map(one, part))) for part in parts
+        )
 
 
 def _rows(model: Model, names: list[str], decoded: list[Film | str]) -> pd.DataFrame:

@@ -100,7 +100,7 @@ def prepare(folder: Path, steps: Sequence[Step], out: Path, tell: Tell) -> Prepa
     paths, strangers = images.find(root)
     homes = (target / "images", target / "masks")
     jobs = _jobs(root, [path for path in paths if not set(homes) & set(path.parents)], homes)
-    outputs.room(homes[0], target)
+    files.room(homes[0], target)
     move, done = tell("prepare"), []
     for chunk in _chunks(jobs, steps):
         done += chunk

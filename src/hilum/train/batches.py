@@ -1,9 +1,7 @@
 """Where the loop's batches come from: cached features, or pixels that are augmented on the way."""
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -11,13 +9,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from hilum import files
 from hilum.prepare import augment
 from hilum.prepare.augment import Ranges
 from hilum.train.balance import balanced_order, numbered
 from hilum.types import Floats, Labels, Stack8
 
 Rows = npt.NDArray[np.int64]  # (image,) indices into the run's images
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +89,7 @@ class PixelBatches:
         rows = self.parts.order(self.seed, epoch)
         names = np.array(numbered([self.sample_ids[row] for row in rows]), object)
         chunks = [slice(start, start + self.batch) for start in _starts(len(rows), self.batch)]
-        return ahead(self._augmented(rows[chunk], names[chunk], epoch) for chunk in chunks)
+        return files.ahead(self._augmented(rows[chunk], names[chunk], epoch) for chunk in chunks)
 
     def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Plain batches in a fixed order."""
@@ -125,16 +123,6 @@ def shrunk(stack: Stack8, side: int) -> Stack8:
         return stack
     size = (round(width * side / height), side)
     return np.stack([cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in stack])
-
-
-def ahead(items: Iterable[T]) -> Iterator[T]:
-    """The same items, each computed in a second thread while its forerunner is used."""
-    iterator, end = iter(items), object()
-    with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(next, iterator, end)
-        while (item := coming.result()) is not end:
-            coming = pool.submit(next, iterator, end)
-            yield item  # type: ignore[misc]  # the sentinel never gets here
 
 
 def _starts(rows: int, batch: int) -> Iterable[int]:

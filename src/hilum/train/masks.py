@@ -16,7 +16,6 @@ from hilum.evaluate.overlap import dice
 from hilum.prepare import augment
 from hilum.prepare.augment import Ranges
 from hilum.train.average import Average
-from hilum.train.batches import ahead
 from hilum.types import HilumError, Stack8
 
 Rows = npt.NDArray[np.int64]  # (image,) indices
@@ -142,7 +141,7 @@ def _batches(pairs: Pairs, plan: Plan, epoch: int) -> Iterator[tuple[Tensor, Ten
     """Shuffled batches, the next one warped while the network works; a lone last image waits."""
     order = np.random.default_rng([plan.seed, epoch]).permutation(pairs.train)
     starts = [s for s in range(0, len(order), plan.batch) if len(order) - s > 1 or len(order) == 1]
-    return ahead(_warped(pairs, order[s : s + plan.batch], plan, epoch) for s in starts)
+    return files.ahead(_warped(pairs, order[s : s + plan.batch], plan, epoch) for s in starts)
 
 
 def _warped(pairs: Pairs, rows: Rows, plan: Plan, epoch: int) -> tuple[Tensor, Tensor]:

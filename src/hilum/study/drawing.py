@@ -1,0 +1,137 @@
+"""Heat maps of a finished model's answers, drawn as its images come."""
+
+import difflib
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from hilum import files
+from hilum.evaluate.gate import Glance
+from hilum.evaluate.model import Model
+from hilum.explain import heat, sheets
+from hilum.explain.sheets import Look, Tile
+from hilum.types import CLASS_NAMES, Grey8, HilumError
+
+LONGEST = 100  # letters of a file's name that are kept
+RESERVED = re.compile(r"sheet(-\d+)?", re.I)  # names that the sheets have
+HEATMAP_COLUMNS = [
+    "path", "label", "class", "probability", "method", "render", "file", "reason"
+]  # fmt: skip
+EMPTY: dict[str, object] = {**dict.fromkeys(HEATMAP_COLUMNS, ""), "probability": np.nan}
+Film: TypeAlias = tuple[Grey8, Glance]  # prepared pixels, and what the image showed before
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Which heat maps are wanted; without a class, those of each image's predicted class."""
+
+    method: str = "gradcam"
+    class_: str | None = None
+    look: Look = field(default_factory=Look)
+
+
+@dataclass(slots=True)
+class Drawer:
+    """Draws heat maps as images come; a sheet is written when it is full."""
+
+    model: Model
+    ask: Ask
+    out: Path
+    subject: heat.Subject
+    names: set[str] = field(default_factory=set)  # of files written, in lower case
+    tiles: list[Tile] = field(default_factory=list)
+    rows: list[dict[str, object]] = field(default_factory=list)
+    full: int = 0  # sheets that are written
+
+    @classmethod
+    def of(cls, model: Model, ask: Ask, out: Path) -> "Drawer":
+        """Ready to draw; raises HilumError for what `ask` may not ask of this model."""
+        ask.look.check()
+        _require_class(ask.class_, model.facts.classes)
+        subject = heat.subject(model.facts, model.backbone, model.head, model.logits)
+        heat.require(subject, ask.method, model.pipeline.shape)
+        return cls(model, ask, files.room(out), subject)
+
+    def draw(self, rows: pd.DataFrame, decoded: Sequence[Film | str]) -> Iterator[None]:
+        """A PNG for each image that could be read, pausing after each; `rows` as in `predict`."""
+        for row, item in zip(rows.to_dict("records"), decoded, strict=True):
+            facts = {**EMPTY, "path": row["path"], "label": row["label"]}
+            if isinstance(item, str):
+                self.rows.append({**facts, "reason": item})
+            else:
+                self.rows.append({**facts, **self._one(row, item[0])})
+            yield
+
+    def close(self) -> pd.DataFrame:
+        """Write the last sheet and `heatmaps.csv`, and return the table."""
+        if self.tiles:
+            self._sheet()
+        table = pd.DataFrame(self.rows, columns=HEATMAP_COLUMNS)
+        with files.atomic_write(self.out / "heatmaps.csv") as temporary:
+            table.to_csv(temporary, index=False, float_format="%.8f")
+        return table
+
+    def _one(self, row: dict[str, object], film: Grey8) -> dict[str, object]:
+        class_ = self.ask.class_ or str(row["label"])
+        p = float(str(row[f"p_{class_}"]))
+        found = heat.heat(
+            self.subject, film, self.model.facts.classes.index(class_), self.ask.method
+        )
+        name = self._name(Path(str(row["path"])).stem)
+        tile = Tile(film, heat.relative(found), _words(row, class_, p, empty=not found.any()))
+        self.tiles.append(tile)
+        sheets.save(sheets.single(tile, self.ask.look, self._title()), self.out / name)
+        if len(self.tiles) == sheets.COLUMNS * sheets.ROWS:
+            self._sheet()
+        return {
+            "class": class_,
+            "probability": p,
+            "method": self.ask.method,
+            "render": self.ask.look.render,
+            "file": name,
+        }
+
+    def _sheet(self) -> None:
+        self.full += 1
+        name = "sheet.png" if self.full == 1 else f"sheet-{self.full}.png"
+        page = sheets.sheet(self.tiles, self.ask.look, self._title())
+        sheets.save(page, self.out / name)
+        self.tiles.clear()
+
+    def _title(self) -> str:
+        return heat.known(self.ask.method).title
+
+    def _name(self, stem: str) -> str:
+        """A file name of its own: images of several folders may have one name."""
+        stem = f"image-{stem}" if RESERVED.fullmatch(stem) else stem[:LONGEST]
+        endings = ("" if n == 1 else f"-{n}" for n in itertools.count(1))
+        name = next(stem + end for end in endings if (stem + end).lower() not in self.names)
+        self.names.add(name.lower())
+        return f"{name}.png"
+
+
+def _words(row: dict[str, object], class_: str, p: float, *, empty: bool) -> tuple[str, ...]:
+    said, asked = (CLASS_NAMES.get(name, name) for name in (str(row["label"]), class_))
+    first = f"Evidence for {asked}, p = {p:.3f}"
+    second = Path(str(row["path"])).name
+    if class_ != row["label"]:
+        first += f" (predicted: {said})"
+    if empty:
+        second = f"The map is empty: no place speaks for {asked}. {second}"
+    return first, second
+
+
+def _require_class(name: str | None, classes: list[str]) -> None:
+    if name is not None and name not in classes:
+        near = difflib.get_close_matches(name, classes, 1)
+        hint = f"did you mean {near[0]!r}?" if near else "choose one."
+        raise HilumError(
+            f"--class must be one of the model's classes ({', '.join(classes)}); got {name!r}; "
+            f"{hint}"
+        )
