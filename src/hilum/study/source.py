@@ -120,8 +120,11 @@ def _split(
 
 
 def _folder(own: Recipe, taken: Ingested, split: pd.DataFrame, seed: int) -> Path:
-    # what is as by default stays out: a key that is added to recipes leaves trained models valid
-    what = own.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"name"})
+    # what is as by default stays out: a key that is added to recipes leaves trained models valid;
+    # and of the seeds only the one that it was trained with counts
+    what = own.model_dump(
+        mode="json", by_alias=True, exclude_defaults=True, exclude={"name", "seeds"}
+    )
     origin = (__version__, taken.pixels.digest, split.sort_values("sample_id").to_csv(), seed)
     return files.cache_home() / "sources" / files.digest(what, *origin)
 
