@@ -42,3 +42,20 @@ def test_files_are_what_the_steps_give(tmp_path: Path, words: str, step: Step) -
 def test_steps_follow_each_other(tmp_path: Path) -> None:
     found = written(tmp_path, "remove_markers,find_markers")
     assert (found > 0).sum() < 0.2 * (FindMarkers()(FILM) > 0).sum()
+
+
+def test_study_001s_paste_is_on_one_class_alone(tmp_path: Path) -> None:
+    """A preparation does not know the label, but a folder of one class does (Fig. 11)."""
+    donor, clean = tmp_path / "covid", tmp_path / "no_finding"
+    for place in (donor, clean):
+        place.mkdir()
+    bare = phantom.generate(phantom.Request(images=2, size=448, markers=False)).images[1]
+    cv2.imwrite(str(donor / "marked.png"), FILM)
+    cv2.imwrite(str(clean / "film.png"), bare)
+    steps = preparing.steps_named([f"transplant_markers:method=threshold:donor={donor}"])
+    made = preparing.prepare(clean, steps, tmp_path / "out", lambda _: lambda *_: None)
+    after = np.asarray(cv2.imread(str(made.folder / "film.png"), cv2.IMREAD_GRAYSCALE))
+    pasted = FindMarkers("threshold")(FILM) > 0
+    assert pasted.any()
+    np.testing.assert_array_equal(after[pasted], FILM[pasted])
+    np.testing.assert_array_equal(after[~pasted], bare[~pasted])
