@@ -191,6 +191,24 @@ def test_radiographs_and_ct_are_not_mixed_by_chance() -> None:
     assert checks._sifted(mixed, rows, (known,), {}) == {}
 
 
+@pytest.mark.parametrize(
+    ("kind", "modality", "refused"),
+    [("radiograph", "CT", True), ("ct", "X-ray", True), ("ct", "CT", False), ("ct", None, False)],
+)
+def test_lungs_are_looked_for_in_images_of_their_kind(
+    kind: str, modality: str | None, refused: bool
+) -> None:
+    known = Known(Manifest(pd.DataFrame({"modality": [modality] * 3})), ["a"], (None, Path()))
+    steps = f'prepare.steps=[{{step="crop_lungs", kind="{kind}"}}, {{step="letterbox"}}]'
+    rows = {"prepare.steps": checks.LISTED["prepare.steps"]}
+    plan = recipe.load("demo", changes=[steps])
+    if not refused:
+        assert checks._sifted(plan, rows, (known,), {}) == {}
+        return
+    with pytest.raises(HilumError, match=rf"crop_lungs with kind '{kind}'.*got {modality}; set"):
+        checks._sifted(plan, rows, (known,), {})
+
+
 @pytest.mark.parametrize("quick", [False, True])
 @pytest.mark.parametrize("name", recipe.names())
 @pytest.mark.parametrize("mode", ["published", "corrected"])

@@ -9,7 +9,7 @@ QUESTION = Question(
     "C-06",
     "Marks filled in",
     marks.RULE,
-    "El-Azhari et al. 2022, section 5.1; DeGrave et al. 2021, doi:10.1038/s42256-021-00338-7",
+    "Wirgård Wiklund et al. 2020, section 5.1; DeGrave et al. 2021, doi:10.1038/s42256-021-00338-7",
 )
 
 

@@ -19,7 +19,7 @@ QUESTION = Question(
     "Marks of another class",
     "a class's probability rises by more than 0.05 (median) when films of other classes bear its "
     "marks instead of their own class's (Wilcoxon, Holm-corrected p < 0.05): fails",
-    "El-Azhari et al. 2022, section 5.2 and Fig. 11; DeGrave et al. 2021; Wilcoxon 1945",
+    "Wirgård Wiklund et al. 2020, section 5.2 and Fig. 11; DeGrave et al. 2021; Wilcoxon 1945",
 )
 RISE, SURE = 0.05, 0.05
 REPLICATES = 1000

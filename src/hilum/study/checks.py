@@ -27,6 +27,7 @@ from hilum.types import HilumError, Manifest, Split
 
 Refused: TypeAlias = dict[str, HilumError]  # cell -> why it cannot be run
 Moving: TypeAlias = tuple[str, int, int, tuple[str, ...]]  # trainable, last, freeze of a stage
+SEEN = {"radiograph": "X-ray", "ct": "CT"}  # the kind of a lung step -> the modality that it is for
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +228,21 @@ def _modalities(modalities: str, known: Known) -> None:
         )
 
 
+def _lung_steps(steps: list[dict[str, Any]], known: Known) -> None:
+    """A finder of lungs that is made for films is not asked about slices, nor the other way."""
+    there = set(known.manifest.table["modality"].dropna())
+    for row in steps:
+        if str(row["step"]).endswith("_lungs"):
+            kind = str(row.get("kind", "radiograph"))
+            others = there - {SEEN[kind]}
+            if others:
+                raise HilumError(
+                    f"step {row['step']} with kind {kind!r} looks for lungs in {SEEN[kind]} "
+                    f"images; got {', '.join(sorted(others))}; set its kind, or keep one with "
+                    "data.keep.modality."
+                )
+
+
 def _divisible(plan: SplitPlan, seed: int, known: Known) -> None:
     """A split by what the list tells; that near duplicates go together can only ask for more."""
     dry = plan.model_copy(update={"group": "image"}) if plan.group == "cluster" else plan
@@ -308,6 +324,7 @@ ALONE: dict[str, Row] = {
 LISTED: dict[str, Row] = {
     "model.weights": Row(lambda r: (r.model,), _weights),
     "modalities": Row(lambda r: (r.modalities,), _modalities),
+    "prepare.steps": Row(lambda r: (r.prepare.steps,), _lung_steps),
     "split": Row(lambda r: (r.split, r.seeds[0]), _divisible),
     "train.balance": Row(lambda r: (r.train.balance,), _neighbours),
     "train.copies.classes": Row(lambda r: (r.train.copies,), _copied),
