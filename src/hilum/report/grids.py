@@ -69,11 +69,11 @@ def split_axes(cells: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
     """Per cell its model, and its arm: all else that varies ("" where nothing does)."""
     table = axes(list(dict.fromkeys(cells)))
     varied = [str(name) for name in table if table[name].nunique() > 1]
-    models = [name for name in varied if name != "question"]
-    own = MODEL if MODEL in varied else max(models, key=lambda n: table[n].nunique(), default="")
+    tried = [name for name in varied if name != "question"]
+    own = MODEL if MODEL in varied else max(tried, key=lambda n: table[n].nunique(), default="")
     rest = [name for name in varied if name != own]
-    said = {str(c): _words(row, [own] if own else []) or str(c) for c, row in table.iterrows()}
-    return said, {str(c): _words(row, rest) for c, row in table.iterrows()}
+    models = {str(c): _words(row, [own] if own else []) or str(c) for c, row in table.iterrows()}
+    return models, {str(c): _words(row, rest) for c, row in table.iterrows()}
 
 
 def bars(scores: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> pd.DataFrame:

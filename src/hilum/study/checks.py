@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from hilum import recipe
 from hilum.models import backbones, freezing, heads, networks, weights
+from hilum.prepare.lung_steps import LungStep
 from hilum.recipe import (
     AugmentPlan,
     CopiesPlan,
@@ -127,7 +128,7 @@ def _beside(model: ModelPlan, stages: list[Stage]) -> None:
             "networks beside the backbone are frozen, and their head is trained alone; got a stage "
             "that goes through the backbone; give every stage trainable = 'head'."
         )
-    pool = model.pool or heads.named(model.head).pool
+    pool = translate.head_plan(model).pool
     if pool not in backbones.AVERAGES:
         raise HilumError(
             f"joined networks hand over their averages; got pool {pool!r}; choose average or "
@@ -136,7 +137,7 @@ def _beside(model: ModelPlan, stages: list[Stage]) -> None:
 
 
 def _pool(model: ModelPlan) -> None:
-    pool = model.pool or heads.named(model.head).pool
+    pool = translate.head_plan(model).pool
     backbones.require_pool(backbones.card(model.backbone), pool)
 
 
@@ -228,19 +229,16 @@ def _modalities(modalities: str, known: Known) -> None:
         )
 
 
-def _lung_steps(steps: list[dict[str, Any]], known: Known) -> None:
+def _lung_steps(plan: PreparePlan, backbone: str, known: Known) -> None:
     """A finder of lungs that is made for films is not asked about slices, nor the other way."""
     there = set(known.manifest.table["modality"].dropna())
-    for row in steps:
-        if str(row["step"]).endswith("_lungs"):
-            kind = str(row.get("kind", "radiograph"))
-            others = there - {SEEN[kind]}
-            if others:
-                raise HilumError(
-                    f"step {row['step']} with kind {kind!r} looks for lungs in {SEEN[kind]} "
-                    f"images; got {', '.join(sorted(others))}; set its kind, or keep one with "
-                    "data.keep.modality."
-                )
+    for step in prepared(plan, backbone).steps:
+        if isinstance(step, LungStep) and (others := there - {SEEN[step.kind]}):
+            raise HilumError(
+                f"step {step.name} with kind {step.kind!r} looks for lungs in {SEEN[step.kind]} "
+                f"images; got {', '.join(sorted(others))}; set its kind, or keep one with "
+                "data.keep.modality."
+            )
 
 
 def _divisible(plan: SplitPlan, seed: int, known: Known) -> None:
@@ -324,7 +322,7 @@ ALONE: dict[str, Row] = {
 LISTED: dict[str, Row] = {
     "model.weights": Row(lambda r: (r.model,), _weights),
     "modalities": Row(lambda r: (r.modalities,), _modalities),
-    "prepare.steps": Row(lambda r: (r.prepare.steps,), _lung_steps),
+    "prepare.steps": Row(lambda r: (r.prepare, r.model.backbone), _lung_steps),
     "split": Row(lambda r: (r.split, r.seeds[0]), _divisible),
     "train.balance": Row(lambda r: (r.train.balance,), _neighbours),
     "train.copies.classes": Row(lambda r: (r.train.copies,), _copied),
