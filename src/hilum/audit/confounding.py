@@ -1,6 +1,7 @@
 """C-02: does the source of an image give its label away?"""
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from hilum.audit.evidence import Evidence
@@ -21,11 +22,7 @@ SURE = 0.01
 def cramers_v(first: pd.Series, second: pd.Series) -> float:
     """Association of two categorical columns, 0 none to 1 complete (Cramér 1946, ch. 21)."""
     table = pd.crosstab(first, second).to_numpy(float)
-    if min(table.shape) < 2:
-        return 0.0
-    expected = table.sum(1, keepdims=True) * table.sum(0, keepdims=True) / table.sum()
-    chi2 = ((table - expected) ** 2 / expected).sum()
-    return float(np.sqrt(chi2 / table.sum() / (min(table.shape) - 1)))
+    return float(np.sqrt(_squared(table) / (min(table.shape) - 1))) if min(table.shape) > 1 else 0.0
 
 
 def corrected_v(first: pd.Series, second: pd.Series) -> float:
@@ -38,10 +35,15 @@ def corrected_v(first: pd.Series, second: pd.Series) -> float:
         return 0.0
     rows, columns = table.shape
     others = table.sum() - 1
-    squared = cramers_v(first, second) ** 2 * (min(table.shape) - 1)
-    kept = max(0.0, squared - (rows - 1) * (columns - 1) / others)
+    kept = max(0.0, _squared(table) - (rows - 1) * (columns - 1) / others)
     sides = rows - (rows - 1) ** 2 / others, columns - (columns - 1) ** 2 / others
     return float(np.sqrt(kept / (min(sides) - 1))) if min(sides) > 1 else 0.0
+
+
+def _squared(table: npt.NDArray[np.float64]) -> float:
+    """Chi-squared of counts (row, column), per count."""
+    expected = table.sum(1, keepdims=True) * table.sum(0, keepdims=True) / table.sum()
+    return float(((table - expected) ** 2 / expected).sum() / table.sum())
 
 
 def of_patients(manifest: pd.DataFrame) -> tuple[float, float]:
