@@ -9,13 +9,18 @@ from typer.testing import CliRunner
 
 from hilum import prepare, recipe
 from hilum.data.cards import CARDS
+from hilum.models import freezing, networks
+from hilum.models.backbone import kept
 from hilum.models.cards import BACKBONES, known
+from hilum.models.heads import HeadPlan
 from hilum.recipe import Mode, Recipe
+from hilum.report import grids
 from hilum.report.study_figures import STUDY_FIGURES
-from hilum.study import bench, translate
+from hilum.study import bench, checks, translate
 
 STUDIES = ("elazhari2022", "wiklund2020", "cuijpers2020", "zhang2022", "yamani2021")
 VARIANTS = list(itertools.product(("published", "corrected"), (False, True)))
+SWEEP = "tasks.freezing_sweep"
 EMBEDDED = {name for name, card in BACKBONES.items() if card.embedded or card.own}
 
 # study 002, Table 2: precision, recall, F1 of COVID-19 and of NORMAL, accuracy; by hand
@@ -196,6 +201,37 @@ def test_study_001_asks_again_without_letters_and_with_pasted_ones() -> None:
             "vgg16",
         }
     assert not recipe.tasks(recipe.load("wiklund2020", quick=True))
+
+
+def test_study_001_sweeps_what_is_frozen_as_the_library_says() -> None:
+    """Figures 6b and 7: three experiments of four points, beside `freezing.sweep`."""
+    loaded = recipe.load("wiklund2020", "published", changes=[f"{SWEEP}.enabled=true"])
+    task = recipe.tasks(loaded)["freezing_sweep"]
+    assert not checks.alone(task)
+    found = recipe.cells(task)
+    card = BACKBONES["vgg16"]
+    kinds = ("all frozen", "convolutions frozen", "no dense layers")
+    points = {
+        f"experiment={kinds[trial.experiment - 1]},layers={trial.count}": trial
+        for trial in freezing.sweep(card)
+    }
+    assert list(found) == list(points)
+    assert "sweep" in task.figures
+    assert set(grids.axes(list(found))["layers"]) == set("0123")
+    for name, cell in found.items():
+        (stage,) = cell.train.stages
+        assert translate.head_plan(cell.model) == HeadPlan(pool=points[name].pool)
+        outline = networks.outline(card, keep=kept(card, points[name].pool))
+        names = [*(f"1.net.{part}" for part, _ in outline.named_parameters()), "3.layers.0.weight"]
+        words = (stage.trainable, stage.last, stage.first, stage.freeze)
+        mine = freezing.resolve(names, translate.freezing_rules(card, *words))
+        assert mine == freezing.resolve(names, points[name].rules)
+        assert (stage.trainable == "head") == (set(names[:-1]).isdisjoint(learning(mine)))
+    assert "freezing_sweep" not in recipe.tasks(recipe.load("wiklund2020"))
+
+
+def learning(actions: dict[str, freezing.Action]) -> set[str]:
+    return {name for name, action in actions.items() if action == "train"}
 
 
 def test_study_001_numbers() -> None:

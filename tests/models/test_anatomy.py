@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 
 from hilum.models import anatomy, backbones
+from hilum.models.backbone import Backbone
 from hilum.models.backbones import BACKBONES
 from hilum.models.executor import Head, Standardise
+from hilum.models.weights import Weights
 
 
 def head(features: int) -> Head:
@@ -24,6 +27,21 @@ def test_every_weight_is_counted_once(name: str) -> None:
     assert mine == sum(value.numel() for value in backbone.parameters())
     assert [part.parameters for part in found if part.where == "head"] == [9000, 2002]
     assert sum(part.trained for part in found) == 9000 + 2002
+
+
+@pytest.mark.parametrize(("pool", "dense"), [("fc2", [4096, 4096]), ("fc3", [4096, 4096, 1000])])
+def test_dense_layers_that_are_kept_are_drawn(pool: backbones.Pool, dense: list[int]) -> None:
+    """Simonyan & Zisserman 2015, configuration D: 138,357,544 weights with all three of them."""
+    with torch.device("meta"):
+        backbone = Backbone(BACKBONES["vgg16"], Weights({}, "", "", ""), pool).eval()
+    learnt = {"net.pre_logits.fc2.bias": "train"}
+    found = anatomy.parts(backbone, head(dense[-1]), (224, 224), learnt)
+    mine = [part for part in found if part.where == "backbone"]
+    assert [(part.channels, part.rows) for part in mine[5:]] == [(width, 1) for width in dense]
+    assert sum(part.parameters for part in mine) == 138_357_544 - (
+        4_097_000 if pool == "fc2" else 0
+    )
+    assert [part.trained for part in mine] == [0] * 6 + [4096] + [0] * (len(dense) - 2)
 
 
 def test_resnets_maps_are_those_of_its_paper() -> None:

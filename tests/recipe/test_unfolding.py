@@ -24,6 +24,23 @@ def test_arms_times_grid_are_the_cells_and_the_arm_leads_the_name() -> None:
     assert list(recipe.cells(recipe.load("demo"))) == ["main"]
 
 
+def test_an_arm_may_stand_on_axes_of_its_own_and_an_empty_axis_is_none() -> None:
+    """Points that are no product: each arm's name says where it lies, as a grid's cell does."""
+    arms = "arms={'kept=0'={}, 'kept=1,way=all but one'={model={head='mlp'}}}"
+    found = recipe.cells(
+        recipe.load("demo", changes=[arms, GRID.replace('"resnet18", "resnet50"', "")])
+    )
+    assert list(found) == ["kept=0", "kept=1,way=all but one"]
+    crossed = recipe.cells(recipe.load("demo", changes=[arms, GRID]))
+    assert list(crossed)[2] == "kept=1,way=all but one,backbone=resnet18"
+    assert crossed["kept=1,way=all but one,backbone=resnet18"].model.head == "mlp"
+    for name in ("kept=", "=1", "kept=1,2", "kept=1,", "a: b=1"):
+        with pytest.raises(HilumError, match="letters, digits"):
+            recipe.load("demo", changes=[f"arms={{'{name}'={{}}}}"])
+    with pytest.raises(HilumError, match=r"letters, digits.*got 'kept=1'"):  # it names a folder
+        recipe.load("demo", changes=["tasks={'kept=1'={}}"])
+
+
 def test_arms_lay_tables_over_and_replace_lists(tmp_path: Path) -> None:
     changes = ["arms={short={train={stages=[{epochs=3}]}}, same={}}", "train.balance=none"]
     loaded = recipe.load("demo", changes=changes)

@@ -35,12 +35,14 @@ def parts(
     `actions` says of the backbone's parameters, by their names in it, which were trained; those
     that it does not name were not.
     """
-    network: Any = networks.outline(backbone.card)
+    network: Any = networks.outline(backbone.card, keep=backbone.kept)
     modules = dict(network.named_modules())
-    ends = {stage: modules[_last(network, stage)] for stage in backbone.card.stages}
-    seen = _shapes(network, ends, shape)
+    dense = ((name,) for name in backbone.card.classifier[: backbone.kept])
+    stages = (*backbone.card.stages, *dense)
+    ends = {stage: modules[_last(network, stage)] for stage in stages}
+    seen = _shapes(network, ends, shape, bare=not backbone.kept)
     found = [Part("film", "input", 1, *shape, 0, 0, 0)]
-    for stage in backbone.card.stages:
+    for stage in stages:
         mine = {
             f"net.{name}": value.numel()
             for name, value in network.named_parameters()
@@ -74,9 +76,9 @@ def _last(network: nn.Module, stage: tuple[str, ...]) -> str:
 
 
 def _shapes(
-    network: Any, ends: Mapping[tuple[str, ...], nn.Module], shape: tuple[int, int]
+    network: Any, ends: Mapping[tuple[str, ...], nn.Module], shape: tuple[int, int], bare: bool
 ) -> dict[tuple[str, ...], tuple[int, int, int]]:
-    """What each stage hands on: (channels, rows, columns)."""
+    """What each stage hands on: (channels, rows, columns); `bare`: no dense layer is kept."""
     seen: dict[tuple[str, ...], tuple[int, int, int]] = {}
 
     def note(stage: tuple[str, ...], out: Tensor) -> None:
@@ -89,7 +91,7 @@ def _shapes(
     ]
     with torch.no_grad(), torch.device("meta"):
         found = network.eval().forward_features(torch.empty(1, 3, *shape))
-        network.forward_head(found, pre_logits=True)
+        network.forward_head(found, pre_logits=bare)
     for hook in hooks:
         hook.remove()
     return seen

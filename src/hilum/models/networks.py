@@ -36,10 +36,10 @@ def create(card: Card, variant: str = "", classifier: bool = False, keep: int = 
     return network
 
 
-def outline(card: Card, classifier: bool = False) -> nn.Module:
+def outline(card: Card, classifier: bool = False, keep: int = 0) -> nn.Module:
     """The same network with shapes only: no memory, no arithmetic."""
     with torch.device("meta"), _Unfilled():
-        return create(card, classifier=classifier)
+        return create(card, classifier=classifier, keep=keep)
 
 
 class _Unfilled(TorchFunctionMode):

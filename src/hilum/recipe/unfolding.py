@@ -12,6 +12,7 @@ from hilum.types import HilumError, nearest
 ARM_KEYS = ("model", "augment", "train", "source")  # none of them touches images or splits
 SWITCH = "enabled"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")  # it names a folder, and stands before ":" and ","
+PLACE = re.compile(r"[A-Za-z0-9_-]+=[A-Za-z0-9_. -]+(,[A-Za-z0-9_-]+=[A-Za-z0-9_. -]+)*")
 RESERVED = ("main", "source")  # cells of these names are there anyway
 
 
@@ -72,9 +73,13 @@ def _arms(recipe: Recipe) -> Iterator[tuple[str, Recipe]]:
 
 
 def _points(plan: Recipe) -> Iterator[tuple[str, Recipe]]:
-    """Each point of the grid, named by its values; without a grid the recipe under no name."""
-    for values in itertools.product(*plan.grid.values()):
-        pairs = dict(zip(plan.grid, values, strict=True))
+    """Each point of the grid, named by its values; without a grid the recipe under no name.
+
+    An empty axis is none: so a task drops one of the main question.
+    """
+    grid = {key: values for key, values in plan.grid.items() if values}
+    for values in itertools.product(*grid.values()):
+        pairs = dict(zip(grid, values, strict=True))
         tree = {**as_tree(plan), "grid": {}}
         for key, value in pairs.items():
             tree = merged(tree, nested(key, value))
@@ -122,7 +127,8 @@ def _on(over: Mapping[str, Any]) -> bool:
 def _require_name(
     kind: str, name: str, over: Mapping[str, Any], taken: tuple[str, ...] = ()
 ) -> None:
-    if not NAME.fullmatch(name) or name in (*RESERVED, *taken):
+    places = kind.endswith("arms") and PLACE.fullmatch(name)
+    if not (NAME.fullmatch(name) or places) or name in (*RESERVED, *taken):
         raise HilumError(
             f"{kind} must have names of letters, digits, _ and -, and not "
             f"{', '.join((*RESERVED, *taken))}; got {name!r}; choose another."

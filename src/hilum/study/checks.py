@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from hilum import recipe
 from hilum.models import backbones, freezing, heads, networks, weights
+from hilum.models.backbone import kept
 from hilum.prepare.lung_steps import LungStep
 from hilum.recipe import (
     AugmentPlan,
@@ -178,11 +179,12 @@ def _stages(stages: list[Stage], model: ModelPlan, cache: bool) -> None:
         through = stage.name if stage.through or not cache else through
 
 
-def _freezing(name: str, stages: list[Moving]) -> None:
+def _freezing(name: str, pool: str, stages: list[Moving]) -> None:
     if not stages:
         return
     card = backbones.card(name)
-    names = [f"net.{name}" for name, _ in networks.outline(card).named_parameters()]
+    network = networks.outline(card, keep=kept(card, pool))
+    names = [f"net.{name}" for name, _ in network.named_parameters()]
     for stage in stages:
         actions = freezing.resolve([*names, "head"], translate.freezing_rules(card, *stage))
         if "train" not in {actions[name] for name in names}:
@@ -314,7 +316,10 @@ ALONE: dict[str, Row] = {
     "train.balance": Row(lambda r: (r.train, r.classes), _balance),
     "train.copies": Row(lambda r: (r.train.copies,), _copies),
     "train.stages": Row(lambda r: (r.train.stages, r.model, r.train.cache), _stages),
-    "train.stages.freeze": Row(lambda r: (r.model.backbone, _moving(r.train.stages)), _freezing),
+    "train.stages.freeze": Row(
+        lambda r: (r.model.backbone, translate.head_plan(r.model).pool, _moving(r.train.stages)),
+        _freezing,
+    ),
     "augment": Row(lambda r: (r.augment,), bench.ranges),
     "prepare.steps": Row(lambda r: (r.prepare, r.model.backbone), prepared),
     "prepare.side": Row(lambda r: (r.model.backbone, r.prepare), _side),

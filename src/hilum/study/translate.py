@@ -44,7 +44,9 @@ def freezing_rules(
     mine: list[freezing.Rule] = [(pattern, "freeze") for pattern in freeze]
     if trainable == "all" and not first:
         return [*mine, freezing.EVERYTHING]
-    counts = {"head": 0, "last": last, "all": len(card.stages) - first}
+    if trainable == "head":  # fully connected layers that a pool keeps are the backbone's too
+        return [freezing.BACKBONE, freezing.EVERYTHING]
+    counts = {"last": last, "all": len(card.stages) - first}
     return [*mine, *freezing.last_stages(card, counts[trainable])]
 
 
