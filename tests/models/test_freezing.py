@@ -207,6 +207,16 @@ def test_study_001_sweep(trial: freezing.Trial) -> None:
     )
 
 
+@pytest.mark.parametrize("pool", ["fc1", "fc2", "fc3"])
+def test_dense_layers_that_are_kept_can_learn(pool: str) -> None:
+    network = whole("vgg16", pool, classes=2)
+    freezing.apply(network, freezing.last_stages(BACKBONES["vgg16"], 0), "frozen")
+    network(torch.zeros(2, 3, 224, 224, device="meta")).sum().backward()
+    learnt = {name for name, value in network.named_parameters() if value.grad is not None}
+    assert learnt == {name for name, value in network.named_parameters() if value.requires_grad}
+    assert len(learnt) == 2 * (int(pool[-1]) + 1)
+
+
 def test_the_sweep_has_twelve_points_and_wants_vgg16() -> None:
     points = [(it.experiment, it.count) for it in freezing.sweep(BACKBONES["vgg16"])]
     assert points == [(experiment, count) for experiment in (1, 2, 3) for count in range(4)]

@@ -26,6 +26,8 @@ def create(card: Card, variant: str = "", classifier: bool = False, keep: int = 
     network = papers.NETWORKS[card.name]() if card.own else _timm(card, classifier or keep > 0)
     for name in card.classifier[keep:] if keep else ():
         network.set_submodule(name, nn.Identity())
+        if name == "pre_logits.fc2":  # its ReLU would change in place what the first one gave
+            network.set_submodule("pre_logits.act2", nn.Identity())
     if variant == V1_STRIDES:
         use_v1_strides(network, card.name)
     elif variant not in VARIANTS:
