@@ -13,6 +13,8 @@ from hilum.models import freezing, networks
 from hilum.models.backbone import kept
 from hilum.models.cards import BACKBONES, known
 from hilum.models.heads import HeadPlan
+from hilum.prepare import augment
+from hilum.prepare.augment import Ranges
 from hilum.recipe import Mode, Recipe
 from hilum.report import grids
 from hilum.report.study_figures import STUDY_FIGURES
@@ -276,6 +278,22 @@ def test_study_002_numbers_and_that_they_follow_from_the_counts() -> None:
             (tp + tn) / 324,
         )
         assert list(values) == pytest.approx(exact, abs=0.00501)
+
+
+def test_study_003_augments_as_its_code_does_and_blacks_nothing_out_where_corrected() -> None:
+    """Spec S3-05: aspect .3, scale .75 to 1.5, flip .5, 15 degrees in one of two, value 1.5."""
+    code = Ranges(
+        rotation=15, rotation_probability=0.5, aspect=0.3, placed_scale=(0.75, 1.5),
+        flip=0.5, value=1.5, fill=128,
+    )  # fmt: skip
+    published = recipe.load("zhang2022", "published")
+    assert published.source is not None
+    assert bench.ranges(published.augment) == bench.ranges(published.source.augment) == code
+    names = [str(i) for i in range(2000)]
+    assert augment.sample(code, names, 0, 0)["value"].min() < 0
+    for plan in cells("zhang2022", "corrected"):
+        held = augment.sample(bench.ranges(plan.augment), names, 0, 0)["value"]
+        assert 0.5 <= held.min() <= held.max() <= 1.5
 
 
 def test_study_004_has_both_presets() -> None:
