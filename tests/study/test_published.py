@@ -1,5 +1,10 @@
 """Published numbers beside ours, at thresholds too."""
 
+import hashlib
+import shutil
+import subprocess
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -57,6 +62,20 @@ def test_images_seen_of_the_stored_model_add_up_over_its_stages() -> None:
     assert summary.images_seen(history, origin) == 90
     assert summary.images_seen(history[3:], origin) is None
     assert summary.images_seen(history.drop(columns="images_seen"), origin) is None
+
+
+@pytest.mark.skipif(shutil.which("sha256sum") is None, reason="sha256sum is not here")
+def test_a_release_of_a_set_is_told_by_its_files_as_coreutils_has_it(tmp_path: Path) -> None:
+    """Spec S1-02: which commit of a growing collection was it? Its bytes say."""
+    for i in range(12):
+        (tmp_path / f"{i}.png").write_bytes(bytes([i]) * 40)
+    files = sorted(tmp_path.iterdir())
+    hashes = pd.Series([hashlib.sha256(path.read_bytes()).hexdigest() for path in files])
+    command = "sha256sum *.png | cut -c1-64 | LC_ALL=C sort | sha256sum"
+    told = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, check=True)  # noqa: S602
+    assert summary.release(hashes) == told.stdout.decode().split()[0]
+    assert summary.release(hashes[::-1]) == summary.release(hashes) != summary.release(hashes[1:])
+    assert summary.release(pd.Series([*hashes, None])) is None
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What the run records about its data, split, model and limits, as plain values."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -153,6 +154,7 @@ def _set(name: str, rows: pd.DataFrame) -> dict[str, Any]:
         "patients": int(rows["patient_id"].nunique()) if rows["patient_id"].notna().any() else None,
         "source": sorted(set(rows["source"].dropna())),
         "licence": sorted(set(rows["licence"].dropna())) or "not stated",
+        "files_digest": release(rows["sha256"]),
     }
     if name in CARDS:
         card = CARDS[name]
@@ -172,6 +174,17 @@ def _set(name: str, rows: pd.DataFrame) -> dict[str, Any]:
             "citation": "simulated by hilum; no patient has ever had these lungs",
         }
     return about
+
+
+def release(hashes: "pd.Series[str]") -> str | None:
+    """SHA-256 of the files' sorted SHA-256, one a line: tells one release of a set from another.
+
+    As `sha256sum FILES | cut -c1-64 | sort | sha256sum` has it; None where one is not known.
+    """
+    if hashes.isna().any():
+        return None
+    lines = "".join(f"{one}\n" for one in sorted(hashes))
+    return hashlib.sha256(lines.encode("ascii")).hexdigest()
 
 
 def _some(names: list[str]) -> str:
