@@ -144,6 +144,28 @@ def test_study_000_has_the_papers_eleven_cells_and_their_controls() -> None:
     assert len(found) == 44
 
 
+@pytest.mark.parametrize("quick", [False, True])
+@pytest.mark.parametrize("mode", ["published", "corrected"])
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_study_crosses_frozen_or_not_with_pretrained_or_random(
+    name: str, mode: Mode, quick: bool
+) -> None:
+    """Spec X-5: of its own network; a task where the study's grid has not all four."""
+    asks = {} if name == "elazhari2022" else {"changes": ["tasks.frozen_or_not.enabled=true"]}
+    loaded = recipe.load(name, mode, quick and bool(asks), **asks)
+    task = recipe.tasks(loaded)["frozen_or_not"] if asks else loaded
+    assert not checks.alone(task)
+    found = [
+        (cell.model.backbone, cell.model.weights, cell.train.stages[0].trainable)
+        for cell in recipe.cells(task).values()
+        if not (cell.source and cell.source.enabled)
+    ]
+    four = itertools.product([loaded.model.backbone], ("imagenet", "random"), ("head", "all"))
+    assert set(four) <= set(found)
+    assert len(found) == (4 if asks else 44)
+    assert "frozen_or_not" not in recipe.tasks(recipe.load(name, mode, quick))
+
+
 def test_study_000_divides_80_10_10_and_augments_as_keras_does() -> None:
     loaded = recipe.load("elazhari2022", "published")
     kept = 1 - loaded.split.test
