@@ -45,6 +45,8 @@ def show(results: Results, out: Path, screen: Terminal) -> None:
     screen.left_out([LeftOut(item["what"], item["reason"]) for item in results.data["left_out"]])
     _questions(results, screen)
     screen.gap()
+    for sentence in results.model.get("int8", []):
+        screen.say(sentence)
     screen.say(results.verdict, "bold")
     screen.gap()
     screen.point("Report", out.resolve() / "report.html")

@@ -5,6 +5,7 @@ that one file has one set of probabilities.
 """
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,7 @@ from safetensors.numpy import load_file, save_file
 from hilum import files, prepare
 from hilum.evaluate import gate, lungs, temperature
 from hilum.evaluate.gate import Gate
-from hilum.models import runtime
+from hilum.models import runtime, shelf
 from hilum.models.engine import Runtime, Target
 from hilum.models.executor import Head
 from hilum.models.runtime import Saved
@@ -32,6 +33,7 @@ if TYPE_CHECKING:  # an answer needs no torch where the network's conversion is 
     from hilum.models.backbone import Backbone
 
 FORMAT = 1
+QUANTISED = "quantised.xml"  # the network in int8; its numbers lie beside it as .bin
 Progress = Callable[[int, int], None]
 
 
@@ -41,13 +43,14 @@ class Facts:
 
     classes: list[str]
     normalise: str
-    precision: str  # "bf16" or "fp32", as used when it was tested
+    precision: str  # "bf16", "fp32" or "int8", as used when it was tested
     mirror: bool  # average each image with its mirror image
     temperature: float = 1.0
     thresholds: dict[str, float] = field(default_factory=dict)  # class -> p for 90 % sensitivity
     provenance: dict[str, Any] = field(default_factory=dict)
     seen: tuple[str, ...] = ()  # SHA-256 of the files that it was fitted or chosen on
     conformal: dict[str, float] = field(default_factory=dict)  # class -> least p that is possible
+    quantised: str = ""  # fingerprint of the network in int8, where precision is
 
 
 @dataclass(slots=True)
@@ -149,7 +152,10 @@ def assemble(facts: Facts, pipeline: Pipeline, backbone: "Backbone", head: Head)
 
 
 def save(model: Model, folder: Path) -> Path:
-    """Write `model.json`, `backbone.`, `head.` and `gate.safetensors`, and `seen.csv`."""
+    """Write `model.json`, `backbone.`, `head.` and `gate.safetensors`, and `seen.csv`.
+
+    A model in int8 has `quantised.xml` and `.bin` too; its backbone stays whole for heat maps.
+    """
     from safetensors.torch import save_file as save_tensors
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -162,6 +168,7 @@ def save(model: Model, folder: Path) -> Path:
         "preparation_digest": model.pipeline.digest,
         "backbone": model.backbone.record(),
         "precision": facts.precision,
+        "quantised": facts.quantised,
         "mirror": facts.mirror,
         "temperature": facts.temperature,
         "thresholds": facts.thresholds,
@@ -173,6 +180,7 @@ def save(model: Model, folder: Path) -> Path:
     with files.atomic_write(folder / "head.safetensors") as path:
         # safetensors writes a strided array's buffer as it lies in memory
         save_file({k: np.ascontiguousarray(v) for k, v in model.head.arrays().items()}, path)
+    _save_quantised(model, folder)
     if model.gate is not None:
         gate.save(model.gate, folder)
     with files.atomic_write(folder / "seen.csv") as path:
@@ -182,12 +190,26 @@ def save(model: Model, folder: Path) -> Path:
     return folder
 
 
+def _save_quantised(model: Model, folder: Path) -> None:
+    """The network in int8, or none: a folder that is written again may hold an earlier fold's."""
+    for end in (".bin", ".xml"):
+        target = (folder / QUANTISED).with_suffix(end)
+        if not model.facts.quantised:
+            target.unlink(missing_ok=True)
+        elif (origin := model.runtime.network) is not None and origin.parent != folder:
+            with files.atomic_write(target) as path:
+                shutil.copyfile(origin.with_suffix(end), path)
+
+
 def load(folder: Path) -> Model:
     """Read a model folder and compile it; raises what `read` does.
 
     The network is not built where the conversion of the very same files is found.
     """
     facts, pipeline, held, head = _parts(folder)
+    if facts.quantised:
+        engine = _quantised(folder, facts.quantised, pipeline)
+        return Model(facts, pipeline, held, head, engine, gate.load(folder))
     with _readable(folder):
         tensors = files.sha256(folder / "backbone.safetensors")
     saved = Saved(
@@ -196,6 +218,17 @@ def load(folder: Path) -> Model:
     )
     engine = runtime.compile_saved(saved, pipeline.shape, Target(facts.precision))  # type: ignore[arg-type]
     return Model(facts, pipeline, held, head, engine, gate.load(folder))
+
+
+def _quantised(folder: Path, fingerprint: str, pipeline: Pipeline) -> Runtime:
+    with _readable(folder):
+        found = shelf.fingerprint(folder / QUANTISED)
+    if found != fingerprint:
+        raise HilumError(
+            f"the network in int8 of {folder} must be the one that was tested; got another; "
+            "restore the folder."
+        )
+    return runtime.compile_quantised(folder / QUANTISED, pipeline.shape)
 
 
 def read(folder: Path) -> "tuple[Facts, Pipeline, Backbone, Head]":
@@ -277,6 +310,7 @@ def _facts(record: dict[str, Any], folder: Path) -> Facts:
         record["provenance"],
         tuple(seen.read_text().split()[1:]) if seen.is_file() else (),
         record.get("conformal", {}),
+        record.get("quantised", ""),
     )
 
 

@@ -22,7 +22,7 @@ def converted(module: nn.Module, shape: tuple[int, int]) -> Path:
     """The network's intermediate representation on disk, made where it is not there yet."""
     path = shelf.place(key(module, shape))
     if not path.is_file():
-        _write(_convert(module, shape), path.parent)
+        write(_convert(module, shape), path.parent)
     return path
 
 
@@ -59,7 +59,7 @@ def _convert(module: nn.Module, shape: tuple[int, int]) -> ov.Model:
         return ov.convert_model(traced, input=[(list(example.shape), ov.Type.u8)])
 
 
-def _write(model: ov.Model, folder: Path) -> None:
+def write(model: ov.Model, folder: Path) -> None:
     """Write both files elsewhere and rename their folder: it is there whole or not at all."""
     temporary = folder.with_name(f".{uuid4().hex[:8]}.{folder.name}")
     temporary.mkdir(parents=True)

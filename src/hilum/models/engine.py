@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
@@ -14,7 +15,7 @@ if TYPE_CHECKING:  # torch takes two seconds to load, and a runtime need not hav
     from torch import nn
 
 Progress: TypeAlias = Callable[[int, int], None]
-Precision: TypeAlias = Literal["bf16", "fp32"]
+Precision: TypeAlias = Literal["bf16", "fp32", "int8"]
 Wanted: TypeAlias = Literal["auto", "bf16", "fp32"]
 
 
@@ -36,6 +37,7 @@ class Facts:
     precision: Precision  # what is really used, to be stored with the results
     shape: tuple[int, int]  # (height, width) of the images
     outputs: int  # width of the output
+    quantised: str = ""  # fingerprint of the network in int8
 
 
 class Runtime(ABC):
@@ -45,6 +47,7 @@ class Runtime(ABC):
     """
 
     facts: Facts
+    network: Path | None = None  # the file that is executed, where there is one
 
     def __call__(self, stack: Stack8, progress: Progress | None = None) -> Floats:
         """(image, height, width) uint8 -> (image, output); raises HilumError for another shape."""

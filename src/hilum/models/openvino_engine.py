@@ -5,21 +5,26 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Literal
 
 import numpy as np
 import openvino as ov
 
 from hilum import files
+from hilum.models import shelf
 from hilum.models.engine import Facts, Precision, Progress, Runtime, Wanted
 from hilum.types import Floats, Grey8, HilumError
 
-_HINTS = {"bf16": "bf16", "fp32": "f32"}
+# what a network in int8 leaves in floating point is the same everywhere
+_HINTS = {"bf16": "bf16", "fp32": "f32", "int8": "f32"}
 
 
 class OpenVinoRuntime(Runtime):
     """A converted network, a file of OpenVINO's, compiled by OpenVINO."""
 
-    def __init__(self, converted: Path, shape: tuple[int, int], wanted: Wanted) -> None:
+    def __init__(
+        self, converted: Path, shape: tuple[int, int], wanted: Wanted | Literal["int8"]
+    ) -> None:
         core = ov.Core()
         precision = _precision(core, wanted)
         model = core.read_model(converted)
@@ -41,7 +46,9 @@ class OpenVinoRuntime(Runtime):
         for _ in range(threads):
             self._idle.put(compiled.create_infer_request())
         self._threads = threads
-        self.facts = Facts("openvino", "cpu", precision, shape, output[1].get_length())
+        digest = shelf.fingerprint(converted) if precision == "int8" else ""
+        self.facts = Facts("openvino", "cpu", precision, shape, output[1].get_length(), digest)
+        self.network = converted
         # the binding imports NumPy at its first use, and two threads that meet there wait for ever
         self._infer(np.zeros(shape, np.uint8), np.empty(self.facts.outputs, np.float32))
 
@@ -69,7 +76,9 @@ class OpenVinoRuntime(Runtime):
             self._idle.put(request)
 
 
-def _precision(core: ov.Core, wanted: Wanted) -> Precision:
+def _precision(core: ov.Core, wanted: Wanted | Literal["int8"]) -> Precision:
     """bf16 only where the processor has it: emulated, it would be slower and no more exact."""
+    if wanted == "int8":
+        return "int8"
     able = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return "bf16" if able and wanted != "fp32" else "fp32"

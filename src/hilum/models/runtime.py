@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-__all__ = ["Runtime", "Saved", "Target", "compile_network", "compile_saved"]
+__all__ = ["Runtime", "Saved", "Target", "compile_network", "compile_quantised", "compile_saved"]
 
 ENGINES = ("auto", "openvino", "torch")
 PRECISIONS = ("auto", "bf16", "fp32")
@@ -37,7 +37,7 @@ def compile_network(
     that does not exist here.
     """
     target = target or Target()
-    if _openvino_computes(target):
+    if openvino_computes(target):
         from hilum.models import conversion
         from hilum.models.openvino_engine import OpenVinoRuntime
 
@@ -50,7 +50,7 @@ def compile_network(
 def compile_saved(saved: Saved, shape: tuple[int, int], target: Target | None = None) -> Runtime:
     """The same for a network on disk, which is only built where no conversion of it is found."""
     target = target or Target()
-    if not _openvino_computes(target):
+    if not openvino_computes(target):
         return compile_network(saved.build(), shape, target)
     from hilum.models.openvino_engine import OpenVinoRuntime
 
@@ -62,7 +62,15 @@ def compile_saved(saved: Saved, shape: tuple[int, int], target: Target | None = 
     return OpenVinoRuntime(path, shape, target.precision)
 
 
-def _openvino_computes(target: Target) -> bool:
+def compile_quantised(network: Path, shape: tuple[int, int]) -> Runtime:
+    """A network in int8, a file of OpenVINO's: on the CPU, whatever else this machine has."""
+    openvino_computes(Target(device="cpu", engine="openvino"))
+    from hilum.models.openvino_engine import OpenVinoRuntime
+
+    return OpenVinoRuntime(network, shape, "int8")
+
+
+def openvino_computes(target: Target) -> bool:
     """Whether OpenVINO is to compute; raises HilumError for a target that is not to be had."""
     _require(target.engine, ENGINES, "an engine")
     _require(target.precision, PRECISIONS, "a precision")

@@ -34,6 +34,11 @@ def place(key: str) -> Path:
     return files.cache_home() / "compiled" / key / "model.xml"
 
 
+def fingerprint(network: Path) -> str:
+    """SHA-256 of a converted network's two files together; raises OSError where one is missing."""
+    return files.digest(*(files.sha256(network.with_suffix(end)) for end in (".xml", ".bin")))
+
+
 def find(saved: Saved, shape: tuple[int, int]) -> Path | None:
     """The conversion of a saved network for images of `shape` (height, width), or None.
 

@@ -59,7 +59,9 @@ def set_up(
     plan = recipe.model
     backbone = _network(recipe, learnt)
     normalise = normalisation(recipe)
-    engine = compiled(backbone, normalise, pipeline, plan.precision)
+    # int8 is another step, once a fold has images to calibrate it on
+    precision = "auto" if plan.precision == "int8" else plan.precision
+    engine = compiled(backbone, normalise, pipeline, precision)
     labels = np.array([classes.index(name) for name in manifest.table["label"]], np.int64)
     return Bench(
         recipe, classes, manifest, pixels, pipeline, backbone, normalise, engine, tell, labels
@@ -158,4 +160,5 @@ def _key(bench: Bench) -> str:
 def _network_key(pixels: Pixels, backbone: Backbone, normalise: str, runtime: Runtime) -> str:
     """Everything that the features depend on besides the view."""
     facts = runtime.facts
-    return files.digest(pixels.digest, backbone.record(), normalise, facts.engine, facts.precision)
+    known = (pixels.digest, backbone.record(), normalise, facts.engine, facts.precision)
+    return files.digest(*known, *([facts.quantised] if facts.quantised else ()))

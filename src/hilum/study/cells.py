@@ -13,6 +13,7 @@ from hilum.study import bench as benches
 from hilum.study import fold, source, store
 from hilum.study.bench import Bench, Key
 from hilum.study.ground import Ground, preparation
+from hilum.study.int8 import Trial
 from hilum.study.source import Learnt
 from hilum.study.store import Stored
 from hilum.types import HilumError, LeftOut
@@ -27,6 +28,7 @@ class Grown:
     chosen: str
     failed: tuple[LeftOut, ...]
     sources: dict[str, Learnt]  # cell -> its source task, of the first seed
+    trials: tuple[Trial, ...] = ()  # of int8, where a cell wants it
 
 
 def grow(ground: Ground) -> Grown:
@@ -56,6 +58,7 @@ def grow(ground: Ground) -> Grown:
         min(mean, key=lambda name: mean[name]),
         tuple(LeftOut(name, str(error)) for name, error in failed.items()),
         sources,
+        tuple(fold.trial for fold in folds if fold.trial),
     )
 
 

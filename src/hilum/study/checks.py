@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from hilum import recipe
-from hilum.models import backbones, freezing, heads, networks, weights
+from hilum.models import backbones, freezing, heads, networks, quantise, weights
 from hilum.models.backbone import kept
 from hilum.prepare.lung_steps import LungStep
 from hilum.recipe import (
@@ -144,6 +144,11 @@ def _pool(model: ModelPlan) -> None:
 
 def _head(model: ModelPlan) -> None:
     heads.build(translate.head_plan(model), (1, 1), 2)
+
+
+def _precision(wanted: str) -> None:
+    if wanted == "int8":
+        quantise.require()
 
 
 def _side(name: str, plan: PreparePlan) -> None:
@@ -312,6 +317,7 @@ ALONE: dict[str, Row] = {
     "model.head": Row(lambda r: (r.model,), _head),
     "model.beside": Row(lambda r: (r.model, r.train.stages), _beside),
     "model.pool": Row(lambda r: (r.model,), _pool),
+    "model.precision": Row(lambda r: (r.model.precision,), _precision),
     "classes": Row(lambda r: (r.classes,), _classes),
     "train.balance": Row(lambda r: (r.train, r.classes), _balance),
     "train.copies": Row(lambda r: (r.train.copies,), _copies),

@@ -1,18 +1,20 @@
 """One fold: the stages of training, then calibration on validation and prediction on test."""
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from hilum.evaluate import conformal, metrics, temperature, thresholds
+from hilum.evaluate import conformal, gate, metrics, temperature, thresholds
 from hilum.evaluate.model import Facts, Model, assemble, columns
+from hilum.models import quantise
 from hilum.models.backbones import Backbone
 from hilum.models.heads import Head
 from hilum.study import bench as benches
-from hilum.study import extras, fitting
+from hilum.study import extras, fitting, int8
 from hilum.study.bench import Bench, Key
+from hilum.study.int8 import Trial
 from hilum.train.batches import Parts
 from hilum.types import HilumError, Probabilities
 
@@ -28,6 +30,18 @@ class Outcome:
     predictions: pd.DataFrame
     history: pd.DataFrame
     loss: float
+    trial: Trial | None = None  # of int8, where the recipe wants it
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A calibrated model, what it was trained on, and what it says of the validation part."""
+
+    bench: Bench
+    enlarged: tuple[Bench, Parts]
+    history: pd.DataFrame
+    model: Model
+    p: Probabilities  # (validation image, class)
 
 
 def run(bench: Bench, split: pd.DataFrame, key: Key) -> Outcome:
@@ -35,24 +49,56 @@ def run(bench: Bench, split: pd.DataFrame, key: Key) -> Outcome:
     rows = _rows(bench, split)
     parts = Parts(rows["train"], rows["validation"], bench.labels)
     parts = replace(parts, balanced=bench.recipe.train.balance == "sampling")
-    enlarged = extras.enlarge(bench, parts, key)
-    backbone, head, history = fitting.train(*enlarged, key)
-    tuned = backbone is not bench.backbone
-    model = _model(bench, backbone, head)
-    model, loss = _calibrated(bench, model, parts, tuned)
+    fitted, trial = _fitted(bench, parts, key), None
+    if bench.recipe.model.precision == "int8":
+        fitted, trial = _tried(bench, fitted, parts, key)
+    bench, model, history = fitted.bench, fitted.model, fitted.history
+    loss = float(metrics.log_loss(bench.labels[parts.validation], fitted.p))
     if bench.recipe.train.stages[-1].refit:
-        model = replace(model, head=fitting.refitted(*enlarged, key, history))
-    logits = _logits(bench, model, rows["test"], tuned)
+        model = replace(model, head=fitting.refitted(*fitted.enlarged, key, history))
+    logits = _logits(bench, model, rows["test"])
     seen = np.concatenate([rows["train"], rows["validation"]])
     model = replace(
         model,
         facts=replace(
             model.facts,
             seen=tuple(sorted(bench.manifest.table["sha256"].iloc[seen])),
-            provenance=_provenance(bench, key, loss, rows),
+            provenance={
+                **_provenance(bench, key, loss, rows),
+                "engine": model.runtime.describe(),
+                **({"int8": asdict(trial)} if trial else {}),
+            },
         ),
     )
-    return Outcome(key, model, _predictions(bench, model, logits, rows["test"], key), history, loss)
+    predictions = _predictions(bench, model, logits, rows["test"], key)
+    return Outcome(key, model, predictions, history, loss, trial)
+
+
+def _fitted(bench: Bench, parts: Parts, key: Key) -> Fitted:
+    enlarged = extras.enlarge(bench, parts, key)
+    backbone, head, history = fitting.train(*enlarged, key)
+    model, p = _calibrated(bench, _model(bench, backbone, head), parts)
+    return Fitted(bench, enlarged, history, model, p)
+
+
+def _tried(bench: Bench, full: Fitted, parts: Parts, key: Key) -> tuple[Fitted, Trial]:
+    """The fold in int8, or as it was where validation images lose too much by it.
+
+    A head on a frozen backbone is fitted again, to the features that it will see; a backbone that
+    has learnt keeps the head that learnt with it.
+    """
+    move = bench.tell("int8: calibrating")
+    shown = bench.pixels.stack[parts.train[gate.spread_out(len(parts.train), quantise.IMAGES)]]
+    engine = quantise.quantised(full.model.runtime, shown)
+    move(1, 1)
+    if full.model.runtime is bench.runtime:
+        small = _fitted(replace(bench, runtime=engine), parts, key)
+    else:
+        known = replace(full.model.facts, precision="int8", quantised=engine.facts.quantised)
+        model, p = _calibrated(bench, replace(full.model, facts=known, runtime=engine), parts)
+        small = replace(full, model=model, p=p)
+    trial = int8.compare(bench.labels[parts.validation], full.p, small.p)
+    return (small if trial.used else full), trial
 
 
 def _rows(bench: Bench, split: pd.DataFrame) -> dict[str, Any]:
@@ -71,27 +117,27 @@ def _rows(bench: Bench, split: pd.DataFrame) -> dict[str, Any]:
 
 
 def _model(bench: Bench, backbone: Backbone, head: Head) -> Model:
-    facts = Facts(
-        bench.classes, bench.normalise, bench.runtime.facts.precision, bench.recipe.model.mirror
-    )
+    engine = bench.runtime.facts
+    facts = Facts(bench.classes, bench.normalise, engine.precision, bench.recipe.model.mirror)
     if backbone is bench.backbone:
+        facts = replace(facts, quantised=engine.quantised)
         return Model(facts, bench.pipeline, backbone, head, bench.runtime)
     return assemble(facts, bench.pipeline, backbone, head)
 
 
-def _logits(bench: Bench, model: Model, rows: Any, tuned: bool) -> Probabilities:
+def _logits(bench: Bench, model: Model, rows: Any) -> Probabilities:
     """The model's own logits; from cached features where the backbone stayed frozen."""
-    if tuned:
+    if model.runtime is not bench.runtime:
         return model.logits(bench.pixels.stack[rows])
     return model.from_features(
         benches.plain(bench)[rows], benches.mirror(bench)[rows] if model.facts.mirror else None
     )
 
 
-def _calibrated(bench: Bench, model: Model, parts: Parts, tuned: bool) -> tuple[Model, float]:
-    """Temperature, thresholds and limits from the validation part, and its log loss after all."""
+def _calibrated(bench: Bench, model: Model, parts: Parts) -> tuple[Model, Probabilities]:
+    """Temperature, thresholds and limits from the validation part, and what is said of it then."""
     labels = bench.labels[parts.validation]
-    logits = _logits(bench, model, parts.validation, tuned)
+    logits = _logits(bench, model, parts.validation)
     fitted = temperature.fit(labels, logits)
     model = replace(model, facts=replace(model.facts, temperature=fitted.value))
     p = model.calibrated(logits)
@@ -102,7 +148,7 @@ def _calibrated(bench: Bench, model: Model, parts: Parts, tuned: bool) -> tuple[
     }
     possible = conformal.limits(labels, p, bench.classes)
     facts = replace(model.facts, thresholds=points, conformal=possible)
-    return replace(model, facts=facts), float(metrics.log_loss(labels, p))
+    return replace(model, facts=facts), p
 
 
 def _predictions(
@@ -130,5 +176,4 @@ def _provenance(bench: Bench, key: Key, loss: float, rows: dict[str, Any]) -> di
         },
         "datasets": sorted(set(table["dataset"].dropna())),
         "sources": sorted(set(table["source"].dropna())),
-        "engine": bench.runtime.describe(),
     }

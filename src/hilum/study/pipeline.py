@@ -21,6 +21,7 @@ from hilum.study import (
     exhibits,
     gates,
     gather,
+    int8,
     machine,
     outputs,
     published,
@@ -168,4 +169,5 @@ def _model(ground: Ground, grown: Grown, taken: Chosen) -> dict[str, Any]:
         "images_seen": summary.images_seen(grown.history, record["provenance"]),
         "failed": [asdict(item) for item in grown.failed],
         "lineage": source.lineage(taken.learnt) if taken.learnt else "no source task",
+        **int8.told(grown.trials),
     }

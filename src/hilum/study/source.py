@@ -79,6 +79,8 @@ def as_recipe(plan: Recipe, task: SourcePlan) -> Recipe:
     kept["model"]["beside"] = []
     if kept["model"].get("pool") == "stages":
         kept["model"]["pool"] = None
+    if kept["model"].get("precision") == "int8":
+        kept["model"]["precision"] = "auto"  # only its weights are wanted
     kept["prepare"] = tree["source"].get("prepare", kept["prepare"])
     return recipe.parse({"name": f"{plan.name}-source", **kept, **mine})
 

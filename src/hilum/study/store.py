@@ -2,8 +2,9 @@
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -12,6 +13,7 @@ from hilum.evaluate import model
 from hilum.recipe import Recipe
 from hilum.study.bench import Key
 from hilum.study.fold import Outcome
+from hilum.study.int8 import Trial
 from hilum.types import HilumError, Results
 
 
@@ -23,6 +25,7 @@ class Stored:
     predictions: pd.DataFrame
     history: pd.DataFrame
     loss: float  # on validation
+    trial: Trial | None = None  # of int8, where the recipe wants it
 
 
 def begin(out: Path, plan: Recipe, resume: bool) -> Path:
@@ -55,8 +58,9 @@ def save(work: Path, outcome: Outcome) -> Stored:
         model.save(outcome.model, folder.parent / "model")
         _json(best, {"loss": outcome.loss})
     # written last: a fold counts as done only when all of it is there
-    _json(folder / "done.json", {"loss": outcome.loss})
-    return Stored(outcome.key, outcome.predictions, outcome.history, outcome.loss)
+    trial = outcome.trial
+    _json(folder / "done.json", {"loss": outcome.loss, "int8": asdict(trial) if trial else None})
+    return Stored(outcome.key, outcome.predictions, outcome.history, outcome.loss, trial)
 
 
 def load(work: Path, key: Key) -> Stored | None:
@@ -64,12 +68,13 @@ def load(work: Path, key: Key) -> Stored | None:
     folder = _folder(work, key)
     if not (folder / "done.json").is_file():
         return None
-    loss = json.loads((folder / "done.json").read_text())["loss"]
+    told = json.loads((folder / "done.json").read_text())
     return Stored(
         key,
         pd.read_parquet(folder / "predictions.parquet"),
         pd.read_csv(folder / "history.csv"),
-        loss,
+        told["loss"],
+        Trial(**told["int8"]) if told.get("int8") else None,
     )
 
 
@@ -102,6 +107,6 @@ def _folder(work: Path, key: Key) -> Path:
     return work / files.digest(key.cell)[:12] / f"seed{key.seed}-fold{key.fold}"
 
 
-def _json(path: Path, value: dict[str, float]) -> None:
+def _json(path: Path, value: dict[str, Any]) -> None:
     with files.atomic_write(path) as temporary:
         temporary.write_text(json.dumps(value))
