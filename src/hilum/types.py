@@ -159,6 +159,7 @@ class Score:
     low: float | None
     high: float | None
     method: str  # how the interval was made: "wilson", "bootstrap by patient", ...
+    stamp: str = ""  # what audits of the images alone say: "pass", "fail: C-02; warn: C-03", ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from hilum import audit
 from hilum.audit import AUDITS, Evidence, calibration, confounding, shallow
 from hilum.audit.verdict import WEIGHT, weigh
 from hilum.evaluate import calibrate
-from hilum.types import Finding, Score
+from hilum.types import PREDICTION_COLUMNS, Finding, Score
 
 
 def clean() -> Evidence:
@@ -35,6 +35,28 @@ def test_table_is_visited_whole() -> None:
         f"{name} ({row.question.title})" for name, row in AUDITS.items() if row.question.dear
     ]
     assert {finding.status for finding in audit.run(nothing)} == {"unknown"}
+
+
+def test_what_is_known_from_before_training_is_the_same_and_not_asked_again() -> None:
+    whole = clean()
+    no_one = pd.DataFrame(columns=list(PREDICTION_COLUMNS))
+    early = audit.early(replace(whole, model=None, features=None, predictions=no_one))
+    assert audit.run(whole, known=early) == audit.run(whole)
+    told = [replace(finding, sentence="told before") for finding in early]
+    again = {found.id for found in audit.run(whole, known=told) if found.sentence == "told before"}
+    assert again == {"C-02", "C-03", "C-04", "C-09"}
+
+
+def test_a_stamp_names_the_worst_first_and_only_its_own_cells_bear_it() -> None:
+    other = replace(ACCURATE[0], cell="xray: main")
+    found = [
+        *(replace(finding("warn"), id="C-03"), replace(finding("fail"), id="C-04")),
+        *(finding("fail"), replace(finding("fail"), id="C-01")),  # C-01 asks of the model
+    ]
+    stamped = audit.stamped([ACCURATE[0], other], found, {"main"})
+    assert [one.stamp for one in stamped] == ["fail: C-04, C-02; warn: C-03", ""]
+    assert audit.stamped([other], [finding("pass")], {"xray: main"})[0].stamp == "pass"
+    assert audit.stamped([other], [], {"xray: main"})[0].stamp == ""
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from hilum.audit.evidence import Evidence
 from hilum.audit.question import Audit, Question
-from hilum.audit.table import AUDITS, left, run
+from hilum.audit.table import AUDITS, early, left, run, stamped
 from hilum.audit.verdict import verdict
 
-__all__ = ["AUDITS", "Audit", "Evidence", "Question", "left", "run", "verdict"]
+__all__ = ["AUDITS", "Audit", "Evidence", "Question", "early", "left", "run", "stamped", "verdict"]

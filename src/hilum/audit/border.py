@@ -14,6 +14,7 @@ QUESTION = Question(
     "AUROC of a model that sees only the outer 10 % frame: above 0.6 warns where its interval lies "
     "above 0.5, above 0.8 fails where it lies above 0.6",
     "DeGrave et al. 2021, doi:10.1038/s42256-021-00338-7; Maguolo & Nanni 2021",
+    early=True,
 )
 MOST = 1200  # images
 SIDE = 30  # the frame is 3 of 30 pixels wide on each side

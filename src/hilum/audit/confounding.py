@@ -15,6 +15,7 @@ QUESTION = Question(
     "more fails, where they are not independent (chi-squared, p < 0.01)",
     "Zech et al. 2018, doi:10.1371/journal.pmed.1002683: AUC 0.861 from the hospital alone; "
     "Bergsma 2013, doi:10.1016/j.jkss.2012.10.002 (correction)",
+    early=True,
 )
 SURE = 0.01
 

@@ -14,12 +14,14 @@ PATIENTS = Question(
     "any pair across parts fails; missing patient identifiers warn, and fail where the nearest "
     f"training image's label is right for {DROP:.0%} fewer once look-alikes are left out",
     "Yagis et al. 2021, doi:10.1038/s41598-021-01681-w: slice-level splits add 29-55 points",
+    early=True,
 )
 IMAGES = Question(
     "C-11",
     "Images on both sides",
     "any identical or near-identical pair across parts fails",
     "Roberts et al. 2021, doi:10.1038/s42256-021-00307-0 (Frankenstein datasets)",
+    early=True,
 )
 
 

@@ -13,6 +13,7 @@ QUESTION = Question(
     "AUROC of a model on file size, shape and grey statistics: above 0.7 warns where its interval "
     "lies above 0.5, above 0.9 fails where it lies above 0.7",
     "Ong Ly et al. 2024, doi:10.1038/s41746-024-01118-4; DeGrave et al. 2021",
+    early=True,
 )
 
 

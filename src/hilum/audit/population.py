@@ -15,6 +15,7 @@ QUESTION = Question(
     "Cramér's V of label and being a child, corrected for chance: above 0.3 warns; 0.9 or more, "
     "or a class of children beside one without any, fails",
     "Roberts et al. 2021, doi:10.1038/s42256-021-00307-0 (paediatric controls)",
+    early=True,
 )
 
 

@@ -9,13 +9,17 @@ from hilum.types import Finding, HilumError, Status
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One audit's name, rule and source; `dear` ones are left to `hilum audit`."""
+    """One audit's name, rule and source; `dear` ones are left to `hilum audit`.
+
+    `early` ones ask of the images and their split alone: they are made before any training.
+    """
 
     id: str
     title: str
     rule: str
     reference: str
     dear: bool = False
+    early: bool = False
 
     def found(
         self,

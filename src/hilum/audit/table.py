@@ -1,6 +1,7 @@
 """The table of audits: one row per question."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 from hilum.audit import (
@@ -30,7 +31,7 @@ from hilum.audit import (
 from hilum.audit.evidence import Evidence
 from hilum.audit.question import Audit
 from hilum.audit.verdict import weigh
-from hilum.types import Finding
+from hilum.types import Finding, Score
 
 Progress: TypeAlias = Callable[[int, int], None]
 NO_IMAGES = "no images are at hand; name labelled ones with --data"
@@ -63,18 +64,55 @@ ROWS = (
     Audit(shift.QUESTION, shift.audit),
     Audit(paper.QUESTION, paper.audit),
 )
+LEAKS = (leakage.PATIENTS.id, leakage.IMAGES.id)
 AUDITS = {row.question.id: row for row in sorted(ROWS, key=lambda row: row.question.id)}
 
 
-def run(evidence: Evidence, progress: Progress | None = None) -> list[Finding]:
-    """Every audit, the gravest question first; the dear ones only where `evidence.thorough`."""
-    wanted = [row for row in AUDITS.values() if evidence.thorough or not row.question.dear]
-    found = []
-    for row in wanted:
+def early(evidence: Evidence, progress: Progress | None = None) -> list[Finding]:
+    """What the images and their split tell alone, before anything is trained on them."""
+    return _asked([row for row in AUDITS.values() if row.question.early], evidence, progress)
+
+
+def run(
+    evidence: Evidence, progress: Progress | None = None, known: Sequence[Finding] = ()
+) -> list[Finding]:
+    """Every audit, the gravest question first; the dear ones only where `evidence.thorough`.
+
+    What is `known` from before training is not asked again, but for leaks: a source task may share
+    images too, and features tell more of unknown patients.
+    """
+    kept = [finding for finding in known if finding.id not in LEAKS]
+    told = {finding.id for finding in kept}
+    wanted = [
+        row
+        for name, row in AUDITS.items()
+        if name not in told and (evidence.thorough or not row.question.dear)
+    ]
+    found = [*kept, *_asked(wanted, evidence, progress)]
+    return sorted(found, key=lambda finding: weigh(finding.id))
+
+
+def stamped(
+    scores: Sequence[Score], findings: Sequence[Finding], cells: Container[str]
+) -> list[Score]:
+    """The scores of these cells, each with what the audits of its images alone have found."""
+    mine = [finding for finding in findings if AUDITS[finding.id].question.early]
+    named = {
+        status: ", ".join(finding.id for finding in mine if finding.status == status)
+        for status in ("fail", "warn", "unknown")
+    }
+    words = [f"{status}: {names}" for status, names in named.items() if names]
+    stamp = "; ".join(words) or ("pass" if mine else "")
+    return [replace(score, stamp=stamp) if score.cell in cells else score for score in scores]
+
+
+def _asked(rows: Sequence[Audit], evidence: Evidence, progress: Progress | None) -> list[Finding]:
+    found: list[Finding] = []
+    for row in rows:
         found.append(row(evidence) if len(evidence.manifest) else row.question.unknown(NO_IMAGES))
         if progress:
-            progress(len(found), len(wanted))
-    return sorted(found, key=lambda finding: weigh(finding.id))
+            progress(len(found), len(rows))
+    return found
 
 
 def left(findings: Sequence[Finding]) -> list[str]:

@@ -132,6 +132,7 @@ def _headline(run: Run, row: Mapping[str, Any]) -> Headline:
     notes += [written.ratio] if written.ratio else []
     if row.get("name") == "accuracy":
         notes += _majority(run)
+    notes += [f"audits of the images alone: {row['stamp']}"] if row.get("stamp") else []
     return Headline(_heading(row), written.value, tuple(notes), written.bar)
 
 

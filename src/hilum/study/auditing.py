@@ -53,9 +53,13 @@ def _of_run(folder: Path, data: Path | None, out: Path, tell: Tell) -> Results:
         outputs.write_predictions(out, found.evidence.predictions)
     if found.evidence.shared:  # an empty one has seen no image
         exhibits.write(out, found.evidence)
-    mine = [score for score in before.scores if score.cell == before.model["cell"]]
+    every = found.evidence.all_predictions
+    cells = set() if every is None else set(every["cell"])
+    judged = audit.stamped(before.scores, findings, cells)
+    mine = [score for score in judged if score.cell == before.model["cell"]]
     results = replace(
         before,
+        scores=judged,
         audits=findings,
         left_to_audit=audit.left(findings),
         verdict=audit.verdict(mine, findings),

@@ -96,6 +96,7 @@ def _results(
     """All that is known, but for what the test has cost."""
     classes = about.classes
     judged = scores.score(about.predictions, classes, "external")
+    judged = audit.stamped(judged, findings, ["external"])
     return Results(
         recipe=str(record["provenance"].get("recipe", "")),
         title="External test of a finished model",

@@ -1,10 +1,11 @@
 """The whole pipeline on one page: one call per arrow."""
 
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from hilum import audit, report
 from hilum.audit import Evidence
@@ -34,7 +35,7 @@ from hilum.study.cells import Grown
 from hilum.study.checks import Known
 from hilum.study.chosen import Chosen
 from hilum.study.ground import Ground, preparation
-from hilum.types import Finding, Leak, Published, Results, Score
+from hilum.types import PREDICTION_COLUMNS, Finding, Leak, Published, Results, Score
 
 
 def run(
@@ -54,17 +55,21 @@ def run(
     started = time.monotonic()
     ground = _ground(plan, root, out, tell, resume, beside)
     leaks = divide.check(ground.first, ground.taken.manifest, ground.taken.fingerprints, plan.mode)
+    before = _images(ground, leaks)
+    early = audit.early(before, tell("audit the images"))
     grown = cells.grow(ground)
     taken, limits = gates.close(ground, chosen.take(ground, grown))
-    leaks += taken.learnt.shared if taken.learnt else []
+    leaks = [*leaks, *(taken.learnt.shared if taken.learnt else [])]
     move = tell("score, audit, report")
     judged = _scores(grown, ground.classes)
     told = published.beside(
         plan.published, judged, taken.cell, grown.predictions, taken.model.facts.provenance["seed"]
     )
     move(1, 3)
-    about = _evidence(ground, grown, taken, leaks, told)
-    results = _results(ground, grown, taken, (judged, told), audit.run(about))
+    about = _evidence(ground, grown, taken, replace(before, leaks=leaks, published=told))
+    findings = audit.run(about, known=early)
+    judged = audit.stamped(judged, findings, set(grown.predictions["cell"]))
+    results = _results(ground, grown, taken, (judged, told), findings)
     results = replace(
         results,
         split=summary.split(ground.splits, leaks),
@@ -109,22 +114,26 @@ def _scores(grown: Grown, classes: list[str]) -> list[Score]:
     return found
 
 
-def _evidence(
-    ground: Ground, grown: Grown, taken: Chosen, leaks: list[Leak], told: Sequence[Published]
-) -> Evidence:
-    predictions = grown.predictions
-    about = Evidence(
+def _images(ground: Ground, leaks: list[Leak]) -> Evidence:
+    """What is known before anything is trained."""
+    return Evidence(
         ground.classes,
         ground.taken.manifest.table,
-        predictions[predictions["cell"] == taken.cell],
+        pd.DataFrame(columns=list(PREDICTION_COLUMNS)),
         ground.first,
         leaks,
         ground.taken.facts,
-        populations=summary.populations(),
-        seed=ground.first.seed,
-        all_predictions=predictions,
-        published=told,
+        ground.taken.pixels.stack,
+        summary.populations(),
+        ground.first.seed,
     )
+
+
+def _evidence(ground: Ground, grown: Grown, taken: Chosen, before: Evidence) -> Evidence:
+    """The same with the chosen cell's model and every cell's predictions."""
+    every = grown.predictions
+    mine = every[every["cell"] == taken.cell]
+    about = replace(before, predictions=mine, all_predictions=every)
     return evidence.with_model(about, taken.model, taken.pixels, ground.tell)
 
 
