@@ -331,6 +331,14 @@ def test_splits_that_mean_nothing_are_not_used(tmp_path: Path) -> None:
     )
 
 
+def test_modalities_of_a_table_are_read_and_odd_ones_named(tmp_path: Path) -> None:
+    draw(tmp_path, "a.png", "b.png", "c.png", "d.png")
+    text = "path,label,Modality\na.png,x,ct\nb.png,y,DX\nc.png,x,\nd.png,y,=MR\n"
+    found = table.read(write(tmp_path, text))
+    assert found.table["modality"].fillna("?").tolist() == ["CT", "X-ray", "?", "?"]
+    assert 'Modalities other than X-ray and CT ("\'=MR") count as missing.' in found.notes
+
+
 def test_a_folder_must_hold_exactly_one_table(tmp_path: Path) -> None:
     with pytest.raises(HilumError, match="exactly one CSV; got none"):
         table.read(tmp_path)

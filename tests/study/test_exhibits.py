@@ -22,7 +22,7 @@ def nameless(tmp_path: Path) -> Evidence:
         name = tmp_path / "set" / ("covid19" if i < 6 else "normal") / f"{i:02}.png"
         name.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.full((40, 40), 20 * i, np.uint8)).save(name)
-    found = readers.open_path(tmp_path / "set").table
+    found = readers.open_path(tmp_path / "set").table.assign(modality="CT")
     about = Evidence(["covid19", "normal"], found, pd.DataFrame())
     about.shared["clusters"] = CLUSTERS
     return about
@@ -32,6 +32,7 @@ def test_look_alikes_are_a_table_to_train_on(nameless: Evidence, tmp_path: Path)
     exhibits.write(tmp_path, nameless)
     again = readers.open_path(tmp_path / "look_alikes.csv")
     assert list(again.table["label"]) == list(nameless.manifest["label"])
+    assert set(again.table["modality"]) == {"CT"}  # or lungs would be looked for as on films
     assert (pd.factorize(again.table["patient_id"])[0] == pd.factorize(CLUSTERS)[0]).all()
     for seed in range(5):
         split = splits.holdout(again, Shares(test=0.3, validation=0.2), seed)

@@ -30,6 +30,8 @@ MODALITIES = {
     "cr": "X-ray",
     "dx": "X-ray",
     "rg": "X-ray",
+    "xr": "X-ray",
+    "radiograph": "X-ray",
     "ct": "CT",
 }  # CR, DX, RG, CT: DICOM PS3.3 C.7.3.1.1.1
 

@@ -34,7 +34,7 @@ def _look_alikes(about: Evidence) -> pd.DataFrame | None:
     if clusters.KEPT not in about.shared or not about.manifest["patient_id"].isna().any():
         return None
     names = clusters.named(about).to_numpy()
-    return about.manifest[["path", "label", "source"]].assign(patient_id=names)
+    return about.manifest[["path", "label", "source", "modality"]].assign(patient_id=names)
 
 
 def _write_blacked(path: Path, about: Evidence, seen: masked.Hidden) -> None:

@@ -89,7 +89,7 @@ def write_across(out: Path, table: pd.DataFrame | None) -> None:
 
 
 def write_look_alikes(out: Path, table: pd.DataFrame | None) -> None:
-    """`look_alikes.csv`: path, label, source, patient_id, where patients are not known."""
+    """`look_alikes.csv`: path, label, source, modality, patient_id; where patients are unknown."""
     _csv_or_none(out / "look_alikes.csv", table)
 
 

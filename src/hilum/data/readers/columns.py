@@ -22,6 +22,7 @@ USUAL = {
     "patient_id": ("patientid", "patient", "subjectid", "subject", "patientnumber", "personid"),
     "source": ("source", "site", "hospital", "institution", "centre", "center", "collection"),
     "view": ("view", "viewposition", "projection"),
+    "modality": ("modality",),
     "age": ("age", "patientage", "ageyears"),
     "sex": ("sex", "gender", "patientsex", "patientgender"),
     "official_part": ("split", "part", "officialpart", "partition", "subset", "fold"),
@@ -45,6 +46,7 @@ class Columns:
     patient_id: str | None = None
     source: str | None = None
     view: str | None = None
+    modality: str | None = None
     age: str | None = None
     sex: str | None = None
     official_part: str | None = None

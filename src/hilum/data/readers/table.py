@@ -13,6 +13,7 @@ from hilum.data.readers.columns import Columns
 from hilum.data.readers.headers import Progress, is_dicom, with_facts
 from hilum.data.readers.naming import class_name, merged, part_name
 from hilum.data.readers.own import PATIENTS, finish
+from hilum.data.tidy import MODALITIES
 from hilum.types import HilumError, LeftOut, Manifest, as_path
 
 MOST_CLASSES = 100  # more distinct labels than that are no classes
@@ -140,6 +141,9 @@ def translated(rows: pd.DataFrame, file: Path) -> tuple[pd.DataFrame, list[str]]
     if "official_part" in rows:
         rows, doubts = _parts(rows)
         notes += doubts
+    if "modality" in rows:
+        rows, doubts = _modalities(rows)
+        notes += doubts
     if "mask_path" in rows:
         rows = rows.assign(mask_path=_located(rows["mask_path"].fillna(""), file.parent))
     return rows, notes
@@ -153,6 +157,15 @@ def require_classes(labels: Iterable[str], file: Path) -> None:
             f"{file} must have images of 2 to {MOST_CLASSES} classes; got {got}; "
             "name the right column with --label-column, or mend the table."
         )
+
+
+def _modalities(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Radiograph or slice; other words say neither, and a note names them."""
+    known = rows["modality"].str.lower().map(MODALITIES)
+    odd = sorted(set(rows["modality"][known.isna()].dropna()))
+    named = ", ".join(repr(str(columns.harmless(pd.Series([word]))[0])) for word in odd[:5])
+    notes = [f"Modalities other than X-ray and CT ({named}) count as missing."] if odd else []
+    return rows.assign(modality=known), notes
 
 
 def _parts(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
