@@ -11,10 +11,12 @@ from readers_of import corners
 
 from hilum import images
 from hilum.audit import AUDITS, Evidence, attention, laterality, marks, masked, transplant
+from hilum.data import phantom
 from hilum.prepare import ct, from_list, markers
 from hilum.prepare.markers import Box, Markers
 
-BOX = (slice(30, 100), slice(20, 110))  # where lungs usually are, of 128 x 128
+PLACE = (30, 100, 20, 110)  # rows and columns where lungs usually are, of 128 x 128
+BOX = (slice(*PLACE[:2]), slice(*PLACE[2:]))
 OF_MARKS = ["C-06", "C-07", "C-08"]
 
 
@@ -63,7 +65,10 @@ def test_films_that_have_moved_are_named(reads_marks: Evidence) -> None:
 def test_a_reader_of_nothing_cannot_be_checked_for_masked_lungs(
     marked: Evidence, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(masked, "lung_boxes", lambda evidence, rows: ([BOX] * len(rows), len(rows)))
+    boxes = np.array([[PLACE]])
+    monkeypatch.setattr(
+        masked, "lung_boxes", lambda evidence, rows: (boxes.repeat(len(rows), 0), len(rows))
+    )
     blind = replace(marked, model=readers_of.model(lambda image: [0.5, 0.5]))
     found = AUDITS["C-01"](blind)
     assert found.status == "unknown"
@@ -73,7 +78,7 @@ def test_a_reader_of_nothing_cannot_be_checked_for_masked_lungs(
 def test_blacking_out_leaves_what_is_outside(reads_marks: Evidence) -> None:
     assert reads_marks.stack is not None
     image = reads_marks.stack[0]
-    dark = masked.blacked(image, BOX)
+    dark = masked.blacked(image, np.array([PLACE]))
     assert (dark[BOX] == 0).all()
     changed = dark != image
     changed[BOX] = False
@@ -88,9 +93,28 @@ def test_slices_of_ct_lose_their_own_lungs(reads_marks: Evidence, shared: Path) 
     slices = replace(reads_marks, stack=stack, manifest=table)
     boxes, found = masked.lung_boxes(slices, np.arange(len(stack)))
     assert found >= 0.8 * len(stack)
-    for image, box in zip(stack, boxes, strict=True):
+    for image, ((top, bottom, left, right),) in zip(stack, boxes, strict=True):
         lungs = ct.lungs(image)
-        assert not lungs.good or lungs.mask[box].sum() == lungs.mask.sum()
+        inside = lungs.mask[top:bottom, left:right]
+        assert not lungs.good or inside.sum() == lungs.mask.sum()
+
+
+def test_of_two_pictures_of_a_film_each_loses_its_own_lungs(reads_marks: Evidence) -> None:
+    films_of = phantom.generate(phantom.Request(images=12, size=256, seed=3))
+    small = from_list([{"step": "resize", "side": readers_of.SIDE}])
+    single = np.stack([small(film) for film in films_of.images])
+    table = reads_marks.manifest.iloc[[0] * len(single)]
+    alone, _ = masked.lung_boxes(
+        replace(reads_marks, stack=single, manifest=table), np.arange(len(single))
+    )
+    pairs = np.concatenate([single, single[::-1]], axis=1)
+    both = replace(reads_marks, stack=pairs, manifest=table)
+    boxes, found = masked.lung_boxes(both, np.arange(len(single)))
+    assert both.panels == 2
+    assert found > 0.8 * len(single)
+    assert (boxes[:, 0] == alone[:, 0]).all()
+    below = boxes[:, 1] - [readers_of.SIDE, readers_of.SIDE, 0, 0]
+    assert (below == alone[::-1, 0]).all()
 
 
 def test_a_marker_moves_to_the_mirrored_place_and_stays_readable() -> None:

@@ -126,6 +126,7 @@ def test_json_knows_records_nan_and_paths() -> None:
             "low": None,
             "high": None,
             "method": "undefined",
+            "stamp": "",
         },
         "where": "/a",
         "items": [1, "é"],

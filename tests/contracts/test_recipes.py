@@ -365,7 +365,7 @@ def test_robust_is_tested_on_sites_that_training_never_saw() -> None:
     assert len({item.card for item in loaded.data}) == 3
     assert {cell.model.backbone for cell in recipe.cells(loaded).values()} <= EMBEDDED
     steps = [(step["step"], step.get("failed")) for step in loaded.prepare.steps]
-    assert steps == [("crop_lungs", "whole"), ("resize", None), ("equalise", None)]
+    assert steps == [("film_and_lungs", "whole")]
 
 
 def test_the_command_line_shows_and_lists_every_recipe() -> None:

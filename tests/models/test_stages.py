@@ -14,6 +14,9 @@ from hilum.models.cards import BACKBONES
 from hilum.models.executor import Head, Standardise
 from hilum.models.normalise import Door
 from hilum.models.runtime import compile_network
+from hilum.models.weights import Weights
+from hilum.recipe import ModelPlan
+from hilum.study import bench
 from hilum.types import HilumError
 
 # two stages of each, by the modules that end them, as its authors' code names these
@@ -23,6 +26,7 @@ ENDS = {
     "tf_efficientnet_lite0": ("blocks.2", "blocks.4"),
     "vgg16": ("features.22", "features.29"),
 }
+HEAVY = ("vgg16",)  # 138 million weights to draw
 
 
 def films(side: int, count: int = 1) -> torch.Tensor:
@@ -30,7 +34,9 @@ def films(side: int, count: int = 1) -> torch.Tensor:
     return torch.from_numpy(random.integers(0, 256, (count, 1, side, side)).astype(np.uint8))
 
 
-@pytest.mark.parametrize("name", ENDS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in HEAVY)) for name in ENDS]
+)
 def test_earlier_means_are_those_that_a_hook_sees(name: str) -> None:
     """128 pixels divide down to every map, so that the mean of means is the mean."""
     backbone = backbones.build(name, "random", pool="stages")
@@ -49,9 +55,29 @@ def test_earlier_means_are_those_that_a_hook_sees(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name, row in BACKBONES.items() if not row.own])
 def test_every_network_hands_out_two_earlier_stages(name: str) -> None:
-    backbone = backbones.build(name, "random", pool="stages")
+    with torch.device("meta"):  # shapes alone
+        backbone = backbones.Backbone(BACKBONES[name], Weights({}, "", "", "", ""), "stages")
     assert len(backbone.earlier) == 2
     assert backbone.channels == backbone.card.features + sum(backbone.earlier.values())
+
+
+@pytest.mark.parametrize(
+    ("names", "pool"),
+    [
+        (["resnet18"], "stages"),
+        (["tf_efficientnet_lite0", "densenet121"], "stages"),
+        (["resnet18", "wiklund_fc"], "average"),
+        (["swin_tiny_patch4_window7_224"], "average"),
+        (["vit_tiny_patch16_224"], "average"),
+    ],
+)
+def test_networks_without_stages_hand_over_averages(names: list[str], pool: str) -> None:
+    assert backbones.widest(names) == pool
+    pools = [
+        bench.pool(ModelPlan(pool="auto", backbone=names[0], beside=names[1:], head=head))
+        for head in ("linear", "mlp")
+    ]
+    assert pools == [pool, "average"]
 
 
 def test_maps_and_features_agree() -> None:

@@ -156,6 +156,23 @@ def test_keep_hide_and_crop() -> None:
     assert (wider > 0).sum() > (kept > 0).sum()
 
 
+def test_a_film_and_its_lungs_stand_one_below_the_other() -> None:
+    block = [{"step": "film_and_lungs", "side": 64, "margin": 0.0, "failed": "whole"}]
+    pair = prepare.from_list(block, lambda network: Known())
+    pipeline = prepare.from_list([{"step": "film_and_lungs", "side": 64}, {"step": "equalise"}])
+    assert (pipeline.panels, pipeline.shape) == (2, (128, 64))
+    whole = prepare.from_list([{"step": "letterbox", "side": 64}])(FILM)
+    inside = prepare.from_list([{"step": "resize", "side": 64}])(FILM[40:160, 60:240])
+    np.testing.assert_array_equal(pair(FILM), np.concatenate([whole, inside]))
+    nothing = Known(nothing=True)
+    twice = prepare.from_list(block, lambda network: nothing)(FILM)
+    np.testing.assert_array_equal(twice[:64], whole)
+    stretched = prepare.from_list([{"step": "resize", "side": 64}])(FILM)
+    np.testing.assert_array_equal(twice[64:], stretched)
+    with pytest.raises(HilumError, match="2 pictures one below the other must stay so"):
+        prepare.from_list([{"step": "film_and_lungs"}, {"step": "resize"}])
+
+
 def test_floats_stay_floats() -> None:
     deep = (FILM / 255).astype(np.float32)
     for name in STEPS:

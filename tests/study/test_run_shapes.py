@@ -92,6 +92,29 @@ def test_a_head_is_fitted_again_on_validation_images_as_well(tmp_path: Path) -> 
         np.testing.assert_allclose(fitted.head.standardise.mean, mean, rtol=1e-3, atol=1e-5)
 
 
+def test_each_picture_of_a_film_has_a_head_of_its_own(tmp_path: Path) -> None:
+    """Half of it is half the head of a run that sees whole films alone."""
+    alone = ("augment.views=0", "prepare.side=64", "train.stages=[{refit=true}]")
+    heads = {}
+    for step in ("letterbox", 'film_and_lungs", failed="whole'):
+        out = tmp_path / step[:4]
+        study.run(small(*alone, f'prepare.steps=[{{step="{step}"}}]'), None, out, silent)
+        heads[step[:4]] = model.load(out / "model").head
+    (single, bias), (pair, mean) = (heads[name].layers[-1] for name in ("lett", "film"))
+    width = single.shape[1]
+    assert pair.shape[1] == 2 * width
+    largest = np.abs(single).max()
+    assert np.abs(2 * pair[:, :width] - single).max() < 0.03 * largest
+    assert np.abs(2 * pair[:, width:] - single).max() > 0.5 * largest
+    assert mean.shape == bias.shape
+    history = pd.read_csv(tmp_path / "film" / "history.csv")
+    assert list(history["stage"].unique()) == ["head, picture 1", "head, picture 2"]
+    own = pd.read_csv(tmp_path / "film" / "predictions.csv")
+    paths = [Path(path) for path in own["path"]]
+    study.predict(tmp_path / "film" / "model", paths, tmp_path / "p.csv", silent)
+    assert pd.read_csv(tmp_path / "p.csv")["p_normal"].equals(own["p_normal"])
+
+
 def test_several_seeds_stand_beside_each_other(tmp_path: Path) -> None:
     results = study.run(small("seeds=[0,1]"), None, tmp_path, silent)
     table = pd.read_csv(tmp_path / "predictions.csv")

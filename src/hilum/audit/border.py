@@ -26,7 +26,10 @@ def audit(evidence: Evidence) -> Finding:
         return QUESTION.unknown("the prepared pixels are not at hand")
     rows = films.drawn(evidence, np.flatnonzero(evidence.labels >= 0), MOST)
     small = np.stack(
-        [cv2.resize(evidence.stack[i], (SIDE, SIDE), interpolation=cv2.INTER_AREA) for i in rows]
+        [
+            cv2.resize(films.panels(evidence, i)[0], (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+            for i in rows.tolist()
+        ]
     )
     frame = np.ones((SIDE, SIDE), bool)
     width = SIDE // 10

@@ -25,9 +25,10 @@ def audit(evidence: Evidence) -> Finding:
 
     look = attention.looked(evidence)
     found = []
-    for there, heat in zip(films.lungs(evidence, look.rows), look.maps, strict=True):
-        if there.good and heat.any():
-            energy = sanity.energy(heat, masks.grown(there.mask, MARGIN, hull=True))
+    for lungs, heat in zip(films.lungs(evidence, look.rows), look.maps, strict=True):
+        if all(panel.good for panel in lungs) and heat.any():
+            inside = [masks.grown(panel.mask, MARGIN, hull=True) for panel in lungs]
+            energy = sanity.energy(heat, np.concatenate(inside))
             found.append((energy.inside, energy.area))
     if len(found) < LEAST:
         raise HilumError(

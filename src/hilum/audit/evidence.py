@@ -55,6 +55,11 @@ class Evidence:
         known = self.model.facts.seen if self.model is not None else ()
         return self.manifest["sha256"].isin(known).to_numpy(bool)
 
+    @property
+    def panels(self) -> int:
+        """How many pictures of a film stand one below the other in `stack`: each is a square."""
+        return 1 if self.stack is None else max(1, self.stack.shape[1] // self.stack.shape[2])
+
     def once(self, name: str, make: Callable[[], Made]) -> Made:
         """What `make` gives, made by the first audit that wants it and kept for the others."""
         if name not in self.shared:

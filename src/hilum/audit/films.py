@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -58,20 +58,28 @@ def drawn(evidence: Evidence, rows: npt.NDArray[np.int64], most: int) -> npt.NDA
     return np.sort(mixed[np.argsort(turn, kind="stable")[:most]])
 
 
-def lungs(evidence: Evidence, rows: npt.NDArray[np.int64]) -> list[Lungs]:
-    """The lungs of prepared images (image,), each looked for once; of CT slices by thresholds.
+def lungs(evidence: Evidence, rows: npt.NDArray[np.int64]) -> list[Sequence[Lungs]]:
+    """The lungs of prepared images (image,), panel by panel; of CT slices by thresholds.
 
     Raises HilumError where there are no prepared pixels.
     """
     from hilum.evaluate import lungs as finders
 
     slices = evidence.manifest["modality"].to_numpy(object) == "CT"
-    known: dict[int, Lungs] = evidence.once("lungs", dict)
+    known: dict[int, Sequence[Lungs]] = evidence.once("lungs", dict)
     new = [row for row in rows.tolist() if row not in known]
-    known |= {row: ct.lungs(stack(evidence)[row]) for row in new if slices[row]}
+    known |= {row: [ct.lungs(one) for one in panels(evidence, row)] for row in new if slices[row]}
     if flat := [row for row in new if not slices[row]]:
-        known |= zip(flat, finders.named().glances(stack(evidence)[flat]), strict=True)
+        each = finders.named().glances(np.concatenate([panels(evidence, row) for row in flat]))
+        at = range(0, len(each), evidence.panels)
+        known |= zip(flat, (each[i : i + evidence.panels] for i in at), strict=True)
     return [known[row] for row in rows.tolist()]
+
+
+def panels(evidence: Evidence, row: int) -> Stack8:
+    """(panel, height, width): the pictures of a film that stand one below the other."""
+    film = stack(evidence)[row]
+    return film.reshape(evidence.panels, -1, film.shape[1])
 
 
 def read(evidence: Evidence, rows: npt.NDArray[np.int64]) -> Iterator[tuple[int, Grey8]]:

@@ -1,5 +1,6 @@
 """C-01: how well can the classes be told apart with the lungs blacked out?"""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from hilum.audit.evidence import Evidence
 from hilum.audit.question import Question
 from hilum.evaluate import metrics
 from hilum.prepare import lungs as masks
+from hilum.prepare.lungs import Lungs
 from hilum.types import Finding, Floats, Grey8, HilumError, Labels, Probabilities, Status
 
 QUESTION = Question(
@@ -24,7 +26,8 @@ FEW, MANY = 240, 1200  # images in a run, and in `hilum audit`
 MARGIN = 0.03  # of the shorter side, around the box of the lungs
 CENTRE = ((0.12, 0.88), (0.1, 0.9))  # rows and columns, where no mask can be believed
 LEAST = 10  # images of each class on which a probe is tested
-Box = tuple[slice, slice]
+Box = tuple[int, int, int, int]  # rows from, to, columns from, to
+Boxes = npt.NDArray[np.int64]  # (image, panel, 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +35,10 @@ class Hidden:
     """Features (image, feature) of images whole and with the lungs' box blacked out."""
 
     rows: npt.NDArray[np.int64]  # (image,) places in the manifest
-    boxes: list[Box]  # what each lost
+    boxes: Boxes  # what each lost
     whole: Floats
     masked: Floats
-    found: int  # images whose lungs were found; the others lost the usual box
+    found: int  # images whose lungs were found; the others lost a usual box
 
 
 def hidden(evidence: Evidence) -> Hidden:
@@ -65,24 +68,40 @@ def audit(evidence: Evidence) -> Finding:
     return QUESTION.found(status, value, sentence, (low, high))
 
 
-def blacked(image: Grey8, box: Box) -> Grey8:
-    """(height, width) with a box of 0."""
+def blacked(image: Grey8, boxes: npt.NDArray[np.int64]) -> Grey8:
+    """(height, width) with boxes (panel, 4) of 0."""
     out = image.copy()
-    out[box] = 0
+    for top, bottom, left, right in boxes:
+        out[top:bottom, left:right] = 0
     return out
 
 
-def lung_boxes(evidence: Evidence, rows: npt.NDArray[np.int64]) -> tuple[list[Box], int]:
-    """The box around the lungs of each prepared image, and in how many they were found.
+def lung_boxes(evidence: Evidence, rows: npt.NDArray[np.int64]) -> tuple[Boxes, int]:
+    """The box around the lungs in each panel of the images, and in how many all were found.
 
-    Where they were not, it is the box that is usual in these images.
+    Where they were not, it is the box that is usual in this panel.
     """
     found = films.lungs(evidence, rows)
-    boxes = [masks.box(one.mask, MARGIN) if one.good else None for one in found]
+    height, width = films.stack(evidence).shape[1:]
+    side = height // evidence.panels
+    boxes: Boxes = np.empty((len(found), evidence.panels, 4), np.int64)
+    for panel in range(evidence.panels):
+        boxes[:, panel] = _boxes([lungs[panel] for lungs in found], (side, width))
+        boxes[:, panel, :2] += panel * side
+    return boxes, sum(all(panel.good for panel in lungs) for lungs in found)
+
+
+def _boxes(found: Sequence[Lungs], shape: tuple[int, int]) -> Boxes:
+    """(image, 4): the lungs' box in one panel of `shape` (height, width)."""
+    boxes = [_ends(masks.box(one.mask, MARGIN)) if one.good else None for one in found]
     known = [box for box in boxes if box]
-    shape = films.stack(evidence).shape[1:]
     usual = _usual(known) if len(known) >= LEAST else _centre(shape)
-    return [box or usual for box in boxes], len(known)
+    return np.array([box or usual for box in boxes], np.int64)
+
+
+def _ends(box: tuple[slice, slice]) -> Box:
+    rows, columns = box
+    return rows.start, rows.stop, columns.start, columns.stop
 
 
 def _hidden(evidence: Evidence) -> Hidden:
@@ -129,14 +148,14 @@ def _sentence(status: Status, value: float, areas: tuple[float, float], seen: Hi
 
 
 def _usual(boxes: list[Box]) -> Box:
-    ends = np.median([[s for b in box for s in (b.start, b.stop)] for box in boxes], axis=0)
+    ends = np.median(boxes, axis=0)
     top, bottom, left, right = (round(float(end)) for end in ends)
-    return slice(top, bottom), slice(left, right)
+    return top, bottom, left, right
 
 
-def _centre(shape: tuple[int, ...]) -> Box:
-    rows, columns = (
-        slice(round(start * side), round(stop * side))
+def _centre(shape: tuple[int, int]) -> Box:
+    (top, bottom), (left, right) = (
+        (round(start * side), round(stop * side))
         for (start, stop), side in zip(CENTRE, shape, strict=True)
     )
-    return rows, columns
+    return top, bottom, left, right

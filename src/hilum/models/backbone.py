@@ -30,9 +30,11 @@ class Backbone(nn.Module):
         pool: Pool = "average",
         beside: Sequence["Backbone"] = (),
         common: str = "",  # the normalisation that all see; empty: each sees its own
+        panels: int = 1,  # pictures of a film one below the other, each seen by itself
     ) -> None:
         super().__init__()
         self.common = common
+        self.panels = panels
         self.card = row
         self.weights = record
         self.pool = pool
@@ -40,7 +42,7 @@ class Backbone(nn.Module):
         self.flat = pool == "flatten" or (pool == "last" and bool(row.classifier))
         # timm's networks have no common type
         self.net: Any = networks.create(row, record.variant, keep=self.kept)
-        self.earlier = _earlier(self.net, row.name) if pool == "stages" else {}
+        self.earlier = earlier(self.net, row.name) if pool == "stages" else {}
         self.channels = row.features + sum(self.earlier.values())  # of `maps`, without neighbours
         self.beside = nn.ModuleList(
             Neighbour(common or row.normalise, common or other.card.normalise, other)
@@ -74,7 +76,7 @@ class Backbone(nn.Module):
                 "choose a convolutional backbone."
             )
         # some transformers put the channels last
-        return found.permute(0, 3, 1, 2) if self._channels_last() else found
+        return found.permute(0, 3, 1, 2) if channels_last(self.net) else found
 
     def forward(self, x: Tensor) -> Tensor:
         """(image, 3, height, width) -> (image, feature)."""
@@ -95,7 +97,7 @@ class Backbone(nn.Module):
     def _from_map(self, found: Tensor) -> Tensor:
         if self.flat:
             return found.flatten(1)
-        return self._pooled(found.permute(0, 2, 3, 1) if self._channels_last() else found)
+        return self._pooled(found.permute(0, 2, 3, 1) if channels_last(self.net) else found)
 
     def shape(self, width: int) -> tuple[int, int]:
         """(channel, position) of features (image, width): a flattened map lists channel first."""
@@ -114,14 +116,27 @@ class Backbone(nn.Module):
             "licence": self.weights.licence,
             **({"beside": others} if others else {}),
             **({"common": self.common} if self.common else {}),
+            **({"panels": self.panels} if self.panels > 1 else {}),
         }
 
     def extra_repr(self) -> str:
         """Name, pooling and variant, for the printed network."""
-        return f"{self.card.timm_name!r}, pool={self.pool!r}, variant={self.weights.variant!r}"
+        panels = f", panels={self.panels}" if self.panels > 1 else ""
+        return (
+            f"{self.card.timm_name!r}, pool={self.pool!r}, variant={self.weights.variant!r}{panels}"
+        )
 
     def _found(self, x: Tensor) -> Tensor:
-        """(image, 3, height, width) -> what `forward_features` gives, earlier maps behind it."""
+        """What `forward_features` gives of (image, 3, height, width), earlier maps behind it.
+
+        Of panels each by itself; their maps stand one below the other as they do.
+        """
+        if self.panels > 1:
+            each = self._found_of(torch.cat(x.chunk(self.panels, 2)))
+            return torch.cat(each.chunk(self.panels), 2)
+        return self._found_of(x)
+
+    def _found_of(self, x: Tensor) -> Tensor:
         if not self.earlier:
             last: Tensor = self.net.forward_features(x)
             return last
@@ -130,7 +145,12 @@ class Backbone(nn.Module):
         return torch.cat([last, *(adaptive_avg_pool2d(one, (rows, columns)) for one in earlier)], 1)
 
     def _pooled(self, found: Tensor) -> Tensor:
-        """What `_found` gives -> features (image, feature)."""
+        """What `_found` gives -> features (image, feature), panel by panel."""
+        if self.panels > 1:
+            return torch.cat([self._averaged(one) for one in found.chunk(self.panels, 2)], 1)
+        return self._averaged(found)
+
+    def _averaged(self, found: Tensor) -> Tensor:
         if self.earlier:
             found, *earlier = torch.split(found, [self.card.features, *self.earlier.values()], 1)
             return torch.cat([self._headed(found), *(one.mean((2, 3)) for one in earlier)], 1)
@@ -139,9 +159,6 @@ class Backbone(nn.Module):
     def _headed(self, found: Tensor) -> Tensor:
         features: Tensor = self.net.forward_head(found, pre_logits=self.kept == 0)
         return features.mean((2, 3)) if features.ndim == 4 else features
-
-    def _channels_last(self) -> bool:
-        return str(getattr(self.net, "output_fmt", "NCHW")).endswith("NHWC")
 
 
 class Neighbour(nn.Module):
@@ -183,16 +200,23 @@ def kept(row: Card, pool: str) -> int:
     return layers.index(pool) + 1 if pool in layers else 0
 
 
-def _earlier(net: Any, name: str) -> dict[int, int]:
+def earlier(net: Any, name: str) -> dict[int, int]:
     """Which of a network's stages pool "stages" adds, as timm counts them: {index: channels}."""
-    stages = getattr(net, "feature_info", None)
-    if not isinstance(stages, list) or not hasattr(net, "forward_intermediates"):
+    stages: Any = getattr(net, "feature_info", None)
+    able = isinstance(stages, list) and hasattr(net, "forward_intermediates")
+    found = {
+        index: int(stage["num_chs"])
+        for index, stage in enumerate(stages if able and not channels_last(net) else ())
+        if stage["reduction"] in EARLIER
+    }
+    if len(found) != len(EARLIER):  # a transformer has a dozen, or none
         raise HilumError(
             f"pool 'stages' wants a network whose stages timm can hand out; {name} is none; choose "
             "pool average."
         )
-    return {
-        index: int(stage["num_chs"])
-        for index, stage in enumerate(stages)
-        if stage["reduction"] in EARLIER
-    }
+    return found
+
+
+def channels_last(net: Any) -> bool:
+    """Whether a network's maps are (image, row, column, channel), as some transformers' are."""
+    return str(getattr(net, "output_fmt", "NCHW")).endswith("NHWC")

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from hilum.models import networks, weights
-from hilum.models.backbone import Backbone, kept
+from hilum.models.backbone import Backbone, channels_last, earlier, kept
 from hilum.models.cards import BACKBONES, Card, Pool, known
 from hilum.models.weights import Weights
 from hilum.types import HilumError, MissingError
 
 __all__ = [
-    "AVERAGES", "BACKBONES", "Backbone", "Card", "Pool", "build", "card", "join", "pooled",
-    "rebuild", "require_fit", "require_pool", "require_size",
+    "AVERAGES", "BACKBONES", "Backbone", "Card", "Pool", "build", "card", "join", "paned",
+    "pooled", "rebuild", "require_fit", "require_pool", "require_size", "widest",
 ]  # fmt: skip
 AVERAGES: tuple[Pool, ...] = ("average", "stages")  # pools that networks side by side can have
 LEAST_SIDE = 32  # pixels: five halvings leave one place (Keras's min_size as well)
@@ -62,7 +62,7 @@ def join(first: Backbone, others: Sequence[Backbone], common: str = "") -> Backb
                 f"joined networks hand over their averages; got pool {member.pool!r} of "
                 f"{member.card.name!r}; choose pool average or stages."
             )
-    whole = _bare(first.card, first.weights, first.pool, others, common)
+    whole = _bare(first.card, first.weights, first.pool, others, common, first.panels)
     whole.net = first.net
     return whole
 
@@ -77,7 +77,41 @@ def pooled(backbone: Backbone, pool: Pool) -> Backbone:
             f"pool {pool!r} of {backbone.card.name!r} needs other layers than pool "
             f"{backbone.pool!r} has kept; choose pool {backbone.pool}."
         )
-    other = _bare(backbone.card, backbone.weights, pool)
+    other = _bare(backbone.card, backbone.weights, pool, panels=backbone.panels)
+    other.net = backbone.net
+    return other
+
+
+def widest(names: Sequence[str]) -> Pool:
+    """Pool "stages" where each of these networks can hand out stages, "average" otherwise."""
+    return "stages" if all(map(_has_stages, names)) else "average"
+
+
+@cache
+def _has_stages(name: str) -> bool:
+    row = card(name)
+    if row.own:
+        return False
+    try:
+        return bool(earlier(networks.outline(row), name))
+    except HilumError:
+        return False
+
+
+def paned(backbone: Backbone, panels: int) -> Backbone:
+    """The same network, alone, for so many pictures of a film, one below the other.
+
+    Each has averages of its own, so that a head can weigh them apart. Raises HilumError for a
+    network without spatial maps that are averaged.
+    """
+    if panels == backbone.panels:
+        return backbone
+    if backbone.pool not in AVERAGES or backbone.card.own or channels_last(backbone.net):
+        raise HilumError(
+            f"{panels} pictures of a film want a network whose maps are averaged; got pool "
+            f"{backbone.pool!r} of {backbone.card.name!r}; choose pool average or stages."
+        )
+    other = _bare(backbone.card, backbone.weights, backbone.pool, panels=panels)
     other.net = backbone.net
     return other
 
@@ -106,14 +140,20 @@ def _unfilled(record: Mapping[str, Any]) -> Backbone:
     loaded = Weights({}, digest, origin, licence, variant)
     beside = [_unfilled(other) for other in record.get("beside", ())]
     row, common = card(str(record["name"])), str(record.get("common", ""))
-    return _bare(row, loaded, record["pool"], beside, common)
+    panels = int(record.get("panels", 1))
+    return _bare(row, loaded, record["pool"], beside, common, panels)
 
 
 def _bare(
-    row: Card, record: Weights, pool: Pool, beside: Sequence[Backbone] = (), common: str = ""
+    row: Card,
+    record: Weights,
+    pool: Pool,
+    beside: Sequence[Backbone] = (),
+    common: str = "",
+    panels: int = 1,
 ) -> Backbone:
     with torch.random.fork_rng(devices=[]):  # the caller's random state stays as it was
-        return Backbone(row, record, pool, beside, common).eval()
+        return Backbone(row, record, pool, beside, common, panels).eval()
 
 
 def require_size(row: Card, size: tuple[int, int]) -> None:

@@ -6,6 +6,8 @@ from typing import Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkabl
 import numpy as np
 
 from hilum.prepare import ct
+from hilum.prepare.geometry import Letterbox, Resize
+from hilum.prepare.intensity import Equalise
 from hilum.prepare.lungs import FindsLungs, Lungs, box, grown
 from hilum.prepare.step import Size, level
 from hilum.types import GreyImage, HilumError
@@ -155,6 +157,39 @@ class CropLungs(_Finds):
     def size(self, before: Size | None) -> Size | None:
         """Depends on the image."""
         return None
+
+    def side_needed(self, after: int | None) -> int | None:
+        """Everything: how much the box will hold is not known before."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class FilmAndLungs(_Finds):
+    """The whole film, letterboxed, and below it the box around both lungs, stretched to a square.
+
+    How a film is framed helps and misleads, and so does a crop: a classifier that sees both relies
+    less on either. With `equalise` the grey levels of each are spread out by themselves.
+    """
+
+    side: int = 224
+    margin: float = 0.03
+    equalise: bool = False
+    name: ClassVar[str] = "film_and_lungs"
+    panels: ClassVar[int] = 2
+
+    def __call__(self, pixels: GreyImage) -> GreyImage:
+        """(height, width) -> (2 side, side); raises HilumError where the mask fails its check."""
+        return self.applied(pixels, self.lungs(pixels))
+
+    def applied(self, pixels: GreyImage, lungs: Lungs) -> GreyImage:
+        """The step with lungs that were found before."""
+        inside = pixels if self.refused(lungs) else pixels[box(lungs.mask, self.margin)]
+        pictures = [Letterbox(self.side)(pixels), Resize(self.side)(inside)]
+        return np.concatenate([Equalise()(one) for one in pictures] if self.equalise else pictures)
+
+    def size(self, before: Size | None) -> Size | None:
+        """Always (2 side, side)."""
+        return 2 * self.side, self.side
 
     def side_needed(self, after: int | None) -> int | None:
         """Everything: how much the box will hold is not known before."""

@@ -12,7 +12,7 @@ from hilum import files
 from hilum.prepare import lungs
 from hilum.prepare.geometry import BorderCrop, CentreCrop, Letterbox, Resize, ResizeShorter
 from hilum.prepare.intensity import Clahe, Equalise, PercentileWindow
-from hilum.prepare.lung_steps import CropLungs, HideLungs, KeepLungs, LungStep, handed
+from hilum.prepare.lung_steps import CropLungs, FilmAndLungs, HideLungs, KeepLungs, LungStep, handed
 from hilum.prepare.lungs import FindsLungs
 from hilum.prepare.marker_steps import (
     CropBorders,
@@ -37,6 +37,7 @@ STEPS: dict[str, type[Step]] = {
     "crop_borders": CropBorders,
     "crop_lungs": CropLungs,
     "equalise": Equalise,
+    "film_and_lungs": FilmAndLungs,
     "find_markers": FindMarkers,
     "hide_lungs": HideLungs,
     "keep_lungs": KeepLungs,
@@ -62,6 +63,12 @@ class Pipeline:
                 f"preparation must end at a fixed size; got {names}; "
                 "add letterbox, resize or centre_crop."
             )
+        height, width = self.shape
+        if self.panels > 1 and height != self.panels * width:
+            raise HilumError(
+                f"{self.panels} pictures one below the other must stay so; got a last step that "
+                f"gives {height} x {width}; cut and scale before film_and_lungs."
+            )
 
     def __call__(self, pixels: GreyImage) -> Grey8:
         """(height, width) of any size -> uint8 (height, width) of `shape`."""
@@ -81,6 +88,11 @@ class Pipeline:
         size = self._size()
         assert size is not None  # noqa: S101 - __post_init__ refuses a pipeline without
         return size
+
+    @property
+    def panels(self) -> int:
+        """How many pictures of the film stand one below the other in what comes out."""
+        return max((getattr(step, "panels", 1) for step in self.steps), default=1)
 
     @property
     def decode_side(self) -> int | None:

@@ -71,8 +71,9 @@ class ModelPlan(Strict):
     hidden: int | None = Field(None, gt=0)  # these five: the head's own unless given
     dropout: float | None = Field(None, ge=0, lt=1)
     map_dropout: float | None = Field(None, ge=0, lt=1)
-    # average, stages (earlier maps as well), flatten, last, or how many classifier layers stay
-    pool: Literal["average", "stages", "flatten", "last", "fc1", "fc2", "fc3"] | None = None
+    # average, stages (earlier maps as well), flatten, last, or how many classifier layers stay;
+    # auto: stages for a head of one layer, where the networks can hand them out
+    pool: Literal["auto", "average", "stages", "flatten", "last", "fc1", "fc2", "fc3"] | None = None
     penalise: Literal["outputs", "weights"] | None = None
     # int8: trained as with auto, then quantised, unless validation loses more than 0.002 of AUROC
     precision: Literal["auto", "bf16", "fp32", "int8"] = "auto"

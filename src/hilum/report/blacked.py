@@ -23,14 +23,14 @@ class Blacked:
     """Prepared films (film, row, column), the boxes taken out of them, and the answers."""
 
     films: Stack8
-    boxes: npt.NDArray[np.int64]  # (film, 4): rows from, to, columns from, to
+    boxes: npt.NDArray[np.int64]  # (film, panel, 4): rows from, to, columns from, to
     table: pd.DataFrame  # code, label, said, whole, dark: the same class's probability twice
 
     def dark(self, number: int) -> Grey8:
-        """One film without what its box holds."""
+        """One film without what its boxes hold."""
         film = self.films[number].copy()
-        top, bottom, left, right = self.boxes[number]
-        film[top:bottom, left:right] = 0
+        for top, bottom, left, right in self.boxes[number].reshape(-1, 4):
+            film[top:bottom, left:right] = 0
         return film
 
 

@@ -14,7 +14,7 @@ from hilum.models.backbones import Backbone, Pool
 from hilum.models.engine import Runtime
 from hilum.prepare import Pipeline, augment
 from hilum.prepare.augment import Ranges
-from hilum.recipe import AugmentPlan, Recipe
+from hilum.recipe import AugmentPlan, ModelPlan, Recipe
 from hilum.types import Floats, Grey8, Labels, Manifest, Pixels, Stack8
 
 Progress: TypeAlias = Callable[[int, int], None]
@@ -57,7 +57,7 @@ def set_up(
     """Load the backbone, or take the one that a source task has taught, and compile it."""
     pixels, pipeline = prepared
     plan = recipe.model
-    backbone = _network(recipe, learnt)
+    backbone = _network(recipe, pipeline.panels, learnt)
     normalise = normalisation(recipe)
     # int8 is another step, once a fold has images to calibrate it on
     precision = "auto" if plan.precision == "int8" else plan.precision
@@ -68,16 +68,25 @@ def set_up(
     )
 
 
-def _network(recipe: Recipe, learnt: Backbone | None) -> Backbone:
+def _network(recipe: Recipe, panels: int, learnt: Backbone | None) -> Backbone:
     """The recipe's networks, side by side where there are several."""
     plan, seed = recipe.model, recipe.seeds[0]
     common = "" if recipe.prepare.normalise == "auto" else recipe.prepare.normalise
-    pool: Pool = plan.pool or heads.named(plan.head).pool
-    first = learnt or backbones.build(plan.backbone, plan.weights, seed, pool)
-    if first.pool != pool:
-        first = backbones.pooled(first, pool)
-    others = [backbones.build(name, pool=pool) for name in plan.beside]
+    wanted = pool(plan)
+    first = learnt or backbones.build(plan.backbone, plan.weights, seed, wanted)
+    if first.pool != wanted:
+        first = backbones.pooled(first, wanted)
+    first = backbones.paned(first, panels)
+    others = [backbones.paned(backbones.build(name, pool=wanted), panels) for name in plan.beside]
     return backbones.join(first, others, common) if others else first
+
+
+def pool(plan: ModelPlan) -> Pool:
+    """What the networks hand over to the head; raises HilumError for an unknown head."""
+    head = heads.named(plan.head)
+    if plan.pool == "auto":
+        return backbones.widest([plan.backbone, *plan.beside]) if head.plain else head.pool
+    return plan.pool or head.pool
 
 
 def normalisation(recipe: Recipe) -> str:

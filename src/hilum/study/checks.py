@@ -137,6 +137,28 @@ def _beside(model: ModelPlan, stages: list[Stage]) -> None:
         )
 
 
+def _panels(plan: PreparePlan, model: ModelPlan, views: int, stages: list[Stage]) -> None:
+    """Two pictures of a film are for a frozen network that averages maps, and are not warped."""
+    if prepared(plan, model.backbone).panels == 1:
+        return
+    if views or any(stage.through for stage in stages):
+        raise HilumError(
+            "film_and_lungs is for frozen networks without augmented views, which would mix its "
+            f"two pictures; got {views} views and stages {[stage.trainable for stage in stages]}; "
+            "set augment.views = 0 and give every stage trainable = 'head'."
+        )
+    if model.beside:
+        raise HilumError(
+            "film_and_lungs is for one network; got others in model.beside; leave them out."
+        )
+    card, pool = backbones.card(model.backbone), translate.head_plan(model).pool
+    if card.own or pool not in backbones.AVERAGES:
+        raise HilumError(
+            f"film_and_lungs wants maps that are averaged; got pool {pool!r} of {card.name!r}; "
+            "choose another network, or pool average or stages."
+        )
+
+
 def _pool(model: ModelPlan) -> None:
     pool = translate.head_plan(model).pool
     backbones.require_pool(backbones.card(model.backbone), pool)
@@ -328,6 +350,7 @@ ALONE: dict[str, Row] = {
     ),
     "augment": Row(lambda r: (r.augment,), bench.ranges),
     "prepare.steps": Row(lambda r: (r.prepare, r.model.backbone), prepared),
+    "prepare.panels": Row(lambda r: (r.prepare, r.model, r.augment.views, r.train.stages), _panels),
     "prepare.side": Row(lambda r: (r.model.backbone, r.prepare), _side),
 }
 LISTED: dict[str, Row] = {

@@ -51,13 +51,12 @@ def _write_blacked(path: Path, about: Evidence, seen: masked.Hidden) -> None:
     dark = np.stack([masked.blacked(about.stack[row], boxes[row]) for row in at.tolist()])
     whole, without = (about.model.probabilities(films) for films in (about.stack[at], dark))
     said = whole.argmax(1)
-    ends = [[place for side in boxes[row] for place in (side.start, side.stop)] for row in at]
     table = about.manifest.iloc[at]
     with files.atomic_write(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(
             file,
             films=about.stack[at],
-            boxes=np.array(ends),  # rows from, to, columns from, to
+            boxes=np.stack([boxes[row] for row in at.tolist()]),  # (film, panel, 4)
             sample_id=table["sample_id"].to_numpy(str),
             label=table["label"].to_numpy(str),
             said=np.array(about.classes)[said],

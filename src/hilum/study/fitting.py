@@ -1,5 +1,6 @@
 """The stages of training: a head on cached features, then, where asked for, every layer."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -47,7 +48,7 @@ def train(bench: Bench, parts: Parts, key: Key) -> tuple[Backbone, Head, pd.Data
                 f"train.stages: a stage of the head alone comes before those of the backbone; got "
                 f"{stage.name!r} after one; change their order."
             )
-        histories.append(pd.DataFrame(rows).assign(stage=stage.name))
+        histories.append(pd.DataFrame([{"stage": stage.name, **row} for row in rows]))
     assert top is not None  # noqa: S101 - a recipe has at least one stage
     history = pd.concat(histories, ignore_index=True)
     history = history.assign(cell=key.cell, fold=key.fold, seed=key.seed)
@@ -56,16 +57,21 @@ def train(bench: Bench, parts: Parts, key: Key) -> tuple[Backbone, Head, pd.Data
 
 def refitted(bench: Bench, parts: Parts, key: Key, history: pd.DataFrame) -> Head:
     """The linear head at the strength that validation chose, of both parts' images together."""
-    rows = history[history["part"] == "validation"]
-    strength = float(rows.loc[rows["loss"].idxmin(), "strength"])
+    rows = history[history["part"] == "validation"].dropna(subset="strength")
+    best = rows.loc[rows.groupby("stage", sort=False)["loss"].idxmin(), "strength"]
+    strengths = best.tolist()[-bench.backbone.panels :]
     parts = replace(parts, train=np.concatenate([parts.train, parts.validation]))
     views = _views(bench, parts, key)
     if bench.recipe.train.balance == "smote_features":
         views, parts = _blended(views, parts, key)
     standard = Standardise.of(views[:, parts.train])
     weights = class_weights(bench, parts)
-    theta = probe.solve_alone(_every_view(bench, views, parts, standard), weights, strength)
-    top = _linear(bench, standard, theta[:, :-1], theta[:, -1])
+    train = _every_view(bench, views, parts, standard)
+    fitted = [
+        probe.solve_alone(_columns(train, block), weights, float(strength))
+        for block, strength in zip(_pictures(bench, views.shape[-1]), strengths, strict=True)
+    ]
+    top = _linear(bench, standard, [(theta[:, :-1], theta[:, -1]) for theta in fitted])
     return Head.from_module(top.standard, top.module)
 
 
@@ -88,7 +94,7 @@ def _head(bench: Bench, parts: Parts, stage: Stage, key: Key) -> tuple[Top, list
         views, parts = _blended(views, parts, key)
     standard = Standardise.of(views[:, parts.train])
     if stage.optimiser == "lbfgs" and head_plan(bench.recipe.model).plain:
-        return _probe(bench, parts, standard, views)
+        return _probe(bench, parts, standard, views, stage.name)
     network = head_module(bench, views.shape[-1], key.seed)
     batches = FeatureBatches(standard(views), parts, stage.batch, key.seed)
     course = loop.fit(network, batches, loop_plan(bench, parts, stage))
@@ -106,13 +112,30 @@ def _blended(views: Floats, parts: Parts, key: Key) -> tuple[Floats, Parts]:
 
 
 def _probe(
-    bench: Bench, parts: Parts, standard: Standardise, views: Floats
+    bench: Bench, parts: Parts, standard: Standardise, views: Floats, name: str
 ) -> tuple[Top, list[dict[str, Any]]]:
+    """One layer, or one for each picture of the film, so that none leans on another's features."""
     train = _every_view(bench, views, parts, standard)
     rows = parts.validation
     validation = Labelled(standard(views[0, rows]), parts.labels[rows], shares(bench, rows))
-    fitted = probe.fit(train, validation, class_weights(bench, parts))
-    return _linear(bench, standard, fitted.weights, fitted.bias), list(fitted.history)
+    weights, blocks = class_weights(bench, parts), _pictures(bench, views.shape[-1])
+    fitted = [probe.fit(_columns(train, b), _columns(validation, b), weights) for b in blocks]
+    told = [
+        {**row, "stage": name if len(fitted) == 1 else f"{name}, picture {number}"}
+        for number, one in enumerate(fitted, 1)
+        for row in one.history
+    ]
+    return _linear(bench, standard, [(one.weights, one.bias) for one in fitted]), told
+
+
+def _pictures(bench: Bench, width: int) -> list[slice]:
+    """Which of the features (width,) are of which picture of the film."""
+    each = width // bench.backbone.panels
+    return [slice(start, start + each) for start in range(0, width, each)]
+
+
+def _columns(data: Labelled, block: slice) -> Labelled:
+    return replace(data, features=np.ascontiguousarray(data.features[:, block]))
 
 
 def _every_view(bench: Bench, views: Floats, parts: Parts, standard: Standardise) -> Labelled:
@@ -126,7 +149,14 @@ def _every_view(bench: Bench, views: Floats, parts: Parts, standard: Standardise
     )
 
 
-def _linear(bench: Bench, standard: Standardise, weights: Array, bias: Array) -> Top:
+def _linear(bench: Bench, standard: Standardise, layers: Sequence[tuple[Array, Array]]) -> Top:
+    """One layer whose logits are the mean of those of layers (weights, bias) on their own features.
+
+    Such a mean is the normalised geometric mean of their probabilities (Hinton 2002,
+    doi:10.1162/089976602760128018).
+    """
+    weights = np.concatenate([weight for weight, _ in layers], axis=1) / len(layers)
+    bias = np.mean([bias for _, bias in layers], axis=0)
     network = head_module(bench, weights.shape[1], 0)
     layer = next(part for part in network.modules() if isinstance(part, nn.Linear))
     layer.weight.data = torch.tensor(weights, dtype=torch.float32)

@@ -77,7 +77,7 @@ def as_recipe(plan: Recipe, task: SourcePlan) -> Recipe:
     kept = {key: tree[key] for key in ("mode", "prepare", "model", "modalities", "seeds")}
     # what stands beside the backbone learns nothing, and its earlier maps are for the target's head
     kept["model"]["beside"] = []
-    if kept["model"].get("pool") == "stages":
+    if kept["model"].get("pool") in ("auto", "stages"):
         kept["model"]["pool"] = None
     if kept["model"].get("precision") == "int8":
         kept["model"]["precision"] = "auto"  # only its weights are wanted

@@ -13,6 +13,7 @@ from hilum.models.backbones import Backbone
 from hilum.models.cards import Card
 from hilum.models.heads import HeadPlan, Standardise
 from hilum.recipe import ModelPlan, Recipe, Stage
+from hilum.study import bench as benches
 from hilum.study.bench import Bench
 from hilum.train import balance, loop
 from hilum.train.batches import Parts, Rows
@@ -31,10 +32,10 @@ def head_plan(plan: ModelPlan) -> HeadPlan:
     """The named head with the recipe's changes; raises HilumError for an unknown name."""
     changes = {
         name: value
-        for name in ("hidden", "dropout", "map_dropout", "pool", "penalise")
+        for name in ("hidden", "dropout", "map_dropout", "penalise")
         if (value := getattr(plan, name)) is not None
     }
-    return replace(heads.named(plan.head), **changes)
+    return replace(heads.named(plan.head), pool=benches.pool(plan), **changes)
 
 
 def freezing_rules(
