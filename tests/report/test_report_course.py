@@ -139,6 +139,17 @@ def test_a_path_is_drawn_along_its_strength_strong_to_weak() -> None:
     assert len(thin) == 4  # two folds, two parts
 
 
+def test_each_picture_of_a_film_has_a_path_of_its_own() -> None:
+    one = path((3,))
+    two = one.assign(stage="head, picture 2", loss=one["loss"] + 0.3)
+    both = course.with_steps(pd.concat([one, two], ignore_index=True).drop(columns="step"))
+    assert course.lowest(both)["stage"].tolist() == ["head", "head, picture 2"]
+    loss, _ = training.training(both).axes
+    mean = next(line for line in loss.lines if line.get_label() == "validation, mean")
+    np.testing.assert_allclose(mean.get_ydata(), [0.75, 0.65, 0.75])
+    assert len([line for line in loss.lines if line.get_alpha() == 0.35]) == 4
+
+
 def test_path_and_epochs_get_a_row_each() -> None:
     later = fixture_grid.history().query("cell == @CELLS[0]").assign(cell="main", stage="all")
     both = course.with_steps(pd.concat([path((3,)).drop(columns="step"), later]))

@@ -46,12 +46,17 @@ def on_path(history: pd.DataFrame) -> "pd.Series[bool]":
     return history["strength"].notna()
 
 
+def trainings(rows: pd.DataFrame) -> list[str]:
+    """What makes one training: on regularisation paths alone, each stage is one of its own."""
+    return [*ONE, "stage"] if on_path(rows).all() else ONE
+
+
 def mean(rows: pd.DataFrame, of: str, along: str) -> "pd.Series[float]":
     """Mean of `of` over the trainings, at those points of `along` that every training reached.
 
     A mean over the survivors of early stopping would jump where one drops out.
     """
-    runs = len(rows[["fold", "seed"]].drop_duplicates())
+    runs = len(rows[trainings(rows)].drop_duplicates())
     found = rows.groupby(along)[of].agg(["mean", "count"])
     return found.loc[found["count"] == runs, "mean"]
 
@@ -60,7 +65,7 @@ def lowest(history: pd.DataFrame) -> pd.DataFrame:
     """The validation row with the lowest loss of each training, the first of equals."""
     known = history[history["part"] == "validation"].dropna(subset=["loss"])
     known = known.reset_index(drop=True)
-    return known.loc[known.groupby(ONE, sort=False)["loss"].idxmin()]
+    return known.loc[known.groupby(trainings(known), sort=False)["loss"].idxmin()]
 
 
 def overfit(history: pd.DataFrame) -> pd.DataFrame:

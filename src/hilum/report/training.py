@@ -90,7 +90,7 @@ def _lines(axes: Axes, rows: pd.DataFrame, name: str, along: str) -> None:
         return
     part = str(rows["part"].iloc[0])
     dash, colour = PARTS[part]
-    runs = list(rows.groupby(["fold", "seed"]))
+    runs = list(rows.groupby(course.trainings(rows)))
     for _, run in runs if len(runs) > 1 else []:
         axes.plot(run[along], run[name], color=colour, alpha=0.35, linewidth=0.8, linestyle=dash)
     mean = course.mean(rows, name, along)
