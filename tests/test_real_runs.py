@@ -22,8 +22,8 @@ def scores(shared: Path, out: Path, *words: str) -> dict[tuple[str, str], dict[s
 def test_readme_table(shared: Path, tmp_path: Path) -> None:
     easy = scores(shared, tmp_path / "easy", "cohen_vs_nih")["auroc", "covid19"]
     honest = scores(shared, tmp_path / "honest", "within_cohen")["auroc", "covid19"]
-    assert easy["value"] == pytest.approx(0.995, abs=0.003)
-    assert honest["value"] == pytest.approx(0.717, abs=0.03)
+    assert easy["value"] == pytest.approx(1.0, abs=0.003)
+    assert honest["value"] == pytest.approx(0.743, abs=0.03)
     assert honest["high"] < easy["low"]
     verdict = json.loads((tmp_path / "easy" / "results.json").read_text())["verdict"]
     assert verdict.startswith("Do not trust")
