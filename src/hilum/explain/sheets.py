@@ -111,8 +111,10 @@ def _notes(look: Look, method: str) -> list[str]:
 
 
 def _pair(tile: Tile, look: Look, side: int) -> Colour8:
-    """(height, width, 3): the film and its heat map, enlarged or shrunk to `side`."""
-    scale = side / max(tile.film.shape)
+    """(height, width, 3): the film and its heat map, each picture of it made to fit `side`."""
+    height, width = tile.film.shape
+    pictures = max(1, height // width)  # one below the other
+    scale = side / max(height / pictures, width)
     size = tuple(max(1, round(n * scale)) for n in tile.film.shape[::-1])
     film = cv2.resize(
         tile.film, size, interpolation=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
