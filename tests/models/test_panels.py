@@ -60,6 +60,7 @@ def test_networks_without_averaged_maps_are_refused() -> None:
         ({"augment": {"views": 2}}, "got 2 views"),
         ({"train": {"stages": [{"trainable": "all", "optimiser": "adamw"}]}}, r"\['all'\]"),
         ({"model": {"pool": "flatten"}}, "got pool 'flatten'"),
+        ({"model": {"backbone": "swin_tiny_patch4_window7_224"}}, "got pool 'average' of 'swin"),
     ],
 )
 def test_a_recipe_that_would_mix_the_pictures_is_refused(

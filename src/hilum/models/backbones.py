@@ -17,7 +17,7 @@ from hilum.types import HilumError, MissingError
 
 __all__ = [
     "AVERAGES", "BACKBONES", "Backbone", "Card", "Pool", "build", "card", "join", "paned",
-    "pooled", "rebuild", "require_fit", "require_pool", "require_size", "widest",
+    "pooled", "rebuild", "require_fit", "require_panels", "require_pool", "require_size", "widest",
 ]  # fmt: skip
 AVERAGES: tuple[Pool, ...] = ("average", "stages")  # pools that networks side by side can have
 LEAST_SIDE = 32  # pixels: five halvings leave one place (Keras's min_size as well)
@@ -106,11 +106,7 @@ def paned(backbone: Backbone, panels: int) -> Backbone:
     """
     if panels == backbone.panels:
         return backbone
-    if backbone.pool not in AVERAGES or backbone.card.own or channels_last(backbone.net):
-        raise HilumError(
-            f"{panels} pictures of a film want a network whose maps are averaged; got pool "
-            f"{backbone.pool!r} of {backbone.card.name!r}; choose pool average or stages."
-        )
+    require_panels(backbone.card, backbone.pool, panels)
     other = _bare(backbone.card, backbone.weights, backbone.pool, panels=panels)
     other.net = backbone.net
     return other
@@ -193,6 +189,15 @@ def _passes(row: Card, size: tuple[int, int]) -> bool:
     except (RuntimeError, AssertionError):
         return False
     return True
+
+
+def require_panels(row: Card, pool: str, panels: int) -> None:
+    """Raise HilumError where a network's maps are not averaged picture by picture."""
+    if pool not in AVERAGES or row.own or channels_last(networks.outline(row)):
+        raise HilumError(
+            f"{panels} pictures of a film want a network whose maps are averaged; got pool "
+            f"{pool!r} of {row.name!r}; choose another network, or pool average or stages."
+        )
 
 
 def require_pool(row: Card, pool: str) -> None:

@@ -164,7 +164,7 @@ class CropLungs(_Finds):
 
 
 @dataclass(frozen=True, slots=True)
-class FilmAndLungs(_Finds):
+class FilmAndLungs(CropLungs):
     """The whole film, letterboxed, and below it the box around both lungs, stretched to a square.
 
     How a film is framed helps and misleads, and so does a crop: a classifier that sees both relies
@@ -172,28 +172,19 @@ class FilmAndLungs(_Finds):
     """
 
     side: int = 224
-    margin: float = 0.03
     equalise: bool = False
     name: ClassVar[str] = "film_and_lungs"
     panels: ClassVar[int] = 2
 
-    def __call__(self, pixels: GreyImage) -> GreyImage:
-        """(height, width) -> (2 side, side); raises HilumError where the mask fails its check."""
-        return self.applied(pixels, self.lungs(pixels))
-
     def applied(self, pixels: GreyImage, lungs: Lungs) -> GreyImage:
-        """The step with lungs that were found before."""
-        inside = pixels if self.refused(lungs) else pixels[box(lungs.mask, self.margin)]
+        """(height, width) -> (2 side, side), with lungs that were found before."""
+        inside = CropLungs.applied(self, pixels, lungs)
         pictures = [Letterbox(self.side)(pixels), Resize(self.side)(inside)]
         return np.concatenate([Equalise()(one) for one in pictures] if self.equalise else pictures)
 
     def size(self, before: Size | None) -> Size | None:
         """Always (2 side, side)."""
         return 2 * self.side, self.side
-
-    def side_needed(self, after: int | None) -> int | None:
-        """Everything: how much the box will hold is not known before."""
-        return None
 
 
 def handed(step: Any, finder: FindsLungs) -> Any:

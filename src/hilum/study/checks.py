@@ -139,7 +139,8 @@ def _beside(model: ModelPlan, stages: list[Stage]) -> None:
 
 def _panels(plan: PreparePlan, model: ModelPlan, views: int, stages: list[Stage]) -> None:
     """Two pictures of a film are for a frozen network that averages maps, and are not warped."""
-    if prepared(plan, model.backbone).panels == 1:
+    panels = prepared(plan, model.backbone).panels
+    if panels == 1:
         return
     if views or any(stage.through for stage in stages):
         raise HilumError(
@@ -151,12 +152,8 @@ def _panels(plan: PreparePlan, model: ModelPlan, views: int, stages: list[Stage]
         raise HilumError(
             "film_and_lungs is for one network; got others in model.beside; leave them out."
         )
-    card, pool = backbones.card(model.backbone), translate.head_plan(model).pool
-    if card.own or pool not in backbones.AVERAGES:
-        raise HilumError(
-            f"film_and_lungs wants maps that are averaged; got pool {pool!r} of {card.name!r}; "
-            "choose another network, or pool average or stages."
-        )
+    pool = translate.head_plan(model).pool
+    backbones.require_panels(backbones.card(model.backbone), pool, panels)
 
 
 def _pool(model: ModelPlan) -> None:

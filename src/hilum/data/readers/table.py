@@ -162,8 +162,8 @@ def require_classes(labels: Iterable[str], file: Path) -> None:
 def _modalities(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Radiograph or slice; other words say neither, and a note names them."""
     known = rows["modality"].str.lower().map(MODALITIES)
-    odd = sorted(set(rows["modality"][known.isna()].dropna()))
-    named = ", ".join(repr(str(columns.harmless(pd.Series([word]))[0])) for word in odd[:5])
+    odd = sorted(set(columns.harmless(rows["modality"])[known.isna()].dropna()))
+    named = ", ".join(repr(word) for word in odd[:5])
     notes = [f"Modalities other than X-ray and CT ({named}) count as missing."] if odd else []
     return rows.assign(modality=known), notes
 
