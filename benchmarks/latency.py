@@ -45,7 +45,7 @@ def random_model(name: str, side: int = SIDE, temperature: float = TEMPERATURE) 
 
 def hilum(asked_: Model) -> Callable[[str], Answer]:
     """What `hilum predict --heatmaps` does for each file."""
-    subject = heat.subject(asked_.facts, asked_.backbone, asked_.head, asked_.logits)
+    subject = heat.of(asked_)
 
     def one(path: str) -> Answer:
         found = asked_.pipeline(images.read(path, asked_.pipeline.decode_side).pixels)

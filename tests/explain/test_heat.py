@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from hilum import prepare
+from hilum.evaluate import model as models
 from hilum.evaluate.model import Facts
 from hilum.explain import heat
 from hilum.explain.heat import METHODS, Subject
@@ -173,6 +175,28 @@ def test_a_model_that_mirrors_explains_both_images(resnet: Backbone) -> None:
     np.testing.assert_allclose(found, (one + other) / 2, rtol=1e-4, atol=1e-6)
 
 
+def test_a_compiled_network_draws_the_map_that_torch_draws(resnet: Backbone) -> None:
+    pipeline = prepare.from_list([{"step": "resize", "side": 128}])
+    facts = Facts(["a", "b", "c"], "unit", "fp32", mirror=True)
+    model = models.assemble(facts, pipeline, resnet, head(512, hidden=16))
+    plain, picture = heat.subject(facts, resnet, model.head), film(128)
+    for method in ("gradcam", "hirescam"):
+        want = heat.evidence(plain, picture, 2, method)
+        found = heat.evidence(heat.of(model), picture, 2, method)
+        np.testing.assert_allclose(found, want, rtol=0, atol=1e-4 * np.abs(want).max())
+
+
+def test_a_network_without_a_map_is_not_compiled_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = BACKBONES["wiklund_fc"]
+    pipeline = prepare.from_list([{"step": "resize", "side": row.side}])
+    facts = Facts(["a", "b", "c"], "unit", "fp32", mirror=False)
+    subject = heat.of(models.assemble(facts, pipeline, network(row), head(row.features)))
+    monkeypatch.setattr(models, "compiled_maps", _never)
+    assert heat.heat(subject, film(row.side), 0, "occlusion").any()
+    with pytest.raises(HilumError, match="four axes"):
+        heat.heat(subject, film(row.side), 0)
+
+
 def test_occlusion_by_hand(resnet: Backbone) -> None:
     """A logit that is linear in the pixels: every window's drop is known."""
     side, weights = 28, np.zeros((28, 28))
@@ -213,3 +237,7 @@ def test_unknown_methods_are_refused_with_the_nearest() -> None:
 def test_relative_heat_has_its_maximum_at_one_and_an_empty_map_stays_empty() -> None:
     assert heat.relative(np.array([[0.0, 2.0]], np.float32)).tolist() == [[0, 1]]
     assert not heat.relative(np.zeros((2, 2), np.float32)).any()
+
+
+def _never(*args: object) -> None:
+    raise AssertionError("a network was compiled")

@@ -43,8 +43,7 @@ def subject(evidence: Evidence) -> Subject:
     """The model made ready to be asked for its reasons."""
     from hilum.explain import heat
 
-    model = films.model(evidence)
-    return heat.subject(model.facts, model.backbone, model.head, model.logits)
+    return heat.of(films.model(evidence))
 
 
 def interval(

@@ -93,10 +93,19 @@ class Model:
 
     def logits(self, stack: Stack8, progress: Progress | None = None) -> Probabilities:
         """Prepared uint8 (image, height, width) -> uncalibrated logits (image, class)."""
-        plain = self.runtime(stack, progress)
-        return self.from_features(
-            plain, self.runtime(mirrored(stack)) if self.facts.mirror else None
-        )
+        return self.from_features(*self.features(stack, progress))
+
+    def features(
+        self, stack: Stack8, progress: Progress | None = None
+    ) -> tuple[Floats, Floats | None]:
+        """Prepared uint8 (image, height, width) -> features of the images and of their mirrors.
+
+        In one call, so that one film and its mirror image are computed side by side.
+        """
+        if not self.facts.mirror:
+            return self.runtime(stack, progress), None
+        both = self.runtime(np.concatenate([stack, mirrored(stack)]), progress)
+        return both[: len(stack)], both[len(stack) :]
 
     def from_features(self, plain: Floats, mirror: Floats | None) -> Probabilities:
         """Features (image, feature) of the images and of their mirror images -> logits."""
@@ -135,14 +144,29 @@ def compiled(backbone: "Backbone", normalise: str, pipeline: Pipeline, precision
     return runtime.compile_network(network, pipeline.shape, Target(precision))  # type: ignore[arg-type]
 
 
-def _behind_door(backbone: "Backbone", normalise: str, pipeline: Pipeline) -> "nn.Module":
+def compiled_maps(model: Model) -> Runtime:
+    """Prepared pixels to the backbone's last map, flattened: for heat maps, compiled here.
+
+    In full precision where the model's network is in int8. Raises HilumError where there is none.
+    """
+    from hilum.models.backbone import Maps
+
+    facts, backbone = model.facts, model.backbone
+    precision = "fp32" if facts.quantised else facts.precision
+    network = _behind_door(backbone, facts.normalise, model.pipeline, Maps(backbone))
+    return runtime.compile_network(network, model.pipeline.shape, Target(precision))  # type: ignore[arg-type]
+
+
+def _behind_door(
+    backbone: "Backbone", normalise: str, pipeline: Pipeline, rest: "nn.Module | None" = None
+) -> "nn.Module":
     from torch import nn
 
     from hilum.models import backbones
     from hilum.models.normalise import Door
 
     backbones.require_size(backbone.card, pipeline.shape)
-    return nn.Sequential(Door(normalise), backbone)
+    return nn.Sequential(Door(normalise), rest or backbone)
 
 
 def assemble(facts: Facts, pipeline: Pipeline, backbone: "Backbone", head: Head) -> Model:

@@ -1,22 +1,26 @@
 """Heat maps: which places of an image speak for a class.
 
 A backbone runs forward once, without gradient, to its last map; only what follows that map (the
-pooling and the head) is differentiated. So a heat map costs about one plain forward pass.
+pooling and the head) is differentiated. So a heat map costs about one forward pass, and the
+network that makes it can be a compiled one.
 """
 
 import copy
 import difflib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import TypeAlias
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hilum.evaluate.model import Facts, mirrored
+from hilum.evaluate import model as models
+from hilum.evaluate.model import Facts, Model, mirrored
 from hilum.models.backbones import Backbone
-from hilum.models.engine import evaluating
+from hilum.models.engine import Runtime
 from hilum.models.heads import Head
 from hilum.models.layers import Average, blank
 from hilum.models.normalise import Door
@@ -24,6 +28,9 @@ from hilum.types import Floats, Grey8, HilumError, Probabilities, Stack8
 
 WINDOWS = 7  # occluding squares along a side, each half over its neighbour
 AT_ONCE = 32  # occluded copies of an image in memory
+
+
+Mapper: TypeAlias = Callable[[Stack8], Tensor]  # films to maps (image, channel, row, column)
 
 
 class Tail(nn.Module):
@@ -48,13 +55,12 @@ class Subject:
     door: Door
     tail: Tail
     mirror: bool
+    maps: Mapper  # without gradient
     logits: Callable[[Stack8], Probabilities]
 
     def last_map(self, image: Grey8) -> Tensor:
         """(height, width) -> (1, channel, row, column), without gradient."""
-        with torch.no_grad():
-            pixels = self.door(_pixels(image))
-            return self.tail.backbone.maps(pixels.contiguous(memory_format=torch.channels_last))
+        return self.maps(image[None])
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,12 @@ class Method:
     says: str
     source: str
     needs_map: bool = True
+
+
+def of(model: Model) -> Subject:
+    """A model's parts made ready, its maps and logits by compiled networks."""
+    plain = subject(model.facts, model.backbone, model.head, model.logits)
+    return replace(plain, maps=compiled_maps(lambda: models.compiled_maps(model), plain.maps))
 
 
 def subject(
@@ -81,7 +93,39 @@ def subject(
         if hasattr(layer, "inplace"):  # two of them in a row would overwrite what a gradient needs
             layer.inplace = False  # type: ignore[assignment]
     door, tail = Door(facts.normalise), Tail(copied, head).eval()
-    return Subject(door, tail, facts.mirror, logits or torch_logits(door, tail, facts.mirror))
+    answer = logits or torch_logits(door, tail, facts.mirror)
+    return Subject(door, tail, facts.mirror, torch_maps(door, copied), answer)
+
+
+def torch_maps(door: Door, backbone: Backbone) -> Mapper:
+    """Prepared films (image, height, width) -> their last maps, by torch itself."""
+
+    def one(film: Grey8) -> Tensor:
+        return backbone.maps(door(_pixels(film)).contiguous(memory_format=torch.channels_last))
+
+    def maps(stack: Stack8) -> Tensor:
+        with torch.no_grad():
+            return torch.cat([one(film) for film in stack])
+
+    return maps
+
+
+def compiled_maps(compiled: Callable[[], Runtime], plain: Mapper) -> Mapper:
+    """The same by a network that hands them out flattened, compiled when it is first asked.
+
+    `plain` is asked once, for their size.
+    """
+
+    @cache
+    def ready(shape: tuple[int, ...]) -> tuple[Runtime, list[int]]:
+        size = plain(np.zeros((1, *shape), np.uint8)).shape[1:]
+        return compiled(), list(size)
+
+    def maps(stack: Stack8) -> Tensor:
+        runtime, size = ready(stack.shape[1:])
+        return torch.from_numpy(runtime(stack)).reshape(len(stack), *size)
+
+    return maps
 
 
 def torch_logits(door: Door, tail: Tail, mirror: bool) -> Callable[[Stack8], Probabilities]:
@@ -114,15 +158,13 @@ def heat(asked: Subject, image: Grey8, class_: int, method: str = "gradcam") -> 
 
 def evidence(asked: Subject, image: Grey8, class_: int, method: str = "gradcam") -> Floats:
     """The same with what speaks against the class below 0, at the map's own size (row, column)."""
-    row = known(method)
-    with evaluating(asked.tail):
-        return row.evidence(asked, image[None], class_)
+    return known(method).evidence(asked, image[None], class_)
 
 
 def require(asked: Subject, method: str, shape: tuple[int, int]) -> None:
     """Raise HilumError where `method` is unknown or cannot be used on this network."""
     if known(method).needs_map:
-        _required(asked, np.zeros(shape, np.uint8))
+        _required(asked, np.zeros((1, *shape), np.uint8))
 
 
 def known(method: str) -> Method:
@@ -158,16 +200,16 @@ def _hirescam(asked: Subject, stack: Stack8, class_: int) -> Floats:
 
 def _on_the_map(asked: Subject, stack: Stack8, attribute: Callable[[Tensor], Tensor]) -> Floats:
     """(1, height, width) -> (row, column); with the mirror image's map where the model uses it."""
-    plain = _array(attribute(_required(asked, stack[0])))
-    if not asked.mirror:
+    seen = np.concatenate([stack, mirrored(stack)]) if asked.mirror else stack
+    plain, *turned = (_array(attribute(found[None])) for found in _required(asked, seen))
+    if not turned:
         return plain
-    turned = _array(attribute(_required(asked, mirrored(stack)[0])))
-    return np.ascontiguousarray((plain + turned[:, ::-1]) / 2)
+    return np.ascontiguousarray((plain + turned[0][:, ::-1]) / 2)
 
 
-def _required(asked: Subject, image: Grey8) -> Tensor:
+def _required(asked: Subject, stack: Stack8) -> Tensor:
     try:
-        return asked.last_map(image)
+        return asked.maps(stack)
     except HilumError as error:
         raise HilumError(f"{error} Or take method occlusion, which needs none.") from None
 

@@ -14,7 +14,7 @@ import torch
 from scipy.stats import spearmanr
 from torch import nn
 
-from hilum.explain.heat import Subject, Tail, heat, torch_logits
+from hilum.explain.heat import Subject, Tail, heat, torch_logits, torch_maps
 from hilum.models import freezing, networks
 from hilum.models.backbone import Backbone
 from hilum.types import Floats, Grey8, Labels, Mask, Stack8
@@ -66,7 +66,12 @@ def cascade(
     first = [heater(asked, film, class_) for film, class_ in pairs]
     tail = copy.deepcopy(asked.tail)
     # a compiled model would not know the changed weights
-    changed = replace(asked, tail=tail, logits=torch_logits(asked.door, tail, asked.mirror))
+    changed = replace(
+        asked,
+        tail=tail,
+        maps=torch_maps(asked.door, tail.backbone),
+        logits=torch_logits(asked.door, tail, asked.mirror),
+    )
     rows = [("trained", 1.0, len(pairs))]
     for level, randomise in _levels(changed.tail, seed):
         randomise()

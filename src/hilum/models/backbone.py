@@ -161,6 +161,21 @@ class Backbone(nn.Module):
         return features.mean((2, 3)) if features.ndim == 4 else features
 
 
+class Maps(nn.Module):
+    """A backbone's `maps`, flattened as a runtime hands them out: (image, channel x row x column).
+
+    Raises HilumError as they do.
+    """
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        self.backbone = backbone
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(image, 3, height, width) -> (image, channel x row x column)."""
+        return self.backbone.maps(x).flatten(1)
+
+
 class Neighbour(nn.Module):
     """A network beside another: from pixels as that one wants them to its own features."""
 

@@ -54,7 +54,7 @@ class Drawer:
         """Ready to draw; raises HilumError for what `ask` may not ask of this model."""
         ask.look.check()
         _require_class(ask.class_, model.facts.classes)
-        subject = heat.subject(model.facts, model.backbone, model.head, model.logits)
+        subject = heat.of(model)
         heat.require(subject, ask.method, model.pipeline.shape)
         return cls(model, ask, files.room(out), subject)
 

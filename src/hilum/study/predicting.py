@@ -12,7 +12,7 @@ from hilum import files, images
 from hilum.evaluate import conformal, gate
 from hilum.evaluate import model as models
 from hilum.evaluate.gate import Glance
-from hilum.evaluate.model import Model, columns, mirrored
+from hilum.evaluate.model import Model, columns
 from hilum.prepare import Pipeline
 from hilum.types import Grey8, HilumError, LeftOut, MissingError, Probabilities
 
@@ -162,9 +162,8 @@ def _rows(model: Model, names: list[str], decoded: list[Film | str]) -> pd.DataF
 def _judged(model: Model, films: Sequence[Film]) -> tuple[Probabilities, list[str]]:
     """Probabilities (image, class), and why each image is abstained from, or ""."""
     stack = np.stack([prepared for prepared, _ in films])
-    plain = model.runtime(stack)
-    again = model.runtime(mirrored(stack)) if model.facts.mirror else None
-    p = model.calibrated(model.from_features(plain, again))
+    plain, mirror = model.features(stack)
+    p = model.calibrated(model.from_features(plain, mirror))
     refused = gate.refusals(model.gate, plain, [glance for _, glance in films])
     undecided = [""] * len(films)
     if model.facts.conformal:
