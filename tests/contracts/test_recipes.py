@@ -271,6 +271,7 @@ def test_study_002_has_the_papers_four_cells() -> None:
         (stage,) = cell.train.stages
         table = (stage.optimiser, stage.momentum, stage.lr, stage.batch, stage.epochs)
         assert table == ("sgd", 0.5, 1e-4, 8, 100)
+        assert (stage.keep, cell.split.validation) == ("last", 0)  # S2-03
         assert (cell.train.balance, cell.prepare.side) == ("smote", 224)
         plan = translate.head_plan(cell.model)
         assert (plan.hidden, plan.average, plan.norm, plan.l1, plan.l2) == (

@@ -54,6 +54,19 @@ def test_overfitting(losses: list[float], lowest: float, end: float, overfits: b
     assert row["overfits"] is overfits
 
 
+def test_where_no_image_validates_the_test_images_are_watched() -> None:
+    """Study 002: the curves are those of the test set."""
+    shown = script([1.0, 0.5, 0.7])
+    both = pd.concat([shown.assign(part="train"), shown.assign(part="test")], ignore_index=True)
+    assert (course.watched(shown), course.watched(both)) == ("validation", "test")
+    (row,) = course.overfit(both).to_dict("records")
+    assert (row["loss"], row["end"], row["overfits"]) == (0.5, 0.7, True)
+    (words,) = course.overfit_notes(both, {"a": "a"})
+    assert words.startswith("Test loss rose by more than 20% after its lowest point")
+    axes = training.training(both).axes[0]
+    assert [line.get_label() for line in axes.lines[:2]] == ["train", "test"]
+
+
 def test_overfitting_in_words() -> None:
     rows = course.with_steps(fixture_grid.history())
     (words,) = course.overfit_notes(rows, {CELLS[3]: "b, imagenet"})

@@ -12,7 +12,16 @@ from sklearn.metrics import confusion_matrix, f1_score, precision_score, recall_
 from statsmodels.stats.proportion import proportion_confint
 
 from conftest import Built, build
-from hilum.report import facts, folder, grids, operating, sheet, study_figures, study_plots
+from hilum.report import (
+    facts,
+    folder,
+    grids,
+    operating,
+    sheet,
+    study_figures,
+    study_plots,
+    tables,
+)
 from hilum.report.folder import Run
 from hilum.report.study_figures import STUDY_FIGURES
 
@@ -394,3 +403,7 @@ def test_cells_are_sorted_and_the_chosen_one_is_marked(gridded: Built, run: Run)
     assert values == sorted(values, reverse=True)
     marked = [row[0] for row in rows if "chosen on validation data" in row[0]]
     assert marked == [f"{run.cell} chosen on validation data"]
+    told = {**run.results["model"], "images": {"train": 9, "validation": 0, "test": 3}}
+    grid = tables.by_cell(Run(run.folder, {**run.results, "model": told}))
+    assert grid is not None
+    assert grid.why == "the first: no image validates"

@@ -47,6 +47,28 @@ def run(out: Path, *changes: str) -> None:
             ["model.backbone=elazhari_cnn", "model.head=wiklund2020"],
             "elazhari_cnn.*got 'flatten'",
         ),
+        (
+            "split.validation",
+            ["split.validation=0"],
+            "keeps the last; got 'head' with optimiser lbfgs, keep 'loss', patience 0 and no stop",
+        ),
+        (
+            "split.validation",
+            [
+                "split.validation=0",
+                'train.stages=[{optimiser="adam", keep="last", stop={accuracy=0.9}}]',
+            ],
+            "keep 'last', patience 0 and a stop rule; set keep = 'last' and no stop",
+        ),
+        (
+            "split.validation",
+            [
+                "split.validation=0",
+                'train.stages=[{optimiser="adam", keep="last"}]',
+                "model.precision=int8",
+            ],
+            "int8 is accepted or refused on validation images; got none",
+        ),
         ("train.stages", ["model.head=mlp"], "lbfgs fits a plain linear head.*got head 'mlp'"),
         (
             "train.balance",

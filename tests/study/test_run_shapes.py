@@ -72,6 +72,29 @@ def test_other_stages_train_and_predict_exactly(tmp_path: Path, stages: str, hea
     assert pd.read_csv(tmp_path / "p.csv")["p_normal"].equals(own["p_normal"])
 
 
+def test_without_validation_nothing_is_chosen_and_the_test_images_are_watched(
+    tmp_path: Path,
+) -> None:
+    """Study 002 (S2-03): its curves are of the test set; the last epoch's loss is ours again."""
+    stages = 'train.stages=[{optimiser="adam", epochs=4, lr=1e-4, keep="last"}]'
+    plan = small("split.validation=0", stages, "model.mirror=false", "train.balance=none")
+    two = plan.model_copy(update={"grid": {"model.head": ["mlp", "linear"]}})
+    results = study.run(two, None, tmp_path, silent)
+    assert set(pd.read_csv(tmp_path / "splits.csv")["part"]) == {"train", "test"}
+    assert results.model["cell"] == "head=mlp"
+    kept = model.load(tmp_path / "model")
+    assert (kept.facts.temperature, kept.facts.thresholds, kept.facts.conformal) == (1, {}, {})
+    assert kept.gate is None
+    assert any("not calibrated (temperature 1)" in limit for limit in results.limits)
+    history = pd.read_csv(tmp_path / "history.csv")
+    assert list(history["part"].unique()) == ["train", "test"]
+    own = pd.read_csv(tmp_path / "predictions.csv")
+    for cell, rows in history[history["part"] == "test"].groupby("cell"):
+        mine = own[own["cell"] == cell]
+        true = np.where(mine["label"] == "covid19", mine["p_covid19"], mine["p_normal"])
+        assert rows["loss"].iloc[-1] == pytest.approx(-np.log(true).mean(), rel=1e-4)
+
+
 def test_a_head_is_fitted_again_on_validation_images_as_well(tmp_path: Path) -> None:
     """Only the head changes: temperature and limits are those of the fit before."""
     alone = ("augment.views=0", "model.mirror=false")

@@ -95,7 +95,7 @@ def _cells(scores: Sequence[Score], chosen: str, screen: Terminal) -> None:
         for cell in cells
     ]
     names = [SHOWN[key].lower().replace("auroc", "AUROC") for key in BESIDE]
-    screen.table("Cells of the grid", ("cell", *names, "chosen on validation"), rows)
+    screen.table("Cells of the grid", ("cell", *names, "in model/"), rows)
 
 
 def _questions(results: Results, screen: Terminal) -> None:

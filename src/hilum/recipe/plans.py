@@ -42,12 +42,12 @@ class DataSet(Strict):
 
 
 class SplitPlan(Strict):
-    """How images are divided; `validation` is a share of what is not test."""
+    """How images are divided; `validation` is a share of what is not test, 0: nothing is chosen."""
 
     kind: Literal["holdout", "kfold", "official"] = "holdout"
     folds: int = Field(5, ge=2)
     test: float = Field(0.2, gt=0, lt=1)
-    validation: float = Field(0.15, gt=0, lt=1)
+    validation: float = Field(0.15, ge=0, lt=1)
     group: Literal["patient", "image", "cluster", "site"] = "patient"
     seed: int = 0
 

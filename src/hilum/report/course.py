@@ -61,9 +61,14 @@ def mean(rows: pd.DataFrame, of: str, along: str) -> "pd.Series[float]":
     return found.loc[found["count"] == runs, "mean"]
 
 
+def watched(history: pd.DataFrame) -> str:
+    """The part that was looked at after each epoch: validation, or test where none validates."""
+    return "test" if set(history["part"]) == {"train", "test"} else "validation"
+
+
 def lowest(history: pd.DataFrame) -> pd.DataFrame:
-    """The validation row with the lowest loss of each training, the first of equals."""
-    known = history[history["part"] == "validation"].dropna(subset=["loss"])
+    """The watched row with the lowest loss of each training, the first of equals."""
+    known = history[history["part"] != "train"].dropna(subset=["loss"])
     known = known.reset_index(drop=True)
     return known.loc[known.groupby(trainings(known), sort=False)["loss"].idxmin()]
 
@@ -78,7 +83,7 @@ def overfit(history: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for best in lowest(epochs).to_dict("records"):
         mine = (epochs[ONE] == [best[name] for name in ONE]).all(axis=1)
-        after = epochs[mine & (epochs["part"] == "validation") & (epochs["step"] > best["step"])]
+        after = epochs[mine & (epochs["part"] != "train") & (epochs["step"] > best["step"])]
         end = float(after.sort_values("step")["loss"].tail(TAIL).median())
         rise = end / best["loss"] - 1 if len(after) and best["loss"] > 0 else 0.0
         end = end if len(after) else best["loss"]
@@ -88,7 +93,7 @@ def overfit(history: pd.DataFrame) -> pd.DataFrame:
 
 
 def overfit_notes(history: pd.DataFrame, names: Mapping[str, str]) -> tuple[str, ...]:
-    """One sentence on the cells (by their short `names`) whose validation loss rose again."""
+    """One sentence on the cells (by their short `names`) whose watched loss rose again."""
     table = overfit(history)
     if table.empty:
         return ()
@@ -96,8 +101,9 @@ def overfit_notes(history: pd.DataFrame, names: Mapping[str, str]) -> tuple[str,
     bad = [words for words in bad if words]
     what = f"by more than {RISE:.0%} after its lowest point"
     if not bad:
-        return (f"No training's validation loss rose {what}.",)
-    return (f"Validation loss rose {what}, a sign of overfitting: {'; '.join(bad)}.",)
+        return (f"No training's {watched(history)} loss rose {what}.",)
+    part = watched(history).capitalize()
+    return (f"{part} loss rose {what}, a sign of overfitting: {'; '.join(bad)}.",)
 
 
 def _rise(cell: str, rows: pd.DataFrame, names: Mapping[str, str]) -> str:
@@ -117,9 +123,9 @@ def _rise(cell: str, rows: pd.DataFrame, names: Mapping[str, str]) -> str:
 def stops(history: pd.DataFrame, rule: Rule = PAPER_RULE) -> pd.DataFrame:
     """One row per training: ONE, epochs until the rule held (missing: never), epochs that ran.
 
-    Accuracy at least, loss below, both of validation at the end of the same epoch.
+    Accuracy at least, loss below, both of the watched part at the end of the same epoch.
     """
-    known = history[(history["part"] == "validation") & ~on_path(history)]
+    known = history[(history["part"] != "train") & ~on_path(history)]
     rows = []
     for key, one in known.groupby(ONE, sort=False):
         ordered = one.sort_values("step")

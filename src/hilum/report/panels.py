@@ -165,13 +165,13 @@ def _training(run: Run) -> Drawn | None:
     rows = run.history[run.history["cell"] == run.cell]
     rows = course.with_steps(run.history if rows.empty else rows)
     path = course.on_path(rows)
-    runs = len(rows[["fold", "seed"]].drop_duplicates())
+    runs, part = len(rows[["fold", "seed"]].drop_duplicates()), course.watched(rows)
     many = " A thin line per fold and seed, the mean strong." if runs > 1 else ""
     return Drawn(
         training.training(rows),
         rows,
-        f"Loss and accuracy of {count(runs, 'training')}, training and validation part.",
-        f"{count(runs, 'training').capitalize()} of the model.{many} Dots: the lowest validation "
+        f"Loss and accuracy of {count(runs, 'training')}, training and {part} part.",
+        f"{count(runs, 'training').capitalize()} of the model.{many} Dots: the lowest {part} "
         f"loss.{_of_path(rows[path])}",
         "full",
         course.overfit_notes(rows, {run.cell: "this model"}),

@@ -70,12 +70,13 @@ def _curves(run: Run) -> Drawn | None:
     cells = len(names)
     several = rows.groupby("cell")[["fold", "seed"]].value_counts().size > cells
     thin = " Thin lines: folds and seeds; strong: their mean." if several else ""
+    part = course.watched(rows)
     return Drawn(
         training.curves(rows, names),
         rows,
-        f"Training and validation loss and accuracy of {count(cells, 'model')}. Values in the CSV.",
-        f"Loss and accuracy of {count(cells, 'model')}, training (blue) and validation (dashed)."
-        f"{thin} Dots: lowest validation loss. Scales of the losses differ.",
+        f"Training and {part} loss and accuracy of {count(cells, 'model')}. Values in the CSV.",
+        f"Loss and accuracy of {count(cells, 'model')}, training (blue) and {part} (broken)."
+        f"{thin} Dots: lowest {part} loss. Scales of the losses differ.",
         "full",
         course.overfit_notes(rows, names),
     )

@@ -170,6 +170,7 @@ class Grid:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[Line | None, ...]], ...]
     marked: str = ""  # the row that the page is about
+    why: str = "chosen on validation data"
 
 
 def by_class(run: Run) -> Grid:
@@ -197,7 +198,10 @@ def by_cell(run: Run) -> Grid | None:
         for cell, row in sorted(picked.items(), key=lambda item: _rank(item[1]))
     ]
     heads = [next(found for row in picked.values() if (found := row[i])) for i in used]
-    return Grid(tuple(map(_heading, heads)), tuple(body), run.cell)
+    parts = run.section("model").get("images") or {}
+    unvalidated = parts.get("validation") == 0
+    why = {"why": "the first: no image validates"} if unvalidated else {}
+    return Grid(tuple(map(_heading, heads)), tuple(body), run.cell, **why)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,14 +12,18 @@ from hilum.report.canvas import blank, plain_ticks, style
 from hilum.report.palette import MUTED, OKABE_ITO
 from hilum.report.text import label
 
-PARTS = {"train": ("-", OKABE_ITO["blue"]), "validation": ("--", OKABE_ITO["vermillion"])}
+PARTS = {
+    "train": ("-", OKABE_ITO["blue"]),
+    "validation": ("--", OKABE_ITO["vermillion"]),
+    "test": (":", OKABE_ITO["vermillion"]),  # watched where no image validates
+}
 SCORES = {"loss": "Cross-entropy (nats)", "accuracy": "Share right"}
 
 
 def training(history: pd.DataFrame) -> Figure:
     """Loss and accuracy of one cell (HISTORY_COLUMNS, step, perhaps strength).
 
-    A thin line per fold and seed, their mean strong, a dot where a training's validation loss is
+    A thin line per fold and seed, their mean strong, a dot where a training's watched loss is
     lowest; a regularisation path and training by epochs each get a row of their own.
     """
     kinds = [rows for _, rows in history.groupby(~course.on_path(history))]

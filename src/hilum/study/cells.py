@@ -21,7 +21,10 @@ from hilum.types import HilumError, LeftOut
 
 @dataclass(frozen=True, slots=True)
 class Grown:
-    """All cells' tables, the cell that validation prefers, and the cells that came to nothing."""
+    """All cells' tables, the one that validation prefers, and the cells that came to nothing.
+
+    Where no image validates, the first cell is in the place of the preferred one.
+    """
 
     predictions: pd.DataFrame
     history: pd.DataFrame
@@ -52,10 +55,11 @@ def grow(ground: Ground) -> Grown:
         raise next(iter(failed.values()))
     mean = {name: float(np.mean([fold.loss for fold in folds])) for name, folds in done.items()}
     folds = [fold for found in done.values() for fold in found]
+    chosen = min(mean, key=lambda name: mean[name])  # the first, where all are nan
     return Grown(
         pd.concat([fold.predictions for fold in folds], ignore_index=True),
         pd.concat([*_first(sources), *(fold.history for fold in folds)], ignore_index=True),
-        min(mean, key=lambda name: mean[name]),
+        chosen,
         tuple(LeftOut(name, str(error)) for name, error in failed.items()),
         sources,
         tuple(fold.trial for fold in folds if fold.trial),

@@ -203,6 +203,26 @@ def _stages(stages: list[Stage], model: ModelPlan, cache: bool) -> None:
         through = stage.name if stage.through or not cache else through
 
 
+def _unvalidated(share: float, stages: list[Stage], precision: str) -> None:
+    """Without validation images nothing is chosen: no epoch, no strength of a penalty, no stop."""
+    if share:
+        return
+    for stage in stages:
+        solved = stage.optimiser == "lbfgs"
+        if solved or stage.keep != "last" or stage.stop is not None or stage.patience:
+            raise HilumError(
+                "without validation images (0) a stage goes through all its epochs and keeps the "
+                f"last; got {stage.name!r} with optimiser {stage.optimiser}, keep {stage.keep!r}, "
+                f"patience {stage.patience} and {'a' if stage.stop else 'no'} stop rule; set keep "
+                "= 'last' and no stop, or a share above 0."
+            )
+    if precision == "int8":
+        raise HilumError(
+            "int8 is accepted or refused on validation images; got none (0); choose another "
+            "precision."
+        )
+
+
 def _freezing(name: str, pool: str, stages: list[Moving]) -> None:
     if not stages:
         return
@@ -341,6 +361,9 @@ ALONE: dict[str, Row] = {
     "train.balance": Row(lambda r: (r.train, r.classes), _balance),
     "train.copies": Row(lambda r: (r.train.copies,), _copies),
     "train.stages": Row(lambda r: (r.train.stages, r.model, r.train.cache), _stages),
+    "split.validation": Row(
+        lambda r: (r.split.validation, r.train.stages, r.model.precision), _unvalidated
+    ),
     "train.stages.freeze": Row(
         lambda r: (r.model.backbone, translate.head_plan(r.model).pool, _moving(r.train.stages)),
         _freezing,

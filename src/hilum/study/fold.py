@@ -16,14 +16,14 @@ from hilum.study import extras, fitting, int8
 from hilum.study.bench import Bench, Key
 from hilum.study.int8 import Trial
 from hilum.train.batches import Parts
-from hilum.types import HilumError, Probabilities
+from hilum.types import HilumError, Labels, Probabilities
 
 SENSITIVITY = 0.9  # what the thresholds stored with a model aim at
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A fold's model, its rows of predictions and history, and its validation loss."""
+    """A fold's model, its rows of predictions and history, and its validation loss or nan."""
 
     key: Key
     model: Model
@@ -47,13 +47,13 @@ class Fitted:
 def run(bench: Bench, split: pd.DataFrame, key: Key) -> Outcome:
     """Train, calibrate and test one fold; `split` has the fold's sample_id and part."""
     rows = _rows(bench, split)
-    parts = Parts(rows["train"], rows["validation"], bench.labels)
+    parts = Parts(rows["train"], rows["validation"], bench.labels, test=rows["test"])
     parts = replace(parts, balanced=bench.recipe.train.balance == "sampling")
     fitted, trial = _fitted(bench, parts, key), None
     if bench.recipe.model.precision == "int8":
         fitted, trial = _tried(bench, fitted, parts, key)
     bench, model, history = fitted.bench, fitted.model, fitted.history
-    loss = float(metrics.log_loss(bench.labels[parts.validation], fitted.p))
+    loss = _loss(bench.labels[parts.validation], fitted.p)
     if bench.recipe.train.stages[-1].refit:
         model = replace(model, head=fitting.refitted(*fitted.enlarged, key, history))
     logits = _logits(bench, model, rows["test"])
@@ -107,6 +107,8 @@ def _rows(bench: Bench, split: pd.DataFrame) -> dict[str, Any]:
         part: np.sort(at.loc[group["sample_id"]].to_numpy())
         for part, group in split.groupby("part")
     }
+    if not bench.recipe.split.validation:
+        found.setdefault("validation", np.zeros(0, np.int64))
     for part in ("train", "validation", "test"):
         if part not in found:
             raise HilumError(
@@ -114,6 +116,11 @@ def _rows(bench: Bench, split: pd.DataFrame) -> dict[str, Any]:
                 "add images or change the split."
             )
     return found
+
+
+def _loss(labels: Labels, p: Probabilities) -> float:
+    """Log loss of the validation part; nan, which no cell is chosen by, where there is none."""
+    return float(metrics.log_loss(labels, p)) if len(labels) else float("nan")
 
 
 def _model(bench: Bench, backbone: Backbone, head: Head) -> Model:
@@ -135,8 +142,13 @@ def _logits(bench: Bench, model: Model, rows: Any) -> Probabilities:
 
 
 def _calibrated(bench: Bench, model: Model, parts: Parts) -> tuple[Model, Probabilities]:
-    """Temperature, thresholds and limits from the validation part, and what is said of it then."""
+    """Temperature, thresholds and limits from the validation part, and what is said of it then.
+
+    Without such a part all stays as it is: temperature 1, no threshold, no limit.
+    """
     labels = bench.labels[parts.validation]
+    if not len(labels):
+        return model, np.zeros((0, len(bench.classes)))
     logits = _logits(bench, model, parts.validation)
     fitted = temperature.fit(labels, logits)
     model = replace(model, facts=replace(model.facts, temperature=fitted.value))
@@ -168,7 +180,7 @@ def _provenance(bench: Bench, key: Key, loss: float, rows: dict[str, Any]) -> di
         "cell": key.cell,
         "seed": key.seed,
         "fold": key.fold,
-        "validation_log_loss": round(loss, 6),
+        "validation_log_loss": round(loss, 6) if np.isfinite(loss) else None,
         "images": {part: len(found) for part, found in rows.items()},
         "classes": {
             name: int((bench.labels[rows["train"]] == i).sum())

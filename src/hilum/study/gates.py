@@ -48,6 +48,8 @@ def _bench(ground: Ground, chosen: Chosen) -> Bench:
 
 def _fitted(ground: Ground, model: Model, bench: Bench) -> gate.Gate:
     train, validation = (_rows(ground, model, part) for part in ("train", "validation"))
+    if not len(validation):
+        raise HilumError("its limits are set on validation images, of which there are none")
     shown = _read(ground, model, train[gate.spread_out(len(train), TURNED)])
     turned = {
         pose: model.runtime(np.stack([model.pipeline(gate.posed(film, pose)) for film in shown]))

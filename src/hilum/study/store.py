@@ -24,7 +24,7 @@ class Stored:
     key: Key
     predictions: pd.DataFrame
     history: pd.DataFrame
-    loss: float  # on validation
+    loss: float  # on validation, nan without
     trial: Trial | None = None  # of int8, where the recipe wants it
 
 
@@ -48,7 +48,7 @@ def begin(out: Path, plan: Recipe, resume: bool) -> Path:
 
 
 def save(work: Path, outcome: Outcome) -> Stored:
-    """Keep a fold; its model only while it is the best of its cell."""
+    """Keep a fold; its model only while it is the best of its cell, or the first of equals."""
     folder = _folder(work, outcome.key)
     folder.mkdir(parents=True, exist_ok=True)
     outcome.history.to_csv(folder / "history.csv", index=False)

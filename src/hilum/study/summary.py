@@ -16,6 +16,11 @@ from hilum.types import Leak, LeftOut, Manifest, Split
 
 EXAMPLES = 3
 PHANTOM = "phantom"
+UNVALIDATED = (
+    "No image validates: the last epoch is kept, probabilities are not calibrated (temperature 1), "
+    "no threshold is chosen, strange images are not refused, and of several cells the first stands "
+    "in model/. The curves are of the test images, which decide nothing."
+)
 
 
 def counts(manifest: Manifest, classes: list[str]) -> dict[str, Any]:
@@ -136,6 +141,8 @@ def limits(plan: Recipe, manifest: Manifest) -> list[str]:
             + ", ".join(plan.unspecified_in_paper)
             + "."
         )
+    if not plan.split.validation:
+        found.append(UNVALIDATED)
     if plan.split.kind == "kfold":
         found.append("The figures are those of all folds; model/ holds one fold's model.")
     found.append("No figure here was measured at a hospital that the training had not seen.")

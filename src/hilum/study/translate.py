@@ -108,6 +108,7 @@ def loop_plan(bench: Bench, parts: Parts, stage: Stage, device: str = "cpu") -> 
         heads.penalty if penalised else None,
         stage.eps,
         stage.keep,
+        parts.watches,
     )
 
 

@@ -23,10 +23,23 @@ class Parts:
     """Which rows train, which validate, and the class index of every image."""
 
     train: Rows
-    validation: Rows
+    validation: Rows  # none: nothing is chosen or calibrated
     labels: Labels  # (image,) of all images
     balanced: bool = False  # every class equally often in an epoch
     images: int = 0  # that make an epoch; 0: every training image once
+    test: Rows | None = (
+        None  # looked at after each epoch where no image validates, as study 002 did
+    )
+
+    @property
+    def watched(self) -> Rows:
+        """Rows whose loss stands in the history: validation, or else test."""
+        return self.validation if self.test is None or len(self.validation) else self.test
+
+    @property
+    def watches(self) -> str:
+        """The part that `watched` is, as the history calls it."""
+        return "validation" if self.watched is self.validation else "test"
 
     def order(self, seed: int, epoch: int) -> Rows:
         """The epoch's training rows, shuffled; a longer epoch goes through all of them again."""
@@ -62,8 +75,8 @@ class FeatureBatches:
             yield self._tensors(views[taken], rows[taken])
 
     def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """All validation images, plain, in one batch."""
-        rows = self.parts.validation
+        """All watched images, plain, in one batch."""
+        rows = self.parts.watched
         yield self._tensors(np.zeros(len(rows), np.int64), rows)
 
     def _tensors(self, views: Rows, rows: Rows) -> tuple[Tensor, Tensor]:
@@ -92,8 +105,8 @@ class PixelBatches:
         return files.ahead(self._augmented(rows[chunk], names[chunk], epoch) for chunk in chunks)
 
     def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Plain batches in a fixed order."""
-        rows = self.parts.validation
+        """Plain batches of the watched images in a fixed order."""
+        rows = self.parts.watched
         for start in range(0, len(rows), self.batch):
             chunk = rows[start : start + self.batch]
             yield self._tensors(np.asarray(self.stack[np.sort(chunk)]), np.sort(chunk))

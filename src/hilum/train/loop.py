@@ -25,7 +25,7 @@ class Batches(Protocol):
         """Shuffled (inputs, labels) of the training part."""
 
     def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """(inputs, labels) of the validation part, in a fixed order, not augmented."""
+        """(inputs, labels) of the part that is watched, in a fixed order, not augmented."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,7 @@ class Plan:
     penalty: Callable[[nn.Module], Tensor] | None = None  # of the batch just seen, in training
     eps: float = 1e-8  # Adam's; Keras has 1e-7
     keep: Keep = "loss"  # by what an epoch is the best
+    watches: str = "validation"  # the part that is looked at after each epoch
 
 
 @dataclass(slots=True)
@@ -98,7 +99,7 @@ def fit(
         course.steps += round(float(sums[4]))
         _record(course, epoch, "train", _means(sums))
         with average.lent(network):
-            _record(course, epoch, "validation", validate(network, batches, plan))
+            _record(course, epoch, plan.watches, validate(network, batches, plan))
             _keep_best(course, network, plan.keep)
         if progress is not None:
             progress(epoch + 1, len(plan.rates))
