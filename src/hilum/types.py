@@ -201,7 +201,7 @@ class Finding:
 class Leak:
     """Two images on both sides of a split boundary that must not be there."""
 
-    kind: Literal["same patient", "same bytes", "same pixels", "near duplicate"]
+    kind: Literal["same patient", "same bytes", "same pixels", "near duplicate", "augmented copy"]
     fold: int
     first: str  # sample_id
     first_part: str

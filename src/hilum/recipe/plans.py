@@ -108,6 +108,8 @@ class CopiesPlan(Strict):
     classes: list[str] = Field(default_factory=list)  # empty: every class
     times: int = Field(0, ge=0)  # each image becomes that many ...
     target: int = Field(0, ge=0)  # ... or there are so many in all
+    # of every image, those of the test too, and all copies train: study 000's leak, published alone
+    before_split: bool = False
     ranges: AugmentPlan = AugmentPlan()
 
 
@@ -221,6 +223,7 @@ class Recipe(Strict):
     classes: list[str] = Field(default_factory=list)  # empty: as found in the data
     paper: Paper = Paper()
     data: list[DataSet] = Field(min_length=1)
+    later: list[DataSet] = Field(default_factory=list)  # a second test, apart from all of `data`
     split: SplitPlan = SplitPlan()
     prepare: PreparePlan = PreparePlan()
     model: ModelPlan = ModelPlan()

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 AXIS = re.compile(r"(?:^|,)([\w-]+)=")
-QUESTION = re.compile(r"([\w-]+): (?!source$)")  # leads the cells of a task
+QUESTION = re.compile(r"([\w-]+): (?!(?:source|later)$)")  # leads the cells of a task
 MAIN = "main question"
 MODEL = "backbone"
 BARS = {

@@ -3,30 +3,39 @@
 The heat maps are kept beside the figures, so that a report can be rebuilt without the images.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from hilum import files, images
 from hilum.explain import sheets
+from hilum.explain.overlays import Colour8
 from hilum.explain.sheets import Look, Tile
 from hilum.report.canvas import blank
 from hilum.report.folder import Run
 from hilum.report.gallery import identity
 from hilum.report.panels import Drawn, labelled
-from hilum.report.text import class_name, code
+from hilum.report.text import class_name, code, label
 from hilum.types import Grey8, HilumError, Stack8
 
 MOST = 12  # images: some seconds on two cores
 METHOD, TITLE = "gradcam", "Grad-CAM"
+BY_MODEL = "heatmaps_by_model"
 WIDE = 9.2  # inches: the page's full width
+LISTED = ["cell", "sample_id", "label", "said", "probability"]
 NEEDS = (
     "the model's folder, its test images, and a network with a spatial map (a convolutional one)"
+)
+NEEDS_BY_MODEL = (
+    "networks with a spatial map (convolutional ones), and test films that none of them has learnt "
+    "from"
 )
 RULE = (
     "Of each class, the right images whose probability lies in the middle of all right ones, and "
@@ -42,6 +51,73 @@ class Maps:
     shares: Stack8
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A film as one cell's network sees it, and the heat of what that says; both 0..255."""
+
+    cell: str
+    sample_id: str
+    label: str
+    said: str
+    probability: float
+    film: Grey8
+    share: Grey8
+
+
+def keep(folder: Path, rows: Sequence[Seen]) -> None:
+    """Write `heatmaps_by_model.npz`, or no file where there is nothing to show."""
+    path = folder / f"{BY_MODEL}.npz"
+    path.unlink(missing_ok=True)
+    if not rows:
+        return
+    told = pd.DataFrame([(r.cell, r.sample_id, r.label, r.said, r.probability) for r in rows])
+    pictures = {f"film{i}": row.film for i, row in enumerate(rows)}
+    pictures |= {f"share{i}": row.share for i, row in enumerate(rows)}
+    table = np.array(told.set_axis(LISTED, axis=1).to_csv(index=False))
+    with files.atomic_write(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, table=table, **pictures)  # type: ignore[arg-type]
+
+
+def by_model(run: Run) -> Drawn | None:
+    """The same films under the network of every cell, a row each; None where none was kept."""
+    try:
+        with np.load(run.folder / "figures" / f"{BY_MODEL}.npz", allow_pickle=False) as kept:
+            table = pd.read_csv(StringIO(str(kept["table"])), dtype={"sample_id": "str"})
+            tiles = [_tile_of(row, kept, i) for i, row in enumerate(table.to_dict("records"))]
+    except (OSError, ValueError, KeyError, BadZipFile):
+        return None
+    columns = table["sample_id"].nunique()
+    page = sheets.sheet(tiles, Look(), TITLE, columns)
+    cells = table["cell"].nunique()
+    return Drawn(
+        _page(page),
+        table.assign(method=METHOD),
+        f"{columns} films under {cells} networks, each beside its heat map. Values in the CSV.",
+        f"{TITLE} of each network's own answer, a row per network; of each class the test film "
+        "whose probability is the middle one, among those that no network has learnt from. Blue: "
+        "right; orange: wrong.",
+        "full",
+        colours=0,
+    )
+
+
+def _tile_of(row: dict[str, Any], kept: Mapping[str, Any], i: int) -> Tile:
+    right = row["said"] == row["label"]
+    said = f"{class_name(row['said'])}, p = {row['probability']:.3f}"
+    words = (said, label(str(row["cell"]), 52))
+    return Tile(kept[f"film{i}"], kept[f"share{i}"].astype(np.float32) / 255, words, right)
+
+
+def _page(page: Colour8) -> Figure:
+    """A picture one to one on a figure of the page's full width."""
+    dots = page.shape[1] / WIDE
+    figure = blank(WIDE, page.shape[0] / dots, dots=round(dots))
+    axes = figure.subplots()
+    axes.imshow(page)
+    axes.set_axis_off()
+    return figure
+
+
 def heatmaps(run: Run) -> Drawn | None:
     """Films and heat maps side by side; None where the model, images or a map are not there."""
     rows = picked(_tested(run), run.classes)
@@ -49,14 +125,8 @@ def heatmaps(run: Run) -> Drawn | None:
     if maps is None:
         return None
     tiles = [_tile(row, maps, i) for i, row in enumerate(rows.to_dict("records"))]
-    page = sheets.sheet(tiles, Look(), TITLE)
-    dots = page.shape[1] / WIDE  # one to one
-    figure = blank(WIDE, page.shape[0] / dots, dots=round(dots))
-    axes = figure.subplots()
-    axes.imshow(page)
-    axes.set_axis_off()
     return Drawn(
-        figure,
+        _page(sheets.sheet(tiles, Look(), TITLE)),
         _listed(rows, maps),
         f"{len(rows)} films, each beside its heat map. Which they are stands in the CSV.",
         f"{TITLE} of the predicted class, by the stored model on test images that it was not "

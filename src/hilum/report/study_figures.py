@@ -333,6 +333,9 @@ STUDY_FIGURES: dict[str, StudyFigure] = {
         "Epochs until the stop rule", _epochs_to_stop, "a history.csv of training by epochs"
     ),
     "heatmaps": StudyFigure("Heat maps of test images", heatmaps.heatmaps, heatmaps.NEEDS),
+    heatmaps.BY_MODEL: StudyFigure(
+        "Heat maps by every model", heatmaps.by_model, heatmaps.NEEDS_BY_MODEL
+    ),
     "network": StudyFigure("The network", _network, network.NEEDS),
     "sweep": StudyFigure("Along an axis of the grid", _sweep, "a grid with more than one cell"),
 }

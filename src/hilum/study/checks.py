@@ -15,6 +15,7 @@ from hilum.prepare.lung_steps import LungStep
 from hilum.recipe import (
     AugmentPlan,
     CopiesPlan,
+    Mode,
     ModelPlan,
     Recipe,
     SplitPlan,
@@ -174,10 +175,16 @@ def _side(name: str, plan: PreparePlan) -> None:
     backbones.require_fit(backbones.card(name), prepared(plan, name).shape)
 
 
-def _copies(plan: CopiesPlan | None) -> None:
+def _copies(plan: CopiesPlan | None, mode: Mode) -> None:
     if plan is None:
         return
     bench.ranges(plan.ranges)
+    if plan.before_split and (mode != "published" or not plan.times):
+        raise HilumError(
+            "copies made before the split leak each test image into training, which only a "
+            "published mode may repeat, with times set; got before_split = true in the "
+            f"{mode} mode with times = {plan.times}; drop before_split."
+        )
     if (plan.times > 0) == (plan.target > 0):
         raise HilumError(
             f"copies want times or target, one of them above 0; got times = {plan.times} and "
@@ -359,7 +366,7 @@ ALONE: dict[str, Row] = {
     "model.precision": Row(lambda r: (r.model.precision,), _precision),
     "classes": Row(lambda r: (r.classes,), _classes),
     "train.balance": Row(lambda r: (r.train, r.classes), _balance),
-    "train.copies": Row(lambda r: (r.train.copies,), _copies),
+    "train.copies": Row(lambda r: (r.train.copies, r.mode), _copies),
     "train.stages": Row(lambda r: (r.train.stages, r.model, r.train.cache), _stages),
     "split.validation": Row(
         lambda r: (r.split.validation, r.train.stages, r.model.precision), _unvalidated

@@ -1,7 +1,8 @@
 """Split: the recipe's plan carried out, one split per seed, and the leak check on each."""
 
+from hilum import recipe
 from hilum.data import leaks, splits
-from hilum.recipe import SplitPlan
+from hilum.recipe import Recipe, SplitPlan
 from hilum.types import Fingerprints, HilumError, Leak, Manifest, Split
 
 
@@ -23,6 +24,18 @@ def divide(
         return splits.kfold(manifest, plan.folds, plan.validation, number, group, clusters)
     shares = splits.Shares(plan.test, plan.validation)
     return splits.holdout(manifest, shares, number, group, clusters)
+
+
+def copied(split: Split, plan: Recipe) -> list[Leak]:
+    """Test and validation images whose copies train, where copies are made before the split."""
+    plans = [cell.train.copies for cell in recipe.cells(plan).values()]
+    if not any(one is not None and one.before_split for one in plans):
+        return []
+    rows = split.table[split.table["part"] != "train"]
+    return [
+        Leak("augmented copy", fold, f"{name}#copy1", "train", name, part)
+        for fold, name, part in zip(rows["fold"], rows["sample_id"], rows["part"], strict=True)
+    ]
 
 
 def check(split: Split, manifest: Manifest, fingerprints: Fingerprints, mode: str) -> list[Leak]:

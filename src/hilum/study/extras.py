@@ -19,7 +19,8 @@ from hilum.types import Pixels, Stack8
 def enlarge(bench: Bench, parts: Parts, key: Key) -> tuple[Bench, Parts]:
     """The same bench with the recipe's additional training images behind its own.
 
-    They are made from the fold's training part alone, after the split (spec S2-07, S4-03).
+    They are made from the fold's training part alone, after the split (spec S2-07, S4-03), unless
+    copies are asked for `before_split` (S0-09).
     """
     plan = bench.recipe.train
     if plan.copies is not None:
@@ -31,8 +32,9 @@ def enlarge(bench: Bench, parts: Parts, key: Key) -> tuple[Bench, Parts]:
 
 def _copied(bench: Bench, parts: Parts, plan: CopiesPlan, key: Key) -> tuple[Bench, Parts]:
     spread = benches.ranges(plan.ranges)
+    pool = np.arange(len(bench.manifest.table)) if plan.before_split else parts.train
     for name in plan.classes or bench.classes:
-        own = parts.train[parts.labels[parts.train] == bench.classes.index(name)]
+        own = pool[parts.labels[pool] == bench.classes.index(name)]
         wanted = offline.Plan(spread, key.seed, plan.times, plan.target)
         made = offline.augmented(bench.pixels.stack, bench.pixels.sample_ids, own, wanted)
         bench, parts = _added(bench, parts, made.stack, parts.labels[made.parents], made.parameters)

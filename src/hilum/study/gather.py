@@ -34,6 +34,39 @@ def gather(
     return whole
 
 
+def further(recipe: Recipe, root: Path | None, out: Path, study: Manifest) -> Manifest:
+    """Films of `later`, drawn from those whose patients and bytes the study does not have.
+
+    Where fewer are left than `take` wants, all of them are taken. Raises as `gather`, and
+    HilumError where none is left.
+    """
+    parts = []
+    for item in recipe.later:
+        read = _read(item, recipe.classes, (root, out), lambda name: _silent)
+        whole = _one(item.model_copy(update={"take": {}}), read, recipe.split.seed)
+        mine = _apart(whole, study.table)
+        left = mine.table["label"].value_counts().to_dict()
+        take = {label: min(count, left.get(label, 0)) for label, count in item.take.items()}
+        parts.append(_drawn(mine, take, recipe.split.seed) if take else mine)
+    found = manifests.concat(parts)
+    wanted = found.table["label"].isin(classes_of(recipe, study))
+    found = manifests.select(found, wanted, "label is not among the recipe's classes")
+    if not len(found.table):
+        raise HilumError(
+            "later films are of patients that the study does not have; got none of the study's "
+            "classes; name another set, or drop the key."
+        )
+    return found
+
+
+def _apart(found: Manifest, study: pd.DataFrame) -> Manifest:
+    table = found.table
+    shared = table["sample_id"].isin(study["sample_id"])
+    for key in ("patient_id", "sha256"):
+        shared |= table[key].notna() & table[key].isin(study[key].dropna())
+    return manifests.select(found, ~shared, "the study has it, or its patient")
+
+
 def classes_of(recipe: Recipe, manifest: Manifest) -> list[str]:
     """The recipe's classes in its order, or those found, sorted; at least two."""
     return list(recipe.classes) or manifests.require_classes(manifest)

@@ -139,6 +139,14 @@ def write_sources(out: Path, sources: Mapping[str, Learnt]) -> None:
         (out / "source_predictions.csv").unlink(missing_ok=True)  # an earlier run's
 
 
+def write_later(out: Path, predictions: pd.DataFrame | None) -> None:
+    """`later_predictions.csv`: the second test, where the recipe has one."""
+    if predictions is None or predictions.empty:
+        (out / "later_predictions.csv").unlink(missing_ok=True)  # an earlier run's
+    else:
+        write_predictions(out, predictions, "later_predictions.csv")
+
+
 def write_results(out: Path, results: Results) -> None:
     """`results.json`; what is undefined (0 of 0) is null, since JSON has no nan."""
     plain = _plain(results.as_json())

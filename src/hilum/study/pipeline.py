@@ -23,6 +23,8 @@ from hilum.study import (
     gates,
     gather,
     int8,
+    later,
+    looks,
     machine,
     outputs,
     published,
@@ -55,13 +57,16 @@ def run(
     started = time.monotonic()
     ground = _ground(plan, root, out, tell, resume, beside)
     leaks = divide.check(ground.first, ground.taken.manifest, ground.taken.fingerprints, plan.mode)
+    leaks += divide.copied(ground.first, plan)
     before = _images(ground, leaks)
     early = audit.early(before, tell("audit the images"))
     grown = cells.grow(ground)
     taken, limits = gates.close(ground, chosen.take(ground, grown))
     leaks = [*leaks, *(taken.learnt.shared if taken.learnt else [])]
+    second = later.test(ground, grown)
+    looks.write(ground, grown, taken)
     move = tell("score, audit, report")
-    judged = _scores(grown, ground.classes)
+    judged = _scores(grown, ground.classes, second)
     told = published.beside(
         plan.published, judged, taken.cell, grown.predictions, taken.model.facts.provenance["seed"]
     )
@@ -73,11 +78,13 @@ def run(
     results = replace(
         results,
         split=summary.split(ground.splits, leaks),
-        limits=[*results.limits, *limits],
+        data={**results.data, **({"later": second.about} if second else {})},
+        limits=[*results.limits, *limits, *(second.told if second else ())],
         environment=machine.provenance(time.monotonic() - started),
     )
     move(2, 3)
     exhibits.write(out, about)
+    outputs.write_later(out, second.predictions if second else None)
     outputs.write(out, plan, ground.taken.manifest, ground.splits, grown, results)
     report.build(out)
     store.finish(ground.work)
@@ -104,14 +111,14 @@ def _ground(
     return Ground(plan, classes, taken, splits, root, out, work, tell, refused, beside)
 
 
-def _scores(grown: Grown, classes: list[str]) -> list[Score]:
-    """Every score of every cell, and of the source tasks under names of their own."""
+def _scores(grown: Grown, classes: list[str], second: later.Later | None) -> list[Score]:
+    """Every score of every cell, and of source tasks and second test under names of their own."""
     names = grown.predictions["cell"].unique()
     found = [s for name in names for s in scores.score(grown.predictions, classes, str(name))]
     for cell, learnt in grown.sources.items():
         mine = scores.score(learnt.predictions, learnt.classes, source.CELL)
         found += [replace(score, cell=f"{cell}: {source.CELL}") for score in mine]
-    return found
+    return [*found, *(second.scores(classes) if second else ())]
 
 
 def _images(ground: Ground, leaks: list[Leak]) -> Evidence:

@@ -38,6 +38,7 @@ class Learnt:
     history: pd.DataFrame
     shared: list[Leak]  # the target's images among those that the source was trained on
     auroc: float  # macro, on the source task's own test images
+    patients: frozenset[str] = frozenset()  # whom it was trained on, where they are known
 
 
 def wanted(plan: Recipe) -> bool:
@@ -67,7 +68,10 @@ def learn(ground: Ground, plan: Recipe, seed: int) -> Learnt:
         _train(bench, split, folder, Key(CELL, seed, 0))
     trained = set(split.loc[split["part"] != "test", "sample_id"])
     found = _checked(task, folder, [leak for leak in shared if leak.first in trained])
-    return replace(found, predictions=_here(found.predictions, taken))
+    table = taken.manifest.table
+    patients = table.loc[table["sample_id"].isin(trained), "patient_id"].dropna()
+    here = _here(found.predictions, taken)
+    return replace(found, predictions=here, patients=frozenset(patients))
 
 
 def as_recipe(plan: Recipe, task: SourcePlan) -> Recipe:

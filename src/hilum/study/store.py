@@ -82,7 +82,12 @@ def keep(out: Path, work: Path, cell: str) -> None:
     """Copy the chosen cell's best model to `model/`."""
     target = out / "model"
     shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(_folder(work, Key(cell, 0, 0)).parent / "model", target)
+    shutil.copytree(kept(work, cell), target)
+
+
+def kept(work: Path, cell: str) -> Path:
+    """The folder of a cell's best model, as long as the run lasts."""
+    return _folder(work, Key(cell, 0, 0)).parent / "model"
 
 
 def finish(work: Path) -> None:

@@ -1,0 +1,78 @@
+"""What every cell's network looks at: the same few films, before the folds are cleared away.
+
+Wirgård Wiklund et al. (study 001, figure 4) set their networks' Grad-CAM beside each other.
+"""
+
+import numpy as np
+import pandas as pd
+
+from hilum.evaluate import model as models
+from hilum.evaluate.model import Model
+from hilum.report import heatmaps
+from hilum.study import evidence, store
+from hilum.study.cells import Grown
+from hilum.study.chosen import Chosen
+from hilum.study.ground import Ground, preparation
+from hilum.types import HilumError
+
+
+def write(ground: Ground, grown: Grown, taken: Chosen) -> None:
+    """Write `figures/heatmaps_by_model.npz` where the recipe asks for that figure.
+
+    A network without a spatial map has none, and films that any of the networks has learnt from are
+    not shown.
+    """
+    if heatmaps.BY_MODEL not in ground.plan.figures:
+        return
+    from hilum.explain import heat
+
+    found = {
+        str(cell): models.load(store.kept(ground.work, str(cell)))
+        for cell in grown.predictions["cell"].unique()
+    }
+    films = _films(ground, grown, taken, found)
+    move, rows = ground.tell("heat maps of every model"), []
+    for number, (cell, model) in enumerate(found.items(), 1):
+        try:
+            asked = heat.of(model)
+            heat.require(asked, heatmaps.METHOD, model.pipeline.shape)
+        except HilumError:
+            continue
+        digest = preparation(ground.plan).digest
+        shown = evidence.prepared_for(model, ground.taken, digest, ground.tell)
+        for film in films.to_dict("records"):
+            pixels = np.ascontiguousarray(shown.stack[film["at"]])
+            (p,) = model.probabilities(pixels[None])
+            said = int(p.argmax())
+            share = heat.relative(heat.heat(asked, pixels, said, heatmaps.METHOD))
+            rows.append(
+                heatmaps.Seen(
+                    cell, film["sample_id"], film["label"], ground.classes[said], float(p[said]),
+                    pixels, np.rint(share * 255).astype(np.uint8),
+                )
+            )  # fmt: skip
+        move(number, len(found))
+    heatmaps.keep(ground.out / "figures", rows)
+
+
+def _films(ground: Ground, grown: Grown, taken: Chosen, found: dict[str, Model]) -> pd.DataFrame:
+    """Of each class the unseen test film with the middle probability of its class.
+
+    Columns sample_id, label and at, its place in the manifest.
+    """
+    table = ground.taken.manifest.table
+    seen = {name for model in found.values() for name in model.facts.seen}
+    seen |= {name for learnt in grown.sources.values() for name in learnt.model.facts.seen}
+    every = grown.predictions
+    mine = every[every["cell"] == taken.cell].drop_duplicates("sample_id")
+    at = pd.Series(np.arange(len(table)), index=table["sample_id"])
+    mine = mine.assign(at=mine["sample_id"].map(at))
+    mine = mine[~table["sha256"].isin(seen).to_numpy()[mine["at"]]]
+    true = [row[f"p_{row['label']}"] for row in mine.to_dict("records")]
+    mine = mine.assign(true=true).sort_values(["true", "sample_id"])
+    middle = [
+        rows.iloc[[len(rows) // 2]]
+        for name in ground.classes
+        if len(rows := mine[mine["label"] == name])
+    ]
+    return pd.concat([mine.iloc[:0], *middle])[["sample_id", "label", "at"]]
