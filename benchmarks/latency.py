@@ -20,6 +20,7 @@ from hilum import images, prepare
 from hilum.evaluate import model as models
 from hilum.evaluate.model import Facts, Model
 from hilum.explain import heat
+from hilum.explain import subject as subjects
 from hilum.models import backbones, shim
 from hilum.models.heads import Head, Standardise
 from hilum.models.normalise import NORMALISE
@@ -45,12 +46,15 @@ def random_model(name: str, side: int = SIDE, temperature: float = TEMPERATURE) 
 
 def hilum(asked_: Model) -> Callable[[str], Answer]:
     """What `hilum predict --heatmaps` does for each file."""
-    subject = heat.of(asked_)
+    subject = subjects.of(asked_)
+    if not subjects.same_bits(subject, asked_):
+        raise SystemExit("the network for heat maps must predict as the model does; it does not")
 
     def one(path: str) -> Answer:
         found = asked_.pipeline(images.read(path, asked_.pipeline.decode_side).pixels)
-        p = asked_.probabilities(found[None])[0]
-        return p, heat.heat(subject, found, int(p.argmax()))
+        (sight,) = heat.look(subject, found[None])
+        p = asked_.calibrated(asked_.from_features(sight.features, None))[0]
+        return p, heat.heat(subject, found, int(p.argmax()), seen=[sight.maps])
 
     return one
 

@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 from command_line import BAD, Run, Trained
 
+from hilum.explain import subject as subjects
+
 COLUMNS = ["path", "label", "class", "probability", "method", "render", "file", "reason"]
 
 
@@ -82,6 +84,20 @@ def test_predict_draws_heat_maps_as_well(hilum: Run, model: Path, trained: Train
     assert len(pd.read_csv(model.parent / "p.csv")) == 2
     assert len(list(maps.glob("*.png"))) == 3
     assert str(maps) in done.out
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_heat_maps_do_not_change_the_prediction(
+    hilum: Run, model: Path, trained: Trained, monkeypatch: pytest.MonkeyPatch, exact: bool
+) -> None:
+    """Byte by byte: one pass for both where its bits are the model's own, a second one if not."""
+    films, home = some(trained, "covid19", 3), model.parent
+    if not exact:
+        monkeypatch.setattr(subjects, "same_bits", lambda asked, model: False)
+    drawn = hilum("predict", model, *films, "--out", home / "with.csv", "--heatmaps", home / "m")
+    assert drawn.code == 0, drawn.err
+    assert hilum("predict", model, *films, "--out", home / "without.csv").code == 0
+    assert (home / "with.csv").read_bytes() == (home / "without.csv").read_bytes()
 
 
 @pytest.mark.parametrize(

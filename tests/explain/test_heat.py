@@ -1,5 +1,6 @@
 """Heat maps against closed forms, finite differences and hand-made occlusion, on every backbone."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -10,7 +11,9 @@ from hilum import prepare
 from hilum.evaluate import model as models
 from hilum.evaluate.model import Facts
 from hilum.explain import heat
-from hilum.explain.heat import METHODS, Subject
+from hilum.explain import subject as subjects
+from hilum.explain.heat import METHODS
+from hilum.explain.subject import Sight, Subject
 from hilum.models.backbones import BACKBONES, Backbone
 from hilum.models.cards import Card
 from hilum.models.heads import Head, Standardise
@@ -50,7 +53,7 @@ def film(side: int, seed: int = 0) -> Grey8:
 
 def asked(backbone: Backbone, top: Head, mirror: bool = False) -> Subject:
     facts = Facts(["a", "b", "c"], "unit", "fp32", mirror)
-    return heat.subject(facts, backbone, top)
+    return subjects.of_parts(facts, backbone, top)
 
 
 @pytest.fixture(scope="module")
@@ -179,19 +182,40 @@ def test_a_compiled_network_draws_the_map_that_torch_draws(resnet: Backbone) -> 
     pipeline = prepare.from_list([{"step": "resize", "side": 128}])
     facts = Facts(["a", "b", "c"], "unit", "fp32", mirror=True)
     model = models.assemble(facts, pipeline, resnet, head(512, hidden=16))
-    plain, picture = heat.subject(facts, resnet, model.head), film(128)
+    plain, picture = subjects.of_parts(facts, resnet, model.head), film(128)
     for method in ("gradcam", "hirescam"):
         want = heat.evidence(plain, picture, 2, method)
-        found = heat.evidence(heat.of(model), picture, 2, method)
+        found = heat.evidence(subjects.of(model), picture, 2, method)
         np.testing.assert_allclose(found, want, rtol=0, atol=1e-4 * np.abs(want).max())
+    stack = np.stack([film(128, i) for i in range(3)])
+    seen = [sight.features for sight in heat.look(subjects.of(model), stack)]
+    for features, own in zip(seen, model.features(stack), strict=True):
+        np.testing.assert_allclose(features, own, rtol=1e-5, atol=1e-6)
+
+
+def test_what_is_seen_stands_for_a_prediction_only_where_its_bits_do(resnet: Backbone) -> None:
+    pipeline = prepare.from_list([{"step": "resize", "side": 128}])
+    facts = Facts(["a", "b", "c"], "unit", "fp32", mirror=True)
+    model = models.assemble(facts, pipeline, resnet, head(512))
+    asked_, nudge = subjects.of(model), np.nextafter(np.float32(1), np.float32(2))
+
+    def nudged(stack: Stack8) -> Sight:
+        sight = asked_.see(stack)
+        return Sight(model.runtime(stack) * nudge, sight.maps)
+
+    def own(stack: Stack8) -> Sight:
+        return Sight(model.runtime(stack), asked_.see(stack).maps)
+
+    assert subjects.same_bits(replace(asked_, see=own), model)
+    assert not subjects.same_bits(replace(asked_, see=nudged), model)
 
 
 def test_a_network_without_a_map_is_not_compiled_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
     row = BACKBONES["wiklund_fc"]
     pipeline = prepare.from_list([{"step": "resize", "side": row.side}])
     facts = Facts(["a", "b", "c"], "unit", "fp32", mirror=False)
-    subject = heat.of(models.assemble(facts, pipeline, network(row), head(row.features)))
-    monkeypatch.setattr(models, "compiled_maps", _never)
+    subject = subjects.of(models.assemble(facts, pipeline, network(row), head(row.features)))
+    monkeypatch.setattr(models, "compiled_sight", _never)
     assert heat.heat(subject, film(row.side), 0, "occlusion").any()
     with pytest.raises(HilumError, match="four axes"):
         heat.heat(subject, film(row.side), 0)
@@ -207,7 +231,7 @@ def test_occlusion_by_hand(resnet: Backbone) -> None:
         return np.stack([-y, y], axis=1)
 
     facts = Facts(["a", "b"], "unit", "fp32", mirror=False)
-    subject = heat.subject(facts, resnet, head(512), logits)
+    subject = subjects.of_parts(facts, resnet, head(512), logits)
     picture = film(side)
     grey = float(np.rint(picture.mean()))
     total, times = np.zeros((side, side)), np.zeros((side, side))

@@ -8,6 +8,7 @@ from hilum.data import phantom
 from hilum.data.phantom import Phantom
 from hilum.evaluate.model import Facts
 from hilum.explain import heat, sanity
+from hilum.explain import subject as subjects
 from hilum.explain.heat import Subject
 from hilum.models import backbones
 from hilum.models.heads import Head, Standardise
@@ -27,7 +28,7 @@ def lite() -> Subject:
     weight = rng.normal(size=(2, 1280)) / 36
     top = Head(Standardise.none(1280), ((weight, np.zeros(2)),))
     backbone = backbones.build("tf_efficientnet_lite0")
-    return heat.subject(Facts(["a", "b"], "signed", "fp32", mirror=False), backbone, top)
+    return subjects.of_parts(Facts(["a", "b"], "signed", "fp32", mirror=False), backbone, top)
 
 
 def edges(asked: Subject, film: Grey8, class_: int) -> Floats:

@@ -7,6 +7,7 @@ from torch import nn
 
 from hilum.evaluate.model import Facts
 from hilum.explain import heat, sanity
+from hilum.explain import subject as subjects
 from hilum.models import anatomy, backbones, networks, normalise
 from hilum.models.backbone import Backbone
 from hilum.models.executor import Head, Standardise
@@ -70,7 +71,7 @@ def test_heat_is_the_sum_over_networks(members: list[Backbone], joined: Backbone
         layer = weights[:, part], bias
         top = Head(Standardise.none(layer[0].shape[1]), (layer,))
         own = Facts(facts.classes, door, "fp32", mirror=False)
-        return heat.evidence(heat.subject(own, network, top), film, 1, "hirescam")
+        return heat.evidence(subjects.of_parts(own, network, top), film, 1, "hirescam")
 
     whole = evidence(joined, slice(None), "signed")
     parts = [
@@ -84,7 +85,7 @@ def test_every_member_is_made_random_level_by_level(joined: Backbone) -> None:
     top = Head(Standardise.none(1792), ((np.ones((3, 1792)), np.zeros(3)),))
     facts = Facts(["a", "b", "c"], "signed", "fp32", mirror=False)
     table = sanity.cascade(
-        heat.subject(facts, joined, top), films(1)[:, 0].numpy(), np.zeros(1, int)
+        subjects.of_parts(facts, joined, top), films(1)[:, 0].numpy(), np.zeros(1, int)
     )
     stages = [*joined.card.stages, *joined.neighbours[0].backbone.card.stages]
     assert len(table) == 2 + len(stages)  # as trained, the head, and the stages

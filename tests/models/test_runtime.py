@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,11 @@ def test_same_bits_in_any_company(name: str) -> None:
     assert np.array_equal(run.stream(iter(STACK), 23), whole)
     again = compile_network(Small(), (SIDE, SIDE), TARGETS[name])
     assert np.array_equal(again(STACK), whole)
+    alone = compile_network(Small(), (SIDE, SIDE), replace(TARGETS[name], alone=True))
+    np.testing.assert_allclose(alone(STACK), whole, rtol=1e-5, atol=1e-5)
+    assert np.array_equal(
+        np.concatenate([alone(STACK[i : i + 1]) for i in range(23)]), alone(STACK)
+    )
 
 
 @pytest.mark.parametrize("name", sorted(TARGETS))

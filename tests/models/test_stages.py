@@ -9,6 +9,7 @@ from torch import nn
 
 from hilum.evaluate.model import Facts
 from hilum.explain import heat
+from hilum.explain import subject as subjects
 from hilum.models import anatomy, backbones
 from hilum.models.cards import BACKBONES
 from hilum.models.executor import Head, Standardise
@@ -112,7 +113,7 @@ def test_heat_counts_earlier_maps_too() -> None:
     backbone = backbones.build("resnet18", "random", pool="stages")
     weights = np.random.default_rng(1).normal(size=(2, backbone.channels))
     top = Head(Standardise.none(backbone.channels), ((weights, np.zeros(2)),))
-    asked = heat.subject(Facts(["a", "b"], "imagenet", "fp32", mirror=False), backbone, top)
+    asked = subjects.of_parts(Facts(["a", "b"], "imagenet", "fp32", mirror=False), backbone, top)
     film = films(96)[0, 0].numpy()
     evidence: Any = heat.evidence(asked, film, 1, "hirescam")
     assert evidence.sum() == pytest.approx(asked.logits(film[None])[0, 1], rel=1e-4)

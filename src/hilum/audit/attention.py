@@ -14,7 +14,7 @@ from hilum.audit.evidence import Evidence
 from hilum.types import Floats, Labels, Stack8
 
 if TYPE_CHECKING:
-    from hilum.explain.heat import Subject
+    from hilum.explain.subject import Subject
 
 FEW, MANY = 32, 64  # images in a run, and in `hilum audit`
 REPLICATES = 2000
@@ -41,9 +41,9 @@ def looked(evidence: Evidence) -> Look:
 
 def subject(evidence: Evidence) -> Subject:
     """The model made ready to be asked for its reasons."""
-    from hilum.explain import heat
+    from hilum.explain import subject as subjects
 
-    return heat.of(films.model(evidence))
+    return subjects.of(films.model(evidence))
 
 
 def interval(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -35,6 +35,7 @@ if TYPE_CHECKING:  # an answer needs no torch where the network's conversion is 
 FORMAT = 1
 QUANTISED = "quantised.xml"  # the network in int8; its numbers lie beside it as .bin
 Progress = Callable[[int, int], None]
+Features: TypeAlias = tuple[Floats, Floats | None]  # (image, feature) of films and their mirrors
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +96,7 @@ class Model:
         """Prepared uint8 (image, height, width) -> uncalibrated logits (image, class)."""
         return self.from_features(*self.features(stack, progress))
 
-    def features(
-        self, stack: Stack8, progress: Progress | None = None
-    ) -> tuple[Floats, Floats | None]:
+    def features(self, stack: Stack8, progress: Progress | None = None) -> Features:
         """Prepared uint8 (image, height, width) -> features of the images and of their mirrors.
 
         In one call, so that one film and its mirror image are computed side by side.
@@ -144,17 +143,18 @@ def compiled(backbone: "Backbone", normalise: str, pipeline: Pipeline, precision
     return runtime.compile_network(network, pipeline.shape, Target(precision))  # type: ignore[arg-type]
 
 
-def compiled_maps(model: Model) -> Runtime:
-    """Prepared pixels to the backbone's last map, flattened: for heat maps, compiled here.
+def compiled_sight(model: Model) -> Runtime:
+    """Prepared pixels to features and the last map, flattened, in one row: for heat maps.
 
     In full precision where the model's network is in int8. Raises HilumError where there is none.
     """
-    from hilum.models.backbone import Maps
+    from hilum.models.backbone import Sight
 
     facts, backbone = model.facts, model.backbone
     precision = "fp32" if facts.quantised else facts.precision
-    network = _behind_door(backbone, facts.normalise, model.pipeline, Maps(backbone))
-    return runtime.compile_network(network, model.pipeline.shape, Target(precision))  # type: ignore[arg-type]
+    network = _behind_door(backbone, facts.normalise, model.pipeline, Sight(backbone))
+    target = Target(precision, alone=True)  # type: ignore[arg-type]
+    return runtime.compile_network(network, model.pipeline.shape, target)
 
 
 def _behind_door(

@@ -14,7 +14,8 @@ import torch
 from scipy.stats import spearmanr
 from torch import nn
 
-from hilum.explain.heat import Subject, Tail, heat, torch_logits, torch_maps
+from hilum.explain.heat import heat
+from hilum.explain.subject import Subject, Tail, torch_logits, torch_sight
 from hilum.models import freezing, networks
 from hilum.models.backbone import Backbone
 from hilum.types import Floats, Grey8, Labels, Mask, Stack8
@@ -69,7 +70,7 @@ def cascade(
     changed = replace(
         asked,
         tail=tail,
-        maps=torch_maps(asked.door, tail.backbone),
+        see=torch_sight(asked.door, tail.backbone),
         logits=torch_logits(asked.door, tail, asked.mirror),
     )
     rows = [("trained", 1.0, len(pairs))]

@@ -161,10 +161,10 @@ class Backbone(nn.Module):
         return features.mean((2, 3)) if features.ndim == 4 else features
 
 
-class Maps(nn.Module):
-    """A backbone's `maps`, flattened as a runtime hands them out: (image, channel x row x column).
+class Sight(nn.Module):
+    """A backbone's features and its last maps in one row, as a runtime hands them out.
 
-    Raises HilumError as they do.
+    Raises HilumError where `maps` does.
     """
 
     def __init__(self, backbone: Backbone) -> None:
@@ -172,8 +172,9 @@ class Maps(nn.Module):
         self.backbone = backbone
 
     def forward(self, x: Tensor) -> Tensor:
-        """(image, 3, height, width) -> (image, channel x row x column)."""
-        return self.backbone.maps(x).flatten(1)
+        """(image, 3, height, width) -> (image, feature + channel x row x column)."""
+        found = self.backbone.maps(x)
+        return torch.cat([self.backbone.from_maps(found), found.flatten(1)], 1)
 
 
 class Neighbour(nn.Module):

@@ -26,6 +26,7 @@ class Target:
     precision: Wanted = "auto"
     device: str = "auto"  # auto, cpu, cuda, cuda:1, ...
     engine: Literal["auto", "openvino", "torch"] = "auto"
+    alone: bool = False  # all cores on one image, for somebody who waits; else one image per core
 
 
 @dataclass(frozen=True, slots=True)

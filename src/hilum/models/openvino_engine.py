@@ -1,4 +1,7 @@
-"""OpenVINO on the CPU: one image and one thread per request, as many requests as cores."""
+"""OpenVINO on the CPU: one image and one thread per request, as many requests as cores.
+
+Or, for somebody who waits for one image, one request on all cores.
+"""
 
 from collections import deque
 from collections.abc import Iterator
@@ -23,7 +26,11 @@ class OpenVinoRuntime(Runtime):
     """A converted network, a file of OpenVINO's, compiled by OpenVINO."""
 
     def __init__(
-        self, converted: Path, shape: tuple[int, int], wanted: Wanted | Literal["int8"]
+        self,
+        converted: Path,
+        shape: tuple[int, int],
+        wanted: Wanted | Literal["int8"],
+        alone: bool = False,
     ) -> None:
         core = ov.Core()
         precision = _precision(core, wanted)
@@ -34,18 +41,18 @@ class OpenVinoRuntime(Runtime):
                 f"a network to compile must give (1, output); got {output}; pool or flatten it."
             )
         threads = files.cores()
+        self._requests = 1 if alone else threads
         settings = {
-            "PERFORMANCE_HINT": "THROUGHPUT",
-            "NUM_STREAMS": threads,
+            "PERFORMANCE_HINT": "LATENCY" if alone else "THROUGHPUT",
+            "NUM_STREAMS": self._requests,
             "INFERENCE_NUM_THREADS": threads,
             "INFERENCE_PRECISION_HINT": _HINTS[precision],
         }
         compiled = core.compile_model(model, "CPU", settings)
         # plain threads, not OpenVINO's own queue: its callbacks can deadlock on Python's lock
         self._idle: SimpleQueue[ov.InferRequest] = SimpleQueue()
-        for _ in range(threads):
+        for _ in range(self._requests):
             self._idle.put(compiled.create_infer_request())
-        self._threads = threads
         digest = shelf.fingerprint(converted) if precision == "int8" else ""
         self.facts = Facts("openvino", "cpu", precision, shape, output[1].get_length(), digest)
         self.network = converted
@@ -55,10 +62,10 @@ class OpenVinoRuntime(Runtime):
     def _fill(self, images: Iterator[Grey8], out: Floats, progress: Progress) -> int:
         submitted = 0
         running: deque[Future[None]] = deque()
-        with ThreadPoolExecutor(self._threads) as pool:
+        with ThreadPoolExecutor(self._requests) as pool:
             for submitted, image in enumerate(images, 1):
                 running.append(pool.submit(self._infer, image, out[submitted - 1]))
-                if len(running) > 2 * self._threads:  # few wait, so that memory stays flat
+                if len(running) > 2 * self._requests:  # few wait, so that memory stays flat
                     running.popleft().result()
                     progress(submitted - len(running), len(out))
             while running:

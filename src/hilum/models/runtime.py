@@ -41,7 +41,8 @@ def compile_network(
         from hilum.models import conversion
         from hilum.models.openvino_engine import OpenVinoRuntime
 
-        return OpenVinoRuntime(conversion.converted(module, shape), shape, target.precision)
+        path = conversion.converted(module, shape)
+        return OpenVinoRuntime(path, shape, target.precision, alone=target.alone)
     from hilum.models.torch_engine import TorchRuntime
 
     return TorchRuntime(module, shape, target.precision, _device(target.device))
@@ -59,7 +60,7 @@ def compile_saved(saved: Saved, shape: tuple[int, int], target: Target | None = 
         from hilum.models import conversion
 
         path = conversion.converted_saved(saved, shape)
-    return OpenVinoRuntime(path, shape, target.precision)
+    return OpenVinoRuntime(path, shape, target.precision, alone=target.alone)
 
 
 def compile_quantised(network: Path, shape: tuple[int, int]) -> Runtime:

@@ -193,10 +193,11 @@ def _read(path: Path, key: str) -> Maps | None:
 def _made(run: Run, rows: pd.DataFrame) -> Maps | None:
     from hilum.evaluate import model as models  # torch is only loaded where maps are made
     from hilum.explain import heat
+    from hilum.explain import subject as subjects
 
     try:
         facts, pipeline, backbone, head = models.read(run.folder / "model")
-        asked = heat.subject(facts, backbone, head)
+        asked = subjects.of_parts(facts, backbone, head)
         heat.require(asked, METHOD, pipeline.shape)
         films = [
             pipeline(images.read(Path(str(path)), pipeline.decode_side).pixels)

@@ -3,20 +3,26 @@
 import difflib
 import itertools
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import pandas as pd
 
 from hilum import files
 from hilum.evaluate.gate import Glance
-from hilum.evaluate.model import Model
+from hilum.evaluate.model import Features, Model
 from hilum.explain import heat, sheets
+from hilum.explain import subject as subjects
 from hilum.explain.sheets import Look, Tile
-from hilum.types import CLASS_NAMES, Grey8, HilumError
+from hilum.explain.subject import Subject
+from hilum.types import CLASS_NAMES, Grey8, HilumError, Stack8
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 LONGEST = 100  # letters of a file's name that are kept
 RESERVED = re.compile(r"sheet(-\d+)?", re.I)  # names that the sheets have
@@ -43,7 +49,9 @@ class Drawer:
     model: Model
     ask: Ask
     out: Path
-    subject: heat.Subject
+    subject: Subject
+    exact: bool  # what is seen for the maps gives the prediction's very bits
+    seen: "deque[tuple[Tensor, ...]]" = field(default_factory=deque)  # maps of films to be drawn
     names: set[str] = field(default_factory=set)  # of files written, in lower case
     tiles: list[Tile] = field(default_factory=list)
     rows: list[dict[str, object]] = field(default_factory=list)
@@ -54,12 +62,25 @@ class Drawer:
         """Ready to draw; raises HilumError for what `ask` may not ask of this model."""
         ask.look.check()
         _require_class(ask.class_, model.facts.classes)
-        subject = heat.of(model)
+        subject = subjects.of(model)
         heat.require(subject, ask.method, model.pipeline.shape)
-        return cls(model, ask, files.room(out), subject)
+        exact = heat.known(ask.method).needs_map and subjects.same_bits(subject, model)
+        return cls(model, ask, files.room(out), subject, exact)
+
+    def features(self, stack: Stack8) -> Features:
+        """What the model's own `features` gives of prepared films, their maps kept for `draw`."""
+        if not self.exact:
+            return self.model.features(stack)
+        sights = heat.look(self.subject, stack, self.ask.method)
+        self.seen.extend(zip(*(sight.maps[:, None] for sight in sights), strict=True))
+        plain, *mirror = (sight.features for sight in sights)
+        return plain, mirror[0] if mirror else None
 
     def draw(self, rows: pd.DataFrame, decoded: Sequence[Film | str]) -> Iterator[None]:
-        """A PNG for each image that could be read, pausing after each; `rows` as in `predict`."""
+        """A PNG for each image that could be read, pausing after each; `rows` as in `predict`.
+
+        Their features came from this drawer's own `features`.
+        """
         for row, item in zip(rows.to_dict("records"), decoded, strict=True):
             facts = {**EMPTY, "path": row["path"], "label": row["label"]}
             if isinstance(item, str):
@@ -80,9 +101,9 @@ class Drawer:
     def _one(self, row: dict[str, object], film: Grey8) -> dict[str, object]:
         class_ = self.ask.class_ or str(row["label"])
         p = float(str(row[f"p_{class_}"]))
-        found = heat.heat(
-            self.subject, film, self.model.facts.classes.index(class_), self.ask.method
-        )
+        seen = self.seen.popleft() if self.exact else None
+        index = self.model.facts.classes.index(class_)
+        found = heat.heat(self.subject, film, index, self.ask.method, seen)
         name = self._name(Path(str(row["path"])).stem)
         tile = Tile(film, heat.relative(found), _words(row, class_, p, empty=not found.any()))
         self.tiles.append(tile)

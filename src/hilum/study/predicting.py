@@ -1,6 +1,6 @@
 """A finished model on unlabelled images: probabilities, and heat maps of what spoke for them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -12,16 +12,18 @@ from hilum import files, images
 from hilum.evaluate import conformal, gate
 from hilum.evaluate import model as models
 from hilum.evaluate.gate import Glance
-from hilum.evaluate.model import Model, columns
+from hilum.evaluate.model import Features, Model, columns
 from hilum.prepare import Pipeline
-from hilum.types import Grey8, HilumError, LeftOut, MissingError, Probabilities
+from hilum.types import Grey8, HilumError, LeftOut, MissingError, Probabilities, Stack8
 
 if TYPE_CHECKING:  # torch and matplotlib are for heat maps alone
     from hilum.study.bench import Tell
     from hilum.study.drawing import Ask, Drawer
 
 CHUNK = 128  # images held in memory at a time
+DRAWN = 16  # where their maps are held as well
 Film: TypeAlias = tuple[Grey8, Glance]  # prepared pixels, and what the image showed before
+See: TypeAlias = Callable[[Stack8], Features]
 Decoded: TypeAlias = tuple[list[str], list[Film | str]]  # paths, and films or what went wrong
 
 
@@ -41,8 +43,9 @@ def predict(
     model = models.load(folder)
     drawer = _drawer(model, None, _apart(heatmaps, wanted)) if heatmaps else None
     move, done, tables = tell("predict"), 0, []
-    for names, decoded in _chunks(wanted, model.pipeline):
-        tables.append(_rows(model, names, decoded))
+    features = drawer.features if drawer else model.features
+    for names, decoded in _chunks(wanted, model.pipeline, DRAWN if drawer else CHUNK):
+        tables.append(_rows(model, names, decoded, features))
         for _ in drawer.draw(tables[-1], decoded) if drawer else names:
             done += 1
             move(done, len(wanted))
@@ -71,8 +74,8 @@ def explain(
     model = models.load(folder)
     drawer = _drawer(model, ask, out)
     move, done = tell("explain"), 0
-    for names, decoded in _chunks(wanted, model.pipeline):
-        for _ in drawer.draw(_rows(model, names, decoded), decoded):
+    for names, decoded in _chunks(wanted, model.pipeline, DRAWN):
+        for _ in drawer.draw(_rows(model, names, decoded, drawer.features), decoded):
             done += 1
             move(done, len(wanted))
     table = drawer.close()
@@ -120,7 +123,7 @@ def _listed(paths: Sequence[Path], command: str) -> tuple[list[Path], list[LeftO
     return list(found), left_out
 
 
-def _chunks(paths: Sequence[Path], pipeline: Pipeline) -> Iterator[Decoded]:
+def _chunks(paths: Sequence[Path], pipeline: Pipeline, size: int) -> Iterator[Decoded]:
     """Decode the next chunk while the network works on this one."""
 
     def one(path: Path) -> Film | str:
@@ -132,13 +135,13 @@ def _chunks(paths: Sequence[Path], pipeline: Pipeline) -> Iterator[Decoded]:
             return str(error)
 
     with ThreadPoolExecutor(files.cores()) as pool:
-        parts = (paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK))
+        parts = (paths[start : start + size] for start in range(0, len(paths), size))
         yield from files.ahead(
             ([str(p) for p in part], list(pool.map(one, part))) for part in parts
         )
 
 
-def _rows(model: Model, names: list[str], decoded: list[Film | str]) -> pd.DataFrame:
+def _rows(model: Model, names: list[str], decoded: list[Film | str], features: See) -> pd.DataFrame:
     classes = model.facts.classes
     table = pd.DataFrame(
         {
@@ -151,7 +154,9 @@ def _rows(model: Model, names: list[str], decoded: list[Film | str]) -> pd.DataF
     )
     good = [i for i, item in enumerate(decoded) if not isinstance(item, str)]
     if good:
-        p, reasons = _judged(model, [item for item in decoded if not isinstance(item, str)])
+        p, reasons = _judged(
+            model, [item for item in decoded if not isinstance(item, str)], features
+        )
         table.loc[good, columns(classes)] = p
         table.loc[good, "label"] = np.array(classes)[p.argmax(1)]
         table.loc[good, "abstain"] = [reason != "" for reason in reasons]
@@ -159,10 +164,10 @@ def _rows(model: Model, names: list[str], decoded: list[Film | str]) -> pd.DataF
     return table
 
 
-def _judged(model: Model, films: Sequence[Film]) -> tuple[Probabilities, list[str]]:
+def _judged(model: Model, films: Sequence[Film], features: See) -> tuple[Probabilities, list[str]]:
     """Probabilities (image, class), and why each image is abstained from, or ""."""
     stack = np.stack([prepared for prepared, _ in films])
-    plain, mirror = model.features(stack)
+    plain, mirror = features(stack)
     p = model.calibrated(model.from_features(plain, mirror))
     refused = gate.refusals(model.gate, plain, [glance for _, glance in films])
     undecided = [""] * len(films)
