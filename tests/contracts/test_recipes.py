@@ -9,10 +9,11 @@ from typer.testing import CliRunner
 
 from hilum import prepare, recipe
 from hilum.data.cards import CARDS
-from hilum.models import freezing, networks
+from hilum.models import freezing, keras, networks
 from hilum.models.backbone import kept
 from hilum.models.cards import BACKBONES, known
 from hilum.models.heads import HeadPlan
+from hilum.models.normalise import NORMALISE
 from hilum.prepare import augment
 from hilum.prepare.augment import Ranges
 from hilum.recipe import Mode, Recipe
@@ -258,6 +259,51 @@ def learning(actions: dict[str, freezing.Action]) -> set[str]:
     return {name for name, action in actions.items() if action == "train"}
 
 
+def test_study_001_prepares_pixels_as_the_weights_in_use_want_them() -> None:
+    """Spec S1-07: preprocess_input of each network, against timm's and Keras's own records."""
+    import timm
+
+    modes = {}
+    for cell in cells("wiklund2020"):
+        card = BACKBONES[cell.model.backbone]
+        modes[cell.model.backbone] = NORMALISE[bench.normalisation(cell)]
+        if not card.own:
+            weights = timm.get_pretrained_cfg(card.timm_name)
+            assert (weights.mean, weights.std) == (
+                modes[cell.model.backbone].mean,
+                modes[cell.model.backbone].std,
+            )
+    own = {name for name in modes if BACKBONES[name].own}
+    assert own == {"wiklund_fc", "wiklund_cnn"}
+    assert {modes[name] for name in own} == {NORMALISE["unit"]}
+    # Keras's own files of these two want BGR around the mean; their first convolution is folded,
+    # so that the same pixels come to the same numbers (tests/models/test_keras.py)
+    theirs = {
+        name: family.normalise
+        for name in ("vgg16", "resnet50")
+        for pattern, family in keras.FAMILIES.items()
+        if re.match(pattern, BACKBONES[name].timm_name)
+    }
+    assert theirs == {"vgg16": "caffe", "resnet50": "caffe"}
+
+
+def test_study_001_asks_for_200_later_films_and_three_ways_to_begin() -> None:
+    """Spec S1-04, S1-11 and S1-12: of other patients; no weights, ImageNet's, NIH's."""
+    loaded = recipe.load("wiklund2020", changes=["tasks.nih_pretrained.enabled=true"])
+    (later,) = loaded.later
+    assert (later.card, later.keep["label"], later.take) == ("nih", ["normal"], {"normal": 200})
+    assert later.keep["view"] == loaded.data[1].keep["view"]
+    task = recipe.tasks(loaded)["nih_pretrained"]
+    assert not checks.alone(task)
+    assert "heatmaps_by_model" in task.figures
+    found = {
+        (cell.model.weights, cell.source is not None and cell.source.enabled)
+        for cell in recipe.cells(task).values()
+    }
+    assert found == {("random", False), ("imagenet", False), ("imagenet", True)}
+    assert len(recipe.cells(task)) == 6
+
+
 def test_study_001_numbers() -> None:
     rows = recipe.load("wiklund2020").published
     assert [(r.where.split(", ")[0], r.value) for r in rows] == [
@@ -285,6 +331,24 @@ def test_study_002_has_the_papers_four_cells() -> None:
     assert found == {
         "inception_v3": 0.5, "densenet201": 0.5, "resnetv2_101": 0.2, "inception_resnet_v2": 0.2,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("quick", [False, True])
+@pytest.mark.parametrize("mode", ["published", "corrected"])
+def test_study_002_can_be_fine_tuned_at_a_rate_that_validation_chooses(
+    mode: Mode, quick: bool
+) -> None:
+    """Spec S2-23, the paper's future work: a further stage, and its rate searched for."""
+    assert "fine_tuned" not in recipe.tasks(recipe.load("cuijpers2020", mode, quick))
+    on = recipe.load("cuijpers2020", mode, quick, ["tasks.fine_tuned.enabled=true"])
+    task = recipe.tasks(on)["fine_tuned"]
+    assert not checks.alone(task)
+    assert task.split.validation > 0
+    found = [[s.trainable for s in cell.train.stages] for cell in recipe.cells(task).values()]
+    assert found == [["head"], *[["head", "last"]] * 3]
+    last = [cell.train.stages[-1] for cell in recipe.cells(task).values()]
+    assert [stage.lr for stage in last[1:]] == [1e-3, 1e-4, 1e-5]
+    assert {(stage.keep, stage.batch_norm) for stage in last[1:]} == {("loss", "frozen")}
 
 
 def test_study_002_numbers_and_that_they_follow_from_the_counts() -> None:
