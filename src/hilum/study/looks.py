@@ -24,7 +24,7 @@ def write(ground: Ground, grown: Grown, taken: Chosen) -> None:
     """
     if heatmaps.BY_MODEL not in ground.plan.figures:
         return
-    from hilum.explain import heat
+    from hilum.explain import heat, subject
 
     found = {
         str(cell): models.load(store.kept(ground.work, str(cell)))
@@ -34,7 +34,7 @@ def write(ground: Ground, grown: Grown, taken: Chosen) -> None:
     move, rows = ground.tell("heat maps of every model"), []
     for number, (cell, model) in enumerate(found.items(), 1):
         try:
-            asked = heat.of(model)
+            asked = subject.of(model)
             heat.require(asked, heatmaps.METHOD, model.pipeline.shape)
         except HilumError:
             continue
