@@ -8,6 +8,7 @@ import pytest
 import readers_of
 from controls_of_films import Studio
 from readers_of import corners
+from scipy.stats import wilcoxon
 
 from hilum import images
 from hilum.audit import AUDITS, Evidence, attention, laterality, marks, masked, transplant
@@ -140,3 +141,15 @@ def test_an_interval_of_equal_images_is_a_point() -> None:
     low, high = attention.interval(lambda rows: float(same[rows].mean()), 20, 0)
     assert low == pytest.approx(0.3)
     assert high == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("count", [3, 6, 8, 14])
+@pytest.mark.parametrize("kind", ["plain", "tied", "zero"])
+def test_the_p_of_no_rise_is_scipys(count: int, kind: str) -> None:
+    by = np.random.default_rng(count).normal(0.02, 0.05, count)
+    if kind != "plain":
+        by = np.round(by, 1 if kind == "zero" else 2) + (0.0 if kind == "zero" else 0.001)
+    by[0] = 0.1
+    want = wilcoxon(by, alternative="greater").pvalue
+    assert transplant.no_rise(by) == pytest.approx(want, abs=1e-12)
+    assert transplant.no_rise(np.zeros(count)) == 1.0
