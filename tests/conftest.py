@@ -1,6 +1,7 @@
 """Fixtures that every room's tests share."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,11 +29,35 @@ def shared() -> Path:
     return SHARED
 
 
-@pytest.fixture(autouse=True)
-def private_cache(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> Path:
-    """A cache home of the test run's own, so that no test reads or fills the user's."""
-    home = tmp_path_factory.getbasetemp() / "hilum-cache"
-    monkeypatch.setenv("HILUM_CACHE", str(home))
-    return home
+@pytest.fixture(scope="session")
+def common(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of the test run's own that all its workers share."""
+    mine = tmp_path_factory.getbasetemp()
+    return mine.parent if os.environ.get("PYTEST_XDIST_WORKER") else mine
+
+
+@pytest.fixture(scope="session", autouse=True)
+def private_cache(common: Path) -> Iterator[Path]:
+    """A cache home of the test run's own, so that no test reads or fills the user's.
+
+    Its workers share it: a network is converted once, not once by each of them.
+    """
+    home = common / "hilum-cache"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HILUM_CACHE", str(home))
+        yield home
+
+
+@pytest.fixture(scope="module")
+def small_samples() -> Iterator[None]:
+    """Audits and gate look at a few images: where it matters that they are asked, not how sure."""
+    from hilum.audit import attention, marks, masked
+    from hilum.study import gates
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(masked, "FEW", 40)
+        patch.setattr(marks, "FEW", 12)
+        patch.setattr(attention, "FEW", 10)
+        patch.setattr(gates, "TURNED", 8)
+        patch.setattr(gates, "ASKED", 6)
+        yield

@@ -1,18 +1,24 @@
 """Fixtures of the command line's tests: a way to run it, small films, one trained model."""
 
 import io
+import json
 import shutil
 import sys
+import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command_line import BAD, Done, Run, Trained, class_folders, installed
 
+from hilum import files
 from hilum.cli import main
 from hilum.data import phantom
 from hilum.data.phantom import Phantom
+
+PATIENCE = 600  # seconds
 
 
 @pytest.fixture
@@ -46,20 +52,46 @@ def films() -> Phantom:
 
 
 @pytest.fixture(scope="session")
-def trained(films: Phantom, tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    """`hilum train FOLDER --json` by the installed program, with nothing but the folder given."""
-    home = tmp_path_factory.mktemp("trained")
+def trained(films: Phantom, common: Path) -> Trained:
+    """`hilum train FOLDER --json` by the installed program, with nothing but the folder given.
+
+    The first worker that asks trains, the others wait for it. Do not change its folders.
+    """
+    home = common / "trained"
+    try:
+        home.mkdir()
+    except FileExistsError:
+        return _awaited(home)
     data = class_folders(films, home / "films")
     good = next((data / "normal").iterdir()).read_bytes()
     for name, content in zip(BAD, (b"no image at all", b"", good[: len(good) // 2]), strict=True):
         (data / "normal" / f"patient900_{name}").write_bytes(content)
     (data / "covid19" / "notes.txt").write_text("not an image, and not meant to be one")
-    cache = (
-        tmp_path_factory.getbasetemp() / "hilum-cache"
-    )  # as `private_cache` in tests/conftest.py
-    done = installed("train", data, "--out", home / "run", "--json", HILUM_CACHE=str(cache))
+    done = installed("train", data, "--out", home / "run", "--json")
+    with files.atomic_write(home / "done.json") as ended:
+        ended.write_text(json.dumps(asdict(done)))
     assert done.code == 0, done.err
     return Trained(home / "run", data, done)
+
+
+def _awaited(home: Path) -> Trained:
+    """What another worker trains."""
+    late = time.monotonic() + PATIENCE
+    while not (home / "done.json").is_file():
+        assert time.monotonic() < late, f"no other worker has trained within {PATIENCE} s"
+        time.sleep(0.2)
+    done = Done(**json.loads((home / "done.json").read_text()))
+    assert done.code == 0, done.err
+    return Trained(home / "run", home / "films", done)
+
+
+@pytest.fixture
+def few_audits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs in this process with the audits that read tables; `trained` has all of them."""
+    from hilum.audit import AUDITS, table
+
+    kept = {name: AUDITS[name] for name in ("C-02", "C-03", "C-10", "C-11", "C-17")}
+    monkeypatch.setattr(table, "AUDITS", kept)
 
 
 @pytest.fixture

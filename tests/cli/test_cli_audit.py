@@ -28,18 +28,10 @@ def few(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     return Trained(run, place / "new", trained.done)
 
 
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only the audits that read tables: the others have tests of their own."""
-    from hilum.audit import table
-
-    kept = {name: AUDITS[name] for name in ("C-02", "C-03", "C-10", "C-11", "C-17")}
-    monkeypatch.setattr(table, "AUDITS", kept)
-
-
+@pytest.mark.usefixtures("few_audits")
 def test_a_run_is_audited_and_its_report_written(
-    hilum: Run, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    hilum: Run, trained: Trained, tmp_path: Path
 ) -> None:
-    quick(monkeypatch)
     done = hilum("audit", trained.folder, "--out", tmp_path / "a", "--json")
     assert done.code == 0, done.err
     results = json.loads((tmp_path / "a" / "results.json").read_text())

@@ -1,23 +1,25 @@
 """Fixtures of the studies' tests: what a run costs beside what a test asks for."""
 
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 
 
-@pytest.fixture(scope="module", autouse=True)
-def small_samples() -> Iterator[None]:
-    """Audits and gate look at a few images: here it matters that they are asked, not how sure."""
-    from hilum.audit import attention, marks, masked
-    from hilum.study import gates
+@pytest.fixture(scope="session", autouse=True)
+def drawn_once() -> Iterator[None]:
+    """Films that several runs ask for are drawn by the first of them, and written by each."""
+    from hilum.data.phantom import store
 
+    shots = store.shots
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(masked, "FEW", 40)
-        patch.setattr(marks, "FEW", 12)
-        patch.setattr(attention, "FEW", 10)
-        patch.setattr(gates, "TURNED", 8)
-        patch.setattr(gates, "ASKED", 6)
+        patch.setattr(store, "shots", cache(lambda *asked: list(shots(*asked))))
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def always(small_samples: None) -> None:
+    """Every run of these tests is one of few samples."""
 
 
 @pytest.fixture(scope="module")

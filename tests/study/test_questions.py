@@ -36,8 +36,10 @@ def films(folder: Path, counts: dict[str, int], seed: int) -> Path:
 
 
 def plan(folder: Path, *changes: str) -> Recipe:
-    small = ["model.weights=random", "augment.views=0", "prepare.side=64"]
-    return recipe.load("demo", changes=[f'data=[{{path="{folder}"}}]', *small, *changes])
+    network = ["model.backbone=test_efficientnet", "model.weights=random", "prepare.side=64"]
+    return recipe.load(
+        "demo", changes=[f'data=[{{path="{folder}"}}]', *network, "augment.views=0", *changes]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +74,6 @@ def resumed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Results, li
         return lambda done, total: None
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HILUM_CACHE", str(out.parent / "cache"))
         patch.setattr(fold, "run", dies_once)
         with pytest.raises(KeyboardInterrupt):
             study.run(wanted, None, out, tell)

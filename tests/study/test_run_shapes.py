@@ -9,7 +9,8 @@ import pytest
 from hilum import images, recipe, study
 from hilum.evaluate import model
 from hilum.recipe import Recipe
-from hilum.types import HilumError
+from hilum.study import gates
+from hilum.types import HilumError, Image
 
 pytestmark = pytest.mark.usefixtures("few_audits", "no_report")
 
@@ -19,23 +20,48 @@ def silent(name: str):
 
 
 def small(*changes: str) -> Recipe:
-    """60 films of two classes, hold-out, no figures of a study; a few seconds on one core."""
+    """60 films of two classes, hold-out, no figures of a study, a network of timm's for tests."""
     data = 'data=[{phantom={images=60, size=128, seed=3, classes=["covid19","normal"]}}]'
     return recipe.load(
         "demo",
         changes=[
             'classes=["covid19","normal"]',
             data,
+            "model.backbone=test_efficientnet",
             "model.weights=random",
+            "prepare.side=96",
             "figures=[]",
             *changes,
         ],
     )
 
 
-def test_a_second_run_decodes_nothing_and_gives_the_same_numbers(tmp_path: Path) -> None:
+def test_phantom_shortcut_is_condemned(tmp_path: Path) -> None:
+    """The dial that ties hospital to label must show in the verdict."""
+    tied = 'phantom={images=60, size=128, seed=3, shortcut=1.0, classes=["covid19","normal"]}'
+    results = study.run(small(f"data=[{{{tied}}}]"), None, tmp_path, silent)
+    assert next(found for found in results.audits if found.id == "C-02").status == "fail"
+    assert results.verdict.startswith(("Do not trust", "This classifier has learnt nothing"))
+
+
+def test_a_second_run_decodes_nothing_and_gives_the_same_numbers(
+    tmp_path: Path, private_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "compiled").symlink_to(private_cache / "compiled")
+    monkeypatch.setenv("HILUM_CACHE", str(tmp_path / "cache"))  # nothing lies there yet
+    decoded, read = [], images.read
+
+    def counted(path: Path, at_least: int | None = None) -> Image:
+        decoded.append(path)
+        return read(path, at_least)
+
+    monkeypatch.setattr(images, "read", counted)
     first = study.run(small(), None, tmp_path / "a", silent)
+    assert len(decoded) >= 60
+    decoded.clear()
     second = study.run(small(), None, tmp_path / "b", silent)
+    assert len(decoded) <= gates.TURNED + gates.ASKED  # which the gate looks at as they are
     values = [[(s.name, s.class_, s.value) for s in found.scores] for found in (first, second)]
     assert repr(values[0]) == repr(values[1])
     bits = [(tmp_path / name / "model" / "head.safetensors").read_bytes() for name in "ab"]
