@@ -141,3 +141,9 @@ def test_own_files_appear_under_codes_whose_key_stays_in_the_folder(tmp_path: Pa
     samples = pd.read_csv(folder / "figures" / "samples.csv")
     assert len(samples) == 12
     shutil.rmtree(folder)
+
+
+def test_an_audits_number_does_not_break_and_nothing_gets_past_the_escape() -> None:
+    assert html.unbroken("<b>C-21</b> fails") == (
+        '&lt;b&gt;<span class="nowrap">C-21</span>&lt;/b&gt; fails'
+    )

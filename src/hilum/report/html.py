@@ -3,13 +3,14 @@
 import base64
 import hashlib
 import importlib.metadata
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import pandas as pd
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from hilum import files
 from hilum.report import csvs, facts, folder, gallery, panels, study_figures, tables
@@ -27,6 +28,7 @@ from hilum.report.text import (
 )
 from hilum.types import NOTICE
 
+AUDIT = re.compile(r"C-\d\d")
 CONTENTS = {
     "verdict": "Verdict",
     "published": "Published and measured",
@@ -78,10 +80,16 @@ def render(values: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["whole"] = unbroken
     css = (Path(__file__).parent / "templates" / "report.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode("ascii")
     style = {"style": Markup(css), "style_hash": f"sha256-{digest}"}  # noqa: S704
     return environment.get_template("report.html.j2").render(**values, **style)
+
+
+def unbroken(sentence: str) -> Markup:
+    """A sentence, escaped, in which no audit's number breaks at its hyphen."""
+    return Markup(AUDIT.sub(r'<span class="nowrap">\g<0></span>', str(escape(sentence))))  # noqa: S704
 
 
 def context(run: Run) -> dict[str, Any]:
