@@ -49,7 +49,7 @@ def binary(n: int = 400) -> pd.DataFrame:
 
 
 def test_every_figure_is_drawn_and_stands_on_the_page(gridded: Built) -> None:
-    assert set(STUDY_FIGURES) == {*FIGURES, "heatmaps"}  # those need a model
+    assert set(STUDY_FIGURES) == {*FIGURES, "heatmaps", "heatmaps_by_model"}  # those need a model
     page = gridded.page
     assert page.faults == []
     assert "Not drawn" not in page.text
@@ -383,6 +383,24 @@ def test_cells_are_named_by_what_they_differ_in() -> None:
     assert grids.short_names(["x=1", "y"]) == {"x=1": "x=1", "y": "y"}
     assert "question" not in grids.axes(["head", "head: source"])
     assert grids.axes(["a=[1, 2],b=c,d"]).to_dict("records") == [{"a": "[1, 2]", "b": "c,d"}]
+
+
+def test_a_second_test_is_a_series_and_not_a_place_on_the_axis() -> None:
+    names = [f"experiment=a,layers={n}{end}" for n in (0, 1) for end in ("", ": later")]
+    about = {"name": "accuracy", "class": "overall", "value": 0.5}
+    table = grids.sweep([{"cell": name, **about} for name in names])
+    assert table["axis"].unique().tolist() == ["layers"]
+    assert dict(zip(table["cell"], table["x"], strict=True)) == dict(
+        zip(names, [0, 0, 1, 1], strict=True)
+    )
+    assert sorted(table["series"].unique()) == ["later films", "own test"]
+    short = grids.short_names(["net=a", "net=b", "net=b: source", "net=a: later"])
+    assert list(short.values()) == [
+        "a, own test",
+        "b, own test",
+        "b, source task",
+        "a, later films",
+    ]
 
 
 def test_failed_cells_stand_on_the_page_with_their_reason(gridded: Built, run: Run) -> None:

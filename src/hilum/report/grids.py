@@ -8,6 +8,8 @@ import pandas as pd
 
 AXIS = re.compile(r"(?:^|,)([\w-]+)=")
 QUESTION = re.compile(r"([\w-]+): (?!(?:source|later)$)")  # leads the cells of a task
+ELSEWHERE = re.compile(r": (source|later)$")  # ends those of a source task's and of a second test
+TEST, TESTS = "test", {"source": "source task", "later": "later films"}
 MAIN = "main question"
 MODEL = "backbone"
 BARS = {
@@ -23,19 +25,24 @@ def axes(cells: Sequence[str]) -> pd.DataFrame:
     """One row per cell ("backbone=vgg16,weights=random"), one column per axis of the grid.
 
     What leads a cell's name without a "=" is its arm ("frozen,backbone=vgg16"), one more axis, and
-    so is the question, where there are tasks. Cells that are not named so have the single axis
-    "cell" beside it.
+    so are the question, where there are tasks, and the test, where there is a second one. Cells
+    that are not named so have the single axis "cell" beside it.
     """
     asked = [QUESTION.match(cell) for cell in cells]
     plain = [
         cell[match.end() :] if match else cell for cell, match in zip(cells, asked, strict=True)
     ]
+    tested = [ELSEWHERE.search(cell) for cell in plain]
+    plain = [cell[: end.start()] if end else cell for cell, end in zip(plain, tested, strict=True)]
     rows = [_parts(cell) for cell in plain]
     if not rows or any(row.keys() != rows[0].keys() for row in rows) or not rows[0]:
         rows = [{"cell": cell} for cell in plain]
     if any(asked):
         questions = [match[1] if match else MAIN for match in asked]
         rows = [{"question": one, **row} for one, row in zip(questions, rows, strict=True)]
+    if any(tested):
+        which = [TESTS[end[1]] if end else "own test" for end in tested]
+        rows = [{**row, TEST: one} for one, row in zip(which, rows, strict=True)]
     return pd.DataFrame(rows, index=list(cells))
 
 
@@ -69,7 +76,7 @@ def split_axes(cells: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
     """Per cell its model, and its arm: all else that varies ("" where nothing does)."""
     table = axes(list(dict.fromkeys(cells)))
     varied = [str(name) for name in table if table[name].nunique() > 1]
-    tried = [name for name in varied if name != "question"]
+    tried = [name for name in varied if name not in ("question", TEST)]
     own = MODEL if MODEL in varied else max(tried, key=lambda n: table[n].nunique(), default="")
     rest = [name for name in varied if name != own]
     models = {str(c): _words(row, [own] if own else []) or str(c) for c, row in table.iterrows()}
@@ -120,9 +127,10 @@ def sweep(
     found = {str(r["cell"]): r for r in scores if (r.get("name"), r.get("class")) == metric}
     table = axes(list(found))
     varied = [str(name) for name in table if table[name].nunique() > 1]
-    if not varied:
+    along = [name for name in varied if name != TEST]
+    if not along:
         return pd.DataFrame()
-    axis = max(varied, key=lambda name: (_numeric(table[name]), table[name].nunique()))
+    axis = max(along, key=lambda name: (_numeric(table[name]), table[name].nunique()))
     rest = [name for name in varied if name != axis]
     rows = []
     for cell, row in table.iterrows():
