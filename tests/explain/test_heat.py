@@ -14,6 +14,7 @@ from hilum.explain import heat
 from hilum.explain import subject as subjects
 from hilum.explain.heat import METHODS
 from hilum.explain.subject import Sight, Subject
+from hilum.models import networks
 from hilum.models.backbones import BACKBONES, Backbone
 from hilum.models.cards import Card
 from hilum.models.heads import Head, Standardise
@@ -25,15 +26,15 @@ SMALL = 96  # pixels: no network of the table comes down to nothing
 
 def network(row: Card, pool: str = "average") -> Backbone:
     """A backbone with random weights, filled faster than its own initialisation would."""
-    with torch.device("meta"):
+    with torch.device("meta"), networks.Unfilled():
         empty = Backbone(row, Weights({}, "", "", ""), pool)  # type: ignore[arg-type]
     backbone = empty.to_empty(device="cpu").eval()
     noise = torch.rand(3_000_017, generator=torch.Generator().manual_seed(3)) * 2 - 1
     for name, tensor in backbone.state_dict().items():
         if tensor.ndim > 1:  # the same numbers again and again: drawing 100 million takes seconds
             reach = (6 / tensor[0].numel()) ** 0.5
-            times = -(-tensor.numel() // len(noise))
-            tensor.view(-1).copy_((noise * reach).repeat(times)[: tensor.numel()])
+            for part in tensor.view(-1).split(len(noise)):
+                torch.mul(noise[: len(part)], reach, out=part)
         else:
             tensor.fill_(1 if name.endswith(("weight", "running_var")) else 0)
     return backbone

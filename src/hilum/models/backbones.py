@@ -148,7 +148,9 @@ def _bare(
     common: str = "",
     panels: int = 1,
 ) -> Backbone:
-    with torch.random.fork_rng(devices=[]):  # the caller's random state stays as it was
+    """A backbone whose own tensors hold anything: whoever calls loads them, or replaces them."""
+    # the caller's random state stays as it was
+    with torch.random.fork_rng(devices=[]), networks.Unfilled():
         return Backbone(row, record, pool, beside, common, panels).eval()
 
 

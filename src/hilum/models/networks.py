@@ -40,14 +40,15 @@ def create(card: Card, variant: str = "", classifier: bool = False, keep: int = 
 
 def outline(card: Card, classifier: bool = False, keep: int = 0) -> nn.Module:
     """The same network with shapes only: no memory, no arithmetic."""
-    with torch.device("meta"), _Unfilled():
+    with torch.device("meta"), Unfilled():
         return create(card, classifier=classifier, keep=keep)
 
 
-class _Unfilled(TorchFunctionMode):
+class Unfilled(TorchFunctionMode):
     """Leaves tensors as they are where they would be filled at random.
 
-    On the meta device there is nothing to fill, and torch loads its compiler to find that out.
+    For networks whose tensors are loaded next: the random numbers would take most of the time. On
+    the meta device there is nothing to fill, and torch loads its compiler to find that out.
     """
 
     def __torch_function__(
@@ -86,7 +87,7 @@ def describe(name: str) -> Card:
     """
     config = _config(name)
     network = shim.timm()
-    with torch.device("meta"), _Unfilled():
+    with torch.device("meta"), Unfilled():
         network = network.create_model(name, pretrained=False, num_classes=0)
     return Card(
         name=name,
