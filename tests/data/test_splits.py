@@ -19,9 +19,7 @@ Row = tuple[str, str | None]  # label, patient
 
 
 def manifest_of(rows: list[Row], parts: list[str | None] | None = None) -> Manifest:
-    table = pd.DataFrame(
-        {name: pd.Series([pd.NA] * len(rows), dtype="str") for name in MANIFEST_COLUMNS}
-    )
+    table = pd.DataFrame(pd.NA, range(len(rows)), [*MANIFEST_COLUMNS], dtype="str")
     table["sample_id"] = [f"set/{i:05d}" for i in range(len(rows))]
     table["label"] = pd.Series([label for label, _ in rows], dtype="str")
     table["patient_id"] = pd.Series([patient for _, patient in rows], dtype="str")

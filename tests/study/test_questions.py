@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from hilum import recipe, study
+from hilum import recipe, report, study
 from hilum.recipe import Recipe
 from hilum.study import fold, source
 from hilum.types import PREDICTION_COLUMNS, Results
@@ -38,7 +38,14 @@ def films(folder: Path, counts: dict[str, int], seed: int) -> Path:
 def plan(folder: Path, *changes: str) -> Recipe:
     network = ["model.backbone=test_efficientnet", "model.weights=random", "prepare.side=64"]
     return recipe.load(
-        "demo", changes=[f'data=[{{path="{folder}"}}]', *network, "augment.views=0", *changes]
+        "demo",
+        changes=[
+            f'data=[{{path="{folder}"}}]',
+            *network,
+            "augment.views=0",
+            "figures=[]",
+            *changes,
+        ],
     )
 
 
@@ -170,6 +177,7 @@ def test_a_task_on_the_main_questions_images_finds_its_source_model(
 
         return wrapped
 
+    monkeypatch.setattr(report, "build", lambda folder: folder / "report.html")
     monkeypatch.setattr(source, "learn", counted("learn", learn))
     monkeypatch.setattr(source, "_train", counted("train", train))
     study.run(plan(target, "classes=['covid19', 'normal']", taught, part), None, tmp_path / "out", silent)  # fmt: skip  # noqa: E501
