@@ -86,12 +86,14 @@ def _awaited(home: Path) -> Trained:
 
 
 @pytest.fixture
-def few_audits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs in this process with the audits that read tables; `trained` has all of them."""
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs in this process with the audits that read tables; `trained` has all, and figures."""
     from hilum.audit import AUDITS, table
+    from hilum.report import panels
 
     kept = {name: AUDITS[name] for name in ("C-02", "C-03", "C-10", "C-11", "C-17")}
     monkeypatch.setattr(table, "AUDITS", kept)
+    monkeypatch.setattr(panels, "draw", lambda _: dict.fromkeys(panels.FIGURES))
 
 
 @pytest.fixture

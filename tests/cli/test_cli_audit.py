@@ -28,7 +28,7 @@ def few(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     return Trained(run, place / "new", trained.done)
 
 
-@pytest.mark.usefixtures("few_audits")
+@pytest.mark.usefixtures("brief")
 def test_a_run_is_audited_and_its_report_written(
     hilum: Run, trained: Trained, tmp_path: Path
 ) -> None:

@@ -61,7 +61,7 @@ def test_every_command_has_help_and_says_what_it_does(hilum: Run) -> None:
         assert "--json" in done.out, words
 
 
-@pytest.mark.usefixtures("few_audits")
+@pytest.mark.usefixtures("brief")
 def test_json_of_every_command(hilum: Run, trained: Trained, tmp_path: Path) -> None:
     """Valid JSON, and nothing else, on stdout; nothing on stderr."""
     (tmp_path / "t.csv").write_text(FIGURES + "1,d,m,,,covid,recall,0.5,Table 1\n")

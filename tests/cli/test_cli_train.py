@@ -37,6 +37,7 @@ def predicts(hilum: Run, run: Path, images: Path, tmp_path: Path) -> pd.DataFram
 
 def test_class_folders(hilum: Run, trained: Trained, tmp_path: Path) -> None:
     results = finished(trained.folder)
+    assert len(list((trained.folder / "figures").glob("*.png"))) >= 8
     assert results["classes"] == ["covid19", "normal"]
     assert results["n"]["images"] == 40
     table = predicts(hilum, trained.folder, trained.data, tmp_path)
@@ -65,7 +66,7 @@ def test_bad_files_are_left_out_counted_and_listed(trained: Trained) -> None:
     assert sum(item["count"] for item in told) == 4
 
 
-@pytest.mark.usefixtures("few_audits")
+@pytest.mark.usefixtures("brief")
 def test_a_table_whose_columns_are_named(hilum: Run, films: Phantom, tmp_path: Path) -> None:
     rows = ["Datei;Befund;Person;Haus"]
     for i, row in films.table.iterrows():
@@ -104,7 +105,7 @@ def save_dicom(path: Path, pixels: np.ndarray, patient: str) -> None:
     file.save_as(path, enforce_file_format=True)
 
 
-@pytest.mark.usefixtures("few_audits")
+@pytest.mark.usefixtures("brief")
 def test_a_dicom_tree(hilum: Run, films: Phantom, tmp_path: Path) -> None:
     for i, row in films.table.iterrows():
         save_dicom(
@@ -154,7 +155,7 @@ def half_as_strong(trained: Trained, file: Path) -> Path:
     return file
 
 
-@pytest.mark.usefixtures("few_audits")
+@pytest.mark.usefixtures("brief")
 def test_run_shows_cells_published_numbers_and_the_verdict(
     hilum: Run, trained: Trained, tmp_path: Path
 ) -> None:

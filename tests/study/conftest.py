@@ -34,6 +34,16 @@ def few_audits() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
+def undrawn() -> Iterator[None]:
+    """Runs whose reports have no figures; `test_run.py` has them."""
+    from hilum.report import panels
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(panels, "draw", lambda _: dict.fromkeys(panels.FIGURES))
+        yield
+
+
+@pytest.fixture(scope="module")
 def no_report() -> Iterator[None]:
     """Runs that draw nothing; `test_run.py` has the report."""
     from hilum import report

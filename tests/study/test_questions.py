@@ -14,7 +14,7 @@ from hilum.recipe import Recipe
 from hilum.study import fold, source
 from hilum.types import PREDICTION_COLUMNS, Results
 
-pytestmark = pytest.mark.usefixtures("few_audits")
+pytestmark = pytest.mark.usefixtures("few_audits", "undrawn")
 
 ARMS = "arms={plain={}, wide={model={head='mlp', hidden=8}, train={stages=[{optimiser='adam', epochs=2}]}}}"  # fmt: skip  # noqa: E501
 MERGED = 'rename={bacterial_pneumonia="pneumonia", viral_pneumonia="pneumonia"}'
