@@ -90,9 +90,17 @@ def test_copies_made_before_the_split_find_what_is_not_there(tmp_path: Path) -> 
 def test_the_leak_is_refused_where_corrected(tmp_path: Path) -> None:
     with pytest.raises(HilumError, match=r"'train\.copies'.*only a published mode may repeat"):
         ran(tmp_path, "corrected", COPIES % "true")
-    published, corrected = (
-        recipe.load("elazhari2022", mode) for mode in ("published", "corrected")
+
+
+def test_study_000_asks_what_its_leak_is_worth_where_published_alone() -> None:
+    name = "copied_before_split"
+    published, corrected, quick = (
+        recipe.load("elazhari2022", *how)
+        for how in (("published",), ("corrected",), ("published", True))
     )
-    assert published.train.copies is not None
-    assert published.train.copies.before_split
-    assert corrected.train.copies is None
+    copies = recipe.tasks(published)[name].train.copies
+    assert copies is not None
+    assert copies.before_split
+    assert all(plan.train.copies is None for plan in (published, corrected, quick))
+    assert name not in recipe.tasks(corrected)
+    assert name not in recipe.tasks(quick)
