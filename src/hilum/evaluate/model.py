@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -99,12 +100,14 @@ class Model:
     def features(self, stack: Stack8, progress: Progress | None = None) -> Features:
         """Prepared uint8 (image, height, width) -> features of the images and of their mirrors.
 
-        In one call, so that one film and its mirror image are computed side by side.
+        In one call, so that one film and its mirror image are computed side by side; no copy of
+        the stack is made.
         """
         if not self.facts.mirror:
             return self.runtime(stack, progress), None
-        both = self.runtime(np.concatenate([stack, mirrored(stack)]), progress)
-        return both[: len(stack)], both[len(stack) :]
+        count = len(stack)
+        both = self.runtime.stream(chain(stack, stack[:, :, ::-1]), 2 * count, progress)
+        return both[:count], both[count:]
 
     def from_features(self, plain: Floats, mirror: Floats | None) -> Probabilities:
         """Features (image, feature) of the images and of their mirror images -> logits."""
