@@ -60,22 +60,16 @@ def heat(
     What speaks against the class is left out (ReLU). `seen`: its map (1, channel, row, column),
     and that of its mirror image, where `look` was asked before. Raises HilumError as `look` does.
     """
-    found = np.maximum(evidence(asked, image, class_, method, seen), 0)
+    maps = _maps(asked, image, method) if seen is None else seen
+    found = np.maximum(known(method).evidence(asked, image[None], maps, class_), 0)
     height, width = image.shape
     return np.asarray(cv2.resize(found, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
-def evidence(
-    asked: Subject,
-    image: Grey8,
-    class_: int,
-    method: str = "gradcam",
-    seen: Sequence[Tensor] | None = None,
-) -> Floats:
+def evidence(asked: Subject, image: Grey8, class_: int, method: str = "gradcam") -> Floats:
     """The same with what speaks against the class below 0, at the map's own size (row, column)."""
-    if seen is None:
-        seen = [sight.maps for sight in look(asked, image[None], method)]
-    return known(method).evidence(asked, image[None], seen, class_)
+    maps = _maps(asked, image, method)
+    return known(method).evidence(asked, image[None], maps, class_)
 
 
 def require(asked: Subject, method: str, shape: tuple[int, int]) -> None:
@@ -96,6 +90,10 @@ def relative(found: Floats) -> Floats:
     """Heat (height, width) as a share of its own maximum; an empty map stays empty."""
     most = float(found.max())
     return found / most if most > 0 else np.zeros_like(found)
+
+
+def _maps(asked: Subject, image: Grey8, method: str) -> list[Tensor]:
+    return [sight.maps for sight in look(asked, image[None], method)]
 
 
 def _gradcam(asked: Subject, _: Stack8, maps: Sequence[Tensor], class_: int) -> Floats:
