@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from command_line import BAD, Done, Run, Trained, class_folders, installed
 
+import brevity
 from hilum import files
 from hilum.cli import main
 from hilum.data import phantom
@@ -86,14 +87,10 @@ def _awaited(home: Path) -> Trained:
 
 
 @pytest.fixture
-def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+def brief() -> Iterator[None]:
     """Runs in this process with the audits that read tables; `trained` has all, and figures."""
-    from hilum.audit import AUDITS, table
-    from hilum.report import panels
-
-    kept = {name: AUDITS[name] for name in ("C-02", "C-03", "C-10", "C-11", "C-17")}
-    monkeypatch.setattr(table, "AUDITS", kept)
-    monkeypatch.setattr(panels, "draw", lambda _: dict.fromkeys(panels.FIGURES))
+    with brevity.audits_of_tables(), brevity.no_figures():
+        yield
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
@@ -9,8 +10,8 @@ from pathlib import Path
 import fixture_run
 import pytest
 
+import brevity
 from hilum import report
-from hilum.report import panels
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 SVG_VOID = {"path", "circle", "rect"}
@@ -123,9 +124,10 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 
 @pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No figures, which take most of a build's time, where a test is about something else."""
-    monkeypatch.setattr(panels, "draw", lambda _: dict.fromkeys(panels.FIGURES))
+def undrawn() -> Iterator[None]:
+    """No figures where a test is about something else."""
+    with brevity.no_figures():
+        yield
 
 
 @pytest.fixture

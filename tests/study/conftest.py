@@ -5,6 +5,8 @@ from functools import cache
 
 import pytest
 
+import brevity
+
 
 @pytest.fixture(scope="session", autouse=True)
 def drawn_once() -> Iterator[None]:
@@ -24,22 +26,15 @@ def always(small_samples: None) -> None:
 
 @pytest.fixture(scope="module")
 def few_audits() -> Iterator[None]:
-    """Runs with the audits of tables alone; `test_run.py` has all of them."""
-    from hilum.audit import AUDITS, table
-
-    kept = {name: AUDITS[name] for name in ("C-02", "C-03", "C-10", "C-11", "C-17")}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(table, "AUDITS", kept)
+    """Runs with the audits of tables alone."""
+    with brevity.audits_of_tables():
         yield
 
 
 @pytest.fixture(scope="module")
 def undrawn() -> Iterator[None]:
-    """Runs whose reports have no figures; `test_run.py` has them."""
-    from hilum.report import panels
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(panels, "draw", lambda _: dict.fromkeys(panels.FIGURES))
+    """Runs whose reports have no figures."""
+    with brevity.no_figures():
         yield
 
 

@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hilum.models import networks
 from hilum.models.backbones import Backbone
 from hilum.models.executor import Head
 from hilum.models.freezing import Action
@@ -30,12 +29,12 @@ class Part:
 def parts(
     backbone: Backbone, head: Head, shape: tuple[int, int], actions: Mapping[str, Action]
 ) -> list[Part]:
-    """Input, stages and head for films of `shape` (height, width); nothing is computed.
+    """Input, stages and head for films of `shape` (height, width), found by one film of zeros.
 
     `actions` says of the backbone's parameters, by their names in it, which were trained; those
     that it does not name were not.
     """
-    network: Any = networks.outline(backbone.card, keep=backbone.kept)
+    network: Any = backbone.net
     modules = dict(network.named_modules())
     dense = ((name,) for name in backbone.card.classifier[: backbone.kept])
     stages = (*backbone.card.stages, *dense)
@@ -89,8 +88,9 @@ def _shapes(
         module.register_forward_hook(lambda _, __, out, stage=stage: note(stage, out))
         for stage, module in ends.items()
     ]
-    with torch.no_grad(), torch.device("meta"):
-        found = network.eval().forward_features(torch.empty(1, 3, *shape))
+    with torch.inference_mode():
+        film = torch.zeros(1, 3, *shape, device=next(network.parameters()).device)
+        found = network.eval().forward_features(film)
         network.forward_head(found, pre_logits=bare)
     for hook in hooks:
         hook.remove()

@@ -1,0 +1,27 @@
+"""What a test leaves out of its runs, as contexts: for fixtures of every scope."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from hilum.audit import AUDITS, table
+from hilum.report import panels
+
+OF_TABLES = ("C-02", "C-03", "C-10", "C-11", "C-17")
+
+
+@contextmanager
+def audits_of_tables() -> Iterator[None]:
+    """Runs with the audits that read tables alone; `test_run.py` has all of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(table, "AUDITS", {name: AUDITS[name] for name in OF_TABLES})
+        yield
+
+
+@contextmanager
+def no_figures() -> Iterator[None]:
+    """Reports without figures, which take most of a build's time; `test_run.py` has them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(panels, "draw", lambda _: dict.fromkeys(panels.FIGURES))
+        yield
