@@ -3,10 +3,12 @@
 import matplotlib as mpl
 import numpy as np
 import pytest
+from PIL import ImageDraw
 
 from hilum.explain import overlays, sheets
 from hilum.explain.sheets import Look, Tile
-from hilum.types import HilumError
+from hilum.study import drawing
+from hilum.types import CLASS_NAMES, HilumError
 
 FILM = np.arange(256, dtype=np.uint8).reshape(16, 16)
 RAMP = np.linspace(0, 1, 256, dtype=np.float32)[None]
@@ -108,3 +110,21 @@ def test_a_sheet_has_room_for_all_and_shortens_long_names() -> None:
     assert page.shape[1] == 16 + 3 * (224 * 2 + 8 + 16)
     assert (page[16:240, 16:240] == 90).all()
     assert (page[:, -16:] == 255).all()
+
+
+@pytest.mark.parametrize("asked", sorted(CLASS_NAMES))
+def test_a_sheet_shows_the_words_of_every_class_in_full(
+    asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+    text = ImageDraw.ImageDraw.text
+    monkeypatch.setattr(
+        ImageDraw.ImageDraw, "text", lambda *a, **k: (written.append(a[2]), text(*a, **k))
+    )
+    row: dict[str, object] = {"label": "bacterial_pneumonia", "path": "films/a.png"}
+    lines = drawing.words(row, asked, 0.0431, empty=True)
+    tile = Tile(np.zeros((64, 64), np.uint8), np.zeros((64, 64), np.float32), lines)
+    sheets.sheet([tile], Look(), "Grad-CAM")
+    assert set(lines) <= set(written)
+    assert "0.043" in lines[0]
+    assert lines[-1] == "a.png"

@@ -105,7 +105,7 @@ class Drawer:
         index = self.model.facts.classes.index(class_)
         found = heat.heat(self.subject, film, index, self.ask.method, seen)
         name = self._name(Path(str(row["path"])).stem)
-        tile = Tile(film, heat.relative(found), _words(row, class_, p, empty=not found.any()))
+        tile = Tile(film, heat.relative(found), words(row, class_, p, empty=not found.any()))
         self.tiles.append(tile)
         sheets.save(sheets.single(tile, self.ask.look, self._title()), self.out / name)
         if len(self.tiles) == sheets.COLUMNS * sheets.ROWS:
@@ -137,15 +137,15 @@ class Drawer:
         return f"{name}.png"
 
 
-def _words(row: dict[str, object], class_: str, p: float, *, empty: bool) -> tuple[str, ...]:
+def words(row: dict[str, object], class_: str, p: float, *, empty: bool) -> tuple[str, ...]:
+    """Below a film and its map: the class asked and its p, where need be two remarks, the name."""
     said, asked = (CLASS_NAMES.get(name, name) for name in (str(row["label"]), class_))
-    first = f"Evidence for {asked}, p = {p:.3f}"
-    second = Path(str(row["path"])).name
+    lines = [f"Evidence for {asked}, p = {p:.3f}", Path(str(row["path"])).name]
     if class_ != row["label"]:
-        first += f" (predicted: {said})"
+        lines.insert(1, f"predicted: {said}")
     if empty:
-        second = f"The map is empty: no place speaks for {asked}. {second}"
-    return first, second
+        lines.insert(1, "empty map: no place speaks for it")
+    return tuple(lines)
 
 
 def _require_class(name: str | None, classes: list[str]) -> None:
