@@ -76,6 +76,22 @@ def test_a_reader_of_nothing_cannot_be_checked_for_masked_lungs(
     assert "cannot be told apart on whole images" in found.sentence
 
 
+@pytest.mark.parametrize(
+    ("without", "said"),
+    [([0.67, 0.44, 0.78], "unknown"), ([0.67, 0.6, 0.7], "fail"), ([0.52, 0.46, 0.6], "pass")],
+)
+def test_too_few_films_are_no_pass_for_masked_lungs(
+    without: list[float], said: str, reads_marks: Evidence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    areas = np.array([[0.71, area] for area in [without[0], *without[1:] * 20]])
+    monkeypatch.setattr(masked.shallow, "resampled", lambda *_: areas)
+    found = AUDITS["C-01"](reads_marks)
+    assert found.status == said, found.sentence
+    if said == "unknown":
+        assert "too few to tell" in found.sentence
+        assert "R lies between -0.29 and 1.33" in found.sentence
+
+
 def test_blacking_out_leaves_what_is_outside(reads_marks: Evidence) -> None:
     assert reads_marks.stack is not None
     image = reads_marks.stack[0]

@@ -39,7 +39,12 @@ def audit(evidence: Evidence) -> Finding:
     value, (low, high) = shallow.judged(table, labels, groups, evidence.seed)
     fails, warns = value > 0.8 and low > 0.6, value > 0.6 and low > 0.5
     status: Status = "fail" if fails else "warn" if warns else "pass"
-    sentence = f"A model that sees only the outer frame reaches AUROC {value:.2f}; " + (
-        "what lies outside the lungs gives the label away." if warns else "the frame tells little."
+    told = (
+        "what lies outside the lungs gives the label away"
+        if warns
+        else "the frame tells little"
+        if value <= 0.6
+        else "on so few images chance can do that too"
     )
+    sentence = f"A model that sees only the outer frame reaches AUROC {value:.2f}; {told}."
     return QUESTION.found(status, value, sentence, (low, high))

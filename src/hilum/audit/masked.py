@@ -18,10 +18,11 @@ QUESTION = Question(
     "C-01",
     "Lungs blacked out",
     "R = (AUROC with the lungs blacked out - 0.5) / (AUROC of whole images - 0.5), of a linear "
-    "probe on the model's own features: above 0.25 warns, above 0.5 fails, where the interval of R "
-    "lies above 0",
+    "probe on the model's own features: above 0.25 warns, above 0.5 fails; where the interval of "
+    "such an R reaches 0, the images are too few to tell",
     "Maguolo & Nanni 2021, doi:10.1016/j.inffus.2021.04.008: similar results without the lungs",
 )
+WARNS, FAILS = 0.25, 0.5  # of R
 FEW, MANY = 240, 1200  # images in a run, and in `hilum audit`
 MARGIN = 0.03  # of the shorter side, around the box of the lungs
 CENTRE = ((0.12, 0.88), (0.1, 0.9))  # rows and columns, where no mask can be believed
@@ -63,7 +64,13 @@ def audit(evidence: Evidence) -> Finding:
     ratios = metrics.ratio((areas - 0.5)[:, 1], (areas - 0.5)[:, 0])
     low, high = (float(x) for x in np.nanquantile(ratios[1:], [0.025, 0.975]))
     value = float(ratios[0])
-    status: Status = "pass" if low <= 0 or value <= 0.25 else "fail" if value > 0.5 else "warn"
+    if low <= 0 and value > WARNS:
+        raise HilumError(
+            f"{len(tested)} images are too few to tell how much of the score remains with the "
+            f"lungs blacked out (AUROC {without:.2f} against {full:.2f}; R lies between {low:.2f} "
+            f"and {high:.2f})"
+        )
+    status: Status = "fail" if value > FAILS else "warn" if value > WARNS else "pass"
     sentence = _sentence(status, value, (float(full), float(without)), seen)
     return QUESTION.found(status, value, sentence, (low, high))
 

@@ -39,7 +39,8 @@ def audit(evidence: Evidence) -> Finding:
         return QUESTION.found("fail", v, sentence)
     shares = ", ".join(f"{young[name]:.0%} of {name}" for name in names)
     if v > MUCH:
-        sentence = f"Children are {shares} (V = {v:.2f}): a classifier of age would score as well."
+        part = "nearly as well" if v >= ALL else "part of it"
+        sentence = f"Children are {shares} (V = {v:.2f}): a classifier of age would score {part}."
         return QUESTION.found("fail" if v >= ALL else "warn", v, sentence)
     return QUESTION.found("pass", v, f"Children are {shares}: age group and label hardly relate.")
 
