@@ -194,6 +194,19 @@ def test_a_compiled_network_draws_the_map_that_torch_draws(resnet: Backbone) -> 
         np.testing.assert_allclose(features, own, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize(("pool", "width"), [("stages", 960), ("flatten", 512 * 9)])
+def test_a_compiled_network_sees_what_torch_sees(pool: str, width: int) -> None:
+    backbone, positions = network(BACKBONES["resnet18"], pool), 9 if pool == "flatten" else 1
+    pipeline = prepare.from_list([{"step": "resize", "side": SMALL}])
+    facts = Facts(["a", "b", "c"], "unit", "fp32", mirror=False)
+    model = models.assemble(facts, pipeline, backbone, head(width, positions=positions))
+    stack = np.stack([film(SMALL, i) for i in range(2)])
+    (want,) = heat.look(subjects.of_parts(facts, backbone, model.head), stack)
+    (found,) = heat.look(subjects.of(model), stack)
+    np.testing.assert_allclose(found.features, want.features, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(found.maps, want.maps, rtol=1e-3, atol=1e-4)
+
+
 def test_what_is_seen_stands_for_a_prediction_only_where_its_bits_do(resnet: Backbone) -> None:
     pipeline = prepare.from_list([{"step": "resize", "side": 128}])
     facts = Facts(["a", "b", "c"], "unit", "fp32", mirror=True)

@@ -5,6 +5,8 @@ import pytest
 import torch
 from torch import nn
 
+from hilum import prepare
+from hilum.evaluate import model as models
 from hilum.evaluate.model import Facts
 from hilum.explain import heat, sanity
 from hilum.explain import subject as subjects
@@ -79,6 +81,19 @@ def test_heat_is_the_sum_over_networks(members: list[Backbone], joined: Backbone
         evidence(members[1], slice(1280, None), "imagenet"),
     ]
     np.testing.assert_allclose(whole, sum(parts), rtol=1e-3, atol=1e-4)
+
+
+def test_a_compiled_network_sees_what_torch_sees(joined: Backbone) -> None:
+    """Maps and features of every member, in one row, converted and run."""
+    pipeline = prepare.from_list([{"step": "resize", "side": 96}])
+    facts = Facts(["a", "b", "c"], "signed", "fp32", mirror=True)
+    head = Head(Standardise.of(np.eye(1792)), ((np.ones((3, 1792)), np.zeros(3)),))
+    model = models.assemble(facts, pipeline, joined, head)
+    stack = films()[:, 0].numpy()
+    compiled, torchs = subjects.of(model), subjects.of_parts(facts, joined, head)
+    for found, want in zip(heat.look(compiled, stack), heat.look(torchs, stack), strict=True):
+        np.testing.assert_allclose(found.features, want.features, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(found.maps, want.maps, rtol=1e-3, atol=1e-4)
 
 
 def test_every_member_is_made_random_level_by_level(joined: Backbone) -> None:

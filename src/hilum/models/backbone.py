@@ -61,12 +61,15 @@ class Backbone(nn.Module):
         channels. Raises HilumError for a network without any, and where theirs are of other sizes.
         """
         found = [self._map(x), *(other.backbone.maps(other.seen(x)) for other in self.neighbours)]
-        sizes = {tuple(one.shape[2:]) for one in found}
-        if len(sizes) > 1:
+        if len(found) == 1:
+            return found[0]
+        try:  # comparing sizes here would stop the tracing of a conversion
+            return torch.cat(found, 1)
+        except RuntimeError:
+            sizes = sorted({tuple(one.shape[2:]) for one in found})
             raise HilumError(
-                f"joined networks need maps of one size; got {sorted(sizes)}; join others."
-            )
-        return torch.cat(found, 1) if len(found) > 1 else found[0]
+                f"joined networks need maps of one size; got {sizes}; join others."
+            ) from None
 
     def _map(self, x: Tensor) -> Tensor:
         found = self._found(x)
