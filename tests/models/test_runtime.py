@@ -13,7 +13,7 @@ from torch import nn
 from hilum import files
 from hilum.models import conversion, engine
 from hilum.models.normalise import Door
-from hilum.models.runtime import Target, compile_network
+from hilum.models.runtime import Saved, Target, compile_network, compile_saved
 from hilum.types import HilumError
 
 SIDE = 40
@@ -131,6 +131,35 @@ def test_converted_network_is_kept_and_keyed_by_what_it_computes() -> None:
     module.door = Door("signed")  # its numbers are no part of the state dictionary
     keys.add(conversion.key(module, (SIDE, SIDE)))
     assert len(keys) == 5
+
+
+class SingularValues(nn.Module):
+    """A layer that OpenVINO has no operation for."""
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """(image, 1, height, width) uint8 -> (image, height)."""
+        return torch.linalg.svdvals(pixels.float())[:, 0]
+
+
+class AsksForItsSize(nn.Module):
+    """A layer whose choice cannot be traced."""
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """(image, 1, height, width) uint8 -> (image, width)."""
+        return {SIDE: pixels.float().mean((1, 2))}[pixels.shape[2]]
+
+
+@pytest.mark.parametrize("kind", [SingularValues, AsksForItsSize])
+def test_what_openvino_cannot_convert_is_computed_by_torch(kind: type[nn.Module]) -> None:
+    module = kind()
+    for run in (
+        compile_network(module, (SIDE, SIDE)),
+        compile_saved(Saved(("unconverted",), lambda: module), (SIDE, SIDE)),
+    ):
+        assert run.describe()["engine"] == "torch"
+        np.testing.assert_allclose(run(STACK), plain(module), rtol=1e-4)
+    with pytest.raises(HilumError, match=r"cannot convert this network .* choose engine torch"):
+        compile_network(module, (SIDE, SIDE), Target(engine="openvino"))
 
 
 def test_compiling_leaves_the_module_as_it_was() -> None:

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import openvino as ov
 import torch
+from openvino import frontend
 from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 from torch import nn
 
@@ -16,10 +17,23 @@ from hilum import files
 from hilum.models import shelf, shim
 from hilum.models.engine import evaluating
 from hilum.models.shelf import Saved
+from hilum.types import HilumError
+
+FAILURES = (
+    RuntimeError, frontend.GeneralFailure, frontend.NotImplementedFailure,
+    frontend.OpConversionFailure, frontend.OpValidationFailure,
+)  # fmt: skip
+
+
+class UnconvertedError(HilumError):
+    """A network that OpenVINO cannot take over."""
 
 
 def converted(module: nn.Module, shape: tuple[int, int]) -> Path:
-    """The network's intermediate representation on disk, made where it is not there yet."""
+    """The network's intermediate representation on disk, made where it is not there yet.
+
+    Raises UnconvertedError where OpenVINO cannot convert it.
+    """
     path = shelf.place(key(module, shape))
     if not path.is_file():
         write(_convert(module, shape), path.parent)
@@ -53,10 +67,16 @@ def _convert(module: nn.Module, shape: tuple[int, int]) -> ov.Model:
     with evaluating(module), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the converter traces, which torch calls deprecated
         # traced once: the check would trace and run it again, for half of the time in all
-        traced = TorchScriptPythonDecoder(
-            module, example_input=example, trace_kwargs={"check_trace": False}
-        )
-        return ov.convert_model(traced, input=[(list(example.shape), ov.Type.u8)])
+        try:
+            traced = TorchScriptPythonDecoder(
+                module, example_input=example, trace_kwargs={"check_trace": False}
+            )
+            return ov.convert_model(traced, input=[(list(example.shape), ov.Type.u8)])
+        except FAILURES as error:
+            raise UnconvertedError(
+                f"engine openvino cannot convert this network ({' '.join(str(error).split())}); "
+                "choose engine torch."
+            ) from error
 
 
 def write(model: ov.Model, folder: Path) -> None:

@@ -33,34 +33,51 @@ def compile_network(
 
     The module is read, not kept: later changes of its weights do not reach the runtime. What its
     `forward` does must show in its layers' source files, their printed form and their tensors,
-    which key the cache of converted networks. Raises HilumError for an engine, device or precision
-    that does not exist here.
+    which key the cache of converted networks. Where OpenVINO cannot convert it, engine auto is
+    torch. Raises HilumError for an engine, device or precision that does not exist here.
     """
     target = target or Target()
-    if openvino_computes(target):
-        from hilum.models import conversion
-        from hilum.models.openvino_engine import OpenVinoRuntime
+    if not openvino_computes(target):
+        return _by_torch(module, shape, target)
+    from hilum.models import conversion
 
+    try:
         path = conversion.converted(module, shape)
-        return OpenVinoRuntime(path, shape, target.precision, alone=target.alone)
-    from hilum.models.torch_engine import TorchRuntime
-
-    return TorchRuntime(module, shape, target.precision, _device(target.device))
+    except conversion.UnconvertedError:
+        if target.engine == "openvino":
+            raise
+        return _by_torch(module, shape, target)
+    return _by_openvino(path, shape, target)
 
 
 def compile_saved(saved: Saved, shape: tuple[int, int], target: Target | None = None) -> Runtime:
     """The same for a network on disk, which is only built where no conversion of it is found."""
     target = target or Target()
     if not openvino_computes(target):
-        return compile_network(saved.build(), shape, target)
+        return _by_torch(saved.build(), shape, target)
+    if path := shelf.find(saved, shape):
+        return _by_openvino(path, shape, target)
+    from hilum.models import conversion
+
+    try:
+        path = conversion.converted_saved(saved, shape)
+    except conversion.UnconvertedError:
+        if target.engine == "openvino":
+            raise
+        return _by_torch(saved.build(), shape, target)
+    return _by_openvino(path, shape, target)
+
+
+def _by_openvino(path: Path, shape: tuple[int, int], target: Target) -> Runtime:
     from hilum.models.openvino_engine import OpenVinoRuntime
 
-    path = shelf.find(saved, shape)
-    if path is None:
-        from hilum.models import conversion
-
-        path = conversion.converted_saved(saved, shape)
     return OpenVinoRuntime(path, shape, target.precision, alone=target.alone)
+
+
+def _by_torch(module: "nn.Module", shape: tuple[int, int], target: Target) -> Runtime:
+    from hilum.models.torch_engine import TorchRuntime
+
+    return TorchRuntime(module, shape, target.precision, _device(target.device))
 
 
 def compile_quantised(network: Path, shape: tuple[int, int]) -> Runtime:
