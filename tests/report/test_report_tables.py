@@ -174,6 +174,15 @@ def test_cells_come_best_first_and_ties_by_the_next_score() -> None:
     assert grid.columns == ("Accuracy", "AUROC, macro")
 
 
+def test_tests_on_other_films_follow_those_on_the_studys_own() -> None:
+    values = {"a": 0.5, "a: later": 1.0, "b": 0.9, "b: source": 0.95}
+    grid = tables.by_cell(
+        run_of(scores=[{**ROW, "cell": c, "value": v} for c, v in values.items()])
+    )
+    assert grid is not None
+    assert [name for name, _ in grid.rows] == ["b", "a", "a: later", "b: source"]
+
+
 def test_sets_may_be_named_directly_or_listed() -> None:
     card = {"licence": "CC0", "images": 1200, "extra": [1, 2]}
     for data in (

@@ -8,6 +8,7 @@ import pandas as pd
 
 from hilum.evaluate.thresholds import predictive_values
 from hilum.report.folder import Run
+from hilum.report.grids import ELSEWHERE
 from hilum.report.text import (
     NOT_RECORDED,
     class_name,
@@ -185,7 +186,10 @@ def by_class(run: Run) -> Grid:
 
 
 def by_cell(run: Run) -> Grid | None:
-    """The headline scores of every cell, the best first; None where there is only one cell."""
+    """The headline scores of every cell, the best first; None where there is only one cell.
+
+    Tests on other films stand after all on the study's own: their figures do not compare.
+    """
     cells = list(dict.fromkeys(str(row.get("cell")) for row in run.scores))
     if len(cells) < 2:
         return None
@@ -193,9 +197,12 @@ def by_cell(run: Run) -> Grid | None:
     picked = {cell: [_pick(rows, names) for names in HEADLINES] for cell, rows in scores.items()}
     begin = start(run)
     used = [i for i in range(len(HEADLINES)) if any(row[i] for row in picked.values())]
+    ranked = sorted(
+        picked.items(), key=lambda item: (bool(ELSEWHERE.search(item[0])), _rank(item[1]))
+    )
     body = [
         (cell, tuple(line(found, begin) if (found := row[i]) else None for i in used))
-        for cell, row in sorted(picked.items(), key=lambda item: _rank(item[1]))
+        for cell, row in ranked
     ]
     heads = [next(found for row in picked.values() if (found := row[i])) for i in used]
     parts = run.section("model").get("images") or {}
