@@ -273,6 +273,9 @@ def test_the_range_over_models_is_highest_minus_lowest(run: Run) -> None:
         f"Range of accuracy over 4 models: {means.max() - means.min():.3f}, from"
     )
     assert study_figures._range_notes(stored(run, "bars").query("cell == @CELLS[0]")) == ()
+    bars = stored(run, "bars")
+    again = bars.assign(cell=bars["cell"] + ": later", value=0.001)  # no other models
+    assert grids.spread(pd.concat([bars, again])) == found
 
 
 def test_the_decision_curve_is_drawn_as_computed() -> None:

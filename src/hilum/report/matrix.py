@@ -43,7 +43,7 @@ def confusions(counts: pd.DataFrame) -> Figure:
         grid = figure.subplots(lines, columns, squeeze=False)
         for axes, (name, rows) in zip(grid.flat, groups, strict=False):
             _matrix(axes, wide(rows))
-            axes.set_title(label(name, 34), fontsize=9)
+            axes.set_title(textwrap.fill(label(name, 48), 24), fontsize=9)
         for axes in grid.flat[len(groups) :]:
             axes.set_visible(False)
         figure.supxlabel("Prediction", fontsize=9)
