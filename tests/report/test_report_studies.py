@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import fixture_grid
 import numpy as np
@@ -13,6 +14,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from conftest import Built, build
 from hilum.report import (
+    course,
     facts,
     folder,
     grids,
@@ -21,6 +23,7 @@ from hilum.report import (
     study_figures,
     study_plots,
     tables,
+    training,
 )
 from hilum.report.folder import Run
 from hilum.report.study_figures import STUDY_FIGURES
@@ -337,9 +340,34 @@ def test_epochs_to_stop_say_never(run: Run, gridded: Built) -> None:
 
 
 def test_without_a_rule_the_papers_is_taken(run: Run) -> None:
-    rule, words = study_figures.stop_rule(Run(run.folder, {}))
+    rule, words = course.stop_rule({})
     assert (rule.accuracy, rule.loss) == (0.89, 0.3)
     assert "study 000" in words
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        {"train": {"stages": [{"name": "a"}, {"name": "b", "stop": {"accuracy": 0.7, "loss": 1}}]}},
+        {"grid": {"train": [{"stages": [{"stop": {"accuracy": 0.7, "loss": 1}}]}]}},
+        {"arms": {"x": {}, "y": {"train": {"stages": [{"stop": {"accuracy": 0.7, "loss": 1}}]}}}},
+    ],
+)
+def test_a_rule_is_found_wherever_a_recipe_may_have_it(recipe: dict[str, Any]) -> None:
+    rule, words = course.stop_rule(recipe)
+    assert (rule.accuracy, rule.loss) == (0.7, 1)
+    assert words == "the rule of this run"
+
+
+def test_a_training_of_one_epoch_is_drawn_as_points() -> None:
+    row = {"cell": "a", "fold": 0, "seed": 0, "stage": "head", "epoch": 0, "loss": 0.5}
+    parts = ("train", "validation")
+    history = pd.DataFrame([{**row, "part": part, "accuracy": 0.9} for part in parts])
+    figure = training.curves(course.with_steps(history), {})
+    figure.draw_without_rendering()
+    assert [line.get_marker() for line in figure.axes[1].lines] == ["o", "o"]
+    low, high = figure.axes[1].get_xlim()
+    assert [x for x in figure.axes[1].get_xticks() if low <= x <= high] == [1]
 
 
 def test_some_trainings_that_never_stop_are_counted() -> None:

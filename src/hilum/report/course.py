@@ -1,7 +1,8 @@
 """The course of training as tables: epochs through all stages, stop rules, overfitting."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -134,3 +135,20 @@ def stops(history: pd.DataFrame, rule: Rule = PAPER_RULE) -> pd.DataFrame:
         rows.append({**dict(zip(ONE, key, strict=True)), "epochs": epochs, "ran": len(ordered)})
     table = pd.DataFrame(rows, columns=[*ONE, "epochs", "ran"])
     return table.astype({"epochs": "Int64"})
+
+
+def stop_rule(recipe: Mapping[str, Any]) -> tuple[Rule, str]:
+    """The stop rule of the recipe's first stage that has one, else the paper's; and which it is."""
+    for stage in _stages(recipe):
+        if found := stage.get("stop"):
+            return Rule(float(found["accuracy"]), float(found["loss"])), "the rule of this run"
+    return PAPER_RULE, "the rule of study 000, which did not stop this run"
+
+
+def _stages(recipe: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The stages of the study's training, of its grid and of its arms."""
+    tried = (recipe.get("grid") or {}).get("train") or []
+    arms = (arm.get("train") for arm in (recipe.get("arms") or {}).values())
+    for train in (recipe.get("train"), *tried, *arms):
+        if isinstance(train, dict):
+            yield from train.get("stages") or []

@@ -1,6 +1,5 @@
 """The confusion matrix as a figure."""
 
-import textwrap
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -12,7 +11,7 @@ from matplotlib.figure import Figure
 
 from hilum.report.canvas import blank, style
 from hilum.report.palette import INK
-from hilum.report.text import class_name, label
+from hilum.report.text import class_name, wrapped
 
 Array: TypeAlias = npt.NDArray[Any]  # (truth, prediction)
 SHADES = LinearSegmentedColormap.from_list("shades", ["#ffffff", "#cfe0f1", "#5b93c7", "#0b3d6b"])
@@ -43,7 +42,7 @@ def confusions(counts: pd.DataFrame) -> Figure:
         grid = figure.subplots(lines, columns, squeeze=False)
         for axes, (name, rows) in zip(grid.flat, groups, strict=False):
             _matrix(axes, wide(rows))
-            axes.set_title(textwrap.fill(label(name, 48), 24), fontsize=9)
+            axes.set_title(wrapped(name, 24, 3), fontsize=9)
         for axes in grid.flat[len(groups) :]:
             axes.set_visible(False)
         figure.supxlabel("Prediction", fontsize=9)
@@ -58,8 +57,8 @@ def across(areas: pd.DataFrame) -> Figure:
         figure = blank(min(3.0 + 1.1 * columns, 9.2), 1.3 + 0.7 * rows)
         axes = figure.subplots()
         axes.imshow(areas.to_numpy(float), cmap=SHADES, vmin=0.5, vmax=1, aspect="auto")
-        axes.set_xticks(range(columns), [_wrapped(str(name)) for name in areas.columns])
-        axes.set_yticks(range(rows), [_wrapped(str(name)) for name in areas.index])
+        axes.set_xticks(range(columns), [_class(name) for name in areas.columns])
+        axes.set_yticks(range(rows), [_class(name) for name in areas.index])
         axes.grid(visible=False)
         axes.spines[:].set_visible(False)
         for (row, column), area in np.ndenumerate(areas.to_numpy(float)):
@@ -78,7 +77,7 @@ def wide(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _matrix(axes: Axes, counts: pd.DataFrame) -> None:
-    names = [_wrapped(str(name)) for name in counts.index]
+    names = [_class(name) for name in counts.index]
     size, shares = len(names), _row_shares(counts)
     axes.imshow(shares, cmap=SHADES, vmin=0, vmax=1, aspect="auto")
     axes.set_xticks(range(size), names, rotation=90 if size > 10 else 0)
@@ -92,10 +91,9 @@ def _matrix(axes: Axes, counts: pd.DataFrame) -> None:
     _write_counts(axes, counts.to_numpy(), shares)
 
 
-def _wrapped(name: str) -> str:
+def _class(name: object) -> str:
     """A class name on at most three short lines."""
-    lines = textwrap.wrap(label(class_name(name), 30), 11, max_lines=3, placeholder="…")
-    return "\n".join(lines) or "…"
+    return wrapped(class_name(str(name)), 11, 3)
 
 
 def _row_shares(counts: pd.DataFrame) -> Array:

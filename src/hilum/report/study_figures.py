@@ -19,7 +19,6 @@ from hilum.report import (
     study_plots,
     training,
 )
-from hilum.report.course import PAPER_RULE, Rule
 from hilum.report.folder import Run
 from hilum.report.panels import Drawn, Panel, labelled, positive_class, store
 from hilum.report.text import class_name, code, count, interval, number, sample_size
@@ -247,7 +246,7 @@ def _decision_curve(run: Run) -> Drawn | None:
 def _epochs_to_stop(run: Run) -> Drawn | None:
     if run.history is None:
         return None
-    rule, origin = stop_rule(run)
+    rule, origin = course.stop_rule(run.recipe)
     table = course.stops(course.with_steps(run.history), rule)
     if table.empty:
         return None
@@ -265,17 +264,6 @@ def _epochs_to_stop(run: Run) -> Drawn | None:
         "full",
         table=words.rename("Epochs").rename_axis("Model").reset_index(),
     )
-
-
-def stop_rule(run: Run) -> tuple[Rule, str]:
-    """The stop rule of the recipe's first stage that has one, else the paper's; and which it is."""
-    train = run.recipe.get("train")
-    stages = train.get("stages") if isinstance(train, dict) else None
-    for stage in stages or []:
-        found = stage.get("stop")
-        if found:
-            return Rule(float(found["accuracy"]), float(found["loss"])), "the rule of this run"
-    return PAPER_RULE, "the rule of study 000, which did not stop this run"
 
 
 def _sweep(run: Run) -> Drawn | None:

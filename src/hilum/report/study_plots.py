@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from hilum.report.canvas import blank, plain_ticks, style
 from hilum.report.grids import BARS
 from hilum.report.palette import LINES, MUTED, OKABE_ITO, SERIES, series
-from hilum.report.text import class_name, label, score_name
+from hilum.report.text import class_name, label, score_name, wrapped
 
 NEVER = "never"
 
@@ -138,8 +138,9 @@ def _bars(axes: Axes, rows: pd.DataFrame) -> None:
     turned = len(models) > 3
     axes.set_xticks(
         range(len(models)),
-        [label(str(name), 22) for name in models],
+        [label(str(name), 30) if turned else wrapped(str(name), 22, 3) for name in models],
         rotation=25 if turned else 0,
+        fontsize=8,
         ha="right" if turned else "center",
         rotation_mode="anchor",
     )
@@ -156,7 +157,7 @@ def epochs_to_stop(stops: pd.DataFrame) -> Figure:
         axes = figure.subplots()
         for i, name in enumerate(names):
             _stop_bar(axes, i, stops[stops["model"] == name])
-        axes.set_yticks(range(len(names)), [label(str(name), 40) for name in names])
+        axes.set_yticks(range(len(names)), [wrapped(str(name), 40) for name in names])
         axes.set(ylim=(len(names) - 0.4, -0.6), xlabel="Epochs until the rule held")
         reached = stops["epochs"].dropna()
         axes.set_xlim(0, 1.35 * max(float(reached.max()) if len(reached) else 1.0, 1.0))

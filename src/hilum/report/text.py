@@ -3,6 +3,7 @@
 import hashlib
 import math
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -52,6 +53,12 @@ def label(name: str, longest: int = 24) -> str:
     clean = "".join(c if c.isprintable() else " " for c in name).strip() or "(no name)"
     clean = clean if len(clean) <= longest else clean[: longest - 1] + "…"
     return f"\u2009{clean}" if clean.startswith("_") else clean
+
+
+def wrapped(name: str, width: int, lines: int = 2) -> str:
+    """The same on at most so many lines of `width` letters."""
+    found = textwrap.wrap(label(name, width * lines), width, max_lines=lines, placeholder="…")
+    return "\n".join(found) or "…"
 
 
 def number(value: object, digits: int = 3) -> str:

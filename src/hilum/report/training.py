@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from hilum.report import course
 from hilum.report.canvas import blank, plain_ticks, style
 from hilum.report.palette import MUTED, OKABE_ITO
-from hilum.report.text import label
+from hilum.report.text import label, wrapped
 
 PARTS = {
     "train": ("-", OKABE_ITO["blue"]),
@@ -55,7 +55,7 @@ def curves(history: pd.DataFrame, names: Mapping[str, str]) -> Figure:
                 _panel(axes, rows, name)
                 axes.set_ylabel(name.capitalize())
             if len(cells) > 1:
-                pair[0].set_title(label(names.get(cell, cell), 36 if wide > 1 else 70))
+                pair[0].set_title(wrapped(names.get(cell, cell), 36 if wide > 1 else 70))
             pair[1].set_ylim(*_limits(history["accuracy"]))
         for axes in grid[len(cells) :].flat:
             axes.set_visible(False)
@@ -81,7 +81,7 @@ def _panel(axes: Axes, rows: pd.DataFrame, name: str) -> None:
     if not path:
         _stage_borders(axes, rows)
         axes.set_xlabel("Epoch")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         return
     axes.set_xscale("log")
     plain_ticks(axes.xaxis)
@@ -99,7 +99,9 @@ def _lines(axes: Axes, rows: pd.DataFrame, name: str, along: str) -> None:
         axes.plot(run[along], run[name], color=colour, alpha=0.35, linewidth=0.8, linestyle=dash)
     mean = course.mean(rows, name, along)
     words = f"{part}, mean" if len(runs) > 1 else part
-    axes.plot(mean.index, mean, color=colour, linestyle=dash, label=words)
+    (line,) = axes.plot(mean.index, mean, color=colour, linestyle=dash, markersize=4, label=words)
+    if len(mean) == 1:
+        line.set_marker("o")
 
 
 def _stage_borders(axes: Axes, rows: pd.DataFrame) -> None:
