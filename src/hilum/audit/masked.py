@@ -114,13 +114,21 @@ def _ends(box: tuple[slice, slice]) -> Box:
 def _hidden(evidence: Evidence) -> Hidden:
     model, stack = films.model(evidence), films.stack(evidence)
     most = MANY if evidence.thorough else FEW
-    rows = films.drawn(evidence, np.flatnonzero(evidence.labels >= 0), most)
+    rows = _drawn(evidence, most)
     chosen = np.ascontiguousarray(stack[rows])
     boxes, found = lung_boxes(evidence, rows)
     dark = np.stack([blacked(image, box) for image, box in zip(chosen, boxes, strict=True)])
     known = evidence.features
     whole = model.runtime(chosen) if known is None else np.asarray(known[rows])
     return Hidden(rows, boxes, whole, model.runtime(dark), found)
+
+
+def _drawn(evidence: Evidence, most: int) -> npt.NDArray[np.int64]:
+    """Places of up to `most` images, half of them unseen by the model: these test the probe."""
+    known = evidence.labels >= 0
+    free, taught = (np.flatnonzero(known & part) for part in (~evidence.seen, evidence.seen))
+    tested = films.drawn(evidence, free, max(most // 2, most - len(taught)))
+    return np.sort(np.concatenate([tested, films.drawn(evidence, taught, most - len(tested))]))
 
 
 def _told(
