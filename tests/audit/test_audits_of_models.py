@@ -92,8 +92,8 @@ def test_too_few_films_are_no_pass_for_masked_lungs(
         assert "R lies between -0.29 and 1.33" in found.sentence
 
 
-@pytest.mark.parametrize(("taught", "tested"), [(10, 2), (8, 4), (6, 4), (2, 6), (0, 8)])
-def test_half_of_the_films_without_lungs_are_unseen(
+@pytest.mark.parametrize(("taught", "tested"), [(10, 2), (8, 3), (6, 3), (2, 7), (0, 9)])
+def test_a_third_of_the_films_without_lungs_are_unseen(
     taught: int, tested: int, reads_marks: Evidence, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = tuple(reads_marks.manifest["sha256"].iloc[:taught])
@@ -102,9 +102,9 @@ def test_half_of_the_films_without_lungs_are_unseen(
     monkeypatch.setattr(
         masked, "lung_boxes", lambda _, rows: (np.array([[PLACE]]).repeat(len(rows), 0), len(rows))
     )
-    monkeypatch.setattr(masked, "FEW", 8)
+    monkeypatch.setattr(masked, "FEW", 9)
     rows = masked.hidden(evidence).rows
-    assert len(rows) == len(set(rows.tolist())) == 8
+    assert len(rows) == len(set(rows.tolist())) == 9
     assert (~evidence.seen[rows]).sum() == tested
 
 

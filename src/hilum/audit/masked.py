@@ -23,7 +23,7 @@ QUESTION = Question(
     "Maguolo & Nanni 2021, doi:10.1016/j.inffus.2021.04.008: similar results without the lungs",
 )
 WARNS, FAILS = 0.25, 0.5  # of R
-FEW, MANY = 240, 1200  # images in a run, and in `hilum audit`
+FEW, MANY = 360, 1200  # images in a run, and in `hilum audit`
 MARGIN = 0.03  # of the shorter side, around the box of the lungs
 CENTRE = ((0.12, 0.88), (0.1, 0.9))  # rows and columns, where no mask can be believed
 LEAST = 10  # images of each class on which a probe is tested
@@ -124,10 +124,10 @@ def _hidden(evidence: Evidence) -> Hidden:
 
 
 def _drawn(evidence: Evidence, most: int) -> npt.NDArray[np.int64]:
-    """Places of up to `most` images, half of them unseen by the model: these test the probe."""
+    """Places of up to `most` images, a third of them unseen by the model: these test the probe."""
     known = evidence.labels >= 0
     free, taught = (np.flatnonzero(known & part) for part in (~evidence.seen, evidence.seen))
-    tested = films.drawn(evidence, free, max(most // 2, most - len(taught)))
+    tested = films.drawn(evidence, free, max(most // 3, most - len(taught)))
     return np.sort(np.concatenate([tested, films.drawn(evidence, taught, most - len(tested))]))
 
 
