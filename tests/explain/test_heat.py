@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 
 from hilum import prepare
 from hilum.evaluate import model as models
-from hilum.evaluate.model import Facts
+from hilum.evaluate.model import Facts, Model
 from hilum.explain import heat
 from hilum.explain import subject as subjects
 from hilum.explain.heat import METHODS
@@ -199,7 +200,8 @@ def test_a_compiled_network_sees_what_torch_sees(pool: str, width: int) -> None:
     backbone, positions = network(BACKBONES["resnet18"], pool), 9 if pool == "flatten" else 1
     pipeline = prepare.from_list([{"step": "resize", "side": SMALL}])
     facts = Facts(["a", "b", "c"], "unit", "fp32", mirror=False)
-    model = models.assemble(facts, pipeline, backbone, head(width, positions=positions))
+    unused: Any = None  # a runtime that predicts
+    model = Model(facts, pipeline, backbone, head(width, positions=positions), unused)
     stack = np.stack([film(SMALL, i) for i in range(2)])
     (want,) = heat.look(subjects.of_parts(facts, backbone, model.head), stack)
     (found,) = heat.look(subjects.of(model), stack)

@@ -1,13 +1,14 @@
 """Networks side by side: each sees the films as it wants them, their features stand together."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from hilum import prepare
-from hilum.evaluate import model as models
-from hilum.evaluate.model import Facts
+from hilum.evaluate.model import Facts, Model
 from hilum.explain import heat, sanity
 from hilum.explain import subject as subjects
 from hilum.models import anatomy, backbones, networks, normalise
@@ -88,7 +89,8 @@ def test_a_compiled_network_sees_what_torch_sees(joined: Backbone) -> None:
     pipeline = prepare.from_list([{"step": "resize", "side": 96}])
     facts = Facts(["a", "b", "c"], "signed", "fp32", mirror=True)
     head = Head(Standardise.of(np.eye(1792)), ((np.ones((3, 1792)), np.zeros(3)),))
-    model = models.assemble(facts, pipeline, joined, head)
+    unused: Any = None  # a runtime that predicts
+    model = Model(facts, pipeline, joined, head, unused)
     stack = films()[:, 0].numpy()
     compiled, torchs = subjects.of(model), subjects.of_parts(facts, joined, head)
     for found, want in zip(heat.look(compiled, stack), heat.look(torchs, stack), strict=True):
