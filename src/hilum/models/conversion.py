@@ -16,7 +16,6 @@ from torch import nn
 from hilum import files
 from hilum.models import shelf, shim
 from hilum.models.engine import evaluating
-from hilum.models.shelf import Saved
 from hilum.types import HilumError
 
 FAILURES = (
@@ -40,14 +39,6 @@ def converted(module: nn.Module, shape: tuple[int, int]) -> Path:
     return path
 
 
-def converted_saved(saved: Saved, shape: tuple[int, int]) -> Path:
-    """The same for a network on disk, and noted, so that the next time it is found unbuilt."""
-    module = saved.build()
-    path = converted(module, shape)
-    shelf.note(saved, shape, path, _sources(module))
-    return path
-
-
 def key(module: nn.Module, shape: tuple[int, int]) -> str:
     """Hash of all that decides what the converted network computes.
 
@@ -58,8 +49,8 @@ def key(module: nn.Module, shape: tuple[int, int]) -> str:
         "torch": torch.__version__,
         "timm": shim.timm().__version__,
     }
-    sources = sorted(files.sha256(path) for path in _sources(module))
-    return files.digest(versions, repr(module), sources, _tensors(module), list(shape))
+    read = sorted(files.sha256(path) for path in sources(module))
+    return files.digest(versions, repr(module), read, _tensors(module), list(shape))
 
 
 def _convert(module: nn.Module, shape: tuple[int, int]) -> ov.Model:
@@ -102,7 +93,7 @@ def _tensors(module: nn.Module) -> str:
     return total.hexdigest()
 
 
-def _sources(module: nn.Module) -> list[Path]:
+def sources(module: nn.Module) -> list[Path]:
     """The files that define the layers' classes."""
     kinds = {type(layer) for layer in module.modules()}
     found = {file for kind in kinds if (file := inspect.getsourcefile(kind)) is not None}

@@ -53,19 +53,15 @@ def compile_network(
 def compile_saved(saved: Saved, shape: tuple[int, int], target: Target | None = None) -> Runtime:
     """The same for a network on disk, which is only built where no conversion of it is found."""
     target = target or Target()
-    if not openvino_computes(target):
-        return _by_torch(saved.build(), shape, target)
-    if path := shelf.find(saved, shape):
+    if openvino_computes(target) and (path := shelf.find(saved, shape)):
         return _by_openvino(path, shape, target)
-    from hilum.models import conversion
+    module = saved.build()
+    made = compile_network(module, shape, target)
+    if made.network is not None:
+        from hilum.models import conversion
 
-    try:
-        path = conversion.converted_saved(saved, shape)
-    except conversion.UnconvertedError:
-        if target.engine == "openvino":
-            raise
-        return _by_torch(saved.build(), shape, target)
-    return _by_openvino(path, shape, target)
+        shelf.note(saved, shape, made.network, conversion.sources(module))
+    return made
 
 
 def _by_openvino(path: Path, shape: tuple[int, int], target: Target) -> Runtime:

@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 AXIS = re.compile(r"(?:^|,)([\w-]+)=")
@@ -105,12 +104,17 @@ def bars(scores: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> pd.Data
     return pd.DataFrame(rows).astype({**floats, **whole}) if rows else pd.DataFrame()
 
 
+def on_other_films(cell: str) -> bool:
+    """Whether a cell's figures are of other films than the study's own test."""
+    return ELSEWHERE.search(cell) is not None
+
+
 def spread(table: pd.DataFrame, metric: str = "accuracy") -> tuple[float, float, int] | None:
     """Lowest and highest value of a figure of `bars` over the models, and how many have one.
 
     Of the study's own test: a model's test on other films is no other model.
     """
-    own = np.array([ELSEWHERE.search(cell) is None for cell in table["cell"]], bool)
+    own = ~table["cell"].map(on_other_films).astype(bool)
     values = table[own & (table["metric"] == metric)].groupby("cell")["value"].first().dropna()
     return (float(values.min()), float(values.max()), len(values)) if len(values) > 1 else None
 

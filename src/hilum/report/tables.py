@@ -8,7 +8,7 @@ import pandas as pd
 
 from hilum.evaluate.thresholds import predictive_values
 from hilum.report.folder import Run
-from hilum.report.grids import ELSEWHERE
+from hilum.report.grids import on_other_films
 from hilum.report.text import (
     NOT_RECORDED,
     class_name,
@@ -197,9 +197,7 @@ def by_cell(run: Run) -> Grid | None:
     picked = {cell: [_pick(rows, names) for names in HEADLINES] for cell, rows in scores.items()}
     begin = start(run)
     used = [i for i in range(len(HEADLINES)) if any(row[i] for row in picked.values())]
-    ranked = sorted(
-        picked.items(), key=lambda item: (bool(ELSEWHERE.search(item[0])), _rank(item[1]))
-    )
+    ranked = sorted(picked.items(), key=lambda item: (on_other_films(item[0]), _rank(item[1])))
     body = [
         (cell, tuple(line(found, begin) if (found := row[i]) else None for i in used))
         for cell, row in ranked
