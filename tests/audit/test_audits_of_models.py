@@ -4,17 +4,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import readers_of
 from controls_of_films import Studio
 from readers_of import corners
 from scipy.stats import wilcoxon
+from sklearn.metrics import roc_auc_score
 
 from hilum import images
-from hilum.audit import AUDITS, Evidence, attention, laterality, marks, masked, transplant
+from hilum.audit import AUDITS, Evidence, attention, laterality, marks, masked, own, transplant
 from hilum.data import phantom
 from hilum.prepare import ct, from_list, markers
 from hilum.prepare.markers import Box, Markers
+from hilum.types import Split
 
 PLACE = (30, 100, 20, 110)  # rows and columns where lungs usually are, of 128 x 128
 BOX = (slice(*PLACE[:2]), slice(*PLACE[2:]))
@@ -106,6 +109,42 @@ def test_a_third_of_the_films_without_lungs_are_unseen(
     rows = masked.hidden(evidence).rows
     assert len(rows) == len(set(rows.tolist())) == 9
     assert (~evidence.seen[rows]).sum() == tested
+
+
+def test_every_fold_tests_a_network_that_was_not_tuned(reads_marks: Evidence) -> None:
+    names = reads_marks.manifest["sample_id"]
+    splits = [
+        (name, fold, "test" if i % 3 == fold else "train")
+        for fold in range(3)
+        for i, name in enumerate(names)
+    ]
+    table = pd.DataFrame(splits, columns=["sample_id", "fold", "part"])
+    seen = tuple(reads_marks.manifest["sha256"].iloc[4:])
+    evidence = replace(reads_marks, split=Split(table, "kfold", "patient", 0))
+    general, tuned = (
+        replace(evidence, model=readers_of.model(corners, seen=seen, tuned=tuned))
+        for tuned in (False, True)
+    )
+    assert own.folds(general).tolist() == [i % 3 for i in range(len(names))]
+    assert own.folds(tuned).tolist() == [0] * 4 + [-1] * (len(names) - 4)
+    once = replace(general, split=Split(table[table["fold"] == 1], "holdout", "patient", 0))
+    assert own.folds(once).tolist() == own.folds(tuned).tolist()
+
+
+def test_a_probe_is_never_tested_on_its_own_fold() -> None:
+    """Two images of each patient, who alone is known by heart: nothing can be learnt."""
+    random = np.random.default_rng(5)
+    labels = np.repeat(random.integers(0, 2, 60), 2)
+    table = np.repeat(np.eye(60, dtype=np.float32), 2, axis=0)
+    apart = np.repeat(np.arange(60) % 4, 2)
+    tested, p = masked._told(table, labels, np.arange(120), apart, 0)
+    assert tested.tolist() == list(range(120))
+    assert roc_auc_score(labels, p[:, 1]) < 0.6
+    across = np.tile(np.arange(2), 60)  # a patient's two images in two folds
+    _, p = masked._told(table, labels, np.arange(120), across, 0)
+    assert roc_auc_score(labels, p[:, 1]) > 0.99
+    tested, _ = masked._told(table, labels, np.arange(120), np.where(apart == 0, 0, -1), 0)
+    assert tested.tolist() == np.flatnonzero(apart == 0).tolist()
 
 
 def test_blacking_out_leaves_what_is_outside(reads_marks: Evidence) -> None:

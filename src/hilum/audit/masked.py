@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hilum.audit import films, shallow
+from hilum.audit import films, own, shallow
 from hilum.audit.evidence import Evidence
 from hilum.audit.question import Question
 from hilum.evaluate import metrics
@@ -51,9 +51,9 @@ def audit(evidence: Evidence) -> Finding:
     """A probe on whole images against one on images without lungs, of the same images."""
     seen = hidden(evidence)
     labels, groups = evidence.labels[seen.rows], evidence.groups[seen.rows]
-    train = evidence.seen[seen.rows]
-    tested, whole = _told(seen.whole, labels, groups, train, evidence.seed)
-    _, masked = _told(seen.masked, labels, groups, train, evidence.seed)
+    folds = own.folds(evidence)[seen.rows]
+    tested, whole = _told(seen.whole, labels, groups, folds, evidence.seed)
+    _, masked = _told(seen.masked, labels, groups, folds, evidence.seed)
     areas = shallow.resampled(labels[tested], (whole, masked), groups[tested], evidence.seed)
     full, without = areas[0]
     if np.nanquantile(areas[1:, 0], 0.025) <= 0.5:
@@ -124,28 +124,30 @@ def _hidden(evidence: Evidence) -> Hidden:
 
 
 def _drawn(evidence: Evidence, most: int) -> npt.NDArray[np.int64]:
-    """Places of up to `most` images, a third of them unseen by the model: these test the probe."""
-    known = evidence.labels >= 0
-    free, taught = (np.flatnonzero(known & part) for part in (~evidence.seen, evidence.seen))
+    """Places of up to `most` images, a third of them or more such as test the probe."""
+    known, tests = evidence.labels >= 0, own.folds(evidence) >= 0
+    free, taught = (np.flatnonzero(known & part) for part in (tests, ~tests))
     tested = films.drawn(evidence, free, max(most // 3, most - len(taught)))
     return np.sort(np.concatenate([tested, films.drawn(evidence, taught, most - len(tested))]))
 
 
 def _told(
-    table: Floats, labels: Labels, groups: npt.NDArray[np.int64], train: metrics.Bools, seed: int
+    table: Floats, labels: Labels, groups: npt.NDArray[np.int64], folds: Labels, seed: int
 ) -> tuple[npt.NDArray[np.int64], Probabilities]:
-    """Tested images (image,) and p (image, class): as the model was tested, else cross-validated.
-
-    A network that was tuned knows its training images by heart, so its probe is tested on others.
+    """Tested images (image,) and p (image, class): fold by fold, each tested by a probe that was
+    fitted to all others; cross-validated by patient where that leaves too few of a class.
     """
+    tested = np.flatnonzero(folds >= 0)
+    parts = [(np.flatnonzero(folds != fold), folds == fold) for fold in np.unique(folds[tested])]
     every = np.unique(labels)
-    least = min(min((train & (labels == c)).sum(), (~train & (labels == c)).sum()) for c in every)
-    if least >= LEAST:
-        probe = shallow.fitted(table[train], labels[train])
-        p = np.zeros((int((~train).sum()), int(labels.max()) + 1))
-        p[:, probe[-1].classes_] = probe.predict_proba(table[~train])
-        return np.flatnonzero(~train), p
-    return np.arange(len(labels)), shallow.out_of_fold(table, labels, groups, seed)
+    sizes = [(labels[rows] == c).sum() for rows in (tested, *(t for t, _ in parts)) for c in every]
+    if not parts or min(sizes) < LEAST:
+        return np.arange(len(labels)), shallow.out_of_fold(table, labels, groups, seed)
+    p = np.zeros((len(labels), int(labels.max()) + 1))
+    for taught, asked in parts:
+        probe = shallow.fitted(table[taught], labels[taught])
+        p[np.ix_(asked, probe[-1].classes_)] = probe.predict_proba(table[asked])
+    return tested, p[tested]
 
 
 def _sentence(status: Status, value: float, areas: tuple[float, float], seen: Hidden) -> str:

@@ -24,6 +24,23 @@ def one_seed(evidence: Evidence) -> pd.DataFrame:
     return table[table["seed"] == table["seed"].min()] if "seed" in table else table
 
 
+def folds(evidence: Evidence) -> Labels:
+    """(image,) the fold that tests each image, -1 where it only teaches.
+
+    A network that was tuned knows its images by heart: only those that it has not seen test it. One
+    that was not serves every fold of its split.
+    """
+    model, split = evidence.model, evidence.split
+    alone = np.where(evidence.seen, -1, 0)
+    if model is None or split is None or model.backbone.weights.tuned:
+        return alone
+    tested = split.table[split.table["part"] == "test"].drop_duplicates("sample_id")
+    if tested["fold"].nunique() < 2:
+        return alone
+    found = evidence.manifest["sample_id"].map(tested.set_index("sample_id")["fold"])
+    return found.fillna(-1).to_numpy(np.int64)
+
+
 def validated(evidence: Evidence) -> dict[str, int]:
     """How many validation images of each class the model had; none where that is unknown."""
     counts = dict.fromkeys(evidence.classes, 0)

@@ -21,6 +21,7 @@ from hilum.types import HilumError, MissingError, as_path
 
 HUB_TIMEOUT = 3.0  # seconds to wait for the hub's first answer
 HUB_FILE = "model.safetensors"
+TUNED = "tuned from "  # begins the origin of weights that have learnt images here
 _TRUE = {"1", "on", "true", "yes"}
 
 
@@ -34,6 +35,11 @@ class Weights:
     licence: str
     variant: str = ""  # how the network differs from timm's, see networks.VARIANTS
     ignored: tuple[str, ...] = ()  # the file's tensors that the network has no place for
+
+    @property
+    def tuned(self) -> bool:
+        """Whether they have learnt images here, of which they may know each by heart."""
+        return self.origin.startswith(TUNED)
 
     def without_state(self) -> "Weights":
         """The record alone, for provenance."""

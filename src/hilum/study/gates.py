@@ -65,7 +65,7 @@ def _fitted(ground: Ground, model: Model, bench: Bench) -> gate.Gate:
 
 def _features(bench: Bench, rows: npt.NDArray[np.int64]) -> Floats:
     """(row, feature), of all images at once where that is cheap: audits want them as well."""
-    if len(bench.labels) <= 2 * MOST or "tuned" not in bench.backbone.weights.origin:
+    if len(bench.labels) <= 2 * MOST or not bench.backbone.weights.tuned:
         return np.asarray(benches.plain(bench)[rows])
     return bench.runtime(bench.pixels.stack[rows])
 

@@ -49,7 +49,7 @@ def tune(
     )
     label = f"{key.cell}: fold {key.fold + 1}, {stage.name}"
     course = loop.fit(network, batches, loop_plan(bench, parts, stage, device), bench.tell(label))
-    tuned = _named(backbone.cpu().eval(), f"tuned from {start[0].weights.origin}")
+    tuned = _named(backbone.cpu().eval(), f"{weights.TUNED}{start[0].weights.origin}")
     return tuned, Top(standard, top.cpu()), course.rows
 
 
