@@ -1,10 +1,10 @@
 """Ingest: decode each file once into prepared pixels, fingerprints and facts; never again."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,7 @@ from hilum.types import (
 )
 
 Progress: TypeAlias = Callable[[int, int], None] | None
+Done = TypeVar("Done")
 Fresh: TypeAlias = tuple[Grey8, npt.NDArray[np.void]]  # prepared image, its record
 
 _AHEAD = 4  # images decoded ahead of the writer, per thread: bounds the memory
@@ -201,14 +202,14 @@ def _numbers(image: Image) -> list[float]:
 
 
 def _in_order(
-    work: _Work, wanted: Sequence[tuple[str, str]], workers: int
-) -> Iterator[Fresh | str]:
+    work: Callable[..., Done], wanted: Iterable[tuple[str, ...]], workers: int
+) -> Iterator[Done]:
     """Results in the order of `wanted`, a bounded number of them ahead of the consumer."""
-    waiting: deque[Future[Fresh | str]] = deque()
+    waiting: deque[Future[Done]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         try:
-            for path, sha256 in wanted:
-                waiting.append(pool.submit(work, path, sha256))
+            for words in wanted:
+                waiting.append(pool.submit(work, *words))
                 if len(waiting) > _AHEAD * workers:
                     yield waiting.popleft().result()
             while waiting:
@@ -220,8 +221,7 @@ def _in_order(
 def _hashed(manifest: Manifest, workers: int) -> Manifest:
     """Hash every file anew: what an older manifest says may no longer be what is on disk."""
     table = manifest.table.reset_index(drop=True)
-    with ThreadPoolExecutor(workers) as pool:
-        found = list(pool.map(_hash_or_fault, table["path"]))
+    found = list(_in_order(_hash_or_fault, zip(table["path"]), workers))
     faults = [
         LeftOut(path, fault)
         for path, (key, fault) in zip(table["path"], found, strict=True)
