@@ -23,11 +23,11 @@ from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
+import side_by_side
 from hilum import files, prepare
 from hilum.data import manifest, pixels
 from hilum.evaluate.model import compiled
 from hilum.models import backbones, quantise, shim
-from hilum.models.backbones import Backbone
 from hilum.models.engine import Runtime
 from hilum.models.normalise import NORMALISE
 from hilum.types import Floats, Manifest
@@ -121,7 +121,7 @@ def alike(ours: Floats, theirs: Floats) -> str:
 
 def measure(name: str, found: Manifest, size: Size, folder: Path) -> list[Row]:
     """All rivals with one network."""
-    backbone, mode = _backbone(name), backbones.card(name).normalise
+    backbone, mode = side_by_side.backbone(name), backbones.card(name).normalise
     paths = list(found.table["path"])
     runtime = compiled(backbone, mode, PIPELINE, "auto")
     stack = np.random.default_rng(0).integers(0, 256, (len(paths), SIDE, SIDE), np.uint8)
@@ -166,16 +166,6 @@ def _row(name: str, who: str, times: tuple[int, float, float], last: dict[str, F
     note = "weights of its own" if "xray" in who else ""
     ratio = None if who == "hilum" else seconds / ours
     return Row("features", name, who, count / seconds, "images/s", ratio, wanted, told, note)
-
-
-def _backbone(name: str) -> Backbone:
-    """ImageNet weights where they lie on this machine, random ones otherwise: speed is the same."""
-    if (
-        name == "tf_efficientnet_lite0"
-        or (files.cache_home() / f"weights/{name}.safetensors").is_file()
-    ):
-        return backbones.build(name)
-    return backbones.build(name, "random")
 
 
 def main() -> None:

@@ -1,15 +1,17 @@
-"""Fine-tuning every layer on the CPU: hilum's loop and its peers' in turn.
+"""Fine-tuning every layer on the CPU, files to a trained network: hilum and its peers in turn.
 
-    python benchmarks/fine_tuning.py [--quick] [--full]
+    python benchmarks/fine_tuning.py [--quick] [--full] [--data FOLDER_OF_CLASS_FOLDERS]
 
-Same network, first weights, films, order and optimiser; the peer is what a tutorial writes: fp32,
-default memory layout, films decoded and turned by Pillow and torchvision in a DataLoader of as many
-workers as there are cores. Lightning trains the same in its own loop, fastai with its own loaders
-and transforms. Each round trains each for one epoch; the losses of the last epoch stand beside.
+Same network, first weights, films and optimiser; the peer is what a tutorial writes: fp32, default
+memory layout, films decoded and turned by Pillow and torchvision in a DataLoader of as many workers
+as there are cores. Lightning trains the same in its own loop, fastai with its own loaders and
+transforms. They take turns epoch by epoch; hilum's first epoch fills its pixel store. The second
+row of hilum sees films of half the side in all but the last quarter of its epochs (`side` of a
+stage in a recipe). At the end each is tested on the same films, which none has seen.
 """
 
-import statistics
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,25 +25,48 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 import side_by_side
-from hilum import files
-from hilum.data import phantom
+from hilum import files, prepare
+from hilum.data import manifest, pixels
 from hilum.models import backbones, shim
 from hilum.models.normalise import NORMALISE, Door
 from hilum.prepare.augment import Ranges
 from hilum.train import loop
 from hilum.train.batches import Parts, PixelBatches
-from hilum.types import Stack8
-from side_by_side import Row
+from hilum.types import Manifest
+from side_by_side import Right, Row, Size
 
-IMAGES, SIDE, BATCH, RATE = 160, 224, 32, 1e-2
+SIDE, SMALL, BATCH, RATE = 224, 112, 32, 3e-2
 ROTATION = 10
-HELD = ("tf_efficientnet_lite0",)  # weights that come with hilum; the others start at random
 NETWORKS = ("tf_efficientnet_lite0", "resnet18", "resnet50")
+PIPELINE = prepare.from_list([{"step": "resize", "side": SIDE}])
+OURS, SMALL_FIRST = "hilum", "hilum, small films first"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """The films of one benchmark: those that teach and those that test."""
+
+    taught: Manifest
+    tested: Manifest
+    classes: list[str]
+    epochs: int
+
+    def numbers(self, found: Manifest) -> list[int]:
+        """The class index of each image."""
+        return [self.classes.index(label) for label in found.table["label"]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """Trains one epoch at a call, of the number given; then says which films it tells rightly."""
+
+    epoch: Callable[[int], None]
+    right: Callable[[], Right]
 
 
 @dataclass(frozen=True)
 class Films(Dataset[tuple[torch.Tensor, int]]):
-    """The peer's data: paths and labels, decoded one by one."""
+    """The peers' data: paths and labels, decoded one by one."""
 
     paths: list[str]
     labels: list[int]
@@ -55,79 +80,88 @@ class Films(Dataset[tuple[torch.Tensor, int]]):
             return self.change(film.convert("RGB")), self.labels[i]
 
 
-def network(name: str) -> nn.Module:
-    """The backbone and a new head of two classes, the same at every call."""
+def network(name: str, classes: int) -> nn.Module:
+    """The backbone and a new head, the same at every call."""
     torch.manual_seed(0)
-    backbone = backbones.build(name) if name in HELD else backbones.build(name, "random")
-    return nn.Sequential(backbone, nn.Linear(backbone.card.features, 2))
+    backbone = side_by_side.backbone(name)
+    return nn.Sequential(backbone, nn.Linear(backbone.card.features, classes))
 
 
-def transform(name: str) -> Any:
-    """What a tutorial does to each film."""
+def loader(name: str, task: Task, *, taught: bool) -> Any:
+    """What a tutorial does: films are turned when they teach, and as they are when they test."""
     shim.timm()  # before torchvision, whose compiled operators may be those of another build
     from torchvision import transforms
 
     row = NORMALISE[backbones.card(name).normalise]
-    return transforms.Compose(
+    turned = [transforms.RandomHorizontalFlip(), transforms.RandomRotation(ROTATION)]
+    change = transforms.Compose(
         [
             transforms.Resize((SIDE, SIDE)),
-            transforms.RandomHorizontalFlip(),
-            transforms.RandomRotation(ROTATION),
+            *(turned if taught else []),
             transforms.ToTensor(),
             transforms.Normalize(row.mean, row.std),
         ]
     )
+    found = task.taught if taught else task.tested
+    films = Films(list(found.table["path"]), task.numbers(found), change)
+    return DataLoader(films, BATCH, shuffle=taught, num_workers=files.cores())
 
 
-def peer(name: str, table: pd.DataFrame) -> Any:
-    """One epoch at a call: (seconds, mean loss)."""
-    films = Films(list(table["path"]), list(table["number"]), transform(name))
-    loader = DataLoader(films, BATCH, shuffle=True, num_workers=files.cores())
-    model = network(name).train()
-    optimiser = torch.optim.SGD(model.parameters(), RATE)  # no memory between epochs
-
-    def epoch() -> tuple[float, float]:
-        start, losses = time.perf_counter(), []
-        for images, labels in loader:
-            optimiser.zero_grad()
-            loss = F.cross_entropy(model(images), labels)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            losses.append(loss.item())
-        return time.perf_counter() - start, statistics.fmean(losses)
-
-    return epoch
+def told(model: nn.Module, batches: Any) -> Right:
+    """Whether the class with the highest logit is the true one, film by film."""
+    model.eval()
+    with torch.no_grad():
+        return np.concatenate([(model(x).argmax(1) == y).numpy() for x, y in batches])
 
 
-def ours(name: str, stack: Stack8, table: pd.DataFrame) -> Any:
-    """One epoch at a call, through the training loop that every run uses."""
-    model = nn.Sequential(Door(backbones.card(name).normalise), network(name))
+def ours(name: str, task: Task, sides: tuple[int, ...]) -> Rival:
+    """The training loop that every run uses, on films of one side in each epoch."""
+    door = Door(backbones.card(name).normalise)
+    model = nn.Sequential(door, network(name, len(task.classes)))
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    labels = table["number"].to_numpy(np.int64)
-    parts = Parts(np.arange(len(labels)), np.arange(2), labels)
-    done = iter(range(10**6))
+    plan = loop.Plan("sgd", (RATE,), 0.0, keep="last")  # no momentum: nothing lasts between epochs
 
-    def epoch() -> tuple[float, float]:
+    def epoch(number: int) -> None:
+        taken = pixels.ingest(task.taught, PIPELINE).pixels
+        labels = np.array(task.numbers(task.taught), np.int64)
+        parts = Parts(np.arange(len(labels)), np.arange(2), labels)
+        turned = Ranges(rotation=ROTATION, flip=0.5)
         batches = PixelBatches(
-            stack, tuple(table["sample_id"]), parts, Ranges(rotation=ROTATION, flip=0.5), BATCH,
-            next(done),
-        )  # fmt: skip
-        start = time.perf_counter()
-        course = loop.fit(model, batches, loop.Plan("sgd", (RATE,), 0.0, keep="last"))
-        return time.perf_counter() - start, float(course.rows[0]["loss"])
+            taken.stack, taken.sample_ids, parts, turned, BATCH, number, side=sides[number]
+        )
+        loop.fit(model, batches, plan)
 
-    return epoch
+    def right() -> Right:
+        films = torch.from_numpy(np.array(pixels.ingest(task.tested, PIPELINE).pixels.stack))
+        labels = torch.tensor(task.numbers(task.tested)).split(BATCH)
+        return told(model, zip(films[:, None].split(BATCH), labels, strict=True))
+
+    return Rival(epoch, right)
 
 
-def lightning(name: str, table: pd.DataFrame) -> Any:
+def plain(name: str, task: Task) -> Rival:
+    """The loop of a tutorial."""
+    taught, tested = loader(name, task, taught=True), loader(name, task, taught=False)
+    model = network(name, len(task.classes))
+    optimiser = torch.optim.SGD(model.parameters(), RATE)
+
+    def epoch(number: int) -> None:
+        model.train()
+        for images, labels in taught:
+            optimiser.zero_grad()
+            F.cross_entropy(model(images), labels).backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+
+    return Rival(epoch, lambda: told(model, tested))
+
+
+def lightning(name: str, task: Task) -> Rival | None:
     """The same training by Lightning's Trainer, with its defaults for one process."""
     package: Any = side_by_side.peer("lightning")
     if package is None:
         return None
-    films, model = Films(list(table["path"]), list(table["number"]), transform(name)), network(name)
-    model.train()
-    loader = DataLoader(films, BATCH, shuffle=True, num_workers=files.cores())
-    losses: list[float] = []
+    taught, tested = loader(name, task, taught=True), loader(name, task, taught=False)
+    model = network(name, len(task.classes))
 
     class Training(package.LightningModule):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -135,91 +169,99 @@ def lightning(name: str, table: pd.DataFrame) -> Any:
             self.model = model
 
         def training_step(self, batch: Any, number: int) -> torch.Tensor:
-            loss = F.cross_entropy(self.model(batch[0]), batch[1])
-            losses.append(loss.item())
-            return loss
+            return F.cross_entropy(self.model(batch[0]), batch[1])
 
         def configure_optimizers(self) -> torch.optim.Optimizer:
             return torch.optim.SGD(self.model.parameters(), RATE)
 
     training = Training()
 
-    def epoch() -> tuple[float, float]:
-        losses.clear()
+    def epoch(number: int) -> None:
         trainer = package.Trainer(
             max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False,
             enable_progress_bar=False, enable_model_summary=False,
         )  # fmt: skip
-        start = time.perf_counter()
-        trainer.fit(training, loader)
-        return time.perf_counter() - start, statistics.fmean(losses)
+        training.train()
+        trainer.fit(training, taught)
 
-    return epoch
+    return Rival(epoch, lambda: told(model, tested))
 
 
-def fastai(name: str, table: pd.DataFrame) -> Any:
+def fastai(name: str, task: Task) -> Rival | None:
     """The same training by fastai's Learner, with its image loaders and its own transforms."""
     if side_by_side.peer("fastai") is None:
         return None
     from fastai.vision import all as vision
 
+    row = NORMALISE[backbones.card(name).normalise]
     turned = vision.aug_transforms(max_rotate=ROTATION, max_zoom=1, max_lighting=0, max_warp=0)
+    table = pd.DataFrame({"path": task.taught.table["path"], "number": task.numbers(task.taught)})
     shown = vision.ImageDataLoaders.from_df(
-        table[["path", "number"]], path="/", valid_pct=0.0, bs=BATCH, num_workers=files.cores(),
+        table, path="/", valid_pct=0.0, bs=BATCH, num_workers=files.cores(),
         item_tfms=vision.Resize(SIDE, method="squish"),
-        batch_tfms=turned,
+        batch_tfms=[*turned, vision.Normalize.from_stats(row.mean, row.std)],
     )  # fmt: skip
+    model = network(name, len(task.classes))
     learner = vision.Learner(
-        shown, network(name), loss_func=nn.CrossEntropyLoss(), opt_func=vision.SGD, lr=RATE
+        shown, model, loss_func=nn.CrossEntropyLoss(), opt_func=vision.SGD, lr=RATE
     )
 
-    def epoch() -> tuple[float, float]:
-        start = time.perf_counter()
+    def epoch(number: int) -> None:
         with learner.no_bar(), learner.no_logging():
             learner.fit(1)
-        return time.perf_counter() - start, float(learner.recorder.losses[-1])
 
-    return epoch
+    return Rival(epoch, lambda: told(model, loader(name, task, taught=False)))
 
 
-def measure(name: str, size: side_by_side.Size, folder: Path) -> list[Row]:
-    """All rivals in turn, one epoch at a time."""
-    count = size.pick(64, IMAGES, 640)
-    request = phantom.Request(images=count, size=SIDE, seed=1)
-    table = phantom.write(request, folder / name).table
-    table = table.assign(number=pd.factorize(table["label"], sort=True)[0])
-    stack = np.stack([np.asarray(Image.open(path).convert("L")) for path in table["path"]])
+def measure(name: str, task: Task) -> list[Row]:
+    """All rivals in turn, one epoch at a time; then each is tested."""
+    first = task.epochs - max(1, task.epochs // 4)
+    sides = (SMALL,) * first + (0,) * (task.epochs - first)
     made = {
-        "hilum": ours(name, stack, table),
-        "plain PyTorch": peer(name, table),
-        "Lightning": lightning(name, table),
-        "fastai": fastai(name, table),
+        OURS: ours(name, task, (0,) * task.epochs),
+        SMALL_FIRST: ours(name, task, sides),
+        "plain PyTorch": plain(name, task),
+        "Lightning": lightning(name, task),
+        "fastai": fastai(name, task),
     }
-    runs = {who: epoch for who, epoch in made.items() if epoch is not None}
-    seconds: dict[str, list[float]] = {who: [] for who in runs}
-    last: dict[str, float] = {}
-    for turn in range(size.pick(1, 2, 4) + 1):
-        for who, epoch in runs.items():
-            took, last[who] = epoch()
-            if turn:  # the first epoch warms up
-                seconds[who].append(took)
-    median = {who: statistics.median(values) for who, values in seconds.items()}
-    rows = [side_by_side.absent("fine-tuning", name, who) for who in made if who not in runs]
-    for who, value in median.items():
-        ratio = None if who == "hilum" else value / median["hilum"]
-        loss = f"loss of the last epoch {last[who]:.3f}"
-        wanted = "" if who == "hilum" else ">= 3 x"
-        rows.append(Row("fine-tuning", name, who, count / value, "images/s", ratio, wanted, loss))
+    rivals = {who: rival for who, rival in made.items() if rival is not None}
+    seconds = dict.fromkeys(rivals, 0.0)
+    for number in range(task.epochs):
+        for who, rival in rivals.items():
+            start = time.perf_counter()
+            rival.epoch(number)
+            seconds[who] += time.perf_counter() - start
+    right = {who: rival.right() for who, rival in rivals.items()}
+    what = f"{name}, {len(task.taught.table)} films, {task.epochs} epochs"
+    rows = [side_by_side.absent("fine-tuning", what, who) for who in made if who not in rivals]
+    for own, wanted in ((OURS, ">= 3 x"), (SMALL_FIRST, "")):
+        for who in (own, *list(rivals)[2:]):
+            ratio = None if who == own else seconds[who] / seconds[own]
+            alike = side_by_side.share(right[own])
+            if who != own:
+                alike = side_by_side.difference(right[own], right[who])
+            rate = len(task.taught.table) * task.epochs / seconds[who]
+            asked = "" if who == own else wanted
+            note = "" if who == own else f"against {own}"
+            rows.append(Row("fine-tuning", what, who, rate, "images/s", ratio, asked, alike, note))
     return rows
+
+
+def drawn(size: Size, folder: Path) -> Task:
+    """Films to learn from and others to be tested on, divided at random."""
+    taught, tested = size.pick(96, 320, 640), size.pick(96, 160, 320)
+    table = side_by_side.films(size, taught + tested, SIDE, folder / "films")
+    table = table.sample(frac=1, random_state=0)
+    parts = [manifest.build(part, "bench") for part in (table[:taught], table[taught:])]
+    return Task(*parts, sorted(table["label"].unique()), size.pick(2, 4, 8))
 
 
 def main() -> None:
     """Print and store the table."""
     size = side_by_side.asked(__doc__, "fine_tuning")
     with side_by_side.workplace() as folder:
-        rows = [
-            row for name in NETWORKS[: size.pick(1, 2, 3)] for row in measure(name, size, folder)
-        ]
+        task = drawn(size, folder)
+        rows = [row for name in NETWORKS[: size.pick(1, 2, 3)] for row in measure(name, task)]
     side_by_side.finish(rows, size.out)
 
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import torch
 import torch.nn.functional as F
@@ -25,10 +24,9 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from hilum import files, recipe, study
-from hilum.evaluate.intervals import wilson
 from hilum.models import backbones, shim
 from hilum.models.normalise import NORMALISE
-from side_by_side import Row, Size, absent, asked, films, finish, peer, workplace
+from side_by_side import Right, Row, Size, absent, asked, difference, films, finish, peer, workplace
 
 NETWORK, SIDE, BATCH, EPOCHS, ROTATION = "tf_efficientnet_lite0", 224, 32, 100, 15
 LAST = "score, audit, report"  # the first step that the peer does not take
@@ -55,7 +53,6 @@ views = 4
 rotation = {rotation}
 flip = 0.5
 """
-Right = npt.NDArray[np.bool_]  # (test image,): told rightly
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,17 +184,6 @@ def keras(table: pd.DataFrame) -> float | None:
     start = time.perf_counter()
     network.fit(Batches(workers=files.cores(), use_multiprocessing=False), epochs=1, verbose=0)
     return (time.perf_counter() - start) * EPOCHS
-
-
-def difference(ours: Right, theirs: Right) -> str:
-    """Accuracy of both, and the 95 % interval of their difference (paired, Wald)."""
-    apart = ours.astype(float) - theirs.astype(float)
-    half = 1.96 * apart.std(ddof=1) / np.sqrt(len(apart))
-    low, high = wilson(int(ours.sum()), len(ours))
-    return (
-        f"accuracy {ours.mean():.3f} ({low:.3f}-{high:.3f}) against {theirs.mean():.3f}; "
-        f"difference {apart.mean():+.3f} ± {half:.3f}"
-    )
 
 
 def measure(size: Size, folder: Path) -> list[Row]:

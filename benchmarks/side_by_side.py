@@ -15,10 +15,18 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from hilum import files, images
 from hilum.data import phantom
+from hilum.evaluate.intervals import wilson
+from hilum.models import backbones
+from hilum.models.backbones import Backbone
+
+HELD = ("tf_efficientnet_lite0",)  # weights that come with hilum
+Right = npt.NDArray[np.bool_]  # (test image,): told rightly
 
 COLUMNS = {
     "benchmark": "benchmark", "what": "what", "who": "who", "value": "measured", "unit": "unit",
@@ -101,6 +109,25 @@ def films(size: Size, count: int, side: int, folder: Path) -> pd.DataFrame:
     found, _ = images.find(size.data)
     chosen = [str(path) for path in found[:: max(1, len(found) // count)]][:count]
     return pd.DataFrame({"path": chosen, "label": [Path(p).parent.name for p in chosen]})
+
+
+def backbone(name: str) -> Backbone:
+    """ImageNet weights where they lie on this machine, random ones otherwise: speed is the same."""
+    there = name in HELD or (files.cache_home() / f"weights/{name}.safetensors").is_file()
+    return backbones.build(name) if there else backbones.build(name, "random")
+
+
+def share(right: Right) -> str:
+    """Accuracy and its 95 % interval (Wilson)."""
+    low, high = wilson(int(right.sum()), len(right))
+    return f"accuracy {right.mean():.3f} ({low:.3f}-{high:.3f})"
+
+
+def difference(ours: Right, theirs: Right) -> str:
+    """Accuracy of both, and the 95 % interval of their difference (paired, Wald)."""
+    apart = ours.astype(float) - theirs.astype(float)
+    half = 1.96 * apart.std(ddof=1) / np.sqrt(len(apart))
+    return f"{share(ours)} against {theirs.mean():.3f}; difference {apart.mean():+.3f} ± {half:.3f}"
 
 
 def in_turn(rivals: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
