@@ -208,6 +208,29 @@ def test_compare_says_what_is_not_shared(hilum: Run, trained: Trained, tmp_path:
     assert "none of them shared" in done.err
 
 
+def test_compare_knows_a_file_by_its_bytes(hilum: Run, trained: Trained, tmp_path: Path) -> None:
+    """A table of a folder names the folder's files anew, and may say whose they are."""
+    table = pd.read_csv(trained.folder / "predictions.csv", dtype={"patient_id": "str"})
+    known = pd.read_parquet(trained.folder / "manifest.parquet")
+    anew = {name: f"table/{i}.png" for i, name in enumerate(known["sample_id"])}
+    folder, named = (copied(trained.folder, tmp_path / name) for name in ("folder", "named"))
+    for to, frame, ids in (
+        (folder, table.assign(patient_id=None), {}),
+        (named, table.assign(sample_id=table["sample_id"].map(anew)), anew),
+    ):
+        frame.to_csv(to / "predictions.csv", index=False)
+        listed = known.assign(sample_id=known["sample_id"].replace(ids))
+        listed.to_parquet(to / "manifest.parquet")
+    found = hilum("compare", folder, named, "--json").json
+    assert (found["images"], found["left_out"]) == (len(table), [])
+    both = hilum("compare", trained.folder, trained.folder, "--json").json
+    assert found["differences"] == both["differences"]
+    twice = known.assign(sample_id=list(anew.values()), sha256="0" * 64)
+    twice.to_parquet(named / "manifest.parquet")
+    done = hilum("compare", folder, named)
+    assert (done.code, "none of them shared" in done.err) == (2, True)
+
+
 def test_compare_wants_the_same_classes(hilum: Run, trained: Trained, tmp_path: Path) -> None:
     other = copied(trained.folder, tmp_path / "other")
     text = (other / "results.json").read_text().replace('"covid19"', '"flu"')

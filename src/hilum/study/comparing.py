@@ -1,7 +1,7 @@
 """Two runs' chosen models on the test images that both have."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +55,9 @@ def compare(first: Path, second: Path) -> Comparison:
     Raises MissingError for a folder without a finished run, HilumError where the runs have other
     classes, labels or patients, or share no image.
     """
-    runs = _read(first), _read(second)
-    _require_same_classes(*runs)
+    one, other = _read(first), _read(second)
+    _require_same_classes(one, other)
+    runs = _alike_named(one, other)
     shared = _shared(*runs)
     tables = [run.predictions[run.predictions["sample_id"].isin(shared)] for run in runs]
     left_out = [item for run in runs for item in _alone(run, shared)]
@@ -99,6 +100,35 @@ def _require_same_classes(first: _Run, second: _Run) -> None:
             f"a comparison wants runs with the same classes; got {', '.join(first.classes)} in "
             f"{first.folder} and {', '.join(second.classes)} in {second.folder}; choose others."
         )
+
+
+def _alike_named(first: _Run, second: _Run) -> tuple[_Run, _Run]:
+    """Where no image has one name in both, the second run's files take the first's by their bytes.
+
+    A folder and a table of it name the same files apart. The patient is the first run's, or the
+    second's where the first knows none; bytes that a run has twice keep their names.
+    """
+    ids = [run.predictions["sample_id"] for run in (first, second)]
+    if set(ids[0]) & set(ids[1]):
+        return first, second
+    by_bytes = {key: name for name, key in _bytes(first).items()}
+    names = {name: by_bytes[key] for name, key in _bytes(second).items() if key in by_bytes}
+    other = second.predictions.assign(sample_id=[names.get(name, name) for name in ids[1]])
+    tables = [first.predictions, other]
+    patients = [t.drop_duplicates("sample_id").set_index("sample_id")["patient_id"] for t in tables]
+    known = patients[0].combine_first(patients[1])
+    one, other = (t.assign(patient_id=t["sample_id"].map(known)) for t in tables)
+    return replace(first, predictions=one), replace(second, predictions=other)
+
+
+def _bytes(run: _Run) -> dict[str, str]:
+    """SHA-256 of each file by the image's name, as far as the run's manifest tells it."""
+    path = run.folder / "manifest.parquet"
+    if not path.is_file():
+        return {}
+    table = pd.read_parquet(path, columns=["sample_id", "sha256"])
+    table = table[~table["sha256"].duplicated(keep=False)]
+    return dict(zip(table["sample_id"], table["sha256"], strict=True))
 
 
 def _shared(first: _Run, second: _Run) -> set[str]:
