@@ -235,6 +235,13 @@ def test_facts_by_hand(tmp_path: Path) -> None:
     assert (row["dark"], row["bright"]) == (0.5, 0.25)
 
 
+def test_bytes_are_counted_as_any_grey_level_is() -> None:
+    film = np.random.default_rng(3).integers(0, 256, (61, 90), np.uint8)
+    for view in (film, film[::2, ::-1], film[:1, :1], np.zeros((5, 4), np.uint8)):
+        np.testing.assert_allclose(pixels._of_bytes(view), pixels._of_any(view), rtol=1e-12)
+        assert pixels._of_bytes(view)[2:] == pixels._of_any(view)[2:]
+
+
 def test_16_bit_images_have_facts_on_the_8_bit_scale(tmp_path: Path) -> None:
     path = tmp_path / "deep.png"
     cv2.imwrite(str(path), np.full((20, 20), 32768, np.uint16))

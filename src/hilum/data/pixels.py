@@ -6,6 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -193,12 +194,27 @@ def _record(sha256: str, image: Image) -> npt.NDArray[np.void]:
 
 def _numbers(image: Image) -> list[float]:
     """What NUMBERS names: the file's own figures, then grey levels (0-255) of what was decoded."""
-    scale = 255.0 if image.pixels.dtype.kind == "f" else 1.0
     own = [float(image.facts.get(name) or np.nan) for name in NUMBERS[:4]]
-    dark, bright = image.pixels <= _DARK / scale, image.pixels >= _BRIGHT / scale
-    mean = float(image.pixels.mean(dtype=np.float64)) * scale
-    std = float(image.pixels.std(dtype=np.float64)) * scale
-    return [*own, mean, std, float(dark.mean()), float(bright.mean())]
+    return [*own, *(_of_bytes if image.pixels.dtype == np.uint8 else _of_any)(image.pixels)]
+
+
+def _of_bytes(pixels: GreyImage) -> list[float]:
+    """Mean, standard deviation, shares of black and of white; by counting, as bytes are few."""
+    counts = cv2.calcHist([pixels], [0], None, [256], [0, 256]).ravel().astype(np.float64)
+    every, levels = counts.sum(), np.arange(256)
+    mean = float(counts @ levels / every)
+    std = float(np.sqrt(counts @ (levels - mean) ** 2 / every))
+    black, white = counts[: _DARK + 1].sum(), counts[_BRIGHT:].sum()
+    return [mean, std, float(black / every), float(white / every)]
+
+
+def _of_any(pixels: GreyImage) -> list[float]:
+    """The same of any grey levels, of which floating ones lie between 0 and 1."""
+    scale = 255.0 if pixels.dtype.kind == "f" else 1.0
+    dark, bright = pixels <= _DARK / scale, pixels >= _BRIGHT / scale
+    mean = float(pixels.mean(dtype=np.float64)) * scale
+    std = float(pixels.std(dtype=np.float64)) * scale
+    return [mean, std, float(dark.mean()), float(bright.mean())]
 
 
 def _in_order(
