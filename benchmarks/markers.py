@@ -17,18 +17,20 @@ import numpy as np
 import numpy.typing as npt
 
 from hilum import images
+from hilum.data import phantom
 from hilum.prepare import glyphs, markers
 from hilum.prepare.step import as_uint8
 from hilum.types import Grey8
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "prepare"))
-from marker_truth import HALF, Film, Frame, Tally, films, paint, share
+from marker_truth import HALF, Film, Frame, Tally, films, paint, planted, share
 
 NEAR = 3  # pixels by which a candidate may stick out of a mark's box when the weights are fitted
 ALMOST_ALL = 0.8  # of a candidate's box, to be called a mark
 REPEATS = 20
 UNCLEAR = 0.3  # of a candidate's box, to be left out of the fit
 STIFFNESS = 1.0
+METHODS: tuple[markers.Method, ...] = ("shape", "threshold")
 TARGET = Path(glyphs.__file__).with_name("glyph_weights.py")
 
 
@@ -149,6 +151,14 @@ def milliseconds(root: Path) -> float:
     return 1e3 * float(np.median(spent))
 
 
+def show(method: str, half: str, tally: Tally) -> None:
+    """One line of the table."""
+    print(
+        f"{method:10} {half:9} {tally.precision:6.3f} {tally.right:4}/{tally.boxes:<4} "
+        f"{tally.recall:6.3f} {tally.found:4}/{tally.marks:<4}"
+    )
+
+
 def main() -> None:
     """Print the figures asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -169,13 +179,14 @@ def main() -> None:
                 if method == "borders"
                 else measure(chosen.data, half, method)
             )
-            print(
-                f"{method:10} {half:9} {t.precision:6.3f} {t.right:4}/{t.boxes:<4} "
-                f"{t.recall:6.3f} {t.found:4}/{t.marks:<4}"
-            )
+            show(method, half, t)
             if chosen.list and method != "threshold" and half == "tuning":
                 print(*(f"  missed {row}" for row in t.missed), sep="\n")
                 print(*(f"  wrong  {row}" for row in t.wrong), sep="\n")
+    request = phantom.Request(images=40, size=448, images_per_patient=1, markers=False, seed=5)
+    bare = list(phantom.generate(request).images)
+    for method in METHODS:
+        show(method, "phantoms", planted(bare, method)["all"])
     print(f"{milliseconds(chosen.data):.1f} ms per film of 1,024 pixels")
 
 

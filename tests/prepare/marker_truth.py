@@ -16,9 +16,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+
+from hilum.data.phantom import stickers
+from hilum.prepare import markers
+from hilum.prepare.markers import Box, Method
+from hilum.types import Grey8
 
 TABLE = Path(__file__).resolve().parents[1] / "data" / "markers.csv"
 MARGIN = 4 / 448  # of the longer side
@@ -114,3 +120,23 @@ def films() -> list[Film]:
             frames.setdefault(str(row.kind), []).append(box)
         out.append(Film(str(path), str(rows["half"].iloc[0]), frames))
     return out
+
+
+def frames(boxes: tuple[Box, ...]) -> list[Frame]:
+    return [(box.left, box.top, box.width, box.height) for box in boxes]
+
+
+def planted(bare: Sequence[Grey8], method: Method = "shape") -> dict[str, Tally]:
+    """Bare films get a mark of each kind; what was found, by kind, and of all marks together."""
+    every = {kind: Tally() for kind in (*stickers.KINDS, "all")}
+    for number, film in enumerate(bare):
+        truth: dict[str, list[Frame]] = {}
+        for kind in stickers.KINDS:
+            film, mask = stickers.plant(film, kind, np.random.default_rng([number, len(truth)]))
+            left, top, wide, high = cv2.boundingRect(mask.astype(np.uint8))
+            truth[kind] = [(left, top, wide, high)]
+        found = frames(markers.find(film, method).boxes)
+        every["all"].add(Film(f"phantom {number}", "", truth), found, film.shape)
+        for kind, places in truth.items():
+            every[kind].add(Film(f"phantom {number}", "", {kind: places}), found, film.shape)
+    return every

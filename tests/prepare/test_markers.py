@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from marker_truth import MARGIN, OTHER, Film, Frame, Tally, films, paint
+from marker_truth import MARGIN, OTHER, Film, Tally, films, frames, paint, planted
 
 from hilum import images
 from hilum.data import phantom
 from hilum.data.phantom import stickers
 from hilum.prepare import markers
-from hilum.prepare.markers import FILLS, Box, Method
+from hilum.prepare.markers import FILLS
 from hilum.prepare.step import as_uint8
 from hilum.types import Grey8, HilumError, Mask
 
@@ -25,31 +25,11 @@ def bare() -> list[Grey8]:
     return list(phantom.generate(request).images)
 
 
-def frames(boxes: tuple[Box, ...]) -> list[Frame]:
-    return [(box.left, box.top, box.width, box.height) for box in boxes]
-
-
-def tallied(bare: list[Grey8], method: Method = "shape") -> dict[str, Tally]:
-    """Films with one mark of each kind; what was found, by kind, and of all marks together."""
-    every = {kind: Tally() for kind in (*stickers.KINDS, "all")}
-    for number, film in enumerate(bare):
-        truth: dict[str, list[Frame]] = {}
-        for kind in stickers.KINDS:
-            film, mask = stickers.plant(film, kind, np.random.default_rng([number, len(truth)]))
-            left, top, wide, high = cv2.boundingRect(mask.astype(np.uint8))
-            truth[kind] = [(left, top, wide, high)]
-        found = frames(markers.find(film, method).boxes)
-        every["all"].add(Film(f"phantom {number}", "", truth), found, film.shape)
-        for kind, places in truth.items():
-            every[kind].add(Film(f"phantom {number}", "", {kind: places}), found, film.shape)
-    return every
-
-
 # ---- finding ------------------------------------------------------------------------------
 
 
 def test_marks_of_every_kind_are_found_on_phantoms(bare: list[Grey8]) -> None:
-    found = tallied(bare)["all"]
+    found = planted(bare)["all"]
     assert found.marks == len(bare) * len(stickers.KINDS)
     assert found.precision >= 0.9
     assert found.recall >= 0.9
@@ -58,7 +38,7 @@ def test_marks_of_every_kind_are_found_on_phantoms(bare: list[Grey8]) -> None:
 @pytest.mark.slow
 def test_no_kind_of_mark_is_overlooked() -> None:
     request = phantom.Request(images=40, size=448, images_per_patient=1, markers=False, seed=5)
-    every = tallied([*phantom.generate(request).images])
+    every = planted([*phantom.generate(request).images])
     assert every["all"].precision >= 0.9
     assert every["all"].recall >= 0.9
     assert min(tally.recall for tally in every.values()) >= 0.8
@@ -66,7 +46,7 @@ def test_no_kind_of_mark_is_overlooked() -> None:
 
 def test_the_papers_threshold_takes_bone_and_misses_dark_marks(bare: list[Grey8]) -> None:
     """Study 001, section 5.2: "the threshold unfortunately extracted other parts"."""
-    assert tallied(bare[:4], "threshold")["black_sticker"].recall < 0.5
+    assert planted(bare[:4], "threshold")["black_sticker"].recall < 0.5
     for film in bare:  # films without any mark
         assert len(markers.find(film, "threshold").boxes) > 5
 
