@@ -126,5 +126,7 @@ def test_a_sheet_shows_the_words_of_every_class_in_full(
     tile = Tile(np.zeros((64, 64), np.uint8), np.zeros((64, 64), np.float32), lines)
     sheets.sheet([tile], Look(), "Grad-CAM")
     assert set(lines) <= set(written)
+    assert not any("…" in line for line in written)
+    assert "at half of the most. Research use only." in " ".join(written)  # the notes, in full
     assert "0.043" in lines[0]
     assert lines[-1] == "a.png"

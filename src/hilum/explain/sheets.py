@@ -47,8 +47,8 @@ class Look:
 def single(tile: Tile, look: Look, method: str) -> Colour8:
     """Film, heat map and colour bar side by side, with words above and below."""
     pair = _pair(tile, look, SIDE)
-    below = _notes(look, method)
     width = MARGIN + pair.shape[1] + (0 if _plain(look) else 96) + MARGIN
+    below = _notes(look, method, 14, width - 2 * MARGIN)
     top = MARGIN + 24 * len(tile.lines) + GAP
     page = Image.new("RGB", (width, top + pair.shape[0] + GAP + 20 * len(below) + MARGIN), PAPER)
     draw = ImageDraw.Draw(page)
@@ -75,9 +75,10 @@ def sheet(tiles: Sequence[Tile], look: Look, method: str, columns: int = COLUMNS
     step = (width + MARGIN, height + 20 * lines + MARGIN)
     columns = min(columns, len(tiles))
     rows = -(-len(tiles) // columns)
-    notes = _notes(look, method)
+    across = MARGIN + step[0] * columns
+    notes = _notes(look, method, 16, across - 2 * MARGIN)
     foot = 21 * len(notes) + (0 if _plain(look) else 48)
-    size = (MARGIN + step[0] * columns, MARGIN + step[1] * rows + foot + MARGIN)
+    size = (across, MARGIN + step[1] * rows + foot + MARGIN)
     page = Image.new("RGB", size, PAPER)
     draw = ImageDraw.Draw(page)
     for i, (tile, pair) in enumerate(zip(tiles, pairs, strict=True)):
@@ -91,7 +92,7 @@ def sheet(tiles: Sequence[Tile], look: Look, method: str, columns: int = COLUMNS
         _scale(page, (MARGIN, top), look)
         top += 48
     for i, line in enumerate(notes):
-        _write(draw, (MARGIN, top + 21 * i), line, 16, MUTED, size[0] - 2 * MARGIN)
+        _write(draw, (MARGIN, top + 21 * i), line, 16, MUTED, across - 2 * MARGIN)
     return np.asarray(page)
 
 
@@ -104,10 +105,23 @@ def _plain(look: Look) -> bool:
     return look.render == "multiply"  # a grey picture has no scale of colours
 
 
-def _notes(look: Look, method: str) -> list[str]:
+def _notes(look: Look, method: str, size: int, room: int) -> list[str]:
     row = RENDERINGS[look.render]
     first = f"Left: the film as the network sees it. Right: {method}, {row.says}."
-    return [first, *([f"Warning: {row.warning}"] if row.warning else []), NOTICE]
+    notes = (first, *([f"Warning: {row.warning}"] if row.warning else []), NOTICE)
+    return [line for note in notes for line in _wrapped(note, size, room)]
+
+
+def _wrapped(text: str, size: int, room: int) -> list[str]:
+    """The words on as many lines as it takes so that none is wider than `room` pixels."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and _font(size).getlength(longer) > room:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
 
 
 def _pair(tile: Tile, look: Look, side: int) -> Colour8:
