@@ -135,6 +135,9 @@ def test_what_was_left_out_is_counted_by_reason() -> None:
         {"what": "1,204 files ending in .txt", "reason": "not an image"},
         {"what": "2 images (g, h), 3 images (i, j, k)", "reason": "two sets", "count": 2},
         {"what": "12 monkeys (1995).png", "reason": "a name", "count": 1},
+        {"what": "p.png", "reason": "too uncertain (0.92); look at it (data.take, seed 0)"},
+        {"what": "q.png", "reason": "too uncertain (solidity 0.9); look at it (data.take, seed 0)"},
+        {"what": "r.png", "reason": "too uncertain (0.88); look at it (data.take, seed 0)"},
     ]
     found = facts.left_out(run_of(data={"left_out": rows}))
     assert [(item.n, item.reason) for item in found] == [
@@ -142,10 +145,11 @@ def test_what_was_left_out_is_counted_by_reason() -> None:
         (1204, "not an image"),
         (153, "another label"),
         (5, "two sets"),
+        (3, "too uncertain; look at it (data.take, seed 0)"),
         (2, "truncated"),
         (1, "a name"),
     ]
-    assert found[4].names == ("x.png", "y.png")
+    assert found[5].names == ("x.png", "y.png")
 
 
 def test_a_division_in_words() -> None:

@@ -14,6 +14,7 @@ from hilum.report.palette import STATUSES, Status
 from hilum.report.tables import cross, mine
 from hilum.report.text import NOT_RECORDED, number, plain, prose, title
 
+MEASURED = re.compile(r" \((?:[a-z]+ )?\d+\.\d+\)")  # a figure of one image in a reason
 DATES = ("finished", "date", "time", "created", "started")
 SET_FACTS = {
     "images": ("images", "n_images"),
@@ -107,16 +108,27 @@ class Omission:
 
 
 def left_out(run: Run) -> list[Omission]:
-    """What was not used, by reason, the commonest first; a row without `count` counts as one."""
+    """What was not used, by reason, the commonest first; a row without `count` counts as one.
+
+    Reasons that differ by a measured figure, such as "too uncertain (0.92)", are one.
+    """
     groups: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    for row in run.section("data").get("left_out") or []:
-        if isinstance(row, Mapping):
-            groups[str(row.get("reason") or NOT_RECORDED)].append(row)
+    for row in _omitted(run):
+        groups[MEASURED.sub("", _reason(row))].append(row)
     found = [
         Omission(reason, sum(map(_how_many, rows)), tuple(str(row.get("what")) for row in rows))
         for reason, rows in groups.items()
     ]
     return sorted(found, key=lambda item: -item.n)
+
+
+def _omitted(run: Run) -> list[Mapping[str, Any]]:
+    rows = run.section("data").get("left_out") or []
+    return [row for row in rows if isinstance(row, Mapping)]
+
+
+def _reason(row: Mapping[str, Any]) -> str:
+    return str(row.get("reason") or NOT_RECORDED)
 
 
 def _how_many(row: Mapping[str, Any]) -> int:
@@ -140,7 +152,7 @@ def failed_cells(run: Run) -> list[tuple[str, str]]:
         return [(str(r.get("cell", r.get("what"))), str(r.get("reason"))) for r in rows]
     if run.left_out is None or "left_out" not in run.section("data"):
         return []
-    of_data = {item.reason for item in left_out(run)}
+    of_data = {_reason(row) for row in _omitted(run)}
     others = run.left_out[~run.left_out["reason"].isin(of_data)]
     return [(str(what), str(why)) for what, why in others[["what", "reason"]].to_numpy()]
 
