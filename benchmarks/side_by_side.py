@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +22,9 @@ import pandas as pd
 from hilum import files, images
 from hilum.data import phantom
 from hilum.evaluate.intervals import wilson
-from hilum.models import backbones
-from hilum.models.backbones import Backbone
+
+if TYPE_CHECKING:  # torch, which benchmarks of memory must not load
+    from hilum.models.backbones import Backbone
 
 HELD = ("tf_efficientnet_lite0",)  # weights that come with hilum
 Right = npt.NDArray[np.bool_]  # (test image,): told rightly
@@ -111,8 +112,10 @@ def films(size: Size, count: int, side: int, folder: Path) -> pd.DataFrame:
     return pd.DataFrame({"path": chosen, "label": [Path(p).parent.name for p in chosen]})
 
 
-def backbone(name: str) -> Backbone:
+def backbone(name: str) -> "Backbone":
     """ImageNet weights where they lie on this machine, random ones otherwise: speed is the same."""
+    from hilum.models import backbones
+
     there = name in HELD or (files.cache_home() / f"weights/{name}.safetensors").is_file()
     return backbones.build(name) if there else backbones.build(name, "random")
 
