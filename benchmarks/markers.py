@@ -23,7 +23,7 @@ from hilum.prepare.step import as_uint8
 from hilum.types import Grey8
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "prepare"))
-from marker_truth import HALF, Film, Frame, Tally, films, paint, planted, share
+from marker_truth import HALF, Film, Frame, Tally, films, frames, paint, planted, share
 
 NEAR = 3  # pixels by which a candidate may stick out of a mark's box when the weights are fitted
 ALMOST_ALL = 0.8  # of a candidate's box, to be called a mark
@@ -45,8 +45,7 @@ def measure(root: Path, half: str, method: markers.Method) -> Tally:
     for film in films():
         if film.half == half:
             pixels = read(root, film)
-            found = [(b.left, b.top, b.width, b.height) for b in markers.find(pixels, method).boxes]
-            tally.add(film, found, pixels.shape)
+            tally.add(film, frames(markers.find(pixels, method).boxes), pixels.shape)
     return tally
 
 
@@ -90,11 +89,11 @@ def examples(root: Path, film: Film) -> tuple[npt.NDArray[np.float32], npt.NDArr
     }
     features, labels = [np.zeros((0, len(glyphs.FEATURES)), np.float32)], []
     for layer in glyphs.layers(pixels):
-        frames = [tuple(map(int, box)) for box in layer.boxes]
-        inside = [share(true[layer.bright], frame) for frame in frames]
+        boxes = [tuple(map(int, box)) for box in layer.boxes]
+        inside = [share(true[layer.bright], frame) for frame in boxes]
         keep = [
             part >= ALMOST_ALL or (part < HALF and share(unclear, frame) < UNCLEAR)
-            for part, frame in zip(inside, frames, strict=True)
+            for part, frame in zip(inside, boxes, strict=True)
         ]
         features.append(layer.features[keep])
         labels += [part >= ALMOST_ALL for part, k in zip(inside, keep, strict=True) if k]

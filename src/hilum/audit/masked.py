@@ -138,16 +138,13 @@ def _told(
     fitted to all others; cross-validated by patient where that leaves too few of a class.
     """
     tested = np.flatnonzero(folds >= 0)
-    parts = [(np.flatnonzero(folds != fold), folds == fold) for fold in np.unique(folds[tested])]
+    numbers = np.unique(folds[tested])
+    parts = [(np.flatnonzero(folds != n), np.flatnonzero(folds == n)) for n in numbers]
     every = np.unique(labels)
     sizes = [(labels[rows] == c).sum() for rows in (tested, *(t for t, _ in parts)) for c in every]
     if not parts or min(sizes) < LEAST:
         return np.arange(len(labels)), shallow.out_of_fold(table, labels, groups, seed)
-    p = np.zeros((len(labels), int(labels.max()) + 1))
-    for taught, asked in parts:
-        probe = shallow.fitted(table[taught], labels[taught])
-        p[np.ix_(asked, probe[-1].classes_)] = probe.predict_proba(table[asked])
-    return tested, p[tested]
+    return tested, shallow.part_by_part(table, labels, parts)[tested]
 
 
 def _sentence(status: Status, value: float, areas: tuple[float, float], seen: Hidden) -> str:

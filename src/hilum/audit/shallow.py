@@ -1,6 +1,6 @@
 """What a model that sees no anatomy can tell: a small classifier, cross-validated by patient."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -75,8 +75,20 @@ def out_of_fold(
             "per class; add images."
         )
     folds = StratifiedGroupKFold(min(FOLDS, *per_class), shuffle=True, random_state=seed)
+    return part_by_part(table, labels, folds.split(table, labels, groups))
+
+
+def part_by_part(
+    table: npt.NDArray[np.floating],
+    labels: Labels,
+    parts: Iterable[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]],
+) -> Probabilities:
+    """(image, class): of each part's tested images, by a classifier fitted to its training images.
+
+    Images that no part tests have 0.
+    """
     out = np.zeros((len(labels), labels.max() + 1))
-    for train, test in folds.split(table, labels, groups):
+    for train, test in parts:
         model = fitted(table[train], labels[train])
         out[np.ix_(test, model[-1].classes_)] = model.predict_proba(table[test])
     return out
