@@ -8,7 +8,7 @@ from torch import nn
 from hilum import recipe
 from hilum.models import backbones
 from hilum.models.normalise import Door
-from hilum.models.runtime import compile_network
+from hilum.models.runtime import Target, compile_network
 from hilum.study import checks
 from hilum.types import HilumError
 
@@ -43,7 +43,9 @@ def test_record_and_compiled_network_keep_the_panels() -> None:
     films = pairs().numpy()[:, 0]
     with torch.no_grad():
         wanted = first(Door("imagenet")(torch.from_numpy(films)[:, None]))
-    engine = compile_network(nn.Sequential(Door("imagenet"), again), (2 * SIDE, SIDE))
+    engine = compile_network(
+        nn.Sequential(Door("imagenet"), again), (2 * SIDE, SIDE), Target("fp32")
+    )
     np.testing.assert_allclose(engine(films), wanted.numpy(), rtol=1e-3, atol=1e-3)
     assert "panels" not in backbones.build("resnet18", "random").record()
 

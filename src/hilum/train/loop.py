@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from hilum import files
 from hilum.train.average import Average
+from hilum.train.depthwise import Depthwise
 from hilum.types import HilumError
 
 Progress = Callable[[int, int], None]
@@ -159,7 +161,9 @@ def _train(network: nn.Module, batches: Batches, plan: Plan, step: _Step) -> Ten
 
 def _logits(network: nn.Module, inputs: Tensor, plan: Plan) -> Tensor:
     """(image, class) in fp32; the network itself in bf16 where the plan says so."""
-    with torch.autocast(inputs.device.type, torch.bfloat16, enabled=plan.bf16):
+    kind = inputs.device.type
+    swift = Depthwise() if plan.bf16 and kind == "cpu" else nullcontext()
+    with torch.autocast(kind, torch.bfloat16, enabled=plan.bf16), swift:
         out: Tensor = network(inputs)
     return out.float()
 
