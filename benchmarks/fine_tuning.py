@@ -2,17 +2,20 @@
 
     python benchmarks/fine_tuning.py [--quick] [--full] [--data FOLDER_OF_CLASS_FOLDERS]
 
-Same network, first weights, films and optimiser; the peer is what a tutorial writes: fp32, default
-memory layout, films decoded and turned by Pillow and torchvision in a DataLoader of as many workers
-as there are cores. Lightning trains the same in its own loop, fastai with its own loaders and
-transforms. They take turns epoch by epoch; hilum's first epoch fills its pixel store. The second
-row of hilum sees films of half the side in all but the last quarter of its epochs (`side` of a
-stage in a recipe). At the end each is tested on the same films, which none has seen.
+Same network, first weights, films and optimiser.
+hilum trains in bf16 where the processor has it, as every run does, and its row says so; the peer is
+what a tutorial writes: fp32, default memory layout, films decoded and turned by Pillow and
+torchvision in a DataLoader of as many workers as there are cores. Lightning trains the same in its
+own loop, fastai with its own loaders and transforms. They take turns epoch by epoch; hilum's first
+epoch fills its pixel store. The second row of hilum sees films of half the side in all but the last
+quarter of its epochs (`side` of a stage in a recipe). At the end each is tested on the same films,
+which none has seen.
 """
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,7 @@ from torch.utils.data import DataLoader, Dataset
 import side_by_side
 from hilum import files, prepare
 from hilum.data import manifest, pixels
+from hilum.evaluate.model import compiled
 from hilum.models import backbones, shim
 from hilum.models.normalise import NORMALISE, Door
 from hilum.prepare.augment import Ranges
@@ -114,15 +118,25 @@ def told(model: nn.Module, batches: Any) -> Right:
         return np.concatenate([(model(x).argmax(1) == y).numpy() for x, y in batches])
 
 
+@cache
+def precision(name: str) -> str:
+    """What a run computes in on this machine, and so trains in."""
+    taken = compiled(side_by_side.backbone(name), backbones.card(name).normalise, PIPELINE, "auto")
+    return taken.facts.precision
+
+
 def ours(name: str, task: Task, sides: tuple[int, ...]) -> Rival:
     """The training loop that every run uses, on films of one side in each epoch."""
     door = Door(backbones.card(name).normalise)
     model = nn.Sequential(door, network(name, len(task.classes)))
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    plan = loop.Plan("sgd", (RATE,), 0.0, keep="last")  # no momentum: nothing lasts between epochs
+    bf16 = precision(name) == "bf16"
+    # no momentum: nothing lasts between epochs
+    plan = loop.Plan("sgd", (RATE,), 0.0, bf16=bf16, keep="last")
+    store = cache(lambda: pixels.ingest(task.taught, PIPELINE).pixels)  # in the first epoch
 
     def epoch(number: int) -> None:
-        taken = pixels.ingest(task.taught, PIPELINE).pixels
+        taken = store()
         labels = np.array(task.numbers(task.taught), np.int64)
         parts = Parts(np.arange(len(labels)), np.arange(2), labels)
         turned = Ranges(rotation=ROTATION, flip=0.5)
@@ -233,17 +247,18 @@ def measure(name: str, task: Task) -> list[Row]:
             seconds[who] += time.perf_counter() - start
     right = {who: rival.right() for who, rival in rivals.items()}
     what = f"{name}, {len(task.taught.table)} films, {task.epochs} epochs"
+    films = len(task.taught.table) * task.epochs
+    rates = {who: films / spent for who, spent in seconds.items()}
+    peers = [who for who in rivals if who not in (OURS, SMALL_FIRST)]
+    row = partial(Row, "fine-tuning", what)
     rows = [side_by_side.absent("fine-tuning", what, who) for who in made if who not in rivals]
     for own, wanted in ((OURS, ">= 3 x"), (SMALL_FIRST, "")):
-        for who in (own, *list(rivals)[2:]):
-            ratio = None if who == own else seconds[who] / seconds[own]
-            alike = side_by_side.share(right[own])
-            if who != own:
-                alike = side_by_side.difference(right[own], right[who])
-            rate = len(task.taught.table) * task.epochs / seconds[who]
-            asked = "" if who == own else wanted
-            note = "" if who == own else f"against {own}"
-            rows.append(Row("fine-tuning", what, who, rate, "images/s", ratio, asked, alike, note))
+        told, used = side_by_side.share(right[own]), precision(name)
+        rows.append(row(own, rates[own], "images/s", agreement=told, note=used))
+        for who in peers:
+            ratio = rates[own] / rates[who]
+            apart = side_by_side.difference(right[own], right[who])
+            rows.append(row(who, rates[who], "images/s", ratio, wanted, apart, f"against {own}"))
     return rows
 
 

@@ -1,6 +1,7 @@
 """A model folder answers alike whether its network is built or found, and damage still shows."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from safetensors.numpy import load_file, save_file
 from hilum import prepare
 from hilum.evaluate import model as models
 from hilum.evaluate.model import Facts, Model
-from hilum.models import backbones
+from hilum.models import backbones, weights
 from hilum.models.executor import Head, Standardise
 from hilum.types import HilumError
 
@@ -45,6 +46,21 @@ def test_built_and_found_give_the_same_bits(
     there, here = second.backbone.state_dict(), model.backbone.state_dict()
     assert second.backbone is second.backbone
     assert all(np.array_equal(there[name], here[name]) for name in here)
+
+
+@pytest.mark.parametrize("tuned", [False, True])
+def test_a_model_knows_without_its_tensors_whether_it_was_tuned(
+    folder: Path, tuned: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models.load(folder)  # converts: found from now on
+    record = folder / "model.json"
+    told = json.loads(record.read_text())
+    told["backbone"]["origin"] = f"{weights.TUNED}elsewhere" if tuned else "elsewhere"
+    record.write_text(json.dumps(told))
+    read = models.load(folder)
+    monkeypatch.setattr(backbones, "rebuild", _never)
+    assert read.tuned == tuned
+    assert replace(read, held=backbones.build("wiklund_fc", "random")).tuned is False
 
 
 def test_changed_tensors_change_the_answer(model: Model, folder: Path) -> None:

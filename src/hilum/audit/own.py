@@ -32,7 +32,7 @@ def folds(evidence: Evidence) -> Labels:
     """
     model, split = evidence.model, evidence.split
     alone = np.where(evidence.seen, -1, 0)
-    if model is None or split is None or model.backbone.weights.tuned:
+    if model is None or split is None or model.tuned:
         return alone
     tested = split.table[split.table["part"] == "test"].drop_duplicates("sample_id")
     if tested["fold"].nunique() < 2:

@@ -93,6 +93,16 @@ class Model:
         """The network without its door and head."""
         return self.held.read() if isinstance(self.held, OnDisk) else self.held
 
+    @property
+    def tuned(self) -> bool:
+        """Whether the network has learnt images here; its tensors are not read for that."""
+        from hilum.models import weights
+
+        held = self.held
+        return weights.is_tuned(
+            str(held.record["origin"]) if isinstance(held, OnDisk) else held.weights.origin
+        )
+
     def logits(self, stack: Stack8, progress: Progress | None = None) -> Probabilities:
         """Prepared uint8 (image, height, width) -> uncalibrated logits (image, class)."""
         return self.from_features(*self.features(stack, progress))

@@ -39,11 +39,16 @@ class Weights:
     @property
     def tuned(self) -> bool:
         """Whether they have learnt images here, of which they may know each by heart."""
-        return self.origin.startswith(TUNED)
+        return is_tuned(self.origin)
 
     def without_state(self) -> "Weights":
         """The record alone, for provenance."""
         return replace(self, state={})
+
+
+def is_tuned(origin: str) -> bool:
+    """The same from the record of where weights came from."""
+    return origin.startswith(TUNED)
 
 
 def load(card: Card, which: str | Path, seed: int = 0, keep: int = 0) -> Weights:
