@@ -49,6 +49,17 @@ def png_claiming(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n\0\0\0\x0d" + head + struct.pack(">I", zlib.crc32(head)) + b"\0" * 64
 
 
+def png_short_of_rows() -> bytes:
+    """Half the rows of a picture, with checksums that hold."""
+    whole = encoded("PNG")
+    head, rows = whole[16:29], zlib.compress(bytes(61 * 25))
+    parts = [(b"IHDR", head), (b"IDAT", rows), (b"IEND", b"")]
+    return whole[:8] + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in parts
+    )
+
+
 def jpeg_claiming(width: int, height: int) -> bytes:
     data = encoded("JPEG")
     at = data.index(b"\xff\xc0") + 5
@@ -99,6 +110,7 @@ BAD: dict[str, tuple[bytes, str]] = {
     "png magic only": (b"\x89PNG\r\n\x1a\n", "cut short"),
     "png cut": (encoded("PNG")[:-200], "damaged or unsupported"),
     "png checksum": (encoded("PNG")[:60] + b"\0\1\2" + encoded("PNG")[63:], "damaged"),
+    "png cut by its encoder": (png_short_of_rows(), "wanted all pixels of a PNG, got fewer"),
     "png colour type": (png_claiming(5, 5)[:25] + b"\x05" + png_claiming(5, 5)[26:], "got 5"),
     "png of no height": (png_claiming(5, 0), "got 5 x 0"),
     "png bomb": (png_claiming(50_000, 50_000), "got 50000 x 50000"),

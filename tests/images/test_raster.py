@@ -24,7 +24,7 @@ shapes = hnp.array_shapes(min_dims=2, max_dims=2, max_side=24)
 
 
 def decoded(data: bytes, at_least: int | None = None) -> Any:
-    return _decode(data, sniff(data[:132]), at_least).pixels
+    return _decode(data, sniff(data[:132]), at_least)[0]
 
 
 def encoded(picture: Image.Image, form: str, **options: Any) -> bytes:

@@ -167,8 +167,8 @@ class _Work:
         except HilumError as error:
             return str(error).removeprefix(f"{path}: ")
         _require_promise(prepared, self.prepares.shape)
-        if files.sha256(path) != sha256:
-            return "wanted a file at rest, got one that changed while it was read; try again."
+        if image.sha256 != sha256:
+            return "wanted a file at rest, got one that changed since it was hashed; try again."
         return prepared, _record(sha256, image)
 
 

@@ -1,5 +1,6 @@
-"""PNG and TIFF to grey pixels: Pillow up to 8 bits, OpenCV above, where Pillow drops bits."""
+"""PNG and TIFF to grey pixels: OpenCV where it can answer for every pixel, Pillow elsewhere."""
 
+import zlib
 from io import BytesIO
 from typing import Any
 
@@ -26,14 +27,46 @@ def decode(data: bytes, header: Header) -> GreyImage:
             f"wanted a depth of 1, 2, 4, 8, 16 or 32 bits, got {header.bits} bits "
             f"{header.numbers}; export the image with 8 or 16 bits"
         )
-    if header.bits <= 8 and header.numbers == "unsigned":
-        pixels: GreyImage = _decode_shallow(data, header)
+    if header.bits == 8 and header.kind in ("grey", "RGB") and _is_plain_png(data, header):
+        pixels: GreyImage = _decode_plain(data, header)
+    elif header.bits <= 8 and header.numbers == "unsigned":
+        pixels = _decode_shallow(data, header)
     else:
         pixels = grey.scale(_decode_deep(data, header))
         if header.kind == WHITE_IS_ZERO:
             pixels = grey.negative(pixels)
     # both libraries turn TIFF files themselves, and neither turns PNG
     return pixels if header.format == "TIFF" else grey.upright(pixels, header.orientation)
+
+
+def _is_plain_png(data: bytes, header: Header) -> bool:
+    """Whether this is a PNG whose checksums all hold, to its end, and no colour is transparent.
+
+    OpenCV hands out half a picture where checksums fail. W3C PNG (Third Edition), chapter 5.
+    """
+    if header.format != "PNG":
+        return False
+    seen, at = memoryview(data), 8
+    while (start := at + 4) + 8 <= len(seen):
+        end = start + 4 + int.from_bytes(seen[at:start], "big")
+        name, at = bytes(seen[start : start + 4]), end + 4
+        if zlib.crc32(seen[start:end]) != int.from_bytes(seen[end:at], "big") or name == b"tRNS":
+            return False
+        if name == b"IEND":
+            return True
+    return False
+
+
+def _decode_plain(data: bytes, header: Header) -> Grey8:
+    """(height, width) uint8 of such a PNG through OpenCV, in less time than Pillow takes."""
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.shape[1::-1] != (header.width, header.height):
+        raise HilumError(
+            "wanted all pixels of a PNG, got fewer, though its checksums hold: the program that "
+            "wrote it failed; export the image again"
+        )
+    grey8: Grey8 = np.asarray(pixels, np.uint8)
+    return grey8 if grey8.ndim == 2 else grey.luma(grey8[..., ::-1])
 
 
 def _decode_shallow(data: bytes, header: Header) -> Grey8:

@@ -1,5 +1,6 @@
 """One file of any accepted format to one grey image; every known failure becomes one sentence."""
 
+import hashlib
 import struct
 import zlib
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from hilum.images import jpeg, raster
 from hilum.images.formats import SNIFFED, Format, sniff
 from hilum.images.header import Header, read_png, read_tiff
 from hilum.images.limits import check_pixels, file_size
-from hilum.types import HilumError, Image
+from hilum.types import GreyImage, HilumError, Image
 
 HEADERS = {"PNG": read_png, "JPEG": jpeg.read_header, "TIFF": read_tiff}
 # What the decoders raise on damaged content. Pillow: OSError, SyntaxError, ValueError, LookupError,
@@ -38,9 +39,8 @@ def read(path: str | Path, at_least: int | None = None) -> Image:
     with _one_sentence(Path(path)) as file:
         size = file_size(file)
         data = file.read_bytes()
-        image = _decode(data, sniff(data[:SNIFFED]), at_least)
-        image.facts["bytes"] = size
-        return image
+        pixels, facts = _decode(data, sniff(data[:SNIFFED]), at_least)
+        return Image(pixels, facts | {"bytes": size}, hashlib.sha256(data).hexdigest())
 
 
 def probe(path: str | Path) -> dict[str, Any]:
@@ -61,15 +61,15 @@ def probe(path: str | Path) -> dict[str, Any]:
             return _facts(_checked_header(stream, name)) | {"bytes": size}
 
 
-def _decode(data: bytes, name: Format, at_least: int | None) -> Image:
+def _decode(data: bytes, name: Format, at_least: int | None) -> tuple[GreyImage, dict[str, Any]]:
     if name == "DICOM":
         from hilum.images import dicom  # pydicom loads slowly
 
-        return Image(*dicom.decode(BytesIO(data), at_least))
+        return dicom.decode(BytesIO(data), at_least)
     header = _checked_header(BytesIO(data), name)
     if name == "JPEG":
-        return Image(jpeg.decode(data, header, at_least), _facts(header))
-    return Image(raster.decode(data, header), _facts(header))
+        return jpeg.decode(data, header, at_least), _facts(header)
+    return raster.decode(data, header), _facts(header)
 
 
 def _checked_header(stream: BinaryIO, name: Format) -> Header:
