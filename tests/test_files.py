@@ -443,11 +443,11 @@ def test_cores_follow_affinity_and_quota(tmp_path: Path, monkeypatch: pytest.Mon
 def test_freed_memory_is_kept_inside_the_block_only() -> None:
     resource = pytest.importorskip("resource")
 
-    def faults() -> int:
-        """Pages that the system had to make while 64 MiB were written ten times."""
+    def faults(size: int = 64 << 20) -> int:
+        """Pages that the system had to make while 64 MiB, or `size`, were written ten times."""
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
         for _ in range(10):
-            np.ones(64 << 20, np.uint8)
+            np.ones(size, np.uint8)
         return int(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
     usual = faults()
@@ -457,3 +457,5 @@ def test_freed_memory_is_kept_inside_the_block_only() -> None:
         np.ones(64 << 20, np.uint8)  # made once
         assert faults() < usual / 5
     assert faults() > usual / 2
+    np.ones(1 << 20, np.uint8)
+    assert faults(1 << 20) < 10 * 256 / 2  # an image's worth is not mapped anew each time

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 # glibc's malloc.h
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -2, -3, -4
-_DEFAULTS = ((_MMAP_MAX, 65536), (_TRIM_THRESHOLD, 128 << 10), (_MMAP_THRESHOLD, 128 << 10))
+# once set, thresholds no longer adapt: these are the largest that glibc would have come to itself
+_ADAPTED = ((_MMAP_MAX, 65536), (_TRIM_THRESHOLD, 64 << 20), (_MMAP_THRESHOLD, 32 << 20))
 _KEEPING = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1))
 
 
@@ -27,7 +28,7 @@ def kept_memory() -> Iterator[bool]:
     try:
         yield done
     finally:
-        for setting in _DEFAULTS:
+        for setting in _ADAPTED:
             library.mallopt(*setting)
         library.malloc_trim(0)
 
