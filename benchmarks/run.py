@@ -15,7 +15,9 @@ import pandas as pd
 from side_by_side import load, markdown
 
 HERE = Path(__file__).resolve().parent
-SCRIPTS = ("decode", "features", "frozen", "latency", "start", "fine_tuning", "growth")
+SCRIPTS = (
+    "decode", "features", "precision", "frozen", "latency", "start", "fine_tuning", "growth",
+)  # fmt: skip
 
 
 def main() -> None:
