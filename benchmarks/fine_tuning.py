@@ -30,9 +30,9 @@ from torch.utils.data import DataLoader, Dataset
 import side_by_side
 from hilum import files, prepare
 from hilum.data import manifest, pixels
-from hilum.evaluate.model import compiled
 from hilum.models import backbones, shim
 from hilum.models.normalise import NORMALISE, Door
+from hilum.models.torch_engine import has_bf16
 from hilum.prepare.augment import Ranges
 from hilum.train import loop
 from hilum.train.batches import Parts, PixelBatches
@@ -118,19 +118,12 @@ def told(model: nn.Module, batches: Any) -> Right:
         return np.concatenate([(model(x).argmax(1) == y).numpy() for x, y in batches])
 
 
-@cache
-def precision(name: str) -> str:
-    """What a run computes in on this machine, and so trains in."""
-    taken = compiled(side_by_side.backbone(name), backbones.card(name).normalise, PIPELINE, "auto")
-    return taken.facts.precision
-
-
 def ours(name: str, task: Task, sides: tuple[int, ...]) -> Rival:
     """The training loop that every run uses, on films of one side in each epoch."""
     door = Door(backbones.card(name).normalise)
     model = nn.Sequential(door, network(name, len(task.classes)))
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    bf16 = precision(name) == "bf16"
+    bf16 = has_bf16(torch.device("cpu"))  # as a run decides
     # no momentum: nothing lasts between epochs
     plan = loop.Plan("sgd", (RATE,), 0.0, bf16=bf16, keep="last")
     store = cache(lambda: pixels.ingest(task.taught, PIPELINE).pixels)  # in the first epoch
@@ -253,7 +246,8 @@ def measure(name: str, task: Task) -> list[Row]:
     row = partial(Row, "fine-tuning", what)
     rows = [side_by_side.absent("fine-tuning", what, who) for who in made if who not in rivals]
     for own, wanted in ((OURS, ">= 3 x"), (SMALL_FIRST, "")):
-        told, used = side_by_side.share(right[own]), precision(name)
+        told = side_by_side.share(right[own])
+        used = "bf16" if has_bf16(torch.device("cpu")) else "fp32"
         rows.append(row(own, rates[own], "images/s", agreement=told, note=used))
         for who in peers:
             ratio = rates[own] / rates[who]

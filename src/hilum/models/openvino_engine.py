@@ -33,8 +33,8 @@ class OpenVinoRuntime(Runtime):
         alone: bool = False,
     ) -> None:
         core = ov.Core()
-        precision = _precision(core, wanted)
         model = core.read_model(converted)
+        precision = _precision(core, wanted, model)
         output = model.output(0).partial_shape
         if len(output) != 2 or output.is_dynamic:
             raise HilumError(
@@ -83,9 +83,19 @@ class OpenVinoRuntime(Runtime):
             self._idle.put(request)
 
 
-def _precision(core: ov.Core, wanted: Wanted | Literal["int8"]) -> Precision:
-    """bf16 only where the processor has it: emulated, it would be slower and no more exact."""
+def _precision(core: ov.Core, wanted: Wanted | Literal["int8"], model: ov.Model) -> Precision:
+    """bf16 only where the processor has it: emulated, it would be slower and no more exact.
+
+    Depthwise convolutions lose most by its rounding: with them it has to be asked for.
+    """
     if wanted == "int8":
         return "int8"
     able = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    return "bf16" if able and wanted != "fp32" else "fp32"
+    fine = wanted == "fp32" or (wanted == "auto" and _is_depthwise(model))
+    return "bf16" if able and not fine else "fp32"
+
+
+def _is_depthwise(model: ov.Model) -> bool:
+    """Whether a convolution of the network has a kernel of its own for each channel."""
+    grouped = (op for op in model.get_ops() if op.get_type_name() == "GroupConvolution")
+    return any(list(op.input(1).get_shape())[1:3] == [1, 1] for op in grouped)

@@ -26,7 +26,7 @@ class TorchRuntime(Runtime):
         # the caller may go on training the original
         self._module = copy.deepcopy(module).eval().to(device)
         self._module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        precision = _precision(device, wanted)
+        precision = _precision(device, wanted, self._module)
         self.facts = Facts("torch", str(device), precision, shape, 0)
         output = self._infer(np.zeros((self._batch, *shape), np.uint8))
         if output.ndim != 2:
@@ -59,11 +59,23 @@ class TorchRuntime(Runtime):
         return found.float()
 
 
-def _precision(device: torch.device, wanted: Wanted) -> Precision:
-    """bf16 where CUDA has it; on a CPU only when asked for."""
-    if device.type != "cuda":
-        return "bf16" if wanted == "bf16" else "fp32"
-    return "bf16" if wanted != "fp32" and torch.cuda.is_bf16_supported() else "fp32"
+def has_bf16(device: torch.device) -> bool:
+    """Whether the device multiplies in bf16 itself, and so trains faster in it."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
+
+
+def _precision(device: torch.device, wanted: Wanted, module: nn.Module) -> Precision:
+    """bf16 where CUDA has it; on a CPU, and with depthwise convolutions, only when asked for."""
+    if wanted != "auto":
+        able = device.type == "cpu" or has_bf16(device)
+        return "bf16" if wanted == "bf16" and able else "fp32"
+    depthwise = any(
+        isinstance(layer, nn.Conv2d) and 1 < layer.groups == layer.in_channels
+        for layer in module.modules()
+    )
+    return "bf16" if device.type == "cuda" and has_bf16(device) and not depthwise else "fp32"
 
 
 @contextmanager

@@ -27,13 +27,15 @@ def environment() -> dict[str, Any]:
     """Versions, processor and accelerator, as plain values; loads torch to ask about the device."""
     import torch
 
+    from hilum.models.torch_engine import has_bf16
+
     return {
         "hilum": hilum.__version__,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "cores": files.cores(),
         "accelerator": torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none",
-        "bf16": _cpu_has_bf16(),
+        "bf16": has_bf16(torch.device("cpu")),
         "cache": "ready" if files.cache_home().exists() else "empty",
         **{name: _version(name) for name in PACKAGES},
     }
@@ -57,9 +59,3 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "not installed"
-
-
-def _cpu_has_bf16() -> bool:
-    import torch
-
-    return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())

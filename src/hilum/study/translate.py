@@ -12,6 +12,7 @@ from hilum.models import freezing, heads
 from hilum.models.backbones import Backbone
 from hilum.models.cards import Card
 from hilum.models.heads import HeadPlan, Standardise
+from hilum.models.torch_engine import has_bf16
 from hilum.recipe import ModelPlan, Recipe, Stage
 from hilum.study import bench as benches
 from hilum.study.bench import Bench
@@ -93,7 +94,8 @@ def loop_plan(bench: Bench, parts: Parts, stage: Stage, device: str = "cpu") -> 
     stop = (stage.stop.accuracy, stage.stop.loss) if stage.stop else None
     mine = head_plan(bench.recipe.model)
     penalised = mine.l1 > 0 or mine.l2 > 0
-    bf16 = through(bench, stage) and bench.runtime.facts.precision == "bf16"
+    fine = bench.recipe.model.precision == "fp32"
+    bf16 = through(bench, stage) and not fine and has_bf16(torch.device(device))
     return loop.Plan(
         stage.optimiser,
         rates,
