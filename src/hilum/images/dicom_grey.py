@@ -5,8 +5,9 @@ C.7.5.1.1.2 (pixel padding), C.7.9 (palette).
 """
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -24,6 +25,7 @@ GREY_KEYWORDS = (
     *(f"{name}PaletteColorLookupTableDescriptor" for name in PALETTES),
     *(f"{name}PaletteColorLookupTableData" for name in PALETTES),
 )  # fmt: skip
+WORDS, HALF = 1 << 16, np.uint16(1 << 15)  # values of two bytes, and how many are negative
 PERCENTILES = (0.5, 99.5)  # what becomes black and white where the file names no window
 
 
@@ -188,11 +190,26 @@ def from_grey(stored: npt.NDArray[Any], rules: Display, layout: Layout) -> GreyI
     """
     if rules.plain and layout.bits_stored == 8 and not layout.signed:
         return _from_plain(stored.astype(np.uint8), rules)
-    levels, index = _levels(stored)
+    if stored.dtype.itemsize > 2:
+        levels, index = _levels(stored)
+        counts = np.bincount(index.reshape(-1), minlength=len(levels))
+        return grey_levels(rules, levels, counts).astype(np.float32)[index]
+    places = _places(stored)
+    low, high = int(places.min()), int(places.max())
+    levels = np.arange(low, high + 1) - (int(HALF) if stored.dtype.kind == "i" else 0)
     counts = np.zeros(len(levels), np.int64)
     if rules.interest is None:  # only percentiles ask how often each value is met
-        counts = np.bincount(index.reshape(-1), minlength=len(levels))
-    return grey_levels(rules, levels, counts).astype(np.float32)[index]
+        counts = np.bincount(places.reshape(-1), minlength=high + 1)[low:]
+    table = np.zeros(WORDS, np.float32)
+    table[low : high + 1] = grey_levels(rules, levels, counts)
+    return cast(GreyImage, cv2.LUT(places, table))
+
+
+def _places(stored: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:
+    """Values of one or two bytes (height, width) as places in a table of WORDS, order kept."""
+    if stored.dtype.kind == "u":
+        return stored.astype(np.uint16, copy=False)
+    return np.ascontiguousarray(stored.astype(np.int16, copy=False)).view(np.uint16) ^ HALF
 
 
 def _from_plain(stored: Grey8, rules: Display) -> Grey8:

@@ -70,7 +70,7 @@ def _native(pixels: PixelElement, layout: Layout) -> Values:
         bits = np.frombuffer(data, np.uint8)[: -(-count // 8)]
         return np.unpackbits(bits, count=count, bitorder="little").reshape(layout.shape)
     flat = np.frombuffer(data, f"{order}u{layout.bits_allocated // 8}", count=count)
-    stored = flat.astype(flat.dtype.newbyteorder("="))
+    stored = flat.astype(flat.dtype.newbyteorder("="), copy=False)
     shift = layout.high_bit + 1 - layout.bits_stored
     return _shaped(_whole(stored, layout.bits_stored, shift, layout.signed), layout, layout.planar)
 
@@ -103,7 +103,8 @@ def _whole(values: Values, bits: int, shift: int, signed: bool) -> Values:
     width = 8 * values.dtype.itemsize
     unsigned = values.view(f"u{values.dtype.itemsize}")
     if not signed and shift == 0 and bits < width:
-        return unsigned & np.array(2**bits - 1, unsigned.dtype)
+        most = 2**bits - 1
+        return unsigned if unsigned.max() <= most else unsigned & np.array(most, unsigned.dtype)
     if bits < width:
         unsigned = unsigned << np.array(width - bits - shift, unsigned.dtype)
     typed = unsigned.view(f"{'ui'[signed]}{values.dtype.itemsize}")
