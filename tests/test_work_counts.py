@@ -65,9 +65,9 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
     true = images.read
 
-    def read(path: str | Path, at_least: int | None = None) -> Image:
+    def read(path: str | Path, at_least: int | None = None, **kept: bool) -> Image:
         seen.append(str(path))
-        return true(path, at_least)
+        return true(path, at_least, **kept)
 
     monkeypatch.setattr(images, "read", read)
     return seen

@@ -85,7 +85,7 @@ class Image:
 
     pixels: GreyImage
     facts: dict[str, Any] = field(default_factory=dict)  # DICOM: patient_id, view, modality, age...
-    sha256: str = ""  # of the bytes that were decoded, 64 hexadecimal characters
+    sha256: str = ""  # of the bytes that were decoded, where that was asked for
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,10 +99,10 @@ def test_each_file_is_decoded_once(folder: Path, monkeypatch: pytest.MonkeyPatch
     seen: list[str] = []
     lock, read = threading.Lock(), images.read
 
-    def counted(path: str, at_least: int | None = None) -> images.reading.Image:
+    def counted(path: str, at_least: int | None = None, **kept: bool) -> images.reading.Image:
         with lock:
             seen.append(path)
-        return read(path, at_least)
+        return read(path, at_least, **kept)
 
     monkeypatch.setattr(images, "read", counted)
     taken = pixels.ingest(every(folder), Small(), workers=4)
@@ -391,10 +391,10 @@ def test_file_that_changes_after_it_was_hashed_is_left_out(
 ) -> None:
     read = images.read
 
-    def slow(path: str, at_least: int | None = None) -> images.reading.Image:
+    def slow(path: str, at_least: int | None = None, **kept: bool) -> images.reading.Image:
         if Path(path).name == "03.png":
             Path(path).write_bytes((folder / "01.png").read_bytes())
-        return read(path, at_least)
+        return read(path, at_least, **kept)
 
     monkeypatch.setattr(images, "read", slow)
     taken = pixels.ingest(every(folder), Small())
@@ -420,9 +420,9 @@ def test_scaled_decode_reaches_the_decoder(folder: Path, monkeypatch: pytest.Mon
     asked: set[int | None] = set()
     read = images.read
 
-    def noting(path: str, at_least: int | None = None) -> images.reading.Image:
+    def noting(path: str, at_least: int | None = None, **kept: bool) -> images.reading.Image:
         asked.add(at_least)
-        return read(path, at_least)
+        return read(path, at_least, **kept)
 
     monkeypatch.setattr(images, "read", noting)
     pixels.ingest(every(folder), Small(decode_side=16))

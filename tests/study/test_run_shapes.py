@@ -52,9 +52,9 @@ def test_a_second_run_decodes_nothing_and_gives_the_same_numbers(
     monkeypatch.setenv("HILUM_CACHE", str(tmp_path / "cache"))  # nothing lies there yet
     decoded, read = [], images.read
 
-    def counted(path: Path, at_least: int | None = None) -> Image:
+    def counted(path: Path, at_least: int | None = None, **kept: bool) -> Image:
         decoded.append(path)
-        return read(path, at_least)
+        return read(path, at_least, **kept)
 
     monkeypatch.setattr(images, "read", counted)
     first = study.run(small(), None, tmp_path / "a", silent)

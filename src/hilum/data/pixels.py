@@ -162,7 +162,7 @@ class _Work:
 
     def __call__(self, path: str, sha256: str) -> Fresh | str:
         try:
-            image = images.read(path, at_least=self.prepares.decode_side)
+            image = images.read(path, self.prepares.decode_side, hashed=True)
             prepared = self.prepares(image.pixels)
         except HilumError as error:
             return str(error).removeprefix(f"{path}: ")

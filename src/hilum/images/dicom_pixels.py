@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import jpeg_ls  # type: ignore[import-untyped]
 import numpy as np
@@ -58,7 +58,7 @@ def _native(pixels: PixelElement, layout: Layout) -> Values:
             "wanted uncompressed pixel data, got compressed content under an uncompressed or "
             "missing transfer syntax; correct the header"
         )
-    data = pixels.stream.read(pixels.length)
+    data = _view(pixels.stream, pixels.length)
     if pixels.words and not pixels.little_endian and layout.bits_allocated <= 8:
         data = np.frombuffer(data[: len(data) // 2 * 2], ">u2").astype("<u2").tobytes()
     count = layout.rows * layout.columns * layout.samples
@@ -75,7 +75,15 @@ def _native(pixels: PixelElement, layout: Layout) -> Values:
     return _shaped(_whole(stored, layout.bits_stored, shift, layout.signed), layout, layout.planar)
 
 
-def _luma_of_422(data: bytes, layout: Layout) -> Values:
+def _view(stream: BinaryIO, length: int) -> bytes | memoryview:
+    """The next `length` bytes, or what is left; of a stream in memory without a copy of them."""
+    if not isinstance(stream, BytesIO):
+        return stream.read(length)
+    at = stream.tell()
+    return stream.getbuffer()[at : at + length]
+
+
+def _luma_of_422(data: bytes | memoryview, layout: Layout) -> Values:
     """Y of pixels that share their chroma in pairs, Y1 Y2 Cb Cr; DICOM PS3.3 C.7.6.3.1.2."""
     count = layout.rows * layout.columns
     _check_length(len(data), 2 * count + count % 2 * 2)

@@ -27,12 +27,13 @@ DAMAGE = (
 )  # fmt: skip
 
 
-def read(path: str | Path, at_least: int | None = None) -> Image:
+def read(path: str | Path, at_least: int | None = None, *, hashed: bool = False) -> Image:
     """Grey pixels (height, width) of a PNG, JPEG, TIFF or DICOM file, and its facts.
 
     8-bit images stay uint8; others are float32 in [0, 1]. Where `at_least` is given, a JPEG may
-    be decoded smaller, its shorter side no less than that (or than the file has). Raises
-    HilumError for anything that is not one whole image within MAX_BYTES and MAX_PIXELS.
+    be decoded smaller, its shorter side no less than that (or than the file has). With `hashed`
+    the image knows the SHA-256 of the very bytes that were decoded. Raises HilumError for anything
+    that is not one whole image within MAX_BYTES and MAX_PIXELS.
     """
     if at_least is not None and at_least < 1:
         raise HilumError(f"wanted at_least to be 1 pixel or more, or None, got {at_least}; mend it")
@@ -40,7 +41,8 @@ def read(path: str | Path, at_least: int | None = None) -> Image:
         size = file_size(file)
         data = file.read_bytes()
         pixels, facts = _decode(data, sniff(data[:SNIFFED]), at_least)
-        return Image(pixels, facts | {"bytes": size}, hashlib.sha256(data).hexdigest())
+        digest = hashlib.sha256(data).hexdigest() if hashed else ""
+        return Image(pixels, facts | {"bytes": size}, digest)
 
 
 def probe(path: str | Path) -> dict[str, Any]:
