@@ -2,14 +2,13 @@
 
     python benchmarks/fine_tuning.py [--quick] [--full] [--data FOLDER_OF_CLASS_FOLDERS]
 
-Same network, first weights, films and optimiser.
-hilum trains in bf16 where the processor has it, as every run does, and its row says so; the peer is
-what a tutorial writes: fp32, default memory layout, films decoded and turned by Pillow and
-torchvision in a DataLoader of as many workers as there are cores. Lightning trains the same in its
-own loop, fastai with its own loaders and transforms. They take turns epoch by epoch; hilum's first
-epoch fills its pixel store. The second row of hilum sees films of half the side in all but the last
-quarter of its epochs (`side` of a stage in a recipe). At the end each is tested on the same films,
-which none has seen.
+Same network, first weights, films and optimiser. hilum trains in bf16 where the processor has it,
+as every run does, and its row says so; the peer is what a tutorial writes: fp32, default memory
+layout, films decoded and turned by Pillow and torchvision in a DataLoader of as many workers as
+there are cores. Lightning trains the same in its own loop, fastai with its own loaders and
+transforms. They take turns epoch by epoch; hilum's first epoch fills its pixel store. The second
+row of hilum sees films of half the side in all but the last quarter of its epochs (`side` of a
+stage in a recipe). At the end each is tested on the same films, which none has seen.
 """
 
 import time
@@ -41,6 +40,7 @@ from side_by_side import Right, Row, Size
 
 SIDE, SMALL, BATCH, RATE = 224, 112, 32, 3e-2
 ROTATION = 10
+BF16 = has_bf16(torch.device("cpu"))  # what a run trains in here
 NETWORKS = ("tf_efficientnet_lite0", "resnet18", "resnet50")
 PIPELINE = prepare.from_list([{"step": "resize", "side": SIDE}])
 OURS, SMALL_FIRST = "hilum", "hilum, small films first"
@@ -123,9 +123,8 @@ def ours(name: str, task: Task, sides: tuple[int, ...]) -> Rival:
     door = Door(backbones.card(name).normalise)
     model = nn.Sequential(door, network(name, len(task.classes)))
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    bf16 = has_bf16(torch.device("cpu"))  # as a run decides
     # no momentum: nothing lasts between epochs
-    plan = loop.Plan("sgd", (RATE,), 0.0, bf16=bf16, keep="last")
+    plan = loop.Plan("sgd", (RATE,), 0.0, bf16=BF16, keep="last")
     store = cache(lambda: pixels.ingest(task.taught, PIPELINE).pixels)  # in the first epoch
 
     def epoch(number: int) -> None:
@@ -247,8 +246,9 @@ def measure(name: str, task: Task) -> list[Row]:
     rows = [side_by_side.absent("fine-tuning", what, who) for who in made if who not in rivals]
     for own, wanted in ((OURS, ">= 3 x"), (SMALL_FIRST, "")):
         told = side_by_side.share(right[own])
-        used = "bf16" if has_bf16(torch.device("cpu")) else "fp32"
-        rows.append(row(own, rates[own], "images/s", agreement=told, note=used))
+        rows.append(
+            row(own, rates[own], "images/s", agreement=told, note="bf16" if BF16 else "fp32")
+        )
         for who in peers:
             ratio = rates[own] / rates[who]
             apart = side_by_side.difference(right[own], right[who])

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from hilum.train.depthwise import Depthwise
+from hilum.train.depthwise import Depthwise, Pair
 
 # (image side, kernel, stride, padding)
 CASES = [
@@ -19,7 +19,7 @@ CASES = [
 ]
 
 
-def layer(kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int]) -> nn.Conv2d:
+def layer(kernel: Pair, stride: Pair, padding: Pair) -> nn.Conv2d:
     torch.manual_seed(0)
     return nn.Conv2d(16, 16, kernel, stride, padding, groups=16)
 
@@ -39,14 +39,10 @@ def slopes(
     return out, list(torch.autograd.grad(loss, [images, net.weight, net.bias]))
 
 
-@pytest.mark.parametrize(("side", "kernel", "stride", "padding"), CASES)
-def test_gradients_are_torch_s_own(
-    side: tuple[int, int],
-    kernel: tuple[int, int],
-    stride: tuple[int, int],
-    padding: tuple[int, int],
-) -> None:
-    net = layer(kernel, stride, padding).double()
+@pytest.mark.parametrize("case", CASES)
+def test_gradients_are_torch_s_own(case: tuple[Pair, Pair, Pair, Pair]) -> None:
+    side, *kind = case
+    net = layer(*kind).double()
     images = torch.randn(3, 16, *side, dtype=torch.float64)
     out, found = slopes(net, images, mode=True)
     wanted_out, wanted = slopes(net, images, mode=False)
@@ -55,14 +51,10 @@ def test_gradients_are_torch_s_own(
         torch.testing.assert_close(ours, theirs)
 
 
-@pytest.mark.parametrize(("side", "kernel", "stride", "padding"), CASES)
-def test_gradients_in_bf16_are_those_of_fp32_rounded(
-    side: tuple[int, int],
-    kernel: tuple[int, int],
-    stride: tuple[int, int],
-    padding: tuple[int, int],
-) -> None:
-    net = layer(kernel, stride, padding)
+@pytest.mark.parametrize("case", CASES)
+def test_gradients_in_bf16_are_those_of_fp32_rounded(case: tuple[Pair, Pair, Pair, Pair]) -> None:
+    side, *kind = case
+    net = layer(*kind)
     images = torch.randn(3, 16, *side).to(memory_format=torch.channels_last)
     out, found = slopes(net, images, mode=True, bf16=True)
     wanted_out, wanted = slopes(net, images, mode=False)

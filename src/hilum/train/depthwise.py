@@ -1,7 +1,7 @@
 """Depthwise convolutions in bf16 on a CPU, by kernels that are made for them.
 
-oneDNN has gradients of its own for depthwise kernels of 3 x 3 with stride 1 alone; others it
-computes as if channels were mixed in blocks of sixteen, which took most of a training step.
+oneDNN has gradients of its own for weights of 3 x 3, and for images where the stride is 1; others
+it computes as if channels were mixed in blocks of sixteen, which took most of a training step.
 """
 
 from typing import Any, TypeAlias
@@ -83,7 +83,8 @@ def _of_images(
         seen + 2 * edge - side + 1  # where a kernel may begin: a stride skips some, and the last
         for seen, edge, side in zip(images.shape[2:], padding, sides, strict=True)
     ]
-    spread = slope.new_zeros((*slope.shape[:2], *reach)).contiguous(memory_format=CHANNELS_LAST)
+    shape = (*slope.shape[:2], *reach)
+    spread = torch.empty(shape, dtype=slope.dtype, memory_format=CHANNELS_LAST).zero_()
     spread[:, :, :: stride[0], :: stride[1]] = slope
     around = [side - 1 - edge for side, edge in zip(sides, padding, strict=True)]
     return F.conv2d(spread, weight.flip(2, 3), None, 1, around, 1, len(weight))
@@ -95,7 +96,9 @@ def _of_weight(
     """What each weight adds to the loss: larger kernels from overlapping blocks of 3 x 3."""
     if tuple(weight.shape[2:]) == (BLOCK, BLOCK):
         return _native(slope, images, weight, stride, padding, images=False)
-    framed = F.pad(images, (padding[1], padding[1], padding[0], padding[0]))
+    framed = images
+    if any(padding):  # else it would be copied all the same
+        framed = F.pad(images, (padding[1], padding[1], padding[0], padding[0]))
     height, width = (
         (steps - 1) * step + BLOCK for steps, step in zip(slope.shape[2:], stride, strict=True)
     )
