@@ -13,7 +13,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from hilum import images
-from hilum.images.dicom_grey import Window
+from hilum.images.dicom_tables import Window
 from hilum.types import HilumError
 
 KINDS = [np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32]

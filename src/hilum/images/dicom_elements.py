@@ -5,6 +5,7 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from io import BytesIO
+from math import isfinite
 from typing import Any, BinaryIO
 
 from pydicom.datadict import keyword_dict
@@ -21,7 +22,7 @@ from hilum.images.limits import MAX_BYTES
 from hilum.types import HilumError
 
 PIXEL_DATA = 0x7FE00010
-_PIXELS = frozenset({PIXEL_DATA, 0x7FE00008, 0x7FE00009})  # integer, float, double float
+FLOATS = {0x7FE00008: "Float Pixel Data", 0x7FE00009: "Double Float Pixel Data"}
 _VRS = frozenset(name.encode() for name in map(str, converters) if len(name) == 2)
 _UNDEFINED = 0xFFFFFFFF
 
@@ -62,6 +63,10 @@ class Elements:
         if not all(abs(value) < float("inf") for value in values):
             raise HilumError(f"wanted numbers in {keyword}, got something else; correct the header")
         return values
+
+    def numbers(self, keyword: str) -> list[float | None]:
+        """The values of a DS or IS element in their places; None for what is no finite number."""
+        return [_finite(text) for text in self.texts(keyword)]
 
     def integers(self, keyword: str, signed: bool = False) -> list[int]:
         """The values of a US or SS element (16 bits each, `signed` or not)."""
@@ -115,6 +120,7 @@ class DicomFile:
     elements: Elements
     syntax: str  # transfer syntax UID, guessed for files that declare none
     pixels: PixelElement | None
+    floats: str | None = None  # name of the element that holds pixels as floats in place of these
 
 
 def parse(stream: BinaryIO, keywords: Iterable[str]) -> DicomFile:
@@ -143,11 +149,22 @@ def parse(stream: BinaryIO, keywords: Iterable[str]) -> DicomFile:
         stream, not explicit, little_endian, _at_pixels,
         specific_tags=[keyword_dict[keyword] for keyword in keywords],
     )  # fmt: skip
+    elements = Elements(_by_tag(found))  # leaves the stream at the pixels
+    tag = _tag(stream, little_endian)
     return DicomFile(
-        Elements(_by_tag(found)),
+        elements,
         declared if declared and declared != DeflatedExplicitVRLittleEndian else syntax,
-        _pixel_element(stream, explicit, little_endian),
+        _pixel_element(stream, explicit, little_endian) if tag == PIXEL_DATA else None,
+        FLOATS.get(tag or 0),
     )
+
+
+def _finite(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if isfinite(value) else None
 
 
 def _by_tag(elements: Iterable[Any]) -> dict[int, Any]:
@@ -159,7 +176,7 @@ def _after_meta(tag: int, _vr: str | None, _length: int) -> bool:
 
 
 def _at_pixels(tag: int, _vr: str | None, _length: int) -> bool:
-    return tag in _PIXELS
+    return tag == PIXEL_DATA or tag in FLOATS
 
 
 def _inflate(stream: BinaryIO) -> BinaryIO:
@@ -185,18 +202,22 @@ def _actual_syntax(stream: BinaryIO, declared: str | None) -> str:
     return str(ExplicitVRBigEndian if big else ExplicitVRLittleEndian)
 
 
+def _tag(stream: BinaryIO, little_endian: bool) -> int | None:
+    """Tag of the element at the stream's place, which stays there; None at its end."""
+    head = stream.read(4)
+    stream.seek(-len(head), 1)
+    if len(head) < 4:
+        return None
+    group, element = struct.unpack("<HH" if little_endian else ">HH", head)
+    return int(group << 16 | element)
+
+
 def _pixel_element(stream: BinaryIO, explicit: bool, little_endian: bool) -> PixelElement | None:
-    """The pixel data element at the stream's place, its header consumed; None for other content."""
-    order = "<" if little_endian else ">"
+    """The pixel data element at the stream's place, its header consumed; None if cut short."""
     head = stream.read(8)
-    if len(head) < 8:
-        return None
-    group, element = struct.unpack(order + "HH", head[:4])
-    if group << 16 | element != PIXEL_DATA:
-        return None
     length_field = stream.read(4) if explicit else head[4:]
     if len(length_field) < 4:
         return None
-    length = struct.unpack(order + "I", length_field)[0]
+    length = struct.unpack("<I" if little_endian else ">I", length_field)[0]
     words = not explicit or head[4:6] == b"OW"
     return PixelElement(stream, None if length == _UNDEFINED else length, little_endian, words)

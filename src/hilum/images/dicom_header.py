@@ -15,7 +15,7 @@ LAYOUT_KEYWORDS = (
 )  # fmt: skip
 FACT_KEYWORDS = (
     "PatientID", "PatientAge", "PatientSex", "Modality", "ViewPosition", "ViewCodeSequence",
-    "ImageType", "ImageLaterality", "Laterality", "Manufacturer", "BurnedInAnnotation",
+    "ImageType", "FrameLaterality", "ImageLaterality", "Laterality", "Manufacturer", "BurnedInAnnotation",
     "StudyInstanceUID", "SeriesInstanceUID",
 )  # fmt: skip
 MODALITIES = {"CR": "X-ray", "DX": "X-ray", "CT": "CT"}
@@ -28,6 +28,7 @@ VIEWS = {
 DAYS_PER_YEAR = 365.25
 YEARS = {"D": 1 / DAYS_PER_YEAR, "W": 7 / DAYS_PER_YEAR, "M": 1 / 12, "Y": 1.0, "": 1.0}
 COLOURS = frozenset({"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_422", "YBR_ICT", "YBR_RCT"})
+LATERALITIES = ("FrameLaterality", "ImageLaterality", "Laterality")
 SINGLE = frozenset({"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"})
 LONGEST_FACT = 64  # characters, as DICOM's LO and UI allow
 
@@ -57,6 +58,11 @@ class Layout:
 def layout(file: DicomFile) -> Layout:
     """The checked layout of the file's image; HilumError where it holds none, or several."""
     elements = file.elements
+    if file.floats:
+        raise HilumError(
+            f"wanted pixels as whole numbers, got {file.floats} (modality "
+            f"{_modality(elements)!r}), as maps of measured values have; leave it out"
+        )
     if file.pixels is None:
         raise HilumError(
             f"wanted a DICOM image, got one without pixel data (modality {_modality(elements)!r}); "
@@ -127,7 +133,7 @@ def facts(file: DicomFile) -> dict[str, Any]:
         "dicom_modality": modality,
         "age": age_in_years(elements.text("PatientAge") or ""),
         "sex": {"M": "M", "F": "F"}.get(elements.text("PatientSex") or ""),
-        "laterality": elements.text("ImageLaterality") or elements.text("Laterality"),
+        "laterality": next(filter(None, map(elements.text, LATERALITIES)), None),
         "manufacturer": elements.text("Manufacturer"),
         "burned_in": {"YES": True, "NO": False}.get(elements.text("BurnedInAnnotation") or ""),
         "study_uid": elements.text("StudyInstanceUID"),

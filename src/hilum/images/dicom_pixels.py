@@ -5,7 +5,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
@@ -119,6 +119,23 @@ def _whole(values: Values, bits: int, shift: int, signed: bool) -> Values:
     return typed >> np.array(width - bits, typed.dtype) if bits < width else typed
 
 
+def _of_stream(values: Values, precision: int, layout: Layout, cells: bool) -> Values:
+    """Stored values of a compressed stream whose samples have `precision` bits; PS3.5 8.1.1, 8.2.
+
+    The sign is the highest stored bit. Samples of more bits than are stored may be whole pixel
+    `cells` with whatever lies in their other bits. Else a value beyond the stored bits comes from
+    lossy coding, or the header counts too few bits, and the stream is right.
+    """
+    stored, shift = layout.bits_stored, layout.high_bit + 1 - layout.bits_stored
+    if precision <= stored:
+        return _whole(values, precision, 0, layout.signed)
+    if shift and precision > layout.high_bit:
+        return _whole(values, stored, shift, layout.signed)
+    if not cells and _whole(values, precision, 0, signed=False).max() >= 2**stored:
+        return _whole(values, precision, 0, layout.signed)
+    return _whole(values, stored, 0, layout.signed)
+
+
 def _frame(pixels: PixelElement) -> bytes:
     """The one compressed frame: all fragments after the offset table; DICOM PS3.5 A.4."""
     fragments = []
@@ -147,7 +164,7 @@ def _jpeg(data: bytes, layout: Layout, at_least: int | None) -> Values:
     header = jpeg.read_header(BytesIO(data))
     _check_stream(layout, header.height, header.width, jpeg.CHANNELS.get(header.kind, 0))
     if header.bits != 8 or layout.syntax in LOSSLESS_JPEG:
-        return _jpeg_by_gdcm(data, layout)
+        return _jpeg_by_gdcm(data, layout, header.bits)
     if layout.photometric == "RGB" and not _tells_colour(data):
         data = data[:2] + _ADOBE_RGB + data[2:]
     return _whole(jpeg.decode_stored(data, header, at_least), 8, 0, layout.signed)
@@ -158,9 +175,11 @@ def _tells_colour(data: bytes) -> bool:
     return b"JFIF\0" in head or b"\xff\xee\x00\x0eAdobe" in head
 
 
-def _jpeg_by_gdcm(data: bytes, layout: Layout) -> Values:
+def _jpeg_by_gdcm(data: bytes, layout: Layout, precision: int) -> Values:
     """Through GDCM in a process of its own, which a damaged frame may abort."""
-    about = json.dumps(asdict(layout)).encode() + b"\n"
+    # GDCM cuts off what lies above the bits stored, which may be pixels that lie higher
+    kept = min(max(precision, layout.bits_stored), layout.bits_allocated)
+    about = json.dumps(asdict(replace(layout, bits_stored=kept))).encode() + b"\n"
     try:
         worker = subprocess.run(  # noqa: S603  (our own script, nothing of the file on the line)
             [sys.executable, "-I", str(Path(__file__).with_name("gdcm_worker.py"))],
@@ -171,7 +190,8 @@ def _jpeg_by_gdcm(data: bytes, layout: Layout) -> Values:
             "wanted whole JPEG pixel data, got content that GDCM cannot decode; copy the file again"
         ) from None
     stored = _from_buffer(worker.stdout, layout, layout.bits_allocated)
-    return _shaped(_whole(stored, layout.bits_stored, 0, layout.signed), layout, layout.planar)
+    cells = layout.syntax in LOSSLESS_JPEG
+    return _shaped(_of_stream(stored, precision, layout, cells), layout, layout.planar)
 
 
 def _from_buffer(data: bytes | bytearray, layout: Layout, bits: int) -> Values:
@@ -188,7 +208,8 @@ def _jpeg_ls(data: bytes, layout: Layout, _at_least: int | None) -> Values:
     buffer, about = jpeg_ls.decode_pixel_data(data)
     stored = _from_buffer(buffer, layout, header.bits)
     by_plane = about["interleave_mode"] == 0
-    return _shaped(_whole(stored, header.bits, 0, layout.signed), layout, by_plane)
+    cells = about["allowed_lossy_error"] == 0
+    return _shaped(_of_stream(stored, header.bits, layout, cells), layout, by_plane)
 
 
 def _jpeg_2000(data: bytes, layout: Layout, _at_least: int | None) -> Values:
@@ -197,7 +218,7 @@ def _jpeg_2000(data: bytes, layout: Layout, _at_least: int | None) -> Values:
     }
     _check_stream(layout, about["rows"], about["columns"], about["samples_per_pixel"])
     stored = np.ascontiguousarray(decode_jpeg_2000(data))
-    return _whole(stored, min(about["precision"], 8 * stored.itemsize), 0, layout.signed)
+    return _of_stream(stored, min(about["precision"], 8 * stored.itemsize), layout, cells=False)
 
 
 def _run_length(data: bytes, layout: Layout, _at_least: int | None) -> Values:

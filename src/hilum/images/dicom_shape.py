@@ -1,0 +1,44 @@
+"""The shape of a DICOM pixel, and images brought to square pixels; DICOM PS3.3 10.7, C.7.6.3.1.7."""
+
+import cv2
+import numpy as np
+
+from hilum.images.dicom_elements import Elements
+from hilum.types import GreyImage, HilumError
+
+# The first that is usable decides: Pixel Aspect Ratio is for images that have no spacing.
+SHAPE_KEYWORDS = (
+    "PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "PixelAspectRatio",
+)  # fmt: skip
+SQUARE = 0.01  # relative difference of the sides up to which a pixel counts as square
+MOST = 16  # times as long one side may be as the other: reformatted CT reaches 10
+
+
+def aspect(elements: Elements) -> float:
+    """Height of a pixel over its width; 1 where they hardly differ, or nothing usable is said."""
+    for keyword in SHAPE_KEYWORDS:
+        values = [value or 0.0 for value in elements.numbers(keyword)]  # vertical, horizontal
+        if len(values) != 2 or min(values) <= 0:
+            continue
+        ratio = values[0] / values[1]
+        if not 1 / MOST <= ratio <= MOST:
+            raise HilumError(
+                f"wanted pixels of which one side is at most {MOST} times the other, got "
+                f"{ratio:.3g} to 1 in {keyword}; correct the header"
+            )
+        return 1.0 if abs(ratio - 1) <= SQUARE else ratio
+    return 1.0
+
+
+def square_size(height: int, width: int, aspect: float) -> tuple[int, int]:
+    """(height, width) in square pixels: the side along which pixels are longer grows."""
+    return round(height * max(aspect, 1)), round(width * max(1 / aspect, 1))
+
+
+def squared(pixels: GreyImage, aspect: float) -> GreyImage:
+    """Grey (height, width) of such pixels -> square ones, linear between neighbours."""
+    rows, columns = pixels.shape
+    height, width = square_size(rows, columns, aspect)
+    if (height, width) == pixels.shape:
+        return pixels
+    return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR))
