@@ -264,6 +264,23 @@ def test_no_image_inside_has_a_reason() -> None:
             images.read(SAMPLES / name)
 
 
+@pytest.mark.parametrize(("keyword", "kind"), [("Float", "<f4"), ("DoubleFloat", "<f8")])
+@pytest.mark.parametrize("syntax", [uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian])
+def test_pixels_as_floats_are_named(keyword: str, kind: str, syntax: str, save: Saver) -> None:
+    dataset = dicom(smooth(), {"Modality": "MR", "syntax": syntax})
+    del dataset.PixelData
+    setattr(dataset, f"{keyword}PixelData", smooth().astype(kind).tobytes())
+    dataset.file_meta.TransferSyntaxUID = syntax
+    file = BytesIO()
+    dataset.save_as(file, enforce_file_format=True)
+    path = save(dicom(smooth()))
+    path.write_bytes(file.getvalue())
+    name = {"Float": "Float Pixel Data", "DoubleFloat": "Double Float Pixel Data"}[keyword]
+    for read in (images.read, images.probe):
+        with pytest.raises(HilumError, match=rf"whole numbers, got {name} \(modality 'MR'\)"):
+            read(path)
+
+
 def test_deep_nesting_is_refused(save: Saver) -> None:
     item = b"\x40\x00\x75\x02SQ\0\0\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff"
     path = save(dicom(smooth()))

@@ -1,5 +1,7 @@
 """C-15: does the heat lie on the lesion, where somebody has outlined it?"""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from scipy.stats import binomtest
@@ -12,7 +14,7 @@ from hilum.evaluate import intervals
 from hilum.prepare import Pipeline
 from hilum.prepare.geometry import BorderCrop, CentreCrop, Letterbox, Resize, ResizeShorter
 from hilum.prepare.intensity import Clahe, Equalise, PercentileWindow
-from hilum.prepare.step import as_uint8
+from hilum.prepare.step import as_uint8, resized
 from hilum.types import Finding, Floats, HilumError, Mask, Status
 
 QUESTION = Question(
@@ -41,7 +43,7 @@ def audit(evidence: Evidence) -> Finding:
     place = geometry(films.model(evidence).pipeline)
     off, hits, chances, overlaps = round(NEAR * max(place.shape)), [], [], []
     for row, heat in zip(look.rows, look.maps, strict=True):
-        lesion = _lesion(table[COLUMN].iloc[row], place)
+        lesion = _lesion(table[COLUMN].iloc[row], table["path"].iloc[row], place)
         hit = None if lesion is None else sanity.hits(heat, lesion, off)
         if lesion is not None and hit is not None:
             hits.append(hit)
@@ -65,15 +67,22 @@ def geometry(pipeline: Pipeline) -> Pipeline:
     for step in pipeline.steps:
         if not isinstance(step, (*GEOMETRY, *GREY)):
             raise HilumError(f"step {step.name} may move pixels by what it sees in the film")
-    return Pipeline(tuple(step for step in pipeline.steps if isinstance(step, GEOMETRY)))
+    kept = (step for step in pipeline.steps if isinstance(step, GEOMETRY))
+    # bars beside the film are no lesion
+    return Pipeline(
+        tuple(replace(step, fill=0) if isinstance(step, Letterbox) else step for step in kept)
+    )
 
 
-def _lesion(path: object, place: Pipeline) -> Mask | None:
+def _lesion(path: object, film: str, place: Pipeline) -> Mask | None:
     """The prepared mask (height, width), or None where there is none."""
     if not isinstance(path, str):
         return None
     try:
-        mask = place(as_uint8(images.read(path).pixels)) > 127
+        facts = images.probe(film)
+        # a mask may be drawn on stored pixels that are not square, as those of its film are not
+        drawn = resized(as_uint8(images.read(path).pixels), (facts["height"], facts["width"]))
+        mask = place(drawn) > 127
     except HilumError:
         return None
     return mask if mask.any() else None

@@ -98,8 +98,19 @@ def scan(
         shapes_by_class=_shapes(table, known),
         formats=_counts(known["format"]),
         left_out=summarise((*manifest.left_out, *faults)),
-        notes=manifest.notes,
+        notes=(*manifest.notes, *_resampled(known)),
     )
+
+
+def _resampled(facts: pd.DataFrame) -> list[str]:
+    """A note where headers say that pixels are not square."""
+    count = int(facts["pixel_aspect"].notna().sum()) if "pixel_aspect" in facts else 0
+    if not count:
+        return []
+    return [
+        f"{count:,} of {len(facts):,} headers read describe pixels that are not square: these "
+        "images are resampled to square pixels, in which their width and height are given"
+    ]
 
 
 def _counts(values: pd.Series) -> dict[str, int]:

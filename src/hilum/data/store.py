@@ -23,7 +23,9 @@ from hilum import files
 from hilum.data.fingerprints import THUMBNAIL_SIDE
 from hilum.types import Grey8, Prepares, Stack8
 
-VERSION = 1  # raise when the record or a fingerprint changes: stored ones then no longer match
+# raise when the record, a fingerprint or what a file decodes to changes: stored ones then no longer
+# match
+VERSION = 2
 NUMBERS = ("width", "height", "bytes", "bits", "mean", "std", "dark", "bright")
 RECORD = np.dtype(
     [

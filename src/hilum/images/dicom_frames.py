@@ -23,7 +23,7 @@ MACROS = {
 def of_one_frame(elements: Elements) -> Elements:
     """`elements` with those of the first frame's macros in place of the whole image's.
 
-    Real World Value Mapping is left out: it measures, and does not say what is shown (C.7.6.16.2.11).
+    Real World Value Mapping (C.7.6.16.2.11) is left out: it does not say what is shown.
     """
     raw = dict(elements.raw)
     for group in GROUPS:  # what stands with the frame itself comes last, and stays

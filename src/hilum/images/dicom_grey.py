@@ -174,7 +174,9 @@ def _places(stored: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:
     """Values of one or two bytes (height, width) as places in a table of WORDS, order kept."""
     if stored.dtype.kind == "u":
         return stored.astype(np.uint16, copy=False)
-    return np.ascontiguousarray(stored.astype(np.int16, copy=False)).view(np.uint16) ^ np.uint16(HALF)
+    return np.ascontiguousarray(stored.astype(np.int16, copy=False)).view(np.uint16) ^ np.uint16(
+        HALF
+    )
 
 
 def _from_plain(stored: Grey8, rules: Display) -> Grey8:

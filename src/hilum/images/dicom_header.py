@@ -15,8 +15,8 @@ LAYOUT_KEYWORDS = (
 )  # fmt: skip
 FACT_KEYWORDS = (
     "PatientID", "PatientAge", "PatientSex", "Modality", "ViewPosition", "ViewCodeSequence",
-    "ImageType", "FrameLaterality", "ImageLaterality", "Laterality", "Manufacturer", "BurnedInAnnotation",
-    "StudyInstanceUID", "SeriesInstanceUID",
+    "ImageType", "FrameLaterality", "ImageLaterality", "Laterality", "Manufacturer",
+    "BurnedInAnnotation", "StudyInstanceUID", "SeriesInstanceUID",
 )  # fmt: skip
 MODALITIES = {"CR": "X-ray", "DX": "X-ray", "CT": "CT"}
 VIEWS = {

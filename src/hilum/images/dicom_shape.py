@@ -1,6 +1,5 @@
-"""The shape of a DICOM pixel, and images brought to square pixels; DICOM PS3.3 10.7, C.7.6.3.1.7."""
+"""The shape of a pixel, and images brought to square pixels; DICOM PS3.3 10.7, C.7.6.3.1.7."""
 
-import cv2
 import numpy as np
 
 from hilum.images.dicom_elements import Elements
@@ -36,9 +35,22 @@ def square_size(height: int, width: int, aspect: float) -> tuple[int, int]:
 
 
 def squared(pixels: GreyImage, aspect: float) -> GreyImage:
-    """Grey (height, width) of such pixels -> square ones, linear between neighbours."""
+    """Grey (height, width) of such pixels -> square ones, each the mean of what it covers."""
     rows, columns = pixels.shape
     height, width = square_size(rows, columns, aspect)
-    if (height, width) == pixels.shape:
-        return pixels
-    return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR))
+    if height > rows:
+        pixels = _grown(pixels, height)
+    return _grown(pixels.T, width).T.copy() if width > columns else pixels
+
+
+def _grown(pixels: GreyImage, count: int) -> GreyImage:
+    """(row, column) -> (`count`, column), no fewer rows; whole factors repeat rows exactly.
+
+    In whole numbers, as OpenCV's INTER_AREA takes wrong neighbours at some enlargements.
+    """
+    rows, at = len(pixels), np.arange(count)
+    first = at * rows // count
+    beyond = np.maximum((at + 1) * rows - (first + 1) * count, 0) / rows
+    share = beyond.astype(np.float32)[:, None]  # of each new row that lies on the next old one
+    mixed = pixels[first] * (1 - share) + pixels[np.minimum(first + 1, rows - 1)] * share
+    return np.rint(mixed).astype(np.uint8) if pixels.dtype == np.uint8 else mixed

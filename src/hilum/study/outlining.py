@@ -110,9 +110,10 @@ def _tested(ground: Ground, finder: lungs.Finder, rows: Rows, key: Key) -> Itera
     move, table = ground.tell("test"), ground.manifest.table
     home = files.room(ground.out / "masks")
     for done, row in enumerate(table.iloc[rows].to_dict("records"), 1):
-        image = images.read(Path(row["path"])).pixels
-        found = finder(image)
-        true = paired.read_mask(Path(row["mask_path"]), found.mask.shape)
+        image = images.read(Path(row["path"]))
+        found = finder(image.pixels)
+        aspect = float(image.facts.get("pixel_aspect", 1))
+        true = paired.read_mask(Path(row["mask_path"]), found.mask.shape, aspect)
         path = home / f"{files.digest(row['sample_id'], key.seed)[:16]}.png"
         cv2.imwrite(str(path), found.mask.astype(np.uint8) * 255)
         move(done, len(rows))

@@ -69,7 +69,7 @@ def _paired(manifest: Manifest, stack: Stack8, side: int) -> tuple[Manifest, Sta
     faults: list[LeftOut] = []
     for row in manifest.table.itertuples():
         try:
-            whole = read_mask(Path(row.mask_path), _size(Path(row.path)))
+            whole = read_mask(Path(row.mask_path), *_size_and_aspect(Path(row.path)))
             truth.append(resized(whole.astype(np.float32), (side, side)))
         except HilumError as error:
             truth.append(None)
@@ -88,17 +88,20 @@ def _paired(manifest: Manifest, stack: Stack8, side: int) -> tuple[Manifest, Sta
     return whole_manifest, np.asarray(stack[kept]), good
 
 
-def _size(path: Path) -> tuple[int, int]:
-    """(height, width) of an image, from its header."""
+def _size_and_aspect(path: Path) -> tuple[tuple[int, int], float]:
+    """(height, width) of an image in square pixels, and height over width of a stored pixel."""
     facts = images.probe(path)
-    return int(facts["height"]), int(facts["width"])
+    return (int(facts["height"]), int(facts["width"])), float(facts.get("pixel_aspect", 1))
 
 
-def read_mask(path: Path, size: tuple[int, int]) -> Mask:
-    """A mask's file at the (height, width) of its image; raises HilumError for another shape."""
+def read_mask(path: Path, size: tuple[int, int], aspect: float = 1) -> Mask:
+    """A mask's file at the (height, width) of its image; raises HilumError for another shape.
+
+    Where the image's stored pixels are not square (`aspect`), the mask may be drawn on those too.
+    """
     grey = as_uint8(images.read(path).pixels)
     ratio = grey.shape[1] * size[0] / (grey.shape[0] * size[1])
-    if abs(ratio - 1) > SHAPES:
+    if abs(ratio - 1) > SHAPES and abs(ratio / aspect - 1) > SHAPES:
         raise HilumError(
             f"a mask must have its image's shape; got {grey.shape[1]} x {grey.shape[0]} for an "
             f"image of {size[1]} x {size[0]} ({path.name}); mend or remove it."
