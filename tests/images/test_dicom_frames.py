@@ -1,5 +1,6 @@
 """Enhanced objects of one frame: functional groups, shared and per frame; PS3.3 C.7.6.16.2."""
 
+import struct
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,8 @@ import pytest
 from dicom_maker import Saver
 from dicom_maker import make_dicom as dicom
 from pydicom.dataset import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_sequence
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
@@ -109,6 +112,23 @@ def test_the_frames_own_comes_before_the_rest(save: Saver) -> None:
     np.testing.assert_allclose(shown, linear(HU, -500, 1400), atol=1e-6)
     emptied = enhanced({"shared": {"FrameVOILUTSequence": {}}}, {**RESCALE, **WINDOW})
     np.testing.assert_allclose(images.read(save(emptied)).pixels, shown, atol=1e-6)
+
+
+def test_groups_whose_representation_an_archive_did_not_know(save: Saver) -> None:
+    """Kept as UN, in which a sequence is written in implicit VR; PS3.5 6.2.2."""
+    dataset = enhanced({"shared": {"PixelValueTransformationSequence": RESCALE,
+                                   "FrameVOILUTSequence": WINDOW}})  # fmt: skip
+    buffer = DicomBytesIO()
+    buffer.is_implicit_VR, buffer.is_little_endian = True, True
+    write_sequence(buffer, dataset["SharedFunctionalGroupsSequence"], ["iso8859"])
+    groups = buffer.getvalue()
+    del dataset.SharedFunctionalGroupsSequence, dataset.PerFrameFunctionalGroupsSequence
+    path = save(dataset)
+    before, pixels = path.read_bytes().split(b"\xe0\x7f\x10\x00OW")
+    head = struct.pack("<HH2sHI", 0x5200, 0x9229, b"UN", 0, len(groups))
+    path.write_bytes(before + head + groups + b"\xe0\x7f\x10\x00OW" + pixels)
+    shown = images.read(path).pixels
+    np.testing.assert_allclose(shown, linear(HU, -500, 1400), atol=1e-6)
 
 
 def test_values_of_the_real_world_are_not_what_is_shown(save: Saver) -> None:

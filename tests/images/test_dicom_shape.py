@@ -14,7 +14,7 @@ from pydicom import uid
 from pydicom.encaps import encapsulate
 
 from hilum import images
-from hilum.audit.localisation import _lesion
+from hilum.audit.localisation import _lesion, geometry
 from hilum.data import manifest
 from hilum.data.scan import scan
 from hilum.images.dicom_shape import squared
@@ -170,7 +170,7 @@ def test_masks_on_stored_or_on_square_pixels(save: Saver, tmp_path: Path) -> Non
 
 def test_a_lesions_mask_on_stored_pixels(save: Saver, tmp_path: Path) -> None:
     film = str(save(dicom(disc(60, 96, 2), WINDOW | {"PixelAspectRatio": [2, 1]})))
-    place, found = Pipeline((Letterbox(64),)), []
+    place, found = geometry(Pipeline((Letterbox(64),))), []
     for rows, high in ((60, 2), (120, 1)):
         path = str(tmp_path / f"{rows}.png")
         cv2.imwrite(path, np.uint8(disc(rows, 96, high) > 1000) * 255)

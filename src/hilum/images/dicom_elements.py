@@ -92,9 +92,10 @@ class Elements:
             return []
         sequence = element.value
         if isinstance(sequence, bytes):
+            unknown = element.VR == "UN"  # always in implicit VR, little-endian; PS3.5 6.2.2
             sequence = read_sequence(
-                BytesIO(sequence), element.is_implicit_VR, element.is_little_endian,
-                len(sequence), "iso8859",
+                BytesIO(sequence), unknown or element.is_implicit_VR,
+                unknown or element.is_little_endian, len(sequence), "iso8859",
             )  # fmt: skip
         return [Elements(_by_tag(item.elements())) for item in sequence or ()]
 
