@@ -48,7 +48,8 @@ def read(path: str | Path, at_least: int | None = None, *, hashed: bool = False)
 def probe(path: str | Path) -> dict[str, Any]:
     """Facts from the header alone: format, width, height, bits, bytes, photometric...
 
-    Width and height are in pixels, upright. JPEG adds `quantisation` (digest of its tables) and
+    Width and height are in pixels, upright and square (`pixel_aspect`: DICOM pixels as stored,
+    height over width, where they are not). JPEG adds `quantisation` (digest of its tables) and
     `quality` (IJG); DICOM adds what it knows of patient_id, view, modality, age (years), sex and
     more. Raises HilumError for whatever `read` refuses without looking at pixels.
     """
