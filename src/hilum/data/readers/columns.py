@@ -145,7 +145,9 @@ def find(
     found = {role: _exact(table, name, where) for role, name in chosen.items()}
     for role, names in USUAL.items():
         usual = next((by_plain[name] for name in names if name in by_plain), None)
-        taken = usual in found.values() and not (role == "patient_id" and usual == found.get("path"))
+        taken = usual in found.values() and not (
+            role == "patient_id" and usual == found.get("path")
+        )
         if role not in found and usual is not None and not taken:
             found[role] = usual  # RSNA's patientId names the patient and the image alike
     for role in wanted:

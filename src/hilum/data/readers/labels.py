@@ -105,12 +105,12 @@ def _renamed(names: Mapping[str, str], several: Mapping[str, tuple[str, ...]]) -
     changed = {t: n for t, n in names.items() if t not in several and plain(t) != plain(n)}
     notes = [f"Label {text!r} is read as class {name}." for text, name in changed.items()]
     silent = [text for text in changed if plain(text) in REPORTED]
-    if silent:
-        notes.append(
-            f"{silent[0]!r} is not the same as normal: a report without a finding says less. "
-            "Rename it if the two must not be compared."
-        )
-    return notes
+    return notes + [f"{says_less(silent[0])} Rename it to keep the two apart." for _ in silent[:1]]
+
+
+def says_less(text: str) -> str:
+    """That a report without a finding is not a film that somebody has called normal."""
+    return f"{text!r} is read as normal, yet says less: no finding was reported."
 
 
 def _choice(several: Mapping[str, tuple[str, ...]]) -> list[str]:

@@ -21,7 +21,7 @@ def folded(table: pd.DataFrame, given: Columns, where: str) -> tuple[pd.DataFram
     if "label" in columns.find(table, given, (), where):
         return table, []
     marks = _marks(table, given, where)
-    if marks.shape[1] < 2:
+    if not _is_several(marks):
         return table, []
     count = marks.sum(axis=1)
     stated = (table[list(marks.columns)] != "").any(axis=1)
@@ -35,7 +35,11 @@ def folded(table: pd.DataFrame, given: Columns, where: str) -> tuple[pd.DataFram
 
 def has_marks(table: pd.DataFrame, given: Columns, where: str) -> bool:
     """Whether two columns or more hold nothing but marks."""
-    return _marks(table, given, where).shape[1] > 1
+    return _is_several(_marks(table, given, where))
+
+
+def _is_several(marks: pd.DataFrame) -> bool:
+    return int(marks.any().sum()) > 1
 
 
 def _marks(table: pd.DataFrame, given: Columns, where: str) -> pd.DataFrame:
@@ -45,9 +49,7 @@ def _marks(table: pd.DataFrame, given: Columns, where: str) -> pd.DataFrame:
     chosen = [
         name
         for name in table.columns
-        if name not in roles
-        and set(small[name]) <= MARKED | UNMARKED
-        and small[name].isin(MARKED).any()
+        if name not in roles and set(small[name]) <= MARKED | UNMARKED and (small[name] != "").any()
     ]
     return small[chosen].isin(MARKED)
 

@@ -120,9 +120,10 @@ class _Index:
         candidates = self._by_name.get(_key(name)) or self._by_stem.get(_stem(name), [])
         best = _nearest(path, candidates)
         best = [file for file in best if PurePosixPath(file).name == name] or best
-        if len(best) == 1 and self._fits(path, best[0]):
-            return str(self._folder / best[0]), ""
-        return None, SEVERAL if len(best) > 1 else ABSENT
+        fitting = [file for file in best if self._fits(path, file)]
+        if len(fitting) == 1 == len(best):
+            return str(self._folder / fitting[0]), ""
+        return None, SEVERAL if fitting else ABSENT
 
     def _fits(self, path: str, file: str) -> bool:
         """One path ends with the other, or the name stands for one image in the whole table."""

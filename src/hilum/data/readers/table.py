@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from hilum import images
 from hilum.data import missing
-from hilum.data.readers import columns, labels, one_hot, places
+from hilum.data.readers import columns, labels, levels, one_hot, places, values
 from hilum.data.readers.columns import Columns
 from hilum.data.readers.headers import Progress, is_dicom, with_facts
 from hilum.data.readers.naming import part_name
@@ -20,7 +21,10 @@ _USUAL = Columns()
 
 
 def recognises(folder: Path, given: Columns) -> bool:
-    """Whether the folder holds one CSV, and that has a path and a label column."""
+    """Whether the folder holds one CSV, and that has a path and a label column.
+
+    Columns of marks count as labels unless there are class folders.
+    """
     tables = tables_in(folder)
     if len(tables) != 1:
         return False
@@ -30,8 +34,18 @@ def recognises(folder: Path, given: Columns) -> bool:
         found = columns.find(listed, given, ("path",), where)
     except HilumError:
         return False
-    # what is wrong with columns of marks, `read` says
-    return "label" in found or one_hot.has_marks(listed, given, where)
+    return "label" in found or (
+        one_hot.has_marks(listed, given, where) and not _has_class_folders(folder)
+    )
+
+
+def _has_class_folders(folder: Path) -> bool:
+    """Whether a table of marks beside the images may be about something else than classes."""
+    try:
+        levels.read(folder, images.find(folder)[0])
+    except HilumError:
+        return False
+    return True
 
 
 def tables_in(folder: Path) -> list[Path]:
@@ -143,6 +157,9 @@ def translated(
     if "official_part" in rows:
         rows, doubts = _parts(rows)
         notes += doubts
+    if "age" in rows:
+        rows, doubts = _ages(rows)
+        notes += doubts
     if "modality" in rows:
         rows, doubts = _modalities(rows)
         notes += doubts
@@ -152,11 +169,24 @@ def translated(
     return rows, notes
 
 
+def _ages(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Years, also from "061Y" or "18M"; other words say no age, and a note names them."""
+    years = pd.to_numeric(rows["age"], errors="coerce")
+    rest = rows["age"].notna() & years.isna()
+    years = years.fillna(rows["age"][rest].map(lambda text: values.age(str(text))).astype(float))
+    odd = sorted(set(columns.harmless(rows["age"][rest & years.isna()].astype(str))))
+    named = ", ".join(repr(word) for word in odd[:5])
+    return rows.assign(age=years), [f"Ages that are no number ({named}) count as missing."] * bool(
+        odd
+    )
+
+
 def _masks(rows: pd.DataFrame, folder: Path) -> tuple[pd.DataFrame, list[str]]:
     named = rows["mask_path"].fillna("")
     found = places.locate(list(named), folder, masks=True)
     lost = [path for path, file in zip(named, found.files, strict=True) if path and not file]
-    notes = [f"{len(lost):,} lung masks are not there, such as {lost[0]!r}."] if lost else []
+    count = "1 lung mask is" if len(lost) == 1 else f"{len(lost):,} lung masks are"
+    notes = [f"{count} not there, such as {lost[0]!r}."] if lost else []
     files = pd.Series(found.files, index=rows.index, dtype=object)
     return rows.assign(mask_path=files), [*found.notes("masks"), *notes]
 
