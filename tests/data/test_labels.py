@@ -35,7 +35,8 @@ def read_folders(home: Path, labels: list[str]) -> Manifest:
 
 PAIRS = [
     ("-1.0", "1.0"), ("-1", "1"), ("COVID+", "COVID-"), ("COVID (+)", "COVID (-)"),
-    ("<50%", ">50%"), ("≥2", "<2"), ("≥2", "≤2"), ("T1", "T-1"), ("T -1", "T 1"), ("+", "++"), ("+", "-"),
+    ("<50%", ">50%"), ("≥2", "<2"), ("≥2", "≤2"), ("T1", "T-1"), ("T -1", "T 1"),
+    ("+", "++"), ("+", "-"),
     ("(A)", "A"), ("A", "A+"), ("covid", "covid?"), ("covid", "covid."), ("non-covid", "covid"),
     ("no pneumonia", "pneumonia"), ("não", "nao"), ("कोविड", "कवड"), ("норма", "пневмония"),
     ("肺炎", "正常"), ("50-60", "<50-60"), ("=1", "1"), ("±", "+"), ("1.0", "10"), ("A*", "A#"),
@@ -123,3 +124,14 @@ def test_a_comma_alone_makes_no_set(tmp_path: Path) -> None:
     found = read_table(tmp_path, ["Pneumonia, viral", "Pneumonia", "Tb, old"])
     assert set(found.table["label"]) == {"viral_pneumonia", "pneumonia", "tb_old"}
     assert not any("several findings" in note for note in found.notes)
+
+
+def test_the_page_on_labels_lists_every_synonym() -> None:
+    page = Path(__file__).parents[2] / "docs" / "labels.md"
+    listed = {}
+    for line in page.read_text(encoding="utf-8").splitlines():
+        name, _, words = line.strip("| ").partition("` | ")
+        if name.strip("`") in naming.CLASSES.values() and words and "`" not in words:
+            listed |= {naming.plain(word): name.strip("`") for word in words.split(",")}
+    obvious = {word: name for word, name in naming.CLASSES.items() if word == naming.plain(name)}
+    assert listed == {w: n for w, n in naming.CLASSES.items() if w not in obvious}

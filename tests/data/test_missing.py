@@ -183,3 +183,20 @@ def test_a_placeholder_gives_way_to_a_list_of_patients(tmp_path: Path) -> None:
     text = "path,patient_id\n" + "".join(f"{i}.dcm,{i // 2 + 5}\n" for i in range(4))
     (tmp_path / "patients.csv").write_text(text)
     assert set(readers.open_path(tmp_path).table["patient_id"]) == {"dicom:5", "dicom:6"}
+
+
+def test_placeholders_in_a_table(tmp_path: Path) -> None:
+    patients = ["ANONYMOUS"] * 3 + ["7", "8", "9"]
+    found = read(tmp_path, {"label": ["x", "y"] * 3, "patient_id": patients})
+    assert found.table["patient_id"].isna().tolist() == [True] * 3 + [False] * 3
+    assert any("'ANONYMOUS' of 3 of 6 images is a placeholder" in note for note in found.notes)
+    assert any("patient of 3 of 6 images is unknown" in note for note in found.notes)
+
+
+def test_padding_makes_no_second_patient(tmp_path: Path) -> None:
+    # PS3.5 Table 6.2-1: a Long String may be padded with leading and trailing spaces
+    for i, name in enumerate(["P1", "  P1", "P1  ", "P2"]):
+        dicom(tmp_path / "ab"[i % 2] / f"{i}.dcm", f"1.2.{i + 1}", name, ViewPosition=" PA")
+    found = readers.open_path(tmp_path).table
+    assert sorted(found["patient_id"]) == ["dicom:P1"] * 3 + ["dicom:P2"]
+    assert set(found["view"]) == {"PA"}
