@@ -1,5 +1,6 @@
 """hilum data scan and leaks, prepare, compare, check-table: their numbers, by hand."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -48,6 +49,45 @@ def test_scan_of_a_table_with_named_columns(hilum: Run, tmp_path: Path) -> None:
     reasons = {item["reason"]: item["what"] for item in found["left_out"]}
     assert reasons["no such image"] == "9.png"
     assert "listed more than once" in reasons
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (("COVID+", "COVID-"), "Label 'COVID-' is read as class covid_minus."),
+        (("no finding", "sick"), "Label 'no finding' is read as class normal."),
+        (("A|B", "B|A", "A"), "'A|B', 'B|A' count as one class, a_and_b."),
+        (("a", "b", "NA"), "Column 'label': 'NA' (2 rows) count as missing."),
+    ],
+)
+def test_scan_says_how_labels_became_classes(
+    hilum: Run, tmp_path: Path, labels: tuple[str, ...], said: str
+) -> None:
+    rows = [f"{i}.png;{label}" for i, label in enumerate(labels * 2)]
+    for i in range(len(rows)):
+        write(tmp_path / f"{i}.png", noise(i))
+    (tmp_path / "t.csv").write_text("\n".join(["path;label", *rows]))
+    done = hilum("data", "scan", tmp_path)
+    assert done.code == 0
+    assert f"• {said}" in done.out
+
+
+def test_scan_of_labels_that_would_meet_by_chance(hilum: Run, tmp_path: Path) -> None:
+    for i, name in enumerate(("T 1", "T-1", "other")):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name / "a.png", noise(i))
+    done = hilum("data", "scan", tmp_path)
+    assert done.code == 2
+    assert "got 'T 1' and 'T-1', both of which would be t_1" in done.err
+
+
+def test_scan_of_a_table_whose_images_are_elsewhere(hilum: Run, tmp_path: Path) -> None:
+    rows = [f"D:\\old\\{i}.png,{'ab'[i % 2]}" for i in range(12)]
+    (tmp_path / "t.csv").write_text("\n".join(["path,label", *rows]))
+    done = hilum("data", "scan", tmp_path / "t.csv", "--label-column", "label")
+    assert done.code == 2
+    assert "12 of 12 paths that lead nowhere, such as 'D:\\\\old\\\\0.png'" in done.err
+    assert "--label-column" not in done.err
 
 
 def test_scan_of_a_real_dataset_by_name(hilum: Run, shared: Path) -> None:
@@ -240,6 +280,21 @@ def test_compare_wants_the_same_classes(hilum: Run, trained: Trained, tmp_path: 
     (other / "results.json").write_text("{}")
     done = hilum("compare", trained.folder, other)
     assert (done.code, "run it again" in done.err) == (2, True)
+
+
+def test_compare_knows_a_class_called_na(hilum: Run, trained: Trained, tmp_path: Path) -> None:
+    other = copied(trained.folder, tmp_path / "other")
+    for name in ("results.json", "predictions.csv"):
+        text = (other / name).read_text()
+        (other / name).write_text(
+            re.sub(r"\bcovid19\b", "null", text).replace("p_covid19", "p_null")
+        )
+    done = hilum("compare", other, other, "--json")
+    assert done.code == 0
+    assert (
+        done.json["images"]
+        == hilum("compare", trained.folder, trained.folder, "--json").json["images"]
+    )
 
 
 # --- check-table ----------------------------------------------------------------------------------

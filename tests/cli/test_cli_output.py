@@ -171,7 +171,10 @@ def results() -> Results:
         audits=[Finding("C-03", "warn", 0.8, "rule", "reference", sentence, "Border only")],
         verdict="Read with caution.",
         environment={},
-        data={"left_out": [{"what": "x" * 90 + ".png", "reason": "cut short", "count": 1}]},
+        data={
+            "left_out": [{"what": "x" * 90 + ".png", "reason": "cut short", "count": 1}],
+            "notes": ["Label 'covid' is read as class covid19."],
+        },
         split={},
         model={"cell": "main"},
         limits=[],
@@ -189,6 +192,7 @@ def test_the_end_of_a_run_fits_the_terminal(width: int) -> None:
     assert "Matthews" not in text
     assert text.count("0.800–0.950") == len(SHOWN) + 1
     assert "Not for clinical use" in text
+    assert "• Label 'covid' is read as class covid19." in text
 
 
 def test_verbose_shows_every_score_of_the_chosen_cell() -> None:

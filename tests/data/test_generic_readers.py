@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from hilum.data import manifest, readers
-from hilum.data.readers import Columns, columns, dicom_tree, folder, naming, table
+from hilum.data.readers import Columns, columns, dicom_tree, folder, naming, places, table
 from hilum.types import HilumError, LeftOut, Manifest, MissingError
 
 
@@ -63,7 +63,7 @@ def by_name(found: Manifest, column: str) -> dict[str, object]:
         ("CT_NonCOVID", "non_covid"), ("Viral Pneumonia", "viral_pneumonia"),
         ("BACTERIA", "bacterial_pneumonia"), ("PNEUMONIA", "pneumonia"),
         ("Lung_Opacity", "lung_opacity"), ("Tb / active", "tb_active"), ("Größe", "grösse"),
-        ("0", "0"), ("---", "unnamed"), ("=1+1", "1_1"),
+        ("0", "0"), ("---", "minus_minus_minus"), ("=1+1", "equals_1_plus_1"),
     ],
 )  # fmt: skip
 def test_class_names(text: str, wanted: str) -> None:
@@ -299,7 +299,7 @@ def test_bare_names_are_looked_for_below_the_table(tmp_path: Path) -> None:
     draw(tmp_path, "images/1/a.png", "images/2/b.png", "one/c.png", "two/c.png")
     found = table.read(write(tmp_path, "image,label\na.png,x\nb.png,y\nc.png,y\n"))
     assert by_name(found, "sample_id")["a.png"].endswith("images/1/a.png")  # type: ignore[attr-defined]
-    assert found.left_out == (LeftOut("c.png", "no such image"),)  # two of that name
+    assert found.left_out == (LeftOut("c.png", places.SEVERAL),)
 
 
 def test_paths_may_be_absolute_upward_or_from_windows(tmp_path: Path) -> None:

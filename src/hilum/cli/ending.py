@@ -43,6 +43,7 @@ def show(results: Results, out: Path, screen: Terminal) -> None:
     failed = results.model.get("failed", [])
     screen.table("Cells that failed", ("cell", "why"), [(f["what"], f["reason"]) for f in failed])
     screen.left_out([LeftOut(item["what"], item["reason"]) for item in results.data["left_out"]])
+    screen.notes(results.data.get("notes", ()))
     _questions(results, screen)
     screen.gap()
     for sentence in results.model.get("int8", []):

@@ -53,8 +53,7 @@ def scan(
     _sources(seen, screen)
     screen.table("Facts", ("fact", "value"), _facts(seen))
     screen.left_out(seen.left_out)
-    for note in seen.notes:
-        screen.say(f"• {note}")
+    screen.notes(seen.notes)
     screen.give(seen)
 
 

@@ -123,6 +123,11 @@ class Terminal:
         if len(shown) < len(items):
             self.say(f"{len(items) - len(shown):,} more are left out; -v lists all.", "dim")
 
+    def notes(self, sentences: Sequence[str]) -> None:
+        """What must be known of the images: how labels became classes, what is unknown."""
+        for sentence in sentences:
+            self.say(f"• {sentence}")
+
     def give(self, value: Any) -> None:
         """The machine-readable answer; printed under --json only."""
         if self.as_json:

@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from hilum.data import missing, placeholders
 from hilum.types import MANIFEST_COLUMNS, HilumError
+
+# handed on as they were written; labels are the reader's business, sex and age have their notes
+WRITTEN = ("patient_id", "source", "site", "official_part", "view", "modality")
 
 OLDEST = 120  # years; beyond it an age is a slip of the pen (NIH has a patient of 414)
 SEXES = {"f": "F", "female": "F", "woman": "F", "m": "M", "male": "M", "man": "M"}
@@ -40,6 +44,8 @@ def tidy(given: pd.DataFrame, dataset: str, root: Path | None) -> tuple[pd.DataF
     """Return the manifest's columns in order, and notes on values that had to be dropped."""
     _refuse_unknown(given, dataset)
     table = uniform(given.reindex(columns=list(MANIFEST_COLUMNS)).reset_index(drop=True))
+    for name in WRITTEN:
+        table[name] = missing.blanked(table[name]).astype("str")
     notes = _drop_odd_ages(table) + _drop_odd_sexes(table)
     table["view"] = _respelt(table["view"], VIEWS)
     table["modality"] = _respelt(table["modality"], MODALITIES)
@@ -47,8 +53,9 @@ def tidy(given: pd.DataFrame, dataset: str, root: Path | None) -> tuple[pd.DataF
     table["path"] = _absolute(table["path"], root)
     table["mask_path"] = _absolute(table["mask_path"], root)
     table["sample_id"] = _prefixed(table["sample_id"].fillna(_below(table["path"], root)), dataset)
-    table["patient_id"] = _prefixed(table["patient_id"], dataset, between=":")
-    return table, notes
+    patients, doubts = placeholders.dropped(table)
+    table["patient_id"] = _prefixed(patients.astype("str"), dataset, between=":")
+    return table, notes + doubts
 
 
 def uniform(table: pd.DataFrame) -> pd.DataFrame:

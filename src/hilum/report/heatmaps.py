@@ -82,7 +82,10 @@ def by_model(run: Run) -> Drawn | None:
     """The same films under the network of every cell, a row each; None where none was kept."""
     try:
         with np.load(run.folder / "figures" / f"{BY_MODEL}.npz", allow_pickle=False) as kept:
-            table = pd.read_csv(StringIO(str(kept["table"])), dtype={"sample_id": "str"})
+            text = StringIO(str(kept["table"]))
+            words = {"sample_id": "str", "label": "str", "said": "str"}
+            # a class may be called NA
+            table = pd.read_csv(text, dtype=words, keep_default_na=False, na_values=[""])
             tiles = [_tile_of(row, kept, i) for i, row in enumerate(table.to_dict("records"))]
     except (OSError, ValueError, KeyError, BadZipFile):
         return None

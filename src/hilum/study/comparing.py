@@ -84,7 +84,12 @@ def _read(folder: Path) -> _Run:
     try:
         results = json.loads(paths[0].read_text(encoding="utf-8"))
         cell, classes = str(results["model"]["cell"]), [str(name) for name in results["classes"]]
-        table = pd.read_csv(paths[1], dtype={"patient_id": "str", "cell": "str", "label": "str"})
+        table = pd.read_csv(
+            paths[1],
+            dtype={"patient_id": "str", "cell": "str", "label": "str"},
+            keep_default_na=False,  # a class folder may be called NA
+            na_values=[""],
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise HilumError(
             f"{folder} must hold results.json and predictions.csv as hilum wrote them; got "

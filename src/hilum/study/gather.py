@@ -95,7 +95,8 @@ def _renamed(found: Manifest, names: dict[str, str]) -> Manifest:
                 "mend it."
             )
     table = found.table.assign(label=found.table["label"].replace(names))
-    return Manifest(table, found.left_out, found.notes) if names else found
+    told = [f"The recipe renames {name} to {target}." for name, target in names.items()]
+    return Manifest(table, found.left_out, (*found.notes, *told)) if names else found
 
 
 def _read(

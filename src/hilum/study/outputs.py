@@ -95,7 +95,8 @@ def write_look_alikes(out: Path, table: pd.DataFrame | None) -> None:
 
 def relist_tasks(out: Path, tasks: Iterable[str], failed: Sequence[LeftOut]) -> None:
     """`left_out.csv` with the tasks that failed this time in the place of those that did before."""
-    table = pd.read_csv(out / "left_out.csv", dtype={"what": "str", "reason": "str"})
+    words = {"what": "str", "reason": "str"}
+    table = pd.read_csv(out / "left_out.csv", dtype=words, keep_default_na=False)
     others = table[~table["what"].isin([f"task {name}" for name in tasks])]
     rows = [LeftOut(*row) for row in others.itertuples(index=False, name=None)]
     write_left_out(out, [*rows, *failed])

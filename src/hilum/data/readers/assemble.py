@@ -6,7 +6,9 @@ import pandas as pd
 
 from hilum.data import manifest
 from hilum.data.cards import Card
-from hilum.data.readers.tally import Tally
+from hilum.data.readers.labels import REPORTED, says_less
+from hilum.data.readers.naming import plain
+from hilum.data.readers.tally import EXAMPLES, Tally
 from hilum.types import MANIFEST_COLUMNS, Manifest, MissingError
 
 
@@ -29,4 +31,20 @@ def assemble(
     full = rows[known].assign(
         path=rows["file"], **{name: text for name, text in constant.items() if name not in known}
     )
+    notes = (*notes, *_merged(card, full))
     return manifest.build(full, card.name, tally.left_out(), notes, root)
+
+
+def _merged(card: Card, rows: pd.DataFrame) -> list[str]:
+    """Which of the publisher's findings make up each class, where the card gives it several."""
+    if not {"finding", "label"} <= set(rows.columns):
+        return []
+    classes = rows.groupby("label", sort=True)["finding"].unique()
+    notes = [
+        f"{card.title}: class {label} holds {len(found)} findings of the publisher, such as "
+        f"{', '.join(map(repr, sorted(map(str, found))[:EXAMPLES]))}."
+        for label, found in classes.items()
+        if len(found) > 1
+    ]
+    silent = [str(name) for name in classes.get("normal", ()) if plain(str(name)) in REPORTED]
+    return notes + [f"{card.title}: {says_less(name)}" for name in silent]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from hilum.data import missing
 from hilum.data.readers.naming import plain
 from hilum.types import HilumError
 
@@ -15,7 +16,7 @@ SUFFIXES = (".csv", ".tsv", ".txt")
 USUAL = {
     "path": (
         "path", "imagepath", "filepath", "file", "filename", "image", "imagename", "imagefile",
-        "imageindex", "imageid", "img", "imgpath", "relativepath",
+        "imageindex", "imageid", "img", "imgpath", "relativepath", "filepaths", "imagepaths", "id",
     ),
     "label": ("label", "class", "classname", "finding", "findings", "diagnosis", "target",
               "findinglabels", "category"),
@@ -68,6 +69,16 @@ def named(roles: Mapping[str, str]) -> Columns:
 
 
 def read_text(path: Path) -> pd.DataFrame:
+    """`read_cells` with "" also where a word such as NA says that there is no value."""
+    return blanked(read_cells(path))
+
+
+def blanked(cells: pd.DataFrame) -> pd.DataFrame:
+    """A table of text with "" for each word that stands for a missing value (`missing.WORDS`)."""
+    return cells.apply(lambda column: column.mask(column.isin(missing.words(column.unique())), ""))
+
+
+def read_cells(path: Path) -> pd.DataFrame:
     """All cells as stripped text, "" where empty; separator and encoding are found out.
 
     Takes commas, semicolons, tabs or bars; UTF-8 with or without byte order mark, UTF-16, or
@@ -134,8 +145,11 @@ def find(
     found = {role: _exact(table, name, where) for role, name in chosen.items()}
     for role, names in USUAL.items():
         usual = next((by_plain[name] for name in names if name in by_plain), None)
-        if role not in found and usual is not None and usual not in found.values():
-            found[role] = usual
+        taken = usual in found.values() and not (
+            role == "patient_id" and usual == found.get("path")
+        )
+        if role not in found and usual is not None and not taken:
+            found[role] = usual  # RSNA's patientId names the patient and the image alike
     for role in wanted:
         if role not in found:
             raise HilumError(

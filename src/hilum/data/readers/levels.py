@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from hilum.data.readers.naming import class_name, merged, part_name
+from hilum.data import missing
+from hilum.data.readers import labels
+from hilum.data.readers.naming import part_name
 from hilum.types import HilumError, LeftOut
 
 MASK_FOLDERS = {"mask", "masks", "lung masks", "lung_masks", "lungmasks"}
@@ -43,10 +45,23 @@ def read(root: Path, paths: Sequence[Path]) -> Levels:
     masks = {file.twin: str(file.path) for file in placed if file.is_mask}
     images = [file for file in placed if not file.is_mask]
     rows = _rows([file for file in images if file.finding], masks)
+    classes, notes = labels.classes(rows["finding"])
+    rows = rows.assign(label=rows["finding"].map(classes).astype(object))
     empty = _empty_classes(root, set(rows["finding"]), parted)
     left_out = (*_unplaced(images, parted), *_lonely(images, masks), *empty)
     _require_two(root, rows, len(images), left_out)
-    return Levels(rows, left_out, tuple(merged(list(rows["finding"]))))
+    return Levels(rows, left_out, (*notes, *_doubtful(set(rows["finding"]))))
+
+
+def _doubtful(findings: set[str]) -> list[str]:
+    """Folders are made on purpose: one that is called NA or unknown is a class, and a note."""
+    odd = sorted(finding for finding in findings if missing.is_missing(finding))
+    if not odd:
+        return []
+    return [
+        f"Folder {', '.join(map(repr, odd))} counts as a class; if its images have no label, move "
+        "it out of the folder of classes."
+    ]
 
 
 def _meaning(parts: Sequence[str]) -> list[str]:
@@ -72,7 +87,6 @@ def _rows(images: Sequence[_File], masks: dict[tuple[str, ...], str]) -> pd.Data
         {
             "path": [str(file.path) for file in images],
             "finding": [file.finding for file in images],
-            "label": [class_name(file.finding or "") for file in images],
             "official_part": [file.part for file in images],
             "mask_path": [masks.get(file.twin) for file in images],
         },

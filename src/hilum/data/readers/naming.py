@@ -1,6 +1,8 @@
 """From the words people use for classes, splits and columns to the words hilum uses."""
 
+import itertools
 import re
+import unicodedata
 
 CLASSES = {
     "covid": "covid19",
@@ -52,29 +54,106 @@ PARTS = {
 }
 
 
+SIGNS = {
+    "+": "plus",
+    "-": "minus",
+    "<": "below",
+    ">": "above",
+    "≤": "at_most",
+    "≥": "at_least",
+    "=": "equals",
+    "≠": "not_equal",
+    "~": "about",
+    "%": "percent",
+    "?": "question",
+    ".": "dot",
+    "&": "and",
+}  # read aloud; every other sign has its Unicode name
+SEPARATORS = frozenset(" ./\\,:;|()[]{}'\"&`´’‘“”")
+RESERVED = {"overall", "macro"}  # scores over all classes stand under these
+_DASHES = re.compile("[\u2010-\u2015\u2212]")
+
+
 def plain(text: str) -> str:
     """Letters and digits alone, in small letters: "Image Index" -> "imageindex"."""
     return re.sub(r"[\W_]+", "", text.casefold())
 
 
+def bare(text: str) -> str:
+    """What stays of a label where capitals, spaces and underscores do not count."""
+    return re.sub(r"[\s_]+", "", _even(text))
+
+
+def _even(text: str) -> str:
+    """Small letters, accents composed, one kind of dash, and no characters of no width."""
+    small = _DASHES.sub("-", unicodedata.normalize("NFC", text)).casefold()
+    return "".join(char for char in small if unicodedata.category(char) != "Cf")
+
+
+def synonym(text: str) -> str | None:
+    """The fixed class name that `text` obviously means; None where it has a sign of its own."""
+    word, signs = _spelt(text)
+    return None if signs or not word else CLASSES.get(plain(text))
+
+
 def class_name(text: str) -> str:
-    """The fixed class name where `text` obviously means it, else `text` as a word: "a_b_2"."""
-    word = re.sub(r"[\W_]+", "_", text.casefold()).strip("_")
-    return CLASSES.get(plain(text), word or "unnamed")
+    """The fixed class name where `text` obviously means it, else `text` as a word: "a_b_2".
+
+    Letters of all scripts stay, in small letters; what separates words becomes "_"; a sign is
+    spelled out ("-1.0" -> "minus_1_0", "COVID+" -> "covid_plus"), so that it keeps its meaning.
+    """
+    word, _ = _spelt(text)
+    fixed = synonym(text) or word or "unnamed"
+    return f"{fixed}_class" if fixed in RESERVED else fixed
+
+
+def _spelt(text: str) -> tuple[str, list[str]]:
+    """Words and signs of a label joined by "_", and the signs alone."""
+    even = _even(text)
+    words: list[str] = []
+    signs: list[str] = []
+    place = 0
+    for is_word, run in itertools.groupby(even, _is_letter):
+        piece = "".join(run)
+        place += len(piece)
+        if is_word:
+            words.append(piece)
+            continue
+        found = _signs(piece, before=bool(words), after=even[place : place + 1])
+        signs += found
+        words += found
+    return "_".join(words), signs
+
+
+def _is_letter(char: str) -> bool:
+    """Letters, digits, and the marks on them: vowels of Devanagari, accents without a letter."""
+    return char.isalnum() or unicodedata.category(char).startswith("M")
+
+
+def _signs(gap: str, before: bool, after: str) -> list[str]:
+    """What stands between two words, or at an end, and is no mere separator, in words."""
+    spaced = re.sub(r"[\s_]", " ", gap)
+    inside = before and after != ""
+    if inside and _is_hyphen(spaced, after):
+        return []
+    kept = [char for char in spaced if not _separates(char, inside, before)]
+    return [SIGNS.get(char) or _unicode_name(char) for char in kept]
+
+
+def _is_hyphen(gap: str, after: str) -> bool:
+    """A dash between two words; before a number, with a space ahead alone, it is a minus."""
+    return gap.strip() == "-" and not (gap == " -" and after.isdigit())
+
+
+def _separates(char: str, inside: bool, before: bool) -> bool:
+    """At the end of a label brackets separate; at its beginning spaces alone."""
+    return char == " " or (char in SEPARATORS and (inside or (before and char in "()[]{}")))
+
+
+def _unicode_name(char: str) -> str:
+    return re.sub(r"\W+", "_", unicodedata.name(char, f"u{ord(char):04x}").casefold())
 
 
 def part_name(text: str) -> str | None:
     """Return "train", "validation" or "test" where `text` means one of them."""
     return PARTS.get(text.strip().casefold())
-
-
-def merged(findings: list[str]) -> list[str]:
-    """One note for each class to which several of these different findings lead."""
-    by_class: dict[str, list[str]] = {}
-    for finding in sorted(set(findings)):
-        by_class.setdefault(class_name(finding), []).append(finding)
-    return [
-        f"{', '.join(map(repr, names))} count as one class, {label}."
-        for label, names in by_class.items()
-        if len(names) > 1
-    ]

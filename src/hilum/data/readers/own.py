@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from hilum.data import manifest
+from hilum.data import manifest, placeholders
 from hilum.data.readers import columns
 from hilum.types import LeftOut, Manifest
 
@@ -25,9 +25,13 @@ def finish(
     person, which can only keep images together that might have stayed apart.
     """
     known = rows if "patient_id" in rows.columns else rows.assign(patient_id=None)
+    persons, placeholder = placeholders.dropped(known)
+    known = known.assign(patient_id=persons)
     if known["patient_id"].isna().all():
         known = known.assign(patient_id=_patients(root, known["path"]))
-    told = (*notes, *_doubts(known["patient_id"]))
+        persons, more = placeholders.dropped(known)
+        known, placeholder = known.assign(patient_id=persons), [*placeholder, *more]
+    told = (*notes, *placeholder, *_doubts(known["patient_id"]))
     return manifest.build(known, kind, left_out, told, root.parent)
 
 

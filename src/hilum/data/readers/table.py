@@ -1,17 +1,17 @@
 """A user's own table: one row per image with its path, its label and whatever else is known."""
 
-import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from hilum import images
-from hilum.data.readers import columns
+from hilum.data import missing
+from hilum.data.readers import columns, labels, levels, one_hot, places, values
 from hilum.data.readers.columns import Columns
 from hilum.data.readers.headers import Progress, is_dicom, with_facts
-from hilum.data.readers.naming import class_name, merged, part_name
+from hilum.data.readers.naming import part_name
 from hilum.data.readers.own import PATIENTS, finish
 from hilum.data.tidy import MODALITIES
 from hilum.types import HilumError, LeftOut, Manifest, as_path
@@ -21,12 +21,28 @@ _USUAL = Columns()
 
 
 def recognises(folder: Path, given: Columns) -> bool:
-    """Whether the folder holds one CSV, and that has a path and a label column."""
+    """Whether the folder holds one CSV, and that has a path and a label column.
+
+    Columns of marks count as labels unless there are class folders.
+    """
     tables = tables_in(folder)
     if len(tables) != 1:
         return False
+    where = str(tables[0])
     try:
-        columns.find(columns.read_text(tables[0]), given, ("path", "label"), str(tables[0]))
+        listed = columns.read_text(tables[0])
+        found = columns.find(listed, given, ("path",), where)
+    except HilumError:
+        return False
+    return "label" in found or (
+        one_hot.has_marks(listed, given, where) and not _has_class_folders(folder)
+    )
+
+
+def _has_class_folders(folder: Path) -> bool:
+    """Whether a table of marks beside the images may be about something else than classes."""
+    try:
+        levels.read(folder, images.find(folder)[0])
     except HilumError:
         return False
     return True
@@ -50,14 +66,22 @@ def read(path: str | Path, given: Columns = _USUAL, progress: Progress = None) -
     image with two labels, or fewer than two classes.
     """
     file = _the_table(as_path(path))
-    table = columns.read_text(file)
-    found = columns.find(table, given, ("path", "label"), str(file))
-    rows = pd.DataFrame({role: table[name] for role, name in found.items()})
-    rows, left_out = _usable(rows, file.parent)
-    rows, notes = translated(rows, file)
+    rows, said = _rows(file, given)
+    rows, left_out, moved = _usable(rows, file)
+    rows, notes = translated(rows, file, left_out)
     dicom = any(map(is_dicom, rows["path"]))
     rows, broken = with_facts(rows, progress) if dicom else (rows, [])
-    return finish(file.parent, rows, "table", (*left_out, *broken), notes)
+    return finish(file.parent, rows, "table", (*left_out, *broken), (*said, *moved, *notes))
+
+
+def _rows(file: Path, given: Columns) -> tuple[pd.DataFrame, list[str]]:
+    """The table with one column for each role that it has, and what was understood as what."""
+    cells = columns.read_cells(file)
+    listed, notes = one_hot.folded(columns.blanked(cells), given, str(file))
+    found = columns.find(listed, given, ("path", "label"), str(file))
+    for name in found.values():
+        notes += missing.note(cells[name], name) if name in cells else []
+    return pd.DataFrame({role: listed[name] for role, name in found.items()}), notes
 
 
 def _the_table(path: Path) -> Path:
@@ -70,49 +94,41 @@ def _the_table(path: Path) -> Path:
     return tables[0]
 
 
-def _usable(rows: pd.DataFrame, folder: Path) -> tuple[pd.DataFrame, list[LeftOut]]:
-    """Rows with a label and a readable path, once each, with absolute paths."""
+def _usable(rows: pd.DataFrame, file: Path) -> tuple[pd.DataFrame, list[LeftOut], list[str]]:
+    """Rows with a label and an image that is there, once each, with absolute paths; and notes."""
     named = rows["path"] != ""
     labelled = rows["label"] != ""
     lines = rows.index + 2  # as an editor counts them, below the line of names
     left_out = [LeftOut(f"line {line}", "no path") for line in lines[~named]]
     left_out += _why(rows["path"][named & ~labelled], "no label")
     kept = rows[named & labelled]
-    located = kept.assign(path=_located(kept["path"], folder))
-    left_out += _why(kept["path"][located["path"].isna()], "no such image")
+    found = places.locate(list(kept["path"]), file.parent)
+    lost = [LeftOut(p, why) for p, why in zip(kept["path"], found.reasons, strict=True) if why]
+    _refuse_nowhere(kept["path"], lost, file)
+    located = kept.assign(path=pd.Series(found.files, index=kept.index, dtype=object))
     located = located[located["path"].notna()]
     _refuse_two_labels(located)
     again = located["path"].duplicated()
-    left_out += _why(located["path"][again], "listed more than once")
-    return located[~again].reset_index(drop=True), left_out
+    repeated = _why(kept.loc[located.index[again], "path"], "listed more than once")
+    usable = located[~again].reset_index(drop=True)
+    return usable, [*left_out, *lost, *repeated], found.notes()
 
 
 def _why(names: pd.Series, reason: str) -> list[LeftOut]:
     return [LeftOut(str(name), reason) for name in names]
 
 
-def _located(paths: pd.Series, folder: Path) -> list[str | None]:
-    """Absolute path of each image, or None where there is none, or several of a bare name."""
-    direct = [os.path.normpath(folder / path) for path in paths.str.replace("\\", "/")]
-    there = [_is_file(path) for path in direct]
-    below = {} if all(there) else _by_name(folder)
-    return [
-        path if found else below.get(name)
-        for path, found, name in zip(direct, there, paths, strict=True)
-    ]
-
-
-def _is_file(path: str) -> bool:
-    try:
-        return Path(path).is_file()
-    except (OSError, ValueError):  # a name too long, or with a NUL
-        return False
-
-
-def _by_name(folder: Path) -> dict[str, str]:
-    paths, _ = images.find(folder)
-    counts = Counter(path.name for path in paths)
-    return {path.name: str(path) for path in paths if counts[path.name] == 1}
+def _refuse_nowhere(paths: pd.Series, lost: Sequence[LeftOut], file: Path) -> None:
+    """Raise HilumError where no path of the table leads to an image."""
+    if not len(paths) or len(lost) < len(paths):
+        return
+    path, why = lost[0].what, lost[0].reason
+    raise HilumError(
+        f"{file} must name images that exist; got {len(lost):,} of {len(paths):,} paths that lead "
+        f"nowhere, such as {path!r} ({why}; looked for {places.wanted(path, file.parent)}, then "
+        f"for the name below {file.parent}); put the table beside its images, correct the paths, "
+        "or name the right column with --path-column."
+    )
 
 
 def _refuse_two_labels(rows: pd.DataFrame) -> None:
@@ -125,38 +141,69 @@ def _refuse_two_labels(rows: pd.DataFrame) -> None:
         )
 
 
-def translated(rows: pd.DataFrame, file: Path) -> tuple[pd.DataFrame, list[str]]:
+def translated(
+    rows: pd.DataFrame, file: Path, left_out: Sequence[LeftOut] = ()
+) -> tuple[pd.DataFrame, list[str]]:
     """Findings to labels, splits to official parts, mask paths made absolute, formulas disarmed."""
     rows = rows.mask(rows == "")
-    findings = rows["label"].unique()
-    names = {finding: class_name(finding) for finding in findings}
-    require_classes(names.values(), file)
+    names, notes = labels.classes(rows["label"].dropna().unique())
+    require_classes(names.values(), file, left_out)
     words = {
         role: columns.harmless(rows[role]) for role in ("source", "licence", "view") if role in rows
     }
     rows = rows.assign(
         label=rows["label"].map(names), finding=columns.harmless(rows["label"]), **words
     )
-    notes = merged(list(findings))
     if "official_part" in rows:
         rows, doubts = _parts(rows)
+        notes += doubts
+    if "age" in rows:
+        rows, doubts = _ages(rows)
         notes += doubts
     if "modality" in rows:
         rows, doubts = _modalities(rows)
         notes += doubts
     if "mask_path" in rows:
-        rows = rows.assign(mask_path=_located(rows["mask_path"].fillna(""), file.parent))
+        rows, doubts = _masks(rows, file.parent)
+        notes += doubts
     return rows, notes
 
 
-def require_classes(labels: Iterable[str], file: Path) -> None:
-    count = len(set(labels))
-    if not 2 <= count <= MOST_CLASSES:
-        got = f"only {next(iter(labels), 'none')!r}" if count < 2 else f"{count:,} different labels"
-        raise HilumError(
-            f"{file} must have images of 2 to {MOST_CLASSES} classes; got {got}; "
-            "name the right column with --label-column, or mend the table."
-        )
+def _ages(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Years, also from "061Y" or "18M"; other words say no age, and a note names them."""
+    years = pd.to_numeric(rows["age"], errors="coerce")
+    rest = rows["age"].notna() & years.isna()
+    years = years.fillna(rows["age"][rest].map(lambda text: values.age(str(text))).astype(float))
+    odd = sorted(set(columns.harmless(rows["age"][rest & years.isna()].astype(str))))
+    named = ", ".join(repr(word) for word in odd[:5])
+    return rows.assign(age=years), [f"Ages that are no number ({named}) count as missing."] * bool(
+        odd
+    )
+
+
+def _masks(rows: pd.DataFrame, folder: Path) -> tuple[pd.DataFrame, list[str]]:
+    named = rows["mask_path"].fillna("")
+    found = places.locate(list(named), folder, masks=True)
+    lost = [path for path, file in zip(named, found.files, strict=True) if path and not file]
+    count = "1 lung mask is" if len(lost) == 1 else f"{len(lost):,} lung masks are"
+    notes = [f"{count} not there, such as {lost[0]!r}."] if lost else []
+    files = pd.Series(found.files, index=rows.index, dtype=object)
+    return rows.assign(mask_path=files), [*found.notes("masks"), *notes]
+
+
+def require_classes(classes: Iterable[str], file: Path, left_out: Sequence[LeftOut] = ()) -> None:
+    """Raise HilumError unless there are 2 to MOST_CLASSES; say what was left out before."""
+    found = sorted(set(classes))
+    if 2 <= len(found) <= MOST_CLASSES:
+        return
+    got = f"only {(*found, 'none')[0]!r}" if len(found) < 2 else f"{len(found):,} different labels"
+    reasons = Counter(item.reason for item in left_out)
+    beside = ", ".join(f"{count:,} with {reason}" for reason, count in reasons.items())
+    raise HilumError(
+        f"{file} must have images of 2 to {MOST_CLASSES} classes; got {got}"
+        f"{f' (left out: {beside})' if beside else ''}; "
+        "name the right column with --label-column, or mend the table."
+    )
 
 
 def _modalities(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
