@@ -55,7 +55,7 @@ def show(results: Results, out: Path, screen: Terminal) -> None:
 
 
 def beforehand(results: Results, screen: Terminal) -> None:
-    """Of an external test: what is no test of the model, what was not checked, the verdict on it."""
+    """Of an external test: what is no test of the model, what was not checked, its verdict."""
     checked = results.split.get("checked")
     if checked is None:
         return
