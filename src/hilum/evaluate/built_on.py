@@ -3,15 +3,9 @@
 Patient numbers can be listed by whoever knows how a hospital counts, so a digest is pseudonymous,
 not anonymous: a salt of the model's own and a slow function (PBKDF2, RFC 8018) make the listing
 dear, nothing makes it impossible. A perceptual hash (256 bits) shows no picture.
-
-Patients of one's own images are compared by their number: without blanks around it, in any case of
-its letters, and where it is all digits without leading zeros, as spreadsheets write it. Those of a
-published set are compared within that set.
 """
 
 import hashlib
-import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,17 +17,16 @@ import numpy.typing as npt
 
 from hilum import files
 from hilum.data.fingerprints import take
+from hilum.data.patients import normal
 from hilum.types import Fingerprints, HilumError
 
 if TYPE_CHECKING:
     import pandas as pd
 
 PATIENTS, FILMS = "seen_patients.csv", "seen_films.csv"
-OWN = ("folder", "table", "dicom")  # what stands before the patients of one's own images
 ROUNDS = 2000  # of PBKDF2: about a millisecond for a patient
 SIZE = 16  # bytes of a digest
 HASH = 32  # bytes of a perceptual hash
-WHOLE = re.compile(r"[0-9]+(\.0+)?")
 Known: TypeAlias = dict[str, frozenset[str]]  # digest of a patient -> digests at sources, or ""
 
 
@@ -127,14 +120,6 @@ def of(films: Films) -> BuiltOn:
             key: bits.tobytes() for key, bits in zip(films.sha256, films.hashes, strict=True)
         },
     )  # fmt: skip
-
-
-def normal(patient: str) -> str:
-    """The number by which a patient is compared: "table:P001 " is "p001", "dicom:007" is "7"."""
-    dataset, _, number = patient.partition(":")
-    own = dataset in OWN and bool(number)
-    text = unicodedata.normalize("NFKC", number if own else patient).strip(" \t\r\n\0").casefold()
-    return str(int(text.partition(".")[0])) if own and WHOLE.fullmatch(text) else text
 
 
 def digested(patients: Iterable[str], salt: bytes, rounds: int) -> dict[str, bytes]:

@@ -56,7 +56,7 @@ class Recognised:
         counts = {name: kinds.count(name) for name in dict.fromkeys(kinds) if name}
         words = {
             "same file": "used to build it",
-            "near duplicate": "near duplicates of such",
+            "near duplicate": "nearly the same as an image used to build it",
             "same patient": "of patients that it was built on",
         }
         return ", ".join(

@@ -74,6 +74,6 @@ def _met(known: Recognised) -> str:
     if not met:
         return ""
     return (
-        f"{met:,} of {every:,} images are no test of this model ({known.of_what()}): "
-        "what it says of them tells nothing about other images."
+        f"{met:,} of {every:,} images {'is' if met == 1 else 'are'} no test of this model "
+        f"({known.of_what()}): its answers there tell nothing about other images."
     )

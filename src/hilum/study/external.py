@@ -211,8 +211,8 @@ def met_again(known: Recognised) -> str:
             "given; test it on images of other patients."
         )
     return (
-        f"{met:,} of {every:,} images are no test of this model ({known.of_what()}): all scores "
-        f"are of the {every - met:,} others."
+        f"{met:,} of {every:,} images {'is' if met == 1 else 'are'} no test of this model "
+        f"({known.of_what()}): the scores are of the other {every - met:,}."
     )
 
 
