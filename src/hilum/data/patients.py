@@ -16,6 +16,12 @@ WHOLE = re.compile(r"[0-9]+(\.0+)?")
 def normal(patient: str) -> str:
     """The number by which a patient is compared: "table:P001 " is "p001", "dicom:007" is "7"."""
     dataset, _, number = patient.partition(":")
-    own = dataset in OWN and bool(number)
-    text = unicodedata.normalize("NFKC", number if own else patient).strip(BLANK).casefold()
-    return str(int(text.partition(".")[0])) if own and WHOLE.fullmatch(text) else text
+    if dataset not in OWN or not number:
+        return patient.strip(BLANK)
+    text = plain(number)
+    return str(int(text.partition(".")[0])) if WHOLE.fullmatch(text) else text
+
+
+def plain(text: str) -> str:
+    """Text without blanks around it, in one case and one form of its letters (Unicode's NFKC)."""
+    return unicodedata.normalize("NFKC", text).strip(BLANK).casefold()
