@@ -459,3 +459,19 @@ def test_freed_memory_is_kept_inside_the_block_only() -> None:
     assert faults() > usual / 2
     np.ones(1 << 20, np.uint8)
     assert faults(1 << 20) < 10 * 256 / 2  # an image's worth is not mapped anew each time
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no permission bits")
+@pytest.mark.parametrize("umask", [0o022, 0o002, 0o077])
+def test_what_is_written_has_the_permissions_of_any_new_file(tmp_path: Path, umask: int) -> None:
+    """Whatever wrote it: safetensors gives 0600, and a colleague could not open the model."""
+    code = (
+        "import os, sys, numpy as np; from pathlib import Path; from hilum import files\n"
+        "from safetensors.numpy import save_file\n"
+        f"os.umask({umask}); home = Path(sys.argv[1])\n"
+        "with files.atomic_write(home / 'a.safetensors') as t: save_file({'a': np.zeros(3)}, t)\n"
+        "with files.atomic_write(home / 'b.txt') as t: t.write_text('b')\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert modes == dict.fromkeys(("a.safetensors", "b.txt"), 0o666 & ~umask)

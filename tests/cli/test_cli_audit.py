@@ -62,8 +62,8 @@ def test_images_that_have_moved_are_found_again(few: Trained) -> None:
     assert not found.seen.all()
 
 
-def test_a_model_alone_passes_nothing(hilum: Run, trained: Trained, tmp_path: Path) -> None:
-    words = ("audit", trained.folder / "model", "--out", tmp_path / "m", "--strict", "--json")
+def test_a_model_alone_passes_nothing(hilum: Run, model: Path, tmp_path: Path) -> None:
+    words = ("audit", model, "--out", tmp_path / "m", "--strict", "--json")
     done: Done = hilum(*words)
     assert done.code == 0, done.err
     assert [row["id"] for row in done.json["audits"]] == sorted(AUDITS, key=weigh)

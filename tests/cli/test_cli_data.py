@@ -146,6 +146,20 @@ def test_leaks_between_sets(hilum: Run, twins: Path, tmp_path: Path) -> None:
     assert "share no patient and no image" in hilum("data", "leaks", other, apart).out
 
 
+def test_leaks_between_two_tables_of_one_name(hilum: Run, tmp_path: Path) -> None:
+    tables = []
+    for k, number in enumerate(("007", "7")):
+        home = tmp_path / f"hospital{k}"
+        names = [write(home / f"{i}.png", noise(80 + 10 * k + i)).name for i in range(2)]
+        rows = [f"{names[0]},a,{number}", f"{names[1]},b,x{k}"]
+        (home / "t.csv").write_text("image,label,patient_id\n" + "\n".join(rows) + "\n")
+        tables.append(home / "t.csv")
+    shown = hilum("data", "leaks", *tables).out
+    assert f"{tables[0]} and {tables[1]} share 1 pairs." in " ".join(shown.split())
+    (between,) = hilum("data", "leaks", *tables, "--json").json["between"]
+    assert between["counts"] == {"same patient": 1}
+
+
 def test_leaks_of_real_sets(hilum: Run, shared: Path) -> None:
     found = hilum("data", "leaks", "cohen", "v7_masks", "--data", shared, "--json").json
     (between,) = found["between"]

@@ -215,6 +215,19 @@ def test_between_sets_that_share_names(scene: Fingerprints) -> None:
     assert {(leak.first_part, leak.second_part) for leak in found} == {("external", "training")}
 
 
+def test_between_sets_of_one_name_and_of_two_kinds(scene: Fingerprints) -> None:
+    """Two tables called t.csv, or a table and a DICOM tree: their patients are still compared."""
+    one, other = manifest_of(["table:P01", *[None] * 5]), manifest_of(["dicom:p01 ", *[None] * 5])
+    sides = [
+        (Manifest(manifest.table.iloc[[row]]), scene)
+        for manifest, row in ((one, 0), (other, 0), (one, 5))
+    ]
+    found = leaks.between(sides[0], sides[1], ("t.csv", "t.csv"))
+    assert {leak.kind for leak in found} == {"same bytes", "same patient"}
+    assert {(leak.first_part, leak.second_part) for leak in found} == {("t.csv", "t.csv")}
+    assert leaks.between(sides[0], sides[2], ("t.csv", "t.csv")) == []
+
+
 def test_within_shows_contradictions(scene: Fingerprints) -> None:
     manifest = manifest_of(
         ["p", "q", None, "p", None, None],

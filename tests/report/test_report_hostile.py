@@ -61,7 +61,7 @@ def test_a_hundred_hostile_names_at_once() -> None:
         "left_out_total": "", "left_out_listed": False, "failed": [], "study": [],
         "study_tables": {}, "faults": (), "left_out_recorded": False, "names_hidden": False,
         "split_facts": [], "split_notes": [], "parts": None, "leaks": [],
-        "leaks_recorded": False, "overall": [],
+        "leaks_recorded": False, "leak_boxes": [], "overall": [],
         "further": [], "by_class": html.tables.by_class(run), "elsewhere": [], "prevalences": [],
         "by_cell": None, "methods": "", "begin": "0", "confusion": None, "worst": [],
         "predictions_recorded": False, "errors_text": "",

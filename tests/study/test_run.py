@@ -27,6 +27,8 @@ FILES = (
     "model/backbone.safetensors",
     "model/head.safetensors",
     "model/seen.csv",
+    "model/seen_patients.csv",
+    "model/seen_films.csv",
 )
 
 
@@ -175,7 +177,7 @@ def test_predict_gives_exactly_the_runs_own_probabilities(
     assert list(again["path"]) == list(own["path"])
     alone = pd.read_csv(tmp_path / "one.csv")
     assert alone[columns].equals(again.iloc[::-1][columns].iloc[3:4].reset_index(drop=True))
-    assert list(again.columns) == ["path", "label", *columns, "abstain", "reason"]
+    assert list(again.columns) == ["path", "label", *columns, "abstain", "reason", "seen"]
 
 
 def test_evaluate_gives_the_runs_own_probabilities_and_names_what_was_trained_on(

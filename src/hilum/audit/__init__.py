@@ -2,7 +2,18 @@
 
 from hilum.audit.evidence import Evidence
 from hilum.audit.question import Audit, Question
-from hilum.audit.table import AUDITS, early, left, run, stamped
+from hilum.audit.table import AUDITS, LEAKS, early, left, run, stamped
 from hilum.audit.verdict import verdict
 
-__all__ = ["AUDITS", "Audit", "Evidence", "Question", "early", "left", "run", "stamped", "verdict"]
+__all__ = [
+    "AUDITS",
+    "LEAKS",
+    "Audit",
+    "Evidence",
+    "Question",
+    "early",
+    "left",
+    "run",
+    "stamped",
+    "verdict",
+]

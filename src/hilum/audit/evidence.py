@@ -14,6 +14,7 @@ from hilum.types import Floats, Leak, Published, Split, Stack8
 
 if TYPE_CHECKING:
     from hilum.evaluate.model import Model  # torch, which the audits of tables need not load
+    from hilum.evaluate.recognised import Recognised
 
 Made = TypeVar("Made")
 
@@ -35,6 +36,7 @@ class Evidence:
     features: Floats | None = None  # (image, feature) of its backbone, in the manifest's order
     all_predictions: pd.DataFrame | None = None  # of every cell, seed and fold
     published: Sequence[Published] = ()  # the paper's numbers, where the recipe states some
+    recognised: Recognised | None = None  # external test: its images before any was set aside
     thorough: bool = False  # `hilum audit`: dear audits too, and more images in each
     shared: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 

@@ -5,6 +5,7 @@ import numpy as np
 from hilum.audit import clusters
 from hilum.audit.evidence import Evidence
 from hilum.audit.question import Question
+from hilum.evaluate.recognised import Recognised
 from hilum.types import Finding, Labels, Leak
 
 DROP = 0.05
@@ -26,7 +27,9 @@ IMAGES = Question(
 
 
 def audit_patients(evidence: Evidence) -> Finding:
-    """Pairs of images of one patient in different parts of a fold."""
+    """Pairs of images of one patient in different parts of a fold, or of model and test."""
+    if evidence.recognised is not None:
+        return _patients_met(evidence.recognised)
     if evidence.split is None:
         return PATIENTS.unknown("no split was recorded")
     pairs = [leak for leak in evidence.leaks if leak.kind == "same patient"]
@@ -38,6 +41,45 @@ def audit_patients(evidence: Evidence) -> Finding:
     if missing:
         return _nameless(evidence, missing)
     return PATIENTS.found("pass", 0.0, "No patient stands in two parts of the split.")
+
+
+def _patients_met(found: Recognised) -> Finding:
+    """Patients of an external test whom the model was built on; no pass on what is unknown."""
+    met, why = int(found.patients.sum()), found.unchecked_patients
+    if met:
+        sentence = (
+            f"{met:,} of {len(found.patients):,} images are of patients whom the model was built "
+            "on; no score counts them."
+        )
+        return PATIENTS.found("fail", float(met), sentence)
+    if found.patients_state == "not checked":
+        return PATIENTS.unknown(why)
+    if found.elsewhere.any():
+        sentence = (
+            f"{int(found.elsewhere.sum()):,} images have a patient number that the model's "
+            "training has from another source: leakage cannot be excluded where sources share "
+            "their numbers."
+        )
+        return PATIENTS.found("warn", 0.0, sentence)
+    if found.patients_state == "partly":
+        sentence = f"Leakage between patients cannot be excluded: {why}. No known one is met again."
+        return PATIENTS.found("warn", 0.0, sentence)
+    return PATIENTS.found("pass", 0.0, "The model was built on no patient of this test.")
+
+
+def _images_met(found: Recognised) -> Finding:
+    """Films of an external test that the model was built on, or near duplicates of them."""
+    same, near = int(found.files.sum()), int(((found.near >= 0) & ~found.files).sum())
+    if same or near:
+        sentence = (
+            f"{same + near:,} of {len(found.files):,} images are among those that the model was "
+            f"built on ({same:,} the very files, {near:,} near duplicates); no score counts them."
+        )
+        return IMAGES.found("fail", float(same + near), sentence)
+    if found.films_state == "not checked":
+        only = "" if found.files_state == "not checked" else "; none is one of its very files"
+        return IMAGES.unknown(f"{found.unchecked_films}{only}")
+    return IMAGES.found("pass", 0.0, "No image is among those that the model was built on.")
 
 
 def _nameless(evidence: Evidence, missing: int) -> Finding:
@@ -73,7 +115,9 @@ def parts(evidence: Evidence) -> tuple[Labels, Labels]:
 
 
 def audit_images(evidence: Evidence) -> Finding:
-    """Pairs of identical or nearly identical images in different parts of a fold."""
+    """Pairs of identical or nearly identical images in different parts, or of model and test."""
+    if evidence.recognised is not None:
+        return _images_met(evidence.recognised)
     if evidence.split is None:
         return IMAGES.unknown("no split was recorded")
     pairs = [leak for leak in evidence.leaks if leak.kind != "same patient"]

@@ -35,6 +35,7 @@ from hilum.types import Finding, Score
 
 Progress: TypeAlias = Callable[[int, int], None]
 NO_IMAGES = "no images are at hand; name labelled ones with --data"
+NONE_NEW = "the model was built on these very images or their patients"
 ROWS = (
     Audit(masked.QUESTION, masked.audit),
     Audit(confounding.QUESTION, confounding.audit),
@@ -108,8 +109,12 @@ def stamped(
 
 def _asked(rows: Sequence[Audit], evidence: Evidence, progress: Progress | None) -> list[Finding]:
     found: list[Finding] = []
+    empty = not len(evidence.manifest)
     for row in rows:
-        found.append(row(evidence) if len(evidence.manifest) else row.question.unknown(NO_IMAGES))
+        if empty and not (evidence.recognised is not None and row.question.id in LEAKS):
+            found.append(row.question.unknown(NONE_NEW if evidence.recognised else NO_IMAGES))
+        else:
+            found.append(row(evidence))
         if progress:
             progress(len(found), len(rows))
     return found

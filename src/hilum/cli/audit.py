@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from hilum.cli.app import Json, Quiet, Verbose, app, terminal
-from hilum.cli.ending import audits
+from hilum.cli.ending import audits, beforehand
 from hilum.cli.machine import plain
 from hilum.types import NOTICE, LeftOut
 
@@ -36,6 +36,7 @@ def audit(
     screen = terminal(as_json, verbose, quiet)
     with screen.working(), outputs.swept(out):
         results = auditing.run(model, data, out, screen.step)
+    beforehand(results, screen)
     audits(results.audits, screen)
     screen.left_out([LeftOut(item["what"], item["reason"]) for item in results.data["left_out"]])
     screen.gap()

@@ -55,6 +55,17 @@ def show(results: Results, out: Path, screen: Terminal) -> None:
     screen.give({**plain(results.as_json()), "out": str(out.resolve())})
 
 
+def beforehand(results: Results, screen: Terminal) -> None:
+    """Of an external test: what is no test of the model, what was not checked, its verdict."""
+    checked = results.split.get("checked")
+    if checked is None:
+        return
+    if checked["sentence"]:
+        screen.say(checked["sentence"], "bold red")
+    for note in (*checked["not_checked"], results.model["verdict"]):
+        screen.say(note, "yellow")
+
+
 def _scores(scores: Sequence[Score], screen: Terminal) -> None:
     """The chosen cell's figures: the eight that matter, or all of them under -v."""
     columns = ("score", "value", "95 %", "of images")

@@ -103,8 +103,14 @@ def _between(names: Sequence[str], sets: Sequence["Ingested"]) -> Between:
     from hilum.data import leaks as finding
 
     first, second = ((one.manifest, one.fingerprints) for one in sets)
-    pairs = finding.between(first, second, (title(names[0]), title(names[1])))
+    pairs = finding.between(first, second, _titles(names[0], names[1]))
     return Between(names[0], names[1], _counted([leak.kind for leak in pairs]), pairs)
+
+
+def _titles(first: str, second: str) -> tuple[str, str]:
+    """What two sets are called; whole paths where their files have one name."""
+    short = title(first), title(second)
+    return short if short[0] != short[1] else (first, second)
 
 
 def _counted(kinds: "Sequence[str] | pd.Series") -> dict[str, int]:
@@ -159,7 +165,7 @@ def _named(row: dict[str, Any], side: str) -> str:
 
 def _show_between(found: Between, screen: Terminal) -> None:
     screen.gap()
-    names = f"{title(found.first)} and {title(found.second)}"
+    names = " and ".join(_titles(found.first, found.second))
     if not found.pairs:
         screen.say(f"{names} share no patient and no image.", "bold")
         return

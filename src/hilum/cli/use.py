@@ -1,15 +1,19 @@
 """predict, explain and evaluate: a finished model on new images."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hilum.cli.app import Json, Quiet, Verbose, app, terminal
-from hilum.cli.ending import show
+from hilum.cli.ending import beforehand, show
+from hilum.cli.terminal import Terminal
 from hilum.types import NOTICE
 
-Folder = Annotated[Path, typer.Argument(help="The model/ folder of a finished run.")]
+if TYPE_CHECKING:
+    from hilum.study.cautions import Cautions
+
+Folder = Annotated[Path, typer.Argument(help="A finished run's folder, or its model/ folder.")]
 Images = Annotated[list[Path], typer.Argument(help="Images, or folders searched recursively.")]
 SHOWN = 20  # predictions that are shown; the file has them all
 
@@ -27,36 +31,47 @@ def predict(
     quiet: Quiet = False,
 ) -> None:
     """Write the probabilities of each class for each image, and what it abstains from, to a CSV."""
-    from hilum import study
+    from hilum.study import predicting
 
     screen = terminal(as_json, verbose, quiet)
     with screen.working():
-        table, left_out = study.predict(model, paths, out, screen.step, heatmaps)
+        found = predicting.answers(model, paths, out, screen.step, heatmaps)
+    table, left_out = found.table, found.left_out
     read = table[table["label"] != ""]
+    more = ["seen"] if (table["seen"] != "").any() else []
     rows = [
-        (row[0], "abstains" if row[-2] else row[1], *(f"{p:.3f}" for p in row[2:-2]))
-        for row in read.head(SHOWN).to_numpy()
+        (
+            row.path,
+            "abstains" if row.abstain else row.label,
+            *(f"{p:.3f}" for p in values),
+            *([row.seen] if more else ()),
+        )
+        for row, values in zip(
+            read.head(SHOWN).itertuples(), read.iloc[:SHOWN, 2:-3].to_numpy(), strict=True
+        )
     ]
-    screen.table("Predictions", list(table.columns[:-2]), rows)
+    screen.table("Predictions", [*table.columns[:-3], *more], rows)
     doubted = read[read["abstain"]]
     why = [(row.path, row.reason) for row in doubted.head(SHOWN).itertuples()]
     screen.table("Abstained", ("path", "why"), why)
     screen.left_out(left_out)
-    more = f" (the first {SHOWN} are shown)" if len(read) > SHOWN else ""
+    first = f" (the first {SHOWN} are shown)" if len(read) > SHOWN else ""
     screen.say(
-        f"{len(read) - len(doubted):,} images are predicted{more}, {len(doubted):,} are abstained "
+        f"{len(read) - len(doubted):,} images are predicted{first}, {len(doubted):,} are abstained "
         f"from, {len(left_out):,} are left out."
     )
+    _say(found.cautions, screen)
     screen.point("Predictions", out.resolve())
     if heatmaps:
         screen.point("Heat maps", heatmaps.resolve())
     screen.say(NOTICE, "dim")
-    screen.give({"predictions": table.to_dict("records"), "left_out": left_out, "notice": NOTICE})
+    rest = {"left_out": left_out, **found.cautions.as_json(), "notice": NOTICE}
+    screen.give({"predictions": table.to_dict("records"), **rest})
 
 
 @app.command()
 def explain(
-    model: Annotated[Path, typer.Argument(help="A finished run's folder, or its model/ folder.")],
+    model: Folder,
     paths: Images,
     out: Annotated[Path, typer.Option("--out", help="Folder for the heat maps.")] = Path("explain"),
     method: Annotated[
@@ -76,13 +91,15 @@ def explain(
     quiet: Quiet = False,
 ) -> None:
     """Draw heat maps of what in each image spoke for a class: PNG files, a sheet, and a table."""
-    from hilum import study
     from hilum.explain.sheets import Look
+    from hilum.study import predicting
+    from hilum.study.drawing import Ask
 
     screen = terminal(as_json, verbose, quiet)
-    ask = study.Ask(method, class_, Look(render, colours))
+    ask = Ask(method, class_, Look(render, colours))
     with screen.working():
-        table, left_out = study.explain(model, paths, out, ask, screen.step)
+        found = predicting.explained(model, paths, out, ask, screen.step)
+    table, left_out = found.table, found.left_out
     drawn = table[table["file"] != ""]
     rows = [
         (row.path, row.label, row[3], f"{row.probability:.3f}", row.file)
@@ -93,10 +110,21 @@ def explain(
     more = f" (the first {SHOWN} are shown)" if len(drawn) > SHOWN else ""
     screen.say(f"{len(drawn):,} heat maps are drawn{more}, {len(left_out):,} images left out.")
     screen.say("A heat map shows where the model looked, not whether it is right.")
+    _say(found.cautions, screen)
     screen.point("Heat maps", out.resolve())
     screen.say(NOTICE, "dim")
     records = table.to_dict("records")
-    screen.give({"heatmaps": records, "left_out": left_out, "notice": NOTICE})
+    rest = {"left_out": left_out, **found.cautions.as_json(), "notice": NOTICE}
+    screen.give({"heatmaps": records, **rest})
+
+
+def _say(about: "Cautions", screen: Terminal) -> None:
+    """What a model's answers must not be read without."""
+    if about.met:
+        screen.say(about.met, "bold red")
+    for note in about.notes:
+        screen.say(note, "yellow")
+    screen.say(about.verdict)
 
 
 @app.command()
@@ -108,10 +136,14 @@ def evaluate(
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Test a finished model on images it has not seen; warns of those that it has."""
+    """Test a finished model on images it has not seen; those that it has are set aside."""
     from hilum import study
+    from hilum.study.cautions import further
 
     screen = terminal(as_json, verbose, quiet)
     with screen.working():
         results = study.evaluate(model, data, out, screen.step)
+    beforehand(results, screen)
+    for note in further(model):
+        screen.say(note, "yellow")
     show(results, out, screen)

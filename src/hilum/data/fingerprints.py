@@ -34,10 +34,13 @@ def fingerprint(pixels: GreyImage) -> Fingerprint:
     mirrored, turned or cropped image counts as another image.
     """
     return Fingerprint(
-        np.frombuffer(pixels_sha256(pixels), np.uint8),
-        perceptual_hashes(soft_clip(shrink(pixels, FINE_SIDE)[None]))[0],
-        thumbnail(pixels),
+        np.frombuffer(pixels_sha256(pixels), np.uint8), perceptual_hash(pixels), thumbnail(pixels)
     )
+
+
+def perceptual_hash(pixels: GreyImage) -> npt.NDArray[np.uint8]:
+    """The packed 256-bit hash (32,) of one decoded image (height, width)."""
+    return perceptual_hashes(soft_clip(shrink(pixels, FINE_SIDE)[None]))[0]
 
 
 def pixels_sha256(pixels: GreyImage) -> bytes:

@@ -1,7 +1,7 @@
 """Leaks: the same patient or the same image on both sides of a boundary."""
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -10,11 +10,13 @@ import pandas as pd
 
 from hilum.data.fingerprints import join, take
 from hilum.data.near import NearPairs, near_pairs
+from hilum.data.patients import normal
 from hilum.types import Fingerprints, Leak, Manifest, Split
 
 Kind: TypeAlias = Literal["same patient", "same bytes", "same pixels", "near duplicate"]
 Side: TypeAlias = tuple[Manifest, Fingerprints]
 
+SIDES = ("first", "second")
 TWIN_COLUMNS = (
     "first",
     "second",
@@ -58,14 +60,21 @@ def find(split: Split, manifest: Manifest, fingerprints: Fingerprints) -> list[L
 def between(first: Side, second: Side, names: tuple[str, str] = ("first", "second")) -> list[Leak]:
     """Find what two sets (manifest, fingerprints) share, such as training data and external test.
 
-    `names` are what `first_part` and `second_part` of each leak are called.
+    Patients are compared by their numbers, however the sets were handed in (`patients.normal`).
+    `names` are what `first_part` and `second_part` of each leak are called; they may be equal.
     """
     sets = [(m.table, take(f, m.table["sample_id"].tolist())) for m, f in (first, second)]
     table = pd.concat([item for item, _ in sets], ignore_index=True)
-    parts = np.repeat(np.array(names, dtype=object), [len(item) for item, _ in sets])
-    related = [*_images(join(sets[0][1], sets[1][1])), _patients(table["patient_id"])]
+    parts = np.repeat(np.array(SIDES, dtype=object), [len(item) for item, _ in sets])
+    people = table["patient_id"].map(normal, na_action="ignore")
+    related = [*_images(join(sets[0][1], sets[1][1])), _patients(people)]
     ids = table["sample_id"].tolist()
-    return [leak for found in related for leak in _across(found, ids, parts, 0)]
+    found = [leak for one in related for leak in _across(one, ids, parts, 0)]
+    called = dict(zip(SIDES, names, strict=True))
+    return [
+        replace(leak, first_part=called[leak.first_part], second_part=called[leak.second_part])
+        for leak in found
+    ]
 
 
 def within(manifest: Manifest, fingerprints: Fingerprints) -> pd.DataFrame:

@@ -4,7 +4,6 @@ The same code executes it in training's own evaluation, predict, evaluate, serve
 that one file has one set of probabilities.
 """
 
-import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,21 +18,28 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from hilum import files, prepare
-from hilum.evaluate import gate, lungs, temperature
+from hilum.evaluate import built_on, gate, lungs, temperature
+from hilum.evaluate.built_on import BuiltOn
 from hilum.evaluate.gate import Gate
+from hilum.evaluate.record import FORMAT, amend, located, read_record, write_record
 from hilum.models import runtime, shelf
 from hilum.models.engine import Runtime, Target
 from hilum.models.executor import Head
 from hilum.models.runtime import Saved
 from hilum.prepare import Pipeline
-from hilum.types import NOTICE, Floats, HilumError, MissingError, Probabilities, Stack8
+from hilum.types import NOTICE, Floats, HilumError, Probabilities, Stack8
 
 if TYPE_CHECKING:  # an answer needs no torch where the network's conversion is found
     from torch import Tensor, nn
 
     from hilum.models.backbone import Backbone
 
-FORMAT = 1
+BUILT_ON = "built_on"  # the key of `model.json` with the numbers of `built_on`
+__all__ = [
+    "Facts", "Features", "Model", "OnDisk", "amend", "assemble", "columns", "compiled",
+    "compiled_sight", "load", "located", "mirrored", "read", "read_record", "remember", "save",
+    "with_provenance",
+]  # fmt: skip
 QUANTISED = "quantised.xml"  # the network in int8; its numbers lie beside it as .bin
 Progress = Callable[[int, int], None]
 Features: TypeAlias = tuple[Floats, Floats | None]  # (image, feature) of films and their mirrors
@@ -53,6 +59,7 @@ class Facts:
     seen: tuple[str, ...] = ()  # SHA-256 of the files that it was fitted or chosen on
     conformal: dict[str, float] = field(default_factory=dict)  # class -> least p that is possible
     quantised: str = ""  # fingerprint of the network in int8, where precision is
+    judged: dict[str, Any] = field(default_factory=dict)  # see `verdicts`; empty: not recorded
 
 
 @dataclass(slots=True)
@@ -87,6 +94,7 @@ class Model:
     head: Head
     runtime: Runtime
     gate: Gate | None = None  # None: made by a version that refused no image
+    built_on: BuiltOn | None = None  # None: made by a version that kept no such record
 
     @property
     def backbone(self) -> "Backbone":
@@ -191,7 +199,8 @@ def assemble(facts: Facts, pipeline: Pipeline, backbone: "Backbone", head: Head)
 def save(model: Model, folder: Path) -> Path:
     """Write `model.json`, `backbone.`, `head.` and `gate.safetensors`, and `seen.csv`.
 
-    A model in int8 has `quantised.xml` and `.bin` too; its backbone stays whole for heat maps.
+    With them `seen_patients.csv` and `seen_films.csv` where it is known what the model was built
+    on. A model in int8 has `quantised.xml` and `.bin` too; its backbone stays whole for heat maps.
     """
     from safetensors.torch import save_file as save_tensors
 
@@ -211,6 +220,8 @@ def save(model: Model, folder: Path) -> Path:
         "thresholds": facts.thresholds,
         "conformal": facts.conformal,
         "provenance": facts.provenance,
+        **({"judged": facts.judged} if facts.judged else {}),
+        **({BUILT_ON: model.built_on.record()} if model.built_on else {}),
     }
     with files.atomic_write(folder / "backbone.safetensors") as path:
         save_tensors(_contiguous(model.backbone.state_dict()), path)
@@ -222,9 +233,16 @@ def save(model: Model, folder: Path) -> Path:
         gate.save(model.gate, folder)
     with files.atomic_write(folder / "seen.csv") as path:
         path.write_text("\n".join(["sha256", *facts.seen]) + "\n")
-    with files.atomic_write(folder / "model.json") as path:
-        path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    if model.built_on is not None:
+        built_on.save(model.built_on, folder)
+    write_record(folder, record)
     return folder
+
+
+def remember(folder: Path, built: BuiltOn) -> None:
+    """Write what a model was built on to its folder."""
+    built_on.save(built, folder)
+    amend(folder, {BUILT_ON: built.record()})
 
 
 def _save_quantised(model: Model, folder: Path) -> None:
@@ -244,9 +262,10 @@ def load(folder: Path) -> Model:
     The network is not built where the conversion of the very same files is found.
     """
     facts, pipeline, held, head = _parts(folder)
+    beside = gate.load(folder), built_on.load(folder, read_record(folder).get(BUILT_ON))
     if facts.quantised:
         engine = _quantised(folder, facts.quantised, pipeline)
-        return Model(facts, pipeline, held, head, engine, gate.load(folder))
+        return Model(facts, pipeline, held, head, engine, *beside)
     with _readable(folder):
         tensors = files.sha256(folder / "backbone.safetensors")
     saved = Saved(
@@ -254,7 +273,7 @@ def load(folder: Path) -> Model:
         lambda: _behind_door(held.read(), facts.normalise, pipeline),
     )
     engine = runtime.compile_saved(saved, pipeline.shape, Target(facts.precision))  # type: ignore[arg-type]
-    return Model(facts, pipeline, held, head, engine, gate.load(folder))
+    return Model(facts, pipeline, held, head, engine, *beside)
 
 
 def _quantised(folder: Path, fingerprint: str, pipeline: Pipeline) -> Runtime:
@@ -302,33 +321,6 @@ def _readable(folder: Path) -> Iterator[None]:
         ) from None
 
 
-def located(folder: Path) -> Path:
-    """The model folder that a run's folder holds; any other folder is returned as it is."""
-    inside = folder / "model"
-    return inside if (inside / "model.json").is_file() else folder
-
-
-def read_record(folder: Path) -> dict[str, Any]:
-    """`model.json`; raises MissingError where the folder is no model folder."""
-    path = folder / "model.json"
-    if not path.is_file():
-        inside = " (its model/ is one)" if (folder / "model" / "model.json").is_file() else ""
-        raise MissingError(
-            f"a model folder holds model.json; got {str(folder)!r} without{inside}; "
-            "name the model/ folder of a finished run."
-        )
-    try:
-        record: dict[str, Any] = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise HilumError(f"{path} must be JSON; got {error}; restore the folder.") from None
-    if record.get("format") != FORMAT:
-        raise HilumError(
-            f"{path} must have format {FORMAT}; got {record.get('format')!r}; "
-            "use the hilum version that wrote it."
-        )
-    return record
-
-
 def with_provenance(model: Model, more: dict[str, Any]) -> Model:
     """The same model with more said about its origin."""
     provenance = {**model.facts.provenance, **more}
@@ -348,6 +340,7 @@ def _facts(record: dict[str, Any], folder: Path) -> Facts:
         tuple(seen.read_text().split()[1:]) if seen.is_file() else (),
         record.get("conformal", {}),
         record.get("quantised", ""),
+        record.get("judged", {}),
     )
 
 

@@ -44,11 +44,14 @@ class Look:
         overlays.chosen(COLOURS, self.colours, "a scale of colours")
 
 
-def single(tile: Tile, look: Look, method: str) -> Colour8:
-    """Film, heat map and colour bar side by side, with words above and below."""
+def single(tile: Tile, look: Look, method: str, verdict: str = "") -> Colour8:
+    """Film, heat map and colour bar side by side, with words above and below.
+
+    `verdict` says how the model was judged.
+    """
     pair = _pair(tile, look, SIDE)
     width = MARGIN + pair.shape[1] + (0 if _plain(look) else 96) + MARGIN
-    below = _notes(look, method, 14, width - 2 * MARGIN)
+    below = _notes(look, (method, verdict), 14, width - 2 * MARGIN)
     top = MARGIN + 24 * len(tile.lines) + GAP
     page = Image.new("RGB", (width, top + pair.shape[0] + GAP + 20 * len(below) + MARGIN), PAPER)
     draw = ImageDraw.Draw(page)
@@ -64,7 +67,9 @@ def single(tile: Tile, look: Look, method: str) -> Colour8:
     return np.asarray(page)
 
 
-def sheet(tiles: Sequence[Tile], look: Look, method: str, columns: int = COLUMNS) -> Colour8:
+def sheet(
+    tiles: Sequence[Tile], look: Look, method: str, columns: int = COLUMNS, verdict: str = ""
+) -> Colour8:
     """Many films in rows, each beside its heat map, words below; a colour bar and notes at the end.
 
     All tiles get the room of the largest.
@@ -76,7 +81,7 @@ def sheet(tiles: Sequence[Tile], look: Look, method: str, columns: int = COLUMNS
     columns = min(columns, len(tiles))
     rows = -(-len(tiles) // columns)
     across = MARGIN + step[0] * columns
-    notes = _notes(look, method, 16, across - 2 * MARGIN)
+    notes = _notes(look, (method, verdict), 16, across - 2 * MARGIN)
     foot = 21 * len(notes) + (0 if _plain(look) else 48)
     size = (across, MARGIN + step[1] * rows + foot + MARGIN)
     page = Image.new("RGB", size, PAPER)
@@ -105,10 +110,11 @@ def _plain(look: Look) -> bool:
     return look.render == "multiply"  # a grey picture has no scale of colours
 
 
-def _notes(look: Look, method: str, size: int, room: int) -> list[str]:
-    row = RENDERINGS[look.render]
+def _notes(look: Look, words: tuple[str, str], size: int, room: int) -> list[str]:
+    row, (method, verdict) = RENDERINGS[look.render], words
     first = f"Left: the film as the network sees it. Right: {method}, {row.says}."
-    notes = (first, *([f"Warning: {row.warning}"] if row.warning else []), NOTICE)
+    warnings = [f"Warning: {row.warning}"] if row.warning else []
+    notes = (first, *warnings, *([verdict] if verdict else []), NOTICE)
     return [line for note in notes for line in _wrapped(note, size, room)]
 
 

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -79,13 +80,18 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path in the same folder; it becomes `path` when the block ends well.
 
     The file and its folder are synchronised to disk, so that after a crash `path` holds the old
-    content or the new, never a part. Raises HilumError where the disk refuses.
+    content or the new, never a part. Its permissions are those of any new file there, whatever the
+    library that writes it gives (safetensors: 0600). Raises HilumError where the disk refuses.
     """
     target = Path(path)
     temporary = target.with_name(f".{uuid4().hex[:8]}-{target.name}")  # suffixes stay as they are
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        temporary.touch(exist_ok=False)
+        mode = stat.S_IMODE(temporary.stat().st_mode)  # as the umask and the folder have it
         yield temporary
+        if stat.S_IMODE(temporary.stat().st_mode) != mode:
+            temporary.chmod(mode)
         synchronise(temporary)
         temporary.replace(target)
         synchronise(target.parent)

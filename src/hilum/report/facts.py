@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from hilum.report import leak_check
 from hilum.report.folder import Run
 from hilum.report.palette import STATUSES, Status
 from hilum.report.tables import cross, mine
@@ -189,7 +190,9 @@ def _labels(run: Run) -> "pd.Series[str]":
 def division(run: Run) -> list[tuple[str, str]]:
     """How the images were divided, in words."""
     split = run.section("split")
-    rows = dict(pairs(split, without=("notes", "leaks", "counts")))
+    if "grouped_by" in split:
+        split = {**split, "grouped_by": leak_check.grouped_by(run, str(split["grouped_by"]))}
+    rows = dict(pairs(split, without=("notes", "leaks", "counts", "checked")))
     if split.get("seeds") and len(split["seeds"]) > 1:
         rows.pop("seed", None)
     else:

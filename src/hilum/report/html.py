@@ -13,7 +13,7 @@ import pandas as pd
 from markupsafe import Markup, escape
 
 from hilum import files
-from hilum.report import csvs, facts, folder, gallery, panels, study_figures, tables
+from hilum.report import csvs, facts, folder, gallery, leak_check, panels, study_figures, tables
 from hilum.report.folder import Run
 from hilum.report.text import (
     NOT_RECORDED,
@@ -204,6 +204,7 @@ def _split(run: Run) -> dict[str, Any]:
         "parts": _sheet(facts.parts(run), None),
         "leaks": found,
         "leaks_recorded": "leaks" in split,
+        "leak_boxes": leak_check.boxes(run),
     }
 
 

@@ -9,11 +9,13 @@ import pandas as pd
 from hilum import audit, report
 from hilum.audit import Evidence
 from hilum.evaluate import model as models
-from hilum.study import evidence, exhibits, external, machine, outputs, summary
+from hilum.evaluate import record
+from hilum.study import evidence, exhibits, external, machine, memory, outputs, summary
 from hilum.study.bench import Tell
 from hilum.types import (
     MANIFEST_COLUMNS,
     PREDICTION_COLUMNS,
+    Finding,
     HilumError,
     Manifest,
     Results,
@@ -23,9 +25,12 @@ from hilum.types import (
 def run(folder: Path, data: Path | None, out: Path, tell: Tell) -> Results:
     """Audit a run (`data`: where its images are now), or a model on labelled images (`data`).
 
-    Writes results.json, findings.csv and report.html to `out`. Raises MissingError for a folder
-    that is neither.
+    A run's model/ without `data` stands for its run. Writes results.json, findings.csv and
+    report.html to `out`, and a run's new verdict to its `model.json`. Raises MissingError for a
+    folder that is neither.
     """
+    if data is None:
+        folder = record.run_of(folder)
     if (folder / "results.json").is_file() and models.located(folder) != folder:
         results = _of_run(folder, data, out, tell)
     elif data is not None:
@@ -66,19 +71,31 @@ def _of_run(folder: Path, data: Path | None, out: Path, tell: Tell) -> Results:
         data={**before.data, "left_out": summary.grouped(found.manifest.left_out)},
         environment=machine.provenance(time.monotonic() - started),
     )
+    if found.evidence.stack is not None:  # without images the run's own verdict says more
+        results = _judged(models.located(folder), results, findings)
     return _written(out, results)
+
+
+def _judged(model: Path, results: Results, findings: list[Finding]) -> Results:
+    """The verdict written to the model's folder; where that is refused, `limits` say so."""
+    try:
+        memory.judge(model, results.verdict, findings, "audit")
+    except HilumError as error:
+        note = f"The model's folder keeps its earlier verdict: {error}"
+        return replace(results, limits=[*results.limits, note])
+    return results
 
 
 def _of_model_alone(folder: Path, out: Path) -> Results:
     """What a model's folder alone can answer: nothing, and every audit says so."""
-    record = models.read_record(models.located(folder))
+    told = models.read_record(models.located(folder))
     outputs.folder(out)
     empty = pd.DataFrame(columns=list(MANIFEST_COLUMNS))
-    classes = [str(name) for name in record["classes"]]
+    classes = [str(name) for name in told["classes"]]
     predictions = pd.DataFrame(columns=[*PREDICTION_COLUMNS, *models.columns(classes)])
     findings = audit.run(Evidence(classes, empty, predictions, thorough=True))
     results = Results(
-        recipe=str(record["provenance"].get("recipe", "")),
+        recipe=str(told["provenance"].get("recipe", "")),
         title="Audit of a model without images",
         mode="external",
         classes=classes,
@@ -91,7 +108,7 @@ def _of_model_alone(folder: Path, out: Path) -> Results:
         environment={},
         data=summary.data(Manifest(empty)),
         split={},
-        model=summary.model(record),
+        model=summary.model(told),
         limits=[],
     )
     return _written(out, results)

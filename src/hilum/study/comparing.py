@@ -9,6 +9,7 @@ import pandas as pd
 
 from hilum.evaluate import compare as paired
 from hilum.evaluate.compare import Difference
+from hilum.evaluate.record import run_of
 from hilum.types import PREDICTION_COLUMNS, HilumError, LeftOut, MissingError, require_columns
 
 EXAMPLES = 3  # names beside a count of images that are not shared
@@ -55,7 +56,7 @@ def compare(first: Path, second: Path) -> Comparison:
     Raises MissingError for a folder without a finished run, HilumError where the runs have other
     classes, labels or patients, or share no image.
     """
-    one, other = _read(first), _read(second)
+    one, other = _read(run_of(first)), _read(run_of(second))
     _require_same_classes(one, other)
     runs = _alike_named(one, other)
     shared = _shared(*runs)

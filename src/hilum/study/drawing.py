@@ -13,12 +13,14 @@ import numpy as np
 import pandas as pd
 
 from hilum import files
+from hilum.evaluate.built_on import Print
 from hilum.evaluate.gate import Glance
 from hilum.evaluate.model import Features, Model
 from hilum.explain import heat, sheets
 from hilum.explain import subject as subjects
 from hilum.explain.sheets import Look, Tile
 from hilum.explain.subject import Subject
+from hilum.study import cautions
 from hilum.types import CLASS_NAMES, Grey8, HilumError, Stack8
 
 if TYPE_CHECKING:
@@ -30,7 +32,8 @@ HEATMAP_COLUMNS = [
     "path", "label", "class", "probability", "method", "render", "file", "reason"
 ]  # fmt: skip
 EMPTY: dict[str, object] = {**dict.fromkeys(HEATMAP_COLUMNS, ""), "probability": np.nan}
-Film: TypeAlias = tuple[Grey8, Glance]  # prepared pixels, and what the image showed before
+# prepared pixels, what the image showed before, and what it is recognised by
+Film: TypeAlias = tuple[Grey8, Glance, Print]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,9 @@ class Drawer:
         name = self._name(Path(str(row["path"])).stem)
         tile = Tile(film, heat.relative(found), words(row, class_, p, empty=not found.any()))
         self.tiles.append(tile)
-        sheets.save(sheets.single(tile, self.ask.look, self._title()), self.out / name)
+        sheets.save(
+            sheets.single(tile, self.ask.look, self._title(), self._verdict()), self.out / name
+        )
         if len(self.tiles) == sheets.COLUMNS * sheets.ROWS:
             self._sheet()
         return {
@@ -121,12 +126,15 @@ class Drawer:
     def _sheet(self) -> None:
         self.full += 1
         name = "sheet.png" if self.full == 1 else f"sheet-{self.full}.png"
-        page = sheets.sheet(self.tiles, self.ask.look, self._title())
+        page = sheets.sheet(self.tiles, self.ask.look, self._title(), verdict=self._verdict())
         sheets.save(page, self.out / name)
         self.tiles.clear()
 
     def _title(self) -> str:
         return heat.known(self.ask.method).title
+
+    def _verdict(self) -> str:
+        return cautions.verdict_line(self.model.facts.judged)
 
     def _name(self, stem: str) -> str:
         """A file name of its own: images of several folders may have one name."""

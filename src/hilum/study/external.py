@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,49 +14,116 @@ from hilum.data import manifest as manifests
 from hilum.data import pixels, readers
 from hilum.data.pixels import Ingested
 from hilum.evaluate import model as models
-from hilum.evaluate import scores
+from hilum.evaluate import recognised, scores
+from hilum.evaluate.built_on import Films
 from hilum.evaluate.model import Model, columns
-from hilum.study import evidence, exhibits, machine, outputs, summary
+from hilum.evaluate.recognised import Recognised
+from hilum.study import cautions, evidence, exhibits, machine, outputs, summary
 from hilum.study.bench import Tell
 from hilum.types import (
     Finding,
     HilumError,
     Leak,
+    LeftOut,
     Manifest,
+    Pixels,
     Results,
+    Score,
     Split,
 )
+
+CELL = "external"
+SET_ASIDE = {
+    "same file": "the model was built on this very file: no test of it",
+    "near duplicate": "a near duplicate of an image that the model was built on: no test of it",
+    "same patient": "of a patient that the model was built on: no test of it",
+}
 
 
 def evaluate(folder: Path, data: Path, out: Path, tell: Tell, thorough: bool = False) -> Results:
     """Test a model on labelled images and write the same files and report as a run.
 
-    `thorough`: with the dear audits too, and on more images.
-
-    Images that the model was fitted on are found by their hash and reported. Raises HilumError
-    where no image has one of the model's classes.
+    `folder` is a model's, or that of a finished run. `thorough`: with the dear audits too, and on
+    more images. Images that the model was built on, near duplicates of them and images of its
+    patients are set aside: scores are of the others, and where none is left there are none. What
+    the folder cannot tell is said to be unchecked. Raises HilumError where no image has one of the
+    model's classes.
     """
     started = time.monotonic()
+    folder = models.located(folder)
     model = models.load(folder)
     found = _of_classes(readers.open_path(data), model.facts.classes)
     outputs.folder(out)
-    taken = pixels.ingest(found, model.pipeline, tell("decode and prepare"))
-    table = taken.manifest.table
-    predictions = table[["sample_id", "path", "patient_id", "source", "label"]].assign(
-        cell="external", fold=0, seed=0
-    )
-    logits = model.logits(taken.pixels.stack, tell("predict"))
-    predictions[columns(model.facts.classes)] = model.calibrated(logits)
-    about = _evidence(model, taken, predictions, thorough)
-    about = evidence.with_model(about, model, taken.pixels, tell)
+    whole = pixels.ingest(found, model.pipeline, tell("decode and prepare"))
+    films = Films.listed(whole.manifest.table, whole.fingerprints)
+    known = recognised.compare(model.built_on, model.facts.seen, films)
+    test = _test(whole, model, known, tell)
+    about = _evidence(model, test, known, thorough)
+    if len(about.manifest):
+        about = evidence.with_model(about, model, test.taken.pixels, tell)
     findings = audit.run(about)
-    results = _results(models.read_record(folder), taken.manifest, about, findings)
-    spent = machine.provenance(time.monotonic() - started)
-    results = replace(results, environment=spent)
+    results = _results(models.read_record(folder), test, about, findings)
+    results = replace(results, environment=machine.provenance(time.monotonic() - started))
     exhibits.write(out, about)
-    outputs.write_external(out, taken.manifest, _all_test(table), predictions, results)
+    outputs.write_external(out, test.manifest, test.split, test.predictions, results)
     report.build(out)
     return results
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """The images that are new to a model, and its answers; what was set aside is `left_out`."""
+
+    taken: Ingested
+    predictions: pd.DataFrame
+    leaks: list[Leak]
+
+    @property
+    def manifest(self) -> Manifest:
+        """The new images."""
+        return self.taken.manifest
+
+    @property
+    def split(self) -> Split:
+        """Every image in the test part."""
+        ids = self.manifest.table["sample_id"]
+        split = pd.DataFrame({"sample_id": ids, "fold": 0, "part": "test"})
+        note = "every image that is new to the model is a test image"
+        return Split(split, "official", "image", 0, (note,))
+
+
+def _test(whole: Ingested, model: Model, known: Recognised, tell: Tell) -> Test:
+    """The images that the model does not know, predicted."""
+    taken = _new(whole, model, known, tell)
+    table, names = taken.manifest.table, columns(model.facts.classes)
+    predictions = table[["sample_id", "path", "patient_id", "source", "label"]].assign(
+        cell=CELL, fold=0, seed=0
+    )
+    if len(table):
+        logits = model.logits(taken.pixels.stack, tell("predict"))
+        predictions[names] = model.calibrated(logits)
+    else:
+        predictions = predictions.reindex(columns=[*predictions.columns, *names])
+    return Test(taken, predictions, _leaks(known, whole.manifest.table))
+
+
+def _new(whole: Ingested, model: Model, known: Recognised, tell: Tell) -> Ingested:
+    """The images that are no file, near duplicate or patient of the model's own."""
+    if not known.met.any():
+        return whole
+    table = whole.manifest.table
+    set_aside = [
+        LeftOut(str(path), SET_ASIDE[kind])
+        for path, kind in zip(table["path"], known.kinds, strict=True)
+        if kind
+    ]
+    kept = table[~known.met].reset_index(drop=True)
+    left_out = (*whole.manifest.left_out, *set_aside)
+    manifest = replace(whole.manifest, table=kept, left_out=left_out)
+    if len(kept):
+        return pixels.ingest(manifest, model.pipeline, tell("prepare those that are new"))
+    none = Pixels(whole.pixels.stack[:0], (), whole.pixels.digest)
+    return replace(whole, pixels=none, manifest=manifest, facts=whole.facts.iloc[:0])
 
 
 def _of_classes(found: Manifest, classes: list[str]) -> Manifest:
@@ -70,56 +137,111 @@ def _of_classes(found: Manifest, classes: list[str]) -> Manifest:
     return manifests.select(found, known, "label is not among the model's classes")
 
 
-def _all_test(table: pd.DataFrame) -> Split:
-    split = pd.DataFrame({"sample_id": table["sample_id"], "fold": 0, "part": "test"})
-    return Split(split, "official", "image", 0, ("every image is a test image",))
-
-
-def _evidence(model: Model, taken: Ingested, predictions: pd.DataFrame, thorough: bool) -> Evidence:
-    table = taken.manifest.table
+def _evidence(model: Model, test: Test, known: Recognised, thorough: bool) -> Evidence:
     return Evidence(
         model.facts.classes,
-        table,
-        predictions,
-        _all_test(table),
-        _seen(model, table),
-        taken.facts,
+        test.manifest.table,
+        test.predictions,
+        test.split,
+        test.leaks,
+        test.taken.facts,
         populations=summary.populations(),
-        all_predictions=predictions,
+        all_predictions=test.predictions,
+        recognised=known,
         thorough=thorough,
     )
 
 
 def _results(
-    record: Mapping[str, Any], manifest: Manifest, about: Evidence, findings: list[Finding]
+    record: Mapping[str, Any], test: Test, about: Evidence, findings: list[Finding]
 ) -> Results:
     """All that is known, but for what the test has cost."""
-    classes = about.classes
-    judged = scores.score(about.predictions, classes, "external")
-    judged = audit.stamped(judged, findings, ["external"])
+    classes, known = about.classes, about.recognised
+    assert known is not None  # noqa: S101 - every external test has compared its images
+    judged = scores.score(about.predictions, classes, CELL) if len(about.manifest) else []
+    judged = audit.stamped(judged, findings, [CELL])
     return Results(
         recipe=str(record["provenance"].get("recipe", "")),
         title="External test of a finished model",
         mode="external",
         classes=classes,
-        n=summary.counts(manifest, classes),
+        n=summary.counts(test.manifest, classes),
         scores=judged,
         published=[],
         audits=findings,
         left_to_audit=audit.left(findings),
-        verdict=audit.verdict(judged, findings),
+        verdict=_verdict(judged, findings, known),
         environment={},
-        data=summary.data(manifest),
-        split=summary.split({0: _all_test(manifest.table)}, about.leaks),
-        model={**summary.model(record), "cell": "external"},
-        limits=list(manifest.notes),
+        data=summary.data(test.manifest),
+        split={**summary.split({0: test.split}, about.leaks), "checked": _checked(known)},
+        model={
+            **summary.model(record),
+            "cell": CELL,
+            "verdict": cautions.verdict_line(record.get("judged", {})),
+        },
+        limits=[*test.manifest.notes, *known.unchecked()],
     )
 
 
-def _seen(model: Model, table: pd.DataFrame) -> list[Leak]:
-    """Test images whose bytes the model was fitted on."""
-    again = table["sample_id"][table["sha256"].isin(model.facts.seen)]
-    return [
-        Leak("same bytes", 0, "an image of the model's training", "train", str(name), "test")
-        for name in again
-    ]
+def _verdict(judged: list[Score], findings: list[Finding], known: Recognised) -> str:
+    """What is no test of the model first; the leak audits, which say the same, are then left out.
+
+    Their failures are of images that no score counts.
+    """
+    first = met_again(known)
+    if not first:
+        return audit.verdict(judged, findings)
+    if known.met.all():
+        return first
+    return f"{first} {audit.verdict(judged, [one for one in findings if not _is_told(one)])}"
+
+
+def _is_told(finding: Finding) -> bool:
+    return finding.id in audit.LEAKS and finding.status == "fail"
+
+
+def met_again(known: Recognised) -> str:
+    """How many images are no test of the model, and of which the scores are; "" for none."""
+    met, every = int(known.met.sum()), len(known.met)
+    if not met:
+        return ""
+    if met == every:
+        return (
+            f"None of the {every:,} images tests this model ({known.of_what()}): no score is "
+            "given; test it on images of other patients."
+        )
+    return (
+        f"{met:,} of {every:,} images {'is' if met == 1 else 'are'} no test of this model "
+        f"({known.of_what()}): the scores are of the other {every - met:,}."
+    )
+
+
+def _checked(known: Recognised) -> dict[str, Any]:
+    """What was compared with what the model was built on, and how much was met again."""
+    return {
+        "files": known.files_state,
+        "near_duplicates": known.films_state,
+        "patients": known.patients_state,
+        "met_again": int(known.met.sum()),
+        "same_file": int(known.files.sum()),
+        "near_duplicate": int(((known.near >= 0) & ~known.files).sum()),
+        "same_patient": int(known.patients.sum()),
+        "of": len(known.met),
+        "sentence": met_again(known),
+        "not_checked": known.unchecked(),
+    }
+
+
+def _leaks(known: Recognised, table: pd.DataFrame) -> list[Leak]:
+    """Images and patients that the model was built on, once each as image and as patient."""
+    image, patient = "an image that the model was built on", "a patient that it was built on"
+    found: list[Leak] = []
+    for row, name in enumerate(table["sample_id"].astype(str)):
+        near = int(known.near[row])
+        if known.files[row]:
+            found.append(Leak("same bytes", 0, image, "train", name, "test"))
+        elif near >= 0:
+            found.append(Leak("near duplicate", 0, image, "train", name, "test", float(near)))
+        if known.patients[row]:
+            found.append(Leak("same patient", 0, patient, "train", name, "test"))
+    return found

@@ -26,6 +26,7 @@ from hilum.study import (
     later,
     looks,
     machine,
+    memory,
     outputs,
     published,
     source,
@@ -61,7 +62,7 @@ def run(
     before = _images(ground, leaks)
     early = audit.early(before, tell("audit the images"))
     grown = cells.grow(ground)
-    taken, limits = gates.close(ground, chosen.take(ground, grown))
+    taken, limits = gates.close(ground, memory.close(ground, chosen.take(ground, grown)))
     leaks = [*leaks, *(taken.learnt.shared if taken.learnt else [])]
     second = later.test(ground, grown)
     looks.write(ground, grown, taken)
@@ -83,6 +84,7 @@ def run(
         environment=machine.provenance(time.monotonic() - started),
     )
     move(2, 3)
+    memory.judge(out / "model", results.verdict, findings, "run")
     exhibits.write(out, about)
     outputs.write_later(out, second.predictions if second else None)
     outputs.write(out, plan, ground.taken.manifest, ground.splits, grown, results)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -9,12 +10,17 @@ import numpy as np
 import pandas as pd
 
 from hilum import files, images
+from hilum.data.fingerprints import perceptual_hash
 from hilum.evaluate import conformal, gate
 from hilum.evaluate import model as models
+from hilum.evaluate.built_on import Print
 from hilum.evaluate.gate import Glance
 from hilum.evaluate.model import Features, Model, columns
+from hilum.evaluate.recognised import Recognised
 from hilum.prepare import Pipeline
-from hilum.types import Grey8, HilumError, LeftOut, MissingError, Probabilities, Stack8
+from hilum.study import cautions
+from hilum.study.cautions import Cautions
+from hilum.types import Grey8, HilumError, Image, LeftOut, MissingError, Probabilities, Stack8
 
 if TYPE_CHECKING:  # torch and matplotlib are for heat maps alone
     from hilum.study.bench import Tell
@@ -22,44 +28,75 @@ if TYPE_CHECKING:  # torch and matplotlib are for heat maps alone
 
 CHUNK = 128  # images held in memory at a time
 DRAWN = 16  # where their maps are held as well
-Film: TypeAlias = tuple[Grey8, Glance]  # prepared pixels, and what the image showed before
+# prepared pixels, what the image showed before, and what it is recognised by
+Film: TypeAlias = tuple[Grey8, Glance, Print]
 See: TypeAlias = Callable[[Stack8], Features]
 Decoded: TypeAlias = tuple[list[str], list[Film | str]]  # paths, and films or what went wrong
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """A table with a row per image, what was left out, and what must be said of the model."""
+
+    table: pd.DataFrame
+    left_out: list[LeftOut]
+    cautions: Cautions
 
 
 def predict(
     folder: Path, paths: Sequence[Path], out: Path, tell: "Tell", heatmaps: Path | None = None
 ) -> tuple[pd.DataFrame, list[LeftOut]]:
-    """Write `path, label, p_<class>..., abstain, reason`, one row per image, to the CSV `out`.
-
-    An image that cannot be read has a row with its reason and no probabilities; one that is not of
-    the kind that the model learnt from, or that it cannot decide, keeps them and says why it is
-    abstained from. With `heatmaps`, a folder, `explain`'s files are written there as well. Raises
-    MissingError for a path that does not exist, HilumError where there is no image at all.
-    """
-    models.read_record(folder)
-    wanted, left_out = _listed(paths, "predict")
-    files.room(out.parent, out)
-    model = models.load(folder)
-    drawer = _drawer(model, None, _apart(heatmaps, wanted)) if heatmaps else None
-    move, done, tables = tell("predict"), 0, []
-    features = drawer.features if drawer else model.features
-    for names, decoded in _chunks(wanted, model.pipeline, DRAWN if drawer else CHUNK):
-        tables.append(_rows(model, names, decoded, features))
-        for _ in drawer.draw(tables[-1], decoded) if drawer else names:
-            done += 1
-            move(done, len(wanted))
-    table = pd.concat(tables, ignore_index=True)
-    with files.atomic_write(out) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.8f")
-    if drawer:
-        drawer.close()
-    return table, [*left_out, *_unread(table[table["label"] == ""])]
+    """The table and what was left out of `answers`."""
+    found = answers(folder, paths, out, tell, heatmaps)
+    return found.table, found.left_out
 
 
 def explain(
     folder: Path, paths: Sequence[Path], out: Path, ask: "Ask", tell: "Tell"
 ) -> tuple[pd.DataFrame, list[LeftOut]]:
+    """The table and what was left out of `explained`."""
+    found = explained(folder, paths, out, ask, tell)
+    return found.table, found.left_out
+
+
+def answers(
+    folder: Path, paths: Sequence[Path], out: Path, tell: "Tell", heatmaps: Path | None = None
+) -> Answers:
+    """Write `path, label, p_<class>..., abstain, reason, seen`, a row per image, to the CSV `out`.
+
+    `folder` is a model's, or that of a finished run. `seen` marks an image that is no test of the
+    model: "same file", "near duplicate" (of an image that it was built on) or "same patient".
+    An image that cannot be read has a row with its reason and no probabilities; one that is not of
+    the kind that the model learnt from, or that it cannot decide, keeps them and says why it is
+    abstained from. With `heatmaps`, a folder, `explain`'s files are written there as well. Raises
+    MissingError for a path that does not exist, HilumError where there is no image at all.
+    """
+    model_folder = models.located(folder)
+    models.read_record(model_folder)
+    wanted, left_out = _listed(paths, "predict")
+    files.room(out.parent, out)
+    model = models.load(model_folder)
+    drawer = _drawer(model, None, _apart(heatmaps, wanted)) if heatmaps else None
+    move, done, tables = tell("predict"), 0, []
+    prints: list[Print] = []
+    features = drawer.features if drawer else model.features
+    for names, decoded in _chunks(wanted, model.pipeline, DRAWN if drawer else CHUNK):
+        tables.append(_rows(model, names, decoded, features))
+        prints += _prints(decoded)
+        for _ in drawer.draw(tables[-1], decoded) if drawer else names:
+            done += 1
+            move(done, len(wanted))
+    known = cautions.recognise(model, prints)
+    table = _marked(pd.concat(tables, ignore_index=True), known)
+    with files.atomic_write(out) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.8f")
+    if drawer:
+        drawer.close()
+    left_out += _unread(table[table["label"] == ""])
+    return Answers(table, left_out, cautions.of(folder, model, known))
+
+
+def explained(folder: Path, paths: Sequence[Path], out: Path, ask: "Ask", tell: "Tell") -> Answers:
     """Write one PNG per image, sheets of all, and `heatmaps.csv` to the folder `out`.
 
     `folder` is a model's, or that of a finished run. The table has `path, label, class,
@@ -67,19 +104,33 @@ def explain(
     and that class's probability. Raises as `predict` does, and HilumError for a method, class or
     rendering that does not exist.
     """
-    folder = models.located(folder)
-    models.read_record(folder)
+    model_folder = models.located(folder)
+    models.read_record(model_folder)
     wanted, left_out = _listed(paths, "explain")
     files.room(_apart(out, wanted))
-    model = models.load(folder)
+    model = models.load(model_folder)
     drawer = _drawer(model, ask, out)
     move, done = tell("explain"), 0
+    prints: list[Print] = []
     for names, decoded in _chunks(wanted, model.pipeline, DRAWN):
+        prints += _prints(decoded)
         for _ in drawer.draw(_rows(model, names, decoded, drawer.features), decoded):
             done += 1
             move(done, len(wanted))
     table = drawer.close()
-    return table, [*left_out, *_unread(table[table["file"] == ""])]
+    left_out += _unread(table[table["file"] == ""])
+    return Answers(table, left_out, cautions.of(folder, model, cautions.recognise(model, prints)))
+
+
+def _prints(decoded: list[Film | str]) -> list[Print]:
+    return [item[2] for item in decoded if not isinstance(item, str)]
+
+
+def _marked(table: pd.DataFrame, known: Recognised) -> pd.DataFrame:
+    """The same with a column `seen`; images that could not be read are not known."""
+    seen = np.full(len(table), "", object)
+    seen[(table["label"] != "").to_numpy()] = known.kinds
+    return table.assign(seen=seen)
 
 
 def _drawer(model: Model, ask: "Ask | None", out: Path) -> "Drawer":
@@ -128,9 +179,10 @@ def _chunks(paths: Sequence[Path], pipeline: Pipeline, size: int) -> Iterator[De
 
     def one(path: Path) -> Film | str:
         try:
-            found = images.read(path, pipeline.decode_side)
+            found = images.read(path, pipeline.decode_side, hashed=True)
             colour = images.colourfulness(path, found.facts)
-            return pipeline(found.pixels), gate.glance(found.pixels, colour)
+            prepared, glance = pipeline(found.pixels), gate.glance(found.pixels, colour)
+            return prepared, glance, _print(found)
         except HilumError as error:
             return str(error)
 
@@ -139,6 +191,13 @@ def _chunks(paths: Sequence[Path], pipeline: Pipeline, size: int) -> Iterator[De
         yield from files.ahead(
             ([str(p) for p in part], list(pool.map(one, part))) for part in parts
         )
+
+
+def _print(image: Image) -> Print:
+    patient = image.facts.get("patient_id")
+    return Print(
+        image.sha256, perceptual_hash(image.pixels), f"dicom:{patient}" if patient else None
+    )
 
 
 def _rows(model: Model, names: list[str], decoded: list[Film | str], features: See) -> pd.DataFrame:
@@ -166,10 +225,10 @@ def _rows(model: Model, names: list[str], decoded: list[Film | str], features: S
 
 def _judged(model: Model, films: Sequence[Film], features: See) -> tuple[Probabilities, list[str]]:
     """Probabilities (image, class), and why each image is abstained from, or ""."""
-    stack = np.stack([prepared for prepared, _ in films])
+    stack = np.stack([prepared for prepared, _, _ in films])
     plain, mirror = features(stack)
     p = model.calibrated(model.from_features(plain, mirror))
-    refused = gate.refusals(model.gate, plain, [glance for _, glance in films])
+    refused = gate.refusals(model.gate, plain, [glance for _, glance, _ in films])
     undecided = [""] * len(films)
     if model.facts.conformal:
         kept = conformal.sets(p, model.facts.classes, model.facts.conformal)

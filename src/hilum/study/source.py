@@ -15,6 +15,7 @@ from hilum.data import manifest as manifests
 from hilum.data.pixels import Ingested
 from hilum.evaluate import model as models
 from hilum.evaluate import scores
+from hilum.evaluate.built_on import Films
 from hilum.evaluate.model import Model
 from hilum.recipe import Recipe, SourcePlan
 from hilum.study import bench as benches
@@ -39,6 +40,7 @@ class Learnt:
     shared: list[Leak]  # the target's images among those that the source was trained on
     auroc: float  # macro, on the source task's own test images
     patients: frozenset[str] = frozenset()  # whom it was trained on, where they are known
+    taught: Films | None = None  # the images that it was fitted or chosen on
 
 
 def wanted(plan: Recipe) -> bool:
@@ -69,9 +71,13 @@ def learn(ground: Ground, plan: Recipe, seed: int) -> Learnt:
     trained = set(split.loc[split["part"] != "test", "sample_id"])
     found = _checked(task, folder, [leak for leak in shared if leak.first in trained])
     table = taken.manifest.table
-    patients = table.loc[table["sample_id"].isin(trained), "patient_id"].dropna()
-    here = _here(found.predictions, taken)
-    return replace(found, predictions=here, patients=frozenset(patients))
+    mine = table[table["sample_id"].isin(trained)]
+    return replace(
+        found,
+        predictions=_here(found.predictions, taken),
+        patients=frozenset(mine["patient_id"].dropna()),
+        taught=Films.listed(mine, taken.fingerprints),
+    )
 
 
 def as_recipe(plan: Recipe, task: SourcePlan) -> Recipe:

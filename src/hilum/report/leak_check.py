@@ -1,0 +1,83 @@
+"""What the search for leaks was able to compare: no green where patients are unknown."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pandas as pd
+
+from hilum.report.folder import Run
+
+EARLIER = "Near duplicates and patients of the model's training not checked: an earlier version."
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """One sentence, green or amber."""
+
+    status: Literal["pass", "warn"]
+    text: str
+
+
+def boxes(run: Run) -> list[Box]:
+    """Beside the pairs that were found, or in their place; none where nothing was searched for."""
+    split = run.section("split")
+    if "leaks" not in split:
+        return []
+    clean = not split["leaks"]
+    checked = split.get("checked")
+    if isinstance(checked, Mapping):
+        return _of_test(checked, clean)
+    if run.results.get("mode") == "external":
+        return [Box("warn", EARLIER)]
+    return _of_split(run, clean)
+
+
+def _of_test(checked: Mapping[str, Any], clean: bool) -> list[Box]:
+    """An external test: its images against those that the model was built on."""
+    found = [Box("warn", str(sentence)) for sentence in checked.get("not_checked") or []]
+    states = [checked.get(name) for name in ("files", "near_duplicates", "patients")]
+    if not clean:
+        return found
+    if all(state == "checked" for state in states) and not found:
+        text = "No image is a file or near duplicate, or of a patient, that the model was built on."
+        return [Box("pass", text)]
+    if states[1] == "checked":
+        text = "Images checked: none is a file that the model was built on, or its near duplicate."
+        return [Box("warn", text), *found]
+    return found
+
+
+def _of_split(run: Run, clean: bool) -> list[Box]:
+    """A run: its parts against each other."""
+    if run.splits is not None and run.splits["part"].nunique() < 2:
+        return [Box("warn", "All images stand in one part: there is nothing to compare.")]
+    unknown, every = _nameless(run)
+    if unknown is None or (unknown == every and every):
+        return [Box("warn", "Images checked; patients unknown, not checked.")]
+    if unknown:
+        text = f"Images checked; the patients of {unknown:,} of {every:,} are unknown, not checked."
+        return [Box("warn", text)]
+    text = "No image, patient or near duplicate was found on both sides."
+    return [Box("pass", text)] if clean else []
+
+
+def _nameless(run: Run) -> tuple[int | None, int]:
+    """How many images have no patient, None where that is not recorded; and how many there are."""
+    tables: Sequence[pd.DataFrame | None] = (run.manifest, run.predictions)
+    for table in tables:
+        if table is not None and "patient_id" in table:
+            images = table.drop_duplicates("sample_id")
+            return int(images["patient_id"].isna().sum()), len(images)
+    known = run.section("n").get("patients")
+    return (None if known is None else 0), 0
+
+
+def grouped_by(run: Run, stated: str) -> str:
+    """By what the split kept images together; a split by patient of unknown ones says so."""
+    unknown, every = _nameless(run)
+    if stated != "patient" or unknown is None or not unknown:
+        return stated
+    if unknown == every:
+        return "near duplicate alone, as no patient is known"
+    return f"patient, where known ({unknown:,} of {every:,} images have none), and near duplicate"

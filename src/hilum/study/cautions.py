@@ -1,0 +1,79 @@
+"""What is said with a model's answers: its verdict, and which images are no test of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hilum.evaluate import recognised, record
+from hilum.evaluate.built_on import Films, Print
+from hilum.evaluate.model import Model
+from hilum.evaluate.recognised import Recognised
+
+SHOWN = 4  # failed audits that a line names
+
+
+@dataclass(frozen=True, slots=True)
+class Cautions:
+    """Sentences for a person, and the same as plain values."""
+
+    verdict: str  # one line: how the model was judged, and when
+    met: str  # which images are no test of it, or ""
+    notes: list[str]  # what could not be checked, which other models there are
+    judged: Mapping[str, Any]  # as in `model.json`; empty where it is not recorded
+    counts: dict[str, int]  # "same file", "near duplicate", "same patient"; images of each
+
+    def as_json(self) -> dict[str, Any]:
+        """The keys `model` and `seen` of a command's JSON."""
+        about = {"line": self.verdict, **self.judged}
+        return {"model": about, "seen": {**self.counts, "sentence": self.met, "notes": self.notes}}
+
+
+def recognise(model: Model, prints: Sequence[Print]) -> Recognised:
+    """Which of these images the model was built on, as far as its folder tells."""
+    return recognised.compare(model.built_on, model.facts.seen, Films.printed(prints))
+
+
+def of(folder: Path, model: Model, known: Recognised) -> Cautions:
+    """All that must be said; `folder` is the one that the user named."""
+    kinds = known.kinds
+    return Cautions(
+        verdict=verdict_line(model.facts.judged),
+        met=_met(known),
+        notes=[*known.unchecked(), *further(folder)],
+        judged=model.facts.judged,
+        counts={kind: kinds.count(kind) for kind in recognised.KINDS},
+    )
+
+
+def verdict_line(judged: Mapping[str, Any]) -> str:
+    """How the model was judged, by which audits it failed, and when; one line."""
+    if not judged:
+        return "Verdict on this model: not recorded in its folder, which an earlier version made."
+    failed = [str(name) for name in judged.get("failed", [])]
+    more = f" and {len(failed) - SHOWN} more" if len(failed) > SHOWN else ""
+    names = f" Failed audits: {', '.join(failed[:SHOWN])}{more}." if failed else ""
+    by = "hilum audit" if judged.get("by") == "audit" else "the run that made it"
+    return f"Verdict on this model ({by}, {judged.get('date')}): {judged.get('verdict')}{names}"
+
+
+def further(folder: Path) -> list[str]:
+    """A sentence about the models of a run's tasks, where the run's folder was named."""
+    names = record.further(folder) if record.located(folder) != folder else []
+    if not names:
+        return []
+    listed = ", ".join(names)
+    return [
+        f"This run holds {len(names) + 1} models; the main question's is used. Of its tasks: "
+        f"{listed}; name one of these folders to use another."
+    ]
+
+
+def _met(known: Recognised) -> str:
+    met, every = int(known.met.sum()), len(known.met)
+    if not met:
+        return ""
+    return (
+        f"{met:,} of {every:,} images {'is' if met == 1 else 'are'} no test of this model "
+        f"({known.of_what()}): its answers there tell nothing about other images."
+    )

@@ -1,0 +1,88 @@
+"""The terminal and the JSON: a model's own images, its verdict, and what was not checked."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from command_line import Run, Trained
+
+
+def flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+@pytest.mark.usefixtures("brief")
+def test_evaluate_on_its_own_images_says_so_first(
+    hilum: Run, trained: Trained, tmp_path: Path
+) -> None:
+    done = hilum("evaluate", trained.folder, trained.data, "--out", tmp_path / "e")
+    assert done.code == 0, done.err
+    split = pd.read_csv(trained.folder / "splits.csv")
+    taught = int((split["part"] != "test").sum())
+    first = done.out.strip().splitlines()[0]
+    assert first.startswith(f"{taught} of 40 images are no test of this model")
+    assert flat(done.out).index("Verdict on this model") < flat(done.out).index("Scores on test")
+    results = json.loads((tmp_path / "e" / "results.json").read_text())
+    assert results["verdict"].startswith(f"{taught} of 40 images are no test of this model")
+    assert results["split"]["checked"]["met_again"] == taught
+    accuracy = [row for row in results["scores"] if row["name"] == "accuracy"]
+    assert {row["n"] for row in accuracy} == {40 - taught}
+    assert results["model"]["verdict"].startswith("Verdict on this model")
+
+
+def test_predict_and_explain_carry_the_verdict_and_name_what_they_know(
+    hilum: Run, trained: Trained, tmp_path: Path
+) -> None:
+    verdict = json.loads((trained.folder / "results.json").read_text())["verdict"]
+    films = trained.data / "normal"
+    shown = hilum("predict", trained.folder, films, "--out", tmp_path / "p.csv")
+    assert flat("Verdict on this model (the run that made it") in flat(shown.out)
+    assert flat(verdict) in flat(shown.out)
+    assert "no test of this model" in shown.out
+    assert "same file" in shown.out
+    found = hilum("predict", trained.folder, films, "--out", tmp_path / "p.csv", "--json").json
+    table = pd.read_csv(tmp_path / "p.csv", keep_default_na=False)
+    assert list(table.columns[-3:]) == ["abstain", "reason", "seen"]
+    assert found["model"]["verdict"] == verdict
+    assert found["seen"]["same file"] == (table["seen"] == "same file").sum() > 0
+    assert set(table["seen"][table["label"] == ""]) == {""}  # could not be read
+    one = next(films.glob("patient[0-8]*.png"))
+    words = ("explain", trained.folder, one, "--out", tmp_path / "x")
+    assert flat(verdict) in flat(hilum(*words).out)
+    assert hilum(*words, "--json").json["model"]["verdict"] == verdict
+
+
+def test_a_folder_of_an_earlier_version_is_read_and_says_what_it_cannot(
+    hilum: Run, model: Path, trained: Trained, tmp_path: Path
+) -> None:
+    for name in ("seen_patients.csv", "seen_films.csv", "seen.csv"):
+        (model / name).unlink()
+    record = json.loads((model / "model.json").read_text())
+    for key in ("built_on", "judged"):
+        del record[key]
+    (model / "model.json").write_text(json.dumps(record))
+    old = hilum("predict", model, trained.data, "--out", tmp_path / "old.csv")
+    assert old.code == 0, old.err
+    assert "Not checked for files" in flat(old.out)
+    assert "Not checked for patients" in flat(old.out)
+    assert "not recorded in its folder" in flat(old.out)
+    hilum("predict", trained.folder, trained.data, "--out", tmp_path / "new.csv")
+    tables = [
+        pd.read_csv(tmp_path / name, keep_default_na=False) for name in ("old.csv", "new.csv")
+    ]
+    assert tables[0].drop(columns="seen").equals(tables[1].drop(columns="seen"))
+    assert set(tables[0]["seen"]) == {""}
+    assert "same file" in set(tables[1]["seen"])
+
+
+@pytest.mark.usefixtures("brief")
+def test_compare_and_audit_take_either_folder(hilum: Run, trained: Trained, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(trained.folder, tmp_path / "run"))
+    for name in (run, run / "model"):
+        assert hilum("compare", name, trained.folder, "-q").code == 0
+        done = hilum("audit", name, "--out", tmp_path / "a", "--json")
+        assert done.code == 0, done.err
+        assert done.json["title"] != "Audit of a model without images"
+        assert any(row["status"] != "unknown" for row in done.json["audits"])
