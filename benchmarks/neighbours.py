@@ -24,13 +24,14 @@ from hilum import files
 from side_by_side import Row, asked, finish, workplace
 
 SIDE, BATCH, ASKED = 224, 8, 2.0
+MANY, FITS = 64, 10  # films, fits: long enough that a time slice of the system does not decide
 NETWORK = "tf_efficientnet_lite0"
 SPINNING = {"GOMP_SPINCOUNT": "300000"}
 WORK = ("training", "features", "probe")
 TITLES = {
     "training": f"fine-tuning, {NETWORK}, steps of {BATCH} films",
-    "features": f"features by OpenVINO, {NETWORK}, {BATCH} films",
-    "probe": "linear head, 400 films, 1,280 features",
+    "features": f"features by OpenVINO, {NETWORK}, {MANY} films",
+    "probe": f"linear head, 400 films, 1,280 features, {FITS} times",
 }
 
 
@@ -49,7 +50,7 @@ def training() -> Callable[[], object]:
     layers = (Door(backbone.card.normalise), backbone, nn.Linear(backbone.card.features, 2))
     model = nn.Sequential(*layers).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     plan = loop.Plan("sgd", (1e-3,), 0.0, bf16=has_bf16(torch.device("cpu")), keep="last")
-    films, labels = torch.from_numpy(_films())[:, None], torch.arange(BATCH) % 2
+    films, labels = torch.from_numpy(_films(BATCH))[:, None], torch.arange(BATCH) % 2
 
     class Once:
         def train(self, epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
@@ -70,7 +71,7 @@ def features() -> Callable[[], object]:
 
     backbone = backbones.build(NETWORK)
     network = nn.Sequential(Door(backbone.card.normalise), backbone)
-    run, films = runtime.compile_network(network, (SIDE, SIDE)), _films()
+    run, films = runtime.compile_network(network, (SIDE, SIDE)), _films(MANY)
     return lambda: run(films)
 
 
@@ -82,11 +83,11 @@ def probe() -> Callable[[], object]:
     labels = np.arange(400) % 2
     shown = rng.normal(0, 1, (400, 1280)).astype(np.float32) + labels[:, None] * 0.1
     parts = [heads.Labelled(shown[k::2].astype(np.float32), labels[k::2]) for k in (0, 1)]
-    return lambda: heads.fit(parts[0], parts[1], np.ones(2))
+    return lambda: [heads.fit(parts[0], parts[1], np.ones(2)) for _ in range(FITS)]
 
 
-def _films() -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
-    return np.random.default_rng(0).integers(0, 256, (BATCH, SIDE, SIDE), np.uint8)
+def _films(count: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
+    return np.random.default_rng(0).integers(0, 256, (count, SIDE, SIDE), np.uint8)
 
 
 @contextmanager

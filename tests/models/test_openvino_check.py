@@ -83,7 +83,10 @@ def test_a_child_that_dies_makes_torch_compute_and_is_said_once(
 
 def test_what_needs_openvino_is_refused_in_a_sentence(machine: Machine, tmp_path: Path) -> None:
     machine.child(DIES.format("SIGFPE"))
-    with pytest.warns(HilumWarning), pytest.raises(HilumError, match=r"SIGFPE; choose engine torch"):
+    with (
+        pytest.warns(HilumWarning),
+        pytest.raises(HilumError, match=r"SIGFPE; choose engine torch"),
+    ):
         compile_network(Network(), (SIDE, SIDE), Target(engine="openvino"))
     with pytest.raises(HilumError, match="SIGFPE"):
         compile_quantised(tmp_path / "quantised.xml", (SIDE, SIDE))
@@ -104,7 +107,9 @@ def test_a_child_that_hangs_is_given_up(machine: Machine) -> None:
         assert compile_network(Network(), (SIDE, SIDE)).facts.engine == "torch"
 
 
-@pytest.mark.parametrize("code", ["raise ImportError", "raise SystemExit(3)", DIES.format("SIGTERM")])
+@pytest.mark.parametrize(
+    "code", ["raise ImportError", "raise SystemExit(3)", DIES.format("SIGTERM")]
+)
 def test_what_says_nothing_of_openvino_changes_nothing_and_is_asked_again(
     code: str, machine: Machine
 ) -> None:
@@ -161,7 +166,10 @@ def test_the_processor_is_its_first_core_without_what_varies(
     machine: Machine, tmp_path: Path
 ) -> None:
     about = tmp_path / "cpuinfo"
-    core = "processor\t: {n}\nmodel name\t: A\ncpu MHz\t\t: {n}000.5\ncore id : {n}\nflags\t: fpu avx\n\n"
+    core = (
+        "processor\t: {n}\nmodel name\t: A\ncpu MHz\t\t: {n}000.5\n"
+        "core id : {n}\nflags\t: fpu avx\n\n"
+    )
     about.write_text("".join(core.format(n=n) for n in range(3)))
     machine.patch.setattr(openvino_check, "_CPUINFO", about)
     openvino_check._processor.cache_clear()
@@ -194,7 +202,9 @@ def test_doctor_says_so_and_tries_again(machine: Machine) -> None:
         "sys.argv = ['hilum', 'doctor', '--json']; from hilum.cli.main import main; main()"
     )
     for starts in (1, 2):
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
         assert json.loads(done.stdout)["engine"] == "torch, since OpenVINO was ended by SIGFPE"
         assert done.stderr.startswith("note: OpenVINO ")
         assert done.stderr.count("\n") == 1

@@ -20,7 +20,8 @@ from torch import nn
 from hilum.train import loop
 torch.manual_seed(0)
 torch.set_num_threads(2)
-net = nn.Sequential(nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(2312, 2))
+layers = nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(2312, 2)
+net = nn.Sequential(*layers)
 x, y = torch.randn(24, 1, 19, 19), torch.arange(24) % 2
 class Batches:
     def train(self, epoch):
@@ -45,7 +46,9 @@ def test_openmp_itself_says_that_its_threads_sleep(first: str) -> None:
     said = run(f"import {first}, torch", OMP_DISPLAY_ENV="TRUE").stderr
     if "OMP_WAIT_POLICY" not in said:
         pytest.skip("this torch has no OpenMP library that says how it is set")
-    policies = {line.split("=")[1].strip(" '") for line in said.splitlines() if "WAIT_POLICY" in line}
+    policies = {
+        line.split("=")[1].strip(" '") for line in said.splitlines() if "WAIT_POLICY" in line
+    }
     assert policies == {"PASSIVE"}
 
 

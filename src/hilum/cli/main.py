@@ -37,12 +37,16 @@ def main() -> None:
 
 
 def _formatted(
-    message: Warning | str, category: type[Warning], file: str, line: int, code: str | None = None
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    line: str | None = None,  # noqa: ARG001  (Python hands it on)
 ) -> str:
     """Our own warnings are sentences for people; others say where in the code they arise."""
     if issubclass(category, HilumWarning):
         return f"note: {clean(str(message))}\n"
-    return f"{file}:{line}: {category.__name__}: {message}\n"
+    return f"{filename}:{lineno}: {category.__name__}: {message}\n"
 
 
 def _place(command: CommandInfo) -> int:

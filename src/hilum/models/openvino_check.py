@@ -113,9 +113,9 @@ def _place() -> Path:
 
 @cache
 def _processor() -> str:
-    """The first core's entry of /proc/cpuinfo, or what Python knows; a name alone is too little:
+    """The first core's entry of /proc/cpuinfo, or what Python knows.
 
-    what a virtual machine hides of a processor shows in its flags.
+    Flags too, not the name alone: they show what a virtual machine hides of its processor.
     """
     lines = []
     with suppress(OSError), _CPUINFO.open(encoding="utf-8", errors="replace") as about:

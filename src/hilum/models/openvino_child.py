@@ -33,8 +33,8 @@ def network() -> ov.Model:
     x = convolved(x, weights(CHANNELS, 1, 1, 3, 3), 3, grouped=True)
     x = convolved(x, weights(CHANNELS, CHANNELS, 1, 1), 1)
     x = convolved(x, weights(CHANNELS, CHANNELS, 3, 3), 3)
-    x = ops.reduce_mean(x, ops.constant(np.array([2, 3])), False)
-    x = ops.matmul(x, weights(CHANNELS, OUTPUTS), False, False)
+    x = ops.reduce_mean(x, ops.constant(np.array([2, 3])), keep_dims=False)
+    x = ops.matmul(x, weights(CHANNELS, OUTPUTS), transpose_a=False, transpose_b=False)
     return ov.Model([x], [pixels], "small")
 
 
