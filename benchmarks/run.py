@@ -17,6 +17,7 @@ from side_by_side import load, markdown
 HERE = Path(__file__).resolve().parent
 SCRIPTS = (
     "decode", "features", "precision", "frozen", "latency", "start", "fine_tuning", "growth",
+    "neighbours",
 )  # fmt: skip
 
 

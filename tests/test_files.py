@@ -425,19 +425,79 @@ def test_a_disk_that_refuses_becomes_a_sentence(
         files.download(site.url, tmp_path / "a", limits=QUICK)
 
 
-def test_cores_follow_affinity_and_quota(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Control groups drawn below a folder, on a machine of eight cores."""
     from hilum.files import processors
 
-    limit = tmp_path / "cpu.max"
-    monkeypatch.setattr(processors, "_CGROUP", limit)
+    monkeypatch.setattr(processors, "_GROUPS", tmp_path / "groups")
+    monkeypatch.setattr(processors, "_MINE", tmp_path / "mine")
     monkeypatch.setattr(processors.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    (tmp_path / "groups").mkdir()
+    return tmp_path
+
+
+def test_cores_follow_affinity_and_quota(groups: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = groups / "groups" / "cpu.max"
     assert files.cores() == 8
-    for text, want in [("max 100000", 8), ("250000 100000\n", 2), ("50000 100000", 1), ("", 8)]:
+    for text, want in [
+        ("max 100000", 8), ("250000 100000\n", 2), ("50000 100000", 1), ("", 8), ("800000 0", 8),
+        ("9900000 100000", 8),
+    ]:  # fmt: skip
         limit.write_text(text)
         assert files.cores() == want
-    monkeypatch.delattr(processors.os, "sched_getaffinity", raising=False)
-    monkeypatch.setattr(processors.os, "cpu_count", lambda: None)
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
     assert files.cores() == 1
+
+
+@pytest.mark.parametrize(
+    ("mine", "limits", "want"),
+    [
+        # version 2: a service's group, the quota on it or on its slice
+        ("0::/system.slice/a.service", {"system.slice/a.service/cpu.max": "300000 100000"}, 3),
+        (
+            "0::/system.slice/a.service",
+            {
+                "system.slice/a.service/cpu.max": "max 100000",
+                "system.slice/cpu.max": "200000 100000",
+            },
+            2,
+        ),
+        ("0::/other", {"system.slice/cpu.max": "200000 100000"}, 8),
+        ("0::/../outside", {"outside/cpu.max": "200000 100000"}, 2),
+        # version 1: as mounted by systemd, in a container that shows its own group as the root
+        (
+            "5:memory:/a\n4:cpu,cpuacct:/a\n0::/",
+            {
+                "cpu,cpuacct/a/cpu.cfs_quota_us": "450000",
+                "cpu,cpuacct/a/cpu.cfs_period_us": "100000",
+            },
+            4,
+        ),
+        (
+            "4:cpu:/docker/0123",
+            {"cpu/cpu.cfs_quota_us": "200000", "cpu/cpu.cfs_period_us": "100000"},
+            2,
+        ),
+        (
+            "4:cpu:/a",
+            {"cpu/a/cpu.cfs_quota_us": "-1\n", "cpu/a/cpu.cfs_period_us": "100000\n"},
+            8,
+        ),
+        ("4:cpuset:/a", {"cpu/a/cpu.cfs_quota_us": "1", "cpu/a/cpu.cfs_period_us": "1"}, 8),
+        ("nonsense", {}, 8),
+    ],
+)
+def test_cores_follow_the_groups_of_either_version(
+    mine: str, limits: dict[str, str], want: int, groups: Path
+) -> None:
+    (groups / "mine").write_text(mine)
+    for name, text in limits.items():
+        path = groups / "groups" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    assert files.cores() == want
 
 
 def test_freed_memory_is_kept_inside_the_block_only() -> None:

@@ -70,6 +70,10 @@ class MissingError(HilumError):
     exit_code = 3
 
 
+class HilumWarning(UserWarning):
+    """Something that changes how a result is made, said in one sentence."""
+
+
 @dataclass(frozen=True, slots=True)
 class LeftOut:
     """What a step did not use, and why: one thing, or several of a kind with a few examples."""

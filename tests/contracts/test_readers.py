@@ -53,6 +53,31 @@ def test_card_says_what_a_user_needs(card: Card):
         assert item.sha256 is None or re.fullmatch(r"[0-9a-f]{64}", item.sha256)
 
 
+FIELDS = {"behind the heart too", "beside the heart", "not stated"}
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_a_card_states_the_convention_of_its_masks_if_its_reader_gives_any(
+    name: str, written: dict[str, Path]
+):
+    """Whether there are masks is asked of what the reader reads, not of the card."""
+    table, convention = READERS[name].read(written[name]).table, CARDS[name].convention
+    assert (convention is not None) == bool(table["mask_path"].notna().any())
+    if convention is not None:
+        assert convention.field in FIELDS
+        assert convention.source
+        assert str(convention) == f"{convention.field} ({convention.source})"
+
+
+def test_three_sets_have_masks():
+    stated = {name: card.convention.field for name, card in CARDS.items() if card.convention}
+    assert stated == {
+        "radiography": "not stated",
+        "montgomery_shenzhen": "beside the heart",
+        "v7_masks": "behind the heart too",
+    }
+
+
 def test_folders_of_cards_are_told_apart():
     names = [name for card in CARDS.values() for name in (card.folder, *card.other_folders)]
     assert len({name.lower() for name in names}) == len(names)

@@ -14,8 +14,8 @@ from hilum.evaluate import lungs as finders
 from hilum.evaluate import overlap
 from hilum.models import unet
 from hilum.recipe import Recipe
-from hilum.study import lungs, outlining, pairs
-from hilum.types import HilumError
+from hilum.study import conventions, lungs, outlining, pairs
+from hilum.types import HilumError, HilumWarning
 
 STAGE = 'train.stages=[{trainable="all",optimiser="adamw",epochs=2,batch=4,lr=5e-3,average=0.5}]'
 
@@ -64,6 +64,78 @@ def test_the_figures_follow_from_the_masks(done: Path) -> None:
     by_source = {row["class"] for row in results["scores"] if row["name"] == "dice"}
     assert by_source == {"overall", *table["source"]}
     assert results["published"][0]["published"] == 0.958
+
+
+def test_the_convention_of_the_masks_is_said(done: Path) -> None:
+    results = json.loads((done / "results.json").read_text())
+    said = "beside the heart (the phantom's truth)"
+    assert results["verdict"].endswith(f"Convention of the reference masks: {said}.")
+    assert [found["mask_convention"] for found in results["data"]["sets"]] == [said]
+    assert results["model"]["convention"] == said
+    page = (done / "report.html").read_text()
+    assert page.count("beside the heart (the phantom&#39;s truth)") >= 2
+    assert "a mixture" not in page + json.dumps(results)
+
+
+def mixed_sets(root: Path) -> Recipe:
+    """Films of the phantom handed in as V7's, beside films of the phantom itself."""
+    drawn = phantom.write(phantom.Request(images=12, size=80, seed=5), root / "drawn").table
+    home = root / "data" / "v7-lung-masks"
+    (home / "images").mkdir(parents=True)
+    (home / "masks").mkdir()
+    rows = []
+    for number, row in enumerate(drawn.itertuples()):
+        name = f"f{number}.png"
+        (home / "images" / name).write_bytes(Path(row.path).read_bytes())
+        (home / "masks" / name).write_bytes(Path(row.mask_path).read_bytes())
+        rows.append((name, name, number, "Pneumonia/Viral/COVID-19", "PA"))
+    columns = ["image", "mask", "patientid", "finding", "view"]
+    pd.DataFrame(rows, columns=columns).to_csv(home / "index.csv", index=False)
+    both = 'data=[{card="v7_masks"}, {phantom={images=12, size=80, seed=3}}]'
+    return plan(both)
+
+
+def test_a_mixture_of_conventions_is_named(tmp_path: Path) -> None:
+    """On standard error, first among the report's limits, and set by set in the verdict."""
+    whole, out = mixed_sets(tmp_path), tmp_path / "out"
+    words = r"mixture: phantom \(beside the heart\), v7_masks \(behind the heart too\)\. .* 0\.90"
+    with pytest.warns(HilumWarning, match=words):
+        lungs.run(whole, tmp_path / "data", out, silent)
+    results = json.loads((out / "results.json").read_text())
+    assert "mixture" in results["limits"][0]
+    assert "v7_masks: behind the heart too" in results["verdict"]
+    assert "phantom: beside the heart" in results["verdict"]
+    assert "a mixture: phantom" in (out / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("datasets", "mixture"),
+    [
+        (["v7_masks", "v7_masks"], False),
+        (["montgomery_shenzhen", "phantom"], False),
+        (["own", "another"], False),
+        (["v7_masks", "own"], True),
+        (["v7_masks", "montgomery_shenzhen"], True),
+        (["v7_masks", "radiography"], True),
+        ([None], False),
+    ],
+)
+def test_what_counts_as_a_mixture(datasets: list[str | None], mixture: bool) -> None:
+    table = pd.DataFrame({"dataset": pd.Series(datasets, dtype="str")})
+    assert bool(conventions.note(table)) == mixture
+    assert ("; " in conventions.followed(table)) == (
+        mixture or datasets == ["montgomery_shenzhen", "phantom"]
+    )
+
+
+def test_a_perfect_mask_of_one_convention_is_no_perfect_mask_of_the_other() -> None:
+    """The figure that the note gives, on drawn ellipses: lungs with and without a heart's share."""
+    y, x = np.mgrid[:200, :200]
+    right = ((x - 55) / 38) ** 2 + ((y - 100) / 80) ** 2 < 1
+    left = ((x - 145) / 38) ** 2 + ((y - 100) / 80) ** 2 < 1
+    heart = ((x - 112) / 34) ** 2 + ((y - 135) / 36) ** 2 < 1
+    whole = right | left
+    assert 0.85 < float(overlap.dice(whole, whole & ~heart)) < 0.95
 
 
 def test_patients_stand_on_one_side(done: Path) -> None:

@@ -42,8 +42,13 @@ def show(
 def doctor(as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) -> None:
     """Versions, processor, accelerator, cache and weights of this machine."""
     from hilum import study
+    from hilum.models import openvino_check, runtime
 
     screen = terminal(as_json, verbose, quiet)
-    facts = study.environment()
+    engine = "torch"
+    if runtime.has_openvino():
+        found = openvino_check.again()
+        engine = "openvino" if found.works else f"torch, since OpenVINO {found.reason}"
+    facts = study.environment() | {"engine": engine}
     screen.table("This machine", ("what", "value"), list(facts.items()))
     screen.give(facts)

@@ -1,6 +1,7 @@
 """The entry point: registers every command, and ends an error in one sentence and its exit code."""
 
 import sys
+import warnings
 from io import TextIOWrapper
 
 import typer
@@ -11,7 +12,7 @@ from typer.models import CommandInfo
 from hilum.cli import audit, check, compare, data, inspect, leaks, prepare, runs, scan, use  # noqa: F401
 from hilum.cli.app import app
 from hilum.cli.tables import clean
-from hilum.types import HilumError
+from hilum.types import HilumError, HilumWarning
 
 # typer has taken click in: its errors of usage are reached through the one it shows
 UsageError: type[typer.BadParameter] = typer.BadParameter.mro()[1]
@@ -27,11 +28,25 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # file names need not be text
+    warnings.formatwarning = _formatted
     app.registered_commands.sort(key=_place)
     code, complaint = _outcome()
     if complaint:
         Console(stderr=True).print(Text.assemble(("error: ", "red"), complaint), soft_wrap=True)
     sys.exit(code)
+
+
+def _formatted(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    line: str | None = None,  # noqa: ARG001  (Python hands it on)
+) -> str:
+    """Our own warnings are sentences for people; others say where in the code they arise."""
+    if issubclass(category, HilumWarning):
+        return f"note: {clean(str(message))}\n"
+    return f"{filename}:{lineno}: {category.__name__}: {message}\n"
 
 
 def _place(command: CommandInfo) -> int:

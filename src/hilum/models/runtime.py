@@ -85,7 +85,10 @@ def compile_quantised(network: Path, shape: tuple[int, int]) -> Runtime:
 
 
 def openvino_computes(target: Target) -> bool:
-    """Whether OpenVINO is to compute; raises HilumError for a target that is not to be had."""
+    """Whether OpenVINO is to compute; raises HilumError for a target that is not to be had.
+
+    Engine auto is torch where OpenVINO does not survive on this processor.
+    """
     _require(target.engine, ENGINES, "an engine")
     _require(target.precision, PRECISIONS, "a precision")
     on_cpu = _is_cpu(target.device)
@@ -116,14 +119,31 @@ def _has_driver() -> bool:
     return True
 
 
+def has_openvino() -> bool:
+    """Whether the package is installed."""
+    return find_spec("openvino") is not None
+
+
 def _openvino_is_wanted(target: Target) -> bool:
-    installed = find_spec("openvino") is not None
+    installed = has_openvino()
     if target.engine == "openvino" and not installed:
         raise HilumError(
             "engine 'openvino' needs the package openvino; got a Python without it; "
             "run pip install openvino, or choose engine torch."
         )
-    return installed and target.engine != "torch"
+    return installed and target.engine != "torch" and _openvino_survives(target)
+
+
+def _openvino_survives(target: Target) -> bool:
+    from hilum.models import openvino_check
+
+    found = openvino_check.outcome()
+    if target.engine == "openvino" and not found.works:
+        raise HilumError(
+            f"engine openvino must survive on this processor; got a trial that {found.reason}; "
+            "choose engine torch, or try again with `hilum doctor`."
+        )
+    return found.works
 
 
 def _device(name: str) -> "torch.device":

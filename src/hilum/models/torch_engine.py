@@ -1,6 +1,7 @@
 """Plain torch: one image at a time on the CPU, padded batches of one fixed size on CUDA."""
 
 import copy
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hilum import files
 from hilum.models.engine import Facts, Precision, Progress, Runtime, Wanted
 from hilum.types import Floats, Grey8, HilumError, Stack8
 
@@ -21,6 +23,7 @@ class TorchRuntime(Runtime):
     def __init__(
         self, module: nn.Module, shape: tuple[int, int], wanted: Wanted, device: torch.device
     ) -> None:
+        within_cores()
         self._device = device
         self._batch = CUDA_BATCH if device.type == "cuda" else 1
         # the caller may go on training the original
@@ -57,6 +60,17 @@ class TorchRuntime(Runtime):
         ):
             found: Tensor = self._module(pixels)
         return found.float()
+
+
+def within_cores() -> None:
+    """Take no more threads than cores that a control group grants: OpenMP knows affinity alone.
+
+    Threads beyond a quota are stopped in the middle of a layer, and all others wait for them. What
+    the user has set stays.
+    """
+    granted = files.cores()
+    if granted < torch.get_num_threads() and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(granted)
 
 
 def has_bf16(device: torch.device) -> bool:

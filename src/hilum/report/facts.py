@@ -24,6 +24,7 @@ SET_FACTS = {
     "source": ("source", "sources", "origin"),
     "population": ("population",),
     "ages": ("single_age", "ages"),
+    "lung masks": ("mask_convention",),
     "known shortcuts": ("shortcuts", "known_shortcuts"),
     "notes": ("notes",),
     "citation": ("citation", "cite", "paper", "reference"),

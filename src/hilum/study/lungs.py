@@ -2,6 +2,7 @@
 
 import shutil
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,10 @@ from hilum.evaluate import intervals, lungs, overlap
 from hilum.models import unet
 from hilum.prepare.lungs import OK
 from hilum.recipe import Recipe, Stage
-from hilum.study import machine, outlining, outputs, pairs, published, store, summary
+from hilum.study import conventions, machine, outlining, outputs, pairs, published, store, summary
 from hilum.study.bench import Key, Tell
 from hilum.study.outlining import CELL
-from hilum.types import HilumError, Results, Score
+from hilum.types import HilumError, HilumWarning, Results, Score
 
 
 def run(plan: Recipe, root: Path | None, out: Path, tell: Tell, resume: bool = False) -> Results:
@@ -27,6 +28,9 @@ def run(plan: Recipe, root: Path | None, out: Path, tell: Tell, resume: bool = F
     started, stage = time.monotonic(), _only_stage(plan)
     work = store.begin(outputs.folder(out), plan, resume)
     ground, splits, leaks = pairs.ground(plan, stage, (root, out, work), tell)
+    mixed = conventions.note(ground.manifest.table)
+    if mixed:
+        warnings.warn(mixed, HilumWarning, stacklevel=2)
     folds = [
         outlining.run(ground, rows, Key(CELL, seed, int(str(number))))
         for seed, split in splits.items()
@@ -47,12 +51,12 @@ def run(plan: Recipe, root: Path | None, out: Path, tell: Tell, resume: bool = F
         scores=judged,
         published=published.beside(plan.published, judged, CELL),
         audits=[],
-        verdict=_verdict(predictions, judged),
+        verdict=_verdict(predictions, judged, conventions.followed(ground.manifest.table)),
         environment=machine.provenance(time.monotonic() - started),
         data=summary.data(ground.manifest),
         split=summary.split(splits, leaks),
         model=_model(out / "model" / lungs.WEIGHTS),
-        limits=[*plan.limits, *ground.manifest.notes],
+        limits=[*([mixed] if mixed else []), *plan.limits, *ground.manifest.notes],
     )
     outputs.write_recipe(out, plan)
     outputs.write_manifest(out, ground.manifest)
@@ -97,13 +101,14 @@ def _only_stage(plan: Recipe) -> Stage:
     return stage
 
 
-def _verdict(predictions: pd.DataFrame, judged: list[Score]) -> str:
+def _verdict(predictions: pd.DataFrame, judged: list[Score], convention: str) -> str:
     overall, passed = judged[0], judged[-1]
     people = predictions["patient_id"].nunique() or "an unknown number of"
     span = "" if overall.low is None else f" ({overall.low:.3f} to {overall.high:.3f})"
     return (
         f"Mean Dice {overall.value:.3f}{span} on {overall.n} images of {people} patients that "
-        f"training has not seen; {passed.k} of {passed.n} masks pass their check."
+        f"training has not seen; {passed.k} of {passed.n} masks pass their check. "
+        f"Convention of the reference masks: {convention}."
     )
 
 

@@ -17,6 +17,7 @@ from hilum.evaluate import lungs, overlap
 from hilum.models import unet
 from hilum.models.unet import UNet
 from hilum.study import bench as benches
+from hilum.study import conventions
 from hilum.study import pairs as paired
 from hilum.study.bench import Key
 from hilum.study.pairs import Ground
@@ -147,5 +148,6 @@ def _provenance(ground: Ground, key: Key, rows: tuple[Pairs, Rows], dice: float)
         },
         "datasets": sorted(set(table["dataset"].dropna())),
         "licence": sorted(set(table["licence"].dropna())),
+        "convention": conventions.followed(table),
         "tested": sorted(set(table["patient_id"].iloc[test].dropna())),
     }

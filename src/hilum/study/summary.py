@@ -11,7 +11,7 @@ from hilum.data.cards import CARDS
 from hilum.evaluate.model import Model
 from hilum.models import anatomy, freezing
 from hilum.recipe import Recipe
-from hilum.study import translate
+from hilum.study import conventions, translate
 from hilum.types import Leak, LeftOut, Manifest, Split
 
 EXAMPLES = 3
@@ -163,6 +163,8 @@ def _set(name: str, rows: pd.DataFrame) -> dict[str, Any]:
         "licence": sorted(set(rows["licence"].dropna())) or "not stated",
         "files_digest": release(rows["sha256"]),
     }
+    if rows["mask_path"].notna().any():
+        about["mask_convention"] = str(conventions.of(name))
     if name in CARDS:
         card = CARDS[name]
         about |= {

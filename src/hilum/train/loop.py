@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hilum import files
+from hilum.models.torch_engine import within_cores
 from hilum.train.average import Average
 from hilum.train.depthwise import Depthwise
 from hilum.types import HilumError
@@ -91,6 +92,7 @@ def fit(
     Best is by `plan.keep`: the lowest validation loss or the highest accuracy, the first of equals,
     or the last. Raises HilumError when the loss is no longer a number.
     """
+    within_cores()
     optimiser, average = _optimiser(network, plan), Average(network, plan.average)
     course = Course(state=copy.deepcopy(network.state_dict()))
     for epoch, rate in enumerate(plan.rates):

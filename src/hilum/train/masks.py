@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from hilum import files
 from hilum.evaluate.overlap import dice
+from hilum.models.torch_engine import within_cores
 from hilum.prepare import augment
 from hilum.prepare.augment import Ranges
 from hilum.train.average import Average
@@ -72,6 +73,7 @@ def fit(
     The loss is binary cross-entropy plus one minus the soft Dice (Milletari et al. 2016,
     arXiv:1606.04797). Raises HilumError when it is no longer a number.
     """
+    within_cores()
     network = network.to(plan.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(_groups(network, plan), plan.rates[0])
     average, course = Average(network, plan.average), Course()

@@ -1,9 +1,9 @@
 """The table of public datasets: what each holds, where to get it, what is known against it."""
 
 from hilum.data.cards import masks, mixtures, originals, slices
-from hilum.data.cards.card import Card, Download
+from hilum.data.cards.card import Card, Convention, Download
 
-__all__ = ["CARDS", "Card", "Download"]
+__all__ = ["CARDS", "Card", "Convention", "Download"]
 
 CARDS: dict[str, Card] = {
     "cohen": originals.COHEN,

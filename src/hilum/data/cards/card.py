@@ -2,12 +2,27 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeAlias
 
 TORN = "images cut from publications: burnt-in letters, arrows, dates, lossy rescaling"
 CONFOUNDED = (
     "COVID-19 and control images come from different collections: the source tells the label"
 )
+
+
+Field: TypeAlias = Literal["behind the heart too", "beside the heart", "not stated"]
+NOT_STATED: Field = "not stated"
+
+
+@dataclass(frozen=True, slots=True)
+class Convention:
+    """How far the outlines of a set of lung masks reach, and who says so."""
+
+    field: Field  # with the part of the lungs behind the heart, or along the heart's border
+    source: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.field} ({self.source})" if self.source else self.field
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +53,7 @@ class Card:
     single_age: Literal["children", "adults", "mixed", "unknown"]
     patient_ids: bool  # whether the publisher says which images are of one patient
     known_shortcuts: tuple[str, ...] = ()
+    convention: Convention | None = None  # of its lung masks; None where it has none
     mixes: tuple[str, ...] = ()  # cards of which it holds images, or may hold some
 
     @property

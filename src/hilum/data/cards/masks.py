@@ -1,6 +1,6 @@
 """Cards of radiographs with lung masks."""
 
-from hilum.data.cards.card import TORN, Card
+from hilum.data.cards.card import TORN, Card, Convention
 from hilum.data.cards.originals import COHEN_LABELS
 
 MONTGOMERY_SHENZHEN = Card(
@@ -21,6 +21,10 @@ MONTGOMERY_SHENZHEN = Card(
     single_age="mixed",
     patient_ids=False,
     known_shortcuts=("two hospitals with different detectors",),
+    convention=Convention(
+        "beside the heart",
+        "Montgomery: Candemir et al. 2014; for Shenzhen's masks none is stated",
+    ),
 )
 
 V7_MASKS = Card(
@@ -39,5 +43,6 @@ V7_MASKS = Card(
     single_age="adults",
     patient_ids=True,
     known_shortcuts=(TORN,),
+    convention=Convention("behind the heart too", "V7 Labs 2020, and through opacities"),
     mixes=("cohen",),
 )

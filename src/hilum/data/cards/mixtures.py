@@ -1,6 +1,6 @@
 """Cards of collections that others mixed from the originals."""
 
-from hilum.data.cards.card import CONFOUNDED, Card, Download
+from hilum.data.cards.card import CONFOUNDED, NOT_STATED, Card, Convention, Download
 
 COVID_XRAY_5K = Card(
     name="covid_xray_5k",
@@ -76,6 +76,7 @@ RADIOGRAPHY = Card(
         "all viral pneumonia is of children, from one hospital",
         "resized to 299 x 299 by the publisher",
     ),
+    convention=Convention(NOT_STATED, "drawn by a network, corrected by hand"),
     mixes=("cohen", "kermany", "nih", "covid_cxnet"),
 )
 
