@@ -13,6 +13,8 @@ from hilum.data.readers.levels import MASK_FOLDERS
 
 ABSENT = "no such image"
 SEVERAL = "several images of this name lie below the table's folder"
+DEEPEST = 8  # folders that are compared
+FEW = 20  # files of one name among which capitals decide
 CLAIMED = "another row of the table names this image too"
 
 
@@ -98,38 +100,48 @@ def _refuse_shared(
 
 
 class _Index:
-    """The image files below a folder, by name."""
+    """The image files below a folder by the ends of their paths, so that no search is long."""
 
     def __init__(self, folder: Path, masks: bool, wanted: Iterable[str]) -> None:
         paths, _ = images.find(folder)
         below = [path.relative_to(folder).as_posix() for path in paths]
-        files = [name for name in below if _is_mask(name) == masks] or below
         self._folder = folder
-        self._by_name: dict[str, list[str]] = {}
-        self._by_stem: dict[str, list[str]] = {}
-        for name in files:
-            pure = PurePosixPath(name)
-            self._by_name.setdefault(_key(pure.name), []).append(name)
-            self._by_stem.setdefault(_stem(pure.name), []).append(name)
-        names = Counter(_key(PurePosixPath(path).name) for path in set(wanted))
+        self._by_name: dict[tuple[str, ...], list[str]] = {}
+        self._by_stem: dict[tuple[str, ...], list[str]] = {}
+        for file in [name for name in below if _is_mask(name) == masks] or below:
+            for ends, parts in ((self._by_name, _parts(file)), (self._by_stem, _stems(file))):
+                for depth in range(1, min(len(parts), DEEPEST) + 1):
+                    ends.setdefault(parts[-depth:], []).append(file)
+        names = Counter(_parts(path)[-1:] for path in set(wanted))
         self._again = {name for name, count in names.items() if count > 1}
 
     def seek(self, path: str) -> tuple[str | None, str]:
         """The one file that a path can mean, or None and the reason."""
-        name = PurePosixPath(path).name
-        candidates = self._by_name.get(_key(name)) or self._by_stem.get(_stem(name), [])
-        best = _nearest(path, candidates)
-        best = [file for file in best if PurePosixPath(file).name == name] or best
-        fitting = [file for file in best if self._fits(path, file)]
-        if len(fitting) == 1 == len(best):
-            return str(self._folder / fitting[0]), ""
-        return None, SEVERAL if fitting else ABSENT
+        depth, found = _deepest(self._by_name, _parts(path))
+        if not found:
+            depth, found = _deepest(self._by_stem, _stems(path))
+        if 1 < len(found) <= FEW:
+            name = PurePosixPath(path).name
+            found = [file for file in found if PurePosixPath(file).name == name] or found
+        if not found or not self._fits(path, found[0], depth):
+            return None, ABSENT
+        return (None, SEVERAL) if len(found) > 1 else (str(self._folder / found[0]), "")
 
-    def _fits(self, path: str, file: str) -> bool:
+    def _fits(self, path: str, file: str, depth: int) -> bool:
         """One path ends with the other, or the name stands for one image in the whole table."""
-        depth = _agreement(path, file)
-        least = min(len(_parts(path)), len(_parts(file)))
-        return depth == least or _parts(path)[-1] not in self._again
+        parts = _parts(path)
+        whole = depth == min(len(parts), len(_parts(file)), DEEPEST)
+        return whole or parts[-1:] not in self._again
+
+
+def _deepest(
+    ends: dict[tuple[str, ...], list[str]], parts: tuple[str, ...]
+) -> tuple[int, list[str]]:
+    """With how many names from its end a path agrees with any file, and with which."""
+    for depth in range(min(len(parts), DEEPEST), 0, -1):
+        if found := ends.get(parts[-depth:]):
+            return depth, found
+    return 0, []
 
 
 def _key(text: str) -> str:
@@ -143,25 +155,13 @@ def _stem(name: str) -> str:
     return pure.stem if pure.suffix in images.SUFFIXES else pure.name
 
 
+def _stems(path: str) -> tuple[str, ...]:
+    return (*_parts(path)[:-1], _stem(PurePosixPath(path).name))
+
+
 def _is_mask(below: str) -> bool:
     return any(part.lower() in MASK_FOLDERS for part in PurePosixPath(below).parts[:-1])
 
 
 def _parts(path: str) -> tuple[str, ...]:
     return tuple(part for part in _key(path).split("/") if part not in ("", "."))
-
-
-def _agreement(path: str, file: str) -> int:
-    """How many names agree, counted from the end; the files' own names do."""
-    one, other = _parts(path)[-2::-1], _parts(file)[-2::-1]
-    depth = 1
-    for left, right in zip(one, other, strict=False):
-        if left != right:
-            break
-        depth += 1
-    return depth
-
-
-def _nearest(path: str, candidates: Sequence[str]) -> list[str]:
-    depths = [_agreement(path, file) for file in candidates]
-    return [file for file, depth in zip(candidates, depths, strict=True) if depth == max(depths)]
