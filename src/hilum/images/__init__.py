@@ -4,5 +4,14 @@ from hilum.images.colour import colourfulness
 from hilum.images.formats import SUFFIXES
 from hilum.images.reading import probe, read
 from hilum.images.search import find
+from hilum.images.white import white_is_guessed, white_note
 
-__all__ = ["SUFFIXES", "colourfulness", "find", "probe", "read"]
+__all__ = [
+    "SUFFIXES",
+    "colourfulness",
+    "find",
+    "probe",
+    "read",
+    "white_is_guessed",
+    "white_note",
+]
