@@ -167,9 +167,10 @@ def _listed(paths: Sequence[Path], command: str) -> tuple[list[Path], list[LeftO
         found |= dict.fromkeys(inside)
         left_out += others
     if not found:
+        why = f" ({left_out[-1].what}: {left_out[-1].reason})" if left_out else ""
         raise HilumError(
             f"{command} wants at least one image; got none in "
-            f"{', '.join(map(images.printable, paths))}; "
+            f"{', '.join(map(images.printable, paths))}{why}; "
             "PNG, JPEG, TIFF and DICOM are read."
         )
     return list(found), left_out
