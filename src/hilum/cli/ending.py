@@ -46,8 +46,6 @@ def show(results: Results, out: Path, screen: Terminal) -> None:
     screen.notes(results.data.get("notes", ()))
     _questions(results, screen)
     screen.gap()
-    for note in results.data.get("notes", ()):
-        screen.say(f"• {note}")
     for sentence in results.model.get("int8", []):
         screen.say(sentence)
     screen.say(results.verdict, "bold")
