@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -236,6 +237,21 @@ def test_predict_names_what_it_cannot_use(hilum: Run, model: Path, here: Path) -
     (model / "head.safetensors").write_bytes(b"damage")
     write(here / "one.png", noise(3))
     refused(hilum, 2, "must be readable", "predict", model, "one.png")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are text elsewhere")
+def test_a_name_that_is_no_text_stops_nothing_else(hilum: Run, model: Path, here: Path) -> None:
+    odd = here / os.fsdecode(b"th\xe9.png")
+    for name in ("one.png", "two.png"):
+        write(here / name, noise(3))
+    (here / "two.png").rename(odd)  # OpenCV writes no such name
+    done = hilum("predict", model, "one.png", odd.name, "--out", "p.csv")
+    assert done.code == 0
+    assert r"th\xe9.png" in done.out
+    assert len((here / "p.csv").read_text().splitlines()) == 2
+    refused(hilum, 2, "no text in UTF-8; rename it", "predict", model, odd.name)
+    out = os.fsdecode(b"out\xe9")
+    refused(hilum, 2, "name in UTF-8; got", "prepare", here, "--steps", "clahe", "--out", out)
 
 
 def test_evaluate_wants_the_models_classes(hilum: Run, model: Path, here: Path) -> None:

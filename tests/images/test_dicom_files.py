@@ -193,7 +193,7 @@ def test_every_sample_of_pydicom() -> None:
         np.testing.assert_array_equal(values, reference, err_msg=path.name)
         assert values.dtype.kind == reference.dtype.kind
         same += 1
-    assert (same, refused) >= (45, 15)
+    assert (same, refused) >= (44, 15)  # a dose grid of one frame is refused: it is no picture
 
 
 def test_twelve_bit_lossy_jpeg() -> None:
@@ -255,8 +255,9 @@ def test_a_deflate_bomb_is_refused(save: Saver, monkeypatch: pytest.MonkeyPatch)
 
 def test_no_image_inside_has_a_reason() -> None:
     for name, reason in {
-        "reportsi.dcm": r"without pixel data \(modality 'SR'\)",
-        "rtplan.dcm": r"without pixel data \(modality 'RTPLAN'\)",
+        "reportsi.dcm": r"none \(Basic Text SR\)",
+        "rtplan.dcm": r"none \(RT Plan\)",
+        "rtdose_1frame.dcm": r"none \(RT Dose\)",
         "examples_ybr_color.dcm": "of 30 frames",
         "MR_truncated.dcm": "wanted 8,192 bytes of pixel data, got 8,130",
     }.items():

@@ -51,7 +51,7 @@ def test_eight_bits_come_back_unchanged(pixels: Any) -> None:
 @given(hnp.arrays(np.uint16, shapes), st.sampled_from("<>"))
 @settings(max_examples=60, deadline=None)
 def test_sixteen_bits_come_back_scaled(pixels: Any, order: str) -> None:
-    white = 4095 if pixels.max() < 4096 else 65535
+    white = max(2 ** int(pixels.max()).bit_length(), 256) - 1  # too few pixels to spare one
     for data in (cv2.imencode(".png", pixels)[1].tobytes(), tiff(pixels, byteorder=order)):
         back = decoded(data)
         assert back.dtype == np.float32
@@ -155,13 +155,6 @@ def test_transparency_lies_on_black() -> None:
     assert back.tolist() == [[pytest.approx(40000 / 65535), 0]]
 
 
-def test_twelve_bits_in_sixteen_fill_the_range() -> None:
-    back = decoded(tiff(np.array([[0, 2048, 4095]], np.uint16)))
-    assert back.tolist() == [pytest.approx([0, 2048 / 4095, 1])]
-    back = decoded(tiff(np.array([[0, 2048, 4096]], np.uint16)))
-    assert back.tolist() == [pytest.approx([0, 2048 / 65535, 4096 / 65535])]
-
-
 @pytest.mark.parametrize("kind", [np.int8, np.int16, np.int32, np.uint32, np.float32, np.float64])
 def test_numbers_without_agreed_white_are_stretched(kind: type) -> None:
     back = decoded(tiff(np.array([[20, 120], [70, 45]], kind)))
@@ -227,7 +220,7 @@ def test_deep_tiff_is_turned_too(orientation: int, kind: type) -> None:
     pixels = np.arange(-7, 8).astype(kind).reshape(3, 5) * kind(2000)
     data = tiff(pixels, extratags=[(274, "H", 1, orientation, True)])
     reference = grey.upright(pixels, orientation)  # itself checked against Pillow above
-    np.testing.assert_array_equal(decoded(data), grey.scale(reference))
+    np.testing.assert_array_equal(decoded(data), grey.scale(reference)[0])
 
 
 def test_deep_png_is_turned_too() -> None:

@@ -20,6 +20,7 @@ ORDER = (
     *("demo", "run", "train", "predict", "evaluate", "explain", "audit"),
     *("compare", "check-table", "prepare", "recipes", "show", "doctor"),
 )  # of the commands in the help; others follow
+LONGEST_NAME = 60  # characters of a name that a message shows
 INTERRUPTED = 130  # what a shell reports of a program ended by Ctrl-C
 
 
@@ -62,6 +63,11 @@ def _outcome() -> tuple[int, str]:
         return error.exit_code, clean(str(error))
     except UsageError as error:
         return HilumError.exit_code, _usage(error)
+    except UnicodeEncodeError as error:  # only names of files can hold what is no text
+        name = ascii(str(error.object)[-LONGEST_NAME:])
+        return HilumError.exit_code, (
+            f"wanted names of files and folders in UTF-8, got one that is not: {name}; rename it."
+        )
     except (OSError, MemoryError) as error:
         return HilumError.exit_code, clean(f"the system refused: {error or 'out of memory'}.")
     if code == INTERRUPTED:

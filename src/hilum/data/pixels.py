@@ -189,6 +189,7 @@ def _record(sha256: str, image: Image) -> npt.NDArray[np.void]:
     record["thumbnail"] = prints.thumbnail
     record["format"] = str(image.facts.get("format", "")).encode("ascii", "replace")
     record["numbers"] = _numbers(image)
+    record["white_guessed"] = images.white_is_guessed(image.facts)
     return record
 
 
@@ -262,6 +263,9 @@ def _ingested(manifest: Manifest, segment: Segment, decoded: int) -> Ingested:
         np.array(records["numbers"]), columns=list(NUMBERS), index=pd.Index(ids, name="sample_id")
     )
     facts.insert(0, "format", [name.decode() for name in records["format"].tolist()])
+    doubts = images.white_note(int(records["white_guessed"].sum()), len(ids))
+    notes = tuple(dict.fromkeys((*manifest.notes, *doubts)))
+    manifest = Manifest(manifest.table, manifest.left_out, notes)
     return Ingested(
         Pixels(segment.stack, ids, files.digest(segment.base.parent.name, segment.base.name)),
         Fingerprints(

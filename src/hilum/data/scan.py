@@ -98,7 +98,7 @@ def scan(
         shapes_by_class=_shapes(table, known),
         formats=_counts(known["format"]),
         left_out=summarise((*manifest.left_out, *faults)),
-        notes=(*manifest.notes, *_resampled(known)),
+        notes=tuple(dict.fromkeys((*manifest.notes, *_resampled(known), *_doubts(known)))),
     )
 
 
@@ -111,6 +111,14 @@ def _resampled(facts: pd.DataFrame) -> list[str]:
         f"{count:,} of {len(facts):,} headers read describe pixels that are not square: these "
         "images are resampled to square pixels, in which their width and height are given"
     ]
+
+
+def _doubts(facts: pd.DataFrame) -> tuple[str, ...]:
+    """What the headers that were read do not say."""
+    if "white" not in facts.columns:
+        return ()
+    guessed = (facts["white"] == "not stated").sum()
+    return images.white_note(int(guessed), len(facts))
 
 
 def _counts(values: pd.Series) -> dict[str, int]:

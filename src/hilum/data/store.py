@@ -25,7 +25,7 @@ from hilum.types import Grey8, Prepares, Stack8
 
 # raise when the record, a fingerprint or what a file decodes to changes: stored ones then no longer
 # match
-VERSION = 2
+VERSION = 3
 NUMBERS = ("width", "height", "bytes", "bits", "mean", "std", "dark", "bright")
 RECORD = np.dtype(
     [
@@ -35,6 +35,7 @@ RECORD = np.dtype(
         ("thumbnail", np.uint8, (THUMBNAIL_SIDE, THUMBNAIL_SIDE)),
         ("format", "S8"),
         ("numbers", np.float64, len(NUMBERS)),
+        ("white_guessed", np.bool_),  # of a deep file that does not say what is white
         ("check", np.uint32),  # CRC-32 of the pixels and of the record before it
     ]
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from hilum import images
 from hilum.data import missing, placeholders
 from hilum.types import MANIFEST_COLUMNS, HilumError
 
@@ -47,7 +48,7 @@ def tidy(given: pd.DataFrame, dataset: str, root: Path | None) -> tuple[pd.DataF
     for name in WRITTEN:
         table[name] = missing.blanked(table[name]).astype("str")
     notes = _drop_odd_ages(table) + _drop_odd_sexes(table)
-    table["view"] = _respelt(table["view"], VIEWS)
+    table["view"] = _views(table["view"])
     table["modality"] = _respelt(table["modality"], MODALITIES)
     table["dataset"] = table["dataset"].fillna(dataset)
     table["path"] = _absolute(table["path"], root)
@@ -110,6 +111,14 @@ def _drop_odd_sexes(table: pd.DataFrame) -> list[str]:
 
 def _respelt(values: pd.Series, spellings: dict[str, str]) -> pd.Series:
     return values.str.lower().map(spellings).astype("str").fillna(values)
+
+
+def _views(values: pd.Series) -> pd.Series:
+    """One spelling for each view; words that name none stay as they are."""
+    known = _respelt(values, VIEWS)
+    odd = known.notna() & ~known.isin(set(VIEWS.values()))
+    spoken = {word: images.view_in_words(word) or word for word in known[odd].unique()}
+    return known.mask(odd, known.map(spoken).astype("str"))
 
 
 def _absolute(paths: pd.Series, root: Path | None) -> pd.Series:

@@ -107,6 +107,13 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 def room(folder: Path, named: Path | None = None) -> Path:
     """Make an output folder; raises HilumError, with the path as `named`, where it cannot be."""
     try:
+        str(folder).encode("utf-8")
+    except UnicodeEncodeError:  # nor do the libraries that write there take such a name
+        told = os.fsencode(folder).decode("utf-8", "backslashreplace")
+        raise HilumError(
+            f"--out must be a place with a name in UTF-8; got {told}; choose another."
+        ) from None
+    try:
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=folder):
             return folder

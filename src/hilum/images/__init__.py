@@ -3,6 +3,20 @@
 from hilum.images.colour import colourfulness
 from hilum.images.formats import SUFFIXES
 from hilum.images.reading import probe, read
-from hilum.images.search import find
+from hilum.images.search import NO_TEXT, find, is_text, printable
+from hilum.images.views import in_words as view_in_words
+from hilum.images.white import white_is_guessed, white_note
 
-__all__ = ["SUFFIXES", "colourfulness", "find", "probe", "read"]
+__all__ = [
+    "NO_TEXT",
+    "SUFFIXES",
+    "colourfulness",
+    "find",
+    "is_text",
+    "printable",
+    "probe",
+    "read",
+    "view_in_words",
+    "white_is_guessed",
+    "white_note",
+]

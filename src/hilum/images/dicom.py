@@ -3,7 +3,14 @@
 from dataclasses import replace
 from typing import Any, BinaryIO
 
-from hilum.images import dicom_frames, dicom_grey, dicom_header, dicom_pixels, dicom_shape
+from hilum.images import (
+    dicom_frames,
+    dicom_grey,
+    dicom_header,
+    dicom_kind,
+    dicom_pixels,
+    dicom_shape,
+)
 from hilum.images.dicom_elements import DicomFile, parse
 from hilum.images.dicom_header import Layout
 from hilum.images.limits import check_pixels
@@ -15,6 +22,7 @@ KEYWORDS = (
     *dicom_grey.GREY_KEYWORDS,
     *dicom_shape.SHAPE_KEYWORDS,
     *dicom_frames.GROUPS,
+    *dicom_kind.KIND_KEYWORDS,
 )
 
 
@@ -25,6 +33,7 @@ def open_header(stream: BinaryIO) -> tuple[DicomFile, Layout, dict[str, Any]]:
     that is not square.
     """
     file = parse(stream, KEYWORDS)
+    dicom_kind.require_picture(file.elements)
     layout = dicom_header.layout(file)
     file = replace(file, elements=dicom_frames.of_one_frame(file.elements))
     aspect = dicom_shape.aspect(file.elements)

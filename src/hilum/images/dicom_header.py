@@ -6,6 +6,7 @@ from typing import Any
 
 from pydicom.uid import UID
 
+from hilum.images import dicom_kind, dicom_view
 from hilum.images.dicom_elements import DicomFile, Elements
 from hilum.types import HilumError
 
@@ -19,12 +20,6 @@ FACT_KEYWORDS = (
     "BurnedInAnnotation", "StudyInstanceUID", "SeriesInstanceUID",
 )  # fmt: skip
 MODALITIES = {"CR": "X-ray", "DX": "X-ray", "CT": "CT"}
-VIEWS = {
-    "PA": "PA", "POSTEROANTERIOR": "PA",
-    "AP": "AP", "ANTEROPOSTERIOR": "AP",
-    "LL": "lateral", "RL": "lateral", "LAT": "lateral", "LATERAL": "lateral",
-    "LEFTLATERAL": "lateral", "RIGHTLATERAL": "lateral",
-}  # fmt: skip
 DAYS_PER_YEAR = 365.25
 YEARS = {"D": 1 / DAYS_PER_YEAR, "W": 7 / DAYS_PER_YEAR, "M": 1 / 12, "Y": 1.0, "": 1.0}
 COLOURS = frozenset({"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_422", "YBR_ICT", "YBR_RCT"})
@@ -128,9 +123,10 @@ def facts(file: DicomFile) -> dict[str, Any]:
     modality = elements.text("Modality")
     found = {
         "patient_id": elements.text("PatientID"),
-        "view": view(elements),
+        "view": dicom_view.view(elements),
         "modality": MODALITIES.get(modality or ""),
         "dicom_modality": modality,
+        "kind": dicom_kind.kind(elements),
         "age": age_in_years(elements.text("PatientAge") or ""),
         "sex": {"M": "M", "F": "F"}.get(elements.text("PatientSex") or ""),
         "laterality": next(filter(None, map(elements.text, LATERALITIES)), None),
@@ -145,16 +141,6 @@ def facts(file: DicomFile) -> dict[str, Any]:
         name: value[:LONGEST_FACT] if isinstance(value, str) else value
         for name, value in known.items()
     }
-
-
-def view(elements: Elements) -> str | None:
-    """PA, AP or lateral for a projection, axial for a CT slice, None where it is not said."""
-    if "AXIAL" in elements.texts("ImageType"):
-        return "axial"
-    names = elements.texts("ViewPosition")
-    names += [item.text("CodeMeaning") or "" for item in elements.items("ViewCodeSequence")]
-    plain = (re.sub("[^A-Z]", "", name.upper()) for name in names)
-    return next((VIEWS[name] for name in plain if name in VIEWS), None)
 
 
 def age_in_years(text: str) -> float | None:

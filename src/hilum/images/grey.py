@@ -5,12 +5,13 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from hilum.images import white
 from hilum.types import GreyImage, HilumError
 
 Number = TypeVar("Number", bound=np.generic)
 # ITU-R BT.601 luma in 1/65536, summing to 65536: equal channels come out unchanged.
 LUMA = (19595, 38470, 7471)
-TWELVE_BITS, SIXTEEN_BITS = 4095, 65535
+AS_STORED = "as stored"
 
 
 def luma(colour: npt.NDArray[Number]) -> npt.NDArray[Number]:
@@ -35,36 +36,44 @@ def on_black(pixels: npt.NDArray[Any], alpha: npt.NDArray[Any]) -> npt.NDArray[A
     return (blended // opaque).astype(pixels.dtype)
 
 
-def scale(pixels: npt.NDArray[Any]) -> GreyImage:
-    """(height, width) of any number type -> uint8 as it is, or float32 in [0, 1], nothing clipped.
+def scale(pixels: npt.NDArray[Any], bits: int | None = None) -> tuple[GreyImage, str]:
+    """(height, width) of any number type -> uint8 as it is, or float32 in [0, 1]; and the rule.
 
-    16 bits unsigned: divided by 65535, or by 4095 where no value needs more than 12 bits, as
-    detectors deliver them. Floats that lie in [0, 1] already stay. Whatever else has no agreed
-    white (signed, 32 bits, other floats) is stretched from its least to its greatest value.
+    16 bits unsigned are divided by their white (`white.white`; `bits` are those that the file
+    declares), brighter pixels become white. Floats that lie in [0, 1] stay. Whatever else has no
+    agreed white (signed, 32 bits, other floats) is stretched over the values that all but one
+    pixel of `white.SPARED` at each end have.
     """
     if pixels.dtype == np.uint8:
-        return pixels
+        return pixels, AS_STORED
     if pixels.dtype == np.uint16:
-        white = TWELVE_BITS if pixels.max() <= TWELVE_BITS else SIXTEEN_BITS
-        return pixels.astype(np.float32) / np.float32(white)
-    low, high = _finite_range(pixels)
+        top = white.white(pixels, bits)
+        how = "guessed" if white.declared(bits) is None else "declared"
+        scaled = pixels.astype(np.float32) / np.float32(top)
+        return np.minimum(scaled, 1, out=scaled), f"white {top}, {how}"
+    low, high = _range(pixels)
     if pixels.dtype.kind == "f" and low >= 0 and high <= 1:
-        return pixels.astype(np.float32)
+        return np.clip(pixels, 0, 1).astype(np.float32), AS_STORED
     # halves, so that the span of two huge floats of opposite sign does not overflow
     span = (high / 2 - low / 2) or 1.0
-    return ((pixels / np.float64(2) - low / 2) / span).astype(np.float32)
+    stretched = (pixels / np.float64(2) - low / 2) / span
+    return np.clip(stretched, 0, 1).astype(np.float32), "stretched"
 
 
-def _finite_range(pixels: npt.NDArray[Any]) -> tuple[float, float]:
-    """Least and greatest value; HilumError where pixels are not numbers or infinite."""
-    low, high = float(pixels.min()), float(pixels.max())
-    if not np.isfinite([low, high]).all():
+def _range(pixels: npt.NDArray[Any]) -> tuple[float, float]:
+    """Least and greatest value but for the spared; HilumError for what is no finite number."""
+    ends = [float(pixels.min()), float(pixels.max())]
+    if not np.isfinite(ends).all():
         broken = int((~np.isfinite(pixels)).sum())
         raise HilumError(
             f"wanted finite pixels, got {broken:,} that are NaN or infinite; "
             "replace them before saving the image"
         )
-    return low, high
+    spare = pixels.size // white.SPARED
+    if not spare:
+        return ends[0], ends[1]
+    ordered = np.partition(pixels.reshape(-1), (spare, pixels.size - 1 - spare))
+    return float(ordered[spare]), float(ordered[-1 - spare])
 
 
 def negative(pixels: GreyImage) -> GreyImage:

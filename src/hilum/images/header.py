@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any, BinaryIO, Literal
 
+from hilum.images.white import BITS as DEEP
+from hilum.images.white import LEAST_BITS, NOT_STATED
 from hilum.types import HilumError
 
 ORIENTATION = 274  # the TIFF tag that EXIF borrows
@@ -29,6 +31,10 @@ class Header:
     kind: str  # of colour
     orientation: int = 1  # TIFF 6.0 tag 274: 1 upright ... 8
     numbers: Literal["unsigned", "signed", "float"] = "unsigned"
+    samples: int = 0  # channels of a TIFF, alpha and others too; 0 where nobody asks
+    planar: bool = False  # channels one after the other
+    alpha: bool = True  # whether a last channel beyond the colours is to be multiplied with
+    white_bits: int | None = None  # significant bits of a sample, where the file declares them
     facts: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -59,13 +65,18 @@ def read_png(stream: BinaryIO) -> Header:
     if colour not in PNG_KINDS:
         raise HilumError(f"wanted a PNG colour type of 0, 2, 3, 4 or 6, got {colour}; export again")
     stream.seek(7, 1)  # rest of IHDR and its checksum
-    exif = _png_exif(stream)
-    return Header("PNG", width, height, bits, PNG_KINDS[colour], exif_orientation(exif))
+    found = _png_chunks(stream)
+    significant = found.get(b"sBIT", b"")[: 3 if colour in (2, 6) else 1]
+    stated = max(significant, default=0) if bits == DEEP else 0
+    return Header(
+        "PNG", width, height, bits, PNG_KINDS[colour], exif_orientation(found.get(b"eXIf", b"")),
+        white_bits=white_bits(stated), facts=_of_white(bits, white_bits(stated), "sBIT"),
+    )  # fmt: skip
 
 
-def _png_exif(stream: BinaryIO) -> bytes:
-    """The eXIf chunk that stands before the pixels, or nothing; refuses animations."""
-    exif = b""
+def _png_chunks(stream: BinaryIO) -> dict[bytes, bytes]:
+    """The chunks eXIf and sBIT that stand before the pixels; refuses animations."""
+    found: dict[bytes, bytes] = {}
     for _ in range(MAX_PNG_CHUNKS):
         head = stream.read(8)
         if len(head) < 8 or head[4:] in (b"IDAT", b"IEND"):
@@ -74,10 +85,22 @@ def _png_exif(stream: BinaryIO) -> bytes:
         start = stream.tell()
         if head[4:] == b"acTL" and struct.unpack(">I", take(stream, 4))[0] > 1:
             raise HilumError("wanted one image, got an animated PNG; save one frame on its own")
-        if head[4:] == b"eXIf":
-            exif = stream.read(length)
+        if head[4:] in (b"eXIf", b"sBIT"):
+            found[head[4:]] = stream.read(length)
         stream.seek(start + length + 4)
-    return exif
+    return found
+
+
+def white_bits(stated: int) -> int | None:
+    """`stated` where it can be the number of significant bits in a 16-bit sample, else None."""
+    return stated if LEAST_BITS <= stated <= DEEP else None
+
+
+def _of_white(bits: int, stated: int | None, where: str) -> dict[str, Any]:
+    """The fact `white` of a file of more than 8 bits: where its white is declared, if it is."""
+    if bits <= 8:
+        return {}
+    return {"white": f"{where}, {stated} bits" if stated else NOT_STATED}
 
 
 def exif_orientation(exif: bytes) -> int:
@@ -110,12 +133,35 @@ def read_tiff(stream: BinaryIO) -> Header:
             f"with sample format {sample}; export it as 8- or 16-bit grey"
         )
     bits = max(tags.get(258, (1,)))
-    orientation = _orientation(tags)
     numbers: dict[int, Literal["unsigned", "signed", "float"]] = {2: "signed", 3: "float"}
+    samples = tags.get(277, (1,))[0]
+    stated = _stated_bits(tags) if bits == DEEP and sample not in numbers else None
     return Header(
-        "TIFF", tags[256][0], tags[257][0], bits, TIFF_KINDS[kind], orientation,
+        "TIFF", tags[256][0], tags[257][0], bits, TIFF_KINDS[kind], _orientation(tags),
         numbers.get(sample, "unsigned"),
+        samples=samples,
+        planar=samples > 1 and tags.get(284, (1,))[0] == 2,
+        alpha=tags.get(338, (0,))[0] == 2,
+        white_bits=stated,
+        facts=_of_white(bits, stated, "MaxSampleValue"),
     )  # fmt: skip
+
+
+def _stated_bits(tags: dict[int, tuple[int, ...]]) -> int | None:
+    """Significant bits by MaxSampleValue or SMaxSampleValue; TIFF 6.0, tags 281 and 341.
+
+    Either may be no more than the greatest value met, which one hot pixel decides: only a value
+    of 2**n - 1 is taken for a white.
+    """
+    most = max((*tags.get(281, (0,)), *tags.get(341, (0,))))
+    return white_bits(most.bit_length()) if most & most + 1 == 0 else None
+
+
+def directory_at(head: bytes) -> int:
+    """Offset of the first directory, by the first 16 bytes of a TIFF or BigTIFF."""
+    order = "<" if head[:2] == b"II" else ">"
+    big = struct.unpack_from(order + "H", head, 2)[0] == 43
+    return int(struct.unpack_from(order + ("Q" if big else "I"), head, 8 if big else 4)[0])
 
 
 def _tiff_directory(stream: BinaryIO) -> tuple[dict[int, tuple[int, ...]], int]:
@@ -158,4 +204,4 @@ def _tiff_entry(
     return tag, values
 
 
-_TIFF_WANTED = frozenset({256, 257, 258, 262, ORIENTATION, 339})
+_TIFF_WANTED = frozenset({256, 257, 258, 262, ORIENTATION, 277, 281, 284, 338, 339, 341})

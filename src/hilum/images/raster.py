@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from hilum.images import grey
+from hilum.images import channels, grey
 from hilum.images.header import WHITE_IS_ZERO, Header
 from hilum.types import Grey8, GreyImage, HilumError
 
@@ -18,25 +18,33 @@ DEPTHS = {
     "signed": (8, 16, 32),
     "float": (32, 64),
 }
+CODES = {"unsigned": "u", "signed": "i", "float": "f"}  # of NumPy's types
+COLOURS = {"grey": 1, WHITE_IS_ZERO: 1, "RGB": 3}  # channels of a deep TIFF before any extra one
 
 
-def decode(data: bytes, header: Header) -> GreyImage:
-    """Pixels (height, width) of a PNG or TIFF file, upright: uint8, or float32 in [0, 1]."""
+def decode(data: bytes, header: Header) -> tuple[GreyImage, dict[str, Any]]:
+    """Pixels (height, width) of a PNG or TIFF file, upright: uint8, or float32 in [0, 1].
+
+    Deeper files than 8 bits have a fact `greys`: what became white, and who said so.
+    """
     if header.bits not in DEPTHS[header.numbers]:
         raise HilumError(
             f"wanted a depth of 1, 2, 4, 8, 16 or 32 bits, got {header.bits} bits "
             f"{header.numbers}; export the image with 8 or 16 bits"
         )
+    about: dict[str, Any] = {}
     if header.bits == 8 and header.kind in ("grey", "RGB") and _is_plain_png(data, header):
         pixels: GreyImage = _decode_plain(data, header)
     elif header.bits <= 8 and header.numbers == "unsigned":
         pixels = _decode_shallow(data, header)
     else:
-        pixels = grey.scale(_decode_deep(data, header))
+        pixels, about["greys"] = grey.scale(_decode_deep(data, header), header.white_bits)
         if header.kind == WHITE_IS_ZERO:
             pixels = grey.negative(pixels)
     # both libraries turn TIFF files themselves, and neither turns PNG
-    return pixels if header.format == "TIFF" else grey.upright(pixels, header.orientation)
+    if header.format != "TIFF":
+        pixels = grey.upright(pixels, header.orientation)
+    return pixels, about
 
 
 def _is_plain_png(data: bytes, header: Header) -> bool:
@@ -86,23 +94,62 @@ def _decode_shallow(data: bytes, header: Header) -> Grey8:
 
 def _decode_deep(data: bytes, header: Header) -> npt.NDArray[Any]:
     """(height, width) of the file's own number type through OpenCV."""
+    hole = None  # the one grey level that a PNG may declare transparent, which OpenCV passes over
     if header.format == "PNG":  # OpenCV hands out half a picture where checksums fail
         with Image.open(BytesIO(data), formats=("PNG",)) as image:
+            hole = image.info.get("transparency")
             image.verify()
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    size = header.upright_size if header.format == "TIFF" else (header.width, header.height)
-    if pixels is None or pixels.shape[1::-1] != size:
-        raise HilumError(
-            f"wanted {header.bits}-bit {header.kind} pixels, got content that cannot be decoded: "
-            "the file is damaged or of a rare kind; export it again as 16-bit PNG"
-        )
-    if pixels.ndim == 2:
-        return np.asarray(pixels)
-    channels = pixels.shape[2]
-    if channels == 3:
-        return grey.luma(pixels[..., ::-1])
-    if channels == 4 and pixels.dtype == np.uint16:
-        return grey.on_black(grey.luma(pixels[..., 2::-1]), pixels[..., 3])
+    layers = _layers(data, header)
+    if layers.ndim == 2:
+        return np.where(layers == hole, 0, layers) if isinstance(hole, int) else layers
+    count = layers.shape[2]
+    bright = layers[..., 0] if count < 3 else grey.luma(layers[..., :3])
+    if count in (1, 3):
+        return np.ascontiguousarray(bright)
+    if layers.dtype == np.uint16:
+        return grey.on_black(bright, layers[..., -1])
     raise HilumError(
-        f"wanted 1 or 3 channels of {pixels.dtype}, got {channels}; export the image as grey"
+        f"wanted 1 or 3 channels of {layers.dtype}, got {count}; export the image as grey"
+    )
+
+
+def _layers(data: bytes, header: Header) -> npt.NDArray[Any]:
+    """(height, width) or (height, width, channel), red first, as they are stored."""
+    if header.format == "TIFF" and header.samples > 1:
+        return _tiff_layers(data, header)
+    pixels = _whole(data, header)
+    return pixels if pixels.ndim == 2 else pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]
+
+
+def _tiff_layers(data: bytes, header: Header) -> npt.NDArray[Any]:
+    """(height, width, channel): the colours, and one channel of alpha where the file has it."""
+    colours = COLOURS.get(header.kind, 0)
+    if not colours or header.samples < colours:
+        raise _undecodable(header)
+    wanted = colours + (header.alpha and header.samples > colours)
+    if header.planar:
+        planes = [_whole(part, header) for part in channels.apart(data, header)[:wanted]]
+        return np.stack(planes, axis=-1)
+    if colours == 3 and header.samples <= 4:
+        return _whole(data, header)[..., [2, 1, 0, 3][:wanted]]
+    wide = _whole(channels.side_by_side(data, header), header, header.samples)
+    layers = [wide[:, at :: header.samples] for at in range(wanted)]
+    return np.stack([grey.upright(layer, header.orientation) for layer in layers], axis=-1)
+
+
+def _whole(data: bytes, header: Header, wider: int = 1) -> npt.NDArray[Any]:
+    """What OpenCV decodes, of the depth and size that the header says; `wider` by that factor."""
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    turned = header.format == "TIFF" and wider == 1
+    width, height = header.upright_size if turned else (header.width * wider, header.height)
+    stored = np.dtype(f"{CODES[header.numbers]}{header.bits // 8}")
+    if pixels is None or pixels.shape[:2] != (height, width) or pixels.dtype != stored:
+        raise _undecodable(header)
+    return np.asarray(pixels)
+
+
+def _undecodable(header: Header) -> HilumError:
+    return HilumError(
+        f"wanted {header.bits}-bit {header.kind} pixels, got content that cannot be decoded: "
+        "the file is damaged or of a rare kind; export it again as 16-bit PNG"
     )

@@ -72,7 +72,8 @@ def _decode(data: bytes, name: Format, at_least: int | None) -> tuple[GreyImage,
     header = _checked_header(BytesIO(data), name)
     if name == "JPEG":
         return jpeg.decode(data, header, at_least), _facts(header)
-    return raster.decode(data, header), _facts(header)
+    pixels, about = raster.decode(data, header)
+    return pixels, _facts(header) | about
 
 
 def _checked_header(stream: BinaryIO, name: Format) -> Header:

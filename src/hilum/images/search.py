@@ -8,7 +8,22 @@ from hilum.images.formats import SNIFFED, SUFFIXES
 from hilum.types import HilumError, LeftOut
 
 SKIPPED_FOLDERS = frozenset({"__MACOSX"})
+NO_TEXT = "its name, or that of a folder above it, is no text in UTF-8; rename it"
 INDEX = "DICOMDIR"  # a medium's table of contents: DICOM, but no image
+
+
+def is_text(path: str | Path) -> bool:
+    """Is the path text in UTF-8, as tables, JSON and HTML hold it?"""
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def printable(path: str | Path) -> str:
+    r"""The path with bytes that are no UTF-8 written as \xe9."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def find(folder: str | Path) -> tuple[list[Path], list[LeftOut]]:
@@ -16,14 +31,21 @@ def find(folder: str | Path) -> tuple[list[Path], list[LeftOut]]:
 
     Files count by their suffix (SUFFIXES), those without one, or named by a DICOM UID, by the
     DICOM magic. Hidden files and folders and `__MACOSX` are passed over, links are followed once.
+    Files with a name that is no text in UTF-8, or in a folder with such a name, are left out: no
+    table could name them. Raises HilumError where `folder` itself has such a name.
     """
     root = Path(folder).expanduser().absolute()
+    if not is_text(root):
+        raise HilumError(f"wanted a folder with a name in UTF-8, got {printable(root)}; rename it")
     if not root.is_dir():
         raise HilumError(f"{root}: wanted a folder of images, got none there; check the path")
     found: list[Path] = []
     others: Counter[tuple[str, str]] = Counter()
     closed: list[LeftOut] = []
     for path in _files(root, closed):
+        if not is_text(path):
+            closed.append(LeftOut(printable(path), NO_TEXT))
+            continue
         stranger = _stranger(path)
         if stranger is None:
             found.append(path)
@@ -37,7 +59,7 @@ def _files(root: Path, closed: list[LeftOut]) -> list[Path]:
     """All visible files below `root`; folders that cannot be opened are added to `closed`."""
 
     def refuse(error: OSError) -> None:
-        closed.append(LeftOut(str(error.filename), f"cannot be opened: {error.strerror}"))
+        closed.append(LeftOut(printable(error.filename), f"cannot be opened: {error.strerror}"))
 
     files: list[Path] = []
     seen = {os.path.realpath(root)}

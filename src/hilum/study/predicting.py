@@ -160,18 +160,27 @@ def _listed(paths: Sequence[Path], command: str) -> tuple[list[Path], list[LeftO
     for path in paths:
         if not path.exists():
             raise MissingError(
-                f"{command} wants images or folders; got {str(path)!r}, which does not exist; "
-                "check the path."
+                f"{command} wants images or folders; got {images.printable(path)!r}, "
+                "which does not exist; check the path."
             )
-        inside, others = images.find(path) if path.is_dir() else ([path], [])
+        inside, others = images.find(path) if path.is_dir() else _alone(path)
         found |= dict.fromkeys(inside)
         left_out += others
     if not found:
+        why = f" ({left_out[-1].what}: {left_out[-1].reason})" if left_out else ""
         raise HilumError(
-            f"{command} wants at least one image; got none in {', '.join(map(str, paths))}; "
+            f"{command} wants at least one image; got none in "
+            f"{', '.join(map(images.printable, paths))}{why}; "
             "PNG, JPEG, TIFF and DICOM are read."
         )
     return list(found), left_out
+
+
+def _alone(path: Path) -> tuple[list[Path], list[LeftOut]]:
+    """A file that was named, where a table can hold its name."""
+    if images.is_text(path):
+        return [path], []
+    return [], [LeftOut(images.printable(path), images.NO_TEXT)]
 
 
 def _chunks(paths: Sequence[Path], pipeline: Pipeline, size: int) -> Iterator[Decoded]:

@@ -47,7 +47,7 @@ def read(folder: Path) -> Manifest:
 
 
 def _found(table: pd.DataFrame, root: Path, tally: Tally) -> pd.DataFrame:
-    images = set(walk(root).images)
+    images = set(walk(root, tally).images)
     below = table["Path"].str.replace(r"^CheXpert[^/]*/", "", regex=True)  # the archive's own name
     tally.skip("no row of the tables names this image", sorted(images - set(below)), "file")
     return table.assign(name=table["Path"], file=below.where(below.isin(images)))

@@ -44,7 +44,7 @@ def read(folder: Path) -> Manifest:
         patient_id=table["patientid"],
         site=table["url"].map(_host) if address else None,
     )
-    found = find_files(table, walk(root).below("images", tally), "filename", tally)
+    found = find_files(table, walk(root, tally).below("images", tally), "filename", tally)
     rows = present(_usable(found, tally), tally)
     return assemble(CARD, root, rows, tally, _notes(rows))
 

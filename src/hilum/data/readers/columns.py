@@ -22,7 +22,7 @@ USUAL = {
               "findinglabels", "category"),
     "patient_id": ("patientid", "patient", "subjectid", "subject", "patientnumber", "personid"),
     "source": ("source", "site", "hospital", "institution", "centre", "center", "collection"),
-    "view": ("view", "viewposition", "projection"),
+    "view": ("view", "viewposition", "projection", "appa", "frontallateral"),
     "modality": ("modality",),
     "age": ("age", "patientage", "ageyears"),
     "sex": ("sex", "gender", "patientsex", "patientgender"),

@@ -37,7 +37,7 @@ def read(folder: Path) -> Manifest:
     packed = sorted((root / "Images-processed").glob("*.zip"))
     unpacked = [path.name for path in packed if not path.with_suffix("").is_dir()]
     tally.skip("unpack this archive where it lies", unpacked, "archive")
-    rows = match_paths(walk(root), LAYOUT, tally)
+    rows = match_paths(walk(root, tally), LAYOUT, tally)
     patients = dict(pair for table in _tables(root) for pair in _patients(table))
     rows = rows.assign(
         label=rows["finding"].map(CARD.label_map),

@@ -21,7 +21,7 @@ def recognises(folder: Path) -> bool:
 def read(folder: Path) -> Manifest:
     """All chest images; the repository's figures are counted as left out."""
     root, tally = as_path(folder), Tally()
-    rows = match_paths(walk(root), LAYOUT, tally)
+    rows = match_paths(walk(root, tally), LAYOUT, tally)
     rows = rows.assign(label=rows["finding"].map(CARD.label_map))
     return assemble(CARD, root, rows, tally, NOTES)
 

@@ -26,7 +26,7 @@ def recognises(folder: Path) -> bool:
 def read(folder: Path) -> Manifest:
     """All images; patients only where a CheXpert name (patientNNNNN) was kept."""
     root, tally = as_path(folder), Tally()
-    rows = match_paths(walk(root), LAYOUT, tally)
+    rows = match_paths(walk(root, tally), LAYOUT, tally)
     finding = rows["finding"]
     rows = rows.assign(
         label=finding.map(CARD.label_map),

@@ -39,7 +39,7 @@ def read(folder: Path) -> Manifest:
     root, tally = as_path(folder), Tally()
     version = _version(root, tally)
     table = pd.concat([_list(root, part, version, tally) for part in PARTS], ignore_index=True)
-    images = set(walk(root).images)
+    images = set(walk(root, tally).images)
     file = table["part"] + "/" + table["name"]
     tally.skip("the lists do not name this image", sorted(images - set(file)), "file")
     rows = present(table.assign(file=file.where(file.isin(images))), tally)

@@ -27,7 +27,7 @@ def recognises(folder: Path) -> bool:
 def read(folder: Path) -> Manifest:
     """The images whose finding is stated."""
     root, tally = as_path(folder), Tally()
-    listing = walk(root).below("images", tally)
+    listing = walk(root, tally).below("images", tally)
     suffixes = {Path(path).stem: Path(path).name for path in listing.images}
     table = read_table(root / "metadata.csv", COLUMNS)
     table = table.assign(name=table["patientid"].map(lambda stem: suffixes.get(stem, stem)))

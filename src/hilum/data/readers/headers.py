@@ -7,11 +7,12 @@ from typing import Any, TypeAlias
 import pandas as pd
 
 from hilum import images
+from hilum.data.readers.kinds import KIND
 from hilum.types import HilumError, LeftOut
 
 Progress: TypeAlias = Callable[[int, int], None] | None
 
-FACTS = ("patient_id", "view", "modality", "age", "sex")
+FACTS = ("patient_id", "view", "modality", "age", "sex", KIND)
 _DICOM_SUFFIXES = {"", ".dcm", ".dicom", ".ima"}
 
 

@@ -30,7 +30,7 @@ def recognises(folder: Path) -> bool:
 def read(folder: Path) -> Manifest:
     """All images, with the child's number where the file name has one."""
     root, tally = as_path(folder), Tally()
-    rows = match_paths(walk(root), LAYOUT, tally)
+    rows = match_paths(walk(root, tally), LAYOUT, tally)
     findings = [_finding(*pair) for pair in zip(rows["folder"], rows["stem"], strict=True)]
     rows = rows.assign(
         finding=findings,

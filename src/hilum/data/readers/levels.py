@@ -9,6 +9,7 @@ import pandas as pd
 from hilum.data import missing
 from hilum.data.readers import labels
 from hilum.data.readers.naming import part_name
+from hilum.images import is_text
 from hilum.types import HilumError, LeftOut
 
 MASK_FOLDERS = {"mask", "masks", "lung masks", "lung_masks", "lungmasks"}
@@ -112,7 +113,7 @@ def _empty_classes(root: Path, found: set[str], parted: bool) -> list[LeftOut]:
         LeftOut(f"class folder {item}", "no image in it")
         for home in homes
         for item in _folders(home)
-        if item.name not in found
+        if item.name not in found and is_text(item)  # what lies in others is left out already
     ]
 
 

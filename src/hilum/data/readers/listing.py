@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from hilum import images
 from hilum.data.readers.tally import Tally
 from hilum.types import HilumError, as_path
 
@@ -36,13 +37,19 @@ class Listing:
         return table
 
 
-def walk(folder: Path) -> Listing:
+def walk(folder: Path, tally: Tally | None = None) -> Listing:
     """Every image below `folder`, by suffix; hidden names are not seen.
 
-    One pass over the directory entries, no file is opened.
+    One pass over the directory entries, no file is opened. Images whose name is no UTF-8 are
+    counted in `tally`: no table can name them.
     """
     root = as_path(folder)
-    return Listing(root, tuple(sorted(path for path in _files(root) if _is_image(path))))
+    found = sorted(path for path in _files(root) if _is_image(path))
+    named = tuple(path for path in found if images.is_text(path))
+    if tally is not None:
+        unnamed = [images.printable(path) for path in found if not images.is_text(path)]
+        tally.skip(images.NO_TEXT, unnamed, "file")
+    return Listing(root, named)
 
 
 def find_files(table: pd.DataFrame, listing: Listing, column: str, tally: Tally) -> pd.DataFrame:

@@ -27,7 +27,7 @@ def recognises(folder: Path) -> bool:
 def read(folder: Path) -> Manifest:
     """All images of both modalities, told apart in `modality`."""
     root, tally = as_path(folder), Tally()
-    rows = match_paths(walk(root), LAYOUT, tally)
+    rows = match_paths(walk(root, tally), LAYOUT, tally)
     rows = rows.assign(label=values.classes(rows["finding"], CARD.label_map))
     counts = rows.groupby(["modality", "finding"]).size()
     found = ", ".join(f"{modality} {finding} {n:,}" for (modality, finding), n in counts.items())

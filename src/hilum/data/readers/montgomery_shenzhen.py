@@ -38,7 +38,7 @@ def recognises(folder: Path) -> bool:
 def read(folder: Path) -> Manifest:
     """All films; masks, age and sex where the folder has them."""
     root, tally = as_path(folder), Tally()
-    found = match_paths(walk(root), LAYOUT, tally)
+    found = match_paths(walk(root, tally), LAYOUT, tally)
     is_film = found["kind"].isin(["CXR_png", "test"])
     halves = found["kind"].str.startswith("ManualMask")
     tally.skip("a mask of one lung only", found.loc[halves, "file"], "file")

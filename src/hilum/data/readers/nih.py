@@ -41,7 +41,7 @@ def read(folder: Path) -> Manifest:
     source = sorted(root.glob(TABLES))[-1]
     table = read_table(source).rename(columns=NAMES)
     wanted = [name for name in dict.fromkeys(NAMES.values()) if name in table.columns]
-    found = find_files(table[wanted], walk(root), "name", tally)
+    found = find_files(table[wanted], walk(root, tally), "name", tally)
     parts = _official_parts(root)
     rows = present(_labelled(found, tally), tally)
     rows = rows.assign(age=rows["age"].map(values.age), official_part=rows["name"].map(parts))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from hilum.data import manifest, placeholders
-from hilum.data.readers import columns
+from hilum.data.readers import columns, kinds
 from hilum.types import LeftOut, Manifest
 
 PATIENTS = "patients.csv"  # optional, in the folder: a column of files and one of patients
@@ -31,8 +31,9 @@ def finish(
         known = known.assign(patient_id=_patients(root, known["path"]))
         persons, more = placeholders.dropped(known)
         known, placeholder = known.assign(patient_id=persons), [*placeholder, *more]
-    told = (*notes, *placeholder, *_doubts(known["patient_id"]))
-    return manifest.build(known, kind, left_out, told, root.parent)
+    known, apart, doubts = kinds.set_apart(known)
+    told = (*notes, *placeholder, *doubts, *_doubts(known["patient_id"]))
+    return manifest.build(known, kind, (*left_out, *apart), told, root.parent)
 
 
 def _patients(root: Path, paths: pd.Series) -> pd.Series:

@@ -42,7 +42,7 @@ def recognises(folder: Path) -> bool:
 def read(folder: Path) -> Manifest:
     """All images, with their lung masks where the release has them."""
     root, tally = as_path(folder), Tally()
-    found = match_paths(walk(root), LAYOUT, tally)
+    found = match_paths(walk(root, tally), LAYOUT, tally)
     is_mask = found["kind"] == "masks"
     rows = pair_masks(found[~is_mask], found[is_mask], ["finding", "stem"], tally)
     rows = rows.assign(label=values.classes(rows["finding"], CARD.label_map))

@@ -22,7 +22,7 @@ def recognises(folder: Path) -> bool:
 def read(folder: Path) -> Manifest:
     """All slices; which of them belong to one patient is not published."""
     root, tally = as_path(folder), Tally()
-    rows = match_paths(walk(root), LAYOUT, tally)
+    rows = match_paths(walk(root, tally), LAYOUT, tally)
     rows = rows.assign(label=rows["finding"].map(CARD.label_map), view="axial")
     return assemble(CARD, root, rows, tally, _notes(len(rows)))
 

@@ -26,7 +26,7 @@ def read(folder: Path) -> Manifest:
     """The pairs of image and mask; patients are numbered as in Cohen."""
     root, tally = as_path(folder), Tally()
     index = read_table(root / "index.csv", COLUMNS)
-    found = match_paths(walk(root), LAYOUT, tally)
+    found = match_paths(walk(root, tally), LAYOUT, tally)
     is_mask = found["kind"] == "masks"
     paired = pair_masks(found[~is_mask], found[is_mask], ["stem"], tally)
     rows = _described(paired.assign(name=paired["file"].str.removeprefix("images/")), index, tally)

@@ -1,0 +1,33 @@
+"""The view that words name: View Position of a header, or a cell of somebody's table."""
+
+import re
+
+# words of other views, beside which PA, AP and lateral say nothing: oblique, decubitus
+OTHER = re.compile(r"OBL|DECUB|^MEDIO|^LATERO|^(?:RAO|LAO|RPO|LPO|RLO|LLO|RLD|LLD)$")
+SIDES = frozenset({"LL", "RL", "LAT", "LATERAL", "LATERALE", "LLAT", "RLAT", "LATL", "LATR"})
+LATERALS = ("LEFTLATERAL", "RIGHTLATERAL", "XTABLELATERAL", "TABLELATERAL")
+FRONT = r"ANT(?:ERO|ERIOR|ERIEURE?)?"
+BACK = r"POST(?:ERO|ERIOR|ERIEURE?)?"
+PA, AP = re.compile(rf"{BACK}{FRONT}"), re.compile(rf"{FRONT}{BACK}")
+
+
+def in_words(text: str) -> str | None:
+    """PA, AP, AP supine or lateral where the words of `text` name one of them and no other view.
+
+    "AP AXIAL" (tilted tube), "AP ERECT" are AP; "XTABLE LATERAL" is lateral; "LATERAL DECUBITUS",
+    "FRONTAL" and "PA AND LATERAL" are none that can be told.
+    """
+    words = re.findall(r"[A-Z]+", text.upper())
+    if any(OTHER.search(word) for word in words):
+        return None
+    joined = "".join(words)
+    found = {name for name, form in (("PA", PA), ("AP", AP)) if form.search(joined)}
+    found |= {word for word in words if word in ("PA", "AP")}
+    if len(words) == 2 and joined in ("PA", "AP"):  # "P.A."
+        found.add(joined)
+    if SIDES & set(words) or any(word in LATERALS for word in words):
+        found.add("lateral")
+    if len(found) != 1:
+        return None
+    (view,) = found
+    return "AP supine" if view == "AP" and "SUPINE" in words else view

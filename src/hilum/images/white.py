@@ -1,0 +1,71 @@
+"""Which stored value of a 16-bit PNG or TIFF file is white; docs/decisions/0011."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+BITS = 16
+NOT_STATED = "not stated"  # of the fact `white`
+SPARED = 1000  # of so many pixels one may be brighter than white: hot pixels decide nothing
+LEAST_BITS = 8  # no film has fewer; darker ones are dark
+
+
+def declared(bits: int | None) -> int | None:
+    """White that a file states by its number of significant bits, None where it states nothing."""
+    return None if bits is None or not LEAST_BITS <= bits <= BITS else 2**bits - 1
+
+
+def white(pixels: npt.NDArray[np.uint16], bits: int | None = None) -> int:
+    """Stored value that is white in (height, width); `bits` are those that the file declares.
+
+    Declared bits stand at the top of the sample, as the PNG standard (Third Edition, 11.3.2.4)
+    asks, or at its bottom, as detectors deliver them: the values show which. Where nothing is
+    declared, white is 2**n - 1 for the least n, 8 or more, that all but one of SPARED pixels fit
+    into.
+    """
+    counts = np.bincount(pixels.reshape(-1), minlength=2**BITS)
+    spare = pixels.size // SPARED
+    top = int(np.searchsorted(counts.cumsum(), pixels.size - spare))  # greatest but for those
+    stated = declared(bits)
+    if bits is None or stated is None:
+        return max(2 ** top.bit_length(), 2**LEAST_BITS) - 1
+    if top <= stated and _fills_low_bits(counts[: stated + 1], bits, spare):
+        return stated
+    left = stated << BITS - bits
+    return left if top <= left and _is_shifted(counts, bits, spare) else 2**BITS - 1
+
+
+def _fills_low_bits(counts: npt.NDArray[np.int64], bits: int, spare: int) -> bool:
+    """Do values up to 2**bits - 1, each met `counts` times, lie where scaled ones would not?"""
+    values = np.arange(len(counts))
+    unused = BITS - bits
+    scaled = np.rint((values >> unused) * ((2**BITS - 1) / (2**bits - 1)))
+    as_standard = (values == scaled) | (values & (2**unused - 1) == 0)
+    return int(counts[~as_standard].sum()) > spare
+
+
+def _is_shifted(counts: npt.NDArray[np.int64], bits: int, spare: int) -> bool:
+    """Are the low bits that the file does not declare all zero?"""
+    low = np.arange(len(counts)) & (2 ** (BITS - bits) - 1) != 0
+    return int(counts[low].sum()) <= spare
+
+
+def white_is_guessed(facts: Mapping[str, Any]) -> bool:
+    """Does a file that `probe` or `read` gave these facts of not say which value is white?"""
+    return facts.get("white") == NOT_STATED and facts.get("greys") != "as stored"
+
+
+def white_note(guessed: int, images: int) -> tuple[str, ...]:
+    """What a reader must be told of `guessed` files among `images`; nothing where there are none.
+
+    The sentence does not depend on how many of them were looked at first.
+    """
+    if not guessed:
+        return ()
+    return (
+        f"{guessed:,} of {images:,} files have more than 8 bits and do not say which value is "
+        f"white: it is guessed for each by itself, from all but one in {SPARED:,} of its pixels, "
+        "so that one exposed less than others may be shown brighter than it was.",
+    )
