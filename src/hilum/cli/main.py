@@ -42,7 +42,7 @@ def _formatted(
     category: type[Warning],
     filename: str,
     lineno: int,
-    line: str | None = None,  (Python hands it on)
+    line: str | None = None,
 ) -> str:
     """Our own warnings are sentences for people; others say where in the code they arise."""
     if issubclass(category, HilumWarning):
