@@ -41,7 +41,7 @@ def _formatted(
     category: type[Warning],
     filename: str,
     lineno: int,
-    line: str | None = None,  # noqa: ARG001  (Python hands it on)
+    line: str | None = None,
 ) -> str:
     """Our own warnings are sentences for people; others say where in the code they arise."""
     if issubclass(category, HilumWarning):
