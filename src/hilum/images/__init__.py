@@ -2,7 +2,7 @@
 
 from hilum.images.colour import colourfulness
 from hilum.images.formats import SUFFIXES
-from hilum.images.reading import probe, read
+from hilum.images.reading import header_text, probe, read
 from hilum.images.search import find
 
-__all__ = ["SUFFIXES", "colourfulness", "find", "probe", "read"]
+__all__ = ["SUFFIXES", "colourfulness", "find", "header_text", "probe", "read"]

@@ -105,7 +105,8 @@ def _read(
     root, out = where
     if item.path:
         given = readers.named(item.columns)
-        return readers.open_path(Path(item.path), given, later(tell, "read headers"))
+        options = readers.TreeOptions(item.labels, item.source_tag)
+        return readers.open_path(Path(item.path), given, later(tell, "read headers"), options)
     if item.phantom:
         return phantom.write(_request(item, classes), out / "data", tell("draw films"))
     if root is None:
