@@ -7,8 +7,10 @@ import pytest
 from exported import Export, drawn, export, save
 from PIL import Image
 
+from hilum import recipe
 from hilum.data import readers
 from hilum.data.readers import Columns, TreeOptions, sources
+from hilum.study import gather
 from hilum.types import HilumError, Manifest
 
 FILMS = 44
@@ -26,8 +28,8 @@ def pacs(tmp_path_factory: pytest.TempPathFactory) -> Export:
     )  # fmt: skip
 
 
-def opened(pacs: Export, csv: Path, given: Columns = Columns(), tag: str = "") -> Manifest:
-    return readers.open_path(pacs.home, given, None, TreeOptions(str(csv), tag))
+def opened(pacs: Export, csv: Path, **columns: str) -> Manifest:
+    return readers.open_path(pacs.home, Columns(**columns), None, TreeOptions(str(csv)))
 
 
 def labels_of(found: Manifest, home: Path) -> dict[str, str]:
@@ -92,6 +94,15 @@ def test_names_of_files_that_are_no_dicom(tmp_path: Path) -> None:
     found = readers.open_path(tmp_path / "t", options=TreeOptions(str(tmp_path / "l.csv")))
     assert labels_of(found, tmp_path / "t") == {"x/a.png": "p", "y/b.png": "q", "y/c.png": "q"}
     assert set(found.table["dataset"]) == {"folder"}
+
+
+def test_files_named_by_their_uid(tmp_path: Path) -> None:
+    """The end of a UID is no suffix: 1.2.34 is neither 1.2 nor 1.2.3."""
+    for i, name in enumerate(("1.2.34", "1.2.35", "1.3.7")):
+        save(tmp_path / "t" / name, drawn(3)[i], PatientID=f"P{i}")
+    (tmp_path / "l.csv").write_text("image_id,label\n1.2.34,a\n1.2.35,b\n1.3,b\n")
+    found = readers.open_path(tmp_path / "t", options=TreeOptions(str(tmp_path / "l.csv")))
+    assert labels_of(found, tmp_path / "t") == {"1.2.34": "a", "1.2.35": "b"}
 
 
 def test_what_has_no_partner_is_counted_and_said(pacs: Export, tmp_path: Path) -> None:
@@ -163,7 +174,7 @@ def test_columns_by_option(pacs: Export, tmp_path: Path) -> None:
     names = {"PatientID": "Person", "label": "Befund"}
     table = pacs.truth.iloc[:-1].rename(columns=names)[["Person", "Befund"]]
     table.to_csv(tmp_path / "l.csv", index=False)
-    found = opened(pacs, tmp_path / "l.csv", Columns(label="befund", patient_id="person"))
+    found = opened(pacs, tmp_path / "l.csv", label="befund", patient_id="person")
     assert len(found.table) == FILMS
 
 
@@ -318,6 +329,11 @@ def test_no_name_is_no_source(tmp_path: Path, name: str | None) -> None:
     assert not any("The source" in note for note in found.notes)
 
 
+def test_a_name_that_only_begins_like_a_placeholder(tmp_path: Path) -> None:
+    home = classes_of_dicom(tmp_path, InstitutionName=["Hidden Valley Clinic", "Maskinonge"] * 4)
+    assert readers.open_path(home).table["source"].nunique() == 2
+
+
 def test_a_tag_by_name(tmp_path: Path) -> None:
     home = classes_of_dicom(
         tmp_path, InstitutionName=["North", "South"] * 4, StationName=["S", "S", "T", "T"] * 2
@@ -371,6 +387,24 @@ def test_equal_numbers_of_two_hospitals(tmp_path: Path, sexes: str, said: str) -
     assert "put the source before the number" in note
 
 
+def test_equal_numbers_of_two_sets(tmp_path: Path) -> None:
+    """Two tables of one study, each with its own patients 1 and 2."""
+    for house in "AB":
+        lines = ["path,label,patient"]
+        for i in range(2):
+            image = tmp_path / house / f"{house}{i}.png"
+            image.parent.mkdir(exist_ok=True)
+            Image.new("L", (8, 8 + i + 2 * (house == "A")), 9).save(image)
+            lines.append(f"{house}{i}.png,{'xy'[i % 2]},{i}")
+        (tmp_path / house / "t.csv").write_text("\n".join(lines))
+    data = ", ".join(f'{{path="{tmp_path / house}"}}' for house in "AB")
+    plan = recipe.load("default", changes=[f"data=[{data}]"])
+    notes = gather.gather(plan, None, tmp_path / "out").notes
+    assert any("2 patient numbers occur in several sets of data" in note for note in notes)
+    alone = recipe.load("default", changes=[f'data=[{{path="{tmp_path / "A"}"}}]'])
+    assert not any("several" in note for note in gather.gather(alone, None, tmp_path).notes)
+
+
 def test_numbers_of_one_hospital_each_raise_no_question(tmp_path: Path) -> None:
     lines = ["path,label,patient,hospital"]
     for i, patient in enumerate(("A-1", "B-1", "A-1", "B-2")):
@@ -391,7 +425,7 @@ def test_headers_that_say_next_to_nothing(tmp_path: Path, kept: str, kind: str) 
     """No view, patient, age, sex, modality and source in any header, or one of them only."""
     said = {"ViewPosition": "PA", "Modality": "DX", "PatientAge": "050Y", "PatientSex": "F"}
     home = classes_of_dicom(
-        tmp_path, PatientID=None, Modality=None, **({kept: said[kept]} if kept else {})
+        tmp_path, **{"PatientID": None, "Modality": None, **({kept: said[kept]} if kept else {})}
     )
     rows = "".join(f"{'ab'[i % 2]}/{i}.dcm,{'ab'[i % 2]},,,,,,,\n" for i in range(8))
     if kind != "class folders":

@@ -36,13 +36,17 @@ def open_set(
 
 
 def reader(
-    screen: Terminal, columns: dict[str, str], labels: Path | None, source_tag: str | None
+    screen: Terminal,
+    columns: dict[str, str],
+    labels: Path | None,
+    source_tag: str | None,
+    unlabelled: bool = False,
 ) -> Callable[[Path], Manifest]:
-    """What opens a path of the user's own as the options say."""
+    """What opens a path of the user's own as the options say; `unlabelled`: no label is needed."""
     from hilum.data import readers
 
     given = readers.named(columns)
-    options = readers.TreeOptions(**tree(columns, labels, source_tag))
+    options = readers.TreeOptions(**tree(columns, labels, source_tag), unlabelled=unlabelled)
 
     def read(path: Path) -> Manifest:
         return readers.open_path(path, given, screen.step_later("read headers"), options)

@@ -1,6 +1,8 @@
 """Read: every set that a recipe names, renamed, filtered and drawn, as one manifest."""
 
-from dataclasses import fields
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +29,7 @@ def gather(
         _one(item, found, recipe.split.seed) for item, found in zip(recipe.data, read, strict=True)
     ]
     whole = manifests.concat(parts)
+    whole = replace(whole, notes=(*whole.notes, *_namesakes(recipe, parts)))
     if recipe.classes:
         wanted = whole.table["label"].isin(recipe.classes)
         whole = manifests.select(whole, wanted, "label is not among the recipe's classes")
@@ -70,6 +73,20 @@ def _apart(found: Manifest, study: pd.DataFrame) -> Manifest:
 def classes_of(recipe: Recipe, manifest: Manifest) -> list[str]:
     """The recipe's classes in its order, or those found, sorted; at least two."""
     return list(recipe.classes) or manifests.require_classes(manifest)
+
+
+def _namesakes(recipe: Recipe, parts: Sequence[Manifest]) -> list[str]:
+    """A note on numbers of patients that several sets of the user's own have."""
+    own = [part for item, part in zip(recipe.data, parts, strict=True) if item.path]
+    counts = Counter(name for part in own for name in part.table["patient_id"].dropna().unique())
+    shared = sum(count > 1 for count in counts.values())
+    if not shared:
+        return []
+    return [
+        f"{shared:,} patient numbers occur in several sets of data: each counts as one person, so "
+        "that none stands on both sides of a split; where sets number their own patients, the "
+        "counts of patients are too low: put the set's name before the number."
+    ]
 
 
 def _one(item: DataSet, found: Manifest, seed: int) -> Manifest:

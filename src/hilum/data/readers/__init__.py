@@ -95,7 +95,7 @@ def _open_file(file: Path, given: Columns, progress: Progress, options: TreeOpti
 
 def _open_folder(place: Path, given: Columns, progress: Progress, options: TreeOptions) -> Manifest:
     name = None
-    if given == _USUAL and options == _NOTHING:
+    if given == _USUAL and not (options.labels or options.source_tag):
         if (place / MANIFEST).is_file():
             return manifest.load(place / MANIFEST)
         name = _published(place)
@@ -106,7 +106,7 @@ def _open_folder(place: Path, given: Columns, progress: Progress, options: TreeO
 
 def _open_own(place: Path, given: Columns, progress: Progress, options: TreeOptions) -> Manifest:
     """A user's own folder: a tree of DICOM files, a table beside its images, or class folders."""
-    if given == _USUAL and options == _NOTHING:
+    if given == _USUAL and not (options.labels or options.source_tag):
         _refuse_several(place)
     paths, _ = images.find(place)
     if options.labels or dicom_tree.recognises(paths):
@@ -114,7 +114,7 @@ def _open_own(place: Path, given: Columns, progress: Progress, options: TreeOpti
     # columns that the user named must be found: what is wrong with them, `read` says
     if given != _USUAL or table.recognises(place, given):
         return table.read(place, given, progress, options.source_tag)
-    return folder.read(place, progress, options.source_tag)
+    return folder.read(place, progress, options.source_tag, options.unlabelled)
 
 
 def _published(place: Path) -> str | None:

@@ -14,26 +14,16 @@ SPARSE = 1.5  # images to a folder: below it no classifier can be meant
 FACTS = {"patient_id": "one patient", "study_uid": "one study"}
 
 
-def refuse(root: Path, rows: pd.DataFrame) -> None:
-    """Raise HilumError where the class folders (`finding`) look like patients.
+def reason(rows: pd.DataFrame) -> str:
+    """Why the class folders (`finding`) look like patients, or nothing where they do not.
 
     They do where most are named by the PatientID of the images in them; or where there are MANY,
     none is named like a known class, and each has images of one patient or study only, is called
     patient 12 or the like, or has about one image.
     """
     folders = rows["finding"].nunique()
-    why = _why(rows, folders)
-    if why:
-        raise HilumError(
-            f"{root} must have a folder for each class, or a table of labels; got {folders:,} "
-            f"folders with {len(rows):,} images, and the folders look like patients ({why}); give "
-            "labels with --labels CSV, or sort the images into class folders."
-        )
-
-
-def _why(rows: pd.DataFrame, folders: int) -> str:
     named = _named_by_patient(rows)
-    if named * 2 > folders and folders > 1:
+    if named * 2 > folders > 1:
         return f"the name of {named:,} is the PatientID of its images"
     names = rows["finding"].drop_duplicates()
     if folders < MANY or any(plain(name) in CLASSES for name in names):
@@ -44,6 +34,16 @@ def _why(rows: pd.DataFrame, folders: int) -> str:
     if all(NUMBERED.match(name) for name in names):
         return f"they are called {names.iloc[0]} and the like"
     return "about one image to a folder" if len(rows) < SPARSE * folders else ""
+
+
+def refusal(root: Path, rows: pd.DataFrame, why: str) -> HilumError:
+    """What to say of folders that look like patients for the reason `why`."""
+    return HilumError(
+        f"{root} must have a folder for each class, or a table of labels; got "
+        f"{rows['finding'].nunique():,} folders with {len(rows):,} images, and the folders look "
+        f"like patients ({why}); give labels with --labels CSV, or sort the images into class "
+        "folders."
+    )
 
 
 def _named_by_patient(rows: pd.DataFrame) -> int:

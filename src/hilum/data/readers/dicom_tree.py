@@ -22,6 +22,7 @@ class TreeOptions:
 
     labels: str = ""  # path of the CSV; "": the only CSV in the tree, or class folders
     source_tag: str = ""  # a keyword, "none", or "": the usual ones where nothing else says it
+    unlabelled: bool = False  # folders of patients may stand for no class: labels are not needed
 
 
 _NOTHING = TreeOptions()
@@ -47,7 +48,7 @@ def read(
     home = as_path(root)
     file = as_path(options.labels) if options.labels else _label_table(home, given)
     if file is None:
-        return folder.read(home, progress, options.source_tag)
+        return folder.read(home, progress, options.source_tag, options.unlabelled)
     _require_file(file)
     paths, strangers = images.find(home)
     rows, broken = with_facts(pd.DataFrame({"path": [str(path) for path in paths]}), progress)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from hilum import images
 from hilum.data.readers.columns import Columns, find, read_text
 from hilum.data.readers.naming import plain
 from hilum.types import HilumError, LeftOut
@@ -112,7 +113,7 @@ def _shown(rows: pd.DataFrame, kind: str) -> pd.Series:
     """What each image has to show for a key; a file without header may be named by its UID."""
     values = rows[FACTS[kind]].astype(object)
     if kind == "SOPInstanceUID":
-        values = values.fillna(rows["path"].map(lambda path: Path(path).stem))
+        values = values.fillna(rows["path"].map(lambda path: _bare_name(Path(path))))
     return values
 
 
@@ -135,7 +136,10 @@ def _paths(home: Path, paths: pd.Series, beside: Path) -> Callable[[str], str | 
     """
     known = {str(path) for path in paths}
     places = [Path(path) for path in known]
-    bare = {str(path): path.name for path in places}, {str(path): path.stem for path in places}
+    bare = (
+        {str(path): path.name for path in places},
+        {str(path): _bare_name(path) for path in places},
+    )
     unique = [_inverse(names) for names in bare]
 
     def resolve(cell: str) -> str | None:
@@ -148,6 +152,11 @@ def _paths(home: Path, paths: pd.Series, beside: Path) -> Callable[[str], str | 
         return hit or unique[0].get(name) or unique[1].get(name)
 
     return resolve
+
+
+def _bare_name(path: Path) -> str:
+    """Its name without the suffix of an image: the end of a UID is none, whatever pathlib says."""
+    return path.stem if path.suffix.lower() in images.SUFFIXES else path.name
 
 
 def _inverse(names: dict[str, str]) -> dict[str, str]:

@@ -15,8 +15,8 @@ NONE = "none"  # --source-tag none: no header says the source
 DEVICE = "Manufacturer and StationName"
 # what de-identification writes in the place of a name: no two images come from there
 PLACEHOLDER = re.compile(
-    r"(anonym|de-?identif|remove|redact|delete|mask|hidden|unknown|not (known|stated)|none$|null$"
-    r"|n/?a$|x+$|[\W_0]*$)",
+    r"(anonym\w*|de-?identif\w*|removed|redacted|deleted|masked|hidden|unknown|not (known|stated)"
+    r"|none|null|n/?a|x+|[\W_0]*)( (hospital|institution|clinic))?",
     re.IGNORECASE,
 )
 _TEXTS = frozenset({"AE", "CS", "LO", "LT", "SH", "ST", "UC", "UT"})  # PS3.5 6.2
@@ -78,7 +78,8 @@ def _named(paths: pd.Series, keyword: str) -> pd.Series:
 def _known(texts: Iterable[object], index: pd.Index) -> pd.Series:
     """The texts that say something, None in place of the others."""
     kept = [
-        text if isinstance(text, str) and not PLACEHOLDER.match(text) else None for text in texts
+        text if isinstance(text, str) and not PLACEHOLDER.fullmatch(text) else None
+        for text in texts
     ]
     return pd.Series(kept, index=index, dtype=object)
 
