@@ -99,7 +99,7 @@ def test_names_of_files_that_are_no_dicom(tmp_path: Path) -> None:
 def test_files_named_by_their_uid(tmp_path: Path) -> None:
     """The end of a UID is no suffix: 1.2.34 is neither 1.2 nor 1.2.3."""
     for i, name in enumerate(("1.2.34", "1.2.35", "1.3.7")):
-        save(tmp_path / "t" / name, drawn(3)[i], PatientID=f"P{i}")
+        save(tmp_path / "t" / name, drawn(3)[i], PatientID=f"P{i}", SOPInstanceUID=f"1.9.{i}")
     (tmp_path / "l.csv").write_text("image_id,label\n1.2.34,a\n1.2.35,b\n1.3,b\n")
     found = readers.open_path(tmp_path / "t", options=TreeOptions(str(tmp_path / "l.csv")))
     assert labels_of(found, tmp_path / "t") == {"1.2.34": "a", "1.2.35": "b"}
