@@ -59,7 +59,7 @@ def read(
         for path in rows["path"][found.told["label"].isna()]
     ]
     rows = found.told.combine_first(rows.astype(object))[found.told["label"].notna()]
-    rows, notes = table.translated(rows, file)
+    rows, notes = table.translated(rows, file, unnamed)
     left_out = (*strangers, *broken, *unnamed, *found.left_out)
     kind = "dicom" if recognises(paths) else "folder"
     return finish(home, rows, kind, left_out, (*found.notes, *notes), options.source_tag)

@@ -9,7 +9,9 @@ from pathlib import Path
 import pandas as pd
 
 from hilum import images
-from hilum.data.readers.columns import Columns, find, read_text
+from hilum.data import missing
+from hilum.data.readers import one_hot
+from hilum.data.readers.columns import Columns, blanked, find, read_cells
 from hilum.data.readers.naming import plain
 from hilum.types import HilumError, LeftOut
 
@@ -68,8 +70,11 @@ def label(home: Path, rows: pd.DataFrame, file: Path, given: Columns) -> Labelle
     `rows` has the images' absolute `path` and the headers' facts. Raises HilumError where the table
     has no label or no key, none of its lines names an image, or two give one image two labels.
     """
-    listed = read_text(file)
+    cells = read_cells(file)
+    listed, notes = one_hot.folded(blanked(cells), given, str(file))
     found = find(listed, given, ("label",), str(file))
+    for name in found.values():
+        notes += missing.note(cells[name], name) if name in cells else []
     keys = _keys(home, rows, listed, found, file)
     key = _surest(keys, home, file)
     line = key.images.map(_lines(key, listed[found["label"]], file))
@@ -77,8 +82,8 @@ def label(home: Path, rows: pd.DataFrame, file: Path, given: Columns) -> Labelle
     told = listed[list(roles.values())].mask(listed == "").astype(object)
     told = told.reindex(line).set_axis(list(roles), axis=1).set_axis(rows.index)
     idle = [number + 2 for number in listed.index[~key.lines.isin(set(key.images.dropna()))]]
-    notes = (_summary(key, told, len(idle), file), *_conflicts(key, keys, line))
-    return Labelled(told, _left_out(idle, home, file), notes)
+    said = (_summary(key, told, len(idle), file), *_conflicts(key, keys, line), *notes)
+    return Labelled(told, _left_out(idle, home, file), said)
 
 
 def _keys(
