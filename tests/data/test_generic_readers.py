@@ -429,7 +429,7 @@ def test_dicom_tables_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(HilumError, match="one label to each PatientID; got several for 'P1'"):
         dicom_tree.read(tmp_path)
     write(tmp_path, "hospital,label\nA,covid\nB,normal\n")
-    with pytest.raises(HilumError, match="by path, SOPInstanceUID or PatientID"):
+    with pytest.raises(HilumError, match=r"by path, SOPInstanceUID, Study.* or PatientID"):
         dicom_tree.read(tmp_path)
     write(tmp_path, "PatientID,weight\nP1,70\n")
     with pytest.raises(HilumError, match="1 images in no class folder"):

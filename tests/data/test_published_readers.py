@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from hilum.data.cards import CARDS
-from hilum.data.readers import listing, values
+from hilum.data.readers import covid_ct, listing, open_path, values
+from hilum.data.readers import read as read_set
 from hilum.data.readers.published import READERS
 from hilum.data.readers.sheet import read_sheet
 from hilum.data.readers.tally import Tally
@@ -216,6 +217,109 @@ def test_nih_at_full_size(tmp_path: Path):
         "findings are neither `No Finding` nor `Pneumonia`": "28,030",
         "its image is not in the folder": f"{112_120 - 28_030 - 4_200:,}",
     }
+
+
+EMPTIED = {
+    "cohen": ("metadata.csv", ("sex", "age", "license", "patientid")),  # views leave some out
+    "nih": (
+        "Data_Entry_2017.csv",
+        ("Patient ID", "Patient Age", "Patient Gender", "View Position"),
+    ),
+    "chexpert": ("train.csv", ("Sex", "Age", "AP/PA")),
+    "figure1": ("metadata.csv", ("sex", "age", "view", "modality")),
+    "actualmed": ("metadata.csv", ("patientid", "sex", "age", "view", "modality")),
+    "v7_masks": ("index.csv", ("patientid", "view")),
+}
+
+
+@pytest.mark.parametrize("name", EMPTIED)
+def test_columns_without_any_value(name: str, tmp_path: Path):
+    """Age, sex, view and patient of a publisher's table may be empty from top to bottom."""
+    LAYOUTS[name].write(tmp_path)
+    file, emptied = EMPTIED[name]
+    (path,) = tmp_path.rglob(file)
+    lines = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
+    places = [i for i, column in enumerate(lines[0]) if column.strip() in emptied]
+    assert len(places) == len(emptied)
+    for row in lines[1:]:
+        row[:] = ["" if i in places else cell for i, cell in enumerate(row)]
+    with path.open("w", newline="", encoding="utf-8") as file_:
+        csv.writer(file_).writerows(lines)
+    found = READERS[name].read(tmp_path)
+    assert found.table["label"].value_counts().to_dict() == dict(LAYOUTS[name].labels)
+
+
+def test_slices_without_any_table_of_patients(tmp_path: Path):
+    LAYOUTS["covid_ct"].write(tmp_path)
+    for name in covid_ct.TABLES:
+        for path in tmp_path.rglob(name):
+            path.unlink()
+    found = READERS["covid_ct"].read(tmp_path)
+    assert found.table["patient_id"].isna().all()
+    assert set(found.table["source"]) == {"covid_ct"}
+
+
+def batches(folder: Path) -> None:
+    """The full release: tables beside valid/, training in two more folders, one film LL."""
+    columns = "Path,Sex,Age,Frontal/Lateral,AP/PA,No Finding,Pneumonia"
+    home = "CheXpert-v1.0"
+    one = folder / f"{home} batch 1 (validate & csv)"
+    others = [folder / f"{home} batch {n + 2} (train {n + 1})" for n in range(2)]
+    films = [f"patient{n:05d}/study{n % 2 + 1}/view1_frontal.jpg" for n in (1, 2, 30001, 30002)]
+    views = ("LL", "AP", "PA", "AP")
+    text(
+        one, "train.csv",
+        (columns, *(f"{home}/train/{film},Male,50,Frontal,{view},{i % 2}.0,{1 - i % 2}.0"
+                    for i, (film, view) in enumerate(zip(films, views, strict=True)))),
+    )  # fmt: skip
+    checked = "patient64541/study1/view1_frontal.jpg"
+    text(one, "valid.csv", (columns, f"{home}/valid/{checked},Female,60,Frontal,AP,1.0,"))
+    put(one / "valid", [checked])
+    put(others[0], films[:2])
+    put(others[1], [*films[2:], "patient30009/study1/view1_frontal.jpg"])
+
+
+@pytest.mark.parametrize("named", [".", "CheXpert-v1.0 batch 1 (validate & csv)",
+                                   "CheXpert-v1.0 batch 3 (train 2)"])  # fmt: skip
+def test_chexpert_in_batches(named: str, tmp_path: Path):
+    """All batches are read, whichever is named; images are called as in the small release."""
+    batches(tmp_path)
+    found = open_path(tmp_path / named)
+    table = found.table
+    assert table["official_part"].value_counts().to_dict() == {"train": 4, "validation": 1}
+    assert table["label"].tolist() == ["pneumonia", "normal", "pneumonia", "normal", "normal"]
+    assert table["sample_id"].iloc[2] == ("chexpert/train/patient30001/study2/view1_frontal.jpg")
+    assert all(Path(path).is_file() for path in table["path"])
+    assert table["view"].fillna("?").tolist() == ["?", "AP", "PA", "AP", "AP"]
+    assert any("1 frontal film says LL or RL" in note for note in found.notes)
+    assert [(item.reason, item.count) for item in found.left_out] == [
+        ("no row of the tables names this image", 1)
+    ]
+
+
+def test_chexpert_in_batches_by_name(tmp_path: Path):
+    """Below --data, in the folder of the whole or right beside other sets."""
+    batches(tmp_path / "CheXpert-v1.0")
+    LAYOUTS["kermany"].write(tmp_path / "chest_xray")
+    batches(tmp_path / "bare")
+    LAYOUTS["kermany"].write(tmp_path / "bare/chest_xray")
+    for home in (tmp_path, tmp_path / "bare"):
+        assert len(read_set("chexpert", home).table) == 5
+    with pytest.raises(MissingError, match="all batches of the full release"):
+        read_set("chexpert", tmp_path / "chest_xray")
+
+
+def test_nih_in_twelve_folders(tmp_path: Path):
+    """The images of the full release lie in images_001 to images_012."""
+    columns = (
+        "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position"
+    )
+    names = [f"{n:08d}_000.png" for n in range(1, 13)]
+    rows = (f"{name},No Finding,0,{n},50,M,PA" for n, name in enumerate(names))
+    text(tmp_path, "Data_Entry_2017.csv", (columns, *rows))
+    for n, name in enumerate(names, 1):
+        put(tmp_path / f"images_{n:03d}/images", [name])
+    assert len(READERS["nih"].read(tmp_path).table) == 12
 
 
 def test_chexpert_policy_on_uncertain_and_lateral(tmp_path: Path):

@@ -37,6 +37,22 @@ PatientColumn = Annotated[
 SourceColumn = Annotated[
     str | None, typer.Option("--source-column", help="The table's column of hospitals.")
 ]
+Labels = Annotated[
+    Path | None,
+    typer.Option(
+        "--labels",
+        help="A CSV, from anywhere, that labels the folder's images by path, SOPInstanceUID, "
+        "StudyInstanceUID, AccessionNumber or PatientID.",
+    ),
+]
+SourceTag = Annotated[
+    str | None,
+    typer.Option(
+        "--source-tag",
+        help="The DICOM element that says where an image was made, such as InstitutionName "
+        "(by name) or StationName; none: no element does.",
+    ),
+]
 
 
 def terminal(as_json: bool, verbose: int, quiet: bool) -> Terminal:

@@ -11,7 +11,7 @@ import typer
 
 from hilum.cli.app import Data, Json, Quiet, Verbose, terminal
 from hilum.cli.data import data as commands
-from hilum.cli.opening import open_set, title
+from hilum.cli.opening import open_set, reader, title
 from hilum.cli.terminal import LISTED, Terminal
 from hilum.types import Leak, LeftOut
 
@@ -72,7 +72,8 @@ def leaks(
 def _taken(path: str, data: Path | None, screen: Terminal) -> "Ingested":
     from hilum.data import pixels
 
-    found = open_set(path, data, screen)
+    read = reader(screen, {}, None, None, unlabelled=True)
+    found = open_set(path, data, screen, read)
     return pixels.ingest(found, pixels.Miniature(), screen.step(f"fingerprints of {title(path)}"))
 
 
@@ -171,6 +172,8 @@ def _show_between(found: Between, screen: Terminal) -> None:
         return
     screen.say(f"{names} share {len(found.pairs):,} pairs.", "bold")
     screen.table("Shared", ("kind", "pairs"), list(found.counts.items()))
+    if "same patient" in found.counts:
+        screen.say("Patients are the same by number: two hospitals may have given out one twice.")
     shown = found.pairs if screen.verbosity > 0 else found.pairs[:LISTED]
     rows = [row for leak in shown for row in ((leak.kind, leak.first), ("", leak.second))]
     screen.table(_heading(len(shown), len(found.pairs)), ("kind", "images"), rows)

@@ -1,6 +1,7 @@
 """From what the user names, a path or a dataset, to its manifest."""
 
 import difflib
+from collections.abc import Callable
 from pathlib import Path
 
 from hilum.cli.terminal import Terminal
@@ -8,12 +9,16 @@ from hilum.types import HilumError, Manifest, as_path
 
 
 def open_set(
-    name: str, data: Path | None, screen: Terminal, columns: dict[str, str] | None = None
+    name: str,
+    data: Path | None,
+    screen: Terminal,
+    read: Callable[[Path], Manifest] | None = None,
 ) -> Manifest:
     """Read the images at a path, or a published dataset by its name.
 
-    A dataset's name is looked up below `data`, else among those that `hilum data fetch` brought.
-    Raises HilumError for what is neither.
+    A dataset's name is looked up below `data`, else among those that `hilum data fetch` brought;
+    `read` opens a path (default: as it is, without the user's options). Raises HilumError for what
+    is neither.
     """
     from hilum.data import lookup, readers
     from hilum.data.cards import CARDS
@@ -27,7 +32,39 @@ def open_set(
             f"wanted a path or a dataset of `hilum data list`; got {name!r}; "
             f"did you mean {nearest[0]!r}?"
         )
-    return readers.open_path(name, readers.named(columns or {}), screen.step_later("read headers"))
+    return (read or reader(screen, {}, None, None))(Path(name))
+
+
+def reader(
+    screen: Terminal,
+    columns: dict[str, str],
+    labels: Path | None,
+    source_tag: str | None,
+    unlabelled: bool = False,
+) -> Callable[[Path], Manifest]:
+    """What opens a path of the user's own as the options say; `unlabelled`: no label is needed."""
+    from hilum.data import readers
+
+    given = readers.named(columns)
+    options = readers.TreeOptions(**tree(columns, labels, source_tag), unlabelled=unlabelled)
+
+    def read(path: Path) -> Manifest:
+        return readers.open_path(path, given, screen.step_later("read headers"), options)
+
+    return read
+
+
+def tree(columns: dict[str, str], labels: Path | None, source_tag: str | None) -> dict[str, str]:
+    """`--labels` and `--source-tag` as a recipe's keys; HilumError where two options differ."""
+    if source_tag is not None and "source" in columns:
+        raise HilumError(
+            "the source of an image is a table's column or a DICOM element; got --source-column "
+            "and --source-tag; leave one out."
+        )
+    return {
+        "labels": str(as_path(labels)) if labels is not None else "",
+        "source_tag": source_tag or "",
+    }
 
 
 def title(name: str) -> str:

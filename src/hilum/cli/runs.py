@@ -10,10 +10,12 @@ from hilum.cli.app import (
     Data,
     Json,
     LabelColumn,
+    Labels,
     PathColumn,
     PatientColumn,
     Quiet,
     SourceColumn,
+    SourceTag,
     Verbose,
     app,
     checked_mode,
@@ -21,6 +23,7 @@ from hilum.cli.app import (
     terminal,
 )
 from hilum.cli.ending import show
+from hilum.cli.opening import tree
 from hilum.cli.terminal import Terminal
 from hilum.types import MissingError, as_path
 
@@ -81,10 +84,12 @@ def run(
 def train(
     folder: Annotated[Path, typer.Argument(help="Class folders, a CSV table, or a DICOM tree.")],
     out: Out = Path("hilum-train"),
+    labels: Labels = None,
     path_column: PathColumn = None,
     label_column: LabelColumn = None,
     patient_column: PatientColumn = None,
     source_column: SourceColumn = None,
+    source_tag: SourceTag = None,
     changes: Set = None,
     weights: Weights = None,
     seeds: Seeds = None,
@@ -96,14 +101,16 @@ def train(
     from hilum import recipe
 
     columns = roles(path_column, label_column, patient_column, source_column)
-    wanted = [_own(folder, columns), *_changes(changes, weights, seeds)]
+    own = {"path": str(as_path(folder)), **tree(columns, labels, source_tag)}
+    wanted = [_own(own, columns), *_changes(changes, weights, seeds)]
     _run(recipe.load("default", changes=wanted), None, out, terminal(as_json, verbose, quiet))
 
 
-def _own(folder: Path, columns: dict[str, str]) -> str:
+def _own(keys: dict[str, str], columns: dict[str, str]) -> str:
     """The recipe's `data` for a user's own images."""
+    own = [f"{key} = {_toml(text)}" for key, text in keys.items() if text]
     named = ", ".join(f"{role} = {_toml(name)}" for role, name in columns.items())
-    return f"data=[{{path={_toml(str(as_path(folder)))}, columns={{{named}}}}}]"
+    return f"data=[{{{', '.join(own)}, columns={{{named}}}}}]"
 
 
 def _changes(changes: list[str] | None, weights: Path | None, seeds: int | None) -> list[str]:

@@ -9,16 +9,18 @@ from hilum.cli.app import (
     Data,
     Json,
     LabelColumn,
+    Labels,
     PathColumn,
     PatientColumn,
     Quiet,
     SourceColumn,
+    SourceTag,
     Verbose,
     roles,
     terminal,
 )
 from hilum.cli.data import data as commands
-from hilum.cli.opening import open_set, title
+from hilum.cli.opening import open_set, reader, title
 from hilum.cli.terminal import Terminal
 from hilum.types import CLASS_NAMES
 
@@ -32,10 +34,12 @@ MOST = 8  # values of one kind that are listed
 def scan(
     path: Annotated[str, typer.Argument(help="Folder, table, or a dataset's name.")],
     data: Data = None,
+    labels: Labels = None,
     path_column: PathColumn = None,
     label_column: LabelColumn = None,
     patient_column: PatientColumn = None,
     source_column: SourceColumn = None,
+    source_tag: SourceTag = None,
     as_json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
@@ -46,7 +50,7 @@ def scan(
     screen = terminal(as_json, verbose, quiet)
     columns = roles(path_column, label_column, patient_column, source_column)
     with screen.working():
-        found = open_set(path, data, screen, columns)
+        found = open_set(path, data, screen, reader(screen, columns, labels, source_tag))
         seen = scanning.scan(found, progress=screen.step_later("read headers of a sample"))
     screen.say(_summary(seen, title(path)), "bold")
     _classes(seen, screen)

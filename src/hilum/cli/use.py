@@ -5,8 +5,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hilum.cli.app import Json, Quiet, Verbose, app, terminal
+from hilum.cli.app import (
+    Json,
+    LabelColumn,
+    Labels,
+    PathColumn,
+    PatientColumn,
+    Quiet,
+    SourceColumn,
+    SourceTag,
+    Verbose,
+    app,
+    roles,
+    terminal,
+)
 from hilum.cli.ending import beforehand, show
+from hilum.cli.opening import reader
 from hilum.cli.terminal import Terminal
 from hilum.types import NOTICE
 
@@ -132,6 +146,12 @@ def evaluate(
     model: Folder,
     data: Annotated[Path, typer.Argument(help="Class folders, a table, or a manifest.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for the report.")],
+    labels: Labels = None,
+    path_column: PathColumn = None,
+    label_column: LabelColumn = None,
+    patient_column: PatientColumn = None,
+    source_column: SourceColumn = None,
+    source_tag: SourceTag = None,
     as_json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
@@ -142,7 +162,9 @@ def evaluate(
 
     screen = terminal(as_json, verbose, quiet)
     with screen.working():
-        results = study.evaluate(model, data, out, screen.step)
+        columns = roles(path_column, label_column, patient_column, source_column)
+        read = reader(screen, columns, labels, source_tag)
+        results = study.evaluate(model, data, out, screen.step, read=read)
     beforehand(results, screen)
     for note in further(model):
         screen.say(note, "yellow")

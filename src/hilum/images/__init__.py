@@ -2,7 +2,7 @@
 
 from hilum.images.colour import colourfulness
 from hilum.images.formats import SUFFIXES
-from hilum.images.reading import probe, read
+from hilum.images.reading import header_text, probe, read
 from hilum.images.search import NO_TEXT, find, is_text, printable
 from hilum.images.views import in_words as view_in_words
 from hilum.images.white import white_is_guessed, white_note
@@ -12,6 +12,7 @@ __all__ = [
     "SUFFIXES",
     "colourfulness",
     "find",
+    "header_text",
     "is_text",
     "printable",
     "probe",

@@ -46,6 +46,11 @@ def open_header(stream: BinaryIO) -> tuple[DicomFile, Layout, dict[str, Any]]:
     return file, layout, facts | dicom_header.facts(file)
 
 
+def text(stream: BinaryIO, keyword: str) -> str | None:
+    """The first value of one text element (PS3.6 keyword) of the header, None where it is empty."""
+    return parse(stream, (keyword,)).elements.text(keyword)
+
+
 def decode(stream: BinaryIO, at_least: int | None = None) -> tuple[GreyImage, dict[str, Any]]:
     """Grey (height, width) and facts; 8-bit JPEG may shrink to a shorter side of `at_least`."""
     file, layout, facts = open_header(stream)

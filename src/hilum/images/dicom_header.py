@@ -17,7 +17,8 @@ LAYOUT_KEYWORDS = (
 FACT_KEYWORDS = (
     "PatientID", "PatientAge", "PatientSex", "Modality", "ViewPosition", "ViewCodeSequence",
     "ImageType", "FrameLaterality", "ImageLaterality", "Laterality", "Manufacturer",
-    "BurnedInAnnotation", "StudyInstanceUID", "SeriesInstanceUID",
+    "BurnedInAnnotation", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID",
+    "AccessionNumber", "InstitutionName", "StationName",
 )  # fmt: skip
 MODALITIES = {"CR": "X-ray", "DX": "X-ray", "CT": "CT"}
 DAYS_PER_YEAR = 365.25
@@ -134,6 +135,10 @@ def facts(file: DicomFile) -> dict[str, Any]:
         "burned_in": {"YES": True, "NO": False}.get(elements.text("BurnedInAnnotation") or ""),
         "study_uid": elements.text("StudyInstanceUID"),
         "series_uid": elements.text("SeriesInstanceUID"),
+        "instance_uid": elements.text("SOPInstanceUID"),
+        "accession": elements.text("AccessionNumber"),
+        "institution": elements.text("InstitutionName"),
+        "station": elements.text("StationName"),
         "transfer_syntax": UID(file.syntax).name,
     }
     known = {name: value for name, value in found.items() if value is not None}

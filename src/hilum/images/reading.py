@@ -64,6 +64,19 @@ def probe(path: str | Path) -> dict[str, Any]:
             return _facts(_checked_header(stream, name)) | {"bytes": size}
 
 
+def header_text(path: str | Path, keyword: str) -> str | None:
+    """What one text element of a DICOM header says, by its keyword (PS3.6); None for nothing.
+
+    None for a file of another format too. Raises HilumError where the header cannot be read.
+    """
+    with _one_sentence(Path(path)) as file, file.open("rb") as stream:
+        if sniff(stream.read(SNIFFED)) != "DICOM":
+            return None
+        from hilum.images import dicom
+
+        return dicom.text(stream, keyword)
+
+
 def _decode(data: bytes, name: Format, at_least: int | None) -> tuple[GreyImage, dict[str, Any]]:
     if name == "DICOM":
         from hilum.images import dicom  # pydicom loads slowly

@@ -29,6 +29,8 @@ class DataSet(Strict):
     card: str = ""
     path: str = ""
     columns: dict[str, str] = Field(default_factory=dict)  # of a table: "label" -> its column
+    labels: str = ""  # of a path's folder: a CSV, from anywhere, that labels its images
+    source_tag: str = ""  # of a path's DICOM files: the element that is the source, or "none"
     phantom: dict[str, Any] = Field(default_factory=dict)
     rename: dict[str, str] = Field(default_factory=dict)  # label -> label, before all else
     keep: dict[str, list[str]] = Field(default_factory=dict)  # manifest column -> allowed values
@@ -38,6 +40,8 @@ class DataSet(Strict):
     def _one_origin(self) -> "DataSet":
         if sum(map(bool, (self.card, self.path, self.phantom))) != 1:
             raise ValueError("each [[data]] needs exactly one of card, path, phantom")
+        if (self.labels or self.source_tag) and not self.path:
+            raise ValueError("labels and source_tag of [[data]] go with a path of your own")
         return self
 
 

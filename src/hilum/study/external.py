@@ -1,7 +1,7 @@
 """A finished model on labelled images that its training has not seen."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -40,19 +40,26 @@ SET_ASIDE = {
 }
 
 
-def evaluate(folder: Path, data: Path, out: Path, tell: Tell, thorough: bool = False) -> Results:
+def evaluate(
+    folder: Path,
+    data: Path,
+    out: Path,
+    tell: Tell,
+    thorough: bool = False,
+    read: Callable[[Path], Manifest] = readers.open_path,
+) -> Results:
     """Test a model on labelled images and write the same files and report as a run.
 
     `folder` is a model's, or that of a finished run. `thorough`: with the dear audits too, and on
-    more images. Images that the model was built on, near duplicates of them and images of its
-    patients are set aside: scores are of the others, and where none is left there are none. What
-    the folder cannot tell is said to be unchecked. Raises HilumError where no image has one of the
-    model's classes.
+    more images. `read` makes the manifest of `data`. Images that the model was built on, near
+    duplicates of them and images of its patients are set aside: scores are of the others, and where
+    none is left there are none. What the folder cannot tell is said to be unchecked. Raises
+    HilumError where no image has one of the model's classes.
     """
     started = time.monotonic()
     folder = models.located(folder)
     model = models.load(folder)
-    found = _of_classes(readers.open_path(data), model.facts.classes)
+    found = _of_classes(read(data), model.facts.classes)
     outputs.folder(out)
     whole = pixels.ingest(found, model.pipeline, tell("decode and prepare"))
     films = Films.listed(whole.manifest.table, whole.fingerprints)

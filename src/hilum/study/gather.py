@@ -1,6 +1,8 @@
 """Read: every set that a recipe names, renamed, filtered and drawn, as one manifest."""
 
-from dataclasses import fields
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +29,7 @@ def gather(
         _one(item, found, recipe.split.seed) for item, found in zip(recipe.data, read, strict=True)
     ]
     whole = manifests.concat(parts)
+    whole = replace(whole, notes=(*whole.notes, *_namesakes(recipe, parts)))
     if recipe.classes:
         wanted = whole.table["label"].isin(recipe.classes)
         whole = manifests.select(whole, wanted, "label is not among the recipe's classes")
@@ -72,6 +75,20 @@ def classes_of(recipe: Recipe, manifest: Manifest) -> list[str]:
     return list(recipe.classes) or manifests.require_classes(manifest)
 
 
+def _namesakes(recipe: Recipe, parts: Sequence[Manifest]) -> list[str]:
+    """A note on numbers of patients that several sets of the user's own have."""
+    own = [part for item, part in zip(recipe.data, parts, strict=True) if item.path]
+    counts = Counter(name for part in own for name in part.table["patient_id"].dropna().unique())
+    shared = sum(count > 1 for count in counts.values())
+    if not shared:
+        return []
+    return [
+        f"{shared:,} patient numbers occur in several sets of data: each counts as one person, so "
+        "that none stands on both sides of a split; where sets number their own patients, the "
+        "counts of patients are too low: put the set's name before the number."
+    ]
+
+
 def _one(item: DataSet, found: Manifest, seed: int) -> Manifest:
     """A set as the recipe wants it: renamed, filtered, drawn."""
     found = _renamed(found, item.rename)
@@ -105,7 +122,8 @@ def _read(
     root, out = where
     if item.path:
         given = readers.named(item.columns)
-        return readers.open_path(Path(item.path), given, later(tell, "read headers"))
+        options = readers.TreeOptions(item.labels, item.source_tag)
+        return readers.open_path(Path(item.path), given, later(tell, "read headers"), options)
     if item.phantom:
         return phantom.write(_request(item, classes), out / "data", tell("draw films"))
     if root is None:

@@ -120,12 +120,13 @@ CHEXPERT = Card(
     name="chexpert",
     title="CheXpert",
     folder="CheXpert-v1.0-small",
-    other_folders=("CheXpert-v1.0", "CheXpert"),
+    other_folders=("CheXpert-v1.0", "CheXpert", "chexpertchestxrays-u20210408"),
     licence="Stanford University Dataset Research Use Agreement",
     citation="Irvin et al. 2019, CheXpert, AAAI, doi:10.1609/aaai.v33i01.3301590",
     homepage="https://stanfordmlgroup.github.io/competitions/chexpert/",
     access="Register with Stanford (homepage), fetch CheXpert-v1.0-small and put it into your data "
-    "folder, with train.csv and valid.csv directly in it.",
+    "folder, with train.csv and valid.csv directly in it; or unpack all batches of the full "
+    "release beside each other, each under its own name, into CheXpert-v1.0/.",
     modality="X-ray",
     label_map={"No Finding": "normal", "Pneumonia": "pneumonia"},
     population="adults at Stanford Hospital, 2002 to 2017",

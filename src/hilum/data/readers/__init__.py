@@ -7,15 +7,17 @@ from hilum import images
 from hilum.data import lookup, manifest
 from hilum.data.readers import columns, dicom_tree, folder, table
 from hilum.data.readers.columns import Columns, named
+from hilum.data.readers.dicom_tree import TreeOptions
 from hilum.data.readers.headers import Progress
 from hilum.data.readers.published import READERS
 from hilum.types import HilumError, Manifest, MissingError, as_path
 
-__all__ = ["Columns", "named", "open_path", "read"]
+__all__ = ["Columns", "TreeOptions", "named", "open_path", "read"]
 
 MANIFEST = "manifest.parquet"
 BY_NAME_ALONE = {"sarscov2_ct"}  # whose two class folders could be anybody's
 _USUAL = Columns()
+_NOTHING = TreeOptions()
 
 
 def read(name: str, root: str | Path) -> Manifest:
@@ -44,13 +46,18 @@ def _state(place: Path) -> str:
     return f"{', '.join(map(repr, names[:5]))}{' ...' if len(names) > 5 else ''}" or "nothing in it"
 
 
-def open_path(path: str | Path, given: Columns = _USUAL, progress: Progress = None) -> Manifest:
+def open_path(
+    path: str | Path,
+    given: Columns = _USUAL,
+    progress: Progress = None,
+    options: TreeOptions = _NOTHING,
+) -> Manifest:
     """Read whatever `path` is: a manifest or run folder, a published dataset, a tree of DICOM
     files, a CSV table, or class folders; in this order.
 
     `given` says which columns of a table are what, where their names do not tell; then a table it
-    must be. `progress` counts the DICOM headers read. Raises HilumError saying what was wanted and
-    what was found.
+    must be. `progress` counts the DICOM headers read. With a table of labels in `options` it is a
+    folder of the user's own. Raises HilumError saying what was wanted and what was found.
     """
     place = as_path(path)
     if not place.exists():
@@ -58,8 +65,8 @@ def open_path(path: str | Path, given: Columns = _USUAL, progress: Progress = No
             f"{place} must be a folder of images or a table; got nothing; {_near(place)}"
         )
     if place.is_dir():
-        return _open_folder(place, given, progress)
-    return _open_file(place, given, progress)
+        return _open_folder(place, given, progress, options)
+    return _open_file(place, given, progress, options)
 
 
 def _near(place: Path) -> str:
@@ -69,40 +76,45 @@ def _near(place: Path) -> str:
     return f"did you mean {parent / nearest[0]}?" if nearest else "check the path."
 
 
-def _open_file(file: Path, given: Columns, progress: Progress) -> Manifest:
+def _open_file(file: Path, given: Columns, progress: Progress, options: TreeOptions) -> Manifest:
     suffix = file.suffix.lower()
+    if options.labels:
+        raise HilumError(
+            f"--labels goes with a folder of images; got the file {file}; name the folder that "
+            "they are in, or leave --labels out."
+        )
     if suffix == ".parquet":
         return manifest.load(file)
     if suffix in columns.SUFFIXES:
-        return table.read(file, given, progress)
+        return table.read(file, given, progress, options.source_tag)
     raise HilumError(
         f"{file} must be a folder of images, a CSV table or a manifest.parquet; got a file "
         f"ending in {suffix!r}; name the folder it is in."
     )
 
 
-def _open_folder(place: Path, given: Columns, progress: Progress) -> Manifest:
+def _open_folder(place: Path, given: Columns, progress: Progress, options: TreeOptions) -> Manifest:
     name = None
-    if given == _USUAL:
+    if given == _USUAL and not (options.labels or options.source_tag):
         if (place / MANIFEST).is_file():
             return manifest.load(place / MANIFEST)
         name = _published(place)
     if name is not None:
         return READERS[name].read(place)
-    return _open_own(place, given, progress)
+    return _open_own(place, given, progress, options)
 
 
-def _open_own(place: Path, given: Columns, progress: Progress) -> Manifest:
+def _open_own(place: Path, given: Columns, progress: Progress, options: TreeOptions) -> Manifest:
     """A user's own folder: a tree of DICOM files, a table beside its images, or class folders."""
-    if given == _USUAL:
+    if given == _USUAL and not (options.labels or options.source_tag):
         _refuse_several(place)
     paths, _ = images.find(place)
-    if dicom_tree.recognises(paths):
-        return dicom_tree.read(place, given, progress)
+    if options.labels or dicom_tree.recognises(paths):
+        return dicom_tree.read(place, given, progress, options)
     # columns that the user named must be found: what is wrong with them, `read` says
     if given != _USUAL or table.recognises(place, given):
-        return table.read(place, given, progress)
-    return folder.read(place, progress)
+        return table.read(place, given, progress, options.source_tag)
+    return folder.read(place, progress, options.source_tag, options.unlabelled)
 
 
 def _published(place: Path) -> str | None:

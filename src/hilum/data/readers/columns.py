@@ -185,5 +185,6 @@ def harmless(cells: pd.Series) -> pd.Series:
 
     As the OWASP Foundation advises against CSV injection: hilum writes these words into tables.
     """
+    cells = cells.astype(object)  # a column without any value may be one of floats
     risky = cells.str.match(r"[=+\-@\t\r]")
     return cells.where(~risky.fillna(False).astype(bool), "'" + cells)  # noqa: FBT003

@@ -1,20 +1,31 @@
-"""A tree of DICOM files: labels from class folders, or from a table that knows the files."""
+"""A tree of images, DICOM most of all: labels from class folders, or from a table that knows it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from hilum import images
-from hilum.data.readers import columns, folder, table
+from hilum.data.readers import columns, folder, labelling, table
 from hilum.data.readers.columns import Columns
 from hilum.data.readers.headers import Progress, is_dicom, with_facts
-from hilum.data.readers.naming import plain
 from hilum.data.readers.own import finish
 from hilum.types import HilumError, LeftOut, Manifest, as_path
 
-INSTANCE = ("sopinstanceuid", "instanceuid", "sopuid", "imageid")
 _USUAL = Columns()
+
+
+@dataclass(frozen=True, slots=True)
+class TreeOptions:
+    """What a user adds about a tree: a CSV of labels from anywhere, the DICOM tag of its source."""
+
+    labels: str = ""  # path of the CSV; "": the only CSV in the tree, or class folders
+    source_tag: str = ""  # a keyword, "none", or "": the usual ones where nothing else says it
+    unlabelled: bool = False  # folders of patients may stand for no class: labels are not needed
+
+
+_NOTHING = TreeOptions()
 
 
 def recognises(paths: Sequence[Path]) -> bool:
@@ -22,26 +33,36 @@ def recognises(paths: Sequence[Path]) -> bool:
     return any(map(is_dicom, paths))
 
 
-def read(root: str | Path, given: Columns = _USUAL, progress: Progress = None) -> Manifest:
-    """Read all images of a tree; patient, view, modality, age and sex come from the headers.
+def read(
+    root: str | Path,
+    given: Columns = _USUAL,
+    progress: Progress = None,
+    options: TreeOptions = _NOTHING,
+) -> Manifest:
+    """Read all images of a tree; patient, view, modality, age and sex come from DICOM headers.
 
-    A CSV in the folder gives the labels and whatever else it has, by file (path, name, or name
-    without suffix), by SOPInstanceUID (DICOM PS3.3 C.12.1) or by PatientID, in this order; without
-    one, class folders do. Raises HilumError where neither is there, or there is one class only.
+    A table gives the labels and whatever else it has (`labelling.KEYS` name its images): that of
+    `options`, or the only CSV in the folder; without one, class folders do. Raises HilumError
+    where neither is there, or there is one class only.
     """
     home = as_path(root)
-    file = _label_table(home, given)
+    file = as_path(options.labels) if options.labels else _label_table(home, given)
     if file is None:
-        return folder.read(home, progress)
+        return folder.read(home, progress, options.source_tag, options.unlabelled)
+    _require_file(file)
     paths, strangers = images.find(home)
     rows, broken = with_facts(pd.DataFrame({"path": [str(path) for path in paths]}), progress)
-    told = _told(home, rows, file, given)
+    _require_images(rows, home)
+    found = labelling.label(home, rows, file, given)
     unnamed = [
-        LeftOut(path, f"no label in {file.name}") for path in rows["path"][told["label"].isna()]
+        LeftOut(path, f"no label in {file.name}")
+        for path in rows["path"][found.told["label"].isna()]
     ]
-    rows = told.combine_first(rows.astype(object))[told["label"].notna()]
-    rows, notes = table.translated(rows, file)
-    return finish(home, rows, "dicom", (*strangers, *broken, *unnamed), notes)
+    rows = found.told.combine_first(rows.astype(object))[found.told["label"].notna()]
+    rows, notes = table.translated(rows, file, unnamed)
+    left_out = (*strangers, *broken, *unnamed, *found.left_out)
+    kind = "dicom" if recognises(paths) else "folder"
+    return finish(home, rows, kind, left_out, (*found.notes, *notes), options.source_tag)
 
 
 def _label_table(home: Path, given: Columns) -> Path | None:
@@ -53,61 +74,15 @@ def _label_table(home: Path, given: Columns) -> Path | None:
     return tables[0] if "label" in found else None
 
 
-def _told(home: Path, rows: pd.DataFrame, file: Path, given: Columns) -> pd.DataFrame:
-    """What the table tells of each image, missing where it does not know the image."""
-    listed = columns.read_text(file)
-    found = columns.find(listed, given, ("label",), str(file))
-    line = pd.Series(float("nan"), index=rows.index)
-    for column, values in _keys(home, rows, listed, found):
-        line = line.fillna(values.map(_lines(listed, column, found["label"], file)))
-    roles = {role: name for role, name in found.items() if role != "path"}
-    told = listed[list(roles.values())].mask(listed == "").astype(object)
-    return told.reindex(line).set_axis(list(roles), axis=1).set_axis(rows.index)
-
-
-def _keys(
-    home: Path, rows: pd.DataFrame, listed: pd.DataFrame, found: dict[str, str]
-) -> list[tuple[str, pd.Series]]:
-    """(column of the table, what each image has to show for it), the surest first."""
-    keys = []
-    paths = rows["path"].map(Path)
-    stems = paths.map(lambda path: path.stem)
-    if "path" in found:
-        below = paths.map(lambda path: path.relative_to(home).as_posix())
-        names = paths.map(lambda path: path.name)
-        keys += [(found["path"], values) for values in (below, names, stems)]
-    instance = next((name for name in listed.columns if plain(name) in INSTANCE), None)
-    if instance is not None:
-        keys += [(instance, paths.map(_instance_uid)), (instance, stems)]
-    if "patient_id" in found:
-        keys.append((found["patient_id"], rows["patient_id"]))
-    if not keys:
+def _require_file(file: Path) -> None:
+    if not file.is_file():
+        got = "a folder" if file.is_dir() else "no such file"
         raise HilumError(
-            "a table of labels must name its images by path, SOPInstanceUID or PatientID; got the "
-            f"columns {', '.join(map(repr, listed.columns))}; rename one of them."
+            f"--labels must be a CSV that names images and their labels; got {str(file)!r}, "
+            f"{got}; check the path."
         )
-    return keys
 
 
-def _lines(listed: pd.DataFrame, column: str, label: str, file: Path) -> dict[str, int]:
-    """Key -> the first line that has it; raises HilumError where its lines differ in the label."""
-    told = listed[(listed[column] != "") & (listed[label] != "")]
-    pairs = told.drop_duplicates([column, label])
-    torn = pairs[column][pairs[column].duplicated()]
-    if len(torn):
-        raise HilumError(
-            f"{file} must give one label to each {column}; got several for {torn.iloc[0]!r}; "
-            "decide for one."
-        )
-    return {str(key): int(line) for line, key in pairs[column].items()}
-
-
-def _instance_uid(path: Path) -> str | None:
-    from pydicom import dcmread
-    from pydicom.errors import InvalidDicomError
-
-    try:
-        header = dcmread(path, specific_tags=["SOPInstanceUID"], stop_before_pixels=True)
-    except (InvalidDicomError, OSError, ValueError, LookupError, NotImplementedError):
-        return None  # a PNG among the DICOM files: its name must do
-    return str(header.get("SOPInstanceUID", "")) or None
+def _require_images(rows: pd.DataFrame, home: Path) -> None:
+    if rows.empty:
+        raise HilumError(f"{home} must hold images; got no readable one; check the path.")

@@ -13,6 +13,9 @@ from hilum.types import HilumError, LeftOut
 Progress: TypeAlias = Callable[[int, int], None] | None
 
 FACTS = ("patient_id", "view", "modality", "age", "sex", KIND)
+KEYS = ("instance_uid", "study_uid", "accession")  # by which a table of labels may name an image
+ORIGIN = ("institution", "manufacturer", "station")  # what may say where an image was made
+ALL = (*FACTS, *KEYS, *ORIGIN)
 _DICOM_SUFFIXES = {"", ".dcm", ".dicom", ".ima"}
 
 
@@ -23,7 +26,7 @@ def is_dicom(path: str | Path) -> bool:
 
 
 def with_facts(rows: pd.DataFrame, progress: Progress = None) -> tuple[pd.DataFrame, list[LeftOut]]:
-    """Fill in FACTS from the headers of DICOM files where `rows` does not know them.
+    """Fill in FACTS, KEYS and ORIGIN from DICOM headers where `rows` does not know them.
 
     Rows whose header cannot be read are dropped and returned as left out.
     """
@@ -38,10 +41,12 @@ def with_facts(rows: pd.DataFrame, progress: Progress = None) -> tuple[pd.DataFr
             faults[index] = LeftOut(path, _reason(path, error))
         if progress:
             progress(done, len(asked))
-    known = pd.DataFrame.from_dict(facts, orient="index").reindex(columns=list(FACTS))
-    rows = rows.reindex(columns=[*rows.columns, *(n for n in FACTS if n not in rows.columns)])
+    known = pd.DataFrame.from_dict(facts, orient="index").reindex(columns=list(ALL))
+    rows = rows.reindex(columns=[*rows.columns, *(n for n in ALL if n not in rows.columns)])
     filled = rows.astype(object).combine_first(known.astype(object))[list(rows.columns)]
-    return filled.drop(index=list(faults)).reset_index(drop=True), list(faults.values())
+    # a column that no header fills would be one of floats, which have no `.str`
+    kept = filled.drop(index=list(faults)).astype(object).reset_index(drop=True)
+    return kept, list(faults.values())
 
 
 def _reason(path: str, error: HilumError) -> str:

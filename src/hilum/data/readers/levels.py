@@ -146,4 +146,7 @@ def _hint(root: Path, rows: pd.DataFrame) -> str:
     inner = root / names.pop() if len(names) == 1 else root
     if inner != root and inner.is_dir() and len(_folders(inner)) > 1:
         return f"did you mean {inner}?"
-    return "sort them into class folders, or name a CSV table with a path and a label column."
+    return (
+        "sort them into class folders, name a CSV table with a path and a label column, or give "
+        "labels with --labels CSV."
+    )

@@ -9,6 +9,8 @@ import pandas as pd
 
 from hilum.data import manifest, placeholders
 from hilum.data.readers import columns, kinds
+from hilum.data.readers.sources import with_sources
+from hilum.data.tidy import SEXES
 from hilum.types import LeftOut, Manifest
 
 PATIENTS = "patients.csv"  # optional, in the folder: a column of files and one of patients
@@ -16,14 +18,21 @@ NUMBERED = re.compile(r"(?:patient|person|subject)[-_ ]?0*(\d+)(?=[-_ .]|$)", re
 
 
 def finish(
-    root: Path, rows: pd.DataFrame, kind: str, left_out: Sequence[LeftOut], notes: Sequence[str]
+    root: Path,
+    rows: pd.DataFrame,
+    kind: str,
+    left_out: Sequence[LeftOut],
+    notes: Sequence[str],
+    source_tag: str = "",
 ) -> Manifest:
     """Make the manifest of `rows`; kind is "folder", "table" or "dicom".
 
+    Where no source is known yet, the DICOM headers tell (`sources.with_sources`).
     Where no patient is known yet, `patients.csv` tells, or the file names do if every one begins
     with "patient", "person" or "subject" and a number. One number in two classes counts as one
     person, which can only keep images together that might have stayed apart.
     """
+    rows, origin = with_sources(rows, source_tag)
     known = rows if "patient_id" in rows.columns else rows.assign(patient_id=None)
     persons, placeholder = placeholders.dropped(known)
     known = known.assign(patient_id=persons)
@@ -32,7 +41,8 @@ def finish(
         persons, more = placeholders.dropped(known)
         known, placeholder = known.assign(patient_id=persons), [*placeholder, *more]
     known, apart, doubts = kinds.set_apart(known)
-    told = (*notes, *placeholder, *doubts, *_doubts(known["patient_id"]))
+    doubts = [*doubts, *_doubts(known["patient_id"]), *_namesakes(known)]
+    told = (*notes, *origin, *placeholder, *doubts)
     return manifest.build(known, kind, (*left_out, *apart), told, root.parent)
 
 
@@ -71,3 +81,34 @@ def _doubts(patients: pd.Series) -> list[str]:
         f"split, which flatters every score; a {PATIENTS} with the columns path and patient_id "
         "beside the images mends that."
     ]
+
+
+def _namesakes(rows: pd.DataFrame) -> list[str]:
+    """A note on numbers of patients that several sources have given out.
+
+    One person at two hospitals, or two people? Each number counts as one, as a split must: taking
+    one person for two would let training and test share them.
+    """
+    if "source" not in rows:
+        return []
+    known = rows[rows["patient_id"].notna() & rows["source"].notna()]
+    sources = known.groupby("patient_id")["source"].nunique()
+    shared = sources.index[sources > 1]
+    if not len(shared):
+        return []
+    alike = known[known["patient_id"].isin(shared)]
+    several = len(shared) > 1
+    return [
+        f"{len(shared):,} patient number{'s occur' if several else ' occurs'} at several sources"
+        f"{_of_both_sexes(alike)}: each counts as one person, so that none stands on both sides of "
+        "a split; where sources number their own patients, the counts of patients are too low: put "
+        "the source before the number (A-7, B-7)."
+    ]
+
+
+def _of_both_sexes(rows: pd.DataFrame) -> str:
+    if "sex" not in rows:
+        return ""
+    sexes = rows["sex"].astype(object).map(lambda word: SEXES.get(str(word).strip().lower()))
+    torn = int((sexes.groupby(rows["patient_id"]).nunique() > 1).sum())
+    return f", {torn:,} of them with both sexes, so of different people" if torn else ""

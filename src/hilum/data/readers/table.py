@@ -57,7 +57,9 @@ def tables_in(folder: Path) -> list[Path]:
     ]
 
 
-def read(path: str | Path, given: Columns = _USUAL, progress: Progress = None) -> Manifest:
+def read(
+    path: str | Path, given: Columns = _USUAL, progress: Progress = None, source_tag: str = ""
+) -> Manifest:
     """Read a CSV, or a folder with exactly one, into a manifest.
 
     Paths are meant from the CSV's folder; a bare file name is also looked for below it. Columns
@@ -71,7 +73,8 @@ def read(path: str | Path, given: Columns = _USUAL, progress: Progress = None) -
     rows, notes = translated(rows, file, left_out)
     dicom = any(map(is_dicom, rows["path"]))
     rows, broken = with_facts(rows, progress) if dicom else (rows, [])
-    return finish(file.parent, rows, "table", (*left_out, *broken), (*said, *moved, *notes))
+    notes = [*said, *moved, *notes]
+    return finish(file.parent, rows, "table", (*left_out, *broken), notes, source_tag)
 
 
 def _rows(file: Path, given: Columns) -> tuple[pd.DataFrame, list[str]]:
@@ -145,7 +148,7 @@ def translated(
     rows: pd.DataFrame, file: Path, left_out: Sequence[LeftOut] = ()
 ) -> tuple[pd.DataFrame, list[str]]:
     """Findings to labels, splits to official parts, mask paths made absolute, formulas disarmed."""
-    rows = rows.mask(rows == "")
+    rows = rows.mask(rows == "").astype(object)  # also a column without any value
     names, notes = labels.classes(rows["label"].dropna().unique())
     require_classes(names.values(), file, left_out)
     words = {
