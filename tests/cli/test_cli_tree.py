@@ -103,7 +103,10 @@ def test_from_a_tree_and_a_table_to_a_tested_model(
     )  # fmt: skip
     assert done.code == 0, done.err
     tested = pd.read_csv(tmp_path / "test/predictions.csv")
-    assert len(tested) == len(pacs.truth)
+    unseen = pd.read_csv(out / "predictions.csv")  # what the model was built on is no test
+    assert 0 < len(unseen) < len(pacs.truth)
+    assert set(tested["path"]) == set(unseen["path"])
+    assert (tested.set_index("path")["label"] == unseen.set_index("path")["label"]).all()
 
 
 def test_twins_are_looked_for_without_labels(hilum: Run, pacs: Export, tmp_path: Path) -> None:

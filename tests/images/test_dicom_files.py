@@ -299,14 +299,15 @@ def test_facts(save: Saver) -> None:
         "BurnedInAnnotation": "NO", "StudyInstanceUID": "1.2.3", "SeriesInstanceUID": "1.2.4",
         "PatientName": "Canary^Name",
     }  # fmt: skip
-    path = save(dicom(smooth(size=(9, 7)), tags | {"BitsStored": 12}))
+    film = dicom(smooth(size=(9, 7)), tags | {"BitsStored": 12})
+    path = save(film)
     facts = images.probe(path)
     assert facts == {
         "format": "DICOM", "width": 7, "height": 9, "bits": 12, "photometric": "MONOCHROME2",
         "patient_id": "A^17", "view": "PA", "modality": "X-ray", "dicom_modality": "DX",
         "age": 62.0, "sex": "F", "laterality": "U", "manufacturer": "Maker", "burned_in": False,
         "study_uid": "1.2.3", "series_uid": "1.2.4", "bytes": path.stat().st_size,
-        "transfer_syntax": "Explicit VR Little Endian",
+        "transfer_syntax": "Explicit VR Little Endian", "instance_uid": str(film.SOPInstanceUID),
     }  # fmt: skip
     assert images.read(path).facts == facts | {"greys": "percentiles"}
 
