@@ -13,7 +13,17 @@ from hilum.evaluate import intervals, lungs, overlap
 from hilum.models import unet
 from hilum.prepare.lungs import OK
 from hilum.recipe import Recipe, Stage
-from hilum.study import conventions, machine, outlining, outputs, pairs, published, store, summary
+from hilum.study import (
+    conventions,
+    machine,
+    outlining,
+    outputs,
+    pairs,
+    published,
+    replication,
+    store,
+    summary,
+)
 from hilum.study.bench import Key, Tell
 from hilum.study.outlining import CELL
 from hilum.types import HilumError, HilumWarning, Results, Score
@@ -56,7 +66,17 @@ def run(plan: Recipe, root: Path | None, out: Path, tell: Tell, resume: bool = F
         data=summary.data(ground.manifest),
         split=summary.split(splits, leaks),
         model=_model(out / "model" / lungs.WEIGHTS),
-        limits=[*([mixed] if mixed else []), *plan.limits, *ground.manifest.notes],
+from hilum.study import (
+    conventions,
+    machine,
+    outlining,
+    outputs,
+    pairs,
+    published,
+    replication,
+    store,
+    summary,
+)
     )
     outputs.write_recipe(out, plan)
     outputs.write_manifest(out, ground.manifest)
