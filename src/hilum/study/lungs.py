@@ -66,17 +66,9 @@ def run(plan: Recipe, root: Path | None, out: Path, tell: Tell, resume: bool = F
         data=summary.data(ground.manifest),
         split=summary.split(splits, leaks),
         model=_model(out / "model" / lungs.WEIGHTS),
-from hilum.study import (
-    conventions,
-    machine,
-    outlining,
-    outputs,
-    pairs,
-    published,
-    replication,
-    store,
-    summary,
-)
+        limits=[*([mixed] if mixed else []), *plan.limits, *ground.manifest.notes],
+        replication=replication.sentence(plan),
+        departures=replication.rows(plan),
     )
     outputs.write_recipe(out, plan)
     outputs.write_manifest(out, ground.manifest)
