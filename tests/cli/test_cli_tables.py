@@ -127,3 +127,12 @@ def test_a_difference_that_is_undefined_is_no_small_p() -> None:
     assert compare._p(float("nan")) == "–"
     assert compare._p(0.0004) == "< 0.001"
     assert compare._p(0.04) == "0.040"
+
+
+@pytest.mark.parametrize("width", [12, 80])
+def test_a_column_without_name_or_content_is_no_fault(width: int) -> None:
+    text = tables.plain("T", ("score", ""), [("a long name of a score", "")], width)
+    assert "score" in text
+    out = Console(file=io.StringIO(), force_terminal=True, width=width, color_system=None)
+    Terminal(out=out).table("T", ("score", ""), [("a long name of a score", "")])
+    assert "score" in out.file.getvalue()

@@ -93,14 +93,14 @@ def shared(
     A name may be wrapped between its words.
     """
     longest = [max((len(row[i]) for row in cells), default=0) for i in range(len(names))]
-    natural = [max(cell, len(name)) for cell, name in zip(longest, names, strict=True)]
+    natural = [max(cell, len(name), 1) for cell, name in zip(longest, names, strict=True)]
     if sum(natural) + between * (len(names) - 1) <= width:
         return natural
     figures = [_numeric([row[i] for row in cells]) for i in range(len(names))]
     words = [max(map(len, name.split()), default=0) for name in names]
     for whole in (NARROW, LEAST):
         least = [
-            max(word, cell if figure or cell <= whole else LEAST)
+            max(word, 1, cell if figure or cell <= whole else LEAST)
             for cell, word, figure in zip(longest, words, figures, strict=True)
         ]
         room = width - between * (len(names) - 1) - sum(least)
