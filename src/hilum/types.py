@@ -76,11 +76,15 @@ class HilumWarning(UserWarning):
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """What a step did not use, and why: one thing, or several of a kind with a few examples."""
+    """What a step did not use, and why: one thing, or several of a kind with a few examples.
+
+    `names` are all of the several, one each; empty where `what` is one thing, or they are not kept.
+    """
 
     what: str
     reason: str
     count: int = 1
+    names: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +169,7 @@ class Score:
     high: float | None
     method: str  # how the interval was made: "wilson", "bootstrap by patient", ...
     stamp: str = ""  # what audits of the images alone say: "pass", "fail: C-02; warn: C-03", ...
+    over: tuple[str, ...] = ()  # of an average: the classes with test images, where some have none
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +241,8 @@ class Results:
     notice: str = NOTICE
     tasks: list[dict[str, Any]] = field(default_factory=list)  # name, title, verdict, report, ...
     left_to_audit: list[str] = field(default_factory=list)  # audits that were not made, for cost
+    replication: str = ""  # where the run departs from the paper that `published` is of, in words
+    departures: list[dict[str, Any]] = field(default_factory=list)  # key, paper, ran, because
 
     def as_json(self) -> dict[str, Any]:
         """The dictionary that `results.json` stores; `class_` is written as "class"."""
@@ -252,7 +259,7 @@ class Results:
             for name, found in ((name, plain[name]) for name in ("scores", "published"))
         }
         scores = [
-            Score(**row | {"value": np.nan if row["value"] is None else row["value"]})
+            Score(**row | {"value": _nan(row["value"]), "over": tuple(row.get("over", ()))})
             for row in rows["scores"]
         ]
         told: dict[str, Any] = {
@@ -261,6 +268,10 @@ class Results:
             "audits": [Finding(**row) for row in plain["audits"]],
         }
         return cls(**{**plain, **told})
+
+
+def _nan(value: float | None) -> float:
+    return float("nan") if value is None else value
 
 
 def require_columns(table: pd.DataFrame, wanted: Sequence[str], what: str) -> None:

@@ -1,5 +1,6 @@
 """The table of audits, the verdict, and what audits of tables say where something is missing."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from hilum import audit
 from hilum.audit import AUDITS, Evidence, calibration, confounding, shallow
 from hilum.audit.verdict import WEIGHT, weigh
-from hilum.evaluate import calibrate
+from hilum.evaluate import calibrate, scores
 from hilum.types import PREDICTION_COLUMNS, Finding, Score
 
 
@@ -209,3 +210,103 @@ def test_a_probe_on_a_wide_table_is_the_one_that_scikit_learn_fits() -> None:
     ).fit(table, labels)
     found = shallow.fitted(table, labels).predict_proba(asked)
     np.testing.assert_allclose(found, plain.predict_proba(asked), atol=2e-3)
+
+
+# --- what too little cannot show ------------------------------------------------------------------
+
+
+def few(covid: int, normal: int) -> dict[str, int]:
+    return {"covid19": covid, "normal": normal}
+
+
+@pytest.mark.parametrize("status", ["pass", "warn", "fail"])
+def test_fewer_than_thirty_test_images_are_too_few_to_say(status: str) -> None:
+    told = audit.verdict(ACCURATE, [finding(status)], few(4, 4))
+    assert told.startswith(
+        "Too few to say: 90.0% of test images are classified correctly, 9 of 10 (95 % interval 80% "
+        "to 100%); 8 test images cannot show"
+    )
+    assert ("Even so: the sources differ." in told) is (status == "fail")
+    assert not audit.verdict(ACCURATE, [finding(status)], few(15, 15)).startswith("Too few")
+    assert audit.verdict(ACCURATE, [finding(status)], few(15, 14)).startswith("Too few")
+
+
+def test_no_better_than_chance_is_not_said_of_a_few_images() -> None:
+    poor = [ACCURATE[0], score("auroc", "macro", 0.55, 0.1)]
+    assert "has learnt nothing" not in audit.verdict(poor, [finding("pass")], few(4, 4))
+    assert "has learnt nothing" in audit.verdict(poor, [finding("pass")], few(40, 40))
+
+
+def test_a_class_without_test_images_is_in_the_verdict() -> None:
+    told = audit.verdict(ACCURATE, [finding("pass")], {**few(40, 40), "pneumonia": 0})
+    assert "classified correctly (no test image is of pneumonia)" in told
+    one = audit.verdict(ACCURATE, [finding("pass")], few(0, 80))
+    assert one.startswith("One class alone: 90.0% of test images")
+    assert "(no test image is of COVID-19)" in one
+
+
+def test_an_image_that_several_seeds_test_counts_once() -> None:
+    rows = pd.DataFrame({"sample_id": [*"abcabc"], "label": ["covid19", "normal", "normal"] * 2})
+    assert audit.tested(rows, ["covid19", "normal", "other"]) == {
+        "covid19": 1,
+        "normal": 2,
+        "other": 0,
+    }
+
+
+def of_a_part(label: str, count: int, others: int) -> Evidence:
+    """The clean study with so many test images of a class, and so many others."""
+    good = Cohort(np.random.default_rng(0)).evidence()
+    table = good.predictions
+    mine = table["label"] == label
+    kept = pd.concat([table[mine].head(count), table[~mine].head(others)])
+    return replace(good, predictions=kept, all_predictions=kept)
+
+
+@pytest.mark.parametrize(("count", "others"), [(4, 60), (60, 4), (9, 9), (60, 0)])
+def test_a_threshold_is_not_checked_on_a_handful(count: int, others: int) -> None:
+    found = AUDITS["C-18"](of_a_part("covid19", count, others))
+    assert found.status == "unknown"
+    assert "at least 10 test images of its class and as many others" in found.sentence
+
+
+def test_a_predictive_value_carries_its_interval() -> None:
+    found = AUDITS["C-18"](of_a_part("covid19", 40, 30))
+    assert found.status != "unknown"
+    assert re.search(r"would be right in \d+% \(\d+% to \d+%\) where 1% have it", found.sentence)
+    assert re.search(r"\d+ of \d+ others are left alone \(\d+% to \d+%\)", found.sentence)
+
+
+@pytest.mark.parametrize("label", ["covid19", "normal"])
+def test_no_finding_on_one_class_says_nan(label: str) -> None:
+    alone = of_a_part(label, 60, 0)
+    visited = 0
+    for name, row in AUDITS.items():
+        if name in ("C-06", "C-07", "C-08", "C-13", "C-14", "C-15", "C-16", "C-22", "C-25"):
+            continue  # these need the films
+        found = row(replace(alone))
+        assert not re.search(r"\bnan\b", found.sentence), name
+        assert found.value is None or np.isfinite(found.value), name
+        visited += 1
+    assert visited >= 15
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [(float("nan"), "It is so."), (0.5, "It is right in nan% of all."), (float("inf"), "It is.")],
+)
+def test_what_is_undefined_is_no_answer(value: float, sentence: str) -> None:
+    found = calibration.QUESTION.found("pass", value, sentence)
+    assert (found.status, found.value) == ("unknown", None)
+    assert "undefined" in found.sentence
+    fine = calibration.QUESTION.found("pass", 0.5, "The nanny has it.", (0.1, float("nan")))
+    assert (fine.status, fine.low, fine.high) == ("pass", 0.1, None)
+
+
+def test_calibration_names_the_score_that_differs_and_why() -> None:
+    found = AUDITS["C-17"](clean())
+    table = clean().predictions.assign(path="x", patient_id=None, source="s", cell="main")
+    ece = next(s for s in scores.score(table, ["covid19", "normal"], "main") if s.name == "ece")
+    assert f"The ECE among the scores is {ece.value:.3f}" in found.sentence
+    assert "bins of as many images each" in found.sentence
+    assert found.sentence.startswith(f"Probabilities are {100 * (found.value or 0):.1f} points")

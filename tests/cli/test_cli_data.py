@@ -245,6 +245,22 @@ def test_compare_with_itself_and_with_a_worse_copy(
     assert accuracy["first"] == pytest.approx(right.mean())
 
 
+def test_compare_says_what_counts_as_a_patient(
+    hilum: Run, trained: Trained, tmp_path: Path
+) -> None:
+    table = pd.read_csv(trained.folder / "predictions.csv")
+    known = hilum("compare", trained.folder, trained.folder)
+    assert "is of another patient" in known.out or "Patients are the unit" in known.out
+    nobody = copied(trained.folder, tmp_path / "nobody")
+    table.assign(patient_id=None).to_csv(nobody / "predictions.csv", index=False)
+    done = hilum("compare", nobody, nobody)
+    assert done.code == 0, done.err
+    assert "No patient is known: each of" in done.out
+    assert "McNemar (mid-p) for shares of images" in done.out
+    rows = hilum("compare", nobody, nobody, "--json").json["differences"]
+    assert all("unknown" in row["method"] or "by image" in row["method"] for row in rows)
+
+
 def test_compare_says_what_is_not_shared(hilum: Run, trained: Trained, tmp_path: Path) -> None:
     fewer = copied(trained.folder, tmp_path / "fewer")
     table = pd.read_csv(trained.folder / "predictions.csv")

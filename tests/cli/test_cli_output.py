@@ -110,7 +110,7 @@ def test_predict_leaves_null_where_there_is_no_probability(
     rows = done.json["predictions"]
     assert len(rows) == 43
     assert sum(row["p_normal"] is None for row in rows) == 3
-    assert {"what", "reason", "count"} == set(done.json["left_out"][0])
+    assert {"what", "reason", "count", "names"} == set(done.json["left_out"][0])
 
 
 def test_json_knows_records_nan_and_paths() -> None:
@@ -128,6 +128,7 @@ def test_json_knows_records_nan_and_paths() -> None:
             "high": None,
             "method": "undefined",
             "stamp": "",
+            "over": [],
         },
         "where": "/a",
         "items": [1, "é"],

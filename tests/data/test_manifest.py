@@ -258,7 +258,7 @@ def test_select_counts_what_it_drops() -> None:
 def test_summarise_counts_by_reason() -> None:
     items = [LeftOut(f"{i}.png", "bad") for i in range(1200)] + [LeftOut("x", "odd")]
     assert manifest.summarise(items) == (
-        LeftOut("0.png, 1.png, 2.png and 1,197 more", "bad"),
+        LeftOut("0.png, 1.png, 2.png and 1,197 more", "bad", 1200),
         LeftOut("x", "odd"),
     )
 

@@ -52,7 +52,7 @@ def test_counts_by_hand(small: Manifest) -> None:
     assert found.sizes["bits"].median == 8.0
     assert found.shapes_by_class == {"a": {"20 x 10": 2}, "b": {"21 x 10": 3, "20 x 10": 1}}
     assert found.formats == {"PNG": 6}
-    assert found.left_out == (LeftOut("x.txt, y.txt", "no image"),)
+    assert found.left_out == (LeftOut("x.txt, y.txt", "no image", 2),)
     assert found.notes == ("a note",)
 
 

@@ -13,6 +13,7 @@ from statsmodels.stats.multitest import multipletests
 from synthetic_predictions import Request, table
 
 from hilum.evaluate import compare, intervals, metrics
+from hilum.evaluate.sample import read
 from hilum.types import HilumError
 
 CLASSES = Request().classes
@@ -173,3 +174,61 @@ def test_bootstrap_p_counts_the_far_side() -> None:
     assert compare.bootstrap_p(np.array([-1.0, 1.0, 1.0])) == 1.0
     assert compare.bootstrap_p(np.zeros(99)) == 1
     assert np.isnan(compare.bootstrap_p([np.nan]))
+
+
+def clustered(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """40 patients of four images each, of either kind, and the scores of two readers."""
+    patients = np.repeat(np.arange(40), 4)
+    mood = rng.normal(size=40)[patients]
+    positive = (rng.random(40) < 0.5)[patients] ^ (rng.random(160) < 0.2)
+    first = positive + mood + rng.normal(size=160)
+    return patients, positive, np.stack([first, 1.2 * positive + 0.5 * mood + rng.normal(size=160)])
+
+
+def test_delong_by_patient_has_the_spread_of_new_patients() -> None:
+    """Obuchowski's covariance against that of 800 simulated studies; DeLong's is too small."""
+    areas, by_patient, by_image = [], [], []
+    for draw in range(800):
+        patients, positive, scores = clustered(np.random.default_rng(draw))
+        found = intervals.delong_by_patient(positive, scores, patients)
+        areas.append(found[0])
+        by_patient.append(found[1])
+        by_image.append(intervals.delong(positive, scores)[1])
+    true = np.cov(np.transpose(areas))
+    assert np.mean(by_patient, axis=0) == pytest.approx(true, rel=0.15)
+    assert np.mean(by_image, axis=0)[0, 0] < 0.8 * true[0, 0]
+
+
+def test_delong_by_patient_of_one_image_each_is_delong() -> None:
+    _, positive, scores = clustered(np.random.default_rng(0))
+    one = intervals.delong_by_patient(positive, scores, np.arange(160))
+    plain = intervals.delong(positive, scores)
+    np.testing.assert_allclose(one[0], plain[0])
+    np.testing.assert_allclose(one[1], plain[1], atol=1e-15)
+    ends, p = compare.delong_test(positive, *scores, np.arange(160))
+    assert (ends, p) == compare.delong_test(positive, *scores)
+
+
+def test_where_no_patient_is_known_the_method_says_so() -> None:
+    first, second = (table(Request(noise=i)).assign(patient_id=None) for i in (0, 1))
+    found = by_key(first, second)
+    assert found["accuracy", "overall"].method.endswith(", patients unknown")
+    assert found["auroc", "pneumonia"].method == "delong, patients unknown"
+    assert found["f1", "macro"].method == "bootstrap by image"
+    known = by_key(table(Request(per=3)), table(Request(per=3, noise=1)))
+    assert {row.method for row in known.values()} == {"bootstrap by patient"}
+
+
+@pytest.mark.parametrize(
+    ("per", "unknown", "said"),
+    [
+        (1, 0, "Each of 120 images is of another patient."),
+        (3, 0, "Patients are the unit: 40 with 120 images."),
+        (1, 120, "No patient is known: each of 120 images counts as a patient of its own"),
+        (3, 30, "30 of 120 images are of unknown patients"),
+    ],
+)
+def test_what_counts_as_a_patient_is_one_sentence(per: int, unknown: int, said: str) -> None:
+    rows = table(Request(per=per))
+    rows.loc[: unknown - 1 if unknown else -1, "patient_id"] = None
+    assert read(rows, CLASSES).assumption.startswith(said)

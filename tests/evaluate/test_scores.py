@@ -189,7 +189,12 @@ def test_a_class_without_images_is_undefined_not_dropped() -> None:
     found = by_key(spell(["covid19", "normal"] * 9, ["covid19", "normal"] * 9, CLASSES))
     missing = found["sensitivity", "pneumonia"]
     assert np.isnan(missing.value)
-    assert (missing.k, missing.n, missing.low, missing.method) == (0, 0, None, "undefined: 0 of 0")
+    assert (missing.k, missing.n, missing.low, missing.method) == (
+        0,
+        0,
+        None,
+        "undefined: no image of pneumonia",
+    )
     assert np.isnan(found["auroc", "pneumonia"].value)
     assert found["sensitivity", "macro"].value == 1
     assert found["specificity", "pneumonia"].value == 1
@@ -334,3 +339,27 @@ def test_coverage_of_the_calibration_error(error: float, least: float) -> None:
 def by_key_value(rows: pd.DataFrame) -> float:
     labels, p = arrays(rows)
     return float(reference.f1_score(labels, p.argmax(1), average="macro"))
+
+
+def test_an_average_names_the_classes_that_it_is_over() -> None:
+    """Of three classes two are tested: scikit-learn's macro figures over these two labels."""
+    rng = np.random.default_rng(3)
+    truth = ["covid19", "normal"] * 20
+    said = [str(rng.choice(CLASSES)) if rng.random() < 0.4 else t for t in truth]
+    found = by_key(spell(truth, said, CLASSES))
+    for name in ("f1", "sensitivity", "precision", "auroc"):
+        assert found[name, "macro"].over == ("covid19", "normal")
+    assert found["balanced_accuracy", "overall"].over == ("covid19", "normal")
+    assert found["accuracy", "overall"].over == ()
+    expected = reference.f1_score(truth, said, labels=["covid19", "normal"], average="macro")
+    assert found["f1", "macro"].value == pytest.approx(expected)
+    whole = by_key(table())
+    assert {score.over for score in whole.values()} == {()}
+
+
+def test_one_class_alone_has_no_auroc_and_the_reason_is_given() -> None:
+    found = by_key(spell(["normal"] * 12, ["normal"] * 9 + ["covid19"] * 3, CLASSES))
+    for class_ in ("normal", "macro"):
+        assert np.isnan(found["auroc", class_].value)
+        assert found["auroc", class_].method == "undefined: every image is of normal"
+    assert found["specificity", "normal"].method == "undefined: 0 of 0"

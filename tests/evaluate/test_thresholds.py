@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hilum.evaluate import thresholds
+from hilum.evaluate import intervals, thresholds
 from hilum.types import HilumError
 
 seeds = st.integers(0, 2**32 - 1)
@@ -113,3 +113,36 @@ def test_rows_are_flat() -> None:
     assert row["sensitivity"] == row["sensitivity_k"] / row["sensitivity_n"]
     assert row["specificity_low"] < row["specificity"] < row["specificity_high"]
     assert row["threshold"] == 0.5
+
+
+def test_eighteen_of_eighteen_promise_little_where_one_in_a_hundred_has_it() -> None:
+    """By hand: Wilson's lower end of 18 of 18 is 18 / (18 + 1.96^2)."""
+    found, spared = (intervals.proportion(n, n) for n in (20, 18))
+    ends = [intervals.Interval(one.low, one.high) for one in (found, spared)]
+    row = thresholds.predictive_intervals(*ends, [0.01]).iloc[0]
+    low = [n / (n + 1.959964**2) for n in (20, 18)]
+    by_hand = 0.01 * low[0] / (0.01 * low[0] + 0.99 * (1 - low[1]))
+    assert row["ppv_low"] == pytest.approx(by_hand, rel=1e-6)
+    assert row["ppv_low"] < 0.05
+    assert row["ppv_high"] == 1
+
+
+def test_predictive_intervals_hold_the_truth_as_often_as_they_promise() -> None:
+    """Simulated tests of 40 positives and 60 negatives, at three prevalences."""
+    rng = np.random.default_rng(5)
+    truth = thresholds.predictive_values(0.85, 0.9, (0.01, 0.1, 0.5))
+    held = np.zeros((3, 2))
+    for _ in range(1000):
+        counts = (rng.binomial(40, 0.85), 40), (rng.binomial(60, 0.9), 60)
+        ends = [intervals.wilson(int(k), n) for k, n in counts]
+        found = thresholds.predictive_intervals(*ends, (0.01, 0.1, 0.5))
+        for i, name in enumerate(("ppv", "npv")):
+            inside = (found[f"{name}_low"] <= truth[name]) & (truth[name] <= found[f"{name}_high"])
+            held[:, i] += inside
+    assert (held / 1000 > 0.93).all()
+
+
+def test_ten_with_and_ten_without_are_enough() -> None:
+    assert thresholds.enough(10, 10)
+    assert not thresholds.enough(9, 500)
+    assert not thresholds.enough(500, 4)

@@ -135,9 +135,13 @@ def test_sources_are_the_manifests(run: Run) -> None:
     assert bars == list(counts.to_numpy().T.ravel())
 
 
-def test_of_two_classes_one_roc_curve_is_drawn(binary: Built) -> None:
+def test_of_two_classes_both_roc_curves_are_drawn_as_the_caption_says(binary: Built) -> None:
     table = pd.read_csv(binary.folder / "figures" / "roc.csv")
-    assert list(table["class"].unique()) == ["covid19"]
+    assert list(table["class"].unique()) == ["normal", "covid19"]
+    assert "ROC curves, each class against the rest" in binary.page.text
+    for name in ("precision_recall", "histograms"):
+        other = pd.read_csv(binary.folder / "figures" / f"{name}.csv")
+        assert list(other["class"].unique()) == list(table["class"].unique())
 
 
 def test_one_class_alone_has_no_curves(run: Run) -> None:

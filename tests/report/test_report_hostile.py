@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from conftest import Built, Page, build
-from hilum.report import csvs, html
+from hilum.report import csvs, html, page
 from hilum.report.text import label
 
 STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -144,6 +144,6 @@ def test_own_files_appear_under_codes_whose_key_stays_in_the_folder(tmp_path: Pa
 
 
 def test_an_audits_number_does_not_break_and_nothing_gets_past_the_escape() -> None:
-    assert html.unbroken("<b>C-21</b> fails") == (
-        '&lt;b&gt;<span class="nowrap">C-21</span>&lt;/b&gt; fails'
+    assert page.unbroken("<b>C-21</b> fails in /home/someone/films") == (
+        '&lt;b&gt;<span class="nowrap">C-21</span>&lt;/b&gt; fails in …/films'
     )

@@ -139,9 +139,10 @@ def test_threshold_figure_draws_its_csv(run: Run) -> None:
         np.testing.assert_allclose(lines[0].get_ydata(orig=False), table[name])
         ends = np.sort([seg[:, 1] for seg in lines[2][0].get_segments()], axis=1)
         np.testing.assert_allclose(ends, table[[f"{name}_low", f"{name}_high"]])
-    drawn = [line.get_ydata() for line in right.lines]
-    wanted = [table[name] for name in ("ppv", "ppv_at_0.01", "ppv_at_0.05", "ppv_at_0.2")]
-    np.testing.assert_allclose(drawn, wanted)
+    for lines, at in zip(right.containers, ("", "_at_0.01", "_at_0.05", "_at_0.2"), strict=True):
+        np.testing.assert_allclose(lines[0].get_ydata(orig=False), table[f"ppv{at}"])
+        ends = np.sort([seg[:, 1] for seg in lines[2][0].get_segments()], axis=1)
+        np.testing.assert_allclose(ends, table[[f"ppv_low{at}", f"ppv_high{at}"]])
     predictions = run.chosen()
     assert predictions is not None
     said = predictions["p_covid19"] >= 0.15

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from hilum.report import facts, html, tables, text
+from hilum.report import averages, elsewhere, facts, html, tables, text
 from hilum.report.folder import Run
 
 ROW: dict[str, Any] = {
@@ -47,6 +47,33 @@ def test_a_model_no_better_than_chance_is_never_green(low: float, light: str) ->
     assert facts.standing(run_of(audits=audits("pass"), scores=[area])).name == light
 
 
+@pytest.mark.parametrize(
+    ("images", "statuses", "words"),
+    [(29, ("pass",), "Too few test images to say"), (30, ("pass",), "Passes its audits"),
+     (29, ("warn",), "Too few test images to say"), (29, ("fail",), "Fails its audits")],
+)  # fmt: skip
+def test_a_few_test_images_have_no_light(
+    images: int, statuses: tuple[str, ...], words: str
+) -> None:
+    """Of two seeds each image counts once."""
+    ids = [f"folder/{i}" for i in range(images)] * 2
+    table = pd.DataFrame({"cell": "main", "sample_id": ids})
+    results = {"audits": audits(*statuses), "model": {"cell": "main"}}
+    found = facts.standing(Run(Path("nowhere"), results, table))
+    assert found.verdict == words
+
+
+def test_an_average_says_over_which_classes() -> None:
+    over = {**ROW, "name": "f1", "class": "macro", "over": ["covid19", "normal"]}
+    absent = {**ROW, "name": "sensitivity", "class": "pneumonia", "value": None}
+    assert tables.line(over).class_ == "macro over COVID-19 and normal"
+    assert tables.line({**over, "over": []}).class_ == "macro"
+    assert averages.notes([over, absent]) == [
+        "Averages are over COVID-19 and normal: no test image is of pneumonia."
+    ]
+    assert tables.headlines(run_of(scores=[over]))[0].name == "F1, macro over COVID-19 and normal"
+
+
 def test_audits_that_fail_come_first() -> None:
     found = facts.audits(run_of(audits=audits("pass", "unknown", "warn", "fail", "fail")))
     assert [audit.id for audit in found] == ["C-03", "C-04", "C-02", "C-01", "C-00"]
@@ -75,14 +102,33 @@ def test_bars_begin_at_a_half_only_where_nothing_lies_below() -> None:
 def test_values_elsewhere_are_those_of_bayes() -> None:
     # of 10,000 people with 1 %: 90 of 100 ill found, 990 of 9,900 healthy alarmed, 10 missed
     both = [
-        {**ROW, "name": name, "class": "covid19", "value": 0.9}
-        for name in ("sensitivity", "specificity")
+        {**ROW, "name": name, "class": "covid19", "value": 0.9, "n": n, "low": 0.8, "high": 1.0}
+        for name, n in (("sensitivity", 10), ("specificity", 40))
     ]
-    rows = tables.elsewhere(run_of(classes=["covid19", "normal"], scores=both))
-    assert rows == [
-        ["COVID-19", f"{90 / 1080:.3f} / {8910 / 8920:.3f}", "0.321 / 0.994", "0.692 / 0.973",
-         "0.900 / 0.900"]
-    ]  # fmt: skip
+    rows = elsewhere.elsewhere(run_of(classes=["covid19", "normal"], scores=both))
+    # the lower ends: 80 of 100 found, 1,980 of 9,900 alarmed, 20 missed; the upper: none wrong
+    assert [row[:3] for row in rows] == [
+        ["COVID-19", "PPV", f"{90 / 1080:.3f} ({80 / 2060:.3f} to 1.000)"],
+        ["COVID-19", "NPV", f"{8910 / 8920:.3f} ({7920 / 7940:.3f} to 1.000)"],
+    ]
+    assert [cell.split(" ")[0] for cell in rows[0][3:]] == ["0.321", "0.692", "0.900"]
+
+
+@pytest.mark.parametrize(
+    ("n", "low", "told"),
+    [((30, 9), 0.8, "too few images: 30 and 9 others"), ((4, 90), 0.8, "too few images: 4 and 90"),
+     ((10, 10), None, "no interval")],
+)  # fmt: skip
+def test_a_handful_of_images_is_carried_nowhere(
+    n: tuple[int, int], low: float | None, told: str
+) -> None:
+    both = [
+        {**ROW, "name": name, "class": "covid19", "value": 1.0, "n": count, "low": low, "high": 1.0}
+        for name, count in zip(("sensitivity", "specificity"), n, strict=True)
+    ]
+    (row,) = elsewhere.elsewhere(run_of(classes=["covid19", "normal"], scores=both))
+    assert row[2].startswith(told)
+    assert not any(row[3:])
 
 
 def test_headlines_prefer_the_whole_over_a_class() -> None:
@@ -134,6 +180,8 @@ def test_what_was_left_out_is_counted_by_reason() -> None:
         {"what": "153 images (d, e, f, ...)", "reason": "another label", "count": 1},
         {"what": "1,204 files ending in .txt", "reason": "not an image"},
         {"what": "2 images (g, h), 3 images (i, j, k)", "reason": "two sets", "count": 2},
+        {"what": "22 images (k, l, m, ...)", "reason": "counted", "count": 22},
+        {"what": "4 rows (n, o), 3 rows (p)", "reason": "counted", "count": 7},
         {"what": "12 monkeys (1995).png", "reason": "a name", "count": 1},
         {"what": "p.png", "reason": "too uncertain (0.92); look at it (data.take, seed 0)"},
         {"what": "q.png", "reason": "too uncertain (solidity 0.9); look at it (data.take, seed 0)"},
@@ -144,12 +192,13 @@ def test_what_was_left_out_is_counted_by_reason() -> None:
         (5232, "not the test folder"),
         (1204, "not an image"),
         (153, "another label"),
+        (29, "counted"),
         (5, "two sets"),
         (3, "too uncertain; look at it (data.take, seed 0)"),
         (2, "truncated"),
         (1, "a name"),
     ]
-    assert found[5].names == ("x.png", "y.png")
+    assert found[6].names == ("x.png", "y.png")
 
 
 def test_a_division_in_words() -> None:

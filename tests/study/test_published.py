@@ -10,9 +10,14 @@ import pandas as pd
 import pytest
 from statsmodels.stats.proportion import proportion_confint
 
-from hilum import recipe
+from hilum import images, recipe
+from hilum.data import manifest as manifests
+from hilum.data.readers.tally import Tally
 from hilum.recipe import PublishedNumber
-from hilum.study import published, summary
+from hilum.report import facts
+from hilum.report.folder import Run
+from hilum.study import outputs, published, summary
+from hilum.types import LeftOut
 
 
 def predictions(seeds: int = 1) -> pd.DataFrame:
@@ -96,3 +101,40 @@ def test_advice_goes_by_the_smallest_class(
     counts: dict[str, int], origin: str, near: bool, said: str
 ) -> None:
     assert said in summary.advice(counts, origin, near)
+
+
+# --- what was left out ----------------------------------------------------------------------------
+
+
+def test_left_out_csv_lists_every_name_once(tmp_path: Path) -> None:
+    """Of readers, of selections and of a folder's other files; the counts add up."""
+    rows = pd.DataFrame({"path": [str(tmp_path / f"{i}.png") for i in range(12)], "label": "a"})
+    whole = manifests.build(rows, "folder", root=tmp_path)
+    kept = manifests.select(whole, whole.table.index >= 9, "not wanted")
+    tally = Tally()
+    tally.skip("lateral view", [f"row {i}" for i in range(5)])
+    for i in range(4):
+        (tmp_path / f"{i}.txt").write_text("x")
+    strangers = images.find(tmp_path)[1]
+    alone = LeftOut("z.png", "damaged")
+    outputs.write_left_out(tmp_path, (*kept.left_out, *tally.left_out(), *strangers, alone))
+    table = pd.read_csv(tmp_path / "left_out.csv")
+    assert list(table.columns) == ["what", "reason", "count"]
+    assert table["count"].sum() == 9 + 5 + 4 + 1 == len(table)
+    assert set(table.loc[table["reason"] == "not wanted", "what"]) == {
+        f"folder/{i}.png" for i in range(9)
+    }
+    assert not table["what"].str.contains("...", regex=False).any()
+    stored = manifests.load(manifests.save(kept, tmp_path / "m.parquet"))
+    assert stored.left_out[0].names == kept.left_out[0].names
+    assert len(stored.left_out[0].names) == 9
+
+
+def test_a_count_is_not_added_to_itself(tmp_path: Path) -> None:
+    """43 of 44 left out for one reason: 43 in results.json, in the page, and in the list."""
+    rows = pd.DataFrame({"path": [str(tmp_path / f"{i}.png") for i in range(44)], "label": "a"})
+    whole = manifests.build(rows, "folder", root=tmp_path)
+    kept = manifests.select(whole, whole.table.index == 0, "another label")
+    (row,) = summary.grouped(kept.left_out)
+    run = Run(tmp_path, {"data": {"left_out": [row]}})
+    assert (row["count"], facts.left_out(run)[0].n) == (43, 43)

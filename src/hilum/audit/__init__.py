@@ -3,7 +3,7 @@
 from hilum.audit.evidence import Evidence
 from hilum.audit.question import Audit, Question
 from hilum.audit.table import AUDITS, LEAKS, early, left, run, stamped
-from hilum.audit.verdict import verdict
+from hilum.audit.verdict import tested, verdict
 
 __all__ = [
     "AUDITS",
@@ -15,5 +15,6 @@ __all__ = [
     "left",
     "run",
     "stamped",
+    "tested",
     "verdict",
 ]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from hilum.audit.evidence import Evidence
 from hilum.audit.question import Question
@@ -26,13 +27,25 @@ def audit(evidence: Evidence) -> Finding:
     confidence, bins = p.max(1), min(15, max(1, len(p) // 10))
     value = calibrate.ece(confidence, right, bins, mass=True)
     limit = by_chance(confidence, bins, evidence.seed)
+    plain = among_the_scores(evidence.predictions, confidence, right)
     sentence = (
-        f"Probabilities are {100 * value:.1f} points from the truth on average; a calibrated model "
-        f"would stay below {100 * limit:.1f} on {len(p)} images."
+        f"Probabilities are {100 * value:.1f} points from the truth on average, in {bins} bins of "
+        f"as many images each; a calibrated model would stay below {100 * limit:.1f} on {len(p)} "
+        f"images. The ECE among the scores is {plain:.3f}, since it takes {calibrate.BINS} bins of "
+        "equal width."
     )
     if value > 0.05 and value > limit:
         return QUESTION.found("warn", value, sentence)
     return QUESTION.found("pass", value, sentence)
+
+
+def among_the_scores(
+    predictions: pd.DataFrame, confidence: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]
+) -> float:
+    """The error as the scores have it: bins of equal width, the mean of the seeds'."""
+    seeds = predictions["seed"].to_numpy() if "seed" in predictions else np.zeros(len(confidence))
+    each = [calibrate.ece(confidence[seeds == s], right[seeds == s]) for s in np.unique(seeds)]
+    return float(np.mean(each)) if each else float("nan")
 
 
 def by_chance(confidence: npt.NDArray[np.float64], bins: int, seed: int) -> float:

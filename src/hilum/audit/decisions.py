@@ -8,7 +8,7 @@ from hilum.audit import own
 from hilum.audit.evidence import Evidence
 from hilum.audit.question import Question
 from hilum.evaluate import conformal, thresholds
-from hilum.evaluate.intervals import Proportion, proportion
+from hilum.evaluate.intervals import FEW_OF_A_CLASS, Interval, Proportion, proportion
 from hilum.types import Finding, HilumError, Status
 
 SENSITIVITY = 0.9  # what the thresholds stored with a model aim at
@@ -17,7 +17,8 @@ THRESHOLD = Question(
     "C-18",
     "Threshold",
     f"a threshold chosen on validation for {SENSITIVITY:.0%} sensitivity that keeps less on test "
-    "than chance explains in both sets (p < 0.01 over all classes) warns, less than 80 % fails",
+    "than chance explains in both sets (p < 0.01 over all classes) warns, less than 80 % fails; "
+    f"classes with fewer than {FEW_OF_A_CLASS} test images, or others, are not checked",
     "Wilson 1927; Altman & Bland 1994, doi:10.1136/bmj.309.6947.102 (predictive values)",
 )
 BENEFIT = Question(
@@ -50,27 +51,38 @@ def audit_threshold(evidence: Evidence) -> Finding:
     points = {
         name: thresholds.sweep(labels == i, p[:, i], [limits[name]])[0]
         for i, name in enumerate(evidence.classes)
-        if name in limits and (labels == i).any()
+        if name in limits and thresholds.enough((labels == i).sum(), (labels != i).sum())
     }
     if not points:
-        raise HilumError("no tested image has a class with a threshold")
+        most = max(min((labels == i).sum(), (labels != i).sum()) for i in range(p.shape[1]))
+        return THRESHOLD.unknown(
+            f"a threshold is checked on at least {FEW_OF_A_CLASS} test images of its class and as "
+            f"many others; got {most} of one or the other"
+        )
     held = own.validated(evidence)
     name = min(points, key=lambda name: broken(points[name].sensitivity, held[name]))
     found, spared = points[name].sensitivity, points[name].specificity
-    values = thresholds.predictive_values(found.value, spared.value, PREVALENCES)
-    told = ", ".join(
-        f"{row.ppv:.0%} where {row.prevalence:.0%} have it"
-        for row in values.itertuples()
-        if not np.isnan(row.ppv)
-    )
     sentence = (
         f"At the threshold chosen for {SENSITIVITY:.0%} sensitivity {name} is found in {found.k} "
-        f"of {found.n} ({found.low:.0%} to {found.high:.0%}). {spared.value:.0%} of the others are "
-        "left alone" + (f"; a positive answer is right in {told}." if told else ".")
+        f"of {found.n} ({found.low:.0%} to {found.high:.0%}). {spared.k} of {spared.n} others are "
+        f"left alone ({spared.low:.0%} to {spared.high:.0%}){_worth(found, spared)}."
     )
     short = broken(found, held[name]) * len(points) < SURE
     status: Status = "pass" if not short else "fail" if found.value < POOR else "warn"
     return THRESHOLD.found(status, found.value, sentence, (found.low, found.high))
+
+
+def _worth(found: Proportion, spared: Proportion) -> str:
+    """In what share a positive answer would be right at other prevalences, with its interval."""
+    ends = Interval(found.low, found.high), Interval(spared.low, spared.high)
+    values = thresholds.predictive_values(found.value, spared.value, PREVALENCES)
+    carried = thresholds.predictive_intervals(*ends, PREVALENCES)
+    told = ", ".join(
+        f"{row.ppv:.0%} ({at.ppv_low:.0%} to {at.ppv_high:.0%}) where {row.prevalence:.0%} have it"
+        for row, at in zip(values.itertuples(), carried.itertuples(), strict=True)
+        if not np.isnan(row.ppv)
+    )
+    return f"; a positive answer would be right in {told}" if told else ""
 
 
 def audit_benefit(evidence: Evidence) -> Finding:

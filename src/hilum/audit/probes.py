@@ -124,19 +124,27 @@ def audit_external(evidence: Evidence) -> Finding:
     lost = float(worst["drop"]) if len(sure) else 0.0
     status: Status = "fail" if lost > 0.1 else "warn" if lost > 0.05 else "pass"
     sentence = (
-        f"A probe trained without {worst['test']} has AUROC {worst['auroc']:.2f} there, and "
-        f"{worst['inside']:.2f} on the sources that it was trained on."
+        f"A probe trained without {worst['test']} has AUROC {worst['auroc']:.2f} there"
+        f"{_over(worst['classes'], evidence.classes)}, and {worst['inside']:.2f} on the sources "
+        "that it was trained on."
     )
     return EXTERNAL.found(status, float(worst["drop"]), sentence)
 
 
+def _over(names: str, classes: list[str]) -> str:
+    """The classes of an AUROC, where they are not all."""
+    over = names.split("; ")
+    return f" over {' and '.join(over)}" if len(over) < len(classes) else ""
+
+
 def matrix(evidence: Evidence) -> pd.DataFrame:
-    """Train-on x test-on: columns train, test, auroc, inside, drop, sure; one row per pair.
+    """Train-on x test-on: columns train, test, auroc, inside, drop, sure, classes; a row per pair.
 
     `auroc` on the diagonal is out of fold, by patient; `inside` is the training sources' own; on a
-    source left out the true drop is at least `sure` (95 % over all of them together).
+    source left out the true drop is at least `sure` (95 % over all of them together). `classes`
+    are those that `auroc` is the mean over: the ones that both sides have.
     """
-    columns = ["train", "test", "auroc", "inside", "drop", "sure"]
+    columns = ["train", "test", "auroc", "inside", "drop", "sure", "classes"]
     at = _by_source(evidence)
     if len(at) < 2 or evidence.features is None:
         return pd.DataFrame(columns=columns)
@@ -156,7 +164,8 @@ def matrix(evidence: Evidence) -> pd.DataFrame:
                     area = one.area(table[there], labels[there])
                 if train == REST:
                     sure = one.lost(table[there], labels[there], groups[there], 0.05 / len(at))
-                found.append((train, test, area, one.inside, one.inside - area, sure))
+                names = "; ".join(evidence.classes[c] for c in one.shared(labels[there]))
+                found.append((train, test, area, one.inside, one.inside - area, sure, names))
     return pd.DataFrame(found, columns=columns)
 
 

@@ -1,10 +1,15 @@
 """What an audit asks, by which rule it answers, and how its answer is written down."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isfinite
 
 from hilum.audit.evidence import Evidence
 from hilum.types import Finding, HilumError, Status
+
+UNDEFINED = re.compile(r"(?<![\w-])(?:nan|inf)(?![\w-])")  # a number that is none, in a sentence
+NONE = (None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +33,13 @@ class Question:
         sentence: str,
         interval: tuple[float, float] | None = None,
     ) -> Finding:
-        """The answer: a figure, its 95 % interval where it has one, and one plain sentence."""
-        low, high = interval or (None, None)
+        """The answer: a figure, its 95 % interval where it has one, and one plain sentence.
+
+        A figure that these images leave undefined (0 of 0) is no answer, whatever the status.
+        """
+        if (value is not None and not isfinite(value)) or UNDEFINED.search(sentence):
+            return self.unknown("a figure of it is undefined on these images (0 of 0)")
+        low, high = (None if end is None or not isfinite(end) else end for end in interval or NONE)
         return Finding(
             self.id, status, value, self.rule, self.reference, sentence, self.title, low, high
         )

@@ -1,6 +1,8 @@
 """C-24: how much of the figure is the luck of the seed, and is the chosen cell really better?"""
 
 import numpy as np
+import numpy.typing as npt
+import pandas as pd
 
 from hilum.audit import own
 from hilum.audit.evidence import Evidence
@@ -12,8 +14,10 @@ QUESTION = Question(
     "C-24",
     "Luck of the seed",
     "fewer than five seeds cannot be checked; seeds whose AUROC differs by more than 0.05 warn; "
-    "a chosen cell that no test (DeLong, Holm) puts above the others is said to be no better",
-    "Bouthillier et al. 2021, arXiv:2103.03098; DeLong et al. 1988, doi:10.2307/2531595",
+    "a chosen cell that no test (DeLong by patient, Holm) puts above the others is said to be no "
+    "better",
+    "Bouthillier et al. 2021, arXiv:2103.03098; DeLong et al. 1988, doi:10.2307/2531595; "
+    "Obuchowski 1997, doi:10.2307/2533958",
 )
 SEEDS, SPAN = 5, 0.05
 
@@ -45,9 +49,12 @@ def _beside(evidence: Evidence) -> str:
     if not found:
         return "there is no other cell to be better than"
     equal = [cell for cell, p in found.items() if not p < 0.05]
+    table = evidence.predictions
+    alone = "patient_id" in table and table["patient_id"].isna().any()
+    unit = ", images counting as patients where none is known" if alone else ""
     if not equal:
-        return f"the chosen cell is above all {len(found)} others"
-    return f"the chosen cell cannot be told from {len(equal)} of {len(found)} others"
+        return f"the chosen cell is above all {len(found)} others{unit}"
+    return f"the chosen cell cannot be told from {len(equal)} of {len(found)} others{unit}"
 
 
 def superiority(evidence: Evidence) -> dict[str, float]:
@@ -64,12 +71,20 @@ def superiority(evidence: Evidence) -> dict[str, float]:
     mine = tables.pop(str(evidence.predictions["cell"].iloc[0]), None)
     if mine is None:
         return {}
-    raw = {}
+    raw, patients = {}, _patients(mine)
     for cell, rows in tables.items():
         other = rows.reindex(mine.index)[f"p_{name}"]
         if other.isna().any():
             continue
         positive = (mine["label"] == name).to_numpy(bool)
-        gap, p = compare.delong_test(positive, other.to_numpy(), mine[f"p_{name}"].to_numpy())
+        scores = other.to_numpy(), mine[f"p_{name}"].to_numpy()
+        gap, p = compare.delong_test(positive, *scores, patients)
         raw[cell] = p if gap.low + gap.high > 0 else 1.0
     return dict(zip(raw, compare.holm(list(raw.values())), strict=True))
+
+
+def _patients(table: pd.DataFrame) -> npt.NDArray[np.int64]:
+    """(image,) patient numbers; an image of an unknown patient is a patient of its own."""
+    own = pd.Series(table.index.astype(str), table.index)
+    known = table["patient_id"] if "patient_id" in table else pd.Series(None, table.index, "str")
+    return pd.factorize(known.fillna("image:" + own))[0].astype(np.int64)

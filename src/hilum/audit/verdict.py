@@ -1,8 +1,15 @@
 """One sentence that a clinician understands, derived from scores and findings."""
 
-from collections.abc import Sequence
+from __future__ import annotations
 
-from hilum.types import Finding, Score
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from hilum.evaluate.intervals import FEW_IMAGES
+from hilum.types import CLASS_NAMES, Finding, Score
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # what makes a figure worthless comes before what makes it a little worse
 WEIGHT = (
@@ -17,19 +24,71 @@ def weigh(name: str) -> tuple[int, str]:
     return (WEIGHT.index(name) if name in WEIGHT else len(WEIGHT), name)
 
 
-def verdict(scores: Sequence[Score], findings: Sequence[Finding]) -> str:
-    """What the reader should believe, worst finding first; says how many audits could not run."""
+def verdict(
+    scores: Sequence[Score], findings: Sequence[Finding], tested: Mapping[str, int] | None = None
+) -> str:
+    """What the reader should believe, worst finding first; says how many audits could not run.
+
+    `tested`: test images of each class, each image once. Fewer than FEW_IMAGES in all are too few
+    to say how good a classifier is, and a class without any is named.
+    """
     ordered = sorted(findings, key=lambda finding: weigh(finding.id))
     failed = [finding for finding in ordered if finding.status == "fail"]
     warned = [finding for finding in ordered if finding.status == "warn"]
     unknown = sum(finding.status == "unknown" for finding in findings)
     accuracy = _score(scores, "accuracy")
     lead = f"{accuracy.value:.1%} of test images are classified correctly" if accuracy else "scored"
+    lead += _lacking(tested or {})
     if findings and unknown == len(findings):
         return f"Nothing is known of this classifier: none of {unknown} audits could be made."
-    return f"{_judgement(scores, lead, failed, warned, len(findings) - unknown)}" + (
-        f" {unknown} of {len(findings)} audits could not be made." if unknown else ""
+    why = _not_judged(tested or {})
+    said = (
+        _unjudged(accuracy, lead, why, failed, warned)
+        if accuracy and why
+        else _judgement(scores, lead, failed, warned, len(findings) - unknown)
     )
+    return said + (f" {unknown} of {len(findings)} audits could not be made." if unknown else "")
+
+
+def tested(predictions: pd.DataFrame, classes: Sequence[str]) -> dict[str, int]:
+    """Class -> test images, each counted once however many seeds have tested it."""
+    labels = predictions.drop_duplicates("sample_id")["label"]
+    return {name: int((labels == name).sum()) for name in classes}
+
+
+def _lacking(tested: Mapping[str, int]) -> str:
+    """That some of the classes have no test image, where others have."""
+    absent = [CLASS_NAMES.get(name, name) for name, n in tested.items() if not n]
+    there = any(tested.values()) and absent
+    return f" (no test image is of {' or '.join(absent)})" if there else ""
+
+
+def _not_judged(tested: Mapping[str, int]) -> tuple[str, str] | None:
+    """(heading, reason) where the test images cannot show what the classifier is worth."""
+    n, there = sum(tested.values()), [name for name, count in tested.items() if count]
+    if 0 < n < FEW_IMAGES:
+        images = "1 test image" if n == 1 else f"{n} test images"
+        least = f"at least {FEW_IMAGES} are wanted"
+        return "Too few to say", f"{images} cannot show what a classifier is worth, {least}"
+    if len(there) == 1 and len(tested) > 1:
+        return (
+            "One class alone",
+            "whether it tells the classes apart cannot be seen on these images",
+        )
+    return None
+
+
+def _unjudged(
+    accuracy: Score, lead: str, why: tuple[str, str], failed: list[Finding], warned: list[Finding]
+) -> str:
+    """No judgement on the figures; what audits have found stays true."""
+    counted = "" if accuracy.k is None else f", {accuracy.k} of {accuracy.n}"
+    known = accuracy.low is not None and accuracy.high is not None
+    ends = f" (95 % interval {accuracy.low:.0%} to {accuracy.high:.0%})" if known else ""
+    said = f"{why[0]}: {lead}{counted}{ends}; {why[1]}."
+    if failed:
+        return f"{said} Even so: {_lower(failed[0].sentence)}{_others(failed[1:], 'fail')}"
+    return said + _others(warned, "warn").replace(" too.", ".")
 
 
 def _judgement(

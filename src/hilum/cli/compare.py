@@ -1,5 +1,6 @@
 """hilum compare: two runs on the images that both have tested."""
 
+from math import isnan
 from pathlib import Path
 from typing import Annotated
 
@@ -28,11 +29,11 @@ def compare(
     rows = [
         (
             _name(row.name, row.class_),
-            f"{row.first:.3f}",
-            f"{row.second:.3f}",
-            f"{row.difference:+.3f}",
-            f"{row.low:+.3f} to {row.high:+.3f}",
-            f"{row.p_holm:.3f}" if row.p_holm >= 0.001 else "< 0.001",
+            _figure(row.first),
+            _figure(row.second),
+            _figure(row.difference, "+"),
+            "" if isnan(row.low) else f"{row.low:+.3f} to {row.high:+.3f}",
+            _p(row.p_holm),
             "*" if row.p_holm < SURE else "",
         )
         for row in found.differences
@@ -45,6 +46,15 @@ def compare(
         screen.say(f"• {note}")
     screen.say(NOTICE, "dim")
     screen.give({**found.as_json(), "notice": NOTICE})
+
+
+def _figure(value: float, sign: str = "") -> str:
+    """Three decimals; a dash where the figure is undefined (0 of 0)."""
+    return "–" if isnan(value) else f"{value:{sign}.3f}"
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else _figure(value)
 
 
 def _name(name: str, class_: str) -> str:

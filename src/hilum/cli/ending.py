@@ -38,7 +38,7 @@ def show(results: Results, out: Path, screen: Terminal) -> None:
     mine = [score for score in results.scores if not score.cell.startswith(begin)]
     _cells(mine, chosen, screen)
     _scores([score for score in results.scores if score.cell == chosen], screen)
-    _published(results.published, screen)
+    _published(results, screen)
     audits(results.audits, screen)
     failed = results.model.get("failed", [])
     screen.table("Cells that failed", ("cell", "why"), [(f["what"], f["reason"]) for f in failed])
@@ -74,17 +74,32 @@ def _scores(scores: Sequence[Score], screen: Terminal) -> None:
 
         rows = [(score_name(s.name), class_name(s.class_), *_figures(s)) for s in scores]
         screen.table("All scores on test images", (columns[0], "of", *columns[1:]), rows)
+        _say_notes(scores, screen)
         return
     found = {(score.name, score.class_): score for score in scores}
     known = [(name, found[key]) for key, name in SHOWN.items() if key in found]
-    screen.table(
-        "Scores on test images", columns, [(name, *_figures(score)) for name, score in known]
-    )
+    few = [(name + _of(score), *_figures(score)) for name, score in known]
+    screen.table("Scores on test images", columns, few)
+    _say_notes(scores, screen)
+
+
+def _say_notes(scores: Sequence[Score], screen: Terminal) -> None:
+    from hilum.report.averages import notes
+
+    for sentence in notes(plain(scores)):
+        screen.say(sentence)
+
+
+def _of(score: Score) -> str:
+    """How many classes an average is over, where that is not all."""
+    return f" over {len(score.over)} classes" if score.over else ""
 
 
 def _figures(score: Score) -> tuple[str, str, str]:
     count = "" if score.k is None else f"{score.k}/{score.n}"
-    return _number(score.value), _interval(score.low, score.high), count
+    undefined = score.value is None or score.value != score.value
+    ends = score.method if undefined else _interval(score.low, score.high)
+    return _number(score.value), ends, count
 
 
 def _number(value: float | None) -> str:
@@ -123,22 +138,29 @@ def _questions(results: Results, screen: Terminal) -> None:
     screen.table("Further questions", ("task", *names, "verdict"), rows)
 
 
-def _published(numbers: Sequence[Published], screen: Terminal) -> None:
-    """The paper's numbers beside ours."""
-    rows = [
-        (
-            number.where,
-            f"{number.name.replace('_', ' ')}{_at(number.threshold)}, {number.class_}",
-            f"{number.published:g}",
-            _number(number.measured),
-            "" if number.k is None else f"{number.k}/{number.n}",
-            _interval(number.low, number.high),
-            {True: "yes", False: "no", None: "–"}[number.agrees],
+def _published(results: Results, screen: Terminal) -> None:
+    """The paper's numbers beside ours, after what makes this another experiment."""
+    numbers: Sequence[Published] = results.published
+    if numbers and results.replication:
+        screen.gap()
+        screen.say(results.replication, "bold yellow")
+    rows = []
+    for number in numbers:
+        what = f"{number.name.replace('_', ' ')}{_at(number.threshold)}, {number.class_}"
+        named = (f"{number.where}: {what}",) if screen.narrow else (number.where, what)
+        rows.append(
+            (
+                *named,
+                f"{number.published:g}",
+                _number(number.measured),
+                "" if number.k is None else f"{number.k}/{number.n}",
+                _interval(number.low, number.high),
+                {True: "yes", False: "no", None: "–"}[number.agrees],
+            )
         )
-        for number in numbers
-    ]
-    columns = ("where", "score", "published", "measured", "of images", "95 %", "agrees")
-    screen.table("Published and measured", columns, rows)
+    columns = ("published", "measured", "of images", "95 %", "within our interval")
+    first = ("what",) if screen.narrow else ("where", "score")
+    screen.table("Published and measured", (*first, *columns), rows)
 
 
 def _at(threshold: float | None) -> str:

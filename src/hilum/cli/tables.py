@@ -1,16 +1,24 @@
-"""One table, drawn for a terminal or as plain aligned text for a pipe."""
+"""One table, drawn for a terminal or as plain aligned text for a pipe.
+
+Short columns stay whole and long ones share what is left. Where that would be too little, rows
+stand below each other, a line for each column.
+"""
 
 import re
+import textwrap
 from collections.abc import Sequence
 from typing import TypeAlias
 
 from rich import box
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 Cell: TypeAlias = str | int | Text
 NUMBER = re.compile(r"[-+]?[\d.,]+( ?%)?([-/–][\d.,]+)?|–|")  # also "0.91-0.95", "47/50", nothing
 NARROW = 24  # a column of cells no longer than that is never wrapped
+LEAST = 14  # letters that a wrapped column has; with fewer a row's columns stand below each other
+NAMES = 20  # letters of a column's name where they do
 
 
 def clean(text: str) -> str:
@@ -18,9 +26,15 @@ def clean(text: str) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
-def drawn(title: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Table:
-    """A rich table: numbers to the right, short columns whole, long ones share what is left."""
+def drawn(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]], width: int = 10_000
+) -> RenderableType:
+    """A rich table of at most `width` letters: numbers to the right, short columns whole."""
     cells = [[_text(cell) for cell in row] for row in rows]
+    names = [clean(name) for name in columns]
+    widths = shared(names, [[cell.plain for cell in row] for row in cells], width, between=2)
+    if widths is None:
+        return _stacked(title, names, cells)
     table = Table(
         title=Text(clean(title), "bold"),
         title_justify="left",
@@ -29,12 +43,12 @@ def drawn(title: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]]) ->
         pad_edge=False,
         padding=(0, 1, 0, 0),
     )
-    for i, name in enumerate(columns):
+    for i, name in enumerate(names):
         texts = [row[i].plain for row in cells]
         table.add_column(
-            Text(clean(name), "dim"),
-            justify="right" if texts and _numeric(texts) else "left",
-            no_wrap=max(map(len, texts), default=0) <= NARROW,
+            Text("\n".join(textwrap.wrap(name, widths[i])), "dim"),
+            justify="right" if _numeric(texts) else "left",
+            width=widths[i],
             overflow="fold",
         )
     for row in cells:
@@ -42,13 +56,79 @@ def drawn(title: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]]) ->
     return table
 
 
-def plain(title: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
-    """The same without colour, lines or wrapping: one line per row, two blanks between columns."""
+def _stacked(title: str, names: Sequence[str], cells: Sequence[Sequence[Text]]) -> Group:
+    """Each row as lines of its own: the column's name, what it holds."""
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(max_width=NAMES, overflow="fold", style="dim")
+    grid.add_column(overflow="fold", ratio=1)
+    for row in cells:
+        for name, cell in zip(names, row, strict=True):
+            grid.add_row(name, cell)
+        grid.add_row("", "")
+    return Group(Text(clean(title), "bold"), grid)
+
+
+def plain(
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Cell]],
+    width: int | None = None,
+) -> str:
+    """The same without colour and lines, two blanks between columns; `width` bounds each line."""
+    names = [clean(name) for name in columns]
     cells = [[_text(cell).plain for cell in row] for row in rows]
-    lines = [[clean(name) for name in columns], *cells]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(columns))]
-    right = [bool(cells) and _numeric([row[i] for row in cells]) for i in range(len(columns))]
+    widths = shared(names, cells, width or 10**9, between=2)
+    if widths is None:
+        return "\n".join([clean(title), *_records(names, cells, width or 0)])
+    right = [_numeric([row[i] for row in cells]) for i in range(len(names))]
+    lines = [line for row in (names, *cells) for line in _folded(row, widths)]
     return "\n".join([clean(title), *(_aligned(line, widths, right) for line in lines)])
+
+
+def shared(
+    names: Sequence[str], cells: Sequence[Sequence[str]], width: int, between: int
+) -> list[int] | None:
+    """The width of each column so that all fit, or None where the long ones would get too little.
+
+    A name may be wrapped between its words.
+    """
+    longest = [max((len(row[i]) for row in cells), default=0) for i in range(len(names))]
+    natural = [max(cell, len(name), 1) for cell, name in zip(longest, names, strict=True)]
+    if sum(natural) + between * (len(names) - 1) <= width:
+        return natural
+    figures = [_numeric([row[i] for row in cells]) for i in range(len(names))]
+    words = [max(map(len, name.split()), default=0) for name in names]
+    for whole in (NARROW, LEAST):
+        least = [
+            max(word, 1, cell if figure or cell <= whole else LEAST)
+            for cell, word, figure in zip(longest, words, figures, strict=True)
+        ]
+        room = width - between * (len(names) - 1) - sum(least)
+        if room >= 0:
+            wanted = [most - part for most, part in zip(natural, least, strict=True)]
+            return [
+                part + room * more // sum(wanted) for part, more in zip(least, wanted, strict=True)
+            ]
+    return None
+
+
+def _folded(row: Sequence[str], widths: Sequence[int]) -> list[list[str]]:
+    """One row as as many lines as its longest cell needs."""
+    parts = [textwrap.wrap(text, width) or [""] for text, width in zip(row, widths, strict=True)]
+    height = max(map(len, parts), default=1)
+    return [[part[i] if i < len(part) else "" for part in parts] for i in range(height)]
+
+
+def _records(names: Sequence[str], cells: Sequence[Sequence[str]], width: int) -> list[str]:
+    label = min(NAMES, max(map(len, names), default=0))
+    room = max(LEAST, width - label - 2)
+    lines = []
+    for row in cells:
+        for name, text in zip(names, row, strict=True):
+            pair = _folded((name, text), (label, room))
+            lines += [f"{left.ljust(label)}  {right}".rstrip() for left, right in pair]
+        lines.append("")
+    return lines[:-1]
 
 
 def _aligned(line: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:

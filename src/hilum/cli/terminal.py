@@ -1,5 +1,6 @@
 """What a person sees: progress on stderr, tables and sentences; or JSON on stdout for machines."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ from hilum.cli.tables import Cell
 from hilum.types import LeftOut
 
 LISTED = 10  # things of one kind that are shown without -v
+PIPE = 160  # columns of a table that no terminal shows, unless COLUMNS says otherwise
+SMALLEST = 20
 WIDE = 100  # columns of a terminal that has room for what can also be left away
 
 
@@ -44,8 +47,16 @@ class Terminal:
 
     @property
     def narrow(self) -> bool:
-        """Whether this is a terminal without room for more than the most important columns."""
-        return self.out.is_terminal and self.out.width < WIDE
+        """Whether there is no room for more than the most important columns."""
+        return self.width < WIDE
+
+    @property
+    def width(self) -> int:
+        """Columns that a table may take: the terminal's; in a pipe COLUMNS, else PIPE."""
+        asked = os.environ.get("COLUMNS", "")
+        if self.out.is_terminal:
+            return self.out.width
+        return int(asked) if asked.isdecimal() and int(asked) >= SMALLEST else PIPE
 
     @contextmanager
     def working(self) -> Iterator["Terminal"]:
@@ -109,9 +120,9 @@ class Terminal:
             return
         self.out.print()
         if self.out.is_terminal:
-            self.out.print(tables.drawn(title, columns, rows))
+            self.out.print(tables.drawn(title, columns, rows, self.width))
         else:
-            self.out.print(Text(tables.plain(title, columns, rows)), soft_wrap=True)
+            self.out.print(Text(tables.plain(title, columns, rows, self.width)), soft_wrap=True)
 
     def left_out(self, items: Sequence[LeftOut]) -> None:
         """What was not used: counted, and listed with its reason."""
@@ -121,7 +132,8 @@ class Terminal:
         rows = [(item.reason, item.what) for item in shown]
         self.table("Left out", ("why", "what"), rows)
         if len(shown) < len(items):
-            self.say(f"{len(items) - len(shown):,} more are left out; -v lists all.", "dim")
+            more = sum(item.count for item in items[len(shown) :])
+            self.say(f"{more:,} more are left out; -v lists all.", "dim")
 
     def notes(self, sentences: Sequence[str]) -> None:
         """What must be known of the images: how labels became classes, what is unknown."""

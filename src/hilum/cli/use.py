@@ -72,7 +72,7 @@ def predict(
     first = f" (the first {SHOWN} are shown)" if len(read) > SHOWN else ""
     screen.say(
         f"{len(read) - len(doubted):,} images are predicted{first}, {len(doubted):,} are abstained "
-        f"from, {len(left_out):,} are left out."
+        f"from, {sum(item.count for item in left_out):,} are left out."
     )
     _say(found.cautions, screen)
     screen.point("Predictions", out.resolve())

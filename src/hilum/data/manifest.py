@@ -61,10 +61,18 @@ def _reasons_in_words(left_out: Sequence[LeftOut]) -> str:
 
 def summarise(left_out: Iterable[LeftOut]) -> tuple[LeftOut, ...]:
     """One record per reason: the first few things by name and how many more there are."""
-    by_reason: dict[str, list[str]] = {}
+    by_reason: dict[str, list[LeftOut]] = {}
     for item in left_out:
-        by_reason.setdefault(item.reason, []).append(item.what)
-    return tuple(LeftOut(_abridged(names), reason) for reason, names in by_reason.items())
+        by_reason.setdefault(item.reason, []).append(item)
+    return tuple(
+        LeftOut(
+            _abridged([item.what for item in items]),
+            reason,
+            sum(item.count for item in items),
+            tuple(name for item in items for name in item.names or (item.what,)),
+        )
+        for reason, items in by_reason.items()
+    )
 
 
 def _abridged(names: Sequence[str]) -> str:
@@ -143,7 +151,9 @@ def save(manifest: Manifest, path: str | Path) -> Path:
 
     check(manifest.table)
     beside = {
-        "left_out": [[item.what, item.reason, item.count] for item in manifest.left_out],
+        "left_out": [
+            [item.what, item.reason, item.count, list(item.names)] for item in manifest.left_out
+        ],
         "notes": list(manifest.notes),
     }
     table = pa.Table.from_pandas(manifest.table, preserve_index=False)
@@ -187,11 +197,14 @@ def _read_parquet(file: Path) -> tuple[pd.DataFrame, tuple[LeftOut, ...], tuple[
     beside = json.loads((table.schema.metadata or {}).get(_METADATA, b"{}"))
     if not isinstance(beside, dict):
         raise TypeError(f"{type(beside).__name__} beside the table")
-    left_out = tuple(
-        LeftOut(str(what), str(why), *n) for what, why, *n in beside.get("left_out", [])
-    )
+    left_out = tuple(_left_out(*row) for row in beside.get("left_out", []))
     notes = tuple(str(note) for note in beside.get("notes", []))
     return table.to_pandas(ignore_metadata=True), left_out, notes
+
+
+def _left_out(what: object, why: object, count: int = 1, names: Sequence[object] = ()) -> LeftOut:
+    """A stored row; earlier versions wrote no names, and before that no count."""
+    return LeftOut(str(what), str(why), count, tuple(map(str, names)))
 
 
 def _first_line(error: BaseException) -> str:
@@ -249,7 +262,7 @@ def select(manifest: Manifest, mask: npt.ArrayLike | pd.Series, reason: str) -> 
             f"got shape {keep.shape}; make it from this manifest's table."
         )
     names = [str(name) for name in manifest.table["sample_id"][~keep]]
-    dropped = [LeftOut(_counted(names), reason, len(names))] if names else []
+    dropped = [LeftOut(_counted(names), reason, len(names), tuple(names))] if names else []
     kept = manifest.table[keep].reset_index(drop=True)
     _require_rows(kept, "the selection", dropped)
     return Manifest(kept, (*manifest.left_out, *dropped), manifest.notes)

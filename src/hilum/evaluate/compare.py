@@ -51,7 +51,7 @@ def compare(
     ends = np.stack(bootstrap.percentile(replicates), -1)
     p_values = [bootstrap_p(column) for column in replicates.T]
     rows = [
-        _difference(key, values[:, i], Interval(*ends[i]), p_values[i])
+        _difference(key, values[:, i], Interval(*ends[i]), p_values[i], pair[0].unit)
         for i, key in enumerate(_keys(classes))
     ]
     if all(samples.independent for samples in pair):
@@ -60,7 +60,7 @@ def compare(
     return [replace(row, p_holm=p) for row, p in zip(rows, corrected, strict=True)]
 
 
-def _difference(key: panel.Key, values: Array, ends: Interval, p: float) -> Difference:
+def _difference(key: panel.Key, values: Array, ends: Interval, p: float, unit: str) -> Difference:
     """The row of one figure, `values` (run,), before the closed forms and the correction."""
     first, second = float(values[0]), float(values[1])
     return Difference(
@@ -73,7 +73,7 @@ def _difference(key: panel.Key, values: Array, ends: Interval, p: float) -> Diff
         high=float(ends.high),
         p=p,
         p_holm=float("nan"),
-        method="bootstrap by patient",
+        method=f"bootstrap by {unit}",
     )
 
 
@@ -132,20 +132,21 @@ def _bootstrap(pair: Sequence[Samples], rng: np.random.Generator) -> tuple[Array
 def _closed_form(pair: Sequence[Samples], row: Difference) -> Difference:
     """McNemar or DeLong in the place of the bootstrap's p, where one of them applies."""
     first, second = (samples.seeds[0] for samples in pair)
+    unsure = ", patients unknown" if any(samples.unknown for samples in pair) else ""
     if row.name in ("accuracy", "sensitivity"):
         counted = np.ones(len(first.labels), dtype=bool)
         if row.name == "sensitivity":
             counted = first.labels == pair[0].classes.index(row.class_)
         right = [(sample.said == sample.labels)[counted] for sample in (first, second)]
         p = mcnemar(int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum()))
-        return replace(row, p=p, method="mcnemar mid-p, interval by bootstrap")
+        return replace(row, p=p, method="mcnemar mid-p, interval by bootstrap" + unsure)
     if row.name != "auroc" or row.class_ == "macro":
         return row
     c = pair[0].classes.index(row.class_)
     ends, p = delong_test(first.labels == c, first.p[:, c], second.p[:, c])
     if np.isnan(p):
         return row
-    return replace(row, p=p, low=ends.low, high=ends.high, method="delong")
+    return replace(row, p=p, low=ends.low, high=ends.high, method="delong" + unsure)
 
 
 # --- tests ----------------------------------------------------------------------------------------
@@ -169,13 +170,22 @@ def mcnemar(only_first: int, only_second: int, mid: bool = True) -> float:
     return 2 * below - here if mid else min(1.0, 2 * below)
 
 
-def delong_test(positive: Bools, first: Array, second: Array) -> tuple[Interval, float]:
+def delong_test(
+    positive: Bools, first: Array, second: Array, patients: npt.NDArray[np.int64] | None = None
+) -> tuple[Interval, float]:
     """Interval of the difference of two areas (second - first) on the same images, and p.
 
-    `positive`, `first` and `second` are (image,); nan where the variance is nought or undefined and
-    the areas differ. DeLong et al. 1988, doi:10.2307/2531595.
+    `positive`, `first` and `second` are (image,), and `patients` where some have several images;
+    nan where the variance is nought or undefined and the areas differ. DeLong et al. 1988,
+    doi:10.2307/2531595; Obuchowski 1997, doi:10.2307/2533958.
     """
-    areas, spread = intervals.delong(positive, np.stack([first, second]))
+    both = np.stack([first, second])
+    clustered = patients is not None and len(np.unique(patients)) < len(patients)
+    areas, spread = (
+        intervals.delong_by_patient(positive, both, patients)
+        if patients is not None and clustered
+        else intervals.delong(positive, both)
+    )
     gap = float(areas[1] - areas[0])
     # rounding can leave a variance of -1e-19
     error = float(np.sqrt(max(spread[0, 0] + spread[1, 1] - 2 * spread[0, 1], 0.0)))

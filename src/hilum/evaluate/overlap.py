@@ -43,5 +43,6 @@ def mean(table: pd.DataFrame, name: str, cell: str, of: str = "overall", seed: i
         drawn = bootstrap.replicate(statistic, len(sums), np.random.default_rng(seed))
         low, high = bootstrap.bca(value, drawn, bootstrap.jackknife(statistic, len(sums)))
     ends = [float(end) if np.isfinite(end) else None for end in (low[0], high[0])]
-    method = "bootstrap by patient, BCa"
+    known = table["patient_id"].notna().any()
+    method = f"bootstrap by {'patient' if known else 'image'}, BCa"
     return Score(cell, name, of, float(value[0]), None, len(table), ends[0], ends[1], method)

@@ -93,7 +93,7 @@ def _score(
     value, n = found
     inside = f", inside {asked.source}" if asked.source else ""
     folds = len(np.unique(samples.seeds[0].folds))
-    method = "bootstrap by patient" + (f", {folds} folds pooled" if folds > 1 else "")
+    method = f"bootstrap by {samples.unit}" + (f", {folds} folds pooled" if folds > 1 else "")
     spread = ends[0] < ends[1]  # false also where they are undefined
     return Score(
         samples.cell,

@@ -50,6 +50,29 @@ class Samples:
         """Whether there is one seed, and no patient with a second image."""
         return len(self.seeds) == 1 and len(self.seeds[0].labels) == self.patients
 
+    @property
+    def unit(self) -> str:
+        """What is drawn and counted: patients, or images where no patient is recorded."""
+        return "image" if self.unknown == self.patients else "patient"
+
+    @property
+    def assumption(self) -> str:
+        """What its intervals and tests take for independent, as one sentence."""
+        images = len(np.unique(np.concatenate([sample.ids for sample in self.seeds])))
+        if self.unit == "image":
+            return (
+                f"No patient is known: each of {images:,} images counts as a patient of its own, "
+                "so intervals are too narrow and p values too small where people have several."
+            )
+        if self.unknown:
+            return (
+                f"{self.unknown:,} of {images:,} images are of unknown patients and count as "
+                "patients of their own; intervals may be too narrow."
+            )
+        if images == self.patients:
+            return f"Each of {images:,} images is of another patient."
+        return f"Patients are the unit: {self.patients:,} with {images:,} images."
+
 
 def read(predictions: pd.DataFrame, classes: Sequence[str], cell: str | None = None) -> Samples:
     """Arrays of one cell of a predictions table (PREDICTION_COLUMNS and p_<class>).

@@ -43,6 +43,8 @@ __all__ = [
     "score_histogram",
 ]
 SPREAD = {"accuracy": "overall", "auroc": "macro"}  # what is also told per fold and per seed
+AVERAGES = ("macro", "weighted")
+RANKED = ("auroc", "auprc")
 Counted = tuple[metrics.Bools, metrics.Bools]  # (image,): which are right, which count
 
 
@@ -109,19 +111,36 @@ def _statistic(summaries: Sequence[panel.Summary], rng: np.random.Generator) -> 
 def _score(samples: Samples, found: Estimates, i: int) -> Score:
     (name, class_), value = found.keys[i], float(found.values[i])
     k, n = _k_of_n(samples, name, class_)
+    there = _there(samples)
+    averaged = class_ in AVERAGES or name == "balanced_accuracy"
+    over = there if averaged and len(there) < len(samples.classes) else ()
     if np.isnan(value):
-        return Score(samples.cell, name, class_, value, k, n, None, None, "undefined: 0 of 0")
+        why = _undefined(name, class_, there)
+        return Score(samples.cell, name, class_, value, k, n, None, None, why, over=over)
     interval, method = _interval(samples, found, i)
     low, high = (None if np.isnan(end) else float(end) for end in interval)
-    return Score(
-        samples.cell, name, class_, value, k, n, low, high, method + _pooled(samples, name)
-    )
+    method += _pooled(samples, name)
+    return Score(samples.cell, name, class_, value, k, n, low, high, method, over=over)
+
+
+def _there(samples: Samples) -> tuple[str, ...]:
+    """The classes that have test images: averages are over these."""
+    found = {int(c) for sample in samples.seeds for c in np.unique(sample.labels)}
+    return tuple(name for c, name in enumerate(samples.classes) if c in found)
+
+
+def _undefined(name: str, class_: str, there: Sequence[str]) -> str:
+    if name in RANKED and len(there) == 1:
+        return f"undefined: every image is of {there[0]}"
+    if class_ not in (*AVERAGES, "overall", "micro", *there):
+        return f"undefined: no image of {class_}"
+    return "undefined: 0 of 0"
 
 
 def _pooled(samples: Samples, name: str) -> str:
     """A ranking across folds compares the scores of different models: say so."""
     folds = max(len(np.unique(sample.folds)) for sample in samples.seeds)
-    return f", {folds} folds pooled" if folds > 1 and name in ("auroc", "auprc") else ""
+    return f", {folds} folds pooled" if folds > 1 and name in RANKED else ""
 
 
 def _interval(samples: Samples, found: Estimates, i: int) -> tuple[Interval, str]:
@@ -133,10 +152,13 @@ def _interval(samples: Samples, found: Estimates, i: int) -> tuple[Interval, str
         return _without_spread(samples, name, class_, float(found.values[i]))
     if np.isnan(found.low[i]):
         return intervals.NOWHERE, "no interval: undefined in most resamples"
-    unit = "image" if samples.unknown == samples.patients else "patient"
     seeds = len(samples.seeds)
-    method = f"bootstrap by {unit}" + (f" and seed, mean of {seeds} seeds" if seeds > 1 else "")
+    method = f"bootstrap by {samples.unit}" + (
+        f" and seed, mean of {seeds} seeds" if seeds > 1 else ""
+    )
     method += ", basic" if name == "ece" else ""
+    if 0 < samples.unknown < samples.patients:
+        method += ", some patients unknown"
     return Interval(float(found.low[i]), float(found.high[i])), method
 
 
@@ -159,13 +181,13 @@ def _without_spread(samples: Samples, name: str, class_: str, value: float) -> t
     which = _who_counts(samples.classes, sample, name, class_)
     if which is not None:
         n = len(np.unique(sample.patients[which[1]]))
-        return intervals.wilson(round(value * n), n), f"wilson over {n} patients: no spread"
+        return intervals.wilson(round(value * n), n), f"wilson over {n} {samples.unit}s: no spread"
     if name != "auroc":
         return intervals.NOWHERE, "no interval: no spread in this sample"
     chosen = [c for c, own in enumerate(samples.classes) if class_ in (own, "macro")]
     sizes = [_sides(sample, c) for c in chosen if (sample.labels == c).any()]
     widest = min((intervals.newcombe(value, *side) for side in sizes), key=lambda ends: ends.low)
-    return widest, "newcombe over patients: no spread"
+    return widest, f"newcombe over {samples.unit}s: no spread"
 
 
 def _sides(sample: Sample, c: int) -> tuple[int, int]:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from hilum.evaluate.intervals import Proportion, proportion
+from hilum.evaluate.intervals import FEW_OF_A_CLASS, Interval, Proportion, proportion
 from hilum.evaluate.metrics import ratio
 from hilum.types import HilumError
 
@@ -87,6 +87,31 @@ def predictive_values(
             "npv": ratio(true_negative, true_negative + false_negative),
         }
     )
+
+
+def predictive_intervals(
+    sensitivity: Interval, specificity: Interval, prevalences: Sequence[float] = PREVALENCES
+) -> pd.DataFrame:
+    """Columns prevalence, ppv_low, ppv_high, npv_low, npv_high: the ends of both carried through.
+
+    Both values rise with sensitivity and with specificity, so the lower ends give the lower end.
+    Two 95 % intervals that are wrong apart make one that is a little too wide rather than too
+    narrow. Altman & Bland 1994, doi:10.1136/bmj.309.6947.102.
+    """
+    low = predictive_values(sensitivity.low, specificity.low, prevalences)
+    high = predictive_values(sensitivity.high, specificity.high, prevalences)
+    return pd.DataFrame(
+        {
+            "prevalence": low["prevalence"],
+            **{f"{name}_{end}": table[name] for name in ("ppv", "npv")
+               for end, table in (("low", low), ("high", high))},
+        }
+    )  # fmt: skip
+
+
+def enough(positives: int, negatives: int) -> bool:
+    """Whether a rate among so many images with and without a class may be carried further."""
+    return min(positives, negatives) >= FEW_OF_A_CLASS
 
 
 def decision_curve(positive: Bools, p: Array, thresholds: Sequence[float]) -> pd.DataFrame:

@@ -1,7 +1,6 @@
 """Which files below a folder are images to read, and what else lies there."""
 
 import os
-from collections import Counter
 from pathlib import Path
 
 from hilum.images.formats import SNIFFED, SUFFIXES
@@ -40,7 +39,7 @@ def find(folder: str | Path) -> tuple[list[Path], list[LeftOut]]:
     if not root.is_dir():
         raise HilumError(f"{root}: wanted a folder of images, got none there; check the path")
     found: list[Path] = []
-    others: Counter[tuple[str, str]] = Counter()
+    others: dict[tuple[str, str], list[str]] = {}
     closed: list[LeftOut] = []
     for path in _files(root, closed):
         if not is_text(path):
@@ -50,8 +49,11 @@ def find(folder: str | Path) -> tuple[list[Path], list[LeftOut]]:
         if stranger is None:
             found.append(path)
         else:
-            others[stranger] += 1
-    left_out = [LeftOut(_counted(n, ending), why, n) for (ending, why), n in sorted(others.items())]
+            others.setdefault(stranger, []).append(str(path))
+    left_out = [
+        LeftOut(_counted(len(names), ending), why, len(names), tuple(sorted(names)))
+        for (ending, why), names in sorted(others.items())
+    ]
     return sorted(found), left_out + closed
 
 

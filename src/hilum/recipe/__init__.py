@@ -1,10 +1,12 @@
 """A study as data: TOML to frozen models; unknown keys are refused and the nearest one named."""
 
+from hilum.recipe.departures import reference
 from hilum.recipe.loading import load, names
 from hilum.recipe.plans import (
     AugmentPlan,
     CopiesPlan,
     DataSet,
+    Departure,
     Mode,
     ModelPlan,
     PublishedNumber,
@@ -24,6 +26,7 @@ __all__ = [
     "AugmentPlan",
     "CopiesPlan",
     "DataSet",
+    "Departure",
     "Mode",
     "ModelPlan",
     "PublishedNumber",
@@ -43,5 +46,6 @@ __all__ = [
     "merged",
     "names",
     "parse",
+    "reference",
     "tasks",
 ]

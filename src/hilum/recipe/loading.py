@@ -6,7 +6,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, get_args
 
-from hilum.recipe import unfolding
+from hilum.recipe import departures, unfolding
 from hilum.recipe.plans import Mode, Recipe
 from hilum.recipe.trees import Tree, merged, nested, parse
 from hilum.types import HilumError, nearest
@@ -30,9 +30,33 @@ def load(
     modes, short = tree.pop("modes", {}), tree.pop("quick", {})
     _known(modes, get_args(Mode), "modes")
     chosen = mode or tree.get("mode", "corrected")
-    for over in (modes.get(chosen, {}), short if quick else {}, *map(_change, changes)):
+    paper = _of_the_paper(tree, modes, chosen) if departures.has_paper(tree) else None
+    asked = [(f"--set {change.partition('=')[0].strip()}", _change(change)) for change in changes]
+    for over in (modes.get(chosen, {}), short if quick else {}, *(over for _, over in asked)):
         tree = _laid(tree, over)
-    return unfolding.checked(parse({**tree, "mode": chosen}))
+    found = unfolding.checked(parse({**tree, "mode": chosen}))
+    if paper is None:
+        return found
+    # what the published mode alone says departs because of the other mode
+    moded = {**merged(modes.get("published", {}), modes.get(chosen, {})), "mode": chosen}
+    layers = [(f"mode {chosen}", moded), *([("--quick", short)] if quick else []), *asked]
+    return departures.noted(found, paper, layers)
+
+
+def _of_the_paper(tree: Tree, modes: Mapping[str, Any], mode: str) -> Recipe:
+    """The file in its published mode; of a stored recipe, with its departures taken back.
+
+    A file without that mode is the paper's as it stands, whatever `mode` it is run in. A copy of a
+    recipe that comes with hilum is compared with that one, whatever was changed in the copy.
+    """
+    if not modes and tree.get("name") in names() and departures.has_paper(_read(tree["name"])):
+        tree = _read(tree["name"])
+        modes = tree.get("modes", {})
+        tree = {key: value for key, value in tree.items() if key not in ("modes", "quick")}
+    if tree.get("departures"):
+        return parse(departures.taken_back(tree))
+    paper = "published" if "published" in modes else tree.get("mode", mode)
+    return parse({**merged(tree, modes.get("published", {})), "mode": paper})
 
 
 def _laid(tree: Tree, over: Mapping[str, Any]) -> Tree:

@@ -216,6 +216,14 @@ class PublishedNumber(Strict):
     threshold: float | None = Field(None, ge=0, le=1)  # the class is called from there on
 
 
+class Departure(Strict):
+    """A key whose value is not the paper's; `load` finds them, so that a stored recipe says so."""
+
+    key: list[str] = Field(min_length=1)
+    paper: Any = None  # absent: the paper's recipe does not have the key
+    because: str = ""
+
+
 class Recipe(Strict):
     """Everything a run needs; see docs/recipes.md for the keys."""
 
@@ -241,5 +249,6 @@ class Recipe(Strict):
     tasks: dict[str, dict[str, Any]] = Field(default_factory=dict)  # further questions, likewise
     figures: list[str] = Field(default_factory=list)  # names in report.STUDY_FIGURES
     published: list[PublishedNumber] = Field(default_factory=list)
+    departures: list[Departure] = Field(default_factory=list)  # from the paper's settings
     unspecified_in_paper: list[str] = Field(default_factory=list)
     limits: list[str] = Field(default_factory=list)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from hilum.recipe import departures
 from hilum.recipe.plans import Recipe
 from hilum.recipe.trees import Tree, as_tree, merged, nested, parse
 from hilum.types import HilumError, nearest
@@ -54,8 +55,18 @@ def cells(recipe: Recipe) -> dict[str, Recipe]:
 
 
 def tasks(recipe: Recipe) -> dict[str, Recipe]:
-    """The enabled tasks by name, each a recipe of its own without tasks."""
-    return {name: _task(recipe, name, over) for name, over in recipe.tasks.items() if _on(over)}
+    """The enabled tasks by name, each a recipe of its own without tasks.
+
+    One with published numbers departs from the same task laid over the paper's settings.
+    """
+    paper = departures.reference(recipe)
+    found = {}
+    for name, over in recipe.tasks.items():
+        if _on(over):
+            task = _task(recipe, name, over)
+            of_paper = _task(paper, name, over) if task.published else task
+            found[name] = departures.noted(task, of_paper)
+    return found
 
 
 def alone(recipe: Recipe) -> Recipe:

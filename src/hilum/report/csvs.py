@@ -1,10 +1,18 @@
 """CSV that a spreadsheet opens as data: no cell of ours runs as a formula."""
 
+import re
 from pathlib import Path
 
 import pandas as pd
 
+PATHS = ("path", "mask_path")
 STARTS = ("=", "+", "-", "@", "\t", "\r")  # OWASP, CSV injection
+
+
+def bare(path: object) -> object:
+    """The last part of an absolute path; anything else as it is."""
+    absolute = isinstance(path, str) and (path.startswith(("/", "\\\\")) or path[1:2] == ":")
+    return re.split(r"[/\\]", str(path))[-1] if absolute else path
 
 
 def neutral(value: object) -> object:
@@ -16,7 +24,11 @@ def neutral(value: object) -> object:
 
 
 def write(table: pd.DataFrame, path: Path) -> Path:
-    """Write a table without its index; strings and headings that look like formulas are quoted."""
+    """Write a table without its index; strings and headings that look like formulas are quoted.
+
+    Of absolute paths the last part stays: figures and their data are passed on with the page.
+    """
+    table = table.assign(**{name: table[name].map(bare) for name in PATHS if name in table})
     safe = pd.DataFrame({i: table.iloc[:, i].map(neutral) for i in range(table.shape[1])})
     safe.to_csv(path, index=False, header=[str(neutral(str(name))) for name in table.columns])
     return path

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from hilum.evaluate.intervals import FEW_IMAGES
 from hilum.report import leak_check
 from hilum.report.folder import Run
 from hilum.report.palette import STATUSES, Status
@@ -110,18 +111,32 @@ class Omission:
 
 
 def left_out(run: Run) -> list[Omission]:
-    """What was not used, by reason, the commonest first; a row without `count` counts as one.
+    """What was not used, by reason, the commonest first, with every name that left_out.csv has.
 
     Reasons that differ by a measured figure, such as "too uncertain (0.92)", are one.
     """
     groups: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for row in _omitted(run):
         groups[MEASURED.sub("", _reason(row))].append(row)
+    listed = _listed(run)
     found = [
-        Omission(reason, sum(map(_how_many, rows)), tuple(str(row.get("what")) for row in rows))
+        Omission(
+            reason,
+            sum(map(_how_many, rows)),
+            listed.get(reason) or tuple(str(row.get("what")) for row in rows),
+        )
         for reason, rows in groups.items()
     ]
     return sorted(found, key=lambda item: -item.n)
+
+
+def _listed(run: Run) -> dict[str, tuple[str, ...]]:
+    """The names in left_out.csv by reason."""
+    if run.left_out is None:
+        return {}
+    reasons = run.left_out["reason"].astype(str).str.replace(MEASURED, "", regex=True)
+    groups = run.left_out["what"].astype(str).groupby(reasons, sort=False)
+    return {str(reason): tuple(names) for reason, names in groups}
 
 
 def _omitted(run: Run) -> list[Mapping[str, Any]]:
@@ -134,11 +149,11 @@ def _reason(row: Mapping[str, Any]) -> str:
 
 
 def _how_many(row: Mapping[str, Any]) -> int:
-    """The row's count, where each name that reads "153 images (a, b, ...)" stands for so many."""
+    """The row's `count`, of things; earlier versions counted "153 images (a, b, ...)" as one."""
     known = row.get("count")
     n = known if isinstance(known, int) and not isinstance(known, bool) else 1
-    told = COUNTED.findall(str(row.get("what")))
-    return n + sum(int(number.replace(",", "")) - 1 for number in told)
+    said = [int(count.replace(",", "")) for count in COUNTED.findall(str(row.get("what")))]
+    return n if n >= sum(said) else n + sum(said) - len(said)
 
 
 def failed_cells(run: Run) -> list[tuple[str, str]]:
@@ -243,11 +258,19 @@ def standing(run: Run) -> Status:
     found = audits(run)
     checked = [audit.status for audit in found if audit.status.name != "unknown"]
     worst = min(checked, key=lambda status: status.rank, default=STATUSES["unknown"])
+    if worst.name != "fail" and _few(run):
+        return replace(STATUSES["unknown"], verdict="Too few test images to say")
     if worst.name != "fail" and _chance(run):
         return replace(STATUSES["fail"], verdict="No better than chance")
     if worst.name == "pass" and 2 * len(checked) < len(found):
         return replace(STATUSES["unknown"], verdict="Most audits could not be made")
     return worst
+
+
+def _few(run: Run) -> bool:
+    """Whether the test images are fewer than a judgement needs, as the verdict has it."""
+    predictions = run.chosen()
+    return predictions is not None and predictions["sample_id"].nunique() < FEW_IMAGES
 
 
 def _chance(run: Run) -> bool:

@@ -117,8 +117,10 @@ def reliability(bins: pd.DataFrame) -> Figure:
             capsize=2,
         )
         upper.set_ylabel("Share that is right")
-        upper.text(0.03, 0.95, "under-confident", color=MUTED, fontsize=8, va="top")
-        upper.text(0.97, 0.05, "over-confident", color=MUTED, fontsize=8, ha="right")
+        # above the axes: inside them an error bar may cross any place
+        upper.set_title(
+            "above the dashes under-confident, below over-confident", fontsize=8, color=MUTED
+        )
         lower.bar(
             bins["left"],
             bins["n"],

@@ -1,19 +1,26 @@
 """The page: everything the run's folder tells, in one self-contained HTML file without scripts."""
 
-import base64
-import hashlib
 import importlib.metadata
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
-from markupsafe import Markup, escape
 
 from hilum import files
-from hilum.report import csvs, facts, folder, gallery, leak_check, panels, study_figures, tables
+from hilum.report import (
+    averages,
+    csvs,
+    elsewhere,
+    facts,
+    folder,
+    gallery,
+    leak_check,
+    page,
+    panels,
+    study_figures,
+    tables,
+)
 from hilum.report.folder import Run
 from hilum.report.text import (
     NOT_RECORDED,
@@ -28,7 +35,6 @@ from hilum.report.text import (
 )
 from hilum.types import NOTICE
 
-AUDIT = re.compile(r"C-\d\d")
 CONTENTS = {
     "verdict": "Verdict",
     "published": "Published and measured",
@@ -64,32 +70,19 @@ def build(run_folder: Path) -> Path:
     Raises MissingError without `results.json`, HilumError for a file that cannot be read.
     """
     run = folder.read(Path(run_folder))
-    page = render(context(run))
+    text = render(context(run), page.roots(run))
     target = run.folder / "report.html"
     with files.atomic_write(target) as draft:
-        draft.write_text(page, encoding="utf-8")
+        draft.write_text(text, encoding="utf-8")
     return target
 
 
-def render(values: Mapping[str, Any]) -> str:
-    """The page of a context; every value is escaped, and styles are allowed by their hash alone."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["whole"] = unbroken
-    css = (Path(__file__).parent / "templates" / "report.css").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode("ascii")
-    style = {"style": Markup(css), "style_hash": f"sha256-{digest}"}  # noqa: S704
-    return environment.get_template("report.html.j2").render(**values, **style)
+def render(values: Mapping[str, Any], roots: Sequence[str] = ()) -> str:
+    """The page of a context: values escaped, styles allowed by their hash alone, no path whole.
 
-
-def unbroken(sentence: str) -> Markup:
-    """A sentence, escaped, in which no audit's number breaks at its hyphen."""
-    return Markup(AUDIT.sub(r'<span class="nowrap">\g<0></span>', str(escape(sentence))))  # noqa: S704
+    `roots`: folders whose names are cut wherever they stand.
+    """
+    return page.render("report.html.j2", values, roots)
 
 
 def context(run: Run) -> dict[str, Any]:
@@ -111,6 +104,7 @@ def context(run: Run) -> dict[str, Any]:
         **asked,
         "contents": [item for item in CONTENTS.items() if item[0] not in absent],
         "published": published,
+        "replication": prose(str(run.results.get("replication") or "")),
         "questions": questions,
         "audits": audits,
         "left_to_audit": [str(name) for name in run.results.get("left_to_audit") or []],
@@ -230,8 +224,9 @@ def _scores(run: Run) -> dict[str, Any]:
         "by_class": tables.by_class(run),
         "by_cell": tables.by_cell(run),
         "failed": facts.failed_cells(run),
-        "elsewhere": tables.elsewhere(run),
-        "prevalences": ["Class", *(f"at {share:.0%}" for share in tables.PREVALENCES)],
+        "elsewhere": elsewhere.elsewhere(run),
+        "prevalences": ["Class", "Value", *(f"at {share:.0%}" for share in elsewhere.PREVALENCES)],
+        "score_notes": averages.notes(tables.mine(run)),
         "methods": f"Intervals by: {named}." if named else "",
         "confusion": _sheet(panels.confusion_counts(run), "Truth / prediction"),
     }

@@ -1,20 +1,16 @@
 """The report of a run that learnt lung masks: one page, a training curve, sheets of masks."""
 
-import base64
-import hashlib
 from pathlib import Path
 from typing import Any
 
 import cv2
-import jinja2
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from hilum import files, images
-from hilum.report import canvas, csvs, facts, folder, gallery
+from hilum.report import canvas, csvs, facts, folder, gallery, page
 from hilum.report.folder import Run
 from hilum.report.palette import OKABE_ITO
 from hilum.report.text import number, plain, prose
@@ -22,7 +18,6 @@ from hilum.types import NOTICE, Grey8, HilumError
 
 SHOWN = 8  # films on a sheet
 SIDE = 220  # pixels of a film's place
-TEMPLATES = Path(__file__).parent / "templates"
 SHEETS = {"best": "the best", "median": "around the median", "worst": "the worst"}
 LINES = {"train": ("-", "blue"), "validation": ("--", "vermillion")}
 TRUE, SAID = (255, 160, 0), (0, 215, 255)  # RGB of the reference's outline and of the network's
@@ -41,34 +36,25 @@ def build(run_folder: Path) -> Path:
 
 
 def _page(run: Run) -> str:
-    css = (TEMPLATES / "report.css").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode("ascii")
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     scores = run.rows("scores")
-    return environment.get_template("masks.html.j2").render(
-        style=Markup(css),  # noqa: S704 - our own file
-        style_hash=f"sha256-{digest}",
-        title=str(run.results.get("title") or run.results.get("recipe") or run.folder.name),
-        recipe=str(run.results.get("recipe") or ""),
-        date=facts.date(run),
-        notice=str(run.results.get("notice") or NOTICE),
-        verdict=prose(str(run.results.get("verdict") or "")),
-        scores=[_row(score) for score in scores],
-        published=[{k: plain(v) for k, v in row.items()} for row in run.rows("published")],
-        figures=_figures(run),
-        sets=facts.sets(run),
-        division=facts.division(run),
-        left_out=facts.left_out(run),
-        model=facts.pairs(run.section("model")),
-        limits=[prose(str(limit)) for limit in run.results.get("limits") or []],
-        environment=facts.pairs(run.section("environment")),
-    )
+    values = {
+        "title": str(run.results.get("title") or run.results.get("recipe") or run.folder.name),
+        "recipe": str(run.results.get("recipe") or ""),
+        "date": facts.date(run),
+        "notice": str(run.results.get("notice") or NOTICE),
+        "verdict": prose(str(run.results.get("verdict") or "")),
+        "scores": [_row(score) for score in scores],
+        "published": [{k: plain(v) for k, v in row.items()} for row in run.rows("published")],
+        "figures": _figures(run),
+        "sets": facts.sets(run),
+        "division": facts.division(run),
+        "left_out": facts.left_out(run),
+        "model": facts.pairs(run.section("model")),
+        "limits": [prose(str(limit)) for limit in run.results.get("limits") or []],
+        "environment": facts.pairs(run.section("environment")),
+        "replication": prose(str(run.results.get("replication") or "")),
+    }
+    return page.render("masks.html.j2", values, page.roots(run))
 
 
 def _row(score: dict[str, Any]) -> dict[str, str]:

@@ -1,14 +1,17 @@
 """One class against the rest: thresholds, predictive values, confusions and score counts."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from hilum.evaluate import thresholds as evaluated
-from hilum.evaluate.thresholds import predictive_values, sweep
+from hilum.evaluate.intervals import Interval
+from hilum.evaluate.thresholds import enough, predictive_intervals, predictive_values, sweep
 from hilum.report.text import number
 
+CARRIED = ("ppv_low", "ppv_high", "npv_low", "npv_high")
 THRESHOLDS = (0.10, 0.15, 0.20, 0.25)  # Yamani & Malek, study 004, Table 1
 PREVALENCES = (0.01, 0.05, 0.2)
 BINS = 20  # borders i / 20 are the same floats as the thresholds 0.10, 0.15, ...
@@ -21,19 +24,22 @@ def points(
     """One row per threshold (positive: p >= threshold): sensitivity and specificity as k of n.
 
     Intervals are Wilson's, images count as independent. `prevalence` is that of these images;
-    ppv and npv are given at it and, as ppv_at_0.01 and so on, where the class is rarer.
+    ppv and npv are given at it and, as ppv_at_0.01 and so on, where the class is rarer; ppv_low,
+    ppv_low_at_0.01 and so on are the ends of their intervals.
     """
     positive = (predictions["label"] == class_).to_numpy(dtype=bool)
     p = predictions[f"p_{class_}"].to_numpy(dtype=np.float64)
     rows = []
     for point in sweep(positive, p, thresholds):
         here = float(positive.mean())
-        values = predictive_values(
-            point.sensitivity.value, point.specificity.value, (here, *PREVALENCES)
-        )
+        shares = (here, *PREVALENCES)
+        values = predictive_values(point.sensitivity.value, point.specificity.value, shares)
+        sure, spared = (Interval(x.low, x.high) for x in (point.sensitivity, point.specificity))
+        carried = predictive_intervals(sure, spared, shares)
         row = {"class": class_, **point.row, "prevalence": here}
         for i, at in enumerate(("", *(f"_at_{share:g}" for share in PREVALENCES))):
             row |= {f"ppv{at}": values["ppv"].iloc[i], f"npv{at}": values["npv"].iloc[i]}
+            row |= {f"{name}{at}": carried[name].iloc[i] for name in CARRIED}
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -50,9 +56,18 @@ def printed(table: pd.DataFrame) -> pd.DataFrame:
     here = table["prevalence"].iloc[0]
     for at, share in (("", here), *((f"_at_{p:g}", p) for p in PREVALENCES)):
         heading = f"PPV / NPV at {share:.1%}".replace(".0%", "%") + (", as here" if not at else "")
-        both = zip(table[f"ppv{at}"], table[f"npv{at}"], strict=True)
-        out[heading] = [f"{number(ppv)} / {number(npv)}" for ppv, npv in both]
+        out[heading] = [
+            " / ".join(_with_ends(row, name, at) for name in ("ppv", "npv"))
+            if enough(row["sensitivity_n"], row["specificity_n"])
+            else "too few images"
+            for row in table.to_dict("records")
+        ]
     return out
+
+
+def _with_ends(row: Mapping[Hashable, Any], name: str, at: str) -> str:
+    ends = " to ".join(number(row[f"{name}_{end}{at}"]) for end in ("low", "high"))
+    return f"{number(row[f'{name}{at}'])} ({ends})"
 
 
 def _level(threshold: float) -> str:

@@ -96,7 +96,7 @@ def _roc(run: Run) -> Drawn | None:
     predictions = labelled(run)
     if predictions is None:
         return None
-    shown = _one_of_two(_with_both(predictions, run.classes))
+    shown = _with_both(predictions, run.classes)
     if not shown:
         return None
     points = pd.concat([curves.roc_points(predictions, name) for name in shown])
@@ -215,7 +215,8 @@ def _across(run: Run) -> Drawn | None:
         run.across,
         "Matrix of AUROC by the source trained on and the source tested on. Values in the CSV.",
         "AUROC of a linear probe on the network's features, by the source that it was trained on "
-        "and the one that it was tested on; where both are one, out of fold and by patient. "
+        "and the one that it was tested on, over the classes that both have; where both are one, "
+        "out of fold and by patient. "
         "What drops beside the diagonal does not travel.",
     )
 
@@ -241,11 +242,6 @@ def _with_both(predictions: pd.DataFrame, classes: list[str]) -> list[str]:
     """Classes that some images have and some have not: only these have curves."""
     present = predictions["label"].nunique() > 1
     return [name for name in classes if present and (predictions["label"] == name).any()]
-
-
-def _one_of_two(classes: list[str]) -> list[str]:
-    """Of two classes one: their ROC curves mirror each other."""
-    return [positive_class(classes)] if len(classes) == 2 else classes
 
 
 def positive_class(classes: list[str]) -> str:

@@ -30,9 +30,14 @@ def thresholds(points: pd.DataFrame) -> Figure:
         here = f"{points['prevalence'].iloc[0]:.1%}, as here"
         named = [("ppv", here), *((name, f"{float(str(name)[7:]):.0%}") for name in shares)]
         for i, (name, words) in enumerate(named):
-            right.plot(
-                points["threshold"], points[name], "o", color=SERIES[i], markersize=4,
-                linestyle=LINES[i % len(LINES)], label=words,
+            at = str(name).removeprefix("ppv")
+            rows = points.assign(
+                value=points[name], low=points[f"ppv_low{at}"], high=points[f"ppv_high{at}"]
+            )
+            right.errorbar(
+                points["threshold"], points[name], _errors(rows), marker="o", color=SERIES[i],
+                markersize=4, linestyle=LINES[i % len(LINES)], label=words, elinewidth=0.9,
+                capsize=2,
             )  # fmt: skip
         right.set(title="Of those called positive", ylabel="PPV", ylim=(-0.02, 1.03))
         right.legend(title="where this share has it", fontsize=8, alignment="left")

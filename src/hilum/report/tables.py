@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from hilum.evaluate.thresholds import predictive_values
+from hilum.report.averages import over
 from hilum.report.folder import Run
 from hilum.report.grids import on_other_films
 from hilum.report.text import (
@@ -24,7 +24,6 @@ from hilum.report.text import (
 WHOLE = ("overall", "macro", "micro", "weighted")  # of Score.class_: averages over the classes
 ENDS = ("value", "measured", "low", "published")
 ERRORS = ("brier", "ece", "mce", "log_loss", "nll")  # less is better: no bar from bad to good
-PREVALENCES = (0.01, 0.05, 0.2, 0.5)
 ASKED_OF_TASKS = (("accuracy", "overall"), ("auroc", "macro"))
 HEADLINES = (("accuracy",), ("f1",), ("auroc", "auc"), ("balanced_accuracy",))
 
@@ -81,9 +80,9 @@ def line(row: Mapping[str, Any], begin: float = 0.0) -> Line:
     """One row of `scores` as the page prints it; its bar runs from `begin` to 1."""
     return Line(
         name=score_name(str(row.get("name"))),
-        class_=class_name(str(row.get("class"))),
+        class_=class_name(str(row.get("class"))) + over(row),
         value=number(row.get("value")),
-        interval=interval(row),
+        interval=interval(row) if row.get("value") is not None else "",
         ratio=ratio(row),
         method=method_name(str(row.get("method") or "")),
         bar=bar(row, begin) if _good(row) else None,
@@ -241,7 +240,7 @@ def _question(run: Run, task: Mapping[str, Any]) -> Question:
 
 def _heading(row: Mapping[str, Any]) -> str:
     of = "" if row.get("class") == "overall" else f", {class_name(str(row.get('class')))}"
-    return score_name(str(row.get("name"))) + of
+    return score_name(str(row.get("name"))) + of + over(row)
 
 
 def _rank(row: Iterable[Mapping[str, Any] | None]) -> list[float]:
@@ -297,23 +296,3 @@ def cross(left: pd.Series, across: pd.Series, order: list[str], most: int = 8) -
     columns = known.value_counts().index
     rows = [name for name in order if name in table.index]
     return table.loc[rows, list(columns)].rename_axis(index="class", columns=None)
-
-
-def elsewhere(run: Run) -> list[list[str]]:
-    """PPV / NPV of each class at other prevalences, from sensitivity and specificity (Bayes).
-
-    Altman & Bland 1994, doi:10.1136/bmj.309.6947.102.
-    """
-    found = {(row.get("class"), row.get("name")): row.get("value") for row in mine(run)}
-    rows = []
-    for name in run.classes:
-        found_at = [found.get((name, what)) for what in ("sensitivity", "specificity")]
-        known = [float(value) for value in found_at if isinstance(value, int | float)]
-        if len(known) == 2:
-            at = predictive_values(known[0], known[1], PREVALENCES)
-            values = [
-                f"{number(ppv)} / {number(npv)}"
-                for ppv, npv in zip(at["ppv"], at["npv"], strict=True)
-            ]
-            rows.append([class_name(name), *values])
-    return rows

@@ -33,6 +33,12 @@ SCORE_NAMES = {
 }
 
 
+# "/home/a/b", "C:\\a\\b", "\\\\server\\a", where it begins a word; not "and/or", "https://x/y"
+PATH = re.compile(
+    r"(?<![\w.:/\\…~-])"
+    r"(?:/(?:[^\s/'\"<>|;,()\[\]]+/)+|[A-Za-z]:[/\\]|\\\\)[^\s'\"<>|;,()\[\]]*"
+    r"(?<![\s.:;,])"
+)
 CODES = re.compile(r"\b(covid19|bacterial_pneumonia|viral_pneumonia|non_covid)\b")
 
 
@@ -122,6 +128,8 @@ def _inner(value: object) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str):
         between = "; " if any(isinstance(item, str) and "," in item for item in value) else ", "
         return between.join(_inner(item) for item in value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return NOT_RECORDED
     if isinstance(value, float) and not value.is_integer():
         return f"{value:.4g}"
     return str(value)
@@ -155,6 +163,21 @@ def sentence(words: str) -> str:
 def count(n: int, one: str) -> str:
     """ "1 image", "880 images"."""
     return f"{n:,} {one}" if n == 1 else f"{n:,} {one}s"
+
+
+def without_paths(words: str, roots: Sequence[str] = ()) -> str:
+    """The text with every absolute path cut to its last part, for pages that are passed on.
+
+    `roots` are folders that are known, whose names may hold blanks; addresses of the web stay.
+    """
+    for root in sorted((root.rstrip("/\\") for root in roots), key=len, reverse=True):
+        if len(root) > 1:
+            words = words.replace(root, f"…/{_last(root)}")
+    return PATH.sub(lambda found: f"…/{_last(found[0])}", words)
+
+
+def _last(path: str) -> str:
+    return re.split(r"[/\\]", path.rstrip("/\\"))[-1]
 
 
 def code(prefix: str, identifier: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -34,8 +35,12 @@ def training(history: pd.DataFrame) -> Figure:
             for axes, name in zip(row, SCORES, strict=True):
                 _panel(axes, rows, name)
                 axes.set(title=name.capitalize(), ylabel=SCORES[name])
-            if row[1].get_legend_handles_labels()[0]:
-                row[1].legend(loc="lower right")
+        shown: dict[str, Artist] = {}
+        for axes in grid[:, 1]:
+            handles, words = axes.get_legend_handles_labels()
+            shown |= dict(zip(words, handles, strict=True))
+        if shown:  # outside: inside it may lie on the line that it names
+            figure.legend([*shown.values()], [*shown], loc="outside upper right", ncols=len(shown))
     return figure
 
 

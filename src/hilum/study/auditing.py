@@ -67,7 +67,9 @@ def _of_run(folder: Path, data: Path | None, out: Path, tell: Tell) -> Results:
         scores=judged,
         audits=findings,
         left_to_audit=audit.left(findings),
-        verdict=audit.verdict(mine, findings),
+        verdict=audit.verdict(
+            mine, findings, audit.tested(found.evidence.predictions, before.classes)
+        ),
         data={**before.data, "left_out": summary.grouped(found.manifest.left_out)},
         environment=machine.provenance(time.monotonic() - started),
     )

@@ -8,10 +8,12 @@ from typing import Any
 import pandas as pd
 
 from hilum.evaluate import compare as paired
+from hilum.evaluate import sample
 from hilum.evaluate.compare import Difference
 from hilum.evaluate.record import run_of
 from hilum.types import PREDICTION_COLUMNS, HilumError, LeftOut, MissingError, require_columns
 
+TESTS = {"mcnemar mid-p": "McNemar (mid-p) for shares of images", "delong": "DeLong for AUROC"}
 EXAMPLES = 3  # names beside a count of images that are not shared
 
 
@@ -63,15 +65,24 @@ def compare(first: Path, second: Path) -> Comparison:
     tables = [run.predictions[run.predictions["sample_id"].isin(shared)] for run in runs]
     left_out = [item for run in runs for item in _alone(run, shared)]
     notes = ["Images that only one run has tested do not count."] if left_out else []
+    found = paired.compare(tables[0], tables[1], runs[0].classes)
+    notes += [*_tests(found), sample.read(tables[0], runs[0].classes).assumption]
     return Comparison(
         runs=(str(first), str(second)),
         cells=(runs[0].cell, runs[1].cell),
         classes=runs[0].classes,
         images=len(shared),
-        differences=paired.compare(tables[0], tables[1], runs[0].classes),
+        differences=found,
         left_out=left_out,
         notes=notes,
     )
+
+
+def _tests(rows: list[Difference]) -> list[str]:
+    """Which tests stand behind the p values."""
+    used = dict.fromkeys(row.method.partition(",")[0] for row in rows)
+    names = [TESTS.get(name, name) for name in used]
+    return [f"Tests: {', '.join(names)}; p after Holm over {len(rows)} figures."]
 
 
 def _read(folder: Path) -> _Run:
@@ -154,4 +165,4 @@ def _alone(run: _Run, shared: set[str]) -> list[LeftOut]:
         return []
     dots = ", ..." if len(names) > EXAMPLES else ""
     what = f"{len(names):,} images ({', '.join(names[:EXAMPLES])}{dots})"
-    return [LeftOut(what, f"only {run.folder} has tested them")]
+    return [LeftOut(what, f"only {run.folder} has tested them", len(names), tuple(names))]

@@ -177,7 +177,7 @@ def _results(
         published=[],
         audits=findings,
         left_to_audit=audit.left(findings),
-        verdict=_verdict(judged, findings, known),
+        verdict=_verdict(judged, findings, known, audit.tested(about.predictions, classes)),
         environment={},
         data=summary.data(test.manifest),
         split={**summary.split({0: test.split}, about.leaks), "checked": _checked(known)},
@@ -190,17 +190,20 @@ def _results(
     )
 
 
-def _verdict(judged: list[Score], findings: list[Finding], known: Recognised) -> str:
+def _verdict(
+    judged: list[Score], findings: list[Finding], known: Recognised, tested: dict[str, int]
+) -> str:
     """What is no test of the model first; the leak audits, which say the same, are then left out.
 
     Their failures are of images that no score counts.
     """
     first = met_again(known)
     if not first:
-        return audit.verdict(judged, findings)
+        return audit.verdict(judged, findings, tested)
     if known.met.all():
         return first
-    return f"{first} {audit.verdict(judged, [one for one in findings if not _is_told(one)])}"
+    others = [one for one in findings if not _is_told(one)]
+    return f"{first} {audit.verdict(judged, others, tested)}"
 
 
 def _is_told(finding: Finding) -> bool:

@@ -13,7 +13,17 @@ from hilum.evaluate import intervals, lungs, overlap
 from hilum.models import unet
 from hilum.prepare.lungs import OK
 from hilum.recipe import Recipe, Stage
-from hilum.study import conventions, machine, outlining, outputs, pairs, published, store, summary
+from hilum.study import (
+    conventions,
+    machine,
+    outlining,
+    outputs,
+    pairs,
+    published,
+    replication,
+    store,
+    summary,
+)
 from hilum.study.bench import Key, Tell
 from hilum.study.outlining import CELL
 from hilum.types import HilumError, HilumWarning, Results, Score
@@ -57,6 +67,8 @@ def run(plan: Recipe, root: Path | None, out: Path, tell: Tell, resume: bool = F
         split=summary.split(splits, leaks),
         model=_model(out / "model" / lungs.WEIGHTS),
         limits=[*([mixed] if mixed else []), *plan.limits, *ground.manifest.notes],
+        replication=replication.sentence(plan),
+        departures=replication.rows(plan),
     )
     outputs.write_recipe(out, plan)
     outputs.write_manifest(out, ground.manifest)

@@ -78,8 +78,12 @@ def write_external(
 
 
 def write_left_out(out: Path, left_out: Sequence[LeftOut]) -> None:
-    """`left_out.csv`: what was not used, why, and how many of it."""
-    rows = [(item.what, item.reason, item.count) for item in left_out]
+    """`left_out.csv`: what was not used, why, and how many; a row for each name that is known."""
+    rows = [
+        (name, item.reason, 1 if item.names else item.count)
+        for item in left_out
+        for name in item.names or (item.what,)
+    ]
     _csv(out / "left_out.csv", pd.DataFrame(rows, columns=["what", "reason", "count"]))
 
 

@@ -29,6 +29,7 @@ from hilum.study import (
     memory,
     outputs,
     published,
+    replication,
     source,
     store,
     summary,
@@ -157,6 +158,7 @@ def _results(
     plan, manifest = ground.plan, ground.taken.manifest
     judged, told = figures
     mine = [score for score in judged if score.cell == taken.cell]
+    tests = grown.predictions[grown.predictions["cell"] == taken.cell]
     return Results(
         recipe=plan.name,
         title=plan.title,
@@ -167,12 +169,14 @@ def _results(
         published=told,
         audits=findings,
         left_to_audit=audit.left(findings),
-        verdict=audit.verdict(mine, findings),
+        verdict=audit.verdict(mine, findings, audit.tested(tests, ground.classes)),
         environment={},
         data=summary.data(manifest),
         split={},
         model=_model(ground, grown, taken),
         limits=summary.limits(plan, manifest),
+        replication=replication.sentence(plan),
+        departures=replication.rows(plan),
     )
 
 

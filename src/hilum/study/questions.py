@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from hilum import recipe, report
 from hilum.recipe import Recipe
-from hilum.study import outputs, pipeline, store
+from hilum.study import outputs, pipeline, replication, store
 from hilum.study.bench import Tell
 from hilum.types import HilumError, LeftOut, Results
 
@@ -36,7 +36,7 @@ def run(plan: Recipe, root: Path | None, out: Path, tell: Tell, resume: bool = F
                 outcomes[name] = _once(task, root, folder, _named(tell, name), resume, beside)
         except HilumError as error:
             outcomes[name] = error
-    results = _joined(main, tasks, outcomes)
+    results = _joined(plan, main, tasks, outcomes)
     outputs.write_recipe(out, plan)
     outputs.relist_tasks(out, plan.tasks, _failed(outcomes))
     outputs.write_results(out, results)
@@ -64,19 +64,25 @@ def _failed(outcomes: Outcomes) -> list[LeftOut]:
     ]
 
 
-def _joined(main: Results, tasks: Mapping[str, Recipe], outcomes: Outcomes) -> Results:
+def _joined(
+    plan: Recipe, main: Results, tasks: Mapping[str, Recipe], outcomes: Outcomes
+) -> Results:
     """The main question's results with those of its tasks, under their names."""
     main = _alone(main)
+    main = replace(main, replication=replication.sentence(plan))
     scores, published = list(main.scores), list(main.published)
+    apart = [main.replication] if main.replication else []
     for name, found in outcomes.items():
         if isinstance(found, Results):
             scores += [replace(row, cell=f"{name}: {row.cell}") for row in found.scores]
             published += [replace(row, where=f"{name}: {row.where}") for row in found.published]
+            apart += [f"{name}: {found.replication}"] if found.replication else []
     failed = [*main.model["failed"], *map(asdict, _failed(outcomes))]
     return replace(
         main,
         scores=scores,
         published=published,
+        replication=" ".join(apart),
         model={**main.model, "failed": failed},
         tasks=[_told(name, tasks[name].title, found) for name, found in outcomes.items()],
     )

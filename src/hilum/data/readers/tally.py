@@ -29,7 +29,7 @@ class Tally:
     def left_out(self) -> tuple[LeftOut, ...]:
         """One record per reason: how many, and the first few by name."""
         return tuple(
-            LeftOut(_phrase(unit, names), reason, len(names))
+            LeftOut(_phrase(unit, names), reason, len(names), tuple(names))
             for (unit, reason), names in self._names.items()
         )
 
