@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from hilum import files
 from hilum.evaluate.model import compiled, mirrored
+from hilum.files.versions import NETWORKS
 from hilum.models import backbones, features, heads
 from hilum.models.backbones import Backbone, Pool
 from hilum.models.engine import Runtime
@@ -169,5 +170,6 @@ def _key(bench: Bench) -> str:
 def _network_key(pixels: Pixels, backbone: Backbone, normalise: str, runtime: Runtime) -> str:
     """Everything that the features depend on besides the view."""
     facts = runtime.facts
-    known = (pixels.digest, backbone.record(), normalise, facts.engine, facts.precision)
+    made_by = files.releases(*NETWORKS)
+    known = (pixels.digest, backbone.record(), normalise, facts.engine, facts.precision, made_by)
     return files.digest(*known, *([facts.quantised] if facts.quantised else ()))
