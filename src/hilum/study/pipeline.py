@@ -61,7 +61,7 @@ def run(
     if resume:
         store.require_recipe(out, plan)
     ground = _ground(plan, root, out, tell, beside)
-    if (found := _begun(ground, resume)) is not None:
+    if (found := _begun(ground, plan, resume)) is not None:
         return found
     leaks = divide.check(ground.first, ground.taken.manifest, ground.taken.fingerprints, plan.mode)
     leaks += divide.copied(ground.first, plan)
@@ -100,12 +100,12 @@ def run(
     return results
 
 
-def _begun(ground: Ground, resume: bool) -> Results | None:
+def _begun(ground: Ground, plan: Recipe, resume: bool) -> Results | None:
     """The results of a run that is finished already; otherwise room is made for folds."""
     now = dependence.of(ground)
-    found = store.finished(ground.out, ground.plan, now) if resume else None
+    found = store.finished(ground.out, plan, now) if resume else None
     if found is None:
-        store.begin(ground.out, ground.plan, now, resume)
+        store.begin(ground.out, plan, now, resume)
     return found
 
 
@@ -125,6 +125,7 @@ def _ground(
     }
     known = Known(taken.manifest, classes, (root, out), splits)
     refused = checks.divided(plan, known, refused)
+    plan = divide.resolved(plan, splits)
     return Ground(plan, classes, taken, splits, root, out, out / store.WORK, tell, refused, beside)
 
 
