@@ -4,7 +4,10 @@
 on them. Without `results.json` they are no finished run.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
+
+import pandas as pd
 
 TABLES = (
     "results.json",  # first: where it stands, all the others do
@@ -21,7 +24,8 @@ TABLES = (
     "blacked_out.npz",
     "basis.parquet",
 )
-FIGURES = ("*.png", "*.csv", "*.npz", "thumbnails/*.jpg")
+ARRAYS = ("heatmaps.npz", "heatmaps_by_model.npz")
+THUMBNAILS = "thumbnails/" + "[0-9a-f]" * 24 + ".jpg"
 
 
 def clear(out: Path, tasks: bool = True) -> None:
@@ -31,10 +35,24 @@ def clear(out: Path, tasks: bool = True) -> None:
     """
     if not (out / "results.json").is_file() and not (out / "work").is_dir():
         return
-    for name in TABLES:
-        (out / name).unlink(missing_ok=True)
-    for pattern in FIGURES:
-        for path in (out / "figures").glob(pattern):
-            path.unlink()
+    for path in [*_masks(out), *(out / name for name in TABLES), *_figures(out / "figures")]:
+        path.unlink(missing_ok=True)
     for folder in (out / "tasks").glob("*") if tasks else ():
         clear(folder)
+
+
+def _figures(home: Path) -> Iterator[Path]:
+    """Figures with the table that each of them has, arrays and thumbnails: nothing of others."""
+    for table in home.glob("*.csv"):
+        yield from (table, table.with_suffix(".png"))
+    yield from (home / name for name in ARRAYS)
+    yield from home.glob(THUMBNAILS)
+
+
+def _masks(out: Path) -> list[Path]:
+    """Masks that a run on lungs drew, as its `predictions.csv` lists them."""
+    try:
+        found = pd.read_csv(out / "predictions.csv", usecols=["found"])["found"]
+    except (OSError, ValueError):  # no such table, or no such column
+        return []
+    return [out / str(name) for name in found if not Path(str(name)).is_absolute()]
