@@ -1,4 +1,4 @@
-"""A set's own split, its order by content, and folds for small sets: what divides a user's images."""
+"""A set's own split, order by content, folds for small sets: what divides a user's images."""
 
 from pathlib import Path
 

@@ -270,7 +270,7 @@ def test_a_task_whose_data_changed_stops_the_run(restored: Run, tmp_path: Path) 
     first = study.run(plan, None, out, silent, resume=True)
     assert first.tasks[0]["reason"] is None
     grey(home / "task/sick/1.png", 999)
-    with pytest.raises(ChangedError, match="1 image .* with other bytes"):
+    with pytest.raises(ChangedError, match=r"1 image .* with other bytes"):
         study.run(plan, None, out, silent, resume=True)
 
 
@@ -378,3 +378,36 @@ def test_results_name_what_they_stand_on(run: Run) -> None:
     wanted = files.sha256(run.home / "w.safetensors")
     assert list(digest.values()) == [wanted]
     assert found.facts["hilum"] == json.loads((run.finished / "results.json").read_text())["environment"]["hilum"]  # fmt: skip  # noqa: E501
+
+
+def test_an_audit_leaves_out_images_whose_bytes_changed(restored: Run, tmp_path: Path) -> None:
+    from hilum.study import auditing
+
+    grey(restored.home / "im/07.png", 777)
+    (restored.home / "im/08.png").unlink()
+    results = auditing.run(restored.finished, None, tmp_path / "audit", silent)
+    told = {row["reason"]: row["what"] for row in results.data["left_out"]}
+    (changed,) = [what for reason, what in told.items() if "no longer those" in reason]
+    (gone,) = [what for reason, what in told.items() if "no longer there" in reason]
+    assert "07.png" in changed
+    assert "08.png" in gone
+
+
+def test_a_test_says_that_a_given_split_is_not_used_and_overwrites_no_run(
+    restored: Run, tmp_path: Path
+) -> None:
+    table().assign(split=["train"] * 30 + ["test"] * 6).to_csv(restored.home / "s.csv", index=False)
+    model, data = restored.finished / "model", restored.home / "s.csv"
+    before = content(restored.finished)
+    with pytest.raises(HilumError, match="folder of its own"):
+        study.evaluate(model, data, restored.finished, silent)
+    assert content(restored.finished) == before
+    out = tmp_path / "out"
+    (out / "figures").mkdir(parents=True)
+    for name in ("results.json", "history.csv", "figures/old.csv", "figures/old.png"):
+        (out / name).write_text("{}")  # of an earlier test
+    results = study.evaluate(model, data, out, silent)
+    assert results.n["images"] == COUNT
+    assert "(30 train, 6 test) is not used: every image is tested." in results.split["notes"][0]
+    assert not (out / "history.csv").exists()
+    assert not (out / "figures/old.png").exists()

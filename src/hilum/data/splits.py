@@ -95,7 +95,7 @@ def folds_given(
     group: GroupBy = "patient",
     clusters: pd.Series | None = None,
 ) -> Split:
-    """Each image tested in the fold that `tested` (sample_id -> 0, 1, ...) says; else as `kfold`."""
+    """As `kfold`, each image tested in the fold that `tested` (sample_id -> 0, 1, ...) says."""
     pool = _gather(manifest, seed, group, clusters)
     return _rotated(pool, tested.reindex(pool.ids).to_numpy(dtype=np.int64), validation)
 

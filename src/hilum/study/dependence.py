@@ -21,9 +21,7 @@ def of(ground: Ground) -> Basis:
     Data of a source task or of later films that cannot be read count as none: what that means for
     their cells is said where they are wanted.
     """
-    plans = [
-        plan for name, plan in recipe.cells(ground.plan).items() if name not in ground.refused
-    ]
+    plans = [plan for name, plan in recipe.cells(ground.plan).items() if name not in ground.refused]
     sets = [basis.rows(ground.taken.manifest.table, basis.STUDY)]
     sets += [basis.rows(found.table, name) for name, found in _others(ground, plans)]
     if ground.beside is not None and any(map(source.wanted, plans)):

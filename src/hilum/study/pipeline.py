@@ -53,9 +53,9 @@ def run(
     """Carry out one question of a recipe and write every file of `out`.
 
     `root` holds datasets as published; a task has the main question's manifest `beside` it. With
-    `resume` finished folds, and a finished run, are taken as they are where they stand on the same
-    images, labels, weights and versions. Raises ChangedError where they do not, HilumError for what the user can mend and MissingError for data or weights that are not
-    here.
+    `resume` finished folds, and a finished run, are taken as they are. Raises ChangedError where
+    they stand on other images, labels, weights or versions, HilumError for what the user can
+    mend and MissingError for data or weights that are not here.
     """
     started = time.monotonic()
     if resume:
@@ -109,9 +109,7 @@ def _begun(ground: Ground, plan: Recipe, resume: bool) -> Results | None:
     return found
 
 
-def _ground(
-    plan: Recipe, root: Path | None, out: Path, tell: Tell, beside: Path | None
-) -> Ground:
+def _ground(plan: Recipe, root: Path | None, out: Path, tell: Tell, beside: Path | None) -> Ground:
     """Images found, read and divided; what cannot be run is refused as early as it can be known."""
     refused = checks.alone(plan)
     outputs.folder(out)

@@ -165,9 +165,9 @@ def find(
 def _settle_split(table: pd.DataFrame, found: dict[str, str], chosen: Mapping[str, str]) -> None:
     """A column of splits is known by its words too, and one called "part" by them alone."""
     named = found.get("official_part")
-    if named is not None and "official_part" not in chosen and plain(named) == "part":
-        if not any(map(part_name, table[named].unique())):  # of the body, for instance
-            del found["official_part"]
+    loose = named is not None and "official_part" not in chosen and plain(named) == "part"
+    if loose and not any(map(part_name, table[named].unique())):  # of the body, for instance
+        del found["official_part"]
     if not {"official_part", "fold"} & set(found):
         others = [str(name) for name in table.columns if name not in found.values()]
         split = next((name for name in others if _says_parts(table[name])), None)

@@ -36,8 +36,9 @@ class _File:
 def read(root: Path, paths: Sequence[Path]) -> Levels:
     """Place every image of `paths` by the folders between `root` and it.
 
-    The layout is [part/]<class>/**/image or <class>/<part>/**/image, with `images` and `masks` folders anywhere between; a
-    mask belongs to the image of the same stem. Raises HilumError unless there are two classes.
+    The layout is [part/]<class>/**/image or <class>/<part>/**/image, with `images` and `masks`
+    folders anywhere between; a mask belongs to the image of the same stem. Raises HilumError
+    unless there are two classes.
     """
     folders, doubts = _parts_first({path: path.relative_to(root).parts[:-1] for path in paths})
     parted = _has_parts({_meaning(parts)[0] for parts in folders.values() if _meaning(parts)})
@@ -78,7 +79,9 @@ def _parts_first(
         return folders, []
     if not all(inside) or not all(words.values()):
         named = ", ".join(sorted(name for name, part in words.items() if part))
-        note = f"Folders inside class folders ({named}) count as no split: not every image is in one."
+        note = (
+            f"Folders inside class folders ({named}) count as no split: not every image is in one."
+        )
         return folders, [note]
     return {path: _swapped(parts) for path, parts in folders.items()}, []
 
