@@ -217,6 +217,16 @@ def test_a_class_of_few_patients_lowers_the_number_of_folds(tmp_path: Path) -> N
     assert split.table["fold"].nunique() == 4
 
 
+def test_published_sets_go_by_name_so_that_their_figures_stay(tmp_path: Path) -> None:
+    found = opened(listed(tmp_path, [""] * 200))
+    published = Manifest(found.table.assign(dataset="kermany"))
+    by_name = divide.divide(SplitPlan(kind="holdout"), published, None, 0)
+    again = divide.divide(AUTO, published, None, 0)
+    pd.testing.assert_frame_equal(by_name.table, again.table)
+    own = divide.divide(AUTO, found, None, 0).table.sort_values("sample_id")
+    assert (own["part"].to_numpy() != by_name.table.sort_values("sample_id")["part"]).any()
+
+
 def test_the_default_recipe_takes_a_users_own_split_and_others_say_how_they_divide() -> None:
     assert recipe.load("default").split == AUTO
     assert recipe.load("zhang2022").split.order == "name"  # published figures stay as they were

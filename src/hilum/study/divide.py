@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -27,12 +28,18 @@ def divide(
     apart = plan.group == "image"  # as published: near duplicates may stand on both sides
     clusters = None if apart or not fingerprints else leaks.clusters(manifest, fingerprints)
     asked = Asked(manifest, plan.validation, plan.seed + seed, plan.group, clusters)
-    if plan.order == "name":
+    if order_of(plan, manifest) == "name":
         return _divided(plan, asked)
     asked, names = _by_content(asked)
     split = _divided(plan, asked)
     table = split.table.assign(sample_id=split.table["sample_id"].map(names))
     return replace(split, table=table)
+
+
+def order_of(plan: SplitPlan, manifest: Manifest) -> Literal["name", "content"]:
+    """By content only a user's own images: a published set has names of its own, always the same."""
+    own = bool(manifest.table["dataset"].isin(own_split.OWN).all())
+    return plan.order if own else "name"
 
 
 def _by_content(asked: Asked) -> tuple[Asked, dict[str, str]]:
@@ -102,13 +109,13 @@ def _anew(plan: SplitPlan, asked: Asked) -> Split:
     return _of_kind(once, asked)
 
 
-def resolved(plan: Recipe, splits: Mapping[int, Split]) -> Recipe:
-    """The recipe with what "auto" has come to; the same where it says how to divide."""
-    if plan.split.kind != "auto":
-        return plan
+def resolved(plan: Recipe, manifest: Manifest, splits: Mapping[int, Split]) -> Recipe:
+    """The recipe with what "auto" and the order have come to for these images."""
     first = next(iter(splits.values()))
     folds = int(first.table["fold"].nunique())
-    changed = {"kind": first.kind, **({"folds": folds} if first.kind == "kfold" else {})}
+    changed: dict[str, Any] = {"order": order_of(plan.split, manifest)}
+    if plan.split.kind == "auto":
+        changed |= {"kind": first.kind, **({"folds": folds} if first.kind == "kfold" else {})}
     return plan.model_copy(update={"split": plan.split.model_copy(update=changed)})
 
 

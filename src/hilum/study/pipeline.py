@@ -123,7 +123,7 @@ def _ground(plan: Recipe, root: Path | None, out: Path, tell: Tell, beside: Path
     }
     known = Known(taken.manifest, classes, (root, out), splits)
     refused = checks.divided(plan, known, refused)
-    plan = divide.resolved(plan, splits)
+    plan = divide.resolved(plan, taken.manifest, splits)
     return Ground(plan, classes, taken, splits, root, out, out / store.WORK, tell, refused, beside)
 
 
