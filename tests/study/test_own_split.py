@@ -98,6 +98,27 @@ def test_folders_of_parts_are_used_as_given(tmp_path: Path, shape: str) -> None:
     assert set(found.table["label"]) == {"a", "b"}
 
 
+@pytest.mark.parametrize("inside", [True, False])
+def test_folders_of_parts_below_a_table_are_its_split(tmp_path: Path, inside: bool) -> None:
+    """Where its paths go through them; whole paths as well as those from the table's folder."""
+    given = ["train"] * 20 + ["valid"] * 8 + ["Test"] * 12
+    rows = ["path,label"]
+    for i, (path, part) in enumerate(zip(drawn(tmp_path / "x", 40), given, strict=True)):
+        home = tmp_path / "set" / part / "images"
+        home.mkdir(parents=True, exist_ok=True)
+        target = path.rename(home / path.name)
+        rows.append(f"{target.relative_to(tmp_path / 'set') if inside else target},{'ab'[i % 2]}")
+    table = (tmp_path / "set" if inside else tmp_path) / "t.csv"
+    table.write_text("\n".join(rows) + "\n")
+    found, split = split_of(table)
+    assert split.table["part"].value_counts().to_dict() == {
+        "train": 20,
+        "test": 12,
+        "validation": 8,
+    }
+    assert any("are their split" in note for note in found.notes)
+
+
 def test_validation_is_drawn_from_training_patients_where_none_is_given(tmp_path: Path) -> None:
     people = [f"p{i // 4}" for i in range(40)]  # four images each, of both classes
     folder = listed(tmp_path, ["train"] * 28 + ["test"] * 12, patients=people)

@@ -37,7 +37,7 @@ def divide(
 
 
 def order_of(plan: SplitPlan, manifest: Manifest) -> Literal["name", "content"]:
-    """By content only a user's own images: a published set has names of its own, always the same."""
+    """By content only a user's own images: the names of a published set are always the same."""
     own = bool(manifest.table["dataset"].isin(own_split.OWN).all())
     return plan.order if own else "name"
 

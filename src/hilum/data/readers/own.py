@@ -9,6 +9,7 @@ import pandas as pd
 
 from hilum.data import manifest, placeholders
 from hilum.data.readers import columns
+from hilum.data.readers.part_folders import with_parts
 from hilum.types import LeftOut, Manifest
 
 PATIENTS = "patients.csv"  # optional, in the folder: a column of files and one of patients
@@ -31,7 +32,8 @@ def finish(
         known = known.assign(patient_id=_patients(root, known["path"]))
         persons, more = placeholders.dropped(known)
         known, placeholder = known.assign(patient_id=persons), [*placeholder, *more]
-    told = (*notes, *placeholder, *_doubts(known["patient_id"]))
+    known, parted = with_parts(known)
+    told = (*notes, *parted, *placeholder, *_doubts(known["patient_id"]))
     return manifest.build(known, kind, left_out, told, root.parent)
 
 
