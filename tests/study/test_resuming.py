@@ -399,7 +399,9 @@ def test_a_test_says_that_a_given_split_is_not_used_and_overwrites_no_run(
     rows = ["image,label,patient_id,split"]
     for i in range(12):
         grey(restored.home / f"other/{i}.png", 500 + i)
-        rows.append(f"other/{i}.png,{'sick' if i % 2 else 'well'},o{i},{'test' if i > 8 else 'train'}")
+        rows.append(
+            f"other/{i}.png,{'sick' if i % 2 else 'well'},o{i},{'test' if i > 8 else 'train'}"
+        )
     (restored.home / "s.csv").write_text("\n".join(rows) + "\n")
     model, data = restored.finished / "model", restored.home / "s.csv"
     before = content(restored.finished)
