@@ -321,14 +321,13 @@ def test_formulas_stay_text(tmp_path: Path) -> None:
     assert found["source"].tolist() == ["'@SUM(1)", "'-1"]
 
 
-def test_splits_that_mean_nothing_are_not_used(tmp_path: Path) -> None:
+def test_folds_are_numbered_and_words_that_mean_no_part_stay_and_are_named(tmp_path: Path) -> None:
     draw(tmp_path, "a.png", "b.png")
-    found = table.read(write(tmp_path, "path,label,fold\na.png,x,0\nb.png,y,1\n"))
-    assert found.table["official_part"].isna().all()
-    assert (
-        "The column of splits is not used: '0' is neither train, validation nor test."
-        in found.notes
-    )
+    found = table.read(write(tmp_path, "path,label,fold\na.png,x,0\nb.png,y,1.0\n"))
+    assert found.table["official_part"].tolist() == ["fold 0", "fold 1"]
+    odd = table.read(write(tmp_path, "path,label,split\na.png,x,0\nb.png,y,test\n"))
+    assert odd.table["official_part"].tolist() == ["0", "test"]
+    assert any("neither train, validation nor test, such as '0'" in note for note in odd.notes)
 
 
 def test_modalities_of_a_table_are_read_and_odd_ones_named(tmp_path: Path) -> None:

@@ -46,6 +46,8 @@ def show(results: Results, out: Path, screen: Terminal) -> None:
     screen.notes(results.data.get("notes", ()))
     _questions(results, screen)
     screen.gap()
+    for note in results.split.get("notes", ()):
+        screen.say(f"• {note}", "yellow")
     for sentence in results.model.get("int8", []):
         screen.say(sentence)
     screen.say(results.verdict, "bold")

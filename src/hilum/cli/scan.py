@@ -101,7 +101,7 @@ def _facts(seen: "Scan") -> list[tuple[str, str]]:
         ("patients in two parts", f"{seen.patients_in_two_parts:,}"),
     ]
     counted = {
-        "publisher's parts": seen.parts,
+        "parts of its own split": seen.parts,
         "views": seen.views,
         "modality": seen.modalities,
         "sex": seen.sexes,

@@ -77,12 +77,12 @@ def ingest(
     `prepares` breaks its promise of uint8 images of its shape.
     """
     job = _Job(open_store(prepares), prepares, progress, workers or files.cores())
-    hashed = _hashed(manifest, job.workers)
-    keys = [bytes.fromhex(key) for key in hashed.table["sha256"]]
+    found = hashed(manifest, job.workers)
+    keys = [bytes.fromhex(key) for key in found.table["sha256"]]
     if segment := job.store.sealed(keys):
         _tell(progress, len(keys), len(keys))
-        return _ingested(hashed, segment, 0)
-    return _filled(hashed, keys, job)
+        return _ingested(found, segment, 0)
+    return _filled(found, keys, job)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,10 +235,10 @@ def _in_order(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _hashed(manifest: Manifest, workers: int) -> Manifest:
+def hashed(manifest: Manifest, workers: int | None = None) -> Manifest:
     """Hash every file anew: what an older manifest says may no longer be what is on disk."""
     table = manifest.table.reset_index(drop=True)
-    found = list(_in_order(_hash_or_fault, zip(table["path"]), workers))
+    found = list(_in_order(_hash_or_fault, zip(table["path"]), workers or files.cores()))
     faults = [
         LeftOut(path, fault)
         for path, (key, fault) in zip(table["path"], found, strict=True)

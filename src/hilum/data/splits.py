@@ -84,8 +84,26 @@ def kfold(
         raise HilumError(f"folds must be at least 2; got {folds}; choose 5, for instance.")
     everyone = np.ones(len(pool.ids), dtype=bool)
     tested = _assign((pool, pool.group), everyone, [1 / folds] * folds, (1, 0))
+    return _rotated(pool, tested, validation)
+
+
+def folds_given(
+    manifest: Manifest,
+    tested: pd.Series,
+    validation: float,
+    seed: int,
+    group: GroupBy = "patient",
+    clusters: pd.Series | None = None,
+) -> Split:
+    """As `kfold`, each image tested in the fold that `tested` (sample_id -> 0, 1, ...) says."""
+    pool = _gather(manifest, seed, group, clusters)
+    return _rotated(pool, tested.reindex(pool.ids).to_numpy(dtype=np.int64), validation)
+
+
+def _rotated(pool: _Pool, tested: npt.NDArray[np.int64], validation: float) -> Split:
+    """Each fold (image,) tested once; validation carved from the fold's other images."""
     found = []
-    for fold in range(folds):
+    for fold in range(int(tested.max()) + 1):
         parts = np.where(tested == fold, "test", "train").astype(object)
         _carve((pool, pool.inner), parts, "validation", validation, (1, 1 + fold))
         found.append(parts)

@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from hilum import files
 from hilum.data.fingerprints import THUMBNAIL_SIDE
+from hilum.files.versions import IMAGES
 from hilum.types import Grey8, Prepares, Stack8
 
 # raise when the record, a fingerprint or what a file decodes to changes: stored ones then no longer
@@ -176,7 +177,9 @@ class Store:
 
 def open_store(prepares: Prepares) -> Store:
     """The store of what `prepares` makes; the folder need not exist yet."""
-    digest = files.digest(VERSION, prepares.digest, list(prepares.shape), prepares.decode_side)
+    made_by = files.releases(*IMAGES)  # pixels that an older decoder gave are not taken for its own
+    asked = (prepares.digest, list(prepares.shape), prepares.decode_side)
+    digest = files.digest(VERSION, made_by, *asked)
     return Store(files.cache_home() / "pixels" / digest, prepares.shape)
 
 

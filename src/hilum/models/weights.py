@@ -67,10 +67,18 @@ def load(card: Card, which: str | Path, seed: int = 0, keep: int = 0) -> Weights
 
 def require(card: Card, which: str | Path) -> None:
     """Find the weights that `load` would read, and read nothing. Raises as `load` does."""
+    file_of(card, which)
+
+
+def file_of(card: Card, which: str | Path) -> Path | None:
+    """The file or folder that `load` would read, None for random weights. Raises as `load` does."""
+    if which == "random":
+        return None
     if which == "imagenet":
-        _found(card)
-    elif which != "random":
-        _require_file(card, as_path(which))
+        return _found(card)[0]
+    path = as_path(which)
+    _require_file(card, path)
+    return path
 
 
 def from_file(card: Card, path: Path, origin: str = "") -> Weights:

@@ -48,11 +48,14 @@ class DataSet(Strict):
 class SplitPlan(Strict):
     """How images are divided; `validation` is a share of what is not test, 0: nothing is chosen."""
 
-    kind: Literal["holdout", "kfold", "official"] = "holdout"
+    # auto: the set's own split; without one hold-out, or k-fold where it would test few images
+    kind: Literal["auto", "holdout", "kfold", "official"] = "holdout"
     folds: int = Field(5, ge=2)
     test: float = Field(0.2, gt=0, lt=1)
     validation: float = Field(0.15, ge=0, lt=1)
     group: Literal["patient", "image", "cluster", "site"] = "patient"
+    # in which images are drawn: content does not depend on where they lie and what they are called
+    order: Literal["name", "content"] = "name"
     seed: int = 0
 
 

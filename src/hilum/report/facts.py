@@ -39,7 +39,7 @@ COUNTED = re.compile(
 KINDS = {
     "kfold": "cross-validation, each image is tested once",
     "holdout": "one division into training, validation and test",
-    "official": "as the publisher of the images divided them",
+    "official": "as the images came divided: by their publisher, a column or folders",
 }
 
 

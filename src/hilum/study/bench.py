@@ -1,6 +1,6 @@
 """What all folds of a cell share: images, backbone, and features that are computed once."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from hilum import files
 from hilum.evaluate.model import compiled, mirrored
+from hilum.files.versions import NETWORKS
 from hilum.models import backbones, features, heads
 from hilum.models.backbones import Backbone, Pool
 from hilum.models.engine import Runtime
@@ -122,7 +123,8 @@ def augmented(bench: Bench, seed: int, rows: npt.NDArray[np.int64]) -> list[Floa
 def _view(
     bench: Bench, spread: Ranges, seed: int, number: int, rows: npt.NDArray[np.int64]
 ) -> Floats:
-    names = [bench.pixels.sample_ids[row] for row in rows]
+    known = _names(bench)
+    names = [known[row] for row in rows]
     drawn = augment.sample(spread, names, seed, number)
 
     def change(stack: Stack8, start: int) -> Stack8:
@@ -138,6 +140,13 @@ def _view(
 
     key = files.digest(_key(bench), "augmented", repr(spread), seed, number, names)
     return features.cached(key, compute)
+
+
+def _names(bench: Bench) -> Sequence[str]:
+    """What an image's draws hang on: its name, or its content where the split goes by that."""
+    if bench.recipe.split.order == "name":
+        return bench.pixels.sample_ids
+    return bench.manifest.table["sha256"].tolist()
 
 
 def _kept(bench: Bench, view: str, change: Callable[[Stack8], Stack8], step: str) -> Floats:
@@ -169,5 +178,6 @@ def _key(bench: Bench) -> str:
 def _network_key(pixels: Pixels, backbone: Backbone, normalise: str, runtime: Runtime) -> str:
     """Everything that the features depend on besides the view."""
     facts = runtime.facts
-    known = (pixels.digest, backbone.record(), normalise, facts.engine, facts.precision)
+    made_by = files.releases(*NETWORKS)
+    known = (pixels.digest, backbone.record(), normalise, facts.engine, facts.precision, made_by)
     return files.digest(*known, *([facts.quantised] if facts.quantised else ()))

@@ -95,7 +95,18 @@ def _there(listed: Manifest, data: Path | None) -> tuple[Manifest | None, Manife
     left_out = (*listed.left_out, *gone)
     kept = table[table["path"] != ""].reset_index(drop=True)
     whole = Manifest(listed.table, left_out, listed.notes)
-    return (Manifest(kept, left_out, listed.notes) if len(kept) else None), whole
+    return (_unchanged(Manifest(kept, left_out, listed.notes)) if len(kept) else None), whole
+
+
+def _unchanged(there: Manifest) -> Manifest | None:
+    """The images whose bytes are still those that the run has read; None where there is none."""
+    read = there.table.set_index("sample_id")["sha256"]
+    now = pixels.hashed(there)
+    before = now.table["sample_id"].map(read)
+    same = before.isna() | (before == now.table["sha256"])
+    if not same.any():
+        return None
+    return manifests.select(now, same, "its bytes are no longer those that the run has read")
 
 
 def _found(path: Path, data: Path | None) -> Path | None:

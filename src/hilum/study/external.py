@@ -18,7 +18,7 @@ from hilum.evaluate import recognised, scores
 from hilum.evaluate.built_on import Films
 from hilum.evaluate.model import Model, columns
 from hilum.evaluate.recognised import Recognised
-from hilum.study import cautions, evidence, exhibits, machine, outputs, summary
+from hilum.study import cautions, evidence, exhibits, machine, outputs, own_split, summary
 from hilum.study.bench import Tell
 from hilum.types import (
     Finding,
@@ -60,7 +60,7 @@ def evaluate(
     folder = models.located(folder)
     model = models.load(folder)
     found = _of_classes(read(data), model.facts.classes)
-    outputs.folder(out)
+    outputs.test_folder(out)
     whole = pixels.ingest(found, model.pipeline, tell("decode and prepare"))
     films = Films.listed(whole.manifest.table, whole.fingerprints)
     known = recognised.compare(model.built_on, model.facts.seen, films)
@@ -93,10 +93,10 @@ class Test:
     @property
     def split(self) -> Split:
         """Every image in the test part."""
-        ids = self.manifest.table["sample_id"]
-        split = pd.DataFrame({"sample_id": ids, "fold": 0, "part": "test"})
-        note = "every image that is new to the model is a test image"
-        return Split(split, "official", "image", 0, (note,))
+        table = self.manifest.table
+        split = pd.DataFrame({"sample_id": table["sample_id"], "fold": 0, "part": "test"})
+        every = "every image that is new to the model is a test image"
+        return Split(split, "official", "image", 0, (*own_split.unused(table, every), every))
 
 
 def _test(whole: Ingested, model: Model, known: Recognised, tell: Tell) -> Test:

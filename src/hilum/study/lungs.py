@@ -8,13 +8,14 @@ from typing import Any
 
 import pandas as pd
 
-from hilum import report
+from hilum import files, report
 from hilum.evaluate import intervals, lungs, overlap
 from hilum.models import unet
 from hilum.prepare.lungs import OK
 from hilum.recipe import Recipe, Stage
 from hilum.study import (
     conventions,
+    dependence,
     machine,
     outlining,
     outputs,
@@ -35,9 +36,17 @@ def run(plan: Recipe, root: Path | None, out: Path, tell: Tell, resume: bool = F
     `model/lungs.safetensors` is the network of the fold with the best validation Dice. Raises
     HilumError where the recipe or the masks do not fit, MissingError for data that are not here.
     """
+    with files.alone(out):
+        return _run(plan, root, out, tell, resume)
+
+
+def _run(plan: Recipe, root: Path | None, out: Path, tell: Tell, resume: bool) -> Results:
     started, stage = time.monotonic(), _only_stage(plan)
-    work = store.begin(outputs.folder(out), plan, resume)
+    if resume:
+        store.require_recipe(out, plan)
+    work = outputs.folder(out) / store.WORK
     ground, splits, leaks = pairs.ground(plan, stage, (root, out, work), tell)
+    store.begin(out, plan, dependence.of_pairs(plan, ground.manifest, splits), resume)
     mixed = conventions.note(ground.manifest.table)
     if mixed:
         warnings.warn(mixed, HilumWarning, stacklevel=2)
@@ -78,7 +87,7 @@ def run(plan: Recipe, root: Path | None, out: Path, tell: Tell, resume: bool = F
     outputs.write_predictions(out, predictions)
     outputs.write_results(out, results)
     report.build_masks(out)
-    shutil.rmtree(work)
+    store.finish(work)
     return results
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 from hilum import files, recipe
 from hilum.data import manifest as manifests
 from hilum.recipe import Recipe
+from hilum.study import leftovers
 from hilum.study.cells import Grown
 from hilum.study.source import CELL, Learnt
 from hilum.types import (
@@ -32,6 +33,20 @@ def folder(out: Path) -> Path:
     """Make the output folder and its figures'; raises HilumError where that cannot be done."""
     files.room(out / "figures", out)
     return out
+
+
+def test_folder(out: Path) -> Path:
+    """The same for a test of a finished model; what an earlier test left there is cleared away.
+
+    Raises HilumError for the folder of a run, whose own figures the test would overwrite.
+    """
+    if (out / "model").is_dir() or (out / "work").is_dir():
+        raise HilumError(
+            f"the test of a model goes into a folder of its own; got {str(out)!r}, which holds a "
+            "run with its model; choose another --out."
+        )
+    leftovers.clear(out)
+    return folder(out)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from hilum.study import (
     cells,
     checks,
     chosen,
+    dependence,
     divide,
     evidence,
     exhibits,
@@ -52,12 +53,17 @@ def run(
 ) -> Results:
     """Carry out one question of a recipe and write every file of `out`.
 
-    `root` holds datasets as published; a task has the main question's manifest `beside` it.
-    Raises HilumError for what the user can mend and MissingError for data or weights that are not
-    here.
+    `root` holds datasets as published; a task has the main question's manifest `beside` it. With
+    `resume` finished folds, and a finished run, are taken as they are. Raises ChangedError where
+    they stand on other images, labels, weights or versions, HilumError for what the user can
+    mend and MissingError for data or weights that are not here.
     """
     started = time.monotonic()
-    ground = _ground(plan, root, out, tell, resume, beside)
+    if resume:
+        store.require_recipe(out, plan)
+    ground = _ground(plan, root, out, tell, beside)
+    if (found := _begun(ground, plan, resume)) is not None:
+        return found
     leaks = divide.check(ground.first, ground.taken.manifest, ground.taken.fingerprints, plan.mode)
     leaks += divide.copied(ground.first, plan)
     before = _images(ground, leaks)
@@ -95,12 +101,19 @@ def run(
     return results
 
 
-def _ground(
-    plan: Recipe, root: Path | None, out: Path, tell: Tell, resume: bool, beside: Path | None
-) -> Ground:
+def _begun(ground: Ground, plan: Recipe, resume: bool) -> Results | None:
+    """The results of a run that is finished already; otherwise room is made for folds."""
+    now = dependence.of(ground)
+    found = store.finished(ground.out, plan, now) if resume else None
+    if found is None:
+        store.begin(ground.out, plan, now, resume)
+    return found
+
+
+def _ground(plan: Recipe, root: Path | None, out: Path, tell: Tell, beside: Path | None) -> Ground:
     """Images found, read and divided; what cannot be run is refused as early as it can be known."""
     refused = checks.alone(plan)
-    work = store.begin(outputs.folder(out), plan, resume)
+    outputs.folder(out)
     found = gather.gather(plan, root, out, tell)
     classes = gather.classes_of(plan, found)
     refused = checks.listed(plan, Known(found, classes, (root, out)), refused)
@@ -111,7 +124,8 @@ def _ground(
     }
     known = Known(taken.manifest, classes, (root, out), splits)
     refused = checks.divided(plan, known, refused)
-    return Ground(plan, classes, taken, splits, root, out, work, tell, refused, beside)
+    plan = divide.resolved(plan, taken.manifest, splits)
+    return Ground(plan, classes, taken, splits, root, out, out / store.WORK, tell, refused, beside)
 
 
 def _scores(grown: Grown, classes: list[str], second: later.Later | None) -> list[Score]:

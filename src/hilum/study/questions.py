@@ -5,9 +5,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from hilum import recipe, report
+from hilum import files, recipe, report
 from hilum.recipe import Recipe
-from hilum.study import outputs, pipeline, replication, store
+from hilum.study import outputs, pipeline, replication
+from hilum.study.basis import ChangedError
 from hilum.study.bench import Tell
 from hilum.types import HilumError, LeftOut, Results
 
@@ -23,7 +24,12 @@ def run(plan: Recipe, root: Path | None, out: Path, tell: Tell, resume: bool = F
     Raises HilumError for what the user can mend and MissingError for data or weights that are not
     here, both of the main question.
     """
-    main = _once(recipe.alone(plan), root, out, tell, resume)
+    with files.alone(out):
+        return _run(plan, root, out, tell, resume)
+
+
+def _run(plan: Recipe, root: Path | None, out: Path, tell: Tell, resume: bool) -> Results:
+    main = pipeline.run(recipe.alone(plan), root, out, tell, resume)
     tasks = recipe.tasks(plan)
     if not (plan.tasks or main.tasks):
         return main
@@ -33,7 +39,10 @@ def run(plan: Recipe, root: Path | None, out: Path, tell: Tell, resume: bool = F
         try:
             with outputs.swept(folder):
                 beside = out / "manifest.parquet"
-                outcomes[name] = _once(task, root, folder, _named(tell, name), resume, beside)
+                told = _named(tell, name)
+                outcomes[name] = pipeline.run(task, root, folder, told, resume, beside)
+        except ChangedError:  # of what is in the folder, not of the task: nothing is printed as new
+            raise
         except HilumError as error:
             outcomes[name] = error
     results = _joined(plan, main, tasks, outcomes)
@@ -42,14 +51,6 @@ def run(plan: Recipe, root: Path | None, out: Path, tell: Tell, resume: bool = F
     outputs.write_results(out, results)
     report.build(out)
     return results
-
-
-def _once(
-    plan: Recipe, root: Path | None, out: Path, tell: Tell, resume: bool, beside: Path | None = None
-) -> Results:
-    """One question, unless it is finished and the run goes on."""
-    found = store.finished(out, plan) if resume else None
-    return found or pipeline.run(plan, root, out, tell, resume, beside)
 
 
 def _named(tell: Tell, name: str) -> Tell:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from hilum import __version__, files, recipe
+from hilum import files, recipe
 from hilum.data import leaks, pixels
 from hilum.data import manifest as manifests
 from hilum.data.pixels import Ingested
@@ -17,9 +17,10 @@ from hilum.evaluate import model as models
 from hilum.evaluate import scores
 from hilum.evaluate.built_on import Films
 from hilum.evaluate.model import Model
+from hilum.models import backbones, weights
 from hilum.recipe import Recipe, SourcePlan
+from hilum.study import basis, divide, fold, gather
 from hilum.study import bench as benches
-from hilum.study import divide, fold, gather
 from hilum.study.bench import Bench, Key
 from hilum.study.ground import Ground, preparation
 from hilum.types import HilumError, Leak
@@ -137,7 +138,11 @@ def _folder(own: Recipe, taken: Ingested, split: pd.DataFrame, seed: int) -> Pat
     what = own.model_dump(
         mode="json", by_alias=True, exclude_defaults=True, exclude={"name", "seeds"}
     )
-    origin = (__version__, taken.pixels.digest, split.sort_values("sample_id").to_csv(), seed)
+    labels = taken.manifest.table[["sample_id", "label"]].sort_values("sample_id").to_csv()
+    parts = split.sort_values("sample_id").to_csv()
+    weighed = weights.file_of(backbones.card(own.model.backbone), own.model.weights)
+    learnt_from = basis.of_file(weighed) if weighed else "random"
+    origin = (basis.VERSIONS, taken.pixels.digest, labels, parts, learnt_from, seed)
     return files.cache_home() / "sources" / files.digest(what, *origin)
 
 

@@ -5,16 +5,22 @@ import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pandas as pd
 
 from hilum import files, recipe
 from hilum.evaluate import model
 from hilum.recipe import Recipe
+from hilum.study import basis, leftovers
+from hilum.study.basis import Basis
 from hilum.study.bench import Key
 from hilum.study.fold import Outcome
 from hilum.study.int8 import Trial
 from hilum.types import HilumError, Results
+
+WORK = "work"  # the folder of finished folds in --out
+MARK = "recipe.toml"  # in work/: what the folds there were made by
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,22 +34,33 @@ class Stored:
     trial: Trial | None = None  # of int8, where the recipe wants it
 
 
-def begin(out: Path, plan: Recipe, resume: bool) -> Path:
-    """The folder of finished folds, emptied unless the run goes on.
-
-    Raises HilumError when the folds there belong to another recipe.
-    """
-    work, text = out / "work", recipe.as_toml(plan)
-    if not resume:
-        shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True, exist_ok=True)
-    mark = work / "recipe.toml"
-    if mark.is_file() and mark.read_text(encoding="utf-8") != text:
+def require_recipe(out: Path, plan: Recipe) -> None:
+    """Raise HilumError where the finished folds in `out` belong to another recipe."""
+    mark = out / WORK / MARK
+    if mark.is_file() and mark.read_text(encoding="utf-8") != recipe.as_toml(plan):
         raise HilumError(
             f"--resume wants the recipe that {str(out)!r} was begun with; got a changed one; "
             "choose another --out or leave --resume away."
         )
-    mark.write_text(text, encoding="utf-8")
+
+
+def begin(out: Path, plan: Recipe, now: Basis, resume: bool) -> Path:
+    """The folder of finished folds, emptied, with all that an earlier run left, unless it goes on.
+
+    Raises HilumError when the folds there belong to another recipe, ChangedError when they stand
+    on other images, labels, weights or versions.
+    """
+    work = out / WORK
+    if resume and (work / MARK).is_file():
+        require_recipe(out, plan)
+        basis.require_same(out, basis.read(work), now)
+        return work
+    leftovers.clear(out, tasks=not resume)
+    _remove(work)
+    work.mkdir(parents=True)
+    basis.write(now, work)
+    with files.atomic_write(work / MARK) as temporary:  # last: where it is, the basis is as well
+        temporary.write_text(recipe.as_toml(plan), encoding="utf-8")
     return work
 
 
@@ -68,14 +85,17 @@ def load(work: Path, key: Key) -> Stored | None:
     folder = _folder(work, key)
     if not (folder / "done.json").is_file():
         return None
-    told = json.loads((folder / "done.json").read_text())
-    return Stored(
-        key,
-        pd.read_parquet(folder / "predictions.parquet"),
-        pd.read_csv(folder / "history.csv"),
-        told["loss"],
-        Trial(**told["int8"]) if told.get("int8") else None,
-    )
+    try:
+        told = json.loads((folder / "done.json").read_text())
+        return Stored(
+            key,
+            pd.read_parquet(folder / "predictions.parquet"),
+            pd.read_csv(folder / "history.csv"),
+            told["loss"],
+            Trial(**told["int8"]) if told.get("int8") else None,
+        )
+    except (OSError, ValueError, KeyError):  # cut short with the power: the fold is done again
+        return None
 
 
 def keep(out: Path, work: Path, cell: str) -> None:
@@ -92,13 +112,34 @@ def kept(work: Path, cell: str) -> Path:
 
 def finish(work: Path) -> None:
     """Clear the folds away, last of all: where they are, a run is not finished."""
-    shutil.rmtree(work)
+    (work / basis.NAME).replace(work.parent / basis.NAME)
+    _remove(work)
 
 
-def finished(out: Path, plan: Recipe) -> Results | None:
-    """What a finished run of this question has left in `out`, or None."""
+def _remove(work: Path) -> None:
+    """All at once, by another name first: a part of the folds would be taken for the whole."""
+    for half in work.parent.glob(f".{work.name}-*"):  # of a run killed right here
+        shutil.rmtree(half, ignore_errors=True)
+    if work.is_dir():
+        gone = work.with_name(f".{work.name}-{uuid4().hex[:8]}")
+        work.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+
+
+def finished(out: Path, plan: Recipe, now: Basis) -> Results | None:
+    """What a finished run of this question has left in `out`, or None.
+
+    Raises ChangedError where it stands on other images, labels, weights or versions.
+    """
+    results = _results(out, plan)
+    if results is not None:
+        basis.require_same(out, basis.read(out), now)
+    return results
+
+
+def _results(out: Path, plan: Recipe) -> Results | None:
     found, made = out / "results.json", out / "recipe.toml"
-    if (out / "work").exists() or not (found.is_file() and made.is_file()):
+    if (out / WORK).exists() or not (found.is_file() and made.is_file()):
         return None
     try:
         if recipe.alone(recipe.load(str(made))) != plan:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from hilum.data import missing
-from hilum.data.readers.naming import plain
+from hilum.data.readers.naming import PARTS, part_name, plain
 from hilum.types import HilumError
 
 SUFFIXES = (".csv", ".tsv", ".txt")
@@ -26,7 +26,8 @@ USUAL = {
     "modality": ("modality",),
     "age": ("age", "patientage", "ageyears"),
     "sex": ("sex", "gender", "patientsex", "patientgender"),
-    "official_part": ("split", "part", "officialpart", "partition", "subset", "fold"),
+    "official_part": ("split", "part", "officialpart", "partition", "subset"),
+    "fold": ("fold", "folds", "kfold", "cvfold", "foldid", "foldnumber"),
     "licence": ("licence", "license"),
     "mask_path": ("maskpath", "mask", "lungmask"),
 }  # fmt: skip
@@ -51,6 +52,7 @@ class Columns:
     age: str | None = None
     sex: str | None = None
     official_part: str | None = None
+    fold: str | None = None
     licence: str | None = None
     mask_path: str | None = None
 
@@ -150,6 +152,7 @@ def find(
         )
         if role not in found and usual is not None and not taken:
             found[role] = usual  # RSNA's patientId names the patient and the image alike
+    _settle_split(table, found, chosen)
     for role in wanted:
         if role not in found:
             raise HilumError(
@@ -157,6 +160,25 @@ def find(
                 f"{_listed(table)}; rename the right one{_or_option(role) if given else ''}."
             )
     return found
+
+
+def _settle_split(table: pd.DataFrame, found: dict[str, str], chosen: Mapping[str, str]) -> None:
+    """A column of splits is known by its words too, and one called "part" by them alone."""
+    named = found.get("official_part")
+    loose = named is not None and "official_part" not in chosen and plain(named) == "part"
+    if loose and not any(map(part_name, table[named].unique())):  # of the body, for instance
+        del found["official_part"]
+    if not {"official_part", "fold"} & set(found):
+        others = [str(name) for name in table.columns if name not in found.values()]
+        split = next((name for name in others if _says_parts(table[name])), None)
+        found |= {"official_part": split} if split is not None else {}
+
+
+def _says_parts(cells: pd.Series) -> bool:
+    """Whether every word means train, validation or test, and there are two of them."""
+    words = {str(cell) for cell in cells.unique()} - {""}
+    parts = {part_name(word) for word in words} if len(words) <= len(PARTS) else {None}
+    return None not in parts and "train" in parts and len(parts) > 1
 
 
 def _or_option(role: str) -> str:

@@ -37,10 +37,11 @@ class _File:
 def read(root: Path, paths: Sequence[Path]) -> Levels:
     """Place every image of `paths` by the folders between `root` and it.
 
-    The layout is [part/]<class>/**/image, with `images` and `masks` folders anywhere between; a
-    mask belongs to the image of the same stem. Raises HilumError unless there are two classes.
+    The layout is [part/]<class>/**/image or <class>/<part>/**/image, with `images` and `masks`
+    folders anywhere between; a mask belongs to the image of the same stem. Raises HilumError
+    unless there are two classes.
     """
-    folders = {path: path.relative_to(root).parts[:-1] for path in paths}
+    folders, doubts = _parts_first({path: path.relative_to(root).parts[:-1] for path in paths})
     parted = _has_parts({_meaning(parts)[0] for parts in folders.values() if _meaning(parts)})
     placed = [_place(path, parts, parted) for path, parts in folders.items()]
     masks = {file.twin: str(file.path) for file in placed if file.is_mask}
@@ -51,7 +52,7 @@ def read(root: Path, paths: Sequence[Path]) -> Levels:
     empty = _empty_classes(root, set(rows["finding"]), parted)
     left_out = (*_unplaced(images, parted), *_lonely(images, masks), *empty)
     _require_two(root, rows, len(images), left_out)
-    return Levels(rows, left_out, (*notes, *_doubtful(set(rows["finding"]))))
+    return Levels(rows, left_out, (*notes, *doubts, *_doubtful(set(rows["finding"]))))
 
 
 def _doubtful(findings: set[str]) -> list[str]:
@@ -67,6 +68,29 @@ def _doubtful(findings: set[str]) -> list[str]:
 
 def _meaning(parts: Sequence[str]) -> list[str]:
     return [part for part in parts if part.lower() not in PLAIN_FOLDERS]
+
+
+def _parts_first(
+    folders: dict[Path, tuple[str, ...]],
+) -> tuple[dict[Path, tuple[str, ...]], list[str]]:
+    """Where the parts lie inside every class folder, as in <class>/train/, they are put first."""
+    inside = [_meaning(parts)[1:2] for parts in folders.values() if _meaning(parts)]
+    words = {name: part_name(name) for names in inside for name in names}
+    if "train" not in words.values() or len(set(words.values())) < 2:
+        return folders, []
+    if not all(inside) or not all(words.values()):
+        named = ", ".join(sorted(name for name, part in words.items() if part))
+        note = (
+            f"Folders inside class folders ({named}) count as no split: not every image is in one."
+        )
+        return folders, [note]
+    return {path: _swapped(parts) for path, parts in folders.items()}, []
+
+
+def _swapped(parts: tuple[str, ...]) -> tuple[str, ...]:
+    meaning = _meaning(parts)
+    plain = [part for part in parts if part.lower() in PLAIN_FOLDERS]
+    return (*meaning[1:2], *meaning[:1], *meaning[2:], *plain)
 
 
 def _has_parts(top: set[str]) -> bool:

@@ -51,7 +51,10 @@ PARTS = {
     "dev": "validation",
     "test": "test",
     "testing": "test",
+    "trn": "train",
+    "tst": "test",
 }
+ENDINGS = ("set", "data", "images", "split")  # as in "Training set", "test_images"
 
 
 SIGNS = {
@@ -156,4 +159,8 @@ def _unicode_name(char: str) -> str:
 
 def part_name(text: str) -> str | None:
     """Return "train", "validation" or "test" where `text` means one of them."""
-    return PARTS.get(text.strip().casefold())
+    word = plain(text)
+    for ending in ("", *ENDINGS):
+        if word.endswith(ending) and (found := PARTS.get(word.removesuffix(ending))):
+            return found
+    return None

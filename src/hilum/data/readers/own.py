@@ -9,6 +9,7 @@ import pandas as pd
 
 from hilum.data import manifest, placeholders
 from hilum.data.readers import columns, kinds
+from hilum.data.readers.part_folders import with_parts
 from hilum.data.readers.sources import with_sources
 from hilum.data.tidy import SEXES
 from hilum.types import LeftOut, Manifest
@@ -41,8 +42,9 @@ def finish(
         persons, more = placeholders.dropped(known)
         known, placeholder = known.assign(patient_id=persons), [*placeholder, *more]
     known, apart, doubts = kinds.set_apart(known)
+    known, parted = with_parts(known)
     doubts = [*doubts, *_doubts(known["patient_id"]), *_namesakes(known)]
-    told = (*notes, *origin, *placeholder, *doubts)
+    told = (*notes, *origin, *parted, *placeholder, *doubts)
     return manifest.build(known, kind, (*left_out, *apart), told, root.parent)
 
 

@@ -1,5 +1,6 @@
 """A user's own table: one row per image with its path, its label and whatever else is known."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from hilum.data.tidy import MODALITIES
 from hilum.types import HilumError, LeftOut, Manifest, as_path
 
 MOST_CLASSES = 100  # more distinct labels than that are no classes
+FOLD = re.compile(r"(?:fold[ _-]?)?(\d{1,4})(?:\.0+)?", re.IGNORECASE)
 _USUAL = Columns()
 
 
@@ -157,7 +159,7 @@ def translated(
     rows = rows.assign(
         label=rows["label"].map(names), finding=columns.harmless(rows["label"]), **words
     )
-    if "official_part" in rows:
+    if {"official_part", "fold"} & set(rows):
         rows, doubts = _parts(rows)
         notes += doubts
     if "age" in rows:
@@ -219,10 +221,27 @@ def _modalities(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
 
 def _parts(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Official parts where every value means one; otherwise none, and a note."""
-    parts = rows["official_part"].map(part_name, na_action="ignore")
-    odd = sorted(set(rows["official_part"][parts.isna()].dropna()))
-    if not odd:
-        return rows.assign(official_part=parts), []
-    note = f"The column of splits is not used: {odd[0]!r} is neither train, validation nor test."
-    return rows.assign(official_part=None), [note]
+    """Official parts, or "fold 3"; a word that means none stays, for training to refuse."""
+    unknown = pd.Series(None, index=rows.index, dtype=object)
+    said, number = (rows.get(name, unknown).astype("str") for name in ("official_part", "fold"))
+    rows = rows.drop(columns="fold", errors="ignore")
+    notes = []
+    if said.isna().all():
+        said = number.map(_fold, na_action="ignore").astype("str")
+    elif number.notna().any():
+        notes.append("The column of folds is not used, since there is a column of splits.")
+    parts = said.map(part_name, na_action="ignore")
+    folds = said.astype("str").str.fullmatch(r"fold \d+").fillna(value=False).astype(bool)
+    odd = sorted(set(columns.harmless(said[parts.isna() & ~folds]).dropna()))
+    if odd:
+        notes.append(
+            f"The column of splits has words that mean neither train, validation nor test, such as "
+            f"{odd[0]!r}."
+        )
+    return rows.assign(official_part=parts.where(parts.notna(), columns.harmless(said))), notes
+
+
+def _fold(cell: str) -> str:
+    """ "fold 3" of "3", "3.0" or "Fold_3"; anything else as it is."""
+    hit = FOLD.fullmatch(cell)
+    return f"fold {int(hit[1])}" if hit else cell

@@ -1,0 +1,68 @@
+"""One writer of a folder at a time: a lock that ends with the process, however that ends."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from hilum.types import HilumError
+
+LOCK = ".hilum-lock"
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold `folder`, which is made where it is not there, as its only writer.
+
+    Raises HilumError where another process holds it, or where the folder cannot be written.
+    """
+    fresh = not folder.exists()
+    path = folder / LOCK
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise HilumError(
+            f"--out must be a place that can be written; got {str(folder)!r} "
+            f"({error.strerror}); choose another."
+        ) from None
+    if not _locked(handle):
+        os.close(handle)
+        raise HilumError(
+            f"one run at a time may write to {str(folder)!r}; got another that is still "
+            "going on; wait for its end, or choose another --out."
+        )
+    try:
+        yield
+        fresh = False
+    finally:
+        with suppress(OSError):  # Windows removes no open file; the next run takes it over
+            path.unlink()
+        os.close(handle)
+        if fresh:
+            with suppress(OSError):  # only where nothing else is in it
+                folder.rmdir()
+
+
+def _locked(handle: int) -> bool:
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return _locked_on_windows(handle)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks: as before there were any
+        return True
+    return True
+
+
+def _locked_on_windows(handle: int) -> bool:
+    import msvcrt
+
+    try:
+        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+    except OSError:
+        return False
+    return True
