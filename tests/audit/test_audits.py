@@ -221,14 +221,28 @@ def few(covid: int, normal: int) -> dict[str, int]:
 
 @pytest.mark.parametrize("status", ["pass", "warn", "fail"])
 def test_fewer_than_thirty_test_images_are_too_few_to_say(status: str) -> None:
-    told = audit.verdict(ACCURATE, [finding(status)], few(4, 4))
+    found = replace(finding(status), id="C-03")  # a probe, which a few images can mislead
+    told = audit.verdict(ACCURATE, [found], few(4, 4))
     assert told.startswith(
         "Too few to say: 90.0% of test images are classified correctly, 9 of 10 (95 % interval 80% "
         "to 100%); 8 test images cannot show"
     )
     assert ("Even so: the sources differ." in told) is (status == "fail")
-    assert not audit.verdict(ACCURATE, [finding(status)], few(15, 15)).startswith("Too few")
-    assert audit.verdict(ACCURATE, [finding(status)], few(15, 14)).startswith("Too few")
+    assert not audit.verdict(ACCURATE, [found], few(15, 15)).startswith("Too few")
+    assert audit.verdict(ACCURATE, [found], few(15, 14)).startswith("Too few")
+
+
+@pytest.mark.parametrize("counts", [few(4, 4), few(0, 80)])
+def test_a_set_whose_source_is_its_label_is_condemned_on_any_number(counts: dict[str, int]) -> None:
+    """Even where a graver audit fails: that one may be a chance of a few test images."""
+    lungs = replace(finding("fail"), id="C-01", sentence="No lungs read.")
+    told = audit.verdict(ACCURATE, [lungs, finding("fail")], counts)
+    assert told.startswith("Do not trust this classifier yet: 90.0% of test images")
+    assert ", 9 of 10 (95 % interval 80% to 100%), but the sources differ. C-01 fails too." in told
+    why = "8 test images cannot show" if counts["covid19"] else "whether it tells the classes apart"
+    assert f" Besides, {why}" in told
+    for status in ("pass", "warn", "unknown"):
+        assert "Do not trust" not in audit.verdict(ACCURATE, [lungs, finding(status)], counts)
 
 
 def test_no_better_than_chance_is_not_said_of_a_few_images() -> None:

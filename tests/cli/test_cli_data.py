@@ -192,7 +192,7 @@ def test_prepare_writes_what_the_steps_give(hilum: Run, tmp_path: Path) -> None:
     wanted[16:48] = 200  # 100 x 50 becomes 64 x 32, with 16 rows of grey above and below
     np.testing.assert_array_equal(image, wanted)
     left = pd.read_csv(out / "left_out.csv")
-    assert sorted(left["what"].str.rsplit("/").str[-1]) == ["1 file ending in .me", "bad.png"]
+    assert sorted(left["what"].str.rsplit("/").str[-1]) == ["bad.png", "read.me"]
     assert [item["reason"] for item in found["left_out"]] == list(left["reason"])
     assert cv2.imread(found["sheet"]).shape[0] > 300
     assert len(pd.read_csv(out / "contact_sheet.csv")) == 3

@@ -101,6 +101,7 @@ def test_results_json_has_the_contracts_keys(finished: tuple[Path, Results]) -> 
         "high",
         "method",
         "stamp",
+        "over",
     }
     assert set(found["audits"][0]) >= {"id", "status", "value", "rule", "reference", "sentence"}
     assert found["classes"] == ["covid19", "normal"]

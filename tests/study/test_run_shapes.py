@@ -41,7 +41,7 @@ def test_phantom_shortcut_is_condemned(tmp_path: Path) -> None:
     tied = 'phantom={images=60, size=128, seed=3, shortcut=1.0, classes=["covid19","normal"]}'
     results = study.run(small(f"data=[{{{tied}}}]"), None, tmp_path, silent)
     assert next(found for found in results.audits if found.id == "C-02").status == "fail"
-    assert results.verdict.startswith(("Do not trust", "This classifier has learnt nothing"))
+    assert results.verdict.startswith("Do not trust")  # on 18 test images, too few for all else
 
 
 def test_a_second_run_decodes_nothing_and_gives_the_same_numbers(

@@ -17,6 +17,8 @@ WEIGHT = (
     *("C-05", "C-13", "C-03", "C-04", "C-19", "C-26", "C-17", "C-18", "C-21", "C-20"),
     *("C-24", "C-22", "C-25", "C-16", "C-15", "C-14", "C-27"),
 )  # an audit that is not named here comes last
+# what no number of test images could change: it is seen on the whole set, and tested for chance
+SETTLED = ("C-02",)
 
 
 def weigh(name: str) -> tuple[int, str]:
@@ -30,7 +32,8 @@ def verdict(
     """What the reader should believe, worst finding first; says how many audits could not run.
 
     `tested`: test images of each class, each image once. Fewer than FEW_IMAGES in all are too few
-    to say how good a classifier is, and a class without any is named.
+    to say how good a classifier is, and a class without any is named; where the set itself is at
+    fault (SETTLED) that comes first.
     """
     ordered = sorted(findings, key=lambda finding: weigh(finding.id))
     failed = [finding for finding in ordered if finding.status == "fail"]
@@ -81,10 +84,17 @@ def _not_judged(tested: Mapping[str, int]) -> tuple[str, str] | None:
 def _unjudged(
     accuracy: Score, lead: str, why: tuple[str, str], failed: list[Finding], warned: list[Finding]
 ) -> str:
-    """No judgement on the figures; what audits have found stays true."""
+    """No judgement on the figures; what audits have found of the set stays true."""
     counted = "" if accuracy.k is None else f", {accuracy.k} of {accuracy.n}"
     known = accuracy.low is not None and accuracy.high is not None
     ends = f" (95 % interval {accuracy.low:.0%} to {accuracy.high:.0%})" if known else ""
+    settled = [finding for finding in failed if finding.id in SETTLED]
+    if settled:
+        rest = _others([finding for finding in failed if finding is not settled[0]], "fail")
+        return (
+            f"Do not trust this classifier yet: {lead}{counted}{ends}, but "
+            f"{_lower(settled[0].sentence)}{rest} Besides, {why[1]}."
+        )
     said = f"{why[0]}: {lead}{counted}{ends}; {why[1]}."
     if failed:
         return f"{said} Even so: {_lower(failed[0].sentence)}{_others(failed[1:], 'fail')}"

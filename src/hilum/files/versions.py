@@ -1,5 +1,6 @@
 """Versions that change numbers: what is kept on disk is good for the libraries that made it."""
 
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 import hilum
@@ -17,6 +18,7 @@ def releases(*names: str) -> dict[str, str]:
     return {"hilum": hilum.__version__, **{name: _release(name) for name in names}}
 
 
+@cache  # each look reads the package's metadata, and a process keeps what it has imported
 def _release(name: str) -> str:
     try:
         return ".".join(version(name).split("+")[0].split(".")[:2])

@@ -38,8 +38,10 @@ def divide(
 
 def order_of(plan: SplitPlan, manifest: Manifest) -> Literal["name", "content"]:
     """By content only a user's own images: the names of a published set are always the same."""
+    if plan.order == "name":
+        return "name"
     own = bool(manifest.table["dataset"].isin(own_split.OWN).all())
-    return plan.order if own else "name"
+    return "content" if own else "name"
 
 
 def _by_content(asked: Asked) -> tuple[Asked, dict[str, str]]:
