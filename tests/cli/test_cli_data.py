@@ -268,7 +268,10 @@ def test_compare_says_what_is_not_shared(hilum: Run, trained: Trained, tmp_path:
     done = hilum("compare", trained.folder, fewer)
     assert done.code == 0, done.err
     assert f"{len(table) - 2} shared test images" in done.out
-    assert "2 images (" in done.out
+    assert "Left out" in done.out  # the words of its cells are wrapped as paths are long
+    (left,) = hilum("compare", trained.folder, fewer, "--json").json["left_out"]
+    assert left["what"].startswith(f"2 images ({sorted(table['sample_id'].iloc[-2:])[0]}")
+    assert left["count"] == 2
     assert "not for clinical use" in done.out.lower()
     table.assign(sample_id=[f"x{i}" for i in range(len(table))]).to_csv(
         fewer / "predictions.csv", index=False
