@@ -22,6 +22,12 @@ from hilum.data.phantom import Phantom
 PATIENCE = 600  # seconds
 
 
+@pytest.fixture(autouse=True)
+def no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables as wide as in a pipe, whatever terminal the tests run in."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture
 def hilum(monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run the entry point in this process, with streams as a pipe has them."""

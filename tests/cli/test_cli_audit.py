@@ -32,7 +32,8 @@ def few(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Trained:
 def test_a_run_is_audited_and_its_report_written(
     hilum: Run, trained: Trained, tmp_path: Path
 ) -> None:
-    done = hilum("audit", trained.folder, "--out", tmp_path / "a", "--json")
+    run = shutil.copytree(trained.folder, tmp_path / "run")  # its verdict will be another one
+    done = hilum("audit", run, "--out", tmp_path / "a", "--json")
     assert done.code == 0, done.err
     results = json.loads((tmp_path / "a" / "results.json").read_text())
     assert results["verdict"] == done.json["verdict"]
@@ -42,7 +43,7 @@ def test_a_run_is_audited_and_its_report_written(
     page = (tmp_path / "a" / "report.html").read_text()
     assert all(row["id"] in page for row in results["audits"])
     failed = any(row["status"] == "fail" for row in results["audits"])
-    strict = hilum("audit", trained.folder, "--out", tmp_path / "a", "--strict", "-q")
+    strict = hilum("audit", run, "--out", tmp_path / "a", "--strict", "-q")
     assert (strict.code, strict.out) == (int(failed), "")
 
 

@@ -42,6 +42,41 @@ def test_a_table_fits_the_terminal_and_breaks_no_word(width: int) -> None:
         assert len(found) <= 4 + 2 * 10  # not thirteen lines a row
 
 
+@pytest.mark.parametrize("pipe", [True, False])
+@pytest.mark.parametrize(("width", "room"), [(160, 80), (80, 40), (60, 21), (40, 19)])
+def test_names_are_broken_at_their_joints(
+    width: int, room: int, pipe: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cells of a grid and files: each part between separators that there is room for is whole."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    grid = [f"balance={name},dropout=0.{i}" for i, name in enumerate(("weights", "none"))]
+    deep = "model.backbone=tf_efficientnet_lite0,train.balance=weights,model.dropout=0.5"
+    path = "/home/someone/films of 2020/covid19/second/third/patient900_text.png"
+    why = "an image of 8 or 16 bits is needed; got a text file; export the image anew"
+    terminal = {"force_terminal": True, "width": width} if not pipe else {}
+    out = Console(file=io.StringIO(), color_system=None, **terminal)  # type: ignore[arg-type]
+    head = ("cell", "accuracy", "balanced accuracy", "AUROC, macro", "in model/")
+    rows = [(cell, "0.714", "0.667", "1.000", "✓") for cell in (*grid, deep)]
+    Terminal(out=out).table("Cells of the grid", head, rows)
+    Terminal(out=out).table("Left out", ("why", "what"), [(why, path)])
+    found = out.file.getvalue()
+    assert max(len(line.rstrip()) for line in found.splitlines()) <= width
+    whole = [*why.split(), *re.findall(r"[^/ ]+", path), *re.findall(r"[^,]+", deep), *grid]
+    for part in whole:
+        assert len(part) > room or part in found
+    if width >= 80:
+        assert all(any(cell in line for line in found.splitlines()) for cell in grid)
+
+
+@pytest.mark.parametrize("width", range(1, 40))
+def test_nothing_is_lost_where_a_word_is_broken(width: int) -> None:
+    text = "/home/a-b/c_d.png  and x=1,y=0.25;z  " + "w" * 50
+    found = tables.wrapped(text, width)
+    assert max(map(len, found)) <= width
+    assert re.sub(r"\s", "", "".join(found)) == re.sub(r"\s", "", text)
+    assert tables.wrapped("", width) == [""]
+
+
 def test_figures_are_never_wrapped() -> None:
     for width in (80, 60):
         assert sum("0.946–0.994" in line for line in lines(width)) == 1

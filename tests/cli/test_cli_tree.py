@@ -103,7 +103,8 @@ def test_from_a_tree_and_a_table_to_a_tested_model(
     )  # fmt: skip
     assert done.code == 0, done.err
     tested = pd.read_csv(tmp_path / "test/predictions.csv")
-    unseen = pd.read_csv(out / "predictions.csv")  # what the model was built on is no test
+    every = pd.read_csv(out / "predictions.csv")  # of five folds, and one's model is kept
+    unseen = every[every["fold"] == results["model"]["fold"]]
     assert 0 < len(unseen) < len(pacs.truth)
     assert set(tested["path"]) == set(unseen["path"])
     assert (tested.set_index("path")["label"] == unseen.set_index("path")["label"]).all()

@@ -59,10 +59,16 @@ class Made:
 
     @property
     def taught(self) -> pd.DataFrame:
-        """Rows of training and validation."""
+        """Rows of training and validation, in the fold whose model was kept."""
         split = pd.read_csv(self.out / "splits.csv")
+        mine = split[(split["seed"] == self.kept["seed"]) & (split["fold"] == self.kept["fold"])]
         whole = pd.read_parquet(self.out / "manifest.parquet")
-        return whole[whole["sample_id"].isin(split["sample_id"][split["part"] != "test"])]
+        return whole[whole["sample_id"].isin(mine["sample_id"][mine["part"] != "test"])]
+
+    @property
+    def kept(self) -> dict[str, int]:
+        """Cell, seed and fold of the model, as `results.json` has them."""
+        return json.loads((self.out / "results.json").read_text())["model"]
 
 
 def trained(home: Path, people: bool = True) -> Made:
@@ -110,6 +116,24 @@ def test_the_folder_says_what_it_was_built_on_and_how_it_was_judged(made: Made) 
     assert record["judged"]["verdict"] == made.results.verdict
     failed = [one.id for one in made.results.audits if one.status == "fail"]
     assert [name[:4] for name in record["judged"]["failed"]] == failed
+
+
+def test_of_several_folds_the_models_own_counts(made: Made, tmp_path: Path) -> None:
+    """The fold's test images are the only ones of the run that its model has not met."""
+    every = pd.read_csv(made.out / "predictions.csv")
+    assert (every["fold"].nunique(), len(every)) == (5, COUNT)
+    mine = every[every["fold"] == made.kept["fold"]].set_index("path")
+    tested = study.evaluate(made.out, made.data, tmp_path / "o", silent)
+    assert tested.split["checked"]["met_again"] == COUNT - len(mine)
+    again = pd.read_csv(tmp_path / "o" / "predictions.csv").set_index("path")
+    assert set(again.index) == set(mine.index)
+    names = ["p_normal", "p_sick"]
+    assert again.loc[mine.index, names].equals(mine[names])  # to the last digit
+    others = every[every["fold"] != made.kept["fold"]]
+    found = predicting.answers(made.out, [made.data.parent], tmp_path / "p.csv", silent)
+    seen = found.table.set_index("path")["seen"]
+    assert set(seen[others["path"]]) == {"same file"}
+    assert set(seen[mine.index]) == {""}
 
 
 def test_new_films_of_its_patients_are_no_test(made: Made, tmp_path: Path) -> None:
@@ -350,10 +374,10 @@ def test_a_source_tasks_films_count_too(tmp_path: Path) -> None:
         f'source={{classes=["normal","sick"], data=[{{path="{source}"}}], least_auroc=0.0}}',
         "model.backbone=test_efficientnet", "model.weights=random", "prepare.side=96",
     ]  # fmt: skip
-    study.run(recipe.load("default", changes=changes), None, tmp_path / "run", silent)
+    results = study.run(recipe.load("default", changes=changes), None, tmp_path / "run", silent)
     record = json.loads((tmp_path / "run" / "model" / "model.json").read_text())
     tested = study.evaluate(tmp_path / "run", source, tmp_path / "o", silent)
     met = tested.split["checked"]["same_file"]
     assert 20 <= met < 40  # the source's own test images are new
-    split = pd.read_csv(tmp_path / "run" / "splits.csv")
-    assert record["built_on"]["images"] == met + (split["part"] != "test").sum()
+    taught = Made(tmp_path / "run", data, results).taught
+    assert record["built_on"]["images"] == met + len(taught)

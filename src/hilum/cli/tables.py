@@ -5,7 +5,6 @@ stand below each other, a line for each column.
 """
 
 import re
-import textwrap
 from collections.abc import Sequence
 from typing import TypeAlias
 
@@ -19,6 +18,9 @@ NUMBER = re.compile(r"[-+]?[\d.,]+( ?%)?([-/–][\d.,]+)?|–|")  # also "0.91-0
 NARROW = 24  # a column of cells no longer than that is never wrapped
 LEAST = 14  # letters that a wrapped column has; with fewer a row's columns stand below each other
 NAMES = 20  # letters of a column's name where they do
+# where a word that is longer than its column may be broken, the better places first: paths and
+# the names of a grid's cells stay readable
+JOINTS = (r"(?<=[/\\,;|])", r"(?<=[=:])", r"(?<=[_.-])")
 
 
 def clean(text: str) -> str:
@@ -34,7 +36,7 @@ def drawn(
     names = [clean(name) for name in columns]
     widths = shared(names, [[cell.plain for cell in row] for row in cells], width, between=2)
     if widths is None:
-        return _stacked(title, names, cells)
+        return _stacked(title, names, cells, width)
     table = Table(
         title=Text(clean(title), "bold"),
         title_justify="left",
@@ -46,24 +48,27 @@ def drawn(
     for i, name in enumerate(names):
         texts = [row[i].plain for row in cells]
         table.add_column(
-            Text("\n".join(textwrap.wrap(name, widths[i])), "dim"),
+            _fitted(Text(name, "dim"), widths[i]),
             justify="right" if _numeric(texts) else "left",
             width=widths[i],
             overflow="fold",
         )
     for row in cells:
-        table.add_row(*row)
+        table.add_row(*map(_fitted, row, widths))
     return table
 
 
-def _stacked(title: str, names: Sequence[str], cells: Sequence[Sequence[Text]]) -> Group:
+def _stacked(
+    title: str, names: Sequence[str], cells: Sequence[Sequence[Text]], width: int
+) -> Group:
     """Each row as lines of its own: the column's name, what it holds."""
+    room = width - 2 - min(NAMES, max(map(len, names), default=0))
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(max_width=NAMES, overflow="fold", style="dim")
     grid.add_column(overflow="fold", ratio=1)
     for row in cells:
         for name, cell in zip(names, row, strict=True):
-            grid.add_row(name, cell)
+            grid.add_row(name, _fitted(cell, room))
         grid.add_row("", "")
     return Group(Text(clean(title), "bold"), grid)
 
@@ -90,14 +95,16 @@ def shared(
 ) -> list[int] | None:
     """The width of each column so that all fit, or None where the long ones would get too little.
 
-    A name may be wrapped between its words.
+    A name may be wrapped between its words. What is left after the least goes to long words first,
+    then to what the cells hold, then to the names.
     """
     longest = [max((len(row[i]) for row in cells), default=0) for i in range(len(names))]
     natural = [max(cell, len(name), 1) for cell, name in zip(longest, names, strict=True)]
     if sum(natural) + between * (len(names) - 1) <= width:
         return natural
     figures = [_numeric([row[i] for row in cells]) for i in range(len(names))]
-    words = [max(map(len, name.split()), default=0) for name in names]
+    words = [_longest_word([name]) for name in names]
+    inside = [min(_longest_word([row[i] for row in cells]), width // 2) for i in range(len(names))]
     for whole in (NARROW, LEAST):
         least = [
             max(word, 1, cell if figure or cell <= whole else LEAST)
@@ -105,16 +112,66 @@ def shared(
         ]
         room = width - between * (len(names) - 1) - sum(least)
         if room >= 0:
-            wanted = [most - part for most, part in zip(natural, least, strict=True)]
-            return [
-                part + room * more // sum(wanted) for part, more in zip(least, wanted, strict=True)
-            ]
+            return _grown(least, room, (inside, longest, natural))
     return None
+
+
+def _grown(widths: list[int], room: int, aims: Sequence[Sequence[int]]) -> list[int]:
+    """Widths that reach one aim after the other; the first that is too far, each by its share."""
+    for aim in aims:
+        wanted = [max(most - part, 0) for most, part in zip(aim, widths, strict=True)]
+        given = [min(more, room * more // max(sum(wanted), 1)) for more in wanted]
+        widths = [part + more for part, more in zip(widths, given, strict=True)]
+        room -= sum(given)
+        if given != wanted:
+            break
+    return widths
+
+
+def _longest_word(texts: Sequence[str]) -> int:
+    return max((len(word) for text in texts for word in text.split()), default=0)
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Lines of at most `width` letters, broken between words; a longer word at its joints."""
+    lines, line = [], ""
+    for gap, word in re.findall(r"(\s*)(\S+)", text):
+        if line and len(line) + len(gap) + len(word) <= width:
+            line += gap + word
+            continue
+        *whole, last = _pieces(word, max(width, 1))
+        lines += [line, *whole] if line else whole
+        line = last
+    return [*lines, line]
+
+
+def _pieces(word: str, width: int) -> list[str]:
+    """As few parts as its joints allow."""
+    found = [""]
+    for part in _parts(word, width, JOINTS):
+        if len(found[-1]) + len(part) <= width:
+            found[-1] += part
+        else:
+            found.append(part)
+    return found
+
+
+def _parts(word: str, width: int, joints: Sequence[str]) -> list[str]:
+    if len(word) <= width:
+        return [word]
+    if not joints:
+        return [word[i : i + width] for i in range(0, len(word), width)]
+    split = re.split(joints[0], word)
+    return [part for long in split for part in _parts(long, width, joints[1:])]
+
+
+def _fitted(cell: Text, width: int) -> Text:
+    return Text("\n".join(wrapped(cell.plain, width)), cell.style)
 
 
 def _folded(row: Sequence[str], widths: Sequence[int]) -> list[list[str]]:
     """One row as as many lines as its longest cell needs."""
-    parts = [textwrap.wrap(text, width) or [""] for text, width in zip(row, widths, strict=True)]
+    parts = [wrapped(text, width) for text, width in zip(row, widths, strict=True)]
     height = max(map(len, parts), default=1)
     return [[part[i] if i < len(part) else "" for part in parts] for i in range(height)]
 
