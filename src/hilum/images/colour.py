@@ -1,5 +1,6 @@
 """How colourful a file is: radiographs are grey, or of one tint."""
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ SIDE = 96  # pixels: colours are compared on a miniature
 COLOURED = ("colour", "CMYK", "RGB", "RGB with alpha", "palette", "YCbCr")  # of `photometric`
 
 
-def colourfulness(path: Path, facts: dict[str, Any]) -> float:
+def colourfulness(source: Path | bytes, facts: dict[str, Any]) -> float:
     """Mean distance of chroma from what luma explains, in levels of 255; 0 for a grey file.
 
     `facts` are those that `read` gave, so that grey files are not opened again. A sepia or blue
@@ -21,7 +22,8 @@ def colourfulness(path: Path, facts: dict[str, Any]) -> float:
     if facts.get("photometric") not in COLOURED or facts.get("format") == "DICOM":
         return 0.0
     try:
-        with Image.open(path, formats=("PNG", "JPEG", "TIFF")) as image:
+        stream = BytesIO(source) if isinstance(source, bytes) else source
+        with Image.open(stream, formats=("PNG", "JPEG", "TIFF")) as image:
             image.draft("RGB", (SIDE, SIDE))
             small = image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)
     except DAMAGE:

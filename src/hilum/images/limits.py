@@ -24,14 +24,18 @@ def file_size(path: Path) -> int:
         raise HilumError("wanted an image file, got a folder; name the files in it")
     if not stat.S_ISREG(status.st_mode):
         raise HilumError("wanted an image file, got a device, pipe or socket; copy it to a file")
-    if status.st_size == 0:
-        raise HilumError("wanted an image, got an empty file of 0 bytes; copy it again")
-    if status.st_size > MAX_BYTES:
-        raise HilumError(
-            f"wanted a file of at most {MAX_BYTES:,} bytes, got {status.st_size:,}; "
-            "save the image on its own"
-        )
+    check_bytes(status.st_size)
     return status.st_size
+
+
+def check_bytes(size: int) -> None:
+    """Raise HilumError unless a file of `size` bytes may be read."""
+    if size == 0:
+        raise HilumError("wanted an image, got an empty file of 0 bytes; copy it again")
+    if size > MAX_BYTES:
+        raise HilumError(
+            f"wanted a file of at most {MAX_BYTES:,} bytes, got {size:,}; save the image on its own"
+        )
 
 
 def check_pixels(width: int, height: int) -> None:

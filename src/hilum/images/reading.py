@@ -14,9 +14,10 @@ import cv2
 from hilum.images import jpeg, raster
 from hilum.images.formats import SNIFFED, Format, sniff
 from hilum.images.header import Header, read_png, read_tiff
-from hilum.images.limits import check_pixels, file_size
+from hilum.images.limits import check_bytes, check_pixels, file_size
 from hilum.types import GreyImage, HilumError, Image
 
+IN_MEMORY = Path("image in memory")  # how messages call bytes that have no path
 HEADERS = {"PNG": read_png, "JPEG": jpeg.read_header, "TIFF": read_tiff}
 # What the decoders raise on damaged content. Pillow: OSError, SyntaxError, ValueError, LookupError,
 # OverflowError; pydicom: EOFError, LookupError, NotImplementedError, OSError, RecursionError,
@@ -27,8 +28,8 @@ DAMAGE = (
 )  # fmt: skip
 
 
-def read(path: str | Path, at_least: int | None = None, *, hashed: bool = False) -> Image:
-    """Grey pixels (height, width) of a PNG, JPEG, TIFF or DICOM file, and its facts.
+def read(source: str | Path | bytes, at_least: int | None = None, *, hashed: bool = False) -> Image:
+    """Grey pixels (height, width) of a PNG, JPEG, TIFF or DICOM file or its bytes, and its facts.
 
     8-bit images stay uint8; others are float32 in [0, 1]. Where `at_least` is given, a JPEG may
     be decoded smaller, its shorter side no less than that (or than the file has). With `hashed`
@@ -37,12 +38,19 @@ def read(path: str | Path, at_least: int | None = None, *, hashed: bool = False)
     """
     if at_least is not None and at_least < 1:
         raise HilumError(f"wanted at_least to be 1 pixel or more, or None, got {at_least}; mend it")
-    with _one_sentence(Path(path)) as file:
-        size = file_size(file)
-        data = file.read_bytes()
+    with _one_sentence(IN_MEMORY if isinstance(source, bytes) else Path(source)) as file:
+        data = _content(source if isinstance(source, bytes) else file)
         pixels, facts = _decode(data, sniff(data[:SNIFFED]), at_least)
         digest = hashlib.sha256(data).hexdigest() if hashed else ""
-        return Image(pixels, facts | {"bytes": size}, digest)
+        return Image(pixels, facts | {"bytes": len(data)}, digest)
+
+
+def _content(source: Path | bytes) -> bytes:
+    if isinstance(source, bytes):
+        check_bytes(len(source))
+        return source
+    file_size(source)
+    return source.read_bytes()
 
 
 def probe(path: str | Path) -> dict[str, Any]:

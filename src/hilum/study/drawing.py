@@ -7,14 +7,13 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from hilum import files
-from hilum.evaluate.built_on import Print
-from hilum.evaluate.gate import Glance
+from hilum.evaluate.answer import PreparedImage
 from hilum.evaluate.model import Features, Model
 from hilum.explain import heat, sheets
 from hilum.explain import subject as subjects
@@ -32,8 +31,6 @@ HEATMAP_COLUMNS = [
     "path", "label", "class", "probability", "method", "render", "file", "reason"
 ]  # fmt: skip
 EMPTY: dict[str, object] = {**dict.fromkeys(HEATMAP_COLUMNS, ""), "probability": np.nan}
-# prepared pixels, what the image showed before, and what it is recognised by
-Film: TypeAlias = tuple[Grey8, Glance, Print]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +76,7 @@ class Drawer:
         plain, *mirror = (sight.features for sight in sights)
         return plain, mirror[0] if mirror else None
 
-    def draw(self, rows: pd.DataFrame, decoded: Sequence[Film | str]) -> Iterator[None]:
+    def draw(self, rows: pd.DataFrame, decoded: Sequence[PreparedImage | str]) -> Iterator[None]:
         """A PNG for each image that could be read, pausing after each; `rows` as in `predict`.
 
         Their features came from this drawer's own `features`.
@@ -89,7 +86,7 @@ class Drawer:
             if isinstance(item, str):
                 self.rows.append({**facts, "reason": item})
             else:
-                self.rows.append({**facts, **self._one(row, item[0])})
+                self.rows.append({**facts, **self._one(row, item.pixels)})
             yield
 
     def close(self) -> pd.DataFrame:

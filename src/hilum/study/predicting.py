@@ -1,6 +1,6 @@
 """A finished model on unlabelled images: probabilities, and heat maps of what spoke for them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,17 +10,16 @@ import numpy as np
 import pandas as pd
 
 from hilum import files, images
-from hilum.data.fingerprints import perceptual_hash
-from hilum.evaluate import conformal, gate
+from hilum.evaluate import answer
 from hilum.evaluate import model as models
+from hilum.evaluate.answer import PreparedImage, See
 from hilum.evaluate.built_on import Print
-from hilum.evaluate.gate import Glance
-from hilum.evaluate.model import Features, Model, columns
+from hilum.evaluate.model import Model, columns
 from hilum.evaluate.recognised import Recognised
 from hilum.prepare import Pipeline
 from hilum.study import cautions
 from hilum.study.cautions import Cautions
-from hilum.types import Grey8, HilumError, Image, LeftOut, MissingError, Probabilities, Stack8
+from hilum.types import HilumError, LeftOut, MissingError
 
 if TYPE_CHECKING:  # torch and matplotlib are for heat maps alone
     from hilum.study.bench import Tell
@@ -28,10 +27,9 @@ if TYPE_CHECKING:  # torch and matplotlib are for heat maps alone
 
 CHUNK = 128  # images held in memory at a time
 DRAWN = 16  # where their maps are held as well
-# prepared pixels, what the image showed before, and what it is recognised by
-Film: TypeAlias = tuple[Grey8, Glance, Print]
-See: TypeAlias = Callable[[Stack8], Features]
-Decoded: TypeAlias = tuple[list[str], list[Film | str]]  # paths, and films or what went wrong
+Decoded: TypeAlias = tuple[
+    list[str], list[PreparedImage | str]
+]  # paths, and films or what went wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +120,8 @@ def explained(folder: Path, paths: Sequence[Path], out: Path, ask: "Ask", tell: 
     return Answers(table, left_out, cautions.of(folder, model, cautions.recognise(model, prints)))
 
 
-def _prints(decoded: list[Film | str]) -> list[Print]:
-    return [item[2] for item in decoded if not isinstance(item, str)]
+def _prints(decoded: list[PreparedImage | str]) -> list[Print]:
+    return [item.fingerprint for item in decoded if not isinstance(item, str)]
 
 
 def _marked(table: pd.DataFrame, known: Recognised) -> pd.DataFrame:
@@ -186,12 +184,9 @@ def _alone(path: Path) -> tuple[list[Path], list[LeftOut]]:
 def _chunks(paths: Sequence[Path], pipeline: Pipeline, size: int) -> Iterator[Decoded]:
     """Decode the next chunk while the network works on this one."""
 
-    def one(path: Path) -> Film | str:
+    def one(path: Path) -> PreparedImage | str:
         try:
-            found = images.read(path, pipeline.decode_side, hashed=True)
-            colour = images.colourfulness(path, found.facts)
-            prepared, glance = pipeline(found.pixels), gate.glance(found.pixels, colour)
-            return prepared, glance, _print(found)
+            return answer.from_file(path, pipeline)
         except HilumError as error:
             return str(error)
 
@@ -202,14 +197,9 @@ def _chunks(paths: Sequence[Path], pipeline: Pipeline, size: int) -> Iterator[De
         )
 
 
-def _print(image: Image) -> Print:
-    patient = image.facts.get("patient_id")
-    return Print(
-        image.sha256, perceptual_hash(image.pixels), f"dicom:{patient}" if patient else None
-    )
-
-
-def _rows(model: Model, names: list[str], decoded: list[Film | str], features: See) -> pd.DataFrame:
+def _rows(
+    model: Model, names: list[str], decoded: list[PreparedImage | str], features: See
+) -> pd.DataFrame:
     classes = model.facts.classes
     table = pd.DataFrame(
         {
@@ -222,24 +212,10 @@ def _rows(model: Model, names: list[str], decoded: list[Film | str], features: S
     )
     good = [i for i, item in enumerate(decoded) if not isinstance(item, str)]
     if good:
-        p, reasons = _judged(
-            model, [item for item in decoded if not isinstance(item, str)], features
-        )
+        films = [item for item in decoded if not isinstance(item, str)]
+        p, reasons = answer.answer(model, films, features)
         table.loc[good, columns(classes)] = p
         table.loc[good, "label"] = np.array(classes)[p.argmax(1)]
         table.loc[good, "abstain"] = [reason != "" for reason in reasons]
         table.loc[good, "reason"] = reasons
     return table
-
-
-def _judged(model: Model, films: Sequence[Film], features: See) -> tuple[Probabilities, list[str]]:
-    """Probabilities (image, class), and why each image is abstained from, or ""."""
-    stack = np.stack([prepared for prepared, _, _ in films])
-    plain, mirror = features(stack)
-    p = model.calibrated(model.from_features(plain, mirror))
-    refused = gate.refusals(model.gate, plain, [glance for _, glance, _ in films])
-    undecided = [""] * len(films)
-    if model.facts.conformal:
-        kept = conformal.sets(p, model.facts.classes, model.facts.conformal)
-        undecided = [conformal.sentence(row, model.facts.classes) for row in kept]
-    return p, [first or second for first, second in zip(refused, undecided, strict=True)]
