@@ -102,15 +102,8 @@ def train(
 
     columns = roles(path_column, label_column, patient_column, source_column)
     own = {"path": str(as_path(folder)), **tree(columns, labels, source_tag)}
-    wanted = [_own(own, columns), *_changes(changes, weights, seeds)]
+    wanted = [recipe.own_data(own, columns), *_changes(changes, weights, seeds)]
     _run(recipe.load("default", changes=wanted), None, out, terminal(as_json, verbose, quiet))
-
-
-def _own(keys: dict[str, str], columns: dict[str, str]) -> str:
-    """The recipe's `data` for a user's own images."""
-    own = [f"{key} = {_toml(text)}" for key, text in keys.items() if text]
-    named = ", ".join(f"{role} = {_toml(name)}" for role, name in columns.items())
-    return f"data=[{{{', '.join(own)}, columns={{{named}}}}}]"
 
 
 def _changes(changes: list[str] | None, weights: Path | None, seeds: int | None) -> list[str]:

@@ -1,7 +1,7 @@
 """A study as data: TOML to frozen models; unknown keys are refused and the nearest one named."""
 
 from hilum.recipe.departures import reference
-from hilum.recipe.loading import load, names
+from hilum.recipe.loading import load, names, own_data
 from hilum.recipe.plans import (
     AugmentPlan,
     CopiesPlan,
@@ -45,6 +45,7 @@ __all__ = [
     "load",
     "merged",
     "names",
+    "own_data",
     "parse",
     "reference",
     "tasks",

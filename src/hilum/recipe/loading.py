@@ -1,5 +1,6 @@
 """From TOML to a checked recipe: base, mode, quick and changes, laid upon each other."""
 
+import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -57,6 +58,20 @@ def _of_the_paper(tree: Tree, modes: Mapping[str, Any], mode: str) -> Recipe:
         return parse(departures.taken_back(tree))
     paper = "published" if "published" in modes else tree.get("mode", mode)
     return parse({**merged(tree, modes.get("published", {})), "mode": paper})
+
+
+def own_data(keys: Mapping[str, str], columns: Mapping[str, str]) -> str:
+    """The change that makes a recipe's `data` a user's own images: path, labels, source_tag.
+
+    `columns`: role -> the name that it has in the user's table.
+    """
+    own = [f"{key} = {_quoted(text)}" for key, text in keys.items() if text]
+    named = ", ".join(f"{role} = {_quoted(name)}" for role, name in columns.items())
+    return f"data=[{{{', '.join(own)}, columns={{{named}}}}}]"
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)  # a basic string of TOML is written alike
 
 
 def _laid(tree: Tree, over: Mapping[str, Any]) -> Tree:
