@@ -98,6 +98,60 @@ def test_folders_of_parts_are_used_as_given(tmp_path: Path, shape: str) -> None:
     assert set(found.table["label"]) == {"a", "b"}
 
 
+def sorted_into(home: Path, shape: str, given: list[str]) -> Path:
+    """Images of classes a and b in turn, in folders of these parts."""
+    for i, (path, part) in enumerate(zip(drawn(home / "x", len(given)), given, strict=True)):
+        folder = home / "set" / shape.format(part=part, label="ab"[i % 2])
+        folder.mkdir(parents=True, exist_ok=True)
+        path.rename(folder / path.name)
+    return home / "set"
+
+
+@pytest.mark.parametrize("shape", ["{part}/{label}", "{label}/{part}"])
+def test_numbered_folders_of_parts_are_no_classes(tmp_path: Path, shape: str) -> None:
+    given = ["1_train"] * 20 + ["2_val"] * 8 + ["3_test"] * 12
+    found, split = split_of(sorted_into(tmp_path, shape, given))
+    assert set(found.table["label"]) == {"a", "b"}
+    assert split.table["part"].value_counts().to_dict() == {
+        "train": 20,
+        "test": 12,
+        "validation": 8,
+    }
+
+
+@pytest.mark.parametrize("shape", ["{part}/{label}", "{label}/{part}"])
+@pytest.mark.parametrize("spelt", ["fold_{}", "Fold{}", "fold 0{}"])
+def test_folders_of_folds_are_no_classes(tmp_path: Path, shape: str, spelt: str) -> None:
+    given = [spelt.format(i // 2 % 3) for i in range(36)]
+    found, split = split_of(sorted_into(tmp_path, shape, given))
+    assert set(found.table["label"]) == {"a", "b"}
+    table = split.table.merge(found.table[["sample_id", "path"]], on="sample_id")
+    tested = table[table["part"] == "test"]
+    numbers = tested["path"].map(lambda path: int(Path(path).stem) // 2 % 3)
+    assert numbers.tolist() == tested["fold"].tolist()
+    assert len(tested) == 36
+    assert any("own folds are used as given" in note for note in split.notes)
+
+
+def test_one_folder_of_a_fold_among_others_is_a_class(tmp_path: Path) -> None:
+    given = ["fold 1", "skin"] * 12
+    for path, name in zip(drawn(tmp_path / "x", 24), given, strict=True):
+        (tmp_path / "set" / name).mkdir(parents=True, exist_ok=True)
+        path.rename(tmp_path / "set" / name / path.name)
+    assert set(opened(tmp_path / "set").table["label"]) == {"fold_1", "skin"}
+
+
+def test_class_folders_that_hold_the_same_folders_are_said(tmp_path: Path) -> None:
+    """Two hospitals, each with both classes: what the folders mean cannot be known."""
+    places = ["east"] * 12 + ["west"] * 12
+    found = opened(sorted_into(tmp_path / "alike", "{part}/{label}", places))
+    (note,) = (note for note in found.notes if "uppermost folders are the classes" in note)
+    assert "(east, west)" in note
+    assert "(a, b)" in note
+    plain = opened(sorted_into(tmp_path / "plain", "{label}", places))
+    assert not any("uppermost" in note for note in plain.notes)
+
+
 @pytest.mark.parametrize("inside", [True, False])
 def test_folders_of_parts_below_a_table_are_its_split(tmp_path: Path, inside: bool) -> None:
     """Where its paths go through them; whole paths as well as those from the table's folder."""

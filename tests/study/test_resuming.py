@@ -15,7 +15,7 @@ from PIL import Image
 from hilum import files, recipe, study
 from hilum.models import backbones, weights
 from hilum.recipe import Recipe
-from hilum.study import basis, fold, leftovers, lungs, store
+from hilum.study import basis, fold, leftovers, lungs, predicting, store
 from hilum.study.basis import ChangedError
 from hilum.types import HilumError
 
@@ -257,6 +257,65 @@ def test_a_run_that_is_killed_leaves_no_results_of_an_earlier_one(
         study.run(run.plan, None, out, silent)
     assert not (out / "results.json").exists()
     assert not (out / "predictions.csv").exists()
+    films = [run.home / "new" / "0.png"]
+    for named in (out, out / "model"):
+        found = predicting.answers(named, films, tmp_path / "p.csv", silent)
+        assert any("may be of an earlier run" in note for note in found.cautions.notes)
+    tested = study.evaluate(out, run.home / "later.csv", tmp_path / "test", silent)
+    assert any("may be of an earlier run" in note for note in tested.limits)
+    whole = predicting.answers(run.finished, films, tmp_path / "p.csv", silent)
+    assert not any("may be of an earlier run" in note for note in whole.cautions.notes)
+
+
+@pytest.mark.parametrize("state", ["killed", "finished"])
+def test_another_recipe_is_refused_and_nothing_is_touched(
+    run: Run, tmp_path: Path, state: str
+) -> None:
+    """Also after the last fold: a finished run is not overwritten by mistake."""
+    out = tmp_path / "out"
+    shutil.copytree(getattr(run, state), out)
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    with pytest.raises(ChangedError, match="recipe"):
+        study.run(plan_of(run.home, "split.folds=2"), None, out, silent, resume=True)
+    assert before == {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+
+
+def test_a_task_whose_recipe_changed_stops_the_run(restored: Run, tmp_path: Path) -> None:
+    """It is no task that failed: its results are there, of what it was before."""
+    home, out = restored.home, tmp_path / "out"
+    for i in range(12):
+        grey(home / f"task/{'sick' if i % 2 else 'well'}/{i}.png", 300 + i)
+    shutil.copytree(restored.finished, out)
+    parts = [
+        f'tasks.other={{data=[{{path="{home}/task"}}], later=[], split={{kind="holdout",test={test},validation=0.3}}}}'  # noqa: E501
+        for test in (0.3, 0.4)
+    ]
+    study.run(plan_of(home, parts[0]), None, out, silent, resume=True)
+    before = (out / "results.json").read_bytes()
+    with pytest.raises(ChangedError, match="recipe"):
+        study.run(plan_of(home, parts[1]), None, out, silent, resume=True)
+    assert (out / "results.json").read_bytes() == before
+
+
+def test_a_kill_after_the_last_table_leaves_a_run_that_goes_on(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the record of its images and the removal of its folds."""
+    out = tmp_path / "out"
+    shutil.copytree(run.killed, out)
+
+    def dies(*about: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", dies)  # by which folds are taken away
+        with pytest.raises(KeyboardInterrupt):
+            study.run(run.plan, None, out, silent, resume=True)
+    assert (out / "work").is_dir()
+    assert (out / "results.json").is_file()
+    monkeypatch.setattr(fold, "run", None)  # calling it would fail
+    study.run(run.plan, None, out, silent, resume=True)
+    assert not (out / "work").exists()
 
 
 def test_a_task_whose_data_changed_stops_the_run(restored: Run, tmp_path: Path) -> None:

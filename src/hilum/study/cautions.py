@@ -9,6 +9,7 @@ from hilum.evaluate import recognised, record
 from hilum.evaluate.built_on import Films, Print
 from hilum.evaluate.model import Model
 from hilum.evaluate.recognised import Recognised
+from hilum.study import store
 
 SHOWN = 4  # failed audits that a line names
 
@@ -40,7 +41,7 @@ def of(folder: Path, model: Model, known: Recognised) -> Cautions:
     return Cautions(
         verdict=verdict_line(model.facts.judged),
         met=_met(known),
-        notes=[*known.unchecked(), *further(folder)],
+        notes=[*known.unchecked(), *further(folder), *unfinished(folder)],
         judged=model.facts.judged,
         counts={kind: kinds.count(kind) for kind in recognised.KINDS},
     )
@@ -66,6 +67,18 @@ def further(folder: Path) -> list[str]:
     return [
         f"This run holds {len(names) + 1} models; the main question's is used. Of its tasks: "
         f"{listed}; name one of these folders to use another."
+    ]
+
+
+def unfinished(folder: Path) -> list[str]:
+    """A sentence where the run that a model lies in has been begun anew and not come to its end."""
+    home = record.located(folder).absolute()
+    run = home.parent
+    if home.name != record.MODEL or not (run / store.WORK / store.MARK).is_file():
+        return []
+    return [
+        f"The run in {str(run)!r} is not finished: this model may be of an earlier run there, on "
+        "other images; finish it with hilum run --resume."
     ]
 
 

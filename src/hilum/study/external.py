@@ -70,7 +70,11 @@ def evaluate(
         about = evidence.with_model(about, model, test.taken.pixels, tell)
     findings = audit.run(about)
     results = _results(models.read_record(folder), test, about, findings)
-    results = replace(results, environment=machine.provenance(time.monotonic() - started))
+    results = replace(
+        results,
+        environment=machine.provenance(time.monotonic() - started),
+        limits=[*results.limits, *cautions.unfinished(folder)],
+    )
     exhibits.write(out, about)
     outputs.write_external(out, test.manifest, test.split, test.predictions, results)
     report.build(out)

@@ -13,7 +13,7 @@ from hilum import files, recipe
 from hilum.evaluate import model
 from hilum.recipe import Recipe
 from hilum.study import basis, leftovers
-from hilum.study.basis import Basis
+from hilum.study.basis import Basis, ChangedError
 from hilum.study.bench import Key
 from hilum.study.fold import Outcome
 from hilum.study.int8 import Trial
@@ -35,10 +35,11 @@ class Stored:
 
 
 def require_recipe(out: Path, plan: Recipe) -> None:
-    """Raise HilumError where the finished folds in `out` belong to another recipe."""
-    mark = out / WORK / MARK
-    if mark.is_file() and mark.read_text(encoding="utf-8") != recipe.as_toml(plan):
-        raise HilumError(
+    """Raise ChangedError where finished folds, or a finished run, in `out` are another recipe's."""
+    mark, made = out / WORK / MARK, _made_by(out)
+    other = mark.is_file() and mark.read_text(encoding="utf-8") != recipe.as_toml(plan)
+    if other or (made is not None and made != recipe.alone(plan)):
+        raise ChangedError(
             f"--resume wants the recipe that {str(out)!r} was begun with; got a changed one; "
             "choose another --out or leave --resume away."
         )
@@ -47,8 +48,8 @@ def require_recipe(out: Path, plan: Recipe) -> None:
 def begin(out: Path, plan: Recipe, now: Basis, resume: bool) -> Path:
     """The folder of finished folds, emptied, with all that an earlier run left, unless it goes on.
 
-    Raises HilumError when the folds there belong to another recipe, ChangedError when they stand
-    on other images, labels, weights or versions.
+    Raises ChangedError when the folds there belong to another recipe, or stand on other images,
+    labels, weights or versions.
     """
     work = out / WORK
     if resume and (work / MARK).is_file():
@@ -112,7 +113,8 @@ def kept(work: Path, cell: str) -> Path:
 
 def finish(work: Path) -> None:
     """Clear the folds away, last of all: where they are, a run is not finished."""
-    (work / basis.NAME).replace(work.parent / basis.NAME)
+    with files.atomic_write(work.parent / basis.NAME) as temporary:  # a kill right here loses none
+        shutil.copyfile(work / basis.NAME, temporary)
     _remove(work)
 
 
@@ -127,23 +129,32 @@ def _remove(work: Path) -> None:
 
 
 def finished(out: Path, plan: Recipe, now: Basis) -> Results | None:
-    """What a finished run of this question has left in `out`, or None.
+    """What a finished run of this question, see `require_recipe`, has left in `out`, or None.
 
     Raises ChangedError where it stands on other images, labels, weights or versions.
     """
-    results = _results(out, plan)
+    results = _results(out)
     if results is not None:
         basis.require_same(out, basis.read(out), now)
     return results
 
 
-def _results(out: Path, plan: Recipe) -> Results | None:
-    found, made = out / "results.json", out / "recipe.toml"
-    if (out / WORK).exists() or not (found.is_file() and made.is_file()):
+def _made_by(out: Path) -> Recipe | None:
+    """The recipe of a finished run in `out`; None without one, or where it is no longer valid."""
+    made = out / "recipe.toml"
+    if (out / WORK).exists() or not ((out / "results.json").is_file() and made.is_file()):
         return None
     try:
-        if recipe.alone(recipe.load(str(made))) != plan:
-            return None
+        return recipe.alone(recipe.load(str(made)))
+    except HilumError:  # of another version: run again
+        return None
+
+
+def _results(out: Path) -> Results | None:
+    found = out / "results.json"
+    if _made_by(out) is None:
+        return None
+    try:
         return Results.from_json(json.loads(found.read_text(encoding="utf-8")))
     except (HilumError, ValueError, KeyError, TypeError):
         return None  # of another version: run again

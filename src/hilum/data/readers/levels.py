@@ -1,19 +1,21 @@
 """What the folders above an image say: official part, class, and whether it is a mask."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import pandas as pd
 
 from hilum.data import missing
 from hilum.data.readers import labels
-from hilum.data.readers.naming import part_name
+from hilum.data.readers.naming import fold_name, part_name
 from hilum.images import is_text
 from hilum.types import HilumError, LeftOut
 
 MASK_FOLDERS = {"mask", "masks", "lung masks", "lung_masks", "lungmasks"}
 PLAIN_FOLDERS = {"image", "images", "imgs"} | MASK_FOLDERS  # these never name a class
+Means: TypeAlias = Callable[[str], str | None]  # a folder's name -> its part of a split
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,9 @@ def read(root: Path, paths: Sequence[Path]) -> Levels:
     unless there are two classes.
     """
     folders, doubts = _parts_first({path: path.relative_to(root).parts[:-1] for path in paths})
-    parted = _has_parts({_meaning(parts)[0] for parts in folders.values() if _meaning(parts)})
+    parted = _parted({_meaning(parts)[0] for parts in folders.values() if _meaning(parts)})
     placed = [_place(path, parts, parted) for path, parts in folders.items()]
+    doubts += [] if parted else _alike([_meaning(parts) for parts in folders.values()])
     masks = {file.twin: str(file.path) for file in placed if file.is_mask}
     images = [file for file in placed if not file.is_mask]
     rows = _rows([file for file in images if file.finding], masks)
@@ -75,8 +78,10 @@ def _parts_first(
 ) -> tuple[dict[Path, tuple[str, ...]], list[str]]:
     """Where the parts lie inside every class folder, as in <class>/train/, they are put first."""
     inside = [_meaning(parts)[1:2] for parts in folders.values() if _meaning(parts)]
-    words = {name: part_name(name) for names in inside for name in names}
-    if "train" not in words.values() or len(set(words.values())) < 2:
+    names = {name for found in inside for name in found}
+    numbered = _are_folds(names)
+    words = {name: fold_name(name) if numbered else part_name(name) for name in names}
+    if not (numbered or "train" in words.values()) or len(set(words.values())) < 2:
         return folders, []
     if not all(inside) or not all(words.values()):
         named = ", ".join(sorted(name for name, part in words.items() if part))
@@ -93,14 +98,38 @@ def _swapped(parts: tuple[str, ...]) -> tuple[str, ...]:
     return (*meaning[1:2], *meaning[:1], *meaning[2:], *plain)
 
 
-def _has_parts(top: set[str]) -> bool:
-    parts = {name: part_name(name) for name in top}
-    return bool(parts) and ("train" in parts.values() or all(parts.values()))
+def _parted(top: set[str]) -> Means | None:
+    """What tells the part that an uppermost folder is; None where these are the classes."""
+    if _are_folds(top):
+        return fold_name
+    parts = {part_name(name) for name in top}
+    return part_name if parts and ("train" in parts or None not in parts) else None
 
 
-def _place(path: Path, parts: Sequence[str], parted: bool) -> _File:
+def _are_folds(names: Collection[str]) -> bool:
+    return len(names) > 1 and all(map(fold_name, names))
+
+
+def _alike(places: Sequence[Sequence[str]]) -> list[str]:
+    """A note where every class folder holds the same folders: these may be the classes."""
+    inside: dict[str, set[str]] = {}
+    for meaning in places:
+        if meaning:
+            inside.setdefault(meaning[0], set()).add("/".join(meaning[1:2]))
+    same = next(iter(inside.values()), set())
+    if len(inside) < 2 or len(same) < 2 or any(found != same for found in inside.values()):
+        return []
+    upper, lower = (", ".join(sorted(filter(None, names))) for names in (inside, same))
+    return [
+        f"The uppermost folders are the classes ({upper}); the folders that each of them holds "
+        f"({lower}) are not used. If those are the classes, give labels with --labels CSV, or sort "
+        "the images by class first."
+    ]
+
+
+def _place(path: Path, parts: Sequence[str], parted: Means | None) -> _File:
     meaning = _meaning(parts)
-    part = part_name(meaning[0]) if parted and meaning else None
+    part = parted(meaning[0]) if parted and meaning else None
     below = meaning[1:] if parted else meaning
     finding = below[0] if below and (part or not parted) else None
     is_mask = any(name.lower() in MASK_FOLDERS for name in parts)
@@ -119,7 +148,7 @@ def _rows(images: Sequence[_File], masks: dict[tuple[str, ...], str]) -> pd.Data
     )
 
 
-def _unplaced(images: Sequence[_File], parted: bool) -> list[LeftOut]:
+def _unplaced(images: Sequence[_File], parted: Means | None) -> list[LeftOut]:
     where = "train, validation and test folders with class folders" if parted else "class folders"
     reason = f"not inside the {where}"
     return [LeftOut(str(file.path), reason) for file in images if file.finding is None]
@@ -131,8 +160,8 @@ def _lonely(images: Sequence[_File], masks: dict[tuple[str, ...], str]) -> list[
     return [LeftOut(path, reason) for twin, path in masks.items() if twin not in twins]
 
 
-def _empty_classes(root: Path, found: set[str], parted: bool) -> list[LeftOut]:
-    homes = [item for item in _folders(root) if part_name(item.name)] if parted else [root]
+def _empty_classes(root: Path, found: set[str], parted: Means | None) -> list[LeftOut]:
+    homes = [item for item in _folders(root) if parted(item.name)] if parted else [root]
     return [
         LeftOut(f"class folder {item}", "no image in it")
         for home in homes

@@ -74,6 +74,7 @@ SIGNS = {
 }  # read aloud; every other sign has its Unicode name
 SEPARATORS = frozenset(" ./\\,:;|()[]{}'\"&`´’‘“”")
 RESERVED = {"overall", "macro"}  # scores over all classes stand under these
+_FOLD = re.compile(r"(?:k|cv)?[ _-]?folds?[ _-]*(\d+)")
 _DASHES = re.compile("[\u2010-\u2015\u2212]")
 
 
@@ -158,9 +159,15 @@ def _unicode_name(char: str) -> str:
 
 
 def part_name(text: str) -> str | None:
-    """Return "train", "validation" or "test" where `text` means one of them."""
-    word = plain(text)
+    """Return "train", "validation" or "test" where `text` means one of them, numbered or not."""
+    word = plain(text).lstrip("0123456789")  # as in "1_train", "2_val", "3_test"
     for ending in ("", *ENDINGS):
         if word.endswith(ending) and (found := PARTS.get(word.removesuffix(ending))):
             return found
     return None
+
+
+def fold_name(text: str) -> str | None:
+    """Return "fold 3" where `text` is a numbered fold, such as "Fold_03"; else None."""
+    found = _FOLD.fullmatch(text.strip().casefold())
+    return f"fold {int(found[1])}" if found else None
