@@ -527,3 +527,11 @@ def test_real_dicom_files(shared: Path, tmp_path: Path) -> None:
     assert by_name(found, "age")["nih_dx_1024.dcm"] == 81.0
     assert by_name(found, "view")["rsna_16d7f894.dcm"] == "PA"
     assert len(found.table) == 5
+
+
+def test_numbered_part_folders_are_a_split(tmp_path: Path) -> None:
+    for part in ("1_train", "2_validate", "03-test"):
+        draw(tmp_path, f"{part}/a/{part}.png", f"{part}/b/{part}.png")
+    found = folder.read(tmp_path).table
+    assert set(found["label"]) == {"a", "b"}
+    assert dict(found["official_part"].value_counts()) == {"train": 2, "validation": 2, "test": 2}

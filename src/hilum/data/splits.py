@@ -37,6 +37,7 @@ class _Pool:
     grouped_by: GroupBy
     seed: int
     notes: tuple[str, ...]
+    tied: bool  # near duplicates stay together too
 
 
 _Grouped: TypeAlias = tuple[_Pool, npt.NDArray[np.int64]]  # and the groups (image,) in use
@@ -173,6 +174,7 @@ def _gather(manifest: Manifest, seed: int, group: GroupBy, clusters: pd.Series |
         group,
         seed,
         _notes(table, group, clusters),
+        clusters is not None and group != "image",
     )
 
 
@@ -276,11 +278,13 @@ def _assign(
 
 def _require_groups(pool: _Pool, counts: npt.NDArray[np.int64], bins: int) -> None:
     held = (counts > 0).sum(axis=0)
-    for name, have in zip(pool.classes, held, strict=True):
+    for name, have, images in zip(pool.classes, held, counts.sum(axis=0), strict=True):
         if have < bins:
+            tied = pool.tied and images >= bins
+            why = f", whose {images} images are of one patient or near duplicates" if tied else ""
             raise HilumError(
                 f"wanted at least as many {pool.grouped_by}s per class as folds or parts "
-                f"({bins}); got {have} for {name!r}; merge classes, add data or lower folds."
+                f"({bins}); got {have} for {name!r}{why}; merge classes, add data or lower folds."
             )
 
 

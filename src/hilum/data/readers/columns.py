@@ -17,9 +17,10 @@ USUAL = {
     "path": (
         "path", "imagepath", "filepath", "file", "filename", "image", "imagename", "imagefile",
         "imageindex", "imageid", "img", "imgpath", "relativepath", "filepaths", "imagepaths", "id",
+        "dicomid",
     ),
     "label": ("label", "class", "classname", "finding", "findings", "diagnosis", "target",
-              "findinglabels", "category"),
+              "findinglabels", "category", "labels"),
     "patient_id": ("patientid", "patient", "subjectid", "subject", "patientnumber", "personid"),
     "source": ("source", "site", "hospital", "institution", "centre", "center", "collection"),
     "view": ("view", "viewposition", "projection", "appa", "frontallateral"),

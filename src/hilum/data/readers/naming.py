@@ -48,6 +48,7 @@ PARTS = {
     "val": "validation",
     "valid": "validation",
     "validation": "validation",
+    "validate": "validation",
     "dev": "validation",
     "test": "test",
     "testing": "test",
@@ -159,7 +160,7 @@ def _unicode_name(char: str) -> str:
 
 def part_name(text: str) -> str | None:
     """Return "train", "validation" or "test" where `text` means one of them."""
-    word = plain(text)
+    word = re.sub(r"^\d+", "", plain(text))  # "1_train", "02 test": numbered to lie in order
     for ending in ("", *ENDINGS):
         if word.endswith(ending) and (found := PARTS.get(word.removesuffix(ending))):
             return found
