@@ -351,7 +351,5 @@ def test_near_duplicates_are_named_where_they_leave_too_few_groups() -> None:
         ],
         index=list(names),
     )
-    with pytest.raises(
-        HilumError, match="got 1 for 'a', whose 6 images are of one patient or near"
-    ):
+    with pytest.raises(HilumError, match="got 1 for 'a', whose 6 images are near duplicates"):
         splits.holdout(manifest, Shares(), 0, clusters=alike)

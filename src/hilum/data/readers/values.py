@@ -17,7 +17,7 @@ def view(text: str) -> str | None:
 
 
 def age(text: str) -> float | None:
-    """Years, from "58", "058Y", "18M" (months), "6W" (weeks) or "200D" (days); None if unstated or vague."""
+    """Years, from "58", "058Y", "18M" (months), "6W" or "200D"; None if unstated or vague."""
     hit = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([YMWD]?)", text.strip(), re.IGNORECASE)
     if hit is None:
         return None
