@@ -57,11 +57,14 @@ def _has_class_folders(folder: Path) -> bool:
 
 
 def tables_in(folder: Path) -> list[Path]:
-    """The CSV files right in `folder`, but for the list of patients."""
+    """The visible CSV files right in `folder`, but for the list of patients."""
     return [
         item
         for item in sorted(folder.iterdir())
-        if item.suffix.lower() in (".csv", ".tsv") and item.is_file() and item.name != PATIENTS
+        if item.suffix.lower() in (".csv", ".tsv")
+        and item.is_file()
+        and item.name != PATIENTS
+        and not item.name.startswith((".", "~$"))  # macOS's twin, Excel's lock
     ]
 
 
