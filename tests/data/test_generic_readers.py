@@ -527,3 +527,27 @@ def test_real_dicom_files(shared: Path, tmp_path: Path) -> None:
     assert by_name(found, "age")["nih_dx_1024.dcm"] == 81.0
     assert by_name(found, "view")["rsna_16d7f894.dcm"] == "PA"
     assert len(found.table) == 5
+
+
+def test_numbered_part_folders_are_a_split(tmp_path: Path) -> None:
+    for part in ("1_train", "2_validate", "03-test"):
+        draw(tmp_path, f"{part}/a/{part}.png", f"{part}/b/{part}.png")
+    found = folder.read(tmp_path).table
+    assert set(found["label"]) == {"a", "b"}
+    assert dict(found["official_part"].value_counts()) == {"train": 2, "validation": 2, "test": 2}
+
+
+@pytest.mark.parametrize("twin", ["._t.csv", "~$t.csv", ".t.csv"])
+def test_hidden_twins_of_a_table_are_no_tables(tmp_path: Path, twin: str) -> None:
+    draw(tmp_path, "0.png", "1.png")
+    (tmp_path / "t.csv").write_text("image,label\n0.png,a\n1.png,b\n")
+    (tmp_path / twin).write_bytes(b"\0\5\x16\7")
+    assert len(table.read(tmp_path).table) == 2
+
+
+@pytest.mark.parametrize("first", ["sep=;", '"sep=;"'])
+def test_the_separator_that_excel_states(tmp_path: Path, first: str) -> None:
+    draw(tmp_path, "0.png", "1.png")
+    text = f"{first}\r\nimage;label\r\n0.png;a, or b\r\n1.png;c\r\n"
+    (tmp_path / "t.csv").write_text(text)
+    assert list(table.read(tmp_path).table["finding"]) == ["a, or b", "c"]

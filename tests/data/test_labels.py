@@ -135,3 +135,28 @@ def test_the_page_on_labels_lists_every_synonym() -> None:
             listed |= {naming.plain(word): name.strip("`") for word in words.split(",")}
     obvious = {word: name for word, name in naming.CLASSES.items() if word == naming.plain(name)}
     assert listed == {w: n for w, n in naming.CLASSES.items() if w not in obvious}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("['pneumonia', 'effusion']", "['effusion', 'pneumonia']"),
+        ("['pneumonia' 'effusion']", "['effusion','pneumonia', '']"),
+    ],
+)
+def test_a_list_in_a_cell_is_its_findings(tmp_path: Path, one: str, other: str) -> None:
+    """PadChest's column Labels, as Python and NumPy write a list."""
+    found = read_table(tmp_path, [one, other, "['normal']", "normal"])
+    assert dict(found.table["label"].value_counts()) == {"effusion_and_pneumonia": 6, "normal": 6}
+    assert any("several findings of one image" in note for note in found.notes)
+
+
+def test_lists_as_json_writes_them(tmp_path: Path) -> None:
+    found = read_table(tmp_path, ['[""a""]', '[""b""]', '[""No Finding""]'])
+    assert set(found.table["label"]) == {"a", "b", "normal"}
+    assert any("yet says less" in note for note in found.notes)
+
+
+def test_brackets_without_quotes_are_no_list(tmp_path: Path) -> None:
+    found = read_table(tmp_path, ["[0, 1)", "[1, 2)"])
+    assert found.table["label"].nunique() == 2

@@ -82,3 +82,12 @@ def test_a_column_of_labels_wins(tmp_path: Path) -> None:
 def test_one_column_of_marks_is_no_table_of_classes(tmp_path: Path) -> None:
     with pytest.raises(HilumError, match="must have a column for the label"):
         table.read(write(tmp_path, "image,portable\nf0,1\nf1,0\n"))
+
+
+@pytest.mark.parametrize("mark", ["-1", "-1.0", "uncertain"])
+def test_an_uncertain_mark_is_neither_class(tmp_path: Path, mark: str) -> None:
+    rows = f"image,A,B\nf0,1,0\nf1,0,1\nf2,{mark},0\nf3,1,{mark}\n"
+    found = table.read(write(tmp_path, rows))
+    assert labels(found) == ["a", "b"]
+    assert [item.what for item in found.left_out] == ["f2", "f3"]
+    assert "Rows with an uncertain mark (-1) have no label: 2." in found.notes

@@ -515,7 +515,15 @@ def test_view(said: str, view: str | None):
 
 @pytest.mark.parametrize(
     ("said", "years"),
-    [("58", 58), ("058Y", 58), ("18M", 1.5), ("12.5", 12.5), ("50+", None), ("", None)],
+    [
+        ("58", 58),
+        ("058Y", 58),
+        ("18M", 1.5),
+        ("12.5", 12.5),
+        ("026W", pytest.approx(0.498, abs=1e-3)),
+        ("50+", None),
+        ("", None),
+    ],
 )
 def test_age(said: str, years: float | None):
     assert values.age(said) == years

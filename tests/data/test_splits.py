@@ -339,3 +339,17 @@ def test_refusals(name: str) -> None:
     call, sentence = REFUSED[name]
     with pytest.raises(HilumError, match=sentence):
         call()
+
+
+def test_near_duplicates_are_named_where_they_leave_too_few_groups() -> None:
+    manifest = singles(a=6, b=6)
+    names = manifest.table["sample_id"]
+    alike = pd.Series(
+        [
+            "one" if label == "a" else name
+            for name, label in zip(names, manifest.table["label"], strict=True)
+        ],
+        index=list(names),
+    )
+    with pytest.raises(HilumError, match="got 1 for 'a', whose 6 images are near duplicates"):
+        splits.holdout(manifest, Shares(), 0, clusters=alike)

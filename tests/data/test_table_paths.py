@@ -131,3 +131,43 @@ def test_rsnas_identifier_is_patient_and_image(tmp_path: Path) -> None:
     found = table.read(tmp_path / "t.csv", table.columns.Columns(path="patientId", label="Target"))
     assert found.table["label"].value_counts().to_dict() == {"0": 3, "1": 3}
     assert found.table["patient_id"].nunique() == 6
+
+
+@pytest.mark.parametrize(
+    ("column", "words", "what"),
+    [
+        ("patient_id", ("p1", "p2"), "patient"),
+        ("split", ("train", "test"), "part of the split"),
+        ("fold", ("1", "2"), "fold"),
+    ],
+)
+def test_an_image_that_is_listed_twice_must_be_the_same(
+    tmp_path: Path, column: str, words: tuple[str, str], what: str
+) -> None:
+    """Else an image of the test would be trained on, or a patient be lost, without a word."""
+    draw(tmp_path, "a.png", "b.png")
+    head, first, second = f"path,label,{column}", f"a.png,x,{words[0]}", f"a.png,x,{words[1]}"
+    for row, refused in ((first, False), ("a.png,x,", False), (second, True)):
+        text = "\n".join([head, first, f"b.png,y,{words[0]}", row])
+        (tmp_path / "t.csv").write_text(text + "\n")
+        if refused:
+            with pytest.raises(
+                HilumError, match=f"one {what}; got 1 with several, such as .*a.png"
+            ):
+                table.read(tmp_path / "t.csv")
+        else:
+            assert len(table.read(tmp_path / "t.csv").table) == 2
+
+
+def test_mimic_names_images_by_dicom_id_and_validates(tmp_path: Path) -> None:
+    draw(tmp_path, *(f"files/p10/p1000000{i}/s5{i}/x{i}.jpg" for i in range(3)))
+    rows = [f"1000000{i},5{i},x{i},{'ab'[i % 2]}," for i in range(3)]
+    parts = ("train", "validate", "test")
+    lines = [
+        "subject_id,study_id,dicom_id,label,split",
+        *map("".join, zip(rows, parts, strict=True)),
+    ]
+    (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
+    found = table.read(tmp_path / "t.csv").table
+    assert list(found["official_part"]) == ["train", "validation", "test"]
+    assert found["patient_id"].nunique() == 3

@@ -438,3 +438,58 @@ def test_headers_that_say_next_to_nothing(tmp_path: Path, kept: str, kind: str) 
     assert all(found[name].isna().all() for name in empty)
     assert found["modality"].notna().all() == (kept == "Modality")
     assert column is None or found[column].notna().all()
+
+
+def tree(home: Path, names: list[str]) -> list[str]:
+    for i, name in enumerate(names):
+        path = home / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 6 + i)).save(path)
+    return names
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "IM{0}.DCM",
+        "im{0}.jpg",
+        "IM{0}",
+        "/mnt/export/TREE/p{0}/IM{0}.png",
+        "D:\\x\\P{0}\\im{0}.png",
+    ],
+)
+def test_names_in_another_spelling_label_a_tree(tmp_path: Path, form: str) -> None:
+    home = tmp_path / "tree"
+    tree(home, [f"p{i}/im{i}.png" for i in range(4)])
+    lines = [f"{form.format(i)},{'ab'[i % 2]}" for i in range(4)]
+    (tmp_path / "l.csv").write_text("\n".join(["path,label", *lines]) + "\n")
+    found = readers.open_path(home, Columns(), None, TreeOptions(str(tmp_path / "l.csv")))
+    assert list(found.table["label"]) == ["a", "b", "a", "b"]
+
+
+def test_equal_names_in_folders_of_patients_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    home = tmp_path / "tree"
+    tree(home, [f"p{i}/IM1.png" for i in range(4)])
+    lines = [f"/mnt/elsewhere/p{i}/IM1.png,{'ab'[i // 2]}" for i in range(4)]
+    (tmp_path / "l.csv").write_text("\n".join(["path,label", *lines]) + "\n")
+    found = readers.open_path(home, Columns(), None, TreeOptions(str(tmp_path / "l.csv")))
+    assert list(found.table["label"]) == ["a", "a", "b", "b"]
+
+
+def test_a_key_of_zeros_alone_is_padded_too(tmp_path: Path) -> None:
+    pacs = export(tmp_path / "t", drawn(3), ["a", "b", "a"], AccessionNumber=["000", "001", "002"])
+    (tmp_path / "l.csv").write_text("AccessionNumber,label\n0,a\n1,b\n2,a\n")
+    assert labels_of(opened(pacs, tmp_path / "l.csv"), pacs.home) == truth(pacs)
+
+
+def test_folders_that_only_begin_the_names_in_them_are_no_classes(tmp_path: Path) -> None:
+    """MIMIC-CXR: p10/p10000032/s50414267/image.jpg."""
+    tree(tmp_path, [f"p1{i % 2}/p1{i % 2}00003{i}/s5{i}/{i}.jpg" for i in range(6)])
+    with pytest.raises(HilumError, match=r"look like patients \(p10 holds folders"):
+        readers.open_path(tmp_path)
+
+
+@pytest.mark.parametrize("names", [("1", "2"), ("p1", "p2")])
+def test_numbered_classes_stay_classes(tmp_path: Path, names: tuple[str, str]) -> None:
+    tree(tmp_path, [f"{name}/{sub}/{i}.png" for name in names for sub in "xy" for i in range(3)])
+    assert readers.open_path(tmp_path).table["label"].nunique() == 2

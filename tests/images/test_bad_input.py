@@ -144,7 +144,7 @@ BAD: dict[str, tuple[bytes, str]] = {
         encoded("TIFF", save_all=True, append_images=[Image.new("L", (9, 9))]),
         "a TIFF of several pages",
     ),
-    "tiff of halves": (tiff(np.ones((9, 9), np.float16)), "got 16 bits float"),
+    "tiff of halves": (tiff(np.ones((9, 9), np.float16)), "bits of float numbers, got 16"),
     "tiff of NaN": (tiff(np.full((9, 9), np.nan, np.float32)), "got 81 that are NaN"),
     "tiff of complex": (tiff(np.ones((9, 9), np.complex64)), "sample format 6"),
     "tiff in Lab": (

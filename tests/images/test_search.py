@@ -13,7 +13,16 @@ from hilum.types import HilumError, LeftOut
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     slice_ = dicom_bytes(make_dicom(np.zeros((4, 4), np.uint16)))
-    for name in ("b/2.PNG", "b/1.jpg", "a/x.tiff", "a/y.jpeg", "z.tif", "z.dcm", "c/d/e.Dicom"):
+    for name in (
+        "b/2.PNG",
+        "b/1.jpg",
+        "a/x.tiff",
+        "a/y.jpeg",
+        "z.tif",
+        "z.dcm",
+        "c/d/e.Dicom",
+        "d.JFIF",
+    ):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"never opened here")
@@ -36,7 +45,7 @@ def test_found_and_left_out(tree: Path) -> None:
     found, left_out = images.find(tree)
     assert [str(path.relative_to(tree)) for path in found] == [
         "a/1.2.840.113619.2", "a/IM000001", "a/x.tiff", "a/y.jpeg", "b/1.jpg", "b/2.PNG",
-        "c/d/e.Dicom", "z.dcm", "z.tif",
+        "c/d/e.Dicom", "d.JFIF", "z.dcm", "z.tif",
     ]  # fmt: skip
     assert left_out == [
         LeftOut("2 files without suffix", "without the DICOM magic", 2),

@@ -58,6 +58,27 @@ def test_one_picture_at_every_depth(bits: int, write: Any, tmp_path: Path) -> No
     assert shown.facts["greys"] == f"white {2**bits - 1}, guessed"
 
 
+@pytest.mark.parametrize("bits", range(9, 15))
+@pytest.mark.parametrize("where", [np.s_[:10, :10], np.s_[:, :6], np.s_[::2]])
+def test_letters_and_borders_at_the_white_of_the_file_decide_nothing(
+    bits: int, where: Any, tmp_path: Path
+) -> None:
+    pixels = film(bits)
+    lettered = pixels.copy()
+    lettered[where] = 65535
+    before, after = (read(tmp_path, png(each)).pixels for each in (pixels, lettered))
+    kept = np.ones(pixels.shape, bool)
+    kept[where] = False
+    np.testing.assert_array_equal(before[kept], after[kept])
+    assert (after[where] == 1).all()
+
+
+def test_letters_do_not_brighten_a_film_of_16_bits() -> None:
+    pixels = film(16, 0.45)
+    pixels[:10, :10] = 65535
+    assert white(pixels) == 65535
+
+
 @pytest.mark.parametrize("hot", [1, SIDE**2 // SPARED])
 @pytest.mark.parametrize("value", [4096, 65535])
 def test_hot_pixels_decide_nothing(hot: int, value: int, tmp_path: Path) -> None:
@@ -68,7 +89,7 @@ def test_hot_pixels_decide_nothing(hot: int, value: int, tmp_path: Path) -> None
     np.testing.assert_array_equal(before.reshape(-1)[:-hot], after.reshape(-1)[:-hot])
     assert after.max() == 1
     more = broken.copy()
-    more.reshape(-1)[: SIDE**2 // SPARED + 1] = 65535
+    more.reshape(-1)[: SIDE**2 // SPARED + 1] = 60000
     assert white(more) == 65535
 
 

@@ -37,6 +37,7 @@ class _Pool:
     grouped_by: GroupBy
     seed: int
     notes: tuple[str, ...]
+    tied: str  # what images that stay together are, where near duplicates do as well
 
 
 _Grouped: TypeAlias = tuple[_Pool, npt.NDArray[np.int64]]  # and the groups (image,) in use
@@ -173,6 +174,7 @@ def _gather(manifest: Manifest, seed: int, group: GroupBy, clusters: pd.Series |
         group,
         seed,
         _notes(table, group, clusters),
+        "" if clusters is None or group == "image" else _tie(table["patient_id"]),
     )
 
 
@@ -236,6 +238,17 @@ def _notes(table: pd.DataFrame, group: GroupBy, clusters: pd.Series | None) -> t
     return tuple(notes)
 
 
+def _tie(patients: pd.Series) -> str:
+    unknown = int(patients.isna().sum())
+    if not unknown:
+        return "of one patient or near duplicates"
+    who = "near duplicates" if unknown == len(patients) else "of one patient or near duplicates"
+    return (
+        f"{who} (the patients of {unknown:,} of {len(patients):,} images are unknown; hilum data "
+        "scan may say why)"
+    )
+
+
 def _require_share(what: str, share: float, above: float | None = None) -> None:
     low = "above 0" if above is not None else "at least 0"
     if not 0 <= share < 1 or (above is not None and share <= above):
@@ -276,11 +289,12 @@ def _assign(
 
 def _require_groups(pool: _Pool, counts: npt.NDArray[np.int64], bins: int) -> None:
     held = (counts > 0).sum(axis=0)
-    for name, have in zip(pool.classes, held, strict=True):
+    for name, have, images in zip(pool.classes, held, counts.sum(axis=0), strict=True):
         if have < bins:
+            why = f", whose {images} images are {pool.tied}" if pool.tied and images >= bins else ""
             raise HilumError(
                 f"wanted at least as many {pool.grouped_by}s per class as folds or parts "
-                f"({bins}); got {have} for {name!r}; merge classes, add data or lower folds."
+                f"({bins}); got {have} for {name!r}{why}; merge classes, add data or lower folds."
             )
 
 

@@ -8,7 +8,9 @@ from hilum.types import HilumError
 Format: TypeAlias = Literal["PNG", "JPEG", "TIFF", "DICOM"]
 
 SNIFFED = 132  # bytes: a DICOM file shows its magic after a preamble of 128
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".tif", ".tiff", ".dcm", ".dicom", ".ima"})
+SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".dcm", ".dicom", ".ima"}
+)
 
 MAGIC: dict[bytes, Format] = {
     b"\x89PNG\r\n\x1a\n": "PNG",

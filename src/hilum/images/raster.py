@@ -28,9 +28,10 @@ def decode(data: bytes, header: Header) -> tuple[GreyImage, dict[str, Any]]:
     Deeper files than 8 bits have a fact `greys`: what became white, and who said so.
     """
     if header.bits not in DEPTHS[header.numbers]:
+        *less, most = map(str, DEPTHS[header.numbers])
         raise HilumError(
-            f"wanted a depth of 1, 2, 4, 8, 16 or 32 bits, got {header.bits} bits "
-            f"{header.numbers}; export the image with 8 or 16 bits"
+            f"wanted {', '.join(less)} or {most} bits of {header.numbers} numbers, got "
+            f"{header.bits}; export the image with 8 or 16 bits"
         )
     about: dict[str, Any] = {}
     if header.bits == 8 and header.kind in ("grey", "RGB") and _is_plain_png(data, header):

@@ -9,6 +9,7 @@ import numpy.typing as npt
 BITS = 16
 NOT_STATED = "not stated"  # of the fact `white`
 SPARED = 1000  # of so many pixels one may be brighter than white: hot pixels decide nothing
+MOST_BELOW_LETTERS = 14  # bits of a film with letters at 65535: a film of 16 bits has more
 LEAST_BITS = 8  # no film has fewer; darker ones are dark
 
 
@@ -23,11 +24,14 @@ def white(pixels: npt.NDArray[np.uint16], bits: int | None = None) -> int:
     Declared bits stand at the top of the sample, as the PNG standard (Third Edition, 11.3.2.4)
     asks, or at its bottom, as detectors deliver them: the values show which. Where nothing is
     declared, white is 2**n - 1 for the least n, 8 or more, that all but one of SPARED pixels fit
-    into.
+    into. Letters and frames at the file's own greatest value, 65535, do not count where the film
+    stays below a quarter of that.
     """
     counts = np.bincount(pixels.reshape(-1), minlength=2**BITS)
     spare = pixels.size // SPARED
-    top = int(np.searchsorted(counts.cumsum(), pixels.size - spare))  # greatest but for those
+    drawn, top = _greatest(counts, spare), _greatest(counts[:-1], spare)
+    if not spare or not LEAST_BITS < top.bit_length() <= MOST_BELOW_LETTERS:
+        top = drawn
     stated = declared(bits)
     if bits is None or stated is None:
         return max(2 ** top.bit_length(), 2**LEAST_BITS) - 1
@@ -35,6 +39,11 @@ def white(pixels: npt.NDArray[np.uint16], bits: int | None = None) -> int:
         return stated
     left = stated << BITS - bits
     return left if top <= left and _is_shifted(counts, bits, spare) else 2**BITS - 1
+
+
+def _greatest(counts: npt.NDArray[np.int64], spare: int) -> int:
+    """Greatest value, each met `counts` times, but for `spare` pixels above it."""
+    return int(np.searchsorted(counts.cumsum(), counts.sum() - spare))
 
 
 def _fills_low_bits(counts: npt.NDArray[np.int64], bits: int, spare: int) -> bool:

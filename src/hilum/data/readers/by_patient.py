@@ -1,5 +1,6 @@
 """Whether folders that should be classes are rather patients, as every PACS export has them."""
 
+import itertools
 import re
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from hilum.types import HilumError
 
 MANY = 5  # folders; fewer may be classes with a patient each
 SPARSE = 1.5  # images to a folder: below it no classifier can be meant
+SHARD = re.compile(r"[A-Za-z]{0,3}\d{1,4}")  # the first letters of all that lies in a folder
 FACTS = {"patient_id": "one patient", "study_uid": "one study"}
 
 
@@ -19,13 +21,16 @@ def reason(rows: pd.DataFrame) -> str:
 
     They do where most are named by the PatientID of the images in them; or where there are MANY,
     none is named like a known class, and each has images of one patient or study only, is called
-    patient 12 or the like, or has about one image.
+    patient 12 or the like, or has about one image. So they do where all that lies in them goes on
+    as their names begin: p10/p10000032, as MIMIC-CXR has it.
     """
     folders = rows["finding"].nunique()
     named = _named_by_patient(rows)
     if named * 2 > folders > 1:
         return f"the name of {named:,} is the PatientID of its images"
     names = rows["finding"].drop_duplicates()
+    if folders > 1 and all(map(_is_shard, names, rows.groupby("finding", sort=False)["path"])):
+        return f"{names.iloc[0]} holds folders of which each is called {names.iloc[0]} and a number"
     if folders < MANY or any(plain(name) in CLASSES for name in names):
         return ""
     for column, what in FACTS.items():
@@ -43,6 +48,16 @@ def refusal(root: Path, rows: pd.DataFrame, why: str) -> HilumError:
         f"{rows['finding'].nunique():,} folders with {len(rows):,} images, and the folders look "
         f"like patients ({why}); give labels with --labels CSV, or sort the images into class "
         "folders."
+    )
+
+
+def _is_shard(name: str, group: tuple[str, "pd.Series[str]"]) -> bool:
+    """Whether each image in the folder `name` lies in one that has this name and more digits."""
+    inner = re.compile(rf"{re.escape(name)}\d{{2,}}")
+    below = (Path(path).parts for path in group[1])
+    return SHARD.fullmatch(name) is not None and all(
+        any(part == name and inner.fullmatch(next_) for part, next_ in itertools.pairwise(parts))
+        for parts in below
     )
 
 

@@ -1,6 +1,7 @@
 """A user's CSV as text, whatever wrote it, and which of its columns is what."""
 
 import difflib
+import re
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
@@ -17,9 +18,10 @@ USUAL = {
     "path": (
         "path", "imagepath", "filepath", "file", "filename", "image", "imagename", "imagefile",
         "imageindex", "imageid", "img", "imgpath", "relativepath", "filepaths", "imagepaths", "id",
+        "dicomid",
     ),
     "label": ("label", "class", "classname", "finding", "findings", "diagnosis", "target",
-              "findinglabels", "category"),
+              "findinglabels", "category", "labels"),
     "patient_id": ("patientid", "patient", "subjectid", "subject", "patientnumber", "personid"),
     "source": ("source", "site", "hospital", "institution", "centre", "center", "collection"),
     "view": ("view", "viewposition", "projection", "appa", "frontallateral"),
@@ -100,11 +102,13 @@ def read_cells(path: Path) -> pd.DataFrame:
 
 def _parse(path: Path) -> pd.DataFrame:
     encoding = _encoding(path)
+    separator, lines_above = _separator(path, encoding)
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)  # more cells than column names
         return pd.read_csv(
             path,
-            sep=_separator(path, encoding),
+            sep=separator,
+            skiprows=lines_above,
             dtype=str,
             keep_default_na=False,
             encoding=encoding,
@@ -125,10 +129,13 @@ def _encoding(path: Path) -> str:
     return "utf-8-sig"
 
 
-def _separator(path: Path, encoding: str) -> str:
+def _separator(path: Path, encoding: str) -> tuple[str, int]:
+    """What stands between cells, and how many lines above the names: Excel's "sep=;" is one."""
     with path.open(encoding=encoding, newline=None) as lines:
         first = lines.readline()
-    return max(",;\t|", key=first.count)
+    if said := re.fullmatch(r'"?sep=([,;\t|])"?', first.strip("\r\n")):
+        return said[1], 1
+    return max(",;\t|", key=first.count), 0
 
 
 def find(

@@ -1,8 +1,6 @@
 """Which line of a table of labels is about which image: by path, or by what its header says."""
 
-import os
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +8,7 @@ import pandas as pd
 
 from hilum import images
 from hilum.data import missing
-from hilum.data.readers import one_hot
+from hilum.data.readers import one_hot, places
 from hilum.data.readers.columns import Columns, blanked, find, read_cells
 from hilum.data.readers.naming import plain
 from hilum.types import HilumError, LeftOut
@@ -92,8 +90,7 @@ def _keys(
     """Every key that the table's columns can be, the surest first."""
     keys = []
     if "path" in found:
-        resolve = _paths(home, rows["path"], file.parent)
-        cells = listed[found["path"]].map(resolve).astype(object)
+        cells = _paths(home, rows["path"], file.parent, listed[found["path"]])
         keys.append(Key("path", found["path"], cells, rows["path"]))
     named = {
         kind: next((str(name) for name in listed.columns if plain(str(name)) in names), None)
@@ -130,44 +127,30 @@ def _unpadded(key: Key) -> Key:
 
 
 def _bare(text: str) -> str:
-    return text.lstrip("0") or text
+    return text.lstrip("0") or text[-1:]
 
 
-def _paths(home: Path, paths: pd.Series, beside: Path) -> Callable[[str], str | None]:
-    """From a cell to the absolute path of the image that it means, or None.
+def _paths(home: Path, paths: pd.Series, beside: Path, cells: pd.Series) -> pd.Series:
+    """From each cell to the absolute path of the image that it means, missing where it means none.
 
-    Meant from `home`, from the folder that holds it, from the table's folder, or absolute; else by
-    the file's name, with or without suffix, where only one image and no other folder has it.
+    Meant from `home`, from the folder that holds it, from the table's folder, or absolute; else as
+    `places.locate` finds images by their names below `home`.
     """
     known = {str(path) for path in paths}
-    places = [Path(path) for path in known]
-    bare = (
-        {str(path): path.name for path in places},
-        {str(path): _bare_name(path) for path in places},
-    )
-    unique = [_inverse(names) for names in bare]
 
     def resolve(cell: str) -> str | None:
-        if not cell:
-            return None
-        text = cell.replace("\\", "/")
-        tried = (os.path.normpath(base / text) for base in (home, home.parent, beside))
-        name = text.rpartition("/")[2]
-        hit = next((path for path in tried if path in known), None)
-        return hit or unique[0].get(name) or unique[1].get(name)
+        tried = (places.wanted(cell, base) for base in (home, home.parent, beside) if cell)
+        return next((path for path in tried if path in known), None)
 
-    return resolve
+    found = cells.map(resolve).astype(object)
+    lost = found.isna() & (cells != "")
+    moved = places.locate(list(cells[lost]), home).files if lost.any() else []
+    return found.where(~lost, pd.Series(moved, index=cells.index[lost], dtype=object))
 
 
 def _bare_name(path: Path) -> str:
     """Its name without the suffix of an image: the end of a UID is none, whatever pathlib says."""
     return path.stem if path.suffix.lower() in images.SUFFIXES else path.name
-
-
-def _inverse(names: dict[str, str]) -> dict[str, str]:
-    """Name -> the path that has it, where only one does."""
-    counts = Counter(names.values())
-    return {name: path for path, name in names.items() if counts[name] == 1}
 
 
 def _surest(keys: list[Key], home: Path, file: Path) -> Key:

@@ -10,6 +10,9 @@ from hilum.types import HilumError
 ALWAYS = re.compile(r"[|;\n]")  # a label with one of these names several findings
 OFTEN = re.compile(r",|&|\+|\band\b", re.IGNORECASE)  # if one of the parts is a label as well
 SELDOM = re.compile("/")  # if every part is
+QUOTED = re.compile(r"""'([^']*)'|"([^"]*)\"""")
+# a list as Python, NumPy and JSON write it, which PadChest has in its column of labels
+LISTED = re.compile(rf"\[\s*(?:{QUOTED.pattern})(?:[\s,]+(?:{QUOTED.pattern}))*[\s,]*\]")
 ANY = re.compile(f"{OFTEN.pattern}|{SELDOM.pattern}", re.IGNORECASE)
 REPORTED = {"nofinding", "nofindings"}  # a report without a finding says less than "normal"
 
@@ -31,9 +34,11 @@ def classes(findings: Iterable[str]) -> tuple[dict[str, str], list[str]]:
 
 def combinations(texts: list[str]) -> dict[str, tuple[str, ...]]:
     """Label -> its findings, each once and in one order, for labels that name several."""
-    alone = {bare(text) for text in texts}
-    found = {text: _parts(ALWAYS, text) for text in texts if ALWAYS.search(text)}
-    for text in texts:
+    found = {text: _listed(text) for text in texts if LISTED.fullmatch(text)}
+    plain_texts = [text for text in texts if text not in found]
+    alone = {bare(part) for text in texts for part in found.get(text, (text,))}
+    found |= {text: _parts(ALWAYS, text) for text in plain_texts if ALWAYS.search(text)}
+    for text in plain_texts:
         often, seldom = _whole(OFTEN, text), _whole(SELDOM, text)
         if any(bare(part) in alone for part in often) and not synonym(text):
             found.setdefault(text, often)
@@ -52,8 +57,17 @@ def _turned_round(
     return {text: parts[text] for text, key in keys.items() if common[key] > 1}
 
 
+def _listed(text: str) -> tuple[str, ...]:
+    """The findings of a label such as "['pneumonia', 'normal']"."""
+    return _ordered((single or double for single, double in QUOTED.findall(text)), text)
+
+
 def _parts(separator: re.Pattern[str], text: str) -> tuple[str, ...]:
-    by_key = {bare(part): part.strip() for part in separator.split(text) if bare(part)}
+    return _ordered(separator.split(text), text)
+
+
+def _ordered(parts: Iterable[str], text: str) -> tuple[str, ...]:
+    by_key = {bare(part): part.strip() for part in parts if bare(part)}
     return tuple(by_key[key] for key in sorted(by_key)) or (text,)
 
 
@@ -102,7 +116,9 @@ def _merged(names: Mapping[str, str]) -> list[str]:
 
 def _renamed(names: Mapping[str, str], several: Mapping[str, tuple[str, ...]]) -> list[str]:
     """Labels that have become more than a tidy spelling of themselves."""
-    changed = {t: n for t, n in names.items() if t not in several and plain(t) != plain(n)}
+    changed = {
+        t: n for t, n in names.items() if len(several.get(t, ())) < 2 and plain(t) != plain(n)
+    }
     notes = [f"Label {text!r} is read as class {name}." for text, name in changed.items()]
     silent = [text for text in changed if plain(text) in REPORTED]
     return notes + [f"{says_less(silent[0])} Rename it to keep the two apart." for _ in silent[:1]]

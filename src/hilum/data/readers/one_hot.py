@@ -8,6 +8,7 @@ from hilum.types import HilumError
 
 MARKED = {"1", "1.0", "true", "yes", "x"}
 UNMARKED = {"0", "0.0", "false", "no", ""}
+UNCERTAIN = {"-1", "-1.0", "uncertain"}  # as in tables made after CheXpert's
 COLUMN = "label"
 _SHOWN = 5
 
@@ -16,7 +17,8 @@ def folded(table: pd.DataFrame, given: Columns, where: str) -> tuple[pd.DataFram
     """`table` with a column of labels, where it has none but one column a class; and a note.
 
     Exactly one of these columns must be marked in each row that has any mark; a row without a
-    value in all of them has no label. Raises HilumError, naming the choice, for other rows.
+    value in all of them, or with an uncertain one, has no label. Raises HilumError, naming the
+    choice, for other rows.
     """
     if "label" in columns.find(table, given, (), where):
         return table, []
@@ -24,13 +26,20 @@ def folded(table: pd.DataFrame, given: Columns, where: str) -> tuple[pd.DataFram
     if not _is_several(marks):
         return table, []
     count = marks.sum(axis=1)
-    stated = (table[list(marks.columns)] != "").any(axis=1)
-    _refuse_several(table, marks, count, stated, where)
-    label = marks.idxmax(axis=1).where(count == 1, "")
+    cells = table[list(marks.columns)]
+    doubtful = _small(cells).isin(UNCERTAIN).any(axis=1)
+    _refuse_several(table, marks, count, (cells != "").any(axis=1) & ~doubtful, where)
+    label = marks.idxmax(axis=1).where((count == 1) & ~doubtful, "")
     names = ", ".join(repr(name) for name in marks.columns[:_SHOWN])
     dots = ", ..." if marks.shape[1] > _SHOWN else ""
     note = f"Classes are the columns {names}{dots}: one of them is marked in each row."
-    return table.assign(**{COLUMN: label}), [note]
+    return table.assign(**{COLUMN: label}), [note, *_doubt(int(doubtful.sum()))]
+
+
+def _doubt(rows: int) -> list[str]:
+    if not rows:
+        return []
+    return [f"Rows with an uncertain mark (-1) have no label: {rows:,}."]
 
 
 def has_marks(table: pd.DataFrame, given: Columns, where: str) -> bool:
@@ -45,13 +54,18 @@ def _is_several(marks: pd.DataFrame) -> bool:
 def _marks(table: pd.DataFrame, given: Columns, where: str) -> pd.DataFrame:
     """The columns of marks, true where marked, but for those that have another role."""
     roles = set(columns.find(table, given, (), where).values())
-    small = table.apply(lambda column: column.str.lower())
+    small = _small(table)
+    allowed = MARKED | UNMARKED | UNCERTAIN
     chosen = [
         name
         for name in table.columns
-        if name not in roles and set(small[name]) <= MARKED | UNMARKED and (small[name] != "").any()
+        if name not in roles and set(small[name]) <= allowed and (small[name] != "").any()
     ]
     return small[chosen].isin(MARKED)
+
+
+def _small(table: pd.DataFrame) -> pd.DataFrame:
+    return table.apply(lambda column: column.str.lower())
 
 
 def _refuse_several(

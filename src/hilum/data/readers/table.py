@@ -19,6 +19,12 @@ from hilum.types import HilumError, LeftOut, Manifest, as_path
 
 MOST_CLASSES = 100  # more distinct labels than that are no classes
 FOLD = re.compile(r"(?:fold[ _-]?)?(\d{1,4})(?:\.0+)?", re.IGNORECASE)
+ONE_EACH = {
+    "label": "label",
+    "patient_id": "patient",
+    "official_part": "part of the split",
+    "fold": "fold",
+}
 _USUAL = Columns()
 
 
@@ -51,11 +57,14 @@ def _has_class_folders(folder: Path) -> bool:
 
 
 def tables_in(folder: Path) -> list[Path]:
-    """The CSV files right in `folder`, but for the list of patients."""
+    """The visible CSV files right in `folder`, but for the list of patients."""
     return [
         item
         for item in sorted(folder.iterdir())
-        if item.suffix.lower() in (".csv", ".tsv") and item.is_file() and item.name != PATIENTS
+        if item.suffix.lower() in (".csv", ".tsv")
+        and item.is_file()
+        and item.name != PATIENTS
+        and not item.name.startswith((".", "~$"))  # macOS's twin, Excel's lock
     ]
 
 
@@ -67,7 +76,7 @@ def read(
     Paths are meant from the CSV's folder; a bare file name is also looked for below it. Columns
     are found by their usual names (`columns.USUAL`) unless `given`. Rows without a label, without
     an image or listed twice are left out. Raises HilumError for a column that is not there, an
-    image with two labels, or fewer than two classes.
+    image with two labels, patients, parts or folds, or fewer than two classes.
     """
     file = _the_table(as_path(path))
     rows, said = _rows(file, given)
@@ -112,7 +121,7 @@ def _usable(rows: pd.DataFrame, file: Path) -> tuple[pd.DataFrame, list[LeftOut]
     _refuse_nowhere(kept["path"], lost, file)
     located = kept.assign(path=pd.Series(found.files, index=kept.index, dtype=object))
     located = located[located["path"].notna()]
-    _refuse_two_labels(located)
+    _refuse_torn(located)
     again = located["path"].duplicated()
     repeated = _why(kept.loc[located.index[again], "path"], "listed more than once")
     usable = located[~again].reset_index(drop=True)
@@ -136,14 +145,19 @@ def _refuse_nowhere(paths: pd.Series, lost: Sequence[LeftOut], file: Path) -> No
     )
 
 
-def _refuse_two_labels(rows: pd.DataFrame) -> None:
-    kinds = rows.groupby("path")["label"].nunique()
-    torn = kinds[kinds > 1].index
-    if len(torn):
-        raise HilumError(
-            f"every image must have one label; got {len(torn)} with several, such as "
-            f"{torn[0]!r}; decide for one."
-        )
+def _refuse_torn(rows: pd.DataFrame) -> None:
+    """Raise HilumError where one image is said to be of two classes, patients, parts or folds."""
+    for role, what in ONE_EACH.items():
+        if role not in rows:
+            continue
+        said = rows[role].mask(rows[role] == "")
+        kinds = said.groupby(rows["path"]).nunique()
+        torn = kinds[kinds > 1].index
+        if len(torn):
+            raise HilumError(
+                f"every image must have one {what}; got {len(torn)} with several, such as "
+                f"{torn[0]!r}; decide for one."
+            )
 
 
 def translated(

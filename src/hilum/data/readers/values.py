@@ -17,11 +17,13 @@ def view(text: str) -> str | None:
 
 
 def age(text: str) -> float | None:
-    """Years, from "58", "058Y", "18M" (months) or "200D" (days); None if unstated or vague."""
-    hit = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([YMD]?)", text.strip(), re.IGNORECASE)
+    """Years, from "58", "058Y", "18M" (months), "6W" or "200D"; None if unstated or vague."""
+    hit = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([YMWD]?)", text.strip(), re.IGNORECASE)
     if hit is None:
         return None
-    return float(hit[1]) / {"": 1.0, "Y": 1.0, "M": 12.0, "D": 365.25}[hit[2].upper()]
+    return (
+        float(hit[1]) / {"": 1.0, "Y": 1.0, "M": 12.0, "W": 365.25 / 7, "D": 365.25}[hit[2].upper()]
+    )
 
 
 def label(finding: str, label_map: Mapping[str, str]) -> str | None:
