@@ -70,12 +70,11 @@ def scan(
     """Count a manifest's images.
 
     `facts` are header facts indexed by sample_id, as `ingest` collects them; without, the headers
-    of at most `most` images, evenly drawn from the table, are read now. Images whose headers
-    cannot be read are left out.
+    of at most `most` images, evenly drawn from the table, are read now. Headers that cannot be
+    read are added to what was left out.
     """
     table = manifest.table
     known, faults = (facts, []) if facts is not None else _probe(table, most, progress)
-    table = table[~table["sample_id"].isin({fault.what for fault in faults})]
     known = known.reindex(columns=list({*known.columns, *_SIZES, "format"}))
     persons = table[table["patient_id"].notna()].groupby("patient_id")
     return Scan(
