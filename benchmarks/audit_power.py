@@ -3,7 +3,7 @@
     python benchmarks/audit_power.py --seeds 20 --out audit_power.csv
     python benchmarks/audit_power.py --seeds 20 --networks --images 80
 
-The controls are those of the tests (tests/audit/controls.py): evidence made of a seed, with a fault
+The controls are those of the tests (tests/audits/controls.py): evidence of a seed, with a fault
 in all that it concerns, in nine of ten, or without. Power is the share of planted ones of which an
 audit complains, a false alarm a complaint of a clean one.
 """
@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from hilum.evaluate.intervals import wilson
+from hilum.metrics.intervals import wilson
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "audit"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "audits"))
 from controls import COLUMNS, CONTROLS, FULL, PARTIAL, asked
 
 

@@ -20,9 +20,8 @@ from PIL import Image
 from pydicom.pixels import apply_voi_lut
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
-from hilum import images, prepare
-from hilum.data import phantom
-from hilum.models import shim
+from hilum import images, phantom, preprocess
+from hilum.models import torchvision_compat
 from hilum.types import Grey8
 from side_by_side import Row, Size, absent, asked, films, finish, in_turn, peer, workplace
 
@@ -32,13 +31,13 @@ Reads = Callable[[str], npt.NDArray[Any]]
 
 def hilum() -> Reads:
     """File -> (224, 224) uint8."""
-    pipeline = prepare.from_list([{"step": "resize", "side": SIDE}])
+    pipeline = preprocess.from_list([{"step": "resize", "side": SIDE}])
     return lambda path: pipeline(images.read(path, pipeline.decode_side).pixels)
 
 
 def pillow() -> Reads:
     """What a torchvision tutorial writes: (224, 224) grey levels of the prepared tensor."""
-    shim.timm()
+    torchvision_compat.timm()
     from torchvision import transforms
 
     change = transforms.Compose([transforms.Resize((SIDE, SIDE)), transforms.ToTensor()])

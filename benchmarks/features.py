@@ -24,25 +24,25 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 import side_by_side
-from hilum import files, prepare
-from hilum.data import manifest, pixels
-from hilum.evaluate.model import compiled
-from hilum.models import backbones, quantise, shim
-from hilum.models.engine import Runtime
+from hilum import files, preprocess
+from hilum.data import manifest, prepared_dataset
+from hilum.inference.model import compiled
+from hilum.models import backbones, quantise, torchvision_compat
 from hilum.models.normalise import NORMALISE
+from hilum.models.runtime.base import Runtime
 from hilum.types import Floats, Manifest
 from side_by_side import Row, Size, absent, asked, films, finish, in_turn, peer, workplace
 
 NETWORKS = ("tf_efficientnet_lite0", "resnet18", "resnet50", "densenet121")
 SIDE, FILM, BATCH = 224, 512, 32
-PIPELINE = prepare.from_list([{"step": "resize", "side": SIDE}])
+PIPELINE = preprocess.from_list([{"step": "resize", "side": SIDE}])
 
 
 class Films(Dataset[torch.Tensor]):
     """The peers' data: each file through Pillow and torchvision's transforms."""
 
     def __init__(self, paths: list[str], mode: str) -> None:
-        shim.timm()
+        torchvision_compat.timm()
         from torchvision import transforms
 
         row = NORMALISE[mode]
@@ -67,12 +67,12 @@ class Films(Dataset[torch.Tensor]):
 def hilum(runtime: Runtime, found: Manifest) -> Floats:
     """The line that every run takes: files to the pixel store, store to features."""
     shutil.rmtree(files.cache_home() / "pixels", ignore_errors=True)
-    return runtime(pixels.ingest(found, PIPELINE).pixels.stack)
+    return runtime(prepared_dataset.prepare_dataset(found, PIPELINE).pixels.stack)
 
 
 def batched(run: Callable[[torch.Tensor], npt.NDArray[Any]], paths: list[str], mode: str) -> Floats:
     """What a tutorial writes: a DataLoader with a worker per core, batch by batch."""
-    loader = DataLoader(Films(paths, mode), BATCH, num_workers=files.cores())
+    loader = DataLoader(Films(paths, mode), BATCH, num_workers=files.available_cpus())
     return np.concatenate([run(batch) for batch in loader])
 
 
@@ -132,7 +132,7 @@ def measure(name: str, found: Manifest, size: Size, folder: Path) -> list[Row]:
     }
     rows = []
     if peer("nncf") is not None:
-        shown = pixels.ingest(found, PIPELINE).pixels.stack[: quantise.IMAGES]
+        shown = prepared_dataset.prepare_dataset(found, PIPELINE).pixels.stack[: quantise.IMAGES]
         rivals["hilum in int8"] = partial(hilum, quantise.quantised(runtime, shown), found)
     else:
         rows.append(absent("features", name, "hilum in int8"))

@@ -27,14 +27,14 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 import side_by_side
-from hilum import files, prepare
-from hilum.data import manifest, pixels
-from hilum.models import backbones, shim
-from hilum.models.normalise import NORMALISE, Door
-from hilum.models.torch_engine import has_bf16
-from hilum.prepare.augment import Ranges
-from hilum.train import loop
-from hilum.train.batches import Parts, PixelBatches
+from hilum import files, preprocess
+from hilum.augment.sample import AugmentationRanges
+from hilum.data import manifest, prepared_dataset
+from hilum.models import backbones, torchvision_compat
+from hilum.models.normalise import NORMALISE, InputNormalisation
+from hilum.models.runtime.torch import has_bf16
+from hilum.training import loop
+from hilum.training.batches import PartIndices, PixelBatches
 from hilum.types import Manifest
 from side_by_side import Right, Row, Size
 
@@ -42,7 +42,7 @@ SIDE, SMALL, BATCH, RATE = 224, 112, 32, 3e-2
 ROTATION = 10
 BF16 = has_bf16(torch.device("cpu"))  # what a run trains in here
 NETWORKS = ("tf_efficientnet_lite0", "resnet18", "resnet50")
-PIPELINE = prepare.from_list([{"step": "resize", "side": SIDE}])
+PIPELINE = preprocess.from_list([{"step": "resize", "side": SIDE}])
 OURS, SMALL_FIRST = "hilum", "hilum, small films first"
 
 
@@ -93,7 +93,7 @@ def network(name: str, classes: int) -> nn.Module:
 
 def loader(name: str, task: Task, *, taught: bool) -> Any:
     """What a tutorial does: films are turned when they teach, and as they are when they test."""
-    shim.timm()  # before torchvision, whose compiled operators may be those of another build
+    torchvision_compat.timm()  # before torchvision, whose operators may be of another build
     from torchvision import transforms
 
     row = NORMALISE[backbones.card(name).normalise]
@@ -108,7 +108,7 @@ def loader(name: str, task: Task, *, taught: bool) -> Any:
     )
     found = task.taught if taught else task.tested
     films = Films(list(found.table["path"]), task.numbers(found), change)
-    return DataLoader(films, BATCH, shuffle=taught, num_workers=files.cores())
+    return DataLoader(films, BATCH, shuffle=taught, num_workers=files.available_cpus())
 
 
 def told(model: nn.Module, batches: Any) -> Right:
@@ -120,25 +120,29 @@ def told(model: nn.Module, batches: Any) -> Right:
 
 def ours(name: str, task: Task, sides: tuple[int, ...]) -> Rival:
     """The training loop that every run uses, on films of one side in each epoch."""
-    door = Door(backbones.card(name).normalise)
+    door = InputNormalisation(backbones.card(name).normalise)
     model = nn.Sequential(door, network(name, len(task.classes)))
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     # no momentum: nothing lasts between epochs
-    plan = loop.Plan("sgd", (RATE,), 0.0, bf16=BF16, keep="last")
-    store = cache(lambda: pixels.ingest(task.taught, PIPELINE).pixels)  # in the first epoch
+    plan = loop.LoopConfig("sgd", (RATE,), 0.0, bf16=BF16, keep="last")
+    store = cache(
+        lambda: prepared_dataset.prepare_dataset(task.taught, PIPELINE).pixels
+    )  # in the first epoch
 
     def epoch(number: int) -> None:
         taken = store()
         labels = np.array(task.numbers(task.taught), np.int64)
-        parts = Parts(np.arange(len(labels)), np.arange(2), labels)
-        turned = Ranges(rotation=ROTATION, flip=0.5)
+        parts = PartIndices(np.arange(len(labels)), np.arange(2), labels)
+        turned = AugmentationRanges(rotation=ROTATION, flip=0.5)
         batches = PixelBatches(
             taken.stack, taken.sample_ids, parts, turned, BATCH, number, side=sides[number]
         )
         loop.fit(model, batches, plan)
 
     def right() -> Right:
-        films = torch.from_numpy(np.array(pixels.ingest(task.tested, PIPELINE).pixels.stack))
+        films = torch.from_numpy(
+            np.array(prepared_dataset.prepare_dataset(task.tested, PIPELINE).pixels.stack)
+        )
         labels = torch.tensor(task.numbers(task.tested)).split(BATCH)
         return told(model, zip(films[:, None].split(BATCH), labels, strict=True))
 
@@ -203,7 +207,7 @@ def fastai(name: str, task: Task) -> Rival | None:
     turned = vision.aug_transforms(max_rotate=ROTATION, max_zoom=1, max_lighting=0, max_warp=0)
     table = pd.DataFrame({"path": task.taught.table["path"], "number": task.numbers(task.taught)})
     shown = vision.ImageDataLoaders.from_df(
-        table, path="/", valid_pct=0.0, bs=BATCH, num_workers=files.cores(),
+        table, path="/", valid_pct=0.0, bs=BATCH, num_workers=files.available_cpus(),
         item_tfms=vision.Resize(SIDE, method="squish"),
         batch_tfms=[*turned, vision.Normalize.from_stats(row.mean, row.std)],
     )  # fmt: skip

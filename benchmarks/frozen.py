@@ -23,8 +23,8 @@ from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from hilum import files, recipe, study
-from hilum.models import backbones, shim
+from hilum import experiment, files, recipes
+from hilum.models import backbones, torchvision_compat
 from hilum.models.normalise import NORMALISE
 from side_by_side import Right, Row, Size, absent, asked, difference, films, finish, peer, workplace
 
@@ -93,7 +93,7 @@ def hilum(folder: Path, classes: list[str]) -> tuple[Told, float, pd.DataFrame]:
         reached.setdefault(name, time.perf_counter() - start)
         return lambda done, total: None
 
-    study.run(recipe.load(str(plan)), None, folder / "run", step)
+    experiment.run_recipe(recipes.load(str(plan)), None, folder / "run", step)
     whole = time.perf_counter() - start
     told = pd.read_csv(folder / "run" / "predictions.csv")
     best = told[[f"p_{name}" for name in classes]].to_numpy().argmax(1)
@@ -108,7 +108,7 @@ def hilum(folder: Path, classes: list[str]) -> tuple[Told, float, pd.DataFrame]:
 
 def plain(table: pd.DataFrame, epochs: int) -> Told:
     """The papers' loop; seconds are those of EPOCHS epochs and the test."""
-    shim.timm()
+    torchvision_compat.timm()
     from torchvision import transforms
 
     row = NORMALISE[backbones.card(NETWORK).normalise]
@@ -124,7 +124,7 @@ def plain(table: pd.DataFrame, epochs: int) -> Told:
     spent, kept = [], []
     for _ in range(epochs):
         start = time.perf_counter()
-        for x, y in DataLoader(train, BATCH, shuffle=True, num_workers=files.cores()):
+        for x, y in DataLoader(train, BATCH, shuffle=True, num_workers=files.available_cpus()):
             with torch.no_grad():
                 features = network(x).flatten(1)
             _step(head, optimiser, features, y)
@@ -136,7 +136,7 @@ def plain(table: pd.DataFrame, epochs: int) -> Told:
             _step(head, optimiser, features, y)
     start, right = time.perf_counter(), []
     with torch.no_grad():
-        for x, y in DataLoader(test, BATCH, num_workers=files.cores()):
+        for x, y in DataLoader(test, BATCH, num_workers=files.available_cpus()):
             right.append((head(network(x).flatten(1)).argmax(1) == y).numpy())
     tested = time.perf_counter() - start
     return Told(float(np.median(spent)) * EPOCHS + tested, np.concatenate(right))
@@ -180,9 +180,13 @@ def keras(table: pd.DataFrame) -> float | None:
         ]
     )
     network.compile("adam", "sparse_categorical_crossentropy")
-    network.fit(Batches(workers=files.cores()), epochs=1, steps_per_epoch=1, verbose=0)  # warms up
+    network.fit(
+        Batches(workers=files.available_cpus()), epochs=1, steps_per_epoch=1, verbose=0
+    )  # warms up
     start = time.perf_counter()
-    network.fit(Batches(workers=files.cores(), use_multiprocessing=False), epochs=1, verbose=0)
+    network.fit(
+        Batches(workers=files.available_cpus(), use_multiprocessing=False), epochs=1, verbose=0
+    )
     return (time.perf_counter() - start) * EPOCHS
 
 

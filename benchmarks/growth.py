@@ -22,14 +22,14 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 
-from hilum import prepare
-from hilum.data import leaks, pixels, readers
+from hilum import datasets, preprocess
+from hilum.data import leakage, prepared_dataset
 from hilum.data.manifest import load, save
 from side_by_side import Row, asked, finish, workplace
 
 SIDE = 64
 STEPS = ("scan", "hash and store", "leak check", "predict")
-PIPELINE = prepare.from_list([{"step": "resize", "side": SIDE}])
+PIPELINE = preprocess.from_list([{"step": "resize", "side": SIDE}])
 LIMIT = 1.5  # GB
 
 
@@ -57,15 +57,15 @@ def step(name: str, films: Path) -> None:
     table = films.with_suffix(".parquet")
     if name == "scan":
         with timed() as spent:
-            save(readers.open_path(films), table)
+            save(datasets.open_path(films), table)
     elif name == "hash and store":
         found = load(table)
         with timed() as spent:
-            pixels.ingest(found, PIPELINE)
+            prepared_dataset.prepare_dataset(found, PIPELINE)
     elif name == "leak check":
-        taken = pixels.ingest(load(table), PIPELINE)
+        taken = prepared_dataset.prepare_dataset(load(table), PIPELINE)
         with timed() as spent:
-            leaks.clusters(taken.manifest, taken.fingerprints)
+            leakage.clusters(taken.manifest, taken.fingerprints)
     else:
         spent = predicted(films)
     seconds, used = spent(), resource.getrusage(resource.RUSAGE_SELF)
@@ -76,13 +76,13 @@ def step(name: str, films: Path) -> None:
 
 def predicted(films: Path) -> Callable[[], float]:
     """`hilum predict` of the folder with a model that is made here."""
-    from hilum import study
-    from hilum.evaluate import model as models
+    from hilum import experiment
+    from hilum.inference import model as models
     from latency import random_model
 
     folder = models.save(random_model("tf_efficientnet_lite0", SIDE), films.parent / "model")
     start = time.perf_counter()
-    study.predict(
+    experiment.predict_files(
         folder, [films], films.parent / "preds.csv", lambda name: lambda done, total: None
     )
     end = time.perf_counter() - start

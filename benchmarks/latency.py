@@ -16,13 +16,13 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from hilum import images, prepare
-from hilum.evaluate import model as models
-from hilum.evaluate.model import Facts, Model
-from hilum.explain import heat
-from hilum.explain import subject as subjects
-from hilum.models import backbones, shim
-from hilum.models.heads import Head, Standardise
+from hilum import images, preprocess
+from hilum.explain import cam
+from hilum.explain import explainer as subjects
+from hilum.inference import model as models
+from hilum.inference.model import ModelMetadata, TrainedModel
+from hilum.models import backbones, torchvision_compat
+from hilum.models.heads import NumpyHead, Standardise
 from hilum.models.normalise import NORMALISE
 from side_by_side import Row, Size, asked, films, finish, in_turn, workplace
 
@@ -31,20 +31,22 @@ Answer: TypeAlias = tuple[npt.NDArray[Any], npt.NDArray[Any]]  # (class,) and (h
 TEMPERATURE = 1.3
 
 
-def random_model(name: str, side: int = SIDE, temperature: float = TEMPERATURE) -> Model:
+def random_model(name: str, side: int = SIDE, temperature: float = TEMPERATURE) -> TrainedModel:
     """A model with a random head: what it says does not matter, but that all say the same."""
     backbone = backbones.build(name) if "lite0" in name else backbones.build(name, "random")
     rng, width = np.random.default_rng(0), backbone.card.features
     weight = rng.normal(0, 0.05, (len(CLASSES), width))
-    head = Head(Standardise(np.zeros(width), np.ones(width)), ((weight, np.zeros(len(CLASSES))),))
-    facts = Facts(
+    head = NumpyHead(
+        Standardise(np.zeros(width), np.ones(width)), ((weight, np.zeros(len(CLASSES))),)
+    )
+    facts = ModelMetadata(
         list(CLASSES), backbone.card.normalise, "auto", mirror=False, temperature=temperature
     )
-    pipeline = prepare.from_list([{"step": "resize", "side": side}])
+    pipeline = preprocess.from_list([{"step": "resize", "side": side}])
     return models.assemble(facts, pipeline, backbone, head)
 
 
-def hilum(asked_: Model) -> Callable[[str], Answer]:
+def hilum(asked_: TrainedModel) -> Callable[[str], Answer]:
     """What `hilum predict --heatmaps` does for each file."""
     subject = subjects.of(asked_)
     if not subjects.same_bits(subject, asked_):
@@ -52,16 +54,16 @@ def hilum(asked_: Model) -> Callable[[str], Answer]:
 
     def one(path: str) -> Answer:
         found = asked_.pipeline(images.read(path, asked_.pipeline.decode_side).pixels)
-        (sight,) = heat.look(subject, found[None])
+        (sight,) = cam.look(subject, found[None])
         p = asked_.calibrated(asked_.from_features(sight.features, None))[0]
-        return p, heat.heat(subject, found, int(p.argmax()), seen=[sight.maps])
+        return p, cam.heat(subject, found, int(p.argmax()), seen=[sight.maps])
 
     return one
 
 
-def plain(asked_: Model) -> Callable[[str], Answer]:
+def plain(asked_: TrainedModel) -> Callable[[str], Answer]:
     """The same in plain PyTorch, as tutorials write it."""
-    shim.timm()
+    torchvision_compat.timm()
     from torchvision import transforms
 
     network, row = asked_.backbone.net.eval(), NORMALISE[asked_.facts.normalise]

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hilum import images
+from hilum.data.duplicates import Nearness, within_radius
 from hilum.data.fingerprints import FINE_SIDE, hamming, perceptual_hashes, shrink, soft_clip
-from hilum.data.near import Nearness, within_radius
 
 COUNTS = (1_000, 10_000, 100_000)
 FILMS = 1_000

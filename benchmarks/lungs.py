@@ -17,27 +17,27 @@ if hasattr(os, "sched_setaffinity"):
 import numpy as np
 import pandas as pd
 
-from hilum import images
-from hilum.data import phantom, readers
-from hilum.evaluate import lungs, overlap
-from hilum.evaluate.lungs import Finder
-from hilum.prepare.lungs import OK
-from hilum.study.pairs import read_mask
+from hilum import datasets, images, phantom
+from hilum.experiment.segmentation_data import read_mask
+from hilum.metrics import dice as overlap
+from hilum.preprocess.lungs import segmenter
+from hilum.preprocess.lungs.masks import OK
+from hilum.preprocess.lungs.segmenter import LungSegmenter
 from hilum.types import GreyImage, Mask
 
 PHANTOMS, ROUNDS = 60, 50
 
 
-def told(finder: Finder, pixels: GreyImage, mask: Mask, patient: str) -> dict[str, object]:
+def told(finder: LungSegmenter, pixels: GreyImage, mask: Mask, patient: str) -> dict[str, object]:
     """One film's Dice and the status of its mask."""
     found = finder(pixels)
     dice = float(overlap.dice(found.mask[None], mask[None])[0])
     return {"patient_id": patient, "dice": dice, "status": found.status}
 
 
-def held_out(finder: Finder, folder: Path) -> pd.DataFrame:
+def held_out(finder: LungSegmenter, folder: Path) -> pd.DataFrame:
     """Films of the patients that the network's file names."""
-    table = readers.open_path(folder).table
+    table = datasets.open_path(folder).table
     table = table[table["patient_id"].isin(finder.facts.provenance["tested"])]
     rows = []
     for row in table.dropna(subset=["mask_path"]).itertuples():
@@ -47,7 +47,7 @@ def held_out(finder: Finder, folder: Path) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def phantoms(finder: Finder) -> pd.DataFrame:
+def phantoms(finder: LungSegmenter) -> pd.DataFrame:
     """Generated films, one of each patient."""
     made = phantom.generate(
         phantom.Request(images=PHANTOMS, size=448, images_per_patient=1, seed=5)
@@ -56,7 +56,7 @@ def phantoms(finder: Finder) -> pd.DataFrame:
     return pd.DataFrame([told(finder, film, mask, str(i)) for i, (film, mask) in pairs])
 
 
-def per_pass(finder: Finder) -> float:
+def per_pass(finder: LungSegmenter) -> float:
     """Median milliseconds of the bare network; a mask takes two passes, mirror image included."""
     one = np.random.default_rng(0).integers(0, 256, (1, finder.side, finder.side), np.uint8)
     spent = []
@@ -71,7 +71,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--data", type=Path, required=True)
-    finder = lungs.named()
+    finder = segmenter.load_segmenter()
     for name, rows in {
         "V7, held out": held_out(finder, parser.parse_args().data),
         "phantoms": phantoms(finder),

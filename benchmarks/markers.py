@@ -3,7 +3,7 @@
     python benchmarks/markers.py --data FOLDER_OF_DATASETS          figures of both halves
     python benchmarks/markers.py --data FOLDER_OF_DATASETS --fit    weights from the tuning half
 
-The rule of matching and the table are in tests/prepare/marker_truth.py.
+The rule of matching and the table are in tests/preprocess/marker_truth.py.
 """
 
 import argparse
@@ -16,13 +16,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from hilum import images
-from hilum.data import phantom
-from hilum.prepare import glyphs, markers
-from hilum.prepare.step import as_uint8
+from hilum import images, phantom
+from hilum.preprocess import glyphs, markers
+from hilum.preprocess.step import as_uint8
 from hilum.types import Grey8
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "prepare"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "preprocess"))
 from marker_truth import HALF, Film, Frame, Tally, films, frames, paint, planted, share
 
 NEAR = 3  # pixels by which a candidate may stick out of a mark's box when the weights are fitted

@@ -41,15 +41,19 @@ def training() -> Callable[[], object]:
     from torch import nn
 
     from hilum.models import backbones
-    from hilum.models.normalise import Door
-    from hilum.models.torch_engine import has_bf16
-    from hilum.train import loop
+    from hilum.models.normalise import InputNormalisation
+    from hilum.models.runtime.torch import has_bf16
+    from hilum.training import loop
 
     torch.manual_seed(0)
     backbone = backbones.build(NETWORK)
-    layers = (Door(backbone.card.normalise), backbone, nn.Linear(backbone.card.features, 2))
+    layers = (
+        InputNormalisation(backbone.card.normalise),
+        backbone,
+        nn.Linear(backbone.card.features, 2),
+    )
     model = nn.Sequential(*layers).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    plan = loop.Plan("sgd", (1e-3,), 0.0, bf16=has_bf16(torch.device("cpu")), keep="last")
+    plan = loop.LoopConfig("sgd", (1e-3,), 0.0, bf16=has_bf16(torch.device("cpu")), keep="last")
     films, labels = torch.from_numpy(_films(BATCH))[:, None], torch.arange(BATCH) % 2
 
     class Once:
@@ -66,23 +70,24 @@ def features() -> Callable[[], object]:
     """One image per request, as many requests as cores."""
     from torch import nn
 
-    from hilum.models import backbones, runtime
-    from hilum.models.normalise import Door
+    from hilum.models import backbones
+    from hilum.models.normalise import InputNormalisation
+    from hilum.models.runtime import compiling
 
     backbone = backbones.build(NETWORK)
-    network = nn.Sequential(Door(backbone.card.normalise), backbone)
-    run, films = runtime.compile_network(network, (SIDE, SIDE)), _films(MANY)
+    network = nn.Sequential(InputNormalisation(backbone.card.normalise), backbone)
+    run, films = compiling.compile_network(network, (SIDE, SIDE)), _films(MANY)
     return lambda: run(films)
 
 
 def probe() -> Callable[[], object]:
     """The head of a frozen network, from strong to weak penalty."""
-    from hilum.train import probe as heads
+    from hilum.training import linear_probe as heads
 
     rng = np.random.default_rng(0)
     labels = np.arange(400) % 2
     shown = rng.normal(0, 1, (400, 1280)).astype(np.float32) + labels[:, None] * 0.1
-    parts = [heads.Labelled(shown[k::2].astype(np.float32), labels[k::2]) for k in (0, 1)]
+    parts = [heads.LabelledFeatures(shown[k::2].astype(np.float32), labels[k::2]) for k in (0, 1)]
     return lambda: [heads.fit(parts[0], parts[1], np.ones(2)) for _ in range(FITS)]
 
 
@@ -113,7 +118,7 @@ def timed(work: str, rounds: int) -> dict[str, list[float]]:
     """Seconds of one piece of work, alone and beside neighbours, round by round."""
     run = {"training": training, "features": features, "probe": probe}[work]()
     spent: dict[str, list[float]] = {"alone": [], "beside": []}
-    with neighbours(files.cores()) as set_going:
+    with neighbours(files.available_cpus()) as set_going:
         set_going(False)
         run()
         for _ in range(rounds):
@@ -151,7 +156,7 @@ def main() -> None:
             rows.append(Row("neighbours", TITLES[work], f"{who}, alone", 1e3 * alone, "ms"))
             rows.append(
                 Row(
-                    "neighbours", TITLES[work], f"{who}, {files.cores()} busy neighbours",
+                    "neighbours", TITLES[work], f"{who}, {files.available_cpus()} busy neighbours",
                     1e3 * beside, "ms", beside / alone, f"<= {ASKED:g} x of the time alone",
                 )
             )  # fmt: skip

@@ -12,29 +12,33 @@ import numpy as np
 from scipy.stats import spearmanr
 
 import side_by_side
-from hilum import prepare
-from hilum.data import manifest, pixels
-from hilum.evaluate import metrics, temperature
-from hilum.evaluate.model import compiled
+from hilum import preprocess
+from hilum.data import manifest, prepared_dataset
+from hilum.inference import temperature
+from hilum.inference.model import compiled
+from hilum.metrics import metrics
 from hilum.models import backbones, quantise
-from hilum.models.engine import Runtime
-from hilum.models.executor import Head, Standardise
-from hilum.train import probe
+from hilum.models.numpy_head import NumpyHead, Standardise
+from hilum.models.runtime.base import Runtime
+from hilum.training import linear_probe
 from hilum.types import Floats, Labels, Pixels, Probabilities, Stack8
 from side_by_side import Row
 
 SIDE = 224
 NETWORKS = ("tf_efficientnet_lite0", "resnet50")
-PIPELINE = prepare.from_list([{"step": "resize", "side": SIDE}])
+PIPELINE = preprocess.from_list([{"step": "resize", "side": SIDE}])
 
 
-def head(features: Floats, labels: Labels) -> tuple[Head, float]:
+def head(features: Floats, labels: Labels) -> tuple[NumpyHead, float]:
     """A linear head and its temperature: three images of four teach, the fourth watches."""
     watched = np.arange(len(labels)) % 4 == 0
     standard = Standardise.of(features[~watched])
-    parts = [probe.Labelled(standard(features[own]), labels[own]) for own in (~watched, watched)]
-    fitted = probe.fit(parts[0], parts[1], np.ones(labels.max() + 1))
-    made = Head(standard, ((fitted.weights, fitted.bias),))
+    parts = [
+        linear_probe.LabelledFeatures(standard(features[own]), labels[own])
+        for own in (~watched, watched)
+    ]
+    fitted = linear_probe.fit(parts[0], parts[1], np.ones(labels.max() + 1))
+    made = NumpyHead(standard, ((fitted.weights, fitted.bias),))
     return made, temperature.fit(labels[watched], made.logits(features[watched])).value
 
 
@@ -51,7 +55,7 @@ def apart(labels: Labels, full: Probabilities, other: Probabilities) -> str:
     )
 
 
-def logits(made: Head, run: Runtime, stack: Stack8) -> Floats:
+def logits(made: NumpyHead, run: Runtime, stack: Stack8) -> Floats:
     """(image, class), averaged with those of the mirror image, as a run does."""
     return (made.logits(run(stack)) + made.logits(run(stack[:, :, ::-1]))) / 2
 
@@ -101,7 +105,7 @@ def main() -> None:
         names = sorted(table["label"].unique())
         stacks, labels = [], []
         for part in (table[:taught], table[taught:]):
-            found = pixels.ingest(manifest.build(part, "bench"), PIPELINE)
+            found = prepared_dataset.prepare_dataset(manifest.build(part, "bench"), PIPELINE)
             stacks.append(found.pixels)
             labels.append(np.array([names.index(n) for n in found.manifest.table["label"]]))
         rows = [

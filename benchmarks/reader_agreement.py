@@ -15,11 +15,10 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from hilum import images
-from hilum.data import readers
-from hilum.evaluate.overlap import dice
-from hilum.prepare.step import as_uint8, resized
-from hilum.study.pairs import read_mask
+from hilum import datasets, images
+from hilum.experiment.segmentation_data import read_mask
+from hilum.metrics.dice import dice
+from hilum.preprocess.step import as_uint8, resized
 from hilum.types import Grey8, HilumError, Mask
 
 SIDE, COARSE = 256, 32  # pixels: what is compared, what is looked at first
@@ -28,7 +27,7 @@ ALIKE, SAME = 0.75, 0.99  # correlation of the coarse films, and of films laid o
 
 def pairs(folder: Path) -> Iterator[tuple[str, Grey8, Mask]]:
     """Name, film and mask of every film whose mask fits, SIDE x SIDE."""
-    for row in readers.open_path(folder).table.itertuples():
+    for row in datasets.open_path(folder).table.itertuples():
         if not isinstance(row.mask_path, str) or not row.mask_path:
             continue
         film = as_uint8(images.read(Path(str(row.path))).pixels)

@@ -19,9 +19,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from hilum import files, images
-from hilum.data import phantom
-from hilum.evaluate.intervals import wilson
+from hilum import files, images, phantom
+from hilum.metrics.intervals import wilson
 
 if TYPE_CHECKING:  # torch, which benchmarks of memory must not load
     from hilum.models.backbones import Backbone
@@ -162,7 +161,7 @@ def absent(benchmark: str, what: str, who: str) -> Row:
 def load() -> str:
     """What else the machine was doing: the load average of the last minute, and the cores."""
     busy = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
-    return f"load average {busy} on {files.cores()} cores ({processor()})"
+    return f"load average {busy} on {files.available_cpus()} cores ({processor()})"
 
 
 def processor() -> str:

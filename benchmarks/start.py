@@ -11,7 +11,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from hilum.evaluate import model as models
+from hilum.inference import model as models
 from latency import random_model
 from side_by_side import Row, asked, films, finish, in_turn, workplace
 

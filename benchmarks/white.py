@@ -16,8 +16,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from hilum.data import phantom
-from hilum.images.white import white
+from hilum import phantom
+from hilum.images.white_level import white
 
 Stored: TypeAlias = npt.NDArray[np.uint16]
 FILMS, SIDE, BITS = 20, 256, range(8, 17)

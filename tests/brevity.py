@@ -5,8 +5,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from hilum.audit import AUDITS, table
-from hilum.report import panels
+from hilum.audits import AUDITS
+from hilum.audits import registry as table
+from hilum.report.figures import registry
 
 OF_TABLES = ("C-02", "C-03", "C-10", "C-11", "C-17")
 
@@ -23,5 +24,5 @@ def audits_of_tables() -> Iterator[None]:
 def no_figures() -> Iterator[None]:
     """Reports without figures, which take most of a build's time; `test_run.py` has them."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(panels, "draw", lambda _: dict.fromkeys(panels.FIGURES))
+        patch.setattr(registry, "draw", lambda _: dict.fromkeys(registry.FIGURES))
         yield

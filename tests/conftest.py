@@ -51,13 +51,13 @@ def private_cache(common: Path) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def small_samples() -> Iterator[None]:
     """Audits and gate look at a few images: where it matters that they are asked, not how sure."""
-    from hilum.audit import attention, marks, masked
-    from hilum.study import gates
+    from hilum.audits import c01_lungs_blacked_out, marked_films, sampled_maps
+    from hilum.experiment import fit_ood
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(masked, "FEW", 40)
-        patch.setattr(marks, "FEW", 12)
-        patch.setattr(attention, "FEW", 10)
-        patch.setattr(gates, "TURNED", 8)
-        patch.setattr(gates, "ASKED", 6)
+        patch.setattr(c01_lungs_blacked_out, "FEW", 40)
+        patch.setattr(marked_films, "FEW", 12)
+        patch.setattr(sampled_maps, "FEW", 10)
+        patch.setattr(fit_ood, "TURNED", 8)
+        patch.setattr(fit_ood, "ASKED", 6)
         yield

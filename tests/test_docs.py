@@ -46,16 +46,16 @@ def test_python_snippets_run(
 
 def test_the_recipe_of_the_documents_loads_with_its_arms_and_tasks(tmp_path: Path) -> None:
     """The TOML blocks of the page on recipes are one recipe."""
-    from hilum import recipe
+    from hilum import recipes
 
     page = tmp_path / "page.toml"
     page.write_text("\n".join(text for name, text in blocks("toml") if name == "recipes.md"))
-    whole, quick = recipe.load(str(page)), recipe.load(str(page), quick=True)
-    assert list(recipe.cells(whole)) == ["frozen", "fine_tuned"]
-    assert list(recipe.cells(quick)) == ["frozen"]
+    whole, quick = recipes.load(str(page)), recipes.load(str(page), quick=True)
+    assert list(recipes.cells(whole)) == ["frozen", "fine_tuned"]
+    assert list(recipes.cells(quick)) == ["frozen"]
     assert quick.split.folds == 3
-    assert [item.rename for item in recipe.tasks(whole)["three_classes"].data] != [{}]
-    assert recipe.load(str(page), "published").split.group == "image"
+    assert [item.rename for item in recipes.tasks(whole)["three_classes"].data] != [{}]
+    assert recipes.load(str(page), "published").split.group == "image"
 
 
 def test_marked_commands_run(tmp_path: Path) -> None:

@@ -109,33 +109,35 @@ def test_sha256_gives_the_published_value(tmp_path: Path) -> None:
 
 def test_digest_is_stable_across_processes_and_key_order() -> None:
     part = {"b": [1, 2.5, None, "é"], "a": True}
-    code = "from hilum import files; print(files.digest({'a': True, 'b': (1, 2.5, None, 'é')}))"
+    code = (
+        "from hilum import files; print(files.stable_digest({'a': True, 'b': (1, 2.5, None, 'é')}))"
+    )
     other = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.strip()
-    assert files.digest(part) == other
+    assert files.stable_digest(part) == other
     assert len(other) == 32
 
 
 def test_digest_tells_boundaries_and_kinds_apart() -> None:
     different = [
-        files.digest("ab"),
-        files.digest("a", "b"),
-        files.digest(["a", "b"]),
-        files.digest(b'"ab"'),
-        files.digest(b"ab"),
-        files.digest(1),
-        files.digest("1"),
-        files.digest(None),
-        files.digest(),
+        files.stable_digest("ab"),
+        files.stable_digest("a", "b"),
+        files.stable_digest(["a", "b"]),
+        files.stable_digest(b'"ab"'),
+        files.stable_digest(b"ab"),
+        files.stable_digest(1),
+        files.stable_digest("1"),
+        files.stable_digest(None),
+        files.stable_digest(),
     ]
     assert len(set(different)) == len(different)
-    assert files.digest(Path("a/b")) == files.digest("a/b")
+    assert files.stable_digest(Path("a/b")) == files.stable_digest("a/b")
 
 
 def test_digest_refuses_what_json_cannot_hold() -> None:
     with pytest.raises(TypeError):
-        files.digest({1, 2})
+        files.stable_digest({1, 2})
 
 
 # cache home
@@ -400,7 +402,7 @@ def test_redirects_stay_on_the_web(site: Site, tmp_path: Path, target: str) -> N
 def test_a_redirect_from_https_to_http_is_refused() -> None:
     from urllib.request import HTTPRedirectHandler, Request
 
-    from hilum.files.http import _opener
+    from hilum.files.download import _opener
 
     handler = next(h for h in _opener().handlers if isinstance(h, HTTPRedirectHandler))
     arguments: list[object] = [Request("https://a.example/x"), None, 302, "Found", {}]
@@ -428,27 +430,27 @@ def test_a_disk_that_refuses_becomes_a_sentence(
 @pytest.fixture
 def groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Control groups drawn below a folder, on a machine of eight cores."""
-    from hilum.files import processors
+    from hilum.files import parallel
 
-    monkeypatch.setattr(processors, "_GROUPS", tmp_path / "groups")
-    monkeypatch.setattr(processors, "_MINE", tmp_path / "mine")
-    monkeypatch.setattr(processors.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.setattr(parallel, "_GROUPS", tmp_path / "groups")
+    monkeypatch.setattr(parallel, "_MINE", tmp_path / "mine")
+    monkeypatch.setattr(parallel.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
     (tmp_path / "groups").mkdir()
     return tmp_path
 
 
 def test_cores_follow_affinity_and_quota(groups: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     limit = groups / "groups" / "cpu.max"
-    assert files.cores() == 8
+    assert files.available_cpus() == 8
     for text, want in [
         ("max 100000", 8), ("250000 100000\n", 2), ("50000 100000", 1), ("", 8), ("800000 0", 8),
         ("9900000 100000", 8),
     ]:  # fmt: skip
         limit.write_text(text)
-        assert files.cores() == want
+        assert files.available_cpus() == want
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: None)
-    assert files.cores() == 1
+    assert files.available_cpus() == 1
 
 
 @pytest.mark.parametrize(
@@ -497,7 +499,7 @@ def test_cores_follow_the_groups_of_either_version(
         path = groups / "groups" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    assert files.cores() == want
+    assert files.available_cpus() == want
 
 
 def test_freed_memory_is_kept_inside_the_block_only() -> None:
@@ -511,7 +513,7 @@ def test_freed_memory_is_kept_inside_the_block_only() -> None:
         return int(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
     usual = faults()
-    with files.kept_memory() as kept:
+    with files.retain_freed_memory() as kept:
         if not kept:
             pytest.skip("this C library is not glibc")
         np.ones(64 << 20, np.uint8)  # made once

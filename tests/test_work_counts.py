@@ -14,19 +14,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hilum import files, images, prepare, recipe
-from hilum.data import phantom, pixels
-from hilum.evaluate import lungs
-from hilum.evaluate import model as models
+from hilum import files, images, phantom, preprocess, recipes
+from hilum.data import prepared_dataset
+from hilum.experiment import cell_context as benches
+from hilum.experiment.cell_context import CellContext
+from hilum.inference import model as models
 from hilum.models import backbones
-from hilum.models.engine import Facts, Progress, Runtime
-from hilum.models.executor import Head, Standardise
-from hilum.study import bench as benches
-from hilum.study.bench import Bench
+from hilum.models.numpy_head import NumpyHead, Standardise
+from hilum.models.runtime.base import Progress, Runtime, RuntimeInfo
+from hilum.preprocess.lungs import segmenter
 from hilum.types import Floats, Grey8, Image, Manifest
 
 COUNT, SIDE, VIEWS = 12, 64, 3
-PIPELINE = prepare.from_list([{"step": "resize", "side": SIDE}])
+PIPELINE = preprocess.from_list([{"step": "resize", "side": SIDE}])
 HEAVY = ("torch", "timm", "scipy", "sklearn", "pydicom", "captum", "matplotlib")
 COUNTERS = Path("/proc/self/io")
 
@@ -35,7 +35,9 @@ COUNTERS = Path("/proc/self/io")
 class Counter(Runtime):
     """A network whose features are the image's mean and spread, and which counts its images."""
 
-    facts: Facts = field(default_factory=lambda: Facts("openvino", "cpu", "fp32", (SIDE, SIDE), 2))
+    facts: RuntimeInfo = field(
+        default_factory=lambda: RuntimeInfo("openvino", "cpu", "fp32", (SIDE, SIDE), 2)
+    )
     passes: int = 0
 
     def _fill(self, images: Iterator[Grey8], out: Floats, progress: Progress) -> int:
@@ -74,20 +76,22 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_each_image_is_decoded_once_and_never_again(films: Manifest, decoded: list[str]) -> None:
-    pixels.ingest(films, PIPELINE)
+    prepared_dataset.prepare_dataset(films, PIPELINE)
     assert sorted(decoded) == sorted(films.table["path"])
-    pixels.ingest(films, PIPELINE)
+    prepared_dataset.prepare_dataset(films, PIPELINE)
     assert len(decoded) == COUNT
 
 
 @pytest.mark.skipif(not COUNTERS.is_file(), reason="Linux counts the bytes that a process reads")
 def test_a_file_is_read_twice_at_first_and_then_once(films: Manifest) -> None:
     size = sum(os.path.getsize(path) for path in films.table["path"])  # noqa: PTH202
-    pixels.ingest(films, prepare.from_list([{"step": "resize", "side": 32}]))  # imports are done
+    prepared_dataset.prepare_dataset(
+        films, preprocess.from_list([{"step": "resize", "side": 32}])
+    )  # imports are done
     begin = _bytes_read()
-    pixels.ingest(films, PIPELINE)
+    prepared_dataset.prepare_dataset(films, PIPELINE)
     first = _bytes_read() - begin
-    pixels.ingest(films, PIPELINE)
+    prepared_dataset.prepare_dataset(films, PIPELINE)
     second = _bytes_read() - begin - first
     # hashed, then decoded, which hashes the bytes in hand; later only hashed
     assert 2 * size <= first < 2.5 * size
@@ -102,7 +106,7 @@ def test_the_backbone_runs_once_per_image_and_view(films: Manifest) -> None:
     bench, runtime = _bench(films)
     rows = np.arange(8)
     for _ in range(2):  # what was computed once is read back
-        plain, mirror = benches.plain(bench), benches.mirror(bench)
+        plain, mirror = benches.features(bench), benches.mirrored_features(bench)
         views = benches.augmented(bench, 0, rows)
         assert runtime.passes == 2 * COUNT + VIEWS * len(rows)
     assert plain.shape == mirror.shape == (COUNT, 2)
@@ -111,12 +115,12 @@ def test_the_backbone_runs_once_per_image_and_view(films: Manifest) -> None:
     assert runtime.passes == 2 * COUNT + 2 * VIEWS * len(rows)
 
 
-def _bench(films: Manifest) -> tuple[Bench, Counter]:
-    taken, runtime = pixels.ingest(films, PIPELINE), Counter()
-    plan = recipe.load("demo", changes=[f"augment.views={VIEWS}"])
+def _bench(films: Manifest) -> tuple[CellContext, Counter]:
+    taken, runtime = prepared_dataset.prepare_dataset(films, PIPELINE), Counter()
+    plan = recipes.load("demo", changes=[f"augment.views={VIEWS}"])
     labels = np.zeros(COUNT, np.int64)
     backbone = backbones.build("tf_efficientnet_lite0")
-    made = Bench(
+    made = CellContext(
         plan, ["covid19"], taken.manifest, taken.pixels, PIPELINE, backbone, "signed", runtime,
         lambda name: lambda done, total: None, labels,
     )  # fmt: skip
@@ -125,20 +129,20 @@ def _bench(films: Manifest) -> tuple[Bench, Counter]:
 
 def test_a_second_prediction_loads_no_network_library(films: Manifest, tmp_path: Path) -> None:
     """Nor does looking for lungs: both networks lie converted in the cache."""
-    head = Head(Standardise.none(64), ((np.ones((2, 64)), np.zeros(2)),))
-    facts = models.Facts(["covid19", "normal"], "unit", "fp32", mirror=True)
+    head = NumpyHead(Standardise.none(64), ((np.ones((2, 64)), np.zeros(2)),))
+    facts = models.ModelMetadata(["covid19", "normal"], "unit", "fp32", mirror=True)
     network = backbones.build("wiklund_fc", "random")
-    pipeline = prepare.from_list([{"step": "letterbox", "side": 224}])
+    pipeline = preprocess.from_list([{"step": "letterbox", "side": 224}])
     folder = models.save(models.assemble(facts, pipeline, network, head), tmp_path / "model")
-    weights = Path(str(resources.files("hilum.models"))) / lungs.WEIGHTS
+    weights = Path(str(resources.files("hilum.preprocess.lungs"))) / segmenter.WEIGHTS
     models.load(folder)
-    lungs.stored(weights)
+    segmenter.stored(weights)
     film, out = films.table["path"].iloc[0], tmp_path / "preds.csv"
     code = (
-        "import sys; from pathlib import Path; from hilum import study;"
-        f"study.predict(Path({str(folder)!r}), [Path({film!r})], Path({str(out)!r}),"
+        "import sys; from pathlib import Path; from hilum.experiment import predict_files;"
+        f"predict_files(Path({str(folder)!r}), [Path({film!r})], Path({str(out)!r}),"
         " lambda name: lambda done, total: None);"
-        f"from hilum.evaluate import lungs; lungs.stored(Path({str(weights)!r}));"
+        f"from hilum.preprocess.lungs import segmenter; segmenter.stored(Path({str(weights)!r}));"
         f"print([name for name in {HEAVY} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

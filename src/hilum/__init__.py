@@ -1,6 +1,11 @@
-"""hilum: transfer learning on chest radiographs and lung CT that is honest about what it learnt."""
+"""hilum: transfer learning on chest radiographs and lung CT that is honest about what it learnt.
+
+What `import hilum` offers is listed in `__all__`; each name is loaded when it is first used.
+"""
 
 import os
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
@@ -10,3 +15,78 @@ __version__ = "0.1.0"
 _WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_LIBRARY")
 if not any(name in os.environ for name in _WAITING):
     os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+
+if TYPE_CHECKING:
+    from hilum.api.jobs import Progress, audit, evaluate, open_data, run, train
+    from hilum.api.model import Heatmap, Model, load_model
+    from hilum.images.read_image import read as read_image
+    from hilum.inference.answer import Prediction
+    from hilum.recipes.load import load as load_recipe
+    from hilum.recipes.load import names as recipe_names
+    from hilum.recipes.schema import Recipe
+    from hilum.types import (
+        NOTICE,
+        Finding,
+        HilumError,
+        Image,
+        Manifest,
+        MissingError,
+        Published,
+        Results,
+        Score,
+    )
+
+__all__ = [
+    "NOTICE",
+    "Finding",
+    "Heatmap",
+    "HilumError",
+    "Image",
+    "Manifest",
+    "MissingError",
+    "Model",
+    "Prediction",
+    "Progress",
+    "Published",
+    "Recipe",
+    "Results",
+    "Score",
+    "audit",
+    "evaluate",
+    "load_model",
+    "load_recipe",
+    "open_data",
+    "read_image",
+    "recipe_names",
+    "run",
+    "train",
+]
+
+_RECORDS = (
+    "NOTICE", "Finding", "HilumError", "Image", "Manifest", "MissingError", "Published", "Results",
+    "Score",
+)  # fmt: skip
+_HOMES = {
+    **{name: ("hilum.types", name) for name in _RECORDS},
+    **{
+        name: ("hilum.api.jobs", name)
+        for name in ("Progress", "audit", "evaluate", "open_data", "run", "train")
+    },
+    **{name: ("hilum.api.model", name) for name in ("Heatmap", "Model", "load_model")},
+    "Prediction": ("hilum.inference.answer", "Prediction"),
+    "Recipe": ("hilum.recipes.schema", "Recipe"),
+    "load_recipe": ("hilum.recipes.load", "load"),
+    "read_image": ("hilum.images.read_image", "read"),
+    "recipe_names": ("hilum.recipes.load", "names"),
+}
+
+if not TYPE_CHECKING:  # PEP 562: a type checker would take any name for one of these
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"hilum has {', '.join(__all__)}; got {name!r}; use one of these.")
+        module, attribute = _HOMES[name]
+        return getattr(import_module(module), attribute)
+
+    def __dir__() -> list[str]:
+        return sorted([*__all__, "__version__"])

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import cv2
 import numpy as np
 
-from hilum.data.phantom import Phantom
+from hilum.phantom import Phantom
 
 BAD = ("text.png", "empty.png", "cut.png")  # files that lie among the good ones
 HILUM = Path(sys.executable).with_name("hilum")

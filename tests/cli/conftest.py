@@ -14,10 +14,9 @@ import pytest
 from command_line import BAD, Done, Run, Trained, class_folders, installed
 
 import brevity
-from hilum import files
+from hilum import files, phantom
 from hilum.cli import main
-from hilum.data import phantom
-from hilum.data.phantom import Phantom
+from hilum.phantom import Phantom
 
 PATIENCE = 600  # seconds
 

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from command_line import Done, Run, Trained
 
-from hilum.audit import AUDITS
-from hilum.audit.verdict import weigh
-from hilum.study import evidence
+from hilum.audits import AUDITS
+from hilum.audits.verdict import severity
+from hilum.experiment import evidence
 
 KEYS = {"id", "status", "value", "low", "high", "rule", "reference", "sentence"}
 
@@ -67,7 +67,7 @@ def test_a_model_alone_passes_nothing(hilum: Run, model: Path, tmp_path: Path) -
     words = ("audit", model, "--out", tmp_path / "m", "--strict", "--json")
     done: Done = hilum(*words)
     assert done.code == 0, done.err
-    assert [row["id"] for row in done.json["audits"]] == sorted(AUDITS, key=weigh)
+    assert [row["id"] for row in done.json["audits"]] == sorted(AUDITS, key=severity)
     assert {row["status"] for row in done.json["audits"]} == {"unknown"}
     assert "--data" in done.json["audits"][0]["sentence"]
     assert done.json["verdict"].startswith("Nothing is known of this classifier")

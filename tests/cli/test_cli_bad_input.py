@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from command_line import Run, noise, write
 
-from hilum.data.phantom import Phantom
+from hilum.phantom import Phantom
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def test_a_column_that_does_not_exist(hilum: Run, here: Path, command: tuple[str
 
 
 def test_every_option_that_a_sentence_names_exists(hilum: Run) -> None:
-    from hilum.data.readers.columns import OPTIONS
+    from hilum.datasets.columns import OPTIONS
 
     assert len(OPTIONS) == 4
     for command in (("train",), ("data", "scan")):

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from command_line import BAD, Run, Trained
 
-from hilum.explain import subject as subjects
+from hilum.explain import explainer as subjects
 
 COLUMNS = ["path", "label", "class", "probability", "method", "render", "file", "reason"]
 

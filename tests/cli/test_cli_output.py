@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.text import Text
 
 from hilum.cli import tables
-from hilum.cli.ending import SHOWN, show
-from hilum.cli.machine import as_json
+from hilum.cli.json_output import as_json
+from hilum.cli.results import SHOWN, show
 from hilum.cli.terminal import Terminal
 from hilum.types import Finding, Leak, LeftOut, Published, Results, Score
 

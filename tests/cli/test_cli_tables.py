@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from hilum.cli import tables
-from hilum.cli.ending import show
+from hilum.cli.results import show
 from hilum.cli.terminal import PIPE, Terminal
 from hilum.types import Published, Results, Score
 

@@ -10,7 +10,7 @@ from command_line import BAD, Run, Trained, write
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
 
-from hilum.data.phantom import Phantom
+from hilum.phantom import Phantom
 
 NOTICE = "not for clinical use"
 

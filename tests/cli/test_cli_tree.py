@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from command_line import Run
 
-from hilum.data.phantom import Phantom
+from hilum.phantom import Phantom
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "data"))
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from hilum.models import freezing, networks, papers, shim
+from hilum.models import freezing, networks, published_networks, torchvision_compat
 from hilum.models.backbones import BACKBONES, Backbone, card
-from hilum.models.cards import Card
+from hilum.models.cards import BackboneCard
 from hilum.models.normalise import NORMALISE
 from hilum.models.weights import Weights
 from hilum.types import HilumError
@@ -38,7 +38,7 @@ PARAMETERS = {
 }
 
 
-def on_meta(row: Card) -> tuple[Backbone, torch.Tensor]:
+def on_meta(row: BackboneCard) -> tuple[Backbone, torch.Tensor]:
     """The network and two images with shapes only: no memory, no arithmetic."""
     with torch.device("meta"):
         return (
@@ -51,7 +51,7 @@ def on_meta(row: Card) -> tuple[Backbone, torch.Tensor]:
 def test_row(name: str) -> None:
     row = BACKBONES[name]
     assert row.name == name
-    assert row.own == (name in papers.NETWORKS)
+    assert row.own == (name in published_networks.NETWORKS)
     assert re.search(r"\d{4}, ", row.citation)
     for alias in row.aliases:
         assert card(alias).name == name
@@ -80,7 +80,7 @@ def test_row(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(TIMM))
 def test_row_agrees_with_timm(name: str) -> None:
     row = BACKBONES[name]
-    config = shim.timm().get_pretrained_cfg(row.timm_name)
+    config = torchvision_compat.timm().get_pretrained_cfg(row.timm_name)
     assert row.hub == config.hf_hub_id
     assert row.licence.lower() == config.license
     assert row.side == config.input_size[-1]
@@ -100,7 +100,7 @@ def test_row_of_our_own_names_no_source_of_weights(name: str) -> None:
 
 def test_the_table_holds_every_backbone_of_the_studies() -> None:
     assert set(BACKBONES) == TIMM | OWN
-    assert set(papers.NETWORKS) == OWN
+    assert set(published_networks.NETWORKS) == OWN
     assert len(BACKBONES) == 16  # as many rows as `test_row` visits
 
 

@@ -7,19 +7,19 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from hilum import prepare, recipe
-from hilum.data.cards import CARDS
-from hilum.models import freezing, keras, networks
+from hilum import preprocess, recipes
+from hilum.augment import sample
+from hilum.augment.sample import AugmentationRanges
+from hilum.datasets.cards import DATASETS
+from hilum.experiment import cell_context, schema_to_training, validate
+from hilum.models import freezing, networks, weights_keras
 from hilum.models.backbone import kept
 from hilum.models.cards import BACKBONES, known
 from hilum.models.heads import HeadPlan
 from hilum.models.normalise import NORMALISE
-from hilum.prepare import augment
-from hilum.prepare.augment import Ranges
-from hilum.recipe import Mode, Recipe
-from hilum.report import grids
-from hilum.report.study_figures import STUDY_FIGURES
-from hilum.study import bench, checks, translate
+from hilum.recipes import Mode, Recipe
+from hilum.report import grid_tables
+from hilum.report.figures.study_registry import STUDY_FIGURES
 
 STUDIES = ("elazhari2022", "wiklund2020", "cuijpers2020", "zhang2022", "yamani2021")
 VARIANTS = list(itertools.product(("published", "corrected"), (False, True)))
@@ -58,41 +58,43 @@ SECTION_316 = {
 
 
 def every() -> list[tuple[str, Recipe]]:
-    return [(name, recipe.load(name, *variant)) for name in recipe.names() for variant in VARIANTS]
+    return [
+        (name, recipes.load(name, *variant)) for name in recipes.names() for variant in VARIANTS
+    ]
 
 
 def cells(name: str, mode: Mode = "published", quick: bool = False) -> list[Recipe]:
-    return list(recipe.cells(recipe.load(name, mode, quick)).values())
+    return list(recipes.cells(recipes.load(name, mode, quick)).values())
 
 
 def test_every_study_has_its_recipe() -> None:
-    assert set(STUDIES) <= set(recipe.names())
-    numbers = [recipe.load(name).paper.study for name in STUDIES]
+    assert set(STUDIES) <= set(recipes.names())
+    numbers = [recipes.load(name).paper.study for name in STUDIES]
     assert numbers == ["000", "001", "002", "003", "004"]
 
 
 @pytest.mark.parametrize("mode", ["published", "corrected"])
 @pytest.mark.parametrize("quick", [False, True])
-@pytest.mark.parametrize("name", recipe.names())
+@pytest.mark.parametrize("name", recipes.names())
 def test_whatever_a_recipe_names_exists(name: str, mode: Mode, quick: bool) -> None:
-    loaded = recipe.load(name, mode, quick)
+    loaded = recipes.load(name, mode, quick)
     assert set(loaded.figures) <= set(STUDY_FIGURES)
-    assert {item.card for item in loaded.data if item.card} <= set(CARDS)
-    for cell in recipe.cells(loaded).values():
+    assert {item.card for item in loaded.data if item.card} <= set(DATASETS)
+    for cell in recipes.cells(loaded).values():
         row = known(cell.model.backbone)
         assert row is not None
         assert not (row.own and cell.model.weights == "imagenet"), "never trained on ImageNet"
-        steps = prepare.with_side(cell.prepare.steps, cell.prepare.side or row.side)
-        prepared = prepare.from_list(steps).shape
+        steps = preprocess.with_side(cell.prepare.steps, cell.prepare.side or row.side)
+        prepared = preprocess.from_list(steps).shape
         assert not row.own or prepared == (row.side, row.side)
-        plan = translate.head_plan(cell.model)
-        bench.ranges(cell.augment)  # refuses what is out of bounds
+        plan = schema_to_training.head_plan(cell.model)
+        cell_context.ranges(cell.augment)  # refuses what is out of bounds
         for stage in cell.train.stages:
             assert stage.optimiser != "lbfgs" or plan.plain
             assert stage.last <= len(row.stages)
         copies = cell.train.copies
         assert copies is None or (copies.times > 0) != (copies.target > 0)
-        bench.ranges(copies.ranges if copies else cell.augment)
+        cell_context.ranges(copies.ranges if copies else cell.augment)
 
 
 @pytest.mark.parametrize("mode", ["published", "corrected"])
@@ -106,7 +108,7 @@ def test_quick_needs_no_weights_but_those_that_come_with_hilum(name: str, mode: 
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_the_published_mode_is_not_the_corrected_one(name: str) -> None:
-    published, corrected = recipe.load(name, "published"), recipe.load(name, "corrected")
+    published, corrected = recipes.load(name, "published"), recipes.load(name, "corrected")
     assert published.data == corrected.data
     assert published.published == corrected.published
     assert not published.model.mirror
@@ -119,10 +121,10 @@ def test_the_published_mode_is_not_the_corrected_one(name: str) -> None:
 @pytest.mark.parametrize("name", ["elazhari2022", "cuijpers2020"])
 def test_numbers_belong_to_cells_that_the_whole_grid_has(name: str) -> None:
     for mode in ("published", "corrected"):
-        loaded = recipe.load(name, mode)
+        loaded = recipes.load(name, mode)
         named = {number.cell for number in loaded.published if number.cell}
         assert named
-        assert named <= set(recipe.cells(loaded))
+        assert named <= set(recipes.cells(loaded))
 
 
 def test_study_000_has_the_papers_eleven_cells_and_their_controls() -> None:
@@ -135,7 +137,7 @@ def test_study_000_has_the_papers_eleven_cells_and_their_controls() -> None:
         assert (stage.stop.accuracy, stage.stop.loss) == (0.89, 0.3)
         found.add((cell.model.backbone, cell.model.weights, stage.trainable, stage.lr))
         own = cell.model.backbone == "elazhari_cnn"
-        assert translate.head_plan(cell.model).hidden == (0 if own else 1000)
+        assert schema_to_training.head_plan(cell.model).hidden == (0 if own else 1000)
     names = ("densenet121", "resnet50", "inception_v3", "resnetv2_101", "vgg16")
     rate = {"vgg16": 1e-5}
     papers = {(n, "imagenet", "head", rate.get(n, 1e-3)) for n in names}
@@ -153,22 +155,22 @@ def test_every_study_crosses_frozen_or_not_with_pretrained_or_random(
 ) -> None:
     """Spec X-5: of its own network; a task where the study's grid has not all four."""
     asks = {} if name == "elazhari2022" else {"changes": ["tasks.frozen_or_not.enabled=true"]}
-    loaded = recipe.load(name, mode, quick and bool(asks), **asks)
-    task = recipe.tasks(loaded)["frozen_or_not"] if asks else loaded
-    assert not checks.alone(task)
+    loaded = recipes.load(name, mode, quick and bool(asks), **asks)
+    task = recipes.tasks(loaded)["frozen_or_not"] if asks else loaded
+    assert not validate.check_recipe(task)
     found = [
         (cell.model.backbone, cell.model.weights, cell.train.stages[0].trainable)
-        for cell in recipe.cells(task).values()
+        for cell in recipes.cells(task).values()
         if not (cell.source and cell.source.enabled)
     ]
     four = itertools.product([loaded.model.backbone], ("imagenet", "random"), ("head", "all"))
     assert set(four) <= set(found)
     assert len(found) == (4 if asks else 44)
-    assert "frozen_or_not" not in recipe.tasks(recipe.load(name, mode, quick))
+    assert "frozen_or_not" not in recipes.tasks(recipes.load(name, mode, quick))
 
 
 def test_study_000_divides_80_10_10_and_augments_as_keras_does() -> None:
-    loaded = recipe.load("elazhari2022", "published")
+    loaded = recipes.load("elazhari2022", "published")
     kept = 1 - loaded.split.test
     assert loaded.split.group == "image"
     assert loaded.split.test == 0.1
@@ -180,13 +182,13 @@ def test_study_000_divides_80_10_10_and_augments_as_keras_does() -> None:
 
 
 def test_study_000_numbers() -> None:
-    rows = recipe.load("elazhari2022").published
+    rows = recipes.load("elazhari2022").published
     found = {(r.where.removeprefix("3.1.6, "), r.name, r.class_, r.value) for r in rows}
     assert found == SECTION_316
 
 
 def test_study_001_trains_86_and_86_posteroanterior_films() -> None:
-    loaded = recipe.load("wiklund2020", "published")
+    loaded = recipes.load("wiklund2020", "published")
     assert [(item.card, item.keep["view"], item.take) for item in loaded.data] == [
         ("cohen", ["PA"], {"covid19": 86}),
         ("nih", ["PA"], {"normal": 86}),
@@ -206,7 +208,7 @@ def test_study_001_has_the_papers_networks_and_the_ways_of_batch_norm() -> None:
 
 
 def test_study_001_asks_again_without_letters_and_with_pasted_ones() -> None:
-    further = recipe.tasks(recipe.load("wiklund2020"))
+    further = recipes.tasks(recipes.load("wiklund2020"))
     steps = {name: [step["step"] for step in task.prepare.steps] for name, task in further.items()}
     assert steps == {
         "cropped": ["border_crop", "resize"],
@@ -217,23 +219,23 @@ def test_study_001_asks_again_without_letters_and_with_pasted_ones() -> None:
     assert further["cropped_filled"].prepare.steps[1]["method"] == "threshold"
     for task in further.values():  # the same films, in the same parts
         assert (task.data, task.split, task.seeds) == (
-            recipe.load("wiklund2020").data,
-            recipe.load("wiklund2020").split,
+            recipes.load("wiklund2020").data,
+            recipes.load("wiklund2020").split,
             [0, 1, 2, 3, 4],
         )
-        assert {cell.model.backbone for cell in recipe.cells(task).values()} == {
+        assert {cell.model.backbone for cell in recipes.cells(task).values()} == {
             "wiklund_fc",
             "vgg16",
         }
-    assert not recipe.tasks(recipe.load("wiklund2020", quick=True))
+    assert not recipes.tasks(recipes.load("wiklund2020", quick=True))
 
 
 def test_study_001_sweeps_what_is_frozen_as_the_library_says() -> None:
     """Figures 6b and 7: three experiments of four points, beside `freezing.sweep`."""
-    loaded = recipe.load("wiklund2020", "published", changes=[f"{SWEEP}.enabled=true"])
-    task = recipe.tasks(loaded)["freezing_sweep"]
-    assert not checks.alone(task)
-    found = recipe.cells(task)
+    loaded = recipes.load("wiklund2020", "published", changes=[f"{SWEEP}.enabled=true"])
+    task = recipes.tasks(loaded)["freezing_sweep"]
+    assert not validate.check_recipe(task)
+    found = recipes.cells(task)
     card = BACKBONES["vgg16"]
     kinds = ("all frozen", "convolutions frozen", "no dense layers")
     points = {
@@ -242,17 +244,17 @@ def test_study_001_sweeps_what_is_frozen_as_the_library_says() -> None:
     }
     assert list(found) == list(points)
     assert "sweep" in task.figures
-    assert set(grids.axes(list(found))["layers"]) == set("0123")
+    assert set(grid_tables.axes(list(found))["layers"]) == set("0123")
     for name, cell in found.items():
         (stage,) = cell.train.stages
-        assert translate.head_plan(cell.model) == HeadPlan(pool=points[name].pool)
+        assert schema_to_training.head_plan(cell.model) == HeadPlan(pool=points[name].pool)
         outline = networks.outline(card, keep=kept(card, points[name].pool))
         names = [*(f"1.net.{part}" for part, _ in outline.named_parameters()), "3.layers.0.weight"]
         words = (stage.trainable, stage.last, stage.first, stage.freeze)
-        mine = freezing.resolve(names, translate.freezing_rules(card, *words))
+        mine = freezing.resolve(names, schema_to_training.freezing_rules(card, *words))
         assert mine == freezing.resolve(names, points[name].rules)
         assert (stage.trainable == "head") == (set(names[:-1]).isdisjoint(learning(mine)))
-    assert "freezing_sweep" not in recipe.tasks(recipe.load("wiklund2020"))
+    assert "freezing_sweep" not in recipes.tasks(recipes.load("wiklund2020"))
 
 
 def learning(actions: dict[str, freezing.Action]) -> set[str]:
@@ -266,7 +268,7 @@ def test_study_001_prepares_pixels_as_the_weights_in_use_want_them() -> None:
     modes = {}
     for cell in cells("wiklund2020"):
         card = BACKBONES[cell.model.backbone]
-        modes[cell.model.backbone] = NORMALISE[bench.normalisation(cell)]
+        modes[cell.model.backbone] = NORMALISE[cell_context.normalisation(cell)]
         if not card.own:
             weights = timm.get_pretrained_cfg(card.timm_name)
             assert (weights.mean, weights.std) == (
@@ -281,7 +283,7 @@ def test_study_001_prepares_pixels_as_the_weights_in_use_want_them() -> None:
     theirs = {
         name: family.normalise
         for name in ("vgg16", "resnet50")
-        for pattern, family in keras.FAMILIES.items()
+        for pattern, family in weights_keras.FAMILIES.items()
         if re.match(pattern, BACKBONES[name].timm_name)
     }
     assert theirs == {"vgg16": "caffe", "resnet50": "caffe"}
@@ -289,23 +291,23 @@ def test_study_001_prepares_pixels_as_the_weights_in_use_want_them() -> None:
 
 def test_study_001_asks_for_200_later_films_and_three_ways_to_begin() -> None:
     """Spec S1-04, S1-11 and S1-12: of other patients; no weights, ImageNet's, NIH's."""
-    loaded = recipe.load("wiklund2020", changes=["tasks.nih_pretrained.enabled=true"])
+    loaded = recipes.load("wiklund2020", changes=["tasks.nih_pretrained.enabled=true"])
     (later,) = loaded.later
     assert (later.card, later.keep["label"], later.take) == ("nih", ["normal"], {"normal": 200})
     assert later.keep["view"] == loaded.data[1].keep["view"]
-    task = recipe.tasks(loaded)["nih_pretrained"]
-    assert not checks.alone(task)
+    task = recipes.tasks(loaded)["nih_pretrained"]
+    assert not validate.check_recipe(task)
     assert "heatmaps_by_model" in task.figures
     found = {
         (cell.model.weights, cell.source is not None and cell.source.enabled)
-        for cell in recipe.cells(task).values()
+        for cell in recipes.cells(task).values()
     }
     assert found == {("random", False), ("imagenet", False), ("imagenet", True)}
-    assert len(recipe.cells(task)) == 6
+    assert len(recipes.cells(task)) == 6
 
 
 def test_study_001_numbers() -> None:
-    rows = recipe.load("wiklund2020").published
+    rows = recipes.load("wiklund2020").published
     assert [(r.where.split(", ")[0], r.value) for r in rows] == [
         ("5.2", 0.5), ("5.2", 0.5), ("4.2", 1.0), ("4.2", 1.0),
     ]  # fmt: skip
@@ -319,7 +321,7 @@ def test_study_002_has_the_papers_four_cells() -> None:
         assert table == ("sgd", 0.5, 1e-4, 8, 100)
         assert (stage.keep, cell.split.validation) == ("last", 0)  # S2-03
         assert (cell.train.balance, cell.prepare.side) == ("smote", 224)
-        plan = translate.head_plan(cell.model)
+        plan = schema_to_training.head_plan(cell.model)
         assert (plan.hidden, plan.average, plan.norm, plan.l1, plan.l2) == (
             128,
             True,
@@ -339,21 +341,21 @@ def test_study_002_can_be_fine_tuned_at_a_rate_that_validation_chooses(
     mode: Mode, quick: bool
 ) -> None:
     """Spec S2-23, the paper's future work: a further stage, and its rate searched for."""
-    assert "fine_tuned" not in recipe.tasks(recipe.load("cuijpers2020", mode, quick))
-    on = recipe.load("cuijpers2020", mode, quick, ["tasks.fine_tuned.enabled=true"])
-    task = recipe.tasks(on)["fine_tuned"]
-    assert not checks.alone(task)
+    assert "fine_tuned" not in recipes.tasks(recipes.load("cuijpers2020", mode, quick))
+    on = recipes.load("cuijpers2020", mode, quick, ["tasks.fine_tuned.enabled=true"])
+    task = recipes.tasks(on)["fine_tuned"]
+    assert not validate.check_recipe(task)
     assert task.split.validation > 0
-    found = [[s.trainable for s in cell.train.stages] for cell in recipe.cells(task).values()]
+    found = [[s.trainable for s in cell.train.stages] for cell in recipes.cells(task).values()]
     assert found == [["head"], *[["head", "last"]] * 3]
-    last = [cell.train.stages[-1] for cell in recipe.cells(task).values()]
+    last = [cell.train.stages[-1] for cell in recipes.cells(task).values()]
     assert [stage.lr for stage in last[1:]] == [1e-3, 1e-4, 1e-5]
     assert {(stage.keep, stage.batch_norm) for stage in last[1:]} == {("loss", "frozen")}
 
 
 def test_study_002_numbers_and_that_they_follow_from_the_counts() -> None:
-    loaded = recipe.load("cuijpers2020")
-    rows, grid = loaded.published, recipe.cells(loaded)
+    loaded = recipes.load("cuijpers2020")
+    rows, grid = loaded.published, recipes.cells(loaded)
     found = {(grid[r.cell].model.backbone, r.name, r.class_): r.value for r in rows}
     assert len(rows) == len(found) == 28
     for name, values in TABLE_2.items():
@@ -369,17 +371,21 @@ def test_study_002_numbers_and_that_they_follow_from_the_counts() -> None:
 
 def test_study_003_augments_as_its_code_does_and_blacks_nothing_out_where_corrected() -> None:
     """Spec S3-05: aspect .3, scale .75 to 1.5, flip .5, 15 degrees in one of two, value 1.5."""
-    code = Ranges(
+    code = AugmentationRanges(
         rotation=15, rotation_probability=0.5, aspect=0.3, placed_scale=(0.75, 1.5),
         flip=0.5, value=1.5, fill=128,
     )  # fmt: skip
-    published = recipe.load("zhang2022", "published")
+    published = recipes.load("zhang2022", "published")
     assert published.source is not None
-    assert bench.ranges(published.augment) == bench.ranges(published.source.augment) == code
+    assert (
+        cell_context.ranges(published.augment)
+        == cell_context.ranges(published.source.augment)
+        == code
+    )
     names = [str(i) for i in range(2000)]
-    assert augment.sample(code, names, 0, 0)["value"].min() < 0
+    assert sample.sample(code, names, 0, 0)["value"].min() < 0
     for plan in cells("zhang2022", "corrected"):
-        held = augment.sample(bench.ranges(plan.augment), names, 0, 0)["value"]
+        held = sample.sample(cell_context.ranges(plan.augment), names, 0, 0)["value"]
         assert 0.5 <= held.min() <= held.max() <= 1.5
 
 
@@ -402,8 +408,8 @@ def test_study_004_has_both_presets() -> None:
 
 
 def test_study_004_augments_one_class_as_published_and_both_where_corrected() -> None:
-    published = recipe.load("yamani2021", "published").train.copies
-    corrected = recipe.load("yamani2021", "corrected").train.copies
+    published = recipes.load("yamani2021", "published").train.copies
+    corrected = recipes.load("yamani2021", "corrected").train.copies
     assert published is not None
     assert corrected is not None
     assert 84 * published.times == 420
@@ -412,7 +418,7 @@ def test_study_004_augments_one_class_as_published_and_both_where_corrected() ->
 
 
 def test_study_004_numbers() -> None:
-    rows = recipe.load("yamani2021").published
+    rows = recipes.load("yamani2021").published
     found = {(r.name, r.class_, r.threshold): r.value for r in rows}
     assert len(rows) == len(found) == 8
     for threshold, sensitivity, specificity in TABLE_1:
@@ -421,14 +427,14 @@ def test_study_004_numbers() -> None:
 
 
 def test_robust_is_tested_on_sites_that_training_never_saw() -> None:
-    loaded = recipe.load("robust")
-    (other,) = recipe.tasks(loaded).values()
+    loaded = recipes.load("robust")
+    (other,) = recipes.tasks(loaded).values()
     assert (other.split.kind, other.split.group) == ("kfold", "site")
     assert other.model_dump(exclude={"split", "title", "name"}) == loaded.model_dump(
         exclude={"split", "title", "name", "tasks"}
     ) | {"tasks": {}}  # all else is the same, so that its figures are the main model's
     assert len({item.card for item in loaded.data}) == 3
-    assert {cell.model.backbone for cell in recipe.cells(loaded).values()} <= EMBEDDED
+    assert {cell.model.backbone for cell in recipes.cells(loaded).values()} <= EMBEDDED
     steps = [(step["step"], step.get("failed")) for step in loaded.prepare.steps]
     assert steps == [("film_and_lungs", "whole")]
 
@@ -440,7 +446,7 @@ def test_the_command_line_shows_and_lists_every_recipe() -> None:
     runner = CliRunner()
     listed = runner.invoke(app, ["recipes"])
     assert listed.exit_code == 0
-    for name in recipe.names():
+    for name in recipes.names():
         assert name in listed.stdout
         shown = runner.invoke(app, ["show", name])
         assert shown.exit_code == 0, shown.output

@@ -18,10 +18,10 @@ from pathlib import Path
 import pytest
 
 from hilum import files
-from hilum.data import archive, lookup
-from hilum.data.archive import ArchiveLimits
-from hilum.data.cards import CARDS, Card, Download
-from hilum.data.fetch import fetch
+from hilum.datasets import archive, lookup
+from hilum.datasets.archive import ArchiveLimits
+from hilum.datasets.cards import DATASETS, DatasetCard, Download
+from hilum.datasets.download import fetch
 from hilum.types import HilumError, MissingError
 
 
@@ -91,13 +91,13 @@ def offer(
             (folder / name).write_bytes(data)
             checksum = wrong or hashlib.sha256(data).hexdigest()
             downloads.append(Download(f"{url}/{name}", checksum, name))
-        monkeypatch.setitem(CARDS, "toy", toy(tuple(downloads)))
+        monkeypatch.setitem(DATASETS, "toy", toy(tuple(downloads)))
 
     return put
 
 
-def toy(download: tuple[Download, ...]) -> Card:
-    return Card(
+def toy(download: tuple[Download, ...]) -> DatasetCard:
+    return DatasetCard(
         name="toy", title="Toy", folder="toy", licence="none", citation="none", homepage="none",
         download=download, access="Ask the author and put it into toy/.", modality="X-ray",
         population="none", single_age="unknown", patient_ids=False,
@@ -144,7 +144,7 @@ def test_a_damaged_archive_leaves_no_folder(offer: Callable[..., None], tmp_path
 
 
 def test_what_needs_an_account_says_where_to_ask(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(CARDS, "toy", toy(()))
+    monkeypatch.setitem(DATASETS, "toy", toy(()))
     with pytest.raises(MissingError, match="without a person: ask the author"):
         fetch("toy")
 

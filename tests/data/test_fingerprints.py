@@ -14,7 +14,7 @@ from PIL import Image as PillowImage
 from scipy.stats import pearsonr
 
 from hilum.data import fingerprints as fp
-from hilum.data.near import Nearness
+from hilum.data.duplicates import Nearness
 from hilum.types import Fingerprints, Grey8, HilumError
 
 Change = Callable[[Grey8], Grey8]

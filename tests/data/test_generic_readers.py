@@ -9,8 +9,17 @@ from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from hilum.data import manifest, readers
-from hilum.data.readers import Columns, columns, dicom_tree, folder, naming, places, table
+from hilum import datasets
+from hilum.data import manifest
+from hilum.datasets import (
+    Columns,
+    class_folders,
+    columns,
+    dicom_tree,
+    table,
+    table_paths,
+    vocabulary,
+)
 from hilum.types import HilumError, LeftOut, Manifest, MissingError
 
 
@@ -67,7 +76,7 @@ def by_name(found: Manifest, column: str) -> dict[str, object]:
     ],
 )  # fmt: skip
 def test_class_names(text: str, wanted: str) -> None:
-    assert naming.class_name(text) == wanted
+    assert vocabulary.class_name(text) == wanted
 
 
 # class folders
@@ -75,7 +84,7 @@ def test_class_names(text: str, wanted: str) -> None:
 
 def test_class_folders(tmp_path: Path) -> None:
     draw(tmp_path / "mine", "COVID-19/a.png", "COVID-19/deep/er/b.jpg", "No_Finding/c.png")
-    found = folder.read(tmp_path / "mine")
+    found = class_folders.read(tmp_path / "mine")
     assert by_name(found, "label") == {"a.png": "covid19", "b.jpg": "covid19", "c.png": "normal"}
     assert by_name(found, "finding")["c.png"] == "No_Finding"
     assert by_name(found, "sample_id")["b.jpg"] == "folder/mine/COVID-19/deep/er/b.jpg"
@@ -86,14 +95,16 @@ def test_class_folders(tmp_path: Path) -> None:
 
 
 def test_two_folders_of_the_same_shape_can_stand_together(tmp_path: Path) -> None:
-    both = [folder.read(draw(tmp_path / name, "A/1.png", "B/1.png")) for name in ("one", "two")]
+    both = [
+        class_folders.read(draw(tmp_path / name, "A/1.png", "B/1.png")) for name in ("one", "two")
+    ]
     assert len(manifest.concat(both).table) == 4
 
 
 def test_parts_above_the_classes_become_the_official_split(tmp_path: Path) -> None:
     draw(tmp_path, "train/A/1.png", "Train/B/2.png", "val/A/3.png", "TEST/B/4.png")
     draw(tmp_path, "test/5.png", "extra/A/6.png", "7.png")
-    found = folder.read(tmp_path)
+    found = class_folders.read(tmp_path)
     assert by_name(found, "official_part") == {
         "1.png": "train", "2.png": "train", "3.png": "validation", "4.png": "test",
     }  # fmt: skip
@@ -104,14 +115,14 @@ def test_parts_above_the_classes_become_the_official_split(tmp_path: Path) -> No
 
 
 def test_a_class_may_be_called_test(tmp_path: Path) -> None:
-    found = folder.read(draw(tmp_path, "control/1.png", "test/2.png"))
+    found = class_folders.read(draw(tmp_path, "control/1.png", "test/2.png"))
     assert by_name(found, "label") == {"1.png": "control", "2.png": "test"}
 
 
 def test_masks_are_never_taken_for_images(tmp_path: Path) -> None:
     draw(tmp_path, "COVID/images/1.jpg", "COVID/masks/1.png", "Normal/images/2.png")
     draw(tmp_path, "Normal/masks/3.png", "masks/Normal/4.png", "Normal/4.png")
-    found = folder.read(tmp_path)
+    found = class_folders.read(tmp_path)
     masks = by_name(found, "mask_path")
     assert set(masks) == {"1.jpg", "2.png", "4.png"}
     assert masks["1.jpg"] == str(tmp_path / "COVID/masks/1.png")
@@ -128,7 +139,7 @@ def test_what_is_not_used_is_listed(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "A" / "notes.docx").write_text("x")
     (tmp_path / "A" / ".hidden.png").write_text("x")
-    found = folder.read(tmp_path)
+    found = class_folders.read(tmp_path)
     reasons = {item.reason for item in found.left_out}
     assert reasons == {
         "not inside the class folders", "no image in it", "not PNG, JPEG, TIFF or DICOM",
@@ -137,7 +148,7 @@ def test_what_is_not_used_is_listed(tmp_path: Path) -> None:
 
 
 def test_folders_that_mean_one_class_are_told(tmp_path: Path) -> None:
-    found = folder.read(draw(tmp_path, "COVID/1.png", "covid-19/2.png", "B/3.png"))
+    found = class_folders.read(draw(tmp_path, "COVID/1.png", "covid-19/2.png", "B/3.png"))
     assert set(found.table["label"]) == {"covid19", "b"}
     assert "'COVID', 'covid-19' count as one class, covid19." in found.notes
 
@@ -156,14 +167,14 @@ def test_fewer_than_two_classes_say_what_was_found(
     tmp_path: Path, files: list[str], words: str
 ) -> None:
     with pytest.raises(HilumError, match="for each of two or more classes") as caught:
-        folder.read(draw(tmp_path, *files))
+        class_folders.read(draw(tmp_path, *files))
     assert words.replace("{root}", str(tmp_path)) in str(caught.value)
 
 
 def test_an_empty_class_is_named_when_only_one_is_left(tmp_path: Path) -> None:
     (tmp_path / "NORMAL").mkdir()
     with pytest.raises(HilumError, match=r"'covid19', and no image in class folder .*/NORMAL;"):
-        folder.read(draw(tmp_path, "COVID/1.png"))
+        class_folders.read(draw(tmp_path, "COVID/1.png"))
 
 
 # patients
@@ -173,7 +184,7 @@ def test_patients_come_from_a_table(tmp_path: Path) -> None:
     draw(tmp_path, "A/1.png", "A/2.png", "B/1.png", "B/3.png")
     text = "file;Patient\nA/1.png;7\nB/1.png;8\n2.png;7\n"
     (tmp_path / "patients.csv").write_text(text)
-    found = folder.read(tmp_path)
+    found = class_folders.read(tmp_path)
     ids = dict(zip(found.table["sample_id"].str[-7:], found.table["patient_id"], strict=True))
     assert ids["A/1.png"] == ids["A/2.png"] == "folder:7"
     assert ids["B/1.png"] == "folder:8"
@@ -183,12 +194,12 @@ def test_patients_come_from_a_table(tmp_path: Path) -> None:
 
 def test_patients_come_from_file_names_if_all_have_one(tmp_path: Path) -> None:
     draw(tmp_path, "A/patient012_1.png", "A/Patient-12.png", "B/person7.png", "B/patient70_a.png")
-    assert by_name(folder.read(tmp_path), "patient_id") == {
+    assert by_name(class_folders.read(tmp_path), "patient_id") == {
         "patient012_1.png": "folder:12", "Patient-12.png": "folder:12",
         "person7.png": "folder:7", "patient70_a.png": "folder:70",
     }  # fmt: skip
     draw(tmp_path, "A/patientless.png")
-    assert folder.read(tmp_path).table["patient_id"].isna().all()
+    assert class_folders.read(tmp_path).table["patient_id"].isna().all()
 
 
 # tables
@@ -299,7 +310,7 @@ def test_bare_names_are_looked_for_below_the_table(tmp_path: Path) -> None:
     draw(tmp_path, "images/1/a.png", "images/2/b.png", "one/c.png", "two/c.png")
     found = table.read(write(tmp_path, "image,label\na.png,x\nb.png,y\nc.png,y\n"))
     assert by_name(found, "sample_id")["a.png"].endswith("images/1/a.png")  # type: ignore[attr-defined]
-    assert found.left_out == (LeftOut("c.png", places.SEVERAL),)
+    assert found.left_out == (LeftOut("c.png", table_paths.SEVERAL),)
 
 
 def test_paths_may_be_absolute_upward_or_from_windows(tmp_path: Path) -> None:
@@ -405,7 +416,7 @@ def test_dicom_with_a_table(tmp_path: Path, text: str) -> None:
     dicom(tmp_path / "y/b.dcm", "1.2.4", "P2")
     dicom(tmp_path / "y/c.dcm", "1.2.5", "P3")
     write(tmp_path, text)
-    found = readers.open_path(tmp_path)
+    found = datasets.open_path(tmp_path)
     assert by_name(found, "label") == {"a.dcm": "covid19", "b.dcm": "normal"}
     assert by_name(found, "patient_id") == {"a.dcm": "dicom:P1", "b.dcm": "dicom:P2"}
     unlabelled = LeftOut(str(tmp_path / "y/c.dcm"), "no label in images.csv")
@@ -416,7 +427,7 @@ def test_a_table_knows_better_than_the_header(tmp_path: Path) -> None:
     dicom(tmp_path / "a.dcm", "1.2.3", "ANON")
     dicom(tmp_path / "b.dcm", "1.2.4", "ANON")
     write(tmp_path, "path,label,patient_id,site\na.dcm,covid,7,A\nb.dcm,normal,,B\n")
-    found = readers.open_path(tmp_path)
+    found = datasets.open_path(tmp_path)
     assert by_name(found, "patient_id") == {"a.dcm": "dicom:7", "b.dcm": "dicom:ANON"}
     assert by_name(found, "source") == {"a.dcm": "A", "b.dcm": "B"}
     assert by_name(found, "age") == {"a.dcm": 61.0, "b.dcm": 61.0}
@@ -448,51 +459,51 @@ def test_a_csv_that_points_to_dicom_files(tmp_path: Path) -> None:
 
 def test_open_path_takes_what_it_is_given(tmp_path: Path) -> None:
     home = draw(tmp_path / "c", "A/1.png", "B/2.png")
-    as_folder = readers.open_path(home)
+    as_folder = datasets.open_path(home)
     saved = manifest.save(as_folder, tmp_path / "run" / "manifest.parquet")
     for path in (saved, saved.parent):
-        pd.testing.assert_frame_equal(readers.open_path(path).table, as_folder.table)
+        pd.testing.assert_frame_equal(datasets.open_path(path).table, as_folder.table)
     write(home, "path,class\nA/1.png,x\nB/2.png,y\n")
-    assert set(readers.open_path(home).table["dataset"]) == {"table"}
-    assert set(readers.open_path(home / "images.csv").table["dataset"]) == {"table"}
+    assert set(datasets.open_path(home).table["dataset"]) == {"table"}
+    assert set(datasets.open_path(home / "images.csv").table["dataset"]) == {"table"}
     write(home, "name,weight\nx,1\n")  # a CSV that says nothing of images
-    assert set(readers.open_path(home).table["dataset"]) == {"folder"}
+    assert set(datasets.open_path(home).table["dataset"]) == {"folder"}
 
 
 def test_open_path_says_what_is_wrong(tmp_path: Path) -> None:
     draw(tmp_path, "data/A/1.png")
     with pytest.raises(HilumError, match=rf"got nothing; did you mean {tmp_path}/data\?"):
-        readers.open_path(tmp_path / "dta")
+        datasets.open_path(tmp_path / "dta")
     with pytest.raises(HilumError, match="got nothing; check the path"):
-        readers.open_path(tmp_path / "no" / "where")
+        datasets.open_path(tmp_path / "no" / "where")
     with pytest.raises(HilumError, match=r"got a file ending in '\.png'; name the folder"):
-        readers.open_path(tmp_path / "data/A/1.png")
+        datasets.open_path(tmp_path / "data/A/1.png")
 
 
 def test_a_users_own_covid_folders_are_not_taken_for_a_published_set(tmp_path: Path) -> None:
     draw(tmp_path / "mine", "COVID/1.png", "non-COVID/2.png")
     draw(tmp_path / "sarscov2-ctscan-dataset", "COVID/1.png", "non-COVID/2.png")
-    assert set(readers.open_path(tmp_path / "mine").table["dataset"]) == {"folder"}
-    published = readers.open_path(tmp_path / "sarscov2-ctscan-dataset").table
+    assert set(datasets.open_path(tmp_path / "mine").table["dataset"]) == {"folder"}
+    published = datasets.open_path(tmp_path / "sarscov2-ctscan-dataset").table
     assert set(published["dataset"]) == {"sarscov2_ct"}
 
 
 def test_read_finds_a_published_set_or_says_where_to_put_it(tmp_path: Path) -> None:
     inside = draw(tmp_path / "chest_xray", "train/NORMAL/IM-0001-0001.jpeg",
                   "train/PNEUMONIA/person1_virus_6.jpeg")  # fmt: skip
-    assert len(readers.read("kermany", tmp_path).table) == 2
-    assert len(readers.read("kermany", inside).table) == 2
+    assert len(datasets.read("kermany", tmp_path).table) == 2
+    assert len(datasets.read("kermany", inside).table) == 2
     with pytest.raises(MissingError, match=r"'nih' must lie in .*; got no such folder; fetch"):
-        readers.read("nih", tmp_path)
+        datasets.read("nih", tmp_path)
     with pytest.raises(HilumError, match="did you mean 'kermany'"):
-        readers.read("kermanny", tmp_path)
+        datasets.read("kermanny", tmp_path)
     with pytest.raises(HilumError, match=r"got a folder of datasets .*name one, such as"):
-        readers.open_path(tmp_path)
+        datasets.open_path(tmp_path)
 
 
 def test_real_folders_are_recognised(shared: Path) -> None:
     with pytest.raises(HilumError, match="folder of datasets"):
-        readers.open_path(shared)
+        datasets.open_path(shared)
     wanted = {
         "chest_xray": ("kermany", 5856),
         "nih-chestxray14": ("nih", 693),
@@ -500,13 +511,13 @@ def test_real_folders_are_recognised(shared: Path) -> None:
         "COVID-CT": ("covid_ct", 368),
     }
     for name, (dataset, count) in wanted.items():
-        found = readers.open_path(shared / name).table
+        found = datasets.open_path(shared / name).table
         assert set(found["dataset"]) == {dataset}
         assert len(found) == count
 
 
 def test_real_class_folders_read_as_a_users_own(shared: Path) -> None:
-    found = folder.read(shared / "chest_xray")
+    found = class_folders.read(shared / "chest_xray")
     counts = found.table.groupby(["official_part", "label"]).size().to_dict()
     # Kermany et al. 2018 as published on Kaggle: 5,216 train, 16 validation, 624 test
     assert counts == {
@@ -521,7 +532,7 @@ def test_real_dicom_files(shared: Path, tmp_path: Path) -> None:
         home = tmp_path / "ab"[i % 2]
         home.mkdir(exist_ok=True)
         (home / file.name).symlink_to(file)
-    found = readers.open_path(tmp_path)
+    found = datasets.open_path(tmp_path)
     assert set(found.table["dataset"]) == {"dicom"}
     assert by_name(found, "patient_id")["nih_dx_1024.dcm"] == "dicom:Covid0000"
     assert by_name(found, "age")["nih_dx_1024.dcm"] == 81.0
@@ -532,7 +543,7 @@ def test_real_dicom_files(shared: Path, tmp_path: Path) -> None:
 def test_numbered_part_folders_are_a_split(tmp_path: Path) -> None:
     for part in ("1_train", "2_validate", "03-test"):
         draw(tmp_path, f"{part}/a/{part}.png", f"{part}/b/{part}.png")
-    found = folder.read(tmp_path).table
+    found = class_folders.read(tmp_path).table
     assert set(found["label"]) == {"a", "b"}
     assert dict(found["official_part"].value_counts()) == {"train": 2, "validation": 2, "test": 2}
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hilum.data.readers import folder, naming, table
+from hilum.datasets import class_folders, table, vocabulary
 from hilum.types import HilumError, Manifest
 
 
@@ -30,7 +30,9 @@ def read_table(home: Path, labels: list[str]) -> Manifest:
 
 
 def read_folders(home: Path, labels: list[str]) -> Manifest:
-    return folder.read(draw(home, *(f"{label}/{i}.png" for label in labels for i in range(3))))
+    return class_folders.read(
+        draw(home, *(f"{label}/{i}.png" for label in labels for i in range(3)))
+    )
 
 
 PAIRS = [
@@ -58,13 +60,16 @@ def test_labels_that_differ_are_two_classes(
 
 @pytest.mark.parametrize("label", sorted({label for pair in PAIRS for label in pair}))
 def test_names_of_classes_are_safe_as_columns_folders_and_keys(label: str) -> None:
-    name = naming.class_name(label)
+    name = vocabulary.class_name(label)
     assert name
     assert not set(name) & set(" /\\,;:|.\"'<>?*+=@%&()[]{}\t\n-")
 
 
 def test_a_class_never_has_the_name_of_an_average() -> None:
-    assert not {naming.class_name(label) for label in ("Overall", "macro")} & {"overall", "macro"}
+    assert not {vocabulary.class_name(label) for label in ("Overall", "macro")} & {
+        "overall",
+        "macro",
+    }
 
 
 @pytest.mark.parametrize("pair", [("T-1", "T 1"), ("Tb / active", "Tb active"), ("A-B", "A.B")])
@@ -131,10 +136,12 @@ def test_the_page_on_labels_lists_every_synonym() -> None:
     listed = {}
     for line in page.read_text(encoding="utf-8").splitlines():
         name, _, words = line.strip("| ").partition("` | ")
-        if name.strip("`") in naming.CLASSES.values() and words and "`" not in words:
-            listed |= {naming.plain(word): name.strip("`") for word in words.split(",")}
-    obvious = {word: name for word, name in naming.CLASSES.items() if word == naming.plain(name)}
-    assert listed == {w: n for w, n in naming.CLASSES.items() if w not in obvious}
+        if name.strip("`") in vocabulary.CLASSES.values() and words and "`" not in words:
+            listed |= {vocabulary.plain(word): name.strip("`") for word in words.split(",")}
+    obvious = {
+        word: name for word, name in vocabulary.CLASSES.items() if word == vocabulary.plain(name)
+    }
+    assert listed == {w: n for w, n in vocabulary.CLASSES.items() if w not in obvious}
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hilum.data import leaks, readers, splits
+from hilum import datasets
+from hilum.data import leakage, splits
+from hilum.data.duplicates import Nearness, near_pairs, within_radius
 from hilum.data.fingerprints import fingerprint, hamming
-from hilum.data.leaks import Side
-from hilum.data.near import Nearness, near_pairs, within_radius
-from hilum.data.pixels import Miniature, ingest
+from hilum.data.leakage import Side
+from hilum.data.prepared_dataset import ThumbnailOnly, prepare_dataset
 from hilum.types import MANIFEST_COLUMNS, Fingerprints, HilumError, Manifest, Split
 
 Hashes = npt.NDArray[np.uint8]
@@ -146,7 +147,7 @@ def brief(found: list[Any]) -> set[tuple[Any, ...]]:
 
 def test_each_pair_has_its_strongest_kind(scene: Fingerprints) -> None:
     parts = ["train", "test", "validation", "test", "test", "train"]
-    found = leaks.find(split_of(parts), manifest_of([None] * 6), scene)
+    found = leakage.find(split_of(parts), manifest_of([None] * 6), scene)
     assert brief(found) == {
         ("same bytes", 0, "s0", "s1"),
         ("same pixels", 0, "s0", "s2"),
@@ -170,40 +171,40 @@ def test_each_fold_stands_for_itself(scene: Fingerprints) -> None:
     split = split_of(
         ["train", "train", "", "", "test", "train"], ["test", "train", "", "", "test", "train"]
     )
-    found = leaks.find(split, manifest_of(patients), scene)
+    found = leakage.find(split, manifest_of(patients), scene)
     assert brief(found) == {("same patient", 0, "s0", "s4"), ("same bytes", 1, "s0", "s1")}
 
 
 def test_one_persons_twins_are_a_fault_of_patients_and_one_of_images(scene: Fingerprints) -> None:
     split = split_of(["train", "test", "", "", "", ""])
-    found = leaks.find(split, manifest_of(["p", "p", *[None] * 4]), scene)
+    found = leakage.find(split, manifest_of(["p", "p", *[None] * 4]), scene)
     assert brief(found) == {("same patient", 0, "s0", "s1"), ("same bytes", 0, "s0", "s1")}
 
 
 def test_unknown_patients_are_not_one_patient(scene: Fingerprints) -> None:
     split = split_of(["", "", "", "", "train", "test"])
-    assert leaks.find(split, manifest_of([None] * 6), scene) == []
+    assert leakage.find(split, manifest_of([None] * 6), scene) == []
 
 
 def test_rows_may_come_in_any_order(scene: Fingerprints) -> None:
     manifest = manifest_of([None] * 6)
     turned = Manifest(manifest.table.iloc[::-1].reset_index(drop=True))
     split = split_of(["train", "test", "validation", "test", "test", "train"])
-    found = leaks.find(split, manifest, scene), leaks.find(split, turned, scene)
+    found = leakage.find(split, manifest, scene), leakage.find(split, turned, scene)
     one, other = ({(k, frozenset((a, b))) for k, _, a, b in brief(item)} for item in found)
     assert one == other
 
 
 def test_missing_fingerprints_are_refused(scene: Fingerprints) -> None:
     with pytest.raises(HilumError, match="such as 's6'"):
-        leaks.find(split_of(["train"] * 7), manifest_of([None] * 7), scene)
+        leakage.find(split_of(["train"] * 7), manifest_of([None] * 7), scene)
 
 
 def test_between_sets_that_share_names(scene: Fingerprints) -> None:
     manifest = manifest_of(["p", *[None] * 5])
     whole = manifest, scene
     part = Manifest(manifest.table.iloc[[0, 4]]), scene
-    found = leaks.between(part, whole, ("external", "training"))
+    found = leakage.between(part, whole, ("external", "training"))
     assert brief(found) == {
         ("same bytes", 0, "s0", "s0"),
         ("same bytes", 0, "s0", "s1"),
@@ -222,10 +223,10 @@ def test_between_sets_of_one_name_and_of_two_kinds(scene: Fingerprints) -> None:
         (Manifest(manifest.table.iloc[[row]]), scene)
         for manifest, row in ((one, 0), (other, 0), (one, 5))
     ]
-    found = leaks.between(sides[0], sides[1], ("t.csv", "t.csv"))
+    found = leakage.between(sides[0], sides[1], ("t.csv", "t.csv"))
     assert {leak.kind for leak in found} == {"same bytes", "same patient"}
     assert {(leak.first_part, leak.second_part) for leak in found} == {("t.csv", "t.csv")}
-    assert leaks.between(sides[0], sides[2], ("t.csv", "t.csv")) == []
+    assert leakage.between(sides[0], sides[2], ("t.csv", "t.csv")) == []
 
 
 def test_within_shows_contradictions(scene: Fingerprints) -> None:
@@ -233,8 +234,8 @@ def test_within_shows_contradictions(scene: Fingerprints) -> None:
         ["p", "q", None, "p", None, None],
         ["normal", "normal", "covid19", "normal", "normal", "normal"],
     )
-    twins = leaks.within(manifest, scene).set_index(["first", "second"])
-    assert list(twins.reset_index().columns) == list(leaks.TWIN_COLUMNS)
+    twins = leakage.within(manifest, scene).set_index(["first", "second"])
+    assert list(twins.reset_index().columns) == list(leakage.TWIN_COLUMNS)
     assert twins["kind"].value_counts().to_dict() == {
         "near duplicate": 3,
         "same pixels": 2,
@@ -255,13 +256,13 @@ def test_within_shows_contradictions(scene: Fingerprints) -> None:
 
 def test_within_a_clean_set_is_an_empty_table(scene: Fingerprints) -> None:
     table = manifest_of([None] * 6).table.iloc[4:]
-    twins = leaks.within(Manifest(table), scene)
+    twins = leakage.within(Manifest(table), scene)
     assert len(twins) == 0
-    assert list(twins.columns) == list(leaks.TWIN_COLUMNS)
+    assert list(twins.columns) == list(leakage.TWIN_COLUMNS)
 
 
 def test_clusters_are_named_by_their_first_member(scene: Fingerprints) -> None:
-    found = leaks.clusters(manifest_of([None] * 6), scene)
+    found = leakage.clusters(manifest_of([None] * 6), scene)
     assert found.to_dict() == {
         "s0": "s0", "s1": "s0", "s2": "s0", "s3": "s0", "s4": "s4", "s5": "s5",
     }  # fmt: skip
@@ -276,7 +277,7 @@ def test_groups_equal_repeated_merging(links: list[tuple[int, int]]) -> None:
         if first is not second:
             merged.remove(second)
             first |= second
-    found = leaks.groups(np.array(links, np.int64).reshape(-1, 2), names)
+    found = leakage.groups(np.array(links, np.int64).reshape(-1, 2), names)
     assert found.to_dict() == {name: min(s) for s in merged for name in s}
 
 
@@ -309,7 +310,7 @@ def test_near_pairs_equal_brute_force(seed: int) -> None:
 
 
 def ingested(folder: Path) -> Side:
-    taken = ingest(readers.open_path(folder), Miniature())
+    taken = prepare_dataset(datasets.open_path(folder), ThumbnailOnly())
     return taken.manifest, taken.fingerprints
 
 
@@ -324,9 +325,9 @@ def kermany(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def test_kermany_has_30_groups_of_duplicates_none_across_its_splits(kermany: Side) -> None:
     manifest, prints = kermany
     assert len(manifest.table) == 5856
-    clusters = leaks.clusters(manifest, prints)
+    clusters = leakage.clusters(manifest, prints)
     assert clusters[clusters.duplicated(keep=False)].nunique() == 30
-    assert leaks.find(splits.official(manifest, None, 0), manifest, prints) == []
+    assert leakage.find(splits.official(manifest, None, 0), manifest, prints) == []
 
 
 @pytest.mark.slow
@@ -334,7 +335,7 @@ def test_the_624_test_images_of_study_003_are_in_its_pretraining_data(kermany: S
     """Zhang & Liu pre-train on all of Kermany's set and test on its test folder."""
     manifest, prints = kermany
     test = manifest.table[manifest.table["official_part"] == "test"]
-    found = leaks.between((Manifest(test), prints), kermany)
+    found = leakage.between((Manifest(test), prints), kermany)
     assert len({leak.first for leak in found if leak.kind == "same bytes"}) == 624
 
 
@@ -342,8 +343,8 @@ def test_the_624_test_images_of_study_003_are_in_its_pretraining_data(kermany: S
 def test_cohens_patients_share_images(shared: Path) -> None:
     """Four films stand under two patients, at other sizes: only clusters keep them together."""
     manifest, prints = ingested(shared / "covid-chestxray-dataset")
-    twins = leaks.within(manifest, prints)
+    twins = leakage.within(manifest, prints)
     near = twins[twins["kind"] == "near duplicate"]
     assert near["patients_differ"].sum() >= 4
-    split = splits.kfold(manifest, 5, 0.15, 0, clusters=leaks.clusters(manifest, prints))
-    assert leaks.find(split, manifest, prints) == []
+    split = splits.kfold(manifest, 5, 0.15, 0, clusters=leakage.clusters(manifest, prints))
+    assert leakage.find(split, manifest, prints) == []

@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 from test_generic_readers import dicom
 
-from hilum.data import manifest, placeholders, readers
-from hilum.data.readers import folder, table
+from hilum import datasets
+from hilum.data import manifest, placeholders
+from hilum.datasets import class_folders, table
 from hilum.types import Manifest
 
 WORDS = [
@@ -75,7 +76,7 @@ def test_a_list_of_patients_may_say_so_as_well(tmp_path: Path) -> None:
         Image.fromarray(np.full((6, 7), len(name), np.uint8)).save(tmp_path / name)
     text = "path,patient_id\nA/1.png,NA\nA/2.png,NA\nB/1.png,7\n"
     (tmp_path / "patients.csv").write_text(text)
-    assert folder.read(tmp_path).table["patient_id"].isna().tolist() == [True, True, False]
+    assert class_folders.read(tmp_path).table["patient_id"].isna().tolist() == [True, True, False]
 
 
 def test_any_reader_may_hand_on_words(tmp_path: Path) -> None:
@@ -90,7 +91,7 @@ def test_a_folder_is_a_class_whatever_its_name_and_that_is_said(tmp_path: Path, 
     for label in ("x", name):
         (tmp_path / label).mkdir()
         Image.fromarray(np.full((6, 7), 3, np.uint8)).save(tmp_path / label / "1.png")
-    found = folder.read(tmp_path)
+    found = class_folders.read(tmp_path)
     assert set(found.table["label"]) == {"x", name.lower()}
     assert any(f"Folder {name!r} counts as a class" in note for note in found.notes)
 
@@ -165,7 +166,7 @@ def test_placeholders_in_headers(tmp_path: Path, name: str) -> None:
     for i in range(12):
         age = f"{20 + 3 * i:03d}Y"
         dicom(tmp_path / "ab"[i % 2] / f"{i}.dcm", f"1.2.{i + 1}", name, PatientAge=age)
-    found = readers.open_path(tmp_path)
+    found = datasets.open_path(tmp_path)
     assert found.table["patient_id"].isna().all()
     assert any(f"{name!r} of all 12 images is a placeholder" in note for note in found.notes)
     assert any("patient of every image is unknown" in note for note in found.notes)
@@ -174,7 +175,7 @@ def test_placeholders_in_headers(tmp_path: Path, name: str) -> None:
 def test_one_real_person_in_headers(tmp_path: Path) -> None:
     for i in range(12):
         dicom(tmp_path / "ab"[i % 2] / f"{i}.dcm", f"1.2.{i + 1}", "P0042")
-    assert set(readers.open_path(tmp_path).table["patient_id"]) == {"dicom:P0042"}
+    assert set(datasets.open_path(tmp_path).table["patient_id"]) == {"dicom:P0042"}
 
 
 def test_a_placeholder_gives_way_to_a_list_of_patients(tmp_path: Path) -> None:
@@ -182,7 +183,7 @@ def test_a_placeholder_gives_way_to_a_list_of_patients(tmp_path: Path) -> None:
         dicom(tmp_path / "ab"[i % 2] / f"{i}.dcm", f"1.2.{i + 1}", "ANONYMOUS")
     text = "path,patient_id\n" + "".join(f"{i}.dcm,{i // 2 + 5}\n" for i in range(4))
     (tmp_path / "patients.csv").write_text(text)
-    assert set(readers.open_path(tmp_path).table["patient_id"]) == {"dicom:5", "dicom:6"}
+    assert set(datasets.open_path(tmp_path).table["patient_id"]) == {"dicom:5", "dicom:6"}
 
 
 def test_placeholders_in_a_table(tmp_path: Path) -> None:
@@ -197,6 +198,6 @@ def test_padding_makes_no_second_patient(tmp_path: Path) -> None:
     # PS3.5 Table 6.2-1: a Long String may be padded with leading and trailing spaces
     for i, name in enumerate(["P1", "  P1", "P1  ", "P2"]):
         dicom(tmp_path / "ab"[i % 2] / f"{i}.dcm", f"1.2.{i + 1}", name, ViewPosition=" PA")
-    found = readers.open_path(tmp_path).table
+    found = datasets.open_path(tmp_path).table
     assert sorted(found["patient_id"]) == ["dicom:P1"] * 3 + ["dicom:P2"]
     assert set(found["view"]) == {"PA"}

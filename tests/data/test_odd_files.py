@@ -11,11 +11,11 @@ from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
-from hilum import images
-from hilum.data import pixels, readers, scan
-from hilum.data.pixels import Miniature
-from hilum.data.readers import listing
-from hilum.data.readers.tally import Tally
+from hilum import datasets, images
+from hilum.data import prepared_dataset, scan
+from hilum.data.prepared_dataset import ThumbnailOnly
+from hilum.datasets import layout
+from hilum.datasets.tally import Tally
 from hilum.types import HilumError, Manifest
 
 STORAGE = "1.2.840.10008.5.1.4.1.1."
@@ -75,7 +75,7 @@ def test_a_name_that_is_no_text_is_left_out(where: str, tmp_path: Path) -> None:
     odd = {"file": root / "covid", "folder": root / "covid" / os.fsdecode(LATIN),
            "class folder": root / os.fsdecode(LATIN)}[where]  # fmt: skip
     picture(odd / (os.fsdecode(LATIN) + ".png" if where == "file" else "1.png"), 77)
-    found = readers.open_path(root)
+    found = datasets.open_path(root)
     assert len(found.table) == 6
     assert reasons(found).count(images.NO_TEXT) == 1
     named = next(item.what for item in found.left_out if item.reason == images.NO_TEXT)
@@ -89,7 +89,7 @@ def test_a_name_that_is_no_text_is_left_out(where: str, tmp_path: Path) -> None:
 def test_a_folder_that_is_no_text_is_refused_as_a_whole(tmp_path: Path) -> None:
     root = classes(tmp_path / os.fsdecode(LATIN))
     with pytest.raises(HilumError, match=r"name in UTF-8, got .*th.xe9rapie; rename it"):
-        readers.open_path(root)
+        datasets.open_path(root)
 
 
 @only_bytes
@@ -97,7 +97,7 @@ def test_readers_of_published_sets_count_such_names(tmp_path: Path) -> None:
     picture(tmp_path / "images" / (os.fsdecode(LATIN) + ".png"), 1)
     picture(tmp_path / "images" / "2.png", 2)
     tally = Tally()
-    found = listing.walk(tmp_path, tally)
+    found = layout.walk(tmp_path, tally)
     assert found.images == ("images/2.png",)
     assert [(item.reason, item.count) for item in tally.left_out()] == [(images.NO_TEXT, 1)]
     assert r"th\xe9rapie" in tally.left_out()[0].what
@@ -108,7 +108,7 @@ def test_what_is_no_picture_is_left_out_with_its_class(tmp_path: Path) -> None:
     dicom(root / "covid" / "mask.dcm", "covid0", SOPClassUID=STORAGE + "66.4", Modality="SEG")
     dicom(root / "normal" / "dose.dcm", "covid0", SOPClassUID=STORAGE + "481.2")
     dicom(root / "normal" / "state.dcm", "covid0", SOPClassUID=STORAGE + "11.1", Modality="PR")
-    found = readers.open_path(root)
+    found = datasets.open_path(root)
     assert dict(found.table["label"].value_counts()) == {"covid19": 3, "normal": 3}
     told = " ".join(reasons(found))
     for name in ("Segmentation", "RT Dose", "Grayscale Softcopy Presentation State"):
@@ -122,7 +122,7 @@ def test_scouts_and_twins_are_left_out_beside_better_images(tmp_path: Path) -> N
     dicom(root / "covid" / "twin.dcm", "covid0", **raw)
     dicom(root / "covid" / "alone.dcm", "somebody", **raw)
     dicom(root / "normal" / "other.dcm", "covid0", **raw)  # the patient's film is in another class
-    found = readers.open_path(root)
+    found = datasets.open_path(root)
     gone = {Path(item.what).name: item.reason for item in found.left_out}
     assert set(gone) == {"scout.dcm", "twin.dcm"}
     assert "LOCALIZER" in gone["scout.dcm"]
@@ -135,7 +135,7 @@ def test_a_class_of_scouts_stays_and_is_noted(tmp_path: Path) -> None:
     root = films(tmp_path / "set")
     for number in range(2):
         dicom(root / "scout" / f"{number}.dcm", f"s{number}", ImageType=["A", "B", "LOCALIZER"])
-    found = readers.open_path(root)
+    found = datasets.open_path(root)
     assert set(found.table["label"]) == {"covid19", "normal", "scout"}
     assert any(note.startswith("Localizers") and "2 of 8 images" in note for note in found.notes)
 
@@ -153,7 +153,7 @@ def test_other_pictures_count_and_are_noted(
 ) -> None:
     root = films(tmp_path / "set")
     dicom(root / "normal" / "odd.dcm", "p", **tags)
-    found = readers.open_path(root)
+    found = datasets.open_path(root)
     assert len(found.table) == 7
     notes = [note for note in found.notes if words in note]
     assert len(notes) == 1
@@ -162,7 +162,7 @@ def test_other_pictures_count_and_are_noted(
 
 
 def test_common_films_have_no_such_note(tmp_path: Path) -> None:
-    notes = readers.open_path(films(tmp_path / "set")).notes
+    notes = datasets.open_path(films(tmp_path / "set")).notes
     assert not [note for note in notes if "images, such as" in note]
 
 
@@ -171,7 +171,7 @@ def test_a_table_leaves_out_the_same(tmp_path: Path) -> None:
     dicom(root / "covid" / "scout.dcm", "covid0", ImageType=["A", "B", "LOCALIZER"])
     rows = [f"{path.relative_to(root)},{path.parent.name}" for path in sorted(root.rglob("*.dcm"))]
     (root / "list.csv").write_text("\n".join(["file,label", *rows]))
-    found = readers.open_path(root / "list.csv")
+    found = datasets.open_path(root / "list.csv")
     assert len(found.table) == 6
     assert any("LOCALIZER" in reason for reason in reasons(found))
 
@@ -181,15 +181,17 @@ def test_guessed_white_is_said_in_scan_and_run(
 ) -> None:
     monkeypatch.setenv("HILUM_CACHE", str(tmp_path / "cache"))
     root = classes(tmp_path / "set", bits=12)
-    found = readers.open_path(root)
+    found = datasets.open_path(root)
     words = "6 of 6 files have more than 8 bits"
     assert any(words in note for note in scan.scan(found).notes)
-    taken = pixels.ingest(found, Miniature())
+    taken = prepared_dataset.prepare_dataset(found, ThumbnailOnly())
     assert any(words in note for note in taken.manifest.notes)
-    again = pixels.ingest(taken.manifest, Miniature())
+    again = prepared_dataset.prepare_dataset(taken.manifest, ThumbnailOnly())
     assert again.decoded == 0
     assert again.manifest.notes == taken.manifest.notes
-    plain = pixels.ingest(readers.open_path(classes(tmp_path / "plain")), Miniature())
+    plain = prepared_dataset.prepare_dataset(
+        datasets.open_path(classes(tmp_path / "plain")), ThumbnailOnly()
+    )
     assert not any("8 bits" in note for note in plain.manifest.notes)
 
 
@@ -204,4 +206,4 @@ def test_views_of_a_table(column: str, words: list[str], tmp_path: Path) -> None
     (tmp_path / "list.csv").write_text("\n".join([f"file,label,{column}", *rows]))
     expected = {"view": ["PA", "lateral", "AP", "frontal"],
                 "Frontal/Lateral": ["Frontal", "lateral", "lateral", "frontal"]}  # fmt: skip
-    assert readers.open_path(tmp_path / "list.csv").table["view"].tolist() == expected[column]
+    assert datasets.open_path(tmp_path / "list.csv").table["view"].tolist() == expected[column]

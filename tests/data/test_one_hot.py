@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hilum.data import readers
-from hilum.data.readers import Columns, table
+from hilum import datasets
+from hilum.datasets import Columns, table
 from hilum.types import HilumError, Manifest
 
 
@@ -31,7 +31,7 @@ def test_one_mark_a_row_is_a_label(tmp_path: Path, yes: str, no: str, key: str) 
     before = "1.2.3," * key.count(",")
     marks = [",".join(yes if i % 3 == k else no for k in range(3)) for i in range(6)]
     rows = [f"{before}f{i},{marked},{i}" for i, marked in enumerate(marks)]
-    found = readers.open_path(write(tmp_path, head + "\n".join(rows) + "\n"))
+    found = datasets.open_path(write(tmp_path, head + "\n".join(rows) + "\n"))
     assert labels(found) == [
         "negative_for_pneumonia", "typical_appearance", "atypical_appearance"
     ] * 2  # fmt: skip
@@ -41,7 +41,7 @@ def test_one_mark_a_row_is_a_label(tmp_path: Path, yes: str, no: str, key: str) 
 
 def test_the_folder_of_such_a_table_is_enough(tmp_path: Path) -> None:
     write(tmp_path, "image,MEL,NV\nf0,1.0,0.0\nf1,0.0,1.0\n")
-    assert labels(readers.open_path(tmp_path)) == ["mel", "nv"]
+    assert labels(datasets.open_path(tmp_path)) == ["mel", "nv"]
 
 
 def test_a_row_without_values_has_no_label(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_several_marks_or_none_are_refused_with_the_choice(
     file = write(tmp_path, f"ID,A,B,C\nf0,1,0,0\nf1,0,0,1\n{row}\n")
     for path in (file, tmp_path):
         with pytest.raises(HilumError, match="exactly one of them marked in each row") as caught:
-            readers.open_path(path)
+            datasets.open_path(path)
         assert got in str(caught.value)
         assert "name one of 'A', 'B', 'C' with --label-column" in str(caught.value)
     one = table.read(file, Columns(label="A"))
@@ -70,7 +70,7 @@ def test_class_folders_win_over_a_table_of_marks(tmp_path: Path) -> None:
     for i, name in enumerate(("sick", "well")):
         (tmp_path / name).mkdir()
         (tmp_path / f"f{i}.png").rename(tmp_path / name / f"f{i}.png")
-    found = readers.open_path(tmp_path)
+    found = datasets.open_path(tmp_path)
     assert set(labels(found)) == {"sick", "well"}
 
 

@@ -11,20 +11,21 @@ import pytest
 from scipy.interpolate import PchipInterpolator
 from scipy.stats.contingency import association
 
-from hilum.data import manifest, phantom
-from hilum.data.phantom import (
+from hilum import phantom
+from hilum.data import manifest
+from hilum.phantom import (
+    acquisition,
     anatomy,
-    crew,
-    film,
-    grid,
-    markers,
+    burnt_in,
+    processes,
     skeleton,
+    solids,
     stickers,
     thorax,
     vessels,
 )
-from hilum.data.phantom.hospitals import HOSPITALS
-from hilum.data.phantom.roles import role
+from hilum.phantom.hospitals import HOSPITALS
+from hilum.phantom.roles import role
 from hilum.types import HilumError, MissingError
 
 SMALL = phantom.Request(images=6, size=96)
@@ -43,33 +44,41 @@ def by_class() -> dict[str, phantom.Phantom]:
 # ---- physics ------------------------------------------------------------------------------
 
 
-def slab(**lengths: float) -> film.Paths:
+def slab(**lengths: float) -> acquisition.Paths:
     tissues = {"soft": 0.0, "lung": 0.0, "bone": 0.0, "fat": 0.0} | lengths
-    return film.Paths(**{name: np.full((4, 4), cm, np.float32) for name, cm in tissues.items()})
+    return acquisition.Paths(
+        **{name: np.full((4, 4), cm, np.float32) for name, cm in tissues.items()}
+    )
 
 
 def test_slab_follows_beer_lambert() -> None:
-    water_like = film.transmit(film.optical_path(slab(soft=10.0)))
+    water_like = acquisition.transmit(acquisition.optical_path(slab(soft=10.0)))
     assert water_like == pytest.approx(np.exp(-10 * 0.2048 * 1.06), rel=1e-5)
-    two = film.transmit(film.optical_path(slab(soft=4.0, lung=12.0, fat=1.5)))
-    parts = np.exp(-4 * film.SOFT) * np.exp(-12 * film.LUNG) * np.exp(-1.5 * film.FAT)
+    two = acquisition.transmit(acquisition.optical_path(slab(soft=4.0, lung=12.0, fat=1.5)))
+    parts = (
+        np.exp(-4 * acquisition.SOFT)
+        * np.exp(-12 * acquisition.LUNG)
+        * np.exp(-1.5 * acquisition.FAT)
+    )
     assert two == pytest.approx(parts, rel=1e-5)
 
 
 def test_bone_takes_the_place_of_soft_tissue() -> None:
-    behind = film.optical_path(slab(soft=10.0, bone=1.0))
-    assert behind == pytest.approx(9 * film.SOFT + 1 * film.BONE, rel=1e-5)
+    behind = acquisition.optical_path(slab(soft=10.0, bone=1.0))
+    assert behind == pytest.approx(9 * acquisition.SOFT + 1 * acquisition.BONE, rel=1e-5)
 
 
 def test_half_value_layer_of_soft_tissue() -> None:
-    half = np.log(2) / film.SOFT
-    assert film.transmit(film.optical_path(slab(soft=half))) == pytest.approx(0.5, rel=1e-5)
+    half = np.log(2) / acquisition.SOFT
+    assert acquisition.transmit(acquisition.optical_path(slab(soft=half))) == pytest.approx(
+        0.5, rel=1e-5
+    )
     assert 3.0 < half < 3.5  # cm at 60 keV
 
 
 @pytest.mark.parametrize("photons", [20.0, 500.0, 20_000.0])
 def test_quantum_noise_is_poisson(photons: float) -> None:
-    counted = film.count(np.full((300, 300), photons, np.float32), np.random.default_rng(1))
+    counted = acquisition.count(np.full((300, 300), photons, np.float32), np.random.default_rng(1))
     spread = photons * np.sqrt(2 / counted.size)  # standard error of a variance
     assert counted.mean() == pytest.approx(photons, abs=5 * np.sqrt(photons / counted.size))
     assert counted.var() == pytest.approx(photons, abs=6 * spread)
@@ -80,7 +89,7 @@ def test_four_times_the_exposure_halves_the_noise() -> None:
     chain = replace(HOSPITALS["A"].film, heel=0.0, exposure_spread=0.0, photons=1_000.0)
     noise = []
     for photons in (1_000.0, 4_000.0):
-        seen = film.expose(
+        seen = acquisition.expose(
             path, lungs, replace(chain, photons=photons), 6.4, np.random.default_rng(0)
         )
         noise.append(float(seen.std() / seen.mean()))
@@ -90,16 +99,18 @@ def test_four_times_the_exposure_halves_the_noise() -> None:
 
 def test_scatter_of_a_slab_is_even_and_proportional() -> None:
     path = np.full((256, 256), 1.5, np.float32)
-    primary = film.transmit(path)
-    once = film.scatter(primary, path, 0.5, 6.4)
+    primary = acquisition.transmit(path)
+    once = acquisition.scatter(primary, path, 0.5, 6.4)
     assert once == pytest.approx(0.5 * 1.5 * np.exp(-1.5), rel=1e-4)
-    assert film.scatter(primary, path, 1.0, 6.4) == pytest.approx(2 * once, rel=1e-5)
+    assert acquisition.scatter(primary, path, 1.0, 6.4) == pytest.approx(2 * once, rel=1e-5)
 
 
 def test_display_shows_the_attenuating_white() -> None:
     path = np.tile(np.linspace(0, 6, 128, dtype=np.float32), (128, 1))
     chain = replace(HOSPITALS["A"].film, grain=0.0, harmony=0.0, edges=0.0)
-    grey = film.develop(film.transmit(path), np.ones_like(path), chain, np.random.default_rng(0))
+    grey = acquisition.develop(
+        acquisition.transmit(path), np.ones_like(path), chain, np.random.default_rng(0)
+    )
     assert (np.diff(grey[0].astype(int)) >= 0).all()
     middle = float(path.mean()) * chain.speed
     assert grey[0, np.abs(path[0] - middle).argmin()] == pytest.approx(chain.top_grey / 2, abs=3)
@@ -109,17 +120,17 @@ def test_display_shows_the_attenuating_white() -> None:
 
 
 def test_chords_of_an_ellipsoid_sum_to_its_volume() -> None:
-    board = grid.board(8.0)
-    solid = grid.Ellipsoid((3.0, -2.0), (5.0, 3.0), 8.0, tilt=30.0)
-    chord = grid.ellipsoid(board, solid)
+    board = solids.board(8.0)
+    solid = solids.Ellipsoid((3.0, -2.0), (5.0, 3.0), 8.0, tilt=30.0)
+    chord = solids.ellipsoid(board, solid)
     assert chord.max() == pytest.approx(8.0, rel=1e-2)
     volume = 4 / 3 * np.pi * 5.0 * 3.0 * 4.0
     assert chord.sum() / board.pitch**2 == pytest.approx(volume, rel=1e-3)
 
 
 def test_chords_of_a_capsule_sum_to_its_volume() -> None:
-    board = grid.board(16.0)
-    chord = grid.capsule(board, np.array([-4.0, 1.0]), np.array([4.0, 7.0]), (1.5, 1.5))
+    board = solids.board(16.0)
+    chord = solids.capsule(board, np.array([-4.0, 1.0]), np.array([4.0, 7.0]), (1.5, 1.5))
     volume = np.pi * 1.5**2 * 10 + 4 / 3 * np.pi * 1.5**3
     assert chord.max() == pytest.approx(3.0, rel=1e-3)
     assert chord.sum() / board.pitch**2 == pytest.approx(volume, rel=2e-3)
@@ -128,15 +139,15 @@ def test_chords_of_a_capsule_sum_to_its_volume() -> None:
 def test_curve_agrees_with_scipy_away_from_the_ends() -> None:
     x, y = np.array(anatomy.CAGE).T
     at = np.linspace(x[1], x[-2], 301)
-    assert grid.curve(anatomy.CAGE, at) == pytest.approx(PchipInterpolator(x, y)(at), abs=1e-5)
-    assert grid.curve(anatomy.CAGE, x) == pytest.approx(y, abs=1e-5)
-    assert grid.curve(anatomy.CAGE, [-99.0, 99.0]) == pytest.approx(y[[0, -1]], abs=1e-6)
+    assert solids.curve(anatomy.CAGE, at) == pytest.approx(PchipInterpolator(x, y)(at), abs=1e-5)
+    assert solids.curve(anatomy.CAGE, x) == pytest.approx(y, abs=1e-5)
+    assert solids.curve(anatomy.CAGE, [-99.0, 99.0]) == pytest.approx(y[[0, -1]], abs=1e-6)
 
 
 def test_filled_strip_has_the_area_of_a_rectangle() -> None:
-    board = grid.board(16.0)
+    board = solids.board(16.0)
     path = np.stack([np.linspace(-5, 5, 20), np.linspace(0, 3, 20)], axis=1)
-    covered = grid.fill(board, [grid.strip(path, 1.2)]).sum() / board.pitch**2
+    covered = solids.fill(board, [solids.strip(path, 1.2)]).sum() / board.pitch**2
     length = np.hypot(10, 3)
     rim = (2 * length + 2 * 1.2) / board.pitch  # OpenCV paints up to a pixel beyond the edge
     assert 1.2 * length <= covered <= 1.2 * length + rim
@@ -170,7 +181,7 @@ def test_ribs_descend_from_the_spine_to_the_sternum() -> None:
 
 
 def test_the_lungs_lie_inside_the_body() -> None:
-    board = grid.board(4.0)
+    board = solids.board(4.0)
     ratios = []
     for index in range(12):
         who = anatomy.patient(7, index)
@@ -394,7 +405,7 @@ def test_hospital_b_is_noisier() -> None:
     noise = []
     for name in ("A", "B"):
         chain = replace(HOSPITALS[name].film, heel=0.0, exposure_spread=0.0)
-        seen = film.expose(path, lungs, chain, 6.4, np.random.default_rng(0))
+        seen = acquisition.expose(path, lungs, chain, 6.4, np.random.default_rng(0))
         noise.append(float(seen.std() / seen.mean()))
     photons = HOSPITALS["A"].film.photons / HOSPITALS["B"].film.photons
     assert noise[1] / noise[0] == pytest.approx(np.sqrt(photons), rel=0.03)
@@ -419,7 +430,7 @@ def test_markers_change_nothing_but_their_mask() -> None:
 def test_a_stamp_stays_in_its_corner_and_is_legible(name: str) -> None:
     card = HOSPITALS[name].marker
     for number in range(8):
-        drawn = markers.stamp(card, 256, np.random.default_rng(number))
+        drawn = burnt_in.stamp(card, 256, np.random.default_rng(number))
         rows, columns = np.nonzero(drawn.ink)
         assert 60 < len(rows) < 2500
         assert rows.max() < 80
@@ -548,9 +559,9 @@ def test_three_hundred_films_in_time() -> None:
 def test_films_are_the_same_whoever_draws_them(
     cores: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(crew, "ENOUGH", 1)
-    monkeypatch.setattr("hilum.files.cores", lambda: cores)
-    assert crew.crew(SMALL) == cores
+    monkeypatch.setattr(processes, "ENOUGH", 1)
+    monkeypatch.setattr("hilum.files.available_cpus", lambda: cores)
+    assert processes.crew(SMALL) == cores
     told: list[tuple[int, int]] = []
     phantom.write(SMALL, tmp_path, lambda *at: told.append(at))
     assert told == [(k + 1, SMALL.images) for k in range(SMALL.images)]
@@ -562,13 +573,13 @@ def test_films_are_the_same_whoever_draws_them(
 def test_a_process_that_cannot_draw_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(crew, "ENOUGH", 1)
-    monkeypatch.setattr("hilum.files.cores", lambda: 2)
+    monkeypatch.setattr(processes, "ENOUGH", 1)
+    monkeypatch.setattr("hilum.files.available_cpus", lambda: 2)
     with pytest.raises(HilumError, match=r"exit code 1 \(FileNotFoundError"):
-        crew.gather(SMALL, tmp_path / "none", lambda share: iter(()), None)
+        processes.gather(SMALL, tmp_path / "none", lambda share: iter(()), None)
 
 
 def test_few_films_start_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hilum.files.cores", lambda: 8)
-    assert crew.crew(SMALL) == 1
-    assert crew.crew(replace(SMALL, images=480, size=256)) == 5
+    monkeypatch.setattr("hilum.files.available_cpus", lambda: 8)
+    assert processes.crew(SMALL) == 1
+    assert processes.crew(replace(SMALL, images=480, size=256)) == 5

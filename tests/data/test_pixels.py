@@ -17,8 +17,8 @@ import pandas as pd
 import pytest
 
 from hilum import files, images
-from hilum.data import fingerprints, pixels
-from hilum.data.store import RECORD, Segment, open_store
+from hilum.data import fingerprints, prepared_dataset
+from hilum.data.pixel_store import RECORD, Segment, open_store
 from hilum.types import MANIFEST_COLUMNS, Grey8, GreyImage, HilumError, LeftOut, Manifest
 
 
@@ -76,7 +76,7 @@ def test_all_images_in_the_manifests_order(folder: Path) -> None:
     manifest = every(folder)
     turned = Manifest(manifest.table.iloc[::-1])
     for given in (manifest, turned):
-        taken = pixels.ingest(given, Small(), workers=3)
+        taken = prepared_dataset.prepare_dataset(given, Small(), workers=3)
         np.testing.assert_array_equal(taken.pixels.stack, expected(given, Small()))
         assert list(taken.pixels.sample_ids) == list(given.table["sample_id"])
         assert taken.fingerprints.sample_ids == taken.pixels.sample_ids
@@ -84,9 +84,9 @@ def test_all_images_in_the_manifests_order(folder: Path) -> None:
 
 
 def test_second_call_decodes_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = pixels.ingest(every(folder), Small())
+    first = prepared_dataset.prepare_dataset(every(folder), Small())
     monkeypatch.setattr(images, "read", None)  # a call would raise TypeError
-    second = pixels.ingest(every(folder), Small())
+    second = prepared_dataset.prepare_dataset(every(folder), Small())
     assert (first.decoded, second.decoded) == (12, 0)
     np.testing.assert_array_equal(first.pixels.stack, second.pixels.stack)
     assert first.pixels.digest == second.pixels.digest
@@ -99,34 +99,34 @@ def test_each_file_is_decoded_once(folder: Path, monkeypatch: pytest.MonkeyPatch
     seen: list[str] = []
     lock, read = threading.Lock(), images.read
 
-    def counted(path: str, at_least: int | None = None, **kept: bool) -> images.reading.Image:
+    def counted(path: str, at_least: int | None = None, **kept: bool) -> images.read_image.Image:
         with lock:
             seen.append(path)
         return read(path, at_least, **kept)
 
     monkeypatch.setattr(images, "read", counted)
-    taken = pixels.ingest(every(folder), Small(), workers=4)
+    taken = prepared_dataset.prepare_dataset(every(folder), Small(), workers=4)
     assert sorted(seen) == sorted(taken.manifest.table["path"])
     assert taken.decoded == len(seen)
 
 
 def test_only_new_images_are_decoded(folder: Path) -> None:
     manifest = every(folder)
-    pixels.ingest(Manifest(manifest.table.iloc[:7]), Small())
-    taken = pixels.ingest(manifest, Small())
+    prepared_dataset.prepare_dataset(Manifest(manifest.table.iloc[:7]), Small())
+    taken = prepared_dataset.prepare_dataset(manifest, Small())
     assert taken.decoded == 5
     np.testing.assert_array_equal(taken.pixels.stack, expected(manifest, Small()))
     part = Manifest(manifest.table.iloc[[9, 2, 4]].reset_index(drop=True))
-    taken = pixels.ingest(part, Small())
+    taken = prepared_dataset.prepare_dataset(part, Small())
     assert taken.decoded == 0
     np.testing.assert_array_equal(taken.pixels.stack, expected(part, Small()))
 
 
 def test_content_counts_not_the_name(folder: Path) -> None:
-    first = pixels.ingest(every(folder), Small())
+    first = prepared_dataset.prepare_dataset(every(folder), Small())
     for path in sorted(folder.iterdir()):
         path.rename(path.with_name(f"new-{path.name}"))
-    moved = pixels.ingest(every(folder), Small())
+    moved = prepared_dataset.prepare_dataset(every(folder), Small())
     assert moved.decoded == 0
     assert moved.pixels.digest == first.pixels.digest
 
@@ -134,9 +134,9 @@ def test_content_counts_not_the_name(folder: Path) -> None:
 def test_changed_file_is_decoded_anew_although_the_manifest_knows_its_old_hash(
     folder: Path,
 ) -> None:
-    first = pixels.ingest(every(folder), Small())
+    first = prepared_dataset.prepare_dataset(every(folder), Small())
     cv2.imwrite(str(folder / "03.png"), np.full((40, 40), 77, np.uint8))
-    second = pixels.ingest(first.manifest, Small())
+    second = prepared_dataset.prepare_dataset(first.manifest, Small())
     assert second.decoded == 1
     assert second.pixels.stack[3].tolist() == np.full((24, 20), 77).tolist()
     assert second.pixels.digest != first.pixels.digest
@@ -146,8 +146,8 @@ def test_changed_file_is_decoded_anew_although_the_manifest_knows_its_old_hash(
     "other", [Small(digest="other"), Small(shape=(12, 12)), Small(decode_side=8)]
 )
 def test_another_preparation_is_another_store(folder: Path, other: Small) -> None:
-    first = pixels.ingest(every(folder), Small())
-    second = pixels.ingest(every(folder), other)
+    first = prepared_dataset.prepare_dataset(every(folder), Small())
+    second = prepared_dataset.prepare_dataset(every(folder), other)
     assert second.decoded == 12
     assert second.pixels.stack.shape == (12, *other.shape)
     assert second.pixels.digest != first.pixels.digest
@@ -155,11 +155,11 @@ def test_another_preparation_is_another_store(folder: Path, other: Small) -> Non
 
 def test_files_with_the_same_bytes_each_have_a_row(folder: Path) -> None:
     (folder / "99.png").write_bytes((folder / "01.png").read_bytes())
-    taken = pixels.ingest(every(folder), Small())
+    taken = prepared_dataset.prepare_dataset(every(folder), Small())
     assert len(taken.pixels.stack) == 13
     np.testing.assert_array_equal(taken.pixels.stack[12], taken.pixels.stack[1])
     assert taken.fingerprints.bytes_sha256[12] == taken.fingerprints.bytes_sha256[1]
-    assert pixels.ingest(every(folder), Small()).decoded == 0
+    assert prepared_dataset.prepare_dataset(every(folder), Small()).decoded == 0
 
 
 def test_unreadable_images_are_left_out_and_the_run_goes_on(folder: Path) -> None:
@@ -168,14 +168,14 @@ def test_unreadable_images_are_left_out_and_the_run_goes_on(folder: Path) -> Non
     manifest = every(folder)
     before = Manifest(manifest.table, (LeftOut("x", "was out before"),), ("a note",))
     (folder / "07.png").unlink()
-    taken = pixels.ingest(before, Small())
+    taken = prepared_dataset.prepare_dataset(before, Small())
     assert len(taken.pixels.stack) == len(taken.manifest.table) == len(taken.facts) == 9
     assert [Path(item.what).name for item in taken.left_out] == ["x", "07.png", "05.png", "06.jpg"]
     assert all(item.reason for item in taken.left_out)
     assert not any(item.reason.startswith(item.what) for item in taken.left_out)
     assert taken.manifest.notes == ("a note",)
     np.testing.assert_array_equal(taken.pixels.stack, expected(taken.manifest, Small()))
-    again = pixels.ingest(before, Small())
+    again = prepared_dataset.prepare_dataset(before, Small())
     assert again.decoded == 0
     assert [item.what for item in again.left_out] == [item.what for item in taken.left_out]
 
@@ -184,7 +184,7 @@ def test_no_readable_image_is_an_error(folder: Path) -> None:
     for path in folder.iterdir():
         path.write_bytes(b"nothing" + path.name.encode())
     with pytest.raises(HilumError, match=r"at least one readable image; got none, .*11\.png: "):
-        pixels.ingest(every(folder), Small())
+        prepared_dataset.prepare_dataset(every(folder), Small())
 
 
 def test_no_file_at_all_is_an_error(folder: Path) -> None:
@@ -192,7 +192,7 @@ def test_no_file_at_all_is_an_error(folder: Path) -> None:
     for path in list(folder.iterdir()):
         path.unlink()
     with pytest.raises(HilumError, match=r"got none, for instance .*No such file"):
-        pixels.ingest(manifest, Small())
+        prepared_dataset.prepare_dataset(manifest, Small())
 
 
 def test_broken_preparation_is_an_error_not_a_left_out_image(folder: Path) -> None:
@@ -202,18 +202,18 @@ def test_broken_preparation_is_an_error_not_a_left_out_image(folder: Path) -> No
             return np.zeros((3, 3), np.uint8)
 
     with pytest.raises(HilumError, match=r"shape \(24, 20\); got uint8 of shape \(3, 3\)"):
-        pixels.ingest(every(folder), Wrong())
+        prepared_dataset.prepare_dataset(every(folder), Wrong())
 
 
 def test_manifest_gets_the_files_hashes(folder: Path) -> None:
-    taken = pixels.ingest(every(folder), Small())
+    taken = prepared_dataset.prepare_dataset(every(folder), Small())
     hashes = [sha256(Path(p).read_bytes()).hexdigest() for p in taken.manifest.table["path"]]
     assert taken.manifest.table["sha256"].tolist() == hashes
     assert list(taken.fingerprints.bytes_sha256) == hashes
 
 
 def test_fingerprints_are_those_of_the_decoded_image(folder: Path) -> None:
-    taken = pixels.ingest(every(folder), Small())
+    taken = prepared_dataset.prepare_dataset(every(folder), Small())
     own = fingerprints.fingerprint(images.read(folder / "04.jpg").pixels)
     assert taken.fingerprints.pixels_sha256[4] == own.pixels_sha256.tobytes().hex()
     np.testing.assert_array_equal(taken.fingerprints.perceptual[4], own.perceptual)
@@ -226,7 +226,7 @@ def test_facts_by_hand(tmp_path: Path) -> None:
     picture[10:20] = 100
     path = tmp_path / "one.png"
     cv2.imwrite(str(path), picture)
-    facts = pixels.ingest(manifest_of([path]), Small()).facts
+    facts = prepared_dataset.prepare_dataset(manifest_of([path]), Small()).facts
     row = facts.loc["set/one.png"]
     assert (row["format"], row["width"], row["height"], row["bits"]) == ("PNG", 30, 40, 8)
     assert row["bytes"] == path.stat().st_size
@@ -238,29 +238,33 @@ def test_facts_by_hand(tmp_path: Path) -> None:
 def test_bytes_are_counted_as_any_grey_level_is() -> None:
     film = np.random.default_rng(3).integers(0, 256, (61, 90), np.uint8)
     for view in (film, film[::2, ::-1], film[:1, :1], np.zeros((5, 4), np.uint8)):
-        np.testing.assert_allclose(pixels._of_bytes(view), pixels._of_any(view), rtol=1e-12)
-        assert pixels._of_bytes(view)[2:] == pixels._of_any(view)[2:]
+        np.testing.assert_allclose(
+            prepared_dataset._of_bytes(view), prepared_dataset._of_any(view), rtol=1e-12
+        )
+        assert prepared_dataset._of_bytes(view)[2:] == prepared_dataset._of_any(view)[2:]
 
 
 def test_16_bit_images_have_facts_on_the_8_bit_scale(tmp_path: Path) -> None:
     path = tmp_path / "deep.png"
     cv2.imwrite(str(path), np.full((20, 20), 32768, np.uint16))
-    row = pixels.ingest(manifest_of([path]), pixels.Miniature()).facts.iloc[0]
+    row = prepared_dataset.prepare_dataset(
+        manifest_of([path]), prepared_dataset.ThumbnailOnly()
+    ).facts.iloc[0]
     assert row["mean"] == pytest.approx(127.5, abs=0.01)
     assert row["bits"] == 16
 
 
 def test_miniature_keeps_the_thumbnails(folder: Path) -> None:
-    taken = pixels.ingest(every(folder), pixels.Miniature())
+    taken = prepared_dataset.prepare_dataset(every(folder), prepared_dataset.ThumbnailOnly())
     np.testing.assert_array_equal(taken.pixels.stack, taken.fingerprints.thumbnails)
 
 
 def test_progress_ends_at_the_total(folder: Path) -> None:
     calls: list[tuple[int, int]] = []
-    pixels.ingest(every(folder), Small(), lambda *at: calls.append(at))
+    prepared_dataset.prepare_dataset(every(folder), Small(), lambda *at: calls.append(at))
     assert calls == [(i, 12) for i in range(1, 13)]
     calls.clear()
-    pixels.ingest(every(folder), Small(), lambda *at: calls.append(at))
+    prepared_dataset.prepare_dataset(every(folder), Small(), lambda *at: calls.append(at))
     assert calls == [(12, 12)]
 
 
@@ -283,9 +287,9 @@ def unseal(segment: Segment, pixel_bytes: int, record_bytes: int) -> None:
 def test_killed_writers_images_are_not_decoded_again(
     folder: Path, images_left: float, records_left: float, kept: int
 ) -> None:
-    pixels.ingest(every(folder), Small())
+    prepared_dataset.prepare_dataset(every(folder), Small())
     unseal(segment_of(Small()), int(images_left * 24 * 20), int(records_left * RECORD.itemsize))
-    taken = pixels.ingest(every(folder), Small())
+    taken = prepared_dataset.prepare_dataset(every(folder), Small())
     assert taken.decoded == 12 - kept
     np.testing.assert_array_equal(taken.pixels.stack, expected(every(folder), Small()))
 
@@ -293,14 +297,14 @@ def test_killed_writers_images_are_not_decoded_again(
 @pytest.mark.parametrize("which", [0, 1])
 def test_damaged_bytes_are_noticed_and_decoded_again(folder: Path, which: int) -> None:
     """A power cut can leave holes: pixels (0) or records (1) that are not what was written."""
-    pixels.ingest(every(folder), Small())
+    prepared_dataset.prepare_dataset(every(folder), Small())
     segment = segment_of(Small())
     unseal(segment, 12 * 24 * 20, 12 * RECORD.itemsize)
     file = segment_of(Small()).files[which]
     content = bytearray(file.read_bytes())
     content[len(content) * 5 // 12 + 100] ^= 0xFF  # in the sixth image
     file.write_bytes(content)
-    taken = pixels.ingest(every(folder), Small())
+    taken = prepared_dataset.prepare_dataset(every(folder), Small())
     assert taken.decoded == 1
     np.testing.assert_array_equal(taken.pixels.stack, expected(every(folder), Small()))
 
@@ -310,13 +314,13 @@ import os, sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from test_pixels import Small, every
-from hilum.data import pixels
+from hilum.data import prepared_dataset
 
 def stop(done, total):
     if done == 100:
         os._exit(9)
 
-pixels.ingest(every(Path({folder!r})), Small(), stop, 2)
+prepared_dataset.prepare_dataset(every(Path({folder!r})), Small(), stop, 2)
 """
 
 
@@ -336,10 +340,10 @@ def test_a_process_that_dies_loses_at_most_one_batch(folder: Path) -> None:
     process = script(KILLED, folder=str(folder))
     process.communicate()
     assert process.returncode == 9
-    taken = pixels.ingest(every(folder), Small())
+    taken = prepared_dataset.prepare_dataset(every(folder), Small())
     assert 150 - 100 <= taken.decoded <= 150 - 64
     np.testing.assert_array_equal(taken.pixels.stack, expected(every(folder), Small()))
-    assert pixels.ingest(every(folder), Small()).decoded == 0
+    assert prepared_dataset.prepare_dataset(every(folder), Small()).decoded == 0
 
 
 BESIDE = """
@@ -347,8 +351,8 @@ import hashlib, json, sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from test_pixels import Small, every
-from hilum.data import pixels
-taken = pixels.ingest(every(Path({folder!r})), Small())
+from hilum.data import prepared_dataset
+taken = prepared_dataset.prepare_dataset(every(Path({folder!r})), Small())
 print(json.dumps([taken.pixels.digest, hashlib.sha256(taken.pixels.stack.tobytes()).hexdigest()]))
 """
 
@@ -357,7 +361,7 @@ def test_processes_beside_each_other_agree(folder: Path) -> None:
     many(folder, 60)
     running = [script(BESIDE, folder=str(folder)) for _ in range(3)]
     answers = [json.loads(process.communicate()[0]) for process in running]
-    own = pixels.ingest(every(folder), Small())
+    own = prepared_dataset.prepare_dataset(every(folder), Small())
     content = sha256(expected(every(folder), Small()).tobytes()).hexdigest()
     assert answers == [[own.pixels.digest, content]] * 3
     assert own.decoded == 0
@@ -366,7 +370,7 @@ def test_processes_beside_each_other_agree(folder: Path) -> None:
 
 def test_old_leftovers_are_swept_and_fresh_ones_stay(folder: Path) -> None:
     manifest = every(folder)
-    pixels.ingest(Manifest(manifest.table.iloc[:3]), Small())
+    prepared_dataset.prepare_dataset(Manifest(manifest.table.iloc[:3]), Small())
     segment = segment_of(Small())
     for age, name in ((8, "part-old"), (6, "part-new")):
         for file in segment.files:
@@ -374,7 +378,7 @@ def test_old_leftovers_are_swept_and_fresh_ones_stay(folder: Path) -> None:
             copy.write_bytes(file.read_bytes())
             then = copy.stat().st_mtime - age * 24 * 3600
             os.utime(copy, (then, then))
-    pixels.ingest(manifest, Small())
+    prepared_dataset.prepare_dataset(manifest, Small())
     names = {segment.base.name for segment in open_store(Small()).segments()}
     assert "part-new" in names
     assert "part-old" not in names
@@ -383,7 +387,7 @@ def test_old_leftovers_are_swept_and_fresh_ones_stay(folder: Path) -> None:
 def test_full_disk_is_one_sentence(folder: Path, own_cache: Path) -> None:
     own_cache.write_text("a file where the folder should be")
     with pytest.raises(HilumError, match="must be written; got"):
-        pixels.ingest(every(folder), Small())
+        prepared_dataset.prepare_dataset(every(folder), Small())
 
 
 def test_file_that_changes_after_it_was_hashed_is_left_out(
@@ -391,13 +395,13 @@ def test_file_that_changes_after_it_was_hashed_is_left_out(
 ) -> None:
     read = images.read
 
-    def slow(path: str, at_least: int | None = None, **kept: bool) -> images.reading.Image:
+    def slow(path: str, at_least: int | None = None, **kept: bool) -> images.read_image.Image:
         if Path(path).name == "03.png":
             Path(path).write_bytes((folder / "01.png").read_bytes())
         return read(path, at_least, **kept)
 
     monkeypatch.setattr(images, "read", slow)
-    taken = pixels.ingest(every(folder), Small())
+    taken = prepared_dataset.prepare_dataset(every(folder), Small())
     assert [item.reason for item in taken.left_out] == [
         "wanted a file at rest, got one that changed since it was hashed; try again."
     ]
@@ -407,9 +411,9 @@ def test_memory_stays_flat(folder: Path) -> None:
     """64 MiB of prepared images go through less than a quarter of that."""
     many(folder, 52)
     large = Small(shape=(1024, 1024))
-    pixels.ingest(manifest_of([folder / "01.png"]), large, workers=1)  # imports
+    prepared_dataset.prepare_dataset(manifest_of([folder / "01.png"]), large, workers=1)  # imports
     tracemalloc.start()
-    taken = pixels.ingest(every(folder), large, workers=1)
+    taken = prepared_dataset.prepare_dataset(every(folder), large, workers=1)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert taken.pixels.stack.nbytes == 64 * 2**20
@@ -420,19 +424,19 @@ def test_scaled_decode_reaches_the_decoder(folder: Path, monkeypatch: pytest.Mon
     asked: set[int | None] = set()
     read = images.read
 
-    def noting(path: str, at_least: int | None = None, **kept: bool) -> images.reading.Image:
+    def noting(path: str, at_least: int | None = None, **kept: bool) -> images.read_image.Image:
         asked.add(at_least)
         return read(path, at_least, **kept)
 
     monkeypatch.setattr(images, "read", noting)
-    pixels.ingest(every(folder), Small(decode_side=16))
+    prepared_dataset.prepare_dataset(every(folder), Small(decode_side=16))
     assert asked == {16}
 
 
 def test_real_images(shared: Path) -> None:
     paths = sorted((shared / "covid-chestxray-dataset" / "images").iterdir())[:40]
     manifest = manifest_of(paths)
-    taken = pixels.ingest(manifest, Small())
+    taken = prepared_dataset.prepare_dataset(manifest, Small())
     assert taken.decoded == 40
-    assert pixels.ingest(manifest, Small()).decoded == 0
+    assert prepared_dataset.prepare_dataset(manifest, Small()).decoded == 0
     assert files.sha256(paths[0]) == taken.fingerprints.bytes_sha256[0]

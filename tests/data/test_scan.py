@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from hilum.data import manifest, readers
+from hilum import datasets
+from hilum.data import manifest
 from hilum.data.scan import Spread, scan
 from hilum.types import LeftOut, Manifest
 
@@ -98,7 +99,7 @@ def test_nothing_known_is_no_error(tmp_path: Path) -> None:
 
 
 def test_real_nih_table(shared: Path) -> None:
-    found = scan(readers.read("nih", shared), most=20)
+    found = scan(datasets.read("nih", shared), most=20)
     listed = pd.read_csv(shared / "nih-chestxray14" / "Data_Entry_2017.csv")
     assert found.images == len(listed) == 693
     assert found.classes == {"normal": 348, "pneumonia": 345}

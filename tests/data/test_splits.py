@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedKFold
 
 from hilum.data import splits
-from hilum.data.splits import Shares
+from hilum.data.splits import SplitFractions
 from hilum.data.stratify import targets
 from hilum.types import MANIFEST_COLUMNS, SPLIT_COLUMNS, HilumError, Manifest, Split
 
@@ -72,7 +72,7 @@ def assert_complete(split: Split, manifest: Manifest, parts: set[str]) -> None:
 @settings(max_examples=40, deadline=None)
 @given(manifests(), st.floats(0.05, 0.6), st.floats(0.05, 0.6), st.integers(0, 2**31))
 def test_holdout_properties(manifest: Manifest, test: float, validation: float, seed: int) -> None:
-    split = splits.holdout(manifest, Shares(test, validation), seed)
+    split = splits.holdout(manifest, SplitFractions(test, validation), seed)
     assert_complete(split, manifest, {"train", "validation", "test"})
     assert_whole_groups(split, manifest)
 
@@ -95,7 +95,7 @@ def test_row_order_does_not_matter(manifest: Manifest, seed: int, random: Any) -
     random.shuffle(order)
     turned = Manifest(manifest.table.iloc[order])
     pairs = [
-        (splits.holdout(m, Shares(), seed).table, splits.kfold(m, 3, 0.2, seed).table)
+        (splits.holdout(m, SplitFractions(), seed).table, splits.kfold(m, 3, 0.2, seed).table)
         for m in (manifest, turned)
     ]
     for one, other in zip(*pairs, strict=True):
@@ -104,7 +104,7 @@ def test_row_order_does_not_matter(manifest: Manifest, seed: int, random: Any) -
 
 def test_seed_changes_the_split_and_nothing_else_does() -> None:
     manifest = singles(covid19=30, normal=40)
-    tables = [splits.holdout(manifest, Shares(), seed).table for seed in (1, 1, 2)]
+    tables = [splits.holdout(manifest, SplitFractions(), seed).table for seed in (1, 1, 2)]
     pd.testing.assert_frame_equal(tables[0], tables[1])
     assert (tables[0]["part"] != tables[2]["part"]).sum() > 10
 
@@ -119,7 +119,7 @@ def test_a_new_image_changes_no_other_seed_stream() -> None:
 def test_study_002_counts() -> None:
     """Cuijpers et al., Table 2: 42 + 282 test images of 140 + 939; 755 are left to train."""
     manifest = singles(covid19=140, normal=939)
-    split = splits.holdout(manifest, Shares(0.3, 0), 0)
+    split = splits.holdout(manifest, SplitFractions(0.3, 0), 0)
     assert counts(split, manifest) == {
         ("test", "covid19"): 42, ("test", "normal"): 282,
         ("train", "covid19"): 98, ("train", "normal"): 657,
@@ -129,7 +129,7 @@ def test_study_002_counts() -> None:
 def test_study_000_counts() -> None:
     """El Azhari: 80/10/10 of 1,252 + 1,229 slices; validation is a ninth of what is not test."""
     manifest = singles(covid19=1252, non_covid=1229)
-    split = splits.holdout(manifest, Shares(0.1, 1 / 9), 0)
+    split = splits.holdout(manifest, SplitFractions(0.1, 1 / 9), 0)
     assert counts(split, manifest) == {
         ("train", "covid19"): 1002, ("validation", "covid19"): 125, ("test", "covid19"): 125,
         ("train", "non_covid"): 983, ("validation", "non_covid"): 123, ("test", "non_covid"): 123,
@@ -159,7 +159,7 @@ def test_targets_are_within_one_image_of_the_exact_share(totals: list[int], shar
 @given(manifests(fewest=12), st.integers(0, 2**31))
 def test_shares_are_near_where_patients_are_small(manifest: Manifest, seed: int) -> None:
     """No class strays further from its share than the images of two patients."""
-    split = splits.holdout(manifest, Shares(0.3, 0), seed)
+    split = splits.holdout(manifest, SplitFractions(0.3, 0), seed)
     table = joined(split, manifest)
     for _, rows in table.groupby("label"):
         assert abs((rows["part"] == "test").sum() - 0.3 * len(rows)) <= 12
@@ -177,7 +177,7 @@ def test_large_patients_are_spread() -> None:
 
 def test_by_image_patients_are_torn_apart_and_the_notes_say_so() -> None:
     manifest = manifest_of([(label, f"{label}{i // 10}") for label in "ab" for i in range(50)])
-    split = splits.holdout(manifest, Shares(), 0, "image")
+    split = splits.holdout(manifest, SplitFractions(), 0, "image")
     spread = joined(split, manifest).groupby("patient_id")["part"].nunique()
     assert spread.max() > 1
     assert split.grouped_by == "image"
@@ -188,7 +188,7 @@ def test_unknown_patients_are_counted_in_the_notes() -> None:
     manifest = manifest_of(
         [(label, f"{label}{i}" if i else None) for label in "ab" for i in range(9)]
     )
-    assert splits.holdout(manifest, Shares(), 0).notes == (
+    assert splits.holdout(manifest, SplitFractions(), 0).notes == (
         "patient identifiers do not exist for 2 images: "
         "leakage between patients cannot be excluded",
     )
@@ -196,7 +196,7 @@ def test_unknown_patients_are_counted_in_the_notes() -> None:
 
 def test_known_patients_leave_no_note() -> None:
     manifest = manifest_of([(label, f"{label}{i}") for label in "ab" for i in range(9)])
-    assert splits.holdout(manifest, Shares(), 0).notes == ()
+    assert splits.holdout(manifest, SplitFractions(), 0).notes == ()
 
 
 @given(st.integers(0, 2**31))
@@ -208,7 +208,7 @@ def test_clusters_stay_together_and_tie_patients(seed: int) -> None:
     clusters = pd.Series(names.to_list(), index=names)
     clusters.iloc[[0, 10]], clusters.iloc[[11, 12]] = "x", "y"
     for group in ("patient", "cluster"):
-        split = splits.holdout(manifest, Shares(0.4, 0.3), seed, group, clusters)  # type: ignore[arg-type]
+        split = splits.holdout(manifest, SplitFractions(0.4, 0.3), seed, group, clusters)  # type: ignore[arg-type]
         part = split.table.set_index("sample_id")["part"]
         assert part[names[[0, 1, 10]]].nunique() == 1
         assert part[names[[11, 12]]].nunique() == 1
@@ -277,7 +277,7 @@ def test_a_part_without_a_class_is_noted() -> None:
 
 REFUSED: dict[str, tuple[Any, str]] = {
     "three images": (
-        lambda: splits.holdout(singles(a=2, b=1), Shares(), 0),
+        lambda: splits.holdout(singles(a=2, b=1), SplitFractions(), 0),
         r"patients per class as folds or parts \(2\); got 1 for 'b'",
     ),
     "one patient": (
@@ -285,16 +285,19 @@ REFUSED: dict[str, tuple[Any, str]] = {
         r"wanted at least as many patients per class as folds or parts \(5\); got 1 for 'a'; merge",
     ),
     "nothing left to validate": (
-        lambda: splits.holdout(singles(a=2, b=20), Shares(0.5, 0.5), 0),
+        lambda: splits.holdout(singles(a=2, b=20), SplitFractions(0.5, 0.5), 0),
         r"parts \(2\); got 1 for 'a'",
     ),
-    "one class": (lambda: splits.holdout(singles(a=9), Shares(), 0), "two classes .* got a;"),
+    "one class": (
+        lambda: splits.holdout(singles(a=9), SplitFractions(), 0),
+        "two classes .* got a;",
+    ),
     "no label": (
-        lambda: splits.holdout(manifest_of([("a", None), (None, None)]), Shares(), 0),  # type: ignore[list-item]
+        lambda: splits.holdout(manifest_of([("a", None), (None, None)]), SplitFractions(), 0),  # type: ignore[list-item]
         "got 1 of 2 without one",
     ),
     "test share": (
-        lambda: splits.holdout(singles(a=9, b=9), Shares(0.0), 0),
+        lambda: splits.holdout(singles(a=9, b=9), SplitFractions(0.0), 0),
         "test share must be above 0 and below 1; got 0.0",
     ),
     "validation share": (
@@ -304,15 +307,15 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "folds": (lambda: splits.kfold(singles(a=9, b=9), 1, 0, 0), "at least 2; got 1"),
     "seed": (lambda: splits.kfold(singles(a=9, b=9), 3, 0, -1), "negative; got -1"),
     "group": (
-        lambda: splits.holdout(singles(a=9, b=9), Shares(), 0, "person"),  # type: ignore[arg-type]
+        lambda: splits.holdout(singles(a=9, b=9), SplitFractions(), 0, "person"),  # type: ignore[arg-type]
         "got 'person'",
     ),
     "cluster": (
-        lambda: splits.holdout(singles(a=9, b=9), Shares(), 0, "cluster"),
+        lambda: splits.holdout(singles(a=9, b=9), SplitFractions(), 0, "cluster"),
         "needs each image's cluster; got none",
     ),
     "site": (
-        lambda: splits.holdout(singles(a=9, b=9), Shares(), 0, "site"),
+        lambda: splits.holdout(singles(a=9, b=9), SplitFractions(), 0, "site"),
         "needs each image's source; got none for 18 of 18",
     ),
     "no official parts": (
@@ -352,4 +355,4 @@ def test_near_duplicates_are_named_where_they_leave_too_few_groups() -> None:
         index=list(names),
     )
     with pytest.raises(HilumError, match="got 1 for 'a', whose 6 images are near duplicates"):
-        splits.holdout(manifest, Shares(), 0, clusters=alike)
+        splits.holdout(manifest, SplitFractions(), 0, clusters=alike)

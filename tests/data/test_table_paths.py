@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hilum.data.readers import places, table
+from hilum.datasets import table, table_paths
 from hilum.types import HilumError, LeftOut, Manifest
 
 
@@ -44,7 +44,7 @@ def test_images_are_found_by_name_and_that_is_said(tmp_path: Path, form: str) ->
     paths = [form.replace("{}", str(i)) for i in range(4)]
     assert found_in(tmp_path, paths) == [f"img/x{i}.png" for i in range(4)]
     notes = read(tmp_path, paths).notes
-    direct = [places.wanted(path, tmp_path) for path in paths]
+    direct = [table_paths.wanted(path, tmp_path) for path in paths]
     said = [note for note in notes if "4 of 4 paths of the table" in note]
     assert bool(said) == (not Path(direct[0]).is_file())
 
@@ -66,7 +66,7 @@ def test_accents_composed_and_decomposed_are_one_name(tmp_path: Path) -> None:
 def test_a_uid_is_no_name_with_a_suffix(tmp_path: Path) -> None:
     draw(tmp_path, "img/1.2.840.1.png", "img/1.2.840.2.png", "img/b.png")
     found = read(tmp_path, ["1.2.840", "1.2.840.2", "b"])
-    assert found.left_out == (LeftOut("1.2.840", places.ABSENT),)
+    assert found.left_out == (LeftOut("1.2.840", table_paths.ABSENT),)
     assert len(found.table) == 2
 
 
@@ -81,20 +81,20 @@ def test_an_absent_image_is_never_replaced_by_another_of_its_name(tmp_path: Path
     found = read(tmp_path, [f"/old/p{i}/s1/view.png" for i in range(1, 6)])
     assert found.table["patient_id"].tolist() == ["table:p0", "table:p1"]
     assert found.left_out == tuple(
-        LeftOut(f"/old/p{i}/s1/view.png", places.ABSENT) for i in (3, 4, 5)
+        LeftOut(f"/old/p{i}/s1/view.png", table_paths.ABSENT) for i in (3, 4, 5)
     )
 
 
 def test_a_file_that_two_paths_may_mean_is_neithers(tmp_path: Path) -> None:
     draw(tmp_path, "x1.png", "b.png", "c.png")
     found = read(tmp_path, ["x1.png", "x1.jpg", "b.png", "c.png"])
-    assert found.left_out == (LeftOut("x1.jpg", places.CLAIMED),)
+    assert found.left_out == (LeftOut("x1.jpg", table_paths.CLAIMED),)
 
 
 def test_what_is_ambiguous_is_said(tmp_path: Path) -> None:
     draw(tmp_path, "one/c.png", "two/c.png", "a.png", "b.png")
     found = read(tmp_path, ["a.png", "b.png", "c.png"])
-    assert found.left_out == (LeftOut("c.png", places.SEVERAL),)
+    assert found.left_out == (LeftOut("c.png", table_paths.SEVERAL),)
 
 
 def test_masks_are_no_images(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_paths_that_all_lead_nowhere_are_said_to(tmp_path: Path, form: str) -> N
         read(tmp_path, [form.replace("{}", f"x{i}") for i in range(12)])
     said = str(caught.value)
     assert repr(form.replace("{}", "x0")) in said
-    assert f"looked for {places.wanted(form.replace('{}', 'x0'), tmp_path)}, then" in said
+    assert f"looked for {table_paths.wanted(form.replace('{}', 'x0'), tmp_path)}, then" in said
     assert "--label-column" not in said
 
 

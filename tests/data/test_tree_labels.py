@@ -7,10 +7,9 @@ import pytest
 from exported import Export, drawn, export, save
 from PIL import Image
 
-from hilum import recipe
-from hilum.data import readers
-from hilum.data.readers import Columns, TreeOptions, sources
-from hilum.study import gather
+from hilum import datasets, recipes
+from hilum.datasets import Columns, TreeOptions, sources
+from hilum.experiment import dataset
 from hilum.types import HilumError, Manifest
 
 FILMS = 44
@@ -29,7 +28,7 @@ def pacs(tmp_path_factory: pytest.TempPathFactory) -> Export:
 
 
 def opened(pacs: Export, csv: Path, **columns: str) -> Manifest:
-    return readers.open_path(pacs.home, Columns(**columns), None, TreeOptions(str(csv)))
+    return datasets.open_path(pacs.home, Columns(**columns), None, TreeOptions(str(csv)))
 
 
 def labels_of(found: Manifest, home: Path) -> dict[str, str]:
@@ -91,7 +90,7 @@ def test_names_of_files_that_are_no_dicom(tmp_path: Path) -> None:
         (tmp_path / "t" / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new("L", (8, 8), len(name)).save(tmp_path / "t" / name)
     (tmp_path / "l.csv").write_text("image,label\na.png,p\nb,q\nold/export/c.png,q\n")
-    found = readers.open_path(tmp_path / "t", options=TreeOptions(str(tmp_path / "l.csv")))
+    found = datasets.open_path(tmp_path / "t", options=TreeOptions(str(tmp_path / "l.csv")))
     assert labels_of(found, tmp_path / "t") == {"x/a.png": "p", "y/b.png": "q", "y/c.png": "q"}
     assert set(found.table["dataset"]) == {"folder"}
 
@@ -101,7 +100,7 @@ def test_files_named_by_their_uid(tmp_path: Path) -> None:
     for i, name in enumerate(("1.2.34", "1.2.35", "1.3.7")):
         save(tmp_path / "t" / name, drawn(3)[i], PatientID=f"P{i}", SOPInstanceUID=f"1.9.{i}")
     (tmp_path / "l.csv").write_text("image_id,label\n1.2.34,a\n1.2.35,b\n1.3,b\n")
-    found = readers.open_path(tmp_path / "t", options=TreeOptions(str(tmp_path / "l.csv")))
+    found = datasets.open_path(tmp_path / "t", options=TreeOptions(str(tmp_path / "l.csv")))
     assert labels_of(found, tmp_path / "t") == {"1.2.34": "a", "1.2.35": "b"}
 
 
@@ -166,7 +165,7 @@ def test_zeros_count_where_they_tell_patients_apart(tmp_path: Path) -> None:
     for i, patient in enumerate(("01", "001", "2", "3")):
         save(home / f"{i}.dcm", drawn(4)[i], PatientID=patient, SOPInstanceUID=f"1.2.{i}")
     (tmp_path / "l.csv").write_text("PatientID,label\n1,a\n02,a\n03,b\n")
-    found = readers.open_path(home, options=TreeOptions(str(tmp_path / "l.csv")))
+    found = datasets.open_path(home, options=TreeOptions(str(tmp_path / "l.csv")))
     assert labels_of(found, home) == {"2.dcm": "a", "3.dcm": "b"}
 
 
@@ -199,7 +198,7 @@ def test_tables_that_label_nothing(
 def test_labels_go_with_a_folder(pacs: Export, tmp_path: Path) -> None:
     table = pacs.csv(tmp_path / "l.csv", "path", "label")
     with pytest.raises(HilumError, match="--labels goes with a folder of images"):
-        readers.open_path(table, options=TreeOptions(str(table)))
+        datasets.open_path(table, options=TreeOptions(str(table)))
 
 
 # a tree by patient is no set of classes
@@ -223,7 +222,7 @@ def test_folders_that_look_like_patients(
         place.parent.mkdir(parents=True, exist_ok=True)
         (place.parent / f"{place.name}_{i}.dcm").symlink_to(pacs.home / row["path"])
     with pytest.raises(HilumError) as caught:
-        readers.open_path(tmp_path)
+        datasets.open_path(tmp_path)
     assert "43 folders with 44 images, and the folders look like patients" in str(caught.value)
     assert why in str(caught.value)
     assert "give labels with --labels CSV" in str(caught.value)
@@ -237,7 +236,7 @@ def test_folders_of_studies_without_a_patient(tmp_path: Path, patients: str | No
             StudyInstanceUID=f"1.3.{i // 2}",
         )  # fmt: skip
     with pytest.raises(HilumError, match=r"look like patients \(each holds images of one study\)"):
-        readers.open_path(tmp_path)
+        datasets.open_path(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -252,7 +251,7 @@ def test_folders_of_pictures_by_patient(tmp_path: Path, names: list[str], why: s
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new("L", (8, 8 + i), 9).save(tmp_path / name)
     with pytest.raises(HilumError, match="look like patients") as caught:
-        readers.open_path(tmp_path)
+        datasets.open_path(tmp_path)
     assert why in str(caught.value)
 
 
@@ -264,8 +263,8 @@ def test_classes_stay_classes(tmp_path: Path) -> None:
     for i, film in enumerate(drawn(15)):
         save(tmp_path / "five" / f"grade {i % 5}" / f"{i}.dcm", film,
              PatientID=str(i), StudyInstanceUID=f"1.3.{i}", SOPInstanceUID=f"1.4.{i}")  # fmt: skip
-    assert readers.open_path(tmp_path / "two").table["label"].nunique() == 2
-    assert readers.open_path(tmp_path / "five").table["label"].nunique() == 5
+    assert datasets.open_path(tmp_path / "two").table["label"].nunique() == 2
+    assert datasets.open_path(tmp_path / "five").table["label"].nunique() == 5
 
 
 # sources
@@ -298,7 +297,7 @@ def test_one_hospital_has_one_name_in_two_sets(tmp_path: Path) -> None:
     """What is learnt of one set holds for the next: the digest does not depend on the others."""
     one = classes_of_dicom(tmp_path / "1", InstitutionName="North")
     two = classes_of_dicom(tmp_path / "2", InstitutionName=["North", "South"] * 4)
-    first, second = (set(readers.open_path(home).table["source"]) for home in (one, two))
+    first, second = (set(datasets.open_path(home).table["source"]) for home in (one, two))
     assert first < second
     assert len(second) == 2
 
@@ -317,21 +316,21 @@ def test_one_hospital_has_one_name_in_two_sets(tmp_path: Path) -> None:
 def test_what_says_the_source_where_no_institution_does(
     tmp_path: Path, elements: dict[str, object], sources_wanted: int, said: str
 ) -> None:
-    found = readers.open_path(classes_of_dicom(tmp_path, **elements))
+    found = datasets.open_path(classes_of_dicom(tmp_path, **elements))
     assert found.table["source"].nunique() == sources_wanted
     assert any(said in note for note in found.notes if note.startswith("The source"))
 
 
 @pytest.mark.parametrize("name", [None, "", "ANONYMOUS", "De-identified", "unknown", "xxxx", "0"])
 def test_no_name_is_no_source(tmp_path: Path, name: str | None) -> None:
-    found = readers.open_path(classes_of_dicom(tmp_path, InstitutionName=name))
+    found = datasets.open_path(classes_of_dicom(tmp_path, InstitutionName=name))
     assert found.table["source"].isna().all()
     assert not any("The source" in note for note in found.notes)
 
 
 def test_a_name_that_only_begins_like_a_placeholder(tmp_path: Path) -> None:
     home = classes_of_dicom(tmp_path, InstitutionName=["Hidden Valley Clinic", "Maskinonge"] * 4)
-    assert readers.open_path(home).table["source"].nunique() == 2
+    assert datasets.open_path(home).table["source"].nunique() == 2
 
 
 def test_a_tag_by_name(tmp_path: Path) -> None:
@@ -339,7 +338,7 @@ def test_a_tag_by_name(tmp_path: Path) -> None:
         tmp_path, InstitutionName=["North", "South"] * 4, StationName=["S", "S", "T", "T"] * 2
     )
     seen = {
-        tag: readers.open_path(home, options=TreeOptions(source_tag=tag)).table["source"]
+        tag: datasets.open_path(home, options=TreeOptions(source_tag=tag)).table["source"]
         for tag in ("InstitutionName", "stationname", "none")
     }
     assert set(seen["InstitutionName"]) == {"North", "South"}
@@ -356,14 +355,14 @@ def test_tags_that_say_no_place(tag: str) -> None:
 def test_a_tag_that_no_header_fills(tmp_path: Path) -> None:
     home = classes_of_dicom(tmp_path)
     with pytest.raises(HilumError, match=r"got 'StationName', which is empty in all 8 images"):
-        readers.open_path(home, options=TreeOptions(source_tag="StationName"))
+        datasets.open_path(home, options=TreeOptions(source_tag="StationName"))
 
 
 def test_a_table_s_source_is_kept(tmp_path: Path) -> None:
     home = classes_of_dicom(tmp_path / "t", InstitutionName="H")
     rows = "".join(f"{'ab'[i % 2]}/{i}.dcm,{'ab'[i % 2]},Ward\n" for i in range(8))
     (tmp_path / "l.csv").write_text("path,label,site\n" + rows)
-    found = readers.open_path(home, options=TreeOptions(str(tmp_path / "l.csv")))
+    found = datasets.open_path(home, options=TreeOptions(str(tmp_path / "l.csv")))
     assert set(found.table["source"]) == {"Ward"}
 
 
@@ -380,7 +379,7 @@ def test_equal_numbers_of_two_hospitals(tmp_path: Path, sexes: str, said: str) -
         Image.new("L", (8, 8 + i), 9).save(tmp_path / f"{i}.png")
         lines.append(f"{i}.png,{'xy'[i % 2]},{patient},{house},{sexes[i]}")
     (tmp_path / "t.csv").write_text("\n".join(lines))
-    found = readers.open_path(tmp_path / "t.csv")
+    found = datasets.open_path(tmp_path / "t.csv")
     assert found.table["patient_id"].nunique() == 2
     (note,) = [note for note in found.notes if "several sources" in note]
     assert said in note
@@ -398,11 +397,11 @@ def test_equal_numbers_of_two_sets(tmp_path: Path) -> None:
             lines.append(f"{house}{i}.png,{'xy'[i % 2]},{i}")
         (tmp_path / house / "t.csv").write_text("\n".join(lines))
     data = ", ".join(f'{{path="{tmp_path / house}"}}' for house in "AB")
-    plan = recipe.load("default", changes=[f"data=[{data}]"])
-    notes = gather.gather(plan, None, tmp_path / "out").notes
+    plan = recipes.load("default", changes=[f"data=[{data}]"])
+    notes = dataset.load_manifest(plan, None, tmp_path / "out").notes
     assert any("2 patient numbers occur in several sets of data" in note for note in notes)
-    alone = recipe.load("default", changes=[f'data=[{{path="{tmp_path / "A"}"}}]'])
-    assert not any("several" in note for note in gather.gather(alone, None, tmp_path).notes)
+    alone = recipes.load("default", changes=[f'data=[{{path="{tmp_path / "A"}"}}]'])
+    assert not any("several" in note for note in dataset.load_manifest(alone, None, tmp_path).notes)
 
 
 def test_numbers_of_one_hospital_each_raise_no_question(tmp_path: Path) -> None:
@@ -412,7 +411,7 @@ def test_numbers_of_one_hospital_each_raise_no_question(tmp_path: Path) -> None:
         lines.append(f"{i}.png,{'xy'[i % 2]},{patient},{patient[0]}")
     (tmp_path / "t.csv").write_text("\n".join(lines))
     assert not any(
-        "several sources" in note for note in readers.open_path(tmp_path / "t.csv").notes
+        "several sources" in note for note in datasets.open_path(tmp_path / "t.csv").notes
     )
 
 
@@ -431,7 +430,7 @@ def test_headers_that_say_next_to_nothing(tmp_path: Path, kept: str, kind: str) 
     if kind != "class folders":
         names = "path,label,view,modality,age,sex,source,split,mask"
         (home / "l.csv").write_text(f"{names}\n{rows}")
-    found = readers.open_path(home / "l.csv" if kind == "table" else home).table
+    found = datasets.open_path(home / "l.csv" if kind == "table" else home).table
     assert len(found) == 8
     column = {"ViewPosition": "view", "PatientAge": "age", "PatientSex": "sex"}.get(kept)
     empty = {"view", "age", "sex", "source", "patient_id", "official_part", "mask_path"} - {column}
@@ -463,7 +462,7 @@ def test_names_in_another_spelling_label_a_tree(tmp_path: Path, form: str) -> No
     tree(home, [f"p{i}/im{i}.png" for i in range(4)])
     lines = [f"{form.format(i)},{'ab'[i % 2]}" for i in range(4)]
     (tmp_path / "l.csv").write_text("\n".join(["path,label", *lines]) + "\n")
-    found = readers.open_path(home, Columns(), None, TreeOptions(str(tmp_path / "l.csv")))
+    found = datasets.open_path(home, Columns(), None, TreeOptions(str(tmp_path / "l.csv")))
     assert list(found.table["label"]) == ["a", "b", "a", "b"]
 
 
@@ -472,7 +471,7 @@ def test_equal_names_in_folders_of_patients_are_told_apart_by_their_folders(tmp_
     tree(home, [f"p{i}/IM1.png" for i in range(4)])
     lines = [f"/mnt/elsewhere/p{i}/IM1.png,{'ab'[i // 2]}" for i in range(4)]
     (tmp_path / "l.csv").write_text("\n".join(["path,label", *lines]) + "\n")
-    found = readers.open_path(home, Columns(), None, TreeOptions(str(tmp_path / "l.csv")))
+    found = datasets.open_path(home, Columns(), None, TreeOptions(str(tmp_path / "l.csv")))
     assert list(found.table["label"]) == ["a", "a", "b", "b"]
 
 
@@ -486,10 +485,10 @@ def test_folders_that_only_begin_the_names_in_them_are_no_classes(tmp_path: Path
     """MIMIC-CXR: p10/p10000032/s50414267/image.jpg."""
     tree(tmp_path, [f"p1{i % 2}/p1{i % 2}00003{i}/s5{i}/{i}.jpg" for i in range(6)])
     with pytest.raises(HilumError, match=r"look like patients \(p10 holds folders"):
-        readers.open_path(tmp_path)
+        datasets.open_path(tmp_path)
 
 
 @pytest.mark.parametrize("names", [("1", "2"), ("p1", "p2")])
 def test_numbered_classes_stay_classes(tmp_path: Path, names: tuple[str, str]) -> None:
     tree(tmp_path, [f"{name}/{sub}/{i}.png" for name in names for sub in "xy" for i in range(3)])
-    assert readers.open_path(tmp_path).table["label"].nunique() == 2
+    assert datasets.open_path(tmp_path).table["label"].nunique() == 2

@@ -8,24 +8,24 @@ import numpy as np
 import pytest
 import torch
 
-from hilum import prepare
-from hilum.evaluate import model as models
-from hilum.evaluate.model import Facts, Model
-from hilum.explain import heat
-from hilum.explain import subject as subjects
-from hilum.explain.heat import METHODS
-from hilum.explain.subject import Sight, Subject
+from hilum import preprocess
+from hilum.explain import cam
+from hilum.explain import explainer as subjects
+from hilum.explain.cam import METHODS
+from hilum.explain.explainer import ExplainableModel, FeaturesAndMaps
+from hilum.inference import model as models
+from hilum.inference.model import ModelMetadata, TrainedModel
 from hilum.models import networks
 from hilum.models.backbones import BACKBONES, Backbone
-from hilum.models.cards import Card
-from hilum.models.heads import Head, Standardise
+from hilum.models.cards import BackboneCard
+from hilum.models.heads import NumpyHead, Standardise
 from hilum.models.weights import Weights
 from hilum.types import Grey8, HilumError, Probabilities, Stack8
 
 SMALL = 96  # pixels: no network of the table comes down to nothing
 
 
-def network(row: Card, pool: str = "average") -> Backbone:
+def network(row: BackboneCard, pool: str = "average") -> Backbone:
     """A backbone with random weights, filled faster than its own initialisation would."""
     with torch.device("meta"), networks.Unfilled():
         empty = Backbone(row, Weights({}, "", "", ""), pool)  # type: ignore[arg-type]
@@ -41,20 +41,20 @@ def network(row: Card, pool: str = "average") -> Backbone:
     return backbone
 
 
-def head(inputs: int, hidden: int = 0, classes: int = 3, positions: int = 1) -> Head:
+def head(inputs: int, hidden: int = 0, classes: int = 3, positions: int = 1) -> NumpyHead:
     rng = np.random.default_rng(1)
     scale = Standardise(rng.normal(size=inputs), rng.uniform(0.5, 2, inputs))
     widths = [inputs // positions, *([hidden] if hidden else []), classes]
     layers = [(rng.normal(size=(b, a)) / a**0.5, rng.normal(size=b)) for a, b in pairwise(widths)]
-    return Head(scale, tuple(layers), positions)
+    return NumpyHead(scale, tuple(layers), positions)
 
 
 def film(side: int, seed: int = 0) -> Grey8:
     return np.random.default_rng(seed).integers(0, 256, (side, side)).astype(np.uint8)
 
 
-def asked(backbone: Backbone, top: Head, mirror: bool = False) -> Subject:
-    facts = Facts(["a", "b", "c"], "unit", "fp32", mirror)
+def asked(backbone: Backbone, top: NumpyHead, mirror: bool = False) -> ExplainableModel:
+    facts = ModelMetadata(["a", "b", "c"], "unit", "fp32", mirror)
     return subjects.of_parts(facts, backbone, top)
 
 
@@ -71,7 +71,7 @@ def test_on_gap_and_a_linear_head_both_are_cam_in_closed_form(
     """Zhou et al. 2016, equation 2: the map is the channels' weighted sum, and adds up to y."""
     top, picture = head(512), film(160)
     subject = asked(resnet, top)
-    found = heat.evidence(subject, picture, class_, method)
+    found = cam.evidence(subject, picture, class_, method)
     channels = subject.last_map(picture)
     weight, bias = top.layers[0]
     per_channel = weight[class_] / top.standardise.deviation / channels[0, 0].numel()
@@ -91,7 +91,7 @@ def test_gradcam_of_a_hidden_layer_agrees_with_finite_differences(resnet: Backbo
     moved = features + step * np.eye(512)
     slope = (top.logits(moved)[:, 1] - top.logits(features[None])[0, 1]) / step
     want = np.tensordot(slope / channels[0].size, channels, 1)
-    found = heat.evidence(subject, picture, 1)
+    found = cam.evidence(subject, picture, 1)
     np.testing.assert_allclose(found, want, rtol=0, atol=1e-4 * np.abs(want).max())
 
 
@@ -115,10 +115,10 @@ def test_every_backbone_of_every_study(name: str) -> None:
     subject, picture = asked(backbone, head(row.features)), film(side)
     if name == "wiklund_fc":
         with pytest.raises(HilumError, match=r"four axes.*Or take method occlusion"):
-            heat.heat(subject, picture, 0)
+            cam.heat(subject, picture, 0)
         return
     for method in ("gradcam", "hirescam"):
-        signed = heat.evidence(subject, picture, 1, method)
+        signed = cam.evidence(subject, picture, 1, method)
         assert min(signed.shape) > 1
         assert np.isfinite(signed).all()
         assert np.ptp(signed) > 0
@@ -132,9 +132,9 @@ def test_the_table_of_backbones_is_visited_whole() -> None:
 
 def test_heat_is_evidence_without_what_speaks_against_in_the_films_pixels(resnet: Backbone) -> None:
     subject, picture = asked(resnet, head(512)), film(128)
-    signed = heat.evidence(subject, picture, 1)
+    signed = cam.evidence(subject, picture, 1)
     assert signed.min() < 0 < signed.max()
-    shown = heat.heat(subject, picture, 1)
+    shown = cam.heat(subject, picture, 1)
     assert shown.shape == picture.shape
     assert 0 <= shown.min() < 0.05 * shown.max()
     # bilinear: at a place's centre its own value stands, up to half a pixel
@@ -153,7 +153,7 @@ def test_heads_on_flattened_maps_and_on_kept_layers(
 ) -> None:
     side = 224 if pool == "fc1" else SMALL
     subject = asked(network(BACKBONES[name], pool), head(width, 8, positions=positions))
-    found = heat.evidence(subject, film(side), 0)
+    found = cam.evidence(subject, film(side), 0)
     assert found.shape == (side // 32, side // 32)
     assert found.any()
 
@@ -171,26 +171,26 @@ def test_a_network_with_channels_last_is_read_the_right_way_round() -> None:
 
 def test_a_model_that_mirrors_explains_both_images(resnet: Backbone) -> None:
     subject, picture = asked(resnet, head(512), mirror=True), film(128)
-    found = heat.evidence(subject, picture, 0)
-    turned = heat.evidence(subject, np.ascontiguousarray(picture[:, ::-1]), 0)
+    found = cam.evidence(subject, picture, 0)
+    turned = cam.evidence(subject, np.ascontiguousarray(picture[:, ::-1]), 0)
     np.testing.assert_allclose(turned, found[:, ::-1], rtol=1e-4, atol=1e-6)
     plain = asked(resnet, head(512))
-    one = heat.evidence(plain, picture, 0)
-    other = heat.evidence(plain, np.ascontiguousarray(picture[:, ::-1]), 0)[:, ::-1]
+    one = cam.evidence(plain, picture, 0)
+    other = cam.evidence(plain, np.ascontiguousarray(picture[:, ::-1]), 0)[:, ::-1]
     np.testing.assert_allclose(found, (one + other) / 2, rtol=1e-4, atol=1e-6)
 
 
 def test_a_compiled_network_draws_the_map_that_torch_draws(resnet: Backbone) -> None:
-    pipeline = prepare.from_list([{"step": "resize", "side": 128}])
-    facts = Facts(["a", "b", "c"], "unit", "fp32", mirror=True)
+    pipeline = preprocess.from_list([{"step": "resize", "side": 128}])
+    facts = ModelMetadata(["a", "b", "c"], "unit", "fp32", mirror=True)
     model = models.assemble(facts, pipeline, resnet, head(512, hidden=16))
     plain, picture = subjects.of_parts(facts, resnet, model.head), film(128)
     for method in ("gradcam", "hirescam"):
-        want = heat.evidence(plain, picture, 2, method)
-        found = heat.evidence(subjects.of(model), picture, 2, method)
+        want = cam.evidence(plain, picture, 2, method)
+        found = cam.evidence(subjects.of(model), picture, 2, method)
         np.testing.assert_allclose(found, want, rtol=0, atol=1e-4 * np.abs(want).max())
     stack = np.stack([film(128, i) for i in range(3)])
-    seen = [sight.features for sight in heat.look(subjects.of(model), stack)]
+    seen = [sight.features for sight in cam.look(subjects.of(model), stack)]
     for features, own in zip(seen, model.features(stack), strict=True):
         np.testing.assert_allclose(features, own, rtol=1e-5, atol=1e-6)
 
@@ -198,29 +198,29 @@ def test_a_compiled_network_draws_the_map_that_torch_draws(resnet: Backbone) -> 
 @pytest.mark.parametrize(("pool", "width"), [("stages", 960), ("flatten", 512 * 9)])
 def test_a_compiled_network_sees_what_torch_sees(pool: str, width: int) -> None:
     backbone, positions = network(BACKBONES["resnet18"], pool), 9 if pool == "flatten" else 1
-    pipeline = prepare.from_list([{"step": "resize", "side": SMALL}])
-    facts = Facts(["a", "b", "c"], "unit", "fp32", mirror=False)
+    pipeline = preprocess.from_list([{"step": "resize", "side": SMALL}])
+    facts = ModelMetadata(["a", "b", "c"], "unit", "fp32", mirror=False)
     unused: Any = None  # a runtime that predicts
-    model = Model(facts, pipeline, backbone, head(width, positions=positions), unused)
+    model = TrainedModel(facts, pipeline, backbone, head(width, positions=positions), unused)
     stack = np.stack([film(SMALL, i) for i in range(2)])
-    (want,) = heat.look(subjects.of_parts(facts, backbone, model.head), stack)
-    (found,) = heat.look(subjects.of(model), stack)
+    (want,) = cam.look(subjects.of_parts(facts, backbone, model.head), stack)
+    (found,) = cam.look(subjects.of(model), stack)
     np.testing.assert_allclose(found.features, want.features, rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(found.maps, want.maps, rtol=1e-3, atol=1e-4)
 
 
 def test_what_is_seen_stands_for_a_prediction_only_where_its_bits_do(resnet: Backbone) -> None:
-    pipeline = prepare.from_list([{"step": "resize", "side": 128}])
-    facts = Facts(["a", "b", "c"], "unit", "fp32", mirror=True)
+    pipeline = preprocess.from_list([{"step": "resize", "side": 128}])
+    facts = ModelMetadata(["a", "b", "c"], "unit", "fp32", mirror=True)
     model = models.assemble(facts, pipeline, resnet, head(512))
     asked_, nudge = subjects.of(model), np.nextafter(np.float32(1), np.float32(2))
 
-    def nudged(stack: Stack8) -> Sight:
+    def nudged(stack: Stack8) -> FeaturesAndMaps:
         sight = asked_.see(stack)
-        return Sight(model.runtime(stack) * nudge, sight.maps)
+        return FeaturesAndMaps(model.runtime(stack) * nudge, sight.maps)
 
-    def own(stack: Stack8) -> Sight:
-        return Sight(model.runtime(stack), asked_.see(stack).maps)
+    def own(stack: Stack8) -> FeaturesAndMaps:
+        return FeaturesAndMaps(model.runtime(stack), asked_.see(stack).maps)
 
     assert subjects.same_bits(replace(asked_, see=own), model)
     assert not subjects.same_bits(replace(asked_, see=nudged), model)
@@ -228,13 +228,13 @@ def test_what_is_seen_stands_for_a_prediction_only_where_its_bits_do(resnet: Bac
 
 def test_a_network_without_a_map_is_not_compiled_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
     row = BACKBONES["wiklund_fc"]
-    pipeline = prepare.from_list([{"step": "resize", "side": row.side}])
-    facts = Facts(["a", "b", "c"], "unit", "fp32", mirror=False)
+    pipeline = preprocess.from_list([{"step": "resize", "side": row.side}])
+    facts = ModelMetadata(["a", "b", "c"], "unit", "fp32", mirror=False)
     subject = subjects.of(models.assemble(facts, pipeline, network(row), head(row.features)))
-    monkeypatch.setattr(models, "compiled_sight", _never)
-    assert heat.heat(subject, film(row.side), 0, "occlusion").any()
+    monkeypatch.setattr(models, "compile_features_and_maps", _never)
+    assert cam.heat(subject, film(row.side), 0, "occlusion").any()
     with pytest.raises(HilumError, match="four axes"):
-        heat.heat(subject, film(row.side), 0)
+        cam.heat(subject, film(row.side), 0)
 
 
 def test_occlusion_by_hand(resnet: Backbone) -> None:
@@ -246,7 +246,7 @@ def test_occlusion_by_hand(resnet: Backbone) -> None:
         y = (stack * weights).sum((1, 2))
         return np.stack([-y, y], axis=1)
 
-    facts = Facts(["a", "b"], "unit", "fp32", mirror=False)
+    facts = ModelMetadata(["a", "b"], "unit", "fp32", mirror=False)
     subject = subjects.of_parts(facts, resnet, head(512), logits)
     picture = film(side)
     grey = float(np.rint(picture.mean()))
@@ -257,7 +257,7 @@ def test_occlusion_by_hand(resnet: Backbone) -> None:
             place = np.s_[top : top + window, left : left + window]
             total[place] += ((picture - grey) * weights)[place].sum()
             times[place] += 1
-    found = heat.evidence(subject, picture, 1, "occlusion")
+    found = cam.evidence(subject, picture, 1, "occlusion")
     np.testing.assert_allclose(found, total / times, rtol=1e-4, atol=1e-3)
     assert not np.abs(found[20:, :10]).max() > 1e-3  # nothing there speaks for the class
 
@@ -265,18 +265,18 @@ def test_occlusion_by_hand(resnet: Backbone) -> None:
 def test_occlusion_needs_no_map() -> None:
     row = BACKBONES["wiklund_fc"]
     subject = asked(network(row), head(row.features))
-    heat.require(subject, "occlusion", (row.side, row.side))
-    assert heat.heat(subject, film(row.side), 0, "occlusion").any()
+    cam.require(subject, "occlusion", (row.side, row.side))
+    assert cam.heat(subject, film(row.side), 0, "occlusion").any()
 
 
 def test_unknown_methods_are_refused_with_the_nearest() -> None:
     with pytest.raises(HilumError, match="got 'grad-cam'; did you mean 'gradcam'"):
-        heat.known("grad-cam")
+        cam.known("grad-cam")
 
 
 def test_relative_heat_has_its_maximum_at_one_and_an_empty_map_stays_empty() -> None:
-    assert heat.relative(np.array([[0.0, 2.0]], np.float32)).tolist() == [[0, 1]]
-    assert not heat.relative(np.zeros((2, 2), np.float32)).any()
+    assert cam.relative(np.array([[0.0, 2.0]], np.float32)).tolist() == [[0, 1]]
+    assert not cam.relative(np.zeros((2, 2), np.float32)).any()
 
 
 def _never(*args: object) -> None:

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from PIL import ImageDraw
 
-from hilum.explain import overlays, sheets
-from hilum.explain.sheets import Look, Tile
-from hilum.study import drawing
+from hilum.explain import heatmap_sheets, writer
+from hilum.explain import render as overlays
+from hilum.explain.heatmap_sheets import HeatmapStyle, Tile
 from hilum.types import CLASS_NAMES, HilumError
 
 FILM = np.arange(256, dtype=np.uint8).reshape(16, 16)
@@ -83,11 +83,11 @@ def test_multiplication_hides_dark_lungs_and_says_so() -> None:
 @pytest.mark.parametrize(
     ("look", "hint"),
     [
-        (Look("overly"), "did you mean 'overlay'"),
-        (Look(colours="virdis"), "did you mean 'viridis'"),
+        (HeatmapStyle("overly"), "did you mean 'overlay'"),
+        (HeatmapStyle(colours="virdis"), "did you mean 'viridis'"),
     ],
 )
-def test_unknown_looks_are_refused(look: Look, hint: str) -> None:
+def test_unknown_looks_are_refused(look: HeatmapStyle, hint: str) -> None:
     with pytest.raises(HilumError, match=hint):
         look.check()
 
@@ -96,7 +96,7 @@ def test_unknown_looks_are_refused(look: Look, hint: str) -> None:
 def test_the_film_always_stands_beside_its_heat(render: str) -> None:
     film = np.random.default_rng(0).integers(0, 256, (512, 400)).astype(np.uint8)
     tile = Tile(film, np.zeros((512, 400), np.float32), ("COVID-19, p = 0.9", "film.png"))
-    page = sheets.single(tile, Look(render), "Grad-CAM")
+    page = heatmap_sheets.single(tile, HeatmapStyle(render), "Grad-CAM")
     top = next(y for y in range(200) if (page[y : y + 512, 16:416, 0] == film).all())
     assert (page[top : top + 512, 16:416] == overlays.grey(film)).all()
 
@@ -106,7 +106,7 @@ def test_a_sheet_has_room_for_all_and_shortens_long_names() -> None:
         Tile(np.full((s, 224), 90, np.uint8), np.zeros((s, 224), np.float32), ("x" * 300, "y"), ok)
         for s, ok in ((224, True), (180, False), (224, None), (100, True))
     ]
-    page = sheets.sheet(tiles, Look(), "Grad-CAM")
+    page = heatmap_sheets.sheet(tiles, HeatmapStyle(), "Grad-CAM")
     assert page.shape[1] == 16 + 3 * (224 * 2 + 8 + 16)
     assert (page[16:240, 16:240] == 90).all()
     assert (page[:, -16:] == 255).all()
@@ -122,9 +122,9 @@ def test_a_sheet_shows_the_words_of_every_class_in_full(
         ImageDraw.ImageDraw, "text", lambda *a, **k: (written.append(a[2]), text(*a, **k))
     )
     row: dict[str, object] = {"label": "bacterial_pneumonia", "path": "films/a.png"}
-    lines = drawing.words(row, asked, 0.0431, empty=True)
+    lines = writer.words(row, asked, 0.0431, empty=True)
     tile = Tile(np.zeros((64, 64), np.uint8), np.zeros((64, 64), np.float32), lines)
-    sheets.sheet([tile], Look(), "Grad-CAM")
+    heatmap_sheets.sheet([tile], HeatmapStyle(), "Grad-CAM")
     assert set(lines) <= set(written)
     assert not any("…" in line for line in written)
     assert "at half of the most. Research use only." in " ".join(written)  # the notes, in full

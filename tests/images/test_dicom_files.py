@@ -23,7 +23,7 @@ from pydicom.sequence import Sequence
 
 from hilum import images
 from hilum.images import dicom as dicom_reader
-from hilum.images import grey
+from hilum.images import gray
 from hilum.images.dicom_header import age_in_years
 from hilum.images.dicom_pixels import stored_values
 from hilum.types import HilumError
@@ -189,7 +189,7 @@ def test_every_sample_of_pydicom() -> None:
             reference = pydicom.pixels.pixel_array(dataset, raw=True)
         if values.ndim < reference.ndim:
             luma = dataset.PhotometricInterpretation.startswith("YBR")
-            reference = reference[..., 0] if luma else grey.luma(reference)
+            reference = reference[..., 0] if luma else gray.luma(reference)
         np.testing.assert_array_equal(values, reference, err_msg=path.name)
         assert values.dtype.kind == reference.dtype.kind
         same += 1

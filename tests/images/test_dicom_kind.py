@@ -14,7 +14,7 @@ from pydicom.sr._snomed_dict import mapping
 from pydicom.uid import UID, UID_dictionary
 
 from hilum import images
-from hilum.images import dicom_view, views
+from hilum.images import dicom_view, view_words
 from hilum.types import HilumError
 
 STORAGE = "1.2.840.10008.5.1.4.1.1."
@@ -162,7 +162,7 @@ def test_code_position_and_meaning(
     ],
 )  # fmt: skip
 def test_views_in_words(text: str, view: str | None) -> None:
-    assert views.in_words(text) == view
+    assert view_words.in_words(text) == view
 
 
 def test_no_code_has_two_meanings() -> None:

@@ -14,13 +14,13 @@ from pydicom import uid
 from pydicom.encaps import encapsulate
 
 from hilum import images
-from hilum.audit.localisation import _lesion, geometry
+from hilum.audits.c15_lesion_localisation import _lesion, geometry
 from hilum.data import manifest
 from hilum.data.scan import scan
+from hilum.experiment import segmentation_data
 from hilum.images.dicom_shape import squared
-from hilum.prepare import Pipeline
-from hilum.prepare.geometry import Letterbox
-from hilum.study import pairs
+from hilum.preprocess import Pipeline
+from hilum.preprocess.geometry import Letterbox
 from hilum.types import HilumError
 
 SPACINGS = ["PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"]
@@ -151,13 +151,13 @@ def test_a_jpeg_that_is_decoded_smaller(save: Saver) -> None:
 
 def test_masks_on_stored_or_on_square_pixels(save: Saver, tmp_path: Path) -> None:
     film = save(dicom(disc(60, 96, 2), WINDOW | {"PixelAspectRatio": [2, 1]}))
-    size, aspect = pairs._size_and_aspect(film)
+    size, aspect = segmentation_data._size_and_aspect(film)
     assert (size, aspect) == ((120, 96), 2)
     read = []
     for mask in (disc(60, 96, 2), disc(120, 96, 1), disc(240, 192, 1)):
         path = tmp_path / f"{len(read)}.png"
         cv2.imwrite(str(path), np.uint8(mask > 1000) * 255)
-        read.append(pairs.read_mask(path, size, aspect))
+        read.append(segmentation_data.read_mask(path, size, aspect))
         assert read[-1].shape == size
         tall, wide = extent(read[-1].astype(float))
         assert abs(tall - wide) <= 4
@@ -165,7 +165,7 @@ def test_masks_on_stored_or_on_square_pixels(save: Saver, tmp_path: Path) -> Non
     assert overlap > 0.95
     cv2.imwrite(str(tmp_path / "other.png"), np.zeros((96, 60), np.uint8))
     with pytest.raises(HilumError, match="a mask must have its image's shape; got 60 x 96"):
-        pairs.read_mask(tmp_path / "other.png", size, aspect)
+        segmentation_data.read_mask(tmp_path / "other.png", size, aspect)
 
 
 def test_a_lesions_mask_on_stored_pixels(save: Saver, tmp_path: Path) -> None:

@@ -14,10 +14,10 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image, ImageOps
 
 from hilum import images
-from hilum.images import grey, jpeg
-from hilum.images.formats import sniff
+from hilum.images import gray, jpeg
 from hilum.images.header import read_png, read_tiff
-from hilum.images.reading import _decode
+from hilum.images.read_image import _decode
+from hilum.images.sniff import sniff
 from hilum.types import HilumError
 
 shapes = hnp.array_shapes(min_dims=2, max_dims=2, max_side=24)
@@ -121,8 +121,8 @@ def test_colour_becomes_luma_as_in_pillow(rng: np.random.Generator) -> None:
 def test_deep_luma_by_hand(rng: np.random.Generator) -> None:
     colour = rng.integers(0, 65536, (20, 10, 3), dtype=np.uint16)
     by_hand = (colour * [0.299, 0.587, 0.114]).sum(axis=2)
-    assert np.abs(grey.luma(colour) - by_hand).max() < 1
-    assert grey.luma(np.full((1, 1, 3), 65535, np.uint16) - [[[0, 1, 0]]]).max() <= 65535
+    assert np.abs(gray.luma(colour) - by_hand).max() < 1
+    assert gray.luma(np.full((1, 1, 3), 65535, np.uint16) - [[[0, 1, 0]]]).max() <= 65535
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGB", "RGBA", "CMYK", "I;16"])
@@ -219,8 +219,8 @@ def test_orientation_as_pillow_turns_it(
 def test_deep_tiff_is_turned_too(orientation: int, kind: type) -> None:
     pixels = np.arange(-7, 8).astype(kind).reshape(3, 5) * kind(2000)
     data = tiff(pixels, extratags=[(274, "H", 1, orientation, True)])
-    reference = grey.upright(pixels, orientation)  # itself checked against Pillow above
-    np.testing.assert_array_equal(decoded(data), grey.scale(reference)[0])
+    reference = gray.upright(pixels, orientation)  # itself checked against Pillow above
+    np.testing.assert_array_equal(decoded(data), gray.scale(reference)[0])
 
 
 def test_deep_png_is_turned_too() -> None:

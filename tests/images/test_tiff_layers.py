@@ -11,9 +11,9 @@ import tifffile
 from PIL import Image
 
 from hilum import images
-from hilum.images import grey
-from hilum.images.formats import sniff
-from hilum.images.reading import _decode
+from hilum.images import gray
+from hilum.images.read_image import _decode
+from hilum.images.sniff import sniff
 from hilum.types import HilumError
 
 KINDS = [np.uint8, np.uint16, np.int16, np.uint32, np.int32, np.float32, np.float64]
@@ -51,7 +51,7 @@ def same(planes: npt.NDArray[Any], **options: Any) -> None:
     np.testing.assert_array_equal(apart, mixed)
     colour = planes[..., :3] if options["photometric"] == "rgb" else planes[..., [0, 0, 0]]
     if "extrasamples" not in options or options["extrasamples"] == ["unspecified"]:
-        np.testing.assert_array_equal(mixed, grey.scale(grey.luma(colour))[0])
+        np.testing.assert_array_equal(mixed, gray.scale(gray.luma(colour))[0])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -107,7 +107,7 @@ def test_channels_are_turned(
     options: dict[str, Any] = {"photometric": form, "planarconfig": planar}
     turned = decoded(tiff(stored, extratags=[(274, "H", 1, orientation, True)], **options))
     np.testing.assert_array_equal(
-        turned, grey.upright(decoded(tiff(stored, **options)), orientation)
+        turned, gray.upright(decoded(tiff(stored, **options)), orientation)
     )
 
 

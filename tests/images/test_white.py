@@ -14,7 +14,7 @@ import tifffile
 from PIL import Image
 
 from hilum import images
-from hilum.images.white import SPARED, white, white_note
+from hilum.images.white_level import SPARED, white, white_note
 
 SIDE = 64  # 4,096 pixels, of which four may be brighter than white
 

@@ -9,13 +9,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
-from hilum import images, prepare
-from hilum.evaluate.model import compiled
+from hilum import images, preprocess
+from hilum.inference.model import compiled
 from hilum.models import backbones
-from hilum.models.engine import Runtime
+from hilum.models.runtime.base import Runtime
 
 DEPTHWISE, DENSE, COUNT = "tf_efficientnet_lite0", "resnet18", 160
-PIPELINE = prepare.from_list([{"step": "resize", "side": 224}])
+PIPELINE = preprocess.from_list([{"step": "resize", "side": 224}])
 
 
 def in_precision(name: str, wanted: str) -> Runtime:

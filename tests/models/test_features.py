@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from hilum import files
-from hilum.models import features
+from hilum.data import feature_cache
 
 
 def test_store_computes_once_and_survives_a_failure() -> None:
-    key = files.digest("a test of the store")
+    key = files.stable_digest("a test of the store")
     calls: list[int] = []
 
     def compute() -> np.ndarray:
@@ -21,11 +21,11 @@ def test_store_computes_once_and_survives_a_failure() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        features.cached(key, broken)
-    first, second = features.cached(key, compute), features.cached(key, compute)
+        feature_cache.cached(key, broken)
+    first, second = feature_cache.cached(key, compute), feature_cache.cached(key, compute)
     assert len(calls) == 1
     assert np.array_equal(first, second)
     assert first.dtype == np.float32
     assert not second.flags.writeable
-    folder = Path(features.store_path(key)).parent
+    folder = Path(feature_cache.store_path(key)).parent
     assert [it.name for it in folder.iterdir() if key in it.name] == [f"{key}.npy"]

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 from torch import nn
 
+from hilum.models.head_layers import PositionMean
 from hilum.models.heads import (
     HEADS,
-    Head,
     HeadModule,
     HeadPlan,
+    NumpyHead,
     Standardise,
     activity_penalty,
     build,
@@ -26,15 +27,14 @@ from hilum.models.heads import (
     named,
     penalty,
 )
-from hilum.models.layers import Average
 from hilum.types import HilumError
 
 rng = np.random.default_rng(7)
 FEATURES = (rng.normal(3, 2, (2000, 96)) * rng.uniform(0.1, 9, 96)).astype(np.float32)
 
 
-def head() -> Head:
-    return Head.from_module(Standardise.of(FEATURES), mlp(96, 33, 3, 0.5, seed=4))
+def head() -> NumpyHead:
+    return NumpyHead.from_module(Standardise.of(FEATURES), mlp(96, 33, 3, 0.5, seed=4))
 
 
 def test_standardised_training_features_have_mean_0_and_deviation_1() -> None:
@@ -63,7 +63,7 @@ def test_executor_agrees_with_torch(kind: str) -> None:
             .double()(torch.from_numpy((FEATURES - standardise.mean) / standardise.deviation))
             .numpy()
         )
-    got = Head.from_module(standardise, module.float()).logits(FEATURES)
+    got = NumpyHead.from_module(standardise, module.float()).logits(FEATURES)
     assert got.dtype == np.float64
     np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-9)
 
@@ -92,13 +92,13 @@ def test_arrays_and_back() -> None:
     model = head()
     arrays = model.arrays()
     assert sorted(arrays) == ["0.bias", "0.weight", "1.bias", "1.weight", "deviation", "mean"]
-    assert np.array_equal(Head.from_arrays(arrays).logits(FEATURES), model.logits(FEATURES))
+    assert np.array_equal(NumpyHead.from_arrays(arrays).logits(FEATURES), model.logits(FEATURES))
     del arrays["1.bias"]
     with pytest.raises(HilumError, match=r"1\.bias"):
-        Head.from_arrays(arrays)
+        NumpyHead.from_arrays(arrays)
     wrong = head().arrays() | {"1.weight": np.zeros((3, 32))}
     with pytest.raises(HilumError, match=r"layer 1 .*\(3, 33\).*got \(3, 32\)"):
-        Head.from_arrays(wrong)
+        NumpyHead.from_arrays(wrong)
 
 
 def test_wrong_width_is_refused() -> None:
@@ -160,7 +160,7 @@ def test_layers_come_in_the_papers_order() -> None:
 
     rest = ["Dropout", "Linear"]  # a rate of zero does nothing
     assert kinds("cuijpers2020", (3, 4)) == [
-        "Dropout", "Average", "Linear", "ReLU", "BatchNorm1d", *rest
+        "Dropout", "PositionMean", "Linear", "ReLU", "BatchNorm1d", *rest
     ]  # fmt: skip
     assert kinds("elazhari2022", (3, 4)) == ["Linear", "ReLU", *rest]
     assert kinds("zhang2022", (3, 1)) == rest
@@ -183,7 +183,7 @@ def test_dropout_falls_on_the_map_before_its_average() -> None:
 
 def test_average_is_the_mean_over_positions_as_a_backbone_flattens_them() -> None:
     maps = torch.randn(4, 6, 3, 5, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(Average(15)(maps.flatten(1)), maps.mean((2, 3)))
+    torch.testing.assert_close(PositionMean(15)(maps.flatten(1)), maps.mean((2, 3)))
 
 
 PLANS = {
@@ -212,7 +212,7 @@ def test_executor_agrees_with_every_module(name: str) -> None:
     module, standardise = fitted(PLANS[name]), Standardise.of(FEATURES)
     with torch.no_grad():
         want = module.eval()(torch.from_numpy(standardise(FEATURES[:500]))).numpy()
-    got = Head.from_module(standardise, module.train()).logits(FEATURES[:500])
+    got = NumpyHead.from_module(standardise, module.train()).logits(FEATURES[:500])
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-6 * np.abs(want).max())
     with torch.no_grad():
         exact = copy.deepcopy(module).double().eval()
@@ -222,14 +222,14 @@ def test_executor_agrees_with_every_module(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["cuijpers2020", "elazhari2022"])
 def test_published_heads_give_the_same_bits_in_any_company(name: str, tmp_path: Path) -> None:
-    model = Head.from_module(Standardise.none(96), fitted(HEADS[name]))
+    model = NumpyHead.from_module(Standardise.none(96), fitted(HEADS[name]))
     whole = model.logits(FEATURES)
     order = np.random.default_rng(1).permutation(len(FEATURES))
     assert np.array_equal(model.logits(FEATURES[order]), whole[order])
     for i in (0, 1, 1999):
         assert np.array_equal(model.logits(FEATURES[i : i + 1])[0], whole[i])
     save_file(model.arrays(), tmp_path / "head.safetensors")
-    again = Head.from_arrays(load_file(tmp_path / "head.safetensors"))
+    again = NumpyHead.from_arrays(load_file(tmp_path / "head.safetensors"))
     assert again.positions == model.positions == (6 if name == "cuijpers2020" else 1)
     assert np.array_equal(again.logits(FEATURES), whole)
 
@@ -245,19 +245,19 @@ def test_an_untouched_standardisation_changes_nothing() -> None:
         nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.ReLU(), nn.Linear(3, 2)),
         nn.Sequential(nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 2)),
         nn.Sequential(nn.Linear(4, 2), nn.ReLU()),
-        nn.Sequential(nn.Linear(4, 4), nn.ReLU(), Average(2), nn.Linear(2, 2)),
+        nn.Sequential(nn.Linear(4, 4), nn.ReLU(), PositionMean(2), nn.Linear(2, 2)),
     ],
 )
 def test_modules_that_the_executor_cannot_follow_are_refused(module: nn.Module) -> None:
     with pytest.raises(HilumError, match=r"got .*Linear.*heads\.build"):
-        Head.from_module(Standardise.none(4), module)
+        NumpyHead.from_module(Standardise.none(4), module)
 
 
 def test_positions_that_do_not_divide_the_features_are_refused() -> None:
-    arrays = Head.from_module(Standardise.none(96), fitted(HEADS["cuijpers2020"])).arrays()
+    arrays = NumpyHead.from_module(Standardise.none(96), fitted(HEADS["cuijpers2020"])).arrays()
     for wrong in (7.0, 0.0, -6.0):
         with pytest.raises(HilumError, match=f"96 features and {int(wrong)} positions"):
-            Head.from_arrays(arrays | {"positions": np.array([wrong])})
+            NumpyHead.from_arrays(arrays | {"positions": np.array([wrong])})
 
 
 @pytest.mark.parametrize(

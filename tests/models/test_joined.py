@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch import nn
 
-from hilum import prepare
-from hilum.evaluate.model import Facts, Model
-from hilum.explain import heat, sanity
-from hilum.explain import subject as subjects
-from hilum.models import anatomy, backbones, networks, normalise
+from hilum import preprocess
+from hilum.explain import cam, sanity_checks
+from hilum.explain import explainer as subjects
+from hilum.inference.model import ModelMetadata, TrainedModel
+from hilum.models import backbones, networks, normalise, summary
 from hilum.models.backbone import Backbone
-from hilum.models.executor import Head, Standardise
-from hilum.models.normalise import NORMALISE, Door
+from hilum.models.normalise import NORMALISE, InputNormalisation
+from hilum.models.numpy_head import NumpyHead, Standardise
 from hilum.types import HilumError
 
 NAMES = ("tf_efficientnet_lite0", "resnet18", "inception_v3")  # signed, imagenet, signed
@@ -40,15 +40,19 @@ def films(count: int = 2) -> torch.Tensor:
 def test_one_normalisation_becomes_another(first: str, second: str) -> None:
     gain, offset = normalise.between(first, second)
     pixels = films()
-    found = Door(first)(pixels) * normalise.channels(gain) + normalise.channels(offset)
-    torch.testing.assert_close(found, Door(second)(pixels), rtol=1e-5, atol=2e-3)
+    found = InputNormalisation(first)(pixels) * normalise.channels(gain) + normalise.channels(
+        offset
+    )
+    torch.testing.assert_close(found, InputNormalisation(second)(pixels), rtol=1e-5, atol=2e-3)
 
 
 def test_features_are_those_of_each_alone(members: list[Backbone], joined: Backbone) -> None:
     with torch.no_grad():
-        alone = [nn.Sequential(Door(one.card.normalise), one)(films()) for one in members]
-        found = joined(Door("signed")(films()))
-        maps = joined.maps(Door("signed")(films()))
+        alone = [
+            nn.Sequential(InputNormalisation(one.card.normalise), one)(films()) for one in members
+        ]
+        found = joined(InputNormalisation("signed")(films()))
+        maps = joined.maps(InputNormalisation("signed")(films()))
         torch.testing.assert_close(found, torch.cat(alone, 1), rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(joined.from_maps(maps), found, rtol=1e-5, atol=1e-6)
     assert maps.shape == (2, 1280 + 512, 3, 3)
@@ -56,7 +60,7 @@ def test_features_are_those_of_each_alone(members: list[Backbone], joined: Backb
 
 def test_it_comes_back_as_it_was_saved(joined: Backbone) -> None:
     again = backbones.rebuild(joined.record(), joined.state_dict())
-    pixels = Door("signed")(films())
+    pixels = InputNormalisation("signed")(films())
     with torch.no_grad():
         assert torch.equal(again(pixels), joined(pixels))
     assert again.record() == joined.record()
@@ -67,14 +71,14 @@ def test_heat_is_the_sum_over_networks(members: list[Backbone], joined: Backbone
     """On pooled maps and a linear head each class map adds up (Zhou et al. 2016, equation 2)."""
     random = np.random.default_rng(2)
     weights, bias = random.normal(size=(3, 1792)), np.zeros(3)
-    facts = Facts(["a", "b", "c"], "signed", "fp32", mirror=False)
+    facts = ModelMetadata(["a", "b", "c"], "signed", "fp32", mirror=False)
     film = films()[0, 0].numpy()
 
     def evidence(network: Backbone, part: slice, door: str) -> np.ndarray:
         layer = weights[:, part], bias
-        top = Head(Standardise.none(layer[0].shape[1]), (layer,))
-        own = Facts(facts.classes, door, "fp32", mirror=False)
-        return heat.evidence(subjects.of_parts(own, network, top), film, 1, "hirescam")
+        top = NumpyHead(Standardise.none(layer[0].shape[1]), (layer,))
+        own = ModelMetadata(facts.classes, door, "fp32", mirror=False)
+        return cam.evidence(subjects.of_parts(own, network, top), film, 1, "hirescam")
 
     whole = evidence(joined, slice(None), "signed")
     parts = [
@@ -86,22 +90,22 @@ def test_heat_is_the_sum_over_networks(members: list[Backbone], joined: Backbone
 
 def test_a_compiled_network_sees_what_torch_sees(joined: Backbone) -> None:
     """Maps and features of every member, in one row, converted and run."""
-    pipeline = prepare.from_list([{"step": "resize", "side": 96}])
-    facts = Facts(["a", "b", "c"], "signed", "fp32", mirror=True)
-    head = Head(Standardise.of(np.eye(1792)), ((np.ones((3, 1792)), np.zeros(3)),))
+    pipeline = preprocess.from_list([{"step": "resize", "side": 96}])
+    facts = ModelMetadata(["a", "b", "c"], "signed", "fp32", mirror=True)
+    head = NumpyHead(Standardise.of(np.eye(1792)), ((np.ones((3, 1792)), np.zeros(3)),))
     unused: Any = None  # a runtime that predicts
-    model = Model(facts, pipeline, joined, head, unused)
+    model = TrainedModel(facts, pipeline, joined, head, unused)
     stack = films()[:, 0].numpy()
     compiled, torchs = subjects.of(model), subjects.of_parts(facts, joined, head)
-    for found, want in zip(heat.look(compiled, stack), heat.look(torchs, stack), strict=True):
+    for found, want in zip(cam.look(compiled, stack), cam.look(torchs, stack), strict=True):
         np.testing.assert_allclose(found.features, want.features, rtol=1e-3, atol=1e-4)
         np.testing.assert_allclose(found.maps, want.maps, rtol=1e-3, atol=1e-4)
 
 
 def test_every_member_is_made_random_level_by_level(joined: Backbone) -> None:
-    top = Head(Standardise.none(1792), ((np.ones((3, 1792)), np.zeros(3)),))
-    facts = Facts(["a", "b", "c"], "signed", "fp32", mirror=False)
-    table = sanity.cascade(
+    top = NumpyHead(Standardise.none(1792), ((np.ones((3, 1792)), np.zeros(3)),))
+    facts = ModelMetadata(["a", "b", "c"], "signed", "fp32", mirror=False)
+    table = sanity_checks.cascading_randomisation(
         subjects.of_parts(facts, joined, top), films(1)[:, 0].numpy(), np.zeros(1, int)
     )
     stages = [*joined.card.stages, *joined.neighbours[0].backbone.card.stages]
@@ -109,13 +113,13 @@ def test_every_member_is_made_random_level_by_level(joined: Backbone) -> None:
 
 
 def test_the_drawing_has_it_as_one_box(joined: Backbone) -> None:
-    top = Head(Standardise.none(1792), ((np.ones((3, 1792)), np.zeros(3)),))
-    beside = [one for one in anatomy.parts(joined, top, (96, 96), {}) if one.where == "beside"]
+    top = NumpyHead(Standardise.none(1792), ((np.ones((3, 1792)), np.zeros(3)),))
+    beside = [one for one in summary.parts(joined, top, (96, 96), {}) if one.where == "beside"]
     wanted = sum(value.numel() for value in networks.outline(beside_card()).parameters())
     assert [(one.name, one.parameters, one.trained) for one in beside] == [("resnet18", wanted, 0)]
 
 
-def beside_card() -> backbones.Card:
+def beside_card() -> backbones.BackboneCard:
     return backbones.card("resnet18")
 
 
@@ -128,15 +132,17 @@ def test_only_averages_are_joined() -> None:
 def test_maps_of_other_sizes_are_refused(members: list[Backbone]) -> None:
     other = backbones.build(NAMES[2], "random")
     with pytest.raises(HilumError, match=r"maps of one size; got \[\(1, 1\), \(3, 3\)\]"):
-        backbones.join(members[0], [other]).maps(Door("signed")(films()))
+        backbones.join(members[0], [other]).maps(InputNormalisation("signed")(films()))
 
 
 def test_a_normalisation_for_all_is_seen_by_all(members: list[Backbone]) -> None:
     """A recipe may give every network [0, 1], whatever each was trained on."""
     joined = backbones.join(members[0], members[1:], "unit")
     with torch.no_grad():
-        alone = [one(Door("unit")(films())) for one in members]
-        found = joined(Door("unit")(films()))
-        again = backbones.rebuild(joined.record(), joined.state_dict())(Door("unit")(films()))
+        alone = [one(InputNormalisation("unit")(films())) for one in members]
+        found = joined(InputNormalisation("unit")(films()))
+        again = backbones.rebuild(joined.record(), joined.state_dict())(
+            InputNormalisation("unit")(films())
+        )
     torch.testing.assert_close(found, torch.cat(alone, 1), rtol=1e-4, atol=1e-5)
     assert torch.equal(again, found)

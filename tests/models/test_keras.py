@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from hilum.models import keras, keras_files, networks, shim
+from hilum.models import keras_files, networks, torchvision_compat, weights_keras
 from hilum.models.backbones import BACKBONES
 from hilum.models.normalise import affine
 from hilum.types import HilumError
@@ -23,7 +23,7 @@ KINDS = {"conv": ("kernel", "bias"), "norm": ("gamma", "beta", "moving_mean", "m
 
 def tiny_resnet() -> nn.Module:
     """A bottleneck ResNet with one block per stage: ResNet50's names, a thousandth of its size."""
-    resnet = shim.timm().models.resnet
+    resnet = torchvision_compat.timm().models.resnet
     return resnet.ResNet(
         resnet.Bottleneck, (1, 1, 1, 1), channels=(4, 4, 8, 8), num_classes=5, stem_width=64
     )
@@ -49,7 +49,7 @@ def resnet_layers(newer: bool, seed: int = 0) -> keras_files.Layers:
     layers = {}
     for name, module in tiny_resnet().named_modules():
         if isinstance(module, nn.Conv2d | nn.BatchNorm2d):
-            label = keras._resnet_names(name)[0 if newer else 1]
+            label = weights_keras._resnet_names(name)[0 if newer else 1]
             layers[label] = (
                 conv(rng, module.kernel_size[0], module.in_channels, module.out_channels)
                 if isinstance(module, nn.Conv2d)
@@ -90,7 +90,7 @@ def keras_resnet(layers: keras_files.Layers, x: torch.Tensor) -> torch.Tensor:
 def test_resnet_computes_what_keras_computes(newer: bool) -> None:
     file = keras_files.KerasFile(Path("x.tgz"), resnet_layers(newer), EPSILON)
     network = tiny_resnet().eval()
-    state, variant = keras.convert(BACKBONES["resnet50"], network, file)
+    state, variant = weights_keras.convert(BACKBONES["resnet50"], network, file)
     network.load_state_dict(state, strict=False)
     networks.use_v1_strides(network, "tiny")
     assert variant == networks.V1_STRIDES
@@ -111,7 +111,7 @@ def test_fold_is_exact_away_from_the_border() -> None:
     net = nn.Sequential()
     net.add_module("conv", nn.Conv2d(3, 4, 3))
     state = {"conv.weight": torch.tensor(kernel), "conv.bias": torch.zeros(4).double()}
-    keras._fold_input(state, net, "caffe", "imagenet")
+    weights_keras._fold_input(state, net, "caffe", "imagenet")
     rgb = np.random.default_rng(2).integers(0, 256, (1, 3, 9, 9)).astype(np.float64)
     gain, offset = affine("imagenet")
     bgr = rgb[:, ::-1] - np.array([103.939, 116.779, 123.68])[:, None, None]
@@ -126,7 +126,7 @@ def test_fold_without_a_bias_goes_into_the_running_mean() -> None:
     net = nn.Sequential()
     net.add_module("conv1", nn.Conv2d(3, 4, 3))
     state = {"conv1.weight": kernel, "bn1.running_mean": torch.zeros(4).double()}
-    keras._fold_input(state, net, "caffe", "imagenet")
+    weights_keras._fold_input(state, net, "caffe", "imagenet")
     # ImageNet's mean grey is 0 after "imagenet", and these few hundredths after "caffe"
     left = 255 * np.array([0.406, 0.456, 0.485]) - np.array([103.939, 116.779, 123.68])
     want = -(kernel * torch.tensor(left)[:, None, None]).sum((1, 2, 3))
@@ -140,7 +140,9 @@ def test_every_layer_of_the_real_networks_has_a_keras_name(name: str) -> None:
     modules = {
         n: m for n, m in network.named_modules() if isinstance(m, nn.Conv2d | nn.BatchNorm2d)
     }
-    family = next(f for p, f in keras.FAMILIES.items() if keras.re.match(p, card.timm_name))
+    family = next(
+        f for p, f in weights_keras.FAMILIES.items() if weights_keras.re.match(p, card.timm_name)
+    )
     if family.names is None:
         assert len(modules) == 2 * 94  # Keras's InceptionV3 has 94 convolutions
         return
@@ -168,11 +170,11 @@ def test_numbered_layers_are_taken_in_order_and_extra_ones_left() -> None:
     }
     layers |= {f"batch_normalization_{n}": norm(rng, 2) for n in (10, 9)}
     file = keras_files.KerasFile(Path("x.h5"), layers)
-    pairs = list(keras._numbered(net, file))
+    pairs = list(weights_keras._numbered(net, file))
     assert [float(layer["kernel"].flat[0]) for _, _, layer in pairs[:2]] == [9, 10]
     del layers["batch_normalization_9"]
     with pytest.raises(HilumError, match="2 layers named batch_normalization_<number>"):
-        list(keras._numbered(net, file))
+        list(weights_keras._numbered(net, file))
 
 
 def write_tfjs(folder: Path, layers: keras_files.Layers) -> Path:
@@ -274,6 +276,6 @@ def test_h5_without_its_package_says_what_to_install(
 def test_networks_that_keras_builds_differently_are_refused() -> None:
     file = keras_files.KerasFile(Path("x.h5"), {})
     with pytest.raises(HilumError, match=r"got 'x\.h5' for 'mobilenetv2_100'"):
-        keras.convert(BACKBONES["mobilenetv2_100"], nn.Sequential(), file)
+        weights_keras.convert(BACKBONES["mobilenetv2_100"], nn.Sequential(), file)
     with pytest.raises(HilumError, match="must hold 'conv1_conv' or 'conv1'"):
-        keras.convert(BACKBONES["resnet50"], tiny_resnet(), file)
+        weights_keras.convert(BACKBONES["resnet50"], tiny_resnet(), file)

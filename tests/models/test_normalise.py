@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from hilum.models.normalise import NORMALISE, Door, affine
+from hilum.models.normalise import NORMALISE, InputNormalisation, affine
 from hilum.types import HilumError
 
 
@@ -25,7 +25,7 @@ def reference(mode: str, x: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("mode", sorted(NORMALISE))
 def test_door_is_the_published_formula_for_every_grey(mode: str) -> None:
     x = np.arange(256, dtype=np.uint8).reshape(16, 16)
-    got = Door(mode)(torch.from_numpy(x)[None, None])[0].numpy()
+    got = InputNormalisation(mode)(torch.from_numpy(x)[None, None])[0].numpy()
     want = reference(mode, x)
     np.testing.assert_allclose(got, want, atol=2e-6 * np.abs(want).max())
 
@@ -35,10 +35,10 @@ def test_the_reference_knows_every_row() -> None:
 
 
 def test_door_keeps_shape_and_adds_channels() -> None:
-    out = Door("signed")(torch.zeros(5, 1, 7, 9, dtype=torch.uint8))
+    out = InputNormalisation("signed")(torch.zeros(5, 1, 7, 9, dtype=torch.uint8))
     assert out.shape == (5, 3, 7, 9)
     assert out.dtype == torch.float32
-    assert Door("signed").state_dict() == {}
+    assert InputNormalisation("signed").state_dict() == {}
 
 
 def test_unknown_mode_is_refused() -> None:

@@ -13,8 +13,15 @@ import pytest
 from torch import nn
 
 from hilum import files
-from hilum.models import openvino_check, quantise, runtime
-from hilum.models.runtime import Saved, Target, compile_network, compile_quantised, compile_saved
+from hilum.models import quantise
+from hilum.models.runtime import compiling, openvino_check
+from hilum.models.runtime.compiling import (
+    SavedNetwork,
+    Target,
+    compile_network,
+    compile_quantised,
+    compile_saved,
+)
 from hilum.types import HilumError, HilumWarning
 
 SIDE = 16
@@ -75,7 +82,7 @@ def test_a_child_that_dies_makes_torch_compute_and_is_said_once(
             machine.new_process()
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            saved = compile_saved(Saved(("kept",), Network), (SIDE, SIDE))
+            saved = compile_saved(SavedNetwork(("kept",), Network), (SIDE, SIDE))
         assert saved.facts.engine == run.facts.engine == "torch"
     np.testing.assert_allclose(run(FILMS), FILMS.mean(1), rtol=1e-6)
     assert machine.starts == 1
@@ -188,7 +195,7 @@ def test_the_child_itself_runs_here_and_torch_asks_nothing(machine: Machine) -> 
     machine.child("")
     compile_network(Network(), (SIDE, SIDE), Target(engine="torch"))
     assert machine.starts == 0
-    assert runtime.openvino_computes(Target(device="cpu"))
+    assert compiling.openvino_computes(Target(device="cpu"))
     assert machine.starts == 1
     assert files.cache_home() == machine.folder / "cache"
 
@@ -197,7 +204,7 @@ def test_doctor_says_so_and_tries_again(machine: Machine) -> None:
     """In processes of their own: the sentence on standard error, no place in the code."""
     machine.child(DIES.format("SIGFPE"))
     code = (
-        "import sys; from hilum.models import openvino_check; from pathlib import Path; "
+        "import sys; from hilum.models.runtime import openvino_check; from pathlib import Path; "
         f"openvino_check.CHILD = Path({str(openvino_check.CHILD)!r}); "
         "sys.argv = ['hilum', 'doctor', '--json']; from hilum.cli.main import main; main()"
     )

@@ -5,11 +5,11 @@ import pytest
 import torch
 from torch import nn
 
-from hilum import recipe
+from hilum import recipes
+from hilum.experiment import validate
 from hilum.models import backbones
-from hilum.models.normalise import Door
-from hilum.models.runtime import Target, compile_network
-from hilum.study import checks
+from hilum.models.normalise import InputNormalisation
+from hilum.models.runtime.compiling import Target, compile_network
 from hilum.types import HilumError
 
 SIDE = 64  # two rows of places in the last map
@@ -25,8 +25,8 @@ def pairs(count: int = 3) -> torch.Tensor:
 @pytest.mark.parametrize("pool", ["average", "stages"])
 def test_each_picture_is_seen_by_itself(pool: backbones.Pool) -> None:
     alone = backbones.build("resnet18", "random", pool=pool)
-    double = backbones.paned(alone, 2)
-    seen = Door("imagenet")(pairs())
+    double = backbones.with_panels(alone, 2)
+    seen = InputNormalisation("imagenet")(pairs())
     with torch.no_grad():
         found = double(seen)
         wanted = torch.cat([alone(half) for half in seen.chunk(2, 2)], 1)
@@ -37,14 +37,14 @@ def test_each_picture_is_seen_by_itself(pool: backbones.Pool) -> None:
 
 
 def test_record_and_compiled_network_keep_the_panels() -> None:
-    first = backbones.paned(backbones.build("resnet18", "random", pool="stages"), 2)
+    first = backbones.with_panels(backbones.build("resnet18", "random", pool="stages"), 2)
     again = backbones.rebuild(first.record(), first.state_dict())
     assert again.panels == 2
     films = pairs().numpy()[:, 0]
     with torch.no_grad():
-        wanted = first(Door("imagenet")(torch.from_numpy(films)[:, None]))
+        wanted = first(InputNormalisation("imagenet")(torch.from_numpy(films)[:, None]))
     engine = compile_network(
-        nn.Sequential(Door("imagenet"), again), (2 * SIDE, SIDE), Target("fp32")
+        nn.Sequential(InputNormalisation("imagenet"), again), (2 * SIDE, SIDE), Target("fp32")
     )
     np.testing.assert_allclose(engine(films), wanted.numpy(), rtol=1e-3, atol=1e-3)
     assert "panels" not in backbones.build("resnet18", "random").record()
@@ -53,7 +53,7 @@ def test_record_and_compiled_network_keep_the_panels() -> None:
 def test_networks_without_averaged_maps_are_refused() -> None:
     for name, pool in (("resnet18", "flatten"), ("wiklund_fc", "average")):
         with pytest.raises(HilumError, match="2 pictures of a film want"):
-            backbones.paned(backbones.build(name, "random", pool=pool), 2)
+            backbones.with_panels(backbones.build(name, "random", pool=pool), 2)
 
 
 @pytest.mark.parametrize(
@@ -75,4 +75,4 @@ def test_a_recipe_that_would_mix_the_pictures_is_refused(
         **changes,
     }
     with pytest.raises(HilumError, match=f"prepare.panels.*{words}"):
-        checks.alone(recipe.parse(tree))
+        validate.check_recipe(recipes.parse(tree))

@@ -9,10 +9,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from hilum.models import backbones, freezing, papers, weights
+from hilum.models import backbones, freezing, published_networks, weights
 from hilum.models.backbones import BACKBONES, build, rebuild
-from hilum.models.normalise import Door
-from hilum.models.runtime import Target, compile_network
+from hilum.models.normalise import InputNormalisation
+from hilum.models.runtime.compiling import Target, compile_network
 from hilum.types import HilumError, MissingError
 
 # Study 000, table 1 put right: layer, output (height, width, channels), Keras's parameter count
@@ -56,7 +56,7 @@ class Whole(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.net = papers.ElAzhariCnn()
+        self.net = published_networks.ElAzhariCnn()
         self.output = nn.Linear(1000, 2)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -145,7 +145,7 @@ def test_a_separable_convolution_is_a_convolution_of_rank_one_kernels() -> None:
 def test_study_001_networks_by_hand() -> None:
     """Flatten, 64 nodes, ReLU; and the same after one convolution without padding."""
     x = torch.randn(3, 3, 6, 6, generator=torch.Generator().manual_seed(0))
-    fc, cnn = papers.WiklundFc(side=6), papers.WiklundCnn(side=6)
+    fc, cnn = published_networks.WiklundFc(side=6), published_networks.WiklundCnn(side=6)
     with torch.no_grad():
         fc.dense.bias.normal_(generator=torch.Generator().manual_seed(1))
         want = (x.reshape(3, 108) @ fc.dense.weight.T + fc.dense.bias).clamp_min(0)
@@ -157,7 +157,7 @@ def test_study_001_networks_by_hand() -> None:
     assert (want > 0).any()
 
 
-@pytest.mark.parametrize("name", sorted(papers.NETWORKS))
+@pytest.mark.parametrize("name", sorted(published_networks.NETWORKS))
 def test_imagenet_weights_do_not_exist(name: str) -> None:
     with pytest.raises(MissingError, match=f"{name} was never trained on ImageNet; got .*random"):
         build(name, "imagenet")
@@ -170,7 +170,7 @@ def test_saved_compiled_and_frozen_like_any_backbone(name: str, tmp_path: Path) 
     assert build(name, "random", 4).weights.digest != backbone.weights.digest
     side = backbone.card.side
     stack = np.random.default_rng(0).integers(0, 256, (3, side, side), dtype=np.uint8)
-    network = nn.Sequential(Door(backbone.card.normalise), backbone)
+    network = nn.Sequential(InputNormalisation(backbone.card.normalise), backbone)
     with torch.inference_mode():
         want = network(torch.from_numpy(stack)[:, None]).numpy()
     for engine in ("openvino", "torch"):
@@ -247,14 +247,14 @@ def thin_vgg(monkeypatch: pytest.MonkeyPatch) -> None:
     """VGG16's names at a hundredth of its width, so that files of it are small."""
     original = backbones.networks._timm
 
-    def thin(row: backbones.Card, classifier: bool) -> nn.Module:
+    def thin(row: backbones.BackboneCard, classifier: bool) -> nn.Module:
         with torch.device("meta"):
             network = original(row, classifier=False)
         network.features = nn.Sequential(
             *(_thin(layer) if isinstance(layer, nn.Conv2d) else layer for layer in network.features)
         )
         if classifier:
-            head = backbones.networks.shim.timm().models.vgg.ConvMlp(8, 12, 7)
+            head = backbones.networks.torchvision_compat.timm().models.vgg.ConvMlp(8, 12, 7)
             network.pre_logits = head
             network.head.fc = nn.Linear(12, 5)
         return network
@@ -329,12 +329,12 @@ def test_keras_vgg16_brings_its_fully_connected_layers() -> None:
     layer = nn.Conv2d(4, 6, (7, 7))
     kernel = rng.normal(size=(7 * 7 * 4, 6)).astype("f4")
     bias = rng.normal(size=6).astype("f4")
-    tensors = weights.keras._tensors(layer, {"kernel": kernel, "bias": bias})
+    tensors = weights.weights_keras._tensors(layer, {"kernel": kernel, "bias": bias})
     image = rng.normal(size=(7, 7, 4)).astype("f4")
     want = image.reshape(-1) @ kernel + bias
     got = nn.functional.conv2d(
         torch.from_numpy(image.transpose(2, 0, 1).copy())[None], tensors["weight"], tensors["bias"]
     )
     np.testing.assert_allclose(got.flatten().numpy(), want, rtol=1e-4, atol=1e-4)
-    names = [weights.keras._vgg_names(f"{at}")[0] for at in BACKBONES["vgg16"].classifier]
+    names = [weights.weights_keras._vgg_names(f"{at}")[0] for at in BACKBONES["vgg16"].classifier]
     assert names == ["fc1", "fc2", "predictions"]

@@ -12,17 +12,18 @@ import pytest
 import torch
 from torch import nn
 
-from hilum import files, images, prepare
-from hilum.data import phantom
-from hilum.evaluate.model import compiled
-from hilum.models import backbones, features, quantise, runtime
-from hilum.models.engine import Runtime, Target
-from hilum.study import bench
+from hilum import files, images, phantom, preprocess
+from hilum.data import feature_cache
+from hilum.experiment import cell_context
+from hilum.inference.model import compiled
+from hilum.models import backbones, quantise
+from hilum.models.runtime import compiling
+from hilum.models.runtime.base import Runtime, Target
 from hilum.types import HilumError, MissingError, Pixels, Stack8
 
 SIDE, SHOWN = 64, 16
 NAME = "tf_efficientnet_lite0"
-PIPELINE = prepare.from_list([{"step": "resize", "side": SIDE}])
+PIPELINE = preprocess.from_list([{"step": "resize", "side": SIDE}])
 
 
 class Mean(nn.Module):
@@ -101,11 +102,11 @@ def test_features_have_a_place_of_their_own(
 ) -> None:
     pixels = Pixels(films, tuple(map(str, range(len(films)))), "digest")
     backbone, engine = backbones.build(NAME), small[0]
-    keys = {bench.plain_key(pixels, backbone, "signed", one) for one in (full, engine)}
+    keys = {cell_context.plain_key(pixels, backbone, "signed", one) for one in (full, engine)}
     engine.facts, before = replace(engine.facts, quantised="another"), engine.facts
-    keys.add(bench.plain_key(pixels, backbone, "signed", engine))
+    keys.add(cell_context.plain_key(pixels, backbone, "signed", engine))
     engine.facts = before
-    assert len({features.store_path(key) for key in keys}) == 3
+    assert len({feature_cache.store_path(key) for key in keys}) == 3
 
 
 def test_one_sentence_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,10 +116,10 @@ def test_one_sentence_without_the_package(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_one_sentence_where_torch_computes(films: Stack8, monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = runtime.compile_network(Mean(), (SIDE, SIDE), Target(device="cpu", engine="torch"))
+    engine = compiling.compile_network(Mean(), (SIDE, SIDE), Target(device="cpu", engine="torch"))
     with pytest.raises(HilumError, match="that OpenVINO runs; got engine torch"):
         quantise.quantised(engine, films)
-    monkeypatch.setattr(runtime, "openvino_computes", lambda target: False)
+    monkeypatch.setattr(compiling, "openvino_computes", lambda target: False)
     with pytest.raises(HilumError, match="got a machine that computes with torch"):
         quantise.require()
 

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from hilum import files
-from hilum.models import conversion, engine
-from hilum.models.normalise import Door
-from hilum.models.runtime import Saved, Target, compile_network, compile_saved
+from hilum.models.normalise import InputNormalisation
+from hilum.models.runtime import base, conversion
+from hilum.models.runtime.compiling import SavedNetwork, Target, compile_network, compile_saved
 from hilum.types import HilumError
 
 SIDE = 40
@@ -33,7 +33,7 @@ class Small(nn.Module):
         super().__init__()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.door = Door("imagenet")
+            self.door = InputNormalisation("imagenet")
             self.first = nn.Conv2d(3, 8, 3, stride=2)
             self.norm = nn.BatchNorm2d(8)
             self.second = nn.Conv2d(8, 11, 3)
@@ -44,7 +44,7 @@ class Small(nn.Module):
 
 
 def plain(module: nn.Module, stack: np.ndarray = STACK) -> np.ndarray:
-    with torch.inference_mode(), engine.evaluating(module):
+    with torch.inference_mode(), base.evaluating(module):
         return module(torch.from_numpy(stack)[:, None]).numpy()
 
 
@@ -128,7 +128,7 @@ def test_converted_network_is_kept_and_keyed_by_what_it_computes() -> None:
     keys.add(conversion.key(Small(seed=9), (SIDE, SIDE)))
     module.first.stride = (1, 1)
     keys.add(conversion.key(module, (SIDE, SIDE)))
-    module.door = Door("signed")  # its numbers are no part of the state dictionary
+    module.door = InputNormalisation("signed")  # its numbers are no part of the state dictionary
     keys.add(conversion.key(module, (SIDE, SIDE)))
     assert len(keys) == 5
 
@@ -154,7 +154,7 @@ def test_what_openvino_cannot_convert_is_computed_by_torch(kind: type[nn.Module]
     module = kind()
     for run in (
         compile_network(module, (SIDE, SIDE)),
-        compile_saved(Saved(("unconverted",), lambda: module), (SIDE, SIDE)),
+        compile_saved(SavedNetwork(("unconverted",), lambda: module), (SIDE, SIDE)),
     ):
         assert run.describe()["engine"] == "torch"
         np.testing.assert_allclose(run(STACK), plain(module), rtol=1e-4)
@@ -193,7 +193,7 @@ def test_bad_targets_are_refused(target: Target, sentence: str) -> None:
 def test_a_spatial_output_is_refused(engine_name: str) -> None:
     target = Target("fp32", "cpu", engine_name)
     with pytest.raises(HilumError, match=r"must give \((1|image), output\)"):
-        compile_network(Door("unit"), (8, 8), target)
+        compile_network(InputNormalisation("unit"), (8, 8), target)
 
 
 @pytest.mark.gpu

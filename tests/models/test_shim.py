@@ -8,20 +8,21 @@ from pathlib import Path
 import pytest
 import torch
 
-from hilum.models import backbones, networks, shim
+from hilum.models import backbones, networks, torchvision_compat
 
 OUTLINED = ("tf_efficientnet_lite0", "resnet18", "vgg11")
-MODELS = Path(shim.__file__).parent
+MODELS = Path(torchvision_compat.__file__).parent
 
 
 def test_operators_exist_and_a_second_repair_does_nothing() -> None:
-    assert all(hasattr(torch.ops.torchvision, name) for name in shim.OPERATORS)
-    assert shim.repair() is None
+    assert all(hasattr(torch.ops.torchvision, name) for name in torchvision_compat.OPERATORS)
+    assert torchvision_compat.repair() is None
 
 
 def test_a_fresh_python_imports_timm_and_transforms_and_an_outline_needs_no_compiler() -> None:
     code = (
-        "import sys; from hilum.models import backbones, networks, shim; shim.timm()\n"
+        "import sys; from hilum.models import backbones, networks, torchvision_compat as t\n"
+        "t.timm()\n"
         f"for name in {OUTLINED}: networks.outline(backbones.card(name))\n"
         "print('torch._dynamo' in sys.modules)\n"
         "import torchvision.transforms; print('fine')"
@@ -32,8 +33,9 @@ def test_a_fresh_python_imports_timm_and_transforms_and_an_outline_needs_no_comp
 
 def test_timm_leaves_torch_compile_unloaded_and_unharmed() -> None:
     code = (
-        "import sys, torch; shield = torch.compiler.disable; from hilum.models import shim;"
-        "shim.timm(); print(any(name.startswith('torch._dynamo') for name in sys.modules));"
+        "import sys, torch; shield = torch.compiler.disable;"
+        "from hilum.models import torchvision_compat; torchvision_compat.timm();"
+        "print(any(name.startswith('torch._dynamo') for name in sys.modules));"
         "print(torch.compiler.disable is shield);"
         "from torchvision.ops import roi_align; asked = sys.modules[roi_align.__module__];"
         "import torch._dynamo.utils as u;"

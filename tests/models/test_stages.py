@@ -7,17 +7,17 @@ import pytest
 import torch
 from torch import nn
 
-from hilum.evaluate.model import Facts
-from hilum.explain import heat
-from hilum.explain import subject as subjects
-from hilum.models import anatomy, backbones
+from hilum.experiment import cell_context
+from hilum.explain import cam
+from hilum.explain import explainer as subjects
+from hilum.inference.model import ModelMetadata
+from hilum.models import backbones, summary
 from hilum.models.cards import BACKBONES
-from hilum.models.executor import Head, Standardise
-from hilum.models.normalise import Door
-from hilum.models.runtime import compile_network
+from hilum.models.normalise import InputNormalisation
+from hilum.models.numpy_head import NumpyHead, Standardise
+from hilum.models.runtime.compiling import compile_network
 from hilum.models.weights import Weights
-from hilum.recipe import ModelPlan
-from hilum.study import bench
+from hilum.recipes import ModelPlan
 from hilum.types import HilumError
 
 # two stages of each, by the modules that end them, as its authors' code names these
@@ -46,9 +46,9 @@ def test_earlier_means_are_those_that_a_hook_sees(name: str) -> None:
     for end in ENDS[name]:
         modules[end].register_forward_hook(lambda _, __, out: seen.append(out.mean((2, 3))))
     with torch.no_grad():
-        pixels = Door(backbone.card.normalise)(films(128))
+        pixels = InputNormalisation(backbone.card.normalise)(films(128))
         found = backbone(pixels)
-        alone = backbones.pooled(backbone, "average")(pixels)
+        alone = backbones.with_pooling(backbone, "average")(pixels)
     width = backbone.card.features
     assert torch.equal(found[:, :width], alone)
     torch.testing.assert_close(found[:, width:], torch.cat(seen[:2], 1), rtol=1e-4, atol=1e-5)
@@ -73,9 +73,9 @@ def test_every_network_hands_out_two_earlier_stages(name: str) -> None:
     ],
 )
 def test_networks_without_stages_hand_over_averages(names: list[str], pool: str) -> None:
-    assert backbones.widest(names) == pool
+    assert backbones.richest_common_pooling(names) == pool
     pools = [
-        bench.pool(ModelPlan(pool="auto", backbone=names[0], beside=names[1:], head=head))
+        cell_context.pool(ModelPlan(pool="auto", backbone=names[0], beside=names[1:], head=head))
         for head in ("linear", "mlp")
     ]
     assert pools == [pool, "average"]
@@ -84,7 +84,7 @@ def test_networks_without_stages_hand_over_averages(names: list[str], pool: str)
 def test_maps_and_features_agree() -> None:
     backbone = backbones.build("resnet18", "random", pool="stages")
     with torch.no_grad():
-        pixels = Door("imagenet")(films(96))
+        pixels = InputNormalisation("imagenet")(films(96))
         maps = backbone.maps(pixels)
         torch.testing.assert_close(backbone.from_maps(maps), backbone(pixels))
     assert maps.shape == (1, 512 + 128 + 256, 3, 3)
@@ -92,7 +92,7 @@ def test_maps_and_features_agree() -> None:
 
 def test_the_compiled_network_gives_the_same() -> None:
     backbone = backbones.build("resnet18", "random", pool="stages")
-    network = nn.Sequential(Door("imagenet"), backbone).eval()
+    network = nn.Sequential(InputNormalisation("imagenet"), backbone).eval()
     pixels = films(96, 2)
     with torch.no_grad():
         wanted = network(pixels).numpy()
@@ -103,7 +103,7 @@ def test_the_compiled_network_gives_the_same() -> None:
 def test_it_comes_back_as_it_was_saved() -> None:
     backbone = backbones.build("resnet18", "random", pool="stages")
     again = backbones.rebuild(backbone.record(), backbone.state_dict())
-    pixels = Door("imagenet")(films(64))
+    pixels = InputNormalisation("imagenet")(films(64))
     with torch.no_grad():
         assert torch.equal(again(pixels), backbone(pixels))
 
@@ -112,18 +112,20 @@ def test_heat_counts_earlier_maps_too() -> None:
     """On a linear head the evidence's mean is the logit, less the bias (Zhou et al. 2016)."""
     backbone = backbones.build("resnet18", "random", pool="stages")
     weights = np.random.default_rng(1).normal(size=(2, backbone.channels))
-    top = Head(Standardise.none(backbone.channels), ((weights, np.zeros(2)),))
-    asked = subjects.of_parts(Facts(["a", "b"], "imagenet", "fp32", mirror=False), backbone, top)
+    top = NumpyHead(Standardise.none(backbone.channels), ((weights, np.zeros(2)),))
+    asked = subjects.of_parts(
+        ModelMetadata(["a", "b"], "imagenet", "fp32", mirror=False), backbone, top
+    )
     film = films(96)[0, 0].numpy()
-    evidence: Any = heat.evidence(asked, film, 1, "hirescam")
+    evidence: Any = cam.evidence(asked, film, 1, "hirescam")
     assert evidence.sum() == pytest.approx(asked.logits(film[None])[0, 1], rel=1e-4)
 
 
 def test_the_drawing_says_how_many_features_stand_beside() -> None:
     first, other = (backbones.build("resnet18", "random", seed, "stages") for seed in (0, 1))
     joined = backbones.join(first, [other])
-    top = Head(Standardise.none(1792), ((np.ones((2, 1792)), np.zeros(2)),))
-    beside = [part for part in anatomy.parts(joined, top, (96, 96), {}) if part.where == "beside"]
+    top = NumpyHead(Standardise.none(1792), ((np.ones((2, 1792)), np.zeros(2)),))
+    beside = [part for part in summary.parts(joined, top, (96, 96), {}) if part.where == "beside"]
     assert [part.channels for part in beside] == [896]
 
 
@@ -135,4 +137,4 @@ def test_a_network_without_such_stages_is_refused() -> None:
 def test_layers_that_were_left_out_do_not_come_back() -> None:
     backbone = backbones.build("vgg16", "random")
     with pytest.raises(HilumError, match="pool 'fc1' of 'vgg16' needs other layers"):
-        backbones.pooled(backbone, "fc1")
+        backbones.with_pooling(backbone, "fc1")

@@ -9,15 +9,15 @@ import torch
 from torch import nn
 
 from hilum import files
-from hilum.models import torch_engine
-from hilum.models.runtime import Target, compile_network
-from hilum.train import loop
+from hilum.models.runtime import torch as torch_engine
+from hilum.models.runtime.compiling import Target, compile_network
+from hilum.training import loop
 
 WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_LIBRARY")
 TRAINED = """
 import hashlib, numpy as np, torch
 from torch import nn
-from hilum.train import loop
+from hilum.training import loop
 torch.manual_seed(0)
 torch.set_num_threads(2)
 layers = nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(2312, 2)
@@ -28,7 +28,7 @@ class Batches:
         yield from zip(x.split(8), y.split(8))
     def validation(self):
         yield x, y
-loop.fit(net, Batches(), loop.Plan("adam", (1e-3,) * 3))
+loop.fit(net, Batches(), loop.LoopConfig("adam", (1e-3,) * 3))
 print(hashlib.sha256(b"".join(p.detach().numpy().tobytes() for p in net.parameters())).hexdigest())
 """
 
@@ -40,7 +40,9 @@ def run(code: str, **extra: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("first", ["hilum.train.loop", "hilum.models.runtime", "hilum.explain"])
+@pytest.mark.parametrize(
+    "first", ["hilum.training.loop", "hilum.models.runtime.compiling", "hilum.explain"]
+)
 def test_openmp_itself_says_that_its_threads_sleep(first: str) -> None:
     """OMP_DISPLAY_ENV: each OpenMP library prints its settings when it loads (OpenMP 5.2)."""
     said = run(f"import {first}, torch", OMP_DISPLAY_ENV="TRUE").stderr
@@ -89,10 +91,10 @@ def test_torch_keeps_to_the_cores_that_a_control_group_grants(
 ) -> None:
     usual = torch.get_num_threads()
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(files, "cores", lambda: 3)
-    monkeypatch.setattr(torch_engine.files, "cores", lambda: 3)
+    monkeypatch.setattr(files, "available_cpus", lambda: 3)
+    monkeypatch.setattr(torch_engine.files, "available_cpus", lambda: 3)
     works = (
-        lambda: loop.fit(nn.Linear(3, 2), Batches(), loop.Plan("sgd", (0.1,))),
+        lambda: loop.fit(nn.Linear(3, 2), Batches(), loop.LoopConfig("sgd", (0.1,))),
         lambda: compile_network(Pooled(), (8, 8), Target(device="cpu", engine="torch")),
     )
     try:

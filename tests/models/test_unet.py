@@ -7,11 +7,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from hilum.models import backbones, runtime, unet
-from hilum.models.engine import Target
+from hilum.models import backbones
+from hilum.models.runtime import compiling
+from hilum.models.runtime.base import Target
+from hilum.preprocess.lungs import unet
 from hilum.types import HilumError, MissingError
 
-SMALL = unet.Facts(widths=(16, 16, 8, 8), side=64)
+SMALL = unet.UnetConfig(widths=(16, 16, 8, 8), side=64)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +70,7 @@ def test_the_digest_hangs_on_all_that_decides_the_mask(network: unet.UNet, tmp_p
 
 
 def test_the_executor_gives_what_torch_gives(network: unet.UNet) -> None:
-    engine = runtime.compile_network(unet.Flat(network), (64, 64), Target("fp32", "cpu"))
+    engine = compiling.compile_network(unet.Flat(network), (64, 64), Target("fp32", "cpu"))
     stack = np.random.default_rng(0).integers(0, 256, (3, 64, 64), np.uint8)
     with torch.no_grad():
         expected = unet.Flat(network)(torch.from_numpy(stack)[:, None]).numpy()
@@ -85,7 +87,7 @@ def test_building_draws_from_its_own_seed() -> None:
 
 
 def test_other_encoders_serve_as_well() -> None:
-    network = unet.build(unet.Facts("resnet18", widths=(16, 16, 8, 8)), "random").eval()
+    network = unet.build(unet.UnetConfig("resnet18", widths=(16, 16, 8, 8)), "random").eval()
     with torch.no_grad():
         assert network(torch.zeros(1, 1, 64, 64, dtype=torch.uint8)).shape == (1, 1, 64, 64)
 
@@ -93,12 +95,12 @@ def test_other_encoders_serve_as_well() -> None:
 @pytest.mark.parametrize("encoder", ["elazhari_cnn", "vit_tiny_patch16_224"])
 def test_encoders_without_four_maps_are_refused(encoder: str) -> None:
     with pytest.raises(HilumError, match="strides 2 to 16"):
-        unet.build(unet.Facts(encoder), "random")
+        unet.build(unet.UnetConfig(encoder), "random")
 
 
 def test_widths_fit_the_maps() -> None:
     with pytest.raises(HilumError, match="wants 4 widths"):
-        unet.build(unet.Facts(widths=(8, 8)), "random")
+        unet.build(unet.UnetConfig(widths=(8, 8)), "random")
 
 
 def test_files_that_are_none_of_ours(tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from hilum.report import panels
-from hilum.report.folder import Run
+from hilum.report.figures import registry
+from hilum.report.run_folder import RunFolder
 
 ROWS = [
     ("A", "A", 0.9),
@@ -18,7 +18,7 @@ ROWS = [
 
 def test_every_area_stands_in_its_row_and_column() -> None:
     table = pd.DataFrame(ROWS, columns=["train", "test", "auroc"])
-    found = panels.FIGURES["across"](Run(Path(), {}, across=table))
+    found = registry.FIGURES["across"](RunFolder(Path(), {}, across=table))
     assert found is not None
     axes = found.figure.axes[0]
     rows = [label.get_text() for label in axes.get_yticklabels()]
@@ -37,4 +37,4 @@ def test_every_area_stands_in_its_row_and_column() -> None:
 
 
 def test_without_the_matrix_there_is_no_figure() -> None:
-    assert panels.FIGURES["across"](Run(Path(), {})) is None
+    assert registry.FIGURES["across"](RunFolder(Path(), {})) is None

@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 from fixture_grid import CELLS
 
-from hilum.report import course, training
-from hilum.report.course import Rule
+from hilum.report import history as course
+from hilum.report.figures import training
+from hilum.report.history import Rule
 
 NAMES = ["cell", "fold", "seed", "stage", "epoch", "part", "loss", "accuracy"]
 

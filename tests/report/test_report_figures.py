@@ -12,32 +12,33 @@ from PIL import Image
 from sklearn.metrics import confusion_matrix, roc_auc_score, roc_curve
 
 from conftest import Built
-from hilum.report import canvas, course, facts, figures, folder, gallery, matrix, palette, panels
-from hilum.report.folder import Run
+from hilum.report import history, palette, run_folder, sections, style
+from hilum.report.figures import classification, confusion, gallery, registry
+from hilum.report.run_folder import RunFolder
 
 
 @pytest.fixture(scope="module")
-def run(study: Built) -> Run:
-    return folder.read(study.folder)
+def run(study: Built) -> RunFolder:
+    return run_folder.read(study.folder)
 
 
-def stored(run: Run, name: str) -> pd.DataFrame:
+def stored(run: RunFolder, name: str) -> pd.DataFrame:
     return pd.read_csv(run.folder / "figures" / f"{name}.csv")
 
 
-def drawn(run: Run, name: str) -> Figure:
-    made = panels.FIGURES[name](run)
+def drawn(run: RunFolder, name: str) -> Figure:
+    made = registry.FIGURES[name](run)
     assert made is not None
     return made.figure
 
 
-def test_every_figure_was_visited(run: Run) -> None:
-    drawn = set(panels.FIGURES) - {"across", "blacked"}  # they have tests of their own
+def test_every_figure_was_visited(run: RunFolder) -> None:
+    drawn = set(registry.FIGURES) - {"across", "blacked"}  # they have tests of their own
     assert len(drawn) == 7
     assert all((run.folder / "figures" / f"{name}.png").is_file() for name in drawn)
 
 
-def test_confusion_matrix_is_that_of_sklearn(run: Run) -> None:
+def test_confusion_matrix_is_that_of_sklearn(run: RunFolder) -> None:
     predictions = run.chosen()
     assert predictions is not None
     said = predictions[[f"p_{c}" for c in run.classes]].to_numpy().argmax(axis=1)
@@ -52,7 +53,7 @@ def test_confusion_matrix_is_that_of_sklearn(run: Run) -> None:
     assert words[1::2] == [f"{share:.1%}" for share in shares.ravel()]
 
 
-def test_roc_lines_are_the_csv_and_sklearns(run: Run) -> None:
+def test_roc_lines_are_the_csv_and_sklearns(run: RunFolder) -> None:
     predictions, table = run.chosen(), stored(run, "roc")
     assert predictions is not None
     lines = drawn(run, "roc").axes[0].lines[1:]  # the first is chance
@@ -68,7 +69,7 @@ def test_roc_lines_are_the_csv_and_sklearns(run: Run) -> None:
         assert f"{roc_auc_score(yes, p):.3f}" in str(line.get_label())
 
 
-def test_precision_recall_lines_are_the_csv(run: Run) -> None:
+def test_precision_recall_lines_are_the_csv(run: RunFolder) -> None:
     table = stored(run, "precision_recall")
     axes = drawn(run, "precision_recall").axes[0]
     curves = [line for line in axes.lines if len(np.asarray(line.get_xdata())) > 2]
@@ -80,7 +81,7 @@ def test_precision_recall_lines_are_the_csv(run: Run) -> None:
     assert shares == {round(n / 879, 6) for n in (255, 234, 242, 148)}
 
 
-def test_reliability_shows_its_bins(run: Run) -> None:
+def test_reliability_shows_its_bins(run: RunFolder) -> None:
     table = stored(run, "reliability")
     upper, lower = drawn(run, "reliability").axes
     filled = table[table["n"] > 0]
@@ -91,7 +92,7 @@ def test_reliability_shows_its_bins(run: Run) -> None:
     assert table["n"].sum() == 879
 
 
-def test_histograms_add_up_to_the_classes(run: Run) -> None:
+def test_histograms_add_up_to_the_classes(run: RunFolder) -> None:
     table = stored(run, "histograms")
     counts = table.groupby(["class", "truth"])["n"].sum().unstack()
     sizes = {"covid19": 255, "normal": 234, "bacterial_pneumonia": 242, "viral_pneumonia": 148}
@@ -102,7 +103,7 @@ def test_histograms_add_up_to_the_classes(run: Run) -> None:
     np.testing.assert_allclose(axes.patches[-1].get_data().values, own / 255)
 
 
-def test_training_curves_are_means_of_the_folds(run: Run) -> None:
+def test_training_curves_are_means_of_the_folds(run: RunFolder) -> None:
     table = stored(run, "training")
     assert run.history is not None
     assert len(table) == len(run.history)
@@ -117,21 +118,21 @@ def test_epochs_count_on_through_stages() -> None:
         {"stage": ["head"] * 3 + ["all"] * 2, "epoch": [0, 1, 2, 0, 1], "part": ["train"] * 5}
     )
     rows = rows.assign(cell="a")
-    assert list(course.with_steps(rows)["step"]) == [1, 2, 3, 4, 5]
+    assert list(history.with_steps(rows)["step"]) == [1, 2, 3, 4, 5]
     rows["epoch"] = [0, 1, 2, 3, 4]
-    assert list(course.with_steps(rows)["step"]) == [1, 2, 3, 4, 5]
+    assert list(history.with_steps(rows)["step"]) == [1, 2, 3, 4, 5]
 
 
-def test_sources_are_the_manifests(run: Run) -> None:
+def test_sources_are_the_manifests(run: RunFolder) -> None:
     table = stored(run, "sources").set_index("class")
     assert run.manifest is not None
     wanted = run.manifest.groupby(["label", "source"]).size()
     for (name, source), n in wanted.items():
         assert table.loc[name, source] == n
     assert table.to_numpy().sum() == wanted.sum() == 879
-    counts = facts.labels_by_source(run)
+    counts = sections.labels_by_source(run)
     assert counts is not None
-    bars = [bar.get_width() for bar in figures.sources(counts).axes[0].patches]
+    bars = [bar.get_width() for bar in classification.sources(counts).axes[0].patches]
     assert bars == list(counts.to_numpy().T.ravel())
 
 
@@ -144,19 +145,19 @@ def test_of_two_classes_both_roc_curves_are_drawn_as_the_caption_says(binary: Bu
         assert list(other["class"].unique()) == list(table["class"].unique())
 
 
-def test_one_class_alone_has_no_curves(run: Run) -> None:
+def test_one_class_alone_has_no_curves(run: RunFolder) -> None:
     predictions = run.predictions
     assert predictions is not None
-    only = Run(run.folder, run.results, predictions[predictions["label"] == "normal"])
-    assert panels.FIGURES["roc"](only) is None
-    assert panels.FIGURES["precision_recall"](only) is None
-    assert panels.FIGURES["confusion"](only) is not None
+    only = RunFolder(run.folder, run.results, predictions[predictions["label"] == "normal"])
+    assert registry.FIGURES["roc"](only) is None
+    assert registry.FIGURES["precision_recall"](only) is None
+    assert registry.FIGURES["confusion"](only) is not None
 
 
 def test_many_classes_fit() -> None:
     names = [f"class number {i} with a name" for i in range(14)]
     counts = pd.DataFrame(np.eye(14, dtype=int) * 9, index=names, columns=names)
-    width, height = matrix.confusion(counts).get_size_inches()
+    width, height = confusion.confusion(counts).get_size_inches()
     assert width <= 9.2
     assert height <= 8
     assert len(set(palette.series(names))) == 14
@@ -164,9 +165,9 @@ def test_many_classes_fit() -> None:
 
 def test_save_writes_a_small_palette_picture_and_its_data(tmp_path: Path) -> None:
     data = pd.DataFrame({"x": [0.0, 1.0], "y": [1 / 3, 1.0]})
-    figure = canvas.blank(3, 2)
+    figure = style.blank(3, 2)
     figure.subplots().plot(data["x"], data["y"])
-    path = canvas.save(figure, data, tmp_path / "new", "line")
+    path = style.save(figure, data, tmp_path / "new", "line")
     with Image.open(io.BytesIO(path.read_bytes())) as image:
         assert (image.format, image.mode, image.size) == ("PNG", "P", (600, 400))
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "new" / "line.csv"), data)
@@ -197,7 +198,7 @@ def test_text_has_the_contrast_of_wcag_aa(study: Built) -> None:
         assert _contrast(front, back) >= 4.5
 
 
-def test_worst_errors_are_found_by_a_plain_loop(run: Run) -> None:
+def test_worst_errors_are_found_by_a_plain_loop(run: RunFolder) -> None:
     predictions = run.chosen()
     assert predictions is not None
     twice = pd.concat([predictions, predictions.assign(seed=8)])
@@ -213,7 +214,7 @@ def test_worst_errors_are_found_by_a_plain_loop(run: Run) -> None:
     np.testing.assert_allclose(table["probability"], [row[0] for row in rows])
 
 
-def test_samples_come_from_every_source(run: Run) -> None:
+def test_samples_come_from_every_source(run: RunFolder) -> None:
     strips = gallery.samples(run)
     assert [(strip.class_, strip.n) for strip in strips][:2] == [("COVID-19", 255), ("normal", 234)]
     assert {picture.source for picture in strips[0].pictures} == {

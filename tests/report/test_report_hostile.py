@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 from conftest import Built, Page, build
-from hilum.report import csvs, html, page
-from hilum.report.text import label
+from hilum.report import figure_csv, render
+from hilum.report import page as html
+from hilum.report.wording import label
 
 STARTS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -41,7 +42,7 @@ def test_a_hundred_hostile_names_at_once() -> None:
             ("javascript:alert('", "')//<img src=x onerror=1>"),
         )
     ]
-    run = html.folder.Run(
+    run = html.folder.RunFolder(
         folder=Path("nowhere"),
         results={
             "title": payloads[0],
@@ -55,24 +56,25 @@ def test_a_hundred_hostile_names_at_once() -> None:
             "environment": {p: {p: p} for p in payloads},
         },
     )
-    values = html._verdict(run, html.facts.audits(run)) | html._top(run) | html._closing(run)
+    values = html._verdict(run, html.sections.audits(run)) | html._top(run) | html._closing(run)
     empty = {
         "published": [], "by_source": None, "one_source": "", "samples": [], "left_out": [],
         "left_out_total": "", "left_out_listed": False, "failed": [], "study": [],
         "study_tables": {}, "faults": (), "left_out_recorded": False, "names_hidden": False,
         "split_facts": [], "split_notes": [], "parts": None, "leaks": [],
         "leaks_recorded": False, "leak_boxes": [], "overall": [],
-        "further": [], "by_class": html.tables.by_class(run), "elsewhere": [], "prevalences": [],
+        "further": [], "by_class": html.score_tables.by_class(run), "elsewhere": [],
+        "prevalences": [],
         "by_cell": None, "methods": "", "begin": "0", "confusion": None, "worst": [],
         "predictions_recorded": False, "errors_text": "",
-        "panels": dict.fromkeys(html.panels.FIGURES),
+        "panels": dict.fromkeys(html.registry.FIGURES),
         "contents": [], "questions": [
             {"title": p, "reason": reason, "verdict": p, "figures": [(p, p, p)],
              "report": "tasks/a"}
             for p in payloads for reason in (p, None)
         ],
-        "audits": html.facts.audits(run), "left_to_audit": payloads[:1],
-        "sets": html.facts.sets(run),
+        "audits": html.sections.audits(run), "left_to_audit": payloads[:1],
+        "sets": html.sections.sets(run),
     }  # fmt: skip
     page = Page(html.render(values | empty))
     assert page.faults == []
@@ -85,7 +87,7 @@ def test_a_hundred_hostile_names_at_once() -> None:
 def test_a_cell_that_a_spreadsheet_would_run_gets_an_apostrophe(start: str, tmp_path: Path) -> None:
     bad = f"{start}cmd|'/C calc'!A0"
     table = pd.DataFrame({bad: [bad, "kind"], "n": [-1.5, 2.0]})
-    path = csvs.write(table, tmp_path / "t.csv")
+    path = figure_csv.write(table, tmp_path / "t.csv")
     with path.open(newline="") as lines:
         rows = list(csv.reader(lines))
     shown = "'" + bad.replace("\r", " ")
@@ -94,7 +96,7 @@ def test_a_cell_that_a_spreadsheet_would_run_gets_an_apostrophe(start: str, tmp_
 
 def test_numbers_and_two_equal_headings_stay_as_they_are(tmp_path: Path) -> None:
     table = pd.DataFrame([[-1, "-"]], columns=["a", "a"])
-    assert csvs.write(table, tmp_path / "t.csv").read_text() == "a,a\n-1,'-\n"
+    assert figure_csv.write(table, tmp_path / "t.csv").read_text() == "a,a\n-1,'-\n"
 
 
 def test_no_csv_of_a_hostile_run_holds_a_formula(hostile: Built) -> None:
@@ -144,6 +146,6 @@ def test_own_files_appear_under_codes_whose_key_stays_in_the_folder(tmp_path: Pa
 
 
 def test_an_audits_number_does_not_break_and_nothing_gets_past_the_escape() -> None:
-    assert page.unbroken("<b>C-21</b> fails in /home/someone/films") == (
+    assert render.unbroken("<b>C-21</b> fails in /home/someone/films") == (
         '&lt;b&gt;<span class="nowrap">C-21</span>&lt;/b&gt; fails in …/films'
     )

@@ -16,8 +16,10 @@ import pytest
 from PIL import Image
 
 from conftest import Built, build
-from hilum.report import folder, html, panels
-from hilum.report.text import class_name, interval, number, score_name
+from hilum.report import page as html
+from hilum.report import run_folder
+from hilum.report.figures import registry
+from hilum.report.wording import class_name, interval, number, score_name
 from hilum.types import NOTICE, HilumError, MissingError
 
 FILES = ("predictions.csv", "splits.csv", "history.csv", "manifest.parquet")
@@ -140,7 +142,7 @@ def test_facts_of_the_run_reach_the_page(study: Built) -> None:
 def test_without_split_and_history(copied: Path) -> None:
     (copied / "splits.csv").unlink()
     (copied / "history.csv").unlink()
-    assert panels.FIGURES["training"](folder.read(copied)) is None
+    assert registry.FIGURES["training"](run_folder.read(copied)) is None
     page = build(copied).page
     assert page.faults == []
     assert "The course of training (history.csv): not recorded in this run." in page.text
@@ -187,9 +189,9 @@ def test_rebuilt_without_the_images_it_is_the_same(study: Built, tmp_path: Path)
     pictures = [e.attributes["src"] for e in build(target).page.all("img")]
     shown = [e.attributes["src"] or "" for e in study.page.all("img")]
     assert pictures == [src for src in shown if src.startswith("data:image/jpeg")]
-    drawn = panels.FIGURES["confusion"](folder.read(target))
+    drawn = registry.FIGURES["confusion"](run_folder.read(target))
     assert drawn is not None
-    assert panels.store(target, "confusion", drawn).uri in shown
+    assert registry.store(target, "confusion", drawn).uri in shown
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from conftest import Built, build
-from hilum.report import folder, page
-from hilum.report.text import without_paths
+from hilum.report import render, run_folder
+from hilum.report.wording import without_paths
 
 HOME = "/home/dr smith/chest films"
 
@@ -69,7 +69,7 @@ def test_no_absolute_path_is_in_a_report(copied: Path) -> None:
     assert str(copied) not in text
     assert "hilum train &#39;…/chest films&#39; --out …/out" in text
     assert "https://" in text or "doi:" in text
-    assert page.roots(folder.read(copied)) == [str(copied.resolve()), HOME]
+    assert render.roots(run_folder.read(copied)) == [str(copied.resolve()), HOME]
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -13,20 +13,11 @@ from sklearn.metrics import confusion_matrix, f1_score, precision_score, recall_
 from statsmodels.stats.proportion import proportion_confint
 
 from conftest import Built, build
-from hilum.report import (
-    course,
-    facts,
-    folder,
-    grids,
-    operating,
-    sheet,
-    study_figures,
-    study_plots,
-    tables,
-    training,
-)
-from hilum.report.folder import Run
-from hilum.report.study_figures import STUDY_FIGURES
+from hilum.report import grid_tables, run_folder, score_tables, sections
+from hilum.report import history as course
+from hilum.report.figures import contact_sheet, operating_points, study, study_registry, training
+from hilum.report.figures.study_registry import STUDY_FIGURES
+from hilum.report.run_folder import RunFolder
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +26,11 @@ def gridded(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 
 @pytest.fixture(scope="module")
-def run(gridded: Built) -> Run:
-    return folder.read(gridded.folder)
+def run(gridded: Built) -> RunFolder:
+    return run_folder.read(gridded.folder)
 
 
-def stored(run: Run, name: str) -> pd.DataFrame:
+def stored(run: RunFolder, name: str) -> pd.DataFrame:
     return pd.read_csv(run.folder / "figures" / f"study_{name}.csv")
 
 
@@ -84,7 +75,7 @@ def test_a_broken_recipe_is_a_fault_on_the_page(tmp_path: Path) -> None:
     assert "recipe.toml could not be read" in build(tmp_path).page.text
 
 
-def test_the_networks_drawing_counts_its_weights(gridded: Built, run: Run) -> None:
+def test_the_networks_drawing_counts_its_weights(gridded: Built, run: RunFolder) -> None:
     total, learnt = (sum(row[i] for row in fixture_grid.LAYERS) for i in (4, 5))
     assert (
         f"b and its head: {total:,} weights, {learnt:,} of them trained here" in gridded.page.text
@@ -97,7 +88,7 @@ def test_the_networks_drawing_counts_its_weights(gridded: Built, run: Run) -> No
 
 def test_thresholds_are_sklearns_and_statsmodels() -> None:
     table = binary()
-    points = operating.points(table, "covid19")
+    points = operating_points.points(table, "covid19")
     assert list(points["threshold"]) == [0.10, 0.15, 0.20, 0.25]
     truth = table["label"] == "covid19"
     assert (table["p_covid19"] == 0.2).any()  # the rule at the border is tried
@@ -117,24 +108,24 @@ def test_predictive_values_of_study_004() -> None:
     p = [0.3] * 90 + [0.12] * 10 + [0.05] * 2175 + [0.15] * (2868 - 2175) + [0.9] * 132
     label = ["covid19"] * 100 + ["non_covid"] * 3000
     table = pd.DataFrame({"label": label, "p_covid19": p})
-    points = operating.points(table, "covid19", (0.10, 0.25))
+    points = operating_points.points(table, "covid19", (0.10, 0.25))
     assert list(points["ppv"].round(3)) == [0.108, 0.405]
     assert list(points["ppv_at_0.01"].round(3)) == [0.035, 0.171]
-    shown = operating.printed(points)
+    shown = operating_points.printed(points)
     assert shown["Sensitivity"][1] == "0.900 (90 of 100; 0.826 to 0.945)"
     assert shown["Specificity"][0].startswith("0.725 (2,175 of 3,000; ")
     assert shown.columns[3] == "PPV / NPV at 3.2%, as here"
 
 
 def test_sensitivity_falls_and_specificity_rises_with_the_threshold() -> None:
-    points = operating.points(binary(), "covid19", tuple(np.linspace(0, 1, 101)))
+    points = operating_points.points(binary(), "covid19", tuple(np.linspace(0, 1, 101)))
     assert points["sensitivity"].is_monotonic_decreasing
     assert points["specificity"].is_monotonic_increasing
 
 
-def test_threshold_figure_draws_its_csv(run: Run) -> None:
+def test_threshold_figure_draws_its_csv(run: RunFolder) -> None:
     table = stored(run, "thresholds")
-    left, right = study_plots.thresholds(table).axes
+    left, right = study.thresholds(table).axes
     for lines, name in zip(left.containers, ("sensitivity", "specificity"), strict=True):
         np.testing.assert_allclose(lines[0].get_ydata(orig=False), table[name])
         ends = np.sort([seg[:, 1] for seg in lines[2][0].get_segments()], axis=1)
@@ -150,10 +141,10 @@ def test_threshold_figure_draws_its_csv(run: Run) -> None:
     assert list(table.loc[1, ["specificity_k", "sensitivity_k"]]) == list(matrix.diagonal())
 
 
-def test_several_seeds_do_not_count_an_image_twice(run: Run) -> None:
+def test_several_seeds_do_not_count_an_image_twice(run: RunFolder) -> None:
     assert run.predictions is not None
     both = pd.concat([run.predictions, run.predictions.assign(seed=4)])
-    twice = Run(run.folder, run.results, both, recipe=run.recipe)
+    twice = RunFolder(run.folder, run.results, both, recipe=run.recipe)
     made = STUDY_FIGURES["thresholds"].make(twice)
     assert made is not None
     pd.testing.assert_frame_equal(made.data, stored(run, "thresholds"))
@@ -162,12 +153,12 @@ def test_several_seeds_do_not_count_an_image_twice(run: Run) -> None:
 
 def test_threshold_confusions_are_sklearns() -> None:
     table = binary()
-    counts = operating.confusions(table, "covid19")
+    counts = operating_points.confusions(table, "covid19")
     truth = (table["label"] == "covid19").to_numpy()
-    for t in operating.THRESHOLDS:
+    for t in operating_points.THRESHOLDS:
         mine = counts[counts["matrix"] == f"p ≥ {t:.2f}"].set_index(["truth", "prediction"])["n"]
         wanted = confusion_matrix(truth, (table["p_covid19"] >= t).to_numpy(), labels=[True, False])
-        order = ["covid19", operating.REST]
+        order = ["covid19", operating_points.REST]
         found = [[mine[a, b] for b in order] for a in order]
         np.testing.assert_array_equal(found, wanted)
 
@@ -177,22 +168,22 @@ def test_threshold_confusions_are_sklearns() -> None:
 
 def test_histogram_borders_hold_what_the_thresholds_hold() -> None:
     table = binary().assign(sample_id=range(400))
-    bins = operating.histogram(table, "covid19", operating.groups(table, None))
+    bins = operating_points.histogram(table, "covid19", operating_points.groups(table, None))
     assert bins["n"].sum() == 400
-    for t in operating.THRESHOLDS:
+    for t in operating_points.THRESHOLDS:
         for name in ("covid19", "non_covid"):
             above = bins[(bins["group"] == name) & (bins["left"] >= t)]["n"].sum()
             assert above == ((table["label"] == name) & (table["p_covid19"] >= t)).sum()
 
 
-def test_no_histogram_bar_is_clipped(run: Run) -> None:
+def test_no_histogram_bar_is_clipped(run: RunFolder) -> None:
     table = stored(run, "histograms")
     assert set(table["group"]) == {
         "covid19",
         "not COVID-19, no finding",
         "not COVID-19, other findings",
     }
-    figure = study_plots.histograms(table)
+    figure = study.histograms(table)
     for axes, (_, rows) in zip(figure.axes, table.groupby("group", sort=False), strict=True):
         assert [bar.get_height() for bar in axes.patches] == list(rows["n"])
         assert axes.get_ylim()[1] > rows["n"].max()
@@ -201,9 +192,9 @@ def test_no_histogram_bar_is_clipped(run: Run) -> None:
     assert table["n"].sum() == 100
 
 
-def test_confusions_of_all_cells_are_sklearns(run: Run) -> None:
+def test_confusions_of_all_cells_are_sklearns(run: RunFolder) -> None:
     table = stored(run, "confusions")
-    names = grids.short_names(CELLS)
+    names = grid_tables.short_names(CELLS)
     assert run.predictions is not None
     for cell, rows in run.predictions.groupby("cell"):
         said = np.where(rows["p_covid19"] > rows["p_non_covid"], "covid19", "non_covid")
@@ -218,7 +209,7 @@ def test_confusions_of_all_cells_are_sklearns(run: Run) -> None:
 # --- bars, sweep, epochs --------------------------------------------------------------------------
 
 
-def test_bars_are_the_scores_and_sklearns(run: Run) -> None:
+def test_bars_are_the_scores_and_sklearns(run: RunFolder) -> None:
     table = stored(run, "bars")
     assert len(table) == len(CELLS) * 2 * 5
     assert set(table["model"]) == {"a", "b"}
@@ -235,9 +226,9 @@ def test_bars_are_the_scores_and_sklearns(run: Run) -> None:
     assert found["micro"] == found["accuracy"] == pytest.approx((rows["label"] == said).mean())
 
 
-def test_bars_are_drawn_where_the_table_says(run: Run) -> None:
+def test_bars_are_drawn_where_the_table_says(run: RunFolder) -> None:
     table = stored(run, "bars").fillna({"arm": ""})
-    figure = study_plots.bars(table)
+    figure = study.bars(table)
     panels = list(table.groupby(["arm", "class"], sort=False))
     assert len(figure.axes) == len(panels) == 4
     for axes, (_, rows) in zip(figure.axes, panels, strict=True):
@@ -255,8 +246,8 @@ def test_the_questions_of_a_study_are_panels_of_one_page() -> None:
         for i, cell in enumerate(cells)
         for class_ in ("covid19", "normal")
     ]
-    table = grids.bars(scores, ["covid19", "normal"])
-    figure = study_plots.bars(table)
+    table = grid_tables.bars(scores, ["covid19", "normal"])
+    figure = study.bars(table)
     titles = [axes.get_title(loc="left") for axes in figure.axes]
     assert len(titles) == 8
     assert titles[0] == "COVID-19, main question, own"
@@ -264,29 +255,29 @@ def test_the_questions_of_a_study_are_panels_of_one_page() -> None:
     assert set(table["model"]) == {"vgg16", "cnn"}
 
 
-def test_the_range_over_models_is_highest_minus_lowest(run: Run) -> None:
+def test_the_range_over_models_is_highest_minus_lowest(run: RunFolder) -> None:
     assert run.predictions is not None
     hit = run.predictions[["p_covid19", "p_non_covid"]].to_numpy().argmax(1) == (
         run.predictions["label"] != "covid19"
     )
     means = hit.groupby(run.predictions["cell"]).mean()
-    found = grids.spread(stored(run, "bars"))
+    found = grid_tables.spread(stored(run, "bars"))
     assert found == pytest.approx((means.min(), means.max(), len(CELLS)))
-    (note,) = study_figures._range_notes(stored(run, "bars"))
+    (note,) = study_registry._range_notes(stored(run, "bars"))
     assert note.startswith(
         f"Range of accuracy over 4 models: {means.max() - means.min():.3f}, from"
     )
-    assert study_figures._range_notes(stored(run, "bars").query("cell == @CELLS[0]")) == ()
+    assert study_registry._range_notes(stored(run, "bars").query("cell == @CELLS[0]")) == ()
     bars = stored(run, "bars")
     again = bars.assign(cell=bars["cell"] + ": later", value=0.001)  # no other models
-    assert grids.spread(pd.concat([bars, again])) == found
+    assert grid_tables.spread(pd.concat([bars, again])) == found
 
 
 def test_the_decision_curve_is_drawn_as_computed() -> None:
     """Net benefit counted by hand: TP/n - FP/n t/(1-t)."""
     table = binary()
-    curve = operating.decision_curve(table, "covid19")
-    lines = study_plots.decision_curve(curve, "covid19").axes[0].lines
+    curve = operating_points.decision_curve(table, "covid19")
+    lines = study.decision_curve(curve, "covid19").axes[0].lines
     for line, name in zip(lines, ("model", "all", "none"), strict=True):
         np.testing.assert_array_equal(line.get_ydata(), curve[name])
     sick, n = (table["label"] == "covid19").to_numpy(), len(table)
@@ -306,25 +297,25 @@ def test_sweep_along_a_number() -> None:
         for j, e in enumerate(("freeze all", "freeze conv"))
         for k in (10, 2, 3)
     ]  # fmt: skip
-    table = grids.sweep(scores)
+    table = grid_tables.sweep(scores)
     assert list(table["axis"].unique()) == ["last"]
     assert list(table["x"]) == [2, 2, 3, 3, 10, 10]  # by number, not by letter
-    axes = study_plots.sweep(table).axes[0]
+    axes = study.sweep(table).axes[0]
     for i, lines in enumerate(axes.containers):
         rows = table[table["series"] == ("freeze all", "freeze conv")[i]]
         np.testing.assert_allclose(lines[0].get_ydata(orig=False), rows["value"])
         np.testing.assert_allclose(lines[0].get_xdata(orig=False), rows["x"], atol=0.1)
-    assert grids.sweep(scores[:1]).empty
+    assert grid_tables.sweep(scores[:1]).empty
 
 
-def test_sweep_along_names_and_its_table(run: Run) -> None:
+def test_sweep_along_names_and_its_table(run: RunFolder) -> None:
     table = stored(run, "sweep")
     assert set(table["series"]) | set(table["x"]) == {"a", "b", "random", "imagenet"}
     recorded = {r["cell"]: r["value"] for r in run.rows("scores") if r["name"] == "accuracy"}
     assert dict(zip(table["cell"], table["value"], strict=True)) == pytest.approx(recorded)
 
 
-def test_epochs_to_stop_say_never(run: Run, gridded: Built) -> None:
+def test_epochs_to_stop_say_never(run: RunFolder, gridded: Built) -> None:
     table = stored(run, "epochs_to_stop")
     assert list(table["epochs"]) == ["3", "2", "3", "never", "never"]
     assert list(table["ran"]) == [3, 2, 3, 5, 6]
@@ -340,7 +331,7 @@ def test_epochs_to_stop_say_never(run: Run, gridded: Built) -> None:
     assert "the rule of this run" in made.caption
 
 
-def test_without_a_rule_the_papers_is_taken(run: Run) -> None:
+def test_without_a_rule_the_papers_is_taken(run: RunFolder) -> None:
     rule, words = course.stop_rule({})
     assert (rule.accuracy, rule.loss) == (0.89, 0.3)
     assert "study 000" in words
@@ -373,14 +364,14 @@ def test_a_training_of_one_epoch_is_drawn_as_points() -> None:
 
 def test_some_trainings_that_never_stop_are_counted() -> None:
     rows = pd.DataFrame({"epochs": pd.array([4, 6, None], dtype="Int64"), "ran": [4, 6, 1]})
-    assert study_plots.stop_words(rows) == "5; 1 of 3 never"
-    assert study_plots.stop_words(rows[2:]) == "never (in 1 epoch)"
+    assert study.stop_words(rows) == "5; 1 of 3 never"
+    assert study.stop_words(rows[2:]) == "never (in 1 epoch)"
 
 
 # --- samples --------------------------------------------------------------------------------------
 
 
-def test_the_sheet_shows_positives_above_negatives(run: Run) -> None:
+def test_the_sheet_shows_positives_above_negatives(run: RunFolder) -> None:
     table = stored(run, "samples")
     assert len(table) == 24
     assert (table["label"] == "covid19").tolist() == (table["row"] < 2).tolist()
@@ -389,14 +380,16 @@ def test_the_sheet_shows_positives_above_negatives(run: Run) -> None:
 
 def test_the_mosaic_keeps_each_image_whole_and_in_its_place() -> None:
     wide, tall = np.full((50, 100), 90, np.uint8), np.full((100, 50), 180, np.uint8)
-    ground = sheet.mosaic([wide, None, *[tall] * 5])
+    ground = contact_sheet.mosaic([wide, None, *[tall] * 5])
     assert ground.shape == (408, 1240)
     middle = ground[100, 100::208]
-    assert list(middle) == [90, sheet.ABSENT, 180, 180, 180, 180]
+    assert list(middle) == [90, contact_sheet.ABSENT, 180, 180, 180, 180]
     assert ground[308, 100] == 180  # the seventh begins the second row
     assert list(ground[308, 308::208]) == [255] * 5
-    assert (ground[40, 100], ground[60, 100]) == (sheet.GROUND, 90)
-    figure = sheet.sheet([sheet.Block("one", [wide]), sheet.Block("two", [tall])])
+    assert (ground[40, 100], ground[60, 100]) == (contact_sheet.GROUND, 90)
+    figure = contact_sheet.sheet(
+        [contact_sheet.Block("one", [wide]), contact_sheet.Block("two", [tall])]
+    )
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["one", "two"]
     shown = [np.asarray(axes.images[0].get_array())[100, 100] for axes in figure.axes]
     assert shown == [90, 180]
@@ -407,26 +400,26 @@ def test_the_mosaic_keeps_each_image_whole_and_in_its_place() -> None:
 
 def test_cells_are_named_by_what_they_differ_in() -> None:
     cells = ["backbone=vgg16,last=2,mirror=true", "backbone=resnet50,last=2,mirror=false"]
-    assert grids.short_names(cells) == {
+    assert grid_tables.short_names(cells) == {
         cells[0]: "vgg16, mirror true",
         cells[1]: "resnet50, mirror false",
     }
-    assert grids.short_names(["main"]) == {"main": "main"}
-    assert grids.short_names(["x=1", "y"]) == {"x=1": "x=1", "y": "y"}
-    assert "question" not in grids.axes(["head", "head: source"])
-    assert grids.axes(["a=[1, 2],b=c,d"]).to_dict("records") == [{"a": "[1, 2]", "b": "c,d"}]
+    assert grid_tables.short_names(["main"]) == {"main": "main"}
+    assert grid_tables.short_names(["x=1", "y"]) == {"x=1": "x=1", "y": "y"}
+    assert "question" not in grid_tables.axes(["head", "head: source"])
+    assert grid_tables.axes(["a=[1, 2],b=c,d"]).to_dict("records") == [{"a": "[1, 2]", "b": "c,d"}]
 
 
 def test_a_second_test_is_a_series_and_not_a_place_on_the_axis() -> None:
     names = [f"experiment=a,layers={n}{end}" for n in (0, 1) for end in ("", ": later")]
     about = {"name": "accuracy", "class": "overall", "value": 0.5}
-    table = grids.sweep([{"cell": name, **about} for name in names])
+    table = grid_tables.sweep([{"cell": name, **about} for name in names])
     assert table["axis"].unique().tolist() == ["layers"]
     assert dict(zip(table["cell"], table["x"], strict=True)) == dict(
         zip(names, [0, 0, 1, 1], strict=True)
     )
     assert sorted(table["series"].unique()) == ["later films", "own test"]
-    short = grids.short_names(["net=a", "net=b", "net=b: source", "net=a: later"])
+    short = grid_tables.short_names(["net=a", "net=b", "net=b: source", "net=a: later"])
     assert list(short.values()) == [
         "a, own test",
         "b, own test",
@@ -435,18 +428,18 @@ def test_a_second_test_is_a_series_and_not_a_place_on_the_axis() -> None:
     ]
 
 
-def test_failed_cells_stand_on_the_page_with_their_reason(gridded: Built, run: Run) -> None:
+def test_failed_cells_stand_on_the_page_with_their_reason(gridded: Built, run: RunFolder) -> None:
     wanted = [("backbone=c,weights=random", "no weights of c; fetch them")]
-    assert facts.failed_cells(run) == wanted
+    assert sections.failed_cells(run) == wanted
     assert "Models that could not be run" in gridded.page.text
     assert "backbone=c,weights=random : no weights of c; fetch them" in gridded.page.text
     told = {**run.results, "model": {"failed": [{"what": "p", "reason": "q"}]}}
-    assert facts.failed_cells(Run(run.folder, told)) == [("p", "q")]
+    assert sections.failed_cells(RunFolder(run.folder, told)) == [("p", "q")]
     told = {**run.results, "model": {"failed": {"p": "q"}}}
-    assert facts.failed_cells(Run(run.folder, told)) == [("p", "q")]
+    assert sections.failed_cells(RunFolder(run.folder, told)) == [("p", "q")]
 
 
-def test_cells_are_sorted_and_the_chosen_one_is_marked(gridded: Built, run: Run) -> None:
+def test_cells_are_sorted_and_the_chosen_one_is_marked(gridded: Built, run: RunFolder) -> None:
     rows = [row for row in gridded.page.tables if row[0].startswith("backbone=") and len(row) > 3]
     values = [float(row[1].split()[0]) for row in rows]
     assert len(values) == 4
@@ -454,6 +447,6 @@ def test_cells_are_sorted_and_the_chosen_one_is_marked(gridded: Built, run: Run)
     marked = [row[0] for row in rows if "chosen on validation data" in row[0]]
     assert marked == [f"{run.cell} chosen on validation data"]
     told = {**run.results["model"], "images": {"train": 9, "validation": 0, "test": 3}}
-    grid = tables.by_cell(Run(run.folder, {**run.results, "model": told}))
+    grid = score_tables.by_cell(RunFolder(run.folder, {**run.results, "model": told}))
     assert grid is not None
     assert grid.why == "the first: no image validates"

@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from hilum.report import averages, elsewhere, facts, html, tables, text
-from hilum.report.folder import Run
+from hilum.report import page, predictive_values, score_basis, score_tables, sections, wording
+from hilum.report.run_folder import RunFolder
 
 ROW: dict[str, Any] = {
     "cell": "a", "name": "accuracy", "class": "overall", "value": 0.75, "k": 3, "n": 4,
@@ -15,8 +15,8 @@ ROW: dict[str, Any] = {
 }  # fmt: skip
 
 
-def run_of(**results: Any) -> Run:
-    return Run(Path("nowhere"), results)
+def run_of(**results: Any) -> RunFolder:
+    return RunFolder(Path("nowhere"), results)
 
 
 def audits(*statuses: str) -> list[dict[str, str]]:
@@ -37,14 +37,14 @@ def audits(*statuses: str) -> list[dict[str, str]]:
     ],
 )
 def test_traffic_light(statuses: tuple[str, ...], light: str, words: str) -> None:
-    found = facts.standing(run_of(audits=audits(*statuses)))
+    found = sections.standing(run_of(audits=audits(*statuses)))
     assert (found.name, found.verdict) == (light, words)
 
 
 @pytest.mark.parametrize(("low", "light"), [(0.49, "fail"), (0.5, "fail"), (0.51, "pass")])
 def test_a_model_no_better_than_chance_is_never_green(low: float, light: str) -> None:
     area = {**ROW, "name": "auroc", "class": "macro", "low": low}
-    assert facts.standing(run_of(audits=audits("pass"), scores=[area])).name == light
+    assert sections.standing(run_of(audits=audits("pass"), scores=[area])).name == light
 
 
 @pytest.mark.parametrize(
@@ -59,44 +59,51 @@ def test_a_few_test_images_have_no_light(
     ids = [f"folder/{i}" for i in range(images)] * 2
     table = pd.DataFrame({"cell": "main", "sample_id": ids})
     results = {"audits": audits(*statuses), "model": {"cell": "main"}}
-    found = facts.standing(Run(Path("nowhere"), results, table))
+    found = sections.standing(RunFolder(Path("nowhere"), results, table))
     assert found.verdict == words
 
 
 def test_an_average_says_over_which_classes() -> None:
     over = {**ROW, "name": "f1", "class": "macro", "over": ["covid19", "normal"]}
     absent = {**ROW, "name": "sensitivity", "class": "pneumonia", "value": None}
-    assert tables.line(over).class_ == "macro over COVID-19 and normal"
-    assert tables.line({**over, "over": []}).class_ == "macro"
-    assert averages.notes([over, absent]) == [
+    assert score_tables.line(over).class_ == "macro over COVID-19 and normal"
+    assert score_tables.line({**over, "over": []}).class_ == "macro"
+    assert score_basis.notes([over, absent]) == [
         "Averages are over COVID-19 and normal: no test image is of pneumonia."
     ]
-    assert tables.headlines(run_of(scores=[over]))[0].name == "F1, macro over COVID-19 and normal"
+    assert (
+        score_tables.headlines(run_of(scores=[over]))[0].name
+        == "F1, macro over COVID-19 and normal"
+    )
 
 
 def test_audits_that_fail_come_first() -> None:
-    found = facts.audits(run_of(audits=audits("pass", "unknown", "warn", "fail", "fail")))
+    found = sections.audits(run_of(audits=audits("pass", "unknown", "warn", "fail", "fail")))
     assert [audit.id for audit in found] == ["C-03", "C-04", "C-02", "C-01", "C-00"]
 
 
 def test_a_bar_is_in_per_cent_of_its_length() -> None:
-    assert tables.bar(ROW) == tables.Bar(75.0, 30.0, 95.0)
-    assert tables.bar(ROW, 0.5) == tables.Bar(50.0, 0.0, 90.0)  # cut at the bar's begin
-    assert tables.bar({"measured": None, "published": 0.9}) == tables.Bar(None, None, None, 90.0)
-    assert tables.bar({"value": 1.7}) is None
-    assert tables.bar({"value": None}) is None
-    assert tables.bar({"value": float("nan")}) is None
+    assert score_tables.bar(ROW) == score_tables.Bar(75.0, 30.0, 95.0)
+    assert score_tables.bar(ROW, 0.5) == score_tables.Bar(50.0, 0.0, 90.0)  # cut at the bar's begin
+    assert score_tables.bar({"measured": None, "published": 0.9}) == score_tables.Bar(
+        None, None, None, 90.0
+    )
+    assert score_tables.bar({"value": 1.7}) is None
+    assert score_tables.bar({"value": None}) is None
+    assert score_tables.bar({"value": float("nan")}) is None
 
 
 def test_bars_begin_at_a_half_only_where_nothing_lies_below() -> None:
-    assert tables.start(run_of(scores=[{**ROW, "low": 0.5}])) == 0.5
-    assert tables.start(run_of(scores=[ROW])) == 0
-    assert tables.start(run_of(scores=[{**ROW, "low": 0.6, "name": "ece", "value": 0.01}])) == 0
+    assert score_tables.start(run_of(scores=[{**ROW, "low": 0.5}])) == 0.5
+    assert score_tables.start(run_of(scores=[ROW])) == 0
+    assert (
+        score_tables.start(run_of(scores=[{**ROW, "low": 0.6, "name": "ece", "value": 0.01}])) == 0
+    )
     spread = {**ROW, "name": "accuracy (sd of folds)", "value": 0.02, "low": None}
-    assert tables.start(run_of(scores=[{**ROW, "low": 0.6}, spread])) == 0.5
-    assert tables.line(spread).bar is None
-    assert tables.line(spread).name == "Accuracy (sd of folds)"
-    assert tables.line(spread).further
+    assert score_tables.start(run_of(scores=[{**ROW, "low": 0.6}, spread])) == 0.5
+    assert score_tables.line(spread).bar is None
+    assert score_tables.line(spread).name == "Accuracy (sd of folds)"
+    assert score_tables.line(spread).further
 
 
 def test_values_elsewhere_are_those_of_bayes() -> None:
@@ -105,7 +112,7 @@ def test_values_elsewhere_are_those_of_bayes() -> None:
         {**ROW, "name": name, "class": "covid19", "value": 0.9, "n": n, "low": 0.8, "high": 1.0}
         for name, n in (("sensitivity", 10), ("specificity", 40))
     ]
-    rows = elsewhere.elsewhere(run_of(classes=["covid19", "normal"], scores=both))
+    rows = predictive_values.elsewhere(run_of(classes=["covid19", "normal"], scores=both))
     # the lower ends: 80 of 100 found, 1,980 of 9,900 alarmed, 20 missed; the upper: none wrong
     assert [row[:3] for row in rows] == [
         ["COVID-19", "PPV", f"{90 / 1080:.3f} ({80 / 2060:.3f} to 1.000)"],
@@ -126,7 +133,7 @@ def test_a_handful_of_images_is_carried_nowhere(
         {**ROW, "name": name, "class": "covid19", "value": 1.0, "n": count, "low": low, "high": 1.0}
         for name, count in zip(("sensitivity", "specificity"), n, strict=True)
     ]
-    (row,) = elsewhere.elsewhere(run_of(classes=["covid19", "normal"], scores=both))
+    (row,) = predictive_values.elsewhere(run_of(classes=["covid19", "normal"], scores=both))
     assert row[2].startswith(told)
     assert not any(row[3:])
 
@@ -139,14 +146,14 @@ def test_headlines_prefer_the_whole_over_a_class() -> None:
         ROW,
     ]
     run = run_of(scores=rows, model={"cell": "a"}, n={"images": 1234, "patients": None})
-    shown = [(h.name, h.value) for h in tables.headlines(run)]
+    shown = [(h.name, h.value) for h in score_tables.headlines(run)]
     assert shown == [("Accuracy", "0.750"), ("AUROC, macro", "0.800"), ("Images", "1,234")]
-    assert tables.headlines(run)[0].notes[:2] == ("95 % interval 0.300 to 0.950", "3 of 4")
+    assert score_tables.headlines(run)[0].notes[:2] == ("95 % interval 0.300 to 0.950", "3 of 4")
 
 
 def test_cells_are_compared_only_where_there_are_several() -> None:
-    assert tables.by_cell(run_of(scores=[ROW])) is None
-    grid = tables.by_cell(run_of(scores=[ROW, {**ROW, "cell": "b", "value": 0.25}]))
+    assert score_tables.by_cell(run_of(scores=[ROW])) is None
+    grid = score_tables.by_cell(run_of(scores=[ROW, {**ROW, "cell": "b", "value": 0.25}]))
     assert grid is not None
     assert grid.columns == ("Accuracy",)
     assert [(name, scores[0].value) for name, scores in grid.rows if scores[0]] == [
@@ -159,15 +166,15 @@ def test_a_class_alone_in_its_source_is_named() -> None:
     counts = pd.DataFrame(
         {"A": [5, 0, 0], "B": [0, 4, 3], "C": [2, 0, 0]}, index=["covid19", "normal", "pneumonia"]
     )
-    assert html._one_source(counts).startswith("“COVID-19” shares no source")
+    assert page._one_source(counts).startswith("“COVID-19” shares no source")
     counts.loc["normal", "A"] = 1
-    assert html._one_source(counts) == ""
-    assert html._one_source(counts.iloc[:1]) == ""
+    assert page._one_source(counts) == ""
+    assert page._one_source(counts.iloc[:1]) == ""
 
 
 def test_rare_sources_are_gathered() -> None:
     sources = [f"s{i}" for i in range(20) for _ in range(20 - i)]
-    counts = tables.cross(pd.Series(["x"] * len(sources)), pd.Series(sources), ["x"], most=3)
+    counts = score_tables.cross(pd.Series(["x"] * len(sources)), pd.Series(sources), ["x"], most=3)
     assert list(counts.columns) == ["others", "s0", "s1", "s2"]
     assert list(counts.loc["x"]) == [210 - 57, 20, 19, 18]
 
@@ -187,7 +194,7 @@ def test_what_was_left_out_is_counted_by_reason() -> None:
         {"what": "q.png", "reason": "too uncertain (solidity 0.9); look at it (data.take, seed 0)"},
         {"what": "r.png", "reason": "too uncertain (0.88); look at it (data.take, seed 0)"},
     ]
-    found = facts.left_out(run_of(data={"left_out": rows}))
+    found = sections.left_out(run_of(data={"left_out": rows}))
     assert [(item.n, item.reason) for item in found] == [
         (5232, "not the test folder"),
         (1204, "not an image"),
@@ -203,12 +210,12 @@ def test_what_was_left_out_is_counted_by_reason() -> None:
 
 def test_a_division_in_words() -> None:
     split = {"kind": "kfold", "folds": 5, "seed": 0, "seeds": [0, 1], "notes": ["n"], "leaks": []}
-    assert facts.division(run_of(split=split)) == [
+    assert sections.division(run_of(split=split)) == [
         ("kind", "kfold: cross-validation, each image is tested once"),
         ("folds", "5"),
         ("seeds", "0, 1"),
     ]
-    assert facts.division(run_of(split={"kind": "own", "seed": 3, "seeds": [3]})) == [
+    assert sections.division(run_of(split={"kind": "own", "seed": 3, "seeds": [3]})) == [
         ("kind", "own"),
         ("seed", "3"),
     ]
@@ -220,7 +227,7 @@ def test_cells_come_best_first_and_ties_by_the_next_score() -> None:
     rows = [{**ROW, "cell": cell, "value": one} for cell, (one, _) in values.items()]
     rows += [{**area, "cell": cell, "value": two} for cell, (_, two) in values.items()]
     rows.append({**area, "cell": "d"})  # without accuracy: last
-    grid = tables.by_cell(run_of(scores=rows, model={"cell": "c"}))
+    grid = score_tables.by_cell(run_of(scores=rows, model={"cell": "c"}))
     assert grid is not None
     assert [name for name, _ in grid.rows] == ["b", "c", "a", "d"]
     assert grid.marked == "c"
@@ -229,7 +236,7 @@ def test_cells_come_best_first_and_ties_by_the_next_score() -> None:
 
 def test_tests_on_other_films_follow_those_on_the_studys_own() -> None:
     values = {"a": 0.5, "a: later": 1.0, "b": 0.9, "b: source": 0.95}
-    grid = tables.by_cell(
+    grid = score_tables.by_cell(
         run_of(scores=[{**ROW, "cell": c, "value": v} for c, v in values.items()])
     )
     assert grid is not None
@@ -243,7 +250,7 @@ def test_sets_may_be_named_directly_or_listed() -> None:
         {"x": card, "left_out": []},
         {"sets": [{"name": "x", **card}]},
     ):
-        (found,) = facts.sets(run_of(data=data))
+        (found,) = sections.sets(run_of(data=data))
         assert found.name == "x"
         assert dict(found.facts)["images"] == "1,200"
         assert dict(found.facts)["citation"] == "not recorded"
@@ -262,7 +269,7 @@ def test_sets_may_be_named_directly_or_listed() -> None:
     ],
 )
 def test_numbers(value: float | None, shown: str) -> None:
-    assert text.number(value) == shown
+    assert wording.number(value) == shown
 
 
 @pytest.mark.parametrize(
@@ -284,29 +291,29 @@ def test_numbers(value: float | None, shown: str) -> None:
     ],
 )
 def test_nested_facts_become_a_line(value: object, shown: str) -> None:
-    assert text.plain(value) == shown
+    assert wording.plain(value) == shown
 
 
 def test_sentences_name_classes_as_readers_do() -> None:
     words = "viral_pneumonia and covid19 are not non_covid; normal is; my_covid19_set stays."
-    assert text.prose(words) == (
+    assert wording.prose(words) == (
         "viral pneumonia and COVID-19 are not not COVID-19; normal is; my_covid19_set stays."
     )
 
 
 def test_methods_without_particulars() -> None:
-    found = [text.family(name) for name in (
+    found = [wording.family(name) for name in (
         "bootstrap by patient, 5 folds pooled", "wilson over 428 patients: no spread", "delong",
     )]  # fmt: skip
     assert found == ["bootstrap by patient", "Wilson", "DeLong"]
 
 
 def test_ratios_and_sentences() -> None:
-    assert text.ratio({"k": 0, "n": 1500}) == "0 of 1,500"
-    assert text.ratio({"k": None, "n": 10}) == "n\u00a0=\u00a010"
-    assert text.ratio({"k": 1, "n": None}) == ""
-    assert text.interval({"low": 0.1, "high": None}) == ""
-    assert text.sentence(" Fine ") == "Fine."
-    assert text.sentence("Why?") == "Why?"
-    assert text.count(1, "image") == "1 image"
-    assert text.code("image", "a") == text.code("image", "a") != text.code("image", "b")
+    assert wording.ratio({"k": 0, "n": 1500}) == "0 of 1,500"
+    assert wording.ratio({"k": None, "n": 10}) == "n\u00a0=\u00a010"
+    assert wording.ratio({"k": 1, "n": None}) == ""
+    assert wording.interval({"low": 0.1, "high": None}) == ""
+    assert wording.sentence(" Fine ") == "Fine."
+    assert wording.sentence("Why?") == "Why?"
+    assert wording.count(1, "image") == "1 image"
+    assert wording.code("image", "a") == wording.code("image", "a") != wording.code("image", "b")

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from hilum.cli.app import Json, Quiet, Verbose, app, terminal
-from hilum.cli.ending import audits, beforehand
-from hilum.cli.machine import plain
+from hilum.cli.json_output import plain
+from hilum.cli.results import audits, beforehand
 from hilum.types import NOTICE, LeftOut
 
 FAILED = 1  # exit code under --strict
@@ -31,11 +31,11 @@ def audit(
     quiet: Quiet = False,
 ) -> None:
     """Does the classifier read the lungs or the hospital? Asks every audit, the dear ones too."""
-    from hilum.study import auditing, outputs
+    from hilum.experiment import audit, outputs
 
     screen = terminal(as_json, verbose, quiet)
-    with screen.working(), outputs.swept(out):
-        results = auditing.run(model, data, out, screen.step)
+    with screen.working(), outputs.removing_empty_on_failure(out):
+        results = audit.run(model, data, out, screen.step)
     beforehand(results, screen)
     audits(results.audits, screen)
     screen.left_out([LeftOut(item["what"], item["reason"]) for item in results.data["left_out"]])

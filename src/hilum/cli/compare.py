@@ -22,10 +22,10 @@ def compare(
     quiet: Quiet = False,
 ) -> None:
     """Paired differences of two runs on the same test images, with intervals and tests."""
-    from hilum.study import comparing
+    from hilum.experiment import compare
 
     screen = terminal(as_json, verbose, quiet)
-    found = comparing.compare(first, second)
+    found = compare.compare(first, second)
     rows = [
         (
             _name(row.name, row.class_),

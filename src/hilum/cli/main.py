@@ -9,7 +9,18 @@ from rich.console import Console
 from rich.text import Text
 from typer.models import CommandInfo
 
-from hilum.cli import audit, check, compare, data, inspect, leaks, prepare, runs, scan, use  # noqa: F401
+from hilum.cli import (  # noqa: F401
+    audit,
+    check_table,
+    compare,
+    data,
+    data_leaks,
+    data_scan,
+    info,
+    predict,
+    prepare,
+    train,
+)
 from hilum.cli.app import app
 from hilum.cli.tables import clean
 from hilum.types import HilumError, HilumWarning

@@ -28,12 +28,12 @@ def prepare(
     quiet: Quiet = False,
 ) -> None:
     """Write prepared images as PNG under their own names, and a sheet of before and after."""
-    from hilum.study import preparing
+    from hilum.experiment import prepare
 
     screen = terminal(as_json, verbose, quiet)
-    chosen = preparing.steps_named(steps.split(","), side)
+    chosen = prepare.steps_named(steps.split(","), side)
     with screen.working():
-        found = preparing.prepare(folder, chosen, out, screen.step)
+        found = prepare.prepare(folder, chosen, out, screen.step)
     screen.left_out(found.left_out)
     screen.gap()
     screen.say(

@@ -20,7 +20,7 @@ from rich.progress import (
 from rich.text import Text
 
 from hilum.cli import tables
-from hilum.cli.machine import as_json
+from hilum.cli.json_output import as_json
 from hilum.cli.tables import Cell
 from hilum.types import LeftOut
 

@@ -18,7 +18,7 @@ _OFFICIAL = ("train", "validation", "test")
 
 
 @dataclass(frozen=True, slots=True)
-class Shares:
+class SplitFractions:
     """Share of all images that test, and share of the others that validate (0: none)."""
 
     test: float = 0.2
@@ -45,7 +45,7 @@ _Grouped: TypeAlias = tuple[_Pool, npt.NDArray[np.int64]]  # and the groups (ima
 
 def holdout(
     manifest: Manifest,
-    shares: Shares,
+    shares: SplitFractions,
     seed: int,
     group: GroupBy = "patient",
     clusters: pd.Series | None = None,

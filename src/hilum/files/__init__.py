@@ -1,24 +1,31 @@
 """Files and the machine: cache home, hashes, writes whole or not at all, downloads, cores."""
 
-from hilum.files.disk import atomic_write, cache_home, digest, room, sha256, write_error
-from hilum.files.http import HttpLimits, download
-from hilum.files.memory import kept_memory
-from hilum.files.processors import ahead, cores
-from hilum.files.sole import alone
+from hilum.files.disk import (
+    atomic_write,
+    cache_home,
+    ensure_writable_folder,
+    sha256,
+    stable_digest,
+    write_error,
+)
+from hilum.files.download import HttpLimits, download
+from hilum.files.lock import alone
+from hilum.files.memory import retain_freed_memory
+from hilum.files.parallel import available_cpus, prefetch
 from hilum.files.versions import releases
 
 __all__ = [
     "HttpLimits",
-    "ahead",
     "alone",
     "atomic_write",
+    "available_cpus",
     "cache_home",
-    "cores",
-    "digest",
     "download",
-    "kept_memory",
+    "ensure_writable_folder",
+    "prefetch",
     "releases",
-    "room",
+    "retain_freed_memory",
     "sha256",
+    "stable_digest",
     "write_error",
 ]

@@ -55,7 +55,7 @@ def sha256(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def digest(*parts: object) -> str:
+def stable_digest(*parts: object) -> str:
     """Short stable hash of bytes, paths and JSON-able values: the same on every machine and run.
 
     Dictionaries count as equal whatever the order of their keys; tuples count as lists.
@@ -104,7 +104,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
             temporary.unlink()
 
 
-def room(folder: Path, named: Path | None = None) -> Path:
+def ensure_writable_folder(folder: Path, named: Path | None = None) -> Path:
     """Make an output folder; raises HilumError, with the path as `named`, where it cannot be."""
     try:
         str(folder).encode("utf-8")

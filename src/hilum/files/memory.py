@@ -13,7 +13,7 @@ _KEEPING = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1))
 
 
 @contextmanager
-def kept_memory() -> Iterator[bool]:
+def retain_freed_memory() -> Iterator[bool]:
     """Keep freed memory for the next allocation inside the block; hand it back at its end.
 
     By default glibc maps and unmaps every large tensor, and the system clears each page anew: that

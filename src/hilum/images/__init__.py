@@ -1,11 +1,11 @@
 """PNG, JPEG, TIFF and DICOM (CR, DX, CT slice) to one grey array."""
 
 from hilum.images.colour import colourfulness
-from hilum.images.formats import SUFFIXES
-from hilum.images.reading import header_text, probe, read
-from hilum.images.search import NO_TEXT, find, is_text, printable
-from hilum.images.views import in_words as view_in_words
-from hilum.images.white import white_is_guessed, white_note
+from hilum.images.find_images import NO_TEXT, find, is_text, printable
+from hilum.images.read_image import header_text, probe, read
+from hilum.images.sniff import SUFFIXES
+from hilum.images.view_words import in_words as view_in_words
+from hilum.images.white_level import white_is_guessed, white_note
 
 __all__ = [
     "NO_TEXT",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from hilum.images.reading import DAMAGE
+from hilum.images.read_image import DAMAGE
 
 SIDE = 96  # pixels: colours are compared on a miniature
 COLOURED = ("colour", "CMYK", "RGB", "RGB with alpha", "palette", "YCbCr")  # of `photometric`

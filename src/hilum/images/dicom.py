@@ -5,7 +5,7 @@ from typing import Any, BinaryIO
 
 from hilum.images import (
     dicom_frames,
-    dicom_grey,
+    dicom_grayscale,
     dicom_header,
     dicom_kind,
     dicom_pixels,
@@ -19,7 +19,7 @@ from hilum.types import GreyImage
 KEYWORDS = (
     *dicom_header.LAYOUT_KEYWORDS,
     *dicom_header.FACT_KEYWORDS,
-    *dicom_grey.GREY_KEYWORDS,
+    *dicom_grayscale.GREY_KEYWORDS,
     *dicom_shape.SHAPE_KEYWORDS,
     *dicom_frames.GROUPS,
     *dicom_kind.KIND_KEYWORDS,
@@ -65,13 +65,13 @@ def _shown(
     assert file.pixels is not None  # noqa: S101  (layout refuses a file without pixel data)
     if layout.samples == 3:
         stored = dicom_pixels.stored_values(file.pixels, layout, at_least)
-        return dicom_grey.from_colour(stored, layout), {}
+        return dicom_grayscale.from_colour(stored, layout), {}
     if layout.photometric == "PALETTE COLOR":
         stored = dicom_pixels.stored_values(file.pixels, layout)
-        return dicom_grey.from_palette(stored, file.elements, layout), {}
-    rules = dicom_grey.display(file.elements, layout)
+        return dicom_grayscale.from_palette(stored, file.elements, layout), {}
+    rules = dicom_grayscale.display(file.elements, layout)
     # averaging pixels first is only right where the rest is linear
     linear = rules.plain and rules.padding is None
     stored = dicom_pixels.stored_values(file.pixels, layout, at_least if linear else None)
-    grey = dicom_grey.from_grey(stored, rules, layout)
+    grey = dicom_grayscale.from_grey(stored, rules, layout)
     return grey, {"greys": "as stored" if grey.dtype == "uint8" else rules.rule}

@@ -1,6 +1,6 @@
 """The view of a DICOM image: Image Type, View Code Sequence, View Position."""
 
-from hilum.images import views
+from hilum.images import view_words
 from hilum.images.dicom_elements import Elements
 
 # DICOM PS3.3 8.1: these names of coding schemes stand for SNOMED CT, SNOMED RT and DICOM
@@ -44,7 +44,7 @@ def view(elements: Elements) -> str | None:
     if coded:
         return coded.pop() if len(coded) == 1 else None
     words = [*elements.texts("ViewPosition"), *(item.text("CodeMeaning") or "" for item in items)]
-    return next((found for text in words if (found := views.in_words(text))), None)
+    return next((found for text in words if (found := view_words.in_words(text))), None)
 
 
 def _code(item: Elements) -> str | None:

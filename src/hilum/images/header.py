@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any, BinaryIO, Literal
 
-from hilum.images.white import BITS as DEEP
-from hilum.images.white import LEAST_BITS, NOT_STATED
+from hilum.images.white_level import BITS as DEEP
+from hilum.images.white_level import LEAST_BITS, NOT_STATED
 from hilum.types import HilumError
 
 ORIENTATION = 274  # the TIFF tag that EXIF borrows

@@ -11,7 +11,7 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
-from hilum.images import grey
+from hilum.images import gray
 from hilum.images.header import Header, exif_orientation, take
 from hilum.types import Grey8, HilumError
 
@@ -110,7 +110,7 @@ def decode(data: bytes, header: Header, at_least: int | None = None) -> Grey8:
         raise HilumError(
             f"wanted a JPEG of 8 bits per channel, got {header.bits}; export it as 16-bit PNG"
         )
-    return grey.upright(decode_stored(data, header, at_least), header.orientation)
+    return gray.upright(decode_stored(data, header, at_least), header.orientation)
 
 
 def decode_stored(data: bytes, header: Header, at_least: int | None) -> Grey8:
@@ -141,4 +141,4 @@ def _decode_with_pillow(data: bytes) -> Grey8:
             raise HilumError(f"wanted a grey, colour or CMYK JPEG, got {image.mode!r}; export it")
         if image.mode == "L":
             return np.asarray(image)
-        return grey.luma(np.asarray(image.convert("RGB")))
+        return gray.luma(np.asarray(image.convert("RGB")))

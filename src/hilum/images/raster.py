@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from hilum.images import channels, grey
+from hilum.images import gray, tiff_planes
 from hilum.images.header import WHITE_IS_ZERO, Header
 from hilum.types import Grey8, GreyImage, HilumError
 
@@ -39,12 +39,12 @@ def decode(data: bytes, header: Header) -> tuple[GreyImage, dict[str, Any]]:
     elif header.bits <= 8 and header.numbers == "unsigned":
         pixels = _decode_shallow(data, header)
     else:
-        pixels, about["greys"] = grey.scale(_decode_deep(data, header), header.white_bits)
+        pixels, about["greys"] = gray.scale(_decode_deep(data, header), header.white_bits)
         if header.kind == WHITE_IS_ZERO:
-            pixels = grey.negative(pixels)
+            pixels = gray.negative(pixels)
     # both libraries turn TIFF files themselves, and neither turns PNG
     if header.format != "TIFF":
-        pixels = grey.upright(pixels, header.orientation)
+        pixels = gray.upright(pixels, header.orientation)
     return pixels, about
 
 
@@ -75,7 +75,7 @@ def _decode_plain(data: bytes, header: Header) -> Grey8:
             "wrote it failed; export the image again"
         )
     grey8: Grey8 = np.asarray(pixels, np.uint8)
-    return grey8 if grey8.ndim == 2 else grey.luma(grey8[..., ::-1])
+    return grey8 if grey8.ndim == 2 else gray.luma(grey8[..., ::-1])
 
 
 def _decode_shallow(data: bytes, header: Header) -> Grey8:
@@ -86,11 +86,11 @@ def _decode_shallow(data: bytes, header: Header) -> Grey8:
         if mode in ("1", "L") and "transparency" not in image.info:
             return np.asarray(image.convert("L"))
         if mode in ("RGB", "CMYK", "YCbCr") and "transparency" not in image.info:
-            return grey.luma(np.asarray(image.convert("RGB")))
+            return gray.luma(np.asarray(image.convert("RGB")))
         if mode not in ("1", "L", "RGB", "P", "LA", "PA", "RGBA"):
             raise HilumError(f"wanted a grey or colour image, got mode {mode!r}; export it as grey")
         layers = np.asarray(image.convert("RGBA"))
-    return grey.on_black(grey.luma(layers[..., :3]), layers[..., 3])
+    return gray.on_black(gray.luma(layers[..., :3]), layers[..., 3])
 
 
 def _decode_deep(data: bytes, header: Header) -> npt.NDArray[Any]:
@@ -104,11 +104,11 @@ def _decode_deep(data: bytes, header: Header) -> npt.NDArray[Any]:
     if layers.ndim == 2:
         return np.where(layers == hole, 0, layers) if isinstance(hole, int) else layers
     count = layers.shape[2]
-    bright = layers[..., 0] if count < 3 else grey.luma(layers[..., :3])
+    bright = layers[..., 0] if count < 3 else gray.luma(layers[..., :3])
     if count in (1, 3):
         return np.ascontiguousarray(bright)
     if layers.dtype == np.uint16:
-        return grey.on_black(bright, layers[..., -1])
+        return gray.on_black(bright, layers[..., -1])
     raise HilumError(
         f"wanted 1 or 3 channels of {layers.dtype}, got {count}; export the image as grey"
     )
@@ -129,13 +129,13 @@ def _tiff_layers(data: bytes, header: Header) -> npt.NDArray[Any]:
         raise _undecodable(header)
     wanted = colours + (header.alpha and header.samples > colours)
     if header.planar:
-        planes = [_whole(part, header) for part in channels.apart(data, header)[:wanted]]
+        planes = [_whole(part, header) for part in tiff_planes.apart(data, header)[:wanted]]
         return np.stack(planes, axis=-1)
     if colours == 3 and header.samples <= 4:
         return _whole(data, header)[..., [2, 1, 0, 3][:wanted]]
-    wide = _whole(channels.side_by_side(data, header), header, header.samples)
+    wide = _whole(tiff_planes.side_by_side(data, header), header, header.samples)
     layers = [wide[:, at :: header.samples] for at in range(wanted)]
-    return np.stack([grey.upright(layer, header.orientation) for layer in layers], axis=-1)
+    return np.stack([gray.upright(layer, header.orientation) for layer in layers], axis=-1)
 
 
 def _whole(data: bytes, header: Header, wider: int = 1) -> npt.NDArray[Any]:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
 from hilum.models import networks, normalise
-from hilum.models.cards import Card, Pool
+from hilum.models.cards import BackboneCard, Pool
 from hilum.models.weights import Weights
 from hilum.types import HilumError
 
@@ -25,7 +25,7 @@ class Backbone(nn.Module):
 
     def __init__(
         self,
-        row: Card,
+        row: BackboneCard,
         record: Weights,
         pool: Pool = "average",
         beside: Sequence["Backbone"] = (),
@@ -45,14 +45,14 @@ class Backbone(nn.Module):
         self.earlier = earlier(self.net, row.name) if pool == "stages" else {}
         self.channels = row.features + sum(self.earlier.values())  # of `maps`, without neighbours
         self.beside = nn.ModuleList(
-            Neighbour(common or row.normalise, common or other.card.normalise, other)
+            AuxiliaryBackbone(common or row.normalise, common or other.card.normalise, other)
             for other in beside
         )
 
     @property
-    def neighbours(self) -> list["Neighbour"]:
+    def neighbours(self) -> list["AuxiliaryBackbone"]:
         """The networks beside it."""
-        return [other for other in self.beside if isinstance(other, Neighbour)]
+        return [other for other in self.beside if isinstance(other, AuxiliaryBackbone)]
 
     def maps(self, x: Tensor) -> Tensor:
         """(image, 3, height, width) -> the last spatial map (image, channel, row, column).
@@ -164,7 +164,7 @@ class Backbone(nn.Module):
         return features.mean((2, 3)) if features.ndim == 4 else features
 
 
-class Sight(nn.Module):
+class FeaturesAndMaps(nn.Module):
     """A backbone's features and its last maps in one row, as a runtime hands them out.
 
     Raises HilumError where `maps` does.
@@ -180,7 +180,7 @@ class Sight(nn.Module):
         return torch.cat([self.backbone.from_maps(found), found.flatten(1)], 1)
 
 
-class Neighbour(nn.Module):
+class AuxiliaryBackbone(nn.Module):
     """A network beside another: from pixels as that one wants them to its own features."""
 
     gain: Tensor
@@ -208,7 +208,7 @@ class Neighbour(nn.Module):
         return f"modes={self.modes!r}"
 
 
-def kept(row: Card, pool: str) -> int:
+def kept(row: BackboneCard, pool: str) -> int:
     """How many fully connected layers `pool` keeps. Raises HilumError where there are none."""
     layers = [f"fc{i}" for i in range(1, len(row.classifier) + 1)]
     known_pools = ["average", "last", *([] if row.own else ["stages", "flatten"]), *layers]

@@ -11,19 +11,33 @@ from torch import Tensor
 
 from hilum.models import networks, weights
 from hilum.models.backbone import Backbone, channels_last, earlier, kept
-from hilum.models.cards import BACKBONES, Card, Pool, known
+from hilum.models.cards import BACKBONES, BackboneCard, Pool, known
 from hilum.models.weights import Weights
 from hilum.types import HilumError, MissingError
 
 __all__ = [
-    "AVERAGES", "BACKBONES", "Backbone", "Card", "Pool", "build", "card", "join", "paned",
-    "pooled", "rebuild", "require_fit", "require_panels", "require_pool", "require_size", "widest",
-]  # fmt: skip
+    "AVERAGES",
+    "BACKBONES",
+    "Backbone",
+    "BackboneCard",
+    "Pool",
+    "build",
+    "card",
+    "join",
+    "rebuild",
+    "require_fit",
+    "require_panels",
+    "require_pool",
+    "require_size",
+    "richest_common_pooling",
+    "with_panels",
+    "with_pooling",
+]
 AVERAGES: tuple[Pool, ...] = ("average", "stages")  # pools that networks side by side can have
 LEAST_SIDE = 32  # pixels: five halvings leave one place (Keras's min_size as well)
 
 
-def card(name: str) -> Card:
+def card(name: str) -> BackboneCard:
     """The card of a backbone: a row of BACKBONES, one of its aliases, or any other timm name.
 
     Raises HilumError for a name that nobody knows, with the nearest ones.
@@ -67,7 +81,7 @@ def join(first: Backbone, others: Sequence[Backbone], common: str = "") -> Backb
     return whole
 
 
-def pooled(backbone: Backbone, pool: Pool) -> Backbone:
+def with_pooling(backbone: Backbone, pool: Pool) -> Backbone:
     """The same network, alone, handing over what `pool` says.
 
     Raises HilumError where the network has nothing of the kind, or lacks the layers for it.
@@ -82,7 +96,7 @@ def pooled(backbone: Backbone, pool: Pool) -> Backbone:
     return other
 
 
-def widest(names: Sequence[str]) -> Pool:
+def richest_common_pooling(names: Sequence[str]) -> Pool:
     """Pool "stages" where each of these networks can hand out stages, "average" otherwise."""
     return "stages" if all(map(_has_stages, names)) else "average"
 
@@ -98,7 +112,7 @@ def _has_stages(name: str) -> bool:
         return False
 
 
-def paned(backbone: Backbone, panels: int) -> Backbone:
+def with_panels(backbone: Backbone, panels: int) -> Backbone:
     """The same network, alone, for so many pictures of a film, one below the other.
 
     Each has averages of its own, so that a head can weigh them apart. Raises HilumError for a
@@ -141,7 +155,7 @@ def _unfilled(record: Mapping[str, Any]) -> Backbone:
 
 
 def _bare(
-    row: Card,
+    row: BackboneCard,
     record: Weights,
     pool: Pool,
     beside: Sequence[Backbone] = (),
@@ -154,7 +168,7 @@ def _bare(
         return Backbone(row, record, pool, beside, common, panels).eval()
 
 
-def require_size(row: Card, size: tuple[int, int]) -> None:
+def require_size(row: BackboneCard, size: tuple[int, int]) -> None:
     """Raise HilumError where a network of our own is not made for `size`, (height, width)."""
     if row.own and size != (row.side, row.side):
         raise HilumError(
@@ -163,7 +177,7 @@ def require_size(row: Card, size: tuple[int, int]) -> None:
         )
 
 
-def require_fit(row: Card, size: tuple[int, int]) -> None:
+def require_fit(row: BackboneCard, size: tuple[int, int]) -> None:
     """Raise HilumError where nothing of an image of `size`, (height, width), would reach the end.
 
     The shapes are worked through without arithmetic, on torch's meta device.
@@ -178,7 +192,7 @@ def require_fit(row: Card, size: tuple[int, int]) -> None:
 
 
 @cache
-def _passes(row: Card, size: tuple[int, int]) -> bool:
+def _passes(row: BackboneCard, size: tuple[int, int]) -> bool:
     """Whether images of `size` come through the network with a place left; asked once of each."""
     if row.own or size == (row.side, row.side):
         return True
@@ -193,7 +207,7 @@ def _passes(row: Card, size: tuple[int, int]) -> bool:
     return True
 
 
-def require_panels(row: Card, pool: str, panels: int) -> None:
+def require_panels(row: BackboneCard, pool: str, panels: int) -> None:
     """Raise HilumError where a network's maps are not averaged picture by picture."""
     if pool not in AVERAGES or row.own or channels_last(networks.outline(row)):
         raise HilumError(
@@ -202,7 +216,7 @@ def require_panels(row: Card, pool: str, panels: int) -> None:
         )
 
 
-def require_pool(row: Card, pool: str) -> None:
+def require_pool(row: BackboneCard, pool: str) -> None:
     """Raise HilumError where a network has nothing that `pool` could hand over."""
     kept(row, pool)
 

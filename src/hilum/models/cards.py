@@ -71,7 +71,7 @@ _WIKLUND = "Wirgård Wiklund et al. 2020, COVID-19 Transfer Learning Using Lung 
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class BackboneCard:
     """One backbone: what it expects, what it gives, where its ImageNet weights come from."""
 
     name: str
@@ -105,10 +105,10 @@ class Card:
         return f"{package}model.safetensors of {self.hub} on the hub, or --weights FILE"
 
 
-def _resnet(depth: int, features: int, aliases: tuple[str, ...]) -> Card:
+def _resnet(depth: int, features: int, aliases: tuple[str, ...]) -> BackboneCard:
     name = f"resnet{depth}"
     weights = f"{name}.tv_in1k"
-    return Card(
+    return BackboneCard(
         name,
         weights,
         224,
@@ -121,8 +121,8 @@ def _resnet(depth: int, features: int, aliases: tuple[str, ...]) -> Card:
     )
 
 
-def _densenet(depth: int, tag: str, features: int, licence: str) -> Card:
-    return Card(
+def _densenet(depth: int, tag: str, features: int, licence: str) -> BackboneCard:
+    return BackboneCard(
         f"densenet{depth}",
         f"densenet{depth}.{tag}",
         224,
@@ -135,8 +135,8 @@ def _densenet(depth: int, tag: str, features: int, licence: str) -> Card:
     )
 
 
-def _lite(number: int, side: int, embedded: bool) -> Card:
-    return Card(
+def _lite(number: int, side: int, embedded: bool) -> BackboneCard:
+    return BackboneCard(
         f"tf_efficientnet_lite{number}",
         f"tf_efficientnet_lite{number}.in1k",
         side,
@@ -151,15 +151,15 @@ def _lite(number: int, side: int, embedded: bool) -> Card:
     )
 
 
-def _own(name: str, side: int, features: int, stages: Stages, citation: str) -> Card:
-    return Card(name, "", side, "unit", features, stages, "none needed", citation, own=True)
+def _own(name: str, side: int, features: int, stages: Stages, citation: str) -> BackboneCard:
+    return BackboneCard(name, "", side, "unit", features, stages, "none needed", citation, own=True)
 
 
 _ROWS = (
     _resnet(18, 512, ("resnet_18",)),
     _resnet(50, 2048, ("resnet_50",)),
     _resnet(101, 2048, ("resnet_101",)),
-    Card(
+    BackboneCard(
         "resnetv2_101",
         "resnetv2_101.a1h_in1k",
         224,
@@ -172,7 +172,7 @@ _ROWS = (
     ),
     _densenet(121, "tv_in1k", 1024, "Apache-2.0"),
     _densenet(201, "tv_in1k", 1920, "Apache-2.0"),
-    Card(
+    BackboneCard(
         "vgg16",
         "vgg16.tv_in1k",
         224,
@@ -184,7 +184,7 @@ _ROWS = (
         aliases=("vgg_16",),
         classifier=("pre_logits.fc1", "pre_logits.fc2", "head.fc"),
     ),
-    Card(
+    BackboneCard(
         "inception_v3",
         "inception_v3.tv_in1k",
         299,
@@ -195,7 +195,7 @@ _ROWS = (
         _SZEGEDY,
         aliases=("inceptionv3", "inception_v2"),
     ),
-    Card(
+    BackboneCard(
         "inception_resnet_v2",
         "inception_resnet_v2.tf_in1k",
         299,
@@ -206,7 +206,7 @@ _ROWS = (
         _SZEGEDY_V4,
         aliases=("inceptionresnetv2", "inception_resnetv2"),
     ),
-    Card(
+    BackboneCard(
         "mobilenetv2_100",
         "mobilenetv2_100.ra_in1k",
         224,
@@ -224,14 +224,14 @@ _ROWS = (
     _own("wiklund_fc", 224, 64, (("dense",),), _WIKLUND),
     _own("wiklund_cnn", 224, 64, (("conv",), ("dense",)), _WIKLUND),
 )
-BACKBONES: dict[str, Card] = {row.name: row for row in _ROWS}
+BACKBONES: dict[str, BackboneCard] = {row.name: row for row in _ROWS}
 ALIAS_NOTES: dict[str, str] = {
     "inception_v2": "Inception V2 was asked for and Inception V3 is used: studies that name V2 "
     "with Keras and 299-pixel input can only mean V3."
 }
 
 
-def known(name: str) -> Card | None:
+def known(name: str) -> BackboneCard | None:
     """The row of BACKBONES that `name` or an alias of it leads to; needs neither torch nor timm."""
     if name in BACKBONES:
         return BACKBONES[name]

@@ -47,7 +47,7 @@ UNREADABLE = (  # what a damaged or hostile pickle makes torch's restricted unpi
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
+class MatchedState:
     """Tensors under the network's own names, and the file's names that found no place."""
 
     state: State
@@ -81,7 +81,7 @@ def read_torch(path: Path) -> State:
     return _tensors(content, path)
 
 
-def fit(raw: State, wanted: Shapes, optional: Shapes, path: Path | str) -> Fitted:
+def fit(raw: State, wanted: Shapes, optional: Shapes, path: Path | str) -> MatchedState:
     """Bring a file's tensors under the network's names, by name or by order and shape.
 
     `wanted` must all be there; `optional` (the classifier) may be. Batch counters may be absent,
@@ -99,7 +99,7 @@ def fit(raw: State, wanted: Shapes, optional: Shapes, path: Path | str) -> Fitte
         if name in wanted or (name in optional and tensor.shape == optional[name])
     }
     fitting |= {name: torch.zeros((), dtype=torch.long) for name in counters}
-    return Fitted(fitting, tuple(sorted(set(named) - set(fitting))))
+    return MatchedState(fitting, tuple(sorted(set(named) - set(fitting))))
 
 
 def _tensors(content: Any, path: Path) -> State:

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
-from hilum.models.cards import Card, Pool
+from hilum.models.cards import BackboneCard, Pool
 from hilum.types import HilumError
 
 Action: TypeAlias = Literal["freeze", "train"]
@@ -53,7 +53,7 @@ class Advice:
     share: float  # of the backbone's stages, from its end; what "some" comes to is ours
     sentence: str
 
-    def rules(self, card: Card) -> list[Rule]:
+    def rules(self, card: BackboneCard) -> list[Rule]:
         """The advice for one backbone: its last stages train, and everything outside it."""
         return last_stages(card, ceil(self.share * len(card.stages)))
 
@@ -122,7 +122,7 @@ def resolve(names: Sequence[str], rules: Sequence[Rule]) -> dict[str, Action]:
     return actions
 
 
-def last_stages(card: Card, count: int) -> list[Rule]:
+def last_stages(card: BackboneCard, count: int) -> list[Rule]:
     """Rules that train the last `count` stages of a backbone and everything outside it.
 
     0 freezes the whole backbone; raises HilumError for more stages than there are.
@@ -151,7 +151,7 @@ def advise(images: int, similarity: str) -> Advice:
     return ADVICE["small" if images < SMALL else "large", similarity]
 
 
-def first_five(card: Card, reading: str = "stages") -> list[Rule]:
+def first_five(card: BackboneCard, reading: str = "stages") -> list[Rule]:
     """Rules that freeze "the first five modules" of a ResNet, by either reading (READINGS).
 
     Zhang & Liu 2022, section 3.3. Raises HilumError for another network or reading.
@@ -169,7 +169,7 @@ def first_five(card: Card, reading: str = "stages") -> list[Rule]:
     return last_stages(card, READINGS[reading])
 
 
-def sweep(card: Card) -> list[Trial]:
+def sweep(card: BackboneCard) -> list[Trial]:
     """The three freezing experiments of study 001, layers always removed from the end.
 
     Wirgård Wiklund et al. 2020, section 4.3. Raises HilumError for a network without fully
@@ -189,7 +189,7 @@ def sweep(card: Card) -> list[Trial]:
     ]
 
 
-def last_layers(card: Card, count: int) -> list[Rule]:
+def last_layers(card: BackboneCard, count: int) -> list[Rule]:
     """Rules that train the last `count` named layers of a backbone and everything outside it.
 
     A finer measure than `last_stages`: VGG16's stages name its 13 convolutions. Raises HilumError

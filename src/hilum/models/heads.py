@@ -12,14 +12,23 @@ import torch
 from torch import Tensor, nn
 
 from hilum.models.cards import Pool
-from hilum.models.executor import Head, Standardise
-from hilum.models.layers import EPSILON, MOMENTUM, Average, blank, dense
+from hilum.models.head_layers import EPSILON, MOMENTUM, PositionMean, blank, dense
+from hilum.models.numpy_head import NumpyHead, Standardise
 from hilum.types import HilumError
 
 __all__ = [
-    "HEADS", "Head", "HeadModule", "HeadPlan", "Standardise", "activity_penalty", "build",
-    "linear", "mlp", "named", "penalty",
-]  # fmt: skip
+    "HEADS",
+    "HeadModule",
+    "HeadPlan",
+    "NumpyHead",
+    "Standardise",
+    "activity_penalty",
+    "build",
+    "linear",
+    "mlp",
+    "named",
+    "penalty",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +168,7 @@ def _layers(plan: HeadPlan, shape: tuple[int, int], classes: int, seed: int) -> 
     width = channels if plan.average else channels * positions
     layers: list[nn.Module] = [nn.Dropout(plan.map_dropout)] if plan.map_dropout else []
     if plan.average and positions > 1:
-        layers.append(Average(positions))
+        layers.append(PositionMean(positions))
     if not plan.hidden:
         return [*layers, nn.Dropout(plan.dropout), linear(width, classes)]
     generator = torch.Generator().manual_seed(seed)

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from hilum.models import papers, shim
-from hilum.models.cards import BACKBONES, Card, Stages
+from hilum.models import published_networks, torchvision_compat
+from hilum.models.cards import BACKBONES, BackboneCard, Stages
 from hilum.models.normalise import NORMALISE
 from hilum.types import HilumError
 
@@ -17,13 +17,19 @@ V1_STRIDES = "v1_strides"  # the original ResNet: a stage halves in its first 1x
 VARIANTS = ("", V1_STRIDES)
 
 
-def create(card: Card, variant: str = "", classifier: bool = False, keep: int = 0) -> nn.Module:
+def create(
+    card: BackboneCard, variant: str = "", classifier: bool = False, keep: int = 0
+) -> nn.Module:
     """The network of `card`, randomly initialised, without its classifier unless asked for.
 
     `keep` leaves the first fully connected layers of `card.classifier` in place. Raises HilumError
     for a variant that is not in VARIANTS or does not fit the network.
     """
-    network = papers.NETWORKS[card.name]() if card.own else _timm(card, classifier or keep > 0)
+    network = (
+        published_networks.NETWORKS[card.name]()
+        if card.own
+        else _timm(card, classifier or keep > 0)
+    )
     for name in card.classifier[keep:] if keep else ():
         network.set_submodule(name, nn.Identity())
         if name == "pre_logits.fc2":  # its ReLU would change in place what the first one gave
@@ -38,7 +44,7 @@ def create(card: Card, variant: str = "", classifier: bool = False, keep: int = 
     return network
 
 
-def outline(card: Card, classifier: bool = False, keep: int = 0) -> nn.Module:
+def outline(card: BackboneCard, classifier: bool = False, keep: int = 0) -> nn.Module:
     """The same network with shapes only: no memory, no arithmetic."""
     with torch.device("meta"), Unfilled():
         return create(card, classifier=classifier, keep=keep)
@@ -79,17 +85,17 @@ def use_v1_strides(network: nn.Module, name: str) -> None:
         first.stride, second.stride = (2, 2), (1, 1)
 
 
-def describe(name: str) -> Card:
+def describe(name: str) -> BackboneCard:
     """Draw up a card for a network that only timm knows.
 
     Wightman 2019, doi:10.5281/zenodo.4414861. Raises HilumError for an unknown name, with the
     nearest ones, and for a network whose input is normalised in no way that NORMALISE has.
     """
     config = _config(name)
-    network = shim.timm()
+    network = torchvision_compat.timm()
     with torch.device("meta"), Unfilled():
         network = network.create_model(name, pretrained=False, num_classes=0)
-    return Card(
+    return BackboneCard(
         name=name,
         timm_name=f"{config.architecture}.{config.tag}" if config.tag else name,
         side=int(config.input_size[-1]),
@@ -101,16 +107,18 @@ def describe(name: str) -> Card:
     )
 
 
-def _timm(card: Card, classifier: bool) -> nn.Module:
+def _timm(card: BackboneCard, classifier: bool) -> nn.Module:
     options = {} if classifier else {"num_classes": 0}
-    network: nn.Module = shim.timm().create_model(card.timm_name, pretrained=False, **options)
+    network: nn.Module = torchvision_compat.timm().create_model(
+        card.timm_name, pretrained=False, **options
+    )
     if not classifier and hasattr(network, "pre_logits"):
         network.pre_logits = nn.Identity()  # VGG's fully connected layers belong to the classifier
     return network
 
 
 def _config(name: str) -> Any:
-    package = shim.timm()
+    package = torchvision_compat.timm()
     architecture = name.split(".")[0]
     config = None
     if package.is_model(architecture) and (

@@ -45,7 +45,7 @@ def affine(mode: str) -> tuple[PerChannel, PerChannel]:
     return row.scale / std, -mean / std
 
 
-class Door(nn.Module):
+class InputNormalisation(nn.Module):
     """Grey uint8 (image, 1, height, width) -> normalised float (image, 3, height, width)."""
 
     gain: Tensor

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hilum import files
-from hilum.models import runtime, shelf
-from hilum.models.engine import Runtime, Target
+from hilum.models.runtime import compile_cache, compiling
+from hilum.models.runtime.base import Runtime, Target
 from hilum.types import HilumError, MissingError, Stack8
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def require() -> None:
             "precision int8 needs the package nncf; got a Python without it; "
             "run pip install hilum[int8]."
         )
-    if not runtime.openvino_computes(Target()):
+    if not compiling.openvino_computes(Target()):
         raise HilumError(
             "precision int8 is for CPUs, through OpenVINO; got a machine that computes with torch; "
             "choose precision auto."
@@ -53,15 +53,19 @@ def quantised(full: Runtime, images: Stack8) -> Runtime:
             "choose precision auto."
         )
     versions = [version(name) for name in ("nncf", "openvino")]
-    key = files.digest(
-        shelf.fingerprint(full.network), versions, SETTINGS, list(images.shape), images.tobytes()
+    key = files.stable_digest(
+        compile_cache.fingerprint(full.network),
+        versions,
+        SETTINGS,
+        list(images.shape),
+        images.tobytes(),
     )
-    path = shelf.place(key)
+    path = compile_cache.path_of(key)
     if not path.is_file():
-        from hilum.models import conversion
+        from hilum.models.runtime import conversion
 
         conversion.write(_quantise(full.network, images), path.parent)
-    return runtime.compile_quantised(path, full.facts.shape)
+    return compiling.compile_quantised(path, full.facts.shape)
 
 
 def _quantise(network: Path, images: Stack8) -> "ov.Model":

@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from hilum import files
-from hilum.models import checkpoints, keras, keras_files, networks
-from hilum.models.cards import Card
+from hilum.models import checkpoints, keras_files, networks, weights_keras
+from hilum.models.cards import BackboneCard
 from hilum.models.checkpoints import Shapes, State
 from hilum.types import HilumError, MissingError, as_path
 
@@ -51,7 +51,7 @@ def is_tuned(origin: str) -> bool:
     return origin.startswith(TUNED)
 
 
-def load(card: Card, which: str | Path, seed: int = 0, keep: int = 0) -> Weights:
+def load(card: BackboneCard, which: str | Path, seed: int = 0, keep: int = 0) -> Weights:
     """Weights for `card`: "imagenet", "random" (from `seed`) or a file.
 
     ImageNet weights are looked for in the cache, the installed packages, the hub's own cache and
@@ -65,12 +65,12 @@ def load(card: Card, which: str | Path, seed: int = 0, keep: int = 0) -> Weights
     return from_file(card, *_found(card))
 
 
-def require(card: Card, which: str | Path) -> None:
+def require(card: BackboneCard, which: str | Path) -> None:
     """Find the weights that `load` would read, and read nothing. Raises as `load` does."""
     file_of(card, which)
 
 
-def file_of(card: Card, which: str | Path) -> Path | None:
+def file_of(card: BackboneCard, which: str | Path) -> Path | None:
     """The file or folder that `load` would read, None for random weights. Raises as `load` does."""
     if which == "random":
         return None
@@ -81,7 +81,7 @@ def file_of(card: Card, which: str | Path) -> Path | None:
     return path
 
 
-def from_file(card: Card, path: Path, origin: str = "") -> Weights:
+def from_file(card: BackboneCard, path: Path, origin: str = "") -> Weights:
     """Weights from .safetensors, .pth, .pt, Keras .h5, or a TensorFlow.js folder or .tgz.
 
     Raises MissingError where there is no such file, HilumError where it does not fit.
@@ -106,12 +106,12 @@ def save(weights: Weights, path: Path) -> Path:
     return path
 
 
-def cache_path(card: Card) -> Path:
+def cache_path(card: BackboneCard) -> Path:
     """Where a user may put a backbone's weights once and for all."""
     return files.cache_home() / "weights" / f"{card.name}.safetensors"
 
 
-def shapes(card: Card) -> tuple[Shapes, Shapes]:
+def shapes(card: BackboneCard) -> tuple[Shapes, Shapes]:
     """(backbone, classifier) tensor shapes by name."""
     wanted = _shapes(networks.outline(card))
     everything = _shapes(networks.outline(card, classifier=True))
@@ -129,7 +129,7 @@ def digest(state: State, wanted: Shapes) -> str:
     return total.hexdigest()
 
 
-def _random(card: Card, seed: int, keep: int) -> Weights:
+def _random(card: BackboneCard, seed: int, keep: int) -> Weights:
     with torch.random.fork_rng(devices=[]):  # the caller's random state stays as it was
         torch.manual_seed(seed)
         network = networks.create(card, keep=keep)
@@ -137,7 +137,7 @@ def _random(card: Card, seed: int, keep: int) -> Weights:
     return Weights(state, digest(state, _shapes(network)), f"random, seed {seed}", "none needed")
 
 
-def _require_file(card: Card, path: Path) -> None:
+def _require_file(card: BackboneCard, path: Path) -> None:
     if not path.exists():
         raise MissingError(
             f"weights of {card.name} must be a file; got {str(path)!r}, which does not exist; "
@@ -146,7 +146,7 @@ def _require_file(card: Card, path: Path) -> None:
     _reader(path)
 
 
-def _found(card: Card) -> tuple[Path, str]:
+def _found(card: BackboneCard) -> tuple[Path, str]:
     """The file of the ImageNet weights, and where it was found."""
     if card.own:
         raise MissingError(
@@ -163,12 +163,12 @@ def _found(card: Card) -> tuple[Path, str]:
     )
 
 
-def _in_cache(card: Card) -> tuple[Path, str] | None:
+def _in_cache(card: BackboneCard) -> tuple[Path, str] | None:
     path = cache_path(card)
     return (path, f"the cache's {path.name}") if path.is_file() else None
 
 
-def _in_package(card: Card) -> tuple[Path, str] | None:
+def _in_package(card: BackboneCard) -> tuple[Path, str] | None:
     """Weights that an installed Python package carries in its folder `models`."""
     spec = find_spec(card.package) if card.package else None
     if spec is None or spec.origin is None:
@@ -177,7 +177,7 @@ def _in_package(card: Card) -> tuple[Path, str] | None:
     return (found[0], f"package {card.package}") if found else None
 
 
-def _on_hub(card: Card) -> tuple[Path, str] | None:
+def _on_hub(card: BackboneCard) -> tuple[Path, str] | None:
     path = _hub_file(card.hub)
     return (path, f"hub {card.hub}") if path else None
 
@@ -216,7 +216,7 @@ def _answers(endpoint: str) -> bool:
         return False
 
 
-def _reader(path: Path) -> Callable[[Card, Path], tuple[State, str]]:
+def _reader(path: Path) -> Callable[[BackboneCard, Path], tuple[State, str]]:
     if path.is_dir():
         return _read_keras
     for suffixes, reader in READERS.items():
@@ -229,20 +229,20 @@ def _reader(path: Path) -> Callable[[Card, Path], tuple[State, str]]:
     )
 
 
-def _read_safetensors(card: Card, path: Path) -> tuple[State, str]:
+def _read_safetensors(card: BackboneCard, path: Path) -> tuple[State, str]:
     return checkpoints.read_safetensors(path)
 
 
-def _read_torch(card: Card, path: Path) -> tuple[State, str]:
+def _read_torch(card: BackboneCard, path: Path) -> tuple[State, str]:
     return checkpoints.read_torch(path), ""
 
 
-def _read_keras(card: Card, path: Path) -> tuple[State, str]:
+def _read_keras(card: BackboneCard, path: Path) -> tuple[State, str]:
     found = keras_files.read(path)
-    return keras.convert(card, networks.outline(card, classifier=True), found)
+    return weights_keras.convert(card, networks.outline(card, classifier=True), found)
 
 
-READERS: dict[tuple[str, ...], Callable[[Card, Path], tuple[State, str]]] = {
+READERS: dict[tuple[str, ...], Callable[[BackboneCard, Path], tuple[State, str]]] = {
     (".safetensors",): _read_safetensors,
     (".pth", ".pt", ".bin"): _read_torch,
     (".h5", ".hdf5", ".tgz", ".tar.gz"): _read_keras,

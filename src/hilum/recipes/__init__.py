@@ -1,1 +1,52 @@
-"""One TOML file per study; see `hilum recipes` and `hilum show`."""
+"""A study as data: TOML to frozen models; unknown keys are refused and the nearest one named."""
+
+from hilum.recipes.departures import reference
+from hilum.recipes.grid import cells, tasks, without_tasks
+from hilum.recipes.load import load, names, own_data
+from hilum.recipes.schema import (
+    AugmentPlan,
+    CopiesPlan,
+    DataSet,
+    Departure,
+    Mode,
+    ModelPlan,
+    PublishedNumber,
+    Recipe,
+    Schedule,
+    SourcePlan,
+    SplitPlan,
+    Stage,
+    Stop,
+    TrainPlan,
+)
+from hilum.recipes.trees import Tree, as_tree, merged, parse
+from hilum.recipes.write import as_toml
+
+__all__ = [
+    "AugmentPlan",
+    "CopiesPlan",
+    "DataSet",
+    "Departure",
+    "Mode",
+    "ModelPlan",
+    "PublishedNumber",
+    "Recipe",
+    "Schedule",
+    "SourcePlan",
+    "SplitPlan",
+    "Stage",
+    "Stop",
+    "TrainPlan",
+    "Tree",
+    "as_toml",
+    "as_tree",
+    "cells",
+    "load",
+    "merged",
+    "names",
+    "own_data",
+    "parse",
+    "reference",
+    "tasks",
+    "without_tasks",
+]

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from hilum.report.folder import Run
+from hilum.report.run_folder import RunFolder
 
 EARLIER = "Near duplicates and patients of the model's training not checked: an earlier version."
 
@@ -19,7 +19,7 @@ class Box:
     text: str
 
 
-def boxes(run: Run) -> list[Box]:
+def boxes(run: RunFolder) -> list[Box]:
     """Beside the pairs that were found, or in their place; none where nothing was searched for."""
     split = run.section("split")
     if "leaks" not in split:
@@ -48,7 +48,7 @@ def _of_test(checked: Mapping[str, Any], clean: bool) -> list[Box]:
     return found
 
 
-def _of_split(run: Run, clean: bool) -> list[Box]:
+def _of_split(run: RunFolder, clean: bool) -> list[Box]:
     """A run: its parts against each other."""
     if run.splits is not None and run.splits["part"].nunique() < 2:
         return [Box("warn", "All images stand in one part: there is nothing to compare.")]
@@ -62,7 +62,7 @@ def _of_split(run: Run, clean: bool) -> list[Box]:
     return [Box("pass", text)] if clean else []
 
 
-def _nameless(run: Run) -> tuple[int | None, int]:
+def _nameless(run: RunFolder) -> tuple[int | None, int]:
     """How many images have no patient, None where that is not recorded; and how many there are."""
     tables: Sequence[pd.DataFrame | None] = (run.manifest, run.predictions)
     for table in tables:
@@ -73,7 +73,7 @@ def _nameless(run: Run) -> tuple[int | None, int]:
     return (None if known is None else 0), 0
 
 
-def grouped_by(run: Run, stated: str) -> str:
+def grouped_by(run: RunFolder, stated: str) -> str:
     """By what the split kept images together; a split by patient of unknown ones says so."""
     unknown, every = _nameless(run)
     if stated != "patient" or unknown is None or not unknown:

@@ -1,56 +1,316 @@
-"""A template as one self-contained page: escaped, without scripts or absolute paths."""
+"""The page: everything the run's folder tells, in one self-contained HTML file without scripts."""
 
-import base64
-import hashlib
-import re
+import importlib.metadata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
-from markupsafe import Markup, escape
+import pandas as pd
 
-from hilum.report.folder import Run
-from hilum.report.text import without_paths
+from hilum import files
+from hilum.report import (
+    figure_csv,
+    leak_check,
+    predictive_values,
+    score_basis,
+    score_tables,
+    sections,
+)
+from hilum.report import render as page
+from hilum.report import run_folder as folder
+from hilum.report.figures import gallery, registry, study_registry
+from hilum.report.run_folder import RunFolder
+from hilum.report.wording import (
+    NOT_RECORDED,
+    class_name,
+    code,
+    count,
+    family,
+    number,
+    prose,
+    sentence,
+    title,
+)
+from hilum.types import NOTICE
 
-TEMPLATES = Path(__file__).parent / "templates"
-AUDIT = re.compile(r"C-\d\d")
+CONTENTS = {
+    "verdict": "Verdict",
+    "published": "Published and measured",
+    "questions": "Further questions",
+    "data": "Data",
+    "split": "Split",
+    "scores": "Scores",
+    "curves": "Confusion and curves",
+    "training": "Training",
+    "study": "Figures of the study",
+    "errors": "Worst errors",
+    "audits": "Audits",
+    "model": "Model card",
+    "limits": "Limits",
+    "provenance": "Provenance",
+    "citation": "What to cite",
+}
+MODES = {
+    "published": "as published (the paper's protocol, faults included)",
+    "corrected": "corrected (the paper's faults mended)",
+}
+CITED = {
+    "wilson": "Intervals of proportions: Wilson 1927, doi:10.1080/01621459.1927.10502953",
+    "bootstrap": "Bootstrap intervals: Efron 1979, doi:10.1214/aos/1176344552",
+    "delong": "Intervals of AUROC: DeLong, DeLong & Clarke-Pearson 1988, doi:10.2307/2531595",
+}
 
 
-def render(name: str, values: Mapping[str, Any], roots: Sequence[str] = ()) -> str:
-    """The template `name` with these values; styles are allowed by their hash alone.
+def build(run_folder: Path) -> Path:
+    """Write `report.html` and `figures/` from a finished run's files, and return the page's path.
 
-    Absolute paths in any value are cut to their last part; `roots` are folders known as such.
+    Works from the folder alone and as often as wanted; what is not recorded is said to be so.
+    Raises MissingError without `results.json`, HilumError for a file that cannot be read.
     """
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: cut(value, roots),
-    )
-    environment.filters["whole"] = lambda sentence: unbroken(sentence, roots)
-    css = (TEMPLATES / "report.css").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode("ascii")
-    style = {"style": Markup(css), "style_hash": f"sha256-{digest}"}  # noqa: S704 - our own file
-    return environment.get_template(name).render(**values, **style)
+    run = folder.read(Path(run_folder))
+    text = render(context(run), page.roots(run))
+    target = run.folder / "report.html"
+    with files.atomic_write(target) as draft:
+        draft.write_text(text, encoding="utf-8")
+    return target
 
 
-def cut(value: Any, roots: Sequence[str] = ()) -> Any:
-    """A value without absolute paths; markup and embedded pictures stay as they are."""
-    text = isinstance(value, str) and not isinstance(value, Markup)
-    return without_paths(value, roots) if text and not value.startswith("data:image/") else value
+def render(values: Mapping[str, Any], roots: Sequence[str] = ()) -> str:
+    """The page of a context: values escaped, styles allowed by their hash alone, no path whole.
+
+    `roots`: folders whose names are cut wherever they stand.
+    """
+    return page.render("report.html.j2", values, roots)
 
 
-def unbroken(sentence: str, roots: Sequence[str] = ()) -> Markup:
-    """A sentence, escaped, in which no audit's number breaks at its hyphen."""
-    safe = str(escape(cut(sentence, roots)))
-    return Markup(AUDIT.sub(r'<span class="nowrap">\g<0></span>', safe))  # noqa: S704
+def context(run: RunFolder) -> dict[str, Any]:
+    """Everything that the template prints, section by section."""
+    audits = sections.audits(run)
+    published = score_tables.comparisons(run)
+    asked = _study(run)
+    questions = score_tables.further_questions(run)
+    optional = {"published": published, "questions": questions, "study": asked["study"]}
+    absent = [name for name, rows in optional.items() if not rows]
+    return {
+        **_top(run),
+        **_verdict(run, audits),
+        **_data(run),
+        **_split(run),
+        **_scores(run),
+        **_errors(run),
+        **_closing(run),
+        **asked,
+        "contents": [item for item in CONTENTS.items() if item[0] not in absent],
+        "published": published,
+        "replication": prose(str(run.results.get("replication") or "")),
+        "questions": questions,
+        "audits": audits,
+        "left_to_audit": [str(name) for name in run.results.get("left_to_audit") or []],
+        "panels": registry.draw(run),
+        "faults": run.faults,
+    }
 
 
-def roots(run: Run) -> list[str]:
-    """Folders that a run names: its own, and those of its data."""
-    data = [row.get("path") for row in run.recipe.get("data") or [] if isinstance(row, Mapping)]
-    return [str(run.folder.resolve()), *(str(path) for path in data if path)]
+def _top(run: RunFolder) -> dict[str, Any]:
+    recipe = str(run.results.get("recipe") or "")
+    return {
+        "title": str(run.results.get("title") or recipe or run.folder.name),
+        "recipe": recipe,
+        "mode": _mode(run),
+        "cell": run.cell,
+        "model_name": run.cell
+        if _cells(run) > 1
+        else run.section("model").get("backbone", run.cell),
+        "date": sections.date(run),
+        "notice": str(run.results.get("notice") or NOTICE),
+    }
+
+
+def _cells(run: RunFolder) -> int:
+    return len({row.get("cell") for row in run.scores})
+
+
+def _mode(run: RunFolder) -> str:
+    """The mode, explained where there is a paper that it is about."""
+    mode = str(run.results.get("mode") or NOT_RECORDED)
+    return MODES.get(mode, mode) if run.rows("published") else mode
+
+
+def _verdict(run: RunFolder, audits: list[sections.AuditRow]) -> dict[str, Any]:
+    tally = pd.Series([audit.status.name for audit in audits], dtype="str").value_counts()
+    words = {
+        "fail": "failed",
+        "warn": "warned",
+        "pass": "passed",
+        "unknown": "could not be checked",
+    }
+    counted = [f"{tally[name]} {word}" for name, word in words.items() if name in tally]
+    return {
+        "verdict": prose(sentence(str(run.results.get("verdict") or f"Verdict {NOT_RECORDED}"))),
+        "standing": sections.standing(run),
+        "tally": f"{count(len(audits), 'audit')}: {', '.join(counted)}."
+        if audits
+        else "No audit was run.",
+        "headlines": score_tables.headlines(run),
+        "concerns": [audit for audit in audits if audit.status.name in ("fail", "warn")],
+    }
+
+
+def _data(run: RunFolder) -> dict[str, Any]:
+    samples = gallery.samples(run)
+    if samples:
+        _list(run, pd.concat([strip.rows for strip in samples]), "samples")
+    sources, left_out = sections.labels_by_source(run), sections.left_out(run)
+    return {
+        "sets": sections.sets(run),
+        "by_source": _sheet(sources, "Class"),
+        "one_source": _one_source(sources),
+        "samples": samples,
+        "left_out": left_out,
+        "left_out_total": count(sum(item.n for item in left_out), "item"),
+        "left_out_listed": run.left_out is not None,
+        "left_out_recorded": "left_out" in run.section("data"),
+        "names_hidden": run.own_data,
+    }
+
+
+def _one_source(counts: pd.DataFrame | None) -> str:
+    """A warning that names the classes none of whose sources holds another class."""
+    if counts is None or len(counts) < 2:
+        return ""
+    single = counts.loc[:, (counts > 0).sum() == 1]
+    alone = counts.index[(single.sum(axis=1) == counts.sum(axis=1)).to_numpy()]
+    if alone.empty:
+        return ""
+    names = " and ".join(f"“{class_name(str(name))}”" for name in alone)
+    share = "shares" if len(alone) == 1 else "each share"
+    return f"{names} {share} no source with another class: the source alone gives the label away."
+
+
+def _split(run: RunFolder) -> dict[str, Any]:
+    split = run.section("split")
+    found = [(kind, [_leak(row) for row in rows]) for kind, rows in sections.leaks(run)]
+    return {
+        "split_facts": sections.division(run),
+        "split_notes": [str(note) for note in split.get("notes") or []],
+        "parts": _sheet(sections.parts(run), None),
+        "leaks": found,
+        "leaks_recorded": "leaks" in split,
+        "leak_boxes": leak_check.boxes(run),
+    }
+
+
+def _leak(row: Mapping[str, Any]) -> list[str]:
+    images = [gallery.identity({"sample_id": row.get(side)})[0] for side in ("first", "second")]
+    parts = [str(row.get(f"{side}_part", "–")) for side in ("first", "second")]
+    fold, distance = number(row.get("fold")), row.get("distance")
+    return [fold, images[0], parts[0], images[1], parts[1], number(distance, 1)]
+
+
+def _scores(run: RunFolder) -> dict[str, Any]:
+    overall = score_tables.overall(run)
+    methods = [
+        str(row["method"])
+        for row in score_tables.mine(run)
+        if row.get("method") and row.get("low") is not None
+    ]
+    named = "; ".join(dict.fromkeys(map(family, methods)))
+    return {
+        "overall": [row for row in overall if not row.further],
+        "further": [row for row in overall if row.further],
+        "begin": f"{score_tables.start(run):g}",
+        "by_class": score_tables.by_class(run),
+        "by_cell": score_tables.by_cell(run),
+        "failed": sections.failed_cells(run),
+        "elsewhere": predictive_values.elsewhere(run),
+        "prevalences": [
+            "Class",
+            "Value",
+            *(f"at {share:.0%}" for share in predictive_values.PREVALENCES),
+        ],
+        "score_notes": score_basis.notes(score_tables.mine(run)),
+        "methods": f"Intervals by: {named}." if named else "",
+        "confusion": _sheet(registry.confusion_counts(run), "Truth / prediction"),
+    }
+
+
+def _errors(run: RunFolder) -> dict[str, Any]:
+    table, pictures = gallery.worst(run)
+    _list(run, table, "worst_errors")
+    predictions = run.chosen()
+    n = 0 if predictions is None else predictions["sample_id"].nunique()
+    seeds = 0 if predictions is None else predictions["seed"].nunique()
+    mean = " (the mean over the seeds)" if seeds > 1 else ""
+    return {
+        "worst": pictures,
+        "predictions_recorded": predictions is not None,
+        "errors_text": (
+            f"The model errs on {len(table):,} of {count(n, 'image')}; below, "
+            f"{_surest(len(table), len(pictures))}. "
+            "Look for letters, tubes and borders, and for labels that are wrong. "
+            f"The number is the probability of the wrong prediction{mean}; all are in "
+            "figures/worst_errors.csv."
+        ),
+    }
+
+
+def _surest(errors: int, shown: int) -> str:
+    if errors == shown:
+        return "this one" if errors == 1 else "all of them, the surest first"
+    return f"the {shown} that it was surest of"
+
+
+def _study(run: RunFolder) -> dict[str, Any]:
+    """The figures that the recipe asks for, drawn or with the reason why not."""
+    found = study_registry.draw(run)
+    tables_ = {
+        item.panel.name: _printed(item.panel.table)
+        for item in found
+        if item.panel is not None and item.panel.table is not None
+    }
+    return {"study": found, "study_tables": tables_}
+
+
+def _printed(table: pd.DataFrame) -> dict[str, Any]:
+    rows = [[str(value) for value in row] for row in table.itertuples(index=False)]
+    return {"head": [str(name) for name in table.columns], "rows": rows}
+
+
+def _list(run: RunFolder, table: pd.DataFrame, name: str) -> None:
+    """Store which images the page shows, with the codes that it may show them under."""
+    known = table.assign(code=[code("image", str(i)) for i in table["sample_id"]])
+    (run.folder / "figures").mkdir(exist_ok=True)
+    figure_csv.write(known, run.folder / "figures" / f"{name}.csv")
+
+
+def _closing(run: RunFolder) -> dict[str, Any]:
+    limits = run.results.get("limits")
+    return {
+        "model": sections.pairs(run.section("model"), without=("failed",)),
+        "limits": [prose(str(limit)) for limit in limits] if isinstance(limits, list) else [],
+        "environment": sections.pairs(run.section("environment")),
+        "citations": [(item.title, item.citation) for item in sections.sets(run) if item.citation],
+        "methods_cited": _methods(run),
+    }
+
+
+def _methods(run: RunFolder) -> list[str]:
+    version = run.section("environment").get("hilum") or importlib.metadata.version("hilum")
+    used = " ".join(str(row.get("method")).lower() for row in score_tables.mine(run))
+    return [f"hilum {version}", *(text for key, text in CITED.items() if key in used)]
+
+
+def _sheet(table: pd.DataFrame | None, corner: str | None) -> dict[str, Any] | None:
+    """A data frame as heading and rows of text; its index becomes a first column under `corner`."""
+    if table is None:
+        return None
+    head = [title(str(name)) if name == "fold" else class_name(str(name)) for name in table]
+    rows = [[_cell(value) for value in row] for row in table.itertuples(index=False)]
+    if corner is None:
+        return {"head": head, "rows": rows}
+    named = zip(table.index, rows, strict=True)
+    return {"head": [corner, *head], "rows": [[class_name(str(name)), *row] for name, row in named]}
+
+
+def _cell(value: Any) -> str:
+    return str(value) if isinstance(value, str) else number(int(value))

@@ -1,0 +1,174 @@
+"""A trained model in use: `load_model`, `Model.predict`, `Model.explain`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
+
+import numpy as np
+
+from hilum.inference import answer, cautions
+from hilum.inference import model as models
+from hilum.inference.answer import Prediction, PreparedImage
+from hilum.inference.model import TrainedModel
+from hilum.inference.model_json import find_model_folder
+from hilum.types import Floats, Grey8, GreyImage, HilumError, MissingError, nearest
+
+if TYPE_CHECKING:
+    from hilum.explain.explainer import ExplainableModel
+    from hilum.explain.render import Colour8
+
+Source: TypeAlias = str | Path | bytes | GreyImage  # a file, its bytes, or grey (height, width)
+
+
+@dataclass(frozen=True, slots=True)
+class Heatmap:
+    """What of one image speaks for a class: `array` in [0, 1], as large as the prepared `film`.
+
+    >>> import hilum, numpy as np
+    >>> film = np.full((8, 8), 90, np.uint8)
+    >>> heat = hilum.Heatmap(np.eye(8, dtype=np.float32), film, "covid19", 0.8, "gradcam")
+    >>> heat.render().shape
+    (8, 8, 3)
+    """
+
+    array: Floats  # (height, width), 0: none, 1: the most of this image
+    film: Grey8  # (height, width), as the network sees it
+    class_: str  # the class that is explained
+    probability: float  # of that class
+    method: str
+    verdict: str = ""  # how the model was judged, one line
+
+    def render(self, rendering: str = "overlay", colours: str = "plasma") -> "Colour8":
+        """Film and heat as colours (height, width, 3); HilumError for an unknown rendering."""
+        from hilum.explain.render import render
+
+        return render(self.film, self.array, rendering, colours)
+
+    def save(self, path: str | Path, rendering: str = "overlay", colours: str = "plasma") -> Path:
+        """Write film, heat map, colour bar and notice as one PNG; HilumError if unknown."""
+        from hilum.explain import cam
+        from hilum.explain import heatmap_sheets as sheets
+        from hilum.types import CLASS_NAMES
+
+        style = sheets.HeatmapStyle(rendering, colours)
+        style.check()
+        words = (f"Evidence for {CLASS_NAMES.get(self.class_, self.class_)}, "
+                 f"p = {self.probability:.3f}",)  # fmt: skip
+        tile = sheets.Tile(self.film, self.array, words)
+        title = cam.known(self.method).title
+        sheets.save(sheets.single(tile, style, title, self.verdict), Path(path))
+        return Path(path)
+
+
+class Model:
+    """A trained classifier with the preparation, refusals and verdict that belong to it.
+
+    >>> import hilum
+    >>> hilum.load_model("nowhere")
+    Traceback (most recent call last):
+    hilum.types.MissingError: a model folder holds model.json; got 'nowhere' without; ...
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        """Raises MissingError where `folder` is no model's or run's, HilumError if damaged."""
+        self.folder = find_model_folder(Path(folder).expanduser())
+        self.trained: TrainedModel = models.load(self.folder)
+        self._explainer: ExplainableModel | None = None
+
+    @property
+    def classes(self) -> list[str]:
+        """The classes, in the order of the probabilities."""
+        return list(self.trained.facts.classes)
+
+    @property
+    def verdict(self) -> str:
+        """How the model was judged, by what, and when: one line."""
+        return cautions.verdict_line(self.trained.facts.judged)
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """Provenance: recipe, sources, numbers of images, versions."""
+        return dict(self.trained.facts.provenance)
+
+    @overload
+    def predict(self, source: Source) -> Prediction: ...  # type: ignore[overload-overlap]
+    @overload
+    def predict(self, source: Sequence[Source]) -> list[Prediction]: ...
+    def predict(self, source: Source | Sequence[Source]) -> Prediction | list[Prediction]:
+        """The answer to a film, or to each of a list, as `hilum predict` writes it.
+
+        An image that cannot be read has its reason and no label. Raises MissingError for a file
+        that does not exist.
+        """
+        if not isinstance(source, (str, Path, bytes, np.ndarray)):
+            return [self._one(each) for each in source]
+        return self._one(source)
+
+    def explain(
+        self, source: Source, *, method: str = "gradcam", class_: str | None = None
+    ) -> Heatmap:
+        """The heat map of the predicted class, or of `class_`, for one film.
+
+        Raises HilumError for an unreadable image, an unknown method or class, or a network that
+        the method cannot explain.
+        """
+        from hilum.explain import cam, explainer
+
+        if class_ is not None and class_ not in self.classes:
+            raise HilumError(
+                f"class_ must be one of {', '.join(self.classes)}; got {class_!r}"
+                + nearest(class_, self.classes)
+            )
+        film = self._prepared(source)
+        if self._explainer is None:
+            self._explainer = explainer.of(self.trained)
+        cam.require(self._explainer, method, self.trained.pipeline.shape)
+        (p,), _ = answer.answer(self.trained, [film])
+        index = int(p.argmax()) if class_ is None else self.classes.index(class_)
+        heat = cam.heat(self._explainer, film.pixels, index, method)
+        name, share = self.classes[index], cam.relative(heat)
+        return Heatmap(share, film.pixels, name, float(p[index]), method, self.verdict)
+
+    def _prepared(self, source: Source) -> PreparedImage:
+        if isinstance(source, np.ndarray):
+            return answer.from_array(source, self.trained.pipeline)
+        if isinstance(source, (str, Path)):
+            source = Path(source).expanduser()
+            if not source.exists():
+                raise MissingError(
+                    f"predict and explain take an image; got {str(source)!r}, which does not "
+                    "exist; check the path."
+                )
+        return answer.from_file(source, self.trained.pipeline)
+
+    def _one(self, source: Source) -> Prediction:
+        path = str(source) if isinstance(source, (str, Path)) else ""
+        try:
+            film = self._prepared(source)
+        except MissingError:
+            raise
+        except HilumError as error:
+            return Prediction("", {}, abstained=True, reason=str(error), path=path)
+        (p,), (reason,) = answer.answer(self.trained, [film])
+        (seen,) = cautions.recognise(self.trained, [film.fingerprint]).kinds
+        probabilities = dict(zip(self.classes, map(float, p), strict=True))
+        label = self.classes[int(p.argmax())]
+        found = Prediction(label, probabilities, reason != "", reason, seen)
+        return replace(found, path=path)
+
+    def __repr__(self) -> str:
+        return f"Model({str(self.folder)!r}, classes={self.classes})"
+
+
+def load_model(folder: str | Path) -> Model:
+    """The model of a finished run's folder, or of its model/ folder.
+
+    Raises MissingError where there is none, HilumError where it is damaged.
+
+    >>> import hilum
+    >>> model = hilum.load_model("out/model")  # doctest: +SKIP
+    >>> model.predict("film.dcm").label  # doctest: +SKIP
+    'normal'
+    """
+    return Model(folder)

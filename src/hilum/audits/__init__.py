@@ -1,0 +1,20 @@
+"""Does the classifier read the lungs or the hospital? One file per question."""
+
+from hilum.audits.base import Audit, AuditRule
+from hilum.audits.evidence import Evidence
+from hilum.audits.registry import AUDITS, LEAKS, mark_scores, not_run, run, run_before_training
+from hilum.audits.verdict import tested, verdict
+
+__all__ = [
+    "AUDITS",
+    "LEAKS",
+    "Audit",
+    "AuditRule",
+    "Evidence",
+    "mark_scores",
+    "not_run",
+    "run",
+    "run_before_training",
+    "tested",
+    "verdict",
+]

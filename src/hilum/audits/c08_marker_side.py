@@ -1,0 +1,64 @@
+"""C-08: does the side on which a marker stands matter, when the patient stays the same?"""
+
+import numpy as np
+
+from hilum.audits import marked_films
+from hilum.audits.base import AuditRule
+from hilum.audits.evidence import Evidence
+from hilum.audits.marked_films import MarkedFilm
+from hilum.preprocess.markers import Box
+from hilum.types import Finding, Grey8, Mask
+
+QUESTION = AuditRule(
+    "C-08",
+    "Side of the marker",
+    marked_films.RULE,
+    "DeGrave et al. 2021, doi:10.1038/s42256-021-00338-7 (laterality markers)",
+)
+
+
+def audit(evidence: Evidence) -> Finding:
+    """Marks moved to the other side of the film; and the film mirrored under its marks."""
+    found = marked_films.marked(evidence)
+    answers = marked_films.asked(evidence, found, _change)
+    return marked_films.judged(
+        QUESTION, answers, "Moving burnt-in marks to the other side", _mirrored(evidence, found)
+    )
+
+
+def moved(film: Grey8, mask: Mask, boxes: tuple[Box, ...]) -> Grey8:
+    """(height, width) with what the mask holds, box by box, at the mirrored place, readable."""
+    out = marked_films.without(film, mask).copy()
+    width = film.shape[1]
+    for box in boxes:
+        rows = slice(box.top, box.top + box.height)
+        there = slice(width - box.left - box.width, width - box.left)
+        here = slice(box.left, box.left + box.width)
+        ink = mask[rows, here]
+        out[rows, there][ink] = film[rows, here][ink]
+    return out
+
+
+def _change(film: MarkedFilm) -> tuple[Grey8, Grey8]:
+    height, found = film.pixels.shape[0], film.marks
+    below = tuple(
+        Box(box.left, height - box.top - box.height, box.width, box.height) for box in found.boxes
+    )
+    return (
+        moved(film.pixels, found.mask, found.boxes),
+        moved(film.pixels, film.placebo, below),
+    )
+
+
+def _mirrored(evidence: Evidence, found: list[MarkedFilm]) -> str:
+    """How often mirroring the patient changes the answer, with marks left alone and without any."""
+    rows = []
+    for film in found:
+        turned = np.ascontiguousarray(film.bare[:, ::-1])
+        under = np.where(film.marks.mask, film.pixels, turned)
+        rows.append((film.pixels, under, film.bare, turned))
+    said = [p.argmax(1) for p in marked_films.told(evidence, rows)]
+    with_marks, bare_flips = int((said[0] != said[1]).sum()), int((said[2] != said[3]).sum())
+    return (
+        f" Mirroring the patient under the marks changes {with_marks}, without marks {bare_flips}."
+    )

@@ -1,0 +1,51 @@
+"""C-13: does the heat of the explanations lie in the lungs?"""
+
+import numpy as np
+
+from hilum.audits import sampled_maps, sampling
+from hilum.audits.base import AuditRule
+from hilum.audits.evidence import Evidence
+from hilum.preprocess.lungs import masks
+from hilum.types import Finding, HilumError, Status
+
+QUESTION = AuditRule(
+    "C-13",
+    "Heat in the lungs",
+    "lift = share of the Grad-CAM heat that lies in the lungs / share of the image that they are: "
+    "below 1 warns, below 1 with its whole interval fails",
+    "López-Cabrera et al. 2021, doi:10.1007/s12553-021-00520-2; Wang et al. 2020 (energy)",
+)
+LEAST = 10  # images with lungs and heat
+MARGIN = 0.02  # of the shorter side: a map's places are coarse
+
+
+def audit(evidence: Evidence) -> Finding:
+    """Energy-based pointing game on the lungs of test images whose mask can be believed."""
+    from hilum.explain import sanity_checks
+
+    look = sampled_maps.looked(evidence)
+    found = []
+    for lungs, heat in zip(sampling.lungs(evidence, look.rows), look.maps, strict=True):
+        if all(panel.good for panel in lungs) and heat.any():
+            inside = [masks.grown(panel.mask, MARGIN, hull=True) for panel in lungs]
+            energy = sanity_checks.energy(heat, np.concatenate(inside))
+            found.append((energy.inside, energy.area))
+    if len(found) < LEAST:
+        raise HilumError(
+            f"{len(found)} of {len(look.rows)} images have a lung mask that can be believed and "
+            f"heat, fewer than {LEAST}"
+        )
+    inside, area = np.array(found).T
+
+    def lift(rows: np.ndarray) -> float:
+        return float(inside[rows].mean() / area[rows].mean())
+
+    value = lift(np.arange(len(inside)))
+    low, high = sampled_maps.interval(lift, len(inside), evidence.seed)
+    status: Status = "fail" if high < 1 else "warn" if value < 1 else "pass"
+    sentence = (
+        f"{inside.mean():.0%} of the heat lies in the lungs, which are {area.mean():.0%} of the "
+        f"image (lift {value:.2f}, {len(found)} images)"
+        f"{': the explanations point elsewhere' if value < 1 else ''}."
+    )
+    return QUESTION.found(status, value, sentence, (low, high))

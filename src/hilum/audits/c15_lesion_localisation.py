@@ -1,0 +1,99 @@
+"""C-15: does the heat lie on the lesion, where somebody has outlined it?"""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+from scipy.stats import binomtest
+
+from hilum import images
+from hilum.audits import sampled_maps, sampling
+from hilum.audits.base import AuditRule
+from hilum.audits.evidence import Evidence
+from hilum.metrics import intervals
+from hilum.preprocess import Pipeline
+from hilum.preprocess.geometry import BorderCrop, CentreCrop, Letterbox, Resize, ResizeShorter
+from hilum.preprocess.intensity import Clahe, Equalise, PercentileWindow
+from hilum.preprocess.step import as_uint8, resized
+from hilum.types import Finding, Floats, HilumError, Mask, Status
+
+QUESTION = AuditRule(
+    "C-15",
+    "Heat on the lesion",
+    "pointing game: share of images whose hottest place lies on the outlined lesion; not more than "
+    "chance would hit (binomial, p < 0.01) warns; it never fails",
+    "Saporta et al. 2022, doi:10.1038/s42256-022-00536-x; Zhang et al. 2018 (pointing game)",
+)
+COLUMN = "lesion_path"  # of the manifest: a mask of the lesions (0 or 255), the film's own size
+LEAST, SURE = 10, 0.01
+NEAR = 1 / 15  # of the side: how far a hit may be off, 15 of 224 pixels
+HALF = 0.5  # of its maximum: where a map is cut for its overlap
+GEOMETRY = (BorderCrop, CentreCrop, Letterbox, Resize, ResizeShorter)
+GREY = (Clahe, Equalise, PercentileWindow)
+
+
+def audit(evidence: Evidence) -> Finding:
+    """Grad-CAM's hottest place and overlap with the lesions' masks, against chance."""
+    from hilum.explain import sanity_checks
+
+    table = evidence.manifest
+    if COLUMN not in table or table[COLUMN].isna().all():
+        return QUESTION.unknown(f"nobody has outlined the lesions (no {COLUMN} in the manifest)")
+    look = sampled_maps.looked(evidence)
+    place = geometry(sampling.model(evidence).pipeline)
+    off, hits, chances, overlaps = round(NEAR * max(place.shape)), [], [], []
+    for row, heat in zip(look.rows, look.maps, strict=True):
+        lesion = _lesion(table[COLUMN].iloc[row], table["path"].iloc[row], place)
+        hit = None if lesion is None else sanity_checks.pointing_game(heat, lesion, off)
+        if lesion is not None and hit is not None:
+            hits.append(hit)
+            chances.append(_chance(lesion, off))
+            overlaps.append(_overlap(heat, lesion))
+    if len(hits) < LEAST:
+        raise HilumError(f"{len(hits)} images have heat and an outlined lesion, fewer than {LEAST}")
+    value, chance = float(np.mean(hits)), float(np.mean(chances))
+    low, high = intervals.wilson(sum(hits), len(hits))
+    luck = binomtest(sum(hits), len(hits), chance, alternative="greater").pvalue
+    status: Status = "pass" if luck < SURE else "warn"
+    sentence = (
+        f"The hottest place lies on the lesion in {sum(hits)} of {len(hits)} images; chance would "
+        f"hit {chance:.0%}. Mean overlap (IoU) {np.mean(overlaps):.2f}."
+    )
+    return QUESTION.found(status, value, sentence, (low, high))
+
+
+def geometry(pipeline: Pipeline) -> Pipeline:
+    """The steps that move pixels; HilumError where some go by what the film shows."""
+    for step in pipeline.steps:
+        if not isinstance(step, (*GEOMETRY, *GREY)):
+            raise HilumError(f"step {step.name} may move pixels by what it sees in the film")
+    kept = (step for step in pipeline.steps if isinstance(step, GEOMETRY))
+    # bars beside the film are no lesion
+    return Pipeline(
+        tuple(replace(step, fill=0) if isinstance(step, Letterbox) else step for step in kept)
+    )
+
+
+def _lesion(path: object, film: str, place: Pipeline) -> Mask | None:
+    """The prepared mask (height, width), or None where there is none."""
+    if not isinstance(path, str):
+        return None
+    try:
+        facts = images.probe(film)
+        # a mask may be drawn on stored pixels that are not square, as those of its film are not
+        drawn = resized(as_uint8(images.read(path).pixels), (facts["height"], facts["width"]))
+        mask = place(drawn) > 127
+    except HilumError:
+        return None
+    return mask if mask.any() else None
+
+
+def _chance(lesion: Mask, off: int) -> float:
+    """Share of the image that counts as a hit."""
+    away = cv2.distanceTransform((~lesion).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return float((away <= off).mean())
+
+
+def _overlap(heat: Floats, lesion: Mask) -> float:
+    hot = heat >= HALF * heat.max()
+    return float((hot & lesion).sum() / (hot | lesion).sum())

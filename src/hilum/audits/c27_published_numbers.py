@@ -1,0 +1,55 @@
+"""C-27: are the numbers that the paper prints arithmetically possible?"""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from hilum.audits import published_arithmetic, published_table
+from hilum.audits.base import AuditRule
+from hilum.audits.evidence import Evidence
+from hilum.types import Finding, Published
+
+QUESTION = AuditRule(
+    "C-27",
+    "Published numbers",
+    "any printed figure that no table of counts can give warns: it says nothing of this classifier",
+    "Brown & Heathers 2017, doi:10.1177/1948550616673876 (GRIM)",
+)
+
+
+def audit(evidence: Evidence) -> Finding:
+    """How many of the published figures contradict each other or arithmetic."""
+    if not evidence.published:
+        return QUESTION.unknown("the recipe states no published numbers")
+    found = published_arithmetic.check(*published_table.parse(as_table(evidence.published)))
+    if not found.checks:
+        return QUESTION.unknown(
+            "none of the published numbers is of a kind that others can contradict"
+        )
+    wrong = len(found.violations)
+    if wrong:
+        sentence = f"{wrong} of {found.checks} checks fail: {found.violations[0].sentence}"
+        return QUESTION.found("warn", float(wrong), sentence)
+    sentence = f"{found.checks} checks of the published numbers find no contradiction."
+    return QUESTION.found("pass", 0.0, sentence)
+
+
+def as_table(published: Sequence[Published]) -> pd.DataFrame:
+    """Published numbers as `check-table` reads them; each place in the paper is an experiment."""
+    rows = [
+        {
+            "study": "published",
+            "dataset": "",
+            "model": number.where,
+            "init": "",
+            "freeze": "",
+            "class": number.class_,
+            "metric": number.name
+            if number.threshold is None
+            else f"{number.name}@{number.threshold}",
+            "value": f"{number.published:g}",
+            "where": number.where,
+        }
+        for number in published
+    ]
+    return pd.DataFrame(rows, columns=list(published_table.COLUMNS), dtype=str)

@@ -1,0 +1,110 @@
+"""What a model that sees no anatomy can tell: a small classifier, cross-validated by patient."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hilum.metrics import bootstrap, metrics
+from hilum.types import HilumError, Labels, Probabilities
+
+FOLDS = 5
+REPLICATES = 1000
+
+
+def area(labels: Labels, p: Probabilities, classes: Labels) -> float:
+    """Macro one-vs-rest AUROC of p (image, class) over some classes."""
+    return float(np.mean([metrics.auroc(labels == c, p[:, c]) for c in classes]))
+
+
+def judged(
+    table: npt.NDArray[np.floating], labels: Labels, groups: npt.NDArray[np.int64], seed: int
+) -> tuple[float, tuple[float, float]]:
+    """Macro AUROC of logistic regression on `table` (image, feature), out of fold, and its 95 %
+    interval: of 60 images without any rule one in six is above 0.6.
+
+    Raises as `out_of_fold` does.
+    """
+    areas = resampled(labels, [out_of_fold(table, labels, groups, seed)], groups, seed)
+    low, high = np.nanquantile(areas[1:, 0], [0.025, 0.975])
+    return float(areas[0, 0]), (float(low), float(high))
+
+
+def resampled(
+    labels: Labels,
+    told: Sequence[Probabilities],
+    groups: npt.NDArray[np.int64],
+    seed: int,
+    classes: Labels | None = None,
+) -> npt.NDArray[np.float64]:
+    """(1 + replicate, classifier) macro AUROC: of all patients first, then resampled.
+
+    `told` are probabilities (image, class) of the same images, `classes` those that count (default:
+    all there are); nan where a resample lacks one. Raises HilumError where none counts.
+    """
+    named = np.unique(labels) if classes is None else classes
+    if not len(named):
+        raise HilumError("training and test share no class")
+    names, patients = np.unique(groups, return_inverse=True)
+    ranks = [[metrics.rank(labels == c, p[:, c]) for c in named] for p in told]
+
+    def figures(weights: bootstrap.Array) -> bootstrap.Array:
+        each = weights[:, patients]
+        found = [np.mean([metrics.areas(r, each)[0] for r in ranking], 0) for ranking in ranks]
+        return np.stack(found, -1)
+
+    random = np.random.default_rng([seed, 1])
+    drawn = bootstrap.replicate(figures, len(names), random, REPLICATES, len(labels))
+    return np.concatenate([figures(np.ones((1, len(names)))), drawn])
+
+
+def out_of_fold(
+    table: npt.NDArray[np.floating], labels: Labels, groups: npt.NDArray[np.int64], seed: int
+) -> Probabilities:
+    """(image, class): what the classifier says of each image when its patient was left out.
+
+    Raises HilumError when some class has fewer patients than two folds need.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    per_class = [len(np.unique(groups[labels == c])) for c in np.unique(labels)]
+    if min(per_class) < 2 or len(per_class) < 2:
+        raise HilumError(
+            f"a shallow audit wants two classes with two patients each; got {per_class} patients "
+            "per class; add images."
+        )
+    folds = StratifiedGroupKFold(min(FOLDS, *per_class), shuffle=True, random_state=seed)
+    return part_by_part(table, labels, folds.split(table, labels, groups))
+
+
+def part_by_part(
+    table: npt.NDArray[np.floating],
+    labels: Labels,
+    parts: Iterable[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]],
+) -> Probabilities:
+    """(image, class): of each part's tested images, by a classifier fitted to its training images.
+
+    Images that no part tests have 0.
+    """
+    out = np.zeros((len(labels), labels.max() + 1))
+    for train, test in parts:
+        model = fitted(table[train], labels[train])
+        out[np.ix_(test, model[-1].classes_)] = model.predict_proba(table[test])
+    return out
+
+
+def fitted(table: npt.NDArray[np.floating], labels: Labels) -> Any:
+    """Logistic regression on standardised `table` (image, feature), classes weighed alike.
+
+    Fewer images than features are turned into the plane that they span first: an L2 penalty has the
+    same answer there (the representer theorem), and the table is as narrow as it is long.
+    """
+    from sklearn.decomposition import PCA
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    turned = [PCA(svd_solver="full")] if len(table) < table.shape[1] else []
+    probe = LogisticRegression(C=0.1, max_iter=2000, class_weight="balanced")
+    return make_pipeline(StandardScaler(), *turned, probe).fit(table, labels)

@@ -1,0 +1,158 @@
+"""Films with burnt-in marks, and whether changing them changes the answers."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import binomtest
+
+from hilum.audits import sampling
+from hilum.audits.base import AuditRule
+from hilum.audits.evidence import Evidence
+from hilum.metrics import intervals
+from hilum.preprocess import markers
+from hilum.preprocess.markers import Markers
+from hilum.types import Finding, Grey8, HilumError, Mask, Probabilities, Status
+
+FEW, MANY = 48, 256  # films in a run, and in `hilum audit`
+LEAST = 10  # films with marks, or no audit of marks is made
+SHARE, SURE = 0.02, 0.05
+RULE = (
+    "more than 2 % of answers change, and more than with a placebo (McNemar, p < 0.05): warns; "
+    "fails where the interval of the share lies above 2 %"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedFilm:
+    """A film as it was read (height, width), its place in the manifest, and its marks."""
+
+    row: int
+    pixels: Grey8
+    marks: Markers
+    bare: Grey8  # with its marks filled in
+
+    @property
+    def placebo(self) -> Mask:
+        """As many pixels where no mark is: the marks' mask upside down."""
+        return np.flipud(self.marks.mask) & ~self.marks.mask
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Probabilities (film, class) of films as they were, changed, and changed as a placebo."""
+
+    before: Probabilities
+    after: Probabilities
+    placebo: Probabilities
+
+    @property
+    def flips(self) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+        """(film,) whether the answer changed, by the change and by the placebo."""
+        said = self.before.argmax(1)
+        return self.after.argmax(1) != said, self.placebo.argmax(1) != said
+
+
+def drawn(evidence: Evidence) -> list[MarkedFilm]:
+    """Films that the model was not fitted on, read once for all audits of marks.
+
+    Raises HilumError where none can be read.
+    """
+    return evidence.once("marked films", lambda: _drawn(evidence))
+
+
+def marked(evidence: Evidence) -> list[MarkedFilm]:
+    """Those that bear marks; raises HilumError where they are too few."""
+    every = drawn(evidence)
+    found = [film for film in every if film.marks.boxes]
+    if len(found) < LEAST:
+        raise HilumError(
+            f"{len(found)} of {len(every)} films bear burnt-in marks, fewer than {LEAST}"
+        )
+    return found
+
+
+def asked(
+    evidence: Evidence,
+    found: Sequence[MarkedFilm],
+    change: Callable[[MarkedFilm], tuple[Grey8, Grey8]],
+) -> Answers:
+    """The model's answers to films as they are and after `change`: (changed, placebo) films."""
+    triples = [(film.pixels, *change(film)) for film in found]
+    return Answers(*told(evidence, triples))
+
+
+def told(evidence: Evidence, tuples: Sequence[Sequence[Grey8]]) -> list[Probabilities]:
+    """Tuples of films -> probabilities (tuple, class) of each place in them.
+
+    A tuple is left out where the preparation refuses one of its films. No film is shown to the
+    model twice, whichever audits ask for it. Raises HilumError where too few are left.
+    """
+    model = sampling.model(evidence)
+    kept = [row for row in (_prepared(model.pipeline, row) for row in tuples) if row]
+    if len(kept) < LEAST:
+        raise HilumError(
+            f"{len(kept)} of {len(tuples)} films pass the model's preparation, fewer than {LEAST}"
+        )
+    known: dict[bytes, Probabilities] = evidence.once("answers to films", dict)
+    new = {key: film for row in kept for film in row if (key := _key(film)) not in known}
+    if new:
+        known |= zip(new, model.probabilities(np.stack([*new.values()])), strict=True)
+    return [np.stack([known[_key(film)] for film in place]) for place in zip(*kept, strict=True)]
+
+
+def judged(question: AuditRule, answers: Answers, what: str, more: str = "") -> Finding:
+    """The finding of a change that ought to leave the answers alone."""
+    real, placebo = answers.flips
+    flips, n = int(real.sum()), len(real)
+    only = int((real & ~placebo).sum()), int((placebo & ~real).sum())
+    beyond = sum(only) > 0 and binomtest(only[0], sum(only), alternative="greater").pvalue < SURE
+    low, high = intervals.wilson(flips, n)
+    status: Status = "pass"
+    if flips / n > SHARE and beyond:
+        status = "fail" if low > SHARE else "warn"
+    moved = float(np.abs(answers.after - answers.before).max(1).mean())
+    sentence = (
+        f"{what} changes {flips} of {n} answers and probabilities by {moved:.2f} on average; "
+        f"doing the same where no mark is changes {int(placebo.sum())}"
+        f"{': the classifier reads the marks' if status != 'pass' else ''}.{more}"
+    )
+    return question.found(status, flips / n, sentence, (low, high))
+
+
+def filled(film: MarkedFilm) -> tuple[Grey8, Grey8]:
+    """The film with its marks filled in, and with the placebo filled in."""
+    return film.bare, without(film.pixels, film.placebo)
+
+
+def without(film: Grey8, mask: Mask) -> Grey8:
+    """(height, width) with what the mask covers filled in from around it, in the film's type."""
+    return np.asarray(markers.remove(film, mask), np.uint8)
+
+
+def _drawn(evidence: Evidence) -> list[MarkedFilm]:
+    sampling.model(evidence)  # raises before anything is read
+    rows = sampling.unseen(evidence, MANY if evidence.thorough else FEW)
+    found = [_film(row, film) for row, film in sampling.read(evidence, rows)]
+    if not found:
+        first = evidence.manifest["path"].iloc[rows[0]]
+        raise HilumError(f"the images are no longer where they were ({first})")
+    return found
+
+
+def _film(row: int, pixels: Grey8) -> MarkedFilm:
+    found = markers.find(pixels)
+    return MarkedFilm(row, pixels, found, without(pixels, found.mask) if found.boxes else pixels)
+
+
+def _key(film: Grey8) -> bytes:
+    return blake2b(film.tobytes(), digest_size=16).digest()
+
+
+def _prepared(pipeline: Callable[[Grey8], Grey8], row: Sequence[Grey8]) -> list[Grey8] | None:
+    try:
+        return [pipeline(film) for film in row]
+    except HilumError:
+        return None

@@ -1,0 +1,71 @@
+"""Heat maps of test images for the class that the model gives them: drawn once for all audits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from hilum.audits import sampling
+from hilum.audits.evidence import Evidence
+from hilum.types import Floats, Labels, Stack8
+
+if TYPE_CHECKING:
+    from hilum.explain.explainer import ExplainableModel
+
+FEW, MANY = 32, 64  # images in a run, and in `hilum audit`
+REPLICATES = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class SampledMaps:
+    """Prepared films (image, height, width), the class given to each, and its Grad-CAM map."""
+
+    rows: npt.NDArray[np.int64]  # (image,) places in the manifest
+    films: Stack8
+    classes: Labels
+    maps: Floats  # (image, height, width), 0 and more
+
+    def head(self, count: int) -> SampledMaps:
+        """The first so many images."""
+        return SampledMaps(
+            self.rows[:count], self.films[:count], self.classes[:count], self.maps[:count]
+        )
+
+
+def looked(evidence: Evidence) -> SampledMaps:
+    """Maps of images that the model was not fitted on. Raises HilumError where there are none."""
+    return evidence.once("heat maps", lambda: _looked(evidence))
+
+
+def subject(evidence: Evidence) -> ExplainableModel:
+    """The model made ready to be asked for its reasons."""
+    from hilum.explain import explainer as subjects
+
+    return subjects.of(sampling.model(evidence))
+
+
+def interval(
+    figure: Callable[[npt.NDArray[np.int64]], float], count: int, seed: int
+) -> tuple[float, float]:
+    """95 % percentile interval of `figure` over resampled images (image,)."""
+    random = np.random.default_rng([seed, 13])
+    found = [figure(random.integers(0, count, count)) for _ in range(REPLICATES)]
+    low, high = np.nanquantile(found, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _looked(evidence: Evidence) -> SampledMaps:
+    from hilum.explain import cam
+
+    model, stack = sampling.model(evidence), sampling.stack(evidence)
+    rows = sampling.unseen(evidence, MANY if evidence.thorough else FEW)
+    rows = np.random.default_rng([evidence.seed, 13]).permutation(rows)  # so that `head` is a draw
+    chosen = np.ascontiguousarray(stack[rows])
+    classes = model.probabilities(chosen).argmax(1).astype(np.int64)
+    asked = subject(evidence)
+    maps = [cam.heat(asked, film, int(c)) for film, c in zip(chosen, classes, strict=True)]
+    return SampledMaps(rows, chosen, classes, np.stack(maps))

@@ -1,0 +1,1 @@
+"""Augmentation: parameters are sampled, then applied; copies made before training."""

@@ -1,0 +1,171 @@
+"""predict, explain and evaluate: a finished model on new images."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hilum.cli.app import (
+    Json,
+    LabelColumn,
+    Labels,
+    PathColumn,
+    PatientColumn,
+    Quiet,
+    SourceColumn,
+    SourceTag,
+    Verbose,
+    app,
+    roles,
+    terminal,
+)
+from hilum.cli.open_data import reader
+from hilum.cli.results import beforehand, show
+from hilum.cli.terminal import Terminal
+from hilum.types import NOTICE
+
+if TYPE_CHECKING:
+    from hilum.inference.cautions import Cautions
+
+Folder = Annotated[Path, typer.Argument(help="A finished run's folder, or its model/ folder.")]
+Images = Annotated[list[Path], typer.Argument(help="Images, or folders searched recursively.")]
+SHOWN = 20  # predictions that are shown; the file has them all
+
+
+@app.command()
+def predict(
+    model: Folder,
+    paths: Images,
+    out: Annotated[Path, typer.Option("--out", help="CSV file to write.")] = Path("preds.csv"),
+    heatmaps: Annotated[
+        Path | None, typer.Option("--heatmaps", help="Folder to write heat maps to as well.")
+    ] = None,
+    as_json: Json = False,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Write the probabilities of each class for each image, and what it abstains from, to a CSV."""
+    from hilum.experiment import predict
+
+    screen = terminal(as_json, verbose, quiet)
+    with screen.working():
+        found = predict.answers(model, paths, out, screen.step, heatmaps)
+    table, left_out = found.table, found.left_out
+    read = table[table["label"] != ""]
+    more = ["seen"] if (table["seen"] != "").any() else []
+    rows = [
+        (
+            row.path,
+            "abstains" if row.abstain else row.label,
+            *(f"{p:.3f}" for p in values),
+            *([row.seen] if more else ()),
+        )
+        for row, values in zip(
+            read.head(SHOWN).itertuples(), read.iloc[:SHOWN, 2:-3].to_numpy(), strict=True
+        )
+    ]
+    screen.table("Predictions", [*table.columns[:-3], *more], rows)
+    doubted = read[read["abstain"]]
+    why = [(row.path, row.reason) for row in doubted.head(SHOWN).itertuples()]
+    screen.table("Abstained", ("path", "why"), why)
+    screen.left_out(left_out)
+    first = f" (the first {SHOWN} are shown)" if len(read) > SHOWN else ""
+    screen.say(
+        f"{len(read) - len(doubted):,} images are predicted{first}, {len(doubted):,} are abstained "
+        f"from, {sum(item.count for item in left_out):,} are left out."
+    )
+    _say(found.cautions, screen)
+    screen.point("Predictions", out.resolve())
+    if heatmaps:
+        screen.point("Heat maps", heatmaps.resolve())
+    screen.say(NOTICE, "dim")
+    rest = {"left_out": left_out, **found.cautions.as_json(), "notice": NOTICE}
+    screen.give({"predictions": table.to_dict("records"), **rest})
+
+
+@app.command()
+def explain(
+    model: Folder,
+    paths: Images,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the heat maps.")] = Path("explain"),
+    method: Annotated[
+        str, typer.Option("--method", help="gradcam, hirescam or occlusion.")
+    ] = "gradcam",
+    class_: Annotated[
+        str | None, typer.Option("--class", help="Explain this class, not the predicted one.")
+    ] = None,
+    render: Annotated[
+        str, typer.Option("--render", help="overlay, mask, or multiply (hides dark lungs).")
+    ] = "overlay",
+    colours: Annotated[
+        str, typer.Option("--colours", help="plasma, viridis, or jet (as some papers have it).")
+    ] = "plasma",
+    as_json: Json = False,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Draw heat maps of what in each image spoke for a class: PNG files, a sheet, and a table."""
+    from hilum.experiment import predict
+    from hilum.explain.heatmap_sheets import HeatmapStyle
+    from hilum.explain.writer import HeatmapRequest
+
+    screen = terminal(as_json, verbose, quiet)
+    ask = HeatmapRequest(method, class_, HeatmapStyle(render, colours))
+    with screen.working():
+        found = predict.explained(model, paths, out, ask, screen.step)
+    table, left_out = found.table, found.left_out
+    drawn = table[table["file"] != ""]
+    rows = [
+        (row.path, row.label, row[3], f"{row.probability:.3f}", row.file)
+        for row in drawn.head(SHOWN).itertuples()
+    ]
+    screen.table("Heat maps", ("path", "label", "class", "probability", "file"), rows)
+    screen.left_out(left_out)
+    more = f" (the first {SHOWN} are shown)" if len(drawn) > SHOWN else ""
+    screen.say(f"{len(drawn):,} heat maps are drawn{more}, {len(left_out):,} images left out.")
+    screen.say("A heat map shows where the model looked, not whether it is right.")
+    _say(found.cautions, screen)
+    screen.point("Heat maps", out.resolve())
+    screen.say(NOTICE, "dim")
+    records = table.to_dict("records")
+    rest = {"left_out": left_out, **found.cautions.as_json(), "notice": NOTICE}
+    screen.give({"heatmaps": records, **rest})
+
+
+def _say(about: "Cautions", screen: Terminal) -> None:
+    """What a model's answers must not be read without."""
+    if about.met:
+        screen.say(about.met, "bold red")
+    for note in about.notes:
+        screen.say(note, "yellow")
+    screen.say(about.verdict)
+
+
+@app.command()
+def evaluate(
+    model: Folder,
+    data: Annotated[Path, typer.Argument(help="Class folders, a table, or a manifest.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the report.")],
+    labels: Labels = None,
+    path_column: PathColumn = None,
+    label_column: LabelColumn = None,
+    patient_column: PatientColumn = None,
+    source_column: SourceColumn = None,
+    source_tag: SourceTag = None,
+    as_json: Json = False,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Test a finished model on images it has not seen; those that it has are set aside."""
+    from hilum import experiment
+    from hilum.inference.cautions import further
+
+    screen = terminal(as_json, verbose, quiet)
+    with screen.working():
+        columns = roles(path_column, label_column, patient_column, source_column)
+        read = reader(screen, columns, labels, source_tag)
+        results = experiment.evaluate_model(model, data, out, screen.step, read=read)
+    beforehand(results, screen)
+    for note in further(model):
+        screen.say(note, "yellow")
+    show(results, out, screen)

@@ -1,0 +1,140 @@
+"""demo, run, train: from images to a report."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hilum.cli.app import (
+    Data,
+    Json,
+    LabelColumn,
+    Labels,
+    PathColumn,
+    PatientColumn,
+    Quiet,
+    SourceColumn,
+    SourceTag,
+    Verbose,
+    app,
+    checked_mode,
+    roles,
+    terminal,
+)
+from hilum.cli.open_data import tree
+from hilum.cli.results import show
+from hilum.cli.terminal import Terminal
+from hilum.types import MissingError, as_path
+
+Out = Annotated[
+    Path, typer.Option("--out", help="Folder for the report, the model and all tables.")
+]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", help="Change one recipe key: a.b=c. May be repeated.")
+]
+Weights = Annotated[
+    Path | None, typer.Option("--weights", help="File with the backbone's weights.")
+]
+Seeds = Annotated[int | None, typer.Option("--seeds", min=1, help="Repeat with N seeds.")]
+Mode = Annotated[
+    str | None, typer.Option("--mode", help="published (as the paper did) or corrected.")
+]
+Quick = Annotated[bool, typer.Option("--quick", help="The smaller grid.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue an interrupted run in --out.")]
+
+
+@app.command()
+def demo(
+    out: Out = Path("hilum-demo"),
+    as_json: Json = False,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """The whole pipeline on embedded synthetic films and an embedded ImageNet backbone."""
+    from hilum import recipes
+
+    _run(recipes.load("demo"), None, out, terminal(as_json, verbose, quiet))
+
+
+@app.command()
+def run(
+    recipe: Annotated[str, typer.Argument(help="A TOML file, or a name from `hilum recipes`.")],
+    data: Data = None,
+    out: Out = Path("hilum-run"),
+    mode: Mode = None,
+    changes: Set = None,
+    weights: Weights = None,
+    quick: Quick = False,
+    seeds: Seeds = None,
+    resume: Resume = False,
+    as_json: Json = False,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Run a study from its recipe; published and measured numbers side by side."""
+    from hilum import recipes
+
+    wanted = _changes(changes, weights, seeds)
+    loaded = recipes.load(recipe, checked_mode(mode), quick, wanted)
+    _run(loaded, data, out, terminal(as_json, verbose, quiet), resume)
+
+
+@app.command()
+def train(
+    folder: Annotated[Path, typer.Argument(help="Class folders, a CSV table, or a DICOM tree.")],
+    out: Out = Path("hilum-train"),
+    labels: Labels = None,
+    path_column: PathColumn = None,
+    label_column: LabelColumn = None,
+    patient_column: PatientColumn = None,
+    source_column: SourceColumn = None,
+    source_tag: SourceTag = None,
+    changes: Set = None,
+    weights: Weights = None,
+    seeds: Seeds = None,
+    as_json: Json = False,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Train on your own images with sensible defaults; the same report as a study's."""
+    from hilum import recipes
+
+    columns = roles(path_column, label_column, patient_column, source_column)
+    own = {"path": str(as_path(folder)), **tree(columns, labels, source_tag)}
+    wanted = [recipes.own_data(own, columns), *_changes(changes, weights, seeds)]
+    _run(recipes.load("default", changes=wanted), None, out, terminal(as_json, verbose, quiet))
+
+
+def _changes(changes: list[str] | None, weights: Path | None, seeds: int | None) -> list[str]:
+    """What `--set`, `--weights` and `--seeds` change, as `key=value`."""
+    wanted = list(changes or ())
+    if weights is not None:
+        wanted.append(f"model.weights={_toml(str(_existing(weights)))}")
+    if seeds is not None:
+        wanted.append(f"seeds={list(range(seeds))}")
+    return wanted
+
+
+def _existing(weights: Path) -> Path:
+    path = as_path(weights)
+    if not path.exists():
+        raise MissingError(
+            f"--weights must be a file with a backbone's weights; got {str(path)!r}, which does "
+            "not exist; put it there or check the path."
+        )
+    return path
+
+
+def _toml(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _run(recipe: Any, data: Path | None, out: Path, screen: Terminal, resume: bool = False) -> None:
+    from hilum import experiment
+    from hilum.experiment import outputs, segmentation
+
+    job = segmentation.run if recipe.learns == "lungs" else experiment.run_recipe
+    with screen.working(), outputs.removing_empty_on_failure(out):
+        results = job(recipe, data, out, screen.step, resume)
+    show(results, out, screen)

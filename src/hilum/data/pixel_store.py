@@ -1,0 +1,212 @@
+"""The pixel store on disk: segments of prepared images beside their records, addressed by content.
+
+A segment is two files that only ever grow: raw pixels, and one record of fixed length per image.
+Each process writes segments of its own, so that writers need no lock; what a killed writer leaves
+behind is read up to its last whole record. A sealed segment holds one manifest's images in order.
+"""
+
+import os
+import time
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import numpy.typing as npt
+
+from hilum import files
+from hilum.data.fingerprints import THUMBNAIL_SIDE
+from hilum.files.versions import IMAGES
+from hilum.types import Grey8, Prepares, Stack8
+
+# raise when the record, a fingerprint or what a file decodes to changes: stored ones then no longer
+# match
+VERSION = 3
+NUMBERS = ("width", "height", "bytes", "bits", "mean", "std", "dark", "bright")
+RECORD = np.dtype(
+    [
+        ("bytes_sha256", np.uint8, 32),
+        ("pixels_sha256", np.uint8, 32),
+        ("perceptual", np.uint8, 32),
+        ("thumbnail", np.uint8, (THUMBNAIL_SIDE, THUMBNAIL_SIDE)),
+        ("format", "S8"),
+        ("numbers", np.float64, len(NUMBERS)),
+        ("white_guessed", np.bool_),  # of a deep file that does not say what is white
+        ("check", np.uint32),  # CRC-32 of the pixels and of the record before it
+    ]
+)
+_OPEN = "part"  # prefix of segments that are not sealed
+_FLUSHED = 64  # images that a killed writer loses at most
+_STALE = 7 * 24 * 3600  # seconds after which what a killed writer left behind is swept away
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Prepared images (image, height, width) of one size, and their records (image,)."""
+
+    base: Path
+    shape: tuple[int, int]
+
+    @property
+    def files(self) -> tuple[Path, Path]:
+        """The pixels and the records."""
+        return self.base.with_suffix(".pixels"), self.base.with_suffix(".records")
+
+    def __len__(self) -> int:
+        """Whole images, whatever a killed writer left after them."""
+        return len(self.records)
+
+    @cached_property
+    def records(self) -> npt.NDArray[np.void]:
+        """Memory-mapped records (image,) of all images that are whole."""
+        pixels, records = (file.stat().st_size for file in self.files)
+        whole = min(pixels // (self.shape[0] * self.shape[1]), records // RECORD.itemsize)
+        return _mapped(self.files[1], RECORD, (whole,))
+
+    @cached_property
+    def stack(self) -> Stack8:
+        """Memory-mapped pixels (image, height, width)."""
+        return _mapped(self.files[0], np.dtype(np.uint8), (len(self), *self.shape))
+
+    def intact(self, row: int) -> bool:
+        """Whether an image and its record are as they were written."""
+        return bool(self.records[row]["check"] == check(self.stack[row], self.records[row]))
+
+    def remove(self) -> None:
+        """Delete both files, as far as they exist and nobody forbids it."""
+        for file in self.files:
+            with suppress(OSError):
+                file.unlink()
+
+
+class Writer:
+    """Appends images to a new segment; raises HilumError where the disk refuses."""
+
+    def __init__(self, segment: Segment) -> None:
+        self.segment = segment
+        self.written = 0
+        with _refusals(segment.base):
+            segment.base.parent.mkdir(parents=True, exist_ok=True)
+            self._files = [file.open("wb") for file in segment.files]
+
+    def append(self, image: Grey8, record: npt.NDArray[np.void]) -> None:
+        """Write one image (height, width) and its record (), checked anew."""
+        record["check"] = check(image, record)
+        with _refusals(self.segment.base):
+            for file, content in zip(self._files, (image, record), strict=True):
+                file.write(content.tobytes())
+            self.written += 1
+            if self.written % _FLUSHED == 0:
+                self._flush()
+
+    def close(self) -> None:
+        """Hand everything to the operating system; what was written can be read from now on."""
+        with _refusals(self.segment.base):
+            self._flush()
+            for file in self._files:
+                file.close()
+
+    def _flush(self) -> None:
+        for file in self._files:  # pixels first, then the records that vouch for them
+            file.flush()
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """All segments of one preparation."""
+
+    folder: Path
+    shape: tuple[int, int]
+
+    def segments(self) -> list[Segment]:
+        """Every segment with both its files, sealed or not."""
+        bases = [path.with_suffix("") for path in sorted(self.folder.glob("*.records"))]
+        found = [Segment(base, self.shape) for base in bases]
+        return [item for item in found if all(file.is_file() for file in item.files)]
+
+    def places(self) -> dict[bytes, tuple[Segment, int]]:
+        """Where each image is, by the SHA-256 of its file's bytes."""
+        found: dict[bytes, tuple[Segment, int]] = {}
+        for segment in self.segments():
+            with suppress(FileNotFoundError):  # another process has just sealed or swept it
+                hashes = np.ascontiguousarray(segment.records["bytes_sha256"])
+                found |= {key.tobytes(): (segment, row) for row, key in enumerate(hashes)}
+        return found
+
+    def sealed(self, keys: Sequence[bytes]) -> Segment | None:
+        """The sealed segment of these files, in this order, if there is one."""
+        segment = Segment(self.folder / name_of(keys), self.shape)
+        whole = all(file.is_file() for file in segment.files) and len(segment) == len(keys)
+        return segment if whole else None
+
+    @contextmanager
+    def writing(self) -> Iterator[Writer]:
+        """Open a segment of this process's own; whatever ends the block, it can be read later."""
+        writer = Writer(Segment(self.folder / f"{_OPEN}-{uuid4().hex}", self.shape))
+        try:
+            yield writer
+        finally:
+            writer.close()
+
+    def seal(self, segment: Segment, keys: Sequence[bytes]) -> Segment:
+        """Synchronise a complete segment to disk and give it the name of its content."""
+        target = Segment(self.folder / name_of(keys), self.shape)
+        if self.sealed(keys):  # another process was faster
+            segment.remove()
+            return target
+        with _refusals(target.base):
+            for source, final in zip(segment.files, target.files, strict=True):
+                _synchronise(source)
+                source.replace(final)
+        self._sweep()
+        return target
+
+    def _sweep(self) -> None:
+        oldest = time.time() - _STALE
+        for segment in self.segments():
+            with suppress(OSError):
+                last = segment.files[1].stat().st_mtime
+                if segment.base.name.startswith(_OPEN) and last < oldest:
+                    segment.remove()
+
+
+def open_store(prepares: Prepares) -> Store:
+    """The store of what `prepares` makes; the folder need not exist yet."""
+    made_by = files.releases(*IMAGES)  # pixels that an older decoder gave are not taken for its own
+    asked = (prepares.digest, list(prepares.shape), prepares.decode_side)
+    digest = files.stable_digest(VERSION, made_by, *asked)
+    return Store(files.cache_home() / "pixels" / digest, prepares.shape)
+
+
+def name_of(keys: Sequence[bytes]) -> str:
+    """Name of the sealed segment that holds these files' images in this order."""
+    return files.stable_digest(b"".join(keys))
+
+
+def check(image: Grey8, record: npt.NDArray[np.void]) -> int:
+    """CRC-32 of an image (height, width) and of its record () without the check itself."""
+    return zlib.crc32(record.tobytes()[:-4], zlib.crc32(np.ascontiguousarray(image).data))
+
+
+@contextmanager
+def _refusals(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise files.write_error(path, error) from error
+
+
+def _mapped(file: Path, kind: np.dtype, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    if 0 in shape:
+        return np.empty(shape, kind)  # an empty file cannot be mapped
+    return np.memmap(file, kind, "r", shape=shape)
+
+
+def _synchronise(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())

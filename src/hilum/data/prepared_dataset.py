@@ -1,0 +1,292 @@
+"""Ingest: decode each file once into prepared pixels, fingerprints and facts; never again."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeAlias, TypeVar
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from hilum import files, images
+from hilum.data.fingerprints import THUMBNAIL_SIDE, fingerprint, thumbnail
+from hilum.data.pixel_store import NUMBERS, RECORD, Segment, Store, Writer, open_store
+from hilum.types import (
+    Fingerprints,
+    Grey8,
+    GreyImage,
+    HilumError,
+    Image,
+    LeftOut,
+    Manifest,
+    Pixels,
+    Prepares,
+)
+
+Progress: TypeAlias = Callable[[int, int], None] | None
+Done = TypeVar("Done")
+Fresh: TypeAlias = tuple[Grey8, npt.NDArray[np.void]]  # prepared image, its record
+
+_AHEAD = 4  # images decoded ahead of the writer, per thread: bounds the memory
+_DARK, _BRIGHT = 8, 247  # grey levels that count as black and as white
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedDataset:
+    """Prepared pixels, fingerprints and facts of the readable images, in the manifest's order."""
+
+    pixels: Pixels
+    fingerprints: Fingerprints
+    manifest: Manifest  # readable images only, sha256 filled in; left_out says which were not
+    facts: pd.DataFrame  # by sample_id: format, width, height, bytes, bits; mean, std, dark, bright
+    decoded: int  # files decoded by this call; 0 when all were in the store
+
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """What was not used, and why."""
+        return self.manifest.left_out
+
+
+@dataclass(frozen=True, slots=True)
+class ThumbnailOnly:
+    """A preparation for those who want fingerprints only: the thumbnail (32, 32) of the image."""
+
+    digest: str = "miniature"
+    shape: tuple[int, int] = (THUMBNAIL_SIDE, THUMBNAIL_SIDE)
+    decode_side: int | None = None
+
+    def __call__(self, pixels: GreyImage) -> Grey8:
+        """(height, width) of any size -> (32, 32)."""
+        return thumbnail(pixels)
+
+
+def prepare_dataset(
+    manifest: Manifest,
+    prepares: Prepares,
+    progress: Progress = None,
+    workers: int | None = None,
+) -> PreparedDataset:
+    """Decode, prepare and fingerprint every image that the store does not hold yet.
+
+    Memory stays flat: images go to disk as they come, and what is returned is mapped from there.
+    `workers` threads decode, by default as many as the processor cores that this process may use.
+    Unreadable images move to `left_out`. Raises HilumError where no image can be read, or where
+    `prepares` breaks its promise of uint8 images of its shape.
+    """
+    job = _Job(open_store(prepares), prepares, progress, workers or files.available_cpus())
+    found = hashed(manifest, job.workers)
+    keys = [bytes.fromhex(key) for key in found.table["sha256"]]
+    if segment := job.store.sealed(keys):
+        _tell(progress, len(keys), len(keys))
+        return _ingested(found, segment, 0)
+    return _filled(found, keys, job)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    store: Store
+    prepares: Prepares
+    progress: Progress
+    workers: int
+
+
+def _filled(manifest: Manifest, keys: list[bytes], job: _Job) -> PreparedDataset:
+    """Decode what is missing into a segment of our own, then seal all images in order."""
+    stored = job.store.places()
+    wanted = {key: stored[key] for key in keys if key in stored}
+    places = {key: (segment, row) for key, (segment, row) in wanted.items() if segment.intact(row)}
+    missing = [row for row, key in enumerate(keys) if key not in places]
+    with job.store.writing() as writer:
+        faults = _decode(manifest.table.iloc[missing], writer, job)
+    fresh = [row for row in missing if manifest.table["path"].iloc[row] not in faults]
+    kept = _readable(manifest, missing, faults)
+    kept_keys = [bytes.fromhex(key) for key in kept.table["sha256"]]
+    if len(fresh) == len(kept_keys):  # nothing was known: our segment is the whole, in order
+        return _ingested(kept, job.store.seal(writer.segment, kept_keys), writer.written)
+    places |= {keys[row]: (writer.segment, at) for at, row in enumerate(fresh)}
+    segment = job.store.sealed(kept_keys) or _copied(job.store, kept_keys, places)
+    writer.segment.remove()
+    return _ingested(kept, segment, writer.written)
+
+
+def _decode(table: pd.DataFrame, writer: Writer, job: _Job) -> dict[str, str]:
+    """Append every readable image in order; why the others are not, by path."""
+    faults: dict[str, str] = {}
+    paths = table["path"].tolist()
+    wanted = list(zip(paths, table["sha256"], strict=True))
+    results = _in_order(_Work(job.prepares), wanted, job.workers)
+    for path, fresh in zip(paths, results, strict=True):
+        if isinstance(fresh, str):
+            faults[path] = fresh
+        else:
+            writer.append(*fresh)
+        _tell(job.progress, writer.written + len(faults), len(paths))
+    return faults
+
+
+def _readable(manifest: Manifest, missing: list[int], faults: dict[str, str]) -> Manifest:
+    paths = manifest.table["path"]
+    bad = [row for row in missing if paths.iloc[row] in faults]
+    left_out = tuple(LeftOut(paths.iloc[row], faults[paths.iloc[row]]) for row in bad)
+    table = manifest.table.drop(index=bad).reset_index(drop=True)
+    return _not_empty(Manifest(table, (*manifest.left_out, *left_out), manifest.notes))
+
+
+def _not_empty(manifest: Manifest) -> Manifest:
+    if len(manifest.table):
+        return manifest
+    first = f"{manifest.left_out[-1].what}: {manifest.left_out[-1].reason}"
+    raise HilumError(
+        f"wanted at least one readable image; got none, for instance {first.rstrip('.')}; "
+        "check the files."
+    )
+
+
+def _copied(store: Store, keys: list[bytes], places: dict[bytes, tuple[Segment, int]]) -> Segment:
+    """Bring images from several segments together in one, in order."""
+    with store.writing() as writer:
+        for key in keys:
+            segment, row = places[key]
+            writer.append(segment.stack[row], segment.records[row].copy())
+    return store.seal(writer.segment, keys)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What a thread does with one file: the prepared image and its record, or why not."""
+
+    prepares: Prepares
+
+    def __call__(self, path: str, sha256: str) -> Fresh | str:
+        try:
+            image = images.read(path, self.prepares.decode_side, hashed=True)
+            prepared = self.prepares(image.pixels)
+        except HilumError as error:
+            return str(error).removeprefix(f"{path}: ")
+        _require_promise(prepared, self.prepares.shape)
+        if image.sha256 != sha256:
+            return "wanted a file at rest, got one that changed since it was hashed; try again."
+        return prepared, _record(sha256, image)
+
+
+def _require_promise(prepared: Grey8, shape: tuple[int, int]) -> None:
+    if prepared.shape != shape or prepared.dtype != np.uint8:
+        raise HilumError(
+            f"a preparation must give uint8 images of its shape {shape}; got {prepared.dtype} "
+            f"of shape {prepared.shape}; mend its last step."
+        )
+
+
+def _record(sha256: str, image: Image) -> npt.NDArray[np.void]:
+    prints = fingerprint(image.pixels)
+    record = np.zeros((), RECORD)
+    record["bytes_sha256"] = np.frombuffer(bytes.fromhex(sha256), np.uint8)
+    record["pixels_sha256"] = prints.pixels_sha256
+    record["perceptual"] = prints.perceptual
+    record["thumbnail"] = prints.thumbnail
+    record["format"] = str(image.facts.get("format", "")).encode("ascii", "replace")
+    record["numbers"] = _numbers(image)
+    record["white_guessed"] = images.white_is_guessed(image.facts)
+    return record
+
+
+def _numbers(image: Image) -> list[float]:
+    """What NUMBERS names: the file's own figures, then grey levels (0-255) of what was decoded."""
+    own = [float(image.facts.get(name) or np.nan) for name in NUMBERS[:4]]
+    return [*own, *(_of_bytes if image.pixels.dtype == np.uint8 else _of_any)(image.pixels)]
+
+
+def _of_bytes(pixels: GreyImage) -> list[float]:
+    """Mean, standard deviation, shares of black and of white; by counting, as bytes are few."""
+    counts = cv2.calcHist([pixels], [0], None, [256], [0, 256]).ravel().astype(np.float64)
+    every, levels = counts.sum(), np.arange(256)
+    mean = float(counts @ levels / every)
+    std = float(np.sqrt(counts @ (levels - mean) ** 2 / every))
+    black, white = counts[: _DARK + 1].sum(), counts[_BRIGHT:].sum()
+    return [mean, std, float(black / every), float(white / every)]
+
+
+def _of_any(pixels: GreyImage) -> list[float]:
+    """The same of any grey levels, of which floating ones lie between 0 and 1."""
+    scale = 255.0 if pixels.dtype.kind == "f" else 1.0
+    dark, bright = pixels <= _DARK / scale, pixels >= _BRIGHT / scale
+    mean = float(pixels.mean(dtype=np.float64)) * scale
+    std = float(pixels.std(dtype=np.float64)) * scale
+    return [mean, std, float(dark.mean()), float(bright.mean())]
+
+
+def _in_order(
+    work: Callable[..., Done], wanted: Iterable[tuple[str, ...]], workers: int
+) -> Iterator[Done]:
+    """Results in the order of `wanted`, a bounded number of them ahead of the consumer."""
+    waiting: deque[Future[Done]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for words in wanted:
+                waiting.append(pool.submit(work, *words))
+                if len(waiting) > _AHEAD * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def hashed(manifest: Manifest, workers: int | None = None) -> Manifest:
+    """Hash every file anew: what an older manifest says may no longer be what is on disk."""
+    table = manifest.table.reset_index(drop=True)
+    found = list(_in_order(_hash_or_fault, zip(table["path"]), workers or files.available_cpus()))
+    faults = [
+        LeftOut(path, fault)
+        for path, (key, fault) in zip(table["path"], found, strict=True)
+        if not key
+    ]
+    table["sha256"] = pd.Series([key for key, _ in found], index=table.index, dtype="str")
+    table = table[table["sha256"] != ""].reset_index(drop=True)
+    return _not_empty(Manifest(table, (*manifest.left_out, *faults), manifest.notes))
+
+
+def _hash_or_fault(path: str) -> tuple[str, str]:
+    try:
+        return files.sha256(path), ""
+    except OSError as error:
+        return "", f"wanted a file that can be read, got: {error.strerror or error}; check it."
+
+
+def _ingested(manifest: Manifest, segment: Segment, decoded: int) -> PreparedDataset:
+    ids = tuple(manifest.table["sample_id"])
+    records = segment.records
+    facts = pd.DataFrame(
+        np.array(records["numbers"]), columns=list(NUMBERS), index=pd.Index(ids, name="sample_id")
+    )
+    facts.insert(0, "format", [name.decode() for name in records["format"].tolist()])
+    doubts = images.white_note(int(records["white_guessed"].sum()), len(ids))
+    notes = tuple(dict.fromkeys((*manifest.notes, *doubts)))
+    manifest = Manifest(manifest.table, manifest.left_out, notes)
+    return PreparedDataset(
+        Pixels(
+            segment.stack, ids, files.stable_digest(segment.base.parent.name, segment.base.name)
+        ),
+        Fingerprints(
+            ids,
+            _hexadecimal(records["bytes_sha256"]),
+            _hexadecimal(records["pixels_sha256"]),
+            np.ascontiguousarray(records["perceptual"]),
+            records["thumbnail"],
+        ),
+        manifest,
+        facts,
+        decoded,
+    )
+
+
+def _hexadecimal(hashes: npt.NDArray[np.uint8]) -> tuple[str, ...]:
+    return tuple(row.tobytes().hex() for row in np.ascontiguousarray(hashes))
+
+
+def _tell(progress: Progress, done: int, total: int) -> None:
+    if progress:
+        progress(done, total)

@@ -1,0 +1,34 @@
+"""A user's own class folders: [train|val|test/]<class>/**/image, with or without masks."""
+
+from pathlib import Path
+
+from hilum import images
+from hilum.datasets import folder_levels, folders_by_patient
+from hilum.datasets.dicom_headers import Progress, is_dicom, with_facts
+from hilum.datasets.patients import build_manifest
+from hilum.types import Manifest, as_path
+
+
+def read(
+    folder: str | Path, progress: Progress = None, source_tag: str = "", unlabelled: bool = False
+) -> Manifest:
+    """Read class folders; obvious folder names become the fixed class names (`naming.CLASSES`).
+
+    A level of train, val and test folders above the classes is taken as the official split, files
+    in `masks` folders as lung masks; DICOM headers bring patient, view, modality, age and sex.
+    Raises HilumError unless there are images of two classes, and where the folders are rather of
+    patients than of classes; with `unlabelled` the images of these have no label.
+    """
+    root = as_path(folder)
+    paths, strangers = images.find(root)
+    placed = folder_levels.read(root, paths)
+    dicom = any(map(is_dicom, paths))
+    rows, broken = with_facts(placed.rows, progress) if dicom else (placed.rows, [])
+    why = folders_by_patient.reason(rows)
+    if why and not unlabelled:
+        raise folders_by_patient.refusal(root, rows, why)
+    rows = rows.assign(label=None, finding=None) if why else rows
+    left_out = (*strangers, *placed.left_out, *broken)
+    return build_manifest(
+        root, rows, "dicom" if dicom else "folder", left_out, placed.notes, source_tag
+    )

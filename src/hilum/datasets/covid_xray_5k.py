@@ -1,0 +1,51 @@
+"""COVID-Xray-5k: `train` and `test` with folders `covid` and `non` (Minaee et al. 2020).
+
+The publisher took every COVID-19 image from Cohen and every other from CheXpert, and `source`
+says so: the source tells the label.
+"""
+
+from pathlib import Path
+
+from hilum.datasets.assemble import assemble
+from hilum.datasets.base import Reader
+from hilum.datasets.cards import DATASETS
+from hilum.datasets.layout import has, match_paths, walk
+from hilum.datasets.tally import Tally
+from hilum.types import Manifest, as_path
+
+CARD = DATASETS["covid_xray_5k"]
+LAYOUT = r"(?P<part>train|test)/(?P<finding>covid|non)/(?:.+/)?(?P<stem>[^/]+)\.\w+"
+SOURCES = {"covid": "cohen", "non": "chexpert"}
+
+
+def recognises(folder: Path) -> bool:
+    """Whether there are training folders covid and non."""
+    return has(folder, "train/covid", "train/non")
+
+
+def read(folder: Path) -> Manifest:
+    """All images; patients only where a CheXpert name (patientNNNNN) was kept."""
+    root, tally = as_path(folder), Tally()
+    rows = match_paths(walk(root, tally), LAYOUT, tally)
+    finding = rows["finding"]
+    rows = rows.assign(
+        label=finding.map(CARD.label_map),
+        source=finding.map(SOURCES),
+        official_part=rows["part"],
+        patient_id=rows["stem"].str.extract(r"(patient\d{5})")[0],
+    )
+    extra = int(((rows["part"] == "train") & (finding == "covid")).sum())
+    return assemble(CARD, root, rows, tally, _notes(extra))
+
+
+def _notes(covid: int) -> tuple[str, ...]:
+    return (
+        "COVID-Xray-5k: every COVID-19 image is from Cohen and every other from CheXpert, "
+        "so the source alone tells the label.",
+        "COVID-Xray-5k: patients are not published for the COVID-19 images.",
+        f"COVID-Xray-5k: {covid} COVID-19 training images were found; the publisher has 84, "
+        "or 420 after augmentation, and augmented siblings of one film must stay together.",
+    )
+
+
+READER = Reader("covid_xray_5k", recognises, read)

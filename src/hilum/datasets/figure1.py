@@ -1,0 +1,48 @@
+"""Figure 1's COVID-19 images: `metadata.csv` beside `images/`, named after the patient.
+
+A letter behind the number ("COVID-00003a") tells one patient's images apart.
+"""
+
+from pathlib import Path
+
+from hilum.datasets import values
+from hilum.datasets.assemble import assemble
+from hilum.datasets.base import Reader
+from hilum.datasets.cards import DATASETS
+from hilum.datasets.layout import find_files, header, present, read_table, walk
+from hilum.datasets.tally import Tally
+from hilum.types import Manifest, as_path
+
+CARD = DATASETS["figure1"]
+COLUMNS = ("patientid", "sex", "age", "finding", "view", "modality")
+OTHERS = {"filename", "imagename"}  # columns by which Cohen and Actualmed name the image
+
+
+def recognises(folder: Path) -> bool:
+    """Whether the metadata has the patient but no column for the image's name."""
+    found = header(folder / "metadata.csv")
+    return set(COLUMNS) <= found and not OTHERS & found
+
+
+def read(folder: Path) -> Manifest:
+    """The images whose finding is stated."""
+    root, tally = as_path(folder), Tally()
+    listing = walk(root, tally).below("images", tally)
+    suffixes = {Path(path).stem: Path(path).name for path in listing.images}
+    table = read_table(root / "metadata.csv", COLUMNS)
+    table = table.assign(name=table["patientid"].map(lambda stem: suffixes.get(stem, stem)))
+    found = find_files(table, listing, "name", tally).assign(
+        label=[values.label(finding, CARD.label_map) for finding in table["finding"]],
+        patient_id=table["patientid"].str.replace(r"(?<=\d)[a-z]$", "", regex=True),
+        view=table["view"].map(values.view),
+        age=table["age"].map(values.age),
+    )
+    stated = tally.keep(found, found["label"].notna(), "the finding is not stated")
+    return assemble(CARD, root, present(stated, tally), tally, NOTES)
+
+
+NOTES = (
+    "Figure 1: images were sent in by clinicians, many photographed from a monitor.",
+    "Figure 1: vague ages such as `50+` count as missing.",
+)
+READER = Reader("figure1", recognises, read)

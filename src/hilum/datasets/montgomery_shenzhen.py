@@ -1,0 +1,78 @@
+"""Montgomery and Shenzhen: `CXR_png/`, `masks/`, `ClinicalReadings/` (Jaeger et al. 2014).
+
+`label` is normal for names that end in 0; tuberculosis (1) is non_covid: films of before 2014.
+Montgomery's own release has one mask per lung, which a manifest cannot hold; the two sets as one
+folder have both lungs in one file.
+"""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from hilum.datasets import values
+from hilum.datasets.assemble import assemble
+from hilum.datasets.base import Reader
+from hilum.datasets.cards import DATASETS
+from hilum.datasets.layout import has, match_paths, pair_masks, walk
+from hilum.datasets.tally import Tally
+from hilum.types import Manifest, as_path
+
+CARD = DATASETS["montgomery_shenzhen"]
+LAYOUT = (
+    r"(?P<kind>CXR_png|masks?|test|ManualMask/(?:left|right)Mask)/(?:mask/)?"
+    r"(?P<stem>(?P<hospital>MCUCXR|CHNCXR)_\d+_(?P<code>[01]))(?:_mask)?\.png"
+)
+FINDINGS = {"0": "normal", "1": "tuberculosis"}
+SOURCES = {"MCUCXR": "montgomery", "CHNCXR": "shenzhen"}
+SEX = re.compile(r"\b(male|female|[MF])\b", re.IGNORECASE)
+AGE = re.compile(r"\b(\d+)\s*-?\s*(y|m|d)", re.IGNORECASE)  # "049Y", "45yrs", "16month"
+
+
+def recognises(folder: Path) -> bool:
+    """Whether there is a folder CXR_png with names of one of the two hospitals."""
+    names = (folder / "CXR_png").glob("*CXR_*_[01].png")
+    return has(folder, "CXR_png") and any(name.name[:6] in SOURCES for name in names)
+
+
+def read(folder: Path) -> Manifest:
+    """All films; masks, age and sex where the folder has them."""
+    root, tally = as_path(folder), Tally()
+    found = match_paths(walk(root, tally), LAYOUT, tally)
+    is_film = found["kind"].isin(["CXR_png", "test"])
+    halves = found["kind"].str.startswith("ManualMask")
+    tally.skip("a mask of one lung only", found.loc[halves, "file"], "file")
+    rows = pair_masks(found[is_film], found[~is_film & ~halves], ["stem"], tally)
+    findings = rows["code"].map(FINDINGS)
+    rows = rows.assign(
+        finding=findings,
+        label=findings.map(CARD.label_map),
+        source=rows["hospital"].map(SOURCES),
+        **_readings(root, rows["stem"]),
+    )
+    return assemble(CARD, root, rows, tally, _notes(int(rows["mask_path"].isna().sum())))
+
+
+def _readings(root: Path, stems: "pd.Series[str]") -> dict[str, list[str | float | None]]:
+    """Sex and age in years from the free text of `ClinicalReadings/<stem>.txt`."""
+    texts = [_text(root / "ClinicalReadings" / f"{stem}.txt") for stem in stems]
+    sexes, ages = [SEX.search(text) for text in texts], [AGE.search(text) for text in texts]
+    return {
+        "sex": [hit[1] if hit else None for hit in sexes],
+        "age": [values.age(hit[1] + hit[2]) if hit else None for hit in ages],
+    }
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+
+def _notes(without: int) -> tuple[str, ...]:
+    return (
+        f"Montgomery and Shenzhen: {without} films have no mask (of the 800, 704 have one).",
+        "Montgomery and Shenzhen: patient identifiers are not published, and a few patients have "
+        "two films; normal and tuberculosis films only, none with COVID-19.",
+    )
+
+
+READER = Reader("montgomery_shenzhen", recognises, read)

@@ -1,0 +1,75 @@
+"""COVID-19 Radiography Database: class folders with `images` and `masks` (Chowdhury et al. 2020).
+
+`source` is the collection behind the URL in `<class>.metadata.xlsx`, where the table is there.
+"""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pandas as pd
+
+from hilum.datasets import values
+from hilum.datasets.assemble import assemble
+from hilum.datasets.base import Reader
+from hilum.datasets.cards import DATASETS
+from hilum.datasets.layout import has, match_paths, pair_masks, walk
+from hilum.datasets.spreadsheet import read_sheet
+from hilum.datasets.tally import Tally
+from hilum.types import Manifest, as_path
+
+CARD = DATASETS["radiography"]
+LAYOUT = (
+    r"(?P<finding>COVID|Lung_Opacity|Normal|NORMAL|Viral Pneumonia)/"
+    r"(?:(?P<kind>images|masks)/)?(?P<stem>[^/]+)\.\w+"
+)
+SOURCES = {
+    "rsna": "rsna",
+    "chest-xray-pneumonia": "kermany",
+    "covid-chestxray-dataset": "cohen",
+    "covid-cxnet": "covid_cxnet",
+    "covid-19-image-repository": "hannover",
+    "bimcv": "bimcv",
+    "sirm": "sirm",
+    "eurorad": "eurorad",
+}  # part of the URL, in small letters -> collection
+
+
+def recognises(folder: Path) -> bool:
+    """Whether the folders COVID and Viral Pneumonia are there."""
+    return has(folder, "COVID", "Viral Pneumonia")
+
+
+def read(folder: Path) -> Manifest:
+    """All images, with their lung masks where the release has them."""
+    root, tally = as_path(folder), Tally()
+    found = match_paths(walk(root, tally), LAYOUT, tally)
+    is_mask = found["kind"] == "masks"
+    rows = pair_masks(found[~is_mask], found[is_mask], ["finding", "stem"], tally)
+    rows = rows.assign(label=values.classes(rows["finding"], CARD.label_map))
+    rows["source"] = _sources(root, rows)
+    return assemble(CARD, root, rows, tally, NOTES)
+
+
+def _sources(root: Path, rows: pd.DataFrame) -> list[str]:
+    """The collection behind each image's URL; the card's name where no table names the image."""
+    known: dict[str, str] = {}
+    for path in sorted(root.glob("*.metadata.xlsx")):
+        table = read_sheet(path)
+        if {"FILE NAME", "URL"} <= set(table.columns):
+            known |= dict(zip(table["FILE NAME"].str.lower(), table["URL"], strict=True))
+    return [_source(known.get(stem.lower(), "")) for stem in rows["stem"]]
+
+
+def _source(url: str) -> str:
+    named = (source for part, source in SOURCES.items() if part in url.lower())
+    return next(named, urlsplit(url).netloc or CARD.name)
+
+
+NOTES = (
+    "Radiography Database: a mixture of other collections; its viral pneumonia and a part of its "
+    "normal images are children from Kermany, its COVID-19 images adults.",
+    "Radiography Database: no patient identifiers exist; images of one patient can stand on both "
+    "sides of a split.",
+    "Radiography Database: `Lung_Opacity` (non-COVID-19 lung infection) is read as pneumonia.",
+)
+READER = Reader("radiography", recognises, read)

@@ -1,0 +1,56 @@
+"""Lung masks by V7 for images of Cohen: `images/` and `masks/` by the same stem, `index.csv`."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from hilum.datasets import values
+from hilum.datasets.assemble import assemble
+from hilum.datasets.base import Reader
+from hilum.datasets.cards import DATASETS
+from hilum.datasets.layout import header, match_paths, pair_masks, read_table, walk
+from hilum.datasets.tally import Tally
+from hilum.types import Manifest, as_path
+
+CARD = DATASETS["v7_masks"]
+LAYOUT = r"(?P<kind>images|masks)/(?P<stem>[^/]+)\.\w+"
+COLUMNS = ("image", "mask", "patientid", "finding", "view")
+
+
+def recognises(folder: Path) -> bool:
+    """Whether the index pairs images with masks."""
+    return set(COLUMNS) <= header(folder / "index.csv")
+
+
+def read(folder: Path) -> Manifest:
+    """The pairs of image and mask; patients are numbered as in Cohen."""
+    root, tally = as_path(folder), Tally()
+    index = read_table(root / "index.csv", COLUMNS)
+    found = match_paths(walk(root, tally), LAYOUT, tally)
+    is_mask = found["kind"] == "masks"
+    paired = pair_masks(found[~is_mask], found[is_mask], ["stem"], tally)
+    rows = _described(paired.assign(name=paired["file"].str.removeprefix("images/")), index, tally)
+    rows = tally.keep(rows, rows["mask_path"].notna(), "it has no mask")
+    return assemble(CARD, root, rows, tally, NOTES)
+
+
+def _described(paired: pd.DataFrame, index: pd.DataFrame, tally: Tally) -> pd.DataFrame:
+    absent = sorted(set(index["image"]) - set(paired["name"]))
+    tally.skip("its image is not in the folder", absent)
+    rows = paired.merge(index, left_on="name", right_on="image", how="left")
+    rows = tally.keep(rows, rows["image"].notna(), "no row of the index names this image")
+    rows = rows.assign(
+        label=[values.label(finding, CARD.label_map) for finding in rows["finding"]],
+        view=rows["view"].map(values.view),
+        patient_id=rows["patientid"],
+    )
+    reason = "the finding is neither COVID-19, pneumonia nor no finding"
+    return tally.keep(rows, rows["label"].notna(), reason)
+
+
+NOTES = (
+    "V7: images and patient numbers are those of Cohen; do not split the two sets apart from each "
+    "other.",
+    "V7: both lungs are one mask, drawn through opacities and the heart's shadow behind them.",
+)
+READER = Reader("v7_masks", recognises, read)

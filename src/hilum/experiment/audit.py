@@ -1,0 +1,123 @@
+"""Every audit of a finished run, or of a model on labelled images."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from hilum import audits, report
+from hilum.audits import Evidence
+from hilum.experiment import (
+    audit_outputs,
+    environment,
+    evaluate,
+    evidence,
+    model_record,
+    outputs,
+    summary,
+)
+from hilum.experiment.cell_context import Tell
+from hilum.inference import model as models
+from hilum.inference import model_json
+from hilum.types import MANIFEST_COLUMNS, PREDICTION_COLUMNS, Finding, HilumError, Manifest, Results
+
+
+def run(folder: Path, data: Path | None, out: Path, tell: Tell) -> Results:
+    """Audit a run (`data`: where its images are now), or a model on labelled images (`data`).
+
+    A run's model/ without `data` stands for its run. Writes results.json, findings.csv and
+    report.html to `out`, and a run's new verdict to its `model.json`. Raises MissingError for a
+    folder that is neither.
+    """
+    if data is None:
+        folder = model_json.run_of(folder)
+    if (folder / "results.json").is_file() and models.find_model_folder(folder) != folder:
+        results = _of_run(folder, data, out, tell)
+    elif data is not None:
+        results = evaluate.evaluate_model(folder, data, out, tell, thorough=True)
+    else:
+        results = _of_model_alone(folder, out)
+    outputs.write_findings(out, results.audits)
+    return results
+
+
+def _of_run(folder: Path, data: Path | None, out: Path, tell: Tell) -> Results:
+    started = time.monotonic()
+    found = evidence.read(folder, data, tell)
+    try:
+        before = Results.from_json(found.record)
+    except (KeyError, TypeError, ValueError) as error:
+        raise HilumError(
+            f"{folder / 'results.json'} must be as hilum wrote it; got {type(error).__name__}; "
+            "run the study again."
+        ) from error
+    outputs.make_run_folder(out)
+    findings = audits.run(found.evidence, tell("audit"))
+    if out.resolve() != folder.resolve():
+        outputs.write_manifest(out, found.manifest)
+        outputs.write_predictions(out, found.evidence.predictions)
+    if found.evidence.shared:  # an empty one has seen no image
+        audit_outputs.write_audit_artefacts(out, found.evidence)
+    every = found.evidence.all_predictions
+    cells = set() if every is None else set(every["cell"])
+    judged = audits.mark_scores(before.scores, findings, cells)
+    mine = [score for score in judged if score.cell == before.model["cell"]]
+    results = replace(
+        before,
+        scores=judged,
+        audits=findings,
+        left_to_audit=audits.not_run(findings),
+        verdict=audits.verdict(
+            mine, findings, audits.tested(found.evidence.predictions, before.classes)
+        ),
+        data={**before.data, "left_out": summary.grouped(found.manifest.left_out)},
+        environment=environment.provenance(time.monotonic() - started),
+    )
+    if found.evidence.stack is not None:  # without images the run's own verdict says more
+        results = _judged(models.find_model_folder(folder), results, findings)
+    return _written(out, results)
+
+
+def _judged(model: Path, results: Results, findings: list[Finding]) -> Results:
+    """The verdict written to the model's folder; where that is refused, `limits` say so."""
+    try:
+        model_record.judge(model, results.verdict, findings, "audit")
+    except HilumError as error:
+        note = f"The model's folder keeps its earlier verdict: {error}"
+        return replace(results, limits=[*results.limits, note])
+    return results
+
+
+def _of_model_alone(folder: Path, out: Path) -> Results:
+    """What a model's folder alone can answer: nothing, and every audit says so."""
+    told = models.read_metadata(models.find_model_folder(folder))
+    outputs.make_run_folder(out)
+    empty = pd.DataFrame(columns=list(MANIFEST_COLUMNS))
+    classes = [str(name) for name in told["classes"]]
+    predictions = pd.DataFrame(columns=[*PREDICTION_COLUMNS, *models.probability_columns(classes)])
+    findings = audits.run(Evidence(classes, empty, predictions, thorough=True))
+    results = Results(
+        recipe=str(told["provenance"].get("recipe", "")),
+        title="Audit of a model without images",
+        mode="external",
+        classes=classes,
+        n=summary.counts(Manifest(empty), classes),
+        scores=[],
+        published=[],
+        audits=findings,
+        left_to_audit=audits.not_run(findings),
+        verdict=audits.verdict([], findings),
+        environment={},
+        data=summary.data(Manifest(empty)),
+        split={},
+        model=summary.model(told),
+        limits=[],
+    )
+    return _written(out, results)
+
+
+def _written(out: Path, results: Results) -> Results:
+    outputs.write_results(out, results)
+    report.build(out)
+    return results

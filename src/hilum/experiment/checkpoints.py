@@ -1,0 +1,171 @@
+"""What a run keeps fold by fold, so that a run that was killed can go on where it stopped."""
+
+import json
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pandas as pd
+
+from hilum import files, recipes
+from hilum.experiment import clear_previous, run_basis
+from hilum.experiment.cell_context import FoldKey
+from hilum.experiment.fold import FoldResult
+from hilum.experiment.int8 import Trial
+from hilum.experiment.run_basis import Basis, ChangedError
+from hilum.inference import model
+from hilum.recipes import Recipe
+from hilum.types import HilumError, Results
+
+WORK = "work"  # the folder of finished folds in --out
+MARK = "recipe.toml"  # in work/: what the folds there were made by
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFold:
+    """One finished fold without its model."""
+
+    key: FoldKey
+    predictions: pd.DataFrame
+    history: pd.DataFrame
+    loss: float  # on validation, nan without
+    trial: Trial | None = None  # of int8, where the recipe wants it
+
+
+def require_recipe(out: Path, plan: Recipe) -> None:
+    """Raise ChangedError where finished folds, or a finished run, in `out` are another recipe's."""
+    mark, made = out / WORK / MARK, _made_by(out)
+    other = mark.is_file() and mark.read_text(encoding="utf-8") != recipes.as_toml(plan)
+    if other or (made is not None and made != recipes.without_tasks(plan)):
+        raise ChangedError(
+            f"--resume wants the recipe that {str(out)!r} was begun with; got a changed one; "
+            "choose another --out or leave --resume away."
+        )
+
+
+def begin(out: Path, plan: Recipe, now: Basis, resume: bool) -> Path:
+    """The folder of finished folds, emptied, with all that an earlier run left, unless it goes on.
+
+    Raises ChangedError when the folds there belong to another recipe, or stand on other images,
+    labels, weights or versions.
+    """
+    work = out / WORK
+    if resume and (work / MARK).is_file():
+        require_recipe(out, plan)
+        run_basis.require_same(out, run_basis.read(work), now)
+        return work
+    clear_previous.clear(out, tasks=not resume)
+    _remove(work)
+    work.mkdir(parents=True)
+    run_basis.write(now, work)
+    with files.atomic_write(work / MARK) as temporary:  # last: where it is, the basis is as well
+        temporary.write_text(recipes.as_toml(plan), encoding="utf-8")
+    return work
+
+
+def save(work: Path, outcome: FoldResult) -> StoredFold:
+    """Keep a fold; its model only while it is the best of its cell, or the first of equals."""
+    folder = _folder(work, outcome.key)
+    folder.mkdir(parents=True, exist_ok=True)
+    outcome.history.to_csv(folder / "history.csv", index=False)
+    outcome.predictions.to_parquet(folder / "predictions.parquet")
+    best = folder.parent / "best.json"
+    if not best.is_file() or outcome.loss < json.loads(best.read_text())["loss"]:
+        model.save(outcome.model, folder.parent / "model")
+        _json(best, {"loss": outcome.loss})
+    # written last: a fold counts as done only when all of it is there
+    trial = outcome.trial
+    _json(folder / "done.json", {"loss": outcome.loss, "int8": asdict(trial) if trial else None})
+    return StoredFold(outcome.key, outcome.predictions, outcome.history, outcome.loss, trial)
+
+
+def load(work: Path, key: FoldKey) -> StoredFold | None:
+    """A fold that was finished before, or None."""
+    folder = _folder(work, key)
+    if not (folder / "done.json").is_file():
+        return None
+    try:
+        told = json.loads((folder / "done.json").read_text())
+        return StoredFold(
+            key,
+            pd.read_parquet(folder / "predictions.parquet"),
+            pd.read_csv(folder / "history.csv"),
+            told["loss"],
+            Trial(**told["int8"]) if told.get("int8") else None,
+        )
+    except (OSError, ValueError, KeyError):  # cut short with the power: the fold is done again
+        return None
+
+
+def publish_best_model(out: Path, work: Path, cell: str) -> None:
+    """Copy the chosen cell's best model to `model/`."""
+    target = out / "model"
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(best_model_folder(work, cell), target)
+
+
+def best_model_folder(work: Path, cell: str) -> Path:
+    """The folder of a cell's best model, as long as the run lasts."""
+    return _folder(work, FoldKey(cell, 0, 0)).parent / "model"
+
+
+def finish(work: Path) -> None:
+    """Clear the folds away, last of all: where they are, a run is not finished."""
+    with files.atomic_write(
+        work.parent / run_basis.NAME
+    ) as temporary:  # a kill right here loses none
+        shutil.copyfile(work / run_basis.NAME, temporary)
+    _remove(work)
+
+
+def _remove(work: Path) -> None:
+    """All at once, by another name first: a part of the folds would be taken for the whole."""
+    for half in work.parent.glob(f".{work.name}-*"):  # of a run killed right here
+        shutil.rmtree(half, ignore_errors=True)
+    if work.is_dir():
+        gone = work.with_name(f".{work.name}-{uuid4().hex[:8]}")
+        work.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+
+
+def finished(out: Path, plan: Recipe, now: Basis) -> Results | None:
+    """What a finished run of this question, see `require_recipe`, has left in `out`, or None.
+
+    Raises ChangedError where it stands on other images, labels, weights or versions.
+    """
+    results = _results(out)
+    if results is not None:
+        run_basis.require_same(out, run_basis.read(out), now)
+    return results
+
+
+def _made_by(out: Path) -> Recipe | None:
+    """The recipe of a finished run in `out`; None without one, or where it is no longer valid."""
+    made = out / "recipe.toml"
+    if (out / WORK).exists() or not ((out / "results.json").is_file() and made.is_file()):
+        return None
+    try:
+        return recipes.without_tasks(recipes.load(str(made)))
+    except HilumError:  # of another version: run again
+        return None
+
+
+def _results(out: Path) -> Results | None:
+    found = out / "results.json"
+    if _made_by(out) is None:
+        return None
+    try:
+        return Results.from_json(json.loads(found.read_text(encoding="utf-8")))
+    except (HilumError, ValueError, KeyError, TypeError):
+        return None  # of another version: run again
+
+
+def _folder(work: Path, key: FoldKey) -> Path:
+    return work / files.stable_digest(key.cell)[:12] / f"seed{key.seed}-fold{key.fold}"
+
+
+def _json(path: Path, value: dict[str, Any]) -> None:
+    with files.atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(value))

@@ -1,0 +1,168 @@
+"""Two runs' chosen models on the test images that both have."""
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hilum.inference.model_json import run_of
+from hilum.metrics import paired_tests as paired
+from hilum.metrics import predictions
+from hilum.metrics.paired_tests import Difference
+from hilum.types import PREDICTION_COLUMNS, HilumError, LeftOut, MissingError, require_columns
+
+TESTS = {"mcnemar mid-p": "McNemar (mid-p) for shares of images", "delong": "DeLong for AUROC"}
+EXAMPLES = 3  # names beside a count of images that are not shared
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Paired differences (second minus first), and on how many images they rest."""
+
+    runs: tuple[str, str]
+    cells: tuple[str, str]
+    classes: list[str]
+    images: int
+    differences: list[Difference]
+    left_out: list[LeftOut]  # images that only one of the runs has tested
+    notes: list[str]
+
+    @property
+    def sentence(self) -> str:
+        """What was compared, in one line."""
+        return (
+            f"{self.images:,} shared test images; first: {self.runs[0]} (cell {self.cells[0]}), "
+            f"second: {self.runs[1]} (cell {self.cells[1]})."
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values; `class_` is written as "class"."""
+        whole = asdict(self)
+        rows = [{k.rstrip("_"): v for k, v in row.items()} for row in whole["differences"]]
+        return {**whole, "differences": rows}
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    folder: Path
+    cell: str
+    classes: list[str]
+    predictions: pd.DataFrame  # of the chosen cell
+
+
+def compare(first: Path, second: Path) -> Comparison:
+    """Compare the chosen cells of two finished runs on the images that both have tested.
+
+    Raises MissingError for a folder without a finished run, HilumError where the runs have other
+    classes, labels or patients, or share no image.
+    """
+    one, other = _read(run_of(first)), _read(run_of(second))
+    _require_same_classes(one, other)
+    runs = _alike_named(one, other)
+    shared = _shared(*runs)
+    tables = [run.predictions[run.predictions["sample_id"].isin(shared)] for run in runs]
+    left_out = [item for run in runs for item in _alone(run, shared)]
+    notes = ["Images that only one run has tested do not count."] if left_out else []
+    found = paired.compare(tables[0], tables[1], runs[0].classes)
+    notes += [*_tests(found), predictions.read(tables[0], runs[0].classes).assumption]
+    return Comparison(
+        runs=(str(first), str(second)),
+        cells=(runs[0].cell, runs[1].cell),
+        classes=runs[0].classes,
+        images=len(shared),
+        differences=found,
+        left_out=left_out,
+        notes=notes,
+    )
+
+
+def _tests(rows: list[Difference]) -> list[str]:
+    """Which tests stand behind the p values."""
+    used = dict.fromkeys(row.method.partition(",")[0] for row in rows)
+    names = [TESTS.get(name, name) for name in used]
+    return [f"Tests: {', '.join(names)}; p after Holm over {len(rows)} figures."]
+
+
+def _read(folder: Path) -> _Run:
+    paths = folder / "results.json", folder / "predictions.csv"
+    for path in paths:
+        if not path.is_file():
+            raise MissingError(
+                f"a comparison wants the --out folders of two finished runs; got {str(folder)!r} "
+                f"without {path.name}; run it to its end, or check the path."
+            )
+    try:
+        results = json.loads(paths[0].read_text(encoding="utf-8"))
+        cell, classes = str(results["model"]["cell"]), [str(name) for name in results["classes"]]
+        table = pd.read_csv(
+            paths[1],
+            dtype={"patient_id": "str", "cell": "str", "label": "str"},
+            keep_default_na=False,  # a class folder may be called NA
+            na_values=[""],
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise HilumError(
+            f"{folder} must hold results.json and predictions.csv as hilum wrote them; got "
+            f"{type(error).__name__}; run it again."
+        ) from error
+    require_columns(table, PREDICTION_COLUMNS, f"{paths[1]}")
+    return _Run(folder, cell, classes, table[table["cell"] == cell])
+
+
+def _require_same_classes(first: _Run, second: _Run) -> None:
+    if set(first.classes) != set(second.classes):
+        raise HilumError(
+            f"a comparison wants runs with the same classes; got {', '.join(first.classes)} in "
+            f"{first.folder} and {', '.join(second.classes)} in {second.folder}; choose others."
+        )
+
+
+def _alike_named(first: _Run, second: _Run) -> tuple[_Run, _Run]:
+    """Where no image has one name in both, the second run's files take the first's by their bytes.
+
+    A folder and a table of it name the same files apart. The patient is the first run's, or the
+    second's where the first knows none; bytes that a run has twice keep their names.
+    """
+    ids = [run.predictions["sample_id"] for run in (first, second)]
+    if set(ids[0]) & set(ids[1]):
+        return first, second
+    by_bytes = {key: name for name, key in _bytes(first).items()}
+    names = {name: by_bytes[key] for name, key in _bytes(second).items() if key in by_bytes}
+    other = second.predictions.assign(sample_id=[names.get(name, name) for name in ids[1]])
+    tables = [first.predictions, other]
+    patients = [t.drop_duplicates("sample_id").set_index("sample_id")["patient_id"] for t in tables]
+    known = patients[0].combine_first(patients[1])
+    one, other = (t.assign(patient_id=t["sample_id"].map(known)) for t in tables)
+    return replace(first, predictions=one), replace(second, predictions=other)
+
+
+def _bytes(run: _Run) -> dict[str, str]:
+    """SHA-256 of each file by the image's name, as far as the run's manifest tells it."""
+    path = run.folder / "manifest.parquet"
+    if not path.is_file():
+        return {}
+    table = pd.read_parquet(path, columns=["sample_id", "sha256"])
+    table = table[~table["sha256"].duplicated(keep=False)]
+    return dict(zip(table["sample_id"], table["sha256"], strict=True))
+
+
+def _shared(first: _Run, second: _Run) -> set[str]:
+    ids = [set(run.predictions["sample_id"]) for run in (first, second)]
+    if not ids[0] & ids[1]:
+        raise HilumError(
+            f"a comparison wants test images that both runs have; got {len(ids[0]):,} in "
+            f"{first.folder} and {len(ids[1]):,} in {second.folder}, none of them shared; "
+            "run both on the same data with the same split."
+        )
+    return ids[0] & ids[1]
+
+
+def _alone(run: _Run, shared: set[str]) -> list[LeftOut]:
+    names = sorted(set(run.predictions["sample_id"]) - shared)
+    if not names:
+        return []
+    dots = ", ..." if len(names) > EXAMPLES else ""
+    what = f"{len(names):,} images ({', '.join(names[:EXAMPLES])}{dots})"
+    return [LeftOut(what, f"only {run.folder} has tested them", len(names), tuple(names))]

@@ -1,0 +1,184 @@
+"""Read: every set that a recipe names, renamed, filtered and drawn, as one manifest."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from hilum import datasets, phantom
+from hilum.data import manifest as manifests
+from hilum.datasets.cards import DATASETS
+from hilum.experiment.cell_context import Progress, Tell
+from hilum.recipes import DataSet, Recipe
+from hilum.types import HilumError, Manifest, MissingError
+
+
+def load_manifest(
+    recipe: Recipe, root: Path | None, out: Path, tell: Tell = lambda name: _silent
+) -> Manifest:
+    """One manifest of all sets; only the recipe's classes stay, the rest is counted.
+
+    `root` holds datasets as published; a phantom is generated below `out`. Raises MissingError
+    where a set is not there, HilumError where a filter leaves nothing.
+    """
+    read = [_read(item, recipe.classes, (root, out), tell) for item in recipe.data]
+    parts = [
+        _one(item, found, recipe.split.seed) for item, found in zip(recipe.data, read, strict=True)
+    ]
+    whole = manifests.concat(parts)
+    whole = replace(whole, notes=(*whole.notes, *_namesakes(recipe, parts)))
+    if recipe.classes:
+        wanted = whole.table["label"].isin(recipe.classes)
+        whole = manifests.select(whole, wanted, "label is not among the recipe's classes")
+        _all_present(whole.table, recipe.classes)
+    return whole
+
+
+def load_later_manifest(recipe: Recipe, root: Path | None, out: Path, study: Manifest) -> Manifest:
+    """Films of `later`, drawn from those whose patients and bytes the study does not have.
+
+    Where fewer are left than `take` wants, all of them are taken. Raises as `gather`, and
+    HilumError where none is left.
+    """
+    parts = []
+    for item in recipe.later:
+        read = _read(item, recipe.classes, (root, out), lambda name: _silent)
+        whole = _one(item.model_copy(update={"take": {}}), read, recipe.split.seed)
+        mine = _apart(whole, study.table)
+        left = mine.table["label"].value_counts().to_dict()
+        take = {label: min(count, left.get(label, 0)) for label, count in item.take.items()}
+        parts.append(_drawn(mine, take, recipe.split.seed) if take else mine)
+    found = manifests.concat(parts)
+    wanted = found.table["label"].isin(classes_of(recipe, study))
+    found = manifests.select(found, wanted, "label is not among the recipe's classes")
+    if not len(found.table):
+        raise HilumError(
+            "later films are of patients that the study does not have; got none of the study's "
+            "classes; name another set, or drop the key."
+        )
+    return found
+
+
+def _apart(found: Manifest, study: pd.DataFrame) -> Manifest:
+    table = found.table
+    shared = table["sample_id"].isin(study["sample_id"])
+    for key in ("patient_id", "sha256"):
+        shared |= table[key].notna() & table[key].isin(study[key].dropna())
+    return manifests.select(found, ~shared, "the study has it, or its patient")
+
+
+def classes_of(recipe: Recipe, manifest: Manifest) -> list[str]:
+    """The recipe's classes in its order, or those found, sorted; at least two."""
+    return list(recipe.classes) or manifests.require_classes(manifest)
+
+
+def _namesakes(recipe: Recipe, parts: Sequence[Manifest]) -> list[str]:
+    """A note on numbers of patients that several sets of the user's own have."""
+    own = [part for item, part in zip(recipe.data, parts, strict=True) if item.path]
+    counts = Counter(name for part in own for name in part.table["patient_id"].dropna().unique())
+    shared = sum(count > 1 for count in counts.values())
+    if not shared:
+        return []
+    return [
+        f"{shared:,} patient numbers occur in several sets of data: each counts as one person, so "
+        "that none stands on both sides of a split; where sets number their own patients, the "
+        "counts of patients are too low: put the set's name before the number."
+    ]
+
+
+def _one(item: DataSet, found: Manifest, seed: int) -> Manifest:
+    """A set as the recipe wants it: renamed, filtered, drawn."""
+    found = _renamed(found, item.rename)
+    for column, allowed in item.keep.items():
+        if column not in found.table:
+            columns = ", ".join(found.table.columns)
+            raise HilumError(
+                f"data.keep wants a column of the manifest ({columns}); got {column!r}; mend it."
+            )
+        mask = found.table[column].astype("str").isin(allowed)
+        found = manifests.select(found, mask, f"{column} is not {' or '.join(allowed)}")
+    return _drawn(found, item.take, seed) if item.take else found
+
+
+def _renamed(found: Manifest, names: dict[str, str]) -> Manifest:
+    known = sorted(set(found.table["label"].dropna()))
+    for name in names:
+        if name not in known:
+            raise HilumError(
+                f"data.rename wants labels of these images ({', '.join(known)}); got {name!r}; "
+                "mend it."
+            )
+    table = found.table.assign(label=found.table["label"].replace(names))
+    told = [f"The recipe renames {name} to {target}." for name, target in names.items()]
+    return Manifest(table, found.left_out, (*found.notes, *told)) if names else found
+
+
+def _read(
+    item: DataSet, classes: list[str], where: tuple[Path | None, Path], tell: Tell
+) -> Manifest:
+    root, out = where
+    if item.path:
+        given = datasets.columns_from_roles(item.columns)
+        options = datasets.TreeOptions(item.labels, item.source_tag)
+        return datasets.open_path(Path(item.path), given, later(tell, "read headers"), options)
+    if item.phantom:
+        return phantom.write(_request(item, classes), out / "data", tell("draw films"))
+    if root is None:
+        folder = DATASETS[item.card].folder if item.card in DATASETS else item.card
+        raise MissingError(
+            f"this recipe needs the dataset {item.card!r}; got no --data; "
+            f"name the folder that holds {folder}/ with --data or in HILUM_DATA."
+        )
+    return datasets.read(item.card, root)
+
+
+def later(tell: Tell, name: str) -> Progress:
+    """A step that is only shown once it moves: most sets have no headers to read."""
+    moves: list[Progress] = []
+
+    def move(done: int, total: int) -> None:
+        if not moves:
+            moves.append(tell(name))
+        moves[0](done, total)
+
+    return move
+
+
+def _silent(done: int, total: int) -> None:
+    pass
+
+
+def _request(item: DataSet, classes: list[str]) -> phantom.Request:
+    """The phantom's dials; its classes are the recipe's unless it names its own."""
+    dials = {"classes": classes or phantom.CLASSES, **item.phantom}
+    try:
+        return phantom.Request(**{**dials, "classes": tuple(dials["classes"])})
+    except TypeError as error:
+        known = ", ".join(field.name for field in fields(phantom.Request))
+        raise HilumError(f"data.phantom takes {known}; got {error}; mend that key.") from None
+
+
+def _drawn(found: Manifest, take: dict[str, int], seed: int) -> Manifest:
+    """Draw so many images of a label; independent of the order in which they were read."""
+    keep = pd.Series(True, index=found.table.index)  # noqa: FBT003
+    for label, count in take.items():
+        names = found.table.loc[found.table["label"] == label, "sample_id"].sort_values()
+        if len(names) < count:
+            raise HilumError(
+                f"data.take wants {count} images of {label!r}; got {len(names)}; lower the number."
+            )
+        drawn = np.random.default_rng(seed).choice(len(names), count, replace=False)
+        keep[names.index.difference(names.index[drawn])] = False
+    return manifests.select(found, keep, f"not drawn (data.take, seed {seed})")
+
+
+def _all_present(table: pd.DataFrame, classes: list[str]) -> None:
+    missing = [name for name in classes if not (table["label"] == name).any()]
+    if missing:
+        raise HilumError(
+            f"the recipe wants images of {', '.join(classes)}; got none of {', '.join(missing)}; "
+            "check data.keep and the folder named with --data."
+        )

@@ -1,0 +1,90 @@
+"""The basis of a run: its images and those of its source tasks and later films, and the rest."""
+
+from collections.abc import Iterator, Mapping
+
+import pandas as pd
+
+from hilum import files, recipes
+from hilum.data import manifest as manifests
+from hilum.data import prepared_dataset
+from hilum.experiment import dataset, run_basis, source_task
+from hilum.experiment.context import RunContext, preprocessing_of
+from hilum.experiment.run_basis import Basis
+from hilum.models import backbones, weights
+from hilum.recipes import Recipe
+from hilum.types import HilumError, Manifest, Split
+
+
+def of(ground: RunContext) -> Basis:
+    """What every fold and figure of the run stands on; files are hashed anew, none is decoded.
+
+    Data of a source task or of later films that cannot be read count as none: what that means for
+    their cells is said where they are wanted.
+    """
+    plans = [
+        plan for name, plan in recipes.cells(ground.plan).items() if name not in ground.refused
+    ]
+    sets = [run_basis.rows(ground.taken.manifest.table, run_basis.STUDY)]
+    sets += [run_basis.rows(found.table, name) for name, found in _others(ground, plans)]
+    if ground.beside is not None and any(map(source_task.wanted, plans)):
+        main = prepared_dataset.hashed(manifests.load(ground.beside)).table
+        sets.append(run_basis.rows(main, "the main question"))
+    preparations = sorted({preprocessing_of(plan).digest for plan in plans})
+    facts = {
+        **run_basis.VERSIONS,
+        **dict(sorted(_weights(plans))),
+        "the preparation": files.stable_digest(preparations),
+        **_splits(ground.splits),
+    }
+    return Basis(pd.concat(sets, ignore_index=True), facts)
+
+
+def of_pairs(plan: Recipe, manifest: Manifest, splits: Mapping[int, Split]) -> Basis:
+    """The same for a network that outlines lungs: images and masks, and the encoder's weights."""
+    facts = {**run_basis.VERSIONS, **dict(_weights([plan])), **_splits(splits)}
+    return Basis(run_basis.rows(manifest.table, run_basis.STUDY), facts)
+
+
+def _splits(splits: Mapping[int, Split]) -> dict[str, str]:
+    return {
+        f"the split of seed {seed}": run_basis.of_split(split) for seed, split in splits.items()
+    }
+
+
+def _others(ground: RunContext, plans: list[Recipe]) -> Iterator[tuple[str, Manifest]]:
+    """The images of every source task, each once, and of the later films."""
+    tasks: dict[str, Recipe] = {}
+    for plan in plans:
+        if plan.source is not None and source_task.wanted(plan):
+            own = source_task.as_recipe(plan, plan.source)
+            tasks.setdefault(repr((own.classes, own.data, own.split.seed)), own)
+    for number, own in enumerate(tasks.values()):
+        name = run_basis.SOURCE if number == 0 else f"{run_basis.SOURCE} {number + 1}"
+        try:
+            yield (
+                name,
+                prepared_dataset.hashed(
+                    dataset.load_manifest(own, ground.root, ground.out / "source")
+                ),
+            )
+        except HilumError:
+            continue
+    if ground.plan.later:
+        study = ground.taken.manifest
+        try:
+            found = dataset.load_later_manifest(
+                ground.plan, ground.root, ground.out / "later", study
+            )
+            yield run_basis.LATER, prepared_dataset.hashed(found)
+        except HilumError:
+            return
+
+
+def _weights(plans: list[Recipe]) -> Iterator[tuple[str, str]]:
+    """Digests of the files of weights, the same file once."""
+    wanted = {(plan.model.backbone, plan.model.weights) for plan in plans}
+    wanted |= {(name, "imagenet") for plan in plans for name in plan.model.beside}
+    for name, which in wanted:
+        path = weights.file_of(backbones.card(name), which)
+        told = f"the weights of {name}" + ("" if which in ("imagenet", "random") else f" ({which})")
+        yield told, "random" if path is None else run_basis.of_file(path)

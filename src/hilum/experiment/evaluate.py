@@ -1,0 +1,256 @@
+"""A finished model on labelled images that its training has not seen."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hilum import audits, datasets, report
+from hilum.audits import Evidence
+from hilum.data import manifest as manifests
+from hilum.data import prepared_dataset
+from hilum.data.prepared_dataset import PreparedDataset
+from hilum.experiment import audit_outputs, environment, evidence, given_split, outputs, summary
+from hilum.experiment.cell_context import Tell
+from hilum.inference import cautions, seen_before
+from hilum.inference import model as models
+from hilum.inference.model import TrainedModel, probability_columns
+from hilum.inference.seen_before import Recognised
+from hilum.inference.training_record import Films
+from hilum.metrics import scores
+from hilum.types import Finding, HilumError, Leak, LeftOut, Manifest, Pixels, Results, Score, Split
+
+CELL = "external"
+SET_ASIDE = {
+    "same file": "the model was built on this very file: no test of it",
+    "near duplicate": "a near duplicate of an image that the model was built on: no test of it",
+    "same patient": "of a patient that the model was built on: no test of it",
+}
+
+
+def evaluate_model(
+    folder: Path,
+    data: Path,
+    out: Path,
+    tell: Tell,
+    thorough: bool = False,
+    read: Callable[[Path], Manifest] = datasets.open_path,
+) -> Results:
+    """Test a model on labelled images and write the same files and report as a run.
+
+    `folder` is a model's, or that of a finished run. `thorough`: with the dear audits too, and on
+    more images. `read` makes the manifest of `data`. Images that the model was built on, near
+    duplicates of them and images of its patients are set aside: scores are of the others, and where
+    none is left there are none. What the folder cannot tell is said to be unchecked. Raises
+    HilumError where no image has one of the model's classes.
+    """
+    started = time.monotonic()
+    folder = models.find_model_folder(folder)
+    model = models.load(folder)
+    found = _of_classes(read(data), model.facts.classes)
+    outputs.test_folder(out)
+    whole = prepared_dataset.prepare_dataset(found, model.pipeline, tell("decode and prepare"))
+    films = Films.listed(whole.manifest.table, whole.fingerprints)
+    known = seen_before.compare(model.built_on, model.facts.seen, films)
+    test = _test(whole, model, known, tell)
+    about = _evidence(model, test, known, thorough)
+    if len(about.manifest):
+        about = evidence.with_model(about, model, test.taken.pixels, tell)
+    findings = audits.run(about)
+    results = _results(models.read_metadata(folder), test, about, findings)
+    results = replace(
+        results,
+        environment=environment.provenance(time.monotonic() - started),
+        limits=[*results.limits, *cautions.unfinished(folder)],
+    )
+    audit_outputs.write_audit_artefacts(out, about)
+    outputs.write_external(out, test.manifest, test.split, test.predictions, results)
+    report.build(out)
+    return results
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """The images that are new to a model, and its answers; what was set aside is `left_out`."""
+
+    taken: PreparedDataset
+    predictions: pd.DataFrame
+    leaks: list[Leak]
+
+    @property
+    def manifest(self) -> Manifest:
+        """The new images."""
+        return self.taken.manifest
+
+    @property
+    def split(self) -> Split:
+        """Every image in the test part."""
+        table = self.manifest.table
+        split = pd.DataFrame({"sample_id": table["sample_id"], "fold": 0, "part": "test"})
+        every = "every image that is new to the model is a test image"
+        return Split(split, "official", "image", 0, (*given_split.unused(table, every), every))
+
+
+def _test(whole: PreparedDataset, model: TrainedModel, known: Recognised, tell: Tell) -> Test:
+    """The images that the model does not know, predicted."""
+    taken = _new(whole, model, known, tell)
+    table, names = taken.manifest.table, probability_columns(model.facts.classes)
+    predictions = table[["sample_id", "path", "patient_id", "source", "label"]].assign(
+        cell=CELL, fold=0, seed=0
+    )
+    if len(table):
+        logits = model.logits(taken.pixels.stack, tell("predict"))
+        predictions[names] = model.calibrated(logits)
+    else:
+        predictions = predictions.reindex(columns=[*predictions.columns, *names])
+    return Test(taken, predictions, _leaks(known, whole.manifest.table))
+
+
+def _new(
+    whole: PreparedDataset, model: TrainedModel, known: Recognised, tell: Tell
+) -> PreparedDataset:
+    """The images that are no file, near duplicate or patient of the model's own."""
+    if not known.met.any():
+        return whole
+    table = whole.manifest.table
+    set_aside = [
+        LeftOut(str(path), SET_ASIDE[kind])
+        for path, kind in zip(table["path"], known.kinds, strict=True)
+        if kind
+    ]
+    kept = table[~known.met].reset_index(drop=True)
+    left_out = (*whole.manifest.left_out, *set_aside)
+    manifest = replace(whole.manifest, table=kept, left_out=left_out)
+    if len(kept):
+        return prepared_dataset.prepare_dataset(
+            manifest, model.pipeline, tell("prepare those that are new")
+        )
+    none = Pixels(whole.pixels.stack[:0], (), whole.pixels.digest)
+    return replace(whole, pixels=none, manifest=manifest, facts=whole.facts.iloc[:0])
+
+
+def _of_classes(found: Manifest, classes: list[str]) -> Manifest:
+    known = found.table["label"].isin(classes)
+    if not known.any():
+        labels = ", ".join(sorted(set(found.table["label"].dropna().astype(str)))) or "no labels"
+        raise HilumError(
+            f"evaluate wants images of the model's classes ({', '.join(classes)}); got {labels}; "
+            "rename the class folders."
+        )
+    return manifests.select(found, known, "label is not among the model's classes")
+
+
+def _evidence(model: TrainedModel, test: Test, known: Recognised, thorough: bool) -> Evidence:
+    return Evidence(
+        model.facts.classes,
+        test.manifest.table,
+        test.predictions,
+        test.split,
+        test.leaks,
+        test.taken.facts,
+        populations=summary.populations(),
+        all_predictions=test.predictions,
+        recognised=known,
+        thorough=thorough,
+    )
+
+
+def _results(
+    record: Mapping[str, Any], test: Test, about: Evidence, findings: list[Finding]
+) -> Results:
+    """All that is known, but for what the test has cost."""
+    classes, known = about.classes, about.recognised
+    assert known is not None  # noqa: S101 - every external test has compared its images
+    judged = scores.score(about.predictions, classes, CELL) if len(about.manifest) else []
+    judged = audits.mark_scores(judged, findings, [CELL])
+    return Results(
+        recipe=str(record["provenance"].get("recipe", "")),
+        title="External test of a finished model",
+        mode="external",
+        classes=classes,
+        n=summary.counts(test.manifest, classes),
+        scores=judged,
+        published=[],
+        audits=findings,
+        left_to_audit=audits.not_run(findings),
+        verdict=_verdict(judged, findings, known, audits.tested(about.predictions, classes)),
+        environment={},
+        data=summary.data(test.manifest),
+        split={**summary.split({0: test.split}, about.leaks), "checked": _checked(known)},
+        model={
+            **summary.model(record),
+            "cell": CELL,
+            "verdict": cautions.verdict_line(record.get("judged", {})),
+        },
+        limits=[*test.manifest.notes, *known.unchecked()],
+    )
+
+
+def _verdict(
+    judged: list[Score], findings: list[Finding], known: Recognised, tested: dict[str, int]
+) -> str:
+    """What is no test of the model first; the leak audits, which say the same, are then left out.
+
+    Their failures are of images that no score counts.
+    """
+    first = met_again(known)
+    if not first:
+        return audits.verdict(judged, findings, tested)
+    if known.met.all():
+        return first
+    others = [one for one in findings if not _is_told(one)]
+    return f"{first} {audits.verdict(judged, others, tested)}"
+
+
+def _is_told(finding: Finding) -> bool:
+    return finding.id in audits.LEAKS and finding.status == "fail"
+
+
+def met_again(known: Recognised) -> str:
+    """How many images are no test of the model, and of which the scores are; "" for none."""
+    met, every = int(known.met.sum()), len(known.met)
+    if not met:
+        return ""
+    if met == every:
+        return (
+            f"None of the {every:,} images tests this model ({known.of_what()}): no score is "
+            "given; test it on images of other patients."
+        )
+    return (
+        f"{met:,} of {every:,} images {'is' if met == 1 else 'are'} no test of this model "
+        f"({known.of_what()}): the scores are of the other {every - met:,}."
+    )
+
+
+def _checked(known: Recognised) -> dict[str, Any]:
+    """What was compared with what the model was built on, and how much was met again."""
+    return {
+        "files": known.files_state,
+        "near_duplicates": known.films_state,
+        "patients": known.patients_state,
+        "met_again": int(known.met.sum()),
+        "same_file": int(known.files.sum()),
+        "near_duplicate": int(((known.near >= 0) & ~known.files).sum()),
+        "same_patient": int(known.patients.sum()),
+        "of": len(known.met),
+        "sentence": met_again(known),
+        "not_checked": known.unchecked(),
+    }
+
+
+def _leaks(known: Recognised, table: pd.DataFrame) -> list[Leak]:
+    """Images and patients that the model was built on, once each as image and as patient."""
+    image, patient = "an image that the model was built on", "a patient that it was built on"
+    found: list[Leak] = []
+    for row, name in enumerate(table["sample_id"].astype(str)):
+        near = int(known.near[row])
+        if known.files[row]:
+            found.append(Leak("same bytes", 0, image, "train", name, "test"))
+        elif near >= 0:
+            found.append(Leak("near duplicate", 0, image, "train", name, "test", float(near)))
+        if known.patients[row]:
+            found.append(Leak("same patient", 0, patient, "train", name, "test"))
+    return found

@@ -1,0 +1,144 @@
+"""What the audits may look at: of a run as it ends, and of a finished run's folder."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hilum.audits import Evidence
+from hilum.data import feature_cache, prepared_dataset
+from hilum.data import manifest as manifests
+from hilum.data.prepared_dataset import PreparedDataset
+from hilum.experiment import cell_context, summary
+from hilum.experiment.cell_context import Tell
+from hilum.inference import model as models
+from hilum.inference.model import TrainedModel
+from hilum.report import run_folder as folders
+from hilum.types import Floats, Leak, LeftOut, Manifest, MissingError, Pixels, Published, Split
+
+MOST = 1500  # images whose features a run computes for its audits alone; `hilum audit` knows none
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """A finished run's folder, read back; `manifest.left_out` says which images are gone."""
+
+    record: Mapping[str, Any]  # results.json
+    manifest: Manifest
+    evidence: Evidence
+
+
+def with_model(evidence: Evidence, model: TrainedModel, prepared: Pixels, tell: Tell) -> Evidence:
+    """The same with a model, the pixels of its own preparation, and their features."""
+    found = _features(model, prepared, evidence.thorough, tell)
+    return replace(evidence, model=model, stack=prepared.stack, features=found)
+
+
+def pixels_for_model(
+    model: TrainedModel, taken: PreparedDataset, digest: str, tell: Tell
+) -> Pixels:
+    """The pixels as the model wants them: those at hand where their preparation is its own."""
+    if model.pipeline.digest == digest:
+        return taken.pixels
+    return prepared_dataset.prepare_dataset(
+        taken.manifest, model.pipeline, tell("preparing")
+    ).pixels
+
+
+def read(folder: Path, data: Path | None, tell: Tell) -> RunFolder:
+    """Everything that a finished run's folder knows; `data` says where its images are now.
+
+    Raises MissingError where the folder is no finished run's, HilumError where it is damaged.
+    """
+    run = folders.read(folder)
+    if run.manifest is None or run.predictions is None:
+        raise MissingError(
+            f"an audit wants a finished run's folder, or a model/ folder; got {str(folder)!r} "
+            "without manifest.parquet and predictions.csv; name another."
+        )
+    model = models.load(models.find_model_folder(folder))
+    listed = manifests.load(folder / "manifest.parquet")
+    evidence = Evidence(
+        run.classes,
+        listed.table,
+        run.predictions[run.predictions["cell"] == run.cell].reset_index(drop=True),
+        _split(run.section("split"), run.splits),
+        [Leak(**row) for row in run.section("split").get("leaks", [])],
+        populations=summary.populations(),
+        seed=int(run.section("split").get("seed", 0)),
+        model=model,
+        all_predictions=run.predictions,
+        published=[_published(row) for row in run.rows("published")],
+        thorough=True,
+    )
+    there, gone = _there(listed, data)
+    if there is None:
+        return RunFolder(run.results, gone, evidence)
+    taken = prepared_dataset.prepare_dataset(there, model.pipeline, tell("decode and prepare"))
+    whole = replace(evidence, manifest=taken.manifest.table, facts=taken.facts)
+    return RunFolder(run.results, taken.manifest, with_model(whole, model, taken.pixels, tell))
+
+
+def _published(row: Mapping[str, Any]) -> Published:
+    """A row of `results.json`, where `class_` is written as "class"."""
+    return Published(**{"class_" if key == "class" else key: value for key, value in row.items()})
+
+
+def _there(listed: Manifest, data: Path | None) -> tuple[Manifest | None, Manifest]:
+    """The images that are still there, or None; and the manifest with those that are not."""
+    found = [_found(Path(path), data) for path in listed.table["path"]]
+    table = listed.table.assign(path=[str(path) if path else "" for path in found])
+    gone = [
+        LeftOut(str(before), "the image is no longer there; --data says where images are now")
+        for before, path in zip(listed.table["path"], found, strict=True)
+        if path is None
+    ]
+    left_out = (*listed.left_out, *gone)
+    kept = table[table["path"] != ""].reset_index(drop=True)
+    whole = Manifest(listed.table, left_out, listed.notes)
+    return (_unchanged(Manifest(kept, left_out, listed.notes)) if len(kept) else None), whole
+
+
+def _unchanged(there: Manifest) -> Manifest | None:
+    """The images whose bytes are still those that the run has read; None where there is none."""
+    read = there.table.set_index("sample_id")["sha256"]
+    now = prepared_dataset.hashed(there)
+    before = now.table["sample_id"].map(read)
+    same = before.isna() | (before == now.table["sha256"])
+    if not same.any():
+        return None
+    return manifests.select(now, same, "its bytes are no longer those that the run has read")
+
+
+def _found(path: Path, data: Path | None) -> Path | None:
+    """The file itself, or below `data` the one with the longest end of its path."""
+    if path.is_file():
+        return path
+    parts = path.parts[1:] if data else ()
+    ends = (Path(*parts[start:]) for start in range(len(parts)))
+    return next((data / end for end in ends if data and (data / end).is_file()), None)
+
+
+def _split(record: Mapping[str, Any], table: pd.DataFrame | None) -> Split | None:
+    if table is None:
+        return None
+    seed = int(record.get("seed", 0))
+    mine = table[table["seed"] == seed] if "seed" in table else table
+    return Split(
+        mine[["sample_id", "fold", "part"]].reset_index(drop=True),
+        record.get("kind", "holdout"),
+        record.get("grouped_by", "image"),
+        seed,
+        tuple(record.get("notes", ())),
+    )
+
+
+def _features(model: TrainedModel, prepared: Pixels, thorough: bool, tell: Tell) -> Floats | None:
+    """(image, feature): those that training has stored, or computed where that is affordable."""
+    key = cell_context.plain_key(prepared, model.backbone, model.facts.normalise, model.runtime)
+    stored = feature_cache.store_path(key).is_file()
+    if not stored and not thorough and len(prepared.sample_ids) > MOST:
+        return None
+    return feature_cache.cached(key, lambda: model.runtime(prepared.stack, tell("features")))

@@ -1,0 +1,87 @@
+"""Training the backbone itself, whole or its last stages, from the head that was fitted before."""
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from hilum.experiment import cell_context as benches
+from hilum.experiment.cell_context import CellContext, FoldKey
+from hilum.experiment.schema_to_training import FittedHead, freezing_rules, head_module, loop_plan
+from hilum.models import freezing, weights
+from hilum.models.backbones import Backbone
+from hilum.models.heads import Standardise
+from hilum.models.normalise import InputNormalisation
+from hilum.recipes import Stage
+from hilum.training import loop
+from hilum.training.batches import PartIndices, PixelBatches
+
+
+def fine_tune(
+    bench: CellContext,
+    parts: PartIndices,
+    stage: Stage,
+    key: FoldKey,
+    start: tuple[Backbone, FittedHead | None],
+) -> tuple[Backbone, FittedHead, list[dict[str, Any]]]:
+    """Fine-tune from `start` and return a new backbone, its head and the history.
+
+    Starting from a fitted head keeps the features from being torn up by a random one (Kumar et
+    al. 2022, arXiv:2202.10054).
+    """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    backbone, standard = copy.deepcopy(start[0]), _standard(bench, parts, start[1])
+    fitted = copy.deepcopy(start[1].module) if start[1] else None
+    top = fitted or head_module(bench, len(standard.mean), key.seed)
+    network = nn.Sequential(
+        InputNormalisation(bench.normalise), backbone, _Scaled(standard), top
+    ).to(device)
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    # a head alone: no BatchNorm of the backbone learns, its statistics may drift
+    batch_norm = stage.batch_norm if stage.through else "frozen"
+    rules = freezing_rules(backbone.card, stage.trainable, stage.last, stage.first, stage.freeze)
+    freezing.apply(network, rules, batch_norm)
+    batches = PixelBatches(
+        bench.pixels.stack,
+        bench.pixels.sample_ids,
+        parts,
+        benches.ranges(bench.recipe.augment),
+        stage.batch,
+        key.seed,
+        device,
+        stage.side,
+    )
+    label = f"{key.cell}: fold {key.fold + 1}, {stage.name}"
+    course = loop.fit(network, batches, loop_plan(bench, parts, stage, device), bench.tell(label))
+    tuned = _named(backbone.cpu().eval(), f"{weights.TUNED}{start[0].weights.origin}")
+    return tuned, FittedHead(standard, top.cpu()), course.rows
+
+
+def _named(backbone: Backbone, origin: str) -> Backbone:
+    """The same backbone, its record telling the digest of what it has become."""
+    state = dict(backbone.net.state_dict())
+    shapes = {name: tensor.shape for name, tensor in state.items()}
+    digest = weights.digest(state, shapes)
+    backbone.weights = replace(backbone.weights, digest=digest, origin=origin)
+    return backbone
+
+
+class _Scaled(nn.Module):
+    """Standardisation as a fixed layer, so that tuning starts from the fitted head's numbers."""
+
+    def __init__(self, standard: Standardise) -> None:
+        super().__init__()
+        self.mean: torch.Tensor
+        self.deviation: torch.Tensor
+        self.register_buffer("mean", torch.from_numpy(standard.mean).float())
+        self.register_buffer("deviation", torch.from_numpy(standard.deviation).float())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(image, feature) -> the same, standardised."""
+        return (x - self.mean) / self.deviation
+
+
+def _standard(bench: CellContext, parts: PartIndices, top: FittedHead | None) -> Standardise:
+    return top.standard if top else Standardise.of(benches.features(bench)[parts.train])

@@ -1,0 +1,43 @@
+"""Which convention the lung masks of a run follow, and what it means to mix two."""
+
+import pandas as pd
+
+from hilum.datasets.cards import DATASETS, Convention
+from hilum.datasets.cards.card import NOT_STATED
+from hilum.phantom.generate import DATASET
+
+DRAWN = Convention("beside the heart", "the phantom's truth")
+APART = 0.90  # Dice of one convention's masks on the other's: V7's and OpenIST's, 275 films
+
+
+def of(dataset: str) -> Convention:
+    """The convention of a dataset's masks, by its name in the manifest."""
+    if dataset == DATASET:
+        return DRAWN
+    card = DATASETS.get(dataset)
+    return (card.convention if card else None) or Convention(NOT_STATED)
+
+
+def followed(table: pd.DataFrame) -> str:
+    """The convention that Dice follows in a manifest's table: one, or that of each set."""
+    found = {name: str(of(name)) for name in _datasets(table)}
+    if len(set(found.values())) == 1:
+        return next(iter(found.values()))
+    return "; ".join(f"{name}: {convention}" for name, convention in found.items())
+
+
+def note(table: pd.DataFrame) -> str:
+    """What a reader should know where sets of different conventions are mixed, or ""."""
+    kinds = {name: of(name).field for name in _datasets(table)}
+    if len(set(kinds.values())) < 2:
+        return ""
+    sets = ", ".join(f"{name} ({kind})" for name, kind in kinds.items())
+    return (
+        f"lung masks of one convention are wanted; got a mixture: {sets}. Masks that end at the "
+        f"heart's border and masks that go on behind it have a Dice of about {APART:.2f} with each "
+        "other though both are right: read the scores set by set, or train on one of them."
+    )
+
+
+def _datasets(table: pd.DataFrame) -> list[str]:
+    return sorted(set(table["dataset"].dropna().astype(str)))

@@ -1,0 +1,222 @@
+"""A finished model on unlabelled images: probabilities, and heat maps of what spoke for them."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from hilum import files, images
+from hilum.inference import answer, cautions
+from hilum.inference import model as models
+from hilum.inference.answer import PreparedImage, See
+from hilum.inference.cautions import Cautions
+from hilum.inference.model import TrainedModel, probability_columns
+from hilum.inference.seen_before import Recognised
+from hilum.inference.training_record import Print
+from hilum.preprocess import Pipeline
+from hilum.types import HilumError, LeftOut, MissingError
+
+if TYPE_CHECKING:  # torch and matplotlib are for heat maps alone
+    from hilum.experiment.cell_context import Tell
+    from hilum.explain.writer import HeatmapRequest, HeatmapWriter
+
+CHUNK = 128  # images held in memory at a time
+DRAWN = 16  # where their maps are held as well
+Decoded: TypeAlias = tuple[
+    list[str], list[PreparedImage | str]
+]  # paths, and films or what went wrong
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """A table with a row per image, what was left out, and what must be said of the model."""
+
+    table: pd.DataFrame
+    left_out: list[LeftOut]
+    cautions: Cautions
+
+
+def predict_files(
+    folder: Path, paths: Sequence[Path], out: Path, tell: "Tell", heatmaps: Path | None = None
+) -> tuple[pd.DataFrame, list[LeftOut]]:
+    """The table and what was left out of `answers`."""
+    found = answers(folder, paths, out, tell, heatmaps)
+    return found.table, found.left_out
+
+
+def explain_files(
+    folder: Path, paths: Sequence[Path], out: Path, ask: "HeatmapRequest", tell: "Tell"
+) -> tuple[pd.DataFrame, list[LeftOut]]:
+    """The table and what was left out of `explained`."""
+    found = explained(folder, paths, out, ask, tell)
+    return found.table, found.left_out
+
+
+def answers(
+    folder: Path, paths: Sequence[Path], out: Path, tell: "Tell", heatmaps: Path | None = None
+) -> Answers:
+    """Write `path, label, p_<class>..., abstain, reason, seen`, a row per image, to the CSV `out`.
+
+    `folder` is a model's, or that of a finished run. `seen` marks an image that is no test of the
+    model: "same file", "near duplicate" (of an image that it was built on) or "same patient".
+    An image that cannot be read has a row with its reason and no probabilities; one that is not of
+    the kind that the model learnt from, or that it cannot decide, keeps them and says why it is
+    abstained from. With `heatmaps`, a folder, `explain`'s files are written there as well. Raises
+    MissingError for a path that does not exist, HilumError where there is no image at all.
+    """
+    model_folder = models.find_model_folder(folder)
+    models.read_metadata(model_folder)
+    wanted, left_out = _listed(paths, "predict")
+    files.ensure_writable_folder(out.parent, out)
+    model = models.load(model_folder)
+    drawer = _drawer(model, None, _apart(heatmaps, wanted)) if heatmaps else None
+    move, done, tables = tell("predict"), 0, []
+    prints: list[Print] = []
+    features = drawer.features if drawer else model.features
+    for names, decoded in _chunks(wanted, model.pipeline, DRAWN if drawer else CHUNK):
+        tables.append(_rows(model, names, decoded, features))
+        prints += _prints(decoded)
+        for _ in drawer.draw(tables[-1], decoded) if drawer else names:
+            done += 1
+            move(done, len(wanted))
+    known = cautions.recognise(model, prints)
+    table = _marked(pd.concat(tables, ignore_index=True), known)
+    with files.atomic_write(out) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.8f")
+    if drawer:
+        drawer.close()
+    left_out += _unread(table[table["label"] == ""])
+    return Answers(table, left_out, cautions.of(folder, model, known))
+
+
+def explained(
+    folder: Path, paths: Sequence[Path], out: Path, ask: "HeatmapRequest", tell: "Tell"
+) -> Answers:
+    """Write one PNG per image, sheets of all, and `heatmaps.csv` to the folder `out`.
+
+    `folder` is a model's, or that of a finished run. The table has `path, label, class,
+    probability, method, render, file, reason`: the predicted class, the class that the map is of,
+    and that class's probability. Raises as `predict` does, and HilumError for a method, class or
+    rendering that does not exist.
+    """
+    model_folder = models.find_model_folder(folder)
+    models.read_metadata(model_folder)
+    wanted, left_out = _listed(paths, "explain")
+    files.ensure_writable_folder(_apart(out, wanted))
+    model = models.load(model_folder)
+    drawer = _drawer(model, ask, out)
+    move, done = tell("explain"), 0
+    prints: list[Print] = []
+    for names, decoded in _chunks(wanted, model.pipeline, DRAWN):
+        prints += _prints(decoded)
+        for _ in drawer.draw(_rows(model, names, decoded, drawer.features), decoded):
+            done += 1
+            move(done, len(wanted))
+    table = drawer.close()
+    left_out += _unread(table[table["file"] == ""])
+    return Answers(table, left_out, cautions.of(folder, model, cautions.recognise(model, prints)))
+
+
+def _prints(decoded: list[PreparedImage | str]) -> list[Print]:
+    return [item.fingerprint for item in decoded if not isinstance(item, str)]
+
+
+def _marked(table: pd.DataFrame, known: Recognised) -> pd.DataFrame:
+    """The same with a column `seen`; images that could not be read are not known."""
+    seen = np.full(len(table), "", object)
+    seen[(table["label"] != "").to_numpy()] = known.kinds
+    return table.assign(seen=seen)
+
+
+def _drawer(model: TrainedModel, ask: "HeatmapRequest | None", out: Path) -> "HeatmapWriter":
+    from hilum.explain import writer
+
+    return writer.HeatmapWriter.of(model, ask or writer.HeatmapRequest(), out)
+
+
+def _apart(out: Path, wanted: Sequence[Path]) -> Path:
+    """The folder itself; HilumError where films lie in it, which heat maps could overwrite."""
+    if any(path.resolve().parent == out.resolve() for path in wanted):
+        raise HilumError(
+            f"heat maps want a folder apart from the images; got {str(out)!r}, where some of them "
+            "lie; choose another."
+        )
+    return out
+
+
+def _unread(table: pd.DataFrame) -> list[LeftOut]:
+    return [LeftOut(row.path, row.reason) for row in table.itertuples()]
+
+
+def _listed(paths: Sequence[Path], command: str) -> tuple[list[Path], list[LeftOut]]:
+    """Files as named, folders searched; each image once, in order."""
+    found: dict[Path, None] = {}
+    left_out: list[LeftOut] = []
+    for path in paths:
+        if not path.exists():
+            raise MissingError(
+                f"{command} wants images or folders; got {images.printable(path)!r}, "
+                "which does not exist; check the path."
+            )
+        inside, others = images.find(path) if path.is_dir() else _alone(path)
+        found |= dict.fromkeys(inside)
+        left_out += others
+    if not found:
+        why = f" ({left_out[-1].what}: {left_out[-1].reason})" if left_out else ""
+        raise HilumError(
+            f"{command} wants at least one image; got none in "
+            f"{', '.join(map(images.printable, paths))}{why}; "
+            "PNG, JPEG, TIFF and DICOM are read."
+        )
+    return list(found), left_out
+
+
+def _alone(path: Path) -> tuple[list[Path], list[LeftOut]]:
+    """A file that was named, where a table can hold its name."""
+    if images.is_text(path):
+        return [path], []
+    return [], [LeftOut(images.printable(path), images.NO_TEXT)]
+
+
+def _chunks(paths: Sequence[Path], pipeline: Pipeline, size: int) -> Iterator[Decoded]:
+    """Decode the next chunk while the network works on this one."""
+
+    def one(path: Path) -> PreparedImage | str:
+        try:
+            return answer.from_file(path, pipeline)
+        except HilumError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(files.available_cpus()) as pool:
+        parts = (paths[start : start + size] for start in range(0, len(paths), size))
+        yield from files.prefetch(
+            ([str(p) for p in part], list(pool.map(one, part))) for part in parts
+        )
+
+
+def _rows(
+    model: TrainedModel, names: list[str], decoded: list[PreparedImage | str], features: See
+) -> pd.DataFrame:
+    classes = model.facts.classes
+    table = pd.DataFrame(
+        {
+            "path": names,
+            "label": "",
+            **dict.fromkeys(probability_columns(classes), np.nan),
+            "abstain": True,
+            "reason": [item if isinstance(item, str) else "" for item in decoded],
+        }
+    )
+    good = [i for i, item in enumerate(decoded) if not isinstance(item, str)]
+    if good:
+        films = [item for item in decoded if not isinstance(item, str)]
+        p, reasons = answer.answer(model, films, features)
+        table.loc[good, probability_columns(classes)] = p
+        table.loc[good, "label"] = np.array(classes)[p.argmax(1)]
+        table.loc[good, "abstain"] = [reason != "" for reason in reasons]
+        table.loc[good, "reason"] = reasons
+    return table

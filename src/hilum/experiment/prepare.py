@@ -1,0 +1,239 @@
+"""Prepared images as files: a folder through named steps, and a sheet of before and after."""
+
+import difflib
+import tomllib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from hilum import files, images
+from hilum.experiment import outputs
+from hilum.experiment.cell_context import Tell
+from hilum.preprocess import STEPS, from_list, with_side
+from hilum.preprocess.lungs import segmenter
+from hilum.preprocess.lungs.masks import LungMask
+from hilum.preprocess.lungs.steps import LungStep
+from hilum.preprocess.step import Step, as_uint8
+from hilum.types import Grey8, GreyImage, HilumError, LeftOut, as_path
+
+SHOWN = 6  # films on the contact sheet
+CHUNK = 64  # images decoded before their bar moves on
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What was written where, and what was not, with its reason."""
+
+    folder: Path
+    sheet: Path
+    steps: list[str]
+    written: int
+    left_out: list[LeftOut]
+    masks: Path | None = None  # of the lungs, where a step finds them
+    faulty: list[LeftOut] = field(default_factory=list)  # masks that do not pass their check
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One image: where it lies and where its prepared pixels and its lung mask go."""
+
+    path: Path
+    target: Path
+    mask: Path
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What came of a job: a fault or "", and the lungs where a step finds them."""
+
+    job: _Job
+    fault: str
+    lungs: LungMask | None = None
+
+
+def steps_named(names: Sequence[str], side: int | None = None) -> tuple[Step, ...]:
+    """Steps by name, as "clahe" or "keep_lungs:hull=true:dilate=0.03"; `side` in pixels.
+
+    Unlike a network's preparation these need not end at a fixed size. Raises HilumError for an
+    unknown name or parameter.
+    """
+    wanted = [name.strip() for name in names if name.strip()]
+    block = [_row(name) for name in wanted or [""]]
+    # a letterbox at the end only satisfies the check for a fixed size; it is taken off again
+    sized = with_side(block, side) if side else block
+    return from_list([*sized, {"step": "letterbox"}], segmenter.load_segmenter).steps[:-1]
+
+
+def _row(text: str) -> dict[str, Any]:
+    name, *settings = text.split(":")
+    if name not in STEPS:
+        nearest = difflib.get_close_matches(name, STEPS, n=1)
+        hint = f"did you mean {nearest[0]!r}?" if nearest else "name one or more of these."
+        raise HilumError(f"--steps wants names among {', '.join(STEPS)}; got {name!r}; {hint}")
+    pairs = [setting.partition("=") for setting in settings]
+    return {"step": name} | {key: _value(value) for key, _, value in pairs}
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text  # a bare word is a string, so that no shell needs nested quotes
+
+
+def prepare(folder: Path, steps: Sequence[Step], out: Path, tell: Tell) -> Prepared:
+    """Write every readable image below `folder` to `out`/images, relative paths kept, as PNG.
+
+    Where a step finds lungs, their masks (0 or 255, the image's own size) go to `out`/masks under
+    the same names, and `lungs.csv` says of each whether it can be believed. `contact_sheet.png`
+    shows films before and after, `left_out.csv` lists what was not prepared.
+    Raises HilumError where there is no readable image or `out` cannot be written.
+    """
+    root, target = as_path(folder), as_path(out)
+    paths, strangers = images.find(root)
+    homes = (target / "images", target / "masks")
+    jobs = _jobs(root, [path for path in paths if not set(homes) & set(path.parents)], homes)
+    files.ensure_writable_folder(homes[0], target)
+    move, done = tell("prepare"), []
+    for chunk in _chunks(jobs, steps):
+        done += chunk
+        move(len(done), len(jobs))
+    left_out = [
+        *strangers,
+        *(LeftOut(str(item.job.path), item.fault) for item in done if item.fault),
+    ]
+    written = [job for job in jobs if job.target.is_file()]
+    if not written:
+        raise HilumError(_nothing(root, left_out))
+    sheet = _sheet(_drawn(written), steps, target)
+    outputs.write_left_out(target, left_out)
+    found = _masks_listed(done, target)
+    names = [step.name for step in steps]
+    faulty = [
+        LeftOut(str(item.job.path), item.lungs.status)
+        for item in found
+        if item.lungs is not None and not item.lungs.good
+    ]
+    masks = homes[1] if found else None
+    return Prepared(homes[0], sheet, names, len(written), left_out, masks, faulty)
+
+
+def _masks_listed(done: Sequence[_Done], out: Path) -> list[_Done]:
+    """`lungs.csv`, and the jobs whose images have a mask; none where no step finds lungs."""
+    found = [item for item in done if item.lungs is not None]
+    rows = [
+        (str(item.job.path), str(item.job.mask), item.lungs.status, item.lungs.fraction,
+         item.lungs.confidence)
+        for item in found
+        if item.lungs is not None
+    ]  # fmt: skip
+    if rows:
+        columns = ["path", "mask", "status", "fraction", "confidence"]
+        with files.atomic_write(out / "lungs.csv") as temporary:
+            pd.DataFrame(rows, columns=columns).to_csv(temporary, index=False, float_format="%.4f")
+    return found
+
+
+def _nothing(root: Path, left_out: Sequence[LeftOut]) -> str:
+    why = f", for instance {left_out[-1].what}: {left_out[-1].reason}" if left_out else ""
+    return f"{root} must hold at least one image that can be prepared; got none{why.rstrip('.')}."
+
+
+def _jobs(root: Path, paths: Sequence[Path], homes: tuple[Path, Path]) -> list[_Job]:
+    """Where each image goes; two that differ in their suffix alone keep it in the name."""
+    below = [path.relative_to(root) for path in paths]
+    count = Counter(path.with_suffix("") for path in below)
+    names = [
+        path.with_suffix(".png")
+        if count[path.with_suffix("")] == 1
+        else path.with_name(f"{path.name}.png")
+        for path in below
+    ]
+    return [
+        _Job(path, homes[0] / name, homes[1] / name)
+        for path, name in zip(paths, names, strict=True)
+    ]
+
+
+def _chunks(jobs: Sequence[_Job], steps: Sequence[Step]) -> Iterator[list[_Done]]:
+    """Each job done, in order."""
+    with ThreadPoolExecutor(files.available_cpus()) as pool:
+        for start in range(0, len(jobs), CHUNK):
+            yield list(pool.map(lambda job: _done(job, steps), jobs[start : start + CHUNK]))
+
+
+def _done(job: _Job, steps: Sequence[Step]) -> _Done:
+    """Read, prepare and write one image, its mask too where a step finds lungs."""
+    for path in (job.target, job.mask):
+        path.unlink(missing_ok=True)  # what an earlier run wrote may not be what this one is
+    found: LungMask | None = None
+    try:
+        pixels = images.read(job.path).pixels
+        finder = next((step for step in steps if isinstance(step, LungStep)), None)
+        if finder is not None:
+            found = finder.lungs(pixels)
+            _write(job.mask, found.mask.astype(np.uint8) * 255)
+        _write(job.target, _with_lungs(steps, pixels, found))
+    except HilumError as error:
+        return _Done(job, str(error).removeprefix(f"{job.path}: "), found)
+    return _Done(job, "", found)
+
+
+def _with_lungs(steps: Sequence[Step], pixels: GreyImage, found: LungMask | None) -> Grey8:
+    """Every step; one that comes first and wants lungs is given those that were found."""
+    first = steps[0] if steps else None
+    if found is None or not isinstance(first, LungStep):
+        return applied(steps, pixels)
+    return applied(steps[1:], first.applied(pixels, found))
+
+
+def applied(steps: Sequence[Step], pixels: GreyImage) -> Grey8:
+    """(height, width) of any size through every step -> uint8 (height, width)."""
+    for step in steps:
+        pixels = step(pixels)
+    return np.ascontiguousarray(as_uint8(pixels))
+
+
+def _write(path: Path, pixels: Grey8) -> None:
+    _, png = cv2.imencode(".png", pixels)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(png.tobytes())
+    except OSError as error:
+        raise files.write_error(path, error) from error
+
+
+def _drawn(jobs: Sequence[_Job]) -> list[_Job]:
+    """Up to SHOWN of them, evenly spread."""
+    at = np.unique(np.linspace(0, len(jobs) - 1, min(SHOWN, len(jobs))).round().astype(int))
+    return [jobs[i] for i in at]
+
+
+def _sheet(jobs: Sequence[_Job], steps: Sequence[Step], out: Path) -> Path:
+    """`contact_sheet.png`: a film above, the same prepared below; its table beside it."""
+    from hilum.report import style
+    from hilum.report.wording import label
+
+    with style.style():
+        figure = style.blank(1.6 * len(jobs) + 0.6, 4.2)
+        axes = figure.subplots(2, len(jobs), squeeze=False)
+        for column, job in enumerate(jobs):
+            after = cv2.imdecode(np.fromfile(job.target, np.uint8), cv2.IMREAD_GRAYSCALE)
+            before = as_uint8(images.read(job.path).pixels)
+            for row, pixels in enumerate((before, np.asarray(after))):
+                axes[row, column].imshow(pixels, cmap="gray", vmin=0, vmax=255)
+                axes[row, column].set(xticks=[], yticks=[])
+                axes[row, column].set_xlabel(f"{pixels.shape[1]} x {pixels.shape[0]}")
+            axes[0, column].set_title(label(job.path.name, 22), fontsize=7)
+        axes[0, 0].set_ylabel("before")
+        axes[1, 0].set_ylabel("after")
+        figure.suptitle(label(", ".join(step.name for step in steps), 16 * len(jobs)), fontsize=8)
+        rows = pd.DataFrame([(str(job.path), str(job.target)) for job in jobs])
+        return style.save(figure, rows.set_axis(["before", "after"], axis=1), out, "contact_sheet")

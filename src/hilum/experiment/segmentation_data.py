@@ -1,0 +1,132 @@
+"""Images and their lung masks: read, paired, divided by patient."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from hilum import images
+from hilum.data import manifest as manifests
+from hilum.data import prepared_dataset
+from hilum.experiment import dataset
+from hilum.experiment import splits as divide
+from hilum.experiment.cell_context import Tell
+from hilum.preprocess.lungs import segmenter
+from hilum.preprocess.step import as_uint8, resized
+from hilum.recipes import Recipe, Stage
+from hilum.training.segmentation import ImageMaskPairs
+from hilum.types import HilumError, Leak, LeftOut, Manifest, Mask, Split, Stack8
+
+SIDE = 256  # pixels of the network's input unless the recipe names another
+SHAPES = 0.01  # relative difference of the sides' ratio up to which a mask is resized
+WHITE = 127  # a mask's grey level above which it is lung
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentationContext:
+    """What all folds stand on; rows of the stacks (image, side, side) follow the manifest."""
+
+    plan: Recipe
+    stage: Stage
+    manifest: Manifest
+    images: Stack8
+    masks: Stack8
+    out: Path
+    work: Path
+    tell: Tell
+
+
+def ground(
+    plan: Recipe, stage: Stage, where: tuple[Path | None, Path, Path], tell: Tell
+) -> tuple[SegmentationContext, dict[int, Split], list[Leak]]:
+    """Everything that folds stand on, the splits by seed, and what leaks in the first.
+
+    `where`: the datasets' root, the run's folder and that of finished folds. Raises HilumError
+    where no mask fits its image.
+    """
+    root, out, work = where
+    found = dataset.load_manifest(plan, root, out, tell)
+    found = manifests.select(found, found.table["mask_path"].notna(), "it has no lung mask")
+    side = plan.prepare.side or SIDE
+    taken = prepared_dataset.prepare_dataset(
+        found, segmenter.preparation(side), tell("decode and prepare")
+    )
+    manifest, stack, truth = _paired(taken.manifest, taken.pixels.stack, side)
+    area = (truth > WHITE).mean((1, 2))
+    # a split wants classes: large and small lungs, so that no part has only the hard ones
+    table = manifest.table.assign(label=np.where(area > np.median(area), "large", "small"))
+    strata = Manifest(table)
+    splits = {
+        seed: divide.make_split(plan.split, strata, taken.fingerprints, seed) for seed in plan.seeds
+    }
+    leaks = divide.check_leakage(splits[plan.seeds[0]], strata, taken.fingerprints, plan.mode)
+    return SegmentationContext(plan, stage, manifest, stack, truth, out, work, tell), splits, leaks
+
+
+def _paired(manifest: Manifest, stack: Stack8, side: int) -> tuple[Manifest, Stack8, Stack8]:
+    """Images whose masks fit, and both as (image, side, side); the others are left out."""
+    truth: list[Any] = []
+    faults: list[LeftOut] = []
+    for row in manifest.table.itertuples():
+        try:
+            whole = read_mask(Path(row.mask_path), *_size_and_aspect(Path(row.path)))
+            truth.append(resized(whole.astype(np.float32), (side, side)))
+        except HilumError as error:
+            truth.append(None)
+            faults.append(LeftOut(str(row.path), str(error)))
+    kept = np.array([mask is not None for mask in truth])
+    if not kept.any():
+        raise HilumError(
+            f"training wants images with lung masks that fit; got none of {len(truth)}, for "
+            f"instance {faults[0].what}: {faults[0].reason}"
+        )
+    good = np.stack([as_uint8(mask) for mask in truth if mask is not None])
+    if kept.all():
+        return manifest, stack, good
+    table = manifest.table[kept].reset_index(drop=True)
+    whole_manifest = Manifest(table, (*manifest.left_out, *faults), manifest.notes)
+    return whole_manifest, np.asarray(stack[kept]), good
+
+
+def _size_and_aspect(path: Path) -> tuple[tuple[int, int], float]:
+    """(height, width) of an image in square pixels, and height over width of a stored pixel."""
+    facts = images.probe(path)
+    return (int(facts["height"]), int(facts["width"])), float(facts.get("pixel_aspect", 1))
+
+
+def read_mask(path: Path, size: tuple[int, int], aspect: float = 1) -> Mask:
+    """A mask's file at the (height, width) of its image; raises HilumError for another shape.
+
+    Where the image's stored pixels are not square (`aspect`), the mask may be drawn on those too.
+    """
+    grey = as_uint8(images.read(path).pixels)
+    ratio = grey.shape[1] * size[0] / (grey.shape[0] * size[1])
+    if abs(ratio - 1) > SHAPES and abs(ratio / aspect - 1) > SHAPES:
+        raise HilumError(
+            f"a mask must have its image's shape; got {grey.shape[1]} x {grey.shape[0]} for an "
+            f"image of {size[1]} x {size[0]} ({path.name}); mend or remove it."
+        )
+    return np.asarray(resized(grey, size) > WHITE)
+
+
+def pairs(
+    ground: SegmentationContext, rows: pd.DataFrame
+) -> tuple[ImageMaskPairs, npt.NDArray[np.int64]]:
+    """A fold's training and validation pairs, and the rows of its test images.
+
+    Raises HilumError where a part is empty.
+    """
+    ids = ground.manifest.table["sample_id"]
+    part = rows.set_index("sample_id")["part"].reindex(ids).to_numpy()
+    at = {name: np.flatnonzero(part == name) for name in ("train", "validation", "test")}
+    for name, found in at.items():
+        if len(found) == 0:
+            raise HilumError(
+                f"each fold needs train, validation and test images; got no {name} images; "
+                "add images or change the split."
+            )
+    known = ImageMaskPairs(ground.images, ground.masks, tuple(ids), at["train"], at["validation"])
+    return known, at["test"]

@@ -1,0 +1,156 @@
+"""Split: the recipe's plan carried out, one split per seed, and the leak check on each."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal
+
+import pandas as pd
+
+from hilum import recipes
+from hilum.data import leakage, splits
+from hilum.experiment import given_split
+from hilum.experiment.given_split import Asked
+from hilum.recipes import Recipe, SplitPlan
+from hilum.types import Fingerprints, HilumError, Leak, Manifest, Split
+
+FEW = 30  # test images; with fewer of them no figure says anything, so that folds test every image
+LEAST_FOLDS = 3
+
+
+def make_split(
+    plan: SplitPlan, manifest: Manifest, fingerprints: Fingerprints | None, seed: int
+) -> Split:
+    """The split of one seed; near duplicates stay together unless `group = "image"`.
+
+    Without fingerprints no near duplicates are known: good for a trial before images are decoded.
+    Raises HilumError where the data cannot be divided so.
+    """
+    apart = plan.group == "image"  # as published: near duplicates may stand on both sides
+    clusters = None if apart or not fingerprints else leakage.clusters(manifest, fingerprints)
+    asked = Asked(manifest, plan.validation, plan.seed + seed, plan.group, clusters)
+    if order_of(plan, manifest) == "name":
+        return _divided(plan, asked)
+    asked, names = _by_content(asked)
+    split = _divided(plan, asked)
+    table = split.table.assign(sample_id=split.table["sample_id"].map(names))
+    return replace(split, table=table)
+
+
+def order_of(plan: SplitPlan, manifest: Manifest) -> Literal["name", "content"]:
+    """By content only a user's own images: the names of a published set are always the same."""
+    if plan.order == "name":
+        return "name"
+    own = bool(manifest.table["dataset"].isin(given_split.OWN).all())
+    return "content" if own else "name"
+
+
+def _by_content(asked: Asked) -> tuple[Asked, dict[str, str]]:
+    """The same with names that begin with the digest of each file, and the names behind them.
+
+    A split goes through images in the order of their names: so it is the same wherever they lie.
+    """
+    table = asked.manifest.table
+    longer = table["sha256"].fillna("").astype("str") + "/" + table["sample_id"]
+    manifest = replace(asked.manifest, table=table.assign(sample_id=longer))
+    clusters = asked.clusters
+    if clusters is not None:
+        clusters = pd.Series(clusters.reindex(table["sample_id"]).to_numpy(), index=list(longer))
+    names = dict(zip(longer, table["sample_id"], strict=True))
+    return replace(asked, manifest=manifest, clusters=clusters), names
+
+
+def _divided(plan: SplitPlan, asked: Asked) -> Split:
+    if plan.kind == "auto":
+        own, notes = given_split.divide(asked)
+        found = own or _anew(plan, asked)
+        return replace(found, notes=(*notes, *found.notes))
+    found = _of_kind(plan, asked)
+    return replace(found, notes=(*_left_aside(plan, asked.manifest.table), *found.notes))
+
+
+def _left_aside(plan: SplitPlan, table: pd.DataFrame) -> tuple[str, ...]:
+    """What of a set's own split a recipe does not use, though it is there."""
+    if plan.kind != "official":
+        return given_split.unused(table, f'the recipe says split.kind = "{plan.kind}"')
+    known = given_split.counts(table).get("validation", 0)
+    if not known or not plan.validation:
+        return ()
+    return (
+        f"The set's own {known:,} validation images are drawn anew, from all that it does not "
+        "test, as an official split in a recipe has it.",
+    )
+
+
+def _of_kind(plan: SplitPlan, asked: Asked) -> Split:
+    given = (asked.seed, asked.group, asked.clusters)
+    if plan.kind == "official":
+        return splits.official(asked.manifest, plan.validation, *given)
+    if plan.kind == "kfold":
+        return splits.kfold(asked.manifest, plan.folds, plan.validation, *given)
+    return splits.holdout(asked.manifest, splits.SplitFractions(plan.test, plan.validation), *given)
+
+
+def _anew(plan: SplitPlan, asked: Asked) -> Split:
+    """Once, or in folds where the test part would be smaller than FEW images."""
+    images = len(asked.manifest.table)
+    once = plan.model_copy(update={"kind": "holdout"})
+    if round(images * plan.test) >= FEW:
+        return _of_kind(once, asked)
+    for folds in range(plan.folds, LEAST_FOLDS - 1, -1):
+        try:
+            several = plan.model_copy(update={"kind": "kfold", "folds": folds})
+            split = _of_kind(several, asked)
+        except HilumError:  # a class with fewer patients than folds
+            continue
+        note = (
+            f"{folds}-fold cross-validation, since one test part of {images} images would hold "
+            f"fewer than {FEW}: every image is tested once, by a model that has not seen it "
+            "(--set split.kind=holdout divides once)."
+        )
+        return replace(split, notes=(note, *split.notes))
+    return _of_kind(once, asked)
+
+
+def resolved(plan: Recipe, manifest: Manifest, splits: Mapping[int, Split]) -> Recipe:
+    """The recipe with what "auto" and the order have come to for these images."""
+    first = next(iter(splits.values()))
+    folds = int(first.table["fold"].nunique())
+    changed: dict[str, Any] = {"order": order_of(plan.split, manifest)}
+    if plan.split.kind == "auto":
+        changed |= {"kind": first.kind, **({"folds": folds} if first.kind == "kfold" else {})}
+    return plan.model_copy(update={"split": plan.split.model_copy(update=changed)})
+
+
+def copied(split: Split, plan: Recipe) -> list[Leak]:
+    """Test and validation images whose copies train, where copies are made before the split."""
+    plans = [cell.train.copies for cell in recipes.cells(plan).values()]
+    if not any(one is not None and one.before_split for one in plans):
+        return []
+    rows = split.table[split.table["part"] != "train"]
+    return [
+        Leak("augmented copy", fold, f"{name}#copy1", "train", name, part)
+        for fold, name, part in zip(rows["fold"], rows["sample_id"], rows["part"], strict=True)
+    ]
+
+
+def check_leakage(
+    split: Split, manifest: Manifest, fingerprints: Fingerprints, mode: str
+) -> list[Leak]:
+    """Leaks across parts; the same patient on both sides stops a corrected run.
+
+    Raises HilumError in corrected mode, since grouping by patient was promised.
+    """
+    found = leakage.find(split, manifest, fingerprints)
+    patients = [leak for leak in found if leak.kind == "same patient"]
+    if patients and mode == "corrected" and split.grouped_by in ("patient", "site"):
+        raise HilumError(
+            f"no patient may stand on both sides of a split; got {len(patients)} pairs, as "
+            f"{patients[0].first} and {patients[0].second}; {_remedy(split)}."
+        )
+    return found
+
+
+def _remedy(split: Split) -> str:
+    if split.kind == "official":
+        return f"correct the parts or the patient identifiers, or {given_split.ANEW}"
+    return "correct the patient identifiers"

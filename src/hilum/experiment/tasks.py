@@ -1,0 +1,116 @@
+"""A study's questions: the main one, then each task as a complete run in a folder of its own."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from hilum import files, recipes, report
+from hilum.experiment import outputs, replication, run
+from hilum.experiment.cell_context import Tell
+from hilum.experiment.run_basis import ChangedError
+from hilum.recipes import Recipe
+from hilum.types import HilumError, LeftOut, Results
+
+FOLDER = "tasks"
+Outcomes: TypeAlias = Mapping[str, Results | HilumError]  # task -> what came of it
+
+
+def run_recipe(
+    plan: Recipe, root: Path | None, out: Path, tell: Tell, resume: bool = False
+) -> Results:
+    """Carry out a recipe: its main question into `out`, each task into `out/tasks/NAME`.
+
+    The main results then hold the tasks' scores and published numbers too. A task that fails is
+    listed with its reason; with `resume` nothing that is finished is done again.
+    Raises HilumError for what the user can mend and MissingError for data or weights that are not
+    here, both of the main question.
+    """
+    with files.alone(out):
+        return _run(plan, root, out, tell, resume)
+
+
+def _run(plan: Recipe, root: Path | None, out: Path, tell: Tell, resume: bool) -> Results:
+    main = run.run_task(recipes.without_tasks(plan), root, out, tell, resume)
+    tasks = recipes.tasks(plan)
+    if not (plan.tasks or main.tasks):
+        return main
+    outcomes: dict[str, Results | HilumError] = {}
+    for name, task in tasks.items():
+        folder = out / FOLDER / name
+        try:
+            with outputs.removing_empty_on_failure(folder):
+                beside = out / "manifest.parquet"
+                told = _named(tell, name)
+                outcomes[name] = run.run_task(task, root, folder, told, resume, beside)
+        except ChangedError:  # of what is in the folder, not of the task: nothing is printed as new
+            raise
+        except HilumError as error:
+            outcomes[name] = error
+    results = _joined(plan, main, tasks, outcomes)
+    outputs.write_recipe(out, plan)
+    outputs.relist_tasks(out, plan.tasks, _failed(outcomes))
+    outputs.write_results(out, results)
+    report.build(out)
+    return results
+
+
+def _named(tell: Tell, name: str) -> Tell:
+    return lambda step: tell(f"{name}: {step}")
+
+
+def _failed(outcomes: Outcomes) -> list[LeftOut]:
+    return [
+        LeftOut(f"task {name}", str(found))
+        for name, found in outcomes.items()
+        if isinstance(found, HilumError)
+    ]
+
+
+def _joined(
+    plan: Recipe, main: Results, tasks: Mapping[str, Recipe], outcomes: Outcomes
+) -> Results:
+    """The main question's results with those of its tasks, under their names."""
+    main = _alone(main)
+    main = replace(main, replication=replication.sentence(plan))
+    scores, published = list(main.scores), list(main.published)
+    apart = [main.replication] if main.replication else []
+    for name, found in outcomes.items():
+        if isinstance(found, Results):
+            scores += [replace(row, cell=f"{name}: {row.cell}") for row in found.scores]
+            published += [replace(row, where=f"{name}: {row.where}") for row in found.published]
+            apart += [f"{name}: {found.replication}"] if found.replication else []
+    failed = [*main.model["failed"], *map(asdict, _failed(outcomes))]
+    return replace(
+        main,
+        scores=scores,
+        published=published,
+        replication=" ".join(apart),
+        model={**main.model, "failed": failed},
+        tasks=[_told(name, tasks[name].title, found) for name, found in outcomes.items()],
+    )
+
+
+def _alone(main: Results) -> Results:
+    """Without what tasks have added, when a finished run is gone on with."""
+    names = [task["name"] for task in main.tasks]
+    before = tuple(f"{name}: " for name in names)
+    failed = [
+        row for row in main.model["failed"] if row["what"] not in [f"task {n}" for n in names]
+    ]
+    return replace(
+        main,
+        scores=[row for row in main.scores if not row.cell.startswith(before)],
+        published=[row for row in main.published if not row.where.startswith(before)],
+        model={**main.model, "failed": failed},
+        tasks=[],
+    )
+
+
+def _told(name: str, title: str, found: Results | HilumError) -> dict[str, Any]:
+    """What the main results say about a task; `cell` is the one its validation data chose."""
+    about: dict[str, Any] = {"name": name, "title": title}
+    if isinstance(found, HilumError):
+        return {**about, "cell": None, "verdict": None, "report": None, "reason": str(found)}
+    done = {"cell": found.model["cell"], "verdict": found.verdict}
+    return {**about, **done, "report": f"{FOLDER}/{name}/report.html", "reason": None}

@@ -1,0 +1,166 @@
+"""Heat maps: which places of an image speak for a class."""
+
+import difflib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from hilum.explain.explainer import ExplainableModel, FeaturesAndMaps
+from hilum.inference.model import mirrored
+from hilum.types import Floats, Grey8, HilumError, Stack8
+
+WINDOWS = 7  # occluding squares along a side, each half over its neighbour
+AT_ONCE = 32  # occluded copies of an image in memory
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One way to a heat map: (1, height, width), its maps, a class -> evidence (row, column)."""
+
+    title: str
+    # for the class above 0, against it below; from `seen` where it needs a map
+    evidence: Callable[[ExplainableModel, Stack8, Sequence[Tensor], int], Floats]
+    says: str
+    source: str
+    needs_map: bool = True
+
+
+def look(asked: ExplainableModel, stack: Stack8, method: str = "gradcam") -> list[FeaturesAndMaps]:
+    """Prepared (image, height, width) -> what is seen in them that `method` needs for any class.
+
+    One sight of all, and one of their mirror images where the model averages both; none for a
+    method that needs no map. Raises HilumError for an unknown method, or where it needs a map and
+    the network has none.
+    """
+    if not known(method).needs_map:
+        return []
+    try:
+        if not asked.mirror:
+            return [asked.see(stack)]
+        both = asked.see(np.concatenate([stack, mirrored(stack)]))
+    except HilumError as error:
+        raise HilumError(f"{error} Or take method occlusion, which needs none.") from None
+    halves = np.s_[: len(stack)], np.s_[len(stack) :]
+    return [FeaturesAndMaps(both.features[half], both.maps[half]) for half in halves]
+
+
+def heat(
+    asked: ExplainableModel,
+    image: Grey8,
+    class_: int,
+    method: str = "gradcam",
+    seen: Sequence[Tensor] | None = None,
+) -> Floats:
+    """Prepared (height, width) -> evidence for a class, 0 and more, in the image's own pixels.
+
+    What speaks against the class is left out (ReLU). `seen`: its map (1, channel, row, column),
+    and that of its mirror image, where `look` was asked before. Raises HilumError as `look` does.
+    """
+    maps = _maps(asked, image, method) if seen is None else seen
+    found = np.maximum(known(method).evidence(asked, image[None], maps, class_), 0)
+    height, width = image.shape
+    return np.asarray(cv2.resize(found, (width, height), interpolation=cv2.INTER_LINEAR))
+
+
+def evidence(asked: ExplainableModel, image: Grey8, class_: int, method: str = "gradcam") -> Floats:
+    """The same with what speaks against the class below 0, at the map's own size (row, column)."""
+    maps = _maps(asked, image, method)
+    return known(method).evidence(asked, image[None], maps, class_)
+
+
+def require(asked: ExplainableModel, method: str, shape: tuple[int, int]) -> None:
+    """Raise HilumError where `method` is unknown or cannot be used on this network."""
+    look(asked, np.zeros((1, *shape), np.uint8), method)
+
+
+def known(method: str) -> Method:
+    """The row of METHODS called `method`; HilumError with the nearest name for another."""
+    if method not in METHODS:
+        near = difflib.get_close_matches(method, METHODS, 1)
+        hint = f"did you mean {near[0]!r}?" if near else "choose one."
+        raise HilumError(f"a method is one of {', '.join(METHODS)}; got {method!r}; {hint}")
+    return METHODS[method]
+
+
+def relative(found: Floats) -> Floats:
+    """Heat (height, width) as a share of its own maximum; an empty map stays empty."""
+    most = float(found.max())
+    return found / most if most > 0 else np.zeros_like(found)
+
+
+def _maps(asked: ExplainableModel, image: Grey8, method: str) -> list[Tensor]:
+    return [sight.maps for sight in look(asked, image[None], method)]
+
+
+def _gradcam(asked: ExplainableModel, _: Stack8, maps: Sequence[Tensor], class_: int) -> Floats:
+    from captum.attr import LayerGradCam  # half a second that predictions without maps do not wait
+
+    method = LayerGradCam(asked.tail, asked.tail.seam)
+    return _on_the_maps(maps, lambda found: method.attribute(found, class_))
+
+
+def _hirescam(asked: ExplainableModel, _: Stack8, maps: Sequence[Tensor], class_: int) -> Floats:
+    from captum.attr import LayerGradientXActivation
+
+    method = LayerGradientXActivation(asked.tail, asked.tail.seam)
+    return _on_the_maps(maps, lambda found: method.attribute(found, class_).sum(1, keepdim=True))
+
+
+def _on_the_maps(maps: Sequence[Tensor], attribute: Callable[[Tensor], Tensor]) -> Floats:
+    """Maps (1, channel, row, column) -> (row, column), the mirror image's turned back."""
+    plain, *turned = (_array(attribute(found)) for found in maps)
+    if not turned:
+        return plain
+    return np.ascontiguousarray((plain + turned[0][:, ::-1]) / 2)
+
+
+def _occlusion(asked: ExplainableModel, stack: Stack8, _: Sequence[Tensor], class_: int) -> Floats:
+    """How far the logit falls where a square of the image's mean grey hides what lies there."""
+    from captum.attr import Occlusion
+
+    sides = [max(2, round(n / WINDOWS)) for n in stack.shape[1:]]
+
+    def logits(pixels: Tensor) -> Tensor:
+        return torch.from_numpy(asked.logits(pixels[:, 0].to(torch.uint8).numpy()))
+
+    found = Occlusion(logits).attribute(
+        torch.from_numpy(stack[:, None].astype(np.float32)),
+        sliding_window_shapes=(1, *sides),
+        strides=(1, *(max(1, side // 2) for side in sides)),
+        baselines=float(np.rint(stack.mean())),
+        target=class_,
+        perturbations_per_eval=AT_ONCE,
+    )
+    return _array(found)
+
+
+METHODS: dict[str, Method] = {
+    "gradcam": Method(
+        "Grad-CAM",
+        _gradcam,
+        "the last map's channels, each weighted by the mean of its gradient",
+        "Selvaraju et al. 2017, doi:10.1109/ICCV.2017.74",
+    ),
+    "hirescam": Method(
+        "HiResCAM",
+        _hirescam,
+        "the last map's channels, weighted place by place by the gradient",
+        "Draelos & Carin 2020, arXiv:2011.08891",
+    ),
+    "occlusion": Method(
+        "Occlusion",
+        _occlusion,
+        "how far the logit falls when a grey square hides the place",
+        "Zeiler & Fergus 2014, doi:10.1007/978-3-319-10590-1_53",
+        needs_map=False,
+    ),
+}
+
+
+def _array(found: Tensor) -> Floats:
+    """(1, 1, row, column) -> (row, column)."""
+    return found.detach()[0, 0].float().cpu().numpy()

@@ -1,0 +1,166 @@
+"""Heat maps of a finished model's answers, drawn as its images come."""
+
+import difflib
+import itertools
+import re
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from hilum import files
+from hilum.explain import cam, heatmap_sheets
+from hilum.explain import explainer as subjects
+from hilum.explain.explainer import ExplainableModel
+from hilum.explain.heatmap_sheets import HeatmapStyle, Tile
+from hilum.inference import cautions
+from hilum.inference.answer import PreparedImage
+from hilum.inference.model import Features, TrainedModel
+from hilum.types import CLASS_NAMES, Grey8, HilumError, Stack8
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+LONGEST = 100  # letters of a file's name that are kept
+RESERVED = re.compile(r"sheet(-\d+)?", re.I)  # names that the sheets have
+HEATMAP_COLUMNS = [
+    "path", "label", "class", "probability", "method", "render", "file", "reason"
+]  # fmt: skip
+EMPTY: dict[str, object] = {**dict.fromkeys(HEATMAP_COLUMNS, ""), "probability": np.nan}
+
+
+@dataclass(frozen=True, slots=True)
+class HeatmapRequest:
+    """Which heat maps are wanted; without a class, those of each image's predicted class."""
+
+    method: str = "gradcam"
+    class_: str | None = None
+    look: HeatmapStyle = field(default_factory=HeatmapStyle)
+
+
+@dataclass(slots=True)
+class HeatmapWriter:
+    """Draws heat maps as images come; a sheet is written when it is full."""
+
+    model: TrainedModel
+    ask: HeatmapRequest
+    out: Path
+    subject: ExplainableModel
+    exact: bool  # what is seen for the maps gives the prediction's very bits
+    seen: "deque[tuple[Tensor, ...]]" = field(default_factory=deque)  # maps of films to be drawn
+    names: set[str] = field(default_factory=set)  # of files written, in lower case
+    tiles: list[Tile] = field(default_factory=list)
+    rows: list[dict[str, object]] = field(default_factory=list)
+    full: int = 0  # sheets that are written
+
+    @classmethod
+    def of(cls, model: TrainedModel, ask: HeatmapRequest, out: Path) -> "HeatmapWriter":
+        """Ready to draw; raises HilumError for what `ask` may not ask of this model."""
+        ask.look.check()
+        _require_class(ask.class_, model.facts.classes)
+        subject = subjects.of(model)
+        cam.require(subject, ask.method, model.pipeline.shape)
+        exact = cam.known(ask.method).needs_map and subjects.same_bits(subject, model)
+        return cls(model, ask, files.ensure_writable_folder(out), subject, exact)
+
+    def features(self, stack: Stack8) -> Features:
+        """What the model's own `features` gives of prepared films, their maps kept for `draw`."""
+        if not self.exact:
+            return self.model.features(stack)
+        sights = cam.look(self.subject, stack, self.ask.method)
+        self.seen.extend(zip(*(sight.maps[:, None] for sight in sights), strict=True))
+        plain, *mirror = (sight.features for sight in sights)
+        return plain, mirror[0] if mirror else None
+
+    def draw(self, rows: pd.DataFrame, decoded: Sequence[PreparedImage | str]) -> Iterator[None]:
+        """A PNG for each image that could be read, pausing after each; `rows` as in `predict`.
+
+        Their features came from this drawer's own `features`.
+        """
+        for row, item in zip(rows.to_dict("records"), decoded, strict=True):
+            facts = {**EMPTY, "path": row["path"], "label": row["label"]}
+            if isinstance(item, str):
+                self.rows.append({**facts, "reason": item})
+            else:
+                self.rows.append({**facts, **self._one(row, item.pixels)})
+            yield
+
+    def close(self) -> pd.DataFrame:
+        """Write the last sheet and `heatmaps.csv`, and return the table."""
+        if self.tiles:
+            self._sheet()
+        table = pd.DataFrame(self.rows, columns=HEATMAP_COLUMNS)
+        with files.atomic_write(self.out / "heatmaps.csv") as temporary:
+            table.to_csv(temporary, index=False, float_format="%.8f")
+        return table
+
+    def _one(self, row: dict[str, object], film: Grey8) -> dict[str, object]:
+        class_ = self.ask.class_ or str(row["label"])
+        p = float(str(row[f"p_{class_}"]))
+        seen = self.seen.popleft() if self.exact else None
+        index = self.model.facts.classes.index(class_)
+        found = cam.heat(self.subject, film, index, self.ask.method, seen)
+        name = self._name(Path(str(row["path"])).stem)
+        tile = Tile(film, cam.relative(found), words(row, class_, p, empty=not found.any()))
+        self.tiles.append(tile)
+        heatmap_sheets.save(
+            heatmap_sheets.single(tile, self.ask.look, self._title(), self._verdict()),
+            self.out / name,
+        )
+        if len(self.tiles) == heatmap_sheets.COLUMNS * heatmap_sheets.ROWS:
+            self._sheet()
+        return {
+            "class": class_,
+            "probability": p,
+            "method": self.ask.method,
+            "render": self.ask.look.render,
+            "file": name,
+        }
+
+    def _sheet(self) -> None:
+        self.full += 1
+        name = "sheet.png" if self.full == 1 else f"sheet-{self.full}.png"
+        page = heatmap_sheets.sheet(
+            self.tiles, self.ask.look, self._title(), verdict=self._verdict()
+        )
+        heatmap_sheets.save(page, self.out / name)
+        self.tiles.clear()
+
+    def _title(self) -> str:
+        return cam.known(self.ask.method).title
+
+    def _verdict(self) -> str:
+        return cautions.verdict_line(self.model.facts.judged)
+
+    def _name(self, stem: str) -> str:
+        """A file name of its own: images of several folders may have one name."""
+        stem = f"image-{stem}" if RESERVED.fullmatch(stem) else stem[:LONGEST]
+        endings = ("" if n == 1 else f"-{n}" for n in itertools.count(1))
+        name = next(stem + end for end in endings if (stem + end).lower() not in self.names)
+        self.names.add(name.lower())
+        return f"{name}.png"
+
+
+def words(row: dict[str, object], class_: str, p: float, *, empty: bool) -> tuple[str, ...]:
+    """Below a film and its map: the class asked and its p, where need be two remarks, the name."""
+    said, asked = (CLASS_NAMES.get(name, name) for name in (str(row["label"]), class_))
+    lines = [f"Evidence for {asked}, p = {p:.3f}", Path(str(row["path"])).name]
+    if class_ != row["label"]:
+        lines.insert(1, f"predicted: {said}")
+    if empty:
+        lines.insert(1, "empty map: no place speaks for it")
+    return tuple(lines)
+
+
+def _require_class(name: str | None, classes: list[str]) -> None:
+    if name is not None and name not in classes:
+        near = difflib.get_close_matches(name, classes, 1)
+        hint = f"did you mean {near[0]!r}?" if near else "choose one."
+        raise HilumError(
+            f"--class must be one of the model's classes ({', '.join(classes)}); got {name!r}; "
+            f"{hint}"
+        )

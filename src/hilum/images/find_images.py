@@ -1,0 +1,105 @@
+"""Which files below a folder are images to read, and what else lies there."""
+
+import os
+from pathlib import Path
+
+from hilum.images.sniff import SNIFFED, SUFFIXES
+from hilum.types import HilumError, LeftOut
+
+SKIPPED_FOLDERS = frozenset({"__MACOSX"})
+NO_TEXT = "its name, or that of a folder above it, is no text in UTF-8; rename it"
+INDEX = "DICOMDIR"  # a medium's table of contents: DICOM, but no image
+
+
+def is_text(path: str | Path) -> bool:
+    """Is the path text in UTF-8, as tables, JSON and HTML hold it?"""
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def printable(path: str | Path) -> str:
+    r"""The path with bytes that are no UTF-8 written as \xe9."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def find(folder: str | Path) -> tuple[list[Path], list[LeftOut]]:
+    """Image files below `folder`, sorted, and what was left out, counted by suffix.
+
+    Files count by their suffix (SUFFIXES), those without one, or named by a DICOM UID, by the
+    DICOM magic. Hidden files and folders and `__MACOSX` are passed over, links are followed once.
+    Files with a name that is no text in UTF-8, or in a folder with such a name, are left out: no
+    table could name them. Raises HilumError where `folder` itself has such a name.
+    """
+    root = Path(folder).expanduser().absolute()
+    if not is_text(root):
+        raise HilumError(f"wanted a folder with a name in UTF-8, got {printable(root)}; rename it")
+    if not root.is_dir():
+        raise HilumError(f"{root}: wanted a folder of images, got none there; check the path")
+    found: list[Path] = []
+    others: dict[tuple[str, str], list[str]] = {}
+    closed: list[LeftOut] = []
+    for path in _files(root, closed):
+        if not is_text(path):
+            closed.append(LeftOut(printable(path), NO_TEXT))
+            continue
+        stranger = _stranger(path)
+        if stranger is None:
+            found.append(path)
+        else:
+            others.setdefault(stranger, []).append(str(path))
+    left_out = [
+        LeftOut(_counted(len(names), ending), why, len(names), tuple(sorted(names)))
+        for (ending, why), names in sorted(others.items())
+    ]
+    return sorted(found), left_out + closed
+
+
+def _files(root: Path, closed: list[LeftOut]) -> list[Path]:
+    """All visible files below `root`; folders that cannot be opened are added to `closed`."""
+
+    def refuse(error: OSError) -> None:
+        closed.append(LeftOut(printable(error.filename), f"cannot be opened: {error.strerror}"))
+
+    files: list[Path] = []
+    seen = {os.path.realpath(root)}
+    for folder, folders, names in os.walk(root, onerror=refuse, followlinks=True):
+        folders[:] = [name for name in sorted(folders) if _is_new(Path(folder, name), seen)]
+        files += [Path(folder, name) for name in names if not name.startswith(".")]
+    return files
+
+
+def _is_new(folder: Path, seen: set[str]) -> bool:
+    """Is this a visible folder that no other path has led to? Remembers it."""
+    if folder.name.startswith(".") or folder.name in SKIPPED_FOLDERS:
+        return False
+    real = os.path.realpath(folder)
+    new = real not in seen
+    seen.add(real)
+    return new
+
+
+def _stranger(path: Path) -> tuple[str, str] | None:
+    """(suffix, reason) of a file that is no image to read, or None for an image."""
+    suffix = path.suffix.lower()
+    if suffix in SUFFIXES:
+        return None
+    if path.name.upper() == INDEX:
+        return INDEX, "a table of contents, not an image"
+    if suffix and not suffix[1:].isdigit():
+        return suffix, "not PNG, JPEG, TIFF or DICOM"
+    try:
+        with path.open("rb") as file:
+            is_dicom = file.read(SNIFFED)[128:] == b"DICM"
+    except OSError as error:
+        return "", f"cannot be opened: {error.strerror}"
+    return None if is_dicom else ("", "without the DICOM magic")
+
+
+def _counted(number: int, ending: str) -> str:
+    files = "1 file" if number == 1 else f"{number:,} files"
+    if ending == INDEX:
+        return f"{files} named {INDEX}"
+    return f"{files} ending in {ending}" if ending else f"{files} without suffix"

@@ -1,0 +1,1 @@
+"""A trained model in use: its folder, predictions, out-of-distribution detection."""

@@ -1,0 +1,95 @@
+"""One image to its answer: prepared, computed, abstained from; wherever the image came from.
+
+Files for `hilum predict`, bytes for a server and arrays from Python all go through here, so that
+one film has one answer.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+
+from hilum import images
+from hilum.data.fingerprints import perceptual_hash
+from hilum.inference import conformal, ood
+from hilum.inference.model import Features, TrainedModel
+from hilum.inference.ood import QuickCheck
+from hilum.inference.training_record import Print
+from hilum.preprocess import Pipeline
+from hilum.types import Grey8, GreyImage, HilumError, Image, Probabilities, Stack8
+
+See: TypeAlias = Callable[[Stack8], Features]
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedImage:
+    """An image ready for the network, what it showed before, and what it is recognised by."""
+
+    pixels: Grey8  # (height, width), as the model's pipeline makes them
+    glance: QuickCheck
+    fingerprint: Print
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """A model's answer to one image; an image that cannot be read has a reason and no label."""
+
+    label: str  # the most probable class, or ""
+    probabilities: dict[str, float]  # class -> calibrated probability, rounded to 8 decimals
+    abstained: bool
+    reason: str = ""  # why the model abstains, or why the image could not be read
+    seen: str = ""  # "same file", "near duplicate" or "same patient": no test of this model
+    path: str = ""  # of a file
+
+
+def from_file(source: str | Path | bytes, pipeline: Pipeline) -> PreparedImage:
+    """A PNG, JPEG, TIFF or DICOM file, or its bytes, made ready; HilumError as `images.read`."""
+    image = images.read(source, pipeline.decode_side, hashed=True)
+    named = source if isinstance(source, bytes) else Path(source)
+    return _ready(image, pipeline, images.colourfulness(named, image.facts))
+
+
+def from_array(pixels: GreyImage, pipeline: Pipeline) -> PreparedImage:
+    """Grey (height, width), uint8 or floats in [0, 1], made ready; HilumError for anything else."""
+    if pixels.ndim == 2 and pixels.size and pixels.dtype == np.uint8:
+        return _ready(Image(pixels), pipeline, 0.0)
+    if pixels.ndim != 2 or not pixels.size or pixels.dtype.kind != "f":
+        raise HilumError(
+            "an image in memory must be grey (height, width), uint8 or floats from 0 to 1; got "
+            f"{pixels.dtype} of shape {pixels.shape}; convert it."
+        )
+    low, high = float(pixels.min()), float(pixels.max())
+    if not (low >= 0 and high <= 1):  # NaN is neither
+        raise HilumError(
+            f"floats of an image must lie from 0 (black) to 1 (white); got {low:g} to {high:g}; "
+            "divide by the value that is white."
+        )
+    return _ready(Image(pixels.astype(np.float32)), pipeline, 0.0)
+
+
+def _ready(image: Image, pipeline: Pipeline, colour: float) -> PreparedImage:
+    patient = image.facts.get("patient_id")
+    fingerprint = Print(
+        image.sha256, perceptual_hash(image.pixels), f"dicom:{patient}" if patient else None
+    )
+    return PreparedImage(pipeline(image.pixels), ood.glance(image.pixels, colour), fingerprint)
+
+
+def answer(
+    model: TrainedModel, films: Sequence[PreparedImage], features: See | None = None
+) -> tuple[Probabilities, list[str]]:
+    """Probabilities (image, class), and why each image is abstained from, or "".
+
+    `features` takes the place of the model's own where maps are wanted from the same pass.
+    """
+    stack = np.stack([film.pixels for film in films])
+    plain, mirror = (features or model.features)(stack)
+    p = model.calibrated(model.from_features(plain, mirror))
+    refused = ood.rejection_reasons(model.gate, plain, [film.glance for film in films])
+    undecided = [""] * len(films)
+    if model.facts.conformal:
+        kept = conformal.sets(p, model.facts.classes, model.facts.conformal)
+        undecided = [conformal.sentence(row, model.facts.classes) for row in kept]
+    return p, [first or second for first, second in zip(refused, undecided, strict=True)]

@@ -1,0 +1,367 @@
+"""The model folder: preparation, weights, head, temperature and provenance, kept together.
+
+The same code executes it in training's own evaluation, predict, evaluate, serve and export, so
+that one file has one set of probabilities.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from hilum import files, preprocess
+from hilum.inference import ood, temperature, training_record
+from hilum.inference.model_json import FORMAT, amend, find_model_folder, read_metadata, write_record
+from hilum.inference.ood import OodDetector
+from hilum.inference.training_record import BuiltOn
+from hilum.models.numpy_head import NumpyHead
+from hilum.models.runtime import compile_cache, compiling
+from hilum.models.runtime.base import Runtime, Target
+from hilum.models.runtime.compiling import SavedNetwork
+from hilum.preprocess import Pipeline
+from hilum.preprocess.lungs import segmenter
+from hilum.types import NOTICE, Floats, HilumError, Probabilities, Stack8
+
+if TYPE_CHECKING:  # an answer needs no torch where the network's conversion is found
+    from torch import Tensor, nn
+
+    from hilum.models.backbone import Backbone
+
+BUILT_ON = "built_on"  # the key of `model.json` with the numbers of `built_on`
+__all__ = [
+    "Features",
+    "LazyBackbone",
+    "ModelMetadata",
+    "TrainedModel",
+    "amend",
+    "assemble",
+    "compile_features_and_maps",
+    "compiled",
+    "find_model_folder",
+    "load",
+    "mirrored",
+    "probability_columns",
+    "read",
+    "read_metadata",
+    "remember",
+    "save",
+    "with_provenance",
+]
+QUANTISED = "quantised.xml"  # the network in int8; its numbers lie beside it as .bin
+Progress = Callable[[int, int], None]
+Features: TypeAlias = tuple[Floats, Floats | None]  # (image, feature) of films and their mirrors
+
+
+@dataclass(frozen=True, slots=True)
+class ModelMetadata:
+    """What `model.json` holds besides the backbone's and the head's own records."""
+
+    classes: list[str]
+    normalise: str
+    precision: str  # "bf16", "fp32" or "int8", as used when it was tested
+    mirror: bool  # average each image with its mirror image
+    temperature: float = 1.0
+    thresholds: dict[str, float] = field(default_factory=dict)  # class -> p for 90 % sensitivity
+    provenance: dict[str, Any] = field(default_factory=dict)
+    seen: tuple[str, ...] = ()  # SHA-256 of the files that it was fitted or chosen on
+    conformal: dict[str, float] = field(default_factory=dict)  # class -> least p that is possible
+    quantised: str = ""  # fingerprint of the network in int8, where precision is
+    judged: dict[str, Any] = field(default_factory=dict)  # see `verdicts`; empty: not recorded
+
+
+@dataclass(slots=True)
+class LazyBackbone:
+    """The backbone of a model folder, read when it is first asked for."""
+
+    folder: Path
+    record: dict[str, Any]
+    _read: "Backbone | None" = None
+
+    def read(self) -> "Backbone":
+        """Raises HilumError where the tensors are damaged or do not fit the record."""
+        if self._read is None:
+            from safetensors.torch import load_file as load_tensors
+
+            from hilum.models import backbones
+
+            path = self.folder / "backbone.safetensors"
+            with _readable(self.folder):
+                tensors = load_tensors(path)
+            self._read = backbones.rebuild(self.record, tensors)
+        return self._read
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedModel:
+    """A trained classifier, ready to run."""
+
+    facts: ModelMetadata
+    pipeline: Pipeline
+    held: "Backbone | LazyBackbone"
+    head: NumpyHead
+    runtime: Runtime
+    gate: OodDetector | None = None  # None: made by a version that refused no image
+    built_on: BuiltOn | None = None  # None: made by a version that kept no such record
+
+    @property
+    def backbone(self) -> "Backbone":
+        """The network without its door and head."""
+        return self.held.read() if isinstance(self.held, LazyBackbone) else self.held
+
+    @property
+    def tuned(self) -> bool:
+        """Whether the network has learnt images here; its tensors are not read for that."""
+        from hilum.models import weights
+
+        held = self.held
+        return weights.is_tuned(
+            str(held.record["origin"]) if isinstance(held, LazyBackbone) else held.weights.origin
+        )
+
+    def logits(self, stack: Stack8, progress: Progress | None = None) -> Probabilities:
+        """Prepared uint8 (image, height, width) -> uncalibrated logits (image, class)."""
+        return self.from_features(*self.features(stack, progress))
+
+    def features(self, stack: Stack8, progress: Progress | None = None) -> Features:
+        """Prepared uint8 (image, height, width) -> features of the images and of their mirrors.
+
+        In one call, so that one film and its mirror image are computed side by side; no copy of
+        the stack is made.
+        """
+        if not self.facts.mirror:
+            return self.runtime(stack, progress), None
+        count = len(stack)
+        both = self.runtime.stream(chain(stack, stack[:, :, ::-1]), 2 * count, progress)
+        return both[:count], both[count:]
+
+    def from_features(self, plain: Floats, mirror: Floats | None) -> Probabilities:
+        """Features (image, feature) of the images and of their mirror images -> logits."""
+        logits = self.head.logits(plain)
+        return logits if mirror is None else (logits + self.head.logits(mirror)) / 2
+
+    def probabilities(self, stack: Stack8, progress: Progress | None = None) -> Probabilities:
+        """Prepared uint8 (image, height, width) -> calibrated probabilities (image, class)."""
+        return self.calibrated(self.logits(stack, progress))
+
+    def calibrated(self, logits: Probabilities) -> Probabilities:
+        """(image, class) -> probabilities at the model's temperature, rounded as they are written.
+
+        Eight decimals: the same number in memory, in CSV and after reading it back.
+        """
+        return np.round(temperature.apply(logits, self.facts.temperature), 8)
+
+    def table(self, logits: Probabilities) -> pd.DataFrame:
+        """(image, class) logits -> columns p_<class>."""
+        return pd.DataFrame(
+            self.calibrated(logits), columns=probability_columns(self.facts.classes)
+        )
+
+
+def probability_columns(classes: list[str]) -> list[str]:
+    """The probability columns of a predictions table."""
+    return [f"p_{name}" for name in classes]
+
+
+def mirrored(stack: Stack8) -> Stack8:
+    """(image, height, width) -> each image mirrored left to right."""
+    return np.ascontiguousarray(stack[:, :, ::-1])
+
+
+def compiled(backbone: "Backbone", normalise: str, pipeline: Pipeline, precision: str) -> Runtime:
+    """Prepared pixels to pooled features: the network behind its door, compiled here."""
+    network = _behind_door(backbone, normalise, pipeline)
+    return compiling.compile_network(network, pipeline.shape, Target(precision))  # type: ignore[arg-type]
+
+
+def compile_features_and_maps(model: TrainedModel) -> Runtime:
+    """Prepared pixels to features and the last map, flattened, in one row: for heat maps.
+
+    In full precision where the model's network is in int8. Raises HilumError where there is none.
+    """
+    from hilum.models.backbone import FeaturesAndMaps
+
+    facts, backbone = model.facts, model.backbone
+    precision = "fp32" if facts.quantised else facts.precision
+    network = _behind_door(backbone, facts.normalise, model.pipeline, FeaturesAndMaps(backbone))
+    target = Target(precision, alone=True)  # type: ignore[arg-type]
+    return compiling.compile_network(network, model.pipeline.shape, target)
+
+
+def _behind_door(
+    backbone: "Backbone", normalise: str, pipeline: Pipeline, rest: "nn.Module | None" = None
+) -> "nn.Module":
+    from torch import nn
+
+    from hilum.models import backbones
+    from hilum.models.normalise import InputNormalisation
+
+    backbones.require_size(backbone.card, pipeline.shape)
+    return nn.Sequential(InputNormalisation(normalise), rest or backbone)
+
+
+def assemble(
+    facts: ModelMetadata, pipeline: Pipeline, backbone: "Backbone", head: NumpyHead
+) -> TrainedModel:
+    """A model whose runtime is compiled here."""
+    engine = compiled(backbone, facts.normalise, pipeline, facts.precision)
+    return TrainedModel(facts, pipeline, backbone, head, engine)
+
+
+def save(model: TrainedModel, folder: Path) -> Path:
+    """Write `model.json`, `backbone.`, `head.` and `gate.safetensors`, and `seen.csv`.
+
+    With them `seen_patients.csv` and `seen_films.csv` where it is known what the model was built
+    on. A model in int8 has `quantised.xml` and `.bin` too; its backbone stays whole for heat maps.
+    """
+    from safetensors.torch import save_file as save_tensors
+
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = model.facts
+    record = {
+        "format": FORMAT,
+        "notice": NOTICE,
+        "classes": facts.classes,
+        "preparation": {"steps": model.pipeline.as_list(), "normalise": facts.normalise},
+        "preparation_digest": model.pipeline.digest,
+        "backbone": model.backbone.record(),
+        "precision": facts.precision,
+        "quantised": facts.quantised,
+        "mirror": facts.mirror,
+        "temperature": facts.temperature,
+        "thresholds": facts.thresholds,
+        "conformal": facts.conformal,
+        "provenance": facts.provenance,
+        **({"judged": facts.judged} if facts.judged else {}),
+        **({BUILT_ON: model.built_on.record()} if model.built_on else {}),
+    }
+    with files.atomic_write(folder / "backbone.safetensors") as path:
+        save_tensors(_contiguous(model.backbone.state_dict()), path)
+    with files.atomic_write(folder / "head.safetensors") as path:
+        # safetensors writes a strided array's buffer as it lies in memory
+        save_file({k: np.ascontiguousarray(v) for k, v in model.head.arrays().items()}, path)
+    _save_quantised(model, folder)
+    if model.gate is not None:
+        ood.save(model.gate, folder)
+    with files.atomic_write(folder / "seen.csv") as path:
+        path.write_text("\n".join(["sha256", *facts.seen]) + "\n")
+    if model.built_on is not None:
+        training_record.save(model.built_on, folder)
+    write_record(folder, record)
+    return folder
+
+
+def remember(folder: Path, built: BuiltOn) -> None:
+    """Write what a model was built on to its folder."""
+    training_record.save(built, folder)
+    amend(folder, {BUILT_ON: built.record()})
+
+
+def _save_quantised(model: TrainedModel, folder: Path) -> None:
+    """The network in int8, or none: a folder that is written again may hold an earlier fold's."""
+    for end in (".bin", ".xml"):
+        target = (folder / QUANTISED).with_suffix(end)
+        if not model.facts.quantised:
+            target.unlink(missing_ok=True)
+        elif (origin := model.runtime.network) is not None and origin.parent != folder:
+            with files.atomic_write(target) as path:
+                shutil.copyfile(origin.with_suffix(end), path)
+
+
+def load(folder: Path) -> TrainedModel:
+    """Read a model folder and compile it; raises what `read` does.
+
+    The network is not built where the conversion of the very same files is found.
+    """
+    facts, pipeline, held, head = _parts(folder)
+    beside = ood.load(folder), training_record.load(folder, read_metadata(folder).get(BUILT_ON))
+    if facts.quantised:
+        engine = _quantised(folder, facts.quantised, pipeline)
+        return TrainedModel(facts, pipeline, held, head, engine, *beside)
+    with _readable(folder):
+        tensors = files.sha256(folder / "backbone.safetensors")
+    saved = SavedNetwork(
+        (tensors, held.record, facts.normalise),
+        lambda: _behind_door(held.read(), facts.normalise, pipeline),
+    )
+    engine = compiling.compile_saved(saved, pipeline.shape, Target(facts.precision))  # type: ignore[arg-type]
+    return TrainedModel(facts, pipeline, held, head, engine, *beside)
+
+
+def _quantised(folder: Path, fingerprint: str, pipeline: Pipeline) -> Runtime:
+    with _readable(folder):
+        found = compile_cache.fingerprint(folder / QUANTISED)
+    if found != fingerprint:
+        raise HilumError(
+            f"the network in int8 of {folder} must be the one that was tested; got another; "
+            "restore the folder."
+        )
+    return compiling.compile_quantised(folder / QUANTISED, pipeline.shape)
+
+
+def read(folder: Path) -> "tuple[ModelMetadata, Pipeline, Backbone, NumpyHead]":
+    """The parts of a model folder, nothing compiled.
+
+    Raises MissingError where there is none, HilumError where it is damaged or its preparation is
+    not the one that this version executes.
+    """
+    facts, pipeline, held, head = _parts(folder)
+    return facts, pipeline, held.read(), head
+
+
+def _parts(folder: Path) -> tuple[ModelMetadata, Pipeline, LazyBackbone, NumpyHead]:
+    record = read_metadata(folder)
+    pipeline = preprocess.from_list(record["preparation"]["steps"], segmenter.load_segmenter)
+    if pipeline.digest != record["preparation_digest"]:
+        raise HilumError(
+            f"the preparation of {folder} must be executed as it was trained; got another version "
+            "of its steps; install the hilum version named in model.json's provenance."
+        )
+    with _readable(folder):
+        head = NumpyHead.from_arrays(load_file(folder / "head.safetensors"))
+    return _facts(record, folder), pipeline, LazyBackbone(folder, record["backbone"]), head
+
+
+@contextmanager
+def _readable(folder: Path) -> Iterator[None]:
+    """One sentence where the tensors of a model folder cannot be read."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        raise HilumError(
+            f"the tensors of {folder} must be readable; got {error}; restore the folder."
+        ) from None
+
+
+def with_provenance(model: TrainedModel, more: dict[str, Any]) -> TrainedModel:
+    """The same model with more said about its origin."""
+    provenance = {**model.facts.provenance, **more}
+    return replace(model, facts=replace(model.facts, provenance=provenance))
+
+
+def _facts(record: dict[str, Any], folder: Path) -> ModelMetadata:
+    seen = folder / "seen.csv"
+    return ModelMetadata(
+        record["classes"],
+        record["preparation"]["normalise"],
+        record["precision"],
+        record["mirror"],
+        record["temperature"],
+        record["thresholds"],
+        record["provenance"],
+        tuple(seen.read_text().split()[1:]) if seen.is_file() else (),
+        record.get("conformal", {}),
+        record.get("quantised", ""),
+        record.get("judged", {}),
+    )
+
+
+def _contiguous(state: "dict[str, Tensor]") -> "dict[str, Tensor]":
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}

@@ -1,0 +1,113 @@
+"""The layers of heads: as Keras builds them, which three of the five studies used, and fitted."""
+
+import re
+from typing import TypeAlias, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from hilum.types import HilumError
+
+Array: TypeAlias = npt.NDArray[np.float64]
+Layer = TypeVar("Layer", nn.Linear, nn.Conv2d)
+
+EPSILON = 1e-3  # of Keras's BatchNormalization; torch has 1e-5
+MOMENTUM = 0.01  # Keras keeps 0.99 of the running statistics; torch's default is 0.1
+
+
+def glorot(layer: Layer, generator: torch.Generator | None = None) -> Layer:
+    """Weights uniform as Glorot & Bengio 2010 (PMLR 9:249-256), bias zero: Keras's defaults."""
+    if not layer.weight.is_meta:
+        nn.init.xavier_uniform_(layer.weight, generator=generator)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
+def dense(inputs: int, outputs: int, generator: torch.Generator | None = None) -> nn.Linear:
+    """(image, input) -> (image, output), initialised as `glorot` does."""
+    return glorot(blank(inputs, outputs), generator)
+
+
+def blank(inputs: int, outputs: int) -> nn.Linear:
+    """A linear layer not initialised: the caller's random state is not touched."""
+    layer: nn.Linear = nn.utils.skip_init(  # type: ignore[no-untyped-call]
+        nn.Linear, inputs, outputs, device=torch.get_default_device()
+    )
+    return layer
+
+
+class PositionMean(nn.Module):
+    """Flattened map (image, channel * position) -> mean over its positions (image, channel)."""
+
+    def __init__(self, positions: int) -> None:
+        super().__init__()
+        self.positions = positions
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(image, channel * position) -> (image, channel)."""
+        return x.reshape(x.shape[0], -1, self.positions).mean(2)
+
+    def extra_repr(self) -> str:
+        """Number of positions, for the printed network."""
+        return f"positions={self.positions}"
+
+
+_LETTERS: dict[type[nn.Module], str] = {
+    PositionMean: "A",
+    nn.BatchNorm1d: "N",
+    nn.Linear: "L",
+    nn.ReLU: "R",
+    nn.Dropout: "",
+    nn.Identity: "",
+}
+_ORDER = re.compile(r"A?N?(LRN?)*L")  # what the executor of heads can do
+
+
+def as_arrays(module: nn.Module) -> tuple[tuple[tuple[Array, Array], ...], int]:
+    """Weights (output, input) and bias (output,) of a fitted head's linear layers, and positions.
+
+    BatchNorm, as in evaluation, is folded into the layer after it. Raises HilumError for a
+    module that the executor cannot follow.
+    """
+    leaves = [leaf for leaf in module.modules() if next(leaf.children(), None) is None]
+    _require_order(leaves)
+    average = next((leaf for leaf in leaves if isinstance(leaf, PositionMean)), None)
+    layers = []
+    norm: nn.BatchNorm1d | None = None
+    for leaf in leaves:
+        if isinstance(leaf, nn.BatchNorm1d):
+            norm = leaf
+        elif isinstance(leaf, nn.Linear):
+            layers.append(_folded(norm, leaf))
+            norm = None
+    return tuple(layers), average.positions if average else 1
+
+
+def _require_order(leaves: list[nn.Module]) -> None:
+    unknown = [leaf for leaf in leaves if type(leaf) not in _LETTERS]
+    letters = "".join(_LETTERS.get(type(leaf), "") for leaf in leaves)
+    if unknown or not _ORDER.fullmatch(letters):
+        names = ", ".join(type(leaf).__name__ for leaf in leaves)
+        raise HilumError(
+            "a head is an average, then linear layers, each but the last followed by ReLU and "
+            f"perhaps BatchNorm1d; got {names}; build it with heads.build."
+        )
+
+
+def _folded(norm: nn.BatchNorm1d | None, layer: nn.Linear) -> tuple[Array, Array]:
+    """layer(norm(x)) as one layer: W (s x + t) + b = (W s) x + (W t + b)."""
+    weight, bias = _array(layer.weight), _array(layer.bias)
+    if norm is None:
+        return weight, bias
+    assert norm.running_mean is not None  # noqa: S101 - a head's BatchNorm keeps statistics
+    assert norm.running_var is not None  # noqa: S101
+    scale = _array(norm.weight) / np.sqrt(_array(norm.running_var) + norm.eps)
+    shift = _array(norm.bias) - scale * _array(norm.running_mean)
+    return weight * scale, weight @ shift + bias
+
+
+def _array(tensor: Tensor) -> Array:
+    return tensor.detach().cpu().double().numpy().copy()

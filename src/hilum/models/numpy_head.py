@@ -1,0 +1,136 @@
+"""The plain NumPy executor of fitted heads: one image gives the same bits in any company."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from hilum.types import Floats, HilumError
+
+if TYPE_CHECKING:  # a prediction needs no torch
+    from torch import nn
+
+Array: TypeAlias = npt.NDArray[np.float64]
+Layer: TypeAlias = tuple[Array, Array]  # weights (output, input), bias (output,)
+
+SMALLEST_SPREAD = 1e-6  # a feature that hardly varies in training is left at its own scale
+
+
+@dataclass(frozen=True, slots=True)
+class Standardise:
+    """Training mean and deviation (feature,): x -> (x - mean) / deviation."""
+
+    mean: Array
+    deviation: Array
+
+    @classmethod
+    def of(cls, features: Floats) -> "Standardise":
+        """From the training part alone: (..., feature), all leading axes taken together."""
+        flat = features.reshape(-1, features.shape[-1]).astype(np.float64)
+        spread = flat.std(axis=0)
+        return cls(flat.mean(axis=0), np.where(spread > SMALLEST_SPREAD, spread, 1.0))
+
+    @classmethod
+    def none(cls, width: int) -> "Standardise":
+        """Features (..., feature) of this width as they are, for the published heads."""
+        return cls(np.zeros(width), np.ones(width))
+
+    def __call__(self, features: Floats) -> Floats:
+        """(..., feature) -> the same shape, standardised."""
+        return ((features - self.mean) / self.deviation).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class NumpyHead:
+    """Standardise, average over a map's positions, linear layers with ReLU between; float64."""
+
+    standardise: Standardise
+    layers: tuple[Layer, ...]
+    positions: int = 1  # of the flattened map (channel * position); 1: pooled features
+
+    def logits(self, features: Floats) -> Array:
+        """(image, feature) -> (image, class), each image by itself: the same bits in any company.
+
+        Raises HilumError for features of another width.
+        """
+        wanted = len(self.standardise.mean)
+        if features.ndim != 2 or features.shape[1] != wanted:
+            raise HilumError(
+                f"this head takes features (image, {wanted}); got shape {features.shape}; "
+                "use the backbone that it was trained on."
+            )
+        out = np.empty((len(features), len(self.layers[-1][1])))
+        row = np.empty(wanted)  # one buffer: the product's rounding may depend on alignment
+        for i, values in enumerate(features):
+            row[:] = values
+            out[i] = self._one(row)
+        return out
+
+    def arrays(self) -> dict[str, Array]:
+        """Every array by name, for safetensors."""
+        found = {"mean": self.standardise.mean, "deviation": self.standardise.deviation}
+        if self.positions > 1:
+            found["positions"] = np.array([self.positions], np.float64)
+        for i, (weight, bias) in enumerate(self.layers):
+            found |= {f"{i}.weight": weight, f"{i}.bias": bias}
+        return found
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[np.floating]]) -> "NumpyHead":
+        """The inverse of `arrays`. Raises HilumError where one is missing or does not fit."""
+        count = sum(name.endswith(".weight") for name in arrays)
+        names = ["mean", "deviation"]
+        names += [f"{i}.{part}" for i in range(count) for part in ("weight", "bias")]
+        missing = sorted(set(names) - set(arrays))
+        if missing or count == 0:
+            raise HilumError(
+                f"a head wants mean, deviation and 0.weight, 0.bias, ...; got {sorted(arrays)}, "
+                f"without {missing}; restore the model folder."
+            )
+        plain = {name: np.ascontiguousarray(arrays[name], np.float64) for name in names}
+        layers = tuple((plain[f"{i}.weight"], plain[f"{i}.bias"]) for i in range(count))
+        positions = int(np.asarray(arrays.get("positions", 1)).item())
+        head = cls(Standardise(plain["mean"], plain["deviation"]), layers, positions)
+        head.check()
+        return head
+
+    @classmethod
+    def from_module(cls, standardise: Standardise, module: "nn.Module") -> "NumpyHead":
+        """From a fitted module of `heads` that took standardised features.
+
+        BatchNorm, as in evaluation, is folded into the layer after it. Raises HilumError for a
+        module that the executor cannot follow.
+        """
+        from hilum.models import head_layers
+
+        head = cls(standardise, *head_layers.as_arrays(module))
+        head.check()
+        return head
+
+    def check(self) -> None:
+        """Raise HilumError unless every layer takes what the one before it gives."""
+        width, rest = divmod(len(self.standardise.mean), max(self.positions, 1))
+        if rest or self.positions < 1:
+            raise HilumError(
+                f"a head that averages over positions takes a multiple of their number; got "
+                f"{len(self.standardise.mean)} features and {self.positions} positions; "
+                "restore the model folder."
+            )
+        for i, (weight, bias) in enumerate(self.layers):
+            if weight.shape != (len(bias), width):
+                raise HilumError(
+                    f"layer {i} of a head must have weights ({len(bias)}, {width}); "
+                    f"got {weight.shape}; restore the model folder."
+                )
+            width = len(bias)
+
+    def _one(self, row: Array) -> Array:
+        x = (row - self.standardise.mean) / self.standardise.deviation
+        if self.positions > 1:
+            x = x.reshape(-1, self.positions).mean(axis=1)
+        for weight, bias in self.layers[:-1]:
+            x = np.maximum(weight @ x + bias, 0.0)
+        weight, bias = self.layers[-1]
+        return weight @ x + bias

@@ -1,0 +1,1 @@
+"""Networks compiled and run: OpenVINO and torch behind one contract."""

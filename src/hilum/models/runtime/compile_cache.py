@@ -1,0 +1,75 @@
+"""Converted networks on disk, and how that of a saved network is found without building it.
+
+To build a network only to learn its key takes torch, timm and seconds. So a note stands beside the
+conversions: what decided a saved network then, and the source files of its layers.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hilum import files
+from hilum.types import HilumError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+PACKAGES = ("openvino", "timm", "torch")  # whose versions decide what a network computes
+
+
+@dataclass(frozen=True, slots=True)
+class SavedNetwork:
+    """A network that lies on disk: what decides it, ready for JSON, and how to build it."""
+
+    decides: tuple[object, ...]  # digests of its files, what they say of its structure
+    build: "Callable[[], nn.Module]"
+
+
+def path_of(key: str) -> Path:
+    """Where the network converted under this key lies."""
+    return files.cache_home() / "compiled" / key / "model.xml"
+
+
+def fingerprint(network: Path) -> str:
+    """SHA-256 of a converted network's two files together; raises OSError where one is missing."""
+    return files.stable_digest(
+        *(files.sha256(network.with_suffix(end)) for end in (".xml", ".bin"))
+    )
+
+
+def find(saved: SavedNetwork, shape: tuple[int, int]) -> Path | None:
+    """The conversion of a saved network for images of `shape` (height, width), or None.
+
+    Only where nothing has changed since: the network's files, the packages' versions, hilum's own
+    table of networks, and the source files of the network's layers.
+    """
+    try:
+        told = json.loads(_note(saved, shape).read_text())
+        same = all(files.sha256(path) == digest for path, digest in told["sources"].items())
+        path = path_of(told["key"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return path if same and path.is_file() else None
+
+
+def remember(
+    saved: SavedNetwork, shape: tuple[int, int], path: Path, sources: Iterable[Path]
+) -> None:
+    """Remember where the conversion lies; a cache that cannot be written costs time only."""
+    told = {
+        "key": path.parent.name,
+        "sources": {str(source): files.sha256(source) for source in sources},
+    }
+    with suppress(HilumError), files.atomic_write(_note(saved, shape)) as temporary:
+        temporary.write_text(json.dumps(told, indent=1))
+
+
+def _note(saved: SavedNetwork, shape: tuple[int, int]) -> Path:
+    versions = [version(name) for name in PACKAGES]
+    own = sorted(files.sha256(path) for path in Path(__file__).parent.glob("*.py"))
+    name = files.stable_digest(versions, own, *saved.decides, list(shape))
+    return files.cache_home() / "compiled" / f"{name}.json"

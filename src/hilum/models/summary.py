@@ -1,0 +1,114 @@
+"""What a network is made of, stage by stage: shapes and parameters, for a drawing of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hilum.models.backbones import Backbone
+from hilum.models.freezing import Action
+from hilum.models.numpy_head import NumpyHead
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSummary:
+    """One stage of a network, or one layer of its head."""
+
+    name: str
+    where: str  # "input", "backbone", "beside" or "head"
+    channels: int
+    rows: int  # of the map that it hands on; 1 for a vector
+    columns: int
+    layers: int  # convolutions and fully connected layers in it
+    parameters: int
+    trained: int  # of the parameters
+
+
+def parts(
+    backbone: Backbone, head: NumpyHead, shape: tuple[int, int], actions: Mapping[str, Action]
+) -> list[LayerSummary]:
+    """Input, stages and head for films of `shape` (height, width), found by one film of zeros.
+
+    `actions` says of the backbone's parameters, by their names in it, which were trained; those
+    that it does not name were not.
+    """
+    network: Any = backbone.net
+    modules = dict(network.named_modules())
+    dense = ((name,) for name in backbone.card.classifier[: backbone.kept])
+    stages = (*backbone.card.stages, *dense)
+    ends = {stage: modules[_last(network, stage)] for stage in stages}
+    seen = _shapes(network, ends, shape, bare=not backbone.kept)
+    found = [LayerSummary("film", "input", 1, *shape, 0, 0, 0)]
+    for stage in stages:
+        mine = {
+            f"net.{name}": value.numel()
+            for name, value in network.named_parameters()
+            if _inside(name, stage)
+        }
+        trained = sum(count for name, count in mine.items() if actions.get(name) == "train")
+        layers = sum(
+            isinstance(module, (nn.Conv2d, nn.Linear)) and _inside(name, stage)
+            for name, module in modules.items()
+        )
+        found.append(
+            LayerSummary(
+                _named(stage), "backbone", *seen[stage], layers, sum(mine.values()), trained
+            )
+        )
+    return [*found, *(_whole(other.backbone) for other in backbone.neighbours), *_head(head)]
+
+
+def _whole(backbone: Backbone) -> LayerSummary:
+    """A network that stands beside another, as one box; it is never trained."""
+    layers = sum(isinstance(module, (nn.Conv2d, nn.Linear)) for module in backbone.modules())
+    count = sum(value.numel() for value in backbone.parameters())
+    return LayerSummary(backbone.card.name, "beside", backbone.channels, 1, 1, layers, count, 0)
+
+
+def _inside(name: str, stage: tuple[str, ...]) -> bool:
+    return any(name == prefix or name.startswith(f"{prefix}.") for prefix in stage)
+
+
+def _last(network: nn.Module, stage: tuple[str, ...]) -> str:
+    """The module of a stage that comes last in the network's own order."""
+    return [name for name, _ in network.named_modules() if name in stage][-1]
+
+
+def _shapes(
+    network: Any, ends: Mapping[tuple[str, ...], nn.Module], shape: tuple[int, int], bare: bool
+) -> dict[tuple[str, ...], tuple[int, int, int]]:
+    """What each stage hands on: (channels, rows, columns); `bare`: no dense layer is kept."""
+    seen: dict[tuple[str, ...], tuple[int, int, int]] = {}
+
+    def note(stage: tuple[str, ...], out: Tensor) -> None:
+        dims = tuple(out.shape[1:])
+        seen[stage] = (dims[0], dims[1], dims[2]) if len(dims) == 3 else (dims[-1], 1, 1)
+
+    hooks = [
+        module.register_forward_hook(lambda _, __, out, stage=stage: note(stage, out))
+        for stage, module in ends.items()
+    ]
+    with torch.inference_mode():
+        film = torch.zeros(1, 3, *shape, device=next(network.parameters()).device)
+        found = network.eval().forward_features(film)
+        network.forward_head(found, pre_logits=bare)
+    for hook in hooks:
+        hook.remove()
+    return seen
+
+
+def _named(stage: tuple[str, ...]) -> str:
+    return stage[0] if len(stage) == 1 else f"{stage[0]} to {stage[-1]}"
+
+
+def _head(head: NumpyHead) -> list[LayerSummary]:
+    """The fitted layers, all of them trained."""
+    found = []
+    for i, (weights, bias) in enumerate(head.layers):
+        last = i == len(head.layers) - 1
+        count = weights.size + bias.size
+        name = "classes" if last else f"dense {i + 1}"
+        found.append(LayerSummary(name, "head", weights.shape[0], 1, 1, 1, count, count))
+    return found

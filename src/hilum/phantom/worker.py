@@ -1,0 +1,32 @@
+"""A process that draws a share of a phantom's films; see `crew`.
+
+Run as a module: JSON as its argument, a line of JSON per film on standard output.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from hilum.phantom.files import draw
+from hilum.phantom.request import Request
+
+
+def main() -> None:
+    """Draw what the argument asks for."""
+    cv2.setNumThreads(1)  # the other cores have a process of their own
+    about = json.loads(sys.argv[1])
+    dials: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in about["request"].items()
+    }
+    k, n = about["share"]
+    for row in draw(Request(**dials), Path(about["root"]), (k, n)):
+        sys.stdout.write(json.dumps(row) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,5 +1,0 @@
-"""From a decoded film to the pixels that a network sees."""
-
-from hilum.prepare.pipeline import STEPS, Pipeline, from_list, with_side
-
-__all__ = ["STEPS", "Pipeline", "from_list", "with_side"]

@@ -1,0 +1,77 @@
+"""Steps that change grey levels and leave the geometry alone."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import cv2
+import numpy as np
+
+from hilum.preprocess.step import Size, as_uint8
+from hilum.types import GreyImage, HilumError
+
+
+@dataclass(frozen=True, slots=True)
+class _Intensity:
+    """What every grey-level step shares: the size stays as it was."""
+
+    def size(self, before: Size | None) -> Size | None:
+        """As before."""
+        return before
+
+    def side_needed(self, after: int | None) -> int | None:
+        """As later steps need."""
+        return after
+
+
+@dataclass(frozen=True, slots=True)
+class PercentileWindow(_Intensity):
+    """Stretch the grey levels between two percentiles over the whole range."""
+
+    low: float = 0.5
+    high: float = 99.5
+    name: ClassVar[str] = "percentile_window"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.low < self.high <= 100:
+            raise HilumError(
+                f"percentile_window wants 0 <= low < high <= 100; got low {self.low} and high "
+                f"{self.high}; try 0.5 and 99.5."
+            )
+
+    def __call__(self, pixels: GreyImage) -> GreyImage:
+        """(height, width) -> stretched; a constant image is returned as it is."""
+        low, high = np.percentile(pixels, [self.low, self.high])
+        if high <= low:
+            return pixels
+        top = 255 if pixels.dtype == np.uint8 else 1
+        out = (pixels.astype(np.float32) - low) * (top / (high - low))
+        out = np.clip(out, 0, top)
+        return np.rint(out).astype(np.uint8) if pixels.dtype == np.uint8 else out
+
+
+@dataclass(frozen=True, slots=True)
+class Clahe(_Intensity):
+    """Contrast-limited adaptive histogram equalisation (Zuiderveld 1994)."""
+
+    clip: float = 2.0
+    tiles: int = 8
+    name: ClassVar[str] = "clahe"
+
+    def __call__(self, pixels: GreyImage) -> GreyImage:
+        """(height, width) -> equalised; float images at 16 bits, so that no level is lost."""
+        equaliser = cv2.createCLAHE(self.clip, (self.tiles, self.tiles))
+        if pixels.dtype == np.uint8:
+            return equaliser.apply(pixels)
+        deep = np.rint(np.clip(pixels, 0, 1) * 65535).astype(np.uint16)
+        return equaliser.apply(deep).astype(np.float32) / 65535
+
+
+@dataclass(frozen=True, slots=True)
+class Equalise(_Intensity):
+    """Global histogram equalisation of the 8-bit image."""
+
+    name: ClassVar[str] = "equalise"
+
+    def __call__(self, pixels: GreyImage) -> GreyImage:
+        """(height, width) -> uint8."""
+        return cv2.equalizeHist(as_uint8(pixels))

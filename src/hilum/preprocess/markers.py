@@ -1,0 +1,236 @@
+"""Burnt-in marks of a radiograph: where they are, what is put there instead, and borders."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from hilum.preprocess import glyphs
+from hilum.preprocess.marker_plates import filled, plate
+from hilum.preprocess.step import as_uint8, resized
+from hilum.types import Grey8, GreyImage, HilumError, Mask
+
+Method: TypeAlias = Literal["shape", "threshold"]
+Fill: TypeAlias = Literal["telea", "navier_stokes"]
+Frames: TypeAlias = npt.NDArray[np.int32]  # (part, 4) left, top, width, height
+
+SIDE = 448  # pixels of the longer side at which marks are looked for
+READABLE = 32  # a film with a shorter side below this holds no letter that could be read
+LEAST = (3, 6)  # pixels of a mark's shorter and longer side at SIDE
+SURE, LIKELY = 0.6, 0.35  # scores of a mark's surest part and of the parts beside it
+NEAR = 0.5  # gap between the letters of one mark, share of the smaller
+ALIKE = 2.5  # how often the smaller letter of one mark goes into the larger
+NESTED = 0.8  # share of a box inside another that makes it a part of that one
+BRIGHT = 0.95  # of the brightest grey level: the threshold that study 001 does not print
+WIDEN = 3  # pixels of the square by which that mask is dilated
+FLAT, DARK, LIGHT = 6, 16, 239  # grey levels of a border: its spread, black film, white page
+STEP = 12  # grey levels by which the film sets in behind a border
+DEEPEST = 0.3  # of the film that a border may take at each side
+FILLS: dict[Fill, int] = {"telea": cv2.INPAINT_TELEA, "navier_stokes": cv2.INPAINT_NS}
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A frame in pixels of the film."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Markers:
+    """Pixels that belong to marks (height, width), and one box around each mark."""
+
+    mask: Mask
+    boxes: tuple[Box, ...]
+
+
+def find(film: Grey8, method: Method = "shape") -> Markers:
+    """Marks of a film (height, width) in uint8; none where the shorter side is below READABLE.
+
+    `shape` takes letters, arrows and stickers by strokes and edges, in the lungs and outside;
+    `threshold` is study 001's way (section 5.2), which takes bright bone as well. Raises
+    HilumError for anything but uint8 (height, width) and for another method.
+    """
+    if film.ndim != 2 or film.dtype != np.uint8:
+        raise HilumError(
+            f"markers are found on a uint8 image (height, width); got {film.dtype} of shape "
+            f"{film.shape}; convert it with hilum.preprocess.step.as_uint8."
+        )
+    if method not in WAYS:
+        raise HilumError(f"markers are found by {' or '.join(WAYS)}; got {method!r}; choose one.")
+    if min(film.shape) < READABLE:
+        return Markers(np.zeros(film.shape, np.bool_), ())
+    return WAYS[method](film)
+
+
+def remove(pixels: GreyImage, mask: Mask, fill: Fill = "telea", radius: float = 3.0) -> GreyImage:
+    """(height, width) with the mask's pixels filled in from around it, every other as it was.
+
+    Telea 2004 (doi:10.1080/10867651.2004.10487596) or Bertalmio et al. 2001 (Navier-Stokes,
+    doi:10.1109/CVPR.2001.990497). A mask of all pixels leaves nothing to fill from: the image is
+    returned as it is.
+    """
+    if mask.all() or not mask.any():
+        return pixels
+    filled = cv2.inpaint(pixels, mask.astype(np.uint8), radius, FILLS[fill])
+    return np.where(mask, np.clip(filled, 0, None if pixels.dtype == np.uint8 else 1), pixels)
+
+
+def transplant(pixels: GreyImage, donor: GreyImage, method: Method = "shape") -> GreyImage:
+    """(height, width) with the marks of `donor`, stretched to that size, and nothing else of it.
+
+    Study 001, section 5.2 and Fig. 11.
+    """
+    sized = resized(as_uint8(donor), (pixels.shape[0], pixels.shape[1]))
+    marks = find(as_uint8(sized), method)
+    new = sized if pixels.dtype == np.uint8 else sized.astype(np.float32) / 255
+    return np.where(marks.mask, new, pixels)
+
+
+def borders(film: Grey8) -> tuple[int, int, int, int]:
+    """Pixels of flat black or white border at the top, right, bottom and left of (height, width).
+
+    A border ends where the film sets in with a step; air beside the patient fades in and stays.
+    """
+    top, bottom = _strip(film), _strip(film[::-1])
+    left, right = _strip(film.T), _strip(film.T[::-1])
+    return top, right, bottom, left
+
+
+def _strip(film: Grey8) -> int:
+    """Rows of border at the top of a film (height, width)."""
+    deepest = int(DEEPEST * len(film))
+    low, high = np.percentile(film[: deepest + 2], [5, 95], axis=1)
+    flat = (high - low <= FLAT) & ((high <= DARK) | (low >= LIGHT))
+    rows = int(np.argmin(flat)) if not flat.all() else len(flat)
+    if not 0 < rows <= deepest:
+        return 0
+    edge = np.abs(film[rows + 1].astype(np.int16) - film[rows - 1])
+    return rows if np.median(edge) >= STEP else 0
+
+
+def _by_threshold(film: Grey8) -> Markers:
+    level = max(BRIGHT * int(film.max()), 1.0)
+    bright = ((film >= level) & (film.min() < level)).astype(np.uint8)
+    wide = cv2.dilate(bright, np.ones((WIDEN, WIDEN), np.uint8))
+    _, _, stats, _ = cv2.connectedComponentsWithStats(wide, connectivity=8)
+    return Markers(wide > 0, tuple(Box(*map(int, row[:4])) for row in stats[1:]))
+
+
+def _by_shape(film: Grey8) -> Markers:
+    """Groups of likely glyphs that hold at least one sure one, with the plates they stand on."""
+    scale = SIDE / max(film.shape)
+    if scale >= 1:
+        return _marks(film)
+    height, width = (max(1, round(length * scale)) for length in film.shape)
+    small = as_uint8(resized(film, (height, width)))
+    marks = _marks(small)
+    drawn = marks.mask.astype(np.uint8)
+    mask = cv2.resize(drawn, film.shape[::-1], interpolation=cv2.INTER_NEAREST)
+    return Markers(mask > 0, tuple(_scaled(box, small.shape, film.shape) for box in marks.boxes))
+
+
+WAYS = {"shape": _by_shape, "threshold": _by_threshold}
+
+
+def _scaled(box: Box, small: tuple[int, ...], full: tuple[int, ...]) -> Box:
+    down, across = full[0] / small[0], full[1] / small[1]
+    left, top = int(box.left * across), int(box.top * down)
+    right = min(full[1], int(np.ceil((box.left + box.width) * across)))
+    bottom = min(full[0], int(np.ceil((box.top + box.height) * down)))
+    return Box(left, top, right - left, bottom - top)
+
+
+def _marks(film: Grey8) -> Markers:
+    mask, boxes = np.zeros(film.shape, np.uint8), []
+    for score in glyphs.scores(film).values():
+        for place, ink in _groups(score):
+            if _speck(ink):
+                continue
+            found = plate(film[place], ink)
+            if found is not None and not _leaks(found, place, film.shape):
+                ink |= found
+            # an outlined arrow goes with what it encloses
+            mask[place] |= filled(ink.astype(np.uint8))
+            left, top, wide, high = cv2.boundingRect(ink.view(np.uint8))
+            boxes.append(Box(place[1].start + left, place[0].start + top, wide, high))
+    mask = cv2.dilate(mask, np.ones((3, 3), np.uint8))
+    return Markers(mask > 0, tuple(_outermost(boxes)))
+
+
+def _groups(score: glyphs.Scores) -> Iterator[tuple[tuple[slice, slice], Mask]]:
+    """Each mark's ink in a window around it, from the scores (height, width) of its pixels."""
+    from scipy.sparse.csgraph import connected_components  # slow to load; few films are searched
+
+    likely = (score > LIKELY).view(np.uint8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(likely, connectivity=8)
+    if count < 2:
+        return
+    frames, best, at = stats[1:, :4], np.zeros(count, np.float32), np.flatnonzero(likely)
+    np.maximum.at(best, labels.ravel()[at], score.ravel()[at])
+    near = _near(frames)
+    sure = best[1:] > SURE
+    kept = sure | (near & sure).any(1)
+    group = connected_components(near & kept & kept[:, None])[1]
+    for number in np.unique(group[kept]):
+        parts = np.flatnonzero(kept & (group == number))
+        place = _window(frames[parts])
+        yield place, np.isin(labels[place], parts + 1)
+
+
+def _speck(ink: Mask) -> bool:
+    _, _, wide, high = cv2.boundingRect(ink.view(np.uint8))
+    return min(wide, high) < LEAST[0] or max(wide, high) < LEAST[1]
+
+
+def _near(frames: Frames) -> npt.NDArray[np.bool_]:
+    """(part, part): of one mark, as two letters are that are of like size and close by."""
+    low, size = frames[:, :2], frames[:, 2:].max(1)
+    high = low + frames[:, 2:]
+    gap = np.maximum(low[:, None] - high[None], low[None] - high[:, None]).max(2)
+    smaller, larger = np.minimum.outer(size, size), np.maximum.outer(size, size)
+    return (gap <= NEAR * smaller) & (larger <= ALIKE * smaller)
+
+
+def _window(frames: Frames) -> tuple[slice, slice]:
+    """The box around all frames, with as much again on each side."""
+    left, top = (int(start) for start in frames[:, :2].min(0))
+    right, bottom = (int(end) for end in (frames[:, :2] + frames[:, 2:]).max(0))
+    margin = max(right - left, bottom - top)
+    return (
+        slice(max(0, top - margin), bottom + margin),
+        slice(max(0, left - margin), right + margin),
+    )
+
+
+def _leaks(patch: Mask, place: tuple[slice, slice], shape: tuple[int, ...]) -> bool:
+    """Whether a patch reaches an edge of its window that is no edge of the film."""
+    rows, columns = place
+    return bool(
+        (patch[0].any() and rows.start > 0)
+        or (patch[-1].any() and rows.stop < shape[0])
+        or (patch[:, 0].any() and columns.start > 0)
+        or (patch[:, -1].any() and columns.stop < shape[1])
+    )
+
+
+def _outermost(boxes: list[Box]) -> Iterator[Box]:
+    """Boxes without those that lie in a larger one, as a letter's does in its sticker's."""
+    ordered = sorted(boxes, key=lambda box: -box.width * box.height)
+    for index, box in enumerate(ordered):
+        area = box.width * box.height
+        if all(_common(box, larger) < NESTED * area for larger in ordered[:index]):
+            yield box
+
+
+def _common(one: Box, other: Box) -> int:
+    """Pixels that two boxes share."""
+    wide = min(one.left + one.width, other.left + other.width) - max(one.left, other.left)
+    high = min(one.top + one.height, other.top + other.height) - max(one.top, other.top)
+    return max(wide, 0) * max(high, 0)

@@ -1,0 +1,1 @@
+"""One TOML file per study; see `hilum recipes` and `hilum show`."""

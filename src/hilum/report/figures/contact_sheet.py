@@ -1,0 +1,67 @@
+"""The contact sheet of a study: rows of images with the finding above rows of images without."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from hilum.report.style import blank, style
+from hilum.types import Grey8
+
+ROWS, COLUMNS = 2, 6  # of each kind
+SIDE, GAP = 200, 8  # pixels: of an image's place, and white between places
+ABSENT = 225  # grey of a place whose image is not at hand
+GROUND = 17  # grey beside an image that is not square
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One kind of images and its heading; an image (height, width) that is not at hand is None."""
+
+    heading: str
+    pictures: Sequence[Grey8 | None]
+
+
+def sheet(blocks: Sequence[Block]) -> Figure:
+    """Each kind's images, ROWS x COLUMNS, below each other."""
+    with style():
+        # thumbnails have no more detail; at 200 dots the file would be twice as large
+        figure = blank(9.2, 3.4 * len(blocks), dots=130)
+        for axes, block in zip(np.atleast_1d(figure.subplots(len(blocks), 1)), blocks, strict=True):
+            axes.imshow(mosaic(block.pictures), cmap="gray", vmin=0, vmax=255)
+            axes.set_title(block.heading)
+            axes.set_axis_off()
+    return figure
+
+
+def mosaic(pictures: Sequence[Grey8 | None]) -> Grey8:
+    """Images in rows of COLUMNS -> one white (height, width), each whole in a square place."""
+    step = SIDE + GAP
+    ground = np.full((ROWS * step - GAP, COLUMNS * step - GAP), 255, np.uint8)
+    for i, picture in enumerate(pictures[: ROWS * COLUMNS]):
+        top, left = i // COLUMNS * step, i % COLUMNS * step
+        ground[top : top + SIDE, left : left + SIDE] = _placed(picture)
+    return ground
+
+
+def _placed(picture: Grey8 | None) -> Grey8:
+    """(height, width) -> (SIDE, SIDE), shape kept, centred."""
+    if picture is None:
+        return np.full((SIDE, SIDE), ABSENT, np.uint8)
+    height, width = (max(1, round(n * SIDE / max(picture.shape))) for n in picture.shape)
+    place = np.full((SIDE, SIDE), GROUND, np.uint8)
+    top, left = (SIDE - height) // 2, (SIDE - width) // 2
+    small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    place[top : top + height, left : left + width] = small
+    return place
+
+
+def places(count: int, first_row: int) -> pd.DataFrame:
+    """(row, column) of so many images on the sheet, from `first_row` on."""
+    at = range(count)
+    return pd.DataFrame(
+        {"row": [first_row + i // COLUMNS for i in at], "column": [i % COLUMNS for i in at]}
+    )

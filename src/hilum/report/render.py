@@ -1,0 +1,56 @@
+"""A template as one self-contained page: escaped, without scripts or absolute paths."""
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup, escape
+
+from hilum.report.run_folder import RunFolder
+from hilum.report.wording import without_paths
+
+TEMPLATES = Path(__file__).parent / "templates"
+AUDIT = re.compile(r"C-\d\d")
+
+
+def render(name: str, values: Mapping[str, Any], roots: Sequence[str] = ()) -> str:
+    """The template `name` with these values; styles are allowed by their hash alone.
+
+    Absolute paths in any value are cut to their last part; `roots` are folders known as such.
+    """
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: cut(value, roots),
+    )
+    environment.filters["whole"] = lambda sentence: unbroken(sentence, roots)
+    css = (TEMPLATES / "report.css").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode("ascii")
+    style = {"style": Markup(css), "style_hash": f"sha256-{digest}"}  # noqa: S704 - our own file
+    return environment.get_template(name).render(**values, **style)
+
+
+def cut(value: Any, roots: Sequence[str] = ()) -> Any:
+    """A value without absolute paths; markup and embedded pictures stay as they are."""
+    text = isinstance(value, str) and not isinstance(value, Markup)
+    return without_paths(value, roots) if text and not value.startswith("data:image/") else value
+
+
+def unbroken(sentence: str, roots: Sequence[str] = ()) -> Markup:
+    """A sentence, escaped, in which no audit's number breaks at its hyphen."""
+    safe = str(escape(cut(sentence, roots)))
+    return Markup(AUDIT.sub(r'<span class="nowrap">\g<0></span>', safe))  # noqa: S704
+
+
+def roots(run: RunFolder) -> list[str]:
+    """Folders that a run names: its own, and those of its data."""
+    data = [row.get("path") for row in run.recipe.get("data") or [] if isinstance(row, Mapping)]
+    return [str(run.folder.resolve()), *(str(path) for path in data if path)]

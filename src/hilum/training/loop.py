@@ -1,0 +1,220 @@
+"""The one training loop: for a head on features and for a network on pixels alike."""
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, TypeAlias
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hilum import files
+from hilum.models.runtime.torch import within_cores
+from hilum.training.depthwise import Depthwise
+from hilum.training.ema import WeightEma
+from hilum.types import HilumError
+
+Progress = Callable[[int, int], None]
+Keep: TypeAlias = Literal["loss", "accuracy", "last"]
+
+
+class Batches(Protocol):
+    """Where the loop gets its data; which augmentation an epoch brings is decided there."""
+
+    def train(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Shuffled (inputs, labels) of the training part."""
+
+    def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """(inputs, labels) of the part that is watched, in a fixed order, not augmented."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoopConfig:
+    """How to optimise; learning rates per epoch, weights (class,) or None."""
+
+    optimiser: Literal["adam", "adamw", "sgd"]
+    rates: tuple[float, ...]  # one per epoch
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    patience: int = 0
+    weights: Tensor | None = None
+    bf16: bool = False
+    average: float = 0.0  # decay of the averaged weights that are validated and kept
+    smoothing: float = 0.0  # of the labels, in training only
+    stop: tuple[float, float] | None = None  # accuracy at least, loss below: then stop
+    penalty: Callable[[nn.Module], Tensor] | None = None  # of the batch just seen, in training
+    eps: float = 1e-8  # Adam's; Keras has 1e-7
+    keep: Keep = "loss"  # by what an epoch is the best
+    watches: str = "validation"  # the part that is looked at after each epoch
+
+
+@dataclass(slots=True)
+class TrainingHistory:
+    """What the loop saw: the best state so far and a row per epoch and part."""
+
+    loss: float = math.inf  # validation loss of the epoch that is kept
+    badness: float = math.inf  # of the same, by what `Plan.keep` looks at
+    state: dict[str, Tensor] = field(default_factory=dict)
+    since: int = 0
+    rows: list[dict[str, float | int | str]] = field(default_factory=list)
+    stopped: bool = False  # whether the stop rule was reached
+    steps: int = 0  # of the optimiser
+    images_seen: int = 0  # in training: images times epochs (El Azhari 2022, section 3.1.2)
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What changes the weights in one epoch."""
+
+    optimiser: torch.optim.Optimizer
+    average: WeightEma
+    epoch: int
+
+
+def learning_rates(
+    lr: float, epochs: int, kind: str, every: int, factor: float
+) -> tuple[float, ...]:
+    """Learning rate of each epoch: constant, lr * factor ** (epoch // every), or half a cosine."""
+    if kind == "step":
+        return tuple(lr * factor ** (epoch // every) for epoch in range(epochs))
+    if kind == "cosine":
+        return tuple(lr * (1 + math.cos(math.pi * epoch / epochs)) / 2 for epoch in range(epochs))
+    return (lr,) * epochs
+
+
+@files.retain_freed_memory()
+def fit(
+    network: nn.Module, batches: Batches, plan: LoopConfig, progress: Progress | None = None
+) -> TrainingHistory:
+    """Train what requires a gradient and leave `network` with the weights of its best epoch.
+
+    Best is by `plan.keep`: the lowest validation loss or the highest accuracy, the first of equals,
+    or the last. Raises HilumError when the loss is no longer a number.
+    """
+    within_cores()
+    optimiser, average = _optimiser(network, plan), WeightEma(network, plan.average)
+    course = TrainingHistory(state=copy.deepcopy(network.state_dict()))
+    for epoch, rate in enumerate(plan.rates):
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        sums = _train(network, batches, plan, _Step(optimiser, average, epoch))
+        course.images_seen += round(float(sums[3]))
+        course.steps += round(float(sums[4]))
+        _record(course, epoch, "train", _means(sums))
+        with average.lent(network):
+            _record(course, epoch, plan.watches, validate(network, batches, plan))
+            _keep_best(course, network, plan.keep)
+        if progress is not None:
+            progress(epoch + 1, len(plan.rates))
+        if _is_over(course, plan):
+            break
+    if not math.isfinite(course.loss):
+        raise HilumError(
+            f"training wants a finite validation loss; got none in {len(plan.rates)} epochs; "
+            "lower train.stages' lr."
+        )
+    network.load_state_dict(course.state)
+    return course
+
+
+def _is_over(course: TrainingHistory, plan: LoopConfig) -> bool:
+    """Whether patience has run out or the stop rule holds at the end of this epoch."""
+    if plan.patience and course.since >= plan.patience:
+        return True
+    if plan.stop is None:
+        return False
+    last = course.rows[-1]
+    course.stopped = float(last["accuracy"]) >= plan.stop[0] and float(last["loss"]) < plan.stop[1]
+    return course.stopped
+
+
+def validate(network: nn.Module, batches: Batches, plan: LoopConfig) -> tuple[float, float]:
+    """Weighted mean loss and accuracy on the validation part."""
+    network.eval()
+    sums = torch.zeros(5, dtype=torch.float64)
+    with torch.no_grad():
+        for inputs, labels in batches.validation():
+            sums += _sums(_logits(network, inputs, plan), labels, plan.weights)[1]
+    return _means(sums)
+
+
+def _train(network: nn.Module, batches: Batches, plan: LoopConfig, step: _Step) -> Tensor:
+    """Go through one epoch; sums as `_sums` gives them."""
+    network.train()
+    sums = torch.zeros(5, dtype=torch.float64)
+    for inputs, labels in batches.train(step.epoch):
+        step.optimiser.zero_grad(set_to_none=True)
+        logits = _logits(network, inputs, plan)
+        loss, part = _sums(logits, labels, plan.weights, plan.smoothing)
+        if not torch.isfinite(loss):
+            raise HilumError(
+                f"training wants a finite loss; got {loss.item()} in epoch {step.epoch}; "
+                "lower train.stages' lr."
+            )
+        if plan.penalty is not None:
+            loss = loss + plan.penalty(network)
+        loss.backward()  # type: ignore[no-untyped-call]
+        step.optimiser.step()
+        step.average.follow(network)
+        sums += part
+    return sums
+
+
+def _logits(network: nn.Module, inputs: Tensor, plan: LoopConfig) -> Tensor:
+    """(image, class) in fp32; the network itself in bf16 where the plan says so."""
+    kind = inputs.device.type
+    swift = Depthwise() if plan.bf16 and kind == "cpu" else nullcontext()
+    with torch.autocast(kind, torch.bfloat16, enabled=plan.bf16), swift:
+        out: Tensor = network(inputs)
+    return out.float()
+
+
+def _sums(
+    logits: Tensor, labels: Tensor, weights: Tensor | None, smoothing: float = 0.0
+) -> tuple[Tensor, Tensor]:
+    """The batch's loss, and (weighted loss, weight, correct, images, 1) for means and counts."""
+    each = F.cross_entropy(
+        logits, labels, weight=weights, reduction="none", label_smoothing=smoothing
+    )
+    weight = torch.ones_like(each) if weights is None else weights[labels]
+    correct = (logits.argmax(1) == labels).sum()
+    counts = each.new_tensor([len(labels), 1])
+    sums = torch.cat([torch.stack([each.sum(), weight.sum(), correct.to(each)]), counts])
+    return each.sum() / weight.sum(), sums.detach().double().cpu()
+
+
+def _means(sums: Tensor) -> tuple[float, float]:
+    loss, weight, correct, images, _ = sums.tolist()
+    return loss / max(weight, 1e-12), correct / max(images, 1)
+
+
+def _record(course: TrainingHistory, epoch: int, part: str, figures: tuple[float, float]) -> None:
+    loss, accuracy = figures
+    row: dict[str, float | int | str] = {"epoch": epoch, "part": part, "loss": loss}
+    seen = {"images_seen": course.images_seen, "steps": course.steps}
+    course.rows.append({**row, "accuracy": accuracy, **seen})
+
+
+def _keep_best(course: TrainingHistory, network: nn.Module, keep: Keep) -> None:
+    row = course.rows[-1]
+    loss = float(row["loss"])
+    badness = {"loss": loss, "accuracy": -float(row["accuracy"]), "last": -float(row["epoch"])}[
+        keep
+    ]
+    better = badness < course.badness and math.isfinite(loss)
+    course.since = 0 if better else course.since + 1
+    if better:
+        course.loss, course.badness = loss, badness
+        course.state = copy.deepcopy(network.state_dict())
+
+
+def _optimiser(network: nn.Module, plan: LoopConfig) -> torch.optim.Optimizer:
+    moving = [p for p in network.parameters() if p.requires_grad]
+    rate = plan.rates[0]
+    if plan.optimiser == "sgd":
+        return torch.optim.SGD(moving, rate, plan.momentum, weight_decay=plan.weight_decay)
+    kind = torch.optim.Adam if plan.optimiser == "adam" else torch.optim.AdamW
+    return kind(moving, rate, weight_decay=plan.weight_decay, eps=plan.eps)

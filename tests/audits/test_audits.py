@@ -1,0 +1,328 @@
+"""The table of audits, the verdict, and what audits of tables say where something is missing."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from controls_of_tables import Cohort
+from scipy.stats.contingency import association
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from hilum import audits
+from hilum.audits import AUDITS, Evidence, c02_confounding, c17_calibration, cross_validated_probe
+from hilum.audits.verdict import WEIGHT, severity
+from hilum.metrics import calibration, scores
+from hilum.types import PREDICTION_COLUMNS, Finding, Score
+
+
+def clean() -> Evidence:
+    """A study of tables alone, nothing wrong with it."""
+    return Cohort(np.random.default_rng(0)).evidence(model=None)
+
+
+def test_table_is_visited_whole() -> None:
+    """In its order, the dear ones by `hilum audit` alone; nothing passes where nothing is known."""
+    found = audits.run(clean())
+    cheap = [name for name, row in AUDITS.items() if not row.question.dear]
+    assert [finding.id for finding in found] == sorted(cheap, key=severity)
+    nothing = replace(clean(), manifest=clean().manifest[:0], thorough=True)
+    assert [finding.id for finding in audits.run(nothing)] == sorted(AUDITS, key=severity)
+    assert audits.not_run(found) == [
+        f"{name} ({row.question.title})" for name, row in AUDITS.items() if row.question.dear
+    ]
+    assert {finding.status for finding in audits.run(nothing)} == {"unknown"}
+
+
+def test_what_is_known_from_before_training_is_the_same_and_not_asked_again() -> None:
+    whole = clean()
+    no_one = pd.DataFrame(columns=list(PREDICTION_COLUMNS))
+    early = audits.run_before_training(
+        replace(whole, model=None, features=None, predictions=no_one)
+    )
+    assert audits.run(whole, known=early) == audits.run(whole)
+    told = [replace(finding, sentence="told before") for finding in early]
+    again = {found.id for found in audits.run(whole, known=told) if found.sentence == "told before"}
+    assert again == {"C-02", "C-03", "C-04", "C-09"}
+
+
+def test_a_stamp_names_the_worst_first_and_only_its_own_cells_bear_it() -> None:
+    other = replace(ACCURATE[0], cell="xray: main")
+    found = [
+        *(replace(finding("warn"), id="C-03"), replace(finding("fail"), id="C-04")),
+        *(finding("fail"), replace(finding("fail"), id="C-01")),  # C-01 asks of the model
+    ]
+    stamped = audits.mark_scores([ACCURATE[0], other], found, {"main"})
+    assert [one.stamp for one in stamped] == ["fail: C-04, C-02; warn: C-03", ""]
+    assert audits.mark_scores([other], [finding("pass")], {"xray: main"})[0].stamp == "pass"
+    assert audits.mark_scores([other], [], {"xray: main"})[0].stamp == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("C-02", {"manifest": clean().manifest.assign(source=pd.NA)}),
+        ("C-03", {"stack": None}),
+        ("C-04", {"facts": None}),
+        ("C-09", {"manifest": clean().manifest.assign(age=np.nan)}),
+        ("C-10", {"split": None}),
+        ("C-11", {"split": None}),
+    ],
+)
+def test_missing_information_is_never_a_pass(name: str, change: dict[str, object]) -> None:
+    found = AUDITS[name](replace(clean(), **change))  # type: ignore[arg-type]
+    assert found.status == "unknown"
+    assert found.sentence.startswith("Cannot be checked, because")
+
+
+def test_unknown_patients_warn() -> None:
+    good = clean()
+    found = AUDITS["C-10"](replace(good, manifest=good.manifest.assign(patient_id=pd.NA)))
+    assert found.status == "warn"
+    assert "cannot be excluded" in found.sentence
+
+
+def test_cards_of_children_count_as_ages() -> None:
+    good = clean()
+    covid = good.manifest["label"] == "covid19"
+    table = good.manifest.assign(dataset=np.where(covid, "cohen", "kermany"), age=np.nan)
+    cards = {"cohen": "adults", "kermany": "children"}
+    assert AUDITS["C-09"](replace(good, manifest=table, populations=cards)).status == "fail"
+
+
+def test_cramers_v_equals_scipys() -> None:
+    random = np.random.default_rng(0)
+    first = pd.Series(random.integers(0, 3, 300))
+    second = pd.Series((first + random.integers(0, 2, 300)) % 4)
+    reference = association(pd.crosstab(first, second).to_numpy(), method="cramer")
+    assert c02_confounding.cramers_v(first, second) == pytest.approx(reference)
+
+
+def test_what_chance_adds_to_v_is_taken_off() -> None:
+    """Bergsma 2013: by chance ten sources of six images give V = 0.4, and the corrected one 0."""
+    random = np.random.default_rng(0)
+    plain, corrected = [], []
+    for _ in range(20):
+        sources, labels = (pd.Series(random.integers(0, n, 60)) for n in (10, 2))
+        plain.append(c02_confounding.cramers_v(sources, labels))
+        corrected.append(c02_confounding.corrected_v(sources, labels))
+    assert np.mean(plain) == pytest.approx(np.sqrt(9 / 59), abs=0.06)
+    assert np.median(corrected) < 0.1
+    same = pd.Series(random.integers(0, 2, 60))
+    assert c02_confounding.corrected_v(same, same) == pytest.approx(1)
+
+
+def test_images_of_one_patient_count_once_for_source_and_label() -> None:
+    table = clean().manifest
+    twice = pd.concat([table, table.assign(sample_id=table["sample_id"] + "b")])
+    assert c02_confounding.of_patients(twice) == pytest.approx(c02_confounding.of_patients(table))
+
+
+def finding(status: str) -> Finding:
+    return Finding("C-02", status, 1.0, "r", "ref", "The sources differ.")  # type: ignore[arg-type]
+
+
+def score(name: str, class_: str, value: float, low: float) -> Score:
+    return Score("main", name, class_, value, 9, 10, low, 1.0, "wilson")
+
+
+ACCURATE = [score("accuracy", "overall", 0.9, 0.8), score("auroc", "macro", 0.95, 0.9)]
+
+
+@pytest.mark.parametrize(
+    ("scores", "statuses", "start"),
+    [
+        (ACCURATE, ["pass"], "90.0% of test images are classified correctly, and the 1 audits"),
+        (ACCURATE, ["pass", "warn"], "Read with caution"),
+        (ACCURATE, ["warn", "fail"], "Do not trust this classifier yet"),
+        (
+            [ACCURATE[0], score("auroc", "macro", 0.55, 0.45)],
+            ["pass"],
+            "This classifier has learnt nothing",
+        ),
+        (
+            [ACCURATE[0], replace(score("auroc", "macro", 0.3, 0.2), high=0.45)],
+            ["pass"],
+            "This classifier is worse than chance: 90.0% of test images are classified correctly; "
+            "labels may be inverted",
+        ),
+    ],
+)
+def test_verdict_follows_the_worst(scores: list[Score], statuses: list[str], start: str) -> None:
+    assert audits.verdict(scores, [finding(s) for s in statuses]).startswith(start)
+
+
+def test_verdict_tells_the_gravest_in_full_and_names_the_others() -> None:
+    """Lungs before hospitals before calibration, whatever their order."""
+    said = {"C-17": "It is badly calibrated.", "C-02": "Sources differ.", "C-01": "No lungs read."}
+    found = [replace(finding("fail"), id=name, sentence=text) for name, text in said.items()]
+    told = audits.verdict(ACCURATE, found)
+    assert told.endswith("but no lungs read. C-02, C-17 fail too.")
+    assert audits.verdict(ACCURATE, found[:2]).endswith("but sources differ. C-17 fails too.")
+    assert audits.verdict([], [finding("unknown")]).startswith("Nothing is known")
+
+
+def test_every_audit_has_its_weight_and_its_row_in_the_docs() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "audits.md").read_text(encoding="utf-8")
+    for name, row in AUDITS.items():
+        assert name == row.question.id
+        assert name in WEIGHT
+        assert f"| {name} |" in page
+        asked = next(line for line in page.splitlines() if line.startswith(f"| {name} |"))
+        assert ("| audit |" in asked) == row.question.dear, asked
+
+
+def test_verdict_counts_what_could_not_be_checked() -> None:
+    assert "1 of 2 audits could not" in audits.verdict(
+        ACCURATE, [finding("pass"), finding("unknown")]
+    )
+
+
+def test_calibration_is_judged_against_chance() -> None:
+    """One calibrated small test in a hundred goes beyond the limit; a wrong one does."""
+    random, beyond = np.random.default_rng(0), 0
+    limits = [c17_calibration.by_chance(random.uniform(0.5, 1, 100), 10, seed) for seed in range(4)]
+    assert np.ptp(limits) < 0.05
+    for _ in range(100):
+        p = random.uniform(0.5, 1, 100)
+        beyond += calibration.ece(p, random.random(100) < p, 10, mass=True) > np.mean(limits)
+    assert beyond <= 4  # 1 expected; 5 or more has probability 0.003
+    assert calibration.ece(np.full(100, 0.99), random.random(100) < 0.6, 10, mass=True) > 0.2
+
+
+def test_a_class_that_an_external_test_lacks_has_no_age() -> None:
+    good = clean()
+    more = replace(good, classes=[*good.classes, "pneumonia"])
+    assert AUDITS["C-09"](more).status == "pass"
+
+
+def test_a_probe_on_a_wide_table_is_the_one_that_scikit_learn_fits() -> None:
+    """The penalty does not mind the turn: same probabilities, from a narrow table."""
+    random = np.random.default_rng(0)
+    labels = np.repeat([0, 1, 2], 20)
+    table = random.normal(size=(60, 400)) + 0.4 * labels[:, None]
+    asked = random.normal(size=(30, 400)) + 0.4
+    plain = make_pipeline(
+        StandardScaler(),
+        LogisticRegression(C=0.1, max_iter=5000, tol=1e-8, class_weight="balanced"),
+    ).fit(table, labels)
+    found = cross_validated_probe.fitted(table, labels).predict_proba(asked)
+    np.testing.assert_allclose(found, plain.predict_proba(asked), atol=2e-3)
+
+
+# --- what too little cannot show ------------------------------------------------------------------
+
+
+def few(covid: int, normal: int) -> dict[str, int]:
+    return {"covid19": covid, "normal": normal}
+
+
+@pytest.mark.parametrize("status", ["pass", "warn", "fail"])
+def test_fewer_than_thirty_test_images_are_too_few_to_say(status: str) -> None:
+    found = replace(finding(status), id="C-03")  # a probe, which a few images can mislead
+    told = audits.verdict(ACCURATE, [found], few(4, 4))
+    assert told.startswith(
+        "Too few to say: 90.0% of test images are classified correctly, 9 of 10 (95 % interval 80% "
+        "to 100%); 8 test images cannot show"
+    )
+    assert ("Even so: the sources differ." in told) is (status == "fail")
+    assert not audits.verdict(ACCURATE, [found], few(15, 15)).startswith("Too few")
+    assert audits.verdict(ACCURATE, [found], few(15, 14)).startswith("Too few")
+
+
+@pytest.mark.parametrize("counts", [few(4, 4), few(0, 80)])
+def test_a_set_whose_source_is_its_label_is_condemned_on_any_number(counts: dict[str, int]) -> None:
+    """Even where a graver audit fails: that one may be a chance of a few test images."""
+    lungs = replace(finding("fail"), id="C-01", sentence="No lungs read.")
+    told = audits.verdict(ACCURATE, [lungs, finding("fail")], counts)
+    assert told.startswith("Do not trust this classifier yet: 90.0% of test images")
+    assert ", 9 of 10 (95 % interval 80% to 100%), but the sources differ. C-01 fails too." in told
+    why = "8 test images cannot show" if counts["covid19"] else "whether it tells the classes apart"
+    assert f" Besides, {why}" in told
+    for status in ("pass", "warn", "unknown"):
+        assert "Do not trust" not in audits.verdict(ACCURATE, [lungs, finding(status)], counts)
+
+
+def test_no_better_than_chance_is_not_said_of_a_few_images() -> None:
+    poor = [ACCURATE[0], score("auroc", "macro", 0.55, 0.1)]
+    assert "has learnt nothing" not in audits.verdict(poor, [finding("pass")], few(4, 4))
+    assert "has learnt nothing" in audits.verdict(poor, [finding("pass")], few(40, 40))
+
+
+def test_a_class_without_test_images_is_in_the_verdict() -> None:
+    told = audits.verdict(ACCURATE, [finding("pass")], {**few(40, 40), "pneumonia": 0})
+    assert "classified correctly (no test image is of pneumonia)" in told
+    one = audits.verdict(ACCURATE, [finding("pass")], few(0, 80))
+    assert one.startswith("One class alone: 90.0% of test images")
+    assert "(no test image is of COVID-19)" in one
+
+
+def test_an_image_that_several_seeds_test_counts_once() -> None:
+    rows = pd.DataFrame({"sample_id": [*"abcabc"], "label": ["covid19", "normal", "normal"] * 2})
+    assert audits.tested(rows, ["covid19", "normal", "other"]) == {
+        "covid19": 1,
+        "normal": 2,
+        "other": 0,
+    }
+
+
+def of_a_part(label: str, count: int, others: int) -> Evidence:
+    """The clean study with so many test images of a class, and so many others."""
+    good = Cohort(np.random.default_rng(0)).evidence()
+    table = good.predictions
+    mine = table["label"] == label
+    kept = pd.concat([table[mine].head(count), table[~mine].head(others)])
+    return replace(good, predictions=kept, all_predictions=kept)
+
+
+@pytest.mark.parametrize(("count", "others"), [(4, 60), (60, 4), (9, 9), (60, 0)])
+def test_a_threshold_is_not_checked_on_a_handful(count: int, others: int) -> None:
+    found = AUDITS["C-18"](of_a_part("covid19", count, others))
+    assert found.status == "unknown"
+    assert "at least 10 test images of its class and as many others" in found.sentence
+
+
+def test_a_predictive_value_carries_its_interval() -> None:
+    found = AUDITS["C-18"](of_a_part("covid19", 40, 30))
+    assert found.status != "unknown"
+    assert re.search(r"would be right in \d+% \(\d+% to \d+%\) where 1% have it", found.sentence)
+    assert re.search(r"\d+ of \d+ others are left alone \(\d+% to \d+%\)", found.sentence)
+
+
+@pytest.mark.parametrize("label", ["covid19", "normal"])
+def test_no_finding_on_one_class_says_nan(label: str) -> None:
+    alone = of_a_part(label, 60, 0)
+    visited = 0
+    for name, row in AUDITS.items():
+        if name in ("C-06", "C-07", "C-08", "C-13", "C-14", "C-15", "C-16", "C-22", "C-25"):
+            continue  # these need the films
+        found = row(replace(alone))
+        assert not re.search(r"\bnan\b", found.sentence), name
+        assert found.value is None or np.isfinite(found.value), name
+        visited += 1
+    assert visited >= 15
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [(float("nan"), "It is so."), (0.5, "It is right in nan% of all."), (float("inf"), "It is.")],
+)
+def test_what_is_undefined_is_no_answer(value: float, sentence: str) -> None:
+    found = c17_calibration.QUESTION.found("pass", value, sentence)
+    assert (found.status, found.value) == ("unknown", None)
+    assert "undefined" in found.sentence
+    fine = c17_calibration.QUESTION.found("pass", 0.5, "The nanny has it.", (0.1, float("nan")))
+    assert (fine.status, fine.low, fine.high) == ("pass", 0.1, None)
+
+
+def test_calibration_names_the_score_that_differs_and_why() -> None:
+    found = AUDITS["C-17"](clean())
+    table = clean().predictions.assign(path="x", patient_id=None, source="s", cell="main")
+    ece = next(s for s in scores.score(table, ["covid19", "normal"], "main") if s.name == "ece")
+    assert f"The ECE among the scores is {ece.value:.3f}" in found.sentence
+    assert "bins of as many images each" in found.sentence
+    assert found.sentence.startswith(f"Probabilities are {100 * (found.value or 0):.1f} points")

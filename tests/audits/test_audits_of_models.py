@@ -1,0 +1,241 @@
+"""Audits of a model: what they cannot see they say, and how they change films."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import readers_of
+from controls_of_films import Studio
+from readers_of import corners
+from scipy.stats import wilcoxon
+from sklearn.metrics import roc_auc_score
+
+from hilum import images, phantom
+from hilum.audits import (
+    AUDITS,
+    Evidence,
+    c01_lungs_blacked_out,
+    c07_marks_transplanted,
+    c08_marker_side,
+    marked_films,
+    predictions,
+    sampled_maps,
+)
+from hilum.preprocess import from_list, markers
+from hilum.preprocess.lungs import ct
+from hilum.preprocess.markers import Box, Markers
+from hilum.types import Split
+
+PLACE = (30, 100, 20, 110)  # rows and columns where lungs usually are, of 128 x 128
+BOX = (slice(*PLACE[:2]), slice(*PLACE[2:]))
+OF_MARKS = ["C-06", "C-07", "C-08"]
+
+
+@pytest.fixture(scope="module")
+def marked(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
+    """Films whose mark, and so the bright corner, is the label."""
+    return Studio(0, tmp_path_factory.mktemp("films"), images=12).films(1.0)
+
+
+@pytest.fixture(scope="module")
+def reads_marks(marked: Evidence) -> Evidence:
+    return replace(marked, model=readers_of.model(corners))
+
+
+@pytest.mark.parametrize("name", [*OF_MARKS, "C-01", "C-13", "C-14", "C-16", "C-25"])
+def test_without_a_model_nothing_passes(marked: Evidence, name: str) -> None:
+    found = AUDITS[name](marked)
+    assert found.status == "unknown"
+    assert found.sentence == "Cannot be checked, because the model is not at hand."
+
+
+def test_images_that_the_model_was_fitted_on_do_not_count(reads_marks: Evidence) -> None:
+    seen = tuple(reads_marks.manifest["sha256"])
+    found = AUDITS["C-06"](replace(reads_marks, model=readers_of.model(corners, seen=seen)))
+    assert found.status == "unknown"
+    assert "not fitted on" in found.sentence
+
+
+def test_films_without_marks_cannot_be_checked_for_them(
+    reads_marks: Evidence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(markers, "find", lambda film: Markers(np.zeros(film.shape, bool), ()))
+    for name in OF_MARKS:
+        found = AUDITS[name](replace(reads_marks))
+        assert found.status == "unknown"
+        assert "0 of 12 films bear burnt-in marks, fewer than 10" in found.sentence
+
+
+def test_films_that_have_moved_are_named(reads_marks: Evidence) -> None:
+    table = reads_marks.manifest.assign(path="/nowhere/film.png")
+    found = AUDITS["C-06"](replace(reads_marks, manifest=table))
+    assert found.status == "unknown"
+    assert "/nowhere/film.png" in found.sentence
+
+
+def test_a_reader_of_nothing_cannot_be_checked_for_masked_lungs(
+    marked: Evidence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boxes = np.array([[PLACE]])
+    monkeypatch.setattr(
+        c01_lungs_blacked_out,
+        "lung_boxes",
+        lambda evidence, rows: (boxes.repeat(len(rows), 0), len(rows)),
+    )
+    blind = replace(marked, model=readers_of.model(lambda image: [0.5, 0.5]))
+    found = AUDITS["C-01"](blind)
+    assert found.status == "unknown"
+    assert "cannot be told apart on whole images" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("without", "said"),
+    [([0.67, 0.44, 0.78], "unknown"), ([0.67, 0.6, 0.7], "fail"), ([0.52, 0.46, 0.6], "pass")],
+)
+def test_too_few_films_are_no_pass_for_masked_lungs(
+    without: list[float], said: str, reads_marks: Evidence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    areas = np.array([[0.71, area] for area in [without[0], *without[1:] * 20]])
+    monkeypatch.setattr(c01_lungs_blacked_out.cross_validated_probe, "resampled", lambda *_: areas)
+    found = AUDITS["C-01"](reads_marks)
+    assert found.status == said, found.sentence
+    if said == "unknown":
+        assert "too few to tell" in found.sentence
+        assert "R lies between -0.29 and 1.33" in found.sentence
+
+
+@pytest.mark.parametrize(("taught", "tested"), [(10, 2), (8, 3), (6, 3), (2, 7), (0, 9)])
+def test_a_third_of_the_films_without_lungs_are_unseen(
+    taught: int, tested: int, reads_marks: Evidence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = tuple(reads_marks.manifest["sha256"].iloc[:taught])
+    model = readers_of.model(lambda image: [0.5, 0.5], seen=names)
+    evidence = replace(reads_marks, model=model)
+    monkeypatch.setattr(
+        c01_lungs_blacked_out,
+        "lung_boxes",
+        lambda _, rows: (np.array([[PLACE]]).repeat(len(rows), 0), len(rows)),
+    )
+    monkeypatch.setattr(c01_lungs_blacked_out, "FEW", 9)
+    rows = c01_lungs_blacked_out.hidden(evidence).rows
+    assert len(rows) == len(set(rows.tolist())) == 9
+    assert (~evidence.seen[rows]).sum() == tested
+
+
+def test_every_fold_tests_a_network_that_was_not_tuned(reads_marks: Evidence) -> None:
+    names = reads_marks.manifest["sample_id"]
+    splits = [
+        (name, fold, "test" if i % 3 == fold else "train")
+        for fold in range(3)
+        for i, name in enumerate(names)
+    ]
+    table = pd.DataFrame(splits, columns=["sample_id", "fold", "part"])
+    seen = tuple(reads_marks.manifest["sha256"].iloc[4:])
+    evidence = replace(reads_marks, split=Split(table, "kfold", "patient", 0))
+    general, tuned = (
+        replace(evidence, model=readers_of.model(corners, seen=seen, tuned=tuned))
+        for tuned in (False, True)
+    )
+    assert predictions.folds(general).tolist() == [i % 3 for i in range(len(names))]
+    assert predictions.folds(tuned).tolist() == [0] * 4 + [-1] * (len(names) - 4)
+    once = replace(general, split=Split(table[table["fold"] == 1], "holdout", "patient", 0))
+    assert predictions.folds(once).tolist() == predictions.folds(tuned).tolist()
+
+
+def test_a_probe_is_never_tested_on_its_own_fold() -> None:
+    """Two images of each patient, who alone is known by heart: nothing can be learnt."""
+    random = np.random.default_rng(5)
+    labels = np.repeat(random.integers(0, 2, 60), 2)
+    table = np.repeat(np.eye(60, dtype=np.float32), 2, axis=0)
+    apart = np.repeat(np.arange(60) % 4, 2)
+    tested, p = c01_lungs_blacked_out._told(table, labels, np.arange(120), apart, 0)
+    assert tested.tolist() == list(range(120))
+    assert roc_auc_score(labels, p[:, 1]) < 0.6
+    across = np.tile(np.arange(2), 60)  # a patient's two images in two folds
+    _, p = c01_lungs_blacked_out._told(table, labels, np.arange(120), across, 0)
+    assert roc_auc_score(labels, p[:, 1]) > 0.99
+    tested, _ = c01_lungs_blacked_out._told(
+        table, labels, np.arange(120), np.where(apart == 0, 0, -1), 0
+    )
+    assert tested.tolist() == np.flatnonzero(apart == 0).tolist()
+
+
+def test_blacking_out_leaves_what_is_outside(reads_marks: Evidence) -> None:
+    assert reads_marks.stack is not None
+    image = reads_marks.stack[0]
+    dark = c01_lungs_blacked_out.blacked(image, np.array([PLACE]))
+    assert (dark[BOX] == 0).all()
+    changed = dark != image
+    changed[BOX] = False
+    assert not changed.any()
+
+
+def test_slices_of_ct_lose_their_own_lungs(reads_marks: Evidence, shared: Path) -> None:
+    paths = sorted((shared / "sarscov2-ctscan-dataset" / "COVID").iterdir())[::40]
+    prepared = from_list([{"step": "letterbox", "side": readers_of.SIDE}])
+    stack = np.stack([prepared(images.read(path).pixels) for path in paths])
+    table = reads_marks.manifest.iloc[[0] * len(stack)].assign(modality="CT")
+    slices = replace(reads_marks, stack=stack, manifest=table)
+    boxes, found = c01_lungs_blacked_out.lung_boxes(slices, np.arange(len(stack)))
+    assert found >= 0.8 * len(stack)
+    for image, ((top, bottom, left, right),) in zip(stack, boxes, strict=True):
+        lungs = ct.lungs(image)
+        inside = lungs.mask[top:bottom, left:right]
+        assert not lungs.good or inside.sum() == lungs.mask.sum()
+
+
+def test_of_two_pictures_of_a_film_each_loses_its_own_lungs(reads_marks: Evidence) -> None:
+    films_of = phantom.generate(phantom.Request(images=12, size=256, seed=3))
+    small = from_list([{"step": "resize", "side": readers_of.SIDE}])
+    single = np.stack([small(film) for film in films_of.images])
+    table = reads_marks.manifest.iloc[[0] * len(single)]
+    alone, _ = c01_lungs_blacked_out.lung_boxes(
+        replace(reads_marks, stack=single, manifest=table), np.arange(len(single))
+    )
+    pairs = np.concatenate([single, single[::-1]], axis=1)
+    both = replace(reads_marks, stack=pairs, manifest=table)
+    boxes, found = c01_lungs_blacked_out.lung_boxes(both, np.arange(len(single)))
+    assert both.panels == 2
+    assert found > 0.8 * len(single)
+    assert (boxes[:, 0] == alone[:, 0]).all()
+    below = boxes[:, 1] - [readers_of.SIDE, readers_of.SIDE, 0, 0]
+    assert (below == alone[::-1, 0]).all()
+
+
+def test_a_marker_moves_to_the_mirrored_place_and_stays_readable() -> None:
+    film = np.full((40, 60), 50, np.uint8)
+    film[5:10, 3:9] = np.arange(200, 230).reshape(5, 6)
+    mask = film > 50
+    moved = c08_marker_side.moved(film, mask, (Box(3, 5, 6, 5),))
+    assert (moved[5:10, 51:57] == film[5:10, 3:9]).all()
+    moved[5:10, 51:57] = 50
+    assert np.abs(moved.astype(int) - 50).max() <= 3  # filled in from around
+
+
+def test_marks_are_pasted_at_the_recipients_size(reads_marks: Evidence) -> None:
+    donor = marked_films.marked(reads_marks)[0]
+    bare = np.zeros((128, 128), np.uint8)
+    pasted = c07_marks_transplanted.pasted(bare, donor)
+    share = (pasted > 0).mean() / donor.marks.mask.mean()
+    assert share == pytest.approx(1, abs=0.15)
+
+
+def test_an_interval_of_equal_images_is_a_point() -> None:
+    same = np.full(20, 0.3)
+    low, high = sampled_maps.interval(lambda rows: float(same[rows].mean()), 20, 0)
+    assert low == pytest.approx(0.3)
+    assert high == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("count", [3, 6, 8, 14])
+@pytest.mark.parametrize("kind", ["plain", "tied", "zero"])
+def test_the_p_of_no_rise_is_scipys(count: int, kind: str) -> None:
+    by = np.random.default_rng(count).normal(0.02, 0.05, count)
+    if kind != "plain":
+        by = np.round(by, 1 if kind == "zero" else 2) + (0.0 if kind == "zero" else 0.001)
+    by[0] = 0.1
+    want = wilcoxon(by, alternative="greater").pvalue
+    assert c07_marks_transplanted.no_rise(by) == pytest.approx(want, abs=1e-12)
+    assert c07_marks_transplanted.no_rise(np.zeros(count)) == 1.0

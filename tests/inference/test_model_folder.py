@@ -1,0 +1,92 @@
+"""A model folder answers alike whether its network is built or found, and damage still shows."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from hilum import preprocess
+from hilum.inference import model as models
+from hilum.inference.model import ModelMetadata, TrainedModel
+from hilum.models import backbones, weights
+from hilum.models.numpy_head import NumpyHead, Standardise
+from hilum.types import HilumError
+
+SIDE = 224  # of the network
+STACK = np.random.default_rng(0).integers(0, 256, (4, SIDE, SIDE), dtype=np.uint8)
+
+
+@pytest.fixture
+def model() -> TrainedModel:
+    random = np.random.default_rng(1)
+    head = NumpyHead(Standardise.none(64), ((random.normal(size=(2, 64)), np.zeros(2)),))
+    pipeline = preprocess.from_list([{"step": "resize", "side": SIDE}])
+    facts = ModelMetadata(["covid19", "normal"], "unit", "fp32", mirror=True)
+    return models.assemble(facts, pipeline, backbones.build("wiklund_fc", "random"), head)
+
+
+@pytest.fixture
+def folder(model: TrainedModel, tmp_path: Path) -> Path:
+    return models.save(model, tmp_path / "model")
+
+
+def test_built_and_found_give_the_same_bits(
+    model: TrainedModel, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = models.load(folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(backbones, "rebuild", _never)
+        second = models.load(folder)
+    want = model.logits(STACK)
+    assert np.array_equal(first.logits(STACK), want)
+    assert np.array_equal(second.logits(STACK), want)
+    there, here = second.backbone.state_dict(), model.backbone.state_dict()
+    assert second.backbone is second.backbone
+    assert all(np.array_equal(there[name], here[name]) for name in here)
+
+
+@pytest.mark.parametrize("tuned", [False, True])
+def test_a_model_knows_without_its_tensors_whether_it_was_tuned(
+    folder: Path, tuned: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models.load(folder)  # converts: found from now on
+    record = folder / "model.json"
+    told = json.loads(record.read_text())
+    told["backbone"]["origin"] = f"{weights.TUNED}elsewhere" if tuned else "elsewhere"
+    record.write_text(json.dumps(told))
+    read = models.load(folder)
+    monkeypatch.setattr(backbones, "rebuild", _never)
+    assert read.tuned == tuned
+    assert replace(read, held=backbones.build("wiklund_fc", "random")).tuned is False
+
+
+def test_changed_tensors_change_the_answer(model: TrainedModel, folder: Path) -> None:
+    want = models.load(folder).logits(STACK)
+    path = folder / "backbone.safetensors"
+    tensors = load_file(path)
+    save_file({name: values * np.float32(1.01) for name, values in tensors.items()}, path)
+    assert not np.array_equal(models.load(folder).logits(STACK), want)
+
+
+def test_damage_is_said_although_the_network_was_found_before(folder: Path) -> None:
+    models.load(folder)
+    path, record = folder / "backbone.safetensors", folder / "model.json"
+    whole, told = path.read_bytes(), json.loads(record.read_text())
+    path.write_bytes(whole[:-100])
+    with pytest.raises(HilumError, match="must be readable"):
+        models.load(folder)
+    path.unlink()
+    with pytest.raises(HilumError, match="must be readable"):
+        models.load(folder)
+    path.write_bytes(whole)
+    told["backbone"]["name"] = "elazhari_cnn"
+    record.write_text(json.dumps(told))
+    with pytest.raises(HilumError, match="must fit it"):
+        models.load(folder)
+
+
+def _never(*args: object) -> None:
+    raise AssertionError("the network was built")

@@ -1,0 +1,95 @@
+"""Calibration errors and recalibration against closed forms and statsmodels."""
+
+import numpy as np
+import pytest
+import statsmodels.api as sm
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import expit, logit
+from statsmodels.stats.proportion import proportion_confint
+
+from hilum.metrics import calibration
+from hilum.types import HilumError
+
+
+def test_error_of_a_hand_example() -> None:
+    """Two bins: 0.25 said and 1/2 right, 0.9 said and 2/3 right; weights 2/5 and 3/5."""
+    confidence = np.array([0.2, 0.3, 0.9, 0.9, 0.9])
+    right = np.array([True, False, True, True, False])
+    expected = 2 / 5 * abs(0.5 - 0.25) + 3 / 5 * abs(2 / 3 - 0.9)
+    assert calibration.ece(confidence, right, bins=2) == pytest.approx(expected)
+    assert calibration.ece(confidence, right, bins=1) == pytest.approx(abs(0.6 - 0.64))
+    assert np.isnan(calibration.ece(np.array([]), np.array([], bool)))
+
+
+def test_borders_belong_to_the_bin_above_and_one_to_the_last() -> None:
+    borders = calibration.edges(np.array([]), bins=4)
+    assert borders.tolist() == [0, 0.25, 0.5, 0.75, 1]
+    where = calibration.bin_of(np.array([0, 0.25, 0.4999, 0.5, 1.0]), borders)
+    assert where.tolist() == [0, 1, 1, 2, 3]
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 20))
+def test_bins_of_equal_mass_are_equal_without_ties(seed: int, bins: int) -> None:
+    confidence = np.random.default_rng(seed).random(97)
+    borders = calibration.edges(confidence, bins, mass=True)
+    sizes = np.bincount(calibration.bin_of(confidence, borders), minlength=len(borders) - 1)
+    assert len(sizes) == bins
+    assert sizes.max() - sizes.min() <= 1
+    tied = np.round(confidence, 1)
+    where = calibration.bin_of(tied, calibration.edges(tied, bins, mass=True))
+    for value in np.unique(tied):
+        assert len(np.unique(where[tied == value])) == 1
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 2**32 - 1), st.booleans())
+def test_reliability_adds_up_to_the_error(seed: int, mass: bool) -> None:
+    rng = np.random.default_rng(seed)
+    confidence = rng.beta(4, 1, 80)
+    right = rng.random(80) < confidence
+    table = calibration.reliability(confidence, right, 7, mass)
+    assert table["n"].sum() == 80
+    assert table["k"].sum() == right.sum()
+    filled = table[table["n"] > 0]
+    gap = (filled["accuracy"] - filled["confidence"]).abs() @ filled["n"] / 80
+    assert gap == pytest.approx(calibration.ece(confidence, right, 7, mass))
+    low, high = proportion_confint(filled["k"], filled["n"], method="wilson")
+    assert filled["low"].to_numpy() == pytest.approx(np.asarray(low), abs=1e-12)
+    assert filled["high"].to_numpy() == pytest.approx(np.asarray(high), abs=1e-12)
+    assert table.loc[table["n"] == 0, ["accuracy", "low", "confidence"]].isna().all(axis=None)
+
+
+def test_no_bins_is_refused() -> None:
+    with pytest.raises(HilumError, match="got 0"):
+        calibration.ece(np.array([0.5]), np.array([True]), bins=0)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_recalibration_equals_statsmodels(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    score = rng.normal(-1, 2, 400)
+    positive = rng.random(400) < expit(0.4 + 0.6 * score)
+    found = calibration.recalibration(positive, expit(score))
+    both = sm.GLM(positive, sm.add_constant(score), family=sm.families.Binomial()).fit(tol=1e-12)
+    assert (found.intercept, found.slope) == pytest.approx(tuple(both.params), rel=1e-7)
+    expected = both.conf_int()
+    assert found.slope_interval == pytest.approx(tuple(expected[1]), rel=1e-6)
+    assert found.intercept_interval == pytest.approx(tuple(expected[0]), rel=1e-6)
+    large = sm.GLM(positive, np.ones(400), family=sm.families.Binomial(), offset=score).fit()
+    assert found.in_the_large == pytest.approx(large.params[0], abs=1e-7)
+    assert found.in_the_large_interval == pytest.approx(tuple(large.conf_int()[0]), abs=1e-6)
+
+
+def test_recalibration_without_an_answer_is_nan() -> None:
+    positive = np.arange(20) >= 10
+    separated = calibration.recalibration(positive, np.linspace(0.05, 0.95, 20))
+    assert np.isnan([separated.slope, separated.intercept, *separated.slope_interval]).all()
+    one_kind = calibration.recalibration(np.ones(9, bool), np.linspace(0.1, 0.9, 9))
+    assert np.isnan([one_kind.slope, one_kind.in_the_large]).all()
+    constant = calibration.recalibration(positive, np.full(20, 0.2))
+    assert np.isnan(constant.slope)
+    assert constant.in_the_large == pytest.approx(logit(0.5) - logit(0.2))
+    certain = calibration.recalibration(positive, np.where(np.arange(20) % 3, 1.0, 0.0))
+    assert np.isfinite(certain.slope)
