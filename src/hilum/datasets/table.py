@@ -139,8 +139,9 @@ def _refuse_nowhere(paths: pd.Series, lost: Sequence[LeftOut], file: Path) -> No
     path, why = lost[0].what, lost[0].reason
     raise HilumError(
         f"{file} must name images that exist; got {len(lost):,} of {len(paths):,} paths that lead "
-        f"nowhere, such as {path!r} ({why}; looked for {table_paths.wanted(path, file.parent)}, "
-        f"then for the name below {file.parent}); put the table beside its images, correct the paths, "
+        f"nowhere, such as {path!r} ({why}; looked for "
+        f"{table_paths.wanted(path, file.parent)}, then for the name below {file.parent}); "
+        "put the table beside its images, correct the paths, "
         "or name the right column with --path-column."
     )
 
