@@ -1,7 +1,7 @@
-"""The frozen records that travel between the rooms of the house, and the array aliases.
+"""The frozen records that travel between packages, and the array aliases.
 
 Tables are pandas data frames; the columns each must have stand beside its record, and
-`require_columns` checks them where a table enters a room.
+`require_columns` checks them where a table enters a package.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ Outcome = tuple[Figure, str, str]  # a figure, the check's kind, and what is wro
 
 
 def check_table(path: Path) -> Consistency:
-    """Check a CSV of published figures (columns of `printed.COLUMNS`), row against row."""
+    """Check a CSV of published figures (columns of `published_table.COLUMNS`), row against row."""
     experiments, left_out = published_table.read(path)
     return check(experiments, left_out)
 

@@ -25,7 +25,7 @@ KINDS = ("same bytes", "same pixels", "near duplicate", "same patient")
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """What one set holds twice; `pairs` has a row per pair of twins (leaks.TWIN_COLUMNS)."""
+    """What one set holds twice; `pairs` has a row per pair of twins (leakage.TWIN_COLUMNS)."""
 
     name: str
     images: int

@@ -69,9 +69,9 @@ def scan(
 ) -> Scan:
     """Count a manifest's images.
 
-    `facts` are header facts indexed by sample_id, as `ingest` collects them; without, the headers
-    of at most `most` images, evenly drawn from the table, are read now. Headers that cannot be
-    read are added to what was left out.
+    `facts` are header facts indexed by sample_id, as `prepare_dataset` collects them; without, the
+    headers of at most `most` images, evenly drawn from the table, are read now. Headers that cannot
+    be read are added to what was left out.
     """
     table = manifest.table
     known, faults = (facts, []) if facts is not None else _probe(table, most, progress)

@@ -12,7 +12,7 @@ from hilum.types import Manifest, as_path
 def read(
     folder: str | Path, progress: Progress = None, source_tag: str = "", unlabelled: bool = False
 ) -> Manifest:
-    """Read class folders; obvious folder names become the fixed class names (`naming.CLASSES`).
+    """Read class folders; obvious folder names become the fixed class names (`vocabulary.CLASSES`).
 
     A level of train, val and test folders above the classes is taken as the official split, files
     in `masks` folders as lung masks; DICOM headers bring patient, view, modality, age and sex.

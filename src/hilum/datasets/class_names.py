@@ -21,7 +21,7 @@ def classes(findings: Iterable[str]) -> tuple[dict[str, str], list[str]]:
     """The class of each different label, and what a person must know of them.
 
     Labels share a class where they differ in capitals and spaces alone, are synonyms of one fixed
-    name (`naming.CLASSES`), or name the same several findings; each of these is noted. Raises
+    name (`vocabulary.CLASSES`), or name the same several findings; each of these is noted. Raises
     HilumError where two others would share one.
     """
     texts = sorted(set(findings))

@@ -41,7 +41,7 @@ def read(
 ) -> Manifest:
     """Read all images of a tree; patient, view, modality, age and sex come from DICOM headers.
 
-    A table gives the labels and whatever else it has (`labelling.KEYS` name its images): that of
+    A table gives the labels and whatever else it has (`label_table.KEYS` name its images): that of
     `options`, or the only CSV in the folder; without one, class folders do. Raises HilumError
     where neither is there, or there is one class only.
     """

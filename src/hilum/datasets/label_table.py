@@ -24,7 +24,7 @@ FACTS = {
     "StudyInstanceUID": "study_uid",
     "AccessionNumber": "accession",
     "PatientID": "patient_id",
-}  # element -> column of headers.with_facts
+}  # element -> column of dicom_headers.with_facts
 KEYS = "path, SOPInstanceUID, StudyInstanceUID, AccessionNumber or PatientID"
 PADDED = ("AccessionNumber", "PatientID")  # numbers whose leading zeros spreadsheets drop
 RARE = 10  # a surer key counts unless it names fewer than a tenth of the images of the best one
@@ -134,7 +134,7 @@ def _paths(home: Path, paths: pd.Series, beside: Path, cells: pd.Series) -> pd.S
     """From each cell to the absolute path of the image that it means, missing where it means none.
 
     Meant from `home`, from the folder that holds it, from the table's folder, or absolute; else as
-    `places.locate` finds images by their names below `home`.
+    `table_paths.locate` finds images by their names below `home`.
     """
     known = {str(path) for path in paths}
 

@@ -47,7 +47,7 @@ def require_picture(elements: Elements) -> None:
 
 
 def kind(elements: Elements) -> str | None:
-    """Why a picture may not belong among films and slices, as `data.readers.kinds` has it."""
+    """Why a picture may not belong among films and slices, as `datasets.dicom_kinds` has it."""
     name, modality = _name(elements), elements.text("Modality") or ""
     types = [text.upper() for text in elements.texts("ImageType")]
     if "LOCALIZER" in types:

@@ -39,10 +39,10 @@ def on_black(pixels: npt.NDArray[Any], alpha: npt.NDArray[Any]) -> npt.NDArray[A
 def scale(pixels: npt.NDArray[Any], bits: int | None = None) -> tuple[GreyImage, str]:
     """(height, width) of any number type -> uint8 as it is, or float32 in [0, 1]; and the rule.
 
-    16 bits unsigned are divided by their white (`white.white`; `bits` are those that the file
+    16 bits unsigned are divided by their white (`white_level.white`; `bits` are those that the file
     declares), brighter pixels become white. Floats that lie in [0, 1] stay. Whatever else has no
     agreed white (signed, 32 bits, other floats) is stretched over the values that all but one
-    pixel of `white.SPARED` at each end have.
+    pixel of `white_level.SPARED` at each end have.
     """
     if pixels.dtype == np.uint8:
         return pixels, AS_STORED

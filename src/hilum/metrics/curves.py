@@ -61,7 +61,7 @@ def pr_points(predictions: pd.DataFrame, class_: str) -> pd.DataFrame:
 def reliability(
     predictions: pd.DataFrame, classes: Sequence[str], bins: int = calibration.BINS
 ) -> pd.DataFrame:
-    """One row per bin of the winning class's probability, see `calibrate.reliability`."""
+    """One row per bin of the winning class's probability, see `calibration.reliability`."""
     seeds = read(predictions, classes).seeds
     confidence = np.concatenate([seed.p.max(1) for seed in seeds])
     right = np.concatenate([seed.said == seed.labels for seed in seeds])

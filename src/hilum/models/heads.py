@@ -1,6 +1,6 @@
 """Heads as data: what follows the backbone, built as a torch module to fit.
 
-What is fitted goes on as an `executor.Head`, which predicts without torch.
+What is fitted goes on as a `numpy_head.NumpyHead`, which predicts without torch.
 """
 
 from collections.abc import Sequence

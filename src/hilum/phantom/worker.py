@@ -1,4 +1,4 @@
-"""A process that draws a share of a phantom's films; see `crew`.
+"""A process that draws a share of a phantom's films; see `processes.gather`.
 
 Run as a module: JSON as its argument, a line of JSON per film on standard output.
 """

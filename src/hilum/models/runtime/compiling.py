@@ -1,4 +1,4 @@
-"""Compiles a network for this machine; see engine.Runtime for what the result promises.
+"""Compiles a network for this machine; see base.Runtime for what the result promises.
 
 Neither torch nor a network is loaded where a saved network's conversion for OpenVINO is found.
 """

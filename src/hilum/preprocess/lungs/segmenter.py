@@ -29,7 +29,7 @@ EVERYWHERE = Target("fp32", "cpu")  # the mask does not hang on the processor
 
 @dataclass(frozen=True, slots=True)
 class LungSegmenter:
-    """Finds the lungs of a radiograph; see `prepare.lungs.FindsLungs`."""
+    """Finds the lungs of a radiograph; see `masks.FindsLungs`."""
 
     facts: UnetConfig
     pipeline: Pipeline
