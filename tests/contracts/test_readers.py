@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from hilum.data import manifest
-from hilum.datasets.cards import DATASETS as CARDS
-from hilum.datasets.cards import DatasetCard
-from hilum.datasets.layouts import DATASETS
+from hilum.datasets.cards import CARDS, DatasetCard
+from hilum.datasets.layouts import READERS
 from hilum.types import CLASS_NAMES, LeftOut, MissingError
 from published_layouts import LAYOUTS
 
@@ -30,10 +29,10 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def test_cards_readers_and_layouts_are_the_same_fifteen():
-    assert list(CARDS) == list(DATASETS) == list(LAYOUTS)
+    assert list(CARDS) == list(READERS) == list(LAYOUTS)
     assert len(CARDS) == HOW_MANY
     assert [card.name for card in CARDS.values()] == list(CARDS)
-    assert [reader.name for reader in DATASETS.values()] == list(DATASETS)
+    assert [reader.name for reader in READERS.values()] == list(READERS)
 
 
 @pytest.mark.parametrize("card", CARDS.values(), ids=lambda card: card.name)
@@ -62,7 +61,7 @@ def test_a_card_states_the_convention_of_its_masks_if_its_reader_gives_any(
     name: str, written: dict[str, Path]
 ):
     """Whether there are masks is asked of what the reader reads, not of the card."""
-    table, convention = DATASETS[name].read(written[name]).table, CARDS[name].convention
+    table, convention = READERS[name].read(written[name]).table, CARDS[name].convention
     assert (convention is not None) == bool(table["mask_path"].notna().any())
     if convention is not None:
         assert convention.field in FIELDS
@@ -86,21 +85,21 @@ def test_folders_of_cards_are_told_apart():
 
 def test_each_layout_is_recognised_by_its_own_reader_alone(written: dict[str, Path]):
     found = {
-        name: [reader.name for reader in DATASETS.values() if reader.recognises(folder)]
+        name: [reader.name for reader in READERS.values() if reader.recognises(folder)]
         for name, folder in written.items()
     }
     assert found == {name: [name] for name in LAYOUTS}
 
 
-@pytest.mark.parametrize("name", DATASETS)
+@pytest.mark.parametrize("name", READERS)
 def test_nothing_is_recognised_where_nothing_is(name: str, tmp_path: Path):
-    assert not DATASETS[name].recognises(tmp_path)
-    assert not DATASETS[name].recognises(tmp_path / "absent")
+    assert not READERS[name].recognises(tmp_path)
+    assert not READERS[name].recognises(tmp_path / "absent")
 
 
-@pytest.mark.parametrize("name", DATASETS)
+@pytest.mark.parametrize("name", READERS)
 def test_reader_finds_what_was_written(name: str, written: dict[str, Path]):
-    read = DATASETS[name].read(written[name])
+    read = READERS[name].read(written[name])
     manifest.check(read.table)
     expected = LAYOUTS[name]
     assert read.table["label"].value_counts().to_dict() == dict(expected.labels)
@@ -111,9 +110,9 @@ def test_reader_finds_what_was_written(name: str, written: dict[str, Path]):
     assert dict(counts) == dict(expected.left_out)
 
 
-@pytest.mark.parametrize("name", DATASETS)
+@pytest.mark.parametrize("name", READERS)
 def test_reader_fills_the_columns(name: str, written: dict[str, Path]):
-    read, card = DATASETS[name].read(written[name]), CARDS[name]
+    read, card = READERS[name].read(written[name]), CARDS[name]
     table = read.table
     assert (table["dataset"] == name).all()
     assert set(table["label"]) <= set(card.label_map.values())
@@ -129,9 +128,9 @@ def test_reader_fills_the_columns(name: str, written: dict[str, Path]):
         assert any("patient" in note for note in read.notes)
 
 
-@pytest.mark.parametrize("name", DATASETS)
+@pytest.mark.parametrize("name", READERS)
 def test_no_image_is_passed_over_in_silence(name: str, written: dict[str, Path]):
-    read = DATASETS[name].read(written[name])
+    read = READERS[name].read(written[name])
     used = {*read.table["path"], *read.table["mask_path"].dropna()}
     told = " ".join(item.what for item in read.left_out)
     images = [
@@ -144,13 +143,13 @@ def test_no_image_is_passed_over_in_silence(name: str, written: dict[str, Path])
     assert silent == []
 
 
-@pytest.mark.parametrize("name", DATASETS)
+@pytest.mark.parametrize("name", READERS)
 def test_a_layout_without_images_says_where_to_get_them(name: str, tmp_path: Path):
     LAYOUTS[name].write(tmp_path)
     for path in tmp_path.rglob("*"):
         if path.suffix in (".png", ".jpg", ".jpeg"):
             path.unlink()
     with pytest.raises(MissingError) as caught:
-        DATASETS[name].read(tmp_path)
+        READERS[name].read(tmp_path)
     assert CARDS[name].advice in str(caught.value)
     assert str(tmp_path.resolve()) in str(caught.value)

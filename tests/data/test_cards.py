@@ -6,15 +6,15 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
-from hilum.datasets.cards import DATASETS
+from hilum.datasets.cards import CARDS
 
 
 def test_kermany_alone_is_of_children_only():
-    assert [name for name, card in DATASETS.items() if card.single_age == "children"] == ["kermany"]
+    assert [name for name, card in CARDS.items() if card.single_age == "children"] == ["kermany"]
 
 
 def test_sets_without_patients_are_known():
-    without = {name for name, card in DATASETS.items() if not card.patient_ids}
+    without = {name for name, card in CARDS.items() if not card.patient_ids}
     assert without == {
         "covid_xray_5k",
         "radiography",
@@ -26,25 +26,25 @@ def test_sets_without_patients_are_known():
 
 
 def test_mixtures_name_what_they_hold():
-    assert {"cohen", "figure1", "actualmed", "nih"} <= set(DATASETS["covidx"].mixes)
-    assert {"cohen", "kermany"} <= set(DATASETS["radiography"].mixes)
-    assert set(DATASETS["covid_xray_5k"].mixes) == {"cohen", "chexpert"}
-    assert DATASETS["v7_masks"].mixes == ("cohen",)
-    assert DATASETS["kermany"].mixes == ()
+    assert {"cohen", "figure1", "actualmed", "nih"} <= set(CARDS["covidx"].mixes)
+    assert {"cohen", "kermany"} <= set(CARDS["radiography"].mixes)
+    assert set(CARDS["covid_xray_5k"].mixes) == {"cohen", "chexpert"}
+    assert CARDS["v7_masks"].mixes == ("cohen",)
+    assert CARDS["kermany"].mixes == ()
 
 
 def test_folders_are_those_of_the_publishers():
-    assert DATASETS["cohen"].folder == "covid-chestxray-dataset"
-    assert DATASETS["kermany"].folder == "chest_xray"
-    assert DATASETS["nih"].folder == "nih-chestxray14"
-    assert DATASETS["sarscov2_ct"].folder == "sarscov2-ctscan-dataset"
-    assert DATASETS["covid_ct"].folder == "COVID-CT"
-    assert DATASETS["v7_masks"].folder == "v7-lung-masks"
+    assert CARDS["cohen"].folder == "covid-chestxray-dataset"
+    assert CARDS["kermany"].folder == "chest_xray"
+    assert CARDS["nih"].folder == "nih-chestxray14"
+    assert CARDS["sarscov2_ct"].folder == "sarscov2-ctscan-dataset"
+    assert CARDS["covid_ct"].folder == "COVID-CT"
+    assert CARDS["v7_masks"].folder == "v7-lung-masks"
 
 
 def test_github_archives_unpack_to_a_known_folder():
     for name in ("cohen", "covid_cxnet", "figure1", "actualmed", "covid_ct"):
-        card = DATASETS[name]
+        card = CARDS[name]
         (archive,) = card.download
         assert archive.url.startswith(card.homepage + "/archive/")
         assert archive.filename.removesuffix(".zip") in card.other_folders
@@ -52,12 +52,12 @@ def test_github_archives_unpack_to_a_known_folder():
 
 def test_sets_behind_an_account_have_no_download():
     for name in ("chexpert", "covidx", "radiography", "sarscov2_ct", "nih"):
-        assert DATASETS[name].download == ()
+        assert CARDS[name].download == ()
 
 
 def test_cards_are_frozen():
     with pytest.raises(FrozenInstanceError):
-        DATASETS["cohen"].licence = "none"
+        CARDS["cohen"].licence = "none"
 
 
 def test_cards_and_readers_import_nothing_heavy():

@@ -20,7 +20,7 @@ import pytest
 from hilum import files
 from hilum.datasets import archive, lookup
 from hilum.datasets.archive import ArchiveLimits
-from hilum.datasets.cards import DATASETS, DatasetCard, Download
+from hilum.datasets.cards import CARDS, DatasetCard, Download
 from hilum.datasets.download import fetch
 from hilum.types import HilumError, MissingError
 
@@ -91,7 +91,7 @@ def offer(
             (folder / name).write_bytes(data)
             checksum = wrong or hashlib.sha256(data).hexdigest()
             downloads.append(Download(f"{url}/{name}", checksum, name))
-        monkeypatch.setitem(DATASETS, "toy", toy(tuple(downloads)))
+        monkeypatch.setitem(CARDS, "toy", toy(tuple(downloads)))
 
     return put
 
@@ -144,7 +144,7 @@ def test_a_damaged_archive_leaves_no_folder(offer: Callable[..., None], tmp_path
 
 
 def test_what_needs_an_account_says_where_to_ask(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(DATASETS, "toy", toy(()))
+    monkeypatch.setitem(CARDS, "toy", toy(()))
     with pytest.raises(MissingError, match="without a person: ask the author"):
         fetch("toy")
 

@@ -14,7 +14,7 @@ app.add_typer(data, name="data")
 @data.command("list")
 def list_(as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) -> None:
     """The public datasets that hilum knows how to read."""
-    from hilum.datasets.cards import DATASETS
+    from hilum.datasets.cards import CARDS
 
     screen = terminal(as_json, verbose, quiet)
     rows = [
@@ -25,15 +25,15 @@ def list_(as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) -> 
             "known" if c.patient_ids else "unknown",
             "fetch" if c.download else "by hand",
         )
-        for c in DATASETS.values()
+        for c in CARDS.values()
     ]
     screen.table("Datasets", ("name", "what", "modality", "patients", "to get it"), rows)
     if verbose:
-        about = [(c.name, c.licence, c.access) for c in DATASETS.values()]
+        about = [(c.name, c.licence, c.access) for c in CARDS.values()]
         screen.table("Licence and access", ("name", "licence", "access"), about)
     else:
         screen.say("-v adds licences and where to get each.", "dim")
-    screen.give(list(DATASETS.values()))
+    screen.give(list(CARDS.values()))
 
 
 @data.command()

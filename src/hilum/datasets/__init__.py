@@ -9,7 +9,7 @@ from hilum.datasets import class_folders, columns, dicom_tree, lookup, table
 from hilum.datasets.columns import Columns, columns_from_roles
 from hilum.datasets.dicom_headers import Progress
 from hilum.datasets.dicom_tree import TreeOptions
-from hilum.datasets.layouts import DATASETS
+from hilum.datasets.layouts import READERS
 from hilum.types import HilumError, Manifest, MissingError, as_path
 
 __all__ = ["Columns", "TreeOptions", "columns_from_roles", "open_path", "read"]
@@ -27,7 +27,7 @@ def read(name: str, root: str | Path) -> Manifest:
     HilumError for an unknown name, and MissingError, saying where to get it and where to put it,
     for a dataset that is not there.
     """
-    card, reader = lookup.card(name), DATASETS[lookup.card(name).name]
+    card, reader = lookup.card(name), READERS[lookup.card(name).name]
     home = as_path(root)
     named = [home / folder_name for folder_name in (card.folder, *card.other_folders)]
     for place in (*named, home):
@@ -100,7 +100,7 @@ def _open_folder(place: Path, given: Columns, progress: Progress, options: TreeO
             return manifest.load(place / MANIFEST)
         name = _published(place)
     if name is not None:
-        return DATASETS[name].read(place)
+        return READERS[name].read(place)
     return _open_own(place, given, progress, options)
 
 
@@ -119,7 +119,7 @@ def _open_own(place: Path, given: Columns, progress: Progress, options: TreeOpti
 
 def _published(place: Path) -> str | None:
     """Name of the published dataset that lies in `place`, if one does."""
-    for name, reader in DATASETS.items():
+    for name, reader in READERS.items():
         card = lookup.card(name)
         named = place.name in (card.folder, *card.other_folders)
         if (named or name not in BY_NAME_ALONE) and reader.recognises(place):

@@ -5,12 +5,12 @@ from pathlib import Path
 from hilum.datasets import values
 from hilum.datasets.assemble import assemble
 from hilum.datasets.base import Reader
-from hilum.datasets.cards import DATASETS
+from hilum.datasets.cards import CARDS
 from hilum.datasets.layout import find_files, header, present, read_table, walk
 from hilum.datasets.tally import Tally
 from hilum.types import Manifest, as_path
 
-CARD = DATASETS["actualmed"]
+CARD = CARDS["actualmed"]
 COLUMNS = ("patientid", "sex", "age", "finding", "view", "modality", "imagename")
 
 

@@ -15,12 +15,12 @@ import pandas as pd
 from hilum.datasets import values
 from hilum.datasets.assemble import assemble
 from hilum.datasets.base import Reader
-from hilum.datasets.cards import DATASETS
+from hilum.datasets.cards import CARDS
 from hilum.datasets.layout import find_files, header, present, read_table, walk
 from hilum.datasets.tally import Tally
 from hilum.types import Manifest, as_path
 
-CARD = DATASETS["cohen"]
+CARD = CARDS["cohen"]
 COLUMNS = ("patientid", "sex", "age", "finding", "view", "modality", "filename", "license")
 
 

@@ -12,13 +12,13 @@ import pandas as pd
 
 from hilum.datasets.assemble import assemble
 from hilum.datasets.base import Reader
-from hilum.datasets.cards import DATASETS
+from hilum.datasets.cards import CARDS
 from hilum.datasets.layout import has, match_paths, read_table, walk
 from hilum.datasets.spreadsheet import read_sheet
 from hilum.datasets.tally import Tally
 from hilum.types import Manifest, as_path
 
-CARD = DATASETS["covid_ct"]
+CARD = CARDS["covid_ct"]
 LAYOUT = r"Images-processed/(?P<finding>CT_COVID|CT_NonCOVID)/(?P<name>[^/]+)"
 TABLES = ("patients.csv", "COVID-CT-MetaInfo.xlsx", "NonCOVID-CT-MetaInfo.csv")
 NAME_COLUMNS, PATIENT_COLUMNS = ("image name", "file name", "image"), ("patient id", "patient")

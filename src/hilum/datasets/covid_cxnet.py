@@ -4,12 +4,12 @@ from pathlib import Path
 
 from hilum.datasets.assemble import assemble
 from hilum.datasets.base import Reader
-from hilum.datasets.cards import DATASETS
+from hilum.datasets.cards import CARDS
 from hilum.datasets.layout import has, match_paths, walk
 from hilum.datasets.tally import Tally
 from hilum.types import Manifest, as_path
 
-CARD = DATASETS["covid_cxnet"]
+CARD = CARDS["covid_cxnet"]
 LAYOUT = r"chest_xray_images/(?P<finding>covid19|normal)/(?:.+/)?[^/]+"
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from hilum.datasets.assemble import assemble
 from hilum.datasets.base import Reader
-from hilum.datasets.cards import DATASETS
+from hilum.datasets.cards import CARDS
 from hilum.datasets.layout import has, match_paths, walk
 from hilum.datasets.tally import Tally
 from hilum.types import Manifest, as_path
 
-CARD = DATASETS["covid_xray_5k"]
+CARD = CARDS["covid_xray_5k"]
 LAYOUT = r"(?P<part>train|test)/(?P<finding>covid|non)/(?:.+/)?(?P<stem>[^/]+)\.\w+"
 SOURCES = {"covid": "cohen", "non": "chexpert"}
 

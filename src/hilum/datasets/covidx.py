@@ -10,12 +10,12 @@ import pandas as pd
 
 from hilum.datasets.assemble import assemble
 from hilum.datasets.base import Reader
-from hilum.datasets.cards import DATASETS
+from hilum.datasets.cards import CARDS
 from hilum.datasets.layout import present, walk
 from hilum.datasets.tally import Tally
 from hilum.types import HilumError, Manifest, as_path
 
-CARD = DATASETS["covidx"]
+CARD = CARDS["covidx"]
 PARTS = {"train": "train", "val": "validation", "test": "test"}
 LINE = re.compile(
     r"(?P<patient_id>\S+) (?P<name>.+?) (?P<finding>normal|pneumonia|COVID-19|positive|negative)"

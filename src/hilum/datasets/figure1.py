@@ -8,12 +8,12 @@ from pathlib import Path
 from hilum.datasets import values
 from hilum.datasets.assemble import assemble
 from hilum.datasets.base import Reader
-from hilum.datasets.cards import DATASETS
+from hilum.datasets.cards import CARDS
 from hilum.datasets.layout import find_files, header, present, read_table, walk
 from hilum.datasets.tally import Tally
 from hilum.types import Manifest, as_path
 
-CARD = DATASETS["figure1"]
+CARD = CARDS["figure1"]
 COLUMNS = ("patientid", "sex", "age", "finding", "view", "modality")
 OTHERS = {"filename", "imagename"}  # columns by which Cohen and Actualmed name the image
 

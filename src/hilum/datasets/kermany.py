@@ -9,12 +9,12 @@ from pathlib import Path
 
 from hilum.datasets.assemble import assemble
 from hilum.datasets.base import Reader
-from hilum.datasets.cards import DATASETS
+from hilum.datasets.cards import CARDS
 from hilum.datasets.layout import has, match_paths, walk
 from hilum.datasets.tally import Tally
 from hilum.types import Manifest, as_path
 
-CARD = DATASETS["kermany"]
+CARD = CARDS["kermany"]
 LAYOUT = r"(?P<part>train|val|test)/(?P<folder>NORMAL|PNEUMONIA)/(?P<stem>[^/]+)\.\w+"
 PARTS = {"train": "train", "val": "validation", "test": "test"}
 PATIENT = re.compile(

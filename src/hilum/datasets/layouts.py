@@ -19,7 +19,7 @@ from hilum.datasets import (
 )
 from hilum.datasets.base import Reader
 
-DATASETS: dict[str, Reader] = {
+READERS: dict[str, Reader] = {
     "cohen": cohen.READER,
     "kermany": kermany.READER,
     "nih": nih.READER,

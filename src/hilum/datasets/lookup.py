@@ -4,17 +4,17 @@ import difflib
 from pathlib import Path
 
 from hilum import files
-from hilum.datasets.cards import DATASETS, DatasetCard
+from hilum.datasets.cards import CARDS, DatasetCard
 from hilum.types import HilumError
 
 
 def card(name: str) -> DatasetCard:
     """Return the card of that name; raise HilumError with the nearest name where there is none."""
-    if name in DATASETS:
-        return DATASETS[name]
-    nearest = difflib.get_close_matches(name.lower(), DATASETS, n=1)
+    if name in CARDS:
+        return CARDS[name]
+    nearest = difflib.get_close_matches(name.lower(), CARDS, n=1)
     hint = f"did you mean {nearest[0]!r}?" if nearest else "see `hilum data list`."
-    raise HilumError(f"a dataset must be one of {', '.join(DATASETS)}; got {name!r}; {hint}")
+    raise HilumError(f"a dataset must be one of {', '.join(CARDS)}; got {name!r}; {hint}")
 
 
 def datasets_home() -> Path:

@@ -13,12 +13,12 @@ import pandas as pd
 from hilum.datasets import values
 from hilum.datasets.assemble import assemble
 from hilum.datasets.base import Reader
-from hilum.datasets.cards import DATASETS
+from hilum.datasets.cards import CARDS
 from hilum.datasets.layout import has, match_paths, pair_masks, walk
 from hilum.datasets.tally import Tally
 from hilum.types import Manifest, as_path
 
-CARD = DATASETS["montgomery_shenzhen"]
+CARD = CARDS["montgomery_shenzhen"]
 LAYOUT = (
     r"(?P<kind>CXR_png|masks?|test|ManualMask/(?:left|right)Mask)/(?:mask/)?"
     r"(?P<stem>(?P<hospital>MCUCXR|CHNCXR)_\d+_(?P<code>[01]))(?:_mask)?\.png"

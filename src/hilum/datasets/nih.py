@@ -11,12 +11,12 @@ import pandas as pd
 from hilum.datasets import values
 from hilum.datasets.assemble import assemble
 from hilum.datasets.base import Reader
-from hilum.datasets.cards import DATASETS
+from hilum.datasets.cards import CARDS
 from hilum.datasets.layout import find_files, present, read_table, walk
 from hilum.datasets.tally import Tally
 from hilum.types import Manifest, as_path
 
-CARD = DATASETS["nih"]
+CARD = CARDS["nih"]
 TABLES = "Data_Entry_2017*.csv"  # also the corrected Data_Entry_2017_v2020.csv
 LISTS = {"train_val_list.txt": "train", "test_list.txt": "test"}
 NAMES = {

@@ -11,13 +11,13 @@ import pandas as pd
 from hilum.datasets import values
 from hilum.datasets.assemble import assemble
 from hilum.datasets.base import Reader
-from hilum.datasets.cards import DATASETS
+from hilum.datasets.cards import CARDS
 from hilum.datasets.layout import has, match_paths, pair_masks, walk
 from hilum.datasets.spreadsheet import read_sheet
 from hilum.datasets.tally import Tally
 from hilum.types import Manifest, as_path
 
-CARD = DATASETS["radiography"]
+CARD = CARDS["radiography"]
 LAYOUT = (
     r"(?P<finding>COVID|Lung_Opacity|Normal|NORMAL|Viral Pneumonia)/"
     r"(?:(?P<kind>images|masks)/)?(?P<stem>[^/]+)\.\w+"

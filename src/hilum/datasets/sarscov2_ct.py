@@ -4,12 +4,12 @@ from pathlib import Path
 
 from hilum.datasets.assemble import assemble
 from hilum.datasets.base import Reader
-from hilum.datasets.cards import DATASETS
+from hilum.datasets.cards import CARDS
 from hilum.datasets.layout import has, match_paths, walk
 from hilum.datasets.tally import Tally
 from hilum.types import Manifest, as_path
 
-CARD = DATASETS["sarscov2_ct"]
+CARD = CARDS["sarscov2_ct"]
 LAYOUT = r"(?P<finding>COVID|non-COVID)/[^/]+"
 PUBLISHED = (2481, 2482)  # images in the release on Kaggle, and in the paper
 

@@ -7,12 +7,12 @@ import pandas as pd
 from hilum.datasets import values
 from hilum.datasets.assemble import assemble
 from hilum.datasets.base import Reader
-from hilum.datasets.cards import DATASETS
+from hilum.datasets.cards import CARDS
 from hilum.datasets.layout import header, match_paths, pair_masks, read_table, walk
 from hilum.datasets.tally import Tally
 from hilum.types import Manifest, as_path
 
-CARD = DATASETS["v7_masks"]
+CARD = CARDS["v7_masks"]
 LAYOUT = r"(?P<kind>images|masks)/(?P<stem>[^/]+)\.\w+"
 COLUMNS = ("image", "mask", "patientid", "finding", "view")
 

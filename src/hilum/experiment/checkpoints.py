@@ -16,11 +16,9 @@ from hilum.experiment.fold import FoldResult
 from hilum.experiment.int8 import Trial
 from hilum.experiment.run_basis import Basis, ChangedError
 from hilum.inference import model
+from hilum.inference.model_json import MARK, WORK
 from hilum.recipes import Recipe
 from hilum.types import HilumError, Results
-
-WORK = "work"  # the folder of finished folds in --out
-MARK = "recipe.toml"  # in work/: what the folds there were made by
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from hilum.datasets.cards import DATASETS, Convention
+from hilum.datasets.cards import CARDS, Convention
 from hilum.datasets.cards.card import NOT_STATED
 from hilum.phantom.generate import DATASET
 
@@ -14,7 +14,7 @@ def of(dataset: str) -> Convention:
     """The convention of a dataset's masks, by its name in the manifest."""
     if dataset == DATASET:
         return DRAWN
-    card = DATASETS.get(dataset)
+    card = CARDS.get(dataset)
     return (card.convention if card else None) or Convention(NOT_STATED)
 
 

@@ -38,6 +38,7 @@ from hilum.experiment.grid import GridResult
 from hilum.experiment.select import SelectedCell
 from hilum.experiment.validate import Known
 from hilum.inference import model as models
+from hilum.inference import model_json
 from hilum.metrics import scores
 from hilum.recipes import Recipe
 from hilum.types import PREDICTION_COLUMNS, Finding, Leak, Published, Results, Score
@@ -134,7 +135,7 @@ def _ground(
     refused = validate.check_splits(plan, known, refused)
     plan = divide.resolved(plan, taken.manifest, splits)
     return RunContext(
-        plan, classes, taken, splits, root, out, out / checkpoints.WORK, tell, refused, beside
+        plan, classes, taken, splits, root, out, out / model_json.WORK, tell, refused, beside
     )
 
 

@@ -23,6 +23,7 @@ from hilum.experiment import (
 )
 from hilum.experiment.cell_context import FoldKey, Tell
 from hilum.experiment.segmentation_fold import CELL
+from hilum.inference import model_json
 from hilum.metrics import dice, intervals
 from hilum.preprocess.lungs import segmenter, unet
 from hilum.preprocess.lungs.masks import OK
@@ -44,7 +45,7 @@ def _run(plan: Recipe, root: Path | None, out: Path, tell: Tell, resume: bool) -
     started, stage = time.monotonic(), _only_stage(plan)
     if resume:
         checkpoints.require_recipe(out, plan)
-    work = outputs.make_run_folder(out) / checkpoints.WORK
+    work = outputs.make_run_folder(out) / model_json.WORK
     ground, splits, leaks = segmentation_data.ground(plan, stage, (root, out, work), tell)
     checkpoints.begin(out, plan, dependencies.of_pairs(plan, ground.manifest, splits), resume)
     mixed = mask_conventions.note(ground.manifest.table)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hilum.experiment import checkpoints
 from hilum.inference import model_json, seen_before
 from hilum.inference.model import TrainedModel
 from hilum.inference.seen_before import Recognised
@@ -74,7 +73,7 @@ def unfinished(folder: Path) -> list[str]:
     """A sentence where the run that a model lies in has been begun anew and not come to its end."""
     home = model_json.find_model_folder(folder).absolute()
     run = home.parent
-    if home.name != model_json.MODEL or not (run / checkpoints.WORK / checkpoints.MARK).is_file():
+    if home.name != model_json.MODEL or not (run / model_json.WORK / model_json.MARK).is_file():
         return []
     return [
         f"The run in {str(run)!r} is not finished: this model may be of an earlier run there, on "

@@ -11,6 +11,8 @@ from hilum.types import HilumError, MissingError
 FORMAT = 1
 FILE, MODEL, TASKS = "model.json", "model", "tasks"
 RESULTS = "results.json"  # of a finished run
+WORK = "work"  # of a run that is not finished: its folds
+MARK = "recipe.toml"  # in work/: what the folds there were made by
 SHOWN = 5  # models that a sentence names
 
 

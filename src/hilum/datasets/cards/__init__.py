@@ -3,9 +3,9 @@
 from hilum.datasets.cards import masks, mixtures, originals, slices
 from hilum.datasets.cards.card import Convention, DatasetCard, Download
 
-__all__ = ["DATASETS", "Convention", "DatasetCard", "Download"]
+__all__ = ["CARDS", "Convention", "DatasetCard", "Download"]
 
-DATASETS: dict[str, DatasetCard] = {
+CARDS: dict[str, DatasetCard] = {
     "cohen": originals.COHEN,
     "kermany": originals.KERMANY,
     "nih": originals.NIH,
