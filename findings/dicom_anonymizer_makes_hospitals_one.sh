@@ -11,7 +11,7 @@
 # where no label can go with the hospital; Manufacturer, which is kept, still tells the two apart.
 #
 # Shown with dicom-anonymizer 2.1.0, dicognito 0.19.0, pydicom 3.0.2.
-# In hilum: hilum.data.readers.sources takes such words for unknown, and then asks Manufacturer; tests/data/test_tree_labels.py.
+# In hilum: hilum.datasets.sources takes such words for unknown, and then asks Manufacturer; tests/data/test_tree_labels.py.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

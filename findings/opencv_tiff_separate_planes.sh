@@ -5,7 +5,7 @@
 # orders, as it does at 8 bits, or None.
 # Seen: from 16 bits on (integers and floats) the picture is scrambled, without a warning. 16-bit grey with an alpha channel
 # comes back as 8 bits. opencv-python-headless 5.0.0.93.
-# hilum: images/channels.py takes such files apart; tests/images/test_tiff_layers.py.
+# hilum: images/tiff_planes.py takes such files apart; tests/images/test_tiff_layers.py.
 set -euo pipefail
 home=$(mktemp -d)
 trap 'rm -rf "$home"' EXIT
