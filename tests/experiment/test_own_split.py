@@ -189,7 +189,69 @@ def test_validation_images_are_tested_where_no_test_is_given(tmp_path: Path) -> 
     table = parts_of(found, split)
     assert (table["part"] == "test").tolist() == [False] * 28 + [True] * 12
     assert (table["part"] == "validation").sum() == 4
-    assert "no test part: its validation images are tested" in split.notes[0]
+    assert "no test image that can be used: its validation images are tested" in split.notes[0]
+
+
+@pytest.mark.parametrize("by_folder", [True, False])
+def test_test_images_without_labels_are_said_to_be_so(tmp_path: Path, by_folder: bool) -> None:
+    """The set has a test part: to say that it has none would be false."""
+    given = ["train"] * 28 + ["val"] * 8 + ["test"] * 12
+    rows = ["path,label" + ("" if by_folder else ",split")]
+    for i, (path, part) in enumerate(zip(drawn(tmp_path / "x", 48), given, strict=True)):
+        home = tmp_path / "set" / (part if by_folder else "images")
+        home.mkdir(parents=True, exist_ok=True)
+        target = path.rename(home / path.name).relative_to(tmp_path / "set")
+        label = "" if part == "test" else "ab"[i % 2]
+        rows.append(f"{target},{label}" + ("" if by_folder else f",{part}"))
+    (tmp_path / "set" / "t.csv").write_text("\n".join(rows) + "\n")
+    found, split = split_of(tmp_path / "set")
+    assert "None of the 12 test images can be used: they have no label." in found.notes
+    assert "no test part" not in split.notes[0]
+    assert "no test image that can be used" in split.notes[0]
+
+
+def test_test_folders_without_class_folders_are_said(tmp_path: Path) -> None:
+    given = ["train"] * 28 + ["val"] * 12
+    home = sorted_into(tmp_path / "set", "{part}/{label}", given)
+    drawn(home / "test", 6)
+    assert "None of the 6 test images can be used: no class folder in it." in opened(home).notes
+
+
+@pytest.mark.parametrize("name", ["holdout", "Hold-out", "held_out", "holdout_set"])
+def test_what_is_held_out_is_tested(tmp_path: Path, name: str) -> None:
+    given = ["train"] * 20 + ["val"] * 8 + [name] * 12
+    wanted = {"train": 20, "test": 12, "validation": 8}
+    for folder in (
+        sorted_into(tmp_path / "folders", "{part}/{label}", given),
+        listed(tmp_path / "table", given),
+    ):
+        _, split = split_of(folder)
+        assert split.table["part"].value_counts().to_dict() == wanted
+
+
+def test_a_folder_beside_the_parts_that_is_none_is_said(tmp_path: Path) -> None:
+    given = ["train"] * 20 + ["test"] * 12 + ["spare"] * 8
+    notes = opened(sorted_into(tmp_path, "{part}/{label}", given)).notes
+    said = "Folder 'spare' is neither train, validation nor test: its 8 images are left out."
+    assert said in notes
+
+
+@pytest.mark.parametrize("inside", ["{fold}/im", "im/{fold}"])
+def test_numbered_folders_below_a_table_are_its_folds(tmp_path: Path, inside: str) -> None:
+    rows = ["path,label"]
+    for i, path in enumerate(drawn(tmp_path / "x", 40)):
+        home = tmp_path / "set" / inside.format(fold=f"fold_{i // 2 % 4 + 1}")
+        home.mkdir(parents=True, exist_ok=True)
+        target = path.rename(home / path.name).relative_to(tmp_path / "set")
+        rows.append(f"{target},{'ab'[i % 2]}")
+    (tmp_path / "set" / "t.csv").write_text("\n".join(rows) + "\n")
+    found, split = split_of(tmp_path / "set")
+    assert any("(fold 1, fold 2, fold 3, fold 4) are their split" in note for note in found.notes)
+    tested = split.table[split.table["part"] == "test"].merge(found.table, on="sample_id")
+    assert len(tested) == 40
+    assert (tested["fold"] + 1).tolist() == [
+        int(word.removeprefix("fold ")) for word in tested["official_part"]
+    ]
 
 
 def test_a_test_part_without_a_class_is_used_and_said(tmp_path: Path) -> None:
@@ -199,7 +261,7 @@ def test_a_test_part_without_a_class_is_used_and_said(tmp_path: Path) -> None:
 
 
 REFUSED = {
-    "a word that means no part": (["train"] * 30 + ["hold-out"] * 10, "'hold-out' (10 images)"),
+    "a word that means no part": (["train"] * 30 + ["put aside"] * 10, "'put aside' (10 images)"),
     "numbers": (["0", "1"] * 20, "'0' (20 images), '1' (20 images)"),
     "blank in places": (["train"] * 20 + ["test"] * 12 + [""] * 8, "8 images without one"),
     "nothing to train on": (["val"] * 20 + ["test"] * 20, "20 validation, 20 test"),

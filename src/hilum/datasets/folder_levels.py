@@ -8,7 +8,7 @@ from typing import TypeAlias
 import pandas as pd
 
 from hilum.data import missing
-from hilum.datasets import class_names
+from hilum.datasets import class_names, part_folders
 from hilum.datasets.vocabulary import fold_name, part_name
 from hilum.images import is_text
 from hilum.types import HilumError, LeftOut
@@ -47,6 +47,7 @@ def read(root: Path, paths: Sequence[Path]) -> Levels:
     parted = _parted({_meaning(parts)[0] for parts in folders.values() if _meaning(parts)})
     placed = [_place(path, parts, parted) for path, parts in folders.items()]
     doubts += [] if parted else _alike([_meaning(parts) for parts in folders.values()])
+    doubts += _lost(placed) if parted else []
     masks = {file.twin: str(file.path) for file in placed if file.is_mask}
     images = [file for file in placed if not file.is_mask]
     rows = _rows([file for file in images if file.finding], masks)
@@ -90,6 +91,19 @@ def _parts_first(
         )
         return folders, [note]
     return {path: _swapped(parts) for path, parts in folders.items()}, []
+
+
+def _lost(placed: Sequence[_File]) -> list[str]:
+    """Notes on part folders without class folders, and on folders beside them that are no part."""
+    images = [file for file in placed if not file.is_mask]
+    kept = [file.part for file in images if file.finding]
+    notes = part_folders.lost_parts((file.part for file in images), kept, "no class folder in it")
+    tops = [file.twin[0] for file in images if not file.part and len(file.twin) > 1]
+    return notes + [
+        f"Folder {name!r} is neither train, validation nor test: its {tops.count(name):,} images "
+        "are left out."
+        for name in sorted(set(tops))
+    ]
 
 
 def _swapped(parts: tuple[str, ...]) -> tuple[str, ...]:

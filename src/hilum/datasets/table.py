@@ -10,7 +10,15 @@ import pandas as pd
 from hilum import images
 from hilum.data import missing
 from hilum.data.tidy import MODALITIES
-from hilum.datasets import class_names, columns, folder_levels, one_hot, table_paths, values
+from hilum.datasets import (
+    class_names,
+    columns,
+    folder_levels,
+    one_hot,
+    part_folders,
+    table_paths,
+    values,
+)
 from hilum.datasets.columns import Columns
 from hilum.datasets.dicom_headers import Progress, is_dicom, with_facts
 from hilum.datasets.patients import PATIENTS, build_manifest
@@ -80,7 +88,9 @@ def read(
     """
     file = _the_table(as_path(path))
     rows, said = _rows(file, given)
+    every = rows
     rows, left_out, moved = _usable(rows, file)
+    moved += _lost_parts(every, rows)
     rows, notes = translated(rows, file, left_out)
     dicom = any(map(is_dicom, rows["path"]))
     rows, broken = with_facts(rows, progress) if dicom else (rows, [])
@@ -126,6 +136,26 @@ def _usable(rows: pd.DataFrame, file: Path) -> tuple[pd.DataFrame, list[LeftOut]
     repeated = _why(kept.loc[located.index[again], "path"], "listed more than once")
     usable = located[~again].reset_index(drop=True)
     return usable, [*left_out, *lost, *repeated], found.notes()
+
+
+def _lost_parts(every: pd.DataFrame, kept: pd.DataFrame) -> list[str]:
+    """Notes on the validation or test images of a table of which none has a label and a file."""
+    unlabelled = every[every["label"] == ""]
+    said = [_said_parts(rows) for rows in (every, unlabelled, kept)]
+    bare = {part for part in said[0] if said[0].count(part) == said[1].count(part)}
+    return [
+        *part_folders.lost_parts([p for p in said[0] if p in bare], said[2], "they have no label"),
+        *part_folders.lost_parts(
+            [p for p in said[0] if p not in bare], said[2], "they have no label, or no file"
+        ),
+    ]
+
+
+def _said_parts(rows: pd.DataFrame) -> list[str | None]:
+    """By row, what its column of splits says, or else the folders of its path."""
+    if "official_part" in rows:
+        return [part_name(str(word)) for word in rows["official_part"]]
+    return [part_folders.part_of(str(Path(path).parent)) for path in rows["path"]]
 
 
 def _why(names: pd.Series, reason: str) -> list[LeftOut]:
