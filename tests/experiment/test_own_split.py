@@ -254,6 +254,49 @@ def test_numbered_folders_below_a_table_are_its_folds(tmp_path: Path, inside: st
     ]
 
 
+FLAGS = {
+    "is_test": ("is_test", ["0"] * 28 + ["1"] * 12, 28),
+    "is_train": ("Is_Train", ["True"] * 28 + ["False"] * 12, 28),
+    "is_val and is_test": ("is_val,is_test", ["0,0"] * 20 + ["1,0"] * 8 + ["0,1"] * 12, 20),
+    "all three": ("isTrain,isVal,isTest", ["y,n,n"] * 20 + ["n,y,n"] * 8 + ["n,n,y"] * 12, 20),
+    "train and test": ("train,test", ["1,0"] * 28 + ["0,1"] * 12, 28),
+}
+
+
+@pytest.mark.parametrize("case", FLAGS)
+def test_columns_of_flags_are_a_split(tmp_path: Path, case: str) -> None:
+    name, given, trained = FLAGS[case]
+    found, split = split_of(listed(tmp_path, given, name))
+    said = found.table["official_part"].value_counts().to_dict()
+    assert (said["train"], said["test"]) == (trained, 12)
+    assert said.get("validation", 0) == 28 - trained
+    assert "is used as given" in split.notes[0]
+    assert any("The split is read from" in note for note in found.notes)
+
+
+def test_a_lone_column_called_test_is_not_read_and_said(tmp_path: Path) -> None:
+    """It may be the result of a laboratory's test."""
+    found, _ = split_of(listed(tmp_path, ["0"] * 28 + ["1"] * 12, "test"))
+    assert found.table["official_part"].isna().all()
+    assert any("'test' is not read as a split" in note for note in found.notes)
+
+
+def test_flags_that_claim_a_row_twice_or_never_are_refused(tmp_path: Path) -> None:
+    twice = listed(tmp_path / "twice", ["1,0"] * 28 + ["1,1"] * 12, "is_train,is_test")
+    with pytest.raises(HilumError, match="12 rows that several of the columns"):
+        opened(twice)
+    never = listed(tmp_path / "never", ["0"] * 20 + ["1"] * 12 + [""] * 8, "is_test")
+    with pytest.raises(HilumError, match="8 images without one"):
+        split_of(never)
+
+
+@pytest.mark.parametrize("name", ["data_split", "Split_Name", "usage"])
+def test_a_column_of_splits_with_another_word_is_refused(tmp_path: Path, name: str) -> None:
+    folder = listed(tmp_path, ["train"] * 24 + ["test"] * 10 + ["spare"] * 6, name)
+    with pytest.raises(HilumError, match=r"'spare' \(6 images\)"):
+        split_of(folder)
+
+
 def test_a_test_part_without_a_class_is_used_and_said(tmp_path: Path) -> None:
     given = ["test" if i >= 24 and i % 2 else "train" for i in range(40)]
     _, split = split_of(listed(tmp_path, given))

@@ -15,6 +15,7 @@ from hilum.datasets import (
     columns,
     folder_levels,
     one_hot,
+    part_flags,
     part_folders,
     table_paths,
     values,
@@ -101,7 +102,9 @@ def read(
 def _rows(file: Path, given: Columns) -> tuple[pd.DataFrame, list[str]]:
     """The table with one column for each role that it has, and what was understood as what."""
     cells = columns.read_cells(file)
-    listed, notes = one_hot.folded(columns.blanked(cells), given, str(file))
+    listed, flagged = part_flags.folded(columns.blanked(cells), given, str(file))
+    listed, notes = one_hot.folded(listed, given, str(file))
+    notes = [*flagged, *notes]
     found = columns.find(listed, given, ("path", "label"), str(file))
     for name in found.values():
         notes += missing.note(cells[name], name) if name in cells else []
