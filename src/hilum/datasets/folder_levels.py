@@ -36,12 +36,12 @@ class _File:
     is_mask: bool
 
 
-def read(root: Path, paths: Sequence[Path]) -> Levels:
+def read(root: Path, paths: Sequence[Path], fewest: int = 2) -> Levels:
     """Place every image of `paths` by the folders between `root` and it.
 
     The layout is [part/]<class>/**/image or <class>/<part>/**/image, with `images` and `masks`
     folders anywhere between; a mask belongs to the image of the same stem. Raises HilumError
-    unless there are two classes.
+    unless there are `fewest` classes.
     """
     folders, doubts = _parts_first({path: path.relative_to(root).parts[:-1] for path in paths})
     parted = _parted({_meaning(parts)[0] for parts in folders.values() if _meaning(parts)})
@@ -55,7 +55,8 @@ def read(root: Path, paths: Sequence[Path]) -> Levels:
     rows = rows.assign(label=rows["finding"].map(classes).astype(object))
     empty = _empty_classes(root, set(rows["finding"]), parted)
     left_out = (*_unplaced(images, parted), *_lonely(images, masks), *empty)
-    _require_two(root, rows, len(images), left_out)
+    if fewest > len(set(rows["label"])) or (fewest == 1 and _inner(root, rows)):
+        _require_two(root, rows, len(images), left_out)
     return Levels(rows, left_out, (*notes, *doubts, *_doubtful(set(rows["finding"]))))
 
 
@@ -209,11 +210,16 @@ def _require_two(root: Path, rows: pd.DataFrame, images: int, left_out: Sequence
 
 
 def _hint(root: Path, rows: pd.DataFrame) -> str:
-    names = set(rows["finding"])
-    inner = root / names.pop() if len(names) == 1 else root
-    if inner != root and inner.is_dir() and len(_folders(inner)) > 1:
+    if inner := _inner(root, rows):
         return f"did you mean {inner}?"
     return (
         "sort them into class folders, name a CSV table with a path and a label column, or give "
         "labels with --labels CSV."
     )
+
+
+def _inner(root: Path, rows: pd.DataFrame) -> Path | None:
+    """The only class folder, where it holds folders that may be the classes."""
+    names = set(rows["finding"])
+    inner = root / names.pop() if len(names) == 1 else root
+    return inner if inner != root and inner.is_dir() and len(_folders(inner)) > 1 else None

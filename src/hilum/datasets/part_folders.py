@@ -45,3 +45,23 @@ def lost_parts(every: Iterable[str | None], kept: Iterable[str | None], why: str
         for part in ("validation", "test")
         if part in listed and part not in left
     ]
+
+
+def lost_rows(every: pd.DataFrame, kept: pd.DataFrame) -> list[str]:
+    """Notes on the validation or test images of a table of which none has a label and a file."""
+    unlabelled = every[every["label"] == ""]
+    said = [_said_parts(rows) for rows in (every, unlabelled, kept)]
+    bare = {part for part in said[0] if said[0].count(part) == said[1].count(part)}
+    return [
+        *lost_parts([p for p in said[0] if p in bare], said[2], "they have no label"),
+        *lost_parts(
+            [p for p in said[0] if p not in bare], said[2], "they have no label, or no file"
+        ),
+    ]
+
+
+def _said_parts(rows: pd.DataFrame) -> list[str | None]:
+    """By row, what its column of splits says, or else the folders of its path."""
+    if "official_part" in rows:
+        return [part_name(str(word)) for word in rows["official_part"]]
+    return [part_of(str(Path(path).parent)) for path in rows["path"]]

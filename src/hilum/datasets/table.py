@@ -78,21 +78,25 @@ def tables_in(folder: Path) -> list[Path]:
 
 
 def read(
-    path: str | Path, given: Columns = _USUAL, progress: Progress = None, source_tag: str = ""
+    path: str | Path,
+    given: Columns = _USUAL,
+    progress: Progress = None,
+    source_tag: str = "",
+    fewest: int = 2,
 ) -> Manifest:
     """Read a CSV, or a folder with exactly one, into a manifest.
 
     Paths are meant from the CSV's folder; a bare file name is also looked for below it. Columns
     are found by their usual names (`columns.USUAL`) unless `given`. Rows without a label, without
     an image or listed twice are left out. Raises HilumError for a column that is not there, an
-    image with two labels, patients, parts or folds, or fewer than two classes.
+    image with two labels, patients, parts or folds, or fewer classes than `fewest`.
     """
     file = _the_table(as_path(path))
     rows, said = _rows(file, given)
     every = rows
     rows, left_out, moved = _usable(rows, file)
-    moved += _lost_parts(every, rows)
-    rows, notes = translated(rows, file, left_out)
+    moved += part_folders.lost_rows(every, rows)
+    rows, notes = translated(rows, file, left_out, fewest)
     dicom = any(map(is_dicom, rows["path"]))
     rows, broken = with_facts(rows, progress) if dicom else (rows, [])
     notes = [*said, *moved, *notes]
@@ -141,26 +145,6 @@ def _usable(rows: pd.DataFrame, file: Path) -> tuple[pd.DataFrame, list[LeftOut]
     return usable, [*left_out, *lost, *repeated], found.notes()
 
 
-def _lost_parts(every: pd.DataFrame, kept: pd.DataFrame) -> list[str]:
-    """Notes on the validation or test images of a table of which none has a label and a file."""
-    unlabelled = every[every["label"] == ""]
-    said = [_said_parts(rows) for rows in (every, unlabelled, kept)]
-    bare = {part for part in said[0] if said[0].count(part) == said[1].count(part)}
-    return [
-        *part_folders.lost_parts([p for p in said[0] if p in bare], said[2], "they have no label"),
-        *part_folders.lost_parts(
-            [p for p in said[0] if p not in bare], said[2], "they have no label, or no file"
-        ),
-    ]
-
-
-def _said_parts(rows: pd.DataFrame) -> list[str | None]:
-    """By row, what its column of splits says, or else the folders of its path."""
-    if "official_part" in rows:
-        return [part_name(str(word)) for word in rows["official_part"]]
-    return [part_folders.part_of(str(Path(path).parent)) for path in rows["path"]]
-
-
 def _why(names: pd.Series, reason: str) -> list[LeftOut]:
     return [LeftOut(str(name), reason) for name in names]
 
@@ -195,12 +179,12 @@ def _refuse_torn(rows: pd.DataFrame) -> None:
 
 
 def translated(
-    rows: pd.DataFrame, file: Path, left_out: Sequence[LeftOut] = ()
+    rows: pd.DataFrame, file: Path, left_out: Sequence[LeftOut] = (), fewest: int = 2
 ) -> tuple[pd.DataFrame, list[str]]:
     """Findings to labels, splits to official parts, mask paths made absolute, formulas disarmed."""
     rows = rows.mask(rows == "").astype(object)  # also a column without any value
     names, notes = class_names.classes(rows["label"].dropna().unique())
-    require_classes(names.values(), file, left_out)
+    require_classes(names.values(), file, left_out, fewest)
     words = {
         role: columns.harmless(rows[role]) for role in ("source", "licence", "view") if role in rows
     }
@@ -244,16 +228,18 @@ def _masks(rows: pd.DataFrame, folder: Path) -> tuple[pd.DataFrame, list[str]]:
     return rows.assign(mask_path=files), [*found.notes("masks"), *notes]
 
 
-def require_classes(classes: Iterable[str], file: Path, left_out: Sequence[LeftOut] = ()) -> None:
-    """Raise HilumError unless there are 2 to MOST_CLASSES; say what was left out before."""
+def require_classes(
+    classes: Iterable[str], file: Path, left_out: Sequence[LeftOut] = (), fewest: int = 2
+) -> None:
+    """Raise HilumError unless there are `fewest` to MOST_CLASSES; say what was left out before."""
     found = sorted(set(classes))
-    if 2 <= len(found) <= MOST_CLASSES:
+    if fewest <= len(found) <= MOST_CLASSES:
         return
     got = f"only {(*found, 'none')[0]!r}" if len(found) < 2 else f"{len(found):,} different labels"
     reasons = Counter(item.reason for item in left_out)
     beside = ", ".join(f"{count:,} with {reason}" for reason, count in reasons.items())
     raise HilumError(
-        f"{file} must have images of 2 to {MOST_CLASSES} classes; got {got}"
+        f"{file} must have images of {fewest} to {MOST_CLASSES} classes; got {got}"
         f"{f' (left out: {beside})' if beside else ''}; "
         "name the right column with --label-column, or mend the table."
     )

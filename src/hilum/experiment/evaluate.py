@@ -31,13 +31,18 @@ SET_ASIDE = {
 }
 
 
+def open_any(data: Path) -> Manifest:
+    """Labelled images, of one class or several: one alone has a sensitivity, if no AUROC."""
+    return datasets.open_path(data, options=datasets.TreeOptions(fewest=1))
+
+
 def evaluate_model(
     folder: Path,
     data: Path,
     out: Path,
     tell: Tell,
     thorough: bool = False,
-    read: Callable[[Path], Manifest] = datasets.open_path,
+    read: Callable[[Path], Manifest] = open_any,
 ) -> Results:
     """Test a model on labelled images and write the same files and report as a run.
 
