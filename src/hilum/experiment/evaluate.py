@@ -190,8 +190,19 @@ def _results(
             "cell": CELL,
             "verdict": cautions.verdict_line(record.get("judged", {})),
         },
-        limits=[*test.manifest.notes, *known.unchecked()],
+        limits=[*_one_class(test), *test.manifest.notes, *known.unchecked()],
     )
+
+
+def _one_class(test: Test) -> list[str]:
+    """What scores cannot say where all images are of one class."""
+    labels = test.predictions["label"].unique()
+    if len(labels) != 1:
+        return []
+    return [
+        f"All test images are of {labels[0]}: AUROC and specificity for it are undefined, and its "
+        "precision and AUPRC say nothing about the model; add images of another class."
+    ]
 
 
 def _verdict(
