@@ -76,7 +76,7 @@ def test_a_stamp_names_the_worst_first_and_only_its_own_cells_bear_it() -> None:
 def test_missing_information_is_never_a_pass(name: str, change: dict[str, object]) -> None:
     found = AUDITS[name](replace(clean(), **change))  # type: ignore[arg-type]
     assert found.status == "unknown"
-    assert found.sentence.startswith("Cannot be checked, because")
+    assert found.sentence.startswith("Not checked:")
 
 
 def test_unknown_patients_warn() -> None:
@@ -283,7 +283,7 @@ def of_a_part(label: str, count: int, others: int) -> Evidence:
 def test_a_threshold_is_not_checked_on_a_handful(count: int, others: int) -> None:
     found = AUDITS["C-18"](of_a_part("covid19", count, others))
     assert found.status == "unknown"
-    assert "at least 10 test images of its class and as many others" in found.sentence
+    assert "; at least 10 of each are needed" in found.sentence
 
 
 def test_a_predictive_value_carries_its_interval() -> None:
@@ -317,6 +317,19 @@ def test_what_is_undefined_is_no_answer(value: float, sentence: str) -> None:
     assert "undefined" in found.sentence
     fine = c17_calibration.QUESTION.found("pass", 0.5, "The nanny has it.", (0.1, float("nan")))
     assert (fine.status, fine.low, fine.high) == ("pass", 0.1, None)
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        (f"by {-0.0004:.2f} (median).", "by 0.00 (median)."),
+        (f"It falls by {-0.2:.0f}.", "It falls by 0."),
+        (f"It is {-0.004:.0%} of it, {-0.0:.1f}", "It is 0% of it, 0.0"),
+        (f"by {-0.05:.2f}, {-0.005:.3f} and {-10:d}; 5-0, 1e-05", None),
+    ],
+)
+def test_a_figure_rounded_to_zero_has_no_sign(written: str, kept: str | None) -> None:
+    assert c17_calibration.QUESTION.found("pass", 0.5, written).sentence == (kept or written)
 
 
 def test_calibration_names_the_score_that_differs_and_why() -> None:

@@ -23,7 +23,7 @@ from hilum.audits import (
     predictions,
     sampled_maps,
 )
-from hilum.preprocess import from_list, markers
+from hilum.preprocess import from_list
 from hilum.preprocess.lungs import ct
 from hilum.preprocess.markers import Box, Markers
 from hilum.types import Split
@@ -48,7 +48,7 @@ def reads_marks(marked: Evidence) -> Evidence:
 def test_without_a_model_nothing_passes(marked: Evidence, name: str) -> None:
     found = AUDITS[name](marked)
     assert found.status == "unknown"
-    assert found.sentence == "Cannot be checked, because the model is not at hand."
+    assert found.sentence == "Not checked: the model is not at hand."
 
 
 def test_images_that_the_model_was_fitted_on_do_not_count(reads_marks: Evidence) -> None:
@@ -58,14 +58,34 @@ def test_images_that_the_model_was_fitted_on_do_not_count(reads_marks: Evidence)
     assert "not fitted on" in found.sentence
 
 
+@pytest.mark.parametrize("count", [0, 1, 7])
 def test_films_without_marks_cannot_be_checked_for_them(
-    reads_marks: Evidence, monkeypatch: pytest.MonkeyPatch
+    reads_marks: Evidence, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
-    monkeypatch.setattr(markers, "find", lambda film: Markers(np.zeros(film.shape, bool), ()))
+    drawn = marked_films.drawn(reads_marks)
+    mask = np.zeros(drawn[0].pixels.shape, bool)
+    films = [
+        replace(film, marks=Markers(mask, (Box(0, 0, 2, 2),) if i < count else ()))
+        for i, film in enumerate(drawn)
+    ]
+    monkeypatch.setattr(marked_films, "drawn", lambda _evidence: films)
+    few = {0: "no test film has", 1: "only 1 test film has", 7: "only 7 test films have"}
     for name in OF_MARKS:
         found = AUDITS[name](replace(reads_marks))
         assert found.status == "unknown"
-        assert "0 of 12 films bear burnt-in marks, fewer than 10" in found.sentence
+        assert found.sentence == (
+            f"Not checked: {few[count]} burnt-in markers; at least 10 are needed."
+        )
+
+
+def test_marks_that_lower_every_probability_raise_none(
+    reads_marks: Evidence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fall = c07_marks_transplanted.Rise("a", np.full(12, -0.3), 1.0)
+    monkeypatch.setattr(c07_marks_transplanted, "_rise", lambda _evidence, _class: fall)
+    found = AUDITS["C-07"](reads_marks)
+    assert (found.status, found.value) == ("pass", pytest.approx(-0.3))
+    assert "raise no class's probability by more than 0.00 (median of 12 films)" in found.sentence
 
 
 def test_films_that_have_moved_are_named(reads_marks: Evidence) -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from command_line import Run, Trained
+from command_line import Run, Trained, class_folders
+
+from hilum import phantom
 
 
 def flat(text: str) -> str:
@@ -94,3 +96,29 @@ def test_compare_and_audit_take_either_folder(hilum: Run, trained: Trained, tmp_
         assert done.code == 0, done.err
         assert done.json["title"] != "Audit of a model without images"
         assert any(row["status"] != "unknown" for row in done.json["audits"])
+
+
+@pytest.mark.usefixtures("brief")
+@pytest.mark.parametrize("by_table", [True, False])
+def test_evaluate_takes_one_class_alone(
+    hilum: Run, trained: Trained, tmp_path: Path, by_table: bool
+) -> None:
+    """Films of one finding alone have a sensitivity; the AUROC, which needs two, is undefined."""
+    others = phantom.generate(phantom.Request(images=70, size=96, seed=91))
+    data = class_folders(others, tmp_path / "films")
+    shutil.rmtree(data / "normal")
+    if by_table:
+        rows = [f"{path.relative_to(data)},covid19" for path in sorted(data.rglob("*.png"))]
+        data = data / "t.csv"
+        data.write_text("\n".join(["path,label", *rows]) + "\n")
+    done = hilum("evaluate", trained.folder, data, "--out", tmp_path / "e")
+    assert done.code == 0, done.err
+    results = json.loads((tmp_path / "e" / "results.json").read_text())
+    scores = {(row["name"], row["class"]): row for row in results["scores"]}
+    assert {row["value"] for (name, _), row in scores.items() if name == "auroc"} == {None}
+    assert scores["sensitivity", "covid19"]["n"] > 30
+    assert 0 <= scores["sensitivity", "covid19"]["value"] <= 1
+    assert results["verdict"].startswith("One class alone")
+    assert any("All test images are of covid19: AUROC" in limit for limit in results["limits"])
+    assert "nan" not in done.out
+    assert hilum("train", data, "--out", tmp_path / "t").code == 2

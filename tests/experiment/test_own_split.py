@@ -189,7 +189,112 @@ def test_validation_images_are_tested_where_no_test_is_given(tmp_path: Path) -> 
     table = parts_of(found, split)
     assert (table["part"] == "test").tolist() == [False] * 28 + [True] * 12
     assert (table["part"] == "validation").sum() == 4
-    assert "no test part: its validation images are tested" in split.notes[0]
+    assert "no test image that can be used: its validation images are tested" in split.notes[0]
+
+
+@pytest.mark.parametrize("by_folder", [True, False])
+def test_test_images_without_labels_are_said_to_be_so(tmp_path: Path, by_folder: bool) -> None:
+    """The set has a test part: to say that it has none would be false."""
+    given = ["train"] * 28 + ["val"] * 8 + ["test"] * 12
+    rows = ["path,label" + ("" if by_folder else ",split")]
+    for i, (path, part) in enumerate(zip(drawn(tmp_path / "x", 48), given, strict=True)):
+        home = tmp_path / "set" / (part if by_folder else "images")
+        home.mkdir(parents=True, exist_ok=True)
+        target = path.rename(home / path.name).relative_to(tmp_path / "set")
+        label = "" if part == "test" else "ab"[i % 2]
+        rows.append(f"{target},{label}" + ("" if by_folder else f",{part}"))
+    (tmp_path / "set" / "t.csv").write_text("\n".join(rows) + "\n")
+    found, split = split_of(tmp_path / "set")
+    assert "None of the 12 test images can be used: they have no label." in found.notes
+    assert "no test part" not in split.notes[0]
+    assert "no test image that can be used" in split.notes[0]
+
+
+def test_test_folders_without_class_folders_are_said(tmp_path: Path) -> None:
+    given = ["train"] * 28 + ["val"] * 12
+    home = sorted_into(tmp_path / "set", "{part}/{label}", given)
+    drawn(home / "test", 6)
+    assert "None of the 6 test images can be used: no class folder in it." in opened(home).notes
+
+
+@pytest.mark.parametrize("name", ["holdout", "Hold-out", "held_out", "holdout_set"])
+def test_what_is_held_out_is_tested(tmp_path: Path, name: str) -> None:
+    given = ["train"] * 20 + ["val"] * 8 + [name] * 12
+    wanted = {"train": 20, "test": 12, "validation": 8}
+    for folder in (
+        sorted_into(tmp_path / "folders", "{part}/{label}", given),
+        listed(tmp_path / "table", given),
+    ):
+        _, split = split_of(folder)
+        assert split.table["part"].value_counts().to_dict() == wanted
+
+
+def test_a_folder_beside_the_parts_that_is_none_is_said(tmp_path: Path) -> None:
+    given = ["train"] * 20 + ["test"] * 12 + ["spare"] * 8
+    notes = opened(sorted_into(tmp_path, "{part}/{label}", given)).notes
+    said = "Folder 'spare' is neither train, validation nor test: its 8 images are left out."
+    assert said in notes
+
+
+@pytest.mark.parametrize("inside", ["{fold}/im", "im/{fold}"])
+def test_numbered_folders_below_a_table_are_its_folds(tmp_path: Path, inside: str) -> None:
+    rows = ["path,label"]
+    for i, path in enumerate(drawn(tmp_path / "x", 40)):
+        home = tmp_path / "set" / inside.format(fold=f"fold_{i // 2 % 4 + 1}")
+        home.mkdir(parents=True, exist_ok=True)
+        target = path.rename(home / path.name).relative_to(tmp_path / "set")
+        rows.append(f"{target},{'ab'[i % 2]}")
+    (tmp_path / "set" / "t.csv").write_text("\n".join(rows) + "\n")
+    found, split = split_of(tmp_path / "set")
+    assert any("(fold 1, fold 2, fold 3, fold 4) are their split" in note for note in found.notes)
+    tested = split.table[split.table["part"] == "test"].merge(found.table, on="sample_id")
+    assert len(tested) == 40
+    assert (tested["fold"] + 1).tolist() == [
+        int(word.removeprefix("fold ")) for word in tested["official_part"]
+    ]
+
+
+FLAGS = {
+    "is_test": ("is_test", ["0"] * 28 + ["1"] * 12, 28),
+    "is_train": ("Is_Train", ["True"] * 28 + ["False"] * 12, 28),
+    "is_val and is_test": ("is_val,is_test", ["0,0"] * 20 + ["1,0"] * 8 + ["0,1"] * 12, 20),
+    "all three": ("isTrain,isVal,isTest", ["y,n,n"] * 20 + ["n,y,n"] * 8 + ["n,n,y"] * 12, 20),
+    "train and test": ("train,test", ["1,0"] * 28 + ["0,1"] * 12, 28),
+}
+
+
+@pytest.mark.parametrize("case", FLAGS)
+def test_columns_of_flags_are_a_split(tmp_path: Path, case: str) -> None:
+    name, given, trained = FLAGS[case]
+    found, split = split_of(listed(tmp_path, given, name))
+    said = found.table["official_part"].value_counts().to_dict()
+    assert (said["train"], said["test"]) == (trained, 12)
+    assert said.get("validation", 0) == 28 - trained
+    assert "is used as given" in split.notes[0]
+    assert any("The split is read from" in note for note in found.notes)
+
+
+def test_a_lone_column_called_test_is_not_read_and_said(tmp_path: Path) -> None:
+    """It may be the result of a laboratory's test."""
+    found, _ = split_of(listed(tmp_path, ["0"] * 28 + ["1"] * 12, "test"))
+    assert found.table["official_part"].isna().all()
+    assert any("'test' is not read as a split" in note for note in found.notes)
+
+
+def test_flags_that_claim_a_row_twice_or_never_are_refused(tmp_path: Path) -> None:
+    twice = listed(tmp_path / "twice", ["1,0"] * 28 + ["1,1"] * 12, "is_train,is_test")
+    with pytest.raises(HilumError, match="12 rows that several of the columns"):
+        opened(twice)
+    never = listed(tmp_path / "never", ["0"] * 20 + ["1"] * 12 + [""] * 8, "is_test")
+    with pytest.raises(HilumError, match="8 images without one"):
+        split_of(never)
+
+
+@pytest.mark.parametrize("name", ["data_split", "Split_Name", "usage"])
+def test_a_column_of_splits_with_another_word_is_refused(tmp_path: Path, name: str) -> None:
+    folder = listed(tmp_path, ["train"] * 24 + ["test"] * 10 + ["spare"] * 6, name)
+    with pytest.raises(HilumError, match=r"'spare' \(6 images\)"):
+        split_of(folder)
 
 
 def test_a_test_part_without_a_class_is_used_and_said(tmp_path: Path) -> None:
@@ -199,7 +304,7 @@ def test_a_test_part_without_a_class_is_used_and_said(tmp_path: Path) -> None:
 
 
 REFUSED = {
-    "a word that means no part": (["train"] * 30 + ["hold-out"] * 10, "'hold-out' (10 images)"),
+    "a word that means no part": (["train"] * 30 + ["put aside"] * 10, "'put aside' (10 images)"),
     "numbers": (["0", "1"] * 20, "'0' (20 images), '1' (20 images)"),
     "blank in places": (["train"] * 20 + ["test"] * 12 + [""] * 8, "8 images without one"),
     "nothing to train on": (["val"] * 20 + ["test"] * 20, "20 validation, 20 test"),

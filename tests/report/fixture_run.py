@@ -436,7 +436,7 @@ def _audits() -> list[Finding]:
             None,
             "a class of one age group warns",
             "DeGrave 2021, doi:10.1038/s42256-021-00338-7",
-            "Cannot be checked, because 624 of 879 images carry no age.",
+            "Not checked: 624 of 879 images carry no age.",
             "Age",
         ),
         Finding(

@@ -8,6 +8,7 @@ from math import isfinite
 from hilum.audits.evidence import Evidence
 from hilum.types import Finding, HilumError, Status
 
+ZERO = re.compile(r"(?<![\w.-])-(0(?:\.0+)?)(?!\.?\d)")  # "-0.00": a small number, rounded
 UNDEFINED = re.compile(r"(?<![\w-])(?:nan|inf)(?![\w-])")  # a number that is none, in a sentence
 NONE = (None, None)
 
@@ -35,8 +36,10 @@ class AuditRule:
     ) -> Finding:
         """The answer: a figure, its 95 % interval where it has one, and one plain sentence.
 
-        A figure that these images leave undefined (0 of 0) is no answer, whatever the status.
+        A figure that these images leave undefined (0 of 0) is no answer, whatever the status. No
+        figure that is rounded to zero keeps a sign.
         """
+        sentence = ZERO.sub(r"\1", sentence)
         if (value is not None and not isfinite(value)) or UNDEFINED.search(sentence):
             return self.unknown("a figure of it is undefined on these images (0 of 0)")
         low, high = (None if end is None or not isfinite(end) else end for end in interval or NONE)
@@ -45,9 +48,8 @@ class AuditRule:
         )
 
     def unknown(self, why: str) -> Finding:
-        """No answer: `why` ends the sentence "Cannot be checked, because ..."."""
-        sentence = f"Cannot be checked, because {why.rstrip('.')}."
-        return self.found("unknown", None, sentence)
+        """No answer: `why` ends the sentence "Not checked: ..."."""
+        return self.found("unknown", None, f"Not checked: {why.rstrip('.')}.")
 
 
 @dataclass(frozen=True, slots=True)

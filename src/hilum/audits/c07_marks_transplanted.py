@@ -45,7 +45,9 @@ def audit(evidence: Evidence) -> Finding:
     marked_films.marked(evidence)  # raises where there is nothing to transplant
     rises = [rise for rise in (_rise(evidence, i) for i in range(len(evidence.classes))) if rise]
     if not rises:
-        raise HilumError(f"two classes with {marked_films.LEAST} films each are needed")
+        raise HilumError(
+            f"at least {marked_films.LEAST} test films of each of two classes are needed"
+        )
     worst = max(rises, key=lambda rise: rise.median)
     fails = [r for r in _holm(rises) if r.median > RISE]
     random = np.random.default_rng([evidence.seed, 7])
@@ -59,8 +61,9 @@ def audit(evidence: Evidence) -> Finding:
             f"{worst.median:.2f}: the classifier reads the marks."
         )
         return QUESTION.found("fail", worst.median, sentence, interval)
+    raised = max(worst.median, 0.0)  # where every class falls, none is raised
     sentence = (
-        f"Marks of another class move no class's probability by more than {worst.median:.2f} "
+        f"Marks of another class raise no class's probability by more than {raised:.2f} "
         f"(median of {len(worst.by)} films)."
     )
     return QUESTION.found("pass", worst.median, sentence, interval)

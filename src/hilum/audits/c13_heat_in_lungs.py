@@ -32,8 +32,8 @@ def audit(evidence: Evidence) -> Finding:
             found.append((energy.inside, energy.area))
     if len(found) < LEAST:
         raise HilumError(
-            f"{len(found)} of {len(look.rows)} images have a lung mask that can be believed and "
-            f"heat, fewer than {LEAST}"
+            f"only {len(found)} of {len(look.rows)} images have a reliable lung mask and heat; at "
+            f"least {LEAST} are needed"
         )
     inside, area = np.array(found).T
 

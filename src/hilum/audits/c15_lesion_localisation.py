@@ -50,7 +50,9 @@ def audit(evidence: Evidence) -> Finding:
             chances.append(_chance(lesion, off))
             overlaps.append(_overlap(heat, lesion))
     if len(hits) < LEAST:
-        raise HilumError(f"{len(hits)} images have heat and an outlined lesion, fewer than {LEAST}")
+        raise HilumError(
+            f"only {len(hits)} images have heat and an outlined lesion; at least {LEAST} are needed"
+        )
     value, chance = float(np.mean(hits)), float(np.mean(chances))
     low, high = intervals.wilson(sum(hits), len(hits))
     luck = binomtest(sum(hits), len(hits), chance, alternative="greater").pvalue

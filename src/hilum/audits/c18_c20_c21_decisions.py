@@ -57,8 +57,8 @@ def audit_threshold(evidence: Evidence) -> Finding:
     if not points:
         most = max(min((labels == i).sum(), (labels != i).sum()) for i in range(p.shape[1]))
         return THRESHOLD.unknown(
-            f"a threshold is checked on at least {FEW_OF_A_CLASS} test images of its class and as "
-            f"many others; got {most} of one or the other"
+            f"only {most} test images of a class, or of the others; at least {FEW_OF_A_CLASS} of "
+            "each are needed"
         )
     held = predictions.validated(evidence)
     name = min(points, key=lambda name: broken(points[name].sensitivity, held[name]))
@@ -118,7 +118,8 @@ def audit_coverage(evidence: Evidence) -> Finding:
     """Coverage on test of the classes that stay possible, class by class, and how many abstain."""
     if evidence.model is None or not evidence.model.facts.conformal:
         return ABSTENTION.unknown(
-            f"a promise wants {conformal.least_images()} validation images of every class"
+            f"coverage can only be guaranteed with at least {conformal.least_images()} validation "
+            "images per class"
         )
     labels, p = predictions.labels_and_probabilities(evidence, predictions.predictions(evidence))
     kept = conformal.sets(p, evidence.classes, evidence.model.facts.conformal)

@@ -29,7 +29,7 @@ def audit(evidence: Evidence) -> Finding:
     if count < SEEDS:
         seeds = "one seed was" if count == 1 else f"{count} seeds were"
         return QUESTION.unknown(
-            f"only {seeds} run, and {SEEDS} are wanted (--seeds {SEEDS}); {_beside(evidence)}"
+            f"only {seeds} run; at least {SEEDS} are needed (--seeds {SEEDS}); {_beside(evidence)}"
         )
     areas = []
     for _, rows in table.groupby("seed"):

@@ -65,12 +65,11 @@ def drawn(evidence: Evidence) -> list[MarkedFilm]:
 
 def marked(evidence: Evidence) -> list[MarkedFilm]:
     """Those that bear marks; raises HilumError where they are too few."""
-    every = drawn(evidence)
-    found = [film for film in every if film.marks.boxes]
+    found = [film for film in drawn(evidence) if film.marks.boxes]
     if len(found) < LEAST:
-        raise HilumError(
-            f"{len(found)} of {len(every)} films bear burnt-in marks, fewer than {LEAST}"
-        )
+        several = "no test film has" if not found else f"only {len(found)} test films have"
+        some = "only 1 test film has" if len(found) == 1 else several
+        raise HilumError(f"{some} burnt-in markers; at least {LEAST} are needed")
     return found
 
 
@@ -94,7 +93,8 @@ def told(evidence: Evidence, tuples: Sequence[Sequence[Grey8]]) -> list[Probabil
     kept = [row for row in (_prepared(model.pipeline, row) for row in tuples) if row]
     if len(kept) < LEAST:
         raise HilumError(
-            f"{len(kept)} of {len(tuples)} films pass the model's preparation, fewer than {LEAST}"
+            f"only {len(kept)} of {len(tuples)} test films pass the model's preprocessing; "
+            f"at least {LEAST} are needed"
         )
     known: dict[bytes, Probabilities] = evidence.once("answers to films", dict)
     new = {key: film for row in kept for film in row if (key := _key(film)) not in known}

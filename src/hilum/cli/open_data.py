@@ -42,12 +42,18 @@ def reader(
     labels: Path | None,
     source_tag: str | None,
     unlabelled: bool = False,
+    fewest: int = 2,
 ) -> Callable[[Path], Manifest]:
-    """What opens a path of the user's own as the options say; `unlabelled`: no label is needed."""
+    """What opens a path of the user's own as the options say.
+
+    `unlabelled`: no label is needed; `fewest`: classes that there must be.
+    """
     from hilum import datasets
 
     given = datasets.columns_from_roles(columns)
-    options = datasets.TreeOptions(**tree(columns, labels, source_tag), unlabelled=unlabelled)
+    options = datasets.TreeOptions(
+        **tree(columns, labels, source_tag), unlabelled=unlabelled, fewest=fewest
+    )
 
     def read(path: Path) -> Manifest:
         return datasets.open_path(path, given, screen.step_later("read headers"), options)

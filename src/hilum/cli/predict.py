@@ -163,7 +163,7 @@ def evaluate(
     screen = terminal(as_json, verbose, quiet)
     with screen.working():
         columns = roles(path_column, label_column, patient_column, source_column)
-        read = reader(screen, columns, labels, source_tag)
+        read = reader(screen, columns, labels, source_tag, fewest=1)
         results = experiment.evaluate_model(model, data, out, screen.step, read=read)
     beforehand(results, screen)
     for note in further(model):

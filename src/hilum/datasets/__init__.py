@@ -86,7 +86,7 @@ def _open_file(file: Path, given: Columns, progress: Progress, options: TreeOpti
     if suffix == ".parquet":
         return manifest.load(file)
     if suffix in columns.SUFFIXES:
-        return table.read(file, given, progress, options.source_tag)
+        return table.read(file, given, progress, options.source_tag, options.fewest)
     raise HilumError(
         f"{file} must be a folder of images, a CSV table or a manifest.parquet; got a file "
         f"ending in {suffix!r}; name the folder it is in."
@@ -113,8 +113,10 @@ def _open_own(place: Path, given: Columns, progress: Progress, options: TreeOpti
         return dicom_tree.read(place, given, progress, options)
     # columns that the user named must be found: what is wrong with them, `read` says
     if given != _USUAL or table.recognises(place, given):
-        return table.read(place, given, progress, options.source_tag)
-    return class_folders.read(place, progress, options.source_tag, options.unlabelled)
+        return table.read(place, given, progress, options.source_tag, options.fewest)
+    return class_folders.read(
+        place, progress, options.source_tag, options.unlabelled, options.fewest
+    )
 
 
 def _published(place: Path) -> str | None:

@@ -10,18 +10,22 @@ from hilum.types import Manifest, as_path
 
 
 def read(
-    folder: str | Path, progress: Progress = None, source_tag: str = "", unlabelled: bool = False
+    folder: str | Path,
+    progress: Progress = None,
+    source_tag: str = "",
+    unlabelled: bool = False,
+    fewest: int = 2,
 ) -> Manifest:
     """Read class folders; obvious folder names become the fixed class names (`vocabulary.CLASSES`).
 
     A level of train, val and test folders above the classes is taken as the official split, files
     in `masks` folders as lung masks; DICOM headers bring patient, view, modality, age and sex.
-    Raises HilumError unless there are images of two classes, and where the folders are rather of
-    patients than of classes; with `unlabelled` the images of these have no label.
+    Raises HilumError unless there are images of `fewest` classes, and where the folders are rather
+    of patients than of classes; with `unlabelled` the images of these have no label.
     """
     root = as_path(folder)
     paths, strangers = images.find(root)
-    placed = folder_levels.read(root, paths)
+    placed = folder_levels.read(root, paths, fewest)
     dicom = any(map(is_dicom, paths))
     rows, broken = with_facts(placed.rows, progress) if dicom else (placed.rows, [])
     why = folders_by_patient.reason(rows)

@@ -28,7 +28,8 @@ USUAL = {
     "modality": ("modality",),
     "age": ("age", "patientage", "ageyears"),
     "sex": ("sex", "gender", "patientsex", "patientgender"),
-    "official_part": ("split", "part", "officialpart", "partition", "subset"),
+    "official_part": ("split", "part", "officialpart", "partition", "subset", "datasplit",
+                      "traintestsplit", "splitname"),
     "fold": ("fold", "folds", "kfold", "cvfold", "foldid", "foldnumber"),
     "licence": ("licence", "license"),
     "mask_path": ("maskpath", "mask", "lungmask"),
@@ -182,10 +183,10 @@ def _settle_split(table: pd.DataFrame, found: dict[str, str], chosen: Mapping[st
 
 
 def _says_parts(cells: pd.Series) -> bool:
-    """Whether every word means train, validation or test, and there are two of them."""
+    """Whether train and another part are among its few words; training refuses further words."""
     words = {str(cell) for cell in cells.unique()} - {""}
     parts = {part_name(word) for word in words} if len(words) <= len(PARTS) else {None}
-    return None not in parts and "train" in parts and len(parts) > 1
+    return "train" in parts and len(parts - {None}) > 1
 
 
 def _or_option(role: str) -> str:

@@ -23,6 +23,7 @@ class TreeOptions:
     labels: str = ""  # path of the CSV; "": the only CSV in the tree, or class folders
     source_tag: str = ""  # a keyword, "none", or "": the usual ones where nothing else says it
     unlabelled: bool = False  # folders of patients may stand for no class: labels are not needed
+    fewest: int = 2  # classes that there must be; 1 for an external test
 
 
 _NOTHING = TreeOptions()
@@ -43,12 +44,14 @@ def read(
 
     A table gives the labels and whatever else it has (`label_table.KEYS` name its images): that of
     `options`, or the only CSV in the folder; without one, class folders do. Raises HilumError
-    where neither is there, or there is one class only.
+    where neither is there, or there are too few classes.
     """
     home = as_path(root)
     file = as_path(options.labels) if options.labels else _label_table(home, given)
     if file is None:
-        return class_folders.read(home, progress, options.source_tag, options.unlabelled)
+        return class_folders.read(
+            home, progress, options.source_tag, options.unlabelled, options.fewest
+        )
     _require_file(file)
     paths, strangers = images.find(home)
     rows, broken = with_facts(pd.DataFrame({"path": [str(path) for path in paths]}), progress)
@@ -59,7 +62,7 @@ def read(
         for path in rows["path"][found.told["label"].isna()]
     ]
     rows = found.told.combine_first(rows.astype(object))[found.told["label"].notna()]
-    rows, notes = table.translated(rows, file, unnamed)
+    rows, notes = table.translated(rows, file, unnamed, options.fewest)
     left_out = (*strangers, *broken, *unnamed, *found.left_out)
     kind = "dicom" if recognises(paths) else "folder"
     return build_manifest(home, rows, kind, left_out, (*found.notes, *notes), options.source_tag)

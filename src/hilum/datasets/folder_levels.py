@@ -8,7 +8,7 @@ from typing import TypeAlias
 import pandas as pd
 
 from hilum.data import missing
-from hilum.datasets import class_names
+from hilum.datasets import class_names, part_folders
 from hilum.datasets.vocabulary import fold_name, part_name
 from hilum.images import is_text
 from hilum.types import HilumError, LeftOut
@@ -36,17 +36,18 @@ class _File:
     is_mask: bool
 
 
-def read(root: Path, paths: Sequence[Path]) -> Levels:
+def read(root: Path, paths: Sequence[Path], fewest: int = 2) -> Levels:
     """Place every image of `paths` by the folders between `root` and it.
 
     The layout is [part/]<class>/**/image or <class>/<part>/**/image, with `images` and `masks`
     folders anywhere between; a mask belongs to the image of the same stem. Raises HilumError
-    unless there are two classes.
+    unless there are `fewest` classes.
     """
     folders, doubts = _parts_first({path: path.relative_to(root).parts[:-1] for path in paths})
     parted = _parted({_meaning(parts)[0] for parts in folders.values() if _meaning(parts)})
     placed = [_place(path, parts, parted) for path, parts in folders.items()]
     doubts += [] if parted else _alike([_meaning(parts) for parts in folders.values()])
+    doubts += _lost(placed) if parted else []
     masks = {file.twin: str(file.path) for file in placed if file.is_mask}
     images = [file for file in placed if not file.is_mask]
     rows = _rows([file for file in images if file.finding], masks)
@@ -54,7 +55,8 @@ def read(root: Path, paths: Sequence[Path]) -> Levels:
     rows = rows.assign(label=rows["finding"].map(classes).astype(object))
     empty = _empty_classes(root, set(rows["finding"]), parted)
     left_out = (*_unplaced(images, parted), *_lonely(images, masks), *empty)
-    _require_two(root, rows, len(images), left_out)
+    if fewest > len(set(rows["label"])) or (fewest == 1 and _inner(root, rows)):
+        _require_two(root, rows, len(images), left_out)
     return Levels(rows, left_out, (*notes, *doubts, *_doubtful(set(rows["finding"]))))
 
 
@@ -90,6 +92,19 @@ def _parts_first(
         )
         return folders, [note]
     return {path: _swapped(parts) for path, parts in folders.items()}, []
+
+
+def _lost(placed: Sequence[_File]) -> list[str]:
+    """Notes on part folders without class folders, and on folders beside them that are no part."""
+    images = [file for file in placed if not file.is_mask]
+    kept = [file.part for file in images if file.finding]
+    notes = part_folders.lost_parts((file.part for file in images), kept, "no class folder in it")
+    tops = [file.twin[0] for file in images if not file.part and len(file.twin) > 1]
+    return notes + [
+        f"Folder {name!r} is neither train, validation nor test: its {tops.count(name):,} images "
+        "are left out."
+        for name in sorted(set(tops))
+    ]
 
 
 def _swapped(parts: tuple[str, ...]) -> tuple[str, ...]:
@@ -195,11 +210,16 @@ def _require_two(root: Path, rows: pd.DataFrame, images: int, left_out: Sequence
 
 
 def _hint(root: Path, rows: pd.DataFrame) -> str:
-    names = set(rows["finding"])
-    inner = root / names.pop() if len(names) == 1 else root
-    if inner != root and inner.is_dir() and len(_folders(inner)) > 1:
+    if inner := _inner(root, rows):
         return f"did you mean {inner}?"
     return (
         "sort them into class folders, name a CSV table with a path and a label column, or give "
         "labels with --labels CSV."
     )
+
+
+def _inner(root: Path, rows: pd.DataFrame) -> Path | None:
+    """The only class folder, where it holds folders that may be the classes."""
+    names = set(rows["finding"])
+    inner = root / names.pop() if len(names) == 1 else root
+    return inner if inner != root and inner.is_dir() and len(_folders(inner)) > 1 else None

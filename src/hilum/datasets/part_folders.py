@@ -1,31 +1,67 @@
 """Folders of train, validation and test above the images of a table: a split of its own."""
 
 import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pandas as pd
 
-from hilum.datasets.vocabulary import part_name
+from hilum.datasets.vocabulary import fold_name, part_name
 
 
 def with_parts(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Rows with `official_part` by the folders that `path` goes through, where nothing else says.
 
-    Only where every image lies in exactly one such folder and two of them, training one, are there.
+    Only where every image lies in exactly one such folder, and in two of them, training one, or in
+    two numbered folds.
     """
     if "official_part" in rows and rows["official_part"].notna().any():
         return rows, []
     folders = [str(Path(path).parent) for path in rows["path"]]
     base = os.path.commonpath(folders) if folders else ""
-    parts = [_part(os.path.relpath(folder, base)) for folder in folders]
-    found = set(parts)
-    if None in found or "train" not in found or len(found) < 2:
-        return rows, []
-    note = f"The folders above the images ({', '.join(sorted(map(str, found)))}) are their split."
-    return rows.assign(official_part=parts), [note]
+    below = [os.path.relpath(folder, base) for folder in folders]
+    for means in (part_name, fold_name):
+        parts = [part_of(folder, means) for folder in below]
+        found = set(parts)
+        usable = means is fold_name or "train" in found
+        if None not in found and usable and len(found) > 1:
+            named = ", ".join(sorted(map(str, found)))
+            note = f"The folders above the images ({named}) are their split."
+            return rows.assign(official_part=parts), [note]
+    return rows, []
 
 
-def _part(below: str) -> str | None:
-    """The part that one folder of the path names; None where none or several do."""
-    named = [part for name in Path(below).parts if (part := part_name(name))]
+def part_of(folder: str, means: Callable[[str], str | None] = part_name) -> str | None:
+    """The part (or fold) that one folder of the path names; None where none or several do."""
+    named = [part for name in Path(folder).parts if (part := means(name))]
     return named[0] if len(named) == 1 else None
+
+
+def lost_parts(every: Iterable[str | None], kept: Iterable[str | None], why: str) -> list[str]:
+    """Notes on validation and test images of which none is kept, since `why`; parts by image."""
+    listed, left = list(every), set(kept)
+    return [
+        f"None of the {listed.count(part):,} {part} images can be used: {why}."
+        for part in ("validation", "test")
+        if part in listed and part not in left
+    ]
+
+
+def lost_rows(every: pd.DataFrame, kept: pd.DataFrame) -> list[str]:
+    """Notes on the validation or test images of a table of which none has a label and a file."""
+    unlabelled = every[every["label"] == ""]
+    said = [_said_parts(rows) for rows in (every, unlabelled, kept)]
+    bare = {part for part in said[0] if said[0].count(part) == said[1].count(part)}
+    return [
+        *lost_parts([p for p in said[0] if p in bare], said[2], "they have no label"),
+        *lost_parts(
+            [p for p in said[0] if p not in bare], said[2], "they have no label, or no file"
+        ),
+    ]
+
+
+def _said_parts(rows: pd.DataFrame) -> list[str | None]:
+    """By row, what its column of splits says, or else the folders of its path."""
+    if "official_part" in rows:
+        return [part_name(str(word)) for word in rows["official_part"]]
+    return [part_of(str(Path(path).parent)) for path in rows["path"]]

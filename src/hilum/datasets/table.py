@@ -10,7 +10,16 @@ import pandas as pd
 from hilum import images
 from hilum.data import missing
 from hilum.data.tidy import MODALITIES
-from hilum.datasets import class_names, columns, folder_levels, one_hot, table_paths, values
+from hilum.datasets import (
+    class_names,
+    columns,
+    folder_levels,
+    one_hot,
+    part_flags,
+    part_folders,
+    table_paths,
+    values,
+)
 from hilum.datasets.columns import Columns
 from hilum.datasets.dicom_headers import Progress, is_dicom, with_facts
 from hilum.datasets.patients import PATIENTS, build_manifest
@@ -69,19 +78,25 @@ def tables_in(folder: Path) -> list[Path]:
 
 
 def read(
-    path: str | Path, given: Columns = _USUAL, progress: Progress = None, source_tag: str = ""
+    path: str | Path,
+    given: Columns = _USUAL,
+    progress: Progress = None,
+    source_tag: str = "",
+    fewest: int = 2,
 ) -> Manifest:
     """Read a CSV, or a folder with exactly one, into a manifest.
 
     Paths are meant from the CSV's folder; a bare file name is also looked for below it. Columns
     are found by their usual names (`columns.USUAL`) unless `given`. Rows without a label, without
     an image or listed twice are left out. Raises HilumError for a column that is not there, an
-    image with two labels, patients, parts or folds, or fewer than two classes.
+    image with two labels, patients, parts or folds, or fewer classes than `fewest`.
     """
     file = _the_table(as_path(path))
     rows, said = _rows(file, given)
+    every = rows
     rows, left_out, moved = _usable(rows, file)
-    rows, notes = translated(rows, file, left_out)
+    moved += part_folders.lost_rows(every, rows)
+    rows, notes = translated(rows, file, left_out, fewest)
     dicom = any(map(is_dicom, rows["path"]))
     rows, broken = with_facts(rows, progress) if dicom else (rows, [])
     notes = [*said, *moved, *notes]
@@ -91,7 +106,9 @@ def read(
 def _rows(file: Path, given: Columns) -> tuple[pd.DataFrame, list[str]]:
     """The table with one column for each role that it has, and what was understood as what."""
     cells = columns.read_cells(file)
-    listed, notes = one_hot.folded(columns.blanked(cells), given, str(file))
+    listed, flagged = part_flags.folded(columns.blanked(cells), given, str(file))
+    listed, notes = one_hot.folded(listed, given, str(file))
+    notes = [*flagged, *notes]
     found = columns.find(listed, given, ("path", "label"), str(file))
     for name in found.values():
         notes += missing.note(cells[name], name) if name in cells else []
@@ -162,12 +179,12 @@ def _refuse_torn(rows: pd.DataFrame) -> None:
 
 
 def translated(
-    rows: pd.DataFrame, file: Path, left_out: Sequence[LeftOut] = ()
+    rows: pd.DataFrame, file: Path, left_out: Sequence[LeftOut] = (), fewest: int = 2
 ) -> tuple[pd.DataFrame, list[str]]:
     """Findings to labels, splits to official parts, mask paths made absolute, formulas disarmed."""
     rows = rows.mask(rows == "").astype(object)  # also a column without any value
     names, notes = class_names.classes(rows["label"].dropna().unique())
-    require_classes(names.values(), file, left_out)
+    require_classes(names.values(), file, left_out, fewest)
     words = {
         role: columns.harmless(rows[role]) for role in ("source", "licence", "view") if role in rows
     }
@@ -211,16 +228,18 @@ def _masks(rows: pd.DataFrame, folder: Path) -> tuple[pd.DataFrame, list[str]]:
     return rows.assign(mask_path=files), [*found.notes("masks"), *notes]
 
 
-def require_classes(classes: Iterable[str], file: Path, left_out: Sequence[LeftOut] = ()) -> None:
-    """Raise HilumError unless there are 2 to MOST_CLASSES; say what was left out before."""
+def require_classes(
+    classes: Iterable[str], file: Path, left_out: Sequence[LeftOut] = (), fewest: int = 2
+) -> None:
+    """Raise HilumError unless there are `fewest` to MOST_CLASSES; say what was left out before."""
     found = sorted(set(classes))
-    if 2 <= len(found) <= MOST_CLASSES:
+    if fewest <= len(found) <= MOST_CLASSES:
         return
     got = f"only {(*found, 'none')[0]!r}" if len(found) < 2 else f"{len(found):,} different labels"
     reasons = Counter(item.reason for item in left_out)
     beside = ", ".join(f"{count:,} with {reason}" for reason, count in reasons.items())
     raise HilumError(
-        f"{file} must have images of 2 to {MOST_CLASSES} classes; got {got}"
+        f"{file} must have images of {fewest} to {MOST_CLASSES} classes; got {got}"
         f"{f' (left out: {beside})' if beside else ''}; "
         "name the right column with --label-column, or mend the table."
     )

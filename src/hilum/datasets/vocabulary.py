@@ -54,6 +54,8 @@ PARTS = {
     "testing": "test",
     "trn": "train",
     "tst": "test",
+    "holdout": "test",
+    "heldout": "test",
 }
 ENDINGS = ("set", "data", "images", "split")  # as in "Training set", "test_images"
 

@@ -31,13 +31,18 @@ SET_ASIDE = {
 }
 
 
+def open_any(data: Path) -> Manifest:
+    """Labelled images, of one class or several: one alone has a sensitivity, if no AUROC."""
+    return datasets.open_path(data, options=datasets.TreeOptions(fewest=1))
+
+
 def evaluate_model(
     folder: Path,
     data: Path,
     out: Path,
     tell: Tell,
     thorough: bool = False,
-    read: Callable[[Path], Manifest] = datasets.open_path,
+    read: Callable[[Path], Manifest] = open_any,
 ) -> Results:
     """Test a model on labelled images and write the same files and report as a run.
 
@@ -185,8 +190,19 @@ def _results(
             "cell": CELL,
             "verdict": cautions.verdict_line(record.get("judged", {})),
         },
-        limits=[*test.manifest.notes, *known.unchecked()],
+        limits=[*_one_class(test), *test.manifest.notes, *known.unchecked()],
     )
+
+
+def _one_class(test: Test) -> list[str]:
+    """What scores cannot say where all images are of one class."""
+    labels = test.predictions["label"].unique()
+    if len(labels) != 1:
+        return []
+    return [
+        f"All test images are of {labels[0]}: AUROC and specificity for it are undefined, and its "
+        "precision and AUPRC say nothing about the model; add images of another class."
+    ]
 
 
 def _verdict(

@@ -116,8 +116,8 @@ def _parts(asked: Asked, parts: Mapping[str, int]) -> Split:
         table = manifest.table
         moved = table["official_part"].replace("validation", "test")
         manifest = Manifest(table.assign(official_part=moved), manifest.left_out, manifest.notes)
-        note += " It has no test part: its validation images are tested, and nothing is chosen by "
-        note += "them."
+        note += " It has no test image that can be used: its validation images are tested, and "
+        note += "nothing is chosen by them."
     given = tested and "validation" in parts
     split = splits.official(
         manifest, None if given else asked.validation, asked.seed, asked.group, asked.clusters
