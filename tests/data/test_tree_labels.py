@@ -95,6 +95,20 @@ def test_names_of_files_that_are_no_dicom(tmp_path: Path) -> None:
     assert set(found.table["dataset"]) == {"folder"}
 
 
+def test_flags_of_a_table_of_labels_are_a_split(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png", "c.png"):
+        (tmp_path / "t").mkdir(exist_ok=True)
+        Image.new("L", (8, 8), ord(name[0])).save(tmp_path / "t" / name)
+    (tmp_path / "l.csv").write_text("image,label,is_test\na.png,p,0\nb.png,q,0\nc.png,q,1\n")
+    found = datasets.open_path(tmp_path / "t", options=TreeOptions(str(tmp_path / "l.csv")))
+    parts = {
+        Path(path).name: part
+        for path, part in zip(found.table["path"], found.table["official_part"], strict=True)
+    }
+    assert parts == {"a.png": "train", "b.png": "train", "c.png": "test"}
+    assert any("The split is read from 'is_test'" in note for note in found.notes)
+
+
 def test_files_named_by_their_uid(tmp_path: Path) -> None:
     """The end of a UID is no suffix: 1.2.34 is neither 1.2 nor 1.2.3."""
     for i, name in enumerate(("1.2.34", "1.2.35", "1.3.7")):

@@ -8,7 +8,7 @@ import pandas as pd
 
 from hilum import images
 from hilum.data import missing
-from hilum.datasets import one_hot, table_paths
+from hilum.datasets import one_hot, part_flags, table_paths
 from hilum.datasets.columns import Columns, blanked, find, read_cells
 from hilum.datasets.vocabulary import plain
 from hilum.types import HilumError, LeftOut
@@ -69,7 +69,9 @@ def label(home: Path, rows: pd.DataFrame, file: Path, given: Columns) -> Labelle
     has no label or no key, none of its lines names an image, or two give one image two labels.
     """
     cells = read_cells(file)
-    listed, notes = one_hot.folded(blanked(cells), given, str(file))
+    listed, flagged = part_flags.folded(blanked(cells), given, str(file))
+    listed, notes = one_hot.folded(listed, given, str(file))
+    notes = [*flagged, *notes]
     found = find(listed, given, ("label",), str(file))
     for name in found.values():
         notes += missing.note(cells[name], name) if name in cells else []
