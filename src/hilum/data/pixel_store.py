@@ -26,7 +26,7 @@ from hilum.types import Grey8, Prepares, Stack8
 
 # raise when the record, a fingerprint or what a file decodes to changes: stored ones then no longer
 # match
-VERSION = 3
+VERSION = 4
 NUMBERS = ("width", "height", "bytes", "bits", "mean", "std", "dark", "bright")
 RECORD = np.dtype(
     [

@@ -40,15 +40,17 @@ def scale(pixels: npt.NDArray[Any], bits: int | None = None) -> tuple[GreyImage,
     """(height, width) of any number type -> uint8 as it is, or float32 in [0, 1]; and the rule.
 
     16 bits unsigned are divided by their white (`white_level.white`; `bits` are those that the file
-    declares), brighter pixels become white. Floats that lie in [0, 1] stay. Whatever else has no
-    agreed white (signed, 32 bits, other floats) is stretched over the values that all but one
-    pixel of `white_level.SPARED` at each end have.
+    declares); brighter pixels become white, lone ones what lies around them. Floats that lie in
+    [0, 1] stay. Whatever else has no agreed white (signed, 32 bits, other floats) is stretched over
+    the values that all but one pixel of `white_level.SPARED` at each end have.
     """
     if pixels.dtype == np.uint8:
         return pixels, AS_STORED
     if pixels.dtype == np.uint16:
         top = white_level.white(pixels, bits)
         how = "guessed" if white_level.declared(bits) is None else "declared"
+        if how == "guessed":
+            pixels = white_level.without_lone_pixels(pixels, top)
         scaled = pixels.astype(np.float32) / np.float32(top)
         return np.minimum(scaled, 1, out=scaled), f"white {top}, {how}"
     low, high = _range(pixels)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -39,6 +40,26 @@ def white(pixels: npt.NDArray[np.uint16], bits: int | None = None) -> int:
         return stated
     left = stated << BITS - bits
     return left if top <= left and _is_shifted(counts, bits, spare) else 2**BITS - 1
+
+
+def without_lone_pixels(pixels: npt.NDArray[np.uint16], top: int) -> npt.NDArray[np.uint16]:
+    """(height, width) with each pixel above `top` that has none such beside it as its neighbours.
+
+    Nothing in a body or on a film is brighter than white and one pixel small: that is a defect of
+    the detector. It becomes the median of the 8 around it, as detectors correct such pixels.
+    """
+    beyond = pixels > top
+    if min(pixels.shape) < 2 or not beyond.any():
+        return pixels
+    around = np.ones((3, 3), np.uint8)
+    many = cv2.filter2D(beyond.astype(np.uint8), -1, around, borderType=cv2.BORDER_CONSTANT)
+    rows, columns = np.nonzero(beyond & (many == 1))
+    padded = np.pad(pixels, 1, mode="reflect")  # the edge's neighbours, never the pixel itself
+    places = [(i, j) for i in range(3) for j in range(3) if (i, j) != (1, 1)]
+    near = np.stack([padded[rows + i, columns + j] for i, j in places])
+    mended = pixels.copy()
+    mended[rows, columns] = np.median(near, axis=0).astype(np.uint16)
+    return mended
 
 
 def _greatest(counts: npt.NDArray[np.int64], spare: int) -> int:
