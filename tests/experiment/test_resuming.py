@@ -261,11 +261,11 @@ def test_a_run_that_is_killed_leaves_no_results_of_an_earlier_one(
     assert not (out / "predictions.csv").exists()
     films = [run.home / "new" / "0.png"]
     for named in (out, out / "model"):
-        found = predict.answers(named, films, tmp_path / "p.csv", silent)
+        found = predict.predict_files(named, films, tmp_path / "p.csv", silent)
         assert any("may be of an earlier run" in note for note in found.cautions.notes)
     tested = experiment.evaluate_model(out, run.home / "later.csv", tmp_path / "test", silent)
     assert any("may be of an earlier run" in note for note in tested.limits)
-    whole = predict.answers(run.finished, films, tmp_path / "p.csv", silent)
+    whole = predict.predict_files(run.finished, films, tmp_path / "p.csv", silent)
     assert not any("may be of an earlier run" in note for note in whole.cautions.notes)
 
 

@@ -203,9 +203,10 @@ def test_unreadable_images_have_a_row_and_a_reason(
     bad = tmp_path / "scan.png"
     bad.write_text("this is no image")
     good = Path(pd.read_csv(finished[0] / "predictions.csv")["path"][0])
-    table, left_out = experiment.predict_files(
+    answers = experiment.predict_files(
         finished[0] / "model", [bad, good], tmp_path / "p.csv", silent
     )
+    table, left_out = answers.table, answers.left_out
     assert table["abstain"][0]
     assert len(left_out) == 1
     assert table["p_normal"].isna().tolist() == [True, False]

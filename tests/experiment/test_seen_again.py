@@ -130,7 +130,7 @@ def test_of_several_folds_the_models_own_counts(made: Made, tmp_path: Path) -> N
     names = ["p_normal", "p_sick"]
     assert again.loc[mine.index, names].equals(mine[names])  # to the last digit
     others = every[every["fold"] != made.kept["fold"]]
-    found = predict.answers(made.out, [made.data.parent], tmp_path / "p.csv", silent)
+    found = predict.predict_files(made.out, [made.data.parent], tmp_path / "p.csv", silent)
     seen = found.table.set_index("path")["seen"]
     assert set(seen[others["path"]]) == {"same file"}
     assert set(seen[mine.index]) == {""}
@@ -179,9 +179,9 @@ def test_patients_are_known_again_however_they_are_written(made: Made, tmp_path:
     tested = experiment.evaluate_model(made.out, data, tmp_path / "o", silent)
     assert tested.split["checked"]["same_patient"] == len(plain)
     path = dicom(tmp_path / "a.dcm", numbers(made)[0] + " ")
-    found = predict.answers(made.out, [path], tmp_path / "p.csv", silent)
+    found = predict.predict_files(made.out, [path], tmp_path / "p.csv", silent)
     assert list(found.table["seen"]) == ["same patient"]
-    other = predict.answers(made.out, [dicom(path, "none")], tmp_path / "p.csv", silent)
+    other = predict.predict_files(made.out, [dicom(path, "none")], tmp_path / "p.csv", silent)
     assert list(other.table["seen"]) == [""]
     assert other.cautions.notes == []
 
@@ -227,7 +227,8 @@ def test_saved_anew_and_smaller_it_is_still_the_film(made: Made, tmp_path: Path)
     assert tested.split["checked"]["near_duplicate"] == count
     assert tested.split["checked"]["same_file"] == 0
     assert finding(tested, "C-11").value == count
-    table, _ = experiment.predict_files(made.out, [tmp_path / "copies"], tmp_path / "p.csv", silent)
+    found = experiment.predict_files(made.out, [tmp_path / "copies"], tmp_path / "p.csv", silent)
+    table = found.table
     assert set(table["seen"]) == {"near duplicate"}
 
 
@@ -260,8 +261,8 @@ def test_a_folder_of_an_earlier_version_answers_alike_and_passes_nothing(
     (folder / "model.json").write_text(json.dumps(old))
     data = table(tmp_path / "second", [(2000 + i, f"n{i}") for i in range(NEW)])
     films = [data.parent / "im"]
-    first = predict.answers(made.out, films, tmp_path / "a.csv", silent)
-    second = predict.answers(folder, films, tmp_path / "b.csv", silent)
+    first = predict.predict_files(made.out, films, tmp_path / "a.csv", silent)
+    second = predict.predict_files(folder, films, tmp_path / "b.csv", silent)
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
     assert "not recorded" in second.cautions.verdict
     assert second.cautions.met == ""
@@ -322,7 +323,7 @@ def test_an_audit_of_the_run_renews_the_verdict(own: Made, tmp_path: Path) -> No
     assert after["judged"]["verdict"] == audited.verdict
     assert after["judged"]["by"] == "audit"
     assert {**after, "judged": 0} == {**plain, "judged": 0}
-    found = predict.answers(own.out, [own.data.parent], tmp_path / "p.csv", silent)
+    found = predict.predict_files(own.out, [own.data.parent], tmp_path / "p.csv", silent)
     assert "hilum audit" in found.cautions.verdict
     assert found.cautions.counts["same file"] == len(own.taught)
 
@@ -342,10 +343,10 @@ def test_of_several_models_the_main_one_is_used_and_the_others_are_named(
     task = own.out / "tasks" / "lungs_hidden" / "model"
     shutil.copytree(own.out / "model", task)
     films = [own.data.parent / "im" / "0000.png"]
-    found = predict.answers(own.out, films, tmp_path / "p.csv", silent)
+    found = predict.predict_files(own.out, films, tmp_path / "p.csv", silent)
     assert "This run holds 2 models" in found.cautions.notes[-1]
     assert "tasks/lungs_hidden" in found.cautions.notes[-1]
-    named = predict.answers(own.out / "model", films, tmp_path / "p.csv", silent)
+    named = predict.predict_files(own.out / "model", films, tmp_path / "p.csv", silent)
     assert not any("holds 2 models" in note for note in named.cautions.notes)
     shutil.rmtree(own.out / "model")
     with pytest.raises(MissingError, match=r"1 model lies below it; name one: .*lungs_hidden"):

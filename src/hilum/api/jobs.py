@@ -51,15 +51,13 @@ def run(
     Traceback (most recent call last):
     hilum.types.HilumError: recipe must be a TOML file or one of ... did you mean 'zhang2022'?
     """
-    from hilum.experiment import outputs, run_recipe, segmentation
+    from hilum.experiment.tasks import run_into
 
     loaded = recipe
     if not isinstance(loaded, Recipe):
         loaded = recipes.load(str(loaded), mode, quick, changes)
-    job = segmentation.run if loaded.learns == "lungs" else run_recipe
-    folder, root = as_path(out), None if data is None else as_path(data)
-    with outputs.removing_empty_on_failure(folder):
-        return job(loaded, root, folder, progress or _silent, resume)
+    root = None if data is None else as_path(data)
+    return run_into(loaded, root, as_path(out), progress or _silent, resume)
 
 
 def train(

@@ -49,7 +49,7 @@ def predict(
 
     screen = terminal(as_json, verbose, quiet)
     with screen.working():
-        found = predict.answers(model, paths, out, screen.step, heatmaps)
+        found = predict.predict_files(model, paths, out, screen.step, heatmaps)
     table, left_out = found.table, found.left_out
     read = table[table["label"] != ""]
     more = ["seen"] if (table["seen"] != "").any() else []
@@ -112,7 +112,7 @@ def explain(
     screen = terminal(as_json, verbose, quiet)
     ask = HeatmapRequest(method, class_, HeatmapStyle(render, colours))
     with screen.working():
-        found = predict.explained(model, paths, out, ask, screen.step)
+        found = predict.explain_files(model, paths, out, ask, screen.step)
     table, left_out = found.table, found.left_out
     drawn = table[table["file"] != ""]
     rows = [

@@ -131,10 +131,8 @@ def _toml(text: str) -> str:
 
 
 def _run(recipe: Any, data: Path | None, out: Path, screen: Terminal, resume: bool = False) -> None:
-    from hilum import experiment
-    from hilum.experiment import outputs, segmentation
+    from hilum.experiment.tasks import run_into
 
-    job = segmentation.run if recipe.learns == "lungs" else experiment.run_recipe
-    with screen.working(), outputs.removing_empty_on_failure(out):
-        results = job(recipe, data, out, screen.step, resume)
+    with screen.working():
+        results = run_into(recipe, data, out, screen.step, resume)
     show(results, out, screen)

@@ -42,22 +42,6 @@ class Answers:
 
 def predict_files(
     folder: Path, paths: Sequence[Path], out: Path, tell: "Tell", heatmaps: Path | None = None
-) -> tuple[pd.DataFrame, list[LeftOut]]:
-    """The table and what was left out of `answers`."""
-    found = answers(folder, paths, out, tell, heatmaps)
-    return found.table, found.left_out
-
-
-def explain_files(
-    folder: Path, paths: Sequence[Path], out: Path, ask: "HeatmapRequest", tell: "Tell"
-) -> tuple[pd.DataFrame, list[LeftOut]]:
-    """The table and what was left out of `explained`."""
-    found = explained(folder, paths, out, ask, tell)
-    return found.table, found.left_out
-
-
-def answers(
-    folder: Path, paths: Sequence[Path], out: Path, tell: "Tell", heatmaps: Path | None = None
 ) -> Answers:
     """Write `path, label, p_<class>..., abstain, reason, seen`, a row per image, to the CSV `out`.
 
@@ -93,7 +77,7 @@ def answers(
     return Answers(table, left_out, cautions.of(folder, model, known))
 
 
-def explained(
+def explain_files(
     folder: Path, paths: Sequence[Path], out: Path, ask: "HeatmapRequest", tell: "Tell"
 ) -> Answers:
     """Write one PNG per image, sheets of all, and `heatmaps.csv` to the folder `out`.

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from hilum import files, recipes, report
-from hilum.experiment import outputs, replication, run
+from hilum.experiment import outputs, replication, run, segmentation
 from hilum.experiment.cell_context import Tell
 from hilum.experiment.run_basis import ChangedError
 from hilum.recipes import Recipe
@@ -14,6 +14,18 @@ from hilum.types import HilumError, LeftOut, Results
 
 FOLDER = "tasks"
 Outcomes: TypeAlias = Mapping[str, Results | HilumError]  # task -> what came of it
+
+
+def run_into(
+    plan: Recipe, root: Path | None, out: Path, tell: Tell, resume: bool = False
+) -> Results:
+    """Carry out a recipe of either kind, of classes or of lung masks, and write its files to `out`.
+
+    A folder that a failed run leaves empty is removed. Raises as `run_recipe` does.
+    """
+    job = segmentation.run if plan.learns == "lungs" else run_recipe
+    with outputs.removing_empty_on_failure(out):
+        return job(plan, root, out, tell, resume)
 
 
 def run_recipe(
