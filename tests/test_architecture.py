@@ -11,6 +11,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "hilum"
 # top to bottom; rooms on one line are siblings and never import each other
 LAYERS = (
     {"cli"},
+    {"serve"},
     {"api"},
     {"experiment"},
     {"recipes", "report"},

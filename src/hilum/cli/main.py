@@ -19,6 +19,7 @@ from hilum.cli import (  # noqa: F401
     info,
     predict,
     prepare,
+    serve,
     train,
 )
 from hilum.cli.app import app
@@ -28,7 +29,7 @@ from hilum.types import HilumError, HilumWarning
 # typer has taken click in: its errors of usage are reached through the one it shows
 UsageError: type[typer.BadParameter] = typer.BadParameter.mro()[1]
 ORDER = (
-    *("demo", "run", "train", "predict", "evaluate", "explain", "audit"),
+    *("demo", "run", "train", "predict", "evaluate", "explain", "audit", "serve"),
     *("compare", "check-table", "prepare", "recipes", "show", "doctor"),
 )  # of the commands in the help; others follow
 LONGEST_NAME = 60  # characters of a name that a message shows

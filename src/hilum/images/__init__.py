@@ -2,12 +2,13 @@
 
 from hilum.images.colour import colourfulness
 from hilum.images.find_images import NO_TEXT, find, is_text, printable
-from hilum.images.read_image import header_text, probe, read
+from hilum.images.read_image import IN_MEMORY, header_text, probe, read
 from hilum.images.sniff import SUFFIXES
 from hilum.images.view_words import in_words as view_in_words
 from hilum.images.white_level import white_is_guessed, white_note
 
 __all__ = [
+    "IN_MEMORY",
     "NO_TEXT",
     "SUFFIXES",
     "colourfulness",

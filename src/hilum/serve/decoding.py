@@ -1,0 +1,114 @@
+"""Films decoded in processes that may die: bounded in time and memory, replaced when they end."""
+
+import asyncio
+import multiprocessing
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pebble import ProcessExpired, ProcessPool
+
+from hilum import files, images
+from hilum.inference import answer
+from hilum.inference.answer import PreparedImage
+from hilum.preprocess import Pipeline, from_list
+from hilum.preprocess.lungs import segmenter
+from hilum.preprocess.step import as_uint8
+from hilum.serve import memory
+from hilum.serve.limits import Limits
+from hilum.serve.pictures import FilmPicture, grey_rule, picture, smaller
+from hilum.types import HilumError
+
+FILM_SIDE = 1024  # pixels of the shorter side of the film that the page shows
+FINER = 4  # times the network's own size: pictures of what it sees would be coarse otherwise
+UNNAMED = f"{images.IN_MEMORY}: "  # before the sentence about bytes that have no path
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedFilm:
+    """What a decoder hands back: ready for the network, and pictures where they were asked for."""
+
+    prepared: PreparedImage
+    film: FilmPicture | None = None  # as its file shows it
+    seen: FilmPicture | None = None  # as the network sees it, drawn finer
+
+
+@dataclass(slots=True)
+class Decoders:
+    """Processes that read films; start with `open`, end with `close`."""
+
+    steps: Sequence[Mapping[str, Any]]  # the model's preparation, as data
+    limits: Limits
+    decode: Callable[[bytes, bool], DecodedFilm] = field(default_factory=lambda: decode)
+    died: int = 0  # processes that a film has ended
+    pool: ProcessPool | None = None
+
+    def open(self) -> None:
+        """Start the processes; each loads the model's preparation before its first film."""
+        self.pool = ProcessPool(
+            max_workers=self.limits.decoders or files.available_cpus(),
+            max_tasks=0,
+            initializer=prepare_process,
+            initargs=[self.steps, self.limits.film_memory],
+            context=multiprocessing.get_context("spawn"),
+        )
+
+    async def read(self, data: bytes, pictures: bool) -> DecodedFilm | str:
+        """A film's bytes made ready, or the sentence that says why they cannot be."""
+        assert self.pool is not None  # noqa: S101 - opened before the first request
+        future = self.pool.schedule(
+            self.decode, args=[data, pictures], timeout=self.limits.film_seconds
+        )
+        try:
+            return await asyncio.wrap_future(future)
+        except TimeoutError:
+            self.died += 1
+            return (
+                f"wanted a film that is decoded within {self.limits.film_seconds:g} s, got one "
+                "that takes longer; export it again."
+            )
+        except ProcessExpired:
+            self.died += 1
+            return (
+                "wanted a film that can be decoded, got one that ends the decoder (it was started "
+                "anew); export it again."
+            )
+        except HilumError as error:
+            return str(error).removeprefix(UNNAMED)
+
+    def close(self) -> None:
+        """End the processes at once; whatever was accepted has been answered before."""
+        if self.pool is not None:
+            self.pool.stop()
+            self.pool.join()
+
+
+class _Process:
+    """What a decoding process holds."""
+
+    pipeline: Pipeline
+    fine: Pipeline  # the same at FINER times the size, for pictures
+
+
+def prepare_process(steps: Sequence[Mapping[str, Any]], more_memory: int) -> None:
+    """Build a model's preparation and bound this process's memory; Ctrl-C is the parent's."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _Process.pipeline = from_list(steps, segmenter.load_segmenter)
+    _Process.fine = from_list([_finer(step) for step in steps], segmenter.load_segmenter)
+    memory.bound(more_memory)
+
+
+def _finer(step: Mapping[str, Any]) -> dict[str, Any]:
+    return {**step, **({"side": FINER * step["side"]} if "side" in step else {})}
+
+
+def decode(data: bytes, pictures: bool) -> DecodedFilm:
+    """A film's bytes -> what the network needs of it; raises HilumError as `images.read`."""
+    prepared = answer.from_file(data, _Process.pipeline)
+    if not pictures:
+        return DecodedFilm(prepared)
+    image = images.read(data, FILM_SIDE)
+    greys, find = grey_rule(image.facts), segmenter.load_segmenter()
+    film, seen = smaller(as_uint8(image.pixels)), _Process.fine(image.pixels)
+    return DecodedFilm(prepared, *(picture(each, greys, find(each)) for each in (film, seen)))

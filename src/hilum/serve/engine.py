@@ -1,0 +1,103 @@
+"""One thread in front of the network: takes every film that waits, answers them in one pass."""
+
+import queue
+import threading
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+
+from hilum.inference import answer, cautions
+from hilum.inference.answer import Prediction, PreparedImage
+from hilum.inference.model import TrainedModel
+from hilum.serve.heat import Heats
+from hilum.types import Floats
+
+BATCH = 16  # films in one pass, so that the first of many does not wait for all
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A prediction, and the heat map of its class where that was asked for."""
+
+    prediction: Prediction
+    heat: Floats | None = None  # (height, width) of the prepared film, from 0 to 1
+    heat_reason: str = ""  # why there is none
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    film: PreparedImage
+    heat: bool
+    future: "Future[Answer]"
+
+
+class Engine:
+    """The model and its thread; `start`, `submit`, `stop`."""
+
+    def __init__(self, model: TrainedModel) -> None:
+        self.model = model
+        self._heats = Heats(model)
+        self._waiting: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="network", daemon=True)
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread.start()
+
+    def submit(self, film: PreparedImage, heat: bool = False) -> "Future[Answer]":
+        """Put a film in line; its future has the answer."""
+        future: Future[Answer] = Future()
+        self._waiting.put(_Job(film, heat, future))
+        return future
+
+    def stop(self) -> None:
+        """Answer what waits, then end the thread."""
+        self._waiting.put(None)
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _work(self) -> None:
+        going = True
+        while going:
+            jobs, going = self._next()
+            for heat in (False, True):
+                batch = [job for job in jobs if job.heat is heat]
+                if batch:
+                    self._answer(batch, heat)
+
+    def _next(self) -> tuple[list[_Job], bool]:
+        """All films that wait, at least one and at most BATCH; False at the end."""
+        jobs: list[_Job] = []
+        while len(jobs) < BATCH:
+            try:
+                job = self._waiting.get(block=not jobs)
+            except queue.Empty:
+                break
+            if job is None:
+                return jobs, False
+            jobs.append(job)
+        return jobs, True
+
+    def _answer(self, jobs: list[_Job], heat: bool) -> None:
+        try:
+            answers = self._answers([job.film for job in jobs], heat)
+        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
+            for job in jobs:
+                job.future.set_exception(error)
+            return
+        for job, found in zip(jobs, answers, strict=True):
+            job.future.set_result(found)
+
+    def _answers(self, films: list[PreparedImage], heat: bool) -> list[Answer]:
+        features = self._heats.features if heat else None
+        p, reasons = answer.answer(self.model, films, features)
+        kinds = cautions.recognise(self.model, [film.fingerprint for film in films]).kinds
+        classes, answers = self.model.facts.classes, []
+        for film, row, reason, seen in zip(films, p, reasons, kinds, strict=True):
+            shares = dict(zip(classes, map(float, row), strict=True))
+            label = classes[int(row.argmax())]
+            found = Answer(Prediction(label, shares, reason != "", reason, seen))
+            if heat:
+                share, why = self._heats.of(film, int(row.argmax()))
+                found = replace(found, heat=share, heat_reason=why)
+            answers.append(found)
+        return answers

@@ -1,0 +1,19 @@
+"""How much one request, one film and the whole server may cost."""
+
+from dataclasses import dataclass
+
+MEBI = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of the server; whatever goes beyond one of them is refused in one sentence."""
+
+    body: int = 32 * MEBI  # bytes of a request
+    parts: int = 64  # films of a request
+    queue: int = 128  # films accepted and not yet answered, of all requests together
+    film_seconds: float = 20.0  # to decode and prepare one film
+    film_memory: int = 2048 * MEBI  # bytes that a decoder may take beyond what it starts with
+    upload_seconds: float = 60.0  # from the first byte of a request to its last
+    idle_seconds: float = 10.0  # between two pieces of a request, and before its headers end
+    decoders: int = 0  # processes; 0: as many as processor cores

@@ -1,0 +1,74 @@
+"""Errors over HTTP: problem+json (RFC 9457) with the sentence that the command line says."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from hilum.types import NOTICE
+
+TYPE = "application/problem+json"
+
+
+class ProblemError(Exception):
+    """A request that gets no answer: status, and one sentence (wanted, got, what to do)."""
+
+    def __init__(
+        self, status: HTTPStatus, sentence: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(sentence)
+        self.status, self.sentence, self.headers = status, sentence, dict(headers or {})
+
+    def response(self) -> JSONResponse:
+        """What the client is sent."""
+        return respond(self.status, self.sentence, self.headers)
+
+
+def respond(
+    status: HTTPStatus,
+    sentence: str,
+    headers: Mapping[str, str] | None = None,
+    more: Mapping[str, Any] | None = None,
+) -> JSONResponse:
+    """A problem document; `more` are its extension members."""
+    body = {"title": status.phrase, "status": int(status), "detail": sentence, "notice": NOTICE}
+    return JSONResponse({**body, **(more or {})}, int(status), dict(headers or {}), media_type=TYPE)
+
+
+async def on_problem(_: Request, error: Exception) -> JSONResponse:
+    """The handler of `ProblemError`."""
+    assert isinstance(error, ProblemError)  # noqa: S101 - registered for this class
+    return error.response()
+
+
+async def on_fault(_: Request, __: Exception) -> JSONResponse:
+    """The handler of everything unforeseen: no word of it, since it may quote a header."""
+    return respond(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "the server met a fault of its own; try once more, and report it if it stays.",
+    )
+
+
+async def on_http(_: Request, error: Exception) -> JSONResponse:
+    """The handler of routes and methods that are not there."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
+    return respond(
+        HTTPStatus(error.status_code),
+        "wanted POST /v1/predict, or GET /, /v1/model, /health, /ready, /metrics, /openapi.json; "
+        "got another path or method; use one of these.",
+        error.headers,
+    )
+
+
+async def on_parameters(_: Request, error: Exception) -> JSONResponse:
+    """The handler of query parameters of the wrong kind; their values are not repeated."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class
+    names = sorted({str(row["loc"][-1]) for row in error.errors()})
+    return respond(
+        HTTPStatus.BAD_REQUEST,
+        f"{', '.join(names)} must be true or false; got something else; correct the query.",
+    )

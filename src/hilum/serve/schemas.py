@@ -1,0 +1,76 @@
+"""What the server answers, as OpenAPI shows it."""
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from hilum.types import NOTICE
+
+
+class Heat(BaseModel):
+    """The heat map of the predicted class."""
+
+    png: str = Field(description="PNG, base64: colours on clear ground, of the prepared film")
+    class_: str = Field(alias="class", description="the class that it speaks for")
+    method: str
+    reason: str = Field("", description="why there is none")
+
+
+class Picture(BaseModel):
+    """A film drawn for a person."""
+
+    png: str = Field(description="PNG, base64, grey")
+    width: int
+    height: int
+    greys: str = Field(description="by which rule grey was made")
+    lungs: list[list[tuple[float, float]]] = Field(description="closed lines (x, y), 0 to 1")
+    lungs_reason: str
+
+
+class FilmAnswer(BaseModel):
+    """One film's row, as `hilum predict` writes it, with thresholds and pictures."""
+
+    path: str = Field(description="the client's own name of the film")
+    label: str = Field(description="the most probable class; empty where the film is unreadable")
+    probabilities: dict[str, float]
+    abstain: bool
+    reason: str = Field(description="why the model abstains, or why the film could not be read")
+    seen: str = Field(description="same file, near duplicate, same patient: no test of the model")
+    heatmap: Heat | None = None
+    film: Picture | None = Field(None, description="as its file shows it")
+    as_seen: Picture | None = Field(None, description="as the network sees it, drawn finer")
+
+
+class Answers(BaseModel):
+    """The answers to a request's films, and what they must not be read without."""
+
+    predictions: list[FilmAnswer]
+    thresholds: dict[str, float] = Field(description="class -> p at 90 % sensitivity in validation")
+    verdict: str
+    failed_audits: list[str]
+    digest: str = Field(description="of the model")
+    notice: str = NOTICE
+
+
+class ModelCard(BaseModel):
+    """What is known of the model."""
+
+    classes: list[str]
+    thresholds: dict[str, float]
+    verdict: str
+    audits: dict[str, Any] = Field(description="how it was judged, by what, when")
+    preparation: list[dict[str, Any]]
+    precision: str
+    mirror: bool
+    temperature: float
+    provenance: dict[str, Any]
+    digest: str
+    version: str
+    notice: str = NOTICE
+
+
+class Health(BaseModel):
+    """Whether the server is there."""
+
+    status: str
+    notice: str = NOTICE

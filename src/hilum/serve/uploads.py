@@ -1,0 +1,118 @@
+"""The films of a request, held in memory and nowhere else."""
+
+import asyncio
+import sys
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect, Request
+
+from hilum.serve.limits import MEBI, Limits
+from hilum.serve.problems import ProblemError
+
+MULTIPART = "multipart/form-data"
+RAW = (
+    "application/dicom", "application/octet-stream", "image/jpeg", "image/png", "image/tiff",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One film as it came: the client's name for it, told to no one else, and bytes."""
+
+    name: str
+    data: bytes
+
+
+class _InMemory(MultiPartParser):
+    """Starlette's parser, which would write parts above a mebibyte to a temporary file."""
+
+    spool_max_size = sys.maxsize
+
+
+async def read(request: Request, limits: Limits) -> list[Upload]:
+    """The films of a multipart body, or the one that is the body; raises ProblemError for no film."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != MULTIPART and kind not in RAW:
+        raise ProblemError(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            f"wanted {MULTIPART}, or one film as {', '.join(RAW)}; got another Content-Type; "
+            "send one of these.",
+        )
+    body = await _body(request, limits)
+    films = await _parts(request, body, limits) if kind == MULTIPART else [Upload("", body)]
+    films = [film for film in films if film.data]
+    if not films:
+        raise ProblemError(
+            HTTPStatus.BAD_REQUEST, "wanted at least one film; got none; send its bytes."
+        )
+    return films
+
+
+async def _body(request: Request, limits: Limits) -> bytes:
+    """All bytes of a request, within its bounds of size and time."""
+    declared = request.headers.get("content-length", "0")
+    if declared.isdecimal() and int(declared) > limits.body:
+        raise _too_large(limits)
+    body, stream = bytearray(), request.stream()
+    try:
+        async with asyncio.timeout(limits.upload_seconds):
+            while True:
+                async with asyncio.timeout(limits.idle_seconds):
+                    body += await anext(stream)
+                if len(body) > limits.body:
+                    raise _too_large(limits)
+    except StopAsyncIteration:
+        return bytes(body)
+    except TimeoutError:
+        raise ProblemError(
+            HTTPStatus.REQUEST_TIMEOUT,
+            f"wanted a whole request within {limits.upload_seconds:g} s and no pause longer than "
+            f"{limits.idle_seconds:g} s; got a slower one; send fewer films at a time.",
+            {"Connection": "close"},
+        ) from None
+    except ClientDisconnect:
+        raise ProblemError(
+            HTTPStatus.BAD_REQUEST, "wanted a whole request; got a part of one; send it again."
+        ) from None
+
+
+def _too_large(limits: Limits) -> ProblemError:
+    return ProblemError(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        f"wanted at most {limits.body / MEBI:g} MiB in a request; got more; send fewer films at "
+        "a time.",
+        {"Connection": "close"},
+    )
+
+
+async def _parts(request: Request, body: bytes, limits: Limits) -> list[Upload]:
+    async def whole() -> AsyncGenerator[bytes, None]:
+        yield body
+
+    parser = _InMemory(
+        request.headers, whole(), max_files=limits.parts + 1, max_fields=limits.parts + 1
+    )
+    try:
+        form = await parser.parse()
+    except MultiPartException:
+        if parser.items and len(parser.items) >= limits.parts:
+            raise _too_many(limits) from None
+        raise ProblemError(
+            HTTPStatus.BAD_REQUEST,
+            "wanted a multipart body as RFC 7578 describes; got a damaged one; send it again.",
+        ) from None
+    files = [part for _, part in form.multi_items() if isinstance(part, UploadFile)]
+    if len(files) > limits.parts:
+        raise _too_many(limits)
+    return [Upload(part.filename or "", await part.read()) for part in files]
+
+
+def _too_many(limits: Limits) -> ProblemError:
+    return ProblemError(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        f"wanted at most {limits.parts} films in a request; got more; send the others in another.",
+    )
