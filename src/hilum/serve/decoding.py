@@ -80,7 +80,7 @@ class Decoders:
     def close(self) -> None:
         """End the processes at once; whatever was accepted has been answered before."""
         if self.pool is not None:
-            self.pool.stop()
+            self.pool.stop()  # type: ignore[no-untyped-call]
             self.pool.join()
 
 

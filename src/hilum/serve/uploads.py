@@ -34,7 +34,7 @@ class _InMemory(MultiPartParser):
 
 
 async def read(request: Request, limits: Limits) -> list[Upload]:
-    """The films of a multipart body, or the one that is the body; raises ProblemError for no film."""
+    """The films of a multipart body, or the one that is the body; ProblemError for none."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != MULTIPART and kind not in RAW:
         raise ProblemError(
