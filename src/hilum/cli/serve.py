@@ -1,5 +1,7 @@
 """serve: a model over HTTP, and its page."""
 
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +10,7 @@ import typer
 from hilum.cli.app import Json, Quiet, Verbose, app, terminal
 from hilum.types import NOTICE, HilumError
 
-EXTRA = ("fastapi", "uvicorn", "pebble", "prometheus_client", "python_multipart")
+EXTRA = ("fastapi", "pebble", "prometheus_client", "python_multipart", "uvicorn")
 
 
 @app.command()
@@ -24,20 +26,27 @@ def serve(
     quiet: Quiet = False,
 ) -> None:
     """Answer films over HTTP with a finished model, and show a page for them."""
-    try:
-        from hilum.serve.server import Address, Server
-    except ModuleNotFoundError as error:
-        if error.name not in EXTRA:
-            raise
+    absent = [name for name in EXTRA if find_spec(name) is None]
+    if absent:
         raise HilumError(
-            f"serve wants the extra 'serve'; got an installation without {error.name}; "
+            f"serve needs the extra 'serve'; got an installation without {', '.join(absent)}; "
             "run pip install 'hilum[serve]'."
-        ) from None
+        )
+    from hilum.inference import cautions
+    from hilum.serve.server import Address, Server
+
     screen = terminal(as_json, verbose, quiet)
     with screen.working():
         server = Server.of(model, Address(host, port), token_file)
-    facts = server.service.model.facts
-    screen.say(f"{server.address.url} answers with {', '.join(facts.classes)}; Ctrl-C ends it.")
+    facts, url = server.service.model.facts, server.address.url
+    for note in (*cautions.further(model), *cautions.unfinished(model)):
+        screen.say(note, "yellow")
+    screen.say(cautions.verdict_line(facts.judged))
+    screen.say(f"{url} answers with {', '.join(facts.classes)}; Ctrl-C ends it.")
     screen.say(NOTICE, "dim")
-    screen.give({"url": server.address.url, "digest": server.service.digest, "notice": NOTICE})
+    screen.give({
+        "url": url, "digest": server.service.digest, "verdict": cautions.verdict_line(facts.judged),
+        "notice": NOTICE,
+    })  # fmt: skip
+    sys.stdout.flush()  # a program may read the address from a pipe
     server.run()

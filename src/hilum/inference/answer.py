@@ -46,7 +46,11 @@ class Prediction:
 
 def from_file(source: str | Path | bytes, pipeline: Pipeline) -> PreparedImage:
     """A PNG, JPEG, TIFF or DICOM file, or its bytes, made ready; HilumError as `images.read`."""
-    image = images.read(source, pipeline.decode_side, hashed=True)
+    return from_image(images.read(source, pipeline.decode_side, hashed=True), source, pipeline)
+
+
+def from_image(image: Image, source: str | Path | bytes, pipeline: Pipeline) -> PreparedImage:
+    """The same where the file is decoded already, at the pipeline's size and with its hash."""
     named = source if isinstance(source, bytes) else Path(source)
     return _ready(image, pipeline, images.colourfulness(named, image.facts))
 

@@ -19,22 +19,22 @@ PAGE = "/page/"
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The token that is asked for (none: loopback only), and the names the server answers to."""
+    """The token that a request must carry, and the host names that the server answers to."""
 
-    token: str = ""
+    token: str = ""  # none: loopback only
     hosts: frozenset[str] = frozenset()  # empty: any
 
     def check(self, path: str, headers: Headers) -> None:
         """Raise ProblemError for a request that may not be answered."""
-        host = _hostname(headers.get("host", ""))
-        if self.hosts and host not in self.hosts:
+        host = headers.get("host", "")
+        if self.hosts and _hostname(f"//{host}") not in self.hosts:
             raise ProblemError(
                 HTTPStatus.MISDIRECTED_REQUEST,
                 f"this server answers to {', '.join(sorted(self.hosts))}; got another host name; "
                 "use one of these.",
             )
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != headers.get("host", ""):
+        if origin is not None and origin.partition("//")[2] != host:
             raise ProblemError(
                 HTTPStatus.FORBIDDEN,
                 "films are taken from this server's own page and from programs; got a request by "
@@ -50,35 +50,36 @@ class Access:
             raise ProblemError(
                 HTTPStatus.UNAUTHORIZED,
                 "wanted the header 'Authorization: Bearer TOKEN' with this server's token; got "
-                f"{'another token' if header else 'none'}; ask whoever started the server for it.",
+                f"{'another token' if header else 'none'}; ask the person who runs the server.",
                 {"WWW-Authenticate": "Bearer"},
             )
 
 
 def access_for(host: str, token_file: Path | None) -> Access:
     """The rules of a server on `host`; HilumError where another machine could ask without token."""
-    token = _token(token_file) if token_file else ""
+    token = read_token(token_file) if token_file else ""
     if not _is_loopback(host):
         if not token:
             raise HilumError(
-                f"--host {host} lets other machines ask, which wants a token; got none; give "
+                f"--host {host} lets other machines ask, which needs a token; got none; give "
                 "--token-file FILE, or leave --host at 127.0.0.1."
             )
         return Access(token)
     return Access(token, frozenset({"localhost", "127.0.0.1", "::1", host}))
 
 
-def _token(file: Path) -> str:
+def read_token(file: Path) -> str:
+    """The token that a file holds; MissingError without the file, HilumError for a weak token."""
     if not file.is_file():
         raise MissingError(
             f"--token-file must be a file with a token; got {str(file)!r}, which does not exist; "
             "write one there, for instance by `openssl rand -hex 32`."
         )
-    token = file.read_text(encoding="utf-8").strip()
+    token = file.read_bytes().decode("utf-8", "replace").strip()
     if len(token) < LEAST_TOKEN or not token.isascii() or len(token.split()) != 1:
         raise HilumError(
-            f"{file} must hold one word of at least {LEAST_TOKEN} ASCII characters; got another; "
-            "write one there, for instance by `openssl rand -hex 32`."
+            f"{file} must hold one word of at least {LEAST_TOKEN} ASCII characters; got another "
+            "content; write one there, for instance by `openssl rand -hex 32`."
         )
     return token
 
@@ -92,8 +93,8 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _hostname(header: str) -> str:
+def _hostname(address: str) -> str:
     try:
-        return urlsplit(f"//{header}").hostname or ""
+        return urlsplit(address).hostname or ""
     except ValueError:
         return ""

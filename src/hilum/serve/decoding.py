@@ -4,9 +4,12 @@ import asyncio
 import multiprocessing
 import signal
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from typing import Any
 
+import cv2
+import pebble
 from pebble import ProcessExpired, ProcessPool
 
 from hilum import files, images
@@ -18,7 +21,7 @@ from hilum.preprocess.step import as_uint8
 from hilum.serve import memory
 from hilum.serve.limits import Limits
 from hilum.serve.pictures import FilmPicture, grey_rule, picture, smaller
-from hilum.types import HilumError
+from hilum.types import HilumError, Image
 
 FILM_SIDE = 1024  # pixels of the shorter side of the film that the page shows
 FINER = 4  # times the network's own size: pictures of what it sees would be coarse otherwise
@@ -46,6 +49,7 @@ class Decoders:
 
     def open(self) -> None:
         """Start the processes; each loads the model's preparation before its first film."""
+        pebble.CONSTS.term_timeout = 0  # a decoder that hangs is killed, not asked to end
         self.pool = ProcessPool(
             max_workers=self.limits.decoders or files.available_cpus(),
             max_tasks=0,
@@ -53,29 +57,47 @@ class Decoders:
             initargs=[self.steps, self.limits.film_memory],
             context=multiprocessing.get_context("spawn"),
         )
+        assert self.pool.active  # noqa: S101 - starts them: else the first film would wait
 
     async def read(self, data: bytes, pictures: bool) -> DecodedFilm | str:
         """A film's bytes made ready, or the sentence that says why they cannot be."""
-        assert self.pool is not None  # noqa: S101 - opened before the first request
-        future = self.pool.schedule(
-            self.decode, args=[data, pictures], timeout=self.limits.film_seconds
+        outcome = await self._try(data, pictures)
+        if isinstance(outcome, BrokenProcessPool):  # an idle decoder was ended from outside
+            outcome = await self._try(data, pictures)
+        if isinstance(outcome, DecodedFilm):
+            return outcome
+        if isinstance(outcome, HilumError):
+            return str(outcome).removeprefix(UNNAMED)
+        self.died += isinstance(outcome, TimeoutError | ProcessExpired)
+        return self._sentence(outcome)
+
+    async def _try(self, data: bytes, pictures: bool) -> DecodedFilm | BaseException:
+        """The film, or what went wrong with it."""
+        if self.pool is None or not self.pool.active:
+            self.close()
+            self.open()
+        assert self.pool is not None  # noqa: S101 - opened above
+        future = asyncio.wrap_future(
+            self.pool.schedule(self.decode, [data, pictures], timeout=self.limits.film_seconds)
         )
-        try:
-            return await asyncio.wrap_future(future)
-        except TimeoutError:
-            self.died += 1
+        await asyncio.wait([future])
+        return future.exception() or future.result()
+
+    def _sentence(self, error: BaseException) -> str:
+        if isinstance(error, TimeoutError):
             return (
                 f"wanted a film that is decoded within {self.limits.film_seconds:g} s, got one "
                 "that takes longer; export it again."
             )
-        except ProcessExpired:
-            self.died += 1
+        if isinstance(error, ProcessExpired):
             return (
                 "wanted a film that can be decoded, got one that ends the decoder (it was started "
                 "anew); export it again."
             )
-        except HilumError as error:
-            return str(error).removeprefix(UNNAMED)
+        return (  # its own words may quote the film
+            "wanted a film that can be prepared, got one on which the decoder fails "
+            f"({type(error).__name__}); export it again."
+        )
 
     def close(self) -> None:
         """End the processes at once; whatever was accepted has been answered before."""
@@ -92,8 +114,13 @@ class _Process:
 
 
 def prepare_process(steps: Sequence[Mapping[str, Any]], more_memory: int) -> None:
-    """Build a model's preparation and bound this process's memory; Ctrl-C is the parent's."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Build a model's preparation and bound this process's memory and threads.
+
+    Signals are the parent's to answer: a service manager may send them to every process.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    cv2.setNumThreads(1)
     _Process.pipeline = from_list(steps, segmenter.load_segmenter)
     _Process.fine = from_list([_finer(step) for step in steps], segmenter.load_segmenter)
     memory.bound(more_memory)
@@ -105,10 +132,17 @@ def _finer(step: Mapping[str, Any]) -> dict[str, Any]:
 
 def decode(data: bytes, pictures: bool) -> DecodedFilm:
     """A film's bytes -> what the network needs of it; raises HilumError as `images.read`."""
-    prepared = answer.from_file(data, _Process.pipeline)
+    image = images.read(data, _Process.pipeline.decode_side, hashed=True)
+    prepared = answer.from_image(image, data, _Process.pipeline)
     if not pictures:
         return DecodedFilm(prepared)
-    image = images.read(data, FILM_SIDE)
-    greys, find = grey_rule(image.facts), segmenter.load_segmenter()
+    if _was_shrunk(image):
+        image = images.read(data, FILM_SIDE)
+    greys, find_lungs = grey_rule(image.facts), segmenter.load_segmenter()
     film, seen = smaller(as_uint8(image.pixels)), _Process.fine(image.pixels)
-    return DecodedFilm(prepared, *(picture(each, greys, find(each)) for each in (film, seen)))
+    return DecodedFilm(prepared, *(picture(each, greys, find_lungs(each)) for each in (film, seen)))
+
+
+def _was_shrunk(image: Image) -> bool:
+    """Whether a JPEG was decoded smaller than it is."""
+    return image.pixels.shape != (image.facts["height"], image.facts["width"])

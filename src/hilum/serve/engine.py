@@ -3,12 +3,12 @@
 import queue
 import threading
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from hilum.inference import answer, cautions
 from hilum.inference.answer import Prediction, PreparedImage
 from hilum.inference.model import TrainedModel
-from hilum.serve.heat import Heats
+from hilum.serve.heat import HeatmapBatch, HeatmapSource
 from hilum.types import Floats
 
 BATCH = 16  # films in one pass, so that the first of many does not wait for all
@@ -35,7 +35,7 @@ class Engine:
 
     def __init__(self, model: TrainedModel) -> None:
         self.model = model
-        self._heats = Heats(model)
+        self._heatmaps = HeatmapSource(model)
         self._waiting: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="network", daemon=True)
 
@@ -56,9 +56,11 @@ class Engine:
             self._thread.join()
 
     def _work(self) -> None:
-        going = True
-        while going:
-            jobs, going = self._next()
+        running = True
+        while running:
+            jobs, running = self._next()
+            # a client that has gone has cancelled its future, which can take no answer
+            jobs = [job for job in jobs if job.future.set_running_or_notify_cancel()]
             for heat in (False, True):
                 batch = [job for job in jobs if job.heat is heat]
                 if batch:
@@ -78,26 +80,28 @@ class Engine:
         return jobs, True
 
     def _answer(self, jobs: list[_Job], heat: bool) -> None:
+        """One pass for all; where it fails, one for each, so that no film spoils another's."""
         try:
             answers = self._answers([job.film for job in jobs], heat)
-        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client must learn of it
+            if len(jobs) == 1:
+                jobs[0].future.set_exception(error)
+                return
             for job in jobs:
-                job.future.set_exception(error)
+                self._answer([job], heat)
             return
-        for job, found in zip(jobs, answers, strict=True):
-            job.future.set_result(found)
+        for job, result in zip(jobs, answers, strict=True):
+            job.future.set_result(result)
 
     def _answers(self, films: list[PreparedImage], heat: bool) -> list[Answer]:
-        features = self._heats.features if heat else None
-        p, reasons = answer.answer(self.model, films, features)
+        maps = HeatmapBatch(self._heatmaps) if heat else None
+        p, reasons = answer.answer(self.model, films, maps.features if maps else None)
         kinds = cautions.recognise(self.model, [film.fingerprint for film in films]).kinds
         classes, answers = self.model.facts.classes, []
-        for film, row, reason, seen in zip(films, p, reasons, kinds, strict=True):
-            shares = dict(zip(classes, map(float, row), strict=True))
-            label = classes[int(row.argmax())]
-            found = Answer(Prediction(label, shares, reason != "", reason, seen))
-            if heat:
-                share, why = self._heats.of(film, int(row.argmax()))
-                found = replace(found, heat=share, heat_reason=why)
-            answers.append(found)
+        for i, (row, reason, seen) in enumerate(zip(p, reasons, kinds, strict=True)):
+            best = int(row.argmax())
+            probabilities = dict(zip(classes, map(float, row), strict=True))
+            prediction = Prediction(classes[best], probabilities, reason != "", reason, seen)
+            layer = maps.heat(i, films[i], best) if maps else None
+            answers.append(Answer(prediction, layer, self._heatmaps.reason if maps else ""))
         return answers

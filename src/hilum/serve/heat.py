@@ -1,6 +1,7 @@
 """Heat maps from the very pass that makes the prediction."""
 
-from collections import deque
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from hilum.inference.answer import PreparedImage
@@ -15,45 +16,61 @@ if TYPE_CHECKING:  # torch is loaded with the first heat map
 METHOD = "gradcam"
 
 
-class Heats:
-    """A model that keeps the maps of what it sees, where its features stay the same bit by bit."""
+class HeatmapSource:
+    """A model ready to explain itself; the network for it is compiled with the first heat map."""
 
     def __init__(self, model: TrainedModel) -> None:
-        self._model = model
-        self._explainer: ExplainableModel | None = None
-        self._exact = False
-        self._why = ""
-        self._maps: deque[tuple[Tensor, ...]] = deque()
+        self.model = model
+
+    @cached_property
+    def explainer(self) -> "ExplainableModel":
+        """The model's parts with their last map."""
+        from hilum.explain import explainer
+
+        return explainer.of(self.model)
+
+    @cached_property
+    def exact(self) -> bool:
+        """Whether the pass that keeps maps has the very features of the prediction."""
+        from hilum.explain import explainer
+
+        return not self.reason and explainer.same_bits(self.explainer, self.model)
+
+    @cached_property
+    def reason(self) -> str:
+        """Why this model has no heat maps, or ""."""
+        from hilum.explain import cam
+
+        try:
+            cam.require(self.explainer, METHOD, self.model.pipeline.shape)
+        except HilumError as error:
+            return str(error)
+        return ""
+
+
+@dataclass(slots=True)
+class HeatmapBatch:
+    """The maps of one pass, kept for the heat maps of its films."""
+
+    source: HeatmapSource
+    maps: "list[tuple[Tensor, ...]]" = field(default_factory=list)  # each film's, and its mirror's
 
     def features(self, stack: Stack8) -> Features:
-        """Prepared films (image, height, width) -> the model's own features, maps kept for `of`."""
+        """Prepared films (image, height, width) -> the model's own features (image, feature)."""
+        if not self.source.exact:
+            return self.source.model.features(stack)
         from hilum.explain import cam
 
-        self._load()
-        if self._explainer is None or not self._exact:
-            return self._model.features(stack)
-        sights = cam.look(self._explainer, stack, METHOD)
-        self._maps.extend(zip(*(sight.maps[:, None] for sight in sights), strict=True))
-        plain, *mirror = (sight.features for sight in sights)
+        views = cam.look(self.source.explainer, stack, METHOD)
+        self.maps = list(zip(*(view.maps[:, None] for view in views), strict=True))
+        plain, *mirror = (view.features for view in views)
         return plain, mirror[0] if mirror else None
 
-    def of(self, film: PreparedImage, class_: int) -> tuple[Floats | None, str]:
-        """The next film's heat in [0, 1] (height, width) for a class, or None and why."""
+    def heat(self, index: int, film: PreparedImage, class_: int) -> Floats | None:
+        """Heat in [0, 1] (height, width) of a film of the pass for a class; None without maps."""
+        if self.source.reason:
+            return None
         from hilum.explain import cam
 
-        if self._explainer is None or self._why:
-            return None, self._why
-        maps = self._maps.popleft() if self._exact else None
-        return cam.relative(cam.heat(self._explainer, film.pixels, class_, METHOD, maps)), ""
-
-    def _load(self) -> None:
-        if self._explainer is not None:
-            return
-        from hilum.explain import cam, explainer
-
-        self._explainer = explainer.of(self._model)
-        self._exact = explainer.same_bits(self._explainer, self._model)
-        try:
-            cam.require(self._explainer, METHOD, self._model.pipeline.shape)
-        except HilumError as error:
-            self._why = str(error)
+        maps = self.maps[index] if self.maps else None
+        return cam.relative(cam.heat(self.source.explainer, film.pixels, class_, METHOD, maps))

@@ -1,6 +1,5 @@
 """A bound on what a process may take from the system."""
 
-import resource
 from pathlib import Path
 
 STATUS = Path("/proc/self/statm")
@@ -13,6 +12,8 @@ def bound(more: int) -> None:
     """
     if not STATUS.is_file():
         return
+    import resource  # Unix only
+
     held = int(STATUS.read_text().split()[0]) * resource.getpagesize()
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     wanted = held + more if hard == resource.RLIM_INFINITY else min(hard, held + more)

@@ -28,6 +28,11 @@ class ProblemError(Exception):
         return respond(self.status, self.sentence, self.headers)
 
 
+def document(status: HTTPStatus, sentence: str) -> dict[str, Any]:
+    """A problem as JSON."""
+    return {"title": status.phrase, "status": int(status), "detail": sentence, "notice": NOTICE}
+
+
 def respond(
     status: HTTPStatus,
     sentence: str,
@@ -35,18 +40,12 @@ def respond(
     more: Mapping[str, Any] | None = None,
 ) -> JSONResponse:
     """A problem document; `more` are its extension members."""
-    body = {"title": status.phrase, "status": int(status), "detail": sentence, "notice": NOTICE}
-    return JSONResponse({**body, **(more or {})}, int(status), dict(headers or {}), media_type=TYPE)
+    body = {**document(status, sentence), **(more or {})}
+    return JSONResponse(body, int(status), dict(headers or {}), media_type=TYPE)
 
 
-async def on_problem(_: Request, error: Exception) -> JSONResponse:
-    """The handler of `ProblemError`."""
-    assert isinstance(error, ProblemError)  # noqa: S101 - registered for this class
-    return error.response()
-
-
-async def on_fault(_: Request, __: Exception) -> JSONResponse:
-    """The handler of everything unforeseen: no word of it, since it may quote a header."""
+def fault() -> JSONResponse:
+    """The answer to everything unforeseen: no word of it, since it may quote a film."""
     return respond(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "the server met a fault of its own; try once more, and report it if it stays.",
@@ -54,9 +53,9 @@ async def on_fault(_: Request, __: Exception) -> JSONResponse:
 
 
 async def on_http(_: Request, error: Exception) -> JSONResponse:
-    """The handler of routes and methods that are not there."""
+    """Routes and methods that are not there, in our words."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
-    return respond(
+    raise ProblemError(
         HTTPStatus(error.status_code),
         "wanted POST /v1/predict, or GET /, /v1/model, /health, /ready, /metrics, /openapi.json; "
         "got another path or method; use one of these.",
@@ -65,10 +64,10 @@ async def on_http(_: Request, error: Exception) -> JSONResponse:
 
 
 async def on_parameters(_: Request, error: Exception) -> JSONResponse:
-    """The handler of query parameters of the wrong kind; their values are not repeated."""
+    """Query parameters of the wrong kind; their values are not repeated."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class
     names = sorted({str(row["loc"][-1]) for row in error.errors()})
-    return respond(
+    raise ProblemError(
         HTTPStatus.BAD_REQUEST,
         f"{', '.join(names)} must be true or false; got something else; correct the query.",
     )

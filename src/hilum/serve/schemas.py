@@ -2,13 +2,15 @@
 
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from hilum.types import NOTICE
 
 
 class Heat(BaseModel):
     """The heat map of the predicted class."""
+
+    model_config = ConfigDict(populate_by_name=True)
 
     png: str = Field(description="PNG, base64: colours on clear ground, of the prepared film")
     class_: str = Field(alias="class", description="the class that it speaks for")
@@ -28,7 +30,7 @@ class Picture(BaseModel):
 
 
 class FilmAnswer(BaseModel):
-    """One film's row, as `hilum predict` writes it, with thresholds and pictures."""
+    """One film's row, as `hilum predict` writes it, and pictures."""
 
     path: str = Field(description="the client's own name of the film")
     label: str = Field(description="the most probable class; empty where the film is unreadable")
@@ -52,6 +54,22 @@ class Answers(BaseModel):
     notice: str = NOTICE
 
 
+class Problem(BaseModel):
+    """An error (RFC 9457); `predictions` and the rest of `Answers` follow where films were read."""
+
+    title: str
+    status: int
+    detail: str = Field(description="one sentence: wanted, got, what to do")
+    notice: str = NOTICE
+
+
+class RequestLimits(BaseModel):
+    """What a client should keep to."""
+
+    body: int = Field(description="bytes of a request")
+    parts: int = Field(description="films of a request")
+
+
 class ModelCard(BaseModel):
     """What is known of the model."""
 
@@ -66,6 +84,7 @@ class ModelCard(BaseModel):
     provenance: dict[str, Any]
     digest: str
     version: str
+    limits: RequestLimits
     notice: str = NOTICE
 
 

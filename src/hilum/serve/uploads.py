@@ -17,11 +17,12 @@ MULTIPART = "multipart/form-data"
 RAW = (
     "application/dicom", "application/octet-stream", "image/jpeg", "image/png", "image/tiff",
 )  # fmt: skip
+FIELD = "films"  # of a multipart body, in the documents; any name is taken
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """One film as it came: the client's name for it, told to no one else, and bytes."""
+    """One film as it came: the client's name for it, which goes nowhere but back, and bytes."""
 
     name: str
     data: bytes
@@ -31,6 +32,15 @@ class _InMemory(MultiPartParser):
     """Starlette's parser, which would write parts above a mebibyte to a temporary file."""
 
     spool_max_size = sys.maxsize
+
+
+def declared_size(request: Request, limits: Limits) -> int:
+    """Bytes that a request says it has, or may have; ProblemError for more than one may."""
+    declared = request.headers.get("content-length", "")
+    size = int(declared) if declared.isdecimal() else limits.body
+    if size > limits.body:
+        raise _too_large(limits)
+    return size
 
 
 async def read(request: Request, limits: Limits) -> list[Upload]:
@@ -44,7 +54,7 @@ async def read(request: Request, limits: Limits) -> list[Upload]:
         )
     body = await _body(request, limits)
     films = await _parts(request, body, limits) if kind == MULTIPART else [Upload("", body)]
-    films = [film for film in films if film.data]
+    films = [film for film in films if film.data or film.name]  # a form's empty field has neither
     if not films:
         raise ProblemError(
             HTTPStatus.BAD_REQUEST, "wanted at least one film; got none; send its bytes."
@@ -54,9 +64,6 @@ async def read(request: Request, limits: Limits) -> list[Upload]:
 
 async def _body(request: Request, limits: Limits) -> bytes:
     """All bytes of a request, within its bounds of size and time."""
-    declared = request.headers.get("content-length", "0")
-    if declared.isdecimal() and int(declared) > limits.body:
-        raise _too_large(limits)
     body, stream = bytearray(), request.stream()
     try:
         async with asyncio.timeout(limits.upload_seconds):
@@ -93,26 +100,30 @@ async def _parts(request: Request, body: bytes, limits: Limits) -> list[Upload]:
     async def whole() -> AsyncGenerator[bytes, None]:
         yield body
 
-    parser = _InMemory(
-        request.headers, whole(), max_files=limits.parts + 1, max_fields=limits.parts + 1
-    )
+    parser = _InMemory(request.headers, whole(), max_files=limits.parts, max_fields=0)
     try:
         form = await parser.parse()
-    except MultiPartException:
-        if parser.items and len(parser.items) >= limits.parts:
-            raise _too_many(limits) from None
-        raise ProblemError(
-            HTTPStatus.BAD_REQUEST,
-            "wanted a multipart body as RFC 7578 describes; got a damaged one; send it again.",
-        ) from None
+    except MultiPartException as error:
+        raise _form_problem(error.message, limits) from None
     files = [part for _, part in form.multi_items() if isinstance(part, UploadFile)]
-    if len(files) > limits.parts:
-        raise _too_many(limits)
     return [Upload(part.filename or "", await part.read()) for part in files]
 
 
-def _too_many(limits: Limits) -> ProblemError:
+def _form_problem(message: str, limits: Limits) -> ProblemError:
+    """Starlette's complaint in our words; its own could quote a field."""
+    if message.startswith("Too many files"):
+        return ProblemError(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            f"wanted at most {limits.parts} films in a request; got more; send the others in "
+            "another.",
+        )
+    if message.startswith("Too many fields"):
+        return ProblemError(
+            HTTPStatus.BAD_REQUEST,
+            "wanted films alone in a multipart body; got a field that is no file; options such "
+            "as heatmap=true go into the query.",
+        )
     return ProblemError(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        f"wanted at most {limits.parts} films in a request; got more; send the others in another.",
+        HTTPStatus.BAD_REQUEST,
+        "wanted a multipart body as RFC 7578 describes; got a damaged one; send it again.",
     )
