@@ -9,8 +9,8 @@ import httpx2 as httpx
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Tiny
 from films_to_send import CLASSES, JUDGED, formats, grey, multipart
+from serving import Tiny
 
 import hilum
 from hilum.experiment import predict_files

@@ -106,7 +106,9 @@ async def _parts(request: Request, body: bytes, limits: Limits) -> list[Upload]:
     except MultiPartException as error:
         raise _form_problem(error.message, limits) from None
     files = [part for _, part in form.multi_items() if isinstance(part, UploadFile)]
-    return [Upload(part.filename or "", await part.read()) for part in files]
+    films = [Upload(part.filename or "", await part.read()) for part in files]
+    await form.close()
+    return films
 
 
 def _form_problem(message: str, limits: Limits) -> ProblemError:
