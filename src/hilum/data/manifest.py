@@ -1,7 +1,7 @@
 """The manifest: one row per image, in one schema whatever the images came from."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -12,9 +12,9 @@ import pandas as pd
 
 from hilum import files
 from hilum.data.tidy import tidy, uniform
+from hilum.progress import Advance
 from hilum.types import MANIFEST_COLUMNS, HilumError, LeftOut, Manifest, as_path, require_columns
 
-Progress: TypeAlias = Callable[[int, int], None] | None
 Rows: TypeAlias = Iterable[Mapping[str, Any]] | pd.DataFrame
 
 _SEXES = {"F", "M"}
@@ -211,7 +211,7 @@ def _first_line(error: BaseException) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
-def with_hashes(manifest: Manifest, progress: Progress = None) -> Manifest:
+def with_hashes(manifest: Manifest, progress: Advance | None = None) -> Manifest:
     """Fill in `sha256` where it is missing; images that cannot be read move to `left_out`."""
     table = manifest.table.copy()
     wanted = np.flatnonzero(table["sha256"].isna())

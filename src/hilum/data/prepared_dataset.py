@@ -14,6 +14,7 @@ import pandas as pd
 from hilum import files, images
 from hilum.data.fingerprints import THUMBNAIL_SIDE, fingerprint, thumbnail
 from hilum.data.pixel_store import NUMBERS, RECORD, Segment, Store, Writer, open_store
+from hilum.progress import Advance
 from hilum.types import (
     Fingerprints,
     Grey8,
@@ -26,7 +27,6 @@ from hilum.types import (
     Prepares,
 )
 
-Progress: TypeAlias = Callable[[int, int], None] | None
 Done = TypeVar("Done")
 Fresh: TypeAlias = tuple[Grey8, npt.NDArray[np.void]]  # prepared image, its record
 
@@ -66,7 +66,7 @@ class ThumbnailOnly:
 def prepare_dataset(
     manifest: Manifest,
     prepares: Prepares,
-    progress: Progress = None,
+    progress: Advance | None = None,
     workers: int | None = None,
 ) -> PreparedDataset:
     """Decode, prepare and fingerprint every image that the store does not hold yet.
@@ -89,7 +89,7 @@ def prepare_dataset(
 class _Job:
     store: Store
     prepares: Prepares
-    progress: Progress
+    progress: Advance | None
     workers: int
 
 
@@ -287,6 +287,6 @@ def _hexadecimal(hashes: npt.NDArray[np.uint8]) -> tuple[str, ...]:
     return tuple(row.tobytes().hex() for row in np.ascontiguousarray(hashes))
 
 
-def _tell(progress: Progress, done: int, total: int) -> None:
+def _tell(progress: Advance | None, done: int, total: int) -> None:
     if progress:
         progress(done, total)
