@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from hilum.types import Floats, Leak, Published, Split, Stack8
+from hilum.data.source_images import open_source_images
+from hilum.types import Floats, GreyImage, Leak, Published, Split, Stack8
 
 if TYPE_CHECKING:
     from hilum.inference.model import (
@@ -65,6 +66,14 @@ class Evidence:
     def panels(self) -> int:
         """How many pictures of a film stand one below the other in `stack`: each is a square."""
         return 1 if self.stack is None else max(1, self.stack.shape[1] // self.stack.shape[2])
+
+    def source_image(self, row: int, at_least: int | None) -> GreyImage:
+        """The film (height, width) at a place in the manifest, as `images.read` decodes it.
+
+        Raises HilumError where it can no longer be read.
+        """
+        film = self.manifest.iloc[row]
+        return open_source_images().read(film["path"], film["sha256"], at_least)
 
     def once(self, name: str, make: Callable[[], Made]) -> Made:
         """What `make` gives, made by the first audit that wants it and kept for the others."""
