@@ -79,7 +79,8 @@ def _network(recipe: Recipe, panels: int, learnt: Backbone | None) -> Backbone:
         first = backbones.with_pooling(first, wanted)
     first = backbones.with_panels(first, panels)
     others = [
-        backbones.with_panels(backbones.build(name, pool=wanted), panels) for name in plan.beside
+        backbones.with_panels(backbones.build(name, pool=wanted), panels)
+        for name in plan.auxiliary_backbones
     ]
     return backbones.join(first, others, common) if others else first
 
@@ -89,7 +90,7 @@ def pool(plan: ModelPlan) -> Pool:
     head = heads.named(plan.head)
     if plan.pool == "auto":
         return (
-            backbones.richest_common_pooling([plan.backbone, *plan.beside])
+            backbones.richest_common_pooling([plan.backbone, *plan.auxiliary_backbones])
             if head.plain
             else head.pool
         )

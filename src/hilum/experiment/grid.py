@@ -98,7 +98,7 @@ def _bench(
         taken = replace(taken, pixels=again.pixels)
     prepared = (taken.pixels, pipeline)
     learnt = first
-    anew = plan.source is not None and not plan.source.once
+    anew = plan.source_task is not None and not plan.source_task.once
     if first is not None and anew and seed != ground.plan.seeds[0]:
         learnt = source_task.train_source_task(ground, plan, seed)
     backbone = learnt.model.backbone if learnt else None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from hilum.recipes import departures, grid
+from hilum.recipes.old_names import with_new_names
 from hilum.recipes.schema import Mode, Recipe
 from hilum.recipes.trees import Tree, merged, nested, parse
 from hilum.types import HilumError, nearest_name
@@ -88,11 +89,10 @@ def _laid(tree: Tree, over: Mapping[str, Any]) -> Tree:
 def _read(recipe: str) -> Tree:
     path = Path(recipe).expanduser()
     if path.suffix == ".toml" or path.is_file():
-        return _parsed(path)
+        return with_new_names(_parsed(path))
     if recipe in names():
-        return tomllib.loads(
-            resources.files("hilum.recipes.builtin").joinpath(f"{recipe}.toml").read_text()
-        )
+        text = resources.files("hilum.recipes.builtin").joinpath(f"{recipe}.toml").read_text()
+        return with_new_names(tomllib.loads(text))
     raise HilumError(
         f"recipe must be a TOML file or one of {', '.join(names())}; got {recipe!r}; "
         + nearest_name(recipe, names())
@@ -118,7 +118,7 @@ def _change(change: str) -> Tree:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text  # a bare word is a string, so that no shell needs nested quotes
-    return nested(key.strip(), value)
+    return with_new_names(nested(key.strip(), value))
 
 
 def _known(table: Mapping[str, Any], allowed: Sequence[str], what: str) -> None:

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias, get_args
 
 from pydantic import ValidationError
 
+from hilum.recipes.old_names import with_new_names
 from hilum.recipes.schema import Recipe
 from hilum.types import HilumError, nearest_name
 
@@ -15,7 +16,7 @@ Tree: TypeAlias = dict[str, Any]
 def parse(tree: Mapping[str, Any], where: str = "") -> Recipe:
     """Check a tree of plain values against the models; `where` leads the keys that errors name."""
     try:
-        return Recipe.model_validate(dict(tree))
+        return Recipe.model_validate(with_new_names(tree))
     except ValidationError as error:
         raise HilumError(_sentence(error, where)) from None
 
