@@ -17,12 +17,13 @@ from hilum.preprocess.intensity import Clahe, Equalise, PercentileWindow
 from hilum.preprocess.step import as_uint8, resized
 from hilum.types import Finding, Floats, HilumError, Mask, Status
 
-QUESTION = AuditRule(
-    "C-15",
-    "Heat on the lesion",
-    "pointing game: share of images whose hottest place lies on the outlined lesion; not more than "
-    "chance would hit (binomial, p < 0.01) warns; it never fails",
-    "Saporta et al. 2022, doi:10.1038/s42256-022-00536-x; Zhang et al. 2018 (pointing game)",
+RULE = AuditRule(
+    id="C-15",
+    title="Heat on the lesion",
+    rule="pointing game: share of images whose hottest place lies on the outlined lesion; not "
+    "more than chance would hit (binomial, p < 0.01) warns; it never fails",
+    source="Saporta et al. 2022, doi:10.1038/s42256-022-00536-x; Zhang et al. 2018 (pointing game)",
+    severity=30,
 )
 COLUMN = "lesion_path"  # of the manifest: a mask of the lesions (0 or 255), the film's own size
 LEAST, SURE = 10, 0.01
@@ -38,7 +39,7 @@ def audit(evidence: Evidence) -> Finding:
 
     table = evidence.manifest
     if COLUMN not in table or table[COLUMN].isna().all():
-        return QUESTION.unknown(f"nobody has outlined the lesions (no {COLUMN} in the manifest)")
+        return RULE.unknown(f"nobody has outlined the lesions (no {COLUMN} in the manifest)")
     look = sampled_maps.looked(evidence)
     place = geometry(sampling.model(evidence).pipeline)
     off, hits, chances, overlaps = round(NEAR * max(place.shape)), [], [], []
@@ -61,7 +62,7 @@ def audit(evidence: Evidence) -> Finding:
         f"The hottest place lies on the lesion in {sum(hits)} of {len(hits)} images; chance would "
         f"hit {chance:.0%}. Mean overlap (IoU) {np.mean(overlaps):.2f}."
     )
-    return QUESTION.found(status, value, sentence, (low, high))
+    return RULE.finding(status, value, sentence, (low, high))
 
 
 def geometry(pipeline: Pipeline) -> Pipeline:

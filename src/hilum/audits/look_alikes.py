@@ -103,6 +103,16 @@ def _by_hash(stack: Stack8) -> npt.NDArray[np.int64]:
     return np.stack([found.first, found.second], axis=1)
 
 
+def first_fold(evidence: Evidence) -> tuple[Labels, Labels]:
+    """Rows (image,) that the first fold learns from, and those that it tests."""
+    assert evidence.split is not None  # noqa: S101 - callers have asked
+    table = evidence.split.table
+    first = table[table["fold"] == table["fold"].min()].set_index("sample_id")["part"]
+    part = first.reindex(evidence.manifest["sample_id"]).to_numpy(object)
+    learned = (part == "train") | (part == "validation")
+    return np.flatnonzero(learned).astype(np.int64), np.flatnonzero(part == "test").astype(np.int64)
+
+
 def side_by_side(
     evidence: Evidence, groups: Labels, known: Labels, asked: Labels
 ) -> tuple[float, float]:

@@ -58,6 +58,12 @@ def drawn(evidence: Evidence, rows: npt.NDArray[np.int64], most: int) -> npt.NDA
     return np.sort(mixed[np.argsort(turn, kind="stable")[:most]])
 
 
+def at_most(evidence: Evidence, rows: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.int64]:
+    """Up to `most` of these rows, rising, whatever their class; drawn with the seed."""
+    random = np.random.default_rng([evidence.seed, 5])
+    return np.sort(random.permutation(rows)[:most])
+
+
 def lungs(evidence: Evidence, rows: npt.NDArray[np.int64]) -> list[Sequence[LungMask]]:
     """The lungs of prepared images (image,), panel by panel; of CT slices by thresholds.
 

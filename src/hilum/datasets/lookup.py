@@ -1,19 +1,17 @@
 """From a dataset's name, as a person types it, to its card; and where fetched datasets lie."""
 
-import difflib
 from pathlib import Path
 
 from hilum import files
 from hilum.datasets.cards import CARDS, DatasetCard
-from hilum.types import HilumError
+from hilum.types import HilumError, nearest_name
 
 
 def card(name: str) -> DatasetCard:
     """Return the card of that name; raise HilumError with the nearest name where there is none."""
     if name in CARDS:
         return CARDS[name]
-    nearest = difflib.get_close_matches(name.lower(), CARDS, n=1)
-    hint = f"did you mean {nearest[0]!r}?" if nearest else "see `hilum data list`."
+    hint = nearest_name(name, CARDS, "see `hilum data list`.")
     raise HilumError(f"a dataset must be one of {', '.join(CARDS)}; got {name!r}; {hint}")
 
 

@@ -222,7 +222,7 @@ def _verdict(
 
 
 def _is_told(finding: Finding) -> bool:
-    return finding.id in audits.LEAKS and finding.status == "fail"
+    return audits.AUDITS[finding.id].rule.leakage and finding.status == "fail"
 
 
 def met_again(known: Recognised) -> str:
