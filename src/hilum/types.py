@@ -153,6 +153,7 @@ class Fingerprints:
     pixels_sha256: tuple[str, ...]
     perceptual: npt.NDArray[np.uint8]  # (image, bytes of the perceptual hash)
     thumbnails: npt.NDArray[np.uint8]  # (image, side, side): to confirm a near duplicate
+    searched: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from hilum.data.source_images import open_source_images
-from hilum.types import Floats, GreyImage, Leak, Published, Split, Stack8
+from hilum.types import Fingerprints, Floats, GreyImage, Leak, Published, Split, Stack8
 
 if TYPE_CHECKING:
     from hilum.inference.model import (
@@ -32,6 +32,7 @@ class Evidence:
     split: Split | None = None
     leaks: list[Leak] = field(default_factory=list)
     facts: pd.DataFrame | None = None  # per sample_id: width, height, bytes, mean, std, ...
+    fingerprints: Fingerprints | None = None  # of the same images, in the same order
     stack: Stack8 | None = None  # prepared pixels in the manifest's order
     populations: Mapping[str, str] = field(default_factory=dict)  # dataset -> card.single_age
     seed: int = 0
