@@ -88,6 +88,39 @@ def test_steps_table_is_visited_whole() -> None:
         assert kind.__doc__
 
 
+def applied(name: str, film: np.ndarray) -> np.ndarray:
+    kind = STEPS[name]
+    if "lungs" in name:
+        return np.asarray(handed(kind(failed="whole"), Known())(film))
+    black = {"fill": 0} if name == "letterbox" else {}
+    return np.asarray(kind(**black)(film))
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_step_moves_pixels_as_it_says(name: str) -> None:
+    """By size alone: linear in the film. Never: the film's own size, and flat stays flat.
+
+    By content: the size, which the film's decides elsewhere, is another on a film with borders.
+    """
+    random = np.random.default_rng(3)
+    one, two = random.random((2, 300, 260), np.float32)
+    moves = STEPS[name].moves_pixels
+    if moves == "by size":
+        mixed = applied(name, (one + two) / 2)
+        np.testing.assert_allclose(mixed, (applied(name, one) + applied(name, two)) / 2, atol=1e-6)
+    elif moves == "never":
+        assert STEPS[name]().size((300, 260)) == (300, 260)
+        corner = np.zeros((300, 260), np.float32)
+        corner[:60, :50] = one[:60, :50]
+        out = applied(name, corner)
+        assert out.shape == corner.shape
+        assert np.ptp(out[200:, 200:]) == 0  # what is flat and far away is not reached
+    else:
+        bordered = np.zeros((300, 260), np.float32)
+        bordered[40:-40, 30:-30] = one[40:-40, 30:-30]
+        assert applied(name, bordered).shape != bordered.shape
+
+
 def test_block_round_trips_and_the_digest_is_golden() -> None:
     block = [{"step": "border_crop", "fraction": 0.1}, {"step": "letterbox"}]
     pipeline = preprocess.from_list(block)
