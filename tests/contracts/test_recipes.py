@@ -161,7 +161,7 @@ def test_every_study_crosses_frozen_or_not_with_pretrained_or_random(
     found = [
         (cell.model.backbone, cell.model.weights, cell.train.stages[0].trainable)
         for cell in recipes.cells(task).values()
-        if not (cell.source and cell.source.enabled)
+        if not (cell.source_task and cell.source_task.enabled)
     ]
     four = itertools.product([loaded.model.backbone], ("imagenet", "random"), ("head", "all"))
     assert set(four) <= set(found)
@@ -292,14 +292,14 @@ def test_study_001_prepares_pixels_as_the_weights_in_use_want_them() -> None:
 def test_study_001_asks_for_200_later_films_and_three_ways_to_begin() -> None:
     """Spec S1-04, S1-11 and S1-12: of other patients; no weights, ImageNet's, NIH's."""
     loaded = recipes.load("wiklund2020", changes=["tasks.nih_pretrained.enabled=true"])
-    (later,) = loaded.later
+    (later,) = loaded.external_tests
     assert (later.card, later.keep["label"], later.take) == ("nih", ["normal"], {"normal": 200})
     assert later.keep["view"] == loaded.data[1].keep["view"]
     task = recipes.tasks(loaded)["nih_pretrained"]
     assert not validate.check_recipe(task)
     assert "heatmaps_by_model" in task.figures
     found = {
-        (cell.model.weights, cell.source is not None and cell.source.enabled)
+        (cell.model.weights, cell.source_task is not None and cell.source_task.enabled)
         for cell in recipes.cells(task).values()
     }
     assert found == {("random", False), ("imagenet", False), ("imagenet", True)}
@@ -376,10 +376,10 @@ def test_study_003_augments_as_its_code_does_and_blacks_nothing_out_where_correc
         flip=0.5, value=1.5, fill=128,
     )  # fmt: skip
     published = recipes.load("zhang2022", "published")
-    assert published.source is not None
+    assert published.source_task is not None
     assert (
         cell_context.ranges(published.augment)
-        == cell_context.ranges(published.source.augment)
+        == cell_context.ranges(published.source_task.augment)
         == code
     )
     names = [str(i) for i in range(2000)]

@@ -1,6 +1,5 @@
 """From folders as they are found to a manifest: published layouts, and a user's own images."""
 
-import difflib
 from pathlib import Path
 
 from hilum import images
@@ -10,7 +9,7 @@ from hilum.datasets.base import Dataset
 from hilum.datasets.columns import Columns, columns_from_roles
 from hilum.datasets.dicom_headers import Progress
 from hilum.datasets.dicom_tree import TreeOptions
-from hilum.types import HilumError, Manifest, MissingError, as_path
+from hilum.types import HilumError, Manifest, MissingError, as_path, nearest_names
 
 __all__ = ["Columns", "TreeOptions", "columns_from_roles", "open_path", "read"]
 
@@ -71,8 +70,8 @@ def open_path(
 def _near(place: Path) -> str:
     parent = place.parent
     names = [item.name for item in parent.iterdir()] if parent.is_dir() else []
-    nearest = difflib.get_close_matches(place.name, names, n=1)
-    return f"did you mean {parent / nearest[0]}?" if nearest else "check the path."
+    near = nearest_names(place.name, names)
+    return f"did you mean {parent / near[0]}?" if near else "check the path."
 
 
 def _open_file(file: Path, given: Columns, progress: Progress, options: TreeOptions) -> Manifest:

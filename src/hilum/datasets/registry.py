@@ -1,7 +1,5 @@
 """The table of public datasets, a row each, in the order in which a folder is tried."""
 
-import difflib
-
 from hilum.datasets import (
     actualmed,
     chexpert,
@@ -20,7 +18,7 @@ from hilum.datasets import (
     v7_masks,
 )
 from hilum.datasets.base import Dataset
-from hilum.types import HilumError
+from hilum.types import HilumError, nearest_name
 
 ROWS = (
     cohen.DATASET,
@@ -46,6 +44,5 @@ def find(name: str) -> Dataset:
     """The dataset of that name; raises HilumError with the nearest name where there is none."""
     if name in DATASETS:
         return DATASETS[name]
-    nearest = difflib.get_close_matches(name.lower(), DATASETS, n=1)
-    hint = f"did you mean {nearest[0]!r}?" if nearest else "see `hilum data list`."
+    hint = nearest_name(name, DATASETS, "see `hilum data list`.")
     raise HilumError(f"a dataset must be one of {', '.join(DATASETS)}; got {name!r}; {hint}")

@@ -38,13 +38,13 @@ def load_manifest(
 
 
 def load_later_manifest(recipe: Recipe, root: Path | None, out: Path, study: Manifest) -> Manifest:
-    """Films of `later`, drawn from those whose patients and bytes the study does not have.
+    """Films of `external_tests`, drawn from those whose patients and bytes the study does not have.
 
     Where fewer are left than `take` wants, all of them are taken. Raises as `gather`, and
     HilumError where none is left.
     """
     parts = []
-    for item in recipe.later:
+    for item in recipe.external_tests:
         read = _read(item, recipe.classes, (root, out), lambda name: _silent)
         whole = _one(item.model_copy(update={"take": {}}), read, recipe.split.seed)
         mine = _apart(whole, study.table)

@@ -26,7 +26,7 @@ NAMES = (  # of networks, as their papers spell them
     (re.compile(r"^vgg(\d+)$"), r"VGG\1"),
 )
 SAID = ("data", "mode", "learns", "classes")  # keys that the sentence says in words of its own
-NETWORK = (("model", "backbone"), ("model", "beside"))
+NETWORK = (("model", "backbone"), ("model", "auxiliary_backbones"))
 LISTED = 12  # keys that the sentence names
 
 
@@ -89,7 +89,9 @@ def _used(plan: Recipe) -> list[str]:
     """The networks of every cell, once each."""
     cells = recipes.cells(plan).values()
     return list(
-        dict.fromkeys(network(n) for c in cells for n in (c.model.backbone, *c.model.beside))
+        dict.fromkeys(
+            network(n) for c in cells for n in (c.model.backbone, *c.model.auxiliary_backbones)
+        )
     )
 
 

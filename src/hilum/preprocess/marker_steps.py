@@ -13,7 +13,7 @@ from hilum import images
 from hilum.preprocess import markers
 from hilum.preprocess.markers import FILLS, WAYS, Fill, Method
 from hilum.preprocess.step import Movement, Size, as_uint8, level
-from hilum.types import Grey8, GreyImage, HilumError, MissingError, nearest
+from hilum.types import Grey8, GreyImage, HilumError, MissingError, nearest_name
 
 DRAWN = 512  # pixels of the film that carries the drawn mark
 
@@ -21,8 +21,8 @@ DRAWN = 512  # pixels of the film that carries the drawn mark
 def _known(step: str, field: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise HilumError(
-            f"{field} of {step} is one of {', '.join(allowed)}; got {value!r}"
-            f"{nearest(value, allowed)}"
+            f"{field} of {step} is one of {', '.join(allowed)}; got {value!r}; "
+            + nearest_name(value, allowed)
         )
 
 

@@ -23,7 +23,7 @@ from hilum.preprocess.lungs.steps import (
 )
 from hilum.preprocess.marker_steps import CropBorders, FindMarkers, RemoveMarkers, TransplantMarkers
 from hilum.preprocess.step import Size, Step, as_uint8
-from hilum.types import Grey8, GreyImage, HilumError, nearest
+from hilum.types import Grey8, GreyImage, HilumError, nearest_name
 
 # raise when any step's arithmetic changes: stored pixels and models then no longer match
 VERSION = 1
@@ -135,14 +135,14 @@ def with_side(block: Sequence[Mapping[str, Any]], side: int) -> list[dict[str, A
 def _step(row: Mapping[str, Any]) -> Step:
     name = str(row.get("step", ""))
     if name not in STEPS:
-        raise HilumError(
-            f"preparation step must be a step that there is; got {name!r}" + nearest(name, STEPS)
-        )
+        hint = nearest_name(name, STEPS)
+        raise HilumError(f"preparation step must be a step that there is; got {name!r}; {hint}")
     kind, parameters = STEPS[name], {k: v for k, v in row.items() if k != "step"}
+    known = _fields(kind)
     for key in parameters:
-        if key not in _fields(kind):
-            told = nearest(key, _fields(kind)) if _fields(kind) else "; it takes none."
-            raise HilumError(f"step {name} has no parameter {key!r}{told}")
+        if key not in known:
+            hint = nearest_name(key, known, "" if known else "it takes none.")
+            raise HilumError(f"step {name} has no parameter {key!r}; {hint}")
     return kind(**parameters)
 
 
