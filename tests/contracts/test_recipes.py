@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from hilum import preprocess, recipes
 from hilum.augment import sample
 from hilum.augment.sample import AugmentationRanges
-from hilum.datasets.cards import CARDS
+from hilum.datasets.registry import DATASETS
 from hilum.experiment import cell_context, schema_to_training, validate
 from hilum.models import freezing, networks, weights_keras
 from hilum.models.backbone import kept
@@ -79,7 +79,7 @@ def test_every_study_has_its_recipe() -> None:
 def test_whatever_a_recipe_names_exists(name: str, mode: Mode, quick: bool) -> None:
     loaded = recipes.load(name, mode, quick)
     assert set(loaded.figures) <= set(STUDY_FIGURES)
-    assert {item.card for item in loaded.data if item.card} <= set(CARDS)
+    assert {item.card for item in loaded.data if item.card} <= set(DATASETS)
     for cell in recipes.cells(loaded).values():
         row = known(cell.model.backbone)
         assert row is not None

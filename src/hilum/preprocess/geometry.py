@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from PIL import Image as Pillow
 
-from hilum.preprocess.step import Size, level, resized
+from hilum.preprocess.step import Movement, Size, level, resized
 from hilum.types import GreyImage, HilumError
 
 
@@ -23,6 +23,7 @@ class Letterbox:
     fill: int = 128
     method: Literal["area", "pillow"] = "area"
     name: ClassVar[str] = "letterbox"
+    moves_pixels: ClassVar[Movement] = "by size"
 
     def __call__(self, pixels: GreyImage) -> GreyImage:
         """(height, width) -> (side, side)."""
@@ -51,6 +52,7 @@ class Resize:
 
     side: int = 224
     name: ClassVar[str] = "resize"
+    moves_pixels: ClassVar[Movement] = "by size"
 
     def __call__(self, pixels: GreyImage) -> GreyImage:
         """(height, width) -> (side, side)."""
@@ -71,6 +73,7 @@ class ResizeShorter:
 
     side: int = 224
     name: ClassVar[str] = "resize_shorter"
+    moves_pixels: ClassVar[Movement] = "by size"
 
     def __call__(self, pixels: GreyImage) -> GreyImage:
         """(height, width) -> shorter side `side`."""
@@ -93,6 +96,7 @@ class CentreCrop:
 
     side: int = 224
     name: ClassVar[str] = "centre_crop"
+    moves_pixels: ClassVar[Movement] = "by size"
 
     def __call__(self, pixels: GreyImage) -> GreyImage:
         """(height, width) -> (side, side), offsets rounded as torchvision does."""
@@ -123,6 +127,7 @@ class BorderCrop:
 
     fraction: float = 0.1
     name: ClassVar[str] = "border_crop"
+    moves_pixels: ClassVar[Movement] = "by size"
 
     def __post_init__(self) -> None:
         if not 0 <= self.fraction < 0.5:
