@@ -163,10 +163,6 @@ def test_losses_equal_scikit_learn(seed: int) -> None:
     assert metrics.log_loss(labels, p) == pytest.approx(expected, rel=1e-12)
     brier = reference.brier_score_loss(labels, p, labels=names, scale_by_half=False)
     assert metrics.brier(labels, p) == pytest.approx(brier, rel=1e-12, abs=1e-12)
-    each = [metrics.brier_binary(labels == c, p[:, c]) for c in names]
-    assert sum(each) == pytest.approx(metrics.brier(labels, p), **SAME)
-    one = quiet(reference.brier_score_loss, labels == 0, p[:, 0], pos_label=True)
-    assert each[0] == pytest.approx(one, rel=1e-12, abs=1e-12)
 
 
 def test_log_loss_of_an_impossible_truth_is_finite_and_known() -> None:

@@ -221,11 +221,6 @@ def brier(labels: Labels, p: Probabilities) -> float:
     return float(squared_errors(labels, p).sum(1).mean())
 
 
-def brier_binary(positive: Bools, p: Array) -> float:
-    """Mean squared error of one class's probability (image,): 0 best, 1 worst."""
-    return float(((p - positive) ** 2).mean())
-
-
 def log_loss(labels: Labels, p: Probabilities) -> float:
     """Mean surprisal of the truth in nats; `p` is (image, class)."""
     return float(surprisals(labels, p).mean())
