@@ -37,9 +37,9 @@ def read(decoders: Decoders, *films: bytes) -> list[DecodedFilm | str]:
 
 def same(result: DecodedFilm | str, tiny: Tiny) -> bool:
     expected = answer.from_file(FILM, tiny.model.pipeline)
-    return isinstance(result, DecodedFilm) and (
+    return isinstance(result, DecodedFilm) and bool(
         (result.prepared.pixels == expected.pixels).all()
-        and result.prepared.fingerprint == expected.fingerprint
+        and result.prepared.fingerprint.sha256 == expected.fingerprint.sha256
     )
 
 
@@ -95,7 +95,7 @@ def test_no_more_memory_than_the_bound_is_taken(tiny: Tiny) -> None:
         (result,) = read(bounded, film)
         bounded.close()
         assert isinstance(result, DecodedFilm) is readable, result
-        assert readable or "memory" in str(result) or "decoder fails" in str(result)
+        assert readable or "wanted enough memory to decode the image" in str(result)
 
 
 def pids(decoders: Decoders) -> list[int]:

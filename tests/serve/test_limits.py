@@ -19,6 +19,7 @@ from hilum.serve.limits import MEBI, Limits
 from hilum.serve.server import Address, Server
 
 FILM = encoded(".png", grey())
+SMALL = encoded(".png", grey(0, 40, 40))
 RAW = {"Content-Type": "image/png"}
 PREDICT = "/v1/predict"
 Make = Callable[..., TestClient]
@@ -39,7 +40,7 @@ def test_a_body_beyond_the_bound(in_process: Make) -> None:
 def test_more_films_than_the_bound(in_process: Make) -> None:
     client = in_process(Limits(parts=3, queue=5))
     for count, status in ((3, 200), (4, 413), (1000, 413)):
-        films = {f"{i}.png": FILM for i in range(count)}
+        films = {f"{i}.png": SMALL for i in range(count)}
         response = client.post(PREDICT, files=multipart(films))
         assert response.status_code == status, response.text
     problem(response, 413, "at most 3 films in a request")

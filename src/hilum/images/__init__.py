@@ -2,7 +2,8 @@
 
 from hilum.images.colour import colourfulness
 from hilum.images.find_images import NO_TEXT, find, is_text, printable
-from hilum.images.read_image import IN_MEMORY, header_text, probe, read
+from hilum.images.jpeg import reduction
+from hilum.images.read_image import IN_MEMORY, SHRINKING, header_text, probe, read
 from hilum.images.sniff import SUFFIXES
 from hilum.images.view_words import in_words as view_in_words
 from hilum.images.white_level import white_is_guessed, white_note
@@ -10,6 +11,7 @@ from hilum.images.white_level import white_is_guessed, white_note
 __all__ = [
     "IN_MEMORY",
     "NO_TEXT",
+    "SHRINKING",
     "SUFFIXES",
     "colourfulness",
     "find",
@@ -18,6 +20,7 @@ __all__ = [
     "printable",
     "probe",
     "read",
+    "reduction",
     "view_in_words",
     "white_is_guessed",
     "white_note",

@@ -18,6 +18,8 @@ from hilum.images.sniff import SNIFFED, Format, sniff
 from hilum.types import GreyImage, HilumError, Image
 
 IN_MEMORY = Path("image in memory")  # how messages call bytes that have no path
+SHRINKING = frozenset({"JPEG", "DICOM"})  # formats that may be decoded smaller (`at_least`)
+NO_MEMORY = "wanted enough memory to decode the image, got too little; make it smaller."
 HEADERS = {"PNG": read_png, "JPEG": jpeg.read_header, "TIFF": read_tiff}
 # What the decoders raise on damaged content. Pillow: OSError, SyntaxError, ValueError, LookupError,
 # OverflowError; pydicom: EOFError, LookupError, NotImplementedError, OSError, RecursionError,
@@ -124,10 +126,10 @@ def _one_sentence(path: Path) -> Iterator[Path]:
             f"{path}: wanted a file that may be read, got permission denied; change its rights."
         ) from None
     except MemoryError:
-        raise HilumError(
-            f"{path}: wanted enough memory to decode the image, got too little; make it smaller."
-        ) from None
+        raise HilumError(f"{path}: {NO_MEMORY}") from None
     except DAMAGE as error:
+        if getattr(error, "code", None) == cv2.Error.StsNoMem:
+            raise HilumError(f"{path}: {NO_MEMORY}") from None
         raise HilumError(
             f"{path}: wanted a whole image, got damaged or unsupported content "
             f"({type(error).__name__}); copy or export the file again."
