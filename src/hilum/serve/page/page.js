@@ -8,7 +8,7 @@ const CLASS_NAMES = {
 };
 const $ = (selector, inside = document) => inside.querySelector(selector);
 const named = (name) => CLASS_NAMES[name] ?? name;
-const state = { classes: [], thresholds: {}, rows: [], sort: ["path", 1] };
+const state = { classes: [], thresholds: {}, limit: Infinity, rows: [], sort: ["path", 1], count: 0 };
 let token = sessionStorage.getItem("hilum-token") ?? "";
 
 // ---- the server
@@ -32,20 +32,24 @@ async function openModel() {
   $("#token-form").hidden = true;
   state.classes = card.classes;
   state.thresholds = card.thresholds;
-  showVerdict(card.verdict, (card.audits.failed ?? []).length > 0 || !card.audits.verdict);
+  state.limit = card.limits.body;
+  const failed = card.audits.failed ?? [];
+  showVerdict(card.audits.verdict ?? card.verdict, failed.length > 0 || !card.audits.verdict, failed);
   showCard(card);
 }
 
-function showVerdict(sentence, failed) {
-  $("#verdict").textContent = sentence;
-  $("#verdict").classList.toggle("failed", failed);
+function showVerdict(sentence, alarming, failed = []) {
+  $("#sentence").textContent = sentence;
+  $("#verdict").classList.toggle("failed", alarming);
+  $("#failed").hidden = !failed.length;
+  $("#failed").replaceChildren(...failed.map((name) => element("li", `Failed audit: ${name}`)));
 }
 
 function showCard(card) {
   const steps = card.preparation.map((step) => step.step).join(", ");
   const facts = {
     Classes: card.classes.map(named).join(", "),
-    "Failed audits": (card.audits.failed ?? []).join(", ") || "none recorded",
+    Judged: card.audits.date ? `${card.audits.date}, by ${card.audits.by === "audit" ? "hilum audit" : "the run that made it"}` : "not recorded",
     Preparation: steps,
     "Trained on": [...(card.provenance.sources ?? [])].join(", ") || "not recorded",
     Digest: card.digest,
@@ -57,6 +61,9 @@ function showCard(card) {
 }
 
 async function predict(file) {
+  if (file.size > state.limit - 2048) { // the server would close the connection in our face
+    return unread(`wanted at most ${Math.floor(state.limit / 2 ** 20)} MiB, got a larger file; export it again, compressed.`);
+  }
   const body = new FormData();
   body.append("films", file, file.webkitRelativePath || file.name);
   for (let turn = 0; ; turn += 1) {
@@ -66,39 +73,40 @@ async function predict(file) {
       continue;
     }
     const answer = await response.json();
-    return answer.predictions?.[0]
-      ?? { path: file.name, label: "", probabilities: {}, abstain: true, reason: answer.detail, seen: "" };
+    return answer.predictions?.[0] ?? unread(answer.detail);
   }
 }
+
+const unread = (reason) => ({ path: "", label: "", probabilities: {}, abstain: true, reason, seen: "" });
 
 // ---- many films
 
 async function addFiles(files) {
-  const waiting = [...files].filter((file) => !file.name.startsWith("."));
+  const waiting = [...files].filter((file) => !file.name.startsWith("."))
+    .map((file) => ({ file, place: state.count++, path: file.webkitRelativePath || file.name }));
   if (!waiting.length) return;
   const total = waiting.length;
   let done = 0;
-  const move = () => {
+  const progress = () => {
     $("#bar").hidden = false;
     $("#bar").max = total;
     $("#bar").value = done;
     $("#progress").textContent = `${done} of ${total} films answered.`;
   };
-  move();
+  progress();
   const worker = async () => {
-    for (let file = waiting.shift(); file; file = waiting.shift()) {
+    for (let next = waiting.shift(); next; next = waiting.shift()) {
       let row;
       try {
-        row = await predict(file);
+        row = await predict(next.file);
       } catch {
-        row = { path: file.name, label: "", probabilities: {}, abstain: true, seen: "",
-          reason: "the server did not answer; try again." };
+        row = unread("the server did not answer; try again.");
       }
-      row.path = row.path || file.webkitRelativePath || file.name;
+      Object.assign(row, { path: next.path, place: next.place });
       state.rows.push(row);
-      row.card = showFilm(row);
+      showFilm(row);
       done += 1;
-      move();
+      progress();
       showTable();
     }
   };
@@ -160,8 +168,19 @@ function showTable() {
     const number = typeof found === "number";
     const cell = element("td", number ? found.toFixed(3) : shown(name, found));
     cell.className = number ? "number" : `col-${name}`;
+    if (name === "path") cell.replaceChildren(linkTo(row));
     return cell;
   }))));
+}
+
+function linkTo(row) {
+  const button = element("button", row.path);
+  button.type = "button";
+  button.addEventListener("click", () => {
+    row.card.scrollIntoView();
+    $("h3", row.card).focus();
+  });
+  return button;
 }
 
 const shown = (name, value) => (name === "abstain" ? (value ? "yes" : "no")
@@ -176,7 +195,7 @@ function download() {
     : `"${safe(value === true ? "True" : value === false ? "False" : String(value)).replaceAll('"', '""')}"`);
   const all = columns();
   const lines = [all.map(([name]) => name).join(","),
-    ...state.rows.map((row) => all.map(([, of]) => cell(of(row))).join(","))];
+    ...[...state.rows].sort((a, b) => a.place - b.place).map((row) => all.map(([, of]) => cell(of(row))).join(","))];
   const link = element("a");
   link.href = URL.createObjectURL(new Blob([`${lines.join("\r\n")}\r\n`], { type: "text/csv" }));
   link.download = "preds.csv";
@@ -189,6 +208,7 @@ function download() {
 function showFilm(row) {
   const card = $("#card-template").content.cloneNode(true).firstElementChild;
   $("h3", card).textContent = row.path;
+  $("h3", card).tabIndex = -1;
   showOutcome(card, row);
   if (!row.label) {
     $(".columns", card).remove();
@@ -196,8 +216,10 @@ function showFilm(row) {
     $(".bars", card).replaceChildren(...state.classes.map((name) => bar(name, row.probabilities[name])));
     showPicture(card, row);
   }
-  $("#answers").prepend(card);
-  return card;
+  row.card = card;
+  const later = state.rows.filter((other) => other.card && other.place > row.place);
+  later.sort((a, b) => a.place - b.place);
+  $("#answers").insertBefore(card, later[0]?.card ?? null); // in the order of the files
 }
 
 function showOutcome(card, row) {
@@ -211,7 +233,7 @@ function showOutcome(card, row) {
     why.textContent = `${sentence(row.reason)} Its probabilities below are no answer.`;
     $(".outcome", card).classList.add("abstains");
   } else {
-    label.textContent = named(row.label);
+    label.textContent = `Most probable: ${named(row.label)}`;
     why.textContent = "";
   }
   if (row.seen) why.textContent += ` Part of what the model was built on (${row.seen}): no test of it.`;
@@ -256,15 +278,13 @@ function showPicture(card, row) {
   const draw = () => {
     const image = images[view.name], picture = pictures[view.name];
     if (!image.complete) return image.addEventListener("load", draw, { once: true });
-    if (canvas.dataset.shown !== view.name) {
-      canvas.width = image.naturalWidth;
-      canvas.height = image.naturalHeight;
-      canvas.getContext("2d").drawImage(image, 0, 0);
-      canvas.dataset.shown = view.name;
+    if (view.shown !== view.name) {
+      view.shown = view.name;
+      view.grey = greyOf(canvas, image);
       lungs.replaceChildren(...picture.lungs.map(polygon));
       $("figcaption", card).textContent = caption(view.name, picture, heat);
     }
-    canvas.style.filter = `brightness(${100 + view.brightness}%) contrast(${view.contrast}%)`;
+    $(".window", card).textContent = drawWindow(canvas, view);
     layer.hidden = view.name !== "network" || !heat?.png;
     layer.style.opacity = $(".opacity", card).value / 100;
     lungs.style.display = $(".outline", card).checked ? "" : "none";
@@ -294,10 +314,30 @@ function showPicture(card, row) {
   $(".reset", card).addEventListener("click", () => {
     Object.assign(view, { brightness: 0, contrast: 100 });
     $(".opacity", card).value = 70;
+    $(".outline", card).checked = true;
     draw();
   });
   drag(stage, view, draw);
   draw();
+}
+
+// the film's grey levels, read once
+function greyOf(canvas, image) {
+  canvas.width = image.naturalWidth;
+  canvas.height = image.naturalHeight;
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.drawImage(image, 0, 0);
+  return context.getImageData(0, 0, canvas.width, canvas.height);
+}
+
+// a window as DICOM has it (PS3.3 C.11.2.1.2): from black at its lower end to white at its upper
+function drawWindow(canvas, view) {
+  const width = 25500 / view.contrast, level = 127.5 * (1 - view.brightness / 100);
+  const table = Uint8ClampedArray.from({ length: 256 }, (_, x) => 255 * ((x - level) / width + 0.5));
+  const drawn = new Uint8ClampedArray(view.grey.data);
+  for (let i = 0; i < drawn.length; i += 4) drawn[i] = drawn[i + 1] = drawn[i + 2] = table[drawn[i]];
+  canvas.getContext("2d").putImageData(new ImageData(drawn, view.grey.width), 0, 0);
+  return `Window: level ${Math.round(level)}, width ${Math.round(width)} of 0 to 255`;
 }
 
 function polygon(line) {
