@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 BENCH := .venv-bench
 SIZE ?=
 
-.PHONY: install demo test test-slow check bench clean
+.PHONY: install demo test test-browser test-slow check bench clean
 
 install: $(STAMP)
 
@@ -27,6 +27,18 @@ check: install
 # pytest's own reading of the tests is kept, however Python is set up: 6 s of every worker's time.
 test: check
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto --dist loadfile
+
+# Debian's Chromium drives the page: no browser of Playwright's own is downloaded.
+$(VENV)/.browser: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[browser]'
+	command -v chromium || command -v chromium-browser || command -v google-chrome || { \
+		test "$$(id -u)" = 0 && command -v apt-get && apt-get update -qq \
+		&& DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium; \
+	} || echo "no Chromium here and no right to install it: the tests of the page will be skipped"
+	touch $@
+
+test-browser: $(VENV)/.browser
+	$(BIN)/python -m pytest -m browser tests/serve/browser
 
 test-slow: install
 	$(BIN)/python -m pytest -n auto --dist loadfile -m 'slow and not gpu'

@@ -88,8 +88,8 @@ def test_a_signal_to_the_whole_group_leaves_the_decoders_alone(
 
 def test_no_more_memory_than_the_bound_is_taken(tiny: Tiny) -> None:
     """The same film passes where there is room for it."""
-    film = encoded(".png", grey(0, 6000, 6000))
-    for more, readable in ((8 * MEBI, False), (1024 * MEBI, True)):
+    film = encoded(".png", grey(0, 3000, 3000))
+    for more, readable in ((4 * MEBI, False), (1024 * MEBI, True)):
         bounded = Decoders(tiny.model.pipeline.as_list(), replace(LIMITS, film_memory=more))
         bounded.open()
         (result,) = read(bounded, film)

@@ -69,9 +69,14 @@ def test_no_planted_word_leaves(tiny: Tiny, tmp_path: Path) -> None:
     token.write_text(KEY)
     server = start(tiny.folder, "--token-file", token, TMPDIR=str(scratch), HOME=str(home))
     headers = {"Authorization": f"Bearer {KEY}"}
-    predict, written, texts = f"{server.url}v1/predict?film=true&heatmap=true", set(), []
+    predict, written, texts = f"{server.url}v1/predict", set(), []
     for upload in (films.good, films.bad, {**films.good, **films.bad}):
-        response = httpx.post(predict, files=multipart(upload), headers=headers, timeout=120)
+        response = httpx.post(
+            f"{predict}?film=true&heatmap=true",
+            files=multipart(upload),
+            headers=headers,
+            timeout=120,
+        )
         answer = response.json()
         assert [row["path"] for row in answer["predictions"]] == list(upload)
         texts += [row["reason"] for row in answer["predictions"]]
@@ -84,7 +89,7 @@ def test_no_planted_word_leaves(tiny: Tiny, tmp_path: Path) -> None:
             ("image/png", "x"),
         ):
             response = httpx.post(
-                f"{predict}&film={canary(40)}" if key == "x" else predict, content=data,
+                f"{predict}?film={canary(40)}" if key == "x" else predict, content=data,
                 headers={"Content-Type": kind, "Authorization": f"Bearer {key}"}, timeout=120,
             )  # fmt: skip
             texts += [response.json().get("detail", ""), str(response.headers)]

@@ -6,6 +6,7 @@ const CLASS_NAMES = {
   bacterial_pneumonia: "bacterial pneumonia", viral_pneumonia: "viral pneumonia",
   non_covid: "not COVID-19",
 };
+const METHODS = { gradcam: "Grad-CAM" };
 const $ = (selector, inside = document) => inside.querySelector(selector);
 const named = (name) => CLASS_NAMES[name] ?? name;
 const state = { classes: [], thresholds: {}, limit: Infinity, rows: [], sort: ["path", 1], count: 0 };
@@ -286,6 +287,7 @@ function showPicture(card, row) {
     }
     $(".window", card).textContent = drawWindow(canvas, view);
     layer.hidden = view.name !== "network" || !heat?.png;
+    $(".opacity", card).disabled = layer.hidden;
     layer.style.opacity = $(".opacity", card).value / 100;
     lungs.style.display = $(".outline", card).checked ? "" : "none";
     $(".brightness", card).value = view.brightness;
@@ -351,7 +353,7 @@ function caption(name, picture, heat) {
   const grey = `Grey: ${picture.greys}.`;
   if (name === "film") return `The whole film. ${lungs} ${grey}`;
   const map = heat?.png
-    ? `Colour: what speaks for ${named(heat.class)} (${heat.method}), brightest where most does. It shows where the network looks, not whether it is right.`
+    ? `Colour: what speaks for ${named(heat.class)} (${METHODS[heat.method] ?? heat.method}), brightest where most does. It shows where the network looks, not whether it is right.`
     : sentence(heat?.reason || "No heat map");
   return `As the network sees it. ${map} ${lungs} ${grey}`;
 }
