@@ -14,6 +14,7 @@ from hilum.types import Floats, Grey8, HilumError
 
 Outline: TypeAlias = list[tuple[float, float]]
 MOST_SIDE = 2048  # pixels of the longer side of a picture
+RLE = (cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE)  # quick, and small for films
 SMOOTH = 0.002  # of the outline's length: how far a straight line may stray from it
 GREYS = {
     "as stored": "greys as the file stores them",
@@ -46,7 +47,7 @@ def png(pixels: npt.NDArray[np.uint8]) -> bytes:
     order = {3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}
     if pixels.ndim == 3:
         pixels = np.asarray(cv2.cvtColor(pixels, order[pixels.shape[2]]), np.uint8)
-    done, data = cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    done, data = cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1, *RLE])
     if not done:
         raise HilumError(f"wanted a picture to draw, got pixels of shape {pixels.shape}.")
     return data.tobytes()

@@ -136,7 +136,7 @@ def test_window_by_mouse_and_keys_and_the_heat_map_by_its_slider(
     mean = canvas.evaluate(MEAN)
     assert mean == pytest.approx(grey(0).mean(), abs=0.5)
     assert page.locator("img.heat").is_hidden()
-    assert page.get_by_label("Heat map").is_disabled()
+    assert page.get_by_role("slider", name="Heat map").is_disabled()
     box = stage.bounding_box()
     page.mouse.move(box["x"] + 100, box["y"] + 200)
     page.mouse.down()
@@ -153,7 +153,7 @@ def test_window_by_mouse_and_keys_and_the_heat_map_by_its_slider(
     assert canvas.evaluate(MEAN) < mean
     page.get_by_role("button", name="With heat map").click()
     assert page.locator("img.heat").is_visible()
-    page.get_by_label("Heat map").fill("0")
+    page.get_by_role("slider", name="Heat map").fill("0")
     assert page.locator("img.heat").evaluate("(image) => image.style.opacity") == "0"
 
 
