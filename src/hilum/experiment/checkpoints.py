@@ -2,9 +2,9 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import pandas as pd
@@ -12,17 +12,22 @@ import pandas as pd
 from hilum import files, recipes
 from hilum.experiment import clear_previous, run_basis
 from hilum.experiment.cell_context import FoldKey
-from hilum.experiment.fold import FoldResult
+from hilum.experiment.fold import TrainedFold
 from hilum.experiment.run_basis import Basis, ChangedError
 from hilum.inference import model
 from hilum.inference.model_json import MARK, WORK
 from hilum.recipes import Recipe
 from hilum.types import HilumError, Results
 
+MODEL = "model"
+DONE = (
+    "fold.json"  # another name than when models of a cell shared one folder: such folds are redone
+)
+
 
 @dataclass(frozen=True, slots=True)
-class StoredFold:
-    """One finished fold without its model."""
+class FoldResult:
+    """One finished fold; its model lies in the fold's own folder while it is the cell's best."""
 
     key: FoldKey
     predictions: pd.DataFrame
@@ -61,36 +66,47 @@ def begin(out: Path, plan: Recipe, now: Basis, resume: bool) -> Path:
     return work
 
 
-def save(work: Path, outcome: FoldResult) -> StoredFold:
-    """Keep a fold; its model only while it is the best of its cell, or the first of equals."""
-    folder = _folder(work, outcome.key)
+def save(work: Path, fold: TrainedFold) -> FoldResult:
+    """Keep a fold with its model in a folder of its own; no other fold is looked at."""
+    folder = _folder(work, fold.key)
     folder.mkdir(parents=True, exist_ok=True)
-    outcome.history.to_csv(folder / "history.csv", index=False)
-    outcome.predictions.to_parquet(folder / "predictions.parquet")
-    best = folder.parent / "best.json"
-    if not best.is_file() or outcome.loss < json.loads(best.read_text())["loss"]:
-        model.save(outcome.model, folder.parent / "model")
-        _json(best, {"loss": outcome.loss})
+    fold.history.to_csv(folder / "history.csv", index=False)
+    fold.predictions.to_parquet(folder / "predictions.parquet")
+    model.save(fold.model, folder / MODEL)
     # written last: a fold counts as done only when all of it is there
-    _json(folder / "done.json", {"loss": outcome.loss})
-    return StoredFold(outcome.key, outcome.predictions, outcome.history, outcome.loss)
+    with files.atomic_write(folder / DONE) as temporary:
+        temporary.write_text(json.dumps({"loss": fold.loss}))
+    return FoldResult(fold.key, fold.predictions, fold.history, fold.loss)
 
 
-def load(work: Path, key: FoldKey) -> StoredFold | None:
+def load(work: Path, key: FoldKey) -> FoldResult | None:
     """A fold that was finished before, or None."""
     folder = _folder(work, key)
-    if not (folder / "done.json").is_file():
+    if not (folder / DONE).is_file():
         return None
     try:
-        told = json.loads((folder / "done.json").read_text())
-        return StoredFold(
-            key,
-            pd.read_parquet(folder / "predictions.parquet"),
-            pd.read_csv(folder / "history.csv"),
-            told["loss"],
-        )
+        loss = json.loads((folder / DONE).read_text())["loss"]
+        predictions = pd.read_parquet(folder / "predictions.parquet")
+        return FoldResult(key, predictions, pd.read_csv(folder / "history.csv"), loss)
     except (OSError, ValueError, KeyError):  # cut short with the power: the fold is done again
         return None
+
+
+def best(folds: Sequence[FoldResult]) -> FoldResult:
+    """The fold of the least validation loss, the first of equals, or where none validates."""
+    chosen = folds[0]
+    for fold in folds[1:]:
+        if fold.loss < chosen.loss:
+            chosen = fold
+    return chosen
+
+
+def keep_best_model(work: Path, folds: Sequence[FoldResult]) -> None:
+    """Remove the models of a cell's finished folds but that of the best: they are large."""
+    kept = best(folds)
+    for fold in folds:
+        if fold is not kept:
+            shutil.rmtree(_folder(work, fold.key) / MODEL, ignore_errors=True)
 
 
 def publish_best_model(out: Path, work: Path, cell: str) -> None:
@@ -101,8 +117,8 @@ def publish_best_model(out: Path, work: Path, cell: str) -> None:
 
 
 def best_model_folder(work: Path, cell: str) -> Path:
-    """The folder of a cell's best model, as long as the run lasts."""
-    return _folder(work, FoldKey(cell, 0, 0)).parent / "model"
+    """The folder of a cell's best model, the only one that is left, as long as the run lasts."""
+    return next(_folder(work, FoldKey(cell, 0, 0)).parent.glob(f"*/{MODEL}"))
 
 
 def finish(work: Path) -> None:
@@ -158,8 +174,3 @@ def _results(out: Path) -> Results | None:
 
 def _folder(work: Path, key: FoldKey) -> Path:
     return work / files.stable_digest(key.cell)[:12] / f"seed{key.seed}-fold{key.fold}"
-
-
-def _json(path: Path, value: dict[str, Any]) -> None:
-    with files.atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(value))

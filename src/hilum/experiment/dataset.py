@@ -11,13 +11,13 @@ import pandas as pd
 from hilum import datasets, phantom
 from hilum.data import manifest as manifests
 from hilum.datasets.cards import CARDS
-from hilum.experiment.cell_context import Progress, Tell
+from hilum.files.executors import Move, Progress
 from hilum.recipes import DataSet, Recipe
 from hilum.types import HilumError, Manifest, MissingError
 
 
 def load_manifest(
-    recipe: Recipe, root: Path | None, out: Path, tell: Tell = lambda name: _silent
+    recipe: Recipe, root: Path | None, out: Path, tell: Progress = lambda name: _silent
 ) -> Manifest:
     """One manifest of all sets; only the recipe's classes stay, the rest is counted.
 
@@ -117,7 +117,7 @@ def _renamed(found: Manifest, names: dict[str, str]) -> Manifest:
 
 
 def _read(
-    item: DataSet, classes: list[str], where: tuple[Path | None, Path], tell: Tell
+    item: DataSet, classes: list[str], where: tuple[Path | None, Path], tell: Progress
 ) -> Manifest:
     root, out = where
     if item.path:
@@ -135,9 +135,9 @@ def _read(
     return datasets.read(item.card, root)
 
 
-def later(tell: Tell, name: str) -> Progress:
+def later(tell: Progress, name: str) -> Move:
     """A step that is only shown once it moves: most sets have no headers to read."""
-    moves: list[Progress] = []
+    moves: list[Move] = []
 
     def move(done: int, total: int) -> None:
         if not moves:

@@ -97,7 +97,7 @@ def _questions(cell: Recipe, rows: Mapping[str, Row]) -> Iterator[tuple[str, Row
     """Every row for the cell; those of training also for its source task."""
     for key, row in rows.items():
         yield key, row, row.asks(cell)
-    if source_task.wanted(cell) and rows is ALONE:
+    if source_task.enabled(cell) and rows is ALONE:
         assert cell.source is not None  # noqa: S101 - it is wanted
         mine = source_task.as_recipe(cell, cell.source)
         for key, row in rows.items():
