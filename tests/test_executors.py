@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from hilum import files
-from hilum.files.executors import Executor, Progress
-from hilum.files.worker import silent
+from hilum.files.executors import Executor
+from hilum.progress import Progress, silent
 from hilum.types import HilumError, HilumWarning, MissingError
 
 

@@ -106,19 +106,23 @@ def run(out: Path, *changes: str) -> None:
         ("split", ["split.kind=official"], "publisher's part of every image; got none for 14"),
         ("split", ["split={kind='kfold', folds=9}"], "per class as folds"),
         ("data.take", ['data=[{path="PLACE", take={covid19=9}}]'], "wants 9 images.*got 8"),
-        ("source", ['source={classes=["covid19","tb"], data=[{path="PLACE"}]}'], "none of tb"),
         (
-            "source",
+            "source_task",
+            ['source_task={classes=["covid19","tb"], data=[{path="PLACE"}]}'],
+            "none of tb",
+        ),
+        (
+            "source_task",
             [
-                'source={classes=["covid19","normal"], data=[{path="PLACE"}],'
+                'source_task={classes=["covid19","normal"], data=[{path="PLACE"}],'
                 ' split={kind="official"}}'
             ],
             "publisher's part",
         ),
         (
-            "source.train.stages.freeze",
+            "source_task.train.stages.freeze",
             [
-                'source={classes=["covid19","normal"], data=[{path="PLACE"}], train={stages='
+                'source_task={classes=["covid19","normal"], data=[{path="PLACE"}], train={stages='
                 f'[{{{TUNED}, freeze=["layer9"]}}]}}}}'
             ],
             "got 'layer9'",

@@ -13,8 +13,8 @@ from hilum import recipes
 from hilum.experiment import checkpoints, run, tasks
 from hilum.experiment.cell_context import FoldKey
 from hilum.experiment.checkpoints import FoldResult
-from hilum.files.executors import Function, Progress
-from hilum.files.worker import silent
+from hilum.files.executors import Function
+from hilum.progress import Progress, silent
 from hilum.recipes import Recipe
 from hilum.types import HilumError
 

@@ -13,7 +13,6 @@ from hilum.augment import sample
 from hilum.augment.sample import AugmentationRanges
 from hilum.data import feature_cache
 from hilum.experiment.context import preprocessing_of
-from hilum.files.executors import Progress
 from hilum.files.versions import NETWORKS
 from hilum.inference.model import compiled, mirrored
 from hilum.inference.model import read as read_model
@@ -21,6 +20,7 @@ from hilum.models import backbones, heads
 from hilum.models.backbones import Backbone, Pool
 from hilum.models.runtime.base import Runtime
 from hilum.preprocess import Pipeline
+from hilum.progress import Progress
 from hilum.recipes import AugmentPlan, ModelPlan, Recipe
 from hilum.types import Floats, Grey8, Labels, Manifest, Pixels, Stack8
 
@@ -122,7 +122,8 @@ def _backbone(recipe: Recipe, panels: int, source: Path | None) -> Backbone:
         first = backbones.with_pooling(first, wanted)
     first = backbones.with_panels(first, panels)
     others = [
-        backbones.with_panels(backbones.build(name, pool=wanted), panels) for name in plan.beside
+        backbones.with_panels(backbones.build(name, pool=wanted), panels)
+        for name in plan.auxiliary_backbones
     ]
     return backbones.join(first, others, common) if others else first
 
@@ -132,7 +133,7 @@ def pool(plan: ModelPlan) -> Pool:
     head = heads.named(plan.head)
     if plan.pool == "auto":
         return (
-            backbones.richest_common_pooling([plan.backbone, *plan.beside])
+            backbones.richest_common_pooling([plan.backbone, *plan.auxiliary_backbones])
             if head.plain
             else head.pool
         )

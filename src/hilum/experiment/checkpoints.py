@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,12 +39,21 @@ class FoldResult:
 def require_recipe(out: Path, plan: Recipe) -> None:
     """Raise ChangedError where finished folds, or a finished run, in `out` are another recipe's."""
     mark, made = out / WORK / MARK, _made_by(out)
-    other = mark.is_file() and mark.read_text(encoding="utf-8") != recipes.as_toml(plan)
-    if other or (made is not None and made != recipes.without_tasks(plan)):
+    if (mark.is_file() and _marked(mark) != plan) or (
+        made is not None and made != recipes.without_tasks(plan)
+    ):
         raise ChangedError(
             f"--resume wants the recipe that {str(out)!r} was begun with; got a changed one; "
             "choose another --out or leave --resume away."
         )
+
+
+def _marked(mark: Path) -> Recipe | None:
+    """The recipe of the folds beside `mark`; None where it is no longer valid."""
+    try:
+        return recipes.parse(tomllib.loads(mark.read_text(encoding="utf-8")))
+    except (HilumError, ValueError):  # of another version
+        return None
 
 
 def begin(out: Path, plan: Recipe, now: Basis, resume: bool) -> Path:

@@ -9,10 +9,11 @@ import numpy as np
 
 from hilum import preprocess
 from hilum.data.prepared_dataset import PreparedDataset
-from hilum.files.executors import Executor, Progress, SerialExecutor
+from hilum.files.executors import Executor, SerialExecutor
 from hilum.models import backbones
 from hilum.preprocess import Pipeline
 from hilum.preprocess.lungs import segmenter
+from hilum.progress import Progress
 from hilum.recipes import Recipe
 from hilum.recipes.schema import PreparePlan
 from hilum.types import HilumError, Pixels, Split

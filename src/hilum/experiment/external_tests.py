@@ -45,7 +45,7 @@ def test_on_later_films(ground: RunContext, grown: GridResult) -> ExternalTest |
 
     A second test that cannot be made stops no study: the reason is told.
     """
-    if not ground.recipe.later:
+    if not ground.recipe.external_tests:
         return None
     try:
         taken = _films(ground)
@@ -113,7 +113,7 @@ def _predicted(
 
 def _told(plan: Recipe, films: Manifest) -> str:
     wanted: Counter[str] = Counter()
-    for item in plan.later:
+    for item in plan.external_tests:
         wanted.update(item.take)
     labels = films.table["label"].value_counts()
     listed = " and ".join(

@@ -14,8 +14,7 @@ from hilum.experiment.cell_context import CellData, FoldKey
 from hilum.experiment.checkpoints import FoldResult
 from hilum.experiment.context import StoredPixels
 from hilum.experiment.source_task import SourceTask
-from hilum.files.executors import Progress
-from hilum.files.worker import silent
+from hilum.progress import Progress, silent
 from hilum.recipes import Recipe
 from hilum.types import HilumError, Manifest
 

@@ -15,8 +15,7 @@ from hilum.experiment.checkpoints import FoldResult
 from hilum.experiment.context import RunContext, StoredPixels, preprocessing_of
 from hilum.experiment.fold_task import FoldTask
 from hilum.experiment.source_task import PlannedSourceTask, SourceTaskResult
-from hilum.files.executors import Move
-from hilum.files.worker import silent
+from hilum.progress import Advance, silent
 from hilum.recipes import Recipe
 from hilum.types import HilumError, LeftOut
 
@@ -101,7 +100,7 @@ class Cell:
         self.source: SourceTaskResult | None = None  # of the first seed
         self._context, self._recipe = context, recipe
         self._results: dict[FoldKey, FoldResult] = {}
-        self._move: Move = silent(name)
+        self._advance: Advance = silent(name)
         self._planned: dict[int, PlannedSourceTask] = {}  # source tasks by seed
         self._tables = {
             FoldKey(name, seed, int(str(number))): table
@@ -116,7 +115,7 @@ class Cell:
 
     def tasks(self) -> Iterator[FoldTask]:
         """What is not finished yet; raises HilumError where a fold's data cannot be prepared."""
-        self._move = self._context.progress(f"folds of {self.name}")
+        self._advance = self._context.progress(f"folds of {self.name}")
         for key in self._tables:
             if (stored := checkpoints.load(self._context.work, key)) is not None:
                 self.add(key, stored)
@@ -133,7 +132,7 @@ class Cell:
             return
         self._results[key] = result
         checkpoints.keep_best_model(self._context.work, self.folds)
-        self._move(len(self._results), len(self._tables))
+        self._advance(len(self._results), len(self._tables))
 
     def fail(self, error: HilumError) -> None:
         """Give the cell up; the first reason counts."""

@@ -31,8 +31,9 @@ from hilum.experiment import (
 from hilum.experiment.context import RunContext, preprocessing_of
 from hilum.experiment.run_results import TestedRun
 from hilum.experiment.validate import Known
-from hilum.files.executors import Executor, Progress, SerialExecutor
+from hilum.files.executors import Executor, SerialExecutor
 from hilum.inference import model_json
+from hilum.progress import Progress
 from hilum.recipes import Recipe
 from hilum.types import HilumError, Leak, Manifest, Results
 

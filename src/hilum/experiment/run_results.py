@@ -44,6 +44,7 @@ def evidence_of_images(run: RunContext, leaks: list[Leak]) -> Evidence:
         run.first,
         leaks,
         run.dataset.facts,
+        run.dataset.fingerprints,
         run.dataset.pixels.stack,
         summary.populations(),
         run.first.seed,

@@ -26,11 +26,11 @@ from hilum.experiment import (
 from hilum.experiment.cell_context import FoldKey
 from hilum.experiment.segmentation_data import PreparedSegmentation
 from hilum.experiment.segmentation_fold import CELL, Fold
-from hilum.files.executors import Progress
 from hilum.inference import model_json
 from hilum.metrics import dice, intervals
 from hilum.preprocess.lungs import segmenter, unet
 from hilum.preprocess.lungs.masks import OK
+from hilum.progress import Progress
 from hilum.recipes import Recipe, Stage
 from hilum.types import HilumError, HilumWarning, Results, Score
 
@@ -153,13 +153,14 @@ def _only_stage(recipe: Recipe) -> Stage:
         "train.stages.optimiser": stage.optimiser != "adamw",
         "train.balance": recipe.train.balance != "none",
         "grid": bool(recipe.grid),
-        "source": recipe.source is not None,
+        "source_task": recipe.source_task is not None,
     }
     for key, bad in wrong.items():
         if bad:
             raise HilumError(
                 'a recipe with learns = "lungs" has one stage with trainable = "all" and optimiser '
-                f'= "adamw", balance = "none", no grid and no source; got another {key}; mend it.'
+                f'= "adamw", balance = "none", no grid and no source_task; got another {key}; '
+                "change it."
             )
     return stage
 

@@ -12,9 +12,9 @@ from hilum import images
 from hilum.data import manifest as manifests
 from hilum.data import prepared_dataset
 from hilum.experiment import dataset, splits
-from hilum.files.executors import Progress
 from hilum.preprocess.lungs import segmenter
 from hilum.preprocess.step import as_uint8, resized
+from hilum.progress import Progress
 from hilum.recipes import Recipe, Stage
 from hilum.training.segmentation import ImageMaskPairs
 from hilum.types import HilumError, Leak, LeftOut, Manifest, Mask, Split, Stack8

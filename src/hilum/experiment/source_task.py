@@ -16,13 +16,13 @@ from hilum.data.prepared_dataset import PreparedDataset
 from hilum.experiment import cell_context, dataset, fold, run_basis, splits
 from hilum.experiment.cell_context import CellData, FoldKey
 from hilum.experiment.context import RunContext, StoredPixels, preprocessing_of
-from hilum.files.executors import Progress
 from hilum.inference import model as models
 from hilum.inference.model import ModelMetadata
 from hilum.inference.model import read as read_model
 from hilum.inference.training_record import Films
 from hilum.metrics import scores
 from hilum.models import backbones, weights
+from hilum.progress import Progress
 from hilum.recipes import Recipe, SourcePlan
 from hilum.types import HilumError, Leak, Manifest
 
@@ -70,18 +70,18 @@ class PlannedSourceTask:
 
 def enabled(recipe: Recipe) -> bool:
     """Whether the recipe has a source task and has it switched on."""
-    return recipe.source is not None and recipe.source.enabled
+    return recipe.source_task is not None and recipe.source_task.enabled
 
 
 def seed_of(recipe: Recipe, seed: int) -> int:
     """The seed of the source task that the folds of `seed` stand on."""
-    once = recipe.source is not None and recipe.source.once
+    once = recipe.source_task is not None and recipe.source_task.once
     return recipe.seeds[0] if once else seed
 
 
 def plan(context: RunContext, recipe: Recipe, seed: int) -> PlannedSourceTask:
     """The source task of a cell for one seed: its images read and divided, nothing trained."""
-    source = recipe.source
+    source = recipe.source_task
     assert source is not None  # noqa: S101 - callers ask first
     own = as_recipe(recipe, source)
     prepared = prepared_dataset.prepare_dataset(
@@ -137,14 +137,15 @@ def read_back(planned: PlannedSourceTask, progress: Progress) -> SourceTaskResul
 def as_recipe(recipe: Recipe, source: SourcePlan) -> Recipe:
     """The source task as a recipe of its own: its preparation or the target's, and its backbone."""
     tree = recipes.as_tree(recipe)
-    mine = {key: tree["source"][key] for key in ("classes", "data", "split", "augment", "train")}
+    own = tree["source_task"]
+    kept_own = {key: own[key] for key in ("classes", "data", "split", "augment", "train")}
     kept = {key: tree[key] for key in ("mode", "prepare", "model", "modalities", "seeds")}
     # what stands beside the backbone learns nothing, and its earlier maps are for the target's head
-    kept["model"]["beside"] = []
+    kept["model"]["auxiliary_backbones"] = []
     if kept["model"].get("pool") in ("auto", "stages"):
         kept["model"]["pool"] = None
-    kept["prepare"] = tree["source"].get("prepare", kept["prepare"])
-    return recipes.parse({"name": f"{recipe.name}-source", **kept, **mine})
+    kept["prepare"] = own.get("prepare", kept["prepare"])
+    return recipes.parse({"name": f"{recipe.name}-source", **kept, **kept_own})
 
 
 def _shared(target: PreparedDataset, taken: PreparedDataset) -> list[Leak]:
@@ -171,7 +172,7 @@ def _split(
     """The source's split; where the tasks stay apart, nothing shared is trained on."""
     table = splits.make_split(own.split, taken.manifest, taken.fingerprints, seed).table
     table = table[table["fold"] == 0]
-    if not task.apart:
+    if not task.exclude_target:
         return table
     theirs = {leak.first for leak in shared}
     return table[(table["part"] == "test") | ~table["sample_id"].isin(theirs)]

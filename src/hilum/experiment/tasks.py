@@ -9,7 +9,7 @@ from hilum import files, recipes, report
 from hilum.experiment import outputs, replication, run, segmentation
 from hilum.experiment.run import RunOptions
 from hilum.experiment.run_basis import ChangedError
-from hilum.files.executors import Progress
+from hilum.progress import Progress
 from hilum.recipes import Recipe
 from hilum.types import HilumError, LeftOut, Results
 

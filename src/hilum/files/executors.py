@@ -13,12 +13,11 @@ from threading import Lock
 from typing import Protocol, TypeAlias, TypeVar
 
 from hilum.files.worker import Worker
+from hilum.progress import Progress
 from hilum.types import HilumError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
-Move: TypeAlias = Callable[[int, int], None]  # (done, of how many)
-Progress: TypeAlias = Callable[[str], Move]  # name a step, get what moves its bar
 Function: TypeAlias = Callable[[Task, Progress], Result]
 
 
@@ -63,7 +62,7 @@ class ProcessExecutor:
     ) -> Iterator[Result]:
         """As Executor says; a few tasks wait, so that no process does."""
         submitted: deque[Future[Result]] = deque()
-        move, done = progress(f"tasks in {self.count} processes"), 0
+        advance, done = progress(f"tasks in {self.count} processes"), 0
         with ThreadPoolExecutor(self.count) as pool:
             try:
                 for task in tasks:
@@ -71,11 +70,11 @@ class ProcessExecutor:
                     if len(submitted) > self.count:
                         yield submitted.popleft().result()
                         done += 1
-                        move(done, done + len(submitted))
+                        advance(done, done + len(submitted))
                 while submitted:
                     yield submitted.popleft().result()
                     done += 1
-                    move(done, done + len(submitted))
+                    advance(done, done + len(submitted))
             except BaseException:  # Ctrl-C too: nobody waits for what is under way
                 pool.shutdown(wait=False, cancel_futures=True)
                 self.close()

@@ -18,6 +18,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import IO, Any
 
+from hilum.progress import silent
 from hilum.types import HilumError
 
 _SHOWN: dict[Any, Any] = {}  # warnings that were shown: each worker would show its own
@@ -116,11 +117,6 @@ def _carried_out(content: bytes) -> Outcome:
             error = _portable(raised)
     warned = tuple((w.message, w.category, w.filename, w.lineno) for w in caught)
     return Outcome(value, error, warned)
-
-
-def silent(step: str) -> Callable[[int, int], None]:
-    """Progress that is shown nowhere."""
-    return lambda done, total: None
 
 
 def _portable(error: Exception) -> Exception:

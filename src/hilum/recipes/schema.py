@@ -73,7 +73,7 @@ class ModelPlan(Strict):
     backbone: str = "tf_efficientnet_lite0"
     weights: str = "imagenet"  # imagenet, random, or a file
     # further networks, frozen, with ImageNet's weights: the head sees their features as well
-    beside: list[str] = Field(default_factory=list)
+    auxiliary_backbones: list[str] = Field(default_factory=list)
     head: str = "linear"  # linear, mlp, or a paper's by its recipe's name
     hidden: int | None = Field(None, gt=0)  # these five: the head's own unless given
     dropout: float | None = Field(None, ge=0, lt=1)
@@ -211,7 +211,7 @@ class SourcePlan(Strict):
     prepare: PreparePlan | None = None  # the target's, unless lungs are kept in one of them only
     augment: AugmentPlan = AugmentPlan()
     train: TrainPlan = TrainPlan()
-    apart: bool = True  # leave out of it whatever the target task holds, patients included
+    exclude_target: bool = True  # leave out of it whatever the target task holds, patients included
     least_auroc: float = Field(0.6, ge=0, le=1)  # a backbone that has learnt less is refused
     once: bool = False  # every seed stands on what the first one's source task has taught
 
@@ -246,13 +246,14 @@ class Recipe(Strict):
     classes: list[str] = Field(default_factory=list)  # empty: as found in the data
     paper: Paper = Paper()
     data: list[DataSet] = Field(min_length=1)
-    later: list[DataSet] = Field(default_factory=list)  # a second test, apart from all of `data`
+    # further tests, apart from all of `data`
+    external_tests: list[DataSet] = Field(default_factory=list)
     split: SplitPlan = SplitPlan()
     prepare: PreparePlan = PreparePlan()
     model: ModelPlan = ModelPlan()
     augment: AugmentPlan = AugmentPlan()
     train: TrainPlan = TrainPlan()
-    source: SourcePlan | None = None
+    source_task: SourcePlan | None = None
     modalities: Literal["one", "mixed"] = "one"  # "mixed": radiographs and CT together, on purpose
     seeds: list[int] = Field(default_factory=lambda: [0], min_length=1)
     grid: dict[str, list[Any]] = Field(default_factory=dict)  # dotted key -> values
