@@ -112,17 +112,17 @@ def _backbone(recipe: Recipe, panels: int, source: Path | None) -> Backbone:
     """The recipe's networks, side by side where there are several."""
     plan, seed = recipe.model, recipe.seeds[0]
     common = "" if recipe.prepare.normalise == "auto" else recipe.prepare.normalise
-    wanted = pool(plan)
+    pooling = pool(plan)
     first = (
         read_model(source)[2]
         if source
-        else backbones.build(plan.backbone, plan.weights, seed, wanted)
+        else backbones.build(plan.backbone, plan.weights, seed, pooling)
     )
-    if first.pool != wanted:
-        first = backbones.with_pooling(first, wanted)
+    if first.pool != pooling:
+        first = backbones.with_pooling(first, pooling)
     first = backbones.with_panels(first, panels)
     others = [
-        backbones.with_panels(backbones.build(name, pool=wanted), panels)
+        backbones.with_panels(backbones.build(name, pool=pooling), panels)
         for name in plan.auxiliary_backbones
     ]
     return backbones.join(first, others, common) if others else first
@@ -177,8 +177,8 @@ def _view(
     number: int,
     rows: npt.NDArray[np.int64],
 ) -> Floats:
-    known = _names(context)
-    names = [known[row] for row in rows]
+    every = _names(context)
+    names = [every[row] for row in rows]
     drawn = sample.sample(spread, names, seed, number)
 
     def change(stack: Stack8, start: int) -> Stack8:
@@ -233,5 +233,5 @@ def _network_key(pixels: Pixels, backbone: Backbone, normalise: str, runtime: Ru
     """Everything that the features depend on besides the view."""
     facts = runtime.facts
     made_by = files.releases(*NETWORKS)
-    known = (pixels.digest, backbone.record(), normalise, facts.engine, facts.precision, made_by)
-    return files.stable_digest(*known, *([facts.quantised] if facts.quantised else ()))
+    content = (pixels.digest, backbone.record(), normalise, facts.engine, facts.precision, made_by)
+    return files.stable_digest(*content, *([facts.quantised] if facts.quantised else ()))

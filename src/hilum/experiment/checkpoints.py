@@ -36,11 +36,11 @@ class FoldResult:
     loss: float  # on validation, nan without
 
 
-def require_recipe(out: Path, plan: Recipe) -> None:
+def require_recipe(out: Path, recipe: Recipe) -> None:
     """Raise ChangedError where finished folds, or a finished run, in `out` are another recipe's."""
-    mark, made = out / WORK / MARK, _made_by(out)
-    if (mark.is_file() and _marked(mark) != plan) or (
-        made is not None and made != recipes.without_tasks(plan)
+    mark, finished_recipe = out / WORK / MARK, _made_by(out)
+    if (mark.is_file() and _marked(mark) != recipe) or (
+        finished_recipe is not None and finished_recipe != recipes.without_tasks(recipe)
     ):
         raise ChangedError(
             f"--resume wants the recipe that {str(out)!r} was begun with; got a changed one; "
@@ -56,7 +56,7 @@ def _marked(mark: Path) -> Recipe | None:
         return None
 
 
-def begin(out: Path, plan: Recipe, now: Basis, resume: bool) -> Path:
+def begin(out: Path, recipe: Recipe, basis: Basis, resume: bool) -> Path:
     """The folder of finished folds, emptied, with all that an earlier run left, unless it goes on.
 
     Raises ChangedError when the folds there belong to another recipe, or stand on other images,
@@ -64,15 +64,15 @@ def begin(out: Path, plan: Recipe, now: Basis, resume: bool) -> Path:
     """
     work = out / WORK
     if resume and (work / MARK).is_file():
-        require_recipe(out, plan)
-        run_basis.require_same(out, run_basis.read(work), now)
+        require_recipe(out, recipe)
+        run_basis.require_same(out, run_basis.read(work), basis)
         return work
     clear_previous.clear(out, tasks=not resume)
     _remove(work)
     work.mkdir(parents=True)
-    run_basis.write(now, work)
+    run_basis.write(basis, work)
     with files.atomic_write(work / MARK) as temporary:  # last: where it is, the basis is as well
-        temporary.write_text(recipes.as_toml(plan), encoding="utf-8")
+        temporary.write_text(recipes.as_toml(recipe), encoding="utf-8")
     return work
 
 
@@ -150,34 +150,34 @@ def _remove(work: Path) -> None:
         shutil.rmtree(gone, ignore_errors=True)
 
 
-def finished(out: Path, plan: Recipe, now: Basis) -> Results | None:
+def finished(out: Path, recipe: Recipe, basis: Basis) -> Results | None:
     """What a finished run of this question, see `require_recipe`, has left in `out`, or None.
 
     Raises ChangedError where it stands on other images, labels, weights or versions.
     """
     results = _results(out)
     if results is not None:
-        run_basis.require_same(out, run_basis.read(out), now)
+        run_basis.require_same(out, run_basis.read(out), basis)
     return results
 
 
 def _made_by(out: Path) -> Recipe | None:
     """The recipe of a finished run in `out`; None without one, or where it is no longer valid."""
-    made = out / "recipe.toml"
-    if (out / WORK).exists() or not ((out / "results.json").is_file() and made.is_file()):
+    stored = out / "recipe.toml"
+    if (out / WORK).exists() or not ((out / "results.json").is_file() and stored.is_file()):
         return None
     try:
-        return recipes.without_tasks(recipes.load(str(made)))
+        return recipes.without_tasks(recipes.load(str(stored)))
     except HilumError:  # of another version: run again
         return None
 
 
 def _results(out: Path) -> Results | None:
-    found = out / "results.json"
+    stored = out / "results.json"
     if _made_by(out) is None:
         return None
     try:
-        return Results.from_json(json.loads(found.read_text(encoding="utf-8")))
+        return Results.from_json(json.loads(stored.read_text(encoding="utf-8")))
     except (HilumError, ValueError, KeyError, TypeError):
         return None  # of another version: run again
 

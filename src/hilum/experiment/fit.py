@@ -39,11 +39,13 @@ def train(
     backbone, histories = context.backbone, []
     top: FittedHead | None = None
     for stage in context.recipe.train.stages:
-        mine = replace(parts, images=stage.steps * stage.batch)
+        stage_parts = replace(parts, images=stage.steps * stage.batch)
         if trains_backbone(context, stage):
-            backbone, top, rows = fine_tune.fine_tune(context, mine, stage, key, (backbone, top))
+            backbone, top, rows = fine_tune.fine_tune(
+                context, stage_parts, stage, key, (backbone, top)
+            )
         elif backbone is context.backbone:
-            top, rows = _head(context, mine, stage, key)
+            top, rows = _head(context, stage_parts, stage, key)
         else:
             raise HilumError(
                 f"train.stages: a stage of the head alone comes before those of the backbone; got "
@@ -83,8 +85,8 @@ def _views(context: CellContext, parts: PartIndices, key: FoldKey) -> Floats:
     views = [cell_context.features(context)]
     if context.recipe.model.mirror:
         views.append(cell_context.mirrored_features(context))
-    own = len(context.labels) == len(context.manifest.table)  # else the fold has images of its own
-    shared = own and context.recipe.split.kind == "kfold"
+    whole = len(context.labels) == len(context.manifest.table)  # no synthetic images behind it
+    shared = whole and context.recipe.split.kind == "kfold"
     used = np.arange(len(context.labels)) if shared else parts.train
     views += cell_context.augmented(context, key.seed, used)
     return np.stack(views)
@@ -109,11 +111,11 @@ def _head(
 def _blended(views: Floats, parts: PartIndices, key: FoldKey) -> tuple[Floats, PartIndices]:
     """SMOTE between features: the same parents and places in every view."""
     drawn = smote.draw(views[0], parts.labels, key.seed, rows=parts.train)
-    made = np.stack([smote.blend(view, drawn) for view in views])
+    synthetic = np.stack([smote.blend(view, drawn) for view in views])
     count = views.shape[1]
     train = np.concatenate([parts.train, np.arange(count, count + len(drawn.labels))])
     labels = np.concatenate([parts.labels, drawn.labels])
-    return np.concatenate([views, made], axis=1), replace(parts, train=train, labels=labels)
+    return np.concatenate([views, synthetic], axis=1), replace(parts, train=train, labels=labels)
 
 
 def _probe(
@@ -129,12 +131,12 @@ def _probe(
     fitted = [
         linear_probe.fit(_columns(train, b), _columns(validation, b), weights) for b in blocks
     ]
-    told = [
+    history = [
         {**row, "stage": name if len(fitted) == 1 else f"{name}, picture {number}"}
         for number, one in enumerate(fitted, 1)
         for row in one.history
     ]
-    return _linear(context, standard, [(one.weights, one.bias) for one in fitted]), told
+    return _linear(context, standard, [(one.weights, one.bias) for one in fitted]), history
 
 
 def _pictures(context: CellContext, width: int) -> list[slice]:

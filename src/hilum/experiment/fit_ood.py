@@ -52,16 +52,18 @@ def _fitted(run: RunContext, model: TrainedModel, context: CellContext) -> ood.O
     train, validation = (_rows(run, model, part) for part in ("train", "validation"))
     if not len(validation):
         raise HilumError("its limits are set on validation images, of which there are none")
-    shown = _read(run, model, train[ood.evenly_spaced(len(train), TURNED)])
+    posed_films = _read(run, model, train[ood.evenly_spaced(len(train), TURNED)])
     turned = {
-        pose: model.runtime(np.stack([model.pipeline(ood.posed(film, pose)) for film in shown]))
+        pose: model.runtime(
+            np.stack([model.pipeline(ood.posed(film, pose)) for film in posed_films])
+        )
         for pose in ood.POSES
     }
     train, validation = train[ood.evenly_spaced(len(train), MOST)], validation[:MOST]
     fitted = ood.fit(_features(context, train), turned, _features(context, validation))
-    asked = _read(run, model, validation[ood.evenly_spaced(len(validation), ASKED)])
+    films = _read(run, model, validation[ood.evenly_spaced(len(validation), ASKED)])
     finder = segmenter.load_segmenter()
-    good = [finder(ood.glance(film).small).good for film in asked]
+    good = [finder(ood.glance(film).small).good for film in films]
     return replace(fitted, lungs=bool(np.mean(good) >= SHOWING))
 
 
@@ -76,9 +78,9 @@ def _rows(run: RunContext, model: TrainedModel, part: str) -> npt.NDArray[np.int
     """Positions in the manifest of a part of the model's own fold."""
     origin = model.facts.provenance
     table = run.splits[origin["seed"]].table
-    mine = table[(table["fold"] == origin["fold"]) & (table["part"] == part)]
-    wanted = run.dataset.manifest.table["sample_id"].isin(mine["sample_id"])
-    return np.flatnonzero(wanted).astype(np.int64)
+    rows = table[(table["fold"] == origin["fold"]) & (table["part"] == part)]
+    chosen = run.dataset.manifest.table["sample_id"].isin(rows["sample_id"])
+    return np.flatnonzero(chosen).astype(np.int64)
 
 
 def _read(run: RunContext, model: TrainedModel, rows: npt.NDArray[np.int64]) -> list[GreyImage]:

@@ -60,19 +60,19 @@ def train_fold(context: CellContext, split: pd.DataFrame, key: FoldKey) -> Train
 
 def _rows(context: CellContext, split: pd.DataFrame) -> dict[str, Any]:
     at = pd.Series(np.arange(len(context.labels)), index=list(context.pixels.sample_ids))
-    found = {
+    rows = {
         part: np.sort(at.loc[group["sample_id"]].to_numpy())
         for part, group in split.groupby("part")
     }
     if not context.recipe.split.validation:
-        found.setdefault("validation", np.zeros(0, np.int64))
+        rows.setdefault("validation", np.zeros(0, np.int64))
     for part in ("train", "validation", "test"):
-        if part not in found:
+        if part not in rows:
             raise HilumError(
                 f"each fold needs train, validation and test images; got no {part} images; "
                 "add images or change the split."
             )
-    return found
+    return rows
 
 
 def _loss(labels: Labels, p: Probabilities) -> float:
@@ -127,10 +127,10 @@ def _calibrated(
 def _predictions(
     context: CellContext, model: TrainedModel, logits: Probabilities, rows: Any, key: FoldKey
 ) -> pd.DataFrame:
-    about = context.manifest.table.iloc[rows][
+    described = context.manifest.table.iloc[rows][
         ["sample_id", "path", "patient_id", "source", "label"]
     ]
-    table = about.reset_index(drop=True).assign(cell=key.cell, fold=key.fold, seed=key.seed)
+    table = described.reset_index(drop=True).assign(cell=key.cell, fold=key.fold, seed=key.seed)
     table[probability_columns(context.classes)] = model.calibrated(logits)
     return table
 
@@ -146,7 +146,7 @@ def _provenance(
         "seed": key.seed,
         "fold": key.fold,
         "validation_log_loss": round(loss, 6) if np.isfinite(loss) else None,
-        "images": {part: len(found) for part, found in rows.items()},
+        "images": {part: len(indices) for part, indices in rows.items()},
         "classes": {
             name: int((context.labels[rows["train"]] == i).sum())
             for i, name in enumerate(context.classes)

@@ -20,17 +20,17 @@ def close(run: RunContext, selected: SelectedCell) -> SelectedCell:
 
     Those of a source task count: the backbone has learnt from them.
     """
-    made = training_record.of(_films(run, selected))
-    models.remember(run.out / "model", made)
-    return replace(selected, model=replace(selected.model, built_on=made))
+    built_on = training_record.of(_films(run, selected))
+    models.remember(run.out / "model", built_on)
+    return replace(selected, model=replace(selected.model, built_on=built_on))
 
 
 def _films(run: RunContext, selected: SelectedCell) -> Films:
     origin, dataset = selected.model.facts.provenance, run.dataset
     split = run.splits[origin["seed"]].table
-    own = split[(split["fold"] == origin["fold"]) & (split["part"] != "test")]
+    fitted = split[(split["fold"] == origin["fold"]) & (split["part"] != "test")]
     table = dataset.manifest.table
-    rows = table[table["sample_id"].isin(own["sample_id"])]
+    rows = table[table["sample_id"].isin(fitted["sample_id"])]
     films = Films.listed(rows, dataset.fingerprints)
     source = _source(run, selected, int(origin["seed"]))
     return films if source is None else films + source

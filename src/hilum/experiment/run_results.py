@@ -67,19 +67,19 @@ def evidence_of_model(tested: TestedRun, images: Evidence, scored: ScoredRun) ->
 def score(tested: TestedRun) -> ScoredRun:
     """Scores of cells, and of source tasks and the external test under names of their own."""
     classes, predictions = tested.run.classes, tested.grid_result.predictions
-    found = [
-        row
+    rows = [
+        score_row
         for cell in predictions["cell"].unique()
-        for row in scores.score(predictions, classes, str(cell))
+        for score_row in scores.score(predictions, classes, str(cell))
     ]
     for cell, source in tested.grid_result.sources.items():
         own = scores.score(source.predictions, source.classes, source_task.CELL)
-        found += [replace(row, cell=f"{cell}: {source_task.CELL}") for row in own]
-    found += tested.external.scores(classes) if tested.external else ()
+        rows += [replace(score_row, cell=f"{cell}: {source_task.CELL}") for score_row in own]
+    rows += tested.external.scores(classes) if tested.external else ()
     selected = tested.selected
     seed = selected.model.facts.provenance["seed"]
     numbers = tested.run.recipe.published
-    return ScoredRun(found, published.beside(numbers, found, selected.cell, predictions, seed))
+    return ScoredRun(rows, published.beside(numbers, rows, selected.cell, predictions, seed))
 
 
 def collect(

@@ -43,32 +43,32 @@ def freezing_rules(
     card: BackboneCard, trainable: str, last: int, first: int, freeze: Sequence[str]
 ) -> list[freezing.Rule]:
     """A stage's words as rules: its patterns first, then how much of the backbone trains."""
-    mine: list[freezing.Rule] = [(pattern, "freeze") for pattern in freeze]
+    rules: list[freezing.Rule] = [(pattern, "freeze") for pattern in freeze]
     if trainable == "all" and not first:
-        return [*mine, freezing.EVERYTHING]
+        return [*rules, freezing.EVERYTHING]
     if trainable == "head":  # fully connected layers that a pool keeps are the backbone's too
         return [freezing.BACKBONE, freezing.EVERYTHING]
     counts = {"last": last, "all": len(card.stages) - first}
-    return [*mine, *freezing.last_stages(card, counts[trainable])]
+    return [*rules, *freezing.last_stages(card, counts[trainable])]
 
 
 def trained(plan: Recipe, backbone: Backbone) -> dict[str, freezing.Action]:
     """What the stages of a cell, its source task's among them, do to each backbone parameter."""
     names = [name for name, _ in backbone.named_parameters()]
     inside = [f"1.{name}" for name in names]  # as the tuned network names them
-    beside = ["3.layers.0.weight", "3.layers.0.bias"]  # the head's, which a pattern may be about
-    learnt: set[str] = set()
+    head = ["3.layers.0.weight", "3.layers.0.bias"]  # the head's, which a pattern may be about
+    changed: set[str] = set()
     task = plan.source_task
     plans = [plan.train, *([task.train] if task and task.enabled else [])]
     for stage in (stage for one in plans for stage in one.stages if stage.trainable != "head"):
         rules = freezing_rules(
             backbone.card, stage.trainable, stage.last, stage.first, stage.freeze
         )
-        actions = freezing.resolve([*inside, *beside], rules)
-        learnt |= {
+        actions = freezing.resolve([*inside, *head], rules)
+        changed |= {
             name for name, full in zip(names, inside, strict=True) if actions[full] == "train"
         }
-    return {name: "train" if name in learnt else "freeze" for name in names}
+    return {name: "train" if name in changed else "freeze" for name in names}
 
 
 def head_module(context: CellContext, features: int, seed: int) -> nn.Module:
@@ -97,8 +97,8 @@ def loop_plan(
     )
     weights = torch.tensor(class_weights(context, parts), dtype=torch.float32, device=device)
     stop = (stage.stop.accuracy, stage.stop.loss) if stage.stop else None
-    mine = head_plan(context.recipe.model)
-    penalised = mine.l1 > 0 or mine.l2 > 0
+    plan = head_plan(context.recipe.model)
+    penalised = plan.l1 > 0 or plan.l2 > 0
     fine = context.recipe.model.precision == "fp32"
     bf16 = trains_backbone(context, stage) and not fine and has_bf16(torch.device(device))
     return loop.LoopConfig(

@@ -98,17 +98,17 @@ def _results(prepared: PreparedSegmentation, folds: Sequence[Fold], out: Path) -
     """Everything but what the run has cost."""
     recipe, manifest = prepared.context.recipe, prepared.context.manifest
     predictions = pd.concat([fold.predictions for fold in folds], ignore_index=True)
-    found = scores(predictions)
+    rows = scores(predictions)
     return Results(
         recipe=recipe.name,
         title=recipe.title,
         mode=recipe.mode,
         classes=[],
         n=summary.counts(manifest, []),
-        scores=found,
-        published=published.beside(recipe.published, found, CELL),
+        scores=rows,
+        published=published.beside(recipe.published, rows, CELL),
         audits=[],
-        verdict=_verdict(predictions, found, mask_conventions.followed(manifest.table)),
+        verdict=_verdict(predictions, rows, mask_conventions.followed(manifest.table)),
         environment={},
         data=summary.data(manifest),
         split=summary.split(prepared.splits, prepared.leaks),
@@ -135,13 +135,13 @@ def _write(
 
 def scores(predictions: pd.DataFrame) -> list[Score]:
     """Mean Dice over all test images and by source, and how many masks pass their check."""
-    found = [dice.mean(predictions, "dice", CELL)]
+    rows = [dice.mean(predictions, "dice", CELL)]
     if predictions["source"].nunique() > 1:
         groups = predictions.groupby("source")
-        found += [dice.mean(rows, "dice", CELL, str(name)) for name, rows in groups]
+        rows += [dice.mean(group, "dice", CELL, str(name)) for name, group in groups]
     good, n = int((predictions["status"] == OK).sum()), len(predictions)
     ends = intervals.wilson(good, n)
-    return [*found, Score(CELL, "mask_ok", "overall", good / n, good, n, *ends, "wilson")]
+    return [*rows, Score(CELL, "mask_ok", "overall", good / n, good, n, *ends, "wilson")]
 
 
 def _only_stage(recipe: Recipe) -> Stage:
@@ -165,8 +165,8 @@ def _only_stage(recipe: Recipe) -> Stage:
     return stage
 
 
-def _verdict(predictions: pd.DataFrame, found: list[Score], convention: str) -> str:
-    overall, passed = found[0], found[-1]
+def _verdict(predictions: pd.DataFrame, rows: list[Score], convention: str) -> str:
+    overall, passed = rows[0], rows[-1]
     people = predictions["patient_id"].nunique() or "an unknown number of"
     span = "" if overall.low is None else f" ({overall.low:.3f} to {overall.high:.3f})"
     return (

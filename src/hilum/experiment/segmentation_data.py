@@ -56,11 +56,11 @@ def prepare(
     where no mask fits its image.
     """
     root, out, work = where
-    found = dataset.load_manifest(recipe, root, out, progress)
-    found = manifests.select(found, found.table["mask_path"].notna(), "it has no lung mask")
+    listed = dataset.load_manifest(recipe, root, out, progress)
+    listed = manifests.select(listed, listed.table["mask_path"].notna(), "it has no lung mask")
     side = recipe.prepare.side or SIDE
     read = prepared_dataset.prepare_dataset(
-        found, segmenter.preparation(side), progress("decode and prepare")
+        listed, segmenter.preparation(side), progress("decode and prepare")
     )
     manifest, stack, masks = _paired(read.manifest, read.pixels.stack, side)
     area = (masks > WHITE).mean((1, 2))
@@ -129,11 +129,11 @@ def pairs(
     ids = context.manifest.table["sample_id"]
     part = rows.set_index("sample_id")["part"].reindex(ids).to_numpy()
     at = {name: np.flatnonzero(part == name) for name in ("train", "validation", "test")}
-    for name, found in at.items():
-        if len(found) == 0:
+    for name, rows_of_part in at.items():
+        if len(rows_of_part) == 0:
             raise HilumError(
                 f"each fold needs train, validation and test images; got no {name} images; "
                 "add images or change the split."
             )
-    known = ImageMaskPairs(context.images, context.masks, tuple(ids), at["train"], at["validation"])
-    return known, at["test"]
+    both = ImageMaskPairs(context.images, context.masks, tuple(ids), at["train"], at["validation"])
+    return both, at["test"]

@@ -114,11 +114,11 @@ def _tested(
     home = files.ensure_writable_folder(context.out / "masks")
     for done, row in enumerate(table.iloc[rows].to_dict("records"), 1):
         image = images.read(Path(row["path"]))
-        found = finder(image.pixels)
+        predicted = finder(image.pixels)
         aspect = float(image.facts.get("pixel_aspect", 1))
-        true = segmentation_data.read_mask(Path(row["mask_path"]), found.mask.shape, aspect)
+        true = segmentation_data.read_mask(Path(row["mask_path"]), predicted.mask.shape, aspect)
         path = home / f"{files.stable_digest(row['sample_id'], key.seed)[:16]}.png"
-        cv2.imwrite(str(path), found.mask.astype(np.uint8) * 255)
+        cv2.imwrite(str(path), predicted.mask.astype(np.uint8) * 255)
         advance(done, len(rows))
         kept = ("sample_id", "path", "patient_id", "source", "label", "mask_path")
         yield {
@@ -126,11 +126,11 @@ def _tested(
             "fold": key.fold,
             "seed": key.seed,
             **{name: row[name] for name in kept},
-            "dice": float(dice.dice(found.mask, true)),
-            "status": found.status,
-            "fraction": found.fraction,
+            "dice": float(dice.dice(predicted.mask, true)),
+            "status": predicted.status,
+            "fraction": predicted.fraction,
             "true_fraction": float(true.mean()),
-            "confidence": found.confidence,
+            "confidence": predicted.confidence,
             "found": f"masks/{path.name}",
         }
 

@@ -83,17 +83,21 @@ def plan(context: RunContext, recipe: Recipe, seed: int) -> PlannedSourceTask:
     """The source task of a cell for one seed: its images read and divided, nothing trained."""
     source = recipe.source_task
     assert source is not None  # noqa: S101 - callers ask first
-    own = as_recipe(recipe, source)
+    source_recipe = as_recipe(recipe, source)
     prepared = prepared_dataset.prepare_dataset(
-        dataset.load_manifest(own, context.root, context.out / "source"),
-        preprocessing_of(own),
+        dataset.load_manifest(source_recipe, context.root, context.out / "source"),
+        preprocessing_of(source_recipe),
         context.progress("source task: decode and prepare"),
     )
     shared = _shared(context.dataset, prepared)
-    split = _split(own, source, prepared, [*shared, *_shared_beside(context, prepared)], seed)
+    split = _split(
+        source_recipe, source, prepared, [*shared, *_shared_beside(context, prepared)], seed
+    )
     pixels = StoredPixels.of(prepared.pixels)
-    folder = _folder(own, prepared, split, seed)
-    task = SourceTask(own, source.least_auroc, prepared.manifest, pixels, split, seed, folder)
+    folder = _folder(source_recipe, prepared, split, seed)
+    task = SourceTask(
+        source_recipe, source.least_auroc, prepared.manifest, pixels, split, seed, folder
+    )
     return PlannedSourceTask(task, prepared, shared)
 
 
@@ -137,24 +141,24 @@ def read_back(planned: PlannedSourceTask, progress: Progress) -> SourceTaskResul
 def as_recipe(recipe: Recipe, source: SourcePlan) -> Recipe:
     """The source task as a recipe of its own: its preparation or the target's, and its backbone."""
     tree = recipes.as_tree(recipe)
-    own = tree["source_task"]
-    kept_own = {key: own[key] for key in ("classes", "data", "split", "augment", "train")}
+    table = tree["source_task"]
+    own = {key: table[key] for key in ("classes", "data", "split", "augment", "train")}
     kept = {key: tree[key] for key in ("mode", "prepare", "model", "modalities", "seeds")}
     # what stands beside the backbone learns nothing, and its earlier maps are for the target's head
     kept["model"]["auxiliary_backbones"] = []
     if kept["model"].get("pool") in ("auto", "stages"):
         kept["model"]["pool"] = None
-    kept["prepare"] = own.get("prepare", kept["prepare"])
-    return recipes.parse({"name": f"{recipe.name}-source", **kept, **kept_own})
+    kept["prepare"] = table.get("prepare", kept["prepare"])
+    return recipes.parse({"name": f"{recipe.name}-source", **kept, **own})
 
 
-def _shared(target: PreparedDataset, taken: PreparedDataset) -> list[Leak]:
+def _shared(target: PreparedDataset, source: PreparedDataset) -> list[Leak]:
     """Images, near duplicates and patients that source and target have in common."""
-    sides = [(side.manifest, side.fingerprints) for side in (taken, target)]
+    sides = [(side.manifest, side.fingerprints) for side in (source, target)]
     return leakage.between(sides[0], sides[1], SIDES)
 
 
-def _shared_beside(context: RunContext, taken: PreparedDataset) -> list[Leak]:
+def _shared_beside(context: RunContext, source: PreparedDataset) -> list[Leak]:
     """The same with the main question's images, where this is one of its tasks.
 
     A task whose images are among those of the main question so has the same source training, and
@@ -163,33 +167,33 @@ def _shared_beside(context: RunContext, taken: PreparedDataset) -> list[Leak]:
     if context.beside is None:
         return []
     main = manifests.load(context.beside)
-    return _shared(prepared_dataset.prepare_dataset(main, preprocessing_of(context.recipe)), taken)
+    return _shared(prepared_dataset.prepare_dataset(main, preprocessing_of(context.recipe)), source)
 
 
 def _split(
-    own: Recipe, task: SourcePlan, taken: PreparedDataset, shared: list[Leak], seed: int
+    recipe: Recipe, source: SourcePlan, dataset: PreparedDataset, shared: list[Leak], seed: int
 ) -> pd.DataFrame:
     """The source's split; where the tasks stay apart, nothing shared is trained on."""
-    table = splits.make_split(own.split, taken.manifest, taken.fingerprints, seed).table
+    table = splits.make_split(recipe.split, dataset.manifest, dataset.fingerprints, seed).table
     table = table[table["fold"] == 0]
-    if not task.exclude_target:
+    if not source.exclude_target:
         return table
-    theirs = {leak.first for leak in shared}
-    return table[(table["part"] == "test") | ~table["sample_id"].isin(theirs)]
+    excluded = {leak.first for leak in shared}
+    return table[(table["part"] == "test") | ~table["sample_id"].isin(excluded)]
 
 
-def _folder(own: Recipe, taken: PreparedDataset, split: pd.DataFrame, seed: int) -> Path:
+def _folder(recipe: Recipe, dataset: PreparedDataset, split: pd.DataFrame, seed: int) -> Path:
     # what is as by default stays out: a key that is added to recipes leaves trained models valid;
     # and of the seeds only the one that it was trained with counts
-    what = own.model_dump(
+    settings = recipe.model_dump(
         mode="json", by_alias=True, exclude_defaults=True, exclude={"name", "seeds"}
     )
-    labels = taken.manifest.table[["sample_id", "label"]].sort_values("sample_id").to_csv()
+    labels = dataset.manifest.table[["sample_id", "label"]].sort_values("sample_id").to_csv()
     parts = split.sort_values("sample_id").to_csv()
-    weighed = weights.file_of(backbones.card(own.model.backbone), own.model.weights)
-    learnt_from = run_basis.of_file(weighed) if weighed else "random"
-    origin = (run_basis.VERSIONS, taken.pixels.digest, labels, parts, learnt_from, seed)
-    return files.cache_home() / "sources" / files.stable_digest(what, *origin)
+    start = weights.file_of(backbones.card(recipe.model.backbone), recipe.model.weights)
+    learnt_from = run_basis.of_file(start) if start else "random"
+    origin = (run_basis.VERSIONS, dataset.pixels.digest, labels, parts, learnt_from, seed)
+    return files.cache_home() / "sources" / files.stable_digest(settings, *origin)
 
 
 def _train(task: SourceTask, progress: Progress) -> None:
@@ -213,8 +217,8 @@ def _require_auroc(task: SourceTask, predictions: pd.DataFrame) -> None:
 
 def _auroc(task: SourceTask, predictions: pd.DataFrame) -> float:
     """Macro AUROC on the source task's own test images."""
-    found = scores.score(predictions, task.recipe.classes, CELL)
-    return next(s.value for s in found if (s.name, s.class_) == ("auroc", "macro"))
+    rows = scores.score(predictions, task.recipe.classes, CELL)
+    return next(s.value for s in rows if (s.name, s.class_) == ("auroc", "macro"))
 
 
 def _remedy(auroc: float) -> str:
@@ -227,14 +231,14 @@ def _remedy(auroc: float) -> str:
     return "train it longer, or leave the source out"
 
 
-def lineage(learnt: SourceTaskResult) -> dict[str, object]:
+def lineage(source: SourceTaskResult) -> dict[str, object]:
     """What `model.json` and the report say about the source task."""
-    record = learnt.facts.provenance
+    record = source.facts.provenance
     return {
-        "classes": learnt.classes,
-        "auroc": round(learnt.auroc, 4),
+        "classes": source.classes,
+        "auroc": round(source.auroc, 4),
         "images": record.get("images"),
         "datasets": record.get("datasets"),
-        "shared_with_target": len({leak.second for leak in learnt.shared}),
-        "examples": [asdict(leak) for leak in learnt.shared[:3]],
+        "shared_with_target": len({leak.second for leak in source.shared}),
+        "examples": [asdict(leak) for leak in source.shared[:3]],
     }

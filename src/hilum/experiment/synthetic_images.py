@@ -38,11 +38,13 @@ def _copied(
     spread = cell_context.ranges(plan.ranges)
     pool = np.arange(len(context.manifest.table)) if plan.before_split else parts.train
     for name in plan.classes or context.classes:
-        own = pool[parts.labels[pool] == context.classes.index(name)]
-        wanted = offline.OfflineConfig(spread, key.seed, plan.times, plan.target)
-        made = offline.augmented(context.pixels.stack, context.pixels.sample_ids, own, wanted)
+        originals = pool[parts.labels[pool] == context.classes.index(name)]
+        config = offline.OfflineConfig(spread, key.seed, plan.times, plan.target)
+        copies = offline.augmented(
+            context.pixels.stack, context.pixels.sample_ids, originals, config
+        )
         context, parts = _added(
-            context, parts, made.stack, parts.labels[made.parents], made.parameters
+            context, parts, copies.stack, parts.labels[copies.parents], copies.parameters
         )
     return context, parts
 
@@ -50,9 +52,9 @@ def _copied(
 def _blended(
     context: CellContext, parts: PartIndices, key: FoldKey
 ) -> tuple[CellContext, PartIndices]:
-    made = smote.synthetic(context.pixels.stack, parts.labels, key.seed, rows=parts.train)
-    lineage = smote.lineage(made, context.pixels.sample_ids).set_index("sample_id")
-    return _added(context, parts, made.rows, made.labels, lineage)
+    synthetic = smote.synthetic(context.pixels.stack, parts.labels, key.seed, rows=parts.train)
+    lineage = smote.lineage(synthetic, context.pixels.sample_ids).set_index("sample_id")
+    return _added(context, parts, synthetic.rows, synthetic.labels, lineage)
 
 
 def _added(
@@ -72,5 +74,5 @@ def _added(
     )
     every = np.concatenate([context.labels, labels])
     train = np.concatenate([parts.train, np.arange(count, count + len(stack))])
-    grown = replace(parts, train=train, labels=every)
-    return replace(context, pixels=whole, labels=every), grown
+    enlarged = replace(parts, train=train, labels=every)
+    return replace(context, pixels=whole, labels=every), enlarged

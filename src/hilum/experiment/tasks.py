@@ -87,9 +87,9 @@ def _named(progress: Progress, name: str) -> Progress:
 
 def _failed(outcomes: Outcomes) -> list[LeftOut]:
     return [
-        LeftOut(f"task {name}", str(found))
-        for name, found in outcomes.items()
-        if isinstance(found, HilumError)
+        LeftOut(f"task {name}", str(outcome))
+        for name, outcome in outcomes.items()
+        if isinstance(outcome, HilumError)
     ]
 
 
@@ -100,20 +100,20 @@ def _joined(
     main = _without_tasks(main)
     main = replace(main, replication=replication.sentence(recipe))
     scores, published = list(main.scores), list(main.published)
-    apart = [main.replication] if main.replication else []
-    for name, found in outcomes.items():
-        if isinstance(found, Results):
-            scores += [replace(row, cell=f"{name}: {row.cell}") for row in found.scores]
-            published += [replace(row, where=f"{name}: {row.where}") for row in found.published]
-            apart += [f"{name}: {found.replication}"] if found.replication else []
+    sentences = [main.replication] if main.replication else []
+    for name, outcome in outcomes.items():
+        if isinstance(outcome, Results):
+            scores += [replace(row, cell=f"{name}: {row.cell}") for row in outcome.scores]
+            published += [replace(row, where=f"{name}: {row.where}") for row in outcome.published]
+            sentences += [f"{name}: {outcome.replication}"] if outcome.replication else []
     failed = [*main.model["failed"], *map(asdict, _failed(outcomes))]
     return replace(
         main,
         scores=scores,
         published=published,
-        replication=" ".join(apart),
+        replication=" ".join(sentences),
         model={**main.model, "failed": failed},
-        tasks=[_summary(name, tasks[name].title, found) for name, found in outcomes.items()],
+        tasks=[_summary(name, tasks[name].title, outcome) for name, outcome in outcomes.items()],
     )
 
 
@@ -133,10 +133,10 @@ def _without_tasks(main: Results) -> Results:
     )
 
 
-def _summary(name: str, title: str, found: Results | HilumError) -> dict[str, Any]:
+def _summary(name: str, title: str, outcome: Results | HilumError) -> dict[str, Any]:
     """What the main results say about a task; `cell` is the one its validation data chose."""
-    about: dict[str, Any] = {"name": name, "title": title}
-    if isinstance(found, HilumError):
-        return {**about, "cell": None, "verdict": None, "report": None, "reason": str(found)}
-    done = {"cell": found.model["cell"], "verdict": found.verdict}
-    return {**about, **done, "report": f"{FOLDER}/{name}/report.html", "reason": None}
+    summary: dict[str, Any] = {"name": name, "title": title}
+    if isinstance(outcome, HilumError):
+        return {**summary, "cell": None, "verdict": None, "report": None, "reason": str(outcome)}
+    done = {"cell": outcome.model["cell"], "verdict": outcome.verdict}
+    return {**summary, **done, "report": f"{FOLDER}/{name}/report.html", "reason": None}
