@@ -29,8 +29,8 @@ from hilum.experiment import (
     validate,
 )
 from hilum.experiment.context import RunContext, preprocessing_of
+from hilum.experiment.data_checks import Known
 from hilum.experiment.run_results import TestedRun
-from hilum.experiment.validate import Known
 from hilum.files.executors import Executor, SerialExecutor
 from hilum.inference import model_json
 from hilum.progress import Progress
