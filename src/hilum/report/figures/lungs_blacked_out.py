@@ -10,6 +10,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from hilum.report.figures.base import DrawnFigure
+from hilum.report.run_folder import RunFolder
 from hilum.report.style import blank, style
 from hilum.report.wording import class_name, code
 from hilum.types import Grey8, Stack8
@@ -32,6 +34,23 @@ class Blacked:
         for top, bottom, left, right in self.boxes[number].reshape(-1, 4):
             film[top:bottom, left:right] = 0
         return film
+
+
+def draw_lungs_blacked_out(run: RunFolder) -> DrawnFigure | None:
+    shown = read(run.folder)
+    if shown is None:
+        return None
+    return DrawnFigure(
+        draw(shown),
+        shown.table,
+        "Films above, the same films with the lungs blacked out below, each with the probability "
+        "of one class. Values in the CSV.",
+        "What audit C-01 shows the model: test films of middling certainty, and the same without "
+        "the lungs. Below each stands the class that the model gives to the whole film, with its "
+        "probability. Where it hardly falls, the answer did not come from the lungs.",
+        "full",
+        colours=0,
+    )
 
 
 def read(folder: Path) -> Blacked | None:

@@ -1,4 +1,4 @@
-"""The contact sheet of a study: rows of images with the finding above rows of images without."""
+"""A contact sheet: rows of images with the finding above rows of images without."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from hilum.report.figures import gallery
+from hilum.report.figures.base import DrawnFigure, positive_class
+from hilum.report.run_folder import RunFolder
 from hilum.report.style import blank, style
+from hilum.report.wording import class_name, code
 from hilum.types import Grey8
 
 ROWS, COLUMNS = 2, 6  # of each kind
@@ -23,6 +27,38 @@ class Block:
 
     heading: str
     pictures: Sequence[Grey8 | None]
+
+
+def draw_samples(run: RunFolder) -> DrawnFigure | None:
+    known = run.manifest if run.manifest is not None else run.chosen()
+    if known is None or len(run.classes) < 2:
+        return None
+    known = known.dropna(subset=["label"]).drop_duplicates("sample_id")
+    sought = positive_class(run.classes)
+    others = [name for name in run.classes if name != sought]
+    tables = [_of_kind(known, kind, i) for i, kind in enumerate(([sought], others))]
+    heads = [", ".join(map(class_name, kind)) for kind in ([sought], others)]
+    blocks = [
+        Block(head, [gallery.thumbnail(run.folder, *one) for one in _files(table)])
+        for head, table in zip(heads, tables, strict=True)
+    ]
+    words = f"Sample images: {heads[0]} in the first two rows, {heads[1]} in the last two."
+    rows = pd.concat(tables, ignore_index=True).drop(columns="path")
+    return DrawnFigure(sheet(blocks), rows, words, words, "full")
+
+
+def _of_kind(known: pd.DataFrame, kind: list[str], block: int) -> pd.DataFrame:
+    """Which images of these classes stand in which place of the sheet."""
+    mine = gallery.mixed(known[known["label"].isin(kind)])
+    found = mine.head(ROWS * COLUMNS).reset_index(drop=True)
+    at = places(len(found), ROWS * block)
+    named = found[["label", "sample_id", "path"]]
+    codes = [code("image", str(i)) for i in found["sample_id"]]
+    return pd.concat([at, named], axis=1).assign(code=codes)
+
+
+def _files(table: pd.DataFrame) -> list[tuple[str, object]]:
+    return list(table[["sample_id", "path"]].itertuples(index=False, name=None))
 
 
 def sheet(blocks: Sequence[Block]) -> Figure:
