@@ -25,7 +25,7 @@ def silent(name: str):
 
 def plan(films: str = FILMS, more: str = "") -> Recipe:
     source = (
-        f'source={{classes=["normal","bacterial_pneumonia"], data=[{films}], least_auroc=0.0, '
+        f'source_task={{classes=["normal","bacterial_pneumonia"], data=[{films}], least_auroc=0.0, '
         f'train={{balance="none", stages={STAGES}}}{more}}}'
     )
     return recipes.load(
@@ -91,9 +91,11 @@ def test_seeds_stand_on_one_source_model_where_asked(
 
 def test_a_source_that_has_learnt_too_little_is_refused(tmp_path: Path) -> None:
     strict = plan().model_copy(deep=True)
-    task = strict.source.model_copy(update={"least_auroc": 1.0})  # type: ignore[union-attr]
+    task = strict.source_task.model_copy(update={"least_auroc": 1.0})  # type: ignore[union-attr]
     with pytest.raises(HilumError, match=r"AUROC of at least 1\.0; got 0\."):
-        experiment.run_recipe(strict.model_copy(update={"source": task}), None, tmp_path, silent)
+        experiment.run_recipe(
+            strict.model_copy(update={"source_task": task}), None, tmp_path, silent
+        )
 
 
 @pytest.mark.parametrize(
@@ -109,7 +111,7 @@ def test_worse_than_chance_names_inverted_labels(tmp_path: Path, flipped: bool, 
     ids = [f"i{i}" for i in range(6)]
     table = table.assign(cell="source", sample_id=ids, path=ids, patient_id=ids, source="s")
     table.assign(fold=0, seed=0).to_parquet(tmp_path / "predictions.parquet")
-    task = plan().source
+    task = plan().source_task
     assert task is not None
     with pytest.raises(HilumError, match=said):
         source_task._checked(task.model_copy(update={"least_auroc": 0.99}), tmp_path, [])
@@ -127,7 +129,7 @@ def test_what_the_target_holds_is_kept_out_unless_the_leak_is_asked_for(tmp_path
     films = f'{FILMS}, {{path="{folder}", rename={{covid19="bacterial_pneumonia"}}}}'
     apart = experiment.run_recipe(plan(films), None, tmp_path / "apart", silent)
     together = experiment.run_recipe(
-        plan(films, ", apart=false"), None, tmp_path / "together", silent
+        plan(films, ", exclude_target=false"), None, tmp_path / "together", silent
     )
     assert apart.model["lineage"]["shared_with_target"] == 0
     assert together.model["lineage"]["shared_with_target"] > 0
@@ -144,7 +146,8 @@ def test_a_source_that_is_switched_off_is_an_arm_without_it(tmp_path: Path) -> N
 
 def test_a_frozen_network_beside_the_taught_one(tmp_path: Path) -> None:
     both = recipes.parse(
-        recipes.as_tree(plan()) | {"model": {**recipes.as_tree(plan())["model"], "beside": [LITE0]}}
+        recipes.as_tree(plan())
+        | {"model": {**recipes.as_tree(plan())["model"], "auxiliary_backbones": [LITE0]}}
     )
     results = experiment.run_recipe(both, None, tmp_path, silent)
     record = json.loads((tmp_path / "model" / "model.json").read_text())["backbone"]
@@ -160,5 +163,7 @@ def test_a_frozen_network_beside_the_taught_one(tmp_path: Path) -> None:
 
 def test_what_stands_beside_is_not_trained() -> None:
     tuned = recipes.load("demo", changes=[f'model.beside=["{LITE0}"]', f"train.stages={STAGES}"])
-    with pytest.raises(HilumError, match=r"'model.beside': networks beside the backbone are froz"):
+    with pytest.raises(
+        HilumError, match=r"'model.auxiliary_backbones': networks beside the backbone are froz"
+    ):
         experiment.run_recipe(tuned, None, Path("nowhere"), silent)

@@ -75,7 +75,9 @@ def test_every_network_hands_out_two_earlier_stages(name: str) -> None:
 def test_networks_without_stages_hand_over_averages(names: list[str], pool: str) -> None:
     assert backbones.richest_common_pooling(names) == pool
     pools = [
-        cell_context.pool(ModelPlan(pool="auto", backbone=names[0], beside=names[1:], head=head))
+        cell_context.pool(
+            ModelPlan(pool="auto", backbone=names[0], auxiliary_backbones=names[1:], head=head)
+        )
         for head in ("linear", "mlp")
     ]
     assert pools == [pool, "average"]

@@ -36,8 +36,6 @@ def show(results: Results, out: Path, screen: Terminal) -> None:
     screen.gap()
     for note in results.split.get("notes", ()):
         screen.say(f"• {note}", "yellow")
-    for sentence in results.model.get("int8", []):
-        screen.say(sentence)
     screen.say(results.verdict, "bold")
     screen.gap()
     screen.point("Report", out.resolve() / "report.html")

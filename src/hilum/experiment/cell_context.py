@@ -62,9 +62,7 @@ def set_up(
     plan = recipe.model
     backbone = _network(recipe, pipeline.panels, learnt)
     normalise = normalisation(recipe)
-    # int8 is another step, once a fold has images to calibrate it on
-    precision = "auto" if plan.precision == "int8" else plan.precision
-    engine = compiled(backbone, normalise, pipeline, precision)
+    engine = compiled(backbone, normalise, pipeline, plan.precision)
     labels = np.array([classes.index(name) for name in manifest.table["label"]], np.int64)
     return CellContext(
         recipe, classes, manifest, pixels, pipeline, backbone, normalise, engine, tell, labels
@@ -81,7 +79,8 @@ def _network(recipe: Recipe, panels: int, learnt: Backbone | None) -> Backbone:
         first = backbones.with_pooling(first, wanted)
     first = backbones.with_panels(first, panels)
     others = [
-        backbones.with_panels(backbones.build(name, pool=wanted), panels) for name in plan.beside
+        backbones.with_panels(backbones.build(name, pool=wanted), panels)
+        for name in plan.auxiliary_backbones
     ]
     return backbones.join(first, others, common) if others else first
 
@@ -91,7 +90,7 @@ def pool(plan: ModelPlan) -> Pool:
     head = heads.named(plan.head)
     if plan.pool == "auto":
         return (
-            backbones.richest_common_pooling([plan.backbone, *plan.beside])
+            backbones.richest_common_pooling([plan.backbone, *plan.auxiliary_backbones])
             if head.plain
             else head.pool
         )

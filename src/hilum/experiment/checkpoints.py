@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from dataclasses import asdict, dataclass
+import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -13,7 +14,6 @@ from hilum import files, recipes
 from hilum.experiment import clear_previous, run_basis
 from hilum.experiment.cell_context import FoldKey
 from hilum.experiment.fold import FoldResult
-from hilum.experiment.int8 import Trial
 from hilum.experiment.run_basis import Basis, ChangedError
 from hilum.inference import model
 from hilum.inference.model_json import MARK, WORK
@@ -29,18 +29,26 @@ class StoredFold:
     predictions: pd.DataFrame
     history: pd.DataFrame
     loss: float  # on validation, nan without
-    trial: Trial | None = None  # of int8, where the recipe wants it
 
 
 def require_recipe(out: Path, plan: Recipe) -> None:
     """Raise ChangedError where finished folds, or a finished run, in `out` are another recipe's."""
     mark, made = out / WORK / MARK, _made_by(out)
-    other = mark.is_file() and mark.read_text(encoding="utf-8") != recipes.as_toml(plan)
-    if other or (made is not None and made != recipes.without_tasks(plan)):
+    if (mark.is_file() and _marked(mark) != plan) or (
+        made is not None and made != recipes.without_tasks(plan)
+    ):
         raise ChangedError(
             f"--resume wants the recipe that {str(out)!r} was begun with; got a changed one; "
             "choose another --out or leave --resume away."
         )
+
+
+def _marked(mark: Path) -> Recipe | None:
+    """The recipe of the folds beside `mark`; None where it is no longer valid."""
+    try:
+        return recipes.parse(tomllib.loads(mark.read_text(encoding="utf-8")))
+    except (HilumError, ValueError):  # of another version
+        return None
 
 
 def begin(out: Path, plan: Recipe, now: Basis, resume: bool) -> Path:
@@ -74,9 +82,8 @@ def save(work: Path, outcome: FoldResult) -> StoredFold:
         model.save(outcome.model, folder.parent / "model")
         _json(best, {"loss": outcome.loss})
     # written last: a fold counts as done only when all of it is there
-    trial = outcome.trial
-    _json(folder / "done.json", {"loss": outcome.loss, "int8": asdict(trial) if trial else None})
-    return StoredFold(outcome.key, outcome.predictions, outcome.history, outcome.loss, trial)
+    _json(folder / "done.json", {"loss": outcome.loss})
+    return StoredFold(outcome.key, outcome.predictions, outcome.history, outcome.loss)
 
 
 def load(work: Path, key: FoldKey) -> StoredFold | None:
@@ -91,7 +98,6 @@ def load(work: Path, key: FoldKey) -> StoredFold | None:
             pd.read_parquet(folder / "predictions.parquet"),
             pd.read_csv(folder / "history.csv"),
             told["loss"],
-            Trial(**told["int8"]) if told.get("int8") else None,
         )
     except (OSError, ValueError, KeyError):  # cut short with the power: the fold is done again
         return None

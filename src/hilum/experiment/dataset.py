@@ -10,7 +10,7 @@ import pandas as pd
 
 from hilum import datasets, phantom
 from hilum.data import manifest as manifests
-from hilum.datasets.cards import CARDS
+from hilum.datasets import registry
 from hilum.experiment.cell_context import Progress, Tell
 from hilum.recipes import DataSet, Recipe
 from hilum.types import HilumError, Manifest, MissingError
@@ -38,13 +38,13 @@ def load_manifest(
 
 
 def load_later_manifest(recipe: Recipe, root: Path | None, out: Path, study: Manifest) -> Manifest:
-    """Films of `later`, drawn from those whose patients and bytes the study does not have.
+    """Films of `external_tests`, drawn from those whose patients and bytes the study does not have.
 
     Where fewer are left than `take` wants, all of them are taken. Raises as `gather`, and
     HilumError where none is left.
     """
     parts = []
-    for item in recipe.later:
+    for item in recipe.external_tests:
         read = _read(item, recipe.classes, (root, out), lambda name: _silent)
         whole = _one(item.model_copy(update={"take": {}}), read, recipe.split.seed)
         mine = _apart(whole, study.table)
@@ -127,7 +127,7 @@ def _read(
     if item.phantom:
         return phantom.write(_request(item, classes), out / "data", tell("draw films"))
     if root is None:
-        folder = CARDS[item.card].folder if item.card in CARDS else item.card
+        folder = registry.find(item.card).card.folder
         raise MissingError(
             f"this recipe needs the dataset {item.card!r}; got no --data; "
             f"name the folder that holds {folder}/ with --data or in HILUM_DATA."

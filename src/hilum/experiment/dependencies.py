@@ -55,8 +55,8 @@ def _others(ground: RunContext, plans: list[Recipe]) -> Iterator[tuple[str, Mani
     """The images of every source task, each once, and of the later films."""
     tasks: dict[str, Recipe] = {}
     for plan in plans:
-        if plan.source is not None and source_task.wanted(plan):
-            own = source_task.as_recipe(plan, plan.source)
+        if plan.source_task is not None and source_task.wanted(plan):
+            own = source_task.as_recipe(plan, plan.source_task)
             tasks.setdefault(repr((own.classes, own.data, own.split.seed)), own)
     for number, own in enumerate(tasks.values()):
         name = run_basis.SOURCE if number == 0 else f"{run_basis.SOURCE} {number + 1}"
@@ -69,7 +69,7 @@ def _others(ground: RunContext, plans: list[Recipe]) -> Iterator[tuple[str, Mani
             )
         except HilumError:
             continue
-    if ground.plan.later:
+    if ground.plan.external_tests:
         study = ground.taken.manifest
         try:
             found = dataset.load_later_manifest(
@@ -83,7 +83,7 @@ def _others(ground: RunContext, plans: list[Recipe]) -> Iterator[tuple[str, Mani
 def _weights(plans: list[Recipe]) -> Iterator[tuple[str, str]]:
     """Digests of the files of weights, the same file once."""
     wanted = {(plan.model.backbone, plan.model.weights) for plan in plans}
-    wanted |= {(name, "imagenet") for plan in plans for name in plan.model.beside}
+    wanted |= {(name, "imagenet") for plan in plans for name in plan.model.auxiliary_backbones}
     for name, which in wanted:
         path = weights.file_of(backbones.card(name), which)
         told = f"the weights of {name}" + ("" if which in ("imagenet", "random") else f" ({which})")

@@ -45,7 +45,7 @@ def test_on_later_films(ground: RunContext, grown: GridResult) -> ExternalTest |
 
     A second test that cannot be made stops no study: the reason is told.
     """
-    if not ground.plan.later:
+    if not ground.plan.external_tests:
         return None
     try:
         taken = _films(ground)
@@ -111,7 +111,7 @@ def _predicted(
 
 def _told(plan: Recipe, films: Manifest) -> str:
     wanted: Counter[str] = Counter()
-    for item in plan.later:
+    for item in plan.external_tests:
         wanted.update(item.take)
     labels = films.table["label"].value_counts()
     listed = " and ".join(

@@ -40,7 +40,8 @@ def _source(ground: RunContext, chosen: SelectedCell, seed: int) -> Films | None
     """What the source task of the model's own seed was taught; `chosen` has the first seed's."""
     if chosen.learnt is None:
         return None
-    anew = chosen.plan.source is not None and not chosen.plan.source.once
+    task = chosen.plan.source_task
+    anew = task is not None and not task.once
     if anew and seed != ground.plan.seeds[0]:
         return source_task.train_source_task(ground, chosen.plan, seed).taught
     return chosen.learnt.taught

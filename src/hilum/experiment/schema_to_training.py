@@ -58,7 +58,8 @@ def trained(plan: Recipe, backbone: Backbone) -> dict[str, freezing.Action]:
     inside = [f"1.{name}" for name in names]  # as the tuned network names them
     beside = ["3.layers.0.weight", "3.layers.0.bias"]  # the head's, which a pattern may be about
     learnt: set[str] = set()
-    plans = [plan.train, *([plan.source.train] if plan.source and plan.source.enabled else [])]
+    task = plan.source_task
+    plans = [plan.train, *([task.train] if task and task.enabled else [])]
     for stage in (stage for one in plans for stage in one.stages if stage.trainable != "head"):
         rules = freezing_rules(
             backbone.card, stage.trainable, stage.last, stage.first, stage.freeze

@@ -112,13 +112,14 @@ def _only_stage(plan: Recipe) -> Stage:
         "train.stages.optimiser": stage.optimiser != "adamw",
         "train.balance": plan.train.balance != "none",
         "grid": bool(plan.grid),
-        "source": plan.source is not None,
+        "source_task": plan.source_task is not None,
     }
     for key, bad in wrong.items():
         if bad:
             raise HilumError(
                 'a recipe with learns = "lungs" has one stage with trainable = "all" and optimiser '
-                f'= "adamw", balance = "none", no grid and no source; got another {key}; mend it.'
+                f'= "adamw", balance = "none", no grid and no source_task; got another {key}; '
+                "change it."
             )
     return stage
 

@@ -46,7 +46,7 @@ class SourceTaskResult:
 
 def wanted(plan: Recipe) -> bool:
     """Whether the recipe has a source task and has it switched on."""
-    return plan.source is not None and plan.source.enabled
+    return plan.source_task is not None and plan.source_task.enabled
 
 
 def train_source_task(ground: RunContext, plan: Recipe, seed: int) -> SourceTaskResult:
@@ -54,7 +54,7 @@ def train_source_task(ground: RunContext, plan: Recipe, seed: int) -> SourceTask
 
     Raises HilumError where it has learnt less than the recipe's `least_auroc`.
     """
-    task = plan.source
+    task = plan.source_task
     assert task is not None  # noqa: S101 - callers ask first
     own = as_recipe(plan, task)
     taken = prepared_dataset.prepare_dataset(
@@ -84,15 +84,14 @@ def train_source_task(ground: RunContext, plan: Recipe, seed: int) -> SourceTask
 def as_recipe(plan: Recipe, task: SourcePlan) -> Recipe:
     """The source task as a recipe of its own: its preparation or the target's, and its backbone."""
     tree = recipes.as_tree(plan)
-    mine = {key: tree["source"][key] for key in ("classes", "data", "split", "augment", "train")}
+    source = tree["source_task"]
+    mine = {key: source[key] for key in ("classes", "data", "split", "augment", "train")}
     kept = {key: tree[key] for key in ("mode", "prepare", "model", "modalities", "seeds")}
     # what stands beside the backbone learns nothing, and its earlier maps are for the target's head
-    kept["model"]["beside"] = []
+    kept["model"]["auxiliary_backbones"] = []
     if kept["model"].get("pool") in ("auto", "stages"):
         kept["model"]["pool"] = None
-    if kept["model"].get("precision") == "int8":
-        kept["model"]["precision"] = "auto"  # only its weights are wanted
-    kept["prepare"] = tree["source"].get("prepare", kept["prepare"])
+    kept["prepare"] = source.get("prepare", kept["prepare"])
     return recipes.parse({"name": f"{plan.name}-source", **kept, **mine})
 
 
@@ -126,7 +125,7 @@ def _split(
     """The source's split; where the tasks stay apart, nothing shared is trained on."""
     table = splits.make_split(own.split, taken.manifest, taken.fingerprints, seed).table
     table = table[table["fold"] == 0]
-    if not task.apart:
+    if not task.exclude_target:
         return table
     theirs = {leak.first for leak in shared}
     return table[(table["part"] == "test") | ~table["sample_id"].isin(theirs)]

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from hilum import recipes
 from hilum.experiment import cell_context, dataset, schema_to_training, source_task, splits
 from hilum.experiment.context import prepared
-from hilum.models import backbones, freezing, heads, networks, quantise, weights
+from hilum.models import backbones, freezing, heads, networks, weights
 from hilum.models.backbone import kept
 from hilum.preprocess.lungs.steps import LungStep
 from hilum.recipes import (
@@ -98,10 +98,10 @@ def _questions(cell: Recipe, rows: Mapping[str, Row]) -> Iterator[tuple[str, Row
     for key, row in rows.items():
         yield key, row, row.asks(cell)
     if source_task.wanted(cell) and rows is ALONE:
-        assert cell.source is not None  # noqa: S101 - it is wanted
-        mine = source_task.as_recipe(cell, cell.source)
+        assert cell.source_task is not None  # noqa: S101 - it is wanted
+        mine = source_task.as_recipe(cell, cell.source_task)
         for key, row in rows.items():
-            yield f"source.{key}", row, row.asks(mine)
+            yield f"source_task.{key}", row, row.asks(mine)
 
 
 def _answer(key: str, row: Row, asked: tuple[Any, ...]) -> HilumError | None:
@@ -115,15 +115,15 @@ def _answer(key: str, row: Row, asked: tuple[Any, ...]) -> HilumError | None:
 def _weights(model: ModelPlan, _: Known) -> None:
     """Once the data are there: a hub may have to be asked."""
     weights.require(backbones.card(model.backbone), model.weights)
-    for name in model.beside:
+    for name in model.auxiliary_backbones:
         weights.require(backbones.card(name), "imagenet")
 
 
 def _beside(model: ModelPlan, stages: list[Stage]) -> None:
     """Networks beside the backbone are frozen, and hand over averages of the same films."""
-    for name in model.beside:
+    for name in model.auxiliary_backbones:
         backbones.card(name)
-    if not model.beside:
+    if not model.auxiliary_backbones:
         return
     if any(stage.through for stage in stages):
         raise HilumError(
@@ -149,9 +149,10 @@ def _panels(plan: PreparePlan, model: ModelPlan, views: int, stages: list[Stage]
             f"two pictures; got {views} views and stages {[stage.trainable for stage in stages]}; "
             "set augment.views = 0 and give every stage trainable = 'head'."
         )
-    if model.beside:
+    if model.auxiliary_backbones:
         raise HilumError(
-            "film_and_lungs is for one network; got others in model.beside; leave them out."
+            "film_and_lungs is for one network; got others in model.auxiliary_backbones; leave "
+            "them out."
         )
     pool = schema_to_training.head_plan(model).pool
     backbones.require_panels(backbones.card(model.backbone), pool, panels)
@@ -164,11 +165,6 @@ def _pool(model: ModelPlan) -> None:
 
 def _head(model: ModelPlan) -> None:
     heads.build(schema_to_training.head_plan(model), (1, 1), 2)
-
-
-def _precision(wanted: str) -> None:
-    if wanted == "int8":
-        quantise.require()
 
 
 def _side(name: str, plan: PreparePlan) -> None:
@@ -210,7 +206,7 @@ def _stages(stages: list[Stage], model: ModelPlan, cache: bool) -> None:
         through = stage.name if stage.through or not cache else through
 
 
-def _unvalidated(share: float, stages: list[Stage], precision: str) -> None:
+def _unvalidated(share: float, stages: list[Stage]) -> None:
     """Without validation images nothing is chosen: no epoch, no strength of a penalty, no stop."""
     if share:
         return
@@ -223,11 +219,6 @@ def _unvalidated(share: float, stages: list[Stage], precision: str) -> None:
                 f"patience {stage.patience} and {'a' if stage.stop else 'no'} stop rule; set keep "
                 "= 'last' and no stop, or a share above 0."
             )
-    if precision == "int8":
-        raise HilumError(
-            "int8 is accepted or refused on validation images; got none (0); choose another "
-            "precision."
-        )
 
 
 def _freezing(name: str, pool: str, stages: list[Moving]) -> None:
@@ -353,9 +344,9 @@ def _source(task: Recipe | None, known: Known) -> None:
 
 def _source_data(cell: Recipe) -> Recipe | None:
     """The source task without what its data do not depend on."""
-    if cell.source is None or not cell.source.enabled:
+    if cell.source_task is None or not cell.source_task.enabled:
         return None
-    task = source_task.as_recipe(cell, cell.source)
+    task = source_task.as_recipe(cell, cell.source_task)
     plain = {"model": ModelPlan(), "train": TrainPlan(), "augment": AugmentPlan()}
     return task.model_copy(update=plain)
 
@@ -363,16 +354,13 @@ def _source_data(cell: Recipe) -> Recipe | None:
 ALONE: dict[str, Row] = {
     "model.backbone": Row(lambda r: (r.model.backbone,), backbones.card),
     "model.head": Row(lambda r: (r.model,), _head),
-    "model.beside": Row(lambda r: (r.model, r.train.stages), _beside),
+    "model.auxiliary_backbones": Row(lambda r: (r.model, r.train.stages), _beside),
     "model.pool": Row(lambda r: (r.model,), _pool),
-    "model.precision": Row(lambda r: (r.model.precision,), _precision),
     "classes": Row(lambda r: (r.classes,), _classes),
     "train.balance": Row(lambda r: (r.train, r.classes), _balance),
     "train.copies": Row(lambda r: (r.train.copies, r.mode), _copies),
     "train.stages": Row(lambda r: (r.train.stages, r.model, r.train.cache), _stages),
-    "split.validation": Row(
-        lambda r: (r.split.validation, r.train.stages, r.model.precision), _unvalidated
-    ),
+    "split.validation": Row(lambda r: (r.split.validation, r.train.stages), _unvalidated),
     "train.stages.freeze": Row(
         lambda r: (
             r.model.backbone,
@@ -393,6 +381,6 @@ LISTED: dict[str, Row] = {
     "split": Row(lambda r: (r.split, r.seeds[0]), _divisible),
     "train.balance": Row(lambda r: (r.train.balance,), _neighbours),
     "train.copies.classes": Row(lambda r: (r.train.copies,), _copied),
-    "source": Row(lambda r: (_source_data(r),), _source),
+    "source_task": Row(lambda r: (_source_data(r),), _source),
 }
 DIVIDED: dict[str, Row] = {"train.balance": Row(lambda r: (r.train.balance,), _neighbours_left)}

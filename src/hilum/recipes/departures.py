@@ -12,8 +12,8 @@ from hilum.recipes.trees import Tree, as_tree, parse
 
 # what decides whether a figure is the paper's; titles, figures and words are not among it
 COMPARED = (
-    *("mode", "learns", "classes", "data", "later", "modalities", "split", "prepare", "model"),
-    *("augment", "train", "source", "seeds", "grid", "arms"),
+    *("mode", "learns", "classes", "data", "external_tests", "modalities", "split", "prepare"),
+    *("model", "augment", "train", "source_task", "seeds", "grid", "arms"),
 )
 Keys: TypeAlias = tuple[str, ...]
 Layer: TypeAlias = tuple[str, Mapping[str, Any]]  # what was given, such as "--quick", and its keys

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hilum.recipes import departures
+from hilum.recipes.old_names import new_key, with_new_names
 from hilum.recipes.schema import Recipe
 from hilum.recipes.trees import Tree, as_tree, merged, nested, parse
-from hilum.types import HilumError, nearest
+from hilum.types import HilumError, nearest_name
 
-ARM_KEYS = ("model", "augment", "train", "source")  # none of them touches images or splits
+ARM_KEYS = ("model", "augment", "train", "source_task")  # none of them touches images or splits
 SWITCH = "enabled"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")  # it names a folder, and stands before ":" and ","
 PLACE = re.compile(r"[A-Za-z0-9_-]+=[A-Za-z0-9_. -]+(,[A-Za-z0-9_-]+=[A-Za-z0-9_. -]+)*")
@@ -25,6 +26,7 @@ def checked(recipe: Recipe, where: str = "") -> Recipe:
     for name, over in recipe.arms.items():
         _require_name(f"{where}arms", name, over)
         _arm(recipe, name, over, where)
+    _require_one_name(recipe.grid, where)
     if recipe.arms and not any(map(_on, recipe.arms.values())):
         raise HilumError(
             f"a recipe with arms must have one that is enabled; got {', '.join(recipe.arms)}, all "
@@ -93,7 +95,7 @@ def _points(plan: Recipe) -> Iterator[tuple[str, Recipe]]:
         pairs = dict(zip(grid, values, strict=True))
         tree = {**as_tree(plan), "grid": {}}
         for key, value in pairs.items():
-            tree = merged(tree, nested(key, value))
+            tree = merged(tree, with_new_names(nested(key, value)))
         name = ",".join(f"{key.rsplit('.', 1)[-1]}={_said(value)}" for key, value in pairs.items())
         yield name, parse(tree)
 
@@ -109,7 +111,7 @@ def _arm(recipe: Recipe, name: str, over: Mapping[str, Any], where: str = "") ->
 def _refusal(where: str, key: str) -> str:
     """Why an arm may not have this key: it does not exist, or it belongs to a task."""
     if key not in Recipe.model_fields:
-        return f"recipe key {where!r} does not exist" + nearest(key, ARM_KEYS)
+        return f"recipe key {where!r} does not exist; " + nearest_name(key, ARM_KEYS)
     return (
         f"an arm may change {', '.join(ARM_KEYS)}, since all arms stand on the same images and "
         f"splits; got {where!r}; make it a task: [tasks.NAME] may change anything."
@@ -133,6 +135,15 @@ def _settings(over: Mapping[str, Any]) -> Tree:
 
 def _on(over: Mapping[str, Any]) -> bool:
     return bool(over.get(SWITCH, True))
+
+
+def _require_one_name(grid: Mapping[str, Any], where: str) -> None:
+    keys = [new_key(key) for key in grid]
+    for key in {key for key in keys if keys.count(key) > 1}:
+        raise HilumError(
+            f"{where}grid must name a key once; got {key!r} by its old and its new name; leave the "
+            "old one out."
+        )
 
 
 def _require_name(

@@ -1,6 +1,5 @@
 """The table of figures: which a report has, which a recipe may ask for, and where each stands."""
 
-import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +35,7 @@ from hilum.report.figures.base import SECTIONS, DrawnFigure, ReportFigure, Secti
 from hilum.report.figures.gallery import data_uri
 from hilum.report.printed_table import PrintedTable
 from hilum.report.run_folder import RunFolder
+from hilum.types import nearest_name
 
 PREDICTIONS = "labelled predictions"
 TWO_CLASSES = "labelled predictions of two classes"
@@ -178,10 +178,7 @@ def _asked(run: RunFolder) -> Iterator[tuple[Section, Shown]]:
 
 def unknown(name: str) -> str:
     """Why a recipe's figure cannot be drawn, with the nearest known name."""
-    known = asked_figures()
-    near = difflib.get_close_matches(name, known, 1)
-    words = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}."
-    return f"there is no figure {name!r}; {words}"
+    return f"there is no figure {name!r}; {nearest_name(name, list(asked_figures()))}"
 
 
 def _paired(shown: list[Shown]) -> list[list[Shown]]:
