@@ -3,7 +3,7 @@
 A cell of the grid that cannot work fails alone; where none can, the run stops at once.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -265,6 +265,14 @@ def _classes(classes: list[str]) -> None:
         )
 
 
+def _figures(names: Sequence[str]) -> None:
+    from hilum.report.figures import registry  # matplotlib is only loaded where figures are asked
+
+    for name in names:
+        if name not in registry.asked_figures():
+            raise HilumError(f"figures wants figures of a report; {registry.unknown(name)}")
+
+
 def _modalities(modalities: str, known: Known) -> None:
     counts = known.manifest.table["modality"].value_counts()
     if modalities == "one" and len(counts) > 1:
@@ -357,6 +365,7 @@ ALONE: dict[str, Row] = {
     "model.auxiliary_backbones": Row(lambda r: (r.model, r.train.stages), _beside),
     "model.pool": Row(lambda r: (r.model,), _pool),
     "classes": Row(lambda r: (r.classes,), _classes),
+    "figures": Row(lambda r: (r.figures,), _figures),
     "train.balance": Row(lambda r: (r.train, r.classes), _balance),
     "train.copies": Row(lambda r: (r.train.copies, r.mode), _copies),
     "train.stages": Row(lambda r: (r.train.stages, r.model, r.train.cache), _stages),

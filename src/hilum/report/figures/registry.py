@@ -40,7 +40,7 @@ from hilum.types import nearest_name
 PREDICTIONS = "labelled predictions"
 TWO_CLASSES = "labelled predictions of two classes"
 # in the order in which they stand in their sections
-_ROWS = (
+ROWS = (
     ReportFigure("sources", "Class by source", "data", sources.draw_sources, "labels and sources"),
     ReportFigure("across", "Across sources", "data", across.draw_across, "across_sources.csv"),
     ReportFigure("confusion", "Confusion", "curves", confusion.draw_confusion, PREDICTIONS),
@@ -110,7 +110,7 @@ _ROWS = (
         "a grid with more than one cell", "sweep",
     ),
 )  # fmt: skip
-FIGURES = {row.name: row for row in _ROWS}
+FIGURES = {row.name: row for row in ROWS}
 
 
 @dataclass(frozen=True, slots=True)
