@@ -391,7 +391,7 @@ def test_the_sheet_shows_positives_above_negatives(run: RunFolder) -> None:
 
 def test_the_mosaic_keeps_each_image_whole_and_in_its_place() -> None:
     wide, tall = np.full((50, 100), 90, np.uint8), np.full((100, 50), 180, np.uint8)
-    ground = samples.mosaic([wide, None, *[tall] * 5])
+    ground = samples.block_pixels([wide, None, *[tall] * 5])
     assert ground.shape == (408, 1240)
     middle = ground[100, 100::208]
     assert list(middle) == [90, samples.ABSENT, 180, 180, 180, 180]

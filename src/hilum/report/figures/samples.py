@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from hilum.report.contact_sheet import mosaic
 from hilum.report.figures import gallery
 from hilum.report.figures.base import DrawnFigure, positive_class
 from hilum.report.run_folder import RunFolder
@@ -67,20 +68,16 @@ def sheet(blocks: Sequence[Block]) -> Figure:
         # thumbnails have no more detail; at 200 dots the file would be twice as large
         figure = blank(9.2, 3.4 * len(blocks), dots=130)
         for axes, block in zip(np.atleast_1d(figure.subplots(len(blocks), 1)), blocks, strict=True):
-            axes.imshow(mosaic(block.pictures), cmap="gray", vmin=0, vmax=255)
+            axes.imshow(block_pixels(block.pictures), cmap="gray", vmin=0, vmax=255)
             axes.set_title(block.heading)
             axes.set_axis_off()
     return figure
 
 
-def mosaic(pictures: Sequence[Grey8 | None]) -> Grey8:
+def block_pixels(pictures: Sequence[Grey8 | None]) -> Grey8:
     """Images in rows of COLUMNS -> one white (height, width), each whole in a square place."""
-    step = SIDE + GAP
-    ground = np.full((ROWS * step - GAP, COLUMNS * step - GAP), 255, np.uint8)
-    for i, picture in enumerate(pictures[: ROWS * COLUMNS]):
-        top, left = i // COLUMNS * step, i % COLUMNS * step
-        ground[top : top + SIDE, left : left + SIDE] = _placed(picture)
-    return ground
+    shown = [_placed(picture) for picture in pictures[: ROWS * COLUMNS]]
+    return mosaic(shown, (SIDE, SIDE), COLUMNS, ROWS, GAP)
 
 
 def _placed(picture: Grey8 | None) -> Grey8:
