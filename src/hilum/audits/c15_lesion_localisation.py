@@ -34,10 +34,10 @@ def audit(evidence: Evidence) -> Finding:
     table = evidence.manifest
     if COLUMN not in table or table[COLUMN].isna().all():
         return RULE.unknown(f"nobody has outlined the lesions (no {COLUMN} in the manifest)")
-    look = sampled_maps.looked(evidence)
+    sample = sampled_maps.heat_maps(evidence)
     place = geometry(sampling.model(evidence).pipeline)
     off, hits, chances, overlaps = round(NEAR * max(place.shape)), [], [], []
-    for row, heat in zip(look.rows, look.maps, strict=True):
+    for row, heat in zip(sample.rows, sample.maps, strict=True):
         lesion = _lesion(table[COLUMN].iloc[row], table["path"].iloc[row], place)
         hit = None if lesion is None else sanity_checks.pointing_game(heat, lesion, off)
         if lesion is not None and hit is not None:
@@ -80,8 +80,8 @@ def _lesion(path: object, film: str, place: Pipeline) -> Mask | None:
     try:
         facts = images.probe(film)
         # a mask may be drawn on stored pixels that are not square, as those of its film are not
-        drawn = resized(as_uint8(images.read(path).pixels), (facts["height"], facts["width"]))
-        mask = place(drawn) > 127
+        pixels = resized(as_uint8(images.read(path).pixels), (facts["height"], facts["width"]))
+        mask = place(pixels) > 127
     except HilumError:
         return None
     return mask if mask.any() else None

@@ -53,6 +53,6 @@ def among_the_scores(
 def by_chance(confidence: npt.NDArray[np.float64], bins: int, seed: int) -> float:
     """The 99th percentile of the error when each image is right with its own probability."""
     random = np.random.default_rng([seed, 17])
-    drawn = random.random((RESAMPLINGS, len(confidence))) < confidence
-    found = [calibration.ece(confidence, right, bins, mass=True) for right in drawn]
-    return float(np.quantile(found, 0.99))
+    outcomes = random.random((RESAMPLINGS, len(confidence))) < confidence
+    errors = [calibration.ece(confidence, right, bins, mass=True) for right in outcomes]
+    return float(np.quantile(errors, 0.99))

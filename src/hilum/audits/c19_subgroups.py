@@ -57,10 +57,10 @@ def audit(evidence: Evidence) -> Finding:
             else "sex, age, view and source of the images are unknown"
         )
         return RULE.unknown(why)
-    return _found(gaps)
+    return _finding(gaps)
 
 
-def _found(gaps: list[Gap]) -> Finding:
+def _finding(gaps: list[Gap]) -> Finding:
     from scipy.stats import false_discovery_control
 
     adjusted = false_discovery_control([gap.p for gap in gaps])
@@ -92,7 +92,7 @@ def _groups(table: pd.DataFrame, name: str) -> pd.Series:
 
 def _of(evidence: Evidence, groups: pd.Series, labels: Labels, p: Probabilities) -> Iterator[Gap]:
     known = groups.notna().to_numpy(bool)
-    said = p.argmax(1)
+    predicted = p.argmax(1)
     for group in groups.dropna().unique():
         inside = (groups == group).to_numpy(bool, na_value=False)
         outside = known & ~inside
@@ -101,9 +101,9 @@ def _of(evidence: Evidence, groups: pd.Series, labels: Labels, p: Probabilities)
             sides = [(side & truth, side & ~truth) for side in (inside, outside)]
             if min(int(part.sum()) for side in sides for part in side) < LEAST:
                 continue
-            yield _rate("sensitivity", (group, name), said == i, (sides[0][0], sides[1][0]))
+            yield _rate("sensitivity", (group, name), predicted == i, (sides[0][0], sides[1][0]))
             yield _rate(
-                "rate of false alarms", (group, name), said == i, (sides[0][1], sides[1][1])
+                "rate of false alarms", (group, name), predicted == i, (sides[0][1], sides[1][1])
             )
             yield _areas((group, name), truth, p[:, i], (inside, outside))
 

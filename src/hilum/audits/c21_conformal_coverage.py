@@ -37,11 +37,11 @@ def audit(evidence: Evidence) -> Finding:
         for i, name in enumerate(evidence.classes)
         if (labels == i).any()
     }
-    held, goal = predictions.validated(evidence), 1 - conformal.ALPHA
-    luck = {n: p_kept(share, held[n], goal) for n, share in shares.items()}
+    validated, goal = predictions.validated(evidence), 1 - conformal.ALPHA
+    luck = {n: p_kept(share, validated[n], goal) for n, share in shares.items()}
     name = min(luck, key=lambda name: luck[name])
     share, every = shares[name], proportion(int(covered.sum()), len(covered))
-    least = min(luck[name] * len(luck), p_kept(every, sum(held.values()), goal))
+    least = min(luck[name] * len(luck), p_kept(every, sum(validated.values()), goal))
     abstained = proportion(int((kept.sum(1) > 1).sum()), len(kept))
     sentence = (
         f"The true class stays possible in {share.k} of {share.n} images of {name} "

@@ -36,12 +36,12 @@ class SampledMaps:
         )
 
 
-def looked(evidence: Evidence) -> SampledMaps:
+def heat_maps(evidence: Evidence) -> SampledMaps:
     """Maps of images that the model was not fitted on. Raises HilumError where there are none."""
-    return evidence.once("heat maps", lambda: _looked(evidence))
+    return evidence.once("heat maps", lambda: _heat_maps(evidence))
 
 
-def subject(evidence: Evidence) -> ExplainableModel:
+def explainable(evidence: Evidence) -> ExplainableModel:
     """The model made ready to be asked for its reasons."""
     from hilum.explain import explainer as subjects
 
@@ -53,12 +53,12 @@ def interval(
 ) -> tuple[float, float]:
     """95 % percentile interval of `figure` over resampled images (image,)."""
     random = np.random.default_rng([seed, 13])
-    found = [figure(random.integers(0, count, count)) for _ in range(REPLICATES)]
-    low, high = np.nanquantile(found, [0.025, 0.975])
+    figures = [figure(random.integers(0, count, count)) for _ in range(REPLICATES)]
+    low, high = np.nanquantile(figures, [0.025, 0.975])
     return float(low), float(high)
 
 
-def _looked(evidence: Evidence) -> SampledMaps:
+def _heat_maps(evidence: Evidence) -> SampledMaps:
     from hilum.explain import cam
 
     model, stack = sampling.model(evidence), sampling.stack(evidence)
@@ -66,6 +66,8 @@ def _looked(evidence: Evidence) -> SampledMaps:
     rows = np.random.default_rng([evidence.seed, 13]).permutation(rows)  # so that `head` is a draw
     chosen = np.ascontiguousarray(stack[rows])
     classes = model.probabilities(chosen).argmax(1).astype(np.int64)
-    asked = subject(evidence)
-    maps = [cam.heat(asked, film, int(c)) for film, c in zip(chosen, classes, strict=True)]
+    model_to_explain = explainable(evidence)
+    maps = [
+        cam.heat(model_to_explain, film, int(c)) for film, c in zip(chosen, classes, strict=True)
+    ]
     return SampledMaps(rows, chosen, classes, np.stack(maps))
