@@ -68,7 +68,7 @@ def test_films_without_marks_cannot_be_checked_for_them(
         replace(film, marks=Markers(mask, (Box(0, 0, 2, 2),) if i < count else ()))
         for i, film in enumerate(drawn)
     ]
-    monkeypatch.setattr(marked_films, "drawn", lambda _evidence: films)
+    monkeypatch.setattr(marked_films, "sampled_films", lambda _evidence: films)
     few = {0: "no test film has", 1: "only 1 test film has", 7: "only 7 test films have"}
     for name in OF_MARKS:
         found = AUDITS[name](replace(reads_marks))
