@@ -87,9 +87,9 @@ def read(
     """Read a CSV, or a folder with exactly one, into a manifest.
 
     Paths are meant from the CSV's folder; a bare file name is also looked for below it. Columns
-    are found by their usual names (`columns.USUAL`) unless `roles` names them. Rows without a label, without
-    an image or listed twice are left out. Raises HilumError for a column that is not there, an
-    image with two labels, patients, parts or folds, or fewer classes than `fewest`.
+    are found by their usual names (`columns.USUAL`) unless `roles` names them. Rows without a
+    label, without an image or listed twice are left out. Raises HilumError for a column that is not
+    there, an image with two labels, patients, parts or folds, or fewer classes than `fewest`.
     """
     file = _the_table(as_path(path))
     rows, column_notes = _rows(file, roles)
