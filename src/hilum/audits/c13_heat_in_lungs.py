@@ -28,7 +28,7 @@ def audit(evidence: Evidence) -> Finding:
     shares = []
     for lungs, heat in zip(sampling.lungs(evidence, sample.rows), sample.maps, strict=True):
         if all(panel.good for panel in lungs) and heat.any():
-            inside = [masks.grown(panel.mask, MARGIN, hull=True) for panel in lungs]
+            inside = [masks.dilated(panel.mask, MARGIN, hull=True) for panel in lungs]
             energy = sanity_checks.energy(heat, np.concatenate(inside))
             shares.append((energy.inside, energy.area))
     if len(shares) < LEAST:

@@ -82,7 +82,7 @@ def filled(mask: Mask) -> Mask:
     return out.astype(bool)
 
 
-def grown(mask: Mask, by: float, hull: bool) -> Mask:
+def dilated(mask: Mask, by: float, hull: bool) -> Mask:
     """(height, width) -> the convex hull of each lung if asked, then `by` of the shorter side.
 
     Consolidated lung is as bright as what surrounds it, so that a mask that follows the grey
@@ -177,8 +177,8 @@ def _not_two(mask: Mask, outlines: list[Grey8]) -> str:
 
 
 def _outlines(mask: Mask) -> list[Grey8]:
-    found, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    return [np.asarray(outline) for outline in found]
+    outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    return [np.asarray(outline) for outline in outlines]
 
 
 def _solidity(outline: Grey8) -> float:
