@@ -88,7 +88,8 @@ def blacked(image: Grey8, boxes: npt.NDArray[np.int64]) -> Grey8:
 
 
 def lung_boxes(evidence: Evidence, rows: npt.NDArray[np.int64]) -> tuple[Boxes, int]:
-    """The box around the lungs in each panel of the images, and in how many all were found.
+    """(image, panel, 4) the box around the lungs, rows from, to, columns from, to, in pixels; and
+    in how many images all were found.
 
     Where they were not, it is the box that is usual in this panel.
     """

@@ -94,8 +94,9 @@ def _rise(evidence: Evidence, class_: int) -> Rise | None:
 
 
 def no_rise(by: npt.NDArray[np.float64]) -> float:
-    """Wilcoxon's one-sided p that (film,) differences are not above 0; 1 where all are 0.
+    """One-sided p that (film,) differences of probabilities are not above 0; 1 where all are 0.
 
+    The signed-rank test of Wilcoxon 1945, doi:10.2307/3001968.
     Of few films with ties or zeros scipy tries every sign, one call of Python each: here at once.
     """
     if not np.any(by):
@@ -123,7 +124,7 @@ def pasted(film: Grey8, donor: MarkedFilm) -> Grey8:
 
 
 def _holm(rises: list[Rise]) -> list[Rise]:
-    """Those that hold after Holm's correction (Holm 1979)."""
+    """Those that hold after the correction of Holm 1979, https://www.jstor.org/stable/4615733."""
     ordered = sorted(rises, key=lambda rise: rise.p)
     kept = []
     for i, rise in enumerate(ordered):

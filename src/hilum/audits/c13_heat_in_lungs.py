@@ -21,7 +21,10 @@ MARGIN = 0.02  # of the shorter side: a map's places are coarse
 
 
 def audit(evidence: Evidence) -> Finding:
-    """Energy-based pointing game on the lungs of test images whose mask can be believed."""
+    """Energy-based pointing game on the lungs of test images whose mask can be believed.
+
+    Wang et al. 2020, arXiv:1910.01279, divided by the lungs' share of the image.
+    """
     from hilum.explain import sanity_checks
 
     sample = sampled_maps.heat_maps(evidence)
@@ -39,6 +42,7 @@ def audit(evidence: Evidence) -> Finding:
     inside, area = np.array(shares).T
 
     def lift(rows: np.ndarray) -> float:
+        """Of images (image,): 1 where heat is spread evenly."""
         return float(inside[rows].mean() / area[rows].mean())
 
     value = lift(np.arange(len(inside)))

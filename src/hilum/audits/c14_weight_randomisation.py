@@ -18,7 +18,9 @@ IMAGES, LIMIT = 12, 0.3
 
 
 def audit(evidence: Evidence) -> Finding:
-    """Cascading randomisation from the head down, Grad-CAM of the class that the model gave."""
+    """Cascading randomisation from the head down (Adebayo et al. 2018), seen by
+    Grad-CAM (Selvaraju et al. 2017, arXiv:1610.02391) of the class that the model gave.
+    """
     from hilum.explain import cam, sanity_checks
 
     sample = sampled_maps.heat_maps(evidence).head(IMAGES)

@@ -28,7 +28,11 @@ HALF = 0.5  # of its maximum: where a map is cut for its overlap
 
 
 def audit(evidence: Evidence) -> Finding:
-    """Grad-CAM's hottest place and overlap with the lesions' masks, against chance."""
+    """Grad-CAM's hottest place and overlap with the lesions' masks, against chance.
+
+    The pointing game of Zhang et al. 2018, doi:10.1007/s11263-017-1059-x, with its tolerance of 15
+    pixels (NEAR).
+    """
     from hilum.explain import sanity_checks
 
     table = evidence.manifest

@@ -27,7 +27,10 @@ PLACES = 7  # of a random map along a side, as coarse as a network's last map
 
 
 def audit(evidence: Evidence) -> Finding:
-    """Pixels go, or come, the hottest first; the same with maps of random heat."""
+    """Pixels go, or come, the hottest first; the same with maps of random heat.
+
+    Areas under the curves of Petsiuk et al. 2018, arXiv:1806.07421.
+    """
     sample, model = sampled_maps.heat_maps(evidence).head(IMAGES), sampling.model(evidence)
     random = np.random.default_rng([evidence.seed, 16])
     gains = []

@@ -73,7 +73,7 @@ def _worth(kept: Proportion, spared: Proportion) -> str:
 
 
 def p_kept(share: Proportion, validated: int, promised: float = SENSITIVITY) -> float:
-    """p that a share on test is no less than `promised`, which `held` validation images stand for.
+    """p that a share on test is no less than `promised`, on which `validated` images agree.
 
     A limit that keeps 90 % of 20 validation images keeps 90 % of all patients only on average.
     """

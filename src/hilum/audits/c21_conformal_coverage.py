@@ -23,7 +23,10 @@ SURE = 0.05  # of a promise to each class, whose images are few
 
 
 def audit(evidence: Evidence) -> Finding:
-    """Coverage on test of the classes that stay possible, class by class, and how many abstain."""
+    """Coverage on test of the classes that stay possible, class by class, and how many abstain.
+
+    Angelopoulos & Bates 2021, arXiv:2107.07511 (class-conditional conformal prediction).
+    """
     if evidence.model is None or not evidence.model.facts.conformal:
         return RULE.unknown(
             f"coverage can only be guaranteed with at least {conformal.least_images()} validation "

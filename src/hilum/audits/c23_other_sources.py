@@ -107,6 +107,7 @@ class _Probe:
     def of(
         cls, table: Floats64, labels: Labels, groups: npt.NDArray[np.int64], seed: int
     ) -> "_Probe":
+        """Fit to `table` (image, feature) with labels (image,) and patients `groups` (image,)."""
         probabilities = cross_validated_probe.out_of_fold(table, labels, groups, seed)
         return cls(cross_validated_probe.fit(table, labels), probabilities, labels, groups, seed)
 
@@ -131,13 +132,17 @@ class _Probe:
         return np.asarray(classes, np.int64)
 
     def macro_auroc(self, table: Floats64, labels: Labels) -> float:
-        """Macro AUROC elsewhere, over the classes that both sides have."""
+        """Macro AUROC of `table` (image, feature) over the classes that both sides have."""
         return cross_validated_probe.macro_auroc(labels, self.predict(table), self.shared(labels))
 
     def least_fall(
         self, table: Floats64, labels: Labels, groups: npt.NDArray[np.int64], tail: float
     ) -> float:
-        """The least that AUROC falls elsewhere: a quantile over resampled patients."""
+        """The least that AUROC falls on `table` (image, feature).
+
+        The quantile `tail` over resampled patients: percentile bootstrap, Efron & Tibshirani 1993,
+        doi:10.1201/9780429246593.
+        """
         resampled = cross_validated_probe.resampled
         own = resampled(self.labels, [self.probabilities], self.groups, self.seed)
         p, shared = self.predict(table), self.shared(labels)

@@ -101,7 +101,10 @@ def audit(evidence: Evidence) -> Finding:
 def _accuracies(
     labels: Labels, predicted: npt.NDArray[np.int64], groups: npt.NDArray[np.int64], seed: int
 ) -> npt.NDArray[np.float64]:
-    """(1 + replicate, version): balanced accuracy, of all patients first, then resampled."""
+    """(1 + replicate, version): balanced accuracy, of all patients first, then resampled.
+
+    Brodersen et al. 2010, doi:10.1109/ICPR.2010.764.
+    """
     names, patients = np.unique(groups, return_inverse=True)
     right = (predicted == labels).T.astype(np.float64)  # (image, version)
     classes = [labels == c for c in np.unique(labels)]

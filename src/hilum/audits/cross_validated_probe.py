@@ -98,7 +98,8 @@ def fit(table: npt.NDArray[np.floating], labels: Labels) -> Any:
     """Logistic regression on standardised `table` (image, feature), classes weighed alike.
 
     Fewer images than features are turned into the plane that they span first: an L2 penalty has the
-    same answer there (the representer theorem), and the table is as narrow as it is long.
+    same answer there (the representer theorem, Schölkopf et al. 2001,
+    doi:10.1007/3-540-44581-1_27), and the table is as narrow as it is long.
     """
     from sklearn.decomposition import PCA
     from sklearn.linear_model import LogisticRegression

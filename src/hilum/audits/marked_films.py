@@ -36,7 +36,7 @@ class MarkedFilm:
 
     @property
     def placebo(self) -> Mask:
-        """As many pixels where no mark is: the marks' mask upside down."""
+        """(height, width) as many pixels where no mark is: the marks' mask upside down."""
         return np.flipud(self.marks.mask) & ~self.marks.mask
 
 
@@ -104,7 +104,11 @@ def probabilities(evidence: Evidence, tuples: Sequence[Sequence[Grey8]]) -> list
 
 
 def finding(rule: AuditRule, answers: Answers, what: str, more: str = "") -> Finding:
-    """The finding of a change that ought to leave the answers alone."""
+    """The finding of a change that ought to leave the answers alone.
+
+    Against the placebo by the exact test of McNemar 1947, doi:10.1007/BF02295996; the share's
+    interval is Wilson's (1927, doi:10.1080/01621459.1927.10502953).
+    """
     real, placebo = answers.flips
     flips, n = int(real.sum()), len(real)
     only = int((real & ~placebo).sum()), int((placebo & ~real).sum())
@@ -123,7 +127,7 @@ def finding(rule: AuditRule, answers: Answers, what: str, more: str = "") -> Fin
 
 
 def filled(film: MarkedFilm) -> tuple[Grey8, Grey8]:
-    """The film with its marks filled in, and with the placebo filled in."""
+    """The film (height, width) with its marks filled in, and with the placebo filled in."""
     return film.bare, without(film.pixels, film.placebo)
 
 

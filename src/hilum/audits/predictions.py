@@ -67,7 +67,7 @@ def labels_and_probabilities(
 
 
 def rows(evidence: Evidence, table: pd.DataFrame) -> Labels:
-    """Positions in the manifest of rows of predictions."""
+    """(row,) positions in the manifest of rows of predictions, -1 for images it does not list."""
     known = pd.Index(evidence.manifest["sample_id"])
     return known.get_indexer(table["sample_id"]).astype(np.int64)
 

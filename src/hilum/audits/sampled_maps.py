@@ -37,12 +37,15 @@ class SampledMaps:
 
 
 def heat_maps(evidence: Evidence) -> SampledMaps:
-    """Maps of images that the model was not fitted on. Raises HilumError where there are none."""
+    """Maps (image, height, width) of images that the model was not fitted on.
+
+    Raises HilumError where there are none.
+    """
     return evidence.once("heat maps", lambda: _heat_maps(evidence))
 
 
 def explainable(evidence: Evidence) -> ExplainableModel:
-    """The model made ready to be asked for its reasons."""
+    """The model made ready for Grad-CAM and its checks."""
     from hilum.explain import explainer as subjects
 
     return subjects.of(sampling.model(evidence))
@@ -51,7 +54,10 @@ def explainable(evidence: Evidence) -> ExplainableModel:
 def interval(
     figure: Callable[[npt.NDArray[np.int64]], float], count: int, seed: int
 ) -> tuple[float, float]:
-    """95 % percentile interval of `figure` over resampled images (image,)."""
+    """95 % interval of `figure` over resampled images (image,): percentile bootstrap.
+
+    Efron & Tibshirani 1993, doi:10.1201/9780429246593, chapter 13.
+    """
     random = np.random.default_rng([seed, 13])
     figures = [figure(random.integers(0, count, count)) for _ in range(REPLICATES)]
     low, high = np.nanquantile(figures, [0.025, 0.975])

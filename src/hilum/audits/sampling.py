@@ -30,14 +30,14 @@ def model(evidence: Evidence) -> TrainedModel:
 
 
 def stack(evidence: Evidence) -> Stack8:
-    """The prepared pixels; raises HilumError where there are none."""
+    """The prepared pixels (image, height, width); raises HilumError where there are none."""
     if evidence.stack is None:
         raise HilumError("the prepared pixels are not at hand")
     return evidence.stack
 
 
 def unseen(evidence: Evidence, most: int) -> npt.NDArray[np.int64]:
-    """Places of up to `most` images that the model was not fitted on, as many of each class.
+    """(image,) rows of up to `most` images that the model was not fitted on, as many of each class.
 
     Raises HilumError where there are none.
     """
@@ -50,7 +50,7 @@ def unseen(evidence: Evidence, most: int) -> npt.NDArray[np.int64]:
 def balanced_sample(
     evidence: Evidence, rows: npt.NDArray[np.int64], most: int
 ) -> npt.NDArray[np.int64]:
-    """Up to `most` of these rows, rising, the classes as even as can be; drawn with the seed."""
+    """Up to `most` of these rows (image,), rising, drawn with the seed, classes evenly."""
     random = np.random.default_rng([evidence.seed, 27])
     shuffled = random.permutation(rows)
     labels = evidence.labels[shuffled]
@@ -61,7 +61,7 @@ def balanced_sample(
 
 
 def sample(evidence: Evidence, rows: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.int64]:
-    """Up to `most` of these rows, rising, whatever their class; drawn with the seed."""
+    """Up to `most` of these rows (image,), rising, of whatever class; drawn with the seed."""
     random = np.random.default_rng([evidence.seed, 5])
     return np.sort(random.permutation(rows)[:most])
 

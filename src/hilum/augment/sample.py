@@ -208,6 +208,7 @@ def _box(ranges: AugmentationRanges, u: Draws) -> Draws:
 def _crop(ranges: AugmentationRanges, u: Draws) -> tuple[Uniforms, Uniforms, Uniforms, Uniforms]:
     """(left, top, width, height) as torchvision's RandomResizedCrop draws them for a square film.
 
+    After Szegedy et al. 2015, arXiv:1409.4842, section 6.
     Area uniform, aspect log-uniform; the first of ten tries that fits the film, else its centre.
     """
     low, high = ranges.crop_scale

@@ -210,7 +210,8 @@ def _listed(table: pd.DataFrame) -> str:
 def harmless(cells: pd.Series) -> pd.Series:
     """Cells that a spreadsheet would take for a formula, made text by a leading quote.
 
-    As the OWASP Foundation advises against CSV injection: hilum writes these words into tables.
+    As https://owasp.org/www-community/attacks/CSV_Injection advises: hilum writes these words
+    into tables.
     """
     cells = cells.astype(object)  # a column without any value may be one of floats
     risky = cells.str.match(r"[=+\-@\t\r]")

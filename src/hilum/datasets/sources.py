@@ -18,7 +18,8 @@ PLACEHOLDER = re.compile(
     r"|none|null|n/?a|x+|[\W_0]*)( (hospital|institution|clinic))?",
     re.IGNORECASE,
 )
-_TEXTS = frozenset({"AE", "CS", "LO", "LT", "SH", "ST", "UC", "UT"})  # PS3.5 6.2
+# https://dicom.nema.org/medical/dicom/current/output/chtml/part05/sect_6.2.html
+_TEXTS = frozenset({"AE", "CS", "LO", "LT", "SH", "ST", "UC", "UT"})
 _PATIENT_GROUP = 0x0010
 
 

@@ -94,12 +94,16 @@ def dilated(mask: Mask, by: float, hull: bool) -> Mask:
         cv2.drawContours(out, hulls, -1, 1, cv2.FILLED)
     if by <= 0 or not out.any():
         return out.astype(bool)
+    # exact distances (Felzenszwalb & Huttenlocher 2012, doi:10.4086/toc.2012.v008a019)
     away = cv2.distanceTransform(1 - out, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     return np.asarray(away <= by * min(mask.shape))
 
 
 def box(mask: Mask, margin: float) -> tuple[slice, slice]:
-    """Rows and columns of the lungs' box, `margin` of the image's shorter side wider each way."""
+    """Rows and columns of the box around the lungs in a mask (height, width).
+
+    It is wider each way by `margin`, a share of the image's shorter side.
+    """
     extra = round(margin * min(mask.shape))
     spans = [np.flatnonzero(mask.any(axis)) for axis in (1, 0)]
     (top, bottom), (left, right) = [(int(at[0]), int(at[-1]) + 1) for at in spans]

@@ -29,7 +29,9 @@ class LungStep(Protocol):
         """(height, width) -> the lungs at that size."""
 
     def applied(self, pixels: GreyImage, lungs: LungMask) -> GreyImage:
-        """The step with lungs that were found before; raises HilumError for a mask that failed."""
+        """(height, width) -> the step with lungs that were found before; HilumError for a mask that
+        failed.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ class KeepLungs(_Finds):
         return self.applied(pixels, self.lungs(pixels))
 
     def applied(self, pixels: GreyImage, lungs: LungMask) -> GreyImage:
-        """The step with lungs that were found before."""
+        """(height, width) -> the step with lungs that were found before."""
         if self.refused(lungs):
             return pixels
         inside = dilated(lungs.mask, self.dilate, self.hull)
@@ -126,7 +128,7 @@ class HideLungs(_Finds):
         return self.applied(pixels, self.lungs(pixels))
 
     def applied(self, pixels: GreyImage, lungs: LungMask) -> GreyImage:
-        """The step with lungs that were found before."""
+        """(height, width) -> the step with lungs that were found before."""
         if self.refused(lungs):
             return pixels
         out = pixels.copy()
@@ -154,7 +156,7 @@ class CropLungs(_Finds):
         return self.applied(pixels, self.lungs(pixels))
 
     def applied(self, pixels: GreyImage, lungs: LungMask) -> GreyImage:
-        """The step with lungs that were found before."""
+        """(height, width) -> the step with lungs that were found before."""
         return pixels if self.refused(lungs) else pixels[box(lungs.mask, self.margin)]
 
     def size(self, before: Size | None) -> Size | None:
