@@ -41,7 +41,7 @@ MANIFEST_COLUMNS = (
     "modality",  # "X-ray", "CT", or missing
     "age",  # years, or missing
     "sex",  # "F", "M", or missing
-    "sha256",  # of the file's bytes; missing until `with_hashes` has run
+    "sha256",  # of the file's bytes; missing until something has read them
     "licence",
     "mask_path",  # lung mask, or missing
 )
@@ -153,6 +153,7 @@ class Fingerprints:
     pixels_sha256: tuple[str, ...]
     perceptual: npt.NDArray[np.uint8]  # (image, bytes of the perceptual hash)
     thumbnails: npt.NDArray[np.uint8]  # (image, side, side): to confirm a near duplicate
+    searched: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,7 +194,9 @@ def test_slices_of_one_patient_are_found_on_real_ct(shared: Path) -> None:
     features = models.compiled(backbones.build(name), normalise, pipeline, "auto")(stack)
     nameless = table.assign(patient_id=pd.NA)
     classes = ["covid19", "non_covid"]
-    evidence = Evidence(classes, nameless, pd.DataFrame(), features=features, stack=stack)
+    evidence = Evidence(
+        classes, nameless, pd.DataFrame(), features=features, fingerprints=taken.fingerprints
+    )
     found, person = look_alikes.of(evidence), pd.factorize(table["patient_id"])[0]
     joined, same = found[:, None] == found[None], person[:, None] == person[None]
     siblings = same & ~np.eye(len(person), dtype=bool)

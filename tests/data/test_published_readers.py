@@ -540,16 +540,25 @@ def test_tally_phrases():
 
 @pytest.mark.parametrize("shared_strings", [True, False])
 def test_sheet_keeps_cells_in_their_columns(tmp_path: Path, shared_strings: bool):
-    rows = (("A", "B", "C"), ("1", "", "x & y"), ("", "2", ""))
+    rows = (("A", "B", "C"), ("1", "", "x & y"), ("", "2.5", ""))
     workbook(tmp_path / "s.xlsx", rows, shared=shared_strings)
     table = read_sheet(tmp_path / "s.xlsx")
     pd.testing.assert_frame_equal(
-        table, pd.DataFrame([["1", "", "x & y"], ["", "2", ""]], columns=list("ABC"), dtype=str)
+        table, pd.DataFrame([["1", "", "x & y"], ["", "2.5", ""]], columns=list("ABC"), dtype=str)
     )
 
 
 def test_sheet_of_something_else_is_refused(tmp_path: Path):
     (tmp_path / "s.xlsx").write_bytes(b"no archive")
+    with pytest.raises(HilumError, match=r"must be an Excel workbook"):
+        read_sheet(tmp_path / "s.xlsx")
+
+
+def test_an_unpacked_size_beyond_all_metadata_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    workbook(tmp_path / "s.xlsx", (("A",), ("1",)))
+    monkeypatch.setattr("hilum.datasets.spreadsheet._LARGEST", 100)
     with pytest.raises(HilumError, match=r"must be an Excel workbook"):
         read_sheet(tmp_path / "s.xlsx")
 

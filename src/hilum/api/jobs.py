@@ -1,33 +1,14 @@
 """Whole jobs as functions: what the commands of the same names do, with the same files in `out`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal
 
 from hilum import recipes
 from hilum.api.model import Model
+from hilum.progress import Progress, silent
 from hilum.recipes import Recipe
 from hilum.types import Manifest, Results, as_path
-
-Move: TypeAlias = Callable[[int, int], None]  # (done, total)
-
-
-class Progress(Protocol):
-    """What long work reports to: called with a step's name, it gives what moves that step on.
-
-    >>> def progress(step):
-    ...     print(step)
-    ...     return lambda done, total: None
-    >>> progress("decode and prepare")(1, 2)
-    decode and prepare
-    """
-
-    def __call__(self, step: str, /) -> Move:
-        """Open a step."""
-
-
-def _silent(step: str, /) -> Move:
-    return lambda done, total: None
 
 
 def run(
@@ -57,7 +38,7 @@ def run(
     if not isinstance(loaded, Recipe):
         loaded = recipes.load(str(loaded), mode, quick, changes)
     root = None if data is None else as_path(data)
-    return run_into(loaded, root, as_path(out), progress or _silent, resume)
+    return run_into(loaded, root, as_path(out), progress or silent, resume)
 
 
 def train(
@@ -100,7 +81,7 @@ def evaluate(
     from hilum.experiment import evaluate_model, outputs
 
     with outputs.removing_empty_on_failure(as_path(out)):
-        return evaluate_model(_folder(model), as_path(data), as_path(out), progress or _silent)
+        return evaluate_model(_folder(model), as_path(data), as_path(out), progress or silent)
 
 
 def audit(
@@ -123,7 +104,7 @@ def audit(
 
     where = None if data is None else as_path(data)
     with outputs.removing_empty_on_failure(as_path(out)):
-        return audits.run(_folder(run_or_model), where, as_path(out), progress or _silent)
+        return audits.run(_folder(run_or_model), where, as_path(out), progress or silent)
 
 
 def open_data(data: str | Path, *, progress: Progress | None = None) -> Manifest:
@@ -136,7 +117,7 @@ def open_data(data: str | Path, *, progress: Progress | None = None) -> Manifest
     """
     from hilum import datasets
 
-    return datasets.open_path(as_path(data), progress=(progress or _silent)("read headers"))
+    return datasets.open_path(as_path(data), progress=(progress or silent)("read headers"))
 
 
 def _folder(model: Model | str | Path) -> Path:

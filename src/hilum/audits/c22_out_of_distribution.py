@@ -83,11 +83,9 @@ def photographs() -> list[GreyImage]:
 
 def _films(evidence: Evidence, at: np.ndarray) -> list[GreyImage]:
     """The images as they lie on disk; none where one cannot be read."""
-    from hilum import images
-
     assert evidence.model is not None  # noqa: S101 - callers have asked
     side = evidence.model.pipeline.decode_side
     try:
-        return [images.read(path, side).pixels for path in evidence.manifest["path"].iloc[at]]
+        return [evidence.source_image(row, side) for row in at.tolist()]
     except (HilumError, TypeError):
         return []

@@ -75,7 +75,10 @@ def _taken(path: str, data: Path | None, screen: Terminal) -> "PreparedDataset":
     read = reader(screen, {}, None, None, unlabelled=True)
     found = open_set(path, data, screen, read)
     return prepared_dataset.prepare_dataset(
-        found, prepared_dataset.ThumbnailOnly(), screen.step(f"fingerprints of {title(path)}")
+        found,
+        prepared_dataset.ThumbnailOnly(),
+        screen.step(f"fingerprints of {title(path)}"),
+        keep_sources=False,  # nobody looks at the films again
     )
 
 

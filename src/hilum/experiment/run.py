@@ -159,6 +159,7 @@ def _images(ground: RunContext, leaks: list[Leak]) -> Evidence:
         ground.first,
         leaks,
         ground.taken.facts,
+        ground.taken.fingerprints,
         ground.taken.pixels.stack,
         summary.populations(),
         ground.first.seed,

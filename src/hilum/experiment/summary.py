@@ -118,7 +118,7 @@ def advice(counts: Mapping[str, int], origin: str, near: bool) -> str:
     if "random" in origin and not near:
         return "random weights have nothing to keep: train every layer"
     least = min(counts.values())
-    told = freezing.advise(least, "near" if near else "far").sentence
+    told = freezing.advise(least, "near" if near else "far")
     return f"{least} images of the smallest class, {told}"
 
 

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import cv2
 import numpy as np
 from PIL import Image as Pillow
 
@@ -159,8 +158,3 @@ def _pillow(pixels: GreyImage, size: Size) -> GreyImage:
     image = Pillow.fromarray(np.ascontiguousarray(pixels))
     out = np.asarray(image.resize((size[1], size[0]), Pillow.Resampling.BICUBIC))
     return out if out.dtype == np.uint8 else np.clip(out, 0, 1).astype(np.float32)
-
-
-def flipped(pixels: GreyImage) -> GreyImage:
-    """(height, width) mirrored left to right, in memory of its own."""
-    return cv2.flip(pixels, 1)

@@ -95,7 +95,7 @@ def _samples(run: RunFolder) -> DrawnFigure | None:
     tables = [_of_kind(known, kind, i) for i, kind in enumerate(([sought], others))]
     heads = [", ".join(map(class_name, kind)) for kind in ([sought], others)]
     blocks = [
-        contact_sheet.Block(head, [gallery.thumbnail(run.folder, *one) for one in _files(table)])
+        contact_sheet.Block(head, [gallery.thumbnail(run, *one) for one in _files(table)])
         for head, table in zip(heads, tables, strict=True)
     ]
     words = f"Sample images: {heads[0]} in the first two rows, {heads[1]} in the last two."
