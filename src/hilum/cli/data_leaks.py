@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hilum.api.own_images import OwnImages
 from hilum.cli.app import Data, Json, Quiet, Verbose, terminal
 from hilum.cli.data import data as commands
-from hilum.cli.open_data import open_set, reader, title
+from hilum.cli.open_data import open_set, title
 from hilum.cli.terminal import LISTED, Terminal
 from hilum.types import Leak, LeftOut
 
@@ -72,8 +73,7 @@ def leaks(
 def _taken(path: str, data: Path | None, screen: Terminal) -> "PreparedDataset":
     from hilum.data import prepared_dataset
 
-    read = reader(screen, {}, None, None, unlabelled=True)
-    found = open_set(path, data, screen, read)
+    found = open_set(path, data, screen, OwnImages(), unlabelled=True)
     return prepared_dataset.prepare_dataset(
         found, prepared_dataset.ThumbnailOnly(), screen.step(f"fingerprints of {title(path)}")
     )

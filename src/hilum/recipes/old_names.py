@@ -41,7 +41,7 @@ def _renamed(value: Any, at: Path, where: str) -> Any:
         return value
     out = {}
     for key, item in value.items():
-        name = NEW_NAMES.get((*at, key), key)
+        name: str = NEW_NAMES.get((*at, key), key)
         if name != key and name in value:
             raise HilumError(
                 f"recipe keys '{where}{key}' and '{where}{name}' are the old and the new name of "
