@@ -15,7 +15,12 @@ from hilum.types import HilumError, nearest
 
 
 def names() -> list[str]:
-    """The recipes that come with hilum, by name."""
+    """The recipes that come with hilum, by name.
+
+    >>> import hilum
+    >>> "zhang2022" in hilum.recipe_names()
+    True
+    """
     found = resources.files("hilum.recipes.builtin").iterdir()
     return sorted(Path(item.name).stem for item in found if item.name.endswith(".toml"))
 
@@ -27,6 +32,10 @@ def load(
 
     Raises HilumError for an unknown recipe or key (the nearest is named) and for bad values, also
     in its arms and tasks.
+
+    >>> import hilum
+    >>> hilum.load_recipe("demo", changes=["seeds=[0, 1]"]).seeds
+    [0, 1]
     """
     tree = _read(recipe)
     modes, short = tree.pop("modes", {}), tree.pop("quick", {})
