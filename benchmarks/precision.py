@@ -1,11 +1,10 @@
-"""What a precision costs: the same model by fp32, bf16 and int8, and how far their answers part.
+"""What a precision costs: the same model by fp32 and bf16, and how far their answers part.
 
     python benchmarks/precision.py [--quick] [--data FOLDER_OF_CLASS_FOLDERS]
 
 A linear head is fitted to features in what this machine computes in by itself, and calibrated, as a
 run does; then the films that it has not seen are told by each precision. Asked of bf16: the same
-order, probabilities within 0.01 and AUROC within 0.002 of fp32's. Int8 refuses itself in a run
-where validation images lose more; here it is shown as it is.
+order, probabilities within 0.01 and AUROC within 0.002 of fp32's.
 """
 
 import numpy as np
@@ -17,7 +16,7 @@ from hilum.data import manifest, prepared_dataset
 from hilum.inference import temperature
 from hilum.inference.model import compiled
 from hilum.metrics import metrics
-from hilum.models import backbones, quantise
+from hilum.models import backbones
 from hilum.models.numpy_head import NumpyHead, Standardise
 from hilum.models.runtime.base import Runtime
 from hilum.training import linear_probe
@@ -67,10 +66,7 @@ def measure(name: str, stacks: tuple[Pixels, Pixels], labels: tuple[Labels, Labe
     runs: dict[str, Runtime | None] = {
         "fp32": compiled(backbone, mode, PIPELINE, "fp32"),
         "bf16": asked if asked.facts.precision == "bf16" else None,
-        "int8": None,
     }
-    if side_by_side.peer("nncf") is not None:
-        runs["int8"] = quantise.quantised(own, stacks[0].stack[: quantise.IMAGES])
     made, sharpness = head(own(stacks[0].stack), labels[0])
     there = {who: run for who, run in runs.items() if run is not None}
     told = {

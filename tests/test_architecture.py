@@ -23,7 +23,7 @@ LAYERS = (
     {"models"},
     {"images"},
     {"files"},
-    {"types"},
+    {"progress", "types"},
 )
 HEIGHT = {room: len(LAYERS) - i for i, rooms in enumerate(LAYERS) for room in rooms}
 ALLOWED_LAZY_CYCLES = 0

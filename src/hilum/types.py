@@ -41,7 +41,7 @@ MANIFEST_COLUMNS = (
     "modality",  # "X-ray", "CT", or missing
     "age",  # years, or missing
     "sex",  # "F", "M", or missing
-    "sha256",  # of the file's bytes; missing until `with_hashes` has run
+    "sha256",  # of the file's bytes; missing until something has read them
     "licence",
     "mask_path",  # lung mask, or missing
 )
@@ -181,6 +181,7 @@ class Fingerprints:
     pixels_sha256: tuple[str, ...]
     perceptual: npt.NDArray[np.uint8]  # (image, bytes of the perceptual hash)
     thumbnails: npt.NDArray[np.uint8]  # (image, side, side): to confirm a near duplicate
+    searched: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,13 +338,19 @@ def require_columns(table: pd.DataFrame, wanted: Sequence[str], what: str) -> No
         )
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of a sentence about a wrong name: the nearest of the known ones, or all of them."""
+def nearest_names(name: str, known: Iterable[str], most: int = 1) -> list[str]:
+    """The known names that are most like a wrong one, in any case; none if all differ much."""
     from difflib import get_close_matches  # most runs never need it
 
+    by_small = {other.casefold(): other for other in known}
+    return [by_small[small] for small in get_close_matches(name.casefold(), by_small, most)]
+
+
+def nearest_name(name: str, known: Iterable[str], otherwise: str = "") -> str:
+    """The end of a sentence about a wrong name: the nearest known one, else `otherwise`, or all."""
     names = [*known]
-    close = get_close_matches(name, names, 1)
-    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(names)}."
+    near = nearest_names(name, names)
+    return f"did you mean {near[0]!r}?" if near else otherwise or f"known are {', '.join(names)}."
 
 
 def as_path(value: str | Path) -> Path:

@@ -41,6 +41,7 @@ def run(out: Path, *changes: str) -> None:
         ("classes", ['classes=["covid19"]'], "two different classes.*got covid19"),
         ("classes", ['classes=["a","a"]'], "two different classes.*got a, a"),
         ("model.backbone", ["model.backbone=resnet81"], "timm model; got 'resnet81'"),
+        ("model.precision", ["model.precision=int8"], "int8 is now a precision of .hilum export."),
         ("model.head", ["model.head=linea"], "got 'linea'; did you mean 'linear'"),
         ("model.pool", ["model.pool=fc1"], "pool of tf_efficientnet_lite0.*got 'fc1'"),
         (
@@ -60,15 +61,6 @@ def run(out: Path, *changes: str) -> None:
                 'train.stages=[{optimiser="adam", keep="last", stop={accuracy=0.9}}]',
             ],
             "keep 'last', patience 0 and a stop rule; set keep = 'last' and no stop",
-        ),
-        (
-            "split.validation",
-            [
-                "split.validation=0",
-                'train.stages=[{optimiser="adam", keep="last"}]',
-                "model.precision=int8",
-            ],
-            "int8 is accepted or refused on validation images; got none",
         ),
         ("train.stages", ["model.head=mlp"], "lbfgs fits a plain linear head.*got head 'mlp'"),
         (

@@ -9,11 +9,14 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from hilum import preprocess
+from hilum.experiment import cell_context
 from hilum.inference import model as models
 from hilum.inference.model import ModelMetadata, TrainedModel
 from hilum.models import backbones, weights
 from hilum.models.numpy_head import NumpyHead, Standardise
-from hilum.types import HilumError
+from hilum.models.runtime import compile_cache
+from hilum.models.runtime.base import Target
+from hilum.types import HilumError, Pixels
 
 SIDE = 224  # of the network
 STACK = np.random.default_rng(0).integers(0, 256, (4, SIDE, SIDE), dtype=np.uint8)
@@ -90,3 +93,64 @@ def test_damage_is_said_although_the_network_was_found_before(folder: Path) -> N
 
 def _never(*args: object) -> None:
     raise AssertionError("the network was built")
+
+
+@pytest.fixture
+def in_int8(model: TrainedModel, folder: Path, tmp_path: Path) -> tuple[TrainedModel, Path]:
+    """A folder as training in int8 left it: `quantised.xml` answers, not the stored backbone.
+
+    Another network has the place of the quantised one, so that which of them answers can be seen.
+    """
+    other = backbones.build("wiklund_fc", "random", seed=1)
+    answering = models.assemble(model.facts, model.pipeline, other, model.head)
+    assert answering.runtime.network is not None
+    for end in (".xml", ".bin"):
+        copied = (folder / models.QUANTISED).with_suffix(end)
+        copied.write_bytes(answering.runtime.network.with_suffix(end).read_bytes())
+    told = json.loads((folder / "model.json").read_text())
+    told |= {
+        "precision": "int8",
+        "quantised": compile_cache.fingerprint(folder / models.QUANTISED),
+    }
+    (folder / "model.json").write_text(json.dumps(told))
+    return answering, folder
+
+
+def test_a_model_trained_in_int8_answers_as_it_did(in_int8: tuple[TrainedModel, Path]) -> None:
+    answering, folder = in_int8
+    loaded = models.load(folder)
+    assert loaded.runtime.facts.precision == "int8"
+    assert loaded.runtime.facts.quantised == loaded.facts.quantised != ""
+    assert np.array_equal(loaded.logits(STACK), answering.logits(STACK))
+
+
+def test_heat_maps_of_a_model_in_int8_keep_to_full_precision(
+    in_int8: tuple[TrainedModel, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    targets: list[Target] = []
+
+    def compile_network(module: object, shape: object, target: Target) -> None:
+        targets.append(target)
+
+    monkeypatch.setattr(models.compiling, "compile_network", compile_network)
+    models.compile_features_and_maps(models.load(in_int8[1]))
+    assert [target.precision for target in targets] == ["fp32"]
+
+
+def test_another_network_in_int8_is_refused(in_int8: tuple[TrainedModel, Path]) -> None:
+    path = in_int8[1] / "quantised.bin"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(HilumError, match="must be the one that was tested; got another"):
+        models.load(in_int8[1])
+    path.unlink()
+    with pytest.raises(HilumError, match="must be readable"):
+        models.load(in_int8[1])
+
+
+def test_features_in_int8_have_a_place_of_their_own(in_int8: tuple[TrainedModel, Path]) -> None:
+    pixels = Pixels(STACK, ("a", "b", "c", "d"), "digest")
+    engine = models.load(in_int8[1]).runtime
+    key = cell_context.plain_key(pixels, in_int8[0].backbone, "unit", engine)
+    engine.facts = replace(engine.facts, quantised="another")
+    assert cell_context.plain_key(pixels, in_int8[0].backbone, "unit", engine) != key

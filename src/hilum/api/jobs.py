@@ -1,37 +1,15 @@
 """Whole jobs as functions: what the commands of the same names do, with the same files in `out`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal
 
 from hilum import recipes
 from hilum.api.model import Model
 from hilum.api.own_images import OwnImages, TableColumns
+from hilum.progress import Progress, silent
 from hilum.recipes import Recipe
 from hilum.types import Manifest, Results, as_path
-
-Advance: TypeAlias = Callable[[int, int], None]  # (done, total)
-
-
-class Progress(Protocol):
-    """What long work reports to: called with a step's name, it gives what advances that step.
-
-    >>> import hilum
-    >>> def progress(step):
-    ...     def advance(done, total):
-    ...         print(f"{step}: {done} of {total}")
-    ...     return advance
-    >>> manifest = hilum.open_data("films", progress=progress)
-    >>> progress("decode and prepare")(1, 2)
-    decode and prepare: 1 of 2
-    """
-
-    def __call__(self, step: str, /) -> Advance:
-        """Open a step."""
-
-
-def _silent(step: str, /) -> Advance:
-    return lambda done, total: None
 
 
 def run(
@@ -62,7 +40,7 @@ def run(
     if not isinstance(loaded, Recipe):
         loaded = recipes.load(str(loaded), mode, quick, changes)
     root = None if data is None else as_path(data)
-    return run_into(loaded, root, as_path(out), progress or _silent, resume)
+    return run_into(loaded, root, as_path(out), progress or silent, resume)
 
 
 def train(
@@ -111,7 +89,7 @@ def evaluate(
     from hilum.experiment import evaluate_model, outputs
 
     own = OwnImages(columns or TableColumns(), labels, source_tag)
-    step = progress or _silent
+    step = progress or silent
 
     def read(path: Path) -> Manifest:
         return own.open(path, step("read headers"), fewest=1)
@@ -140,7 +118,7 @@ def audit(
 
     where = None if data is None else as_path(data)
     with outputs.removing_empty_on_failure(as_path(out)):
-        return audits.run(_folder(run_or_model), where, as_path(out), progress or _silent)
+        return audits.run(_folder(run_or_model), where, as_path(out), progress or silent)
 
 
 def open_data(
@@ -160,7 +138,7 @@ def open_data(
     ['covid19', 'normal']
     """
     own = OwnImages(columns or TableColumns(), labels, source_tag)
-    return own.open(data, (progress or _silent)("read headers"))
+    return own.open(data, (progress or silent)("read headers"))
 
 
 def _folder(model: Model | str | Path) -> Path:

@@ -12,7 +12,7 @@ from hilum.inference import model as models
 from hilum.inference.answer import Prediction, PreparedImage
 from hilum.inference.model import TrainedModel
 from hilum.inference.model_json import find_model_folder
-from hilum.types import Floats, Grey8, GreyImage, HilumError, MissingError, nearest
+from hilum.types import Floats, Grey8, GreyImage, HilumError, MissingError, nearest_name
 
 if TYPE_CHECKING:
     from hilum.explain.explainer import ExplainableModel
@@ -122,8 +122,8 @@ class Model:
 
         if class_ is not None and class_ not in self.classes:
             raise HilumError(
-                f"class_ must be one of {', '.join(self.classes)}; got {class_!r}"
-                + nearest(class_, self.classes)
+                f"class_ must be one of {', '.join(self.classes)}; got {class_!r}; "
+                + nearest_name(class_, self.classes)
             )
         film = self._prepared(source)
         one_pass = self._one_pass(method)

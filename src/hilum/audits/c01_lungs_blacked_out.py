@@ -14,13 +14,15 @@ from hilum.preprocess.lungs import masks
 from hilum.preprocess.lungs.masks import LungMask
 from hilum.types import Finding, Floats, Grey8, HilumError, Labels, Probabilities, Status
 
-QUESTION = AuditRule(
-    "C-01",
-    "Lungs blacked out",
-    "R = (AUROC with the lungs blacked out - 0.5) / (AUROC of whole images - 0.5), of a linear "
-    "probe on the model's own features: above 0.25 warns, above 0.5 fails; where the interval of "
-    "such an R reaches 0, the images are too few to tell",
-    "Maguolo & Nanni 2021, doi:10.1016/j.inffus.2021.04.008: similar results without the lungs",
+RULE = AuditRule(
+    id="C-01",
+    title="Lungs blacked out",
+    rule="R = (AUROC with the lungs blacked out - 0.5) / (AUROC of whole images - 0.5), of a "
+    "linear probe on the model's own features: above 0.25 warns, above 0.5 fails; where the "
+    "interval of such an R reaches 0, the images are too few to tell",
+    source="Maguolo & Nanni 2021, doi:10.1016/j.inffus.2021.04.008: similar results without the "
+    "lungs",
+    severity=270,
 )
 WARNS, FAILS = 0.25, 0.5  # of R
 FEW, MANY = 360, 1200  # images in a run, and in `hilum audit`
@@ -74,7 +76,7 @@ def audit(evidence: Evidence) -> Finding:
         )
     status: Status = "fail" if value > FAILS else "warn" if value > WARNS else "pass"
     sentence = _sentence(status, value, (float(full), float(without)), seen)
-    return QUESTION.found(status, value, sentence, (low, high))
+    return RULE.finding(status, value, sentence, (low, high))
 
 
 def blacked(image: Grey8, boxes: npt.NDArray[np.int64]) -> Grey8:

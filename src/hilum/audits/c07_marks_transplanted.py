@@ -14,12 +14,14 @@ from hilum.audits.marked_films import MarkedFilm
 from hilum.preprocess.step import as_uint8, resized
 from hilum.types import Finding, Grey8, HilumError
 
-QUESTION = AuditRule(
-    "C-07",
-    "Marks of another class",
-    "a class's probability rises by more than 0.05 (median) when films of other classes bear its "
-    "marks instead of their own class's (Wilcoxon, Holm-corrected p < 0.05): fails",
-    "Wirgård Wiklund et al. 2020, section 5.2 and Fig. 11; DeGrave et al. 2021; Wilcoxon 1945",
+RULE = AuditRule(
+    id="C-07",
+    title="Marks of another class",
+    rule="a class's probability rises by more than 0.05 (median) when films of other classes bear "
+    "its marks instead of their own class's (Wilcoxon, Holm-corrected p < 0.05): fails",
+    source="Wirgård Wiklund et al. 2020, section 5.2 and Fig. 11; DeGrave et al. 2021; Wilcoxon "
+    "1945",
+    severity=200,
 )
 RISE, SURE = 0.05, 0.05
 FEW = 13  # films, of which scipy tries every sign
@@ -60,13 +62,13 @@ def audit(evidence: Evidence) -> Finding:
             f"Marks of {named} films on films of other classes raise its probability by "
             f"{worst.median:.2f}: the classifier reads the marks."
         )
-        return QUESTION.found("fail", worst.median, sentence, interval)
+        return RULE.finding("fail", worst.median, sentence, interval)
     raised = max(worst.median, 0.0)  # where every class falls, none is raised
     sentence = (
         f"Marks of another class raise no class's probability by more than {raised:.2f} "
         f"(median of {len(worst.by)} films)."
     )
-    return QUESTION.found("pass", worst.median, sentence, interval)
+    return RULE.finding("pass", worst.median, sentence, interval)
 
 
 def _rise(evidence: Evidence, class_: int) -> Rise | None:

@@ -9,11 +9,12 @@ from hilum.audits.marked_films import MarkedFilm
 from hilum.preprocess.markers import Box
 from hilum.types import Finding, Grey8, Mask
 
-QUESTION = AuditRule(
-    "C-08",
-    "Side of the marker",
-    marked_films.RULE,
-    "DeGrave et al. 2021, doi:10.1038/s42256-021-00338-7 (laterality markers)",
+RULE = AuditRule(
+    id="C-08",
+    title="Side of the marker",
+    rule=marked_films.RULE_TEXT,
+    source="DeGrave et al. 2021, doi:10.1038/s42256-021-00338-7 (laterality markers)",
+    severity=180,
 )
 
 
@@ -22,7 +23,7 @@ def audit(evidence: Evidence) -> Finding:
     found = marked_films.marked(evidence)
     answers = marked_films.asked(evidence, found, _change)
     return marked_films.judged(
-        QUESTION, answers, "Moving burnt-in marks to the other side", _mirrored(evidence, found)
+        RULE, answers, "Moving burnt-in marks to the other side", _mirrored(evidence, found)
     )
 
 

@@ -8,12 +8,13 @@ from hilum.audits.evidence import Evidence
 from hilum.preprocess.lungs import masks
 from hilum.types import Finding, HilumError, Status
 
-QUESTION = AuditRule(
-    "C-13",
-    "Heat in the lungs",
-    "lift = share of the Grad-CAM heat that lies in the lungs / share of the image that they are: "
-    "below 1 warns, below 1 with its whole interval fails",
-    "López-Cabrera et al. 2021, doi:10.1007/s12553-021-00520-2; Wang et al. 2020 (energy)",
+RULE = AuditRule(
+    id="C-13",
+    title="Heat in the lungs",
+    rule="lift = share of the Grad-CAM heat that lies in the lungs / share of the image that they "
+    "are: below 1 warns, below 1 with its whole interval fails",
+    source="López-Cabrera et al. 2021, doi:10.1007/s12553-021-00520-2; Wang et al. 2020 (energy)",
+    severity=160,
 )
 LEAST = 10  # images with lungs and heat
 MARGIN = 0.02  # of the shorter side: a map's places are coarse
@@ -48,4 +49,4 @@ def audit(evidence: Evidence) -> Finding:
         f"image (lift {value:.2f}, {len(found)} images)"
         f"{': the explanations point elsewhere' if value < 1 else ''}."
     )
-    return QUESTION.found(status, value, sentence, (low, high))
+    return RULE.finding(status, value, sentence, (low, high))

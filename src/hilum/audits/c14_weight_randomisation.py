@@ -5,12 +5,14 @@ from hilum.audits.base import AuditRule
 from hilum.audits.evidence import Evidence
 from hilum.types import Finding, Status
 
-QUESTION = AuditRule(
-    "C-14",
-    "Heat maps depend on the weights",
-    "rank correlation of heat maps before and after all weights are made random: above 0.3 fails",
-    "Adebayo et al. 2018, arXiv:1810.03292",
-    dear=True,
+RULE = AuditRule(
+    id="C-14",
+    title="Heat maps depend on the weights",
+    rule="rank correlation of heat maps before and after all weights are made random: above 0.3 "
+    "fails",
+    source="Adebayo et al. 2018, arXiv:1810.03292",
+    severity=20,
+    expensive=True,
 )
 IMAGES, LIMIT = 12, 0.3
 
@@ -31,4 +33,4 @@ def audit(evidence: Evidence) -> Finding:
         f"With every weight made random the heat maps still agree by {value:.2f} (rank "
         f"correlation; {head:.2f} with the head alone): {told}."
     )
-    return QUESTION.found(status, value, sentence)
+    return RULE.finding(status, value, sentence)

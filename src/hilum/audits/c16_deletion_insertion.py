@@ -13,13 +13,14 @@ from hilum.audits.evidence import Evidence
 from hilum.types import Finding, Floats, Grey8, Stack8, Status
 
 Values: TypeAlias = npt.NDArray[np.float64]
-QUESTION = AuditRule(
-    "C-16",
-    "Deletion and insertion",
-    "gain over random maps in the area under the deletion and insertion curves, mean: not above 0 "
-    "warns, below 0 with its whole interval fails",
-    "Petsiuk et al. 2018, arXiv:1806.07421",
-    dear=True,
+RULE = AuditRule(
+    id="C-16",
+    title="Deletion and insertion",
+    rule="gain over random maps in the area under the deletion and insertion curves, mean: not "
+    "above 0 warns, below 0 with its whole interval fails",
+    source="Petsiuk et al. 2018, arXiv:1806.07421",
+    severity=40,
+    expensive=True,
 )
 IMAGES, STEPS = 16, 14
 PLACES = 7  # of a random map along a side, as coarse as a network's last map
@@ -46,7 +47,7 @@ def audit(evidence: Evidence) -> Finding:
         f"Taking away or bringing back what the heat maps name changes the probability by "
         f"{abs(value):.3f} {'more' if value > 0 else 'less'} than random places do."
     )
-    return QUESTION.found(status, value, sentence, (low, high))
+    return RULE.finding(status, value, sentence, (low, high))
 
 
 def _gain(p: Callable[[Stack8], Values], film: Grey8, heat: Floats, chance: Floats) -> float:

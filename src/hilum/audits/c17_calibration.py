@@ -9,12 +9,13 @@ from hilum.audits.evidence import Evidence
 from hilum.metrics import calibration
 from hilum.types import Finding
 
-QUESTION = AuditRule(
-    "C-17",
-    "Calibration",
-    "expected calibration error (bins of equal mass) above 0.05, and above what 99 % of calibrated "
-    "models would show on as many images, warns",
-    "Guo et al. 2017, arXiv:1706.04599; Bröcker & Smith 2007, doi:10.1175/WAF993.1",
+RULE = AuditRule(
+    id="C-17",
+    title="Calibration",
+    rule="expected calibration error (bins of equal mass) above 0.05, and above what 99 % of "
+    "calibrated models would show on as many images, warns",
+    source="Guo et al. 2017, arXiv:1706.04599; Bröcker & Smith 2007, doi:10.1175/WAF993.1",
+    severity=110,
 )
 RESAMPLINGS = 1000
 
@@ -36,8 +37,8 @@ def audit(evidence: Evidence) -> Finding:
         "equal width."
     )
     if value > 0.05 and value > limit:
-        return QUESTION.found("warn", value, sentence)
-    return QUESTION.found("pass", value, sentence)
+        return RULE.finding("warn", value, sentence)
+    return RULE.finding("pass", value, sentence)
 
 
 def among_the_scores(

@@ -13,12 +13,14 @@ from hilum.audits.evidence import Evidence
 from hilum.metrics import intervals, metrics
 from hilum.types import Finding, Labels, Probabilities
 
-QUESTION = AuditRule(
-    "C-19",
-    "Subgroup gaps",
-    "a gap of more than 0.05 in AUROC, sensitivity or false alarms between a group and all others "
-    "that is significant at a false discovery rate of 5 % fails",
-    "Seyyed-Kalantari et al. 2021, doi:10.1038/s41591-021-01595-0; Benjamini & Hochberg 1995",
+RULE = AuditRule(
+    id="C-19",
+    title="Subgroup gaps",
+    rule="a gap of more than 0.05 in AUROC, sensitivity or false alarms between a group and all "
+    "others that is significant at a false discovery rate of 5 % fails",
+    source="Seyyed-Kalantari et al. 2021, doi:10.1038/s41591-021-01595-0; Benjamini & Hochberg "
+    "1995",
+    severity=130,
 )
 GAP, RATE = 0.05, 0.05
 LEAST = 10  # images with and without the class, in the group and outside
@@ -54,7 +56,7 @@ def audit(evidence: Evidence) -> Finding:
             if names
             else "sex, age, view and source of the images are unknown"
         )
-        return QUESTION.unknown(why)
+        return RULE.unknown(why)
     return _found(gaps)
 
 
@@ -73,11 +75,11 @@ def _found(gaps: list[Gap]) -> Finding:
             f"For {gap.group} the {gap.what} of {gap.class_} is {gap.inside:.2f}, for all others "
             f"{gap.outside:.2f}; {len(bad)} of {len(gaps)} gaps are more than chance."
         )
-        return QUESTION.found("fail", size, sentence)
+        return RULE.finding("fail", size, sentence)
     size = max(abs(gap.inside - gap.outside) for gap in gaps)
     groups = len({gap.group for gap in gaps})
     sentence = f"None of {len(gaps)} gaps between {groups} groups and the others is beyond chance."
-    return QUESTION.found("pass", size, sentence)
+    return RULE.finding("pass", size, sentence)
 
 
 def _groups(table: pd.DataFrame, name: str) -> pd.Series:

@@ -10,14 +10,15 @@ from hilum.audits.evidence import Evidence
 from hilum.metrics import metrics, paired_tests
 from hilum.types import Finding
 
-QUESTION = AuditRule(
-    "C-24",
-    "Luck of the seed",
-    "fewer than five seeds cannot be checked; seeds whose AUROC differs by more than 0.05 warn; "
-    "a chosen cell that no test (DeLong by patient, Holm) puts above the others is said to be no "
-    "better",
-    "Bouthillier et al. 2021, arXiv:2103.03098; DeLong et al. 1988, doi:10.2307/2531595; "
+RULE = AuditRule(
+    id="C-24",
+    title="Luck of the seed",
+    rule="fewer than five seeds cannot be checked; seeds whose AUROC differs by more than 0.05 "
+    "warn; a chosen cell that no test (DeLong by patient, Holm) puts above the others is said to "
+    "be no better",
+    source="Bouthillier et al. 2021, arXiv:2103.03098; DeLong et al. 1988, doi:10.2307/2531595; "
     "Obuchowski 1997, doi:10.2307/2533958",
+    severity=70,
 )
 SEEDS, SPAN = 5, 0.05
 
@@ -28,7 +29,7 @@ def audit(evidence: Evidence) -> Finding:
     count = table["seed"].nunique() if "seed" in table else 1
     if count < SEEDS:
         seeds = "one seed was" if count == 1 else f"{count} seeds were"
-        return QUESTION.unknown(
+        return RULE.unknown(
             f"only {seeds} run; at least {SEEDS} are needed (--seeds {SEEDS}); {_beside(evidence)}"
         )
     areas = []
@@ -40,7 +41,7 @@ def audit(evidence: Evidence) -> Finding:
         f"Over {count} seeds AUROC has a standard deviation of {sd:.3f}, the worst {low:.3f}, the "
         f"best {high:.3f}; {_beside(evidence)}."
     )
-    return QUESTION.found("warn" if high - low > SPAN else "pass", high - low, sentence)
+    return RULE.finding("warn" if high - low > SPAN else "pass", high - low, sentence)
 
 
 def _beside(evidence: Evidence) -> str:

@@ -12,13 +12,15 @@ from hilum.audits.evidence import Evidence
 from hilum.metrics import bootstrap, metrics
 from hilum.types import Finding, Grey8, HilumError, Labels
 
-QUESTION = AuditRule(
-    "C-25",
-    "Worse images",
-    "share of what balanced accuracy has above chance that is lost, mean of 6 corruptions at 3 "
-    "strengths: above 0.5 warns; it never fails",
-    "Hendrycks & Dietterich 2019, arXiv:1903.12261 (relative mCE; chance stands in for AlexNet)",
-    dear=True,
+RULE = AuditRule(
+    id="C-25",
+    title="Worse images",
+    rule="share of what balanced accuracy has above chance that is lost, mean of 6 corruptions at "
+    "3 strengths: above 0.5 warns; it never fails",
+    source="Hendrycks & Dietterich 2019, arXiv:1903.12261 (relative mCE; chance stands in for "
+    "AlexNet)",
+    severity=50,
+    expensive=True,
 )
 MANY = 96
 LIMIT = 0.5
@@ -93,7 +95,7 @@ def audit(evidence: Evidence) -> Finding:
         f"Slightly worse images cost {max(value, 0):.0%} of what the classifier knows above "
         f"chance; {[*CORRUPTIONS][worst]} costs most ({max(each[worst], 0):.0%})."
     )
-    return QUESTION.found("warn" if value > LIMIT else "pass", value, sentence, (low, high))
+    return RULE.finding("warn" if value > LIMIT else "pass", value, sentence, (low, high))
 
 
 def _accuracies(

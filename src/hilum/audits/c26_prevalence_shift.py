@@ -8,12 +8,14 @@ from hilum.audits.base import AuditRule
 from hilum.audits.evidence import Evidence
 from hilum.types import Finding, Labels, Probabilities
 
-QUESTION = AuditRule(
-    "C-26",
-    "Prevalence shift",
-    "an estimate of the tested images' class shares that is off by more than 0.1, and by more than "
-    "chance (bootstrap, 99 % over all classes), warns",
-    "Saerens et al. 2002, doi:10.1162/089976602753284446; Cohen et al. 2020, arXiv:2002.02497",
+RULE = AuditRule(
+    id="C-26",
+    title="Prevalence shift",
+    rule="an estimate of the tested images' class shares that is off by more than 0.1, and by "
+    "more than chance (bootstrap, 99 % over all classes), warns",
+    source="Saerens et al. 2002, doi:10.1162/089976602753284446; Cohen et al. 2020, "
+    "arXiv:2002.02497",
+    severity=120,
 )
 OFF = 0.1
 ROUNDS, STILL = 1000, 1e-8
@@ -44,7 +46,7 @@ def audit(evidence: Evidence) -> Finding:
     """Shares by the EM against the true ones; accuracy before and after the correction."""
     prior = _prior(evidence)
     if prior is None:
-        return QUESTION.unknown("the classes' shares in training were not recorded")
+        return RULE.unknown("the classes' shares in training were not recorded")
     labels, p = predictions.labels_and_probabilities(evidence, predictions.predictions(evidence))
     truth = np.bincount(labels, minlength=len(evidence.classes)) / len(labels)
     shares, corrected = estimated(p, prior)
@@ -57,7 +59,7 @@ def audit(evidence: Evidence) -> Finding:
         f"{before:.1%}, and {after:.1%} once corrected for it."
     )
     beyond = off > OFF and beyond_chance(labels, p, prior, evidence.seed)[i]
-    return QUESTION.found("warn" if beyond else "pass", off, sentence)
+    return RULE.finding("warn" if beyond else "pass", off, sentence)
 
 
 def beyond_chance(

@@ -14,8 +14,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from hilum.audits.evidence import Evidence
-from hilum.data import duplicates, fingerprints
-from hilum.types import Fingerprints, Floats, Labels, Stack8
+from hilum.data import duplicates
+from hilum.types import Fingerprints, Floats, Labels
 
 STRANGERS = 0.99  # quantile of the likeness of images that are certainly of different patients
 LEAST = 0.5  # likeness below which nothing is one patient's: classes may come from different places
@@ -45,8 +45,8 @@ def _of(evidence: Evidence) -> npt.NDArray[np.int64]:
         return groups
     looks = whitened(evidence.features[nameless])
     pairs = [_by_features(looks, limit(looks, evidence.labels[nameless]))]
-    if evidence.stack is not None:
-        pairs.append(_by_hash(evidence.stack[nameless]))
+    if evidence.fingerprints is not None:
+        pairs.append(_by_hash(evidence.fingerprints, nameless))
     first, second = np.concatenate(pairs).T
     shape = (len(nameless), len(nameless))
     links = coo_matrix((np.ones(len(first), np.int8), (first, second)), shape=shape)
@@ -94,13 +94,21 @@ def _by_features(looks: Floats, least: float) -> npt.NDArray[np.int64]:
     return np.concatenate(found)
 
 
-def _by_hash(stack: Stack8) -> npt.NDArray[np.int64]:
-    """Pairs (pair, 2) that the leak check would call near duplicates, as prepared."""
-    small = np.stack([fingerprints.shrink(image, fingerprints.FINE_SIDE) for image in stack])
-    hashes = fingerprints.perceptual_hashes(fingerprints.soft_clip(small))
-    thumbnails = np.stack([fingerprints.thumbnail(image) for image in stack])
-    found = duplicates.near_pairs(Fingerprints((), (), (), hashes, thumbnails))
-    return np.stack([found.first, found.second], axis=1)
+def _by_hash(fingerprints: Fingerprints, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Pairs (pair, 2) of places in `rows`, rising, that the leak check calls near duplicates."""
+    found = duplicates.near_pairs(fingerprints)
+    pairs = np.stack([found.first, found.second], axis=1)
+    return np.searchsorted(rows, pairs[np.isin(pairs, rows).all(axis=1)])
+
+
+def first_fold(evidence: Evidence) -> tuple[Labels, Labels]:
+    """Rows (image,) that the first fold learns from, and those that it tests."""
+    assert evidence.split is not None  # noqa: S101 - callers have asked
+    table = evidence.split.table
+    first = table[table["fold"] == table["fold"].min()].set_index("sample_id")["part"]
+    part = first.reindex(evidence.manifest["sample_id"]).to_numpy(object)
+    learned = (part == "train") | (part == "validation")
+    return np.flatnonzero(learned).astype(np.int64), np.flatnonzero(part == "test").astype(np.int64)
 
 
 def side_by_side(

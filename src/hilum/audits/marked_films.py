@@ -19,7 +19,7 @@ from hilum.types import Finding, Grey8, HilumError, Mask, Probabilities, Status
 FEW, MANY = 48, 256  # films in a run, and in `hilum audit`
 LEAST = 10  # films with marks, or no audit of marks is made
 SHARE, SURE = 0.02, 0.05
-RULE = (
+RULE_TEXT = (
     "more than 2 % of answers change, and more than with a placebo (McNemar, p < 0.05): warns; "
     "fails where the interval of the share lies above 2 %"
 )
@@ -103,7 +103,7 @@ def told(evidence: Evidence, tuples: Sequence[Sequence[Grey8]]) -> list[Probabil
     return [np.stack([known[_key(film)] for film in place]) for place in zip(*kept, strict=True)]
 
 
-def judged(question: AuditRule, answers: Answers, what: str, more: str = "") -> Finding:
+def judged(rule: AuditRule, answers: Answers, what: str, more: str = "") -> Finding:
     """The finding of a change that ought to leave the answers alone."""
     real, placebo = answers.flips
     flips, n = int(real.sum()), len(real)
@@ -119,7 +119,7 @@ def judged(question: AuditRule, answers: Answers, what: str, more: str = "") -> 
         f"doing the same where no mark is changes {int(placebo.sum())}"
         f"{': the classifier reads the marks' if status != 'pass' else ''}.{more}"
     )
-    return question.found(status, flips / n, sentence, (low, high))
+    return rule.finding(status, flips / n, sentence, (low, high))
 
 
 def filled(film: MarkedFilm) -> tuple[Grey8, Grey8]:

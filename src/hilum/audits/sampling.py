@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from hilum import files, images
+from hilum import files
 from hilum.audits.evidence import Evidence
 from hilum.preprocess.lungs import ct
 from hilum.preprocess.lungs.masks import LungMask
@@ -58,6 +58,12 @@ def drawn(evidence: Evidence, rows: npt.NDArray[np.int64], most: int) -> npt.NDA
     return np.sort(mixed[np.argsort(turn, kind="stable")[:most]])
 
 
+def at_most(evidence: Evidence, rows: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.int64]:
+    """Up to `most` of these rows, rising, whatever their class; drawn with the seed."""
+    random = np.random.default_rng([evidence.seed, 5])
+    return np.sort(random.permutation(rows)[:most])
+
+
 def lungs(evidence: Evidence, rows: npt.NDArray[np.int64]) -> list[Sequence[LungMask]]:
     """The lungs of prepared images (image,), panel by panel; of CT slices by thresholds.
 
@@ -86,11 +92,10 @@ def panels(evidence: Evidence, row: int) -> Stack8:
 
 def read(evidence: Evidence, rows: npt.NDArray[np.int64]) -> Iterator[tuple[int, Grey8]]:
     """(row, film) of each image that can still be read, no side above LONGEST pixels."""
-    paths = evidence.manifest["path"].to_numpy()
 
     def one(row: int) -> tuple[int, Grey8 | None]:
         try:
-            return row, _small(as_uint8(images.read(paths[row], LONGEST).pixels))
+            return row, _small(as_uint8(evidence.source_image(row, LONGEST)))
         except HilumError:
             return row, None
 

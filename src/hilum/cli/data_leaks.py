@@ -75,7 +75,10 @@ def _taken(path: str, data: Path | None, screen: Terminal) -> "PreparedDataset":
 
     found = open_set(path, data, screen, OwnImages(), unlabelled=True)
     return prepared_dataset.prepare_dataset(
-        found, prepared_dataset.ThumbnailOnly(), screen.step(f"fingerprints of {title(path)}")
+        found,
+        prepared_dataset.ThumbnailOnly(),
+        screen.step(f"fingerprints of {title(path)}"),
+        keep_sources=False,  # nobody looks at the films again
     )
 
 

@@ -1,11 +1,10 @@
 """From what the user names, a path or a dataset, to its manifest."""
 
-import difflib
 from pathlib import Path
 
 from hilum.api.own_images import OwnImages
 from hilum.cli.terminal import Terminal
-from hilum.types import HilumError, Manifest, as_path
+from hilum.types import HilumError, Manifest, as_path, nearest_names
 
 
 def open_set(
@@ -21,17 +20,17 @@ def open_set(
     `unlabelled`: a path's images need no label. Raises HilumError for what is neither.
     """
     from hilum import datasets
-    from hilum.datasets import lookup
-    from hilum.datasets.cards import CARDS
+    from hilum.datasets import download
+    from hilum.datasets.registry import DATASETS
 
     there = as_path(name).exists()
-    if name in CARDS and (data is not None or not there):
-        return datasets.read(name, data or lookup.datasets_home())
-    nearest = difflib.get_close_matches(name, CARDS, n=1)
-    if nearest and not there:
+    if name in DATASETS and (data is not None or not there):
+        return datasets.read(name, data or download.datasets_home())
+    near = nearest_names(name, DATASETS)
+    if near and not there:
         raise HilumError(
             f"wanted a path or a dataset of `hilum data list`; got {name!r}; "
-            f"did you mean {nearest[0]!r}?"
+            f"did you mean {near[0]!r}?"
         )
     return own.open(name, screen.step_later("read headers"), unlabelled=unlabelled)
 

@@ -1,6 +1,5 @@
 """A user's CSV as text, whatever wrote it, and which of its columns is what."""
 
-import difflib
 import re
 import warnings
 from collections.abc import Iterable, Mapping
@@ -11,7 +10,7 @@ import pandas as pd
 
 from hilum.data import missing
 from hilum.datasets.vocabulary import PARTS, part_name, plain
-from hilum.types import HilumError
+from hilum.types import HilumError, nearest_name
 
 SUFFIXES = (".csv", ".tsv", ".txt")
 USUAL = {
@@ -65,8 +64,7 @@ def columns_from_roles(roles: Mapping[str, str]) -> Columns:
     known = [field.name for field in fields(Columns)]
     for role in roles:
         if role not in known:
-            nearest = difflib.get_close_matches(role, known, n=1)
-            hint = f"did you mean {nearest[0]!r}?" if nearest else "choose one of these."
+            hint = nearest_name(role, known, "choose one of these.")
             raise HilumError(
                 f"a table's columns are named by {', '.join(known)}; got {role!r}; {hint}"
             )
@@ -199,8 +197,7 @@ def _exact(table: pd.DataFrame, name: str, where: str) -> str:
         return name
     if name.casefold() in by_small:
         return by_small[name.casefold()]
-    nearest = difflib.get_close_matches(name.casefold(), by_small, n=1)
-    hint = f"did you mean {by_small[nearest[0]]!r}?" if nearest else "choose one of these."
+    hint = nearest_name(name, by_small.values(), "choose one of these.")
     raise HilumError(
         f"{where} must have the column {name!r}; got the columns {_listed(table)}; {hint}"
     )

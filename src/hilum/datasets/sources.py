@@ -1,6 +1,5 @@
 """Where a user's DICOM images come from, as their headers say it, if nothing else does."""
 
-import difflib
 import hashlib
 import re
 from collections.abc import Iterable
@@ -9,7 +8,7 @@ import pandas as pd
 
 from hilum import images
 from hilum.datasets.dicom_headers import ALL, FACTS, ORIGIN, is_dicom
-from hilum.types import HilumError
+from hilum.types import HilumError, nearest_name
 
 NONE = "none"  # --source-tag none: no header says the source
 DEVICE = "Manufacturer and StationName"
@@ -33,11 +32,11 @@ def checked(tag: str) -> str:
     keyword = by_small.get(tag.lower())
     usable = keyword is not None and dictionary_VR(keyword) in _TEXTS
     if keyword is None or not usable or keyword_dict[keyword] >> 16 == _PATIENT_GROUP:
-        nearest = difflib.get_close_matches(tag.lower(), by_small, n=1)
-        guess = by_small[nearest[0]] if nearest and keyword is None else "InstitutionName"
+        hint = "did you mean 'InstitutionName'?"
         raise HilumError(
             "--source-tag must be the keyword of a text element that says where an image was made, "
-            f"not of whom, or {NONE!r}; got {tag!r}; did you mean {guess!r}?"
+            f"not of whom, or {NONE!r}; got {tag!r}; "
+            + (nearest_name(tag, by_small.values(), hint) if keyword is None else hint)
         )
     return keyword
 

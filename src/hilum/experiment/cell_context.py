@@ -62,9 +62,7 @@ def set_up(
     plan = recipe.model
     backbone = _network(recipe, pipeline.panels, learnt)
     normalise = normalisation(recipe)
-    # int8 is another step, once a fold has images to calibrate it on
-    precision = "auto" if plan.precision == "int8" else plan.precision
-    engine = compiled(backbone, normalise, pipeline, precision)
+    engine = compiled(backbone, normalise, pipeline, plan.precision)
     labels = np.array([classes.index(name) for name in manifest.table["label"]], np.int64)
     return CellContext(
         recipe, classes, manifest, pixels, pipeline, backbone, normalise, engine, tell, labels

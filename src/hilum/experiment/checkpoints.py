@@ -3,7 +3,7 @@
 import json
 import shutil
 import tomllib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -14,7 +14,6 @@ from hilum import files, recipes
 from hilum.experiment import clear_previous, run_basis
 from hilum.experiment.cell_context import FoldKey
 from hilum.experiment.fold import FoldResult
-from hilum.experiment.int8 import Trial
 from hilum.experiment.run_basis import Basis, ChangedError
 from hilum.inference import model
 from hilum.inference.model_json import MARK, WORK
@@ -30,7 +29,6 @@ class StoredFold:
     predictions: pd.DataFrame
     history: pd.DataFrame
     loss: float  # on validation, nan without
-    trial: Trial | None = None  # of int8, where the recipe wants it
 
 
 def require_recipe(out: Path, plan: Recipe) -> None:
@@ -84,9 +82,8 @@ def save(work: Path, outcome: FoldResult) -> StoredFold:
         model.save(outcome.model, folder.parent / "model")
         _json(best, {"loss": outcome.loss})
     # written last: a fold counts as done only when all of it is there
-    trial = outcome.trial
-    _json(folder / "done.json", {"loss": outcome.loss, "int8": asdict(trial) if trial else None})
-    return StoredFold(outcome.key, outcome.predictions, outcome.history, outcome.loss, trial)
+    _json(folder / "done.json", {"loss": outcome.loss})
+    return StoredFold(outcome.key, outcome.predictions, outcome.history, outcome.loss)
 
 
 def load(work: Path, key: FoldKey) -> StoredFold | None:
@@ -101,7 +98,6 @@ def load(work: Path, key: FoldKey) -> StoredFold | None:
             pd.read_parquet(folder / "predictions.parquet"),
             pd.read_csv(folder / "history.csv"),
             told["loss"],
-            Trial(**told["int8"]) if told.get("int8") else None,
         )
     except (OSError, ValueError, KeyError):  # cut short with the power: the fold is done again
         return None

@@ -12,6 +12,7 @@ from hilum import audits, datasets, report
 from hilum.audits import Evidence
 from hilum.data import manifest as manifests
 from hilum.data import prepared_dataset
+from hilum.data.fingerprints import take
 from hilum.data.prepared_dataset import PreparedDataset
 from hilum.experiment import audit_outputs, environment, evidence, given_split, outputs, summary
 from hilum.experiment.cell_context import Tell
@@ -134,7 +135,14 @@ def _new(
             manifest, model.pipeline, tell("prepare those that are new")
         )
     none = Pixels(whole.pixels.stack[:0], (), whole.pixels.digest)
-    return replace(whole, pixels=none, manifest=manifest, facts=whole.facts.iloc[:0])
+    no_prints = take(whole.fingerprints, ())
+    return replace(
+        whole,
+        pixels=none,
+        fingerprints=no_prints,
+        manifest=manifest,
+        facts=whole.facts.iloc[:0],
+    )
 
 
 def _of_classes(found: Manifest, classes: list[str]) -> Manifest:
@@ -156,6 +164,7 @@ def _evidence(model: TrainedModel, test: Test, known: Recognised, thorough: bool
         test.split,
         test.leaks,
         test.taken.facts,
+        test.taken.fingerprints,
         populations=summary.populations(),
         all_predictions=test.predictions,
         recognised=known,
@@ -222,7 +231,7 @@ def _verdict(
 
 
 def _is_told(finding: Finding) -> bool:
-    return finding.id in audits.LEAKS and finding.status == "fail"
+    return audits.AUDITS[finding.id].rule.leakage and finding.status == "fail"
 
 
 def met_again(known: Recognised) -> str:

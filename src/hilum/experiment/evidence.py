@@ -77,7 +77,12 @@ def read(folder: Path, data: Path | None, tell: Tell) -> RunFolder:
     if there is None:
         return RunFolder(run.results, gone, evidence)
     taken = prepared_dataset.prepare_dataset(there, model.pipeline, tell("decode and prepare"))
-    whole = replace(evidence, manifest=taken.manifest.table, facts=taken.facts)
+    whole = replace(
+        evidence,
+        manifest=taken.manifest.table,
+        facts=taken.facts,
+        fingerprints=taken.fingerprints,
+    )
     return RunFolder(run.results, taken.manifest, with_model(whole, model, taken.pixels, tell))
 
 

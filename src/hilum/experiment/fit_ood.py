@@ -2,12 +2,13 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
-from hilum import files, images
+from hilum import files
+from hilum.data.source_images import open_source_images
 from hilum.experiment import cell_context as benches
 from hilum.experiment.cell_context import CellContext
 from hilum.experiment.context import RunContext
@@ -82,7 +83,8 @@ def _rows(ground: RunContext, model: TrainedModel, part: str) -> npt.NDArray[np.
 
 def _read(ground: RunContext, model: TrainedModel, rows: npt.NDArray[np.int64]) -> list[GreyImage]:
     """Decoded images as `predict` meets them: no step has touched them."""
-    paths = ground.taken.manifest.table["path"].iloc[rows]
-    side = model.pipeline.decode_side
+    table, side = ground.taken.manifest.table.iloc[rows], model.pipeline.decode_side
+    sources = open_source_images()
     with ThreadPoolExecutor(files.available_cpus()) as pool:
-        return list(pool.map(lambda path: images.read(Path(path), side).pixels, paths))
+        read = partial(sources.read, at_least=side)
+        return list(pool.map(read, table["path"], table["sha256"]))

@@ -1,19 +1,17 @@
 """One fold: the stages of training, then calibration on validation and prediction on test."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from hilum.experiment import cell_context as benches
-from hilum.experiment import fit, int8, synthetic_images
+from hilum.experiment import fit, synthetic_images
 from hilum.experiment.cell_context import CellContext, FoldKey
-from hilum.experiment.int8 import Trial
-from hilum.inference import conformal, ood, temperature
+from hilum.inference import conformal, temperature
 from hilum.inference.model import ModelMetadata, TrainedModel, assemble, probability_columns
 from hilum.metrics import metrics, thresholds
-from hilum.models import quantise
 from hilum.models.backbones import Backbone
 from hilum.models.heads import NumpyHead
 from hilum.training.batches import PartIndices
@@ -31,18 +29,6 @@ class FoldResult:
     predictions: pd.DataFrame
     history: pd.DataFrame
     loss: float
-    trial: Trial | None = None  # of int8, where the recipe wants it
-
-
-@dataclass(frozen=True, slots=True)
-class FittedFold:
-    """A calibrated model, what it was trained on, and what it says of the validation part."""
-
-    bench: CellContext
-    enlarged: tuple[CellContext, PartIndices]
-    history: pd.DataFrame
-    model: TrainedModel
-    p: Probabilities  # (validation image, class)
 
 
 def run_fold(bench: CellContext, split: pd.DataFrame, key: FoldKey) -> FoldResult:
@@ -50,13 +36,12 @@ def run_fold(bench: CellContext, split: pd.DataFrame, key: FoldKey) -> FoldResul
     rows = _rows(bench, split)
     parts = PartIndices(rows["train"], rows["validation"], bench.labels, test=rows["test"])
     parts = replace(parts, balanced=bench.recipe.train.balance == "sampling")
-    fitted, trial = _fitted(bench, parts, key), None
-    if bench.recipe.model.precision == "int8":
-        fitted, trial = _tried(bench, fitted, parts, key)
-    bench, model, history = fitted.bench, fitted.model, fitted.history
-    loss = _loss(bench.labels[parts.validation], fitted.p)
+    enlarged = synthetic_images.add_synthetic_images(bench, parts, key)
+    backbone, head, history = fit.train(*enlarged, key)
+    model, p = _calibrated(bench, _model(bench, backbone, head), parts)
+    loss = _loss(bench.labels[parts.validation], p)
     if bench.recipe.train.stages[-1].refit:
-        model = replace(model, head=fit.refitted(*fitted.enlarged, key, history))
+        model = replace(model, head=fit.refitted(*enlarged, key, history))
     logits = _logits(bench, model, rows["test"])
     seen = np.concatenate([rows["train"], rows["validation"]])
     model = replace(
@@ -67,41 +52,11 @@ def run_fold(bench: CellContext, split: pd.DataFrame, key: FoldKey) -> FoldResul
             provenance={
                 **_provenance(bench, key, loss, rows),
                 "engine": model.runtime.describe(),
-                **({"int8": asdict(trial)} if trial else {}),
             },
         ),
     )
     predictions = _predictions(bench, model, logits, rows["test"], key)
-    return FoldResult(key, model, predictions, history, loss, trial)
-
-
-def _fitted(bench: CellContext, parts: PartIndices, key: FoldKey) -> FittedFold:
-    enlarged = synthetic_images.add_synthetic_images(bench, parts, key)
-    backbone, head, history = fit.train(*enlarged, key)
-    model, p = _calibrated(bench, _model(bench, backbone, head), parts)
-    return FittedFold(bench, enlarged, history, model, p)
-
-
-def _tried(
-    bench: CellContext, full: FittedFold, parts: PartIndices, key: FoldKey
-) -> tuple[FittedFold, Trial]:
-    """The fold in int8, or as it was where validation images lose too much by it.
-
-    A head on a frozen backbone is fitted again, to the features that it will see; a backbone that
-    has learnt keeps the head that learnt with it.
-    """
-    move = bench.tell("int8: calibrating")
-    shown = bench.pixels.stack[parts.train[ood.evenly_spaced(len(parts.train), quantise.IMAGES)]]
-    engine = quantise.quantised(full.model.runtime, shown)
-    move(1, 1)
-    if full.model.runtime is bench.runtime:
-        small = _fitted(replace(bench, runtime=engine), parts, key)
-    else:
-        known = replace(full.model.facts, precision="int8", quantised=engine.facts.quantised)
-        model, p = _calibrated(bench, replace(full.model, facts=known, runtime=engine), parts)
-        small = replace(full, model=model, p=p)
-    trial = int8.compare(bench.labels[parts.validation], full.p, small.p)
-    return (small if trial.used else full), trial
+    return FoldResult(key, model, predictions, history, loss)
 
 
 def _rows(bench: CellContext, split: pd.DataFrame) -> dict[str, Any]:
@@ -132,7 +87,6 @@ def _model(bench: CellContext, backbone: Backbone, head: NumpyHead) -> TrainedMo
         bench.classes, bench.normalise, engine.precision, bench.recipe.model.mirror
     )
     if backbone is bench.backbone:
-        facts = replace(facts, quantised=engine.quantised)
         return TrainedModel(facts, bench.pipeline, backbone, head, bench.runtime)
     return assemble(facts, bench.pipeline, backbone, head)
 

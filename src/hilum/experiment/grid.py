@@ -13,7 +13,6 @@ from hilum.experiment import checkpoints, fold, source_task
 from hilum.experiment.cell_context import CellContext, FoldKey
 from hilum.experiment.checkpoints import StoredFold
 from hilum.experiment.context import RunContext, preprocessing_of
-from hilum.experiment.int8 import Trial
 from hilum.experiment.source_task import SourceTaskResult
 from hilum.recipes import Recipe
 from hilum.types import HilumError, LeftOut
@@ -31,7 +30,6 @@ class GridResult:
     chosen: str
     failed: tuple[LeftOut, ...]
     sources: dict[str, SourceTaskResult]  # cell -> its source task, of the first seed
-    trials: tuple[Trial, ...] = ()  # of int8, where a cell wants it
 
 
 def run_grid(ground: RunContext) -> GridResult:
@@ -62,7 +60,6 @@ def run_grid(ground: RunContext) -> GridResult:
         chosen,
         tuple(LeftOut(name, str(error)) for name, error in failed.items()),
         sources,
-        tuple(fold.trial for fold in folds if fold.trial),
     )
 
 

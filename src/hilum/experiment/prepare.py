@@ -1,6 +1,5 @@
 """Prepared images as files: a folder through named steps, and a sheet of before and after."""
 
-import difflib
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -21,7 +20,7 @@ from hilum.preprocess.lungs import segmenter
 from hilum.preprocess.lungs.masks import LungMask
 from hilum.preprocess.lungs.steps import LungStep
 from hilum.preprocess.step import Step, as_uint8
-from hilum.types import Grey8, GreyImage, HilumError, LeftOut, as_path
+from hilum.types import Grey8, GreyImage, HilumError, LeftOut, as_path, nearest_name
 
 SHOWN = 6  # films on the contact sheet
 CHUNK = 64  # images decoded before their bar moves on
@@ -74,8 +73,7 @@ def steps_named(names: Sequence[str], side: int | None = None) -> tuple[Step, ..
 def _row(text: str) -> dict[str, Any]:
     name, *settings = text.split(":")
     if name not in STEPS:
-        nearest = difflib.get_close_matches(name, STEPS, n=1)
-        hint = f"did you mean {nearest[0]!r}?" if nearest else "name one or more of these."
+        hint = nearest_name(name, STEPS, "name one or more of these.")
         raise HilumError(f"--steps wants names among {', '.join(STEPS)}; got {name!r}; {hint}")
     pairs = [setting.partition("=") for setting in settings]
     return {"step": name} | {key: _value(value) for key, _, value in pairs}

@@ -21,7 +21,6 @@ from hilum.experiment import (
     fit_ood,
     grid,
     heatmaps_by_model,
-    int8,
     model_record,
     outputs,
     published,
@@ -160,6 +159,7 @@ def _images(ground: RunContext, leaks: list[Leak]) -> Evidence:
         ground.first,
         leaks,
         ground.taken.facts,
+        ground.taken.fingerprints,
         ground.taken.pixels.stack,
         summary.populations(),
         ground.first.seed,
@@ -220,5 +220,4 @@ def _model(ground: RunContext, grown: GridResult, taken: SelectedCell) -> dict[s
         "images_seen": summary.images_seen(grown.history, record["provenance"]),
         "failed": [asdict(item) for item in grown.failed],
         "lineage": source_task.lineage(taken.learnt) if taken.learnt else "no source task",
-        **int8.told(grown.trials),
     }

@@ -91,8 +91,6 @@ def as_recipe(plan: Recipe, task: SourcePlan) -> Recipe:
     kept["model"]["auxiliary_backbones"] = []
     if kept["model"].get("pool") in ("auto", "stages"):
         kept["model"]["pool"] = None
-    if kept["model"].get("precision") == "int8":
-        kept["model"]["precision"] = "auto"  # only its weights are wanted
     kept["prepare"] = source.get("prepare", kept["prepare"])
     return recipes.parse({"name": f"{plan.name}-source", **kept, **mine})
 

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from hilum import recipes
 from hilum.experiment import cell_context, dataset, schema_to_training, source_task, splits
 from hilum.experiment.context import prepared
-from hilum.models import backbones, freezing, heads, networks, quantise, weights
+from hilum.models import backbones, freezing, heads, networks, weights
 from hilum.models.backbone import kept
 from hilum.preprocess.lungs.steps import LungStep
 from hilum.recipes import (
@@ -167,11 +167,6 @@ def _head(model: ModelPlan) -> None:
     heads.build(schema_to_training.head_plan(model), (1, 1), 2)
 
 
-def _precision(wanted: str) -> None:
-    if wanted == "int8":
-        quantise.require()
-
-
 def _side(name: str, plan: PreparePlan) -> None:
     backbones.require_fit(backbones.card(name), prepared(plan, name).shape)
 
@@ -211,7 +206,7 @@ def _stages(stages: list[Stage], model: ModelPlan, cache: bool) -> None:
         through = stage.name if stage.through or not cache else through
 
 
-def _unvalidated(share: float, stages: list[Stage], precision: str) -> None:
+def _unvalidated(share: float, stages: list[Stage]) -> None:
     """Without validation images nothing is chosen: no epoch, no strength of a penalty, no stop."""
     if share:
         return
@@ -224,11 +219,6 @@ def _unvalidated(share: float, stages: list[Stage], precision: str) -> None:
                 f"patience {stage.patience} and {'a' if stage.stop else 'no'} stop rule; set keep "
                 "= 'last' and no stop, or a share above 0."
             )
-    if precision == "int8":
-        raise HilumError(
-            "int8 is accepted or refused on validation images; got none (0); choose another "
-            "precision."
-        )
 
 
 def _freezing(name: str, pool: str, stages: list[Moving]) -> None:
@@ -366,14 +356,11 @@ ALONE: dict[str, Row] = {
     "model.head": Row(lambda r: (r.model,), _head),
     "model.auxiliary_backbones": Row(lambda r: (r.model, r.train.stages), _beside),
     "model.pool": Row(lambda r: (r.model,), _pool),
-    "model.precision": Row(lambda r: (r.model.precision,), _precision),
     "classes": Row(lambda r: (r.classes,), _classes),
     "train.balance": Row(lambda r: (r.train, r.classes), _balance),
     "train.copies": Row(lambda r: (r.train.copies, r.mode), _copies),
     "train.stages": Row(lambda r: (r.train.stages, r.model, r.train.cache), _stages),
-    "split.validation": Row(
-        lambda r: (r.split.validation, r.train.stages, r.model.precision), _unvalidated
-    ),
+    "split.validation": Row(lambda r: (r.split.validation, r.train.stages), _unvalidated),
     "train.stages.freeze": Row(
         lambda r: (
             r.model.backbone,

@@ -1,6 +1,5 @@
 """Heat maps of a finished model's answers, drawn as its images come."""
 
-import difflib
 import itertools
 import re
 from collections.abc import Iterator, Sequence
@@ -17,7 +16,7 @@ from hilum.explain.one_pass import OnePass
 from hilum.inference import cautions
 from hilum.inference.answer import PreparedImage
 from hilum.inference.model import Features, TrainedModel
-from hilum.types import CLASS_NAMES, Grey8, HilumError, Stack8
+from hilum.types import CLASS_NAMES, Grey8, HilumError, Stack8, nearest_name
 
 LONGEST = 100  # letters of a file's name that are kept
 RESERVED = re.compile(r"sheet(-\d+)?", re.I)  # names that the sheets have
@@ -141,9 +140,7 @@ def words(row: dict[str, object], class_: str, p: float, *, empty: bool) -> tupl
 
 def _require_class(name: str | None, classes: list[str]) -> None:
     if name is not None and name not in classes:
-        near = difflib.get_close_matches(name, classes, 1)
-        hint = f"did you mean {near[0]!r}?" if near else "choose one."
         raise HilumError(
             f"--class must be one of the model's classes ({', '.join(classes)}); got {name!r}; "
-            f"{hint}"
+            + nearest_name(name, classes, "choose one.")
         )

@@ -18,6 +18,7 @@ from hilum.images.sniff import SNIFFED, Format, sniff
 from hilum.types import GreyImage, HilumError, Image
 
 IN_MEMORY = Path("image in memory")  # how messages call bytes that have no path
+SHRINKING = frozenset({"JPEG", "DICOM"})  # formats that may be decoded smaller (`at_least`)
 HEADERS = {"PNG": read_png, "JPEG": jpeg.read_header, "TIFF": read_tiff}
 # What the decoders raise on damaged content. Pillow: OSError, SyntaxError, ValueError, LookupError,
 # OverflowError; pydicom: EOFError, LookupError, NotImplementedError, OSError, RecursionError,

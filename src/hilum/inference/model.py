@@ -4,10 +4,9 @@ The same code executes it in training's own evaluation, predict, evaluate, serve
 that one file has one set of probabilities.
 """
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -53,7 +52,6 @@ __all__ = [
     "read_metadata",
     "remember",
     "save",
-    "with_provenance",
 ]
 QUANTISED = "quantised.xml"  # the network in int8; its numbers lie beside it as .bin
 Progress = Callable[[int, int], None]
@@ -219,7 +217,7 @@ def save(model: TrainedModel, folder: Path) -> Path:
     """Write `model.json`, `backbone.`, `head.` and `gate.safetensors`, and `seen.csv`.
 
     With them `seen_patients.csv` and `seen_films.csv` where it is known what the model was built
-    on. A model in int8 has `quantised.xml` and `.bin` too; its backbone stays whole for heat maps.
+    on.
     """
     from safetensors.torch import save_file as save_tensors
 
@@ -247,7 +245,6 @@ def save(model: TrainedModel, folder: Path) -> Path:
     with files.atomic_write(folder / "head.safetensors") as path:
         # safetensors writes a strided array's buffer as it lies in memory
         save_file({k: np.ascontiguousarray(v) for k, v in model.head.arrays().items()}, path)
-    _save_quantised(model, folder)
     if model.gate is not None:
         ood.save(model.gate, folder)
     with files.atomic_write(folder / "seen.csv") as path:
@@ -262,17 +259,6 @@ def remember(folder: Path, built: BuiltOn) -> None:
     """Write what a model was built on to its folder."""
     training_record.save(built, folder)
     amend(folder, {BUILT_ON: built.record()})
-
-
-def _save_quantised(model: TrainedModel, folder: Path) -> None:
-    """The network in int8, or none: a folder that is written again may hold an earlier fold's."""
-    for end in (".bin", ".xml"):
-        target = (folder / QUANTISED).with_suffix(end)
-        if not model.facts.quantised:
-            target.unlink(missing_ok=True)
-        elif (origin := model.runtime.network) is not None and origin.parent != folder:
-            with files.atomic_write(target) as path:
-                shutil.copyfile(origin.with_suffix(end), path)
 
 
 def load(folder: Path) -> TrainedModel:
@@ -338,12 +324,6 @@ def _readable(folder: Path) -> Iterator[None]:
         raise HilumError(
             f"the tensors of {folder} must be readable; got {error}; restore the folder."
         ) from None
-
-
-def with_provenance(model: TrainedModel, more: dict[str, Any]) -> TrainedModel:
-    """The same model with more said about its origin."""
-    provenance = {**model.facts.provenance, **more}
-    return replace(model, facts=replace(model.facts, provenance=provenance))
 
 
 def _facts(record: dict[str, Any], folder: Path) -> ModelMetadata:

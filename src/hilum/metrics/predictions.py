@@ -12,7 +12,7 @@ from hilum.types import (
     HilumError,
     Labels,
     Probabilities,
-    nearest,
+    nearest_name,
     require_columns,
 )
 
@@ -30,7 +30,7 @@ class SeedPredictions:
     ids: npt.NDArray[np.object_]  # (image,) sample_id
 
     @property
-    def said(self) -> Labels:
+    def predicted(self) -> Labels:
         """(image,) the class with the highest probability, the first of equals."""
         return self.p.argmax(1).astype(np.int64)
 
@@ -111,7 +111,8 @@ def _of_cell(predictions: pd.DataFrame, cell: str | None) -> tuple[pd.DataFrame,
     wanted = known[0] if cell is None else cell
     rows = predictions[predictions["cell"].astype(str) == wanted]
     if rows.empty:
-        raise HilumError(f"there are no predictions of cell {wanted!r}{nearest(wanted, known)}")
+        hint = nearest_name(wanted, known)
+        raise HilumError(f"there are no predictions of cell {wanted!r}; {hint}")
     return rows, wanted
 
 
@@ -125,7 +126,8 @@ def _labels(labels: pd.Series, classes: Sequence[str]) -> Labels:
     if (codes < 0).any():
         odd = str(labels[codes < 0].iloc[0])
         raise HilumError(
-            f"labels must be one of {', '.join(classes)}; got {odd!r}{nearest(odd, classes)}"
+            f"labels must be one of {', '.join(classes)}; got {odd!r}; "
+            + nearest_name(odd, classes)
         )
     return codes.astype(np.int64)
 

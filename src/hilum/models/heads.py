@@ -5,7 +5,6 @@ What is fitted goes on as a `numpy_head.NumpyHead`, which predicts without torch
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from typing import Literal
 
 import torch
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 from hilum.models.cards import Pool
 from hilum.models.head_layers import EPSILON, MOMENTUM, PositionMean, blank, dense
 from hilum.models.numpy_head import NumpyHead, Standardise
-from hilum.types import HilumError
+from hilum.types import HilumError, nearest_name
 
 __all__ = [
     "HEADS",
@@ -25,7 +24,6 @@ __all__ = [
     "activity_penalty",
     "build",
     "linear",
-    "mlp",
     "named",
     "penalty",
 ]
@@ -97,8 +95,7 @@ class HeadModule(nn.Module):
 def named(name: str) -> HeadPlan:
     """The row of HEADS called `name`. Raises HilumError with the nearest name for another."""
     if name not in HEADS:
-        near = get_close_matches(name, HEADS, 1)
-        hint = f"did you mean {near[0]!r}?" if near else "choose one."
+        hint = nearest_name(name, HEADS, "choose one.")
         raise HilumError(f"a head is one of {', '.join(HEADS)}; got {name!r}; {hint}")
     return HEADS[name]
 
@@ -118,12 +115,6 @@ def linear(features: int, classes: int) -> nn.Linear:
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer
-
-
-def mlp(features: int, hidden: int, classes: int, dropout: float, seed: int) -> nn.Sequential:
-    """(image, feature) -> hidden layer, ReLU, dropout -> (image, class)."""
-    plan = HeadPlan(hidden=hidden, dropout=dropout)
-    return nn.Sequential(*_layers(plan, (features, 1), classes, seed))
 
 
 def penalty(network: nn.Module) -> Tensor:

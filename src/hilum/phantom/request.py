@@ -1,10 +1,9 @@
 """What a user asks the phantom for: every dial, checked."""
 
-import difflib
 from dataclasses import dataclass
 
 from hilum.phantom.hospitals import HOSPITALS
-from hilum.types import HilumError
+from hilum.types import HilumError, nearest_name
 
 CLASSES = ("covid19", "normal", "pneumonia", "bacterial_pneumonia", "viral_pneumonia")
 
@@ -62,8 +61,7 @@ def _known(name: str, values: tuple[str, ...], allowed: tuple[str, ...]) -> None
         )
     for value in values:
         if value not in allowed:
-            near = difflib.get_close_matches(value, allowed, n=1) or [allowed[0]]
+            hint = nearest_name(value, allowed, f"did you mean {allowed[0]!r}?")
             raise HilumError(
-                f"The phantom's {name} must be among {', '.join(allowed)}; got {value!r}; "
-                f"did you mean {near[0]!r}?"
+                f"The phantom's {name} must be among {', '.join(allowed)}; got {value!r}; " + hint
             )

@@ -9,7 +9,7 @@ from hilum.recipes import departures
 from hilum.recipes.old_names import new_key, with_new_names
 from hilum.recipes.schema import Recipe
 from hilum.recipes.trees import Tree, as_tree, merged, nested, parse
-from hilum.types import HilumError, nearest
+from hilum.types import HilumError, nearest_name
 
 ARM_KEYS = ("model", "augment", "train", "source_task")  # none of them touches images or splits
 SWITCH = "enabled"
@@ -111,7 +111,7 @@ def _arm(recipe: Recipe, name: str, over: Mapping[str, Any], where: str = "") ->
 def _refusal(where: str, key: str) -> str:
     """Why an arm may not have this key: it does not exist, or it belongs to a task."""
     if key not in Recipe.model_fields:
-        return f"recipe key {where!r} does not exist" + nearest(key, ARM_KEYS)
+        return f"recipe key {where!r} does not exist; " + nearest_name(key, ARM_KEYS)
     return (
         f"an arm may change {', '.join(ARM_KEYS)}, since all arms stand on the same images and "
         f"splits; got {where!r}; make it a task: [tasks.NAME] may change anything."

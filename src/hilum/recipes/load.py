@@ -11,7 +11,7 @@ from hilum.recipes import departures, grid
 from hilum.recipes.old_names import with_new_names
 from hilum.recipes.schema import Mode, Recipe
 from hilum.recipes.trees import Tree, merged, nested, parse
-from hilum.types import HilumError, nearest
+from hilum.types import HilumError, nearest_name
 
 
 def names() -> list[str]:
@@ -90,8 +90,8 @@ def _laid(tree: Tree, over: Mapping[str, Any]) -> Tree:
         known, named = tree.get(kind, {}), over.get(kind, {})
         for name, table in named.items() if isinstance(named, Mapping) else ():
             if name not in known and isinstance(table, Mapping) and [*table] == ["enabled"]:
-                told = nearest(name, list(known)) if known else "; there are none."
-                raise HilumError(f"{kind}.{name} is switched, but there is no such table" + told)
+                hint = nearest_name(name, known, "" if known else "there are none.")
+                raise HilumError(f"{kind}.{name} is switched, but there is no such table; {hint}")
     return merged(tree, over)
 
 
@@ -103,8 +103,8 @@ def _read(recipe: str) -> Tree:
         text = resources.files("hilum.recipes.builtin").joinpath(f"{recipe}.toml").read_text()
         return with_new_names(tomllib.loads(text))
     raise HilumError(
-        f"recipe must be a TOML file or one of {', '.join(names())}; got {recipe!r}"
-        + nearest(recipe, names())
+        f"recipe must be a TOML file or one of {', '.join(names())}; got {recipe!r}; "
+        + nearest_name(recipe, names())
     )
 
 
@@ -134,5 +134,6 @@ def _known(table: Mapping[str, Any], allowed: Sequence[str], what: str) -> None:
     for key in table:
         if key not in allowed:
             raise HilumError(
-                f"{what} must be among {', '.join(allowed)}; got {key!r}" + nearest(key, allowed)
+                f"{what} must be among {', '.join(allowed)}; got {key!r}; "
+                + nearest_name(key, allowed)
             )

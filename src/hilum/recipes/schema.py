@@ -2,7 +2,7 @@
 
 from typing import Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Mode: TypeAlias = Literal["published", "corrected"]
 
@@ -82,9 +82,17 @@ class ModelPlan(Strict):
     # auto: stages for a head of one layer, where the networks can hand them out
     pool: Literal["auto", "average", "stages", "flatten", "last", "fc1", "fc2", "fc3"] | None = None
     penalise: Literal["outputs", "weights"] | None = None
-    # int8: trained as with auto, then quantised, unless validation loses more than 0.002 of AUROC
-    precision: Literal["auto", "bf16", "fp32", "int8"] = "auto"
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
     mirror: bool = True  # average each image with its mirror image when predicting
+
+    @field_validator("precision", mode="before")
+    @classmethod
+    def _trains_in_floating_point(cls, precision: object) -> object:
+        if precision == "int8":
+            raise ValueError(
+                "int8 is now a precision of `hilum export`, so that training wants 'auto'"
+            )
+        return precision
 
 
 class AugmentPlan(Strict):

@@ -59,6 +59,13 @@ class RunFolder:
         ids = [table["sample_id"].astype(str) for table in tables if table is not None]
         return any(one.str.split("/").str[0].isin(OWN_DATA).any() for one in ids)
 
+    def sha256(self, sample_id: str) -> str:
+        """Of an image's file, as the run has read it; "" where that is not recorded."""
+        if self.manifest is None or "sha256" not in self.manifest:
+            return ""
+        rows = self.manifest.loc[self.manifest["sample_id"] == sample_id, "sha256"]
+        return str(rows.iloc[0]) if len(rows) and pd.notna(rows.iloc[0]) else ""
+
     def section(self, name: str) -> dict[str, Any]:
         """A dictionary of `results.json`, empty where it is not recorded."""
         found = self.results.get(name)

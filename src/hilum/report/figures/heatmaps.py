@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from hilum import files, images
+from hilum import files
+from hilum.data import prepared_dataset
 from hilum.explain import heatmap_sheets
 from hilum.explain.heatmap_sheets import HeatmapStyle, Tile
 from hilum.explain.render import Colour8
@@ -202,10 +203,8 @@ def _made(run: RunFolder, rows: pd.DataFrame) -> Maps | None:
         facts, pipeline, backbone, head = models.read(run.folder / "model")
         asked = subjects.of_parts(facts, backbone, head)
         cam.require(asked, METHOD, pipeline.shape)
-        films = [
-            pipeline(images.read(Path(str(path)), pipeline.decode_side).pixels)
-            for path in rows["path"]
-        ]
+        hashes = [run.sha256(str(name)) for name in rows["sample_id"]]
+        films = prepared_dataset.prepared_images(rows.assign(sha256=hashes), pipeline)
     except (HilumError, OSError):
         return None
     wanted = [facts.classes.index(name) for name in rows["prediction"]]

@@ -1,6 +1,5 @@
 """The figures that a study may ask for by name (`figures = [...]` in its recipe)."""
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -27,6 +26,7 @@ from hilum.report.figures.registry import (
 )
 from hilum.report.run_folder import RunFolder
 from hilum.report.wording import class_name, code, count, interval, number, sample_size
+from hilum.types import nearest_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +56,8 @@ def draw(run: RunFolder) -> list[Shown]:
 
 def _shown(run: RunFolder, name: str) -> Shown:
     if name not in STUDY_FIGURES:
-        near = difflib.get_close_matches(name, STUDY_FIGURES, 1)
-        known = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(STUDY_FIGURES)}."
-        return Shown(name, None, f"there is no figure {name!r}; {known}")
+        hint = nearest_name(name, STUDY_FIGURES)
+        return Shown(name, None, f"there is no figure {name!r}; {hint}")
     figure = STUDY_FIGURES[name]
     drawn = figure.make(run)
     if drawn is None:
@@ -96,7 +95,7 @@ def _samples(run: RunFolder) -> DrawnFigure | None:
     tables = [_of_kind(known, kind, i) for i, kind in enumerate(([sought], others))]
     heads = [", ".join(map(class_name, kind)) for kind in ([sought], others)]
     blocks = [
-        contact_sheet.Block(head, [gallery.thumbnail(run.folder, *one) for one in _files(table)])
+        contact_sheet.Block(head, [gallery.thumbnail(run, *one) for one in _files(table)])
         for head, table in zip(heads, tables, strict=True)
     ]
     words = f"Sample images: {heads[0]} in the first two rows, {heads[1]} in the last two."
