@@ -238,9 +238,9 @@ class Finding:
     """One audit's outcome.
 
     >>> import hilum
-    >>> finding = hilum.audit("out", "audited").audits[0]
-    >>> finding.id, finding.status in ("pass", "warn", "fail", "unknown")
-    ('C-02', True)
+    >>> findings = {finding.id: finding for finding in hilum.audit("out", "audited").audits}
+    >>> findings["C-10"].title, findings["C-10"].status in ("pass", "warn", "fail", "unknown")
+    ('Patients on both sides', True)
     """
 
     id: str

@@ -110,7 +110,7 @@ def audit(
     Raises MissingError for a folder that is neither a run's nor a model's.
 
     >>> import hilum
-    >>> [finding.id for finding in hilum.audit("out", "asked").audits][:2]
+    >>> sorted(finding.id for finding in hilum.audit("out", "asked").audits)[:2]
     ['C-02', 'C-03']
     """
     from hilum.experiment import audit as audits

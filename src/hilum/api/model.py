@@ -166,8 +166,8 @@ class Model:
         (seen,) = cautions.recognise(self.trained, [film.fingerprint]).kinds
         probabilities = dict(zip(self.classes, map(float, p), strict=True))
         label = self.classes[int(p.argmax())]
-        found = Prediction(label, probabilities, reason != "", reason, seen)
-        return replace(found, path=path)
+        prediction = Prediction(label, probabilities, reason != "", reason, seen)
+        return replace(prediction, path=path)
 
     def __repr__(self) -> str:
         return f"Model({str(self.folder)!r}, classes={self.classes})"

@@ -74,9 +74,9 @@ class OwnImages:
         """The images at `path`, a row each; at least `fewest` classes, or none if `unlabelled`."""
         from hilum import datasets
 
-        given = datasets.columns_from_roles(self.columns.roles())
+        columns = datasets.columns_from_roles(self.columns.roles())
         options = datasets.TreeOptions(self._labels, self._source_tag, unlabelled, fewest)
-        return datasets.open_path(path, given, progress, options)
+        return datasets.open_path(path, columns, progress, options)
 
     @property
     def _labels(self) -> str:

@@ -34,15 +34,15 @@ def scan(
 
     screen = terminal(as_json, verbose, quiet)
     with screen.working():
-        found = open_set(path, data, screen, own)
-        seen = scanning.scan(found, progress=screen.step_later("read headers of a sample"))
-    screen.say(_summary(seen, title(path)), "bold")
-    _classes(seen, screen)
-    _sources(seen, screen)
-    screen.table("Facts", ("fact", "value"), _facts(seen))
-    screen.left_out(seen.left_out)
-    screen.notes(seen.notes)
-    screen.give(seen)
+        manifest = open_set(path, data, screen, own)
+        scanned = scanning.scan(manifest, progress=screen.step_later("read headers of a sample"))
+    screen.say(_summary(scanned, title(path)), "bold")
+    _classes(scanned, screen)
+    _sources(scanned, screen)
+    screen.table("Facts", ("fact", "value"), _facts(scanned))
+    screen.left_out(scanned.left_out)
+    screen.notes(scanned.notes)
+    screen.give(scanned)
 
 
 def _summary(seen: "Scan", name: str) -> str:

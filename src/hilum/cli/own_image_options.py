@@ -48,11 +48,11 @@ def with_own_image_options(command: Callable[..., None]) -> Callable[..., None]:
 
     # typer calls with keywords, those that the signature below names: nothing else arrives here
     @functools.wraps(command)
-    def parsed(**given: Any) -> None:
-        values = {name: given.pop(name) for name in OPTIONS}
+    def parsed(**values_by_name: Any) -> None:
+        values = {name: values_by_name.pop(name) for name in OPTIONS}
         names = {c.name: values[f"{c.name}_column"] for c in fields(TableColumns)}
         own = OwnImages(TableColumns(**names), values["labels"], values["source_tag"])
-        command(**given, **{OWN: own})
+        command(**values_by_name, **{OWN: own})
 
     parameters = []
     for parameter in inspect.signature(command).parameters.values():

@@ -38,15 +38,15 @@ def predict(
 
     screen = terminal(as_json, verbose, quiet)
     with screen.working():
-        found = predict.predict_files(model, paths, out, screen.step, heatmaps)
-    _show(found, screen)
-    _say(found.cautions, screen)
+        answers = predict.predict_files(model, paths, out, screen.step, heatmaps)
+    _show(answers, screen)
+    _say(answers.cautions, screen)
     screen.point("Predictions", out.resolve())
     if heatmaps:
         screen.point("Heat maps", heatmaps.resolve())
     screen.say(NOTICE, "dim")
-    rest = {"left_out": found.left_out, **found.cautions.as_json(), "notice": NOTICE}
-    screen.give({"predictions": found.table.to_dict("records"), **rest})
+    rest = {"left_out": answers.left_out, **answers.cautions.as_json(), "notice": NOTICE}
+    screen.give({"predictions": answers.table.to_dict("records"), **rest})
 
 
 def _show(answers: "Answers", screen: Terminal) -> None:
@@ -106,8 +106,8 @@ def explain(
     screen = terminal(as_json, verbose, quiet)
     ask = HeatmapRequest(method, class_, HeatmapStyle(render, colours))
     with screen.working():
-        found = predict.explain_files(model, paths, out, ask, screen.step)
-    table, left_out = found.table, found.left_out
+        answers = predict.explain_files(model, paths, out, ask, screen.step)
+    table, left_out = answers.table, answers.left_out
     drawn = table[table["file"] != ""]
     rows = [
         (row.path, row.label, row[3], f"{row.probability:.3f}", row.file)
@@ -118,21 +118,21 @@ def explain(
     more = f" (the first {SHOWN} are shown)" if len(drawn) > SHOWN else ""
     screen.say(f"{len(drawn):,} heat maps are drawn{more}, {len(left_out):,} images left out.")
     screen.say("A heat map shows where the model looked, not whether it is right.")
-    _say(found.cautions, screen)
+    _say(answers.cautions, screen)
     screen.point("Heat maps", out.resolve())
     screen.say(NOTICE, "dim")
     records = table.to_dict("records")
-    rest = {"left_out": left_out, **found.cautions.as_json(), "notice": NOTICE}
+    rest = {"left_out": left_out, **answers.cautions.as_json(), "notice": NOTICE}
     screen.give({"heatmaps": records, **rest})
 
 
-def _say(about: "Cautions", screen: Terminal) -> None:
+def _say(caution: "Cautions", screen: Terminal) -> None:
     """What a model's answers must not be read without."""
-    if about.met:
-        screen.say(about.met, "bold red")
-    for note in about.notes:
+    if caution.met:
+        screen.say(caution.met, "bold red")
+    for note in caution.notes:
         screen.say(note, "yellow")
-    screen.say(about.verdict)
+    screen.say(caution.verdict)
 
 
 @app.command()
