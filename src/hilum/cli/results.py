@@ -68,8 +68,8 @@ def _scores(scores: Sequence[Score], screen: Terminal) -> None:
         return
     by_name = {(score.name, score.class_): score for score in scores}
     shown = [*MASKS.items(), *((row.key, row.key_title) for row in registry.brief())]
-    rows = [(name, by_name[key]) for key, name in shown if key in by_name]
-    few = [(name + _of(score), *_figures(score)) for name, score in rows]
+    measured = [(name, by_name[key]) for key, name in shown if key in by_name]
+    few = [(name + _of(score), *_figures(score)) for name, score in measured]
     screen.table("Scores on test images", columns, few)
     _say_notes(scores, screen)
 
