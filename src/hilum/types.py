@@ -41,7 +41,7 @@ MANIFEST_COLUMNS = (
     "modality",  # "X-ray", "CT", or missing
     "age",  # years, or missing
     "sex",  # "F", "M", or missing
-    "sha256",  # of the file's bytes; missing until `with_hashes` has run
+    "sha256",  # of the file's bytes; missing until something has read them
     "licence",
     "mask_path",  # lung mask, or missing
 )

@@ -113,21 +113,13 @@ def test_cards_of_children_count_as_ages() -> None:
     assert AUDITS["C-09"](replace(good, manifest=table, populations=cards)).status == "fail"
 
 
-def test_cramers_v_equals_scipys() -> None:
-    random = np.random.default_rng(0)
-    first = pd.Series(random.integers(0, 3, 300))
-    second = pd.Series((first + random.integers(0, 2, 300)) % 4)
-    reference = association(pd.crosstab(first, second).to_numpy(), method="cramer")
-    assert c02_confounding.cramers_v(first, second) == pytest.approx(reference)
-
-
 def test_what_chance_adds_to_v_is_taken_off() -> None:
     """Bergsma 2013: by chance ten sources of six images give V = 0.4, and the corrected one 0."""
     random = np.random.default_rng(0)
     plain, corrected = [], []
     for _ in range(20):
         sources, labels = (pd.Series(random.integers(0, n, 60)) for n in (10, 2))
-        plain.append(c02_confounding.cramers_v(sources, labels))
+        plain.append(association(pd.crosstab(sources, labels).to_numpy(), method="cramer"))
         corrected.append(c02_confounding.corrected_v(sources, labels))
     assert np.mean(plain) == pytest.approx(np.sqrt(9 / 59), abs=0.06)
     assert np.median(corrected) < 0.1

@@ -5,18 +5,21 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
 from typer.testing import CliRunner
 
 from hilum import preprocess, recipes
 from hilum.augment import sample
 from hilum.augment.sample import AugmentationRanges
-from hilum.datasets.cards import CARDS
+from hilum.datasets.registry import DATASETS
 from hilum.experiment import cell_context, schema_to_training, validate
-from hilum.models import freezing, networks, weights_keras
-from hilum.models.backbone import kept
-from hilum.models.cards import BACKBONES, known
+from hilum.models import freezing, heads, weights_keras
+from hilum.models.backbone import Backbone
+from hilum.models.cards import BACKBONES, BackboneCard, known
 from hilum.models.heads import HeadPlan
 from hilum.models.normalise import NORMALISE
+from hilum.models.weights import Weights
 from hilum.recipes import Mode, Recipe
 from hilum.report import grid_tables
 from hilum.report.figures.study_registry import STUDY_FIGURES
@@ -24,6 +27,10 @@ from hilum.report.figures.study_registry import STUDY_FIGURES
 STUDIES = ("elazhari2022", "wiklund2020", "cuijpers2020", "zhang2022", "yamani2021")
 VARIANTS = list(itertools.product(("published", "corrected"), (False, True)))
 SWEEP = "tasks.freezing_sweep"
+FREEZING = ("all frozen", "convolutions frozen", "no dense layers")
+CONVOLUTION = 512 * 512 * 9 + 512  # parameters of each of VGG16's last three
+DENSE = [(512 * 49 + 1) * 4096, 4097 * 4096, 4097 * 1000]
+FEATURES = (25088, 4096, 4096, 1000)  # that the two-class layer takes, by dense layers kept
 EMBEDDED = {name for name, card in BACKBONES.items() if card.embedded or card.own}
 
 # study 002, Table 2: precision, recall, F1 of COVID-19 and of NORMAL, accuracy; by hand
@@ -79,7 +86,7 @@ def test_every_study_has_its_recipe() -> None:
 def test_whatever_a_recipe_names_exists(name: str, mode: Mode, quick: bool) -> None:
     loaded = recipes.load(name, mode, quick)
     assert set(loaded.figures) <= set(STUDY_FIGURES)
-    assert {item.card for item in loaded.data if item.card} <= set(CARDS)
+    assert {item.card for item in loaded.data if item.card} <= set(DATASETS)
     for cell in recipes.cells(loaded).values():
         row = known(cell.model.backbone)
         assert row is not None
@@ -230,35 +237,41 @@ def test_study_001_asks_again_without_letters_and_with_pasted_ones() -> None:
     assert not recipes.tasks(recipes.load("wiklund2020", quick=True))
 
 
-def test_study_001_sweeps_what_is_frozen_as_the_library_says() -> None:
-    """Figures 6b and 7: three experiments of four points, beside `freezing.sweep`."""
+def test_study_001_sweeps_what_is_frozen() -> None:
+    """Figures 6b and 7: three experiments of four points; what learns in each, counted."""
     loaded = recipes.load("wiklund2020", "published", changes=[f"{SWEEP}.enabled=true"])
     task = recipes.tasks(loaded)["freezing_sweep"]
     assert not validate.check_recipe(task)
     found = recipes.cells(task)
-    card = BACKBONES["vgg16"]
-    kinds = ("all frozen", "convolutions frozen", "no dense layers")
-    points = {
-        f"experiment={kinds[trial.experiment - 1]},layers={trial.count}": trial
-        for trial in freezing.sweep(card)
-    }
-    assert list(found) == list(points)
+    points = list(itertools.product(FREEZING, range(4)))
+    assert list(found) == [f"experiment={kind},layers={count}" for kind, count in points]
     assert "sweep" in task.figures
     assert set(grid_tables.axes(list(found))["layers"]) == set("0123")
-    for name, cell in found.items():
+    card = BACKBONES["vgg16"]
+    for (kind, count), cell in zip(points, found.values(), strict=True):
+        dense = 0 if kind == "no dense layers" else count
+        plan = schema_to_training.head_plan(cell.model)
+        assert plan == HeadPlan(pool=("flatten", "fc1", "fc2", "fc3")[dense])
         (stage,) = cell.train.stages
-        assert schema_to_training.head_plan(cell.model) == HeadPlan(pool=points[name].pool)
-        outline = networks.outline(card, keep=kept(card, points[name].pool))
-        names = [*(f"1.net.{part}" for part, _ in outline.named_parameters()), "3.layers.0.weight"]
         words = (stage.trainable, stage.last, stage.first, stage.freeze)
-        mine = freezing.resolve(names, schema_to_training.freezing_rules(card, *words))
-        assert mine == freezing.resolve(names, points[name].rules)
-        assert (stage.trainable == "head") == (set(names[:-1]).isdisjoint(learning(mine)))
+        network = outlined(card, plan)
+        freezing.apply(network, schema_to_training.freezing_rules(card, *words), "frozen")
+        head = (FEATURES[dense] + 1) * 2
+        more = {"all frozen": 0, "convolutions frozen": sum(DENSE[:dense])}
+        learns = head + more.get(kind, count * CONVOLUTION)
+        assert sum(p.numel() for p in network.parameters() if p.requires_grad) == learns
+        whole = sum(p.numel() for p in network.parameters())
+        assert whole == 14_714_688 + sum(DENSE[:dense]) + head
+        assert (stage.trainable == "head") == (learns == head)
     assert "freezing_sweep" not in recipes.tasks(recipes.load("wiklund2020"))
 
 
-def learning(actions: dict[str, freezing.Action]) -> set[str]:
-    return {name for name, action in actions.items() if action == "train"}
+def outlined(card: BackboneCard, plan: HeadPlan) -> nn.Module:
+    """Backbone and head with shapes only."""
+    with torch.device("meta"):
+        backbone = Backbone(card, Weights({}, "", "", ""), plan.pool).eval()
+        width = backbone(torch.zeros(1, 3, 224, 224)).shape[1]
+        return nn.Sequential(backbone, heads.build(plan, backbone.shape(width), 2))
 
 
 def test_study_001_prepares_pixels_as_the_weights_in_use_want_them() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from safetensors.torch import save_file
 
 from hilum import experiment, files, recipes
 from hilum.experiment import checkpoints, clear_previous, fold, predict, run_basis, segmentation
@@ -51,7 +52,7 @@ def table() -> pd.DataFrame:
 
 
 def learn_weights(path: Path, seed: int) -> None:
-    weights.save(weights.load(backbones.card(NETWORK), "random", seed), path)
+    save_file(weights.load(backbones.card(NETWORK), "random", seed).state, path)
 
 
 @dataclass(frozen=True)

@@ -60,4 +60,3 @@ def test_validation_sets_that_cannot_tell_change_nothing() -> None:
     assert temperature.fit(np.array([], dtype=np.int64), np.zeros((0, 3))).value == 1.0
     with pytest.raises(HilumError, match="got 1 that"):
         temperature.fit(np.array([0]), np.array([[0.0, -np.inf]]))
-    assert np.isfinite(temperature.log_probabilities(np.array([[1.0, 0.0]]))).all()

@@ -23,7 +23,6 @@ from hilum.models.heads import (
     activity_penalty,
     build,
     linear,
-    mlp,
     named,
     penalty,
 )
@@ -31,6 +30,10 @@ from hilum.types import HilumError
 
 rng = np.random.default_rng(7)
 FEATURES = (rng.normal(3, 2, (2000, 96)) * rng.uniform(0.1, 9, 96)).astype(np.float32)
+
+
+def mlp(features: int, hidden: int, classes: int, dropout: float, seed: int) -> nn.Sequential:
+    return build(HeadPlan(hidden=hidden, dropout=dropout), (features, 1), classes, seed).layers
 
 
 def head() -> NumpyHead:

@@ -22,15 +22,10 @@ RULE = AuditRule(
 SURE = 0.01
 
 
-def cramers_v(first: pd.Series, second: pd.Series) -> float:
-    """Association of two categorical columns, 0 none to 1 complete (Cramér 1946, ch. 21)."""
-    table = pd.crosstab(first, second).to_numpy(float)
-    return float(np.sqrt(_squared(table) / (min(table.shape) - 1))) if min(table.shape) > 1 else 0.0
-
-
 def corrected_v(first: pd.Series, second: pd.Series) -> float:
-    """The same without what chance adds: ten sources of six images each give V = 0.4 by chance.
+    """Association of two categorical columns, 0 none to 1 complete, without what chance adds.
 
+    Ten sources of six images each give Cramér's V = 0.4 by chance.
     Bergsma 2013, doi:10.1016/j.jkss.2012.10.002, section 3.
     """
     table = pd.crosstab(first, second).to_numpy(float)

@@ -1,7 +1,5 @@
 """C-15: does the heat lie on the lesion, where somebody has outlined it?"""
 
-from dataclasses import replace
-
 import cv2
 import numpy as np
 from scipy.stats import binomtest
@@ -11,9 +9,7 @@ from hilum.audits import sampled_maps, sampling
 from hilum.audits.base import AuditRule
 from hilum.audits.evidence import Evidence
 from hilum.metrics import intervals
-from hilum.preprocess import Pipeline
-from hilum.preprocess.geometry import BorderCrop, CentreCrop, Letterbox, Resize, ResizeShorter
-from hilum.preprocess.intensity import Clahe, Equalise, PercentileWindow
+from hilum.preprocess import Pipeline, from_list
 from hilum.preprocess.step import as_uint8, resized
 from hilum.types import Finding, Floats, HilumError, Mask, Status
 
@@ -29,8 +25,6 @@ COLUMN = "lesion_path"  # of the manifest: a mask of the lesions (0 or 255), the
 LEAST, SURE = 10, 0.01
 NEAR = 1 / 15  # of the side: how far a hit may be off, 15 of 224 pixels
 HALF = 0.5  # of its maximum: where a map is cut for its overlap
-GEOMETRY = (BorderCrop, CentreCrop, Letterbox, Resize, ResizeShorter)
-GREY = (Clahe, Equalise, PercentileWindow)
 
 
 def audit(evidence: Evidence) -> Finding:
@@ -68,13 +62,15 @@ def audit(evidence: Evidence) -> Finding:
 def geometry(pipeline: Pipeline) -> Pipeline:
     """The steps that move pixels; HilumError where some go by what the film shows."""
     for step in pipeline.steps:
-        if not isinstance(step, (*GEOMETRY, *GREY)):
-            raise HilumError(f"step {step.name} may move pixels by what it sees in the film")
-    kept = (step for step in pipeline.steps if isinstance(step, GEOMETRY))
+        if step.moves_pixels == "by content":
+            raise HilumError(f"step {step.name} moves pixels by what it sees in the film")
+    rows = [
+        row
+        for row, step in zip(pipeline.as_list(), pipeline.steps, strict=True)
+        if step.moves_pixels == "by size"
+    ]
     # bars beside the film are no lesion
-    return Pipeline(
-        tuple(replace(step, fill=0) if isinstance(step, Letterbox) else step for step in kept)
-    )
+    return from_list([{**row, "fill": 0} if "fill" in row else row for row in rows])
 
 
 def _lesion(path: object, film: str, place: Pipeline) -> Mask | None:

@@ -51,7 +51,7 @@ def resampled(
 
     def figures(weights: bootstrap.Array) -> bootstrap.Array:
         each = weights[:, patients]
-        found = [np.mean([metrics.areas(r, each)[0] for r in ranking], 0) for ranking in ranks]
+        found = [np.mean([metrics.roc_areas(r, each) for r in ranking], 0) for ranking in ranks]
         return np.stack(found, -1)
 
     random = np.random.default_rng([seed, 1])

@@ -15,6 +15,7 @@ import numpy as np
 from hilum.audits import published_table
 from hilum.audits.published_table import Experiment, Figure
 from hilum.metrics import metrics
+from hilum.metrics.registry import METRICS
 from hilum.types import LeftOut
 
 RARE = 0.01  # a figure that fewer roundings than this explain is as good as impossible
@@ -93,7 +94,7 @@ def _against_counts(experiment: Experiment) -> Iterator[Outcome]:
         matrix = _matrix(experiment, figure)
         if matrix is None:
             continue
-        value = metrics.METRICS[figure.metric].function(matrix)
+        value = METRICS[figure.metric].function(matrix)
         true = float(value[1] if np.ndim(value) else value)
         fits = math.isnan(true) or figure.allows(true)
         yield figure, "counts", "" if fits else f"but the printed counts give {true:.4f}."

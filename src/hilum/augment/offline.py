@@ -10,7 +10,7 @@ import pandas as pd
 
 from hilum.augment import sample
 from hilum.augment.sample import AugmentationRanges
-from hilum.types import HilumError, Labels, Stack8
+from hilum.types import HilumError, Stack8
 
 Rows: TypeAlias = npt.NDArray[np.int64]  # (image,) indices
 
@@ -75,17 +75,6 @@ def augmented(stack: Stack8, sample_ids: Sequence[str], rows: Rows, plan: Offlin
     drawn.insert(0, "parent", origins)
     drawn.insert(1, "copy", copies)
     return Offline(made, parents, drawn)
-
-
-def copies_per_image(labels: Labels, rows: Rows, parents: Rows) -> dict[int, float]:
-    """Copies per training image of each class; unequal where copying betrays the class.
-
-    `labels` (image,) of all images, `rows` of training, `parents` of the copies. Study 004 enlarges
-    one class only, so that any trace of the resampling is a sign of COVID-19.
-    """
-    originals = np.bincount(labels[rows])
-    made = np.bincount(labels[parents], minlength=len(originals))
-    return {int(c): float(made[c] / originals[c]) for c in np.flatnonzero(originals)}
 
 
 def _schedule(rows: Rows, plan: OfflineConfig) -> tuple[Rows, Rows]:

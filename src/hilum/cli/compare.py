@@ -58,5 +58,7 @@ def _p(value: float) -> str:
 
 
 def _name(name: str, class_: str) -> str:
-    words = name.replace("_", " ").replace("auroc", "AUROC").replace("f1", "F1")
+    from hilum.report.wording import score_name
+
+    words = score_name(name)
     return words if class_ == "overall" else f"{words}, {CLASS_NAMES.get(class_, class_)}"

@@ -20,13 +20,13 @@ def open_set(
     is neither.
     """
     from hilum import datasets
-    from hilum.datasets import lookup
-    from hilum.datasets.cards import CARDS
+    from hilum.datasets import download
+    from hilum.datasets.registry import DATASETS
 
     there = as_path(name).exists()
-    if name in CARDS and (data is not None or not there):
-        return datasets.read(name, data or lookup.datasets_home())
-    near = nearest_names(name, CARDS)
+    if name in DATASETS and (data is not None or not there):
+        return datasets.read(name, data or download.datasets_home())
+    near = nearest_names(name, DATASETS)
     if near and not there:
         raise HilumError(
             f"wanted a path or a dataset of `hilum data list`; got {name!r}; "

@@ -4,17 +4,16 @@ from pathlib import Path
 
 from hilum import images
 from hilum.data import manifest
-from hilum.datasets import class_folders, columns, dicom_tree, lookup, table
+from hilum.datasets import class_folders, columns, dicom_tree, registry, table
+from hilum.datasets.base import Dataset
 from hilum.datasets.columns import Columns, columns_from_roles
 from hilum.datasets.dicom_headers import Progress
 from hilum.datasets.dicom_tree import TreeOptions
-from hilum.datasets.layouts import READERS
 from hilum.types import HilumError, Manifest, MissingError, as_path, nearest_names
 
 __all__ = ["Columns", "TreeOptions", "columns_from_roles", "open_path", "read"]
 
 MANIFEST = "manifest.parquet"
-BY_NAME_ALONE = {"sarscov2_ct"}  # whose two class folders could be anybody's
 _USUAL = Columns()
 _NOTHING = TreeOptions()
 
@@ -26,12 +25,12 @@ def read(name: str, root: str | Path) -> Manifest:
     HilumError for an unknown name, and MissingError, saying where to get it and where to put it,
     for a dataset that is not there.
     """
-    card, reader = lookup.card(name), READERS[lookup.card(name).name]
-    home = as_path(root)
-    named = [home / folder_name for folder_name in (card.folder, *card.other_folders)]
+    dataset = registry.find(name)
+    card, home = dataset.card, as_path(root)
+    named = [home / folder for folder in card.folders]
     for place in (*named, home):
-        if place.is_dir() and reader.recognises(place):
-            return reader.read(place)
+        if place.is_dir() and dataset.recognises(place):
+            return dataset.read(place)
     raise MissingError(
         f"the dataset {name!r} must lie in {named[0]}, laid out as published; "
         f"got {_state(named[0])}; {card.advice}"
@@ -93,13 +92,11 @@ def _open_file(file: Path, given: Columns, progress: Progress, options: TreeOpti
 
 
 def _open_folder(place: Path, given: Columns, progress: Progress, options: TreeOptions) -> Manifest:
-    name = None
     if given == _USUAL and not (options.labels or options.source_tag):
         if (place / MANIFEST).is_file():
             return manifest.load(place / MANIFEST)
-        name = _published(place)
-    if name is not None:
-        return READERS[name].read(place)
+        if (dataset := _published(place)) is not None:
+            return dataset.read(place)
     return _open_own(place, given, progress, options)
 
 
@@ -118,23 +115,21 @@ def _open_own(place: Path, given: Columns, progress: Progress, options: TreeOpti
     )
 
 
-def _published(place: Path) -> str | None:
-    """Name of the published dataset that lies in `place`, if one does."""
-    for name, reader in READERS.items():
-        card = lookup.card(name)
-        named = place.name in (card.folder, *card.other_folders)
-        if (named or name not in BY_NAME_ALONE) and reader.recognises(place):
-            return name
+def _published(place: Path) -> Dataset | None:
+    """The published dataset that lies in `place`, if one does."""
+    for dataset in registry.DATASETS.values():
+        named = place.name in dataset.card.folders
+        if (named or not dataset.only_by_name) and dataset.recognises(place):
+            return dataset
     return None
 
 
 def _refuse_several(place: Path) -> None:
-    inside = {
-        item.name: _published(item)
+    sets = [
+        item.name
         for item in sorted(place.iterdir())
-        if item.is_dir() and not item.name.startswith(".")
-    }
-    sets = [name for name, dataset in inside.items() if dataset]
+        if item.is_dir() and not item.name.startswith(".") and _published(item) is not None
+    ]
     if sets:
         raise HilumError(
             f"{place} must be one set of images; got a folder of datasets "

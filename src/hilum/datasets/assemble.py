@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from hilum.data import manifest
-from hilum.datasets.cards import DatasetCard
+from hilum.datasets.base import DatasetCard
 from hilum.datasets.class_names import REPORTED, says_less
 from hilum.datasets.tally import EXAMPLES, Tally
 from hilum.datasets.vocabulary import plain

@@ -14,13 +14,32 @@ import pandas as pd
 
 from hilum.datasets import values
 from hilum.datasets.assemble import assemble
-from hilum.datasets.base import Reader
-from hilum.datasets.cards import CARDS
+from hilum.datasets.base import Dataset, DatasetCard
 from hilum.datasets.layout import header, present, read_table, walk
 from hilum.datasets.tally import Tally
 from hilum.types import Manifest, as_path
 
-CARD = CARDS["chexpert"]
+CARD = DatasetCard(
+    name="chexpert",
+    title="CheXpert",
+    folder="CheXpert-v1.0-small",
+    other_folders=("CheXpert-v1.0", "CheXpert", "chexpertchestxrays-u20210408"),
+    licence="Stanford University Dataset Research Use Agreement",
+    citation="Irvin et al. 2019, CheXpert, AAAI, doi:10.1609/aaai.v33i01.3301590",
+    homepage="https://stanfordmlgroup.github.io/competitions/chexpert/",
+    access="Register with Stanford (homepage), fetch CheXpert-v1.0-small and put it into your data "
+    "folder, with train.csv and valid.csv directly in it; or unpack all batches of the full "
+    "release beside each other, each under its own name, into CheXpert-v1.0/.",
+    modality="X-ray",
+    label_map={"No Finding": "normal", "Pneumonia": "pneumonia"},
+    population="adults at Stanford Hospital, 2002 to 2017",
+    single_age="adults",
+    patient_ids=True,
+    known_shortcuts=(
+        "labels mined from reports, with uncertain mentions",
+        "devices and AP view with the sick",
+    ),
+)
 PARTS = {"train.csv": "train", "valid.csv": "validation", "test.csv": "test"}
 VIEW = "Frontal/Lateral"
 COLUMNS = ("Path", "Sex", "Age", VIEW, "AP/PA", "No Finding", "Pneumonia")
@@ -125,4 +144,4 @@ NOTES = (
     "CheXpert: uncertain mentions of pneumonia (-1) are left out, not counted as either class.",
     "CheXpert: ages above 90 are published as 90.",
 )
-READER = Reader("chexpert", recognises, read)
+DATASET = Dataset(CARD, recognises, read)

@@ -11,14 +11,30 @@ from pathlib import Path
 import pandas as pd
 
 from hilum.datasets.assemble import assemble
-from hilum.datasets.base import Reader
-from hilum.datasets.cards import CARDS
+from hilum.datasets.base import CONFOUNDED, TORN, Dataset, DatasetCard, from_github
 from hilum.datasets.layout import has, match_paths, read_table, walk
 from hilum.datasets.spreadsheet import read_sheet
 from hilum.datasets.tally import Tally
 from hilum.types import Manifest, as_path
 
-CARD = CARDS["covid_ct"]
+CARD = DatasetCard(
+    name="covid_ct",
+    title="COVID-CT",
+    folder="COVID-CT",
+    other_folders=("COVID-CT-master",),
+    licence="figures of papers, copyright with their authors and journals; research use",
+    citation="Yang et al. 2020, COVID-CT-Dataset, arXiv:2003.13865",
+    homepage="https://github.com/UCSD-AI4H/COVID-CT",
+    download=from_github("UCSD-AI4H/COVID-CT"),
+    access="Fetch the repository from GitHub, put it into COVID-CT/ and unpack the two archives "
+    "in Images-processed/ where they lie.",
+    modality="CT",
+    label_map={"CT_COVID": "covid19", "CT_NonCOVID": "non_covid"},
+    population="COVID-19 patients in preprints against patients in older papers and MedPix",
+    single_age="unknown",
+    patient_ids=True,
+    known_shortcuts=(TORN, CONFOUNDED),
+)
 LAYOUT = r"Images-processed/(?P<finding>CT_COVID|CT_NonCOVID)/(?P<name>[^/]+)"
 TABLES = ("patients.csv", "COVID-CT-MetaInfo.xlsx", "NonCOVID-CT-MetaInfo.csv")
 NAME_COLUMNS, PATIENT_COLUMNS = ("image name", "file name", "image"), ("patient id", "patient")
@@ -99,4 +115,4 @@ def _notes(unknown: int) -> tuple[str, ...]:
     return made, f"COVID-CT: the patient of {unknown} slices is not in the tables of the folder."
 
 
-READER = Reader("covid_ct", recognises, read)
+DATASET = Dataset(CARD, recognises, read)

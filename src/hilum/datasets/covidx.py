@@ -9,13 +9,36 @@ from pathlib import Path
 import pandas as pd
 
 from hilum.datasets.assemble import assemble
-from hilum.datasets.base import Reader
-from hilum.datasets.cards import CARDS
+from hilum.datasets.base import CONFOUNDED, Dataset, DatasetCard
 from hilum.datasets.layout import present, walk
 from hilum.datasets.tally import Tally
 from hilum.types import HilumError, Manifest, as_path
 
-CARD = CARDS["covidx"]
+CARD = DatasetCard(
+    name="covidx",
+    title="COVIDx CXR",
+    folder="covidx-cxr2",
+    other_folders=("COVIDx", "covidx-cxr3", "covidx-cxr4"),
+    licence="of its parts; the lists are under the COVID-Net licence",
+    citation="Wang, Lin & Wong 2020, COVID-Net, Scientific Reports 10, "
+    "doi:10.1038/s41598-020-76550-z",
+    homepage="https://github.com/lindawangg/COVID-Net",
+    access="Fetch andyczhao/covidx-cxr2 from Kaggle and put it into covidx-cxr2/, with train.txt, "
+    "test.txt, train/ and test/ directly in it.",
+    modality="X-ray",
+    label_map={
+        "COVID-19": "covid19",
+        "positive": "covid19",
+        "negative": "non_covid",
+        "normal": "normal",
+        "pneumonia": "pneumonia",
+    },
+    population="a mixture; controls are mostly RSNA's, which are NIH's",
+    single_age="mixed",
+    patient_ids=True,
+    known_shortcuts=(CONFOUNDED,),
+    mixes=("cohen", "figure1", "actualmed", "radiography", "nih"),
+)
 PARTS = {"train": "train", "val": "validation", "test": "test"}
 LINE = re.compile(
     r"(?P<patient_id>\S+) (?P<name>.+?) (?P<finding>normal|pneumonia|COVID-19|positive|negative)"
@@ -91,4 +114,4 @@ def _notes(version: str, sources: "pd.Series[str]") -> tuple[str, ...]:
     )
 
 
-READER = Reader("covidx", recognises, read)
+DATASET = Dataset(CARD, recognises, read)

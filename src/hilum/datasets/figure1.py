@@ -7,13 +7,30 @@ from pathlib import Path
 
 from hilum.datasets import values
 from hilum.datasets.assemble import assemble
-from hilum.datasets.base import Reader
-from hilum.datasets.cards import CARDS
+from hilum.datasets.base import Dataset, DatasetCard, from_github
 from hilum.datasets.layout import find_files, header, present, read_table, walk
 from hilum.datasets.tally import Tally
 from hilum.types import Manifest, as_path
 
-CARD = CARDS["figure1"]
+CARD = DatasetCard(
+    name="figure1",
+    title="Figure 1 COVID-19 Chest X-ray Dataset Initiative",
+    folder="Figure1-COVID-chestxray-dataset",
+    other_folders=("Figure1-COVID-chestxray-dataset-master",),
+    licence="see the repository's README; research use",
+    citation="Chung 2020, Figure 1 COVID-19 Chest X-ray Dataset Initiative, "
+    "https://github.com/agchung/Figure1-COVID-chestxray-dataset",
+    homepage="https://github.com/agchung/Figure1-COVID-chestxray-dataset",
+    download=from_github("agchung/Figure1-COVID-chestxray-dataset"),
+    access="Fetch the repository from GitHub and put it into Figure1-COVID-chestxray-dataset/, "
+    "with metadata.csv and images/ directly in it.",
+    modality="X-ray",
+    label_map={"COVID-19": "covid19", "Pneumonia": "pneumonia", "No finding": "normal"},
+    population="patients of clinicians who sent in images, Canada and elsewhere",
+    single_age="adults",
+    patient_ids=True,
+    known_shortcuts=("photographs of monitors: moire, tint, mouse pointers",),
+)
 COLUMNS = ("patientid", "sex", "age", "finding", "view", "modality")
 OTHERS = {"filename", "imagename"}  # columns by which Cohen and Actualmed name the image
 
@@ -45,4 +62,4 @@ NOTES = (
     "Figure 1: images were sent in by clinicians, many photographed from a monitor.",
     "Figure 1: vague ages such as `50+` count as missing.",
 )
-READER = Reader("figure1", recognises, read)
+DATASET = Dataset(CARD, recognises, read)

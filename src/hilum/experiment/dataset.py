@@ -10,7 +10,7 @@ import pandas as pd
 
 from hilum import datasets, phantom
 from hilum.data import manifest as manifests
-from hilum.datasets.cards import CARDS
+from hilum.datasets import registry
 from hilum.experiment.cell_context import Progress, Tell
 from hilum.recipes import DataSet, Recipe
 from hilum.types import HilumError, Manifest, MissingError
@@ -127,7 +127,7 @@ def _read(
     if item.phantom:
         return phantom.write(_request(item, classes), out / "data", tell("draw films"))
     if root is None:
-        folder = CARDS[item.card].folder if item.card in CARDS else item.card
+        folder = registry.find(item.card).card.folder
         raise MissingError(
             f"this recipe needs the dataset {item.card!r}; got no --data; "
             f"name the folder that holds {folder}/ with --data or in HILUM_DATA."

@@ -6,7 +6,7 @@ that one file has one set of probabilities.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -52,7 +52,6 @@ __all__ = [
     "read_metadata",
     "remember",
     "save",
-    "with_provenance",
 ]
 QUANTISED = "quantised.xml"  # the network in int8; its numbers lie beside it as .bin
 Progress = Callable[[int, int], None]
@@ -325,12 +324,6 @@ def _readable(folder: Path) -> Iterator[None]:
         raise HilumError(
             f"the tensors of {folder} must be readable; got {error}; restore the folder."
         ) from None
-
-
-def with_provenance(model: TrainedModel, more: dict[str, Any]) -> TrainedModel:
-    """The same model with more said about its origin."""
-    provenance = {**model.facts.provenance, **more}
-    return replace(model, facts=replace(model.facts, provenance=provenance))
 
 
 def _facts(record: dict[str, Any], folder: Path) -> ModelMetadata:

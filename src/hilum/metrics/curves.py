@@ -15,7 +15,7 @@ HISTOGRAM_BINS = 20
 def confusion_table(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     """Counts of one cell's predictions: rows (index) are the truth, columns the prediction."""
     counts = sum(
-        metrics.confusion(seed.labels, seed.said, len(classes))
+        metrics.confusion(seed.labels, seed.predicted, len(classes))
         for seed in read(predictions, classes).seeds
     )
     return pd.DataFrame(
@@ -64,7 +64,7 @@ def reliability(
     """One row per bin of the winning class's probability, see `calibration.reliability`."""
     seeds = read(predictions, classes).seeds
     confidence = np.concatenate([seed.p.max(1) for seed in seeds])
-    right = np.concatenate([seed.said == seed.labels for seed in seeds])
+    right = np.concatenate([seed.predicted == seed.labels for seed in seeds])
     return calibration.reliability(confidence, right, bins)
 
 

@@ -12,6 +12,8 @@ from hilum.metrics import bootstrap, intervals, resampled
 from hilum.metrics.intervals import Interval
 from hilum.metrics.metrics import Array, Bools
 from hilum.metrics.predictions import CellPredictions, read
+from hilum.metrics.registry import METRICS, classes_of
+from hilum.metrics.shares import right_of_counted
 from hilum.types import HilumError
 
 
@@ -80,12 +82,12 @@ def _difference(
 
 
 def _keys(classes: Sequence[str]) -> list[resampled.Key]:
-    """The figures worth a test; of two classes one AUROC, since the other is the same."""
-    shares = [("sensitivity", name) for name in classes]
-    areas = [("auroc", name) for name in classes]
-    areas = [*areas, ("auroc", "macro")] if len(classes) > 2 else areas[-1:]
-    whole = [("accuracy", "overall"), ("balanced_accuracy", "overall"), ("f1", "macro")]
-    return [*whole, *shares, *areas, ("log_loss", "overall")]
+    """The scores worth a test; of a symmetric metric and two classes one is enough."""
+    keys: list[resampled.Key] = []
+    for row in METRICS.values():
+        own = [(row.name, c) for scope in row.compared for c in classes_of(scope, classes)]
+        keys += own if len(classes) > 2 or not row.symmetric else own[1:2]
+    return keys
 
 
 def _same_images(first: pd.DataFrame, second: pd.DataFrame) -> None:
@@ -135,20 +137,29 @@ def _closed_form(pair: Sequence[CellPredictions], row: Difference) -> Difference
     """McNemar or DeLong in the place of the bootstrap's p, where one of them applies."""
     first, second = (samples.seeds[0] for samples in pair)
     unsure = ", patients unknown" if any(samples.unknown for samples in pair) else ""
-    if row.name in ("accuracy", "sensitivity"):
-        counted = np.ones(len(first.labels), dtype=bool)
-        if row.name == "sensitivity":
-            counted = first.labels == pair[0].classes.index(row.class_)
-        right = [(sample.said == sample.labels)[counted] for sample in (first, second)]
-        p = mcnemar(int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum()))
-        return replace(row, p=p, method="mcnemar mid-p, interval by bootstrap" + unsure)
-    if row.name != "auroc" or row.class_ == "macro":
+    shares = [
+        right_of_counted(METRICS[row.name], row.class_, pair[0].classes, sample)
+        for sample in (first, second)
+    ]
+    if shares[0] is not None and shares[1] is not None:
+        return _mcnemar_of(row, shares[0], shares[1], unsure)
+    if METRICS[row.name].interval != "delong" or row.class_ not in pair[0].classes:
         return row
     c = pair[0].classes.index(row.class_)
     ends, p = delong_test(first.labels == c, first.p[:, c], second.p[:, c])
     if np.isnan(p):
         return row
     return replace(row, p=p, low=ends.low, high=ends.high, method="delong" + unsure)
+
+
+def _mcnemar_of(
+    row: Difference, first: tuple[Bools, Bools], second: tuple[Bools, Bools], unsure: str
+) -> Difference:
+    """McNemar's p of two shares (right, counted), where both are taken over the same images."""
+    if not np.array_equal(first[1], second[1]):
+        return row
+    p = mcnemar(int((first[0] & ~second[0]).sum()), int((second[0] & ~first[0]).sum()))
+    return replace(row, p=p, method="mcnemar mid-p, interval by bootstrap" + unsure)
 
 
 # --- tests ----------------------------------------------------------------------------------------

@@ -86,7 +86,7 @@ def _area(
     p = sample.p[rows][:, [asked.first, asked.second]]
     share = p[:, 0] / np.maximum(p.sum(1), np.finfo(float).tiny)
     ranking = metrics.rank(sample.labels[rows] == asked.first, share)
-    return metrics.areas(ranking, weights[:, sample.patients[rows]])[0]
+    return metrics.roc_areas(ranking, weights[:, sample.patients[rows]])
 
 
 def _score(

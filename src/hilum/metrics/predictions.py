@@ -30,7 +30,7 @@ class SeedPredictions:
     ids: npt.NDArray[np.object_]  # (image,) sample_id
 
     @property
-    def said(self) -> Labels:
+    def predicted(self) -> Labels:
         """(image,) the class with the highest probability, the first of equals."""
         return self.p.argmax(1).astype(np.int64)
 

@@ -24,7 +24,6 @@ __all__ = [
     "activity_penalty",
     "build",
     "linear",
-    "mlp",
     "named",
     "penalty",
 ]
@@ -116,12 +115,6 @@ def linear(features: int, classes: int) -> nn.Linear:
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer
-
-
-def mlp(features: int, hidden: int, classes: int, dropout: float, seed: int) -> nn.Sequential:
-    """(image, feature) -> hidden layer, ReLU, dropout -> (image, class)."""
-    plan = HeadPlan(hidden=hidden, dropout=dropout)
-    return nn.Sequential(*_layers(plan, (features, 1), classes, seed))
 
 
 def penalty(network: nn.Module) -> Tensor:

@@ -10,7 +10,6 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 import torch
-from safetensors.torch import save_file
 from torch import nn
 
 from hilum import files
@@ -95,15 +94,6 @@ def from_file(card: BackboneCard, path: Path, origin: str = "") -> Weights:
     return Weights(
         fitted.state, digest(fitted.state, wanted), origin, licence, variant, fitted.ignored
     )
-
-
-def save(weights: Weights, path: Path) -> Path:
-    """Write the tensors as safetensors that `load` reads back, the variant in the header."""
-    state = {name: tensor.contiguous() for name, tensor in weights.state.items()}
-    header = {"variant": weights.variant, "origin": weights.origin, "licence": weights.licence}
-    with files.atomic_write(path) as temporary:
-        save_file(state, temporary, header)
-    return path
 
 
 def cache_path(card: BackboneCard) -> Path:

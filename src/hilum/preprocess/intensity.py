@@ -6,13 +6,15 @@ from typing import ClassVar
 import cv2
 import numpy as np
 
-from hilum.preprocess.step import Size, as_uint8
+from hilum.preprocess.step import Movement, Size, as_uint8
 from hilum.types import GreyImage, HilumError
 
 
 @dataclass(frozen=True, slots=True)
 class _Intensity:
     """What every grey-level step shares: the size stays as it was."""
+
+    moves_pixels: ClassVar[Movement] = "never"
 
     def size(self, before: Size | None) -> Size | None:
         """As before."""

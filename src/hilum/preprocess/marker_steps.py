@@ -12,7 +12,7 @@ import numpy as np
 from hilum import images
 from hilum.preprocess import markers
 from hilum.preprocess.markers import FILLS, WAYS, Fill, Method
-from hilum.preprocess.step import Size, as_uint8, level
+from hilum.preprocess.step import Movement, Size, as_uint8, level
 from hilum.types import Grey8, GreyImage, HilumError, MissingError, nearest_name
 
 DRAWN = 512  # pixels of the film that carries the drawn mark
@@ -31,6 +31,7 @@ class _Marked:
     """What steps share that look at the whole film and leave its size alone."""
 
     method: Method = "shape"
+    moves_pixels: ClassVar[Movement] = "never"
 
     def __post_init__(self) -> None:
         _known("a marker step", "method", self.method, tuple(WAYS))
@@ -89,6 +90,7 @@ class CropBorders:
     """Cut off flat black or white borders, as digitisers and journals' pages leave them."""
 
     name: ClassVar[str] = "crop_borders"
+    moves_pixels: ClassVar[Movement] = "by content"
 
     def __call__(self, pixels: GreyImage) -> GreyImage:
         """(height, width) -> what lies inside the borders."""

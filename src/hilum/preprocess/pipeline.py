@@ -32,24 +32,25 @@ VERSION = 1
 # handed in from above, since preparation knows no networks
 LungsOf: TypeAlias = Callable[[str], FindsLungs]
 
-STEPS: dict[str, type[Step]] = {
-    "border_crop": BorderCrop,
-    "centre_crop": CentreCrop,
-    "clahe": Clahe,
-    "crop_borders": CropBorders,
-    "crop_lungs": CropLungs,
-    "equalise": Equalise,
-    "film_and_lungs": FilmAndLungs,
-    "find_markers": FindMarkers,
-    "hide_lungs": HideLungs,
-    "keep_lungs": KeepLungs,
-    "letterbox": Letterbox,
-    "percentile_window": PercentileWindow,
-    "remove_markers": RemoveMarkers,
-    "resize": Resize,
-    "resize_shorter": ResizeShorter,
-    "transplant_markers": TransplantMarkers,
-}
+ROWS: tuple[type[Step], ...] = (
+    BorderCrop,
+    CentreCrop,
+    Clahe,
+    CropBorders,
+    CropLungs,
+    Equalise,
+    FilmAndLungs,
+    FindMarkers,
+    HideLungs,
+    KeepLungs,
+    Letterbox,
+    PercentileWindow,
+    RemoveMarkers,
+    Resize,
+    ResizeShorter,
+    TransplantMarkers,
+)
+STEPS = {row.name: row for row in ROWS}
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The contract that every preparation step keeps, and the small conversions that steps share."""
 
-from typing import ClassVar, Protocol, TypeAlias, cast
+from typing import ClassVar, Literal, Protocol, TypeAlias, cast
 
 import cv2
 import numpy as np
@@ -8,12 +8,16 @@ import numpy as np
 from hilum.types import Grey8, GreyImage
 
 Size: TypeAlias = tuple[int, int]  # (height, width)
+# whether a place of the decoded image has the same coordinates (row, column) after a step; if not,
+# whether the image's size decides where it lies then, or what the image shows
+Movement: TypeAlias = Literal["never", "by size", "by content"]
 
 
 class Step(Protocol):
     """One deterministic operation on a grey image (height, width), uint8 or float32 in [0, 1]."""
 
     name: ClassVar[str]
+    moves_pixels: ClassVar[Movement]
 
     def __call__(self, pixels: GreyImage) -> GreyImage:
         """Apply the step; the kind of number (uint8 or float32) is kept."""

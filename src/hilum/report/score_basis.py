@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hilum.metrics.registry import WHOLE
 from hilum.report.wording import class_name
 
-WHOLE = ("macro", "micro", "weighted", "overall")
 UNKNOWN = ("patients unknown", "by image")
 
 

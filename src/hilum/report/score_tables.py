@@ -6,6 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from hilum.metrics import registry
+from hilum.metrics.registry import WHOLE, Metric
 from hilum.report.grid_tables import on_other_films
 from hilum.report.run_folder import RunFolder
 from hilum.report.score_basis import over
@@ -21,11 +23,8 @@ from hilum.report.wording import (
     sentence,
 )
 
-WHOLE = ("overall", "macro", "micro", "weighted")  # of Score.class_: averages over the classes
 ENDS = ("value", "measured", "low", "published")
-ERRORS = ("brier", "ece", "mce", "log_loss", "nll")  # less is better: no bar from bad to good
-ASKED_OF_TASKS = (("accuracy", "overall"), ("auroc", "macro"))
-HEADLINES = (("accuracy",), ("f1",), ("auroc", "auc"), ("balanced_accuracy",))
+SHOWN = 3  # headline figures beside the number of images
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,8 @@ def start(run: RunFolder) -> float:
 def _good(row: Mapping[str, Any]) -> bool:
     """Whether 1 is the best of this score; not so for errors, nor for "accuracy (sd of folds)"."""
     name = str(row.get("name"))
-    return name not in ERRORS and "(sd" not in name
+    metric = registry.find(name)
+    return (metric is None or metric.higher_is_better) and "(sd" not in name
 
 
 def line(row: Mapping[str, Any], begin: float = 0.0) -> Line:
@@ -114,14 +114,14 @@ def mine(run: RunFolder) -> list[dict[str, Any]]:
 
 
 def headlines(run: RunFolder) -> list[Headline]:
-    """Accuracy, macro F1 and AUROC with their intervals, and how many images they rest on."""
-    found = [_pick(mine(run), names) for names in HEADLINES]
-    shown = [_headline(run, row) for row in found if row is not None][:3]
+    """The first metrics of the table's headlines with their intervals, and how many images."""
+    found = [_pick(mine(run), metric) for metric in registry.headlines()]
+    shown = [_headline(run, row) for row in found if row is not None][:SHOWN]
     return [*shown, _size(run)]
 
 
-def _pick(rows: Iterable[Mapping[str, Any]], names: tuple[str, ...]) -> Mapping[str, Any] | None:
-    ranked = [row for row in rows if row.get("name") in names]
+def _pick(rows: Iterable[Mapping[str, Any]], metric: Metric) -> Mapping[str, Any] | None:
+    ranked = [row for row in rows if row.get("name") in (metric.name, *metric.aliases)]
     order = {name: i for i, name in enumerate(WHOLE)}
     return min(ranked, key=lambda row: order.get(str(row.get("class")), len(WHOLE)), default=None)
 
@@ -193,9 +193,10 @@ def by_cell(run: RunFolder) -> ScoreTable | None:
     if len(cells) < 2:
         return None
     scores = {cell: [r for r in run.scores if str(r.get("cell")) == cell] for cell in cells}
-    picked = {cell: [_pick(rows, names) for names in HEADLINES] for cell, rows in scores.items()}
+    heading = registry.headlines()
+    picked = {cell: [_pick(rows, metric) for metric in heading] for cell, rows in scores.items()}
     begin = start(run)
-    used = [i for i in range(len(HEADLINES)) if any(row[i] for row in picked.values())]
+    used = [i for i in range(len(heading)) if any(row[i] for row in picked.values())]
     ranked = sorted(picked.items(), key=lambda item: (on_other_films(item[0]), _rank(item[1])))
     body = [
         (cell, tuple(line(found, begin) if (found := row[i]) else None for i in used))
@@ -220,7 +221,7 @@ class TaskRow:
 
 
 def further_questions(run: RunFolder) -> list[TaskRow]:
-    """The recipe's tasks, each with accuracy and macro AUROC of its chosen cell."""
+    """The recipe's tasks, each with the leading scores of its chosen cell."""
     return [_question(run, row) for row in run.rows("tasks")]
 
 
@@ -228,7 +229,7 @@ def _question(run: RunFolder, task: Mapping[str, Any]) -> TaskRow:
     cell = f"{task.get('name')}: {task.get('cell')}"
     rows = [row for row in run.rows("scores") if row.get("cell") == cell]
     found = {(row.get("name"), row.get("class")): row for row in rows}
-    picked = [found[key] for key in ASKED_OF_TASKS if key in found]
+    picked = [found[row.key] for row in registry.spread() if row.key in found]
     return TaskRow(
         title=str(task.get("title") or task.get("name")),
         verdict=prose(sentence(str(task.get("verdict") or ""))),

@@ -7,31 +7,10 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hilum.metrics import registry
 from hilum.types import CLASS_NAMES
 
 NOT_RECORDED = "not recorded"
-SCORE_NAMES = {
-    "accuracy": "Accuracy",
-    "balanced_accuracy": "Balanced accuracy",
-    "sensitivity": "Sensitivity",
-    "recall": "Sensitivity (recall)",
-    "specificity": "Specificity",
-    "precision": "Precision (PPV)",
-    "ppv": "PPV",
-    "npv": "NPV",
-    "f1": "F1",
-    "auroc": "AUROC",
-    "auc": "AUROC",
-    "auprc": "AUPRC",
-    "average_precision": "Average precision",
-    "mcc": "Matthews correlation",
-    "kappa": "Cohen's kappa",
-    "brier": "Brier score",
-    "ece": "Calibration error (ECE)",
-    "log_loss": "Log loss",
-    "nll": "Log loss",
-}
-
 
 # "/home/a/b", "C:\\a\\b", "\\\\server\\a", where it begins a word; not "and/or", "https://x/y"
 PATH = re.compile(
@@ -50,7 +29,9 @@ def class_name(name: str) -> str:
 def score_name(name: str) -> str:
     """The name of a score as a heading."""
     kind, *more = name.split(" (", 1)  # "accuracy (mean of folds)"
-    words = SCORE_NAMES.get(kind, kind.replace("_", " "))
+    metric = registry.find(kind)
+    known = {} if metric is None else {metric.name: metric.title, **metric.aliases}
+    words = known.get(kind, kind.replace("_", " "))
     return " (".join([words[:1].upper() + words[1:], *more])
 
 

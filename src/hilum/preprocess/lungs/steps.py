@@ -9,7 +9,7 @@ from hilum.preprocess.geometry import Letterbox, Resize
 from hilum.preprocess.intensity import Equalise
 from hilum.preprocess.lungs import ct
 from hilum.preprocess.lungs.masks import FindsLungs, LungMask, box, grown
-from hilum.preprocess.step import Size, level
+from hilum.preprocess.step import Movement, Size, level
 from hilum.types import GreyImage, HilumError
 
 Kind: TypeAlias = Literal["radiograph", "ct"]
@@ -88,6 +88,7 @@ class KeepLungs(_Finds):
     hull: bool = False
     fill: int = 0
     name: ClassVar[str] = "keep_lungs"
+    moves_pixels: ClassVar[Movement] = "never"
 
     def __call__(self, pixels: GreyImage) -> GreyImage:
         """(height, width) -> the same size; raises HilumError where the mask fails its check."""
@@ -118,6 +119,7 @@ class HideLungs(_Finds):
     box: bool = False
     fill: int = 0
     name: ClassVar[str] = "hide_lungs"
+    moves_pixels: ClassVar[Movement] = "never"
 
     def __call__(self, pixels: GreyImage) -> GreyImage:
         """(height, width) -> the same size; raises HilumError where the mask fails its check."""
@@ -145,6 +147,7 @@ class CropLungs(_Finds):
 
     margin: float = 0.03
     name: ClassVar[str] = "crop_lungs"
+    moves_pixels: ClassVar[Movement] = "by content"
 
     def __call__(self, pixels: GreyImage) -> GreyImage:
         """(height, width) -> the box; raises HilumError where the mask fails its check."""
