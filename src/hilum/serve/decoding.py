@@ -16,11 +16,12 @@ from hilum import files, images
 from hilum.inference import answer
 from hilum.inference.answer import PreparedImage
 from hilum.preprocess import Pipeline, from_list
+from hilum.preprocess.geometry import Resize
 from hilum.preprocess.lungs import segmenter
 from hilum.preprocess.step import as_uint8
 from hilum.serve import memory
 from hilum.serve.limits import Limits
-from hilum.serve.pictures import FilmPicture, grey_rule, picture, smaller
+from hilum.serve.pictures import FilmPicture, grey_rule, outlines, picture, smaller
 from hilum.types import HilumError, Image
 
 FILM_SIDE = 1024  # pixels of the shorter side of the film that the page shows
@@ -140,7 +141,14 @@ def decode(data: bytes, pictures: bool) -> DecodedFilm:
         image = images.read(data, FILM_SIDE)
     greys, find_lungs = grey_rule(image.facts), segmenter.load_segmenter()
     film, seen = smaller(as_uint8(image.pixels)), _Process.fine(image.pixels)
-    return DecodedFilm(prepared, *(picture(each, greys, find_lungs(each)) for each in (film, seen)))
+    lungs = outlines(find_lungs(film))
+    lungs_seen = lungs if _keeps_frame(_Process.fine) else outlines(find_lungs(seen))
+    return DecodedFilm(prepared, picture(film, greys, lungs), picture(seen, greys, lungs_seen))
+
+
+def _keeps_frame(pipeline: Pipeline) -> bool:
+    """Whether the network sees the whole film and no more, so that outlines stay where they are."""
+    return all(isinstance(s, Resize) or s.moves_pixels == "never" for s in pipeline.steps)
 
 
 def _was_shrunk(image: Image) -> bool:

@@ -36,10 +36,10 @@ class FilmPicture:
     lungs_reason: str  # why no lungs are outlined, or ""
 
 
-def picture(pixels: Grey8, greys: str, lungs: LungMask) -> FilmPicture:
-    """Grey levels (height, width) and the lungs found there, drawn."""
+def picture(pixels: Grey8, greys: str, lungs: tuple[list[Outline], str]) -> FilmPicture:
+    """Grey levels (height, width), and the `outlines` of the lungs there, drawn."""
     height, width = pixels.shape
-    return FilmPicture(png(pixels), width, height, greys, *outlines(lungs))
+    return FilmPicture(png(pixels), width, height, greys, *lungs)
 
 
 def png(pixels: npt.NDArray[np.uint8]) -> bytes:
