@@ -1,6 +1,8 @@
 """The server's answers are those of `hilum predict`, to the last digit."""
 
 import base64
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import hilum
 from hilum.experiment import predict_files
 
 FILMS = formats()
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "ask_a_server.py"
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +133,19 @@ def test_the_card_says_what_the_folder_says(live: str, tiny: Tiny) -> None:
     assert card["preparation"] == tiny.model.pipeline.as_list()
     assert card["limits"] == {"body": 32 * 2**20, "parts": 64}
     assert len(card["digest"]) >= 16
+
+
+def test_the_example_prints_the_answers(live: str, tmp_path: Path, table: pd.DataFrame) -> None:
+    good, bad = tmp_path / "eight.png", tmp_path / "bad.png"
+    good.write_bytes(FILMS["eight.png"])
+    bad.write_bytes(b"text")
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLE), live, str(good), str(bad)],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert f"{table.loc['eight.png', 'p_covid19']}" in done.stdout
+    assert f"{bad}: {hilum_reason(b'text')}" in done.stdout
+    assert hilum.NOTICE in done.stdout
 
 
 def hilum_reason(data: bytes) -> str:

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import cv2
 import pebble
@@ -19,7 +19,7 @@ from hilum.preprocess import Pipeline, from_list
 from hilum.preprocess.geometry import Resize
 from hilum.preprocess.lungs import segmenter
 from hilum.preprocess.step import as_uint8
-from hilum.serve import memory
+from hilum.serve import bounds
 from hilum.serve.limits import Limits
 from hilum.serve.pictures import FilmPicture, grey_rule, outlines, picture, smaller
 from hilum.types import HilumError, Image
@@ -38,13 +38,16 @@ class DecodedFilm:
     seen: FilmPicture | None = None  # as the network sees it, drawn finer
 
 
+Decoder: TypeAlias = Callable[[bytes, bool], DecodedFilm]  # bytes, and whether to draw pictures
+
+
 @dataclass(slots=True)
 class Decoders:
     """Processes that read films; start with `open`, end with `close`."""
 
     steps: Sequence[Mapping[str, Any]]  # the model's preparation, as data
     limits: Limits
-    decode: Callable[[bytes, bool], DecodedFilm] = field(default_factory=lambda: decode)
+    decode: Decoder = field(default_factory=lambda: decode)
     died: int = 0  # processes that a film has ended
     pool: ProcessPool | None = None
 
@@ -55,7 +58,7 @@ class Decoders:
             max_workers=self.limits.decoders or files.available_cpus(),
             max_tasks=0,
             initializer=prepare_process,
-            initargs=[self.steps, self.limits.film_memory],
+            initargs=[self.steps, self.limits.film_memory, self.limits.film_processor],
             context=multiprocessing.get_context("spawn"),
         )
         assert self.pool.active  # noqa: S101 - starts them: else the first film would wait
@@ -79,16 +82,19 @@ class Decoders:
             self.open()
         assert self.pool is not None  # noqa: S101 - opened above
         future = asyncio.wrap_future(
-            self.pool.schedule(self.decode, [data, pictures], timeout=self.limits.film_seconds)
+            self.pool.schedule(
+                bounded, [self.decode, data, pictures], timeout=self.limits.film_seconds
+            )
         )
         await asyncio.wait([future])
         return future.exception() or future.result()
 
     def _sentence(self, error: BaseException) -> str:
-        if isinstance(error, TimeoutError):
+        if isinstance(error, TimeoutError) or getattr(error, "exitcode", 0) == -signal.SIGXCPU:
             return (
-                f"wanted a film that is decoded within {self.limits.film_seconds:g} s, got one "
-                "that takes longer; export it again."
+                f"wanted a film that is decoded within {self.limits.film_processor:g} s of "
+                f"computing and {self.limits.film_seconds:g} s in all, got one that takes longer; "
+                "export it again."
             )
         if isinstance(error, ProcessExpired):
             return (
@@ -112,9 +118,16 @@ class _Process:
 
     pipeline: Pipeline
     fine: Pipeline  # the same at FINER times the size, for pictures
+    processor: float  # seconds of computing for one film
 
 
-def prepare_process(steps: Sequence[Mapping[str, Any]], more_memory: int) -> None:
+def bounded(decoder: Decoder, data: bytes, pictures: bool) -> DecodedFilm:
+    """What a decoder makes of a film within its bound of computing."""
+    bounds.bound_processor(_Process.processor)
+    return decoder(data, pictures)
+
+
+def prepare_process(steps: Sequence[Mapping[str, Any]], more_memory: int, processor: float) -> None:
     """Build a model's preparation and bound this process's memory and threads.
 
     Signals are the parent's to answer: a service manager may send them to every process.
@@ -124,7 +137,8 @@ def prepare_process(steps: Sequence[Mapping[str, Any]], more_memory: int) -> Non
     cv2.setNumThreads(1)
     _Process.pipeline = from_list(steps, segmenter.load_segmenter)
     _Process.fine = from_list([_finer(step) for step in steps], segmenter.load_segmenter)
-    memory.bound(more_memory)
+    _Process.processor = processor
+    bounds.bound_memory(more_memory)
 
 
 def _finer(step: Mapping[str, Any]) -> dict[str, Any]:
