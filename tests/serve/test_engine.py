@@ -1,6 +1,8 @@
 """The network's thread: batches give each film its own answer, and nothing ends the thread."""
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -101,3 +103,16 @@ def test_stop_answers_what_waits(tiny: Tiny) -> None:
     engine.start()
     engine.stop()
     assert all(future.done() for future in futures)
+
+
+def test_a_folder_that_went_costs_the_heat_map_alone(tiny: Tiny, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny.folder, tmp_path / "model")
+    engine = Engine(models.load(folder))
+    shutil.rmtree(folder)
+    engine.start()
+    result = engine.submit(films(tiny.model, 1)[0], heat=True).result(60)
+    engine.stop()
+    assert result.prediction.label in CLASSES
+    assert result.heat is None
+    assert result.heat_reason.startswith("the model's folder has changed")
+    assert str(tmp_path) not in result.heat_reason

@@ -69,10 +69,10 @@ def _add_films(app: FastAPI, service: Service) -> None:
         with service.room(uploads.declared_size(request, service.limits)):
             films = await uploads.read(request, service.limits)
             rows = await service.answer(films, heatmap, film)
-        return _answered(service, rows)
+        return _response(service, rows)
 
 
-def _answered(service: Service, rows: list[FilmAnswer]) -> Response:
+def _response(service: Service, rows: list[FilmAnswer]) -> Response:
     """The films' answers; a problem with the same content where not one film could be read."""
     facts = service.model.facts
     answers = Answers(

@@ -42,6 +42,10 @@ class HeatmapSource:
         from hilum.explain import cam
 
         try:
+            _ = self.model.backbone  # read when it is first needed
+        except HilumError:  # whose words name the server's folders
+            return "the model's folder has changed since the server was started; start it again."
+        try:
             cam.require(self.explainer, METHOD, self.model.pipeline.shape)
         except HilumError as error:
             return str(error)

@@ -1,4 +1,4 @@
-"""What OpenAPI cannot be told by types: bodies that are read by hand, and problems."""
+"""What types do not say to OpenAPI: bodies that are read by hand, and problems."""
 
 from http import HTTPStatus
 from typing import Any

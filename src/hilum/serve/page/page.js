@@ -36,6 +36,7 @@ async function openModel() {
   state.limit = card.limits.body;
   const failed = card.audits.failed ?? [];
   showVerdict(card.audits.verdict ?? card.verdict, failed.length > 0 || !card.audits.verdict, failed);
+  $("#verdict").classList.toggle("caution", (card.audits.warned ?? []).length > 0);
   showCard(card);
 }
 
