@@ -79,6 +79,15 @@ def test_decoders_end_with_a_server_that_is_killed(tiny: Tiny) -> None:
     wait_for_end(children)
 
 
+def test_a_server_and_its_decoders_load_nothing_heavy() -> None:
+    code = (
+        "import sys, hilum.serve.server, hilum.serve.decoding; "
+        "print({'torch', 'pandas', 'matplotlib', 'sklearn', 'scipy'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
 def test_a_port_in_use(tiny: Tiny) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-import pandas as pd
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
@@ -30,6 +29,7 @@ from hilum.preprocess.lungs import segmenter
 from hilum.types import NOTICE, Floats, HilumError, Probabilities, Stack8
 
 if TYPE_CHECKING:  # an answer needs no torch where the network's conversion is found
+    import pandas as pd
     from torch import Tensor, nn
 
     from hilum.models.backbone import Backbone
@@ -156,8 +156,10 @@ class TrainedModel:
         """
         return np.round(temperature.apply(logits, self.facts.temperature), 8)
 
-    def table(self, logits: Probabilities) -> pd.DataFrame:
+    def table(self, logits: Probabilities) -> "pd.DataFrame":
         """(image, class) logits -> columns p_<class>."""
+        import pandas as pd  # a server has no tables: half a second of each of its processes
+
         return pd.DataFrame(
             self.calibrated(logits), columns=probability_columns(self.facts.classes)
         )
