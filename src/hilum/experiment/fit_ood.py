@@ -10,6 +10,7 @@ import numpy.typing as npt
 from hilum import files
 from hilum.data.source_images import open_source_images
 from hilum.experiment import cell_context as benches
+from hilum.experiment import evidence
 from hilum.experiment.cell_context import CellContext
 from hilum.experiment.context import RunContext
 from hilum.experiment.select import SelectedCell
@@ -53,8 +54,9 @@ def _fitted(ground: RunContext, model: TrainedModel, bench: CellContext) -> ood.
     if not len(validation):
         raise HilumError("its limits are set on validation images, of which there are none")
     shown = _read(ground, model, train[ood.evenly_spaced(len(train), TURNED)])
+    network = evidence.with_kept_answers(model)
     turned = {
-        pose: model.runtime(np.stack([model.pipeline(ood.posed(film, pose)) for film in shown]))
+        pose: network(np.stack([model.pipeline(ood.posed(film, pose)) for film in shown]))
         for pose in ood.POSES
     }
     train, validation = train[ood.evenly_spaced(len(train), MOST)], validation[:MOST]
