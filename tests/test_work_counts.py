@@ -173,9 +173,9 @@ def searches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return seen
 
 
-def _class_folders(home: Path, count: int) -> Path:
+def _class_folders(home: Path, count: int, seed: int) -> Path:
     """Films without patients, as most class folders are."""
-    request = phantom.Request(images=count, size=128, classes=("covid19", "normal"), seed=1)
+    request = phantom.Request(images=count, size=128, classes=("covid19", "normal"), seed=seed)
     for i, row in enumerate(phantom.write(request, home / "made").table.itertuples()):
         target = home / "films" / str(row.label) / f"film{i}.png"
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -193,7 +193,7 @@ def test_a_film_is_decoded_once_whoever_looks_at_it_later(
     """Training, detector, audits, gallery, heat maps; then `hilum audit` and a second run."""
     only = {name: AUDITS[name] for name in OF_FILMS}
     monkeypatch.setattr(registry, "AUDITS", only)
-    films, out = _class_folders(tmp_path, 48), tmp_path / "run"
+    films, out = _class_folders(tmp_path, 48, seed=1), tmp_path / "run"
     hilum.train(films, out)
     assert sorted(decoded) == sorted(map(str, films.rglob("*.png")))
     assert searches == [48]
@@ -205,7 +205,7 @@ def test_a_film_is_decoded_once_whoever_looks_at_it_later(
     assert decoded == []
     assert searches == [48] * 3
 
-    others = _class_folders(tmp_path / "other", 6)
+    others = _class_folders(tmp_path / "other", 6, seed=2)
     hilum.evaluate(out, others, tmp_path / "test")
     assert sorted(decoded) == sorted(map(str, others.rglob("*.png")))
     decoded.clear()
