@@ -6,23 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from hilum.cli.app import (
-    Data,
-    Json,
-    LabelColumn,
-    Labels,
-    PathColumn,
-    PatientColumn,
-    Quiet,
-    SourceColumn,
-    SourceTag,
-    Verbose,
-    app,
-    checked_mode,
-    roles,
-    terminal,
-)
-from hilum.cli.open_data import tree
+from hilum.api.own_images import OwnImages
+from hilum.cli.app import Data, Json, Quiet, Verbose, app, checked_mode, terminal
+from hilum.cli.own_image_options import with_own_image_options
 from hilum.cli.results import show
 from hilum.cli.terminal import Terminal
 from hilum.types import MissingError, as_path
@@ -85,15 +71,11 @@ def run(
 
 
 @app.command()
+@with_own_image_options
 def train(
     folder: Annotated[Path, typer.Argument(help="Class folders, a CSV table, or a DICOM tree.")],
+    own: OwnImages,
     out: Out = Path("hilum-train"),
-    labels: Labels = None,
-    path_column: PathColumn = None,
-    label_column: LabelColumn = None,
-    patient_column: PatientColumn = None,
-    source_column: SourceColumn = None,
-    source_tag: SourceTag = None,
     changes: Set = None,
     weights: Weights = None,
     seeds: Seeds = None,
@@ -105,9 +87,7 @@ def train(
     """Train on your own images with sensible defaults; the same report as a study's."""
     from hilum import recipes
 
-    columns = roles(path_column, label_column, patient_column, source_column)
-    own = {"path": str(as_path(folder)), **tree(columns, labels, source_tag)}
-    wanted = [recipes.own_data(own, columns), *_changes(changes, weights, seeds)]
+    wanted = [own.change(folder), *_changes(changes, weights, seeds)]
     screen = terminal(as_json, verbose, quiet)
     _run(recipes.load("default", changes=wanted), None, out, screen, workers=workers)
 
