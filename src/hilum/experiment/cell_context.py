@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +22,6 @@ from hilum.preprocess import Pipeline
 from hilum.progress import Progress
 from hilum.recipes import AugmentPlan, ModelPlan, Recipe
 from hilum.types import Floats, Grey8, Labels, Manifest, Pixels, Stack8
-
-Tell: TypeAlias = Progress
 
 
 @dataclass(frozen=True, slots=True)

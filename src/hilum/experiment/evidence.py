@@ -12,9 +12,9 @@ from hilum.data import feature_cache, prepared_dataset
 from hilum.data import manifest as manifests
 from hilum.data.prepared_dataset import PreparedDataset
 from hilum.experiment import cell_context, summary
-from hilum.experiment.cell_context import Tell
 from hilum.inference import model as models
 from hilum.inference.model import TrainedModel
+from hilum.progress import Progress
 from hilum.report import run_folder as folders
 from hilum.types import Floats, Leak, LeftOut, Manifest, MissingError, Pixels, Results, Split
 
@@ -30,14 +30,16 @@ class AuditedRun:
     evidence: Evidence
 
 
-def with_model(evidence: Evidence, model: TrainedModel, prepared: Pixels, tell: Tell) -> Evidence:
+def with_model(
+    evidence: Evidence, model: TrainedModel, prepared: Pixels, tell: Progress
+) -> Evidence:
     """The same with a model, the pixels of its own preparation, and their features."""
     found = _features(model, prepared, evidence.thorough, tell)
     return replace(evidence, model=model, stack=prepared.stack, features=found)
 
 
 def pixels_for_model(
-    model: TrainedModel, taken: PreparedDataset, digest: str, tell: Tell
+    model: TrainedModel, taken: PreparedDataset, digest: str, tell: Progress
 ) -> Pixels:
     """The pixels as the model wants them: those at hand where their preparation is its own."""
     if model.pipeline.digest == digest:
@@ -47,7 +49,7 @@ def pixels_for_model(
     ).pixels
 
 
-def read(folder: Path, data: Path | None, tell: Tell) -> AuditedRun:
+def read(folder: Path, data: Path | None, tell: Progress) -> AuditedRun:
     """Everything that a finished run's folder knows; `data` says where its images are now.
 
     Raises MissingError where the folder is no finished run's, HilumError where it is damaged.
@@ -136,7 +138,9 @@ def _split(record: Mapping[str, Any], table: pd.DataFrame | None) -> Split | Non
     )
 
 
-def _features(model: TrainedModel, prepared: Pixels, thorough: bool, tell: Tell) -> Floats | None:
+def _features(
+    model: TrainedModel, prepared: Pixels, thorough: bool, tell: Progress
+) -> Floats | None:
     """(image, feature): those that training has stored, or computed where that is affordable."""
     key = cell_context.plain_key(prepared, model.backbone, model.facts.normalise, model.runtime)
     stored = feature_cache.store_path(key).is_file()

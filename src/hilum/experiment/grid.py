@@ -51,7 +51,6 @@ def run_grid(context: RunContext) -> GridResult:
     for number, result in enumerate(results):
         task = handed_out[number]
         cells[task.key.cell].add(task.key, result)
-    cell_context.forget_network()
     for cell in cells.values():
         cell.close()
     failed = {**context.refused, **{c.name: c.failure for c in cells.values() if c.failure}}

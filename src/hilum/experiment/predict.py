@@ -21,8 +21,8 @@ from hilum.preprocess import Pipeline
 from hilum.types import HilumError, LeftOut, MissingError
 
 if TYPE_CHECKING:  # torch and matplotlib are for heat maps alone
-    from hilum.experiment.cell_context import Tell
     from hilum.explain.writer import HeatmapRequest, HeatmapWriter
+    from hilum.progress import Progress
 
 CHUNK = 128  # images held in memory at a time
 DRAWN = 16  # where their maps are held as well
@@ -41,7 +41,7 @@ class Answers:
 
 
 def predict_files(
-    folder: Path, paths: Sequence[Path], out: Path, tell: "Tell", heatmaps: Path | None = None
+    folder: Path, paths: Sequence[Path], out: Path, tell: "Progress", heatmaps: Path | None = None
 ) -> Answers:
     """Write `path, label, p_<class>..., abstain, reason, seen`, a row per image, to the CSV `out`.
 
@@ -78,7 +78,7 @@ def predict_files(
 
 
 def explain_files(
-    folder: Path, paths: Sequence[Path], out: Path, ask: "HeatmapRequest", tell: "Tell"
+    folder: Path, paths: Sequence[Path], out: Path, ask: "HeatmapRequest", tell: "Progress"
 ) -> Answers:
     """Write one PNG per image, sheets of all, and `heatmaps.csv` to the folder `out`.
 
