@@ -85,10 +85,10 @@ def score_histogram(
                 "left": borders[:-1],
                 "right": borders[1:],
                 "truth": truth,
-                "n": np.bincount(where[mine], minlength=bins),
+                "n": np.bincount(where[members], minlength=bins),
             }
         )
-        for truth, mine in (("own", positive), ("other", ~positive))
+        for truth, members in (("own", positive), ("other", ~positive))
     ]
     return pd.concat(parts, ignore_index=True)
 

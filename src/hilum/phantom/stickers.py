@@ -85,12 +85,12 @@ def _arrow(side: int, rng: np.random.Generator) -> Tile:
     return Tile(np.full(ink.shape, _grey(WHITE, rng), np.uint8), ink)
 
 
-def _plate(ground: tuple[int, int], letter: tuple[int, int]) -> Callable[..., Tile]:
+def _plate(field: tuple[int, int], letter: tuple[int, int]) -> Callable[..., Tile]:
     def tile(side: int, rng: np.random.Generator) -> Tile:
         cover = _drawn(str(rng.choice(LETTERS)), _size(side, rng), cv2.FONT_HERSHEY_DUPLEX)
         cover = np.pad(cover, max(len(cover) // 3, 3))
         share = cover.astype(np.float32) / 255
-        low, high = _grey(ground, rng), _grey(letter, rng)
+        low, high = _grey(field, rng), _grey(letter, rng)
         grey = np.rint(low + share * (high - low)).astype(np.uint8)
         return Tile(grey, np.ones(grey.shape, np.bool_))
 

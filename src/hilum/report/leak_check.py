@@ -69,8 +69,8 @@ def _nameless(run: RunFolder) -> tuple[int | None, int]:
         if table is not None and "patient_id" in table:
             images = table.drop_duplicates("sample_id")
             return int(images["patient_id"].isna().sum()), len(images)
-    known = run.section("n").get("patients")
-    return (None if known is None else 0), 0
+    patients = run.section("n").get("patients")
+    return (None if patients is None else 0), 0
 
 
 def grouped_by(run: RunFolder, stated: str) -> str:
