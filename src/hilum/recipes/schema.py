@@ -236,7 +236,13 @@ class Departure(Strict):
 
 
 class Recipe(Strict):
-    """Everything a run needs; see docs/recipes.md for the keys."""
+    """Everything a run needs; see docs/recipes.md for the keys.
+
+    >>> import hilum
+    >>> recipe = hilum.load_recipe("demo")
+    >>> recipe.model.backbone, recipe.split.kind
+    ('tf_efficientnet_lite0', 'holdout')
+    """
 
     name: str
     title: str = ""
