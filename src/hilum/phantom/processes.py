@@ -36,8 +36,8 @@ def gather(
     rows: dict[int, dict[str, Any]] = {}
     lock = Lock()
 
-    def collect(found: Iterator[Row]) -> None:
-        for number, row in found:
+    def collect(drawn: Iterator[Row]) -> None:
+        for number, row in drawn:
             with lock:
                 rows[number] = row
                 if progress:

@@ -88,10 +88,10 @@ def sets(run: RunFolder) -> list[DatasetRow]:
 
 def _set(name: str, card: Mapping[str, Any]) -> DatasetRow:
     listed = {key for keys in SET_FACTS.values() for key in keys} | {"title", "name"}
-    found = {head: _first(card, keys) for head, keys in SET_FACTS.items()}
+    values = {head: _first(card, keys) for head, keys in SET_FACTS.items()}
     more = tuple((title(str(k)), plain(v)) for k, v in card.items() if k not in listed)
-    citation = plain(found["citation"]) if found["citation"] else ""
-    shown = {head: value for head, value in found.items() if value is not None or head in ASKED}
+    citation = plain(values["citation"]) if values["citation"] else ""
+    shown = {head: value for head, value in values.items() if value is not None or head in ASKED}
     facts = tuple((head, plain(value)) for head, value in shown.items())
     return DatasetRow(name, str(card.get("title") or name), facts, more, citation)
 
