@@ -157,7 +157,7 @@ def _shares(experiment: Experiment) -> Iterator[Outcome]:
         yield figure, "share", "" if fits else wrong
 
 
-def _totals(experiment: Experiment, figure: Figure) -> list[int]:
+def _denominators(experiment: Experiment, figure: Figure) -> list[int]:
     """How many images the figure may be a share of; more than one where the class is ambiguous."""
     sizes = experiment.sizes
     if figure.metric == "accuracy" and figure.is_average:
