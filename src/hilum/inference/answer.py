@@ -34,7 +34,13 @@ class PreparedImage:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """A model's answer to one image; an image that cannot be read has a reason and no label."""
+    """A model's answer to one image; an image that cannot be read has a reason and no label.
+
+    >>> import hilum
+    >>> answer = hilum.load_model("out").predict("film.png")
+    >>> answer.label in answer.probabilities, round(sum(answer.probabilities.values()), 6)
+    (True, 1.0)
+    """
 
     label: str  # the most probable class, or ""
     probabilities: dict[str, float]  # class -> calibrated probability, rounded to 8 decimals
