@@ -16,12 +16,13 @@ import pytest
 
 from hilum import files, images, phantom, preprocess, recipes
 from hilum.data import prepared_dataset
-from hilum.experiment import cell_context as benches
+from hilum.experiment import cell_context, tasks
 from hilum.experiment.cell_context import CellContext
 from hilum.inference import model as models
 from hilum.models import backbones
 from hilum.models.numpy_head import NumpyHead, Standardise
 from hilum.models.runtime.base import Progress, Runtime, RuntimeInfo
+from hilum.models.runtime.openvino import OpenVinoRuntime
 from hilum.preprocess.lungs import segmenter
 from hilum.types import Floats, Grey8, Image, Manifest
 
@@ -106,12 +107,12 @@ def test_the_backbone_runs_once_per_image_and_view(films: Manifest) -> None:
     bench, runtime = _bench(films)
     rows = np.arange(8)
     for _ in range(2):  # what was computed once is read back
-        plain, mirror = benches.features(bench), benches.mirrored_features(bench)
-        views = benches.augmented(bench, 0, rows)
+        plain, mirror = cell_context.features(bench), cell_context.mirrored_features(bench)
+        views = cell_context.augmented(bench, 0, rows)
         assert runtime.passes == 2 * COUNT + VIEWS * len(rows)
     assert plain.shape == mirror.shape == (COUNT, 2)
     assert len(views) == VIEWS
-    benches.augmented(bench, 1, rows)  # another seed draws other views of the same images
+    cell_context.augmented(bench, 1, rows)  # another seed draws other views of the same images
     assert runtime.passes == 2 * COUNT + 2 * VIEWS * len(rows)
 
 
@@ -125,6 +126,45 @@ def _bench(films: Manifest) -> tuple[CellContext, Counter]:
         lambda name: lambda done, total: None, labels,
     )  # fmt: skip
     return made, runtime
+
+
+@pytest.mark.parametrize("folds", [1, 3])
+def test_a_cells_network_is_built_and_compiled_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folds: int
+) -> None:
+    """From training over the model that is read back to the report; however many folds.
+
+    The model that is read back is rebuilt once, from its own file: heat maps want its layers. They
+    come from a further network, which gives the last map beside the features.
+    """
+    built: list[str] = []
+    rebuilt: list[str] = []
+    compiled: list[tuple[Path, bool]] = []
+    build, rebuild, compile_it = backbones.build, backbones.rebuild, OpenVinoRuntime.__init__
+
+    def counted_build(name: str, *rest: object, **named: object) -> object:
+        built.append(name)
+        return build(name, *rest, **named)  # type: ignore[arg-type]
+
+    def counted_rebuild(record: dict[str, str], state: object) -> object:
+        rebuilt.append(record["name"])
+        return rebuild(record, state)  # type: ignore[arg-type]
+
+    def counted_compile(self: object, path: Path, *rest: object, alone: bool = False) -> None:
+        compiled.append((path, alone))
+        compile_it(self, path, *rest, alone=alone)  # type: ignore[misc,arg-type]
+
+    monkeypatch.setattr(backbones, "build", counted_build)
+    monkeypatch.setattr(backbones, "rebuild", counted_rebuild)
+    monkeypatch.setattr(OpenVinoRuntime, "__init__", counted_compile)
+    split = f"split={{kind='kfold', folds={folds}}}" if folds > 1 else "split.kind=holdout"
+    data = f"data=[{{phantom={{images={36}, size=96, seed=3, classes=['covid19','normal']}}}}]"
+    changes = ["classes=['covid19','normal']", data, split, "augment.views=0", "figures=[]"]
+    recipe = recipes.load("demo", changes=changes)
+    tasks.run_into(recipe, None, tmp_path / "out", lambda name: lambda done, total: None)
+    assert built == ["tf_efficientnet_lite0"]
+    assert len(rebuilt) <= 1
+    assert len(compiled) == len(set(compiled))
 
 
 def test_a_second_prediction_loads_no_network_library(films: Manifest, tmp_path: Path) -> None:

@@ -71,6 +71,10 @@ class HilumError(Exception):
 
     exit_code = 2
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle without calling `__init__` again, whatever arguments a subclass wants."""
+        return BaseException.__new__, (type(self), *self.args), self.__dict__
+
 
 class MissingError(HilumError):
     """Data or weights that are not on this machine; says what to fetch, where to put it. Exit 3.

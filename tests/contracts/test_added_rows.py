@@ -24,7 +24,7 @@ from hilum.datasets.base import Dataset, DatasetCard
 from hilum.datasets.layout import has, match_paths, walk
 from hilum.datasets.registry import DATASETS
 from hilum.datasets.tally import Tally
-from hilum.experiment import dataset, summary, validate
+from hilum.experiment import context, dataset, summary, validate
 from hilum.inference import model as models
 from hilum.inference.model import ModelMetadata, TrainedModel
 from hilum.models import backbones
@@ -184,7 +184,7 @@ def test_a_step_can_be_named_in_a_recipe(tmp_path: Path) -> None:
     )
     plan = recipes.load(str(file))
     assert not validate.check_recipe(plan)
-    steps = validate.prepared(plan.prepare, plan.model.backbone).steps
+    steps = context.prepared(plan.prepare, plan.model.backbone).steps
     assert steps[0] == Mirror(margin=3)
     wrong = [{"step": "mirror_image", "margn": 3}, {"step": "letterbox"}]
     with pytest.raises(HilumError, match="did you mean 'margin'"):

@@ -180,16 +180,16 @@ def test_several_seeds_stand_beside_each_other(tmp_path: Path) -> None:
 def test_resume_does_no_fold_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from hilum.experiment import fold
 
-    plan, done, run_fold = small('split={kind="kfold",folds=3}'), [], fold.run_fold
+    plan, done, train_fold = small('split={kind="kfold",folds=3}'), [], fold.train_fold
 
     def dies(bench, split, key):
         if key.fold == 2 and len(done) == 2:
             done.append("killed")
             raise KeyboardInterrupt
         done.append(key.fold)
-        return run_fold(bench, split, key)
+        return train_fold(bench, split, key)
 
-    monkeypatch.setattr(fold, "run_fold", dies)
+    monkeypatch.setattr(fold, "train_fold", dies)
     with pytest.raises(KeyboardInterrupt):
         experiment.run_recipe(plan, None, tmp_path, silent)
     experiment.run_recipe(plan, None, tmp_path, silent, resume=True)

@@ -245,6 +245,7 @@ def save(model: TrainedModel, folder: Path) -> Path:
     with files.atomic_write(folder / "head.safetensors") as path:
         # safetensors writes a strided array's buffer as it lies in memory
         save_file({k: np.ascontiguousarray(v) for k, v in model.head.arrays().items()}, path)
+    _remember_conversion(model, folder)
     if model.gate is not None:
         ood.save(model.gate, folder)
     with files.atomic_write(folder / "seen.csv") as path:
@@ -272,13 +273,28 @@ def load(folder: Path) -> TrainedModel:
         engine = _quantised(folder, facts.quantised, pipeline)
         return TrainedModel(facts, pipeline, held, head, engine, *beside)
     with _readable(folder):
-        tensors = files.sha256(folder / "backbone.safetensors")
-    saved = SavedNetwork(
-        (tensors, held.record, facts.normalise),
-        lambda: _behind_door(held.read(), facts.normalise, pipeline),
-    )
+        decides = _decides(folder, held.record, facts)
+    saved = SavedNetwork(decides, lambda: _behind_door(held.read(), facts.normalise, pipeline))
     engine = compiling.compile_saved(saved, pipeline.shape, Target(facts.precision))  # type: ignore[arg-type]
     return TrainedModel(facts, pipeline, held, head, engine, *beside)
+
+
+def _decides(folder: Path, record: dict[str, Any], facts: ModelMetadata) -> tuple[object, ...]:
+    """What decides the network of a model folder."""
+    return files.sha256(folder / "backbone.safetensors"), record, facts.normalise
+
+
+def _remember_conversion(model: TrainedModel, folder: Path) -> None:
+    """Let `load` find the conversion that the model was tested with, and build no network."""
+    if model.runtime.network is None or model.facts.quantised:
+        return
+    from hilum.models.runtime import conversion
+
+    record, shape = model.backbone.record(), model.pipeline.shape
+    network = _behind_door(model.backbone, model.facts.normalise, model.pipeline)
+    saved = SavedNetwork(_decides(folder, record, model.facts), lambda: network)
+    sources = conversion.sources(network)
+    compile_cache.remember(saved, shape, model.runtime.network, sources)
 
 
 def _quantised(folder: Path, fingerprint: str, pipeline: Pipeline) -> Runtime:

@@ -8,7 +8,9 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
+from hilum import files
 from hilum.models.runtime import compile_cache
 from hilum.models.runtime.base import Runtime, Target
 from hilum.models.runtime.compile_cache import SavedNetwork
@@ -31,6 +33,8 @@ ENGINES = ("auto", "openvino", "torch")
 PRECISIONS = ("auto", "bf16", "fp32")
 DRIVERS = {"linux": "libcuda.so.1", "win32": "nvcuda.dll"}  # NVIDIA's, by sys.platform
 AMD = Path("/dev/kfd")  # where Linux has AMD's, which torch calls CUDA as well
+# path, shape, precision, alone and processor cores -> its runtime, as long as anyone holds it
+_in_use: WeakValueDictionary[tuple[object, ...], Runtime] = WeakValueDictionary()
 
 
 def compile_network(
@@ -74,9 +78,15 @@ def compile_saved(
 
 
 def _by_openvino(path: Path, shape: tuple[int, int], target: Target) -> Runtime:
+    """A converted network, compiled once for all who use it at a time in this process."""
     from hilum.models.runtime.openvino import OpenVinoRuntime
 
-    return OpenVinoRuntime(path, shape, target.precision, alone=target.alone)
+    key = (path, shape, target.precision, target.alone, files.available_cpus())
+    runtime = _in_use.get(key)
+    if runtime is None:
+        runtime = OpenVinoRuntime(path, shape, target.precision, alone=target.alone)
+        _in_use[key] = runtime
+    return runtime
 
 
 def _by_torch(module: "nn.Module", shape: tuple[int, int], target: Target) -> Runtime:
