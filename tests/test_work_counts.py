@@ -12,12 +12,15 @@ from importlib import resources
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
-from hilum import files, images, phantom, preprocess, recipes
-from hilum.data import prepared_dataset
-from hilum.experiment import cell_context, tasks
+import hilum
+from hilum import files, images, phantom, preprocess, progress, recipes
+from hilum.data import duplicates, prepared_dataset
+from hilum.experiment import cell_context, predict, tasks
 from hilum.experiment.cell_context import CellContext
+from hilum.explain.writer import HeatmapRequest
 from hilum.inference import model as models
 from hilum.models import backbones
 from hilum.models.numpy_head import NumpyHead, Standardise
@@ -188,3 +191,57 @@ def test_a_second_prediction_loads_no_network_library(films: Manifest, tmp_path:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]", done.stderr
     assert len(out.read_text().splitlines()) == 2
+
+
+@pytest.fixture
+def searches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many images each search for near duplicates went through, in turn."""
+    seen: list[int] = []
+    true = duplicates.within_radius
+
+    def search(hashes: npt.NDArray[np.uint8], radius: int) -> npt.NDArray[np.int64]:
+        seen.append(len(hashes))
+        return true(hashes, radius)
+
+    monkeypatch.setattr(duplicates, "within_radius", search)
+    return seen
+
+
+def _class_folders(home: Path, seed: int) -> Path:
+    """Films without patients, as most class folders are."""
+    request = phantom.Request(images=48, size=128, classes=("covid19", "normal"), seed=seed)
+    for i, row in enumerate(phantom.write(request, home / "made").table.itertuples()):
+        target = home / "films" / str(row.label) / f"film{i}.png"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        Path(str(row.path)).rename(target)
+    return home / "films"
+
+
+@pytest.mark.usefixtures("small_samples")
+def test_a_film_is_decoded_once_whoever_looks_at_it_later(
+    tmp_path: Path, decoded: list[str], searches: list[int]
+) -> None:
+    """Training, detector, audits, gallery, heat maps; then `hilum audit` and a second run."""
+    films, out = _class_folders(tmp_path, 1), tmp_path / "run"
+    hilum.train(films, out)
+    assert sorted(decoded) == sorted(map(str, films.rglob("*.png")))
+    assert searches == [48]
+    assert (out / "figures" / "heatmaps.npz").is_file()
+    assert any((out / "figures" / "thumbnails").iterdir())
+    decoded.clear()
+    hilum.audit(out, out=tmp_path / "audit")
+    hilum.train(films, tmp_path / "again")
+    assert decoded == []
+    assert searches == [48] * 3
+
+    others = _class_folders(tmp_path / "other", 2)
+    hilum.evaluate(out, others, tmp_path / "test")
+    assert sorted(decoded) == sorted(map(str, others.rglob("*.png")))
+    decoded.clear()
+    predict.predict_files(
+        out, [others], tmp_path / "preds.csv", progress.silent, heatmaps=tmp_path / "maps"
+    )
+    assert sorted(decoded) == sorted(map(str, others.rglob("*.png")))
+    decoded.clear()
+    predict.explain_files(out, [others], tmp_path / "explained", HeatmapRequest(), progress.silent)
+    assert sorted(decoded) == sorted(map(str, others.rglob("*.png")))

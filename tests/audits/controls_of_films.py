@@ -187,7 +187,7 @@ def network() -> tuple[Backbone, Runtime, Any]:
 
 def head(features: Floats, labels: Any) -> NumpyHead:
     """Logistic regression as a head of two classes."""
-    fitted = cross_validated_probe.fitted(features, labels)
+    fitted = cross_validated_probe.fit(features, labels)
     scaler, linear = fitted[0], fitted[-1]
     plane = fitted[1].components_ if len(fitted) > 2 else np.eye(features.shape[1])
     weight = linear.coef_ @ plane * np.array([[-0.5], [0.5]])

@@ -11,7 +11,7 @@ from known_lungs import Known
 from PIL import Image as Pillow
 
 from hilum import preprocess
-from hilum.preprocess.lungs.steps import LungStep, handed
+from hilum.preprocess.lungs.steps import LungStep, with_finder
 from hilum.preprocess.pipeline import STEPS
 from hilum.preprocess.step import Step
 from hilum.types import HilumError
@@ -61,7 +61,7 @@ def step_of(name: str) -> Step:
     """As named, with lungs that are known and black bars."""
     step = STEPS[name]()
     if isinstance(step, LungStep):
-        step = handed(replace(step, failed="whole"), Known())
+        step = with_finder(replace(step, failed="whole"), Known())
     return replace(step, fill=0) if hasattr(step, "fill") else step
 
 

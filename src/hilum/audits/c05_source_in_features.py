@@ -33,11 +33,11 @@ def audit(evidence: Evidence) -> Finding:
     aurocs: dict[str, tuple[float, tuple[float, float]]] = {}
     for name in evidence.classes:
         eligible = np.flatnonzero(_mixed(sources, evidence.manifest["label"] == name))
-        rows = sampling.at_most(evidence, eligible, MOST)
+        rows = sampling.sample(evidence, eligible, MOST)
         if len(rows):
             codes = pd.factorize(sources.iloc[rows])[0].astype(np.int64)
             table = look_alikes.reduced(evidence.features[rows])
-            aurocs[name] = cross_validated_probe.judged(
+            aurocs[name] = cross_validated_probe.auroc_with_interval(
                 table, codes, evidence.groups[rows], evidence.seed
             )
     if not aurocs:

@@ -45,13 +45,7 @@ def run(folder: Path, data: Path | None, out: Path, tell: Tell) -> Results:
 def _of_run(folder: Path, data: Path | None, out: Path, tell: Tell) -> Results:
     started = time.monotonic()
     found = evidence.read(folder, data, tell)
-    try:
-        before = Results.from_json(found.record)
-    except (KeyError, TypeError, ValueError) as error:
-        raise HilumError(
-            f"{folder / 'results.json'} must be as hilum wrote it; got {type(error).__name__}; "
-            "run the study again."
-        ) from error
+    before = found.record
     outputs.make_run_folder(out)
     findings = audits.run(found.evidence, tell("audit"))
     if out.resolve() != folder.resolve():

@@ -18,6 +18,7 @@ from hilum.experiment.run_basis import Basis, ChangedError
 from hilum.inference import model
 from hilum.inference.model_json import MARK, WORK
 from hilum.recipes import Recipe
+from hilum.report import run_folder
 from hilum.types import HilumError, Results
 
 MODEL = "model"
@@ -173,12 +174,11 @@ def _made_by(out: Path) -> Recipe | None:
 
 
 def _results(out: Path) -> Results | None:
-    stored = out / "results.json"
     if _made_by(out) is None:
         return None
     try:
-        return Results.from_json(json.loads(stored.read_text(encoding="utf-8")))
-    except (HilumError, ValueError, KeyError, TypeError):
+        return run_folder.read_record(out)
+    except HilumError:
         return None  # of another version: run again
 
 

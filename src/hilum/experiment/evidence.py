@@ -16,16 +16,16 @@ from hilum.experiment.cell_context import Tell
 from hilum.inference import model as models
 from hilum.inference.model import TrainedModel
 from hilum.report import run_folder as folders
-from hilum.types import Floats, Leak, LeftOut, Manifest, MissingError, Pixels, Published, Split
+from hilum.types import Floats, Leak, LeftOut, Manifest, MissingError, Pixels, Results, Split
 
 MOST = 1500  # images whose features a run computes for its audits alone; `hilum audit` knows none
 
 
 @dataclass(frozen=True, slots=True)
-class RunFolder:
-    """A finished run's folder, read back; `manifest.left_out` says which images are gone."""
+class AuditedRun:
+    """A finished run and its evidence; `manifest.left_out` says which images are gone."""
 
-    record: Mapping[str, Any]  # results.json
+    record: Results
     manifest: Manifest
     evidence: Evidence
 
@@ -47,7 +47,7 @@ def pixels_for_model(
     ).pixels
 
 
-def read(folder: Path, data: Path | None, tell: Tell) -> RunFolder:
+def read(folder: Path, data: Path | None, tell: Tell) -> AuditedRun:
     """Everything that a finished run's folder knows; `data` says where its images are now.
 
     Raises MissingError where the folder is no finished run's, HilumError where it is damaged.
@@ -58,24 +58,25 @@ def read(folder: Path, data: Path | None, tell: Tell) -> RunFolder:
             f"an audit wants a finished run's folder, or a model/ folder; got {str(folder)!r} "
             "without manifest.parquet and predictions.csv; name another."
         )
+    record = run.record()
     model = models.load(models.find_model_folder(folder))
     listed = manifests.load(folder / "manifest.parquet")
     evidence = Evidence(
         run.classes,
         listed.table,
         run.predictions[run.predictions["cell"] == run.cell].reset_index(drop=True),
-        _split(run.section("split"), run.splits),
-        [Leak(**row) for row in run.section("split").get("leaks", [])],
+        _split(record.split, run.splits),
+        [Leak(**row) for row in record.split.get("leaks", [])],
         populations=summary.populations(),
-        seed=int(run.section("split").get("seed", 0)),
+        seed=int(record.split.get("seed", 0)),
         model=model,
         all_predictions=run.predictions,
-        published=[_published(row) for row in run.rows("published")],
+        published=record.published,
         thorough=True,
     )
     there, gone = _there(listed, data)
     if there is None:
-        return RunFolder(run.results, gone, evidence)
+        return AuditedRun(record, gone, evidence)
     taken = prepared_dataset.prepare_dataset(there, model.pipeline, tell("decode and prepare"))
     whole = replace(
         evidence,
@@ -83,12 +84,7 @@ def read(folder: Path, data: Path | None, tell: Tell) -> RunFolder:
         facts=taken.facts,
         fingerprints=taken.fingerprints,
     )
-    return RunFolder(run.results, taken.manifest, with_model(whole, model, taken.pixels, tell))
-
-
-def _published(row: Mapping[str, Any]) -> Published:
-    """A row of `results.json`, where `class_` is written as "class"."""
-    return Published(**{"class_" if key == "class" else key: value for key, value in row.items()})
+    return AuditedRun(record, taken.manifest, with_model(whole, model, taken.pixels, tell))
 
 
 def _there(listed: Manifest, data: Path | None) -> tuple[Manifest | None, Manifest]:

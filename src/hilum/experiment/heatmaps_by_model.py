@@ -12,7 +12,7 @@ from hilum.experiment.grid import GridResult
 from hilum.experiment.select import SelectedCell
 from hilum.inference import model as models
 from hilum.inference.model import TrainedModel
-from hilum.report.figures import heatmaps
+from hilum.report.figures import heatmap_page, heatmaps_by_model
 from hilum.types import HilumError
 
 
@@ -22,7 +22,7 @@ def write_heatmaps_by_model(ground: RunContext, grown: GridResult, taken: Select
     A network without a spatial map has none, and films that any of the networks has learnt from are
     not shown.
     """
-    if heatmaps.BY_MODEL not in ground.recipe.figures:
+    if heatmaps_by_model.NAME not in ground.recipe.figures:
         return
     from hilum.explain import cam, explainer
 
@@ -35,7 +35,7 @@ def write_heatmaps_by_model(ground: RunContext, grown: GridResult, taken: Select
     for number, (cell, model) in enumerate(found.items(), 1):
         try:
             asked = explainer.of(model)
-            cam.require(asked, heatmaps.METHOD, model.pipeline.shape)
+            cam.require(asked, heatmap_page.METHOD, model.pipeline.shape)
         except HilumError:
             continue
         digest = preprocessing_of(ground.recipe).digest
@@ -44,15 +44,15 @@ def write_heatmaps_by_model(ground: RunContext, grown: GridResult, taken: Select
             pixels = np.ascontiguousarray(shown.stack[film["at"]])
             (p,) = model.probabilities(pixels[None])
             said = int(p.argmax())
-            share = cam.relative(cam.heat(asked, pixels, said, heatmaps.METHOD))
+            share = cam.relative(cam.heat(asked, pixels, said, heatmap_page.METHOD))
             rows.append(
-                heatmaps.Seen(
+                heatmaps_by_model.Seen(
                     cell, film["sample_id"], film["label"], ground.classes[said], float(p[said]),
                     pixels, np.rint(share * 255).astype(np.uint8),
                 )
             )  # fmt: skip
         move(number, len(found))
-    heatmaps.keep(ground.out / "figures", rows)
+    heatmaps_by_model.keep_heatmaps(ground.out / "figures", rows)
 
 
 def _films(

@@ -1,6 +1,6 @@
 """What of a recipe cannot work, whatever the images: a row per key."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -162,6 +162,14 @@ def _balance(plan: TrainPlan, classes: list[str]) -> None:
         )
 
 
+def _figures(names: Sequence[str]) -> None:
+    from hilum.report.figures import registry  # matplotlib is only loaded where figures are asked
+
+    for name in names:
+        if name not in registry.asked_figures():
+            raise HilumError(f"figures wants figures of a report; {registry.unknown(name)}")
+
+
 def _classes(classes: list[str]) -> None:
     if len(set(classes)) != len(classes) or len(classes) == 1:
         raise HilumError(
@@ -175,6 +183,7 @@ ALONE: dict[str, Row] = {
     "model.auxiliary_backbones": Row(lambda r: (r.model, r.train.stages), _beside),
     "model.pool": Row(lambda r: (r.model,), _pool),
     "classes": Row(lambda r: (r.classes,), _classes),
+    "figures": Row(lambda r: (r.figures,), _figures),
     "train.balance": Row(lambda r: (r.train, r.classes), _balance),
     "train.copies": Row(lambda r: (r.train.copies, r.mode), _copies),
     "train.stages": Row(lambda r: (r.train.stages, r.model, r.train.cache), _stages),

@@ -64,7 +64,7 @@ def _all(own: Bools, named: Bools) -> Bools:
     return np.ones_like(own)
 
 
-_ROWS = (
+ROWS = (
     Metric(
         "accuracy", "Accuracy", "share of all images that are right",
         "counts", metrics.accuracy, ("overall",), share=_all,
@@ -134,7 +134,7 @@ _ROWS = (
         higher_is_better=False, interval="basic", brief=True,
     ),
 )  # fmt: skip
-METRICS = {row.name: row for row in _ROWS}
+METRICS = {row.name: row for row in ROWS}
 
 
 def find(name: str) -> Metric | None:

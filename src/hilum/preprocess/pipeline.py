@@ -19,7 +19,7 @@ from hilum.preprocess.lungs.steps import (
     HideLungs,
     KeepLungs,
     LungStep,
-    handed,
+    with_finder,
 )
 from hilum.preprocess.marker_steps import CropBorders, FindMarkers, RemoveMarkers, TransplantMarkers
 from hilum.preprocess.step import Size, Step, as_uint8
@@ -149,7 +149,7 @@ def _step(row: Mapping[str, Any]) -> Step:
 def _complete(step: Step, lungs_of: LungsOf | None) -> Step:
     """The step with what it needs from above."""
     wants = lungs_of is not None and getattr(step, "kind", "") == "radiograph"
-    return handed(step, lungs_of(step.network)) if wants else step  # type: ignore[misc, attr-defined]
+    return with_finder(step, lungs_of(step.network)) if wants else step  # type: ignore[misc, attr-defined]
 
 
 def _parameters(step: Step) -> dict[str, Any]:
@@ -157,5 +157,5 @@ def _parameters(step: Step) -> dict[str, Any]:
 
 
 def _fields(kind: type[Step]) -> list[str]:
-    found = dataclasses.fields(kind)  # type: ignore[arg-type]
-    return [field.name for field in found if "handed" not in field.metadata]
+    fields = dataclasses.fields(kind)  # type: ignore[arg-type]
+    return [field.name for field in fields if field.metadata.get("parameter", True)]

@@ -15,6 +15,7 @@ from hilum.types import (
     SPLIT_COLUMNS,
     HilumError,
     MissingError,
+    Results,
     require_columns,
 )
 
@@ -58,6 +59,19 @@ class RunFolder:
         tables = (self.predictions, self.manifest)
         ids = [table["sample_id"].astype(str) for table in tables if table is not None]
         return any(one.str.split("/").str[0].isin(OWN_DATA).any() for one in ids)
+
+    def record(self) -> Results:
+        """`results.json` as this version writes it.
+
+        Raises HilumError where it is another version's, or damaged.
+        """
+        try:
+            return Results.from_json(self.results)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise HilumError(
+                f"{self.folder / 'results.json'} must be as hilum wrote it; got "
+                f"{type(error).__name__}; run the study again."
+            ) from error
 
     def sha256(self, sample_id: str) -> str:
         """Of an image's file, as the run has read it; "" where that is not recorded."""
@@ -110,6 +124,11 @@ def read(folder: Path) -> RunFolder:
         recipe=recipe,
         faults=faults,
     )
+
+
+def read_record(folder: Path) -> Results:
+    """The same of `results.json` alone. Raises as `read` and `RunFolder.record`."""
+    return RunFolder(folder, _results(folder / "results.json")).record()
 
 
 def _results(path: Path) -> dict[str, Any]:

@@ -12,13 +12,14 @@ from matplotlib.figure import Figure
 from hilum import files, images
 from hilum.report import figure_csv, render, sections, style
 from hilum.report import run_folder as folder
+from hilum.report.contact_sheet import mosaic
 from hilum.report.figures import gallery
 from hilum.report.palette import OKABE_ITO
 from hilum.report.run_folder import RunFolder
 from hilum.report.wording import number, plain, prose
 from hilum.types import NOTICE, Grey8, HilumError
 
-SHOWN = 8  # films on a sheet
+SHOWN, COLUMNS = 8, 4  # films on a sheet, and in a row of it
 SIDE = 220  # pixels of a film's place
 SHEETS = {"best": "the best", "median": "around the median", "worst": "the worst"}
 LINES = {"train": ("-", "blue"), "validation": ("--", "vermillion")}
@@ -124,10 +125,10 @@ def curve(history: pd.DataFrame) -> Figure:
 def sheet(run: RunFolder, rows: pd.DataFrame, path: Path) -> Path:
     """A PNG with one film per row of predictions, both outlines on it, its Dice below."""
     places = [_place(run, row) for row in rows.to_dict("records")]
-    places += [np.full((SIDE, SIDE, 3), 255, np.uint8)] * (-len(places) % 4)
-    lines = [np.hstack(places[start : start + 4]) for start in range(0, len(places), 4)]
     path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), cv2.cvtColor(np.vstack(lines), cv2.COLOR_RGB2BGR))
+    cv2.imwrite(
+        str(path), cv2.cvtColor(mosaic(places, (SIDE, SIDE, 3), COLUMNS), cv2.COLOR_RGB2BGR)
+    )
     return path
 
 

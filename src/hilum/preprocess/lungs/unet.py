@@ -122,9 +122,9 @@ def load(path: Path) -> UNet:
 
     Raises MissingError where there is no such file, HilumError where it is none of ours.
     """
-    told = unet_file.facts(path)
+    facts = unet_file.facts(path)
     try:
-        network = UNet(told)
+        network = UNet(facts)
         state = {name: tensor.float() for name, tensor in load_file(path).items()}
         counters = {k: v for k, v in network.state_dict().items() if "num_batches" in k}
         network.load_state_dict({**state, **counters})
@@ -149,18 +149,18 @@ def _encoder(name: str) -> tuple[nn.Module, list[int]]:
     """A timm network's maps at strides 2, 4, 8 and 16, without the layers behind them."""
     try:
         network = torchvision_compat.timm().create_model(name, pretrained=False, features_only=True)
-        wanted = len(STRIDES)
-        if tuple(network.feature_info.reduction()[:wanted]) != STRIDES:
+        maps = len(STRIDES)
+        if tuple(network.feature_info.reduction()[:maps]) != STRIDES:
             raise ValueError(f"strides {network.feature_info.reduction()}")
         network = torchvision_compat.timm().create_model(
-            name, pretrained=False, features_only=True, out_indices=tuple(range(wanted))
+            name, pretrained=False, features_only=True, out_indices=tuple(range(maps))
         )
     except (AttributeError, RuntimeError, ValueError) as error:
         raise HilumError(
             f"a U-Net wants an encoder with maps at strides 2 to {STRIDES[-1]}; got {name!r} "
             f"({type(error).__name__}); choose tf_efficientnet_lite0, for instance."
         ) from error
-    last = str(network.feature_info[wanted - 1]["module"])
+    last = str(network.feature_info[maps - 1]["module"])
     if last.startswith("blocks."):  # timm keeps the blocks that come after the last map
         network.blocks = network.blocks[: int(last.split(".")[1]) + 1]
     return network, network.feature_info.channels()

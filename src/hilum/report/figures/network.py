@@ -8,14 +8,31 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Polygon
 
+from hilum.report.figures.base import DrawnFigure
 from hilum.report.palette import GRID, INK, MUTED, OKABE_ITO
+from hilum.report.run_folder import RunFolder
 from hilum.report.style import blank, style
 
-NEEDS = "the layers of the model in results.json"
 DEPTH = 0.35  # of a box's side that leans back, in a drawing of equal scales
 LONG = 14  # letters of a name that fit below its box
 STEP = 1.5  # from one box to the next
 KINDS = {"frozen": GRID, "trained": OKABE_ITO["sky"], "in part": "#b9dcf2"}
+
+
+def draw_network(run: RunFolder) -> DrawnFigure | None:
+    layers = pd.DataFrame(run.section("model").get("layers") or [])
+    if layers.empty:
+        return None
+    count_all, trained = int(layers["parameters"].sum()), int(layers["trained"].sum())
+    words = f"{run.section('model').get('backbone')} and its head: {count_all:,} weights"
+    return DrawnFigure(
+        drawing(layers),
+        layers,
+        f"Drawing of the network, stage by stage: {words}. Values in the CSV.",
+        f"{words}, {trained:,} of them trained here. Each box is what a stage hands on: its height "
+        "stands for the size of the map, its thickness for the channels (both as square roots).",
+        "full",
+    )
 
 
 def drawing(layers: pd.DataFrame) -> Figure:
