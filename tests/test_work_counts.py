@@ -128,7 +128,7 @@ def _bench(films: Manifest) -> tuple[CellContext, Counter]:
     taken, runtime = prepared_dataset.prepare_dataset(films, PIPELINE), Counter()
     plan = recipes.load("demo", changes=[f"augment.views={VIEWS}"])
     labels = np.zeros(COUNT, np.int64)
-    backbone = backbones.build("tf_efficientnet_lite0")
+    backbone = backbones.build_backbone("tf_efficientnet_lite0")
     made = CellContext(
         plan, ["covid19"], taken.manifest, taken.pixels, PIPELINE, backbone, "signed", runtime,
         lambda name: lambda done, total: None, labels,
@@ -148,7 +148,11 @@ def test_a_cells_network_is_built_and_compiled_once(
     built: list[str] = []
     rebuilt: list[str] = []
     compiled: list[tuple[Path, bool]] = []
-    build, rebuild, compile_it = backbones.build, backbones.rebuild, OpenVinoRuntime.__init__
+    build, rebuild, compile_it = (
+        backbones.build_backbone,
+        backbones.rebuild_backbone,
+        OpenVinoRuntime.__init__,
+    )
 
     def counted_build(name: str, *rest: object, **named: object) -> object:
         built.append(name)
@@ -162,8 +166,8 @@ def test_a_cells_network_is_built_and_compiled_once(
         compiled.append((path, alone))
         compile_it(self, path, *rest, alone=alone)  # type: ignore[misc,arg-type]
 
-    monkeypatch.setattr(backbones, "build", counted_build)
-    monkeypatch.setattr(backbones, "rebuild", counted_rebuild)
+    monkeypatch.setattr(backbones, "build_backbone", counted_build)
+    monkeypatch.setattr(backbones, "rebuild_backbone", counted_rebuild)
     monkeypatch.setattr(OpenVinoRuntime, "__init__", counted_compile)
     split = f"split={{kind='kfold', folds={folds}}}" if folds > 1 else "split.kind=holdout"
     data = f"data=[{{phantom={{images={36}, size=96, seed=3, classes=['covid19','normal']}}}}]"
@@ -179,11 +183,13 @@ def test_a_second_prediction_loads_no_network_library(films: Manifest, tmp_path:
     """Nor does looking for lungs: both networks lie converted in the cache."""
     head = NumpyHead(Standardise.none(64), ((np.ones((2, 64)), np.zeros(2)),))
     facts = models.ModelMetadata(["covid19", "normal"], "unit", "fp32", mirror=True)
-    network = backbones.build("wiklund_fc", "random")
+    network = backbones.build_backbone("wiklund_fc", "random")
     pipeline = preprocess.from_list([{"step": "letterbox", "side": 224}])
-    folder = models.save(models.assemble(facts, pipeline, network, head), tmp_path / "model")
+    folder = models.save_trained_model(
+        models.compile_model(facts, pipeline, network, head), tmp_path / "model"
+    )
     weights = Path(str(resources.files("hilum.preprocess.lungs"))) / segmenter.WEIGHTS
-    models.load(folder)
+    models.load_trained_model(folder)
     segmenter.stored(weights)
     film, out = films.table["path"].iloc[0], tmp_path / "preds.csv"
     code = (

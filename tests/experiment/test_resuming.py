@@ -52,7 +52,7 @@ def table() -> pd.DataFrame:
 
 
 def learn_weights(path: Path, seed: int) -> None:
-    save_file(weights.load(backbones.card(NETWORK), "random", seed).state, path)
+    save_file(weights.load_weights(backbones.backbone_card(NETWORK), "random", seed).state, path)
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ class Model:
     def __init__(self, folder: str | Path) -> None:
         """Raises MissingError where `folder` is no model's or run's, HilumError if damaged."""
         self.folder = find_model_folder(Path(folder).expanduser())
-        self.trained: TrainedModel = models.load(self.folder)
+        self.trained: TrainedModel = models.load_trained_model(self.folder)
         self._explainable: ExplainableModel | None = None  # made when it is first wanted
         self._passes: dict[str, OnePass] = {}  # by method
 
@@ -144,7 +144,7 @@ class Model:
 
     def _prepared(self, source: Source) -> PreparedImage:
         if isinstance(source, np.ndarray):
-            return answer.from_array(source, self.trained.pipeline)
+            return answer.prepare_array(source, self.trained.pipeline)
         if isinstance(source, (str, Path)):
             source = Path(source).expanduser()
             if not source.exists():
@@ -152,7 +152,7 @@ class Model:
                     f"predict and explain take an image; got {str(source)!r}, which does not "
                     "exist; check the path."
                 )
-        return answer.from_file(source, self.trained.pipeline)
+        return answer.prepare_file(source, self.trained.pipeline)
 
     def _one(self, source: Source) -> Prediction:
         path = str(source) if isinstance(source, (str, Path)) else ""

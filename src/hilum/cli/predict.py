@@ -148,7 +148,7 @@ def evaluate(
 ) -> None:
     """Test a finished model on images it has not seen; those that it has are set aside."""
     from hilum import experiment
-    from hilum.inference.cautions import further
+    from hilum.inference.cautions import other_models
 
     screen = terminal(as_json, verbose, quiet)
     with screen.working():
@@ -157,6 +157,6 @@ def evaluate(
             model, data, out, screen.step, read=lambda path: own.open(path, headers, fewest=1)
         )
     beforehand(results, screen)
-    for note in further(model):
+    for note in other_models(model):
         screen.say(note, "yellow")
     show(results, out, screen)

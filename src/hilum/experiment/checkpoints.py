@@ -83,7 +83,7 @@ def save(work: Path, fold: TrainedFold) -> FoldResult:
     folder.mkdir(parents=True, exist_ok=True)
     fold.history.to_csv(folder / "history.csv", index=False)
     fold.predictions.to_parquet(folder / "predictions.parquet")
-    model.save(fold.model, folder / MODEL)
+    model.save_trained_model(fold.model, folder / MODEL)
     # written last: a fold counts as done only when all of it is there
     with files.atomic_write(folder / DONE) as temporary:
         temporary.write_text(json.dumps({"loss": fold.loss}))

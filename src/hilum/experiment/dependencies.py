@@ -85,6 +85,6 @@ def _weights(plans: list[Recipe]) -> Iterator[tuple[str, str]]:
     wanted = {(plan.model.backbone, plan.model.weights) for plan in plans}
     wanted |= {(name, "imagenet") for plan in plans for name in plan.model.auxiliary_backbones}
     for name, which in wanted:
-        path = weights.file_of(backbones.card(name), which)
+        path = weights.file_of(backbones.backbone_card(name), which)
         told = f"the weights of {name}" + ("" if which in ("imagenet", "random") else f" ({which})")
         yield told, "random" if path is None else run_basis.of_file(path)

@@ -55,12 +55,12 @@ def evaluate_model(
     """
     started = time.monotonic()
     folder = models.find_model_folder(folder)
-    model = models.load(folder)
+    model = models.load_trained_model(folder)
     found = _of_classes(read(data), model.facts.classes)
     outputs.test_folder(out)
     whole = prepared_dataset.prepare_dataset(found, model.pipeline, tell("decode and prepare"))
     films = Films.listed(whole.manifest.table, whole.fingerprints)
-    known = seen_before.compare(model.built_on, model.facts.seen, films)
+    known = seen_before.compare_with_record(model.built_on, model.facts.seen, films)
     test = _test(whole, model, known, tell)
     about = _evidence(model, test, known, thorough)
     if len(about.manifest):

@@ -78,7 +78,7 @@ def read(folder: Path, data: Path | None, tell: Progress) -> AuditedRun:
             "without manifest.parquet and predictions.csv; name another."
         )
     record = run.record()
-    model = models.load(models.find_model_folder(folder))
+    model = models.load_trained_model(models.find_model_folder(folder))
     listed = manifests.load(folder / "manifest.parquet")
     evidence = Evidence(
         run.classes,

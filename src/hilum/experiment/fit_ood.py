@@ -34,7 +34,7 @@ def fit_ood_detector(run: RunContext, selected: SelectedCell) -> tuple[SelectedC
     except HilumError as error:
         why = str(error).rstrip(".")
         return selected, [f"The model cannot refuse strange images: no gate was fitted, as {why}."]
-    ood.save(fitted, run.out / "model")
+    ood.save_detector(fitted, run.out / "model")
     return replace(selected, model=replace(selected.model, gate=fitted)), []
 
 
@@ -59,10 +59,10 @@ def _fitted(run: RunContext, model: TrainedModel, context: CellContext) -> ood.O
         for pose in ood.POSES
     }
     train, validation = train[ood.evenly_spaced(len(train), MOST)], validation[:MOST]
-    fitted = ood.fit(_features(context, train), turned, _features(context, validation))
+    fitted = ood.fit_detector(_features(context, train), turned, _features(context, validation))
     films = _read(run, model, validation[ood.evenly_spaced(len(validation), ASKED)])
     finder = segmenter.load_segmenter()
-    good = [finder(ood.glance(film).small).good for film in films]
+    good = [finder(ood.quick_check(film).small).good for film in films]
     return replace(fitted, lungs=bool(np.mean(good) >= SHOWING))
 
 

@@ -27,7 +27,7 @@ def write_heatmaps_by_model(ground: RunContext, grown: GridResult, taken: Select
     from hilum.explain import cam, explainer
 
     found = {
-        str(cell): models.load(checkpoints.best_model_folder(ground.work, str(cell)))
+        str(cell): models.load_trained_model(checkpoints.best_model_folder(ground.work, str(cell)))
         for cell in grown.predictions["cell"].unique()
     }
     films = _films(ground, grown, taken, found)

@@ -72,7 +72,9 @@ def train(context: SegmentationContext, rows: pd.DataFrame, key: FoldKey, folder
     def keep() -> None:  # so that a run that is killed has something to show
         unet.save(network, folder / segmenter.WEIGHTS)
 
-    course = segmentation.fit(network, pairs, how, context.progress(f"fold {key.fold + 1}"), keep)
+    course = segmentation.train_segmenter(
+        network, pairs, how, context.progress(f"fold {key.fold + 1}"), keep
+    )
     network = network.cpu().eval()
     unet.with_facts(
         network,

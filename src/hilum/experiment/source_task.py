@@ -18,7 +18,7 @@ from hilum.experiment.cell_context import CellData, FoldKey
 from hilum.experiment.context import RunContext, StoredPixels, preprocessing_of
 from hilum.inference import model as models
 from hilum.inference.model import ModelMetadata
-from hilum.inference.model import read as read_model
+from hilum.inference.model import read_parts as read_model
 from hilum.inference.training_record import Films
 from hilum.metrics import scores
 from hilum.models import backbones, weights
@@ -190,7 +190,7 @@ def _folder(recipe: Recipe, dataset: PreparedDataset, split: pd.DataFrame, seed:
     )
     labels = dataset.manifest.table[["sample_id", "label"]].sort_values("sample_id").to_csv()
     parts = split.sort_values("sample_id").to_csv()
-    start = weights.file_of(backbones.card(recipe.model.backbone), recipe.model.weights)
+    start = weights.file_of(backbones.backbone_card(recipe.model.backbone), recipe.model.weights)
     learnt_from = run_basis.of_file(start) if start else "random"
     origin = (run_basis.VERSIONS, dataset.pixels.digest, labels, parts, learnt_from, seed)
     return files.cache_home() / "sources" / files.stable_digest(settings, *origin)
@@ -200,7 +200,7 @@ def _train(task: SourceTask, progress: Progress) -> None:
     data = CellData(task.recipe.classes, task.manifest, task.pixels.open())
     context = cell_context.set_up(task.recipe, data, progress)
     trained = fold.train_fold(context, task.split, FoldKey(CELL, task.seed, 0))
-    models.save(trained.model, task.folder)
+    models.save_trained_model(trained.model, task.folder)
     trained.predictions.to_parquet(task.folder / "predictions.parquet")
     trained.history.to_parquet(task.folder / "history.parquet")
     (task.folder / DONE).touch()

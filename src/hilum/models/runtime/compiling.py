@@ -66,14 +66,16 @@ def compile_saved(
 ) -> Runtime:
     """The same for a network on disk, which is only built where no conversion of it is found."""
     target = target or Target()
-    if openvino_computes(target) and (path := compile_cache.find(saved, shape)):
+    if openvino_computes(target) and (path := compile_cache.find_conversion(saved, shape)):
         return _by_openvino(path, shape, target)
     module = saved.build()
     made = compile_network(module, shape, target)
     if made.network is not None:
         from hilum.models.runtime import conversion
 
-        compile_cache.remember(saved, shape, made.network, conversion.sources(module))
+        compile_cache.remember_conversion(
+            saved, shape, made.network, conversion.layer_sources(module)
+        )
     return made
 
 

@@ -29,7 +29,7 @@ class UNet(nn.Module):
 
     def __init__(self, facts: UnetConfig) -> None:
         super().__init__()
-        card = backbones.card(facts.encoder)
+        card = backbones.backbone_card(facts.encoder)
         self.facts = facts
         self.door = InputNormalisation(card.normalise)
         self.encoder, channels = _encoder(card.timm_name or card.name)
@@ -101,7 +101,7 @@ def build(facts: UnetConfig, which: str | Path = "imagenet", seed: int = 0) -> U
     with torch.random.fork_rng(devices=[]):  # the caller's random state stays as it was
         torch.manual_seed(seed)
         network = UNet(facts)
-    state = weights.load(backbones.card(facts.encoder), which, seed).state
+    state = weights.load_weights(backbones.backbone_card(facts.encoder), which, seed).state
     names = network.encoder.state_dict()
     network.encoder.load_state_dict({name: state[name] for name in names})
     return network
