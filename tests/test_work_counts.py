@@ -4,6 +4,7 @@ Decodes per image, bytes read per image, and passes through the backbone per ima
 """
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ import pytest
 
 import hilum
 from hilum import files, images, phantom, preprocess, progress, recipes, report
+from hilum.audits import AUDITS, registry
 from hilum.data import duplicates, prepared_dataset
 from hilum.experiment import cell_context, predict, tasks
 from hilum.experiment.cell_context import CellContext
@@ -32,6 +34,7 @@ from hilum.types import Floats, Grey8, Image, Manifest
 COUNT, SIDE, VIEWS = 12, 64, 3
 PIPELINE = preprocess.from_list([{"step": "resize", "side": SIDE}])
 HEAVY = ("torch", "timm", "scipy", "sklearn", "pydicom", "captum", "matplotlib")
+OF_FILMS = ("C-06", "C-10", "C-11", "C-15", "C-22")  # audits that read films, or look for twins
 COUNTERS = Path("/proc/self/io")
 
 
@@ -59,10 +62,12 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
 
 @pytest.fixture(autouse=True)
 def cold_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    weights = files.cache_home() / "weights"
-    monkeypatch.setenv("HILUM_CACHE", str(tmp_path))
-    if weights.is_dir():
-        (tmp_path / "weights").symlink_to(weights)
+    shared = files.cache_home()
+    monkeypatch.setenv("HILUM_CACHE", str(tmp_path / "cache"))
+    for name in ("weights", "compiled", "engines"):  # networks are not what is counted
+        (shared / name).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "cache").mkdir(exist_ok=True)
+        (tmp_path / "cache" / name).symlink_to(shared / name)
 
 
 @pytest.fixture
@@ -162,7 +167,7 @@ def test_a_cells_network_is_built_and_compiled_once(
     monkeypatch.setattr(backbones, "rebuild", counted_rebuild)
     monkeypatch.setattr(OpenVinoRuntime, "__init__", counted_compile)
     split = f"split={{kind='kfold', folds={folds}}}" if folds > 1 else "split.kind=holdout"
-    data = f"data=[{{phantom={{images=36, size=96, seed=3, classes=['covid19','normal']}}}}]"
+    data = "data=[{phantom={images=36, size=96, seed=3, classes=['covid19','normal']}}]"
     changes = ["classes=['covid19','normal']", data, split, "augment.views=0", "figures=[]"]
     recipe = recipes.load("demo", changes=changes)
     tasks.run_into(recipe, None, tmp_path / "out", lambda name: lambda done, total: None)
@@ -208,9 +213,9 @@ def searches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return seen
 
 
-def _class_folders(home: Path, seed: int) -> Path:
+def _class_folders(home: Path, count: int) -> Path:
     """Films without patients, as most class folders are."""
-    request = phantom.Request(images=48, size=128, classes=("covid19", "normal"), seed=seed)
+    request = phantom.Request(images=count, size=128, classes=("covid19", "normal"), seed=1)
     for i, row in enumerate(phantom.write(request, home / "made").table.itertuples()):
         target = home / "films" / str(row.label) / f"film{i}.png"
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -220,10 +225,15 @@ def _class_folders(home: Path, seed: int) -> Path:
 
 @pytest.mark.usefixtures("small_samples")
 def test_a_film_is_decoded_once_whoever_looks_at_it_later(
-    tmp_path: Path, decoded: list[str], searches: list[int]
+    tmp_path: Path,
+    decoded: list[str],
+    searches: list[int],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Training, detector, audits, gallery, heat maps; then `hilum audit` and a second run."""
-    films, out = _class_folders(tmp_path, 1), tmp_path / "run"
+    only = {name: AUDITS[name] for name in OF_FILMS}
+    monkeypatch.setattr(registry, "AUDITS", only)
+    films, out = _class_folders(tmp_path, 48), tmp_path / "run"
     hilum.train(films, out)
     assert sorted(decoded) == sorted(map(str, films.rglob("*.png")))
     assert searches == [48]
@@ -235,7 +245,7 @@ def test_a_film_is_decoded_once_whoever_looks_at_it_later(
     assert decoded == []
     assert searches == [48] * 3
 
-    others = _class_folders(tmp_path / "other", 2)
+    others = _class_folders(tmp_path / "other", 6)
     hilum.evaluate(out, others, tmp_path / "test")
     assert sorted(decoded) == sorted(map(str, others.rglob("*.png")))
     decoded.clear()
@@ -246,3 +256,24 @@ def test_a_film_is_decoded_once_whoever_looks_at_it_later(
     decoded.clear()
     predict.explain_files(out, [others], tmp_path / "explained", HeatmapRequest(), progress.silent)
     assert sorted(decoded) == sorted(map(str, others.rglob("*.png")))
+
+
+def test_films_are_decoded_in_few_places() -> None:
+    """Whoever wants a film asks the source images for it; these decode what nobody has yet."""
+    source = Path(hilum.__file__).parent
+    readers = {
+        path.relative_to(source).as_posix()
+        for path in source.rglob("*.py")
+        if re.search(r"\bimages\.read\(", path.read_text("utf-8"))
+    }
+    assert readers == {
+        "data/prepared_dataset.py",
+        "data/source_images.py",
+        "inference/answer.py",  # films that are asked about once
+        "audits/c15_lesion_localisation.py",  # outlines of lesions, no films
+        "preprocess/marker_steps.py",  # donors of markers, no films of the run
+        "experiment/prepare.py",  # `hilum prepare` writes what it decodes
+        "experiment/segmentation_data.py",
+        "experiment/segmentation_fold.py",
+        "report/segmentation.py",
+    }

@@ -122,7 +122,7 @@ def test_predictive_values_of_study_004() -> None:
     points = operating_points.points(table, "covid19", (0.10, 0.25))
     assert list(points["ppv"].round(3)) == [0.108, 0.405]
     assert list(points["ppv_at_0.01"].round(3)) == [0.035, 0.171]
-    shown = operating_points.printed(points)
+    shown = operating_points.printable(points)
     assert shown["Sensitivity"][1] == "0.900 (90 of 100; 0.826 to 0.945)"
     assert shown["Specificity"][0].startswith("0.725 (2,175 of 3,000; ")
     assert shown.columns[3] == "PPV / NPV at 3.2%, as here"
@@ -398,7 +398,7 @@ def test_the_mosaic_keeps_each_image_whole_and_in_its_place() -> None:
     assert ground[308, 100] == 180  # the seventh begins the second row
     assert list(ground[308, 308::208]) == [255] * 5
     assert (ground[40, 100], ground[60, 100]) == (samples.GROUND, 90)
-    figure = samples.sheet([samples.Block("one", [wide]), samples.Block("two", [tall])])
+    figure = samples.sheet_of_blocks([samples.Block("one", [wide]), samples.Block("two", [tall])])
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["one", "two"]
     shown = [np.asarray(axes.images[0].get_array())[100, 100] for axes in figure.axes]
     assert shown == [90, 180]

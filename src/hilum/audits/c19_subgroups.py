@@ -95,11 +95,11 @@ def _groups(table: pd.DataFrame, name: str) -> pd.Series:
 
 
 def _of(evidence: Evidence, groups: pd.Series, labels: Labels, p: Probabilities) -> Iterator[Gap]:
-    known = groups.notna().to_numpy(bool)
+    stated = groups.notna().to_numpy(bool)
     predicted = p.argmax(1)
     for group in groups.dropna().unique():
         inside = (groups == group).to_numpy(bool, na_value=False)
-        outside = known & ~inside
+        outside = stated & ~inside
         for i, name in enumerate(evidence.classes):
             truth = labels == i
             sides = [(side & truth, side & ~truth) for side in (inside, outside)]

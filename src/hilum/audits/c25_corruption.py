@@ -87,10 +87,10 @@ def audit(evidence: Evidence) -> Finding:
         raise HilumError(
             f"the classifier is not better than chance on {len(rows)} images as they are"
         )
-    lost = (accuracies[:, :1] - accuracies[:, 1:]) / (accuracies[:, :1] - chance)
-    each = lost[0].reshape(len(CORRUPTIONS), -1).mean(1)
-    value, worst = float(lost[0].mean()), int(each.argmax())
-    low, high = (float(x) for x in np.quantile(lost[1:].mean(1), [0.025, 0.975]))
+    loss = (accuracies[:, :1] - accuracies[:, 1:]) / (accuracies[:, :1] - chance)
+    each = loss[0].reshape(len(CORRUPTIONS), -1).mean(1)
+    value, worst = float(loss[0].mean()), int(each.argmax())
+    low, high = (float(x) for x in np.quantile(loss[1:].mean(1), [0.025, 0.975]))
     sentence = (
         f"Slightly worse images cost {max(value, 0):.0%} of what the classifier knows above "
         f"chance; {[*CORRUPTIONS][worst]} costs most ({max(each[worst], 0):.0%})."

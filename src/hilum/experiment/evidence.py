@@ -5,15 +5,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from hilum.audits import Evidence
 from hilum.data import feature_cache, prepared_dataset
 from hilum.data import manifest as manifests
+from hilum.data.kept_answers import KeptAnswers
 from hilum.data.prepared_dataset import PreparedDataset
 from hilum.experiment import cell_context, summary
 from hilum.inference import model as models
 from hilum.inference.model import TrainedModel
+from hilum.models.runtime.base import Runtime
 from hilum.progress import Progress
 from hilum.report import run_folder as folders
 from hilum.types import Floats, Leak, LeftOut, Manifest, MissingError, Pixels, Results, Split
@@ -35,7 +38,21 @@ def with_model(
 ) -> Evidence:
     """The same with a model, the pixels of its own preparation, and their features."""
     found = _features(model, prepared, evidence.thorough, tell)
-    return replace(evidence, model=model, stack=prepared.stack, features=found)
+    keeps = replace(model, runtime=with_kept_answers(model))
+    return replace(evidence, model=keeps, stack=prepared.stack, features=found)
+
+
+def with_kept_answers(model: TrainedModel) -> Runtime:
+    """The model's network, its answers kept where another run may ask it the same.
+
+    One that was fine-tuned belongs to its run alone.
+    """
+    if model.tuned:
+        return model.runtime
+    shape = model.pipeline.shape
+    none = Pixels(np.empty((0, *shape), np.uint8), (), "any images")
+    key = cell_context.plain_key(none, model.backbone, model.facts.normalise, model.runtime)
+    return KeptAnswers(model.runtime, key)
 
 
 def pixels_for_model(

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from hilum import files
 from hilum.data.source_images import open_source_images
-from hilum.experiment import cell_context
+from hilum.experiment import cell_context, evidence
 from hilum.experiment.cell_context import CellContext
 from hilum.experiment.context import RunContext
 from hilum.experiment.select import SelectedCell
@@ -53,10 +53,9 @@ def _fitted(run: RunContext, model: TrainedModel, context: CellContext) -> ood.O
     if not len(validation):
         raise HilumError("its limits are set on validation images, of which there are none")
     posed_films = _read(run, model, train[ood.evenly_spaced(len(train), TURNED)])
+    network = evidence.with_kept_answers(model)
     turned = {
-        pose: model.runtime(
-            np.stack([model.pipeline(ood.posed(film, pose)) for film in posed_films])
-        )
+        pose: network(np.stack([model.pipeline(ood.posed(film, pose)) for film in posed_films]))
         for pose in ood.POSES
     }
     train, validation = train[ood.evenly_spaced(len(train), MOST)], validation[:MOST]

@@ -22,7 +22,7 @@ def _require_one_of(step: str, field: str, value: str, allowed: tuple[str, ...])
     if value not in allowed:
         raise HilumError(
             f"{field} of {step} is one of {', '.join(allowed)}; got {value!r}; "
-            + nearest_name(value, allowed)
+            + nearest_name(str(value), allowed)
         )
 
 

@@ -188,12 +188,12 @@ def _one_source(counts: pd.DataFrame | None) -> str:
 
 def _split(run: RunFolder) -> dict[str, Any]:
     split = run.section("split")
-    found = [(kind, [_leak(row) for row in rows]) for kind, rows in sections.leaks(run)]
+    leaks = [(kind, [_leak(row) for row in rows]) for kind, rows in sections.leaks(run)]
     return {
         "split_facts": sections.division(run),
         "split_notes": [str(note) for note in split.get("notes") or []],
         "parts": _parts(run),
-        "leaks": found,
+        "leaks": leaks,
         "leaks_recorded": "leaks" in split,
         "leak_boxes": leak_check.boxes(run),
     }
@@ -217,7 +217,7 @@ def _scores(run: RunFolder) -> dict[str, Any]:
     overall = score_tables.overall(run)
     methods = [
         str(row["method"])
-        for row in score_tables.mine(run)
+        for row in score_tables.chosen_scores(run)
         if row.get("method") and row.get("low") is not None
     ]
     named = "; ".join(dict.fromkeys(map(family, methods)))
@@ -234,7 +234,7 @@ def _scores(run: RunFolder) -> dict[str, Any]:
             "Value",
             *(f"at {share:.0%}" for share in predictive_values.PREVALENCES),
         ],
-        "score_notes": score_basis.notes(score_tables.mine(run)),
+        "score_notes": score_basis.notes(score_tables.chosen_scores(run)),
         "methods": f"Intervals by: {named}." if named else "",
     }
 
@@ -267,9 +267,9 @@ def _surest(errors: int, shown: int) -> str:
 
 def _list(run: RunFolder, table: pd.DataFrame, name: str) -> None:
     """Store which images the page shows, with the codes that it may show them under."""
-    known = table.assign(code=[code("image", str(i)) for i in table["sample_id"]])
+    coded = table.assign(code=[code("image", str(i)) for i in table["sample_id"]])
     (run.folder / "figures").mkdir(exist_ok=True)
-    figure_csv.write(known, run.folder / "figures" / f"{name}.csv")
+    figure_csv.write(coded, run.folder / "figures" / f"{name}.csv")
 
 
 def _closing(run: RunFolder) -> dict[str, Any]:
@@ -285,5 +285,5 @@ def _closing(run: RunFolder) -> dict[str, Any]:
 
 def _methods(run: RunFolder) -> list[str]:
     version = run.section("environment").get("hilum") or importlib.metadata.version("hilum")
-    used = " ".join(str(row.get("method")).lower() for row in score_tables.mine(run))
+    used = " ".join(str(row.get("method")).lower() for row in score_tables.chosen_scores(run))
     return [f"hilum {version}", *(text for key, text in CITED.items() if key in used)]

@@ -87,8 +87,8 @@ class _Context(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(image, channel, row, column) -> (image, width, row, column)."""
         x = self.narrow(x)
-        found = torch.cat([x, *(near(x) for near in self.near)], 1)
-        out: Tensor = self.join(found) + self.whole(x.mean((2, 3), keepdim=True))
+        maps = torch.cat([x, *(near(x) for near in self.near)], 1)
+        out: Tensor = self.join(maps) + self.whole(x.mean((2, 3), keepdim=True))
         return out
 
 
@@ -102,8 +102,8 @@ def build(facts: UnetConfig, which: str | Path = "imagenet", seed: int = 0) -> U
         torch.manual_seed(seed)
         network = UNet(facts)
     state = weights.load(backbones.card(facts.encoder), which, seed).state
-    wanted = network.encoder.state_dict()
-    network.encoder.load_state_dict({name: state[name] for name in wanted})
+    names = network.encoder.state_dict()
+    network.encoder.load_state_dict({name: state[name] for name in names})
     return network
 
 

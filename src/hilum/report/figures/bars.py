@@ -31,10 +31,10 @@ def draw_bars(run: RunFolder) -> DrawnFigure | None:
 
 def range_notes(table: pd.DataFrame) -> tuple[str, ...]:
     """How far the models lie apart (El Azhari, study 000, calls this range a variance)."""
-    found = grid_tables.spread(table)
-    if found is None:
+    spread = grid_tables.spread(table)
+    if spread is None:
         return ()
-    low, high, models = found
+    low, high, models = spread
     return (
         f"Range of accuracy over {count(models, 'model')}: {number(high - low)}, from "
         f"{number(low)} to {number(high)} (highest minus lowest; not a variance).",
@@ -64,10 +64,10 @@ def _bars(axes: Axes, rows: pd.DataFrame) -> None:
     models = list(dict.fromkeys(rows["model"]))
     width = 0.82 / len(BARS)
     for i, (metric, words) in enumerate(BARS.items()):
-        mine = rows[rows["metric"] == metric].set_index("model").reindex(models)
+        own_rows = rows[rows["metric"] == metric].set_index("model").reindex(models)
         at = np.arange(len(models)) + (i - (len(BARS) - 1) / 2) * width
         axes.bar(
-            at, mine["value"].fillna(0), width, yerr=error_lengths(mine), color=SERIES[i],
+            at, own_rows["value"].fillna(0), width, yerr=error_lengths(own_rows), color=SERIES[i],
             label=words, edgecolor="white", linewidth=0.5,
             error_kw={"elinewidth": 0.8, "ecolor": MUTED},
         )  # fmt: skip

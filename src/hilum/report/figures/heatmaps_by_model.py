@@ -85,6 +85,6 @@ def draw_heatmaps_by_model(run: RunFolder) -> DrawnFigure | None:
 
 def _tile_of(row: dict[str, Any], kept: Mapping[str, Any], i: int) -> Tile:
     right = row["said"] == row["label"]
-    said = f"{class_name(row['said'])}, p = {row['probability']:.3f}"
-    words = (said, label(str(row["cell"]), 52))
+    answer = f"{class_name(row['said'])}, p = {row['probability']:.3f}"
+    words = (answer, label(str(row["cell"]), 52))
     return Tile(kept[f"film{i}"], kept[f"share{i}"].astype(np.float32) / 255, words, right)

@@ -54,16 +54,16 @@ def score_histograms(bins: pd.DataFrame) -> Figure:
 
 def _histogram(axes: Axes, bins: pd.DataFrame, colour: str) -> None:
     for truth, fill in (("other", GRID), ("own", colour)):
-        mine = bins[bins["truth"] == truth]
-        share = mine["n"] / max(mine["n"].sum(), 1)
-        edges = [*mine["left"], mine["right"].iloc[-1]]
+        own_bins = bins[bins["truth"] == truth]
+        share = own_bins["n"] / max(own_bins["n"].sum(), 1)
+        edges = [*own_bins["left"], own_bins["right"].iloc[-1]]
         axes.stairs(share, edges, fill=True, color=fill, alpha=0.75 if truth == "own" else 1)
         axes.stairs(
             share,
             edges,
             color=colour if truth == "own" else MUTED,
             linewidth=1.1,
-            label=f"{truth}, n = {mine['n'].sum():,}",
+            label=f"{truth}, n = {own_bins['n'].sum():,}",
         )
     axes.set_xlim(0, 1)
     axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])

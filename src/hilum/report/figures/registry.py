@@ -148,27 +148,27 @@ def draw(run: RunFolder) -> dict[Section, list[list[Shown]]]:
     reason is given.
     """
     sections: dict[Section, list[Shown]] = {section: [] for section in SECTIONS}
-    for section, shown in (*_of_every_report(run), *_asked(run)):
+    for section, shown in (*_figures_of_every_report(run), *_figures_asked_for(run)):
         sections[section].append(shown)
     return {section: _paired(shown) for section, shown in sections.items()}
 
 
-def _of_every_report(run: RunFolder) -> Iterator[tuple[Section, Shown]]:
+def _figures_of_every_report(run: RunFolder) -> Iterator[tuple[Section, Shown]]:
     for row in FIGURES.values():
         drawn = None if row.asked_as else row.draw(run)
         if drawn is not None:
             yield row.section, Shown("", store(run.folder, row.name, drawn))
 
 
-def _asked(run: RunFolder) -> Iterator[tuple[Section, Shown]]:
-    asked = run.recipe.get("figures") or []
-    names = [asked] if isinstance(asked, str) else asked
-    known = asked_figures()
+def _figures_asked_for(run: RunFolder) -> Iterator[tuple[Section, Shown]]:
+    wanted = run.recipe.get("figures") or []
+    names = [wanted] if isinstance(wanted, str) else wanted
+    rows = asked_figures()
     for name in dict.fromkeys(map(str, names)):
-        if name not in known:
+        if name not in rows:
             yield "study", Shown(name, None, unknown(name))
             continue
-        row = known[name]
+        row = rows[name]
         drawn = row.draw(run)
         if drawn is None:
             yield row.section, Shown(row.title, None, f"it needs {row.needs}.")
