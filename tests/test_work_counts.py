@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pytest
 
 import hilum
-from hilum import files, images, phantom, preprocess, progress, recipes
+from hilum import files, images, phantom, preprocess, progress, recipes, report
 from hilum.audits import AUDITS, registry
 from hilum.data import duplicates, prepared_dataset
 from hilum.experiment import cell_context, predict, tasks
@@ -140,11 +140,12 @@ def _bench(films: Manifest) -> tuple[CellContext, Counter]:
 def test_a_cells_network_is_built_and_compiled_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folds: int
 ) -> None:
-    """From training over the model that is read back to the report; however many folds.
+    """From training over the model that is read back to its audits; however many folds.
 
     The model that is read back is rebuilt once, from its own file: heat maps want its layers. They
     come from a further network, which gives the last map beside the features.
     """
+    monkeypatch.setattr(report, "build", lambda out: out / "report.html")
     built: list[str] = []
     rebuilt: list[str] = []
     compiled: list[tuple[Path, bool]] = []
@@ -170,7 +171,7 @@ def test_a_cells_network_is_built_and_compiled_once(
     monkeypatch.setattr(backbones, "rebuild_backbone", counted_rebuild)
     monkeypatch.setattr(OpenVinoRuntime, "__init__", counted_compile)
     split = f"split={{kind='kfold', folds={folds}}}" if folds > 1 else "split.kind=holdout"
-    data = f"data=[{{phantom={{images={36}, size=96, seed=3, classes=['covid19','normal']}}}}]"
+    data = "data=[{phantom={images=36, size=96, seed=3, classes=['covid19','normal']}}]"
     changes = ["classes=['covid19','normal']", data, split, "augment.views=0", "figures=[]"]
     recipe = recipes.load("demo", changes=changes)
     tasks.run_into(recipe, None, tmp_path / "out", lambda name: lambda done, total: None)
