@@ -17,17 +17,17 @@ import numpy.typing as npt
 import pytest
 
 import hilum
-from hilum import files, images, phantom, preprocess, progress, recipes
+from hilum import files, images, phantom, preprocess, progress, recipes, report
 from hilum.audits import AUDITS, registry
 from hilum.data import duplicates, prepared_dataset
-from hilum.experiment import cell_context as benches
-from hilum.experiment import predict
+from hilum.experiment import cell_context, predict, tasks
 from hilum.experiment.cell_context import CellContext
 from hilum.explain.writer import HeatmapRequest
 from hilum.inference import model as models
 from hilum.models import backbones
 from hilum.models.numpy_head import NumpyHead, Standardise
 from hilum.models.runtime.base import Progress, Runtime, RuntimeInfo
+from hilum.models.runtime.openvino import OpenVinoRuntime
 from hilum.preprocess.lungs import segmenter
 from hilum.types import Floats, Grey8, Image, Manifest
 
@@ -115,12 +115,12 @@ def test_the_backbone_runs_once_per_image_and_view(films: Manifest) -> None:
     bench, runtime = _bench(films)
     rows = np.arange(8)
     for _ in range(2):  # what was computed once is read back
-        plain, mirror = benches.features(bench), benches.mirrored_features(bench)
-        views = benches.augmented(bench, 0, rows)
+        plain, mirror = cell_context.features(bench), cell_context.mirrored_features(bench)
+        views = cell_context.augmented(bench, 0, rows)
         assert runtime.passes == 2 * COUNT + VIEWS * len(rows)
     assert plain.shape == mirror.shape == (COUNT, 2)
     assert len(views) == VIEWS
-    benches.augmented(bench, 1, rows)  # another seed draws other views of the same images
+    cell_context.augmented(bench, 1, rows)  # another seed draws other views of the same images
     assert runtime.passes == 2 * COUNT + 2 * VIEWS * len(rows)
 
 
@@ -128,7 +128,7 @@ def _bench(films: Manifest) -> tuple[CellContext, Counter]:
     taken, runtime = prepared_dataset.prepare_dataset(films, PIPELINE), Counter()
     plan = recipes.load("demo", changes=[f"augment.views={VIEWS}"])
     labels = np.zeros(COUNT, np.int64)
-    backbone = backbones.build("tf_efficientnet_lite0")
+    backbone = backbones.build_backbone("tf_efficientnet_lite0")
     made = CellContext(
         plan, ["covid19"], taken.manifest, taken.pixels, PIPELINE, backbone, "signed", runtime,
         lambda name: lambda done, total: None, labels,
@@ -136,15 +136,61 @@ def _bench(films: Manifest) -> tuple[CellContext, Counter]:
     return made, runtime
 
 
+@pytest.mark.parametrize("folds", [1, 3])
+def test_a_cells_network_is_built_and_compiled_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folds: int
+) -> None:
+    """From training over the model that is read back to its audits; however many folds.
+
+    The model that is read back is rebuilt once, from its own file: heat maps want its layers. They
+    come from a further network, which gives the last map beside the features.
+    """
+    monkeypatch.setattr(report, "build", lambda out: out / "report.html")
+    built: list[str] = []
+    rebuilt: list[str] = []
+    compiled: list[tuple[Path, bool]] = []
+    build, rebuild, compile_it = (
+        backbones.build_backbone,
+        backbones.rebuild_backbone,
+        OpenVinoRuntime.__init__,
+    )
+
+    def counted_build(name: str, *rest: object, **named: object) -> object:
+        built.append(name)
+        return build(name, *rest, **named)  # type: ignore[arg-type]
+
+    def counted_rebuild(record: dict[str, str], state: object) -> object:
+        rebuilt.append(record["name"])
+        return rebuild(record, state)  # type: ignore[arg-type]
+
+    def counted_compile(self: object, path: Path, *rest: object, alone: bool = False) -> None:
+        compiled.append((path, alone))
+        compile_it(self, path, *rest, alone=alone)  # type: ignore[misc,arg-type]
+
+    monkeypatch.setattr(backbones, "build_backbone", counted_build)
+    monkeypatch.setattr(backbones, "rebuild_backbone", counted_rebuild)
+    monkeypatch.setattr(OpenVinoRuntime, "__init__", counted_compile)
+    split = f"split={{kind='kfold', folds={folds}}}" if folds > 1 else "split.kind=holdout"
+    data = "data=[{phantom={images=36, size=96, seed=3, classes=['covid19','normal']}}]"
+    changes = ["classes=['covid19','normal']", data, split, "augment.views=0", "figures=[]"]
+    recipe = recipes.load("demo", changes=changes)
+    tasks.run_into(recipe, None, tmp_path / "out", lambda name: lambda done, total: None)
+    assert built == ["tf_efficientnet_lite0"]
+    assert len(rebuilt) <= 1
+    assert len(compiled) == len(set(compiled))
+
+
 def test_a_second_prediction_loads_no_network_library(films: Manifest, tmp_path: Path) -> None:
     """Nor does looking for lungs: both networks lie converted in the cache."""
     head = NumpyHead(Standardise.none(64), ((np.ones((2, 64)), np.zeros(2)),))
     facts = models.ModelMetadata(["covid19", "normal"], "unit", "fp32", mirror=True)
-    network = backbones.build("wiklund_fc", "random")
+    network = backbones.build_backbone("wiklund_fc", "random")
     pipeline = preprocess.from_list([{"step": "letterbox", "side": 224}])
-    folder = models.save(models.assemble(facts, pipeline, network, head), tmp_path / "model")
+    folder = models.save_trained_model(
+        models.compile_model(facts, pipeline, network, head), tmp_path / "model"
+    )
     weights = Path(str(resources.files("hilum.preprocess.lungs"))) / segmenter.WEIGHTS
-    models.load(folder)
+    models.load_trained_model(folder)
     segmenter.stored(weights)
     film, out = films.table["path"].iloc[0], tmp_path / "preds.csv"
     code = (

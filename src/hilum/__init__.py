@@ -1,6 +1,10 @@
 """hilum: transfer learning on chest radiographs and lung CT that is honest about what it learnt.
 
 What `import hilum` offers is listed in `__all__`; each name is loaded when it is first used.
+
+>>> import hilum
+>>> hilum.NOTICE
+'Research use only. Not for clinical use.'
 """
 
 import os
@@ -19,6 +23,7 @@ if not any(name in os.environ for name in _WAITING):
 if TYPE_CHECKING:
     from hilum.api.jobs import audit, evaluate, open_data, run, train
     from hilum.api.model import Heatmap, Model, load_model
+    from hilum.api.own_images import TableColumns
     from hilum.images.read_image import read as read_image
     from hilum.inference.answer import Prediction
     from hilum.progress import Progress
@@ -52,6 +57,7 @@ __all__ = [
     "Recipe",
     "Results",
     "Score",
+    "TableColumns",
     "audit",
     "evaluate",
     "load_model",
@@ -74,6 +80,7 @@ _HOMES = {
         for name in ("audit", "evaluate", "open_data", "run", "train")
     },
     **{name: ("hilum.api.model", name) for name in ("Heatmap", "Model", "load_model")},
+    "TableColumns": ("hilum.api.own_images", "TableColumns"),
     "Prediction": ("hilum.inference.answer", "Prediction"),
     "Progress": ("hilum.progress", "Progress"),
     "Recipe": ("hilum.recipes.schema", "Recipe"),

@@ -7,13 +7,16 @@ Advance: TypeAlias = Callable[[int, int], None]  # (done, total): how far a step
 
 
 class Progress(Protocol):
-    """What long work reports to: called with a step's name, it gives what moves that step on.
+    """What long work reports to: called with a step's name, it gives what advances that step.
 
+    >>> import hilum
     >>> def progress(step):
-    ...     print(step)
-    ...     return lambda done, total: None
+    ...     def advance(done, total):
+    ...         print(f"{step}: {done} of {total}")
+    ...     return advance
+    >>> manifest = hilum.open_data("films", progress=progress)
     >>> progress("decode and prepare")(1, 2)
-    decode and prepare
+    decode and prepare: 1 of 2
     """
 
     def __call__(self, step: str, /) -> Advance:

@@ -222,7 +222,7 @@ def test_a_probe_on_a_wide_table_is_the_one_that_scikit_learn_fits() -> None:
         StandardScaler(),
         LogisticRegression(C=0.1, max_iter=5000, tol=1e-8, class_weight="balanced"),
     ).fit(table, labels)
-    found = cross_validated_probe.fitted(table, labels).predict_proba(asked)
+    found = cross_validated_probe.fit(table, labels).predict_proba(asked)
     np.testing.assert_allclose(found, plain.predict_proba(asked), atol=2e-3)
 
 

@@ -190,8 +190,10 @@ def test_slices_of_one_patient_are_found_on_real_ct(shared: Path) -> None:
     taken = prepared_dataset.prepare_dataset(datasets.read("covid_ct", shared), pipeline)
     table, stack = taken.manifest.table, np.array(taken.pixels.stack)
     name = "tf_efficientnet_lite0"
-    normalise = backbones.card(name).normalise
-    features = models.compiled(backbones.build(name), normalise, pipeline, "auto")(stack)
+    normalise = backbones.backbone_card(name).normalise
+    features = models.compile_backbone(backbones.build_backbone(name), normalise, pipeline, "auto")(
+        stack
+    )
     nameless = table.assign(patient_id=pd.NA)
     classes = ["covid19", "non_covid"]
     evidence = Evidence(

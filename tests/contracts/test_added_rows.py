@@ -24,7 +24,7 @@ from hilum.datasets.base import Dataset, DatasetCard
 from hilum.datasets.layout import has, match_paths, walk
 from hilum.datasets.registry import DATASETS
 from hilum.datasets.tally import Tally
-from hilum.experiment import dataset, summary, validate
+from hilum.experiment import context, dataset, summary, validate
 from hilum.inference import model as models
 from hilum.inference.model import ModelMetadata, TrainedModel
 from hilum.models import backbones
@@ -172,7 +172,9 @@ def model_of(pipeline: Pipeline) -> TrainedModel:
     head = NumpyHead(Standardise.none(64), ((np.ones((2, 64)), np.zeros(2)),))
     origin = {"cell": "main", "seed": 0, "fold": 0, "images": {}, "engine": "numpy"}
     facts = ModelMetadata(["covid19", "normal"], "unit", "fp32", mirror=False, provenance=origin)
-    return models.assemble(facts, pipeline, backbones.build("wiklund_fc", "random"), head)
+    return models.compile_model(
+        facts, pipeline, backbones.build_backbone("wiklund_fc", "random"), head
+    )
 
 
 @pytest.mark.usefixtures("mirror")
@@ -184,7 +186,7 @@ def test_a_step_can_be_named_in_a_recipe(tmp_path: Path) -> None:
     )
     plan = recipes.load(str(file))
     assert not validate.check_recipe(plan)
-    steps = validate.prepared(plan.prepare, plan.model.backbone).steps
+    steps = context.prepared(plan.prepare, plan.model.backbone).steps
     assert steps[0] == Mirror(margin=3)
     wrong = [{"step": "mirror_image", "margn": 3}, {"step": "letterbox"}]
     with pytest.raises(HilumError, match="did you mean 'margin'"):
@@ -204,10 +206,10 @@ def test_a_step_can_be_named_on_the_command_line(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("mirror")
 def test_a_step_travels_with_the_weights(tmp_path: Path) -> None:
     steps = [{"step": "mirror_image", "margin": 3}, {"step": "resize", "side": 224}]
-    folder = models.save(model_of(preprocess.from_list(steps)), tmp_path / "model")
+    folder = models.save_trained_model(model_of(preprocess.from_list(steps)), tmp_path / "model")
     stored = json.loads((folder / "model.json").read_text())["preparation"]
     assert stored["steps"] == steps
-    assert models.load(folder).pipeline.steps[0] == Mirror(margin=3)
+    assert models.load_trained_model(folder).pipeline.steps[0] == Mirror(margin=3)
 
 
 def test_heat_is_compared_with_lesions_where_a_step_leaves_them(
@@ -298,7 +300,7 @@ def test_an_audit_is_run_when_its_rule_says(monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_command_writes_an_audit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     added(monkeypatch, RULE)
     pipeline = preprocess.from_list([{"step": "resize", "side": 224}])
-    folder = models.save(model_of(pipeline), tmp_path / "model")
+    folder = models.save_trained_model(model_of(pipeline), tmp_path / "model")
     films = write_films(tmp_path / "films", ("covid19", "normal"))
     with brevity.no_figures():
         done = hilum("audit", folder, "--data", films, "--out", tmp_path / "out", "--json")

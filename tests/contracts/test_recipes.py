@@ -16,13 +16,13 @@ from hilum.datasets.registry import DATASETS
 from hilum.experiment import cell_context, schema_to_training, validate
 from hilum.models import freezing, heads, weights_keras
 from hilum.models.backbone import Backbone
-from hilum.models.cards import BACKBONES, BackboneCard, known
+from hilum.models.cards import BACKBONES, BackboneCard, known_card
 from hilum.models.heads import HeadPlan
 from hilum.models.normalise import NORMALISE
 from hilum.models.weights import Weights
 from hilum.recipes import Mode, Recipe
 from hilum.report import grid_tables
-from hilum.report.figures.study_registry import STUDY_FIGURES
+from hilum.report.figures.registry import asked_figures
 
 STUDIES = ("elazhari2022", "wiklund2020", "cuijpers2020", "zhang2022", "yamani2021")
 VARIANTS = list(itertools.product(("published", "corrected"), (False, True)))
@@ -85,10 +85,10 @@ def test_every_study_has_its_recipe() -> None:
 @pytest.mark.parametrize("name", recipes.names())
 def test_whatever_a_recipe_names_exists(name: str, mode: Mode, quick: bool) -> None:
     loaded = recipes.load(name, mode, quick)
-    assert set(loaded.figures) <= set(STUDY_FIGURES)
+    assert set(loaded.figures) <= set(asked_figures())
     assert {item.card for item in loaded.data if item.card} <= set(DATASETS)
     for cell in recipes.cells(loaded).values():
-        row = known(cell.model.backbone)
+        row = known_card(cell.model.backbone)
         assert row is not None
         assert not (row.own and cell.model.weights == "imagenet"), "never trained on ImageNet"
         steps = preprocess.with_side(cell.prepare.steps, cell.prepare.side or row.side)
@@ -255,7 +255,7 @@ def test_study_001_sweeps_what_is_frozen() -> None:
         (stage,) = cell.train.stages
         words = (stage.trainable, stage.last, stage.first, stage.freeze)
         network = outlined(card, plan)
-        freezing.apply(network, schema_to_training.freezing_rules(card, *words), "frozen")
+        freezing.apply_rules(network, schema_to_training.freezing_rules(card, *words), "frozen")
         head = (FEATURES[dense] + 1) * 2
         more = {"all frozen": 0, "convolutions frozen": sum(DENSE[:dense])}
         learns = head + more.get(kind, count * CONVOLUTION)
@@ -271,7 +271,7 @@ def outlined(card: BackboneCard, plan: HeadPlan) -> nn.Module:
     with torch.device("meta"):
         backbone = Backbone(card, Weights({}, "", "", ""), plan.pool).eval()
         width = backbone(torch.zeros(1, 3, 224, 224)).shape[1]
-        return nn.Sequential(backbone, heads.build(plan, backbone.shape(width), 2))
+        return nn.Sequential(backbone, heads.build_head(plan, backbone.shape(width), 2))
 
 
 def test_study_001_prepares_pixels_as_the_weights_in_use_want_them() -> None:

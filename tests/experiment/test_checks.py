@@ -8,7 +8,7 @@ import pytest
 from hilum import experiment, recipes
 from hilum.experiment import run as pipeline
 from hilum.experiment import validate
-from hilum.experiment.validate import Known
+from hilum.experiment.data_checks import Known
 from hilum.models import weights
 from hilum.types import HilumError, Manifest, MissingError, Split
 

@@ -8,8 +8,10 @@ import pandas as pd
 import pytest
 
 from hilum import experiment, phantom, recipes
+from hilum.experiment.context import StoredPixels
+from hilum.experiment.source_task import SourceTask
 from hilum.recipes import Recipe
-from hilum.types import HilumError
+from hilum.types import HilumError, Manifest
 
 pytestmark = pytest.mark.usefixtures("few_audits", "no_report")
 
@@ -111,10 +113,14 @@ def test_worse_than_chance_names_inverted_labels(tmp_path: Path, flipped: bool, 
     ids = [f"i{i}" for i in range(6)]
     table = table.assign(cell="source", sample_id=ids, path=ids, patient_id=ids, source="s")
     table.assign(fold=0, seed=0).to_parquet(tmp_path / "predictions.parquet")
-    task = plan().source_task
-    assert task is not None
+    (tmp_path / "done").touch()
+    recipe = plan()
+    assert recipe.source_task is not None
+    own = source_task.as_recipe(recipe, recipe.source_task)
+    pixels = StoredPixels(tmp_path, (6, 8, 8), tuple(ids), "")
+    task = SourceTask(own, 0.99, Manifest(table), pixels, table[["sample_id"]], 0, tmp_path)
     with pytest.raises(HilumError, match=said):
-        source_task._checked(task.model_copy(update={"least_auroc": 0.99}), tmp_path, [])
+        source_task.train(task, silent)
 
 
 def test_what_the_target_holds_is_kept_out_unless_the_leak_is_asked_for(tmp_path: Path) -> None:

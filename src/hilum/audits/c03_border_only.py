@@ -25,7 +25,7 @@ def audit(evidence: Evidence) -> Finding:
     """Logistic regression on the frame of 30 x 30 thumbnails, cross-validated by patient."""
     if evidence.stack is None:
         return RULE.unknown("the prepared pixels are not at hand")
-    rows = sampling.drawn(evidence, np.flatnonzero(evidence.labels >= 0), MOST)
+    rows = sampling.balanced_sample(evidence, np.flatnonzero(evidence.labels >= 0), MOST)
     small = np.stack(
         [
             cv2.resize(sampling.panels(evidence, i)[0], (SIDE, SIDE), interpolation=cv2.INTER_AREA)
@@ -37,15 +37,17 @@ def audit(evidence: Evidence) -> Finding:
     frame[width:-width, width:-width] = False
     table = small[:, frame].astype(float)
     labels, groups = evidence.labels[rows], evidence.groups[rows]
-    value, (low, high) = cross_validated_probe.judged(table, labels, groups, evidence.seed)
+    value, (low, high) = cross_validated_probe.auroc_with_interval(
+        table, labels, groups, evidence.seed
+    )
     fails, warns = value > 0.8 and low > 0.6, value > 0.6 and low > 0.5
     status: Status = "fail" if fails else "warn" if warns else "pass"
-    told = (
+    meaning = (
         "what lies outside the lungs gives the label away"
         if warns
         else "the frame tells little"
         if value <= 0.6
         else "on so few images chance can do that too"
     )
-    sentence = f"A model that sees only the outer frame reaches AUROC {value:.2f}; {told}."
+    sentence = f"A model that sees only the outer frame reaches AUROC {value:.2f}; {meaning}."
     return RULE.finding(status, value, sentence, (low, high))

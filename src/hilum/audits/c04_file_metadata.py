@@ -26,7 +26,7 @@ def audit(evidence: Evidence) -> Finding:
     numbers = facts.select_dtypes("number").astype(float)
     numbers = numbers.assign(aspect=numbers["width"] / numbers["height"])
     table = np.nan_to_num(numbers.to_numpy(), nan=0.0)
-    value, (low, high) = cross_validated_probe.judged(
+    value, (low, high) = cross_validated_probe.auroc_with_interval(
         table, evidence.labels, evidence.groups, evidence.seed
     )
     fails, warns = value > 0.9 and low > 0.7, value > 0.7 and low > 0.5

@@ -28,16 +28,16 @@ def audit(evidence: Evidence) -> Finding:
     if evidence.features is None:
         return RULE.unknown("the network's features are not at hand")
     if sources.isna().any() or sources.nunique() < 2:
-        known = "unknown" if sources.isna().any() else "the same for all images"
-        return RULE.unknown(f"the source is {known}")
+        state = "unknown" if sources.isna().any() else "the same for all images"
+        return RULE.unknown(f"the source is {state}")
     aurocs: dict[str, tuple[float, tuple[float, float]]] = {}
     for name in evidence.classes:
         eligible = np.flatnonzero(_mixed(sources, evidence.manifest["label"] == name))
-        rows = sampling.at_most(evidence, eligible, MOST)
+        rows = sampling.sample(evidence, eligible, MOST)
         if len(rows):
             codes = pd.factorize(sources.iloc[rows])[0].astype(np.int64)
             table = look_alikes.reduced(evidence.features[rows])
-            aurocs[name] = cross_validated_probe.judged(
+            aurocs[name] = cross_validated_probe.auroc_with_interval(
                 table, codes, evidence.groups[rows], evidence.seed
             )
     if not aurocs:

@@ -44,7 +44,7 @@ class Rise:
 
 def audit(evidence: Evidence) -> Finding:
     """Paired: each film of another class with marks of class a, and with marks of its own."""
-    marked_films.marked(evidence)  # raises where there is nothing to transplant
+    marked_films.films_with_marks(evidence)  # raises where there is nothing to transplant
     rises = [rise for rise in (_rise(evidence, i) for i in range(len(evidence.classes))) if rise]
     if not rises:
         raise HilumError(
@@ -73,7 +73,7 @@ def audit(evidence: Evidence) -> Finding:
 
 def _rise(evidence: Evidence, class_: int) -> Rise | None:
     """Of one class; None where it, or all others together, have too few films."""
-    every = marked_films.drawn(evidence)
+    every = marked_films.sampled_films(evidence)
     labels = {film.row: int(evidence.labels[film.row]) for film in every}
     random = np.random.default_rng([evidence.seed, 7, class_])
     donors = [film for film in every if labels[film.row] == class_]
@@ -85,17 +85,18 @@ def _rise(evidence: Evidence, class_: int) -> Rise | None:
         own = [d for d in others if labels[d.row] == labels[film.row] and d.row != film.row]
         if own:
             # a film's own class's marks do not hang on the other class: it is shown them once
-            mine = own[np.random.default_rng([evidence.seed, film.row, 7]).integers(len(own))]
-            theirs = donors[random.integers(len(donors))]
-            pairs.append([pasted(film.bare, giver) for giver in (theirs, mine)])
-    after, before = marked_films.told(evidence, pairs)
+            own_class = own[np.random.default_rng([evidence.seed, film.row, 7]).integers(len(own))]
+            other_class = donors[random.integers(len(donors))]
+            pairs.append([pasted(film.bare, giver) for giver in (other_class, own_class)])
+    after, before = marked_films.probabilities(evidence, pairs)
     by = after[:, class_] - before[:, class_]
     return Rise(evidence.classes[class_], by, no_rise(by))
 
 
 def no_rise(by: npt.NDArray[np.float64]) -> float:
-    """Wilcoxon's one-sided p that (film,) differences are not above 0; 1 where all are 0.
+    """One-sided p that (film,) differences of probabilities are not above 0; 1 where all are 0.
 
+    The signed-rank test of Wilcoxon 1945, doi:10.2307/3001968.
     Of few films with ties or zeros scipy tries every sign, one call of Python each: here at once.
     """
     if not np.any(by):
@@ -108,8 +109,8 @@ def no_rise(by: npt.NDArray[np.float64]) -> float:
     def positive(signed: npt.NDArray[np.float64], axis: int = -1) -> npt.NDArray[np.float64]:
         return np.asarray(((signed > 0) * ranks).sum(axis))
 
-    asked = {"permutation_type": "samples", "alternative": "greater", "vectorized": True}
-    return float(permutation_test((changed,), positive, **asked, axis=-1).pvalue)
+    options = {"permutation_type": "samples", "alternative": "greater", "vectorized": True}
+    return float(permutation_test((changed,), positive, **options, axis=-1).pvalue)
 
 
 def pasted(film: Grey8, donor: MarkedFilm) -> Grey8:
@@ -117,13 +118,13 @@ def pasted(film: Grey8, donor: MarkedFilm) -> Grey8:
     if not donor.marks.boxes:
         return film
     size = (film.shape[0], film.shape[1])
-    drawn = donor.marks.mask.astype(np.uint8)
-    mask = cv2.resize(drawn, size[::-1], interpolation=cv2.INTER_NEAREST) > 0
+    marks = donor.marks.mask.astype(np.uint8)
+    mask = cv2.resize(marks, size[::-1], interpolation=cv2.INTER_NEAREST) > 0
     return np.where(mask, as_uint8(resized(donor.pixels, size)), film)
 
 
 def _holm(rises: list[Rise]) -> list[Rise]:
-    """Those that hold after Holm's correction (Holm 1979)."""
+    """Those that hold after the correction of Holm 1979, https://www.jstor.org/stable/4615733."""
     ordered = sorted(rises, key=lambda rise: rise.p)
     kept = []
     for i, rise in enumerate(ordered):

@@ -8,7 +8,7 @@ from hilum.audits.evidence import Evidence
 from hilum.types import Finding
 
 MUCH, ALL = 0.3, 0.9  # V
-GROWN = 16  # years
+ADULT = 16  # years
 RULE = AuditRule(
     id="C-09",
     title="Children and adults",
@@ -22,13 +22,13 @@ RULE = AuditRule(
 
 def audit(evidence: Evidence) -> Finding:
     """Age groups per class, from the datasets' cards and the manifest's ages."""
-    there = set(evidence.manifest["label"])  # an external test may lack a class
-    names = [name for name in evidence.classes if name in there]
+    present = set(evidence.manifest["label"])  # an external test may lack a class
+    names = [name for name in evidence.classes if name in present]
     groups = age_groups(evidence)
-    known = groups.notna().groupby(evidence.manifest["label"]).mean()
-    if unknown := [name for name in names if known[name] < 0.5]:
+    share_known = groups.notna().groupby(evidence.manifest["label"]).mean()
+    if unknown := [name for name in names if share_known[name] < 0.5]:
         return RULE.unknown(f"nothing is known of the ages in: {', '.join(unknown)}")
-    young = (groups == "children").groupby(evidence.manifest["label"]).mean() / known
+    young = (groups == "children").groupby(evidence.manifest["label"]).mean() / share_known
     v = c02_confounding.corrected_v(groups, evidence.manifest["label"])
     children = [name for name in names if young[name] == 1]
     without = [name for name in names if young[name] == 0]
@@ -55,6 +55,6 @@ def age_groups(evidence: Evidence) -> pd.Series:
     )
     years = pd.to_numeric(evidence.manifest["age"], errors="coerce")
     of_age = pd.Series(pd.NA, years.index, dtype="string")
-    of_age[years < GROWN] = "children"
-    of_age[years >= GROWN] = "adults"
+    of_age[years < ADULT] = "children"
+    of_age[years >= ADULT] = "adults"
     return of_card.where(of_card.isin(["children", "adults"]), of_age)

@@ -38,25 +38,25 @@ def audit(evidence: Evidence) -> Finding:
     return RULE.finding("pass", 0.0, "No patient stands in two parts of the split.")
 
 
-def _patients_met(found: Recognised) -> Finding:
+def _patients_met(recognised: Recognised) -> Finding:
     """Patients of an external test whom the model was built on; no pass on what is unknown."""
-    met, why = int(found.patients.sum()), found.unchecked_patients
+    met, why = int(recognised.patients.sum()), recognised.unchecked_patients
     if met:
         sentence = (
-            f"{met:,} of {len(found.patients):,} images are of patients whom the model was built "
-            "on; no score counts them."
+            f"{met:,} of {len(recognised.patients):,} images are of patients whom the model was "
+            "built on; no score counts them."
         )
         return RULE.finding("fail", float(met), sentence)
-    if found.patients_state == "not checked":
+    if recognised.patients_state == "not checked":
         return RULE.unknown(why)
-    if found.elsewhere.any():
+    if recognised.elsewhere.any():
         sentence = (
-            f"{int(found.elsewhere.sum()):,} images have a patient number that the model's "
+            f"{int(recognised.elsewhere.sum()):,} images have a patient number that the model's "
             "training has from another source: leakage cannot be excluded where sources share "
             "their numbers."
         )
         return RULE.finding("warn", 0.0, sentence)
-    if found.patients_state == "partly":
+    if recognised.patients_state == "partly":
         sentence = f"Leakage between patients cannot be excluded: {why}. No known one is met again."
         return RULE.finding("warn", 0.0, sentence)
     return RULE.finding("pass", 0.0, "The model was built on no patient of this test.")

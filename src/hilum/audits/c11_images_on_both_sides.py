@@ -35,16 +35,20 @@ def _twins(pairs: list[Leak]) -> str:
     return f"{images} {pairs_are} on both sides of the split ({', '.join(kinds)})."
 
 
-def _images_met(found: Recognised) -> Finding:
+def _images_met(recognised: Recognised) -> Finding:
     """Films of an external test that the model was built on, or near duplicates of them."""
-    same, near = int(found.files.sum()), int(((found.near >= 0) & ~found.files).sum())
+    same, near = (
+        int(recognised.files.sum()),
+        int(((recognised.near >= 0) & ~recognised.files).sum()),
+    )
     if same or near:
         sentence = (
-            f"{same + near:,} of {len(found.files):,} images are among those that the model was "
-            f"built on ({same:,} the very files, {near:,} near duplicates); no score counts them."
+            f"{same + near:,} of {len(recognised.files):,} images are among those that the model "
+            f"was built on ({same:,} the very files, {near:,} near duplicates); no score counts "
+            "them."
         )
         return RULE.finding("fail", float(same + near), sentence)
-    if found.films_state == "not checked":
-        only = "" if found.files_state == "not checked" else "; none is one of its very files"
-        return RULE.unknown(f"{found.unchecked_films}{only}")
+    if recognised.films_state == "not checked":
+        only = "" if recognised.files_state == "not checked" else "; none is one of its very files"
+        return RULE.unknown(f"{recognised.unchecked_films}{only}")
     return RULE.finding("pass", 0.0, "No image is among those that the model was built on.")

@@ -31,8 +31,8 @@ def audit(evidence: Evidence) -> Finding:
     learned, tested = (look_alikes.unit(evidence.features[rows]) for rows in (train, test))
     near = train[(tested @ learned.T).argmax(1)]
     random = np.random.default_rng([evidence.seed, 12])
-    drawn = random.permuted(np.tile(_by_group(evidence, groups), (PERMUTATIONS, 1)), axis=1)
-    right = float((drawn[:, groups[near]] == drawn[:, groups[test]]).mean())
+    permuted = random.permuted(np.tile(_by_group(evidence, groups), (PERMUTATIONS, 1)), axis=1)
+    right = float((permuted[:, groups[near]] == permuted[:, groups[test]]).mean())
     apart = groups[near] != groups[test]  # where no leak is, these alone are left
     chance = _chance(_by_group(evidence, groups))
     error = float(np.sqrt(chance * (1 - chance) / len(np.unique(groups[test]))))

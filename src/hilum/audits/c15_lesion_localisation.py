@@ -28,16 +28,20 @@ HALF = 0.5  # of its maximum: where a map is cut for its overlap
 
 
 def audit(evidence: Evidence) -> Finding:
-    """Grad-CAM's hottest place and overlap with the lesions' masks, against chance."""
+    """Grad-CAM's hottest place and overlap with the lesions' masks, against chance.
+
+    The pointing game of Zhang et al. 2018, doi:10.1007/s11263-017-1059-x, with its tolerance of 15
+    pixels (NEAR).
+    """
     from hilum.explain import sanity_checks
 
     table = evidence.manifest
     if COLUMN not in table or table[COLUMN].isna().all():
         return RULE.unknown(f"nobody has outlined the lesions (no {COLUMN} in the manifest)")
-    look = sampled_maps.looked(evidence)
+    sample = sampled_maps.heat_maps(evidence)
     place = geometry(sampling.model(evidence).pipeline)
     off, hits, chances, overlaps = round(NEAR * max(place.shape)), [], [], []
-    for row, heat in zip(look.rows, look.maps, strict=True):
+    for row, heat in zip(sample.rows, sample.maps, strict=True):
         lesion = _lesion(table[COLUMN].iloc[row], table["path"].iloc[row], place)
         hit = None if lesion is None else sanity_checks.pointing_game(heat, lesion, off)
         if lesion is not None and hit is not None:
@@ -80,8 +84,8 @@ def _lesion(path: object, film: str, place: Pipeline) -> Mask | None:
     try:
         facts = images.probe(film)
         # a mask may be drawn on stored pixels that are not square, as those of its film are not
-        drawn = resized(as_uint8(images.read(path).pixels), (facts["height"], facts["width"]))
-        mask = place(drawn) > 127
+        pixels = resized(as_uint8(images.read(path).pixels), (facts["height"], facts["width"]))
+        mask = place(pixels) > 127
     except HilumError:
         return None
     return mask if mask.any() else None

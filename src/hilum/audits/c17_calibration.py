@@ -44,15 +44,21 @@ def audit(evidence: Evidence) -> Finding:
 def among_the_scores(
     predictions: pd.DataFrame, confidence: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]
 ) -> float:
-    """The error as the scores have it: bins of equal width, the mean of the seeds'."""
+    """The error as the scores have it: bins of equal width (Guo et al. 2017), the seeds' mean.
+
+    `confidence` (image,) is the probability of the class given, `right` (image,) whether it is so.
+    """
     seeds = predictions["seed"].to_numpy() if "seed" in predictions else np.zeros(len(confidence))
     each = [calibration.ece(confidence[seeds == s], right[seeds == s]) for s in np.unique(seeds)]
     return float(np.mean(each)) if each else float("nan")
 
 
 def by_chance(confidence: npt.NDArray[np.float64], bins: int, seed: int) -> float:
-    """The 99th percentile of the error when each image is right with its own probability."""
+    """The 99th percentile of the error when each image (image,) is right with its own probability.
+
+    Consistency resampling of Bröcker & Smith 2007, doi:10.1175/WAF993.1.
+    """
     random = np.random.default_rng([seed, 17])
-    drawn = random.random((RESAMPLINGS, len(confidence))) < confidence
-    found = [calibration.ece(confidence, right, bins, mass=True) for right in drawn]
-    return float(np.quantile(found, 0.99))
+    outcomes = random.random((RESAMPLINGS, len(confidence))) < confidence
+    errors = [calibration.ece(confidence, right, bins, mass=True) for right in outcomes]
+    return float(np.quantile(errors, 0.99))

@@ -42,36 +42,40 @@ def audit(evidence: Evidence) -> Finding:
             f"only {most} test images of a class, or of the others; at least {FEW_OF_A_CLASS} of "
             "each are needed"
         )
-    held = predictions.validated(evidence)
-    name = min(points, key=lambda name: p_kept(points[name].sensitivity, held[name]))
-    found, spared = points[name].sensitivity, points[name].specificity
+    validated = predictions.validated(evidence)
+    name = min(points, key=lambda name: p_kept(points[name].sensitivity, validated[name]))
+    kept, spared = points[name].sensitivity, points[name].specificity
     sentence = (
-        f"At the threshold chosen for {SENSITIVITY:.0%} sensitivity {name} is found in {found.k} "
-        f"of {found.n} ({found.low:.0%} to {found.high:.0%}). {spared.k} of {spared.n} others are "
-        f"left alone ({spared.low:.0%} to {spared.high:.0%}){_worth(found, spared)}."
+        f"At the threshold chosen for {SENSITIVITY:.0%} sensitivity {name} is found in {kept.k} "
+        f"of {kept.n} ({kept.low:.0%} to {kept.high:.0%}). {spared.k} of {spared.n} others are "
+        f"left alone ({spared.low:.0%} to {spared.high:.0%}){_worth(kept, spared)}."
     )
-    short = p_kept(found, held[name]) * len(points) < SURE
-    status: Status = "pass" if not short else "fail" if found.value < POOR else "warn"
-    return RULE.finding(status, found.value, sentence, (found.low, found.high))
+    short = p_kept(kept, validated[name]) * len(points) < SURE
+    status: Status = "pass" if not short else "fail" if kept.value < POOR else "warn"
+    return RULE.finding(status, kept.value, sentence, (kept.low, kept.high))
 
 
-def _worth(found: Proportion, spared: Proportion) -> str:
+def _worth(kept: Proportion, spared: Proportion) -> str:
     """In what share a positive answer would be right at other prevalences, with its interval."""
-    ends = Interval(found.low, found.high), Interval(spared.low, spared.high)
-    values = thresholds.predictive_values(found.value, spared.value, PREVALENCES)
-    carried = thresholds.predictive_intervals(*ends, PREVALENCES)
-    told = ", ".join(
+    ends = Interval(kept.low, kept.high), Interval(spared.low, spared.high)
+    values = thresholds.predictive_values(kept.value, spared.value, PREVALENCES)
+    intervals = thresholds.predictive_intervals(*ends, PREVALENCES)
+    values_at_prevalences = ", ".join(
         f"{row.ppv:.0%} ({at.ppv_low:.0%} to {at.ppv_high:.0%}) where {row.prevalence:.0%} have it"
-        for row, at in zip(values.itertuples(), carried.itertuples(), strict=True)
+        for row, at in zip(values.itertuples(), intervals.itertuples(), strict=True)
         if not np.isnan(row.ppv)
     )
-    return f"; a positive answer would be right in {told}" if told else ""
+    return (
+        f"; a positive answer would be right in {values_at_prevalences}"
+        if values_at_prevalences
+        else ""
+    )
 
 
-def p_kept(share: Proportion, held: int, promised: float = SENSITIVITY) -> float:
-    """p that a share on test is no less than `promised`, which `held` validation images stand for.
+def p_kept(share: Proportion, validated: int, promised: float = SENSITIVITY) -> float:
+    """p that a share on test is no less than `promised`, on which `validated` images agree.
 
     A limit that keeps 90 % of 20 validation images keeps 90 % of all patients only on average.
     """
-    spread = promised * (1 - promised) * (1 / max(share.n, 1) + (1 / held if held else 0))
+    spread = promised * (1 - promised) * (1 / max(share.n, 1) + (1 / validated if validated else 0))
     return float(ndtr((share.value - promised) / np.sqrt(spread)))

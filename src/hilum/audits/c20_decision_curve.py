@@ -23,7 +23,10 @@ ODDS = tuple(round(0.05 * i, 2) for i in range(1, 11))  # threshold probabilitie
 
 
 def audit(evidence: Evidence) -> Finding:
-    """The greatest gain in net benefit over treating all and treating none."""
+    """The greatest gain in net benefit over treating all and treating none.
+
+    Vickers & Elkin 2006, doi:10.1177/0272989X06295361.
+    """
     labels, p = predictions.labels_and_probabilities(evidence, predictions.one_seed(evidence))
     gains = {}
     for name in predictions.positive_classes(evidence):
@@ -53,8 +56,9 @@ def audit(evidence: Evidence) -> Finding:
 def no_gain(positive: npt.NDArray[np.bool_], p: npt.NDArray[np.float64], t: float) -> float:
     """p that the net benefit at a threshold is no higher than that of treating all, or none.
 
-    Both gains are means over images; the less sure one counts (intersection-union test, Berger
-    1982, doi:10.1080/00401706.1982.10487790).
+    `positive`, `p` (image,), `t` a threshold probability. Both gains are means over images; the
+    less sure one counts (intersection-union test, Berger 1982,
+    doi:10.1080/00401706.1982.10487790).
     """
     called, odds = p >= t, t / (1 - t)
     worth = np.where(positive, 1.0, -odds)  # of treating an image

@@ -23,25 +23,28 @@ SURE = 0.05  # of a promise to each class, whose images are few
 
 
 def audit(evidence: Evidence) -> Finding:
-    """Coverage on test of the classes that stay possible, class by class, and how many abstain."""
+    """Coverage on test of the classes that stay possible, class by class, and how many abstain.
+
+    Angelopoulos & Bates 2021, arXiv:2107.07511 (class-conditional conformal prediction).
+    """
     if evidence.model is None or not evidence.model.facts.conformal:
         return RULE.unknown(
             f"coverage can only be guaranteed with at least {conformal.least_images()} validation "
             "images per class"
         )
     labels, p = predictions.labels_and_probabilities(evidence, predictions.predictions(evidence))
-    kept = conformal.sets(p, evidence.classes, evidence.model.facts.conformal)
+    kept = conformal.prediction_sets(p, evidence.classes, evidence.model.facts.conformal)
     covered = kept[np.arange(len(labels)), labels]
     shares = {
         name: proportion(int(covered[labels == i].sum()), int((labels == i).sum()))
         for i, name in enumerate(evidence.classes)
         if (labels == i).any()
     }
-    held, goal = predictions.validated(evidence), 1 - conformal.ALPHA
-    luck = {n: p_kept(share, held[n], goal) for n, share in shares.items()}
+    validated, goal = predictions.validated(evidence), 1 - conformal.ALPHA
+    luck = {n: p_kept(share, validated[n], goal) for n, share in shares.items()}
     name = min(luck, key=lambda name: luck[name])
     share, every = shares[name], proportion(int(covered.sum()), len(covered))
-    least = min(luck[name] * len(luck), p_kept(every, sum(held.values()), goal))
+    least = min(luck[name] * len(luck), p_kept(every, sum(validated.values()), goal))
     abstained = proportion(int((kept.sum(1) > 1).sum()), len(kept))
     sentence = (
         f"The true class stays possible in {share.k} of {share.n} images of {name} "

@@ -40,8 +40,10 @@ def audit(evidence: Evidence) -> Finding:
     usual = model.gate.scores(np.asarray(features[at]))
     areas = []
     for strangers in (far, near):
-        found: Floats = model.runtime(np.stack([model.pipeline(image) for image in strangers]))
-        scores = np.concatenate([usual, model.gate.scores(found)])
+        features_of_strangers: Floats = model.runtime(
+            np.stack([model.pipeline(image) for image in strangers])
+        )
+        scores = np.concatenate([usual, model.gate.scores(features_of_strangers)])
         areas.append(metrics.auroc(np.arange(len(scores)) >= len(usual), scores))
     refused = float((usual > 1).mean())
     sentence = (
@@ -58,13 +60,13 @@ def noises(seed: int) -> list[GreyImage]:
     import cv2
 
     random = np.random.default_rng([seed, 22])
-    found: list[GreyImage] = []
+    images: list[GreyImage] = []
     for grain in GRAINS:
         for _ in range(NOISE):
-            drawn = random.random((SIDE, SIDE), np.float32)
-            smooth = np.asarray(cv2.GaussianBlur(drawn, (0, 0), grain) if grain else drawn)
-            found.append(((smooth - smooth.min()) / np.ptp(smooth)).astype(np.float32))
-    return found
+            noise = random.random((SIDE, SIDE), np.float32)
+            smooth = np.asarray(cv2.GaussianBlur(noise, (0, 0), grain) if grain else noise)
+            images.append(((smooth - smooth.min()) / np.ptp(smooth)).astype(np.float32))
+    return images
 
 
 def photographs() -> list[GreyImage]:

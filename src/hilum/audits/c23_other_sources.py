@@ -41,8 +41,8 @@ def audit(evidence: Evidence) -> Finding:
     left = table[table["train"] == REST]
     sure = left[left["sure"] > 0]  # where chance alone does not lose as much
     worst = (sure if len(sure) else left).sort_values("drop").iloc[-1]
-    lost = float(worst["drop"]) if len(sure) else 0.0
-    status: Status = "fail" if lost > 0.1 else "warn" if lost > 0.05 else "pass"
+    fall = float(worst["drop"]) if len(sure) else 0.0
+    status: Status = "fail" if fall > 0.1 else "warn" if fall > 0.05 else "pass"
     sentence = (
         f"A probe trained without {worst['test']} has AUROC {worst['auroc']:.2f} there"
         f"{_over(worst['classes'], evidence.classes)}, and {worst['inside']:.2f} on the sources "
@@ -72,29 +72,33 @@ def matrix(evidence: Evidence) -> pd.DataFrame:
     source = np.repeat([*at], [len(rows) for rows in at.values()])
     table = look_alikes.reduced(evidence.features[every])
     labels, groups = evidence.labels[every], evidence.groups[every]
-    found = []
+    rows = []
     for name in at:
-        here = source == name
-        for train, mine, tested in ((name, here, [*at]), (REST, ~here, [name])):
-            one = _Probe.of(table[mine], labels[mine], groups[mine], evidence.seed)
+        at_source = source == name
+        for train, train_rows, tested in ((name, at_source, [*at]), (REST, ~at_source, [name])):
+            probe = _Probe.of(
+                table[train_rows], labels[train_rows], groups[train_rows], evidence.seed
+            )
             for test in tested:
-                there = source == test
-                area, sure = one.inside, float("nan")
+                test_rows = source == test
+                area, sure = probe.inside, float("nan")
                 if test != train:
-                    area = one.area(table[there], labels[there])
+                    area = probe.macro_auroc(table[test_rows], labels[test_rows])
                 if train == REST:
-                    sure = one.lost(table[there], labels[there], groups[there], 0.05 / len(at))
-                names = "; ".join(evidence.classes[c] for c in one.shared(labels[there]))
-                found.append((train, test, area, one.inside, one.inside - area, sure, names))
-    return pd.DataFrame(found, columns=columns)
+                    sure = probe.least_fall(
+                        table[test_rows], labels[test_rows], groups[test_rows], 0.05 / len(at)
+                    )
+                names = "; ".join(evidence.classes[c] for c in probe.shared(labels[test_rows]))
+                rows.append((train, test, area, probe.inside, probe.inside - area, sure, names))
+    return pd.DataFrame(rows, columns=columns)
 
 
 @dataclass(frozen=True, slots=True)
 class _Probe:
-    """A probe of some images, and what it says of them out of fold."""
+    """A probe of some images, and its probabilities (image, class) of them out of fold."""
 
     model: Any
-    told: Probabilities
+    probabilities: Probabilities
     labels: Labels
     groups: npt.NDArray[np.int64]
     seed: int
@@ -103,38 +107,47 @@ class _Probe:
     def of(
         cls, table: Floats64, labels: Labels, groups: npt.NDArray[np.int64], seed: int
     ) -> "_Probe":
-        told = cross_validated_probe.out_of_fold(table, labels, groups, seed)
-        return cls(cross_validated_probe.fitted(table, labels), told, labels, groups, seed)
+        """Fit to `table` (image, feature) with labels (image,) and patients `groups` (image,)."""
+        probabilities = cross_validated_probe.out_of_fold(table, labels, groups, seed)
+        return cls(cross_validated_probe.fit(table, labels), probabilities, labels, groups, seed)
 
     @property
     def inside(self) -> float:
         """Macro AUROC out of fold."""
-        return cross_validated_probe.area(self.labels, self.told, np.unique(self.labels))
+        return cross_validated_probe.macro_auroc(
+            self.labels, self.probabilities, np.unique(self.labels)
+        )
 
-    def says(self, table: Floats64) -> Probabilities:
-        p = np.zeros((len(table), self.told.shape[1]))
+    def predict(self, table: Floats64) -> Probabilities:
+        """(image, feature) -> (image, class) over all classes, 0 for those it was not fitted to."""
+        p = np.zeros((len(table), self.probabilities.shape[1]))
         p[:, self.model[-1].classes_] = self.model.predict_proba(table)
         return p
 
     def shared(self, labels: Labels) -> Labels:
-        found = np.intersect1d(labels, self.labels)
-        if not len(found):
+        """(class,) codes that both sides have; raises HilumError where there are none."""
+        classes = np.intersect1d(labels, self.labels)
+        if not len(classes):
             raise HilumError("two sources share no class")
-        return np.asarray(found, np.int64)
+        return np.asarray(classes, np.int64)
 
-    def area(self, table: Floats64, labels: Labels) -> float:
-        """Macro AUROC elsewhere, over the classes that both sides have."""
-        return cross_validated_probe.area(labels, self.says(table), self.shared(labels))
+    def macro_auroc(self, table: Floats64, labels: Labels) -> float:
+        """Macro AUROC of `table` (image, feature) over the classes that both sides have."""
+        return cross_validated_probe.macro_auroc(labels, self.predict(table), self.shared(labels))
 
-    def lost(
+    def least_fall(
         self, table: Floats64, labels: Labels, groups: npt.NDArray[np.int64], tail: float
     ) -> float:
-        """The least that AUROC falls elsewhere: a quantile over resampled patients."""
+        """The least that AUROC falls on `table` (image, feature).
+
+        The quantile `tail` over resampled patients: percentile bootstrap, Efron & Tibshirani 1993,
+        doi:10.1201/9780429246593.
+        """
         resampled = cross_validated_probe.resampled
-        own = resampled(self.labels, [self.told], self.groups, self.seed)
-        p, shared = self.says(table), self.shared(labels)
-        there = resampled(labels, [p], groups, self.seed + 1, shared)
-        return float(np.nanquantile((own - there)[1:], tail))
+        own = resampled(self.labels, [self.probabilities], self.groups, self.seed)
+        p, shared = self.predict(table), self.shared(labels)
+        elsewhere = resampled(labels, [p], groups, self.seed + 1, shared)
+        return float(np.nanquantile((own - elsewhere)[1:], tail))
 
 
 def _by_source(evidence: Evidence) -> dict[str, npt.NDArray[np.int64]]:
@@ -143,6 +156,5 @@ def _by_source(evidence: Evidence) -> dict[str, npt.NDArray[np.int64]]:
     counts = pd.crosstab(sources, evidence.manifest["label"])
     able = counts.index[(counts >= LEAST).sum(axis=1) > 1][:SOURCES]
     return {
-        str(name): sampling.at_most(evidence, np.flatnonzero(sources == name), MOST)
-        for name in able
+        str(name): sampling.sample(evidence, np.flatnonzero(sources == name), MOST) for name in able
     }

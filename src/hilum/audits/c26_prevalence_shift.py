@@ -69,9 +69,9 @@ def beyond_chance(
     random = np.random.default_rng([seed, 26])
     off = []
     for _ in range(REPLICATES):
-        drawn = random.integers(0, len(labels), len(labels))
-        truth = np.bincount(labels[drawn], minlength=len(prior)) / len(labels)
-        off.append(estimated(p[drawn], prior, NEAR)[0] - truth)
+        resample = random.integers(0, len(labels), len(labels))
+        truth = np.bincount(labels[resample], minlength=len(prior)) / len(labels)
+        off.append(estimated(p[resample], prior, NEAR)[0] - truth)
     tail = 0.005 / len(prior)
     low, high = np.quantile(off, [tail, 1 - tail], axis=0)
     return np.asarray((low > 0) | (high < 0), bool)
@@ -79,9 +79,9 @@ def beyond_chance(
 
 def _prior(evidence: Evidence) -> npt.NDArray[np.float64] | None:
     """Class shares of the training part, by the split, else by the model's record."""
-    told = evidence.model.facts.provenance.get("classes") if evidence.model else None
-    if told:
-        counts = np.array([told.get(name, 0) for name in evidence.classes], float)
+    recorded = evidence.model.facts.provenance.get("classes") if evidence.model else None
+    if recorded:
+        counts = np.array([recorded.get(name, 0) for name in evidence.classes], float)
         return counts / counts.sum() if (counts > 0).all() else None
     if evidence.split is None:
         return None

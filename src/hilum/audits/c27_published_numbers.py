@@ -23,14 +23,14 @@ def audit(evidence: Evidence) -> Finding:
     """How many of the published figures contradict each other or arithmetic."""
     if not evidence.published:
         return RULE.unknown("the recipe states no published numbers")
-    found = published_arithmetic.check(*published_table.parse(as_table(evidence.published)))
-    if not found.checks:
+    result = published_arithmetic.check(*published_table.parse(as_table(evidence.published)))
+    if not result.checks:
         return RULE.unknown("none of the published numbers is of a kind that others can contradict")
-    wrong = len(found.violations)
+    wrong = len(result.violations)
     if wrong:
-        sentence = f"{wrong} of {found.checks} checks fail: {found.violations[0].sentence}"
+        sentence = f"{wrong} of {result.checks} checks fail: {result.violations[0].sentence}"
         return RULE.finding("warn", float(wrong), sentence)
-    sentence = f"{found.checks} checks of the published numbers find no contradiction."
+    sentence = f"{result.checks} checks of the published numbers find no contradiction."
     return RULE.finding("pass", 0.0, sentence)
 
 

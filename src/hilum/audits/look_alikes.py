@@ -68,8 +68,8 @@ def whitened(features: npt.NDArray[np.floating]) -> Floats:
     from sklearn.decomposition import PCA
 
     count = min(COMPONENTS, max(1, len(features) // 4), features.shape[1])
-    made = PCA(count, whiten=True, svd_solver="randomized", random_state=0)
-    return unit(made.fit_transform(np.asarray(features, np.float32)))
+    pca = PCA(count, whiten=True, svd_solver="randomized", random_state=0)
+    return unit(pca.fit_transform(np.asarray(features, np.float32)))
 
 
 def limit(looks: Floats, labels: Labels) -> float:
@@ -86,18 +86,18 @@ def limit(looks: Floats, labels: Labels) -> float:
 
 def _by_features(looks: Floats, least: float) -> npt.NDArray[np.int64]:
     """Pairs (pair, 2) whose cosine is above `least`."""
-    found = [np.empty((0, 2), np.int64)]
+    pairs_of_chunks = [np.empty((0, 2), np.int64)]
     for start in range(0, len(looks), CHUNK):
         pairs = np.argwhere(looks[start : start + CHUNK] @ looks.T > least)
         pairs[:, 0] += start
-        found.append(pairs)
-    return np.concatenate(found)
+        pairs_of_chunks.append(pairs)
+    return np.concatenate(pairs_of_chunks)
 
 
 def _by_hash(fingerprints: Fingerprints, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Pairs (pair, 2) of places in `rows`, rising, that the leak check calls near duplicates."""
-    found = duplicates.near_pairs(fingerprints)
-    pairs = np.stack([found.first, found.second], axis=1)
+    near = duplicates.near_pairs(fingerprints)
+    pairs = np.stack([near.first, near.second], axis=1)
     return np.searchsorted(rows, pairs[np.isin(pairs, rows).all(axis=1)])
 
 
@@ -112,22 +112,22 @@ def first_fold(evidence: Evidence) -> tuple[Labels, Labels]:
 
 
 def side_by_side(
-    evidence: Evidence, groups: Labels, known: Labels, asked: Labels
+    evidence: Evidence, groups: Labels, reference: Labels, queries: Labels
 ) -> tuple[float, float]:
-    """How often the nearest known image has an asked one's label: of all, and of other groups.
+    """How often the nearest reference image has a query's label: of all, and of other groups.
 
-    `groups` (image,) as from `of`; `known` and `asked` are rows, such as those of training and
-    test. The first is what looking alike earns, the second what is left without it.
+    `groups` (image,) as from `of`; `reference` and `queries` are rows, such as those of training
+    and test. The first is what looking alike earns, the second what is left without it.
     """
     assert evidence.features is not None  # noqa: S101 - callers have asked
     random = np.random.default_rng([evidence.seed, 10])
-    asked = np.sort(random.permutation(asked)[:MOST])
+    queries = np.sort(random.permutation(queries)[:MOST])
     features, right = unit(evidence.features), []
-    alike = features[asked] @ features[known].T
-    alike[asked[:, None] == known[None, :]] = -np.inf  # an image is no neighbour of its own
-    others = np.where(groups[asked, None] == groups[None, known], -np.inf, alike)
+    alike = features[queries] @ features[reference].T
+    alike[queries[:, None] == reference[None, :]] = -np.inf  # an image is no neighbour of its own
+    others = np.where(groups[queries, None] == groups[None, reference], -np.inf, alike)
     for likeness in (alike, others):
-        near = evidence.labels[known[likeness.argmax(1)]] == evidence.labels[asked]
+        near = evidence.labels[reference[likeness.argmax(1)]] == evidence.labels[queries]
         right.append(float(near[np.isfinite(likeness.max(1))].mean()))
     return right[0], right[1]
 
@@ -137,8 +137,8 @@ def reduced(features: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     from sklearn.decomposition import PCA
 
     count = min(COMPONENTS, len(features) - 1, features.shape[1])
-    found = PCA(count, svd_solver="randomized", random_state=0).fit_transform(np.asarray(features))
-    return np.asarray(found, np.float64)
+    pca = PCA(count, svd_solver="randomized", random_state=0)
+    return np.asarray(pca.fit_transform(np.asarray(features)), np.float64)
 
 
 def unit(features: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:

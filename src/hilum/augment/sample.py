@@ -79,12 +79,12 @@ class AugmentationRanges:
                     f"augment.{name} must lie in [{low}, {high}], smaller number first; "
                     f"got {value!r}; change it."
                 )
-        moved = {known.name for known in fields(self) if getattr(self, known.name) != known.default}
+        moved = {one.name for one in fields(self) if getattr(self, one.name) != one.default}
         for pair in EXCLUSIVE:
             if moved.issuperset(pair):
-                given = " and ".join(f"{name} = {getattr(self, name)!r}" for name in pair)
+                values = " and ".join(f"{name} = {getattr(self, name)!r}" for name in pair)
                 raise HilumError(
-                    f"augment takes one of {' or '.join(pair)}; got {given}; drop one."
+                    f"augment takes one of {' or '.join(pair)}; got {values}; drop one."
                 )
 
 
@@ -175,13 +175,14 @@ def _light(ranges: AugmentationRanges, u: Draws) -> Draws:
 def _box(ranges: AugmentationRanges, u: Draws) -> Draws:
     """The part of the film that fills the frame: a crop of it, or the frame around a small film."""
     places = ranges.aspect != 0 or ranges.placed_scale != (1.0, 1.0)
-    drawn = _placed(ranges, u) if places else _crop(ranges, u)
-    return dict(zip(("box_left", "box_top", "box_width", "box_height"), drawn, strict=True))
+    box = _placed(ranges, u) if places else _crop(ranges, u)
+    return dict(zip(("box_left", "box_top", "box_width", "box_height"), box, strict=True))
 
 
 def _crop(ranges: AugmentationRanges, u: Draws) -> tuple[Uniforms, Uniforms, Uniforms, Uniforms]:
     """(left, top, width, height) as torchvision's RandomResizedCrop draws them for a square film.
 
+    After Szegedy et al. 2015, arXiv:1409.4842, section 6.
     Area uniform, aspect log-uniform; the first of ten tries that fits the film, else its centre.
     """
     low, high = ranges.crop_scale

@@ -30,8 +30,8 @@ def list_(as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) -> 
     ]
     screen.table("Datasets", ("name", "what", "modality", "patients", "to get it"), rows)
     if verbose:
-        about = [(c.name, c.licence, c.access) for c in cards]
-        screen.table("Licence and access", ("name", "licence", "access"), about)
+        access = [(c.name, c.licence, c.access) for c in cards]
+        screen.table("Licence and access", ("name", "licence", "access"), access)
     else:
         screen.say("-v adds licences and where to get each.", "dim")
     screen.give(cards)

@@ -23,8 +23,8 @@ def show(results: Results, out: Path, screen: Terminal) -> None:
     """Everything that a person should know when a run has ended, the verdict last."""
     chosen = str(results.model["cell"])
     begin = tuple(f"{task['name']}: " for task in results.tasks)
-    mine = [score for score in results.scores if not score.cell.startswith(begin)]
-    _cells(mine, chosen, screen)
+    own_scores = [score for score in results.scores if not score.cell.startswith(begin)]
+    _cells(own_scores, chosen, screen)
     _scores([score for score in results.scores if score.cell == chosen], screen)
     _published(results, screen)
     audits(results.audits, screen)
@@ -66,10 +66,10 @@ def _scores(scores: Sequence[Score], screen: Terminal) -> None:
         screen.table("All scores on test images", (columns[0], "of", *columns[1:]), rows)
         _say_notes(scores, screen)
         return
-    found = {(score.name, score.class_): score for score in scores}
+    by_name = {(score.name, score.class_): score for score in scores}
     shown = [*MASKS.items(), *((row.key, row.key_title) for row in registry.brief())]
-    known = [(name, found[key]) for key, name in shown if key in found]
-    few = [(name + _of(score), *_figures(score)) for name, score in known]
+    measured = [(name, by_name[key]) for key, name in shown if key in by_name]
+    few = [(name + _of(score), *_figures(score)) for name, score in measured]
     screen.table("Scores on test images", columns, few)
     _say_notes(scores, screen)
 
@@ -126,11 +126,11 @@ def _questions(results: Results, screen: Terminal) -> None:
     """The recipe's tasks: figures of the cell that each has chosen, and its verdict."""
     from hilum.metrics import registry
 
-    found = {(score.cell, score.name, score.class_): score for score in results.scores}
+    by_cell = {(score.cell, score.name, score.class_): score for score in results.scores}
     rows = []
     for task in results.tasks:
         cell = f"{task['name']}: {task['cell']}"
-        own = [found.get((cell, *row.key)) for row in registry.spread()]
+        own = [by_cell.get((cell, *row.key)) for row in registry.spread()]
         values = (_number(score.value if score else None) for score in own)
         rows.append((task["name"], *values, task["reason"] or task["verdict"]))
     names = [row.key_title for row in registry.spread()]

@@ -46,14 +46,14 @@ def _state(place: Path) -> str:
 
 def open_path(
     path: str | Path,
-    given: Columns = _USUAL,
+    roles: Columns = _USUAL,
     progress: Progress = None,
     options: TreeOptions = _NOTHING,
 ) -> Manifest:
     """Read whatever `path` is: a manifest or run folder, a published dataset, a tree of DICOM
     files, a CSV table, or class folders; in this order.
 
-    `given` says which columns of a table are what, where their names do not tell; then a table it
+    `roles` says which columns of a table are what, where their names do not tell; then a table it
     must be. `progress` counts the DICOM headers read. With a table of labels in `options` it is a
     folder of the user's own. Raises HilumError saying what was wanted and what was found.
     """
@@ -63,8 +63,8 @@ def open_path(
             f"{place} must be a folder of images or a table; got nothing; {_near(place)}"
         )
     if place.is_dir():
-        return _open_folder(place, given, progress, options)
-    return _open_file(place, given, progress, options)
+        return _open_folder(place, roles, progress, options)
+    return _open_file(place, roles, progress, options)
 
 
 def _near(place: Path) -> str:
@@ -74,7 +74,7 @@ def _near(place: Path) -> str:
     return f"did you mean {parent / near[0]}?" if near else "check the path."
 
 
-def _open_file(file: Path, given: Columns, progress: Progress, options: TreeOptions) -> Manifest:
+def _open_file(file: Path, roles: Columns, progress: Progress, options: TreeOptions) -> Manifest:
     suffix = file.suffix.lower()
     if options.labels:
         raise HilumError(
@@ -84,32 +84,32 @@ def _open_file(file: Path, given: Columns, progress: Progress, options: TreeOpti
     if suffix == ".parquet":
         return manifest.load(file)
     if suffix in columns.SUFFIXES:
-        return table.read(file, given, progress, options.source_tag, options.fewest)
+        return table.read(file, roles, progress, options.source_tag, options.fewest)
     raise HilumError(
         f"{file} must be a folder of images, a CSV table or a manifest.parquet; got a file "
         f"ending in {suffix!r}; name the folder it is in."
     )
 
 
-def _open_folder(place: Path, given: Columns, progress: Progress, options: TreeOptions) -> Manifest:
-    if given == _USUAL and not (options.labels or options.source_tag):
+def _open_folder(place: Path, roles: Columns, progress: Progress, options: TreeOptions) -> Manifest:
+    if roles == _USUAL and not (options.labels or options.source_tag):
         if (place / MANIFEST).is_file():
             return manifest.load(place / MANIFEST)
         if (dataset := _published(place)) is not None:
             return dataset.read(place)
-    return _open_own(place, given, progress, options)
+    return _open_own(place, roles, progress, options)
 
 
-def _open_own(place: Path, given: Columns, progress: Progress, options: TreeOptions) -> Manifest:
+def _open_own(place: Path, roles: Columns, progress: Progress, options: TreeOptions) -> Manifest:
     """A user's own folder: a tree of DICOM files, a table beside its images, or class folders."""
-    if given == _USUAL and not (options.labels or options.source_tag):
+    if roles == _USUAL and not (options.labels or options.source_tag):
         _refuse_several(place)
     paths, _ = images.find(place)
     if options.labels or dicom_tree.recognises(paths):
-        return dicom_tree.read(place, given, progress, options)
+        return dicom_tree.read(place, roles, progress, options)
     # columns that the user named must be found: what is wrong with them, `read` says
-    if given != _USUAL or table.recognises(place, given):
-        return table.read(place, given, progress, options.source_tag, options.fewest)
+    if roles != _USUAL or table.recognises(place, roles):
+        return table.read(place, roles, progress, options.source_tag, options.fewest)
     return class_folders.read(
         place, progress, options.source_tag, options.unlabelled, options.fewest
     )

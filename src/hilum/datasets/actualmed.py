@@ -47,8 +47,8 @@ def read(folder: Path) -> Manifest:
         view=table["view"].map(values.view),
         age=table["age"].map(values.age),
     )
-    found = find_files(table, walk(root, tally).below("images", tally), "imagename", tally)
-    stated = tally.keep(found, found["label"].notna(), "no finding is stated (inconclusive)")
+    rows = find_files(table, walk(root, tally).below("images", tally), "imagename", tally)
+    stated = tally.keep(rows, rows["label"].notna(), "no finding is stated (inconclusive)")
     return assemble(CARD, root, present(stated, tally), tally, NOTES)
 
 

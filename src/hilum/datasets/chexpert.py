@@ -58,13 +58,13 @@ def read(folder: Path) -> Manifest:
     """Frontal films with no finding or with certain pneumonia, of one folder or of all batches."""
     root, tally = _home(as_path(folder)), Tally()
     batches = _batches(root)
-    tables = next(found for found in map(_tables, (root, *batches)) if found)
+    tables = next(filter(None, map(_tables, (root, *batches))))
     table = pd.concat(
         [read_table(path, COLUMNS).assign(official_part=PARTS[n]) for n, path in tables.items()],
         ignore_index=True,
     )
-    found = _in_batches(table, root, batches, tally) if batches else _found(table, root, tally)
-    rows = present(_usable(found, tally), tally)
+    rows = _in_batches(table, root, batches, tally) if batches else _with_files(table, root, tally)
+    rows = present(_usable(rows, tally), tally)
     views = rows["AP/PA"].map(values.view)
     rows = rows.assign(
         age=rows["Age"].map(values.age),
@@ -88,11 +88,11 @@ def _tables(folder: Path) -> dict[str, Path]:
 
 def _batches(folder: Path) -> list[Path]:
     """The full release's folders below `folder`, the first of which has the tables."""
-    found = folder.glob("*[Bb][Aa][Tt][Cc][Hh]*")
-    return sorted(item for item in found if BATCH.search(item.name) and item.is_dir())
+    folders = folder.glob("*[Bb][Aa][Tt][Cc][Hh]*")
+    return sorted(item for item in folders if BATCH.search(item.name) and item.is_dir())
 
 
-def _found(table: pd.DataFrame, root: Path, tally: Tally) -> pd.DataFrame:
+def _with_files(table: pd.DataFrame, root: Path, tally: Tally) -> pd.DataFrame:
     images = set(walk(root, tally).images)
     below = table["Path"].str.replace(r"^CheXpert[^/]*/", "", regex=True)  # the archive's own name
     tally.skip("no row of the tables names this image", sorted(images - set(below)), "file")
@@ -106,13 +106,15 @@ def _in_batches(table: pd.DataFrame, root: Path, batches: list[Path], tally: Tal
     keys = {path: hit[1] for path in paths if (hit := FILM.search(path))}
     again = [path for path, key in keys.items() if films.setdefault(key, path) != path]
     tally.skip("another file of the same film came first", again, "file")
-    wanted = table["Path"].str.extract(FILM)[0]
-    listed = set(wanted)
+    keys_of_rows = table["Path"].str.extract(FILM)[0]
+    listed = set(keys_of_rows)
     unlisted = [path for key, path in films.items() if key not in listed]
     unlisted += [path for path in paths if path not in keys]
     tally.skip("no row of the tables names this image", sorted(unlisted), "file")
     below = table["Path"].str.replace(r"^CheXpert[^/]*/", "", regex=True)
-    return table.assign(name=table["Path"], sample_id=below, file=wanted.map(films).astype(object))
+    return table.assign(
+        name=table["Path"], sample_id=below, file=keys_of_rows.map(films).astype(object)
+    )
 
 
 def _usable(table: pd.DataFrame, tally: Tally) -> pd.DataFrame:

@@ -97,15 +97,15 @@ def read(folder: Path) -> Manifest:
         patient_id=table["patientid"],
         site=table["url"].map(_host) if address else None,
     )
-    found = find_files(table, walk(root, tally).below("images", tally), "filename", tally)
-    rows = present(_usable(found, tally), tally)
+    rows_with_files = find_files(table, walk(root, tally).below("images", tally), "filename", tally)
+    rows = present(_usable(rows_with_files, tally), tally)
     return assemble(CARD, root, rows, tally, _notes(rows))
 
 
 def _usable(table: pd.DataFrame, tally: Tally) -> pd.DataFrame:
     for modality in sorted(set(table["modality"]) - {"X-ray"}):
-        wanted = table["modality"] != modality
-        table = tally.keep(table, wanted, f"modality is `{modality}`, not X-ray")
+        kept = table["modality"] != modality
+        table = tally.keep(table, kept, f"modality is `{modality}`, not X-ray")
     table = tally.keep(table, table["view"] != "lateral", "the view is lateral")
     for finding in sorted(set(table.loc[table["label"].isna(), "finding"])):
         reason = f"finding `{finding}` is neither COVID-19, pneumonia nor no finding"

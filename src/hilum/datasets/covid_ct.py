@@ -76,9 +76,9 @@ def _patients(table: pd.DataFrame) -> Iterator[tuple[str, str]]:
     image = next((columns[name] for name in NAME_COLUMNS if name in columns), None)
     patient = next((columns[name] for name in PATIENT_COLUMNS if name in columns), None)
     if image and patient:
-        known = table[table[patient] != ""]
-        names = known[image].map(_key)
-        yield from zip(names, known[patient].str.replace(" ", "_"), strict=True)
+        of_patients = table[table[patient] != ""]
+        names = of_patients[image].map(_key)
+        yield from zip(names, of_patients[patient].str.replace(" ", "_"), strict=True)
 
 
 def _key(name: str) -> str:
@@ -106,13 +106,13 @@ def _official_parts(root: Path, rows: pd.DataFrame) -> "pd.Series[str]":
 
 
 def _notes(unknown: int) -> tuple[str, ...]:
-    made = (
+    origin = (
         "COVID-CT: slices were cut from the figures of papers; contrast window and scale are "
         "lost, and COVID-19 and other slices come from different collections."
     )
     if not unknown:
-        return (made,)
-    return made, f"COVID-CT: the patient of {unknown} slices is not in the tables of the folder."
+        return (origin,)
+    return origin, f"COVID-CT: the patient of {unknown} slices is not in the tables of the folder."
 
 
 DATASET = Dataset(CARD, recognises, read)

@@ -46,9 +46,9 @@ def fetch(name: str, to: str | Path | None = None, progress: Progress = None) ->
 
 
 def _download(card: DatasetCard, index: int, waiting: Path, progress: Progress) -> Path:
-    wanted = card.download[index]
+    item = card.download[index]
     try:
-        return files.download(wanted.url, waiting / wanted.filename, wanted.sha256, progress)
+        return files.download(item.url, waiting / item.filename, item.sha256, progress)
     except MissingError as error:
         raise MissingError(f"{error} Or by hand: {card.access}") from error
 

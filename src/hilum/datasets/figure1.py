@@ -37,8 +37,8 @@ OTHERS = {"filename", "imagename"}  # columns by which Cohen and Actualmed name 
 
 def recognises(folder: Path) -> bool:
     """Whether the metadata has the patient but no column for the image's name."""
-    found = header(folder / "metadata.csv")
-    return set(COLUMNS) <= found and not OTHERS & found
+    names = header(folder / "metadata.csv")
+    return set(COLUMNS) <= names and not OTHERS & names
 
 
 def read(folder: Path) -> Manifest:
@@ -48,13 +48,13 @@ def read(folder: Path) -> Manifest:
     suffixes = {Path(path).stem: Path(path).name for path in listing.images}
     table = read_table(root / "metadata.csv", COLUMNS)
     table = table.assign(name=table["patientid"].map(lambda stem: suffixes.get(stem, stem)))
-    found = find_files(table, listing, "name", tally).assign(
+    rows = find_files(table, listing, "name", tally).assign(
         label=[values.label(finding, CARD.label_map) for finding in table["finding"]],
         patient_id=table["patientid"].str.replace(r"(?<=\d)[a-z]$", "", regex=True),
         view=table["view"].map(values.view),
         age=table["age"].map(values.age),
     )
-    stated = tally.keep(found, found["label"].notna(), "the finding is not stated")
+    stated = tally.keep(rows, rows["label"].notna(), "the finding is not stated")
     return assemble(CARD, root, present(stated, tally), tally, NOTES)
 
 

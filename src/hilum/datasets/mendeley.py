@@ -57,8 +57,8 @@ def read(folder: Path) -> Manifest:
     rows = match_paths(walk(root, tally), LAYOUT, tally)
     rows = rows.assign(label=values.classes(rows["finding"], CARD.label_map))
     counts = rows.groupby(["modality", "finding"]).size()
-    found = ", ".join(f"{modality} {finding} {n:,}" for (modality, finding), n in counts.items())
-    return assemble(CARD, root, rows, tally, (f"Mendeley 8h65ywd2jr: found {found}.", *NOTES))
+    counted = ", ".join(f"{modality} {finding} {n:,}" for (modality, finding), n in counts.items())
+    return assemble(CARD, root, rows, tally, (f"Mendeley 8h65ywd2jr: found {counted}.", *NOTES))
 
 
 NOTES = (

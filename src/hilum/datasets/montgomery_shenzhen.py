@@ -59,11 +59,11 @@ def recognises(folder: Path) -> bool:
 def read(folder: Path) -> Manifest:
     """All films; masks, age and sex where the folder has them."""
     root, tally = as_path(folder), Tally()
-    found = match_paths(walk(root, tally), LAYOUT, tally)
-    is_film = found["kind"].isin(["CXR_png", "test"])
-    halves = found["kind"].str.startswith("ManualMask")
-    tally.skip("a mask of one lung only", found.loc[halves, "file"], "file")
-    rows = pair_masks(found[is_film], found[~is_film & ~halves], ["stem"], tally)
+    files = match_paths(walk(root, tally), LAYOUT, tally)
+    is_film = files["kind"].isin(["CXR_png", "test"])
+    halves = files["kind"].str.startswith("ManualMask")
+    tally.skip("a mask of one lung only", files.loc[halves, "file"], "file")
+    rows = pair_masks(files[is_film], files[~is_film & ~halves], ["stem"], tally)
     findings = rows["code"].map(FINDINGS)
     rows = rows.assign(
         finding=findings,

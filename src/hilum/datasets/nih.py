@@ -59,10 +59,10 @@ def read(folder: Path) -> Manifest:
     root, tally = as_path(folder), Tally()
     source = sorted(root.glob(TABLES))[-1]
     table = read_table(source).rename(columns=NAMES)
-    wanted = [name for name in dict.fromkeys(NAMES.values()) if name in table.columns]
-    found = find_files(table[wanted], walk(root, tally), "name", tally)
+    named = [name for name in dict.fromkeys(NAMES.values()) if name in table.columns]
+    rows_with_files = find_files(table[named], walk(root, tally), "name", tally)
     parts = _official_parts(root)
-    rows = present(_labelled(found, tally), tally)
+    rows = present(_labelled(rows_with_files, tally), tally)
     rows = rows.assign(age=rows["age"].map(values.age), official_part=rows["name"].map(parts))
     return assemble(CARD, root, rows, tally, _notes(source.name, bool(parts)))
 
@@ -77,8 +77,8 @@ def _labelled(table: pd.DataFrame, tally: Tally) -> pd.DataFrame:
 
 
 def _label(findings: str) -> str | None:
-    known = [CARD.label_map[name] for name in findings.split("|") if name in CARD.label_map]
-    return known[0] if known else None
+    classes = [CARD.label_map[name] for name in findings.split("|") if name in CARD.label_map]
+    return classes[0] if classes else None
 
 
 def _official_parts(root: Path) -> dict[str, str]:

@@ -69,9 +69,9 @@ def recognises(folder: Path) -> bool:
 def read(folder: Path) -> Manifest:
     """All images, with their lung masks where the release has them."""
     root, tally = as_path(folder), Tally()
-    found = match_paths(walk(root, tally), LAYOUT, tally)
-    is_mask = found["kind"] == "masks"
-    rows = pair_masks(found[~is_mask], found[is_mask], ["finding", "stem"], tally)
+    files = match_paths(walk(root, tally), LAYOUT, tally)
+    is_mask = files["kind"] == "masks"
+    rows = pair_masks(files[~is_mask], files[is_mask], ["finding", "stem"], tally)
     rows = rows.assign(label=values.classes(rows["finding"], CARD.label_map))
     rows["source"] = _sources(root, rows)
     return assemble(CARD, root, rows, tally, NOTES)
@@ -79,12 +79,12 @@ def read(folder: Path) -> Manifest:
 
 def _sources(root: Path, rows: pd.DataFrame) -> list[str]:
     """The collection behind each image's URL; the card's name where no table names the image."""
-    known: dict[str, str] = {}
+    urls: dict[str, str] = {}
     for path in sorted(root.glob("*.metadata.xlsx")):
         table = read_sheet(path)
         if {"FILE NAME", "URL"} <= set(table.columns):
-            known |= dict(zip(table["FILE NAME"].str.lower(), table["URL"], strict=True))
-    return [_source(known.get(stem.lower(), "")) for stem in rows["stem"]]
+            urls |= dict(zip(table["FILE NAME"].str.lower(), table["URL"], strict=True))
+    return [_source(urls.get(stem.lower(), "")) for stem in rows["stem"]]
 
 
 def _source(url: str) -> str:

@@ -43,9 +43,9 @@ def read(folder: Path) -> Manifest:
     """The pairs of image and mask; patients are numbered as in Cohen."""
     root, tally = as_path(folder), Tally()
     index = read_table(root / "index.csv", COLUMNS)
-    found = match_paths(walk(root, tally), LAYOUT, tally)
-    is_mask = found["kind"] == "masks"
-    paired = pair_masks(found[~is_mask], found[is_mask], ["stem"], tally)
+    files = match_paths(walk(root, tally), LAYOUT, tally)
+    is_mask = files["kind"] == "masks"
+    paired = pair_masks(files[~is_mask], files[is_mask], ["stem"], tally)
     rows = _described(paired.assign(name=paired["file"].str.removeprefix("images/")), index, tally)
     rows = tally.keep(rows, rows["mask_path"].notna(), "it has no mask")
     return assemble(CARD, root, rows, tally, NOTES)

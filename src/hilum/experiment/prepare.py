@@ -14,12 +14,12 @@ import pandas as pd
 
 from hilum import files, images
 from hilum.experiment import outputs
-from hilum.experiment.cell_context import Tell
 from hilum.preprocess import STEPS, from_list, with_side
 from hilum.preprocess.lungs import segmenter
 from hilum.preprocess.lungs.masks import LungMask
 from hilum.preprocess.lungs.steps import LungStep
 from hilum.preprocess.step import Step, as_uint8
+from hilum.progress import Progress
 from hilum.types import Grey8, GreyImage, HilumError, LeftOut, as_path, nearest_name
 
 SHOWN = 6  # films on the contact sheet
@@ -86,7 +86,7 @@ def _value(text: str) -> Any:
         return text  # a bare word is a string, so that no shell needs nested quotes
 
 
-def prepare(folder: Path, steps: Sequence[Step], out: Path, tell: Tell) -> Prepared:
+def prepare(folder: Path, steps: Sequence[Step], out: Path, tell: Progress) -> Prepared:
     """Write every readable image below `folder` to `out`/images, relative paths kept, as PNG.
 
     Where a step finds lungs, their masks (0 or 255, the image's own size) go to `out`/masks under

@@ -106,7 +106,7 @@ def model(record: Mapping[str, Any]) -> dict[str, Any]:
 def layers(plan: Recipe, kept: TrainedModel) -> list[dict[str, Any]]:
     """The parts of a cell's network, and what of each its training has changed."""
     trained = schema_to_training.trained(plan, kept.backbone)
-    found = summary.parts(kept.backbone, kept.head, kept.pipeline.shape, trained)
+    found = summary.summarise_layers(kept.backbone, kept.head, kept.pipeline.shape, trained)
     return [asdict(part) for part in found]
 
 

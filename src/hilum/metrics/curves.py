@@ -29,7 +29,7 @@ def roc_points(predictions: pd.DataFrame, class_: str) -> pd.DataFrame:
     """Columns class, false_positive_rate, true_positive_rate, threshold (positive: p >= threshold).
 
     One point per distinct probability, from (0, 0) at infinity to (1, 1); a rate is nan where the
-    class, or every other, has no image.
+    class, or every other, has no image. Fawcett 2006, doi:10.1016/j.patrec.2005.10.010.
     """
     tp, fp, thresholds = _cumulated(predictions, class_)
     rates = {
@@ -45,7 +45,8 @@ def pr_points(predictions: pd.DataFrame, class_: str) -> pd.DataFrame:
     """Columns class, recall, precision, threshold (positive: p >= threshold).
 
     One point per distinct probability, falling; starts at recall 0 with the first point's
-    precision, so that no precision is shown that was not seen.
+    precision, so that no precision is shown that was not seen. Davis & Goadrich 2006,
+    doi:10.1145/1143844.1143874.
     """
     tp, fp, thresholds = _cumulated(predictions, class_)
     precision = metrics.ratio(tp, tp + fp)
@@ -85,10 +86,10 @@ def score_histogram(
                 "left": borders[:-1],
                 "right": borders[1:],
                 "truth": truth,
-                "n": np.bincount(where[mine], minlength=bins),
+                "n": np.bincount(where[members], minlength=bins),
             }
         )
-        for truth, mine in (("own", positive), ("other", ~positive))
+        for truth, members in (("own", positive), ("other", ~positive))
     ]
     return pd.concat(parts, ignore_index=True)
 

@@ -91,8 +91,8 @@ def _keys(classes: Sequence[str]) -> list[resampled.Key]:
 
 
 def _same_images(first: pd.DataFrame, second: pd.DataFrame) -> None:
-    known = ["sample_id", "label", "patient_id"]
-    one, other = (t[known].drop_duplicates("sample_id").astype("string") for t in (first, second))
+    columns = ["sample_id", "label", "patient_id"]
+    one, other = (t[columns].drop_duplicates("sample_id").astype("string") for t in (first, second))
     apart = set(one["sample_id"]) ^ set(other["sample_id"])
     if apart:
         raise HilumError(
@@ -116,8 +116,10 @@ def _bootstrap(pair: Sequence[CellPredictions], rng: np.random.Generator) -> tup
 
     def each(summaries: Sequence[resampled.PatientSums], weights: Array) -> Array:
         """(seed, replicate, figure)."""
-        found = [resampled.all_metrics(summary, weights) for summary in summaries]
-        return np.stack([resampled.stacked({key: one[key] for key in keys}) for one in found])
+        values_by_seed = [resampled.all_metrics(summary, weights) for summary in summaries]
+        return np.stack(
+            [resampled.stacked({key: one[key] for key in keys}) for one in values_by_seed]
+        )
 
     def statistic(weights: Array) -> Array:
         means = []
@@ -216,12 +218,12 @@ def bootstrap_p(differences: npt.ArrayLike) -> float:
     Twice the share on the far side of 0, one added to both counts so that p is never 0. Davison &
     Hinkley 1997, doi:10.1017/CBO9780511802843, section 4.2.
     """
-    known = np.asarray(differences, float)
-    known = known[~np.isnan(known)]
-    if not len(known):
+    defined = np.asarray(differences, float)
+    defined = defined[~np.isnan(defined)]
+    if not len(defined):
         return float("nan")
-    far = min((known <= 0).sum(), (known >= 0).sum())
-    return float(min(1.0, 2 * (1 + far) / (1 + len(known))))
+    far = min((defined <= 0).sum(), (defined >= 0).sum())
+    return float(min(1.0, 2 * (1 + far) / (1 + len(defined))))
 
 
 def holm(p: Sequence[float]) -> list[float]:

@@ -64,7 +64,7 @@ def _all(own: Bools, named: Bools) -> Bools:
     return np.ones_like(own)
 
 
-_ROWS = (
+ROWS = (
     Metric(
         "accuracy", "Accuracy", "share of all images that are right",
         "counts", metrics.accuracy, ("overall",), share=_all,
@@ -134,13 +134,13 @@ _ROWS = (
         higher_is_better=False, interval="basic", brief=True,
     ),
 )  # fmt: skip
-METRICS = {row.name: row for row in _ROWS}
+METRICS = {row.name: row for row in ROWS}
 
 
 def find(name: str) -> Metric | None:
     """The metric of a score's name, or of a paper's name for it; None for another's score."""
-    known = METRICS.get(name)
-    return known or next((row for row in METRICS.values() if name in row.aliases), None)
+    by_name = METRICS.get(name)
+    return by_name or next((row for row in METRICS.values() if name in row.aliases), None)
 
 
 def classes_of(scope: Scope, classes: Sequence[str]) -> Sequence[str]:

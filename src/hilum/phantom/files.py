@@ -65,6 +65,6 @@ def _manifest(table: pd.DataFrame, root: Path) -> Manifest:
     rows["mask_path"] = [str(root / FOLDERS["lungs"] / name) for name in table["file"]]
     rows["finding"] = table["label"]
     rows["licence"] = LICENCE
-    made = manifest.build(rows, DATASET, notes=(NOTE,), root=root)
+    built = manifest.build(rows, DATASET, notes=(NOTE,), root=root)
     lesions = [str(root / FOLDERS["lesions"] / name) for name in table["file"]]
-    return replace(made, table=made.table.assign(lesion_path=lesions))
+    return replace(built, table=built.table.assign(lesion_path=lesions))

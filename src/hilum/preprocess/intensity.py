@@ -53,7 +53,10 @@ class PercentileWindow(_Intensity):
 
 @dataclass(frozen=True, slots=True)
 class Clahe(_Intensity):
-    """Contrast-limited adaptive histogram equalisation (Zuiderveld 1994)."""
+    """Contrast-limited adaptive histogram equalisation.
+
+    Zuiderveld 1994, doi:10.1016/B978-0-12-336156-1.50061-6.
+    """
 
     clip: float = 2.0
     tiles: int = 8

@@ -18,11 +18,11 @@ from hilum.types import Grey8, GreyImage, HilumError, MissingError, nearest_name
 DRAWN = 512  # pixels of the film that carries the drawn mark
 
 
-def _known(step: str, field: str, value: str, allowed: tuple[str, ...]) -> None:
+def _require_one_of(step: str, field: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise HilumError(
             f"{field} of {step} is one of {', '.join(allowed)}; got {value!r}; "
-            + nearest_name(value, allowed)
+            + nearest_name(str(value), allowed)
         )
 
 
@@ -34,7 +34,7 @@ class _Marked:
     moves_pixels: ClassVar[Movement] = "never"
 
     def __post_init__(self) -> None:
-        _known("a marker step", "method", self.method, tuple(WAYS))
+        _require_one_of("a marker step", "method", self.method, tuple(WAYS))
 
     def size(self, before: Size | None) -> Size | None:
         """As before."""
@@ -71,8 +71,8 @@ class RemoveMarkers(_Marked):
     name: ClassVar[str] = "remove_markers"
 
     def __post_init__(self) -> None:
-        _known(self.name, "method", self.method, tuple(WAYS))
-        _known(self.name, "fill", self.fill, tuple(FILLS))
+        _require_one_of(self.name, "method", self.method, tuple(WAYS))
+        _require_one_of(self.name, "fill", self.fill, tuple(FILLS))
         if not 0 < self.radius <= 100:
             raise HilumError(
                 f"remove_markers wants a radius above 0 and up to 100 pixels; got {self.radius}; "
@@ -145,12 +145,12 @@ def _donors(donor: str) -> tuple[Path, ...]:
             f"transplant_markers wants an image or a folder of images as donor; got {donor!r}, "
             "which is not there; name another, or none to have a mark drawn."
         )
-    found = (place,) if place.is_file() else tuple(sorted(images.find(place)[0]))
-    if not found:
+    paths = (place,) if place.is_file() else tuple(sorted(images.find(place)[0]))
+    if not paths:
         raise MissingError(
             f"the donor folder must hold images; got none in {donor!r}; name another."
         )
-    return found
+    return paths
 
 
 @lru_cache(maxsize=64)

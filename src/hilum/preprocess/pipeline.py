@@ -19,7 +19,7 @@ from hilum.preprocess.lungs.steps import (
     HideLungs,
     KeepLungs,
     LungStep,
-    handed,
+    with_finder,
 )
 from hilum.preprocess.marker_steps import CropBorders, FindMarkers, RemoveMarkers, TransplantMarkers
 from hilum.preprocess.step import Size, Step, as_uint8
@@ -138,18 +138,22 @@ def _step(row: Mapping[str, Any]) -> Step:
         hint = nearest_name(name, STEPS)
         raise HilumError(f"preparation step must be a step that there is; got {name!r}; {hint}")
     kind, parameters = STEPS[name], {k: v for k, v in row.items() if k != "step"}
-    known = _fields(kind)
+    parameters_of_step = _fields(kind)
     for key in parameters:
-        if key not in known:
-            hint = nearest_name(key, known, "" if known else "it takes none.")
+        if key not in parameters_of_step:
+            hint = nearest_name(
+                key, parameters_of_step, "" if parameters_of_step else "it takes none."
+            )
             raise HilumError(f"step {name} has no parameter {key!r}; {hint}")
     return kind(**parameters)
 
 
 def _complete(step: Step, lungs_of: LungsOf | None) -> Step:
     """The step with what it needs from above."""
-    wants = lungs_of is not None and getattr(step, "kind", "") == "radiograph"
-    return handed(step, lungs_of(step.network)) if wants else step  # type: ignore[misc, attr-defined]
+    if lungs_of is not None and isinstance(step, LungStep) and step.kind == "radiograph":
+        complete: Step = with_finder(step, lungs_of(step.network))
+        return complete
+    return step
 
 
 def _parameters(step: Step) -> dict[str, Any]:
@@ -157,5 +161,5 @@ def _parameters(step: Step) -> dict[str, Any]:
 
 
 def _fields(kind: type[Step]) -> list[str]:
-    found = dataclasses.fields(kind)  # type: ignore[arg-type]
-    return [field.name for field in found if "handed" not in field.metadata]
+    fields = dataclasses.fields(kind)  # type: ignore[arg-type]
+    return [field.name for field in fields if field.metadata.get("parameter", True)]

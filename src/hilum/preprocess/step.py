@@ -20,7 +20,7 @@ class Step(Protocol):
     moves_pixels: ClassVar[Movement]
 
     def __call__(self, pixels: GreyImage) -> GreyImage:
-        """Apply the step; the kind of number (uint8 or float32) is kept."""
+        """(height, width) -> (height, width); the kind of number (uint8 or float32) is kept."""
 
     def size(self, before: Size | None) -> Size | None:
         """(height, width) after this step, None while it still depends on the image."""
@@ -30,7 +30,7 @@ class Step(Protocol):
 
 
 def level(pixels: GreyImage, grey: int) -> int | float:
-    """The grey level 0-255 in the image's own kind of number."""
+    """The grey level 0-255 in the kind of number of an image (height, width)."""
     return grey if pixels.dtype == np.uint8 else grey / 255
 
 

@@ -43,17 +43,17 @@ def cells(recipe: Recipe) -> dict[str, Recipe]:
 
     Raises HilumError where two cells would have the same name.
     """
-    found: dict[str, Recipe] = {}
+    named: dict[str, Recipe] = {}
     for arm, plan in _arms(recipe):
         for point, cell in _points(plan):
             name = ",".join(part for part in (arm, point) if part) or "main"
-            if name in found:
+            if name in named:
                 raise HilumError(
                     f"grid cells need names of their own; got {name!r} twice; "
                     "give the tables in `grid` different names."
                 )
-            found[name] = cell
-    return found
+            named[name] = cell
+    return named
 
 
 def tasks(recipe: Recipe) -> dict[str, Recipe]:
@@ -62,13 +62,13 @@ def tasks(recipe: Recipe) -> dict[str, Recipe]:
     One with published numbers departs from the same task laid over the paper's settings.
     """
     paper = departures.reference(recipe)
-    found = {}
+    named = {}
     for name, over in recipe.tasks.items():
         if _on(over):
             task = _task(recipe, name, over)
             of_paper = _task(paper, name, over) if task.published else task
-            found[name] = departures.noted(task, of_paper)
-    return found
+            named[name] = departures.noted(task, of_paper)
+    return named
 
 
 def without_tasks(recipe: Recipe) -> Recipe:
@@ -124,8 +124,8 @@ def _task(recipe: Recipe, name: str, over: Mapping[str, Any]) -> Recipe:
         raise HilumError(
             f"a task cannot have tasks; got 'tasks.{name}.tasks'; put it beside {name!r}."
         )
-    mine: Tree = {"name": f"{recipe.name}-{name}", "title": name.replace("_", " ")}
-    tree = {**as_tree(recipe), **mine, "published": [], "tasks": {}}
+    renamed: Tree = {"name": f"{recipe.name}-{name}", "title": name.replace("_", " ")}
+    tree = {**as_tree(recipe), **renamed, "published": [], "tasks": {}}
     return parse(merged(tree, _settings(over)), f"tasks.{name}.")
 
 
@@ -147,13 +147,13 @@ def _require_one_name(grid: Mapping[str, Any], where: str) -> None:
 
 
 def _require_name(
-    kind: str, name: str, over: Mapping[str, Any], taken: tuple[str, ...] = ()
+    kind: str, name: str, over: Mapping[str, Any], reserved: tuple[str, ...] = ()
 ) -> None:
     places = kind.endswith("arms") and PLACE.fullmatch(name)
-    if not (NAME.fullmatch(name) or places) or name in (*RESERVED, *taken):
+    if not (NAME.fullmatch(name) or places) or name in (*RESERVED, *reserved):
         raise HilumError(
             f"{kind} must have names of letters, digits, _ and -, and not "
-            f"{', '.join((*RESERVED, *taken))}; got {name!r}; choose another."
+            f"{', '.join((*RESERVED, *reserved))}; got {name!r}; choose another."
         )
     if not isinstance(over.get(SWITCH, True), bool):
         raise HilumError(

@@ -15,9 +15,14 @@ from hilum.types import HilumError, nearest_name
 
 
 def names() -> list[str]:
-    """The recipes that come with hilum, by name."""
-    found = resources.files("hilum.recipes.builtin").iterdir()
-    return sorted(Path(item.name).stem for item in found if item.name.endswith(".toml"))
+    """The recipes that come with hilum, by name.
+
+    >>> import hilum
+    >>> "zhang2022" in hilum.recipe_names()
+    True
+    """
+    files = resources.files("hilum.recipes.builtin").iterdir()
+    return sorted(Path(item.name).stem for item in files if item.name.endswith(".toml"))
 
 
 def load(
@@ -27,22 +32,26 @@ def load(
 
     Raises HilumError for an unknown recipe or key (the nearest is named) and for bad values, also
     in its arms and tasks.
+
+    >>> import hilum
+    >>> hilum.load_recipe("demo", changes=["seeds=[0, 1]"]).seeds
+    [0, 1]
     """
     tree = _read(recipe)
     modes, short = tree.pop("modes", {}), tree.pop("quick", {})
     _known(modes, get_args(Mode), "modes")
     chosen = mode or tree.get("mode", "corrected")
     paper = _of_the_paper(tree, modes, chosen) if departures.has_paper(tree) else None
-    asked = [(f"--set {change.partition('=')[0].strip()}", _change(change)) for change in changes]
-    for over in (modes.get(chosen, {}), short if quick else {}, *(over for _, over in asked)):
+    changed = [(f"--set {change.partition('=')[0].strip()}", _change(change)) for change in changes]
+    for over in (modes.get(chosen, {}), short if quick else {}, *(over for _, over in changed)):
         tree = _laid(tree, over)
-    found = grid.checked(parse({**tree, "mode": chosen}))
+    resolved = grid.checked(parse({**tree, "mode": chosen}))
     if paper is None:
-        return found
+        return resolved
     # what the published mode alone says departs because of the other mode
     moded = {**merged(modes.get("published", {}), modes.get(chosen, {})), "mode": chosen}
-    layers = [(f"mode {chosen}", moded), *([("--quick", short)] if quick else []), *asked]
-    return departures.noted(found, paper, layers)
+    layers = [(f"mode {chosen}", moded), *([("--quick", short)] if quick else []), *changed]
+    return departures.noted(resolved, paper, layers)
 
 
 def _of_the_paper(tree: Tree, modes: Mapping[str, Any], mode: str) -> Recipe:

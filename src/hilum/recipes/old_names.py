@@ -41,7 +41,7 @@ def _renamed(value: Any, at: Path, where: str) -> Any:
         return value
     out = {}
     for key, item in value.items():
-        name = NEW_NAMES.get((*at, key), key)
+        name = _name(at, key)
         if name != key and name in value:
             raise HilumError(
                 f"recipe keys '{where}{key}' and '{where}{name}' are the old and the new name of "
@@ -71,9 +71,13 @@ def _spelt(keys: Sequence[str]) -> tuple[list[str], Path]:
     names: list[str] = []
     at: Path = ()
     for key in keys:
-        names.append(NEW_NAMES.get((*at, key), key))
+        names.append(_name(at, key))
         at = _below(at, names[-1])
     return names, at
+
+
+def _name(at: Path, key: str) -> str:
+    return NEW_NAMES.get((*at, key), key)
 
 
 def _below(at: Path, key: str) -> Path:

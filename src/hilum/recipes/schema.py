@@ -236,7 +236,13 @@ class Departure(Strict):
 
 
 class Recipe(Strict):
-    """Everything a run needs; see docs/recipes.md for the keys."""
+    """Everything a run needs; see docs/recipes.md for the keys.
+
+    >>> import hilum
+    >>> recipe = hilum.load_recipe("demo")
+    >>> recipe.model.backbone, recipe.split.kind
+    ('tf_efficientnet_lite0', 'holdout')
+    """
 
     name: str
     title: str = ""
@@ -259,7 +265,7 @@ class Recipe(Strict):
     grid: dict[str, list[Any]] = Field(default_factory=dict)  # dotted key -> values
     arms: dict[str, dict[str, Any]] = Field(default_factory=dict)  # name -> what it changes
     tasks: dict[str, dict[str, Any]] = Field(default_factory=dict)  # further questions, likewise
-    figures: list[str] = Field(default_factory=list)  # names in STUDY_FIGURES of the report
+    figures: list[str] = Field(default_factory=list)  # `asked_as` of a row of FIGURES in the report
     published: list[PublishedNumber] = Field(default_factory=list)
     departures: list[Departure] = Field(default_factory=list)  # from the paper's settings
     unspecified_in_paper: list[str] = Field(default_factory=list)

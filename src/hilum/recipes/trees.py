@@ -52,8 +52,10 @@ def _sentence(error: ValidationError, before: str) -> str:
     if first["type"] == "missing":
         return f"recipe needs the key {where!r}; got none; add it."
     got = json.dumps(first["input"], default=str)[:80]
-    said = first["msg"].removeprefix("Value error, ")  # pydantic's, before a validator's own words
-    return f"recipe key {where or 'recipe'!r}: {said}; got {got}; change that value."
+    message = first["msg"].removeprefix(
+        "Value error, "
+    )  # pydantic's, before a validator's own words
+    return f"recipe key {where or 'recipe'!r}: {message}; got {got}; change that value."
 
 
 def _fields_at(loc: tuple[int | str, ...]) -> list[str]:

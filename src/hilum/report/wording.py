@@ -30,8 +30,8 @@ def score_name(name: str) -> str:
     """The name of a score as a heading."""
     kind, *more = name.split(" (", 1)  # "accuracy (mean of folds)"
     metric = registry.find(kind)
-    known = {} if metric is None else {metric.name: metric.title, **metric.aliases}
-    words = known.get(kind, kind.replace("_", " "))
+    titles = {} if metric is None else {metric.name: metric.title, **metric.aliases}
+    words = titles.get(kind, kind.replace("_", " "))
     return " (".join([words[:1].upper() + words[1:], *more])
 
 
@@ -44,8 +44,10 @@ def label(name: str, longest: int = 24) -> str:
 
 def wrapped(name: str, width: int, lines: int = 2) -> str:
     """The same on at most so many lines of `width` letters."""
-    found = textwrap.wrap(label(name, width * lines), width, max_lines=lines, placeholder="…")
-    return "\n".join(found) or "…"
+    lines_of_text = textwrap.wrap(
+        label(name, width * lines), width, max_lines=lines, placeholder="…"
+    )
+    return "\n".join(lines_of_text) or "…"
 
 
 def number(value: object, digits: int = 3) -> str:
@@ -132,7 +134,7 @@ def title(key: str) -> str:
 
 def prose(words: str) -> str:
     """Sentences with the classes' names for readers: "bacterial pneumonia", not the column's."""
-    return CODES.sub(lambda found: CLASS_NAMES[found[0]], words)
+    return CODES.sub(lambda match: CLASS_NAMES[match[0]], words)
 
 
 def sentence(words: str) -> str:
@@ -154,7 +156,7 @@ def without_paths(words: str, roots: Sequence[str] = ()) -> str:
     for root in sorted((root.rstrip("/\\") for root in roots), key=len, reverse=True):
         if len(root) > 1:
             words = words.replace(root, f"…/{_last(root)}")
-    return PATH.sub(lambda found: f"…/{_last(found[0])}", words)
+    return PATH.sub(lambda match: f"…/{_last(match[0])}", words)
 
 
 def _last(path: str) -> str:

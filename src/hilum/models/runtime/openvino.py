@@ -53,7 +53,7 @@ class OpenVinoRuntime(Runtime):
         self._idle: SimpleQueue[ov.InferRequest] = SimpleQueue()
         for _ in range(self._requests):
             self._idle.put(compiled.create_infer_request())
-        digest = compile_cache.fingerprint(converted) if precision == "int8" else ""
+        digest = compile_cache.conversion_digest(converted) if precision == "int8" else ""
         self.facts = RuntimeInfo(
             "openvino", "cpu", precision, shape, output[1].get_length(), digest
         )
