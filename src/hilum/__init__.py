@@ -17,7 +17,7 @@ if not any(name in os.environ for name in _WAITING):
     os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
 if TYPE_CHECKING:
-    from hilum.api.jobs import Progress, audit, evaluate, open_data, run, train
+    from hilum.api.jobs import Progress, audit, evaluate, export, open_data, run, train
     from hilum.api.model import Heatmap, Model, load_model
     from hilum.images.read_image import read as read_image
     from hilum.inference.answer import Prediction
@@ -53,6 +53,7 @@ __all__ = [
     "Score",
     "audit",
     "evaluate",
+    "export",
     "load_model",
     "load_recipe",
     "open_data",
@@ -70,7 +71,7 @@ _HOMES = {
     **{name: ("hilum.types", name) for name in _RECORDS},
     **{
         name: ("hilum.api.jobs", name)
-        for name in ("Progress", "audit", "evaluate", "open_data", "run", "train")
+        for name in ("Progress", "audit", "evaluate", "export", "open_data", "run", "train")
     },
     **{name: ("hilum.api.model", name) for name in ("Heatmap", "Model", "load_model")},
     "Prediction": ("hilum.inference.answer", "Prediction"),

@@ -20,7 +20,7 @@ from safetensors.numpy import load_file, save_file
 from hilum import files, preprocess
 from hilum.inference import ood, temperature, training_record
 from hilum.inference.model_json import FORMAT, amend, find_model_folder, read_metadata, write_record
-from hilum.inference.ood import OodDetector
+from hilum.inference.ood import Gate, OodDetector
 from hilum.inference.training_record import BuiltOn
 from hilum.models.numpy_head import NumpyHead
 from hilum.models.runtime import compile_cache, compiling
@@ -108,7 +108,7 @@ class TrainedModel:
     held: "Backbone | LazyBackbone"
     head: NumpyHead
     runtime: Runtime
-    gate: OodDetector | None = None  # None: made by a version that refused no image
+    gate: Gate | None = None  # None: made by a version that refused no image
     built_on: BuiltOn | None = None  # None: made by a version that kept no such record
 
     @property
@@ -248,7 +248,7 @@ def save(model: TrainedModel, folder: Path) -> Path:
         # safetensors writes a strided array's buffer as it lies in memory
         save_file({k: np.ascontiguousarray(v) for k, v in model.head.arrays().items()}, path)
     _save_quantised(model, folder)
-    if model.gate is not None:
+    if isinstance(model.gate, OodDetector):
         ood.save(model.gate, folder)
     with files.atomic_write(folder / "seen.csv") as path:
         path.write_text("\n".join(["sha256", *facts.seen]) + "\n")
@@ -318,15 +318,21 @@ def read(folder: Path) -> "tuple[ModelMetadata, Pipeline, Backbone, NumpyHead]":
 
 def _parts(folder: Path) -> tuple[ModelMetadata, Pipeline, LazyBackbone, NumpyHead]:
     record = read_metadata(folder)
+    pipeline = pipeline_of(record, folder)
+    with _readable(folder):
+        head = NumpyHead.from_arrays(load_file(folder / "head.safetensors"))
+    return metadata_of(record, folder), pipeline, LazyBackbone(folder, record["backbone"]), head
+
+
+def pipeline_of(record: dict[str, Any], folder: Path) -> Pipeline:
+    """The preparation of a folder's `model.json`; HilumError where it would be another one here."""
     pipeline = preprocess.from_list(record["preparation"]["steps"], segmenter.load_segmenter)
     if pipeline.digest != record["preparation_digest"]:
         raise HilumError(
             f"the preparation of {folder} must be executed as it was trained; got another version "
             "of its steps; install the hilum version named in model.json's provenance."
         )
-    with _readable(folder):
-        head = NumpyHead.from_arrays(load_file(folder / "head.safetensors"))
-    return _facts(record, folder), pipeline, LazyBackbone(folder, record["backbone"]), head
+    return pipeline
 
 
 @contextmanager
@@ -346,7 +352,8 @@ def with_provenance(model: TrainedModel, more: dict[str, Any]) -> TrainedModel:
     return replace(model, facts=replace(model.facts, provenance=provenance))
 
 
-def _facts(record: dict[str, Any], folder: Path) -> ModelMetadata:
+def metadata_of(record: dict[str, Any], folder: Path) -> ModelMetadata:
+    """What a folder's `model.json` says, and the files that its model has seen."""
     seen = folder / "seen.csv"
     return ModelMetadata(
         record["classes"],
