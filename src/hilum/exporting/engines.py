@@ -30,6 +30,11 @@ def torch_rows(graph: ExportGraph) -> Rows:
     """The torch module itself."""
     import torch
 
+    from hilum.models.runtime.torch import within_cores
+
+    within_cores()
+    graph.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
     def one(batch: Stack8) -> Floats:
         with torch.inference_mode():
             found = graph(torch.from_numpy(batch))

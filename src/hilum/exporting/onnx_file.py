@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import onnx
 
 PREFIX = "hilum."
+NETWORK = "backbone."  # begins the names of the network's own tensors
 
 
 def made(graph: ExportGraph, shape: tuple[int, int]) -> "onnx.ModelProto":

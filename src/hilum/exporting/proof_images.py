@@ -34,6 +34,12 @@ class ProofImages:
         """(image, height, width)"""
         return np.stack([film.pixels for film in self.films])
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width) of each film."""
+        height, width = self.films[0].pixels.shape
+        return height, width
+
     def part(self, positions: Sequence[int]) -> "ProofImages":
         """Some of them, in this order."""
         chosen = [self.films[i] for i in positions]

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from hilum.exporting import onnx_file, openvino_file
+from hilum.exporting import bf16, onnx_file, openvino_file, quantise
 from hilum.exporting.graph import ExportGraph
-from hilum.exporting.proof_images import ProofImages
+from hilum.exporting.proof_images import LEAST, ProofImages
+from hilum.inference.ood import evenly_spaced
 
 Write: TypeAlias = Callable[[Path, Mapping[str, Any]], Path]  # the graph's path, its record
 
@@ -22,10 +23,38 @@ class Variant:
 
 
 def of(graph: ExportGraph, wanted: str, precision: str, shown: ProofImages) -> Iterator[Variant]:
-    """Every form to try for a format and a precision."""
-    proto = onnx_file.made(graph, shown.stack.shape[1:])
+    """Every form to try for a format and a precision, the smallest first."""
+    proto = onnx_file.made(graph, shown.shape)
+    write = _as_onnx if wanted == "onnx" else _as_openvino
     everything = range(len(shown.films))
-    yield Variant(_as_onnx(proto) if wanted == "onnx" else _as_openvino(proto), everything)
+    if precision == "fp32":
+        yield Variant(write(proto), everything)
+    elif precision == "bf16":
+        yield Variant(write(bf16.halved(proto)), everything)
+    else:
+        yield from _in_int8(proto, write, shown)
+
+
+def _in_int8(proto: Any, write: Callable[[Any], Write], shown: ProofImages) -> Iterator[Variant]:
+    """More and more of the first layers in full precision; proven on images not calibrated on.
+
+    Where too few would be left for a proof, it is made on all, and says so.
+    """
+    count = len(shown.films)
+    chosen = evenly_spaced(count, quantise.CALIBRATED).tolist()
+    others = sorted(set(range(count)) - set(chosen))
+    apart = len(others) >= LEAST
+    images, names = shown.part(chosen).stack, quantise.layers(proto)
+    for share in quantise.SHARES:
+        kept = names[: round(share * len(names))]
+        facts = {
+            "layers": len(names),
+            "layers_in_fp32": len(kept),
+            "calibrated_on": len(chosen),
+            "proven_on_other_images": apart,
+        }
+        made = quantise.quantised(proto, images, kept)
+        yield Variant(write(made), others if apart else range(count), facts)
 
 
 def _as_onnx(proto: Any) -> Write:

@@ -55,6 +55,7 @@ __all__ = [
     "save",
     "with_provenance",
 ]
+TENSORS = "backbone.safetensors"
 QUANTISED = "quantised.xml"  # the network in int8; its numbers lie beside it as .bin
 Progress = Callable[[int, int], None]
 Features: TypeAlias = tuple[Floats, Floats | None]  # (image, feature) of films and their mirrors
@@ -85,6 +86,11 @@ class LazyBackbone:
     record: dict[str, Any]
     _read: "Backbone | None" = None
 
+    @property
+    def there(self) -> bool:
+        """Whether the folder has the tensors: an exported one has its graph alone."""
+        return (self.folder / TENSORS).is_file()
+
     def read(self) -> "Backbone":
         """Raises HilumError where the tensors are damaged or do not fit the record."""
         if self._read is None:
@@ -92,7 +98,13 @@ class LazyBackbone:
 
             from hilum.models import backbones
 
-            path = self.folder / "backbone.safetensors"
+            path = self.folder / TENSORS
+            if not self.there:
+                raise HilumError(
+                    f"heat maps and audits of a network want its tensors; got {str(self.folder)!r} "
+                    f"without {TENSORS}, which an exported folder has not; name the model folder "
+                    "that it was made from."
+                )
             with _readable(self.folder):
                 tensors = load_tensors(path)
             self._read = backbones.rebuild(self.record, tensors)
@@ -115,6 +127,11 @@ class TrainedModel:
     def backbone(self) -> "Backbone":
         """The network without its door and head."""
         return self.held.read() if isinstance(self.held, LazyBackbone) else self.held
+
+    @property
+    def has_network(self) -> bool:
+        """Whether its backbone can be read: an exported model is a graph alone."""
+        return not isinstance(self.held, LazyBackbone) or self.held.there
 
     @property
     def tuned(self) -> bool:
@@ -242,7 +259,7 @@ def save(model: TrainedModel, folder: Path) -> Path:
         **({"judged": facts.judged} if facts.judged else {}),
         **({BUILT_ON: model.built_on.record()} if model.built_on else {}),
     }
-    with files.atomic_write(folder / "backbone.safetensors") as path:
+    with files.atomic_write(folder / TENSORS) as path:
         save_tensors(_contiguous(model.backbone.state_dict()), path)
     with files.atomic_write(folder / "head.safetensors") as path:
         # safetensors writes a strided array's buffer as it lies in memory
@@ -286,7 +303,7 @@ def load(folder: Path) -> TrainedModel:
         engine = _quantised(folder, facts.quantised, pipeline)
         return TrainedModel(facts, pipeline, held, head, engine, *beside)
     with _readable(folder):
-        tensors = files.sha256(folder / "backbone.safetensors")
+        tensors = files.sha256(folder / TENSORS)
     saved = SavedNetwork(
         (tensors, held.record, facts.normalise),
         lambda: _behind_door(held.read(), facts.normalise, pipeline),
