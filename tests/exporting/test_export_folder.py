@@ -12,9 +12,9 @@ import numpy as np
 import onnx
 import openvino as ov
 import pytest
+from export_models import CLASSES, SIDE, quiet
 
 import hilum
-from conftest import CLASSES, SIDE, quiet
 from hilum import phantom
 from hilum.exporting import engines, packages, proof
 from hilum.exporting.export import ExportRequest, export
@@ -246,3 +246,45 @@ def test_limits_of_int8_are_those_of_the_rule() -> None:
     assert flips([(0.4, 0.0, 4)]) == ["4 of 300 decisions flip by E (at most 3)"]
     exact = proof.EngineProof("E", "1", 1.1e-4, None, None, 0, 0, 1)
     assert len(proof.faults([exact], "fp32", 300)) == 2
+
+
+def bits(folder: Path, name: str) -> int:
+    return (folder / name).stat().st_size
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """210 films in folders of two of the classes, and a text among them."""
+    made = phantom.generate(
+        phantom.Request(images=210, size=SIDE, seed=9, classes=("covid19", "normal"))
+    )
+    root = tmp_path_factory.mktemp("many")
+    for i, (film, name) in enumerate(zip(made.images, made.table["label"], strict=True)):
+        (root / name).mkdir(exist_ok=True)
+        cv2.imwrite(str(root / name / f"patient{i}.png"), film)
+    (root / "normal" / "text.png").write_text("no image")
+    return root
+
+
+def test_bf16_halves_the_file(exported: Path, folder: Path, many: Path, tmp_path: Path) -> None:
+    made = export(folder, tmp_path / "bf16", ExportRequest("onnx", "bf16", many), quiet)
+    assert bits(made.folder, "model.onnx") < 0.75 * bits(exported, "model.onnx")
+    assert made.proof["labelled"] == made.proof["images"] == 210
+    assert any(row["largest_change"] > 1e-6 for row in made.engines)
+    assert hilum.load_model(made.folder).predict(np.full((96, 96), 7, np.uint8)).abstained
+
+
+def test_int8_is_proven_on_other_images_or_refused(
+    folder: Path, many: Path, tmp_path: Path
+) -> None:
+    request = ExportRequest("openvino", "int8", many)
+    try:
+        made = export(folder, tmp_path / "int8", request, quiet)
+    except proof.RefusedExportError:
+        assert list((tmp_path / "int8").iterdir()) == []
+        return
+    assert made.record["calibrated_on"] == 128
+    assert not made.record["proven_on_other_images"]  # 82 are left: too few
+    kinds = {op.get_type_name() for op in ov.Core().read_model(made.graph).get_ops()}
+    assert "FakeQuantize" in kinds
+    assert hilum.load_model(made.folder).classes == CLASSES

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from export_models import CLASSES, SMALL, head_for, model_of, stack_of
 
-from conftest import CLASSES, SMALL, head_for, model_of, stack_of
 from hilum import phantom
 from hilum.explain import cam, explainer
 from hilum.exporting.graph import ExportGraph

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from hilum import files
 from hilum.exporting import engines, packages, proof, proof_images, record, variants
 from hilum.exporting.graph import ExportGraph
-from hilum.exporting.proof import Answers, EngineProof
+from hilum.exporting.proof import Answers
 from hilum.exporting.proof_images import ProofImages
 from hilum.exporting.variants import Variant
 from hilum.inference import exported, model_json, training_record
@@ -100,12 +100,15 @@ def _proven(
     """Write the graph to `place`; its proof and its record. RefusedExportError without a proof."""
     step, request = tell("write and prove"), work.request
     want = proof.own_answers(_in_full_precision(work.model), work.shown)
+    by_torch = proof.engine_answers(work.model, work.shown, engines.torch_rows(work.graph))
     faults: list[str] = []
     for number, variant in enumerate(work.variants(), 1):
         written = {**told, **variant.facts}
         path = variant.write(place / told["graph"], written)
-        shown = work.shown.part(variant.proven_on)
-        rows = _rows(work, path, shown, want.part(variant.proven_on))
+        chosen = variant.proven_on
+        shown = work.shown.part(chosen)
+        answers = {"torch": by_torch.part(chosen), **_file_answers(work, path, shown)}
+        rows = proof.compare(want.part(chosen), answers, shown.labels)
         faults = proof.faults(rows, request.precision, len(shown.films))
         step(number, number)
         if not faults:
@@ -114,22 +117,15 @@ def _proven(
     raise proof.refused(faults, request.precision)
 
 
-def _rows(work: Work, path: Path, shown: ProofImages, want: Answers) -> list[EngineProof]:
-    """Every engine that reads the file, and torch on what it was made from."""
-    answering = {"torch": engines.torch_rows(work.graph)}
+def _file_answers(work: Work, path: Path, shown: ProofImages) -> dict[str, Answers]:
+    """What every engine that reads the graph's file answers."""
+    answering = {}
     if work.request.format == "onnx":
         answering["ONNX Runtime"] = engines.onnxruntime_rows(path)
     answering["OpenVINO"] = engines.openvino_rows(path, work.request.precision)
-    releases = engines.versions(list(answering))
-    return [
-        proof.compare(
-            (engine, releases[engine]),
-            want,
-            proof.engine_answers(work.model, shown, rows),
-            shown.labels,
-        )
-        for engine, rows in answering.items()
-    ]
+    return {
+        engine: proof.engine_answers(work.model, shown, rows) for engine, rows in answering.items()
+    }
 
 
 def _in_full_precision(model: TrainedModel) -> TrainedModel:
@@ -161,9 +157,9 @@ def _write_json(path: Path, value: Any) -> None:
 
 @contextmanager
 def _moved_when_whole(out: Path) -> Iterator[Path]:
-    """A folder beside `out` whose files go there at the end; `model.json`, without which an export
+    """A folder beside `out` whose files go there at the end.
 
-    is none, goes away first and comes last.
+    `model.json` leaves first and comes last: half an export is none.
     """
     place = Path(mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:

@@ -23,9 +23,9 @@ class GateLayers(nn.Module):
             self.register_buffer(name, torch.from_numpy(getattr(gate, name)).float())
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """1 - cosine to the 5th nearest training image (Sun et al. 2022, arXiv:2204.06507), and
+        """(image, feature) -> 1 - cosine to the 5th nearest training image, and pose probabilities.
 
-        probabilities of upright, inverted, left, upside down, right.
+        Sun et al. 2022, arXiv:2204.06507; the poses are upright and the rows of `ood.POSES`.
         """
         cosines = normalize(features, dim=1, eps=1e-12) @ self.bank.T
         distance = 1 - cosines.topk(self.near, 1).values[:, -1]

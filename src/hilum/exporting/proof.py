@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from hilum.exporting import engines
 from hilum.exporting.engines import Rows
 from hilum.exporting.proof_images import ProofImages
 from hilum.exporting.record import gate_limits
@@ -102,8 +103,13 @@ def engine_answers(model: TrainedModel, shown: ProofImages, rows: Rows) -> Answe
     return _answers(facts, p, (gate, found), shown)
 
 
-def compare(engine: tuple[str, str], want: Answers, got: Answers, labels: Labels) -> EngineProof:
-    """One engine's row of the proof; `engine` is its name and version."""
+def compare(want: Answers, answers: Mapping[str, Answers], labels: Labels) -> list[EngineProof]:
+    """Each engine's row of the proof: its `answers` beside hilum's own."""
+    releases = engines.versions(list(answers))
+    return [_row((name, releases[name]), want, got, labels) for name, got in answers.items()]
+
+
+def _row(engine: tuple[str, str], want: Answers, got: Answers, labels: Labels) -> EngineProof:
     before, after = macro_auroc(labels, want.p), macro_auroc(labels, got.p)
     fall = None if before is None or after is None else before - after
     return EngineProof(
@@ -121,10 +127,11 @@ def faults(rows: list[EngineProof], precision: str, images: int) -> list[str]:
     """By how much which engine goes beyond the limits of `precision`, in words."""
     allowed, found = LIMITS[precision], []
     for row in rows:
-        if allowed.change is not None and not row.largest_change <= allowed.change:
+        most_change = 1.0 if allowed.change is None else allowed.change
+        if not row.largest_change <= most_change:  # nan is none of both
             found.append(
                 f"a probability changes by {row.largest_change:.2g} by {row.engine} (at most "
-                f"{allowed.change:g})"
+                f"{most_change:g})"
             )
         fall = row.auroc_fall or 0.0
         if allowed.auroc is not None and fall > allowed.auroc:

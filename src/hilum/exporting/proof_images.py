@@ -16,7 +16,7 @@ from hilum.preprocess import Pipeline
 from hilum.types import HilumError, Labels, MissingError, Stack8
 
 LEAST, MOST = 200, 1000  # images; of more, so many evenly spaced ones
-PHANTOM_SIDE, PHANTOM_SEED = 256, 20
+PHANTOM_SIDE, PHANTOM_SEED, ROUNDS = 256, 20, 3
 Step: TypeAlias = Callable[[int, int], None]
 Named: TypeAlias = list[tuple[Path, str]]  # files, each with its class or ""
 
@@ -79,26 +79,31 @@ def of_folder(folder: Path, classes: list[str], pipeline: Pipeline, step: Step) 
 
 
 def of_phantom(classes: list[str], pipeline: Pipeline, step: Step) -> ProofImages:
-    """LEAST films of the synthetic thorax, of the model's classes where it can draw two of them."""
+    """LEAST films of the synthetic thorax, of the model's classes where it can draw two of them.
+
+    A preparation may leave films out, such as those without lungs: others take their place. Raises
+    HilumError where too few are left all the same.
+    """
     known = tuple(name for name in classes if name in phantom.CLASSES)
     drawn = known if len(known) > 1 else ("covid19", "normal")
-    made = phantom.generate(
-        phantom.Request(images=LEAST, size=PHANTOM_SIDE, seed=PHANTOM_SEED, classes=drawn)
-    )
-    films = []
-    for i, film in enumerate(made.images, 1):
-        with suppress(HilumError):  # a preparation may leave films out, such as without lungs
-            films.append((i - 1, answer.from_array(film, pipeline)))
-        step(i, LEAST)
-    if not films:
-        raise HilumError(
-            "this model's preparation takes no film of the phantom; got none to prove the export "
-            "on; give images with --proof FOLDER."
+    films: list[PreparedImage] = []
+    labels: list[int] = []
+    for seed in range(PHANTOM_SEED, PHANTOM_SEED + ROUNDS):
+        made = phantom.generate(
+            phantom.Request(images=LEAST, size=PHANTOM_SIDE, seed=seed, classes=drawn)
         )
-    places = {name: i for i, name in enumerate(classes)}
-    labels = [places.get(str(made.table["label"].iloc[i]), -1) for i, _ in films]
-    source = f"{len(films)} films of the embedded phantom"
-    return ProofImages([film for _, film in films], np.array(labels, np.int64), source)
+        for film, label in zip(made.images, made.table["label"], strict=True):
+            with suppress(HilumError):
+                films.append(answer.from_array(film, pipeline))
+                labels.append(classes.index(label) if label in classes else -1)
+            step(min(len(films), LEAST), LEAST)
+        if len(films) >= LEAST:
+            source = f"{LEAST} films of the embedded phantom"
+            return ProofImages(films[:LEAST], np.array(labels[:LEAST], np.int64), source)
+    raise HilumError(
+        f"a proof wants {LEAST} films that this model's preparation takes; got {len(films)} of "
+        f"{ROUNDS * LEAST} of the phantom; give images with --proof FOLDER."
+    )
 
 
 def _named(folder: Path, classes: list[str]) -> Named:

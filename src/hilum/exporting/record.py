@@ -47,7 +47,7 @@ def of(
         "graph": GRAPHS[graph_format],
         "graph_format": graph_format,
         "precision": precision,
-        "opset": OPSET,
+        **({"opset": OPSET} if graph_format == "onnx" else {}),
         "notes": notes(graph),
         "input": {"name": INPUT, "type": "uint8", "shape": ["N", *pipeline.shape]},
         "outputs": {
