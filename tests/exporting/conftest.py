@@ -22,7 +22,7 @@ def films() -> phantom.Phantom:
 @pytest.fixture(scope="session")
 def small(films: phantom.Phantom) -> TrainedModel:
     """A small convolutional network and a linear head."""
-    return model_of(backbones.build(SMALL, "random"), None, stack_of(films))
+    return model_of(backbones.build(SMALL, "random"), stack_of(films))
 
 
 @pytest.fixture(scope="session")

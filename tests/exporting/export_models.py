@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 
+import cv2
 import numpy as np
 
 from hilum import phantom, preprocess
@@ -12,7 +13,7 @@ from hilum.inference import ood
 from hilum.inference.model import ModelMetadata, TrainedModel
 from hilum.models.backbones import Backbone
 from hilum.models.numpy_head import NumpyHead, Standardise
-from hilum.types import Stack8
+from hilum.types import Floats, Stack8
 
 SIDE = 96
 CLASSES = ["covid19", "normal", "pneumonia"]
@@ -26,35 +27,39 @@ def stack_of(films: phantom.Phantom, side: int = SIDE, panels: int = 1) -> Stack
     return np.concatenate([stack, stack[:, ::-1]], 1) if panels > 1 else stack
 
 
-def head_for(features: int, hidden: int = 0, positions: int = 1, seed: int = 0) -> NumpyHead:
-    """A head of random weights that standardises its features."""
-    random = np.random.default_rng(seed)
-    spread = random.uniform(0.5, 2, features)
-    widths = [features // positions, *([hidden] if hidden else []), len(CLASSES)]
+def head_for(features: Floats, hidden: int = 0, positions: int = 1) -> NumpyHead:
+    """A head of random weights that standardises its features (image, feature)."""
+    random = np.random.default_rng(0)
+    widths = [features.shape[1] // positions, *([hidden] if hidden else []), len(CLASSES)]
     layers = tuple(
-        (random.normal(size=(after, before)) / before**0.5, random.normal(size=after))
+        (random.normal(size=(after, before)) / before**0.5, random.normal(size=after) / 9)
         for before, after in pairwise(widths)
     )
-    return NumpyHead(Standardise(random.normal(size=features) / 9, spread), layers, positions)
+    return NumpyHead(Standardise.of(features), layers, positions)
 
 
 def model_of(
-    backbone: Backbone, head: NumpyHead | None, stack: Stack8, *, mirror: bool = True
+    backbone: Backbone,
+    stack: Stack8,
+    *,
+    hidden: int = 0,
+    positions: int = 1,
+    mirror: bool = True,
 ) -> TrainedModel:
     """A model with gate, bounds and a temperature, all from prepared films."""
     side = stack.shape[2]
-    steps = [{"step": "resize", "side": side}]
-    if stack.shape[1] > side:
-        steps = [{"step": "film_and_lungs", "side": side}]
-    pipeline = preprocess.from_list(steps)
+    step = "resize" if stack.shape[1] == side else "film_and_lungs"
+    pipeline = preprocess.from_list([{"step": step, "side": side}])
     name = backbone.card.normalise
     facts = ModelMetadata(CLASSES, name, "fp32", mirror, temperature=1.7)
     engine = models.compiled(backbone, name, pipeline, "fp32")
     features = engine(stack)
-    head = head or head_for(features.shape[1])
+    head = head_for(features, hidden, positions)
     bare = TrainedModel(facts, pipeline, backbone, head, engine)
+    shape = (side, stack.shape[1])
     turned = {
-        pose: engine(np.stack([ood.posed(film, pose) for film in stack[:20]])) for pose in ood.POSES
+        pose: engine(np.stack([cv2.resize(ood.posed(film, pose), shape) for film in stack[:20]]))
+        for pose in ood.POSES
     }
     gate = ood.fit(features[:60], turned, features[60:])
     p = bare.probabilities(stack)

@@ -48,7 +48,7 @@ class GradCam(nn.Module):
         """(image, class, feature), (image, channel, row, column) -> (image, class, row, column)."""
         _, rows, columns = self.size
         places = rows * columns
-        parts = gradient.split([member.features(places) for member in self.members], 2)
+        parts = torch.split(gradient, [member.features(places) for member in self.members], 2)
         weights = [
             member.weights(part, places) for member, part in zip(self.members, parts, strict=True)
         ]
@@ -63,7 +63,9 @@ def grad_cam_of(
     networks = [backbone, *(other.backbone for other in backbone.neighbours)]
     members = [Member(each.channels, each.panels, each.flat) for each in networks]
     wanted = sum(member.features(size[1] * size[2]) for member in members)
-    alike = len(head.standardise.mean) == wanted and all(
+    alike = len(head.standardise.mean) == wanted
+    alike = alike and sum(member.channels for member in members) == size[0]
+    alike = alike and all(
         member.flat or _averages(each, member, size)
         for each, member in zip(networks, members, strict=True)
     )

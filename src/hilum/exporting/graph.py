@@ -9,6 +9,7 @@ from hilum.exporting.gate_layers import GateLayers
 from hilum.exporting.grad_cam import GradCam, grad_cam_of
 from hilum.inference.exported import lowered
 from hilum.inference.model import TrainedModel
+from hilum.inference.ood import OodDetector
 from hilum.models.backbone import Backbone
 from hilum.models.head_layers import PositionMean
 from hilum.models.normalise import InputNormalisation
@@ -44,7 +45,8 @@ class ExportGraph(nn.Module):
         self.backbone = model.backbone
         self.head = HeadLayers(model.head, model.facts.temperature)
         self.mirror = model.facts.mirror
-        self.gate = None if model.gate is None else GateLayers(model.gate)
+        gate = model.gate
+        self.gate = GateLayers(gate) if isinstance(gate, OodDetector) else None
         self.bounds = _bounds(model)
         self.maps, self.without_map = map_of(self.backbone, model.pipeline.shape)
         self.grad_cam: GradCam | None = None
@@ -127,7 +129,7 @@ class HeadLayers(nn.Module):
     def gradient(self, features: Tensor) -> Tensor:
         """(image, feature) -> gradient of each logit by each feature (image, class, feature)."""
         *hidden, _ = self._steps(features)
-        *below, last = self.layers
+        *below, last = self._linear_layers
         found = last.weight.expand(features.shape[0], -1, -1)
         for layer, values in zip(reversed(below), reversed(hidden), strict=True):
             found = (found * (values > 0).to(found.dtype).unsqueeze(1)) @ layer.weight
@@ -135,12 +137,16 @@ class HeadLayers(nn.Module):
             found = found.repeat_interleave(self.positions, 2) / self.positions
         return found / self.deviation
 
+    @property
+    def _linear_layers(self) -> list[nn.Linear]:
+        return [layer for layer in self.layers if isinstance(layer, nn.Linear)]
+
     def _steps(self, features: Tensor) -> list[Tensor]:
         """(image, feature) -> what each layer gives (image, unit), before its ReLU."""
         x = (features - self.mean) / self.deviation
         x = self.average(x) if self.positions > 1 else x
         found: list[Tensor] = []
-        for layer in self.layers:
+        for layer in self._linear_layers:
             x = layer(found[-1].relu() if found else x)
             found.append(x)
         return found

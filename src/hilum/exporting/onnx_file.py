@@ -19,7 +19,7 @@ NETWORK = "backbone."  # begins the names of the network's own tensors
 
 def made(graph: ExportGraph, shape: tuple[int, int]) -> "onnx.ModelProto":
     """The graph for films of `shape` (height, width) and batches of any size."""
-    example = torch.zeros((2, *shape), dtype=torch.uint8)  # one image would become a constant
+    example = torch.zeros((2, *shape), dtype=torch.uint8)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's own deprecations
         program = torch.onnx.export(
