@@ -59,7 +59,7 @@ def test_every_head_and_pool(kind: str, films: phantom.Phantom) -> None:
     if kind == "hidden":
         shape = {"hidden": 16}
     elif kind in ("stages", "flatten"):
-        first = backbones.build("resnet18", "random", pool=kind)  # type: ignore[arg-type]
+        first = backbones.build(SMALL, "random", pool=kind)  # type: ignore[arg-type]
     elif kind == "positions":
         shape = {"hidden": 8, "positions": 4}
     elif kind == "panels":
