@@ -4,9 +4,8 @@
 
 Each rival reads the same files, decodes them, brings them to 224 x 224 and runs the network. Peers:
 timm eager in fp32 behind a DataLoader, ONNX Runtime behind the same DataLoader, and the loop that
-torchxrayvision documents (DenseNet121 alone, with weights of its own). hilum in int8 stands beside
-hilum: below 1 it is faster. The limit is the bare compiled network on random tensors that are in
-memory already. Neither conversion nor quantising is timed.
+torchxrayvision documents (DenseNet121 alone, with weights of its own). The limit is
+the bare compiled network on random tensors that are in memory already. Conversion is not timed.
 """
 
 import shutil
@@ -26,8 +25,8 @@ from torch.utils.data import DataLoader, Dataset
 import side_by_side
 from hilum import files, preprocess
 from hilum.data import manifest, prepared_dataset
-from hilum.inference.model import compiled
-from hilum.models import backbones, quantise, torchvision_compat
+from hilum.inference.model import compile_backbone
+from hilum.models import backbones, torchvision_compat
 from hilum.models.normalise import NORMALISE
 from hilum.models.runtime.base import Runtime
 from hilum.types import Floats, Manifest
@@ -121,9 +120,9 @@ def alike(ours: Floats, theirs: Floats) -> str:
 
 def measure(name: str, found: Manifest, size: Size, folder: Path) -> list[Row]:
     """All rivals with one network."""
-    backbone, mode = side_by_side.backbone(name), backbones.card(name).normalise
+    backbone, mode = side_by_side.backbone(name), backbones.backbone_card(name).normalise
     paths = list(found.table["path"])
-    runtime = compiled(backbone, mode, PIPELINE, "auto")
+    runtime = compile_backbone(backbone, mode, PIPELINE, "auto")
     stack = np.random.default_rng(0).integers(0, 256, (len(paths), SIDE, SIDE), np.uint8)
     rivals: dict[str, Callable[[], Floats]] = {
         "hilum": partial(hilum, runtime, found),
@@ -131,11 +130,6 @@ def measure(name: str, found: Manifest, size: Size, folder: Path) -> list[Row]:
         "timm eager": partial(batched, partial(eager, backbone.eval()), paths, mode),
     }
     rows = []
-    if peer("nncf") is not None:
-        shown = prepared_dataset.prepare_dataset(found, PIPELINE).pixels.stack[: quantise.IMAGES]
-        rivals["hilum in int8"] = partial(hilum, quantise.quantised(runtime, shown), found)
-    else:
-        rows.append(absent("features", name, "hilum in int8"))
     if (onnx := peer("onnxruntime")) is not None and peer("onnx") is not None:
         session = onnx_session(onnx, backbone, folder)
         rivals["ONNX Runtime"] = partial(

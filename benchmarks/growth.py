@@ -80,7 +80,9 @@ def predicted(films: Path) -> Callable[[], float]:
     from hilum.inference import model as models
     from latency import random_model
 
-    folder = models.save(random_model("tf_efficientnet_lite0", SIDE), films.parent / "model")
+    folder = models.save_trained_model(
+        random_model("tf_efficientnet_lite0", SIDE), films.parent / "model"
+    )
     start = time.perf_counter()
     experiment.predict_files(
         folder, [films], films.parent / "preds.csv", lambda name: lambda done, total: None

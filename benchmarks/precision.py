@@ -1,11 +1,10 @@
-"""What a precision costs: the same model by fp32, bf16 and int8, and how far their answers part.
+"""What a precision costs: the same model by fp32 and bf16, and how far their answers part.
 
     python benchmarks/precision.py [--quick] [--data FOLDER_OF_CLASS_FOLDERS]
 
 A linear head is fitted to features in what this machine computes in by itself, and calibrated, as a
 run does; then the films that it has not seen are told by each precision. Asked of bf16: the same
-order, probabilities within 0.01 and AUROC within 0.002 of fp32's. Int8 refuses itself in a run
-where validation images lose more; here it is shown as it is.
+order, probabilities within 0.01 and AUROC within 0.002 of fp32's.
 """
 
 import numpy as np
@@ -15,9 +14,9 @@ import side_by_side
 from hilum import preprocess
 from hilum.data import manifest, prepared_dataset
 from hilum.inference import temperature
-from hilum.inference.model import compiled
+from hilum.inference.model import compile_backbone
 from hilum.metrics import metrics
-from hilum.models import backbones, quantise
+from hilum.models import backbones
 from hilum.models.numpy_head import NumpyHead, Standardise
 from hilum.models.runtime.base import Runtime
 from hilum.training import linear_probe
@@ -37,9 +36,9 @@ def head(features: Floats, labels: Labels) -> tuple[NumpyHead, float]:
         linear_probe.LabelledFeatures(standard(features[own]), labels[own])
         for own in (~watched, watched)
     ]
-    fitted = linear_probe.fit(parts[0], parts[1], np.ones(labels.max() + 1))
+    fitted = linear_probe.fit_probe(parts[0], parts[1], np.ones(labels.max() + 1))
     made = NumpyHead(standard, ((fitted.weights, fitted.bias),))
-    return made, temperature.fit(labels[watched], made.logits(features[watched])).value
+    return made, temperature.fit_temperature(labels[watched], made.logits(features[watched])).value
 
 
 def apart(labels: Labels, full: Probabilities, other: Probabilities) -> str:
@@ -62,19 +61,16 @@ def logits(made: NumpyHead, run: Runtime, stack: Stack8) -> Floats:
 
 def measure(name: str, stacks: tuple[Pixels, Pixels], labels: tuple[Labels, Labels]) -> list[Row]:
     """Each precision in turn, with one network; the first labels teach, the others test."""
-    backbone, mode = side_by_side.backbone(name), backbones.card(name).normalise
-    own, asked = (compiled(backbone, mode, PIPELINE, wanted) for wanted in ("auto", "bf16"))
+    backbone, mode = side_by_side.backbone(name), backbones.backbone_card(name).normalise
+    own, asked = (compile_backbone(backbone, mode, PIPELINE, wanted) for wanted in ("auto", "bf16"))
     runs: dict[str, Runtime | None] = {
-        "fp32": compiled(backbone, mode, PIPELINE, "fp32"),
+        "fp32": compile_backbone(backbone, mode, PIPELINE, "fp32"),
         "bf16": asked if asked.facts.precision == "bf16" else None,
-        "int8": None,
     }
-    if side_by_side.peer("nncf") is not None:
-        runs["int8"] = quantise.quantised(own, stacks[0].stack[: quantise.IMAGES])
     made, sharpness = head(own(stacks[0].stack), labels[0])
     there = {who: run for who, run in runs.items() if run is not None}
     told = {
-        who: temperature.apply(logits(made, run, stacks[1].stack), sharpness)
+        who: temperature.apply_temperature(logits(made, run, stacks[1].stack), sharpness)
         for who, run in there.items()
     }
     spent = side_by_side.in_turn(

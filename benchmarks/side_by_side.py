@@ -116,7 +116,7 @@ def backbone(name: str) -> "Backbone":
     from hilum.models import backbones
 
     there = name in HELD or (files.cache_home() / f"weights/{name}.safetensors").is_file()
-    return backbones.build(name) if there else backbones.build(name, "random")
+    return backbones.build_backbone(name) if there else backbones.build_backbone(name, "random")
 
 
 def share(right: Right) -> str:

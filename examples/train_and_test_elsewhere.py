@@ -8,9 +8,7 @@ import sys
 import hilum
 
 folder, elsewhere, out = sys.argv[1:4]
-trained = hilum.train(
-    folder, f"{out}/run", progress=lambda step: print(step) or (lambda done, total: None)
-)
-print(trained.verdict)
+trained = hilum.train(folder, f"{out}/run")
+print("here:", trained.verdict)
 tested = hilum.evaluate(f"{out}/run", elsewhere, f"{out}/elsewhere")
-print(tested.verdict)
+print("elsewhere:", tested.verdict)

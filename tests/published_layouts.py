@@ -33,14 +33,34 @@ def text(folder: Path, name: str, lines: Iterable[str]) -> None:
     (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
+SHEETS = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+LINKS = "http://schemas.openxmlformats.org/package/2006/relationships"
+
+
+def _link(kind: str, target: str) -> str:
+    link = f'<Relationship Id="rId1" Type="{OFFICE}/{kind}" Target="{target}"/>'
+    return f'<Relationships xmlns="{LINKS}">{link}</Relationships>'
+
+
+PACKAGE = {  # what ECMA-376 part 2 wants around a sheet: from the package to the book, to its sheet
+    "_rels/.rels": _link("officeDocument", "xl/workbook.xml"),
+    "xl/workbook.xml": f'<workbook xmlns="{SHEETS}" xmlns:r="{OFFICE}"><sheets>'
+    '<sheet name="Sheet1" sheetId="1" r:id="rId1"/></sheets></workbook>',
+    "xl/_rels/workbook.xml.rels": _link("worksheet", "worksheets/sheet1.xml"),
+}
+
+
 def workbook(path: Path, rows: Sequence[Sequence[str]], shared: bool = True) -> None:
-    """Write a one-sheet .xlsx as Excel does (shared strings) or as libraries do (inline)."""
+    """Write a one-sheet .xlsx as Excel does (shared strings) or libraries do (inline, numbers)."""
     strings = list(dict.fromkeys(cell for row in rows for cell in row))
-    space = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
+    space = f'xmlns="{SHEETS}"'
 
     def cell(at: str, value: str) -> str:
         if value == "":
             return ""
+        if value.replace(".", "").isdigit() and not shared:
+            return f'<c r="{at}"><v>{value}</v></c>'
         if shared:
             return f'<c r="{at}" t="s"><v>{strings.index(value)}</v></c>'
         return f'<c r="{at}" t="inlineStr"><is><t>{escape(value)}</t></is></c>'
@@ -51,6 +71,8 @@ def workbook(path: Path, rows: Sequence[Sequence[str]], shared: bool = True) -> 
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, "w") as book:
+        for part, content in PACKAGE.items():
+            book.writestr(part, content)
         book.writestr(
             "xl/worksheets/sheet1.xml",
             f"<worksheet {space}><sheetData>{body}</sheetData></worksheet>",

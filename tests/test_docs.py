@@ -94,6 +94,13 @@ def test_every_command_in_the_documents_exists() -> None:
         assert not unknown, f"{page}: {' '.join(words)} has {unknown}"
 
 
+def test_the_index_links_every_page() -> None:
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"}
+    assert pages == set(re.findall(r"\]\((\w+\.md)\)", index))
+    assert "](decisions/)" in index
+
+
 def test_links_between_documents_lead_somewhere() -> None:
     for page in PAGES:
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8")):

@@ -4,6 +4,7 @@ Decodes per image, bytes read per image, and passes through the backbone per ima
 """
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,22 +13,28 @@ from importlib import resources
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
-from hilum import files, images, phantom, preprocess, recipes
-from hilum.data import prepared_dataset
-from hilum.experiment import cell_context as benches
+import hilum
+from hilum import files, images, phantom, preprocess, progress, recipes, report
+from hilum.audits import AUDITS, registry
+from hilum.data import duplicates, prepared_dataset
+from hilum.experiment import cell_context, predict, tasks
 from hilum.experiment.cell_context import CellContext
+from hilum.explain.writer import HeatmapRequest
 from hilum.inference import model as models
 from hilum.models import backbones
 from hilum.models.numpy_head import NumpyHead, Standardise
 from hilum.models.runtime.base import Progress, Runtime, RuntimeInfo
+from hilum.models.runtime.openvino import OpenVinoRuntime
 from hilum.preprocess.lungs import segmenter
 from hilum.types import Floats, Grey8, Image, Manifest
 
 COUNT, SIDE, VIEWS = 12, 64, 3
 PIPELINE = preprocess.from_list([{"step": "resize", "side": SIDE}])
 HEAVY = ("torch", "timm", "scipy", "sklearn", "pydicom", "captum", "matplotlib")
+OF_FILMS = ("C-06", "C-10", "C-11", "C-15", "C-22")  # audits that read films, or look for twins
 COUNTERS = Path("/proc/self/io")
 
 
@@ -55,10 +62,12 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
 
 @pytest.fixture(autouse=True)
 def cold_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    weights = files.cache_home() / "weights"
-    monkeypatch.setenv("HILUM_CACHE", str(tmp_path))
-    if weights.is_dir():
-        (tmp_path / "weights").symlink_to(weights)
+    shared = files.cache_home()
+    monkeypatch.setenv("HILUM_CACHE", str(tmp_path / "cache"))
+    for name in ("weights", "compiled", "engines"):  # networks are not what is counted
+        (shared / name).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "cache").mkdir(exist_ok=True)
+        (tmp_path / "cache" / name).symlink_to(shared / name)
 
 
 @pytest.fixture
@@ -106,12 +115,12 @@ def test_the_backbone_runs_once_per_image_and_view(films: Manifest) -> None:
     bench, runtime = _bench(films)
     rows = np.arange(8)
     for _ in range(2):  # what was computed once is read back
-        plain, mirror = benches.features(bench), benches.mirrored_features(bench)
-        views = benches.augmented(bench, 0, rows)
+        plain, mirror = cell_context.features(bench), cell_context.mirrored_features(bench)
+        views = cell_context.augmented(bench, 0, rows)
         assert runtime.passes == 2 * COUNT + VIEWS * len(rows)
     assert plain.shape == mirror.shape == (COUNT, 2)
     assert len(views) == VIEWS
-    benches.augmented(bench, 1, rows)  # another seed draws other views of the same images
+    cell_context.augmented(bench, 1, rows)  # another seed draws other views of the same images
     assert runtime.passes == 2 * COUNT + 2 * VIEWS * len(rows)
 
 
@@ -119,7 +128,7 @@ def _bench(films: Manifest) -> tuple[CellContext, Counter]:
     taken, runtime = prepared_dataset.prepare_dataset(films, PIPELINE), Counter()
     plan = recipes.load("demo", changes=[f"augment.views={VIEWS}"])
     labels = np.zeros(COUNT, np.int64)
-    backbone = backbones.build("tf_efficientnet_lite0")
+    backbone = backbones.build_backbone("tf_efficientnet_lite0")
     made = CellContext(
         plan, ["covid19"], taken.manifest, taken.pixels, PIPELINE, backbone, "signed", runtime,
         lambda name: lambda done, total: None, labels,
@@ -127,15 +136,61 @@ def _bench(films: Manifest) -> tuple[CellContext, Counter]:
     return made, runtime
 
 
+@pytest.mark.parametrize("folds", [1, 3])
+def test_a_cells_network_is_built_and_compiled_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folds: int
+) -> None:
+    """From training over the model that is read back to its audits; however many folds.
+
+    The model that is read back is rebuilt once, from its own file: heat maps want its layers. They
+    come from a further network, which gives the last map beside the features.
+    """
+    monkeypatch.setattr(report, "build", lambda out: out / "report.html")
+    built: list[str] = []
+    rebuilt: list[str] = []
+    compiled: list[tuple[Path, bool]] = []
+    build, rebuild, compile_it = (
+        backbones.build_backbone,
+        backbones.rebuild_backbone,
+        OpenVinoRuntime.__init__,
+    )
+
+    def counted_build(name: str, *rest: object, **named: object) -> object:
+        built.append(name)
+        return build(name, *rest, **named)  # type: ignore[arg-type]
+
+    def counted_rebuild(record: dict[str, str], state: object) -> object:
+        rebuilt.append(record["name"])
+        return rebuild(record, state)  # type: ignore[arg-type]
+
+    def counted_compile(self: object, path: Path, *rest: object, alone: bool = False) -> None:
+        compiled.append((path, alone))
+        compile_it(self, path, *rest, alone=alone)  # type: ignore[misc,arg-type]
+
+    monkeypatch.setattr(backbones, "build_backbone", counted_build)
+    monkeypatch.setattr(backbones, "rebuild_backbone", counted_rebuild)
+    monkeypatch.setattr(OpenVinoRuntime, "__init__", counted_compile)
+    split = f"split={{kind='kfold', folds={folds}}}" if folds > 1 else "split.kind=holdout"
+    data = "data=[{phantom={images=36, size=96, seed=3, classes=['covid19','normal']}}]"
+    changes = ["classes=['covid19','normal']", data, split, "augment.views=0", "figures=[]"]
+    recipe = recipes.load("demo", changes=changes)
+    tasks.run_into(recipe, None, tmp_path / "out", lambda name: lambda done, total: None)
+    assert built == ["tf_efficientnet_lite0"]
+    assert len(rebuilt) <= 1
+    assert len(compiled) == len(set(compiled))
+
+
 def test_a_second_prediction_loads_no_network_library(films: Manifest, tmp_path: Path) -> None:
     """Nor does looking for lungs: both networks lie converted in the cache."""
     head = NumpyHead(Standardise.none(64), ((np.ones((2, 64)), np.zeros(2)),))
     facts = models.ModelMetadata(["covid19", "normal"], "unit", "fp32", mirror=True)
-    network = backbones.build("wiklund_fc", "random")
+    network = backbones.build_backbone("wiklund_fc", "random")
     pipeline = preprocess.from_list([{"step": "letterbox", "side": 224}])
-    folder = models.save(models.assemble(facts, pipeline, network, head), tmp_path / "model")
+    folder = models.save_trained_model(
+        models.compile_model(facts, pipeline, network, head), tmp_path / "model"
+    )
     weights = Path(str(resources.files("hilum.preprocess.lungs"))) / segmenter.WEIGHTS
-    models.load(folder)
+    models.load_trained_model(folder)
     segmenter.stored(weights)
     film, out = films.table["path"].iloc[0], tmp_path / "preds.csv"
     code = (
@@ -148,3 +203,83 @@ def test_a_second_prediction_loads_no_network_library(films: Manifest, tmp_path:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]", done.stderr
     assert len(out.read_text().splitlines()) == 2
+
+
+@pytest.fixture
+def searches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many images each search for near duplicates went through, in turn."""
+    seen: list[int] = []
+    true = duplicates.within_radius
+
+    def search(hashes: npt.NDArray[np.uint8], radius: int) -> npt.NDArray[np.int64]:
+        seen.append(len(hashes))
+        return true(hashes, radius)
+
+    monkeypatch.setattr(duplicates, "within_radius", search)
+    return seen
+
+
+def _class_folders(home: Path, count: int) -> Path:
+    """Films without patients, as most class folders are."""
+    request = phantom.Request(images=count, size=128, classes=("covid19", "normal"), seed=1)
+    for i, row in enumerate(phantom.write(request, home / "made").table.itertuples()):
+        target = home / "films" / str(row.label) / f"film{i}.png"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        Path(str(row.path)).rename(target)
+    return home / "films"
+
+
+@pytest.mark.usefixtures("small_samples")
+def test_a_film_is_decoded_once_whoever_looks_at_it_later(
+    tmp_path: Path,
+    decoded: list[str],
+    searches: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Training, detector, audits, gallery, heat maps; then `hilum audit` and a second run."""
+    only = {name: AUDITS[name] for name in OF_FILMS}
+    monkeypatch.setattr(registry, "AUDITS", only)
+    films, out = _class_folders(tmp_path, 48), tmp_path / "run"
+    hilum.train(films, out)
+    assert sorted(decoded) == sorted(map(str, films.rglob("*.png")))
+    assert searches == [48]
+    assert (out / "figures" / "heatmaps.npz").is_file()
+    assert any((out / "figures" / "thumbnails").iterdir())
+    decoded.clear()
+    hilum.audit(out, out=tmp_path / "audit")
+    hilum.train(films, tmp_path / "again")
+    assert decoded == []
+    assert searches == [48] * 3
+
+    others = _class_folders(tmp_path / "other", 6)
+    hilum.evaluate(out, others, tmp_path / "test")
+    assert sorted(decoded) == sorted(map(str, others.rglob("*.png")))
+    decoded.clear()
+    predict.predict_files(
+        out, [others], tmp_path / "preds.csv", progress.silent, heatmaps=tmp_path / "maps"
+    )
+    assert sorted(decoded) == sorted(map(str, others.rglob("*.png")))
+    decoded.clear()
+    predict.explain_files(out, [others], tmp_path / "explained", HeatmapRequest(), progress.silent)
+    assert sorted(decoded) == sorted(map(str, others.rglob("*.png")))
+
+
+def test_films_are_decoded_in_few_places() -> None:
+    """Whoever wants a film asks the source images for it; these decode what nobody has yet."""
+    source = Path(hilum.__file__).parent
+    readers = {
+        path.relative_to(source).as_posix()
+        for path in source.rglob("*.py")
+        if re.search(r"\bimages\.read\(", path.read_text("utf-8"))
+    }
+    assert readers == {
+        "data/prepared_dataset.py",
+        "data/source_images.py",
+        "inference/answer.py",  # films that are asked about once
+        "audits/c15_lesion_localisation.py",  # outlines of lesions, no films
+        "preprocess/marker_steps.py",  # donors of markers, no films of the run
+        "experiment/prepare.py",  # `hilum prepare` writes what it decodes
+        "experiment/segmentation_data.py",
+        "experiment/segmentation_fold.py",
+        "report/segmentation.py",
+    }

@@ -1,6 +1,10 @@
 """hilum: transfer learning on chest radiographs and lung CT that is honest about what it learnt.
 
 What `import hilum` offers is listed in `__all__`; each name is loaded when it is first used.
+
+>>> import hilum
+>>> hilum.NOTICE
+'Research use only. Not for clinical use.'
 """
 
 import os
@@ -17,10 +21,12 @@ if not any(name in os.environ for name in _WAITING):
     os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
 if TYPE_CHECKING:
-    from hilum.api.jobs import Progress, audit, evaluate, export, open_data, run, train
+    from hilum.api.jobs import audit, evaluate, export, open_data, run, train
     from hilum.api.model import Heatmap, Model, load_model
+    from hilum.api.own_images import TableColumns
     from hilum.images.read_image import read as read_image
     from hilum.inference.answer import Prediction
+    from hilum.progress import Progress
     from hilum.recipes.load import load as load_recipe
     from hilum.recipes.load import names as recipe_names
     from hilum.recipes.schema import Recipe
@@ -51,6 +57,7 @@ __all__ = [
     "Recipe",
     "Results",
     "Score",
+    "TableColumns",
     "audit",
     "evaluate",
     "export",
@@ -71,10 +78,12 @@ _HOMES = {
     **{name: ("hilum.types", name) for name in _RECORDS},
     **{
         name: ("hilum.api.jobs", name)
-        for name in ("Progress", "audit", "evaluate", "export", "open_data", "run", "train")
+        for name in ("audit", "evaluate", "export", "open_data", "run", "train")
     },
     **{name: ("hilum.api.model", name) for name in ("Heatmap", "Model", "load_model")},
+    "TableColumns": ("hilum.api.own_images", "TableColumns"),
     "Prediction": ("hilum.inference.answer", "Prediction"),
+    "Progress": ("hilum.progress", "Progress"),
     "Recipe": ("hilum.recipes.schema", "Recipe"),
     "load_recipe": ("hilum.recipes.load", "load"),
     "read_image": ("hilum.images.read_image", "read"),

@@ -41,7 +41,7 @@ MANIFEST_COLUMNS = (
     "modality",  # "X-ray", "CT", or missing
     "age",  # years, or missing
     "sex",  # "F", "M", or missing
-    "sha256",  # of the file's bytes; missing until `with_hashes` has run
+    "sha256",  # of the file's bytes; missing until something has read them
     "licence",
     "mask_path",  # lung mask, or missing
 )
@@ -59,13 +59,33 @@ CLASS_NAMES = {
 
 
 class HilumError(Exception):
-    """Something the user can mend, said in one sentence: wanted, got, what to do. Exit code 2."""
+    """Something the user can mend, said in one sentence: wanted, got, what to do. Exit code 2.
+
+    >>> import hilum
+    >>> try:
+    ...     hilum.load_recipe("zhang2023")
+    ... except hilum.HilumError as error:
+    ...     print(error)
+    recipe must be a TOML file or one of ...; got 'zhang2023'; did you mean 'zhang2022'?
+    """
 
     exit_code = 2
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle without calling `__init__` again, whatever arguments a subclass wants."""
+        return BaseException.__new__, (type(self), *self.args), self.__dict__
+
 
 class MissingError(HilumError):
-    """Data or weights that are not on this machine; says what to fetch, where to put it. Exit 3."""
+    """Data or weights that are not on this machine; says what to fetch, where to put it. Exit 3.
+
+    >>> import hilum
+    >>> try:
+    ...     hilum.load_model("nowhere")
+    ... except hilum.MissingError as error:
+    ...     print(error)
+    a model folder holds model.json; got 'nowhere' without; name a finished run's folder, ...
+    """
 
     exit_code = 3
 
@@ -89,7 +109,13 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """One decoded image: pixels (height, width), uint8 or float32 in [0, 1], and its facts."""
+    """One decoded image: pixels (height, width), uint8 or float32 in [0, 1], and its facts.
+
+    >>> import hilum
+    >>> image = hilum.read_image("film.png")
+    >>> image.pixels.shape, image.pixels.dtype.name
+    ((96, 96), 'uint8')
+    """
 
     pixels: GreyImage
     facts: dict[str, Any] = field(default_factory=dict)  # DICOM: patient_id, view, modality, age...
@@ -98,7 +124,13 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """One row per image (MANIFEST_COLUMNS), and what was left out while reading."""
+    """One row per image (MANIFEST_COLUMNS), and what was left out while reading.
+
+    >>> import hilum
+    >>> manifest = hilum.open_data("films")
+    >>> manifest.table.iloc[0]["label"], manifest.left_out
+    ('covid19', ())
+    """
 
     table: pd.DataFrame
     left_out: tuple[LeftOut, ...] = ()
@@ -153,11 +185,18 @@ class Fingerprints:
     pixels_sha256: tuple[str, ...]
     perceptual: npt.NDArray[np.uint8]  # (image, bytes of the perceptual hash)
     thumbnails: npt.NDArray[np.uint8]  # (image, side, side): to confirm a near duplicate
+    searched: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One figure: value, k of n where it is a proportion, and its 95 % interval."""
+    """One figure: value, k of n where it is a proportion, and its 95 % interval.
+
+    >>> import hilum
+    >>> score = hilum.Score("main", "accuracy", "overall", 0.9, 45, 50, 0.79, 0.96, "wilson")
+    >>> f"{score.value:.0%}: {score.k} of {score.n} ({score.low:.0%} to {score.high:.0%})"
+    '90%: 45 of 50 (79% to 96%)'
+    """
 
     cell: str
     name: str
@@ -174,7 +213,13 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """One number of a paper beside ours."""
+    """One number of a paper beside ours.
+
+    >>> import hilum
+    >>> row = hilum.Published("Table 1", "accuracy", "overall", 0.98, 0.9, 0.8, 0.95, agrees=False)
+    >>> row.published > row.high
+    True
+    """
 
     where: str
     name: str
@@ -194,7 +239,13 @@ Status: TypeAlias = Literal["pass", "warn", "fail", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One audit's outcome."""
+    """One audit's outcome.
+
+    >>> import hilum
+    >>> findings = {finding.id: finding for finding in hilum.audit("out", "audited").audits}
+    >>> findings["C-10"].title, findings["C-10"].status in ("pass", "warn", "fail", "unknown")
+    ('Patients on both sides', True)
+    """
 
     id: str
     status: Status
@@ -222,7 +273,14 @@ class Leak:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """What `results.json` holds; every other output can be drawn from this and the tables."""
+    """What `results.json` holds; every other output can be drawn from this and the tables.
+
+    >>> import json, pathlib, hilum
+    >>> stored = json.loads(pathlib.Path("out/results.json").read_text())
+    >>> results = hilum.Results.from_json(stored)
+    >>> results.recipe, results.classes
+    ('demo', ['covid19', 'normal'])
+    """
 
     recipe: str
     mode: str
@@ -284,13 +342,19 @@ def require_columns(table: pd.DataFrame, wanted: Sequence[str], what: str) -> No
         )
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of a sentence about a wrong name: the nearest of the known ones, or all of them."""
+def nearest_names(name: str, known: Iterable[str], most: int = 1) -> list[str]:
+    """The known names that are most like a wrong one, in any case; none if all differ much."""
     from difflib import get_close_matches  # most runs never need it
 
+    by_small = {other.casefold(): other for other in known}
+    return [by_small[small] for small in get_close_matches(name.casefold(), by_small, most)]
+
+
+def nearest_name(name: str, known: Iterable[str], otherwise: str = "") -> str:
+    """The end of a sentence about a wrong name: the nearest known one, else `otherwise`, or all."""
     names = [*known]
-    close = get_close_matches(name, names, 1)
-    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(names)}."
+    near = nearest_names(name, names)
+    return f"did you mean {near[0]!r}?" if near else otherwise or f"known are {', '.join(names)}."
 
 
 def as_path(value: str | Path) -> Path:

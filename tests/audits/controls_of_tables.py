@@ -108,7 +108,7 @@ class Cohort:
         return SimpleNamespace(
             provenance={"fold": 0, "seed": 0},
             thresholds={name: cut.threshold for name, cut in cuts.items()},
-            conformal=conformal.limits(labels, p, CLASSES),
+            conformal=conformal.class_limits(labels, p, CLASSES),
             seen=(),
         )
 
@@ -327,10 +327,10 @@ def gate_of(random: np.random.Generator, share: float, folder: Any) -> Evidence:
         pose: network(np.stack([prepare(ood.posed(film, pose)) for film in films[:60]]))
         for pose in ood.POSES
     }
-    fitted: OodDetector = ood.fit(features[:150], turned, features[150:200])
+    fitted: OodDetector = ood.fit_detector(features[:150], turned, features[150:200])
     if share == 1:
         noise = random.normal(size=(150, 4)).astype(np.float32)
-        fitted = ood.fit(noise, dict.fromkeys(ood.POSES, noise[:60]), noise)
+        fitted = ood.fit_detector(noise, dict.fromkeys(ood.POSES, noise[:60]), noise)
     one.part = np.where(np.arange(300) < 200, "train", "test")
     one.part[150:200] = "validation"
     paths = [str(folder / f"{i}.png") for i in range(300)]

@@ -15,7 +15,6 @@ from sklearn.preprocessing import StandardScaler
 
 from hilum import audits
 from hilum.audits import AUDITS, Evidence, c02_confounding, c17_calibration, cross_validated_probe
-from hilum.audits.verdict import WEIGHT, severity
 from hilum.metrics import calibration, scores
 from hilum.types import PREDICTION_COLUMNS, Finding, Score
 
@@ -26,16 +25,36 @@ def clean() -> Evidence:
 
 
 def test_table_is_visited_whole() -> None:
-    """In its order, the dear ones by `hilum audit` alone; nothing passes where nothing is known."""
+    """The expensive ones by `hilum audit` alone; nothing passes where nothing is known."""
     found = audits.run(clean())
-    cheap = [name for name, row in AUDITS.items() if not row.question.dear]
-    assert [finding.id for finding in found] == sorted(cheap, key=severity)
+    cheap = {name for name, row in AUDITS.items() if not row.rule.expensive}
+    assert {finding.id for finding in found} == cheap
     nothing = replace(clean(), manifest=clean().manifest[:0], thorough=True)
-    assert [finding.id for finding in audits.run(nothing)] == sorted(AUDITS, key=severity)
+    assert {finding.id for finding in audits.run(nothing)} == set(AUDITS)
     assert audits.not_run(found) == [
-        f"{name} ({row.question.title})" for name, row in AUDITS.items() if row.question.dear
+        f"{name} ({row.rule.title})" for name, row in AUDITS.items() if row.rule.expensive
     ]
     assert {finding.status for finding in audits.run(nothing)} == {"unknown"}
+
+
+GRAVEST_FIRST = (
+    *("C-01", "C-11", "C-10", "C-12", "C-23", "C-02", "C-09", "C-07", "C-06", "C-08"),
+    *("C-05", "C-13", "C-03", "C-04", "C-19", "C-26", "C-17", "C-18", "C-21", "C-20"),
+    *("C-24", "C-22", "C-25", "C-16", "C-15", "C-14", "C-27"),
+)
+
+
+def test_what_makes_a_figure_worthless_comes_before_what_makes_it_a_little_worse() -> None:
+    nothing = replace(clean(), manifest=clean().manifest[:0], thorough=True)
+    found = [one for one in audits.run(nothing) if one.id in GRAVEST_FIRST]
+    assert tuple(one.id for one in found) == GRAVEST_FIRST
+    all_fail = [replace(one, status="fail", sentence=f"{one.id} fails.") for one in found]
+    told = audits.verdict(ACCURATE, all_fail[::-1])
+    assert re.findall(r"[cC]-\d\d", told) == ["c-01", *GRAVEST_FIRST[1:]]
+    few_images = audits.verdict(ACCURATE, all_fail[::-1], few(4, 4))
+    first = ["C-01", *GRAVEST_FIRST[1:]]
+    first.remove("C-02")  # what no number of images would change is told in full
+    assert re.findall(r"[cC]-\d\d", few_images) == ["c-02", *first]
 
 
 def test_what_is_known_from_before_training_is_the_same_and_not_asked_again() -> None:
@@ -94,21 +113,13 @@ def test_cards_of_children_count_as_ages() -> None:
     assert AUDITS["C-09"](replace(good, manifest=table, populations=cards)).status == "fail"
 
 
-def test_cramers_v_equals_scipys() -> None:
-    random = np.random.default_rng(0)
-    first = pd.Series(random.integers(0, 3, 300))
-    second = pd.Series((first + random.integers(0, 2, 300)) % 4)
-    reference = association(pd.crosstab(first, second).to_numpy(), method="cramer")
-    assert c02_confounding.cramers_v(first, second) == pytest.approx(reference)
-
-
 def test_what_chance_adds_to_v_is_taken_off() -> None:
     """Bergsma 2013: by chance ten sources of six images give V = 0.4, and the corrected one 0."""
     random = np.random.default_rng(0)
     plain, corrected = [], []
     for _ in range(20):
         sources, labels = (pd.Series(random.integers(0, n, 60)) for n in (10, 2))
-        plain.append(c02_confounding.cramers_v(sources, labels))
+        plain.append(association(pd.crosstab(sources, labels).to_numpy(), method="cramer"))
         corrected.append(c02_confounding.corrected_v(sources, labels))
     assert np.mean(plain) == pytest.approx(np.sqrt(9 / 59), abs=0.06)
     assert np.median(corrected) < 0.1
@@ -166,14 +177,15 @@ def test_verdict_tells_the_gravest_in_full_and_names_the_others() -> None:
     assert audits.verdict([], [finding("unknown")]).startswith("Nothing is known")
 
 
-def test_every_audit_has_its_weight_and_its_row_in_the_docs() -> None:
+def test_every_audit_has_its_own_severity_and_its_row_in_the_docs() -> None:
     page = (Path(__file__).parents[2] / "docs" / "audits.md").read_text(encoding="utf-8")
+    severities = {row.rule.severity for row in AUDITS.values()}
+    assert len(severities) == len(AUDITS)
     for name, row in AUDITS.items():
-        assert name == row.question.id
-        assert name in WEIGHT
+        assert name == row.rule.id
         assert f"| {name} |" in page
         asked = next(line for line in page.splitlines() if line.startswith(f"| {name} |"))
-        assert ("| audit |" in asked) == row.question.dear, asked
+        assert ("| audit |" in asked) == row.rule.expensive, asked
 
 
 def test_verdict_counts_what_could_not_be_checked() -> None:
@@ -210,7 +222,7 @@ def test_a_probe_on_a_wide_table_is_the_one_that_scikit_learn_fits() -> None:
         StandardScaler(),
         LogisticRegression(C=0.1, max_iter=5000, tol=1e-8, class_weight="balanced"),
     ).fit(table, labels)
-    found = cross_validated_probe.fitted(table, labels).predict_proba(asked)
+    found = cross_validated_probe.fit(table, labels).predict_proba(asked)
     np.testing.assert_allclose(found, plain.predict_proba(asked), atol=2e-3)
 
 
@@ -312,10 +324,10 @@ def test_no_finding_on_one_class_says_nan(label: str) -> None:
     [(float("nan"), "It is so."), (0.5, "It is right in nan% of all."), (float("inf"), "It is.")],
 )
 def test_what_is_undefined_is_no_answer(value: float, sentence: str) -> None:
-    found = c17_calibration.QUESTION.found("pass", value, sentence)
+    found = c17_calibration.RULE.finding("pass", value, sentence)
     assert (found.status, found.value) == ("unknown", None)
     assert "undefined" in found.sentence
-    fine = c17_calibration.QUESTION.found("pass", 0.5, "The nanny has it.", (0.1, float("nan")))
+    fine = c17_calibration.RULE.finding("pass", 0.5, "The nanny has it.", (0.1, float("nan")))
     assert (fine.status, fine.low, fine.high) == ("pass", 0.1, None)
 
 
@@ -329,7 +341,7 @@ def test_what_is_undefined_is_no_answer(value: float, sentence: str) -> None:
     ],
 )
 def test_a_figure_rounded_to_zero_has_no_sign(written: str, kept: str | None) -> None:
-    assert c17_calibration.QUESTION.found("pass", 0.5, written).sentence == (kept or written)
+    assert c17_calibration.RULE.finding("pass", 0.5, written).sentence == (kept or written)
 
 
 def test_calibration_names_the_score_that_differs_and_why() -> None:

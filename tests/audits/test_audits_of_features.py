@@ -14,10 +14,11 @@ from hilum import datasets
 from hilum.audits import (
     AUDITS,
     Evidence,
-    c05_c12_c23_feature_probes,
-    c18_c20_c21_decisions,
+    c18_threshold,
     c19_subgroups,
+    c20_decision_curve,
     c22_out_of_distribution,
+    c23_other_sources,
     c24_seed_variance,
     c26_prevalence_shift,
     look_alikes,
@@ -103,14 +104,14 @@ def test_labels_of_chance_agree_as_often_as_two_strangers_do() -> None:
 
 
 def test_the_matrix_has_every_pair_of_sources() -> None:
-    table = c05_c12_c23_feature_probes.matrix(clean())
-    pairs = table[table["train"] != c05_c12_c23_feature_probes.REST]
+    table = c23_other_sources.matrix(clean())
+    pairs = table[table["train"] != c23_other_sources.REST]
     assert set(zip(pairs["train"], pairs["test"], strict=True)) == {
         (a, b) for a in "AB" for b in "AB"
     }
     assert (table["drop"] == table["inside"] - table["auroc"]).all()
     assert table["auroc"].min() > 0.75
-    left = table[table["train"] == c05_c12_c23_feature_probes.REST]
+    left = table[table["train"] == c23_other_sources.REST]
     assert (left["sure"] < left["drop"]).all()
     assert pairs["sure"].isna().all()
 
@@ -119,10 +120,8 @@ def test_a_promise_is_broken_as_often_as_two_binomials_say() -> None:
     """The p of a sensitivity of 0.9 that validation and test both only estimate."""
     share = proportion(80, 100)
     alone = norm.cdf((0.8 - 0.9) / np.sqrt(0.09 / 100))
-    assert c18_c20_c21_decisions.broken(share, 0) == pytest.approx(alone)
-    assert c18_c20_c21_decisions.broken(share, 50) == pytest.approx(
-        norm.cdf(-0.1 / np.sqrt(0.09 * 0.03))
-    )
+    assert c18_threshold.p_kept(share, 0) == pytest.approx(alone)
+    assert c18_threshold.p_kept(share, 50) == pytest.approx(norm.cdf(-0.1 / np.sqrt(0.09 * 0.03)))
 
 
 def test_no_gain_is_the_worse_of_two_paired_tests() -> None:
@@ -134,7 +133,7 @@ def test_no_gain_is_the_worse_of_two_paired_tests() -> None:
     over_none = model[0] - t / (1 - t) * model[1]
     over_all = over_none - (sick - t / (1 - t) * ~sick)
     each = [gain.mean() / gain.std(ddof=1) * np.sqrt(300) for gain in (over_none, over_all)]
-    assert c18_c20_c21_decisions.no_gain(sick, p, t) == pytest.approx(norm.sf(min(each)))
+    assert c20_decision_curve.no_gain(sick, p, t) == pytest.approx(norm.sf(min(each)))
 
 
 def test_prior_shift_is_found_to_the_share_that_was_drawn() -> None:
@@ -191,11 +190,15 @@ def test_slices_of_one_patient_are_found_on_real_ct(shared: Path) -> None:
     taken = prepared_dataset.prepare_dataset(datasets.read("covid_ct", shared), pipeline)
     table, stack = taken.manifest.table, np.array(taken.pixels.stack)
     name = "tf_efficientnet_lite0"
-    normalise = backbones.card(name).normalise
-    features = models.compiled(backbones.build(name), normalise, pipeline, "auto")(stack)
+    normalise = backbones.backbone_card(name).normalise
+    features = models.compile_backbone(backbones.build_backbone(name), normalise, pipeline, "auto")(
+        stack
+    )
     nameless = table.assign(patient_id=pd.NA)
     classes = ["covid19", "non_covid"]
-    evidence = Evidence(classes, nameless, pd.DataFrame(), features=features, stack=stack)
+    evidence = Evidence(
+        classes, nameless, pd.DataFrame(), features=features, fingerprints=taken.fingerprints
+    )
     found, person = look_alikes.of(evidence), pd.factorize(table["patient_id"])[0]
     joined, same = found[:, None] == found[None], person[:, None] == person[None]
     siblings = same & ~np.eye(len(person), dtype=bool)

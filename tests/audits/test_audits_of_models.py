@@ -62,13 +62,13 @@ def test_images_that_the_model_was_fitted_on_do_not_count(reads_marks: Evidence)
 def test_films_without_marks_cannot_be_checked_for_them(
     reads_marks: Evidence, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
-    drawn = marked_films.drawn(reads_marks)
+    drawn = marked_films.sampled_films(reads_marks)
     mask = np.zeros(drawn[0].pixels.shape, bool)
     films = [
         replace(film, marks=Markers(mask, (Box(0, 0, 2, 2),) if i < count else ()))
         for i, film in enumerate(drawn)
     ]
-    monkeypatch.setattr(marked_films, "drawn", lambda _evidence: films)
+    monkeypatch.setattr(marked_films, "sampled_films", lambda _evidence: films)
     few = {0: "no test film has", 1: "only 1 test film has", 7: "only 7 test films have"}
     for name in OF_MARKS:
         found = AUDITS[name](replace(reads_marks))
@@ -235,7 +235,7 @@ def test_a_marker_moves_to_the_mirrored_place_and_stays_readable() -> None:
 
 
 def test_marks_are_pasted_at_the_recipients_size(reads_marks: Evidence) -> None:
-    donor = marked_films.marked(reads_marks)[0]
+    donor = marked_films.films_with_marks(reads_marks)[0]
     bare = np.zeros((128, 128), np.uint8)
     pasted = c07_marks_transplanted.pasted(bare, donor)
     share = (pasted > 0).mean() / donor.marks.mask.mean()

@@ -15,8 +15,9 @@ from rich.text import Text
 
 from hilum.cli import tables
 from hilum.cli.json_output import as_json
-from hilum.cli.results import SHOWN, show
+from hilum.cli.results import MASKS, show
 from hilum.cli.terminal import Terminal
+from hilum.metrics import registry
 from hilum.types import Finding, Leak, LeftOut, Published, Results, Score
 
 FIGURES = "study,dataset,model,init,freeze,class,metric,value,where\n"
@@ -155,6 +156,9 @@ def test_names_are_never_mark_up_nor_commands_to_the_terminal() -> None:
     assert "[red]class[/]" in console.file.getvalue()
     assert "\a" not in console.file.getvalue()
     assert "\x1b[2J" not in console.file.getvalue()
+
+
+SHOWN = (*MASKS, *(row.key for row in registry.brief()))
 
 
 def results() -> Results:

@@ -1,4 +1,4 @@
-"""Every card and every reader keeps the contract, and none of them goes unvisited."""
+"""Every dataset keeps the contract, and none of them goes unvisited."""
 
 import dataclasses
 import re
@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from hilum.data import manifest
-from hilum.datasets.cards import CARDS, DatasetCard
-from hilum.datasets.layouts import READERS
+from hilum.datasets.base import DatasetCard
+from hilum.datasets.registry import DATASETS
 from hilum.types import CLASS_NAMES, LeftOut, MissingError
 from published_layouts import LAYOUTS
 
 HOW_MANY = 15
+CARDS = [row.card for row in DATASETS.values()]
 
 
 def count(item: LeftOut) -> int:
@@ -24,18 +25,17 @@ def count(item: LeftOut) -> int:
 def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("published")
     for name, layout in LAYOUTS.items():
-        layout.write(root / CARDS[name].folder)
-    return {name: root / CARDS[name].folder for name in LAYOUTS}
+        layout.write(root / DATASETS[name].card.folder)
+    return {name: root / DATASETS[name].card.folder for name in LAYOUTS}
 
 
-def test_cards_readers_and_layouts_are_the_same_fifteen():
-    assert list(CARDS) == list(READERS) == list(LAYOUTS)
-    assert len(CARDS) == HOW_MANY
-    assert [card.name for card in CARDS.values()] == list(CARDS)
-    assert [reader.name for reader in READERS.values()] == list(READERS)
+def test_datasets_and_layouts_are_the_same_fifteen():
+    assert list(DATASETS) == list(LAYOUTS)
+    assert len(DATASETS) == HOW_MANY
+    assert [row.card.name for row in DATASETS.values()] == list(DATASETS)
 
 
-@pytest.mark.parametrize("card", CARDS.values(), ids=lambda card: card.name)
+@pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
 def test_card_says_what_a_user_needs(card: DatasetCard):
     for name in ("title", "folder", "licence", "citation", "access", "modality", "population"):
         assert getattr(card, name).strip(), f"{card.name} has no {name}"
@@ -44,7 +44,7 @@ def test_card_says_what_a_user_needs(card: DatasetCard):
     assert card.homepage.startswith("https://")
     assert card.label_map
     assert set(card.label_map.values()) <= set(CLASS_NAMES)
-    assert set(card.mixes) <= set(CARDS) - {card.name}
+    assert set(card.mixes) <= set(DATASETS) - {card.name}
     assert card.known_shortcuts
     assert dataclasses.is_dataclass(card)
     for item in card.download:
@@ -56,12 +56,12 @@ def test_card_says_what_a_user_needs(card: DatasetCard):
 FIELDS = {"behind the heart too", "beside the heart", "not stated"}
 
 
-@pytest.mark.parametrize("name", CARDS)
+@pytest.mark.parametrize("name", DATASETS)
 def test_a_card_states_the_convention_of_its_masks_if_its_reader_gives_any(
     name: str, written: dict[str, Path]
 ):
     """Whether there are masks is asked of what the reader reads, not of the card."""
-    table, convention = READERS[name].read(written[name]).table, CARDS[name].convention
+    table, convention = DATASETS[name].read(written[name]).table, DATASETS[name].card.convention
     assert (convention is not None) == bool(table["mask_path"].notna().any())
     if convention is not None:
         assert convention.field in FIELDS
@@ -70,7 +70,7 @@ def test_a_card_states_the_convention_of_its_masks_if_its_reader_gives_any(
 
 
 def test_three_sets_have_masks():
-    stated = {name: card.convention.field for name, card in CARDS.items() if card.convention}
+    stated = {card.name: card.convention.field for card in CARDS if card.convention}
     assert stated == {
         "radiography": "not stated",
         "montgomery_shenzhen": "beside the heart",
@@ -79,27 +79,27 @@ def test_three_sets_have_masks():
 
 
 def test_folders_of_cards_are_told_apart():
-    names = [name for card in CARDS.values() for name in (card.folder, *card.other_folders)]
+    names = [name for card in CARDS for name in card.folders]
     assert len({name.lower() for name in names}) == len(names)
 
 
 def test_each_layout_is_recognised_by_its_own_reader_alone(written: dict[str, Path]):
     found = {
-        name: [reader.name for reader in READERS.values() if reader.recognises(folder)]
+        name: [name for name, row in DATASETS.items() if row.recognises(folder)]
         for name, folder in written.items()
     }
     assert found == {name: [name] for name in LAYOUTS}
 
 
-@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize("name", DATASETS)
 def test_nothing_is_recognised_where_nothing_is(name: str, tmp_path: Path):
-    assert not READERS[name].recognises(tmp_path)
-    assert not READERS[name].recognises(tmp_path / "absent")
+    assert not DATASETS[name].recognises(tmp_path)
+    assert not DATASETS[name].recognises(tmp_path / "absent")
 
 
-@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize("name", DATASETS)
 def test_reader_finds_what_was_written(name: str, written: dict[str, Path]):
-    read = READERS[name].read(written[name])
+    read = DATASETS[name].read(written[name])
     manifest.check(read.table)
     expected = LAYOUTS[name]
     assert read.table["label"].value_counts().to_dict() == dict(expected.labels)
@@ -110,9 +110,9 @@ def test_reader_finds_what_was_written(name: str, written: dict[str, Path]):
     assert dict(counts) == dict(expected.left_out)
 
 
-@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize("name", DATASETS)
 def test_reader_fills_the_columns(name: str, written: dict[str, Path]):
-    read, card = READERS[name].read(written[name]), CARDS[name]
+    read, card = DATASETS[name].read(written[name]), DATASETS[name].card
     table = read.table
     assert (table["dataset"] == name).all()
     assert set(table["label"]) <= set(card.label_map.values())
@@ -128,9 +128,9 @@ def test_reader_fills_the_columns(name: str, written: dict[str, Path]):
         assert any("patient" in note for note in read.notes)
 
 
-@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize("name", DATASETS)
 def test_no_image_is_passed_over_in_silence(name: str, written: dict[str, Path]):
-    read = READERS[name].read(written[name])
+    read = DATASETS[name].read(written[name])
     used = {*read.table["path"], *read.table["mask_path"].dropna()}
     told = " ".join(item.what for item in read.left_out)
     images = [
@@ -143,13 +143,13 @@ def test_no_image_is_passed_over_in_silence(name: str, written: dict[str, Path])
     assert silent == []
 
 
-@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize("name", DATASETS)
 def test_a_layout_without_images_says_where_to_get_them(name: str, tmp_path: Path):
     LAYOUTS[name].write(tmp_path)
     for path in tmp_path.rglob("*"):
         if path.suffix in (".png", ".jpg", ".jpeg"):
             path.unlink()
     with pytest.raises(MissingError) as caught:
-        READERS[name].read(tmp_path)
-    assert CARDS[name].advice in str(caught.value)
+        DATASETS[name].read(tmp_path)
+    assert DATASETS[name].card.advice in str(caught.value)
     assert str(tmp_path.resolve()) in str(caught.value)

@@ -5,25 +5,32 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
 from typer.testing import CliRunner
 
 from hilum import preprocess, recipes
 from hilum.augment import sample
 from hilum.augment.sample import AugmentationRanges
-from hilum.datasets.cards import CARDS
+from hilum.datasets.registry import DATASETS
 from hilum.experiment import cell_context, schema_to_training, validate
-from hilum.models import freezing, networks, weights_keras
-from hilum.models.backbone import kept
-from hilum.models.cards import BACKBONES, known
+from hilum.models import freezing, heads, weights_keras
+from hilum.models.backbone import Backbone
+from hilum.models.cards import BACKBONES, BackboneCard, known_card
 from hilum.models.heads import HeadPlan
 from hilum.models.normalise import NORMALISE
+from hilum.models.weights import Weights
 from hilum.recipes import Mode, Recipe
 from hilum.report import grid_tables
-from hilum.report.figures.study_registry import STUDY_FIGURES
+from hilum.report.figures.registry import asked_figures
 
 STUDIES = ("elazhari2022", "wiklund2020", "cuijpers2020", "zhang2022", "yamani2021")
 VARIANTS = list(itertools.product(("published", "corrected"), (False, True)))
 SWEEP = "tasks.freezing_sweep"
+FREEZING = ("all frozen", "convolutions frozen", "no dense layers")
+CONVOLUTION = 512 * 512 * 9 + 512  # parameters of each of VGG16's last three
+DENSE = [(512 * 49 + 1) * 4096, 4097 * 4096, 4097 * 1000]
+FEATURES = (25088, 4096, 4096, 1000)  # that the two-class layer takes, by dense layers kept
 EMBEDDED = {name for name, card in BACKBONES.items() if card.embedded or card.own}
 
 # study 002, Table 2: precision, recall, F1 of COVID-19 and of NORMAL, accuracy; by hand
@@ -78,10 +85,10 @@ def test_every_study_has_its_recipe() -> None:
 @pytest.mark.parametrize("name", recipes.names())
 def test_whatever_a_recipe_names_exists(name: str, mode: Mode, quick: bool) -> None:
     loaded = recipes.load(name, mode, quick)
-    assert set(loaded.figures) <= set(STUDY_FIGURES)
-    assert {item.card for item in loaded.data if item.card} <= set(CARDS)
+    assert set(loaded.figures) <= set(asked_figures())
+    assert {item.card for item in loaded.data if item.card} <= set(DATASETS)
     for cell in recipes.cells(loaded).values():
-        row = known(cell.model.backbone)
+        row = known_card(cell.model.backbone)
         assert row is not None
         assert not (row.own and cell.model.weights == "imagenet"), "never trained on ImageNet"
         steps = preprocess.with_side(cell.prepare.steps, cell.prepare.side or row.side)
@@ -161,7 +168,7 @@ def test_every_study_crosses_frozen_or_not_with_pretrained_or_random(
     found = [
         (cell.model.backbone, cell.model.weights, cell.train.stages[0].trainable)
         for cell in recipes.cells(task).values()
-        if not (cell.source and cell.source.enabled)
+        if not (cell.source_task and cell.source_task.enabled)
     ]
     four = itertools.product([loaded.model.backbone], ("imagenet", "random"), ("head", "all"))
     assert set(four) <= set(found)
@@ -230,35 +237,41 @@ def test_study_001_asks_again_without_letters_and_with_pasted_ones() -> None:
     assert not recipes.tasks(recipes.load("wiklund2020", quick=True))
 
 
-def test_study_001_sweeps_what_is_frozen_as_the_library_says() -> None:
-    """Figures 6b and 7: three experiments of four points, beside `freezing.sweep`."""
+def test_study_001_sweeps_what_is_frozen() -> None:
+    """Figures 6b and 7: three experiments of four points; what learns in each, counted."""
     loaded = recipes.load("wiklund2020", "published", changes=[f"{SWEEP}.enabled=true"])
     task = recipes.tasks(loaded)["freezing_sweep"]
     assert not validate.check_recipe(task)
     found = recipes.cells(task)
-    card = BACKBONES["vgg16"]
-    kinds = ("all frozen", "convolutions frozen", "no dense layers")
-    points = {
-        f"experiment={kinds[trial.experiment - 1]},layers={trial.count}": trial
-        for trial in freezing.sweep(card)
-    }
-    assert list(found) == list(points)
+    points = list(itertools.product(FREEZING, range(4)))
+    assert list(found) == [f"experiment={kind},layers={count}" for kind, count in points]
     assert "sweep" in task.figures
     assert set(grid_tables.axes(list(found))["layers"]) == set("0123")
-    for name, cell in found.items():
+    card = BACKBONES["vgg16"]
+    for (kind, count), cell in zip(points, found.values(), strict=True):
+        dense = 0 if kind == "no dense layers" else count
+        plan = schema_to_training.head_plan(cell.model)
+        assert plan == HeadPlan(pool=("flatten", "fc1", "fc2", "fc3")[dense])
         (stage,) = cell.train.stages
-        assert schema_to_training.head_plan(cell.model) == HeadPlan(pool=points[name].pool)
-        outline = networks.outline(card, keep=kept(card, points[name].pool))
-        names = [*(f"1.net.{part}" for part, _ in outline.named_parameters()), "3.layers.0.weight"]
         words = (stage.trainable, stage.last, stage.first, stage.freeze)
-        mine = freezing.resolve(names, schema_to_training.freezing_rules(card, *words))
-        assert mine == freezing.resolve(names, points[name].rules)
-        assert (stage.trainable == "head") == (set(names[:-1]).isdisjoint(learning(mine)))
+        network = outlined(card, plan)
+        freezing.apply_rules(network, schema_to_training.freezing_rules(card, *words), "frozen")
+        head = (FEATURES[dense] + 1) * 2
+        more = {"all frozen": 0, "convolutions frozen": sum(DENSE[:dense])}
+        learns = head + more.get(kind, count * CONVOLUTION)
+        assert sum(p.numel() for p in network.parameters() if p.requires_grad) == learns
+        whole = sum(p.numel() for p in network.parameters())
+        assert whole == 14_714_688 + sum(DENSE[:dense]) + head
+        assert (stage.trainable == "head") == (learns == head)
     assert "freezing_sweep" not in recipes.tasks(recipes.load("wiklund2020"))
 
 
-def learning(actions: dict[str, freezing.Action]) -> set[str]:
-    return {name for name, action in actions.items() if action == "train"}
+def outlined(card: BackboneCard, plan: HeadPlan) -> nn.Module:
+    """Backbone and head with shapes only."""
+    with torch.device("meta"):
+        backbone = Backbone(card, Weights({}, "", "", ""), plan.pool).eval()
+        width = backbone(torch.zeros(1, 3, 224, 224)).shape[1]
+        return nn.Sequential(backbone, heads.build_head(plan, backbone.shape(width), 2))
 
 
 def test_study_001_prepares_pixels_as_the_weights_in_use_want_them() -> None:
@@ -292,14 +305,14 @@ def test_study_001_prepares_pixels_as_the_weights_in_use_want_them() -> None:
 def test_study_001_asks_for_200_later_films_and_three_ways_to_begin() -> None:
     """Spec S1-04, S1-11 and S1-12: of other patients; no weights, ImageNet's, NIH's."""
     loaded = recipes.load("wiklund2020", changes=["tasks.nih_pretrained.enabled=true"])
-    (later,) = loaded.later
+    (later,) = loaded.external_tests
     assert (later.card, later.keep["label"], later.take) == ("nih", ["normal"], {"normal": 200})
     assert later.keep["view"] == loaded.data[1].keep["view"]
     task = recipes.tasks(loaded)["nih_pretrained"]
     assert not validate.check_recipe(task)
     assert "heatmaps_by_model" in task.figures
     found = {
-        (cell.model.weights, cell.source is not None and cell.source.enabled)
+        (cell.model.weights, cell.source_task is not None and cell.source_task.enabled)
         for cell in recipes.cells(task).values()
     }
     assert found == {("random", False), ("imagenet", False), ("imagenet", True)}
@@ -376,10 +389,10 @@ def test_study_003_augments_as_its_code_does_and_blacks_nothing_out_where_correc
         flip=0.5, value=1.5, fill=128,
     )  # fmt: skip
     published = recipes.load("zhang2022", "published")
-    assert published.source is not None
+    assert published.source_task is not None
     assert (
         cell_context.ranges(published.augment)
-        == cell_context.ranges(published.source.augment)
+        == cell_context.ranges(published.source_task.augment)
         == code
     )
     names = [str(i) for i in range(2000)]

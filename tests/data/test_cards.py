@@ -6,7 +6,9 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
-from hilum.datasets.cards import CARDS
+from hilum.datasets.registry import DATASETS
+
+CARDS = {name: row.card for name, row in DATASETS.items()}
 
 
 def test_kermany_alone_is_of_children_only():
@@ -62,7 +64,7 @@ def test_cards_are_frozen():
 
 def test_cards_and_readers_import_nothing_heavy():
     code = (
-        "import sys, hilum.datasets.layouts, hilum.datasets.cards;"
+        "import sys, hilum.datasets.registry;"
         "print([m for m in ('torch', 'sklearn', 'timm', 'openvino', 'matplotlib')"
         " if m in sys.modules])"
     )

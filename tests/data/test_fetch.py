@@ -18,10 +18,12 @@ from pathlib import Path
 import pytest
 
 from hilum import files
-from hilum.datasets import archive, lookup
+from hilum.data import manifest
+from hilum.datasets import archive, download
 from hilum.datasets.archive import ArchiveLimits
-from hilum.datasets.cards import CARDS, DatasetCard, Download
+from hilum.datasets.base import Dataset, DatasetCard, Download
 from hilum.datasets.download import fetch
+from hilum.datasets.registry import DATASETS
 from hilum.types import HilumError, MissingError
 
 
@@ -91,17 +93,18 @@ def offer(
             (folder / name).write_bytes(data)
             checksum = wrong or hashlib.sha256(data).hexdigest()
             downloads.append(Download(f"{url}/{name}", checksum, name))
-        monkeypatch.setitem(CARDS, "toy", toy(tuple(downloads)))
+        monkeypatch.setitem(DATASETS, "toy", toy(tuple(downloads)))
 
     return put
 
 
-def toy(download: tuple[Download, ...]) -> DatasetCard:
-    return DatasetCard(
+def toy(download: tuple[Download, ...]) -> Dataset:
+    card = DatasetCard(
         name="toy", title="Toy", folder="toy", licence="none", citation="none", homepage="none",
         download=download, access="Ask the author and put it into toy/.", modality="X-ray",
         population="none", single_age="unknown", patient_ids=False,
     )  # fmt: skip
+    return Dataset(card, lambda folder: False, manifest.load)
 
 
 # fetching
@@ -122,7 +125,7 @@ def test_the_cache_is_where_it_goes_unless_told(
 ) -> None:
     offer({"toy.tar.gz": tarred({"a/1.png": b"x", "b/2.png": b"y"})})
     folder = fetch("toy")
-    assert folder == lookup.datasets_home() / "toy"
+    assert folder == download.datasets_home() / "toy"
     assert everything(folder) == {"a/1.png": b"x", "b/2.png": b"y"}
     (served[0] / "toy.tar.gz").unlink()
     assert fetch("toy") == folder  # nothing is asked of the network
@@ -144,7 +147,7 @@ def test_a_damaged_archive_leaves_no_folder(offer: Callable[..., None], tmp_path
 
 
 def test_what_needs_an_account_says_where_to_ask(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(CARDS, "toy", toy(()))
+    monkeypatch.setitem(DATASETS, "toy", toy(()))
     with pytest.raises(MissingError, match="without a person: ask the author"):
         fetch("toy")
 

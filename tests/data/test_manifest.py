@@ -1,6 +1,5 @@
 """The manifest's schema, its spellings, its file, and what it refuses."""
 
-import hashlib
 import time
 from pathlib import Path
 from typing import Any
@@ -261,39 +260,6 @@ def test_summarise_counts_by_reason() -> None:
         LeftOut("0.png, 1.png, 2.png and 1,197 more", "bad", 1200),
         LeftOut("x", "odd"),
     )
-
-
-# hashes
-
-
-def test_hashes_agree_with_hashlib_and_unreadable_files_are_listed(tmp_path: Path) -> None:
-    for i in range(20):
-        (tmp_path / f"{i}.png").write_bytes(bytes([i]) * 1000)
-    given = [{"path": f"{i}.png", "label": "ab"[i % 2]} for i in range(21)]  # 20.png is absent
-    seen: list[tuple[int, int]] = []
-    hashed = manifest.with_hashes(
-        manifest.build(given, "d", root=tmp_path), lambda *n: seen.append(n)
-    )
-    assert hashed.table["sha256"].tolist() == [
-        hashlib.sha256(bytes([i]) * 1000).hexdigest() for i in range(20)
-    ]
-    assert hashed.left_out == (
-        LeftOut(str(tmp_path / "20.png"), "unreadable: No such file or directory"),
-    )
-    assert seen == [(i + 1, 21) for i in range(21)]
-    assert manifest.with_hashes(hashed).table.equals(hashed.table)
-
-
-def test_hashes_that_are_known_are_kept(tmp_path: Path) -> None:
-    (tmp_path / "1.png").write_bytes(b"abc")
-    given = [{"path": "0.png", "sha256": "f" * 64}, {"path": "1.png"}]
-    table = manifest.with_hashes(manifest.build(given, "d", root=tmp_path)).table
-    assert table["sha256"].tolist() == ["f" * 64, hashlib.sha256(b"abc").hexdigest()]
-
-
-def test_nothing_readable_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(HilumError, match=r"at least one image; got none .*No such file"):
-        manifest.with_hashes(manifest.build(rows(), "d", root=tmp_path))
 
 
 def test_a_hundred_thousand_rows_take_no_minutes(tmp_path: Path) -> None:

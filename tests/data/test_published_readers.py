@@ -9,8 +9,7 @@ import pytest
 
 from hilum.datasets import covid_ct, layout, open_path, values
 from hilum.datasets import read as read_set
-from hilum.datasets.cards import CARDS
-from hilum.datasets.layouts import READERS
+from hilum.datasets.registry import DATASETS
 from hilum.datasets.spreadsheet import read_sheet
 from hilum.datasets.tally import Tally
 from hilum.types import HilumError, Manifest, MissingError
@@ -19,7 +18,7 @@ from published_layouts import LAYOUTS, put, text, workbook
 
 def read(name: str, folder: Path) -> Manifest:
     LAYOUTS[name].write(folder)
-    return READERS[name].read(folder)
+    return DATASETS[name].read(folder)
 
 
 def by_file(found: Manifest) -> dict[str, dict]:
@@ -32,8 +31,8 @@ def by_file(found: Manifest) -> dict[str, dict]:
 
 
 def test_real_cohen(shared: Path):
-    folder = shared / CARDS["cohen"].folder
-    found = READERS["cohen"].read(folder)
+    folder = shared / DATASETS["cohen"].card.folder
+    found = DATASETS["cohen"].read(folder)
     with (folder / "metadata.csv").open(encoding="utf-8") as lines:
         rows = list(csv.DictReader(lines))
     assert len(rows) == 605
@@ -61,7 +60,7 @@ def test_real_cohen(shared: Path):
 
 
 def test_real_kermany(shared: Path):
-    table = READERS["kermany"].read(shared / CARDS["kermany"].folder).table
+    table = DATASETS["kermany"].read(shared / DATASETS["kermany"].card.folder).table
     assert len(table) == 5856
     assert table["patient_id"].nunique() == 4097
     assert table["patient_id"].notna().all()
@@ -81,7 +80,7 @@ def test_real_kermany(shared: Path):
 
 
 def test_real_nih(shared: Path):
-    found = READERS["nih"].read(shared / CARDS["nih"].folder)
+    found = DATASETS["nih"].read(shared / DATASETS["nih"].card.folder)
     table = found.table
     assert table["label"].value_counts().to_dict() == {"normal": 348, "pneumonia": 345}
     assert table["patient_id"].nunique() == 478
@@ -91,7 +90,7 @@ def test_real_nih(shared: Path):
 
 
 def test_real_sarscov2_ct(shared: Path):
-    found = READERS["sarscov2_ct"].read(shared / CARDS["sarscov2_ct"].folder)
+    found = DATASETS["sarscov2_ct"].read(shared / DATASETS["sarscov2_ct"].card.folder)
     assert found.table["label"].value_counts().to_dict() == {"covid19": 1252, "non_covid": 1229}
     assert found.table["patient_id"].isna().all()
     assert found.left_out == ()
@@ -99,7 +98,7 @@ def test_real_sarscov2_ct(shared: Path):
 
 
 def test_real_covid_ct(shared: Path):
-    found = READERS["covid_ct"].read(shared / CARDS["covid_ct"].folder)
+    found = DATASETS["covid_ct"].read(shared / DATASETS["covid_ct"].card.folder)
     table = found.table
     assert table["label"].value_counts().to_dict() == {"covid19": 186, "non_covid": 182}
     assert table["patient_id"].nunique() == 192
@@ -109,25 +108,25 @@ def test_real_covid_ct(shared: Path):
 
 
 def test_real_v7_masks(shared: Path):
-    table = READERS["v7_masks"].read(shared / CARDS["v7_masks"].folder).table
+    table = DATASETS["v7_masks"].read(shared / DATASETS["v7_masks"].card.folder).table
     assert len(table) == 306
     assert table["mask_path"].notna().all()
     assert [Path(path).stem for path in table["path"]] == [
         Path(path).stem for path in table["mask_path"]
     ]
-    cohen = READERS["cohen"].read(shared / CARDS["cohen"].folder).table
+    cohen = DATASETS["cohen"].read(shared / DATASETS["cohen"].card.folder).table
     numbers = set(cohen["patient_id"].str.removeprefix("cohen:"))
     assert set(table["patient_id"].str.removeprefix("v7_masks:")) <= numbers
 
 
 def test_real_folders_are_recognised_by_one_reader_each(shared: Path):
     found = {
-        folder.name: [name for name, reader in READERS.items() if reader.recognises(folder)]
+        folder.name: [name for name, row in DATASETS.items() if row.recognises(folder)]
         for folder in shared.iterdir()
         if folder.is_dir() and folder.name != "dicom"
     }
     assert len(found) == 6
-    assert all([CARDS[names[0]].folder] == [name] for name, names in found.items())
+    assert all([DATASETS[names[0]].card.folder] == [name] for name, names in found.items())
 
 
 # ---- small copies ------------------------------------------------------------------------------
@@ -210,7 +209,7 @@ def test_nih_at_full_size(tmp_path: Path):
     (tmp_path / "images").mkdir()
     for name in names[:5_600]:
         (tmp_path / "images" / name).touch()
-    found = READERS["nih"].read(tmp_path)
+    found = DATASETS["nih"].read(tmp_path)
     assert found.table["label"].value_counts().to_dict() == {"normal": 2800, "pneumonia": 1400}
     counts = {item.reason: item.what.split(" ")[0] for item in found.left_out}
     assert counts == {
@@ -245,7 +244,7 @@ def test_columns_without_any_value(name: str, tmp_path: Path):
         row[:] = ["" if i in places else cell for i, cell in enumerate(row)]
     with path.open("w", newline="", encoding="utf-8") as file_:
         csv.writer(file_).writerows(lines)
-    found = READERS[name].read(tmp_path)
+    found = DATASETS[name].read(tmp_path)
     assert found.table["label"].value_counts().to_dict() == dict(LAYOUTS[name].labels)
 
 
@@ -254,7 +253,7 @@ def test_slices_without_any_table_of_patients(tmp_path: Path):
     for name in covid_ct.TABLES:
         for path in tmp_path.rglob(name):
             path.unlink()
-    found = READERS["covid_ct"].read(tmp_path)
+    found = DATASETS["covid_ct"].read(tmp_path)
     assert found.table["patient_id"].isna().all()
     assert set(found.table["source"]) == {"covid_ct"}
 
@@ -319,7 +318,7 @@ def test_nih_in_twelve_folders(tmp_path: Path):
     text(tmp_path, "Data_Entry_2017.csv", (columns, *rows))
     for n, name in enumerate(names, 1):
         put(tmp_path / f"images_{n:03d}/images", [name])
-    assert len(READERS["nih"].read(tmp_path).table) == 12
+    assert len(DATASETS["nih"].read(tmp_path).table) == 12
 
 
 def test_chexpert_policy_on_uncertain_and_lateral(tmp_path: Path):
@@ -368,7 +367,7 @@ def test_covidx_chooses_one_version(tmp_path: Path, versions: tuple[str, ...], c
         for part in ("train", "test"):
             text(tmp_path, f"{part}{version}.txt", (f"1 {part}.png normal",))
     put(tmp_path, ("train/train.png", "test/test.png"))
-    found = READERS["covidx"].read(tmp_path)
+    found = DATASETS["covidx"].read(tmp_path)
     assert len(found.table) == 2
     assert f"read train{chosen}.txt" in found.notes[0]
     skipped = sum("another version" in item.reason for item in found.left_out)
@@ -379,14 +378,14 @@ def test_covidx_without_its_test_list_is_refused(tmp_path: Path):
     text(tmp_path, "train.txt", ("1 a.png normal",))
     put(tmp_path, ("train/a.png",))
     with pytest.raises(HilumError, match=r"'test\.txt' must stand beside train\.txt"):
-        READERS["covidx"].read(tmp_path)
+        DATASETS["covidx"].read(tmp_path)
 
 
 def test_covidx_binary_lists(tmp_path: Path):
     text(tmp_path, "train.txt", ("1 a.png positive cohen", "2 b.png negative rsna"))
     text(tmp_path, "test.txt", ())
     put(tmp_path, ("train/a.png", "train/b.png"))
-    table = READERS["covidx"].read(tmp_path).table
+    table = DATASETS["covidx"].read(tmp_path).table
     assert table["label"].tolist() == ["covid19", "non_covid"]
 
 
@@ -407,7 +406,7 @@ def test_radiography_sources_and_masks(tmp_path: Path):
 
 def test_radiography_first_release_has_flat_folders(tmp_path: Path):
     put(tmp_path, ("COVID/COVID (1).png", "NORMAL/NORMAL (1).png", "Viral Pneumonia/V (1).png"))
-    table = READERS["radiography"].read(tmp_path).table
+    table = DATASETS["radiography"].read(tmp_path).table
     assert sorted(table["label"]) == ["covid19", "normal", "viral_pneumonia"]
 
 
@@ -440,22 +439,22 @@ def test_covid_ct_joins_both_meta_files(tmp_path: Path):
 
 def test_covid_ct_still_packed_says_so(tmp_path: Path):
     put(tmp_path, ("Images-processed/CT_COVID.zip", "Images-processed/CT_NonCOVID.zip"))
-    assert READERS["covid_ct"].recognises(tmp_path)
+    assert DATASETS["covid_ct"].recognises(tmp_path)
     with pytest.raises(MissingError, match="unpack this archive where it lies"):
-        READERS["covid_ct"].read(tmp_path)
+        DATASETS["covid_ct"].read(tmp_path)
 
 
 def test_covid_ct_without_any_table_has_no_patients(tmp_path: Path):
     put(tmp_path, ("Images-processed/CT_COVID/a.png", "Images-processed/CT_NonCOVID/b.png"))
-    found = READERS["covid_ct"].read(tmp_path)
+    found = DATASETS["covid_ct"].read(tmp_path)
     assert found.table["patient_id"].isna().all()
     assert any("patient of 2 slices" in note for note in found.notes)
 
 
 def test_mendeley_keeps_modalities_apart(tmp_path: Path):
     LAYOUTS["mendeley"].write(tmp_path / "COVID-19 Dataset")
-    assert READERS["mendeley"].recognises(tmp_path)  # one folder too high, as the archive unpacks
-    found = READERS["mendeley"].read(tmp_path)
+    assert DATASETS["mendeley"].recognises(tmp_path)  # one folder too high, as the archive unpacks
+    found = DATASETS["mendeley"].read(tmp_path)
     counts = found.table.groupby(["modality", "label"]).size().to_dict()
     assert counts == {
         ("CT", "covid19"): 1,
@@ -486,7 +485,7 @@ def test_montgomery_and_shenzhen_masks_and_readings(tmp_path: Path):
 def test_montgomery_alone_has_a_mask_per_lung(tmp_path: Path):
     name = "MCUCXR_0001_0.png"
     put(tmp_path, (f"CXR_png/{name}", *(f"ManualMask/{s}Mask/{name}" for s in ("left", "right"))))
-    found = READERS["montgomery_shenzhen"].read(tmp_path)
+    found = DATASETS["montgomery_shenzhen"].read(tmp_path)
     assert found.table["mask_path"].isna().all()
     assert [item.reason for item in found.left_out] == ["a mask of one lung only"]
 
@@ -541,16 +540,25 @@ def test_tally_phrases():
 
 @pytest.mark.parametrize("shared_strings", [True, False])
 def test_sheet_keeps_cells_in_their_columns(tmp_path: Path, shared_strings: bool):
-    rows = (("A", "B", "C"), ("1", "", "x & y"), ("", "2", ""))
+    rows = (("A", "B", "C"), ("1", "", "x & y"), ("", "2.5", ""))
     workbook(tmp_path / "s.xlsx", rows, shared=shared_strings)
     table = read_sheet(tmp_path / "s.xlsx")
     pd.testing.assert_frame_equal(
-        table, pd.DataFrame([["1", "", "x & y"], ["", "2", ""]], columns=list("ABC"), dtype=str)
+        table, pd.DataFrame([["1", "", "x & y"], ["", "2.5", ""]], columns=list("ABC"), dtype=str)
     )
 
 
 def test_sheet_of_something_else_is_refused(tmp_path: Path):
     (tmp_path / "s.xlsx").write_bytes(b"no archive")
+    with pytest.raises(HilumError, match=r"must be an Excel workbook"):
+        read_sheet(tmp_path / "s.xlsx")
+
+
+def test_an_unpacked_size_beyond_all_metadata_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    workbook(tmp_path / "s.xlsx", (("A",), ("1",)))
+    monkeypatch.setattr("hilum.datasets.spreadsheet._LARGEST", 100)
     with pytest.raises(HilumError, match=r"must be an Excel workbook"):
         read_sheet(tmp_path / "s.xlsx")
 

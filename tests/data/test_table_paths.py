@@ -44,7 +44,7 @@ def test_images_are_found_by_name_and_that_is_said(tmp_path: Path, form: str) ->
     paths = [form.replace("{}", str(i)) for i in range(4)]
     assert found_in(tmp_path, paths) == [f"img/x{i}.png" for i in range(4)]
     notes = read(tmp_path, paths).notes
-    direct = [table_paths.wanted(path, tmp_path) for path in paths]
+    direct = [table_paths.first_place(path, tmp_path) for path in paths]
     said = [note for note in notes if "4 of 4 paths of the table" in note]
     assert bool(said) == (not Path(direct[0]).is_file())
 
@@ -114,7 +114,7 @@ def test_paths_that_all_lead_nowhere_are_said_to(tmp_path: Path, form: str) -> N
         read(tmp_path, [form.replace("{}", f"x{i}") for i in range(12)])
     said = str(caught.value)
     assert repr(form.replace("{}", "x0")) in said
-    assert f"looked for {table_paths.wanted(form.replace('{}', 'x0'), tmp_path)}, then" in said
+    assert f"looked for {table_paths.first_place(form.replace('{}', 'x0'), tmp_path)}, then" in said
     assert "--label-column" not in said
 
 

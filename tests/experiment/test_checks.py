@@ -8,7 +8,7 @@ import pytest
 from hilum import experiment, recipes
 from hilum.experiment import run as pipeline
 from hilum.experiment import validate
-from hilum.experiment.validate import Known
+from hilum.experiment.data_checks import Known
 from hilum.models import weights
 from hilum.types import HilumError, Manifest, MissingError, Split
 
@@ -41,6 +41,7 @@ def run(out: Path, *changes: str) -> None:
         ("classes", ['classes=["covid19"]'], "two different classes.*got covid19"),
         ("classes", ['classes=["a","a"]'], "two different classes.*got a, a"),
         ("model.backbone", ["model.backbone=resnet81"], "timm model; got 'resnet81'"),
+        ("model.precision", ["model.precision=int8"], "int8 is now a precision of .hilum export."),
         ("model.head", ["model.head=linea"], "got 'linea'; did you mean 'linear'"),
         ("model.pool", ["model.pool=fc1"], "pool of tf_efficientnet_lite0.*got 'fc1'"),
         (
@@ -60,15 +61,6 @@ def run(out: Path, *changes: str) -> None:
                 'train.stages=[{optimiser="adam", keep="last", stop={accuracy=0.9}}]',
             ],
             "keep 'last', patience 0 and a stop rule; set keep = 'last' and no stop",
-        ),
-        (
-            "split.validation",
-            [
-                "split.validation=0",
-                'train.stages=[{optimiser="adam", keep="last"}]',
-                "model.precision=int8",
-            ],
-            "int8 is accepted or refused on validation images; got none",
         ),
         ("train.stages", ["model.head=mlp"], "lbfgs fits a plain linear head.*got head 'mlp'"),
         (
@@ -114,19 +106,23 @@ def run(out: Path, *changes: str) -> None:
         ("split", ["split.kind=official"], "publisher's part of every image; got none for 14"),
         ("split", ["split={kind='kfold', folds=9}"], "per class as folds"),
         ("data.take", ['data=[{path="PLACE", take={covid19=9}}]'], "wants 9 images.*got 8"),
-        ("source", ['source={classes=["covid19","tb"], data=[{path="PLACE"}]}'], "none of tb"),
         (
-            "source",
+            "source_task",
+            ['source_task={classes=["covid19","tb"], data=[{path="PLACE"}]}'],
+            "none of tb",
+        ),
+        (
+            "source_task",
             [
-                'source={classes=["covid19","normal"], data=[{path="PLACE"}],'
+                'source_task={classes=["covid19","normal"], data=[{path="PLACE"}],'
                 ' split={kind="official"}}'
             ],
             "publisher's part",
         ),
         (
-            "source.train.stages.freeze",
+            "source_task.train.stages.freeze",
             [
-                'source={classes=["covid19","normal"], data=[{path="PLACE"}], train={stages='
+                'source_task={classes=["covid19","normal"], data=[{path="PLACE"}], train={stages='
                 f'[{{{TUNED}, freeze=["layer9"]}}]}}}}'
             ],
             "got 'layer9'",

@@ -1,5 +1,6 @@
 """A set's own split, order by content, folds for small sets: what divides a user's images."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from hilum import datasets, recipes
-from hilum.data import manifest as manifests
+from hilum import datasets, files, recipes
 from hilum.experiment import splits
 from hilum.recipes import SplitPlan
 from hilum.types import HilumError, Manifest, Split
@@ -38,7 +38,9 @@ def listed(folder: Path, parts: list[str], name: str = "split", patients: list[s
 
 
 def opened(folder: Path) -> Manifest:
-    return manifests.with_hashes(datasets.open_path(folder))
+    manifest = datasets.open_path(folder)
+    hashes = [files.sha256(path) for path in manifest.table["path"]]
+    return replace(manifest, table=manifest.table.assign(sha256=hashes))
 
 
 def split_of(folder: Path, plan: SplitPlan = AUTO) -> tuple[Manifest, Split]:

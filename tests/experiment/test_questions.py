@@ -67,21 +67,21 @@ def resumed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Results, li
     )
     done: list[str] = []
     said: list[str] = []
-    run_fold = fold.run_fold
+    train_fold = fold.train_fold
 
     def dies_once(bench: Any, split: Any, key: Any) -> Any:
         if len(done) == 3:
             done.append("killed")
             raise KeyboardInterrupt
         done.append(f"{bench.recipe.name} {key.cell}")
-        return run_fold(bench, split, key)
+        return train_fold(bench, split, key)
 
     def tell(name: str):
         said.append(name)
         return lambda done, total: None
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fold, "run_fold", dies_once)
+        patch.setattr(fold, "train_fold", dies_once)
         with pytest.raises(KeyboardInterrupt):
             experiment.run_recipe(wanted, None, out, tell)
         experiment.run_recipe(wanted, None, out, tell, resume=True)
@@ -168,7 +168,7 @@ def test_a_task_on_the_main_questions_images_finds_its_source_model(
     )
     part = f'tasks.part.data=[{{path="{target}", take={{normal=10}}}}]'
     calls = {"learn": 0, "train": 0}
-    learn, train = source_task.train_source_task, source_task._train
+    learn, train = source_task.read_back, source_task._train
 
     def counted(name: str, call: Any) -> Any:
         def wrapped(*given: Any) -> Any:
@@ -178,7 +178,7 @@ def test_a_task_on_the_main_questions_images_finds_its_source_model(
         return wrapped
 
     monkeypatch.setattr(report, "build", lambda folder: folder / "report.html")
-    monkeypatch.setattr(source_task, "train_source_task", counted("learn", learn))
+    monkeypatch.setattr(source_task, "read_back", counted("learn", learn))
     monkeypatch.setattr(source_task, "_train", counted("train", train))
     experiment.run_recipe(plan(target, "classes=['covid19', 'normal']", taught, part), None, tmp_path / "out", silent)  # fmt: skip  # noqa: E501
     assert calls == {"learn": 2, "train": 1}  # one per question; trained by the first

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from safetensors.torch import save_file
 
 from hilum import experiment, files, recipes
 from hilum.experiment import checkpoints, clear_previous, fold, predict, run_basis, segmentation
@@ -51,7 +52,7 @@ def table() -> pd.DataFrame:
 
 
 def learn_weights(path: Path, seed: int) -> None:
-    weights.save(weights.load(backbones.card(NETWORK), "random", seed), path)
+    save_file(weights.load_weights(backbones.backbone_card(NETWORK), "random", seed).state, path)
 
 
 @dataclass(frozen=True)
@@ -94,25 +95,25 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     rows = [f"new/{i}.png,{'sick' if i % 2 else 'well'},q{i}" for i in range(4)]
     (home / "later.csv").write_text("\n".join(["image,label,patient_id", *rows]) + "\n")
     learn_weights(home / "w.safetensors", 0)
-    plan, done, run_fold = plan_of(home), [], fold.run_fold
+    plan, done, train_fold = plan_of(home), [], fold.train_fold
     killed, finished = home.parent / "killed", home.parent / "finished"
 
     def dies(bench, split, key):
         if len(done) == 2:
             raise KeyboardInterrupt
         done.append(key.fold)
-        return run_fold(bench, split, key)
+        return train_fold(bench, split, key)
 
     def counts(bench, split, key):
         done.append(key.fold)
-        return run_fold(bench, split, key)
+        return train_fold(bench, split, key)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fold, "run_fold", dies)
+        patch.setattr(fold, "train_fold", dies)
         with pytest.raises(KeyboardInterrupt):
             experiment.run_recipe(plan, None, killed, silent)
         shutil.copytree(killed, finished)
-        patch.setattr(fold, "run_fold", counts)
+        patch.setattr(fold, "train_fold", counts)
         experiment.run_recipe(plan, None, finished, silent, resume=True)
     return Run(home, plan, killed, finished, done)
 
@@ -124,7 +125,7 @@ def test_unchanged_data_are_gone_on_with_and_a_finished_run_is_handed_back(
     tested = pd.read_csv(run.finished / "predictions.csv")
     assert sorted(tested["sample_id"]) == sorted(set(tested["sample_id"]))
     assert len(tested) == COUNT
-    monkeypatch.setattr(fold, "run_fold", None)  # calling it would fail
+    monkeypatch.setattr(fold, "train_fold", None)  # calling it would fail
     again = experiment.run_recipe(run.plan, None, run.finished, silent, resume=True)
     assert again.n["images"] == COUNT
 
@@ -254,7 +255,7 @@ def test_a_run_that_is_killed_leaves_no_results_of_an_earlier_one(
     def dies(*about: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(fold, "run_fold", dies)
+    monkeypatch.setattr(fold, "train_fold", dies)
     with pytest.raises(KeyboardInterrupt):
         experiment.run_recipe(run.plan, None, out, silent)
     assert not (out / "results.json").exists()
@@ -315,7 +316,7 @@ def test_a_kill_after_the_last_table_leaves_a_run_that_goes_on(
             experiment.run_recipe(run.plan, None, out, silent, resume=True)
     assert (out / "work").is_dir()
     assert (out / "results.json").is_file()
-    monkeypatch.setattr(fold, "run_fold", None)  # calling it would fail
+    monkeypatch.setattr(fold, "train_fold", None)  # calling it would fail
     experiment.run_recipe(run.plan, None, out, silent, resume=True)
     assert not (out / "work").exists()
 
@@ -338,16 +339,16 @@ def test_a_task_whose_data_changed_stops_the_run(restored: Run, tmp_path: Path) 
 def test_a_fold_that_was_cut_short_is_done_again(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out, done, run_fold = tmp_path / "out", [], fold.run_fold
+    out, done, train_fold = tmp_path / "out", [], fold.train_fold
     shutil.copytree(run.killed, out)
     (table_,) = out.glob("work/*/seed0-fold1/predictions.parquet")
     table_.write_bytes(b"")
 
     def counts(bench, split, key):
         done.append(key.fold)
-        return run_fold(bench, split, key)
+        return train_fold(bench, split, key)
 
-    monkeypatch.setattr(fold, "run_fold", counts)
+    monkeypatch.setattr(fold, "train_fold", counts)
     experiment.run_recipe(run.plan, None, out, silent, resume=True)
     assert done == [1, 2]
     whole = [pd.read_csv(folder / "predictions.csv") for folder in (out, run.finished)]

@@ -112,7 +112,7 @@ def test_audits_of_the_images_come_before_training_and_none_twice(
     finished: tuple[Path, Results],
 ) -> None:
     """What needs no model is known before one is trained; leaks are free and looked at again."""
-    early = [name for name, row in AUDITS.items() if row.question.early]
+    early = [name for name, row in AUDITS.items() if row.rule.before_training]
     assert early == ["C-02", "C-03", "C-04", "C-09", "C-10", "C-11"]
     asked = [step for step in STEPS if step in AUDITS]
     first = next(i for i, step in enumerate(STEPS) if step.startswith("folds of"))
@@ -130,7 +130,7 @@ def test_every_figure_bears_what_the_audits_of_its_images_say(
     finished: tuple[Path, Results],
 ) -> None:
     out, results = finished
-    alone = [found for found in results.audits if AUDITS[found.id].question.early]
+    alone = [found for found in results.audits if AUDITS[found.id].rule.before_training]
     words = [
         f"{one}: {', '.join(found.id for found in alone if found.status == one)}"
         for one in ("fail", "warn", "unknown")

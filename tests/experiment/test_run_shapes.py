@@ -112,7 +112,7 @@ def test_without_validation_nothing_is_chosen_and_the_test_images_are_watched(
     results = experiment.run_recipe(two, None, tmp_path, silent)
     assert set(pd.read_csv(tmp_path / "splits.csv")["part"]) == {"train", "test"}
     assert results.model["cell"] == "head=mlp"
-    kept = model.load(tmp_path / "model")
+    kept = model.load_trained_model(tmp_path / "model")
     assert (kept.facts.temperature, kept.facts.thresholds, kept.facts.conformal) == (1, {}, {})
     assert kept.gate is None
     assert any("not calibrated (temperature 1)" in limit for limit in results.limits)
@@ -132,7 +132,7 @@ def test_a_head_is_fitted_again_on_validation_images_as_well(tmp_path: Path) -> 
     for refit in ("false", "true"):
         out = tmp_path / refit
         experiment.run_recipe(small(*alone, f"train.stages=[{{refit={refit}}}]"), None, out, silent)
-        found[refit] = model.load(out / "model")
+        found[refit] = model.load_trained_model(out / "model")
     once, again = found["false"], found["true"]
     assert again.facts.temperature == once.facts.temperature
     assert again.facts.thresholds == once.facts.thresholds
@@ -154,7 +154,7 @@ def test_each_picture_of_a_film_has_a_head_of_its_own(tmp_path: Path) -> None:
         experiment.run_recipe(
             small(*alone, f'prepare.steps=[{{step="{step}"}}]'), None, out, silent
         )
-        heads[step[:4]] = model.load(out / "model").head
+        heads[step[:4]] = model.load_trained_model(out / "model").head
     (single, bias), (pair, mean) = (heads[name].layers[-1] for name in ("lett", "film"))
     width = single.shape[1]
     assert pair.shape[1] == 2 * width
@@ -180,16 +180,16 @@ def test_several_seeds_stand_beside_each_other(tmp_path: Path) -> None:
 def test_resume_does_no_fold_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from hilum.experiment import fold
 
-    plan, done, run_fold = small('split={kind="kfold",folds=3}'), [], fold.run_fold
+    plan, done, train_fold = small('split={kind="kfold",folds=3}'), [], fold.train_fold
 
     def dies(bench, split, key):
         if key.fold == 2 and len(done) == 2:
             done.append("killed")
             raise KeyboardInterrupt
         done.append(key.fold)
-        return run_fold(bench, split, key)
+        return train_fold(bench, split, key)
 
-    monkeypatch.setattr(fold, "run_fold", dies)
+    monkeypatch.setattr(fold, "train_fold", dies)
     with pytest.raises(KeyboardInterrupt):
         experiment.run_recipe(plan, None, tmp_path, silent)
     experiment.run_recipe(plan, None, tmp_path, silent, resume=True)

@@ -8,8 +8,10 @@ import pandas as pd
 import pytest
 
 from hilum import experiment, phantom, recipes
+from hilum.experiment.context import StoredPixels
+from hilum.experiment.source_task import SourceTask
 from hilum.recipes import Recipe
-from hilum.types import HilumError
+from hilum.types import HilumError, Manifest
 
 pytestmark = pytest.mark.usefixtures("few_audits", "no_report")
 
@@ -25,7 +27,7 @@ def silent(name: str):
 
 def plan(films: str = FILMS, more: str = "") -> Recipe:
     source = (
-        f'source={{classes=["normal","bacterial_pneumonia"], data=[{films}], least_auroc=0.0, '
+        f'source_task={{classes=["normal","bacterial_pneumonia"], data=[{films}], least_auroc=0.0, '
         f'train={{balance="none", stages={STAGES}}}{more}}}'
     )
     return recipes.load(
@@ -91,9 +93,11 @@ def test_seeds_stand_on_one_source_model_where_asked(
 
 def test_a_source_that_has_learnt_too_little_is_refused(tmp_path: Path) -> None:
     strict = plan().model_copy(deep=True)
-    task = strict.source.model_copy(update={"least_auroc": 1.0})  # type: ignore[union-attr]
+    task = strict.source_task.model_copy(update={"least_auroc": 1.0})  # type: ignore[union-attr]
     with pytest.raises(HilumError, match=r"AUROC of at least 1\.0; got 0\."):
-        experiment.run_recipe(strict.model_copy(update={"source": task}), None, tmp_path, silent)
+        experiment.run_recipe(
+            strict.model_copy(update={"source_task": task}), None, tmp_path, silent
+        )
 
 
 @pytest.mark.parametrize(
@@ -109,10 +113,14 @@ def test_worse_than_chance_names_inverted_labels(tmp_path: Path, flipped: bool, 
     ids = [f"i{i}" for i in range(6)]
     table = table.assign(cell="source", sample_id=ids, path=ids, patient_id=ids, source="s")
     table.assign(fold=0, seed=0).to_parquet(tmp_path / "predictions.parquet")
-    task = plan().source
-    assert task is not None
+    (tmp_path / "done").touch()
+    recipe = plan()
+    assert recipe.source_task is not None
+    own = source_task.as_recipe(recipe, recipe.source_task)
+    pixels = StoredPixels(tmp_path, (6, 8, 8), tuple(ids), "")
+    task = SourceTask(own, 0.99, Manifest(table), pixels, table[["sample_id"]], 0, tmp_path)
     with pytest.raises(HilumError, match=said):
-        source_task._checked(task.model_copy(update={"least_auroc": 0.99}), tmp_path, [])
+        source_task.train(task, silent)
 
 
 def test_what_the_target_holds_is_kept_out_unless_the_leak_is_asked_for(tmp_path: Path) -> None:
@@ -127,7 +135,7 @@ def test_what_the_target_holds_is_kept_out_unless_the_leak_is_asked_for(tmp_path
     films = f'{FILMS}, {{path="{folder}", rename={{covid19="bacterial_pneumonia"}}}}'
     apart = experiment.run_recipe(plan(films), None, tmp_path / "apart", silent)
     together = experiment.run_recipe(
-        plan(films, ", apart=false"), None, tmp_path / "together", silent
+        plan(films, ", exclude_target=false"), None, tmp_path / "together", silent
     )
     assert apart.model["lineage"]["shared_with_target"] == 0
     assert together.model["lineage"]["shared_with_target"] > 0
@@ -144,7 +152,8 @@ def test_a_source_that_is_switched_off_is_an_arm_without_it(tmp_path: Path) -> N
 
 def test_a_frozen_network_beside_the_taught_one(tmp_path: Path) -> None:
     both = recipes.parse(
-        recipes.as_tree(plan()) | {"model": {**recipes.as_tree(plan())["model"], "beside": [LITE0]}}
+        recipes.as_tree(plan())
+        | {"model": {**recipes.as_tree(plan())["model"], "auxiliary_backbones": [LITE0]}}
     )
     results = experiment.run_recipe(both, None, tmp_path, silent)
     record = json.loads((tmp_path / "model" / "model.json").read_text())["backbone"]
@@ -160,5 +169,7 @@ def test_a_frozen_network_beside_the_taught_one(tmp_path: Path) -> None:
 
 def test_what_stands_beside_is_not_trained() -> None:
     tuned = recipes.load("demo", changes=[f'model.beside=["{LITE0}"]', f"train.stages={STAGES}"])
-    with pytest.raises(HilumError, match=r"'model.beside': networks beside the backbone are froz"):
+    with pytest.raises(
+        HilumError, match=r"'model.auxiliary_backbones': networks beside the backbone are froz"
+    ):
         experiment.run_recipe(tuned, None, Path("nowhere"), silent)

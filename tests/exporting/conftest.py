@@ -22,13 +22,13 @@ def films() -> phantom.Phantom:
 @pytest.fixture(scope="session")
 def small(films: phantom.Phantom) -> TrainedModel:
     """A small convolutional network and a linear head."""
-    return model_of(backbones.build(SMALL, "random"), stack_of(films))
+    return model_of(backbones.build_backbone(SMALL, "random"), stack_of(films))
 
 
 @pytest.fixture(scope="session")
 def folder(small: TrainedModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Its folder."""
-    return models.save(small, tmp_path_factory.mktemp("small") / "model")
+    return models.save_trained_model(small, tmp_path_factory.mktemp("small") / "model")
 
 
 @pytest.fixture(scope="session")

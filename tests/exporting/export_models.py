@@ -52,7 +52,7 @@ def model_of(
     pipeline = preprocess.from_list([{"step": step, "side": side}])
     name = backbone.card.normalise
     facts = ModelMetadata(CLASSES, name, "fp32", mirror, temperature=1.7)
-    engine = models.compiled(backbone, name, pipeline, "fp32")
+    engine = models.compile_backbone(backbone, name, pipeline, "fp32")
     features = engine(stack)
     head = head_for(features, hidden, positions)
     bare = TrainedModel(facts, pipeline, backbone, head, engine)
@@ -61,7 +61,7 @@ def model_of(
         pose: engine(np.stack([cv2.resize(ood.posed(film, pose), shape) for film in stack[:20]]))
         for pose in ood.POSES
     }
-    gate = ood.fit(features[:60], turned, features[60:])
+    gate = ood.fit_detector(features[:60], turned, features[60:])
     p = bare.probabilities(stack)
     bounds = {name: float(np.quantile(p[:, i], 0.6)) for i, name in enumerate(CLASSES)}
     return replace(bare, gate=gate, facts=replace(facts, conformal=bounds, thresholds=bounds))

@@ -52,8 +52,8 @@ def names() -> list[object]:
 
 @pytest.mark.parametrize("name", names())
 def test_a_network_of_random_weights_exports(name: str, tmp_path: Path) -> None:
-    card = backbones.card(name)
-    backbone = backbones.build(name, "random")
+    card = backbones.backbone_card(name)
+    backbone = backbones.build_backbone(name, "random")
     pipeline = preprocess.from_list([{"step": "resize", "side": card.side}])
     facts = ModelMetadata(CLASSES, card.normalise, "fp32", mirror=True)
     stack = noise(card.side)

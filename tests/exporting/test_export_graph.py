@@ -33,7 +33,7 @@ def agree(model: TrainedModel, stack: Stack8, *, varies: bool = True) -> dict[st
     assert model.gate is not None
     assert np.abs(got["distance"] - model.gate.distances(plain)).max() < 1e-5
     assert np.abs(got["poses"] - model.gate.poses(plain)).max() < 2e-3
-    kept = conformal.sets(want, model.facts.classes, model.facts.conformal)
+    kept = conformal.prediction_sets(want, model.facts.classes, model.facts.conformal)
     assert np.array_equal(got["possible"].astype(bool), kept)
     assert not varies or 0 < kept.mean() < 1
     if "heat" in got:
@@ -54,30 +54,32 @@ def test_a_linear_head_on_averages(small: TrainedModel, films: phantom.Phantom) 
 @pytest.mark.parametrize("kind", ["hidden", "stages", "flatten", "positions", "panels", "beside"])
 def test_every_head_and_pool(kind: str, films: phantom.Phantom) -> None:
     stack = stack_of(films, 64, panels=2 if kind == "panels" else 1)
-    first = backbones.build(SMALL, "random", pool="flatten" if kind == "positions" else "average")
+    first = backbones.build_backbone(
+        SMALL, "random", pool="flatten" if kind == "positions" else "average"
+    )
     shape: dict[str, int] = {}
     if kind == "hidden":
         shape = {"hidden": 16}
     elif kind in ("stages", "flatten"):
-        first = backbones.build(SMALL, "random", pool=kind)  # type: ignore[arg-type]
+        first = backbones.build_backbone(SMALL, "random", pool=kind)  # type: ignore[arg-type]
     elif kind == "positions":
         shape = {"hidden": 8, "positions": 4}
     elif kind == "panels":
         first = backbones.with_panels(first, 2)
     elif kind == "beside":
-        first = backbones.join(first, [backbones.build("resnet18", "random")])
+        first = backbones.join_backbones(first, [backbones.build_backbone("resnet18", "random")])
     assert "heat" in agree(model_of(first, stack, **shape), stack[:5])
 
 
 def test_one_view_without_mirror(films: phantom.Phantom) -> None:
     stack = stack_of(films, 64)
-    got = agree(model_of(backbones.build(SMALL, "random"), stack, mirror=False), stack[:3])
+    got = agree(model_of(backbones.build_backbone(SMALL, "random"), stack, mirror=False), stack[:3])
     assert "map_mirrored" not in got
 
 
 def test_a_network_without_maps_has_no_heat_and_says_so(films: phantom.Phantom) -> None:
     stack = stack_of(films, 160)
-    model = model_of(backbones.build("test_vit", "random"), stack)
+    model = model_of(backbones.build_backbone("test_vit", "random"), stack)
     got = agree(model, stack[:3])
     assert {"map", "heat"}.isdisjoint(got)
     assert "four axes" in ExportGraph(model).without_map
@@ -85,7 +87,7 @@ def test_a_network_without_maps_has_no_heat_and_says_so(films: phantom.Phantom) 
 
 def test_what_is_more_than_a_mean_has_a_map_but_no_heat(films: phantom.Phantom) -> None:
     stack = stack_of(films, 200)
-    model = model_of(backbones.build("elazhari_cnn", "random"), stack)
+    model = model_of(backbones.build_backbone("elazhari_cnn", "random"), stack)
     assert "heat" not in agree(model, stack[:2], varies=False)  # random, it is all but blind
     assert ExportGraph(model).without_heat.startswith("what follows the last map")
 

@@ -73,14 +73,17 @@ def test_undefined_replicates_are_left_out_until_they_are_most() -> None:
     assert np.isnan([low[1], high[1]]).all()
 
 
+def _both_areas(ranking: metrics.Ranking, weights: np.ndarray) -> np.ndarray:
+    ties = metrics.tie_sums(ranking, weights)
+    return np.stack([metrics.roc_area(ties), metrics.average_precision(ties)], -1)
+
+
 def test_two_thousand_areas_cost_well_under_a_second() -> None:
     rng = np.random.default_rng(7)
     positive, score = rng.random(1000) < 0.3, rng.normal(size=1000)
     ranking = metrics.rank(positive, score)
     start = time.perf_counter()
-    found = bootstrap.replicate(
-        lambda weights: np.stack(metrics.areas(ranking, weights), -1), 1000, rng
-    )
+    found = bootstrap.replicate(lambda weights: _both_areas(ranking, weights), 1000, rng)
     assert found.shape == (2000, 2)
     assert time.perf_counter() - start < 2  # about 0.1 s on an idle core
 

@@ -1,11 +1,9 @@
-"""Calibration errors and recalibration against closed forms and statsmodels."""
+"""Calibration errors against closed forms."""
 
 import numpy as np
 import pytest
-import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.special import expit, logit
 from statsmodels.stats.proportion import proportion_confint
 
 from hilum.metrics import calibration
@@ -64,32 +62,3 @@ def test_reliability_adds_up_to_the_error(seed: int, mass: bool) -> None:
 def test_no_bins_is_refused() -> None:
     with pytest.raises(HilumError, match="got 0"):
         calibration.ece(np.array([0.5]), np.array([True]), bins=0)
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_recalibration_equals_statsmodels(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    score = rng.normal(-1, 2, 400)
-    positive = rng.random(400) < expit(0.4 + 0.6 * score)
-    found = calibration.recalibration(positive, expit(score))
-    both = sm.GLM(positive, sm.add_constant(score), family=sm.families.Binomial()).fit(tol=1e-12)
-    assert (found.intercept, found.slope) == pytest.approx(tuple(both.params), rel=1e-7)
-    expected = both.conf_int()
-    assert found.slope_interval == pytest.approx(tuple(expected[1]), rel=1e-6)
-    assert found.intercept_interval == pytest.approx(tuple(expected[0]), rel=1e-6)
-    large = sm.GLM(positive, np.ones(400), family=sm.families.Binomial(), offset=score).fit()
-    assert found.in_the_large == pytest.approx(large.params[0], abs=1e-7)
-    assert found.in_the_large_interval == pytest.approx(tuple(large.conf_int()[0]), abs=1e-6)
-
-
-def test_recalibration_without_an_answer_is_nan() -> None:
-    positive = np.arange(20) >= 10
-    separated = calibration.recalibration(positive, np.linspace(0.05, 0.95, 20))
-    assert np.isnan([separated.slope, separated.intercept, *separated.slope_interval]).all()
-    one_kind = calibration.recalibration(np.ones(9, bool), np.linspace(0.1, 0.9, 9))
-    assert np.isnan([one_kind.slope, one_kind.in_the_large]).all()
-    constant = calibration.recalibration(positive, np.full(20, 0.2))
-    assert np.isnan(constant.slope)
-    assert constant.in_the_large == pytest.approx(logit(0.5) - logit(0.2))
-    certain = calibration.recalibration(positive, np.where(np.arange(20) % 3, 1.0, 0.0))
-    assert np.isfinite(certain.slope)

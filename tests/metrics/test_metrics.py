@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
-from hilum.metrics import metrics
+from hilum.metrics import metrics, resampled
+from hilum.metrics.predictions import SeedPredictions
+from hilum.metrics.registry import METRICS
 
 SAME = {"rel": 0, "abs": 1e-12}
 seeds = st.integers(0, 2**32 - 1)
@@ -31,6 +33,12 @@ def quiet(function: Callable[..., object], *args: object, **options: object) -> 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return function(*args, **options)
+
+
+def auprc(positive: np.ndarray, score: np.ndarray) -> float:
+    """Average precision of one score (image,), every image once."""
+    ties = metrics.tie_sums(metrics.rank(positive, score), np.ones(len(score)))
+    return float(metrics.average_precision(ties))
 
 
 @settings(deadline=None, max_examples=40)
@@ -87,7 +95,7 @@ def test_averages_equal_scikit_learn_where_defined(seed: int) -> None:
     matrix, present = metrics.confusion(labels, said, classes), np.unique(labels)
     for place, metric in enumerate((metrics.precision, metrics.sensitivity, metrics.f1)):
         for average, mine in (("macro", metrics.macro), ("weighted", metrics.weighted)):
-            value = mine(metric, matrix)
+            value = mine(metric(matrix), matrix.sum(1))
             undefined = np.isnan(metric(matrix)[present]).any()
             assert np.isnan(value) == undefined
             if not undefined:
@@ -122,9 +130,9 @@ def test_areas_equal_scikit_learn(seed: int) -> None:
             assert np.isnan(metrics.auroc(positive, p[:, c]))
         if positive.any():
             expected = reference.average_precision_score(positive, p[:, c])
-            assert metrics.auprc(positive, p[:, c]) == pytest.approx(expected, **SAME)
+            assert auprc(positive, p[:, c]) == pytest.approx(expected, **SAME)
         else:
-            assert np.isnan(metrics.auprc(positive, p[:, c]))
+            assert np.isnan(auprc(positive, p[:, c]))
 
 
 @settings(deadline=None, max_examples=40)
@@ -134,7 +142,8 @@ def test_weighted_areas_equal_scikit_learn(seed: int) -> None:
     positive = np.arange(40) % 3 == 0
     score = rng.integers(0, 12, 40) / 12 if seed % 2 else rng.normal(size=40)
     weights = rng.integers(0, 4, (5, 40)).astype(float)
-    roc, precision_recall = metrics.areas(metrics.rank(positive, score), weights)
+    ties = metrics.tie_sums(metrics.rank(positive, score), weights)
+    roc, precision_recall = metrics.roc_area(ties), metrics.average_precision(ties)
     for i, row in enumerate(weights):
         expected = reference.roc_auc_score(positive, score, sample_weight=row)
         assert roc[i] == pytest.approx(expected, **SAME)
@@ -149,7 +158,7 @@ def test_auroc_is_the_mann_whitney_statistic() -> None:
     pairs = (yes[:, None] > no).sum() + (yes[:, None] == no).sum() / 2
     assert metrics.auroc(positive, score) == pytest.approx(pairs / (len(yes) * len(no)), **SAME)
     assert metrics.auroc(positive, np.zeros(50)) == 0.5
-    assert metrics.auprc(positive, np.zeros(50)) == pytest.approx(positive.mean(), **SAME)
+    assert auprc(positive, np.zeros(50)) == pytest.approx(positive.mean(), **SAME)
     assert metrics.auroc(positive, positive.astype(float)) == 1
     assert metrics.auroc(~positive, positive.astype(float)) == 0
 
@@ -162,9 +171,8 @@ def test_losses_equal_scikit_learn(seed: int) -> None:
     expected = reference.log_loss(labels, p, labels=names)
     assert metrics.log_loss(labels, p) == pytest.approx(expected, rel=1e-12)
     brier = reference.brier_score_loss(labels, p, labels=names, scale_by_half=False)
-    assert metrics.brier(labels, p) == pytest.approx(brier, rel=1e-12, abs=1e-12)
-    each = [metrics.brier_binary(labels == c, p[:, c]) for c in names]
-    assert sum(each) == pytest.approx(metrics.brier(labels, p), **SAME)
+    each = metrics.squared_errors(labels, p).mean(0)
+    assert each.sum() == pytest.approx(brier, rel=1e-12, abs=1e-12)
     one = quiet(reference.brier_score_loss, labels == 0, p[:, 0], pos_label=True)
     assert each[0] == pytest.approx(one, rel=1e-12, abs=1e-12)
 
@@ -172,7 +180,7 @@ def test_losses_equal_scikit_learn(seed: int) -> None:
 def test_log_loss_of_an_impossible_truth_is_finite_and_known() -> None:
     p = np.array([[1.0, 0.0], [1.0, 0.0]])
     assert metrics.log_loss(np.array([1, 0]), p) == pytest.approx(-np.log(2.0**-52) / 2)
-    assert metrics.brier(np.array([1, 0]), p) == 1
+    assert metrics.squared_errors(np.array([1, 0]), p).tolist() == [[1, 1], [0, 0]]
 
 
 def test_nothing_divided_by_nothing_is_nan() -> None:
@@ -185,7 +193,7 @@ def test_nothing_divided_by_nothing_is_nan() -> None:
     assert metrics.balanced_accuracy(only_first) == 1
     never_named = np.array([[5, 0], [3, 0]])
     assert metrics.f1(never_named)[1] == 0
-    assert np.isnan(metrics.macro(metrics.precision, never_named))
+    assert np.isnan(metrics.macro(metrics.precision(never_named), never_named.sum(1)))
     assert np.isnan(metrics.accuracy(np.zeros((3, 3))))
 
 
@@ -200,25 +208,23 @@ def test_ranges_and_directions_of_every_row() -> None:
     """Perfect predictions reach each metric's best value, and spoiling them never helps."""
     labels = np.arange(60) % 3
     perfect, wrong = np.eye(3)[labels], np.eye(3)[(labels + 1) % 3]
-    visited = 0
-    for name, row in metrics.METRICS.items():
-        best, worst = (_value(row, labels, p) for p in (perfect, wrong))
-        assert best == (1 if row.higher_is_better else pytest.approx(0, abs=1e-12)), name
-        assert best > worst if row.higher_is_better else best < worst, name
-        assert row.meaning
+    best, worst = (_values(labels, p) for p in (perfect, wrong))
+    for name, row in METRICS.items():
+        assert best[row.key] == pytest.approx(1 if row.higher_is_better else 0, abs=1e-12), name
+        above, below = (best, worst) if row.higher_is_better else (worst, best)
+        assert above[row.key] > below[row.key], name
+        assert row.definition
         assert row.function.__doc__
-        visited += 1
-    assert visited == 14
+    assert len(METRICS) == 14
 
 
-def _value(row: metrics.Metric, labels: np.ndarray, p: np.ndarray) -> float:
-    if row.kind == "curve":
-        return float(row.function(labels == 0, p[:, 0]))
-    if row.kind == "probabilities":
-        return float(row.function(labels, p))
-    value = row.function(metrics.confusion(labels, p.argmax(1), p.shape[1]))
-    assert np.ndim(value) == (row.scope == "class")
-    return float(np.mean(value))
+def _values(labels: np.ndarray, p: np.ndarray) -> dict[tuple[str, str], float]:
+    """Every score of these images, each of another patient, by its name and class."""
+    number = np.arange(len(labels))
+    sample = SeedPredictions(labels, p, number, np.zeros_like(number), number.astype(object))
+    summary = resampled.summarise(sample, [str(c) for c in range(p.shape[1])], len(labels))
+    values = resampled.all_metrics(summary, np.ones((1, len(labels))))
+    return {key: float(value[0]) for key, value in values.items()}
 
 
 def test_study_000s_printed_legend_is_not_recall() -> None:

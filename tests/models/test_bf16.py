@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
 from hilum import images, preprocess
-from hilum.inference.model import compiled
+from hilum.inference.model import compile_backbone
 from hilum.models import backbones
 from hilum.models.runtime.base import Runtime
 
@@ -19,8 +19,8 @@ PIPELINE = preprocess.from_list([{"step": "resize", "side": 224}])
 
 
 def in_precision(name: str, wanted: str) -> Runtime:
-    backbone = backbones.build(name, "random")
-    return compiled(backbone, backbone.card.normalise, PIPELINE, wanted)
+    backbone = backbones.build_backbone(name, "random")
+    return compile_backbone(backbone, backbone.card.normalise, PIPELINE, wanted)
 
 
 def test_depthwise_convolutions_stay_in_fp32_unless_bf16_is_asked_for() -> None:

@@ -13,7 +13,6 @@ import pytest
 from torch import nn
 
 from hilum import files
-from hilum.models import quantise
 from hilum.models.runtime import compiling, openvino_check
 from hilum.models.runtime.compiling import (
     SavedNetwork,
@@ -97,8 +96,6 @@ def test_what_needs_openvino_is_refused_in_a_sentence(machine: Machine, tmp_path
         compile_network(Network(), (SIDE, SIDE), Target(engine="openvino"))
     with pytest.raises(HilumError, match="SIGFPE"):
         compile_quantised(tmp_path / "quantised.xml", (SIDE, SIDE))
-    with pytest.raises(HilumError, match="int8"):
-        quantise.require()
 
 
 def test_a_shell_between_hides_no_signal(machine: Machine) -> None:

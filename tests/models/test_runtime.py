@@ -1,5 +1,8 @@
 """The executor: the same image gives the same bits in any company, and torch agrees."""
 
+import os
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -206,3 +209,17 @@ def test_cuda_gives_the_same_bits_in_any_company() -> None:
     assert np.array_equal(whole[:23], whole[69:])
     assert np.array_equal(run(stack[::-1].copy()), whole[::-1])
     np.testing.assert_allclose(whole[:23], plain(Small()), rtol=1e-3, atol=1e-4)
+
+
+def test_nothing_is_sent_to_anyone(tmp_path: Path) -> None:
+    """No identifier appears in the home folder, and what would send is not loaded."""
+    code = "import hilum.models, openvino, sys; print([m for m in sys.modules if 'telem' in m])"
+    here = {**os.environ, "HOME": str(tmp_path), "HILUM_CACHE": str(files.cache_home())}
+    here = {key: value for key, value in here.items() if key != "CI"}
+    found = subprocess.run(
+        [sys.executable, "-c", code], env=here, capture_output=True, text=True, check=True
+    )
+    loaded = found.stdout.strip().splitlines()[-1]
+    assert "openvino_telemetry." not in loaded
+    assert "openvino.tools.ovc.telemetry_stub" in loaded
+    assert not (tmp_path / "intel").exists()

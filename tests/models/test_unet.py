@@ -33,7 +33,7 @@ def test_one_logit_per_pixel(network: unet.UNet) -> None:
 
 def test_the_encoder_is_the_backbones_and_only_that_deep(network: unet.UNet) -> None:
     """The coarsest map equals timm's own network's after its fifth group of blocks."""
-    whole = backbones.build("tf_efficientnet_lite0").net
+    whole = backbones.build_backbone("tf_efficientnet_lite0").net
     pixels = torch.randint(0, 256, (1, 1, 64, 64), dtype=torch.uint8)
     with torch.no_grad():
         x = network.door(pixels)

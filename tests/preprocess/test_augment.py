@@ -10,7 +10,7 @@ from scipy import stats
 
 from hilum.augment import sample
 from hilum.augment.apply import COLUMNS
-from hilum.augment.sample import AugmentationRanges, Counter
+from hilum.augment.sample import AugmentationRanges
 from hilum.types import HilumError
 
 IDS = [f"set/{i}.png" for i in range(10_000)]
@@ -252,22 +252,3 @@ def test_ranges_that_change_nothing_are_known() -> None:
 def test_impossible_ranges_are_refused(values: dict[str, object], words: str) -> None:
     with pytest.raises(HilumError, match=words):
         AugmentationRanges(**values)
-
-
-def test_counter_is_images_times_epochs() -> None:
-    from hilum.training.batches import PartIndices, PixelBatches
-
-    stack = np.random.default_rng(0).integers(0, 256, (50, 16, 16), np.uint8)
-    parts = PartIndices(np.arange(40), np.arange(40, 50), np.arange(50) % 2)
-    batches = PixelBatches(stack, tuple(IDS[:50]), parts, WIDE, 8, seed=0)
-    counter = Counter()
-    for epoch in range(7):
-        passed = list(counter.counted(epoch, batches.train(epoch)))
-        assert sorted(len(labels) for _, labels in passed) == [8] * 5
-    assert counter.total == 40 * 7
-    assert counter.images == dict.fromkeys(range(7), 40)
-    # study 000's "90.000": 405 epochs of 7 batches of 32, not 405 epochs of a data set
-    steps = Counter()
-    for epoch in range(405):
-        list(steps.counted(epoch, (((), range(32)) for _ in range(7))))
-    assert steps.total == 90_720

@@ -121,12 +121,12 @@ def test_a_slice_and_a_negative_are_told_by_the_outline(
 
 def test_growth_and_hull_match_their_definitions() -> None:
     mask = chest()
-    grown = masks.grown(mask, 0.05, hull=False)
+    grown = masks.dilated(mask, 0.05, hull=False)
     far = ndimage.distance_transform_edt(~mask)
     np.testing.assert_array_equal(grown, far <= 0.05 * 200)
     bitten = mask.copy()
     bitten[120:, 40:60] = False
-    hull = masks.grown(bitten, 0, hull=True)
+    hull = masks.dilated(bitten, 0, hull=True)
     labels = measure.label(bitten)
     expected = sum(region.area_convex for region in measure.regionprops(labels))
     assert hull.sum() == pytest.approx(expected, rel=0.02)

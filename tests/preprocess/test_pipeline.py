@@ -1,5 +1,6 @@
 """Preparation: exact geometry, kept ranges, declared and hashed."""
 
+from dataclasses import replace
 from hashlib import sha256
 
 import numpy as np
@@ -10,8 +11,9 @@ from known_lungs import Known
 from PIL import Image as Pillow
 
 from hilum import preprocess
-from hilum.preprocess.lungs.steps import handed
+from hilum.preprocess.lungs.steps import LungStep, with_finder
 from hilum.preprocess.pipeline import STEPS
+from hilum.preprocess.step import Step
 from hilum.types import HilumError
 
 # width, height -> bars: (top, bottom, left, right) for side 224
@@ -55,6 +57,14 @@ def test_shorter_resize_and_centre_crop_sit_where_torchvision_puts_them() -> Non
     np.testing.assert_array_equal(pipeline(film)[0], np.rint(film[0, 38:262] * 255))
 
 
+def step_of(name: str) -> Step:
+    """As named, with lungs that are known and black bars."""
+    step = STEPS[name]()
+    if isinstance(step, LungStep):
+        step = with_finder(replace(step, failed="whole"), Known())
+    return replace(step, fill=0) if isinstance(getattr(step, "fill", None), int) else step
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     height=st.integers(1, 300),
@@ -68,7 +78,7 @@ def test_every_step_keeps_kind_and_range(
 ) -> None:
     pixels = np.random.default_rng(seed).random((height, width), np.float32)
     film = pixels if deep else np.rint(pixels * 255).astype(np.uint8)
-    step = handed(STEPS[name](failed="whole"), Known()) if "lungs" in name else STEPS[name]()
+    step = step_of(name)
     if name == "centre_crop" and min(film.shape) < 224:
         with pytest.raises(HilumError, match="centre_crop wants"):
             step(film)
@@ -86,6 +96,35 @@ def test_steps_table_is_visited_whole() -> None:
     for name, kind in STEPS.items():
         assert kind.name == name
         assert kind.__doc__
+
+
+def applied(name: str, film: np.ndarray) -> np.ndarray:
+    return np.asarray(step_of(name)(film))
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_step_moves_pixels_as_it_says(name: str) -> None:
+    """By size alone: linear in the film. Never: the film's own size, and flat stays flat.
+
+    By content: the size, which the film's decides elsewhere, is another on a film with borders.
+    """
+    random = np.random.default_rng(3)
+    one, two = random.random((2, 300, 260), np.float32)
+    moves = STEPS[name].moves_pixels
+    if moves == "by size":
+        mixed = applied(name, (one + two) / 2)
+        np.testing.assert_allclose(mixed, (applied(name, one) + applied(name, two)) / 2, atol=1e-6)
+    elif moves == "never":
+        assert STEPS[name]().size((300, 260)) == (300, 260)
+        corner = np.zeros((300, 260), np.float32)
+        corner[:60, :50] = one[:60, :50]
+        out = applied(name, corner)
+        assert out.shape == corner.shape
+        assert np.ptp(out[200:, 200:]) == 0  # what is flat and far away is not reached
+    else:
+        bordered = np.zeros((300, 260), np.float32)
+        bordered[40:-40, 30:-30] = one[40:-40, 30:-30]
+        assert applied(name, bordered).shape != bordered.shape
 
 
 def test_block_round_trips_and_the_digest_is_golden() -> None:
@@ -126,6 +165,7 @@ def test_golden_hash_of_the_default_preparation() -> None:
     ("block", "sentence"),
     [
         ([{"step": "leterbox"}], "did you mean 'letterbox'"),
+        ([{"step": "remove_markers", "fill": 0}], "fill of remove_markers is one of telea"),
         ([{"step": "letterbox", "sde": 3}], "did you mean 'side'"),
         ([{"step": "clahe"}], "must end at a fixed size"),
         ([], "must end at a fixed size"),

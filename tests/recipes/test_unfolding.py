@@ -104,12 +104,14 @@ def test_study_003_has_four_arms_and_the_papers_three_class_question() -> None:
     assert list(recipes.cells(whole)) == ["transfer", "transfer_head", "transfer_beside", "frozen"]
     for question in (quick, recipes.tasks(quick)["three_classes"]):
         found = recipes.cells(question)
-        sources = {name: cell.source.enabled for name, cell in found.items() if cell.source}
+        sources = {
+            name: cell.source_task.enabled for name, cell in found.items() if cell.source_task
+        }
         assert sources == {"transfer_head": True, "frozen": False}
         assert {s.trainable for cell in found.values() for s in cell.train.stages} == {"head"}
     transfer = recipes.cells(whole)["transfer"]
     assert transfer.train == whole.train
-    assert transfer.source == whole.source
+    assert transfer.source_task == whole.source_task
     assert list(recipes.cells(recipes.load("zhang2022", "published"))) == ["transfer"]
     published = recipes.load("zhang2022", "published", quick=True)
     assert list(recipes.cells(published)) == ["transfer_head"]

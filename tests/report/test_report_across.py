@@ -18,7 +18,7 @@ ROWS = [
 
 def test_every_area_stands_in_its_row_and_column() -> None:
     table = pd.DataFrame(ROWS, columns=["train", "test", "auroc"])
-    found = registry.FIGURES["across"](RunFolder(Path(), {}, across=table))
+    found = registry.FIGURES["across"].draw(RunFolder(Path(), {}, across=table))
     assert found is not None
     axes = found.figure.axes[0]
     rows = [label.get_text() for label in axes.get_yticklabels()]
@@ -37,4 +37,4 @@ def test_every_area_stands_in_its_row_and_column() -> None:
 
 
 def test_without_the_matrix_there_is_no_figure() -> None:
-    assert registry.FIGURES["across"](RunFolder(Path(), {})) is None
+    assert registry.FIGURES["across"].draw(RunFolder(Path(), {})) is None

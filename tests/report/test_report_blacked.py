@@ -26,7 +26,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_only_the_box_is_black(folder: Path) -> None:
-    shown = lungs_blacked_out.read(folder)
+    shown = lungs_blacked_out.read_films(folder)
     assert shown is not None
     dark = shown.dark(0)
     assert (dark == 0).sum() == 15 * 22
@@ -35,7 +35,7 @@ def test_only_the_box_is_black(folder: Path) -> None:
 
 
 def test_each_film_stands_above_itself_with_the_same_classs_probability(folder: Path) -> None:
-    drawn = registry.FIGURES["blacked"](RunFolder(folder, {}))
+    drawn = registry.FIGURES["blacked"].draw(RunFolder(folder, {}))
     assert drawn is not None
     said = [axes.get_xlabel() for axes in drawn.figure.axes]
     assert [text.split("= ")[1] for text in said] == ["0.91", "0.72", "0.88", "0.13"]
@@ -47,4 +47,4 @@ def test_each_film_stands_above_itself_with_the_same_classs_probability(folder: 
 def test_without_the_films_there_is_no_figure(tmp_path: Path, content: bytes | None) -> None:
     if content:
         (tmp_path / lungs_blacked_out.FILE).write_bytes(content)
-    assert registry.FIGURES["blacked"](RunFolder(tmp_path, {})) is None
+    assert registry.FIGURES["blacked"].draw(RunFolder(tmp_path, {})) is None

@@ -7,7 +7,7 @@ import pytest
 from fixture_grid import CELLS
 
 from hilum.report import history as course
-from hilum.report.figures import training
+from hilum.report.figures import curves, training
 from hilum.report.history import Rule
 
 NAMES = ["cell", "fold", "seed", "stage", "epoch", "part", "loss", "accuracy"]
@@ -174,7 +174,7 @@ def test_path_and_epochs_get_a_row_each() -> None:
 
 def test_curves_of_every_cell_are_the_table() -> None:
     table = course.with_steps(fixture_grid.history())
-    figure = training.curves(table, dict(zip(CELLS, "pqrs", strict=True)))
+    figure = curves.curves(table, dict(zip(CELLS, "pqrs", strict=True)))
     assert len(figure.axes) == 8
     assert [axes.get_title(loc="left") for axes in figure.axes[::2]] == list("pqrs")
     assert len({axes.get_ylim() for axes in figure.axes[1::2]}) == 1  # accuracies share a scale

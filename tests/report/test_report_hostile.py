@@ -12,6 +12,7 @@ import pytest
 from conftest import Built, Page, build
 from hilum.report import figure_csv, render
 from hilum.report import page as html
+from hilum.report.figures import base
 from hilum.report.wording import label
 
 STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -58,16 +59,16 @@ def test_a_hundred_hostile_names_at_once() -> None:
     )
     values = html._verdict(run, html.sections.audits(run)) | html._top(run) | html._closing(run)
     empty = {
-        "published": [], "by_source": None, "one_source": "", "samples": [], "left_out": [],
-        "left_out_total": "", "left_out_listed": False, "failed": [], "study": [],
-        "study_tables": {}, "faults": (), "left_out_recorded": False, "names_hidden": False,
+        "published": [], "sources_recorded": False, "one_source": "", "samples": [], "left_out": [],
+        "left_out_total": "", "left_out_listed": False, "failed": [],
+        "faults": (), "left_out_recorded": False, "names_hidden": False,
         "split_facts": [], "split_notes": [], "parts": None, "leaks": [],
         "leaks_recorded": False, "leak_boxes": [], "overall": [],
         "further": [], "by_class": html.score_tables.by_class(run), "elsewhere": [],
         "prevalences": [],
-        "by_cell": None, "methods": "", "begin": "0", "confusion": None, "worst": [],
+        "by_cell": None, "methods": "", "begin": "0", "worst": [],
         "predictions_recorded": False, "errors_text": "",
-        "panels": dict.fromkeys(html.registry.FIGURES),
+        "figures": {section: [] for section in base.SECTIONS},
         "contents": [], "questions": [
             {"title": p, "reason": reason, "verdict": p, "figures": [(p, p, p)],
              "report": "tasks/a"}

@@ -142,7 +142,7 @@ def test_facts_of_the_run_reach_the_page(study: Built) -> None:
 def test_without_split_and_history(copied: Path) -> None:
     (copied / "splits.csv").unlink()
     (copied / "history.csv").unlink()
-    assert registry.FIGURES["training"](run_folder.read(copied)) is None
+    assert registry.FIGURES["training"].draw(run_folder.read(copied)) is None
     page = build(copied).page
     assert page.faults == []
     assert "The course of training (history.csv): not recorded in this run." in page.text
@@ -189,7 +189,7 @@ def test_rebuilt_without_the_images_it_is_the_same(study: Built, tmp_path: Path)
     pictures = [e.attributes["src"] for e in build(target).page.all("img")]
     shown = [e.attributes["src"] or "" for e in study.page.all("img")]
     assert pictures == [src for src in shown if src.startswith("data:image/jpeg")]
-    drawn = registry.FIGURES["confusion"](run_folder.read(target))
+    drawn = registry.FIGURES["confusion"].draw(run_folder.read(target))
     assert drawn is not None
     assert registry.store(target, "confusion", drawn).uri in shown
 

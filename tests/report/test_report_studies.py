@@ -15,8 +15,19 @@ from statsmodels.stats.proportion import proportion_confint
 from conftest import Built, build
 from hilum.report import grid_tables, run_folder, score_tables, sections
 from hilum.report import history as course
-from hilum.report.figures import contact_sheet, operating_points, study, study_registry, training
-from hilum.report.figures.study_registry import STUDY_FIGURES
+from hilum.report.figures import (
+    bars,
+    curves,
+    decision_curve,
+    epochs_to_stop,
+    group_histograms,
+    operating_points,
+    samples,
+    sweep,
+    thresholds,
+)
+from hilum.report.figures.bars import range_notes
+from hilum.report.figures.registry import asked_figures
 from hilum.report.run_folder import RunFolder
 
 
@@ -43,13 +54,13 @@ def binary(n: int = 400) -> pd.DataFrame:
 
 
 def test_every_figure_is_drawn_and_stands_on_the_page(gridded: Built) -> None:
-    assert set(STUDY_FIGURES) == {*FIGURES, "heatmaps", "heatmaps_by_model"}  # those need a model
+    assert set(asked_figures()) == {*FIGURES, "heatmaps", "heatmaps_by_model"}  # those need a model
     page = gridded.page
     assert page.faults == []
     assert "Not drawn" not in page.text
     assert any(e.attributes.get("href") == "#study" for e in page.all("a"))
     for name in FIGURES:
-        assert STUDY_FIGURES[name].title in page.text
+        assert asked_figures()[name].title in page.text
         assert f"Data: figures/study_{name}.csv" in page.text
         for suffix in (".png", ".csv"):
             assert (gridded.folder / "figures" / f"study_{name}{suffix}").is_file()
@@ -66,7 +77,7 @@ def test_what_cannot_be_drawn_says_why(tmp_path: Path) -> None:
     text = build(tmp_path).page.text
     assert text.count("Not drawn: it needs") == len(FIGURES)
     assert "there is no figure 'curvs'; did you mean 'curves'?" in text
-    assert f"there is no figure 'x'; known are {', '.join(STUDY_FIGURES)}." in text
+    assert f"there is no figure 'x'; known are {', '.join(asked_figures())}." in text
 
 
 def test_a_broken_recipe_is_a_fault_on_the_page(tmp_path: Path) -> None:
@@ -111,7 +122,7 @@ def test_predictive_values_of_study_004() -> None:
     points = operating_points.points(table, "covid19", (0.10, 0.25))
     assert list(points["ppv"].round(3)) == [0.108, 0.405]
     assert list(points["ppv_at_0.01"].round(3)) == [0.035, 0.171]
-    shown = operating_points.printed(points)
+    shown = operating_points.printable(points)
     assert shown["Sensitivity"][1] == "0.900 (90 of 100; 0.826 to 0.945)"
     assert shown["Specificity"][0].startswith("0.725 (2,175 of 3,000; ")
     assert shown.columns[3] == "PPV / NPV at 3.2%, as here"
@@ -125,7 +136,7 @@ def test_sensitivity_falls_and_specificity_rises_with_the_threshold() -> None:
 
 def test_threshold_figure_draws_its_csv(run: RunFolder) -> None:
     table = stored(run, "thresholds")
-    left, right = study.thresholds(table).axes
+    left, right = thresholds.thresholds(table).axes
     for lines, name in zip(left.containers, ("sensitivity", "specificity"), strict=True):
         np.testing.assert_allclose(lines[0].get_ydata(orig=False), table[name])
         ends = np.sort([seg[:, 1] for seg in lines[2][0].get_segments()], axis=1)
@@ -145,7 +156,7 @@ def test_several_seeds_do_not_count_an_image_twice(run: RunFolder) -> None:
     assert run.predictions is not None
     both = pd.concat([run.predictions, run.predictions.assign(seed=4)])
     twice = RunFolder(run.folder, run.results, both, recipe=run.recipe)
-    made = STUDY_FIGURES["thresholds"].make(twice)
+    made = asked_figures()["thresholds"].draw(twice)
     assert made is not None
     pd.testing.assert_frame_equal(made.data, stored(run, "thresholds"))
     assert "One of 2 seeds" in made.caption
@@ -183,7 +194,7 @@ def test_no_histogram_bar_is_clipped(run: RunFolder) -> None:
         "not COVID-19, no finding",
         "not COVID-19, other findings",
     }
-    figure = study.histograms(table)
+    figure = group_histograms.group_histograms(table)
     for axes, (_, rows) in zip(figure.axes, table.groupby("group", sort=False), strict=True):
         assert [bar.get_height() for bar in axes.patches] == list(rows["n"])
         assert axes.get_ylim()[1] > rows["n"].max()
@@ -200,7 +211,7 @@ def test_confusions_of_all_cells_are_sklearns(run: RunFolder) -> None:
         said = np.where(rows["p_covid19"] > rows["p_non_covid"], "covid19", "non_covid")
         mine = table[table["matrix"] == names[str(cell)]]["n"].to_numpy().reshape(2, 2)
         np.testing.assert_array_equal(mine, confusion_matrix(rows["label"], said))
-    made = STUDY_FIGURES["confusions"].make(run)
+    made = asked_figures()["confusions"].draw(run)
     assert made is not None
     words = [axes.texts[0].get_text() for axes in made.figure.axes if axes.get_visible()]
     assert words == [str(n) for n in table["n"][::4]]
@@ -228,7 +239,7 @@ def test_bars_are_the_scores_and_sklearns(run: RunFolder) -> None:
 
 def test_bars_are_drawn_where_the_table_says(run: RunFolder) -> None:
     table = stored(run, "bars").fillna({"arm": ""})
-    figure = study.bars(table)
+    figure = bars.bars(table)
     panels = list(table.groupby(["arm", "class"], sort=False))
     assert len(figure.axes) == len(panels) == 4
     for axes, (_, rows) in zip(figure.axes, panels, strict=True):
@@ -247,7 +258,7 @@ def test_the_questions_of_a_study_are_panels_of_one_page() -> None:
         for class_ in ("covid19", "normal")
     ]
     table = grid_tables.bars(scores, ["covid19", "normal"])
-    figure = study.bars(table)
+    figure = bars.bars(table)
     titles = [axes.get_title(loc="left") for axes in figure.axes]
     assert len(titles) == 8
     assert titles[0] == "COVID-19, main question, own"
@@ -263,11 +274,11 @@ def test_the_range_over_models_is_highest_minus_lowest(run: RunFolder) -> None:
     means = hit.groupby(run.predictions["cell"]).mean()
     found = grid_tables.spread(stored(run, "bars"))
     assert found == pytest.approx((means.min(), means.max(), len(CELLS)))
-    (note,) = study_registry._range_notes(stored(run, "bars"))
+    (note,) = range_notes(stored(run, "bars"))
     assert note.startswith(
         f"Range of accuracy over 4 models: {means.max() - means.min():.3f}, from"
     )
-    assert study_registry._range_notes(stored(run, "bars").query("cell == @CELLS[0]")) == ()
+    assert range_notes(stored(run, "bars").query("cell == @CELLS[0]")) == ()
     bars = stored(run, "bars")
     again = bars.assign(cell=bars["cell"] + ": later", value=0.001)  # no other models
     assert grid_tables.spread(pd.concat([bars, again])) == found
@@ -277,7 +288,7 @@ def test_the_decision_curve_is_drawn_as_computed() -> None:
     """Net benefit counted by hand: TP/n - FP/n t/(1-t)."""
     table = binary()
     curve = operating_points.decision_curve(table, "covid19")
-    lines = study.decision_curve(curve, "covid19").axes[0].lines
+    lines = decision_curve.decision_curve(curve, "covid19").axes[0].lines
     for line, name in zip(lines, ("model", "all", "none"), strict=True):
         np.testing.assert_array_equal(line.get_ydata(), curve[name])
     sick, n = (table["label"] == "covid19").to_numpy(), len(table)
@@ -285,7 +296,7 @@ def test_the_decision_curve_is_drawn_as_computed() -> None:
         called = (table["p_covid19"] >= t).to_numpy()
         by_hand = ((called & sick).sum() - (called & ~sick).sum() * t / (1 - t)) / n
         assert net == pytest.approx(by_hand, abs=1e-12)
-    assert "decision_curve" in STUDY_FIGURES
+    assert "decision_curve" in asked_figures()
 
 
 def test_sweep_along_a_number() -> None:
@@ -300,7 +311,7 @@ def test_sweep_along_a_number() -> None:
     table = grid_tables.sweep(scores)
     assert list(table["axis"].unique()) == ["last"]
     assert list(table["x"]) == [2, 2, 3, 3, 10, 10]  # by number, not by letter
-    axes = study.sweep(table).axes[0]
+    axes = sweep.sweep(table).axes[0]
     for i, lines in enumerate(axes.containers):
         rows = table[table["series"] == ("freeze all", "freeze conv")[i]]
         np.testing.assert_allclose(lines[0].get_ydata(orig=False), rows["value"])
@@ -321,7 +332,7 @@ def test_epochs_to_stop_say_never(run: RunFolder, gridded: Built) -> None:
     assert list(table["ran"]) == [3, 2, 3, 5, 6]
     shown = [row for row in gridded.page.tables if row[1:] and "never" in row[1]]
     assert [row[1] for row in shown] == ["never (in 5 epochs)", "never (in 6 epochs)"]
-    made = STUDY_FIGURES["epochs_to_stop"].make(run)
+    made = asked_figures()["epochs_to_stop"].draw(run)
     assert made is not None
     (axes,) = made.figure.axes
     assert [bar.get_width() for bar in axes.patches] == [3.0, 2.5]
@@ -355,7 +366,7 @@ def test_a_training_of_one_epoch_is_drawn_as_points() -> None:
     row = {"cell": "a", "fold": 0, "seed": 0, "stage": "head", "epoch": 0, "loss": 0.5}
     parts = ("train", "validation")
     history = pd.DataFrame([{**row, "part": part, "accuracy": 0.9} for part in parts])
-    figure = training.curves(course.with_steps(history), {})
+    figure = curves.curves(course.with_steps(history), {})
     figure.draw_without_rendering()
     assert [line.get_marker() for line in figure.axes[1].lines] == ["o", "o"]
     low, high = figure.axes[1].get_xlim()
@@ -364,8 +375,8 @@ def test_a_training_of_one_epoch_is_drawn_as_points() -> None:
 
 def test_some_trainings_that_never_stop_are_counted() -> None:
     rows = pd.DataFrame({"epochs": pd.array([4, 6, None], dtype="Int64"), "ran": [4, 6, 1]})
-    assert study.stop_words(rows) == "5; 1 of 3 never"
-    assert study.stop_words(rows[2:]) == "never (in 1 epoch)"
+    assert epochs_to_stop.stop_words(rows) == "5; 1 of 3 never"
+    assert epochs_to_stop.stop_words(rows[2:]) == "never (in 1 epoch)"
 
 
 # --- samples --------------------------------------------------------------------------------------
@@ -380,16 +391,14 @@ def test_the_sheet_shows_positives_above_negatives(run: RunFolder) -> None:
 
 def test_the_mosaic_keeps_each_image_whole_and_in_its_place() -> None:
     wide, tall = np.full((50, 100), 90, np.uint8), np.full((100, 50), 180, np.uint8)
-    ground = contact_sheet.mosaic([wide, None, *[tall] * 5])
+    ground = samples.block_pixels([wide, None, *[tall] * 5])
     assert ground.shape == (408, 1240)
     middle = ground[100, 100::208]
-    assert list(middle) == [90, contact_sheet.ABSENT, 180, 180, 180, 180]
+    assert list(middle) == [90, samples.ABSENT, 180, 180, 180, 180]
     assert ground[308, 100] == 180  # the seventh begins the second row
     assert list(ground[308, 308::208]) == [255] * 5
-    assert (ground[40, 100], ground[60, 100]) == (contact_sheet.GROUND, 90)
-    figure = contact_sheet.sheet(
-        [contact_sheet.Block("one", [wide]), contact_sheet.Block("two", [tall])]
-    )
+    assert (ground[40, 100], ground[60, 100]) == (samples.GROUND, 90)
+    figure = samples.sheet_of_blocks([samples.Block("one", [wide]), samples.Block("two", [tall])])
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["one", "two"]
     shown = [np.asarray(axes.images[0].get_array())[100, 100] for axes in figure.axes]
     assert shown == [90, 180]

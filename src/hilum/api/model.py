@@ -11,10 +11,11 @@ from hilum.inference import answer, cautions, exported
 from hilum.inference.answer import Prediction, PreparedImage
 from hilum.inference.model import TrainedModel
 from hilum.inference.model_json import find_model_folder
-from hilum.types import Floats, Grey8, GreyImage, HilumError, MissingError, nearest
+from hilum.types import Floats, Grey8, GreyImage, HilumError, MissingError, nearest_name
 
 if TYPE_CHECKING:
     from hilum.explain.explainer import ExplainableModel
+    from hilum.explain.one_pass import OnePass
     from hilum.explain.render import Colour8
 
 Source: TypeAlias = str | Path | bytes | GreyImage  # a file, its bytes, or grey (height, width)
@@ -64,16 +65,20 @@ class Model:
     """A trained classifier with the preparation, refusals and verdict that belong to it.
 
     >>> import hilum
-    >>> hilum.load_model("nowhere")
-    Traceback (most recent call last):
-    hilum.types.MissingError: a model folder holds model.json; got 'nowhere' without; ...
+    >>> model = hilum.load_model("out")
+    >>> model.classes
+    ['covid19', 'normal']
+    >>> heat = model.explain("film.png", class_="covid19")
+    >>> heat.array.shape
+    (224, 224)
     """
 
     def __init__(self, folder: str | Path) -> None:
         """Raises MissingError where `folder` is no model's or run's, HilumError if damaged."""
         self.folder = find_model_folder(Path(folder).expanduser())
         self.trained: TrainedModel = exported.load(self.folder)
-        self._explainer: ExplainableModel | None = None
+        self._explainable: ExplainableModel | None = None  # made when it is first wanted
+        self._passes: dict[str, OnePass] = {}  # by method
 
     @property
     def classes(self) -> list[str]:
@@ -112,26 +117,33 @@ class Model:
         Raises HilumError for an unreadable image, an unknown method or class, or a network that
         the method cannot explain.
         """
-        from hilum.explain import cam, explainer
+        from hilum.explain import cam
 
         if class_ is not None and class_ not in self.classes:
             raise HilumError(
-                f"class_ must be one of {', '.join(self.classes)}; got {class_!r}"
-                + nearest(class_, self.classes)
+                f"class_ must be one of {', '.join(self.classes)}; got {class_!r}; "
+                + nearest_name(class_, self.classes)
             )
         film = self._prepared(source)
-        if self._explainer is None:
-            self._explainer = explainer.of(self.trained)
-        cam.require(self._explainer, method, self.trained.pipeline.shape)
-        (p,), _ = answer.answer(self.trained, [film])
+        one_pass = self._one_pass(method)
+        (p,), _ = answer.answer(self.trained, [film], one_pass.features)
         index = int(p.argmax()) if class_ is None else self.classes.index(class_)
-        heat = cam.heat(self._explainer, film.pixels, index, method)
+        heat = one_pass.heat(film.pixels, index)
         name, share = self.classes[index], cam.relative(heat)
         return Heatmap(share, film.pixels, name, float(p[index]), method, self.verdict)
 
+    def _one_pass(self, method: str) -> "OnePass":
+        from hilum.explain import explainer
+        from hilum.explain.one_pass import OnePass
+
+        if method not in self._passes:
+            self._explainable = self._explainable or explainer.of(self.trained)
+            self._passes[method] = OnePass.of(self.trained, self._explainable, method)
+        return self._passes[method]
+
     def _prepared(self, source: Source) -> PreparedImage:
         if isinstance(source, np.ndarray):
-            return answer.from_array(source, self.trained.pipeline)
+            return answer.prepare_array(source, self.trained.pipeline)
         if isinstance(source, (str, Path)):
             source = Path(source).expanduser()
             if not source.exists():
@@ -139,7 +151,7 @@ class Model:
                     f"predict and explain take an image; got {str(source)!r}, which does not "
                     "exist; check the path."
                 )
-        return answer.from_file(source, self.trained.pipeline)
+        return answer.prepare_file(source, self.trained.pipeline)
 
     def _one(self, source: Source) -> Prediction:
         path = str(source) if isinstance(source, (str, Path)) else ""
@@ -153,8 +165,8 @@ class Model:
         (seen,) = cautions.recognise(self.trained, [film.fingerprint]).kinds
         probabilities = dict(zip(self.classes, map(float, p), strict=True))
         label = self.classes[int(p.argmax())]
-        found = Prediction(label, probabilities, reason != "", reason, seen)
-        return replace(found, path=path)
+        prediction = Prediction(label, probabilities, reason != "", reason, seen)
+        return replace(prediction, path=path)
 
     def __repr__(self) -> str:
         return f"Model({str(self.folder)!r}, classes={self.classes})"
@@ -166,8 +178,10 @@ def load_model(folder: str | Path) -> Model:
     Raises MissingError where there is none, HilumError where it is damaged.
 
     >>> import hilum
-    >>> model = hilum.load_model("out/model")  # doctest: +SKIP
-    >>> model.predict("film.dcm").label  # doctest: +SKIP
-    'normal'
+    >>> model = hilum.load_model("out")
+    >>> model.predict("film.png").label in model.classes
+    True
+    >>> [answer.label in model.classes for answer in model.predict(["film.png", "film.png"])]
+    [True, True]
     """
     return Model(folder)

@@ -1,4 +1,4 @@
-"""What an audit asks, by which rule it answers, and how its answer is written down."""
+"""What an audit is: its rule, and the function that applies it."""
 
 import re
 from collections.abc import Callable
@@ -13,21 +13,21 @@ UNDEFINED = re.compile(r"(?<![\w-])(?:nan|inf)(?![\w-])")  # a number that is no
 NONE = (None, None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRule:
-    """One audit's name, rule and source; `dear` ones are left to `hilum audit`.
-
-    `early` ones ask of the images and their split alone: they are made before any training.
-    """
+    """One audit's name, its rule in words, and where the rule comes from."""
 
     id: str
     title: str
     rule: str
-    reference: str
-    dear: bool = False
-    early: bool = False
+    source: str
+    severity: int  # the higher, the earlier it is reported; in tens, so that another fits between
+    expensive: bool = False  # left to `hilum audit`
+    before_training: bool = False  # needs the images and their split alone
+    leakage: bool = False  # of what stands on both sides of the split, or of model and test
+    whole_set: bool = False  # seen on all images and tested for chance: holds on few test images
 
-    def found(
+    def finding(
         self,
         status: Status,
         value: float | None,
@@ -44,24 +44,24 @@ class AuditRule:
             return self.unknown("a figure of it is undefined on these images (0 of 0)")
         low, high = (None if end is None or not isfinite(end) else end for end in interval or NONE)
         return Finding(
-            self.id, status, value, self.rule, self.reference, sentence, self.title, low, high
+            self.id, status, value, self.rule, self.source, sentence, self.title, low, high
         )
 
     def unknown(self, why: str) -> Finding:
         """No answer: `why` ends the sentence "Not checked: ..."."""
-        return self.found("unknown", None, f"Not checked: {why.rstrip('.')}.")
+        return self.finding("unknown", None, f"Not checked: {why.rstrip('.')}.")
 
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """A row of the table: a question and what answers it."""
+    """A row of the table: a rule, and the function that applies it to evidence."""
 
-    question: AuditRule
-    answer: Callable[[Evidence], Finding]
+    rule: AuditRule
+    check: Callable[[Evidence], Finding]
 
     def __call__(self, evidence: Evidence) -> Finding:
-        """The finding; "unknown" with its reason where the answer raised HilumError."""
+        """The finding; "unknown" with its reason where the check raised HilumError."""
         try:
-            return self.answer(evidence)
+            return self.check(evidence)
         except HilumError as error:
-            return self.question.unknown(str(error))
+            return self.rule.unknown(str(error))

@@ -14,13 +14,15 @@ from hilum.preprocess.lungs import masks
 from hilum.preprocess.lungs.masks import LungMask
 from hilum.types import Finding, Floats, Grey8, HilumError, Labels, Probabilities, Status
 
-QUESTION = AuditRule(
-    "C-01",
-    "Lungs blacked out",
-    "R = (AUROC with the lungs blacked out - 0.5) / (AUROC of whole images - 0.5), of a linear "
-    "probe on the model's own features: above 0.25 warns, above 0.5 fails; where the interval of "
-    "such an R reaches 0, the images are too few to tell",
-    "Maguolo & Nanni 2021, doi:10.1016/j.inffus.2021.04.008: similar results without the lungs",
+RULE = AuditRule(
+    id="C-01",
+    title="Lungs blacked out",
+    rule="R = (AUROC with the lungs blacked out - 0.5) / (AUROC of whole images - 0.5), of a "
+    "linear probe on the model's own features: above 0.25 warns, above 0.5 fails; where the "
+    "interval of such an R reaches 0, the images are too few to tell",
+    source="Maguolo & Nanni 2021, doi:10.1016/j.inffus.2021.04.008: similar results without the "
+    "lungs",
+    severity=270,
 )
 WARNS, FAILS = 0.25, 0.5  # of R
 FEW, MANY = 360, 1200  # images in a run, and in `hilum audit`
@@ -39,7 +41,7 @@ class Hidden:
     boxes: Boxes  # what each lost
     whole: Floats
     masked: Floats
-    found: int  # images whose lungs were found; the others lost a usual box
+    with_lungs: int  # images whose lungs were found; the others lost a usual box
 
 
 def hidden(evidence: Evidence) -> Hidden:
@@ -52,8 +54,8 @@ def audit(evidence: Evidence) -> Finding:
     seen = hidden(evidence)
     labels, groups = evidence.labels[seen.rows], evidence.groups[seen.rows]
     folds = predictions.folds(evidence)[seen.rows]
-    tested, whole = _told(seen.whole, labels, groups, folds, evidence.seed)
-    _, masked = _told(seen.masked, labels, groups, folds, evidence.seed)
+    tested, whole = _probe_probabilities(seen.whole, labels, groups, folds, evidence.seed)
+    _, masked = _probe_probabilities(seen.masked, labels, groups, folds, evidence.seed)
     areas = cross_validated_probe.resampled(
         labels[tested], (whole, masked), groups[tested], evidence.seed
     )
@@ -74,7 +76,7 @@ def audit(evidence: Evidence) -> Finding:
         )
     status: Status = "fail" if value > FAILS else "warn" if value > WARNS else "pass"
     sentence = _sentence(status, value, (float(full), float(without)), seen)
-    return QUESTION.found(status, value, sentence, (low, high))
+    return RULE.finding(status, value, sentence, (low, high))
 
 
 def blacked(image: Grey8, boxes: npt.NDArray[np.int64]) -> Grey8:
@@ -86,25 +88,26 @@ def blacked(image: Grey8, boxes: npt.NDArray[np.int64]) -> Grey8:
 
 
 def lung_boxes(evidence: Evidence, rows: npt.NDArray[np.int64]) -> tuple[Boxes, int]:
-    """The box around the lungs in each panel of the images, and in how many all were found.
+    """(image, panel, 4) the box around the lungs, rows from, to, columns from, to, in pixels; and
+    in how many images all were found.
 
     Where they were not, it is the box that is usual in this panel.
     """
-    found = sampling.lungs(evidence, rows)
+    lungs_of_images = sampling.lungs(evidence, rows)
     height, width = sampling.stack(evidence).shape[1:]
     side = height // evidence.panels
-    boxes: Boxes = np.empty((len(found), evidence.panels, 4), np.int64)
+    boxes: Boxes = np.empty((len(lungs_of_images), evidence.panels, 4), np.int64)
     for panel in range(evidence.panels):
-        boxes[:, panel] = _boxes([lungs[panel] for lungs in found], (side, width))
+        boxes[:, panel] = _boxes([lungs[panel] for lungs in lungs_of_images], (side, width))
         boxes[:, panel, :2] += panel * side
-    return boxes, sum(all(panel.good for panel in lungs) for lungs in found)
+    return boxes, sum(all(panel.good for panel in lungs) for lungs in lungs_of_images)
 
 
-def _boxes(found: Sequence[LungMask], shape: tuple[int, int]) -> Boxes:
+def _boxes(lungs: Sequence[LungMask], shape: tuple[int, int]) -> Boxes:
     """(image, 4): the lungs' box in one panel of `shape` (height, width)."""
-    boxes = [_ends(masks.box(one.mask, MARGIN)) if one.good else None for one in found]
-    known = [box for box in boxes if box]
-    usual = _usual(known) if len(known) >= LEAST else _centre(shape)
+    boxes = [_ends(masks.box(one.mask, MARGIN)) if one.good else None for one in lungs]
+    measured = [box for box in boxes if box]
+    usual = _usual(measured) if len(measured) >= LEAST else _centre(shape)
     return np.array([box or usual for box in boxes], np.int64)
 
 
@@ -116,24 +119,26 @@ def _ends(box: tuple[slice, slice]) -> Box:
 def _hidden(evidence: Evidence) -> Hidden:
     model, stack = sampling.model(evidence), sampling.stack(evidence)
     most = MANY if evidence.thorough else FEW
-    rows = _drawn(evidence, most)
+    rows = _sample(evidence, most)
     chosen = np.ascontiguousarray(stack[rows])
-    boxes, found = lung_boxes(evidence, rows)
+    boxes, with_lungs = lung_boxes(evidence, rows)
     dark = np.stack([blacked(image, box) for image, box in zip(chosen, boxes, strict=True)])
-    known = evidence.features
-    whole = model.runtime(chosen) if known is None else np.asarray(known[rows])
-    return Hidden(rows, boxes, whole, model.runtime(dark), found)
+    features = evidence.features
+    whole = model.runtime(chosen) if features is None else np.asarray(features[rows])
+    return Hidden(rows, boxes, whole, model.runtime(dark), with_lungs)
 
 
-def _drawn(evidence: Evidence, most: int) -> npt.NDArray[np.int64]:
+def _sample(evidence: Evidence, most: int) -> npt.NDArray[np.int64]:
     """Places of up to `most` images, a third of them or more such as test the probe."""
-    known, tests = evidence.labels >= 0, predictions.folds(evidence) >= 0
-    free, taught = (np.flatnonzero(known & part) for part in (tests, ~tests))
-    tested = sampling.drawn(evidence, free, max(most // 3, most - len(taught)))
-    return np.sort(np.concatenate([tested, sampling.drawn(evidence, taught, most - len(tested))]))
+    labelled, tests = evidence.labels >= 0, predictions.folds(evidence) >= 0
+    free, untested = (np.flatnonzero(labelled & part) for part in (tests, ~tests))
+    tested = sampling.balanced_sample(evidence, free, max(most // 3, most - len(untested)))
+    return np.sort(
+        np.concatenate([tested, sampling.balanced_sample(evidence, untested, most - len(tested))])
+    )
 
 
-def _told(
+def _probe_probabilities(
     table: Floats, labels: Labels, groups: npt.NDArray[np.int64], folds: Labels, seed: int
 ) -> tuple[npt.NDArray[np.int64], Probabilities]:
     """Tested images (image,) and p (image, class): fold by fold, each tested by a probe that was
@@ -154,12 +159,16 @@ def _told(
 def _sentence(status: Status, value: float, areas: tuple[float, float], seen: Hidden) -> str:
     full, without = areas
     figures = f"(AUROC {without:.2f} against {full:.2f})"
-    lost = len(seen.rows) - seen.found
-    rest = f" Where no lungs were found ({lost} times), the usual box was taken." if lost else ""
+    without_lungs = len(seen.rows) - seen.with_lungs
+    rest = (
+        f" Where no lungs were found ({without_lungs} times), the usual box was taken."
+        if without_lungs
+        else ""
+    )
     if status == "fail":
         how = "nearly as well" if value > 0.75 else "more than half as well"
-        told = f"The classifier does {how} with the lungs blacked out {figures}: it is not reading "
-        return f"{told}{'the lungs' if value > 0.75 else 'the lungs alone'}.{rest}"
+        lead = f"The classifier does {how} with the lungs blacked out {figures}: it is not reading "
+        return f"{lead}{'the lungs' if value > 0.75 else 'the lungs alone'}.{rest}"
     if status == "warn":
         return f"Part of the score remains with the lungs blacked out {figures}.{rest}"
     return f"With the lungs blacked out little of the score remains {figures}.{rest}"

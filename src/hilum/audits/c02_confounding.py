@@ -8,27 +8,24 @@ from hilum.audits.base import AuditRule
 from hilum.audits.evidence import Evidence
 from hilum.types import Finding, Status
 
-QUESTION = AuditRule(
-    "C-02",
-    "Label and source",
-    "Cramér's V of the patients' source and label, corrected for chance: above 0.3 warns, 0.9 or "
-    "more fails, where they are not independent (chi-squared, p < 0.01)",
-    "Zech et al. 2018, doi:10.1371/journal.pmed.1002683: AUC 0.861 from the hospital alone; "
+RULE = AuditRule(
+    id="C-02",
+    title="Label and source",
+    rule="Cramér's V of the patients' source and label, corrected for chance: above 0.3 warns, "
+    "0.9 or more fails, where they are not independent (chi-squared, p < 0.01)",
+    source="Zech et al. 2018, doi:10.1371/journal.pmed.1002683: AUC 0.861 from the hospital alone; "
     "Bergsma 2013, doi:10.1016/j.jkss.2012.10.002 (correction)",
-    early=True,
+    severity=220,
+    before_training=True,
+    whole_set=True,
 )
 SURE = 0.01
 
 
-def cramers_v(first: pd.Series, second: pd.Series) -> float:
-    """Association of two categorical columns, 0 none to 1 complete (Cramér 1946, ch. 21)."""
-    table = pd.crosstab(first, second).to_numpy(float)
-    return float(np.sqrt(_squared(table) / (min(table.shape) - 1))) if min(table.shape) > 1 else 0.0
-
-
 def corrected_v(first: pd.Series, second: pd.Series) -> float:
-    """The same without what chance adds: ten sources of six images each give V = 0.4 by chance.
+    """Association of two categorical columns, 0 none to 1 complete, without what chance adds.
 
+    Ten sources of six images each give Cramér's V = 0.4 by chance.
     Bergsma 2013, doi:10.1016/j.jkss.2012.10.002, section 3.
     """
     table = pd.crosstab(first, second).to_numpy(float)
@@ -65,10 +62,10 @@ def audit(evidence: Evidence) -> Finding:
     sources = evidence.manifest["source"]
     if sources.isna().any():
         share = sources.isna().mean()
-        return QUESTION.unknown(f"the source of {share:.0%} of the images is unknown")
+        return RULE.unknown(f"the source of {share:.0%} of the images is unknown")
     v, p = of_patients(evidence.manifest)
     status: Status = "pass" if v <= 0.3 or p >= SURE else "fail" if v >= 0.9 else "warn"
-    return QUESTION.found(status, v, _sentence(sources.nunique(), v, status))
+    return RULE.finding(status, v, _sentence(sources.nunique(), v, status))
 
 
 def _sentence(sources: int, v: float, status: Status) -> str:

@@ -5,15 +5,19 @@ from hilum.audits.base import AuditRule
 from hilum.audits.evidence import Evidence
 from hilum.types import Finding
 
-QUESTION = AuditRule(
-    "C-06",
-    "Marks filled in",
-    marked_films.RULE,
-    "Wirgård Wiklund et al. 2020, section 5.1; DeGrave et al. 2021, doi:10.1038/s42256-021-00338-7",
+RULE = AuditRule(
+    id="C-06",
+    title="Marks filled in",
+    rule=marked_films.RULE_TEXT,
+    source="Wirgård Wiklund et al. 2020, section 5.1; DeGrave et al. 2021, "
+    "doi:10.1038/s42256-021-00338-7",
+    severity=190,
 )
 
 
 def audit(evidence: Evidence) -> Finding:
     """Marks against as many pixels elsewhere, filled in from what lies around them."""
-    answers = marked_films.asked(evidence, marked_films.marked(evidence), marked_films.filled)
-    return marked_films.judged(QUESTION, answers, "Filling in burnt-in marks")
+    answers = marked_films.answers_before_and_after(
+        evidence, marked_films.films_with_marks(evidence), marked_films.filled
+    )
+    return marked_films.finding(RULE, answers, "Filling in burnt-in marks")

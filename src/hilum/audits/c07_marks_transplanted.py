@@ -14,12 +14,14 @@ from hilum.audits.marked_films import MarkedFilm
 from hilum.preprocess.step import as_uint8, resized
 from hilum.types import Finding, Grey8, HilumError
 
-QUESTION = AuditRule(
-    "C-07",
-    "Marks of another class",
-    "a class's probability rises by more than 0.05 (median) when films of other classes bear its "
-    "marks instead of their own class's (Wilcoxon, Holm-corrected p < 0.05): fails",
-    "Wirgård Wiklund et al. 2020, section 5.2 and Fig. 11; DeGrave et al. 2021; Wilcoxon 1945",
+RULE = AuditRule(
+    id="C-07",
+    title="Marks of another class",
+    rule="a class's probability rises by more than 0.05 (median) when films of other classes bear "
+    "its marks instead of their own class's (Wilcoxon, Holm-corrected p < 0.05): fails",
+    source="Wirgård Wiklund et al. 2020, section 5.2 and Fig. 11; DeGrave et al. 2021; Wilcoxon "
+    "1945",
+    severity=200,
 )
 RISE, SURE = 0.05, 0.05
 FEW = 13  # films, of which scipy tries every sign
@@ -42,7 +44,7 @@ class Rise:
 
 def audit(evidence: Evidence) -> Finding:
     """Paired: each film of another class with marks of class a, and with marks of its own."""
-    marked_films.marked(evidence)  # raises where there is nothing to transplant
+    marked_films.films_with_marks(evidence)  # raises where there is nothing to transplant
     rises = [rise for rise in (_rise(evidence, i) for i in range(len(evidence.classes))) if rise]
     if not rises:
         raise HilumError(
@@ -60,18 +62,18 @@ def audit(evidence: Evidence) -> Finding:
             f"Marks of {named} films on films of other classes raise its probability by "
             f"{worst.median:.2f}: the classifier reads the marks."
         )
-        return QUESTION.found("fail", worst.median, sentence, interval)
+        return RULE.finding("fail", worst.median, sentence, interval)
     raised = max(worst.median, 0.0)  # where every class falls, none is raised
     sentence = (
         f"Marks of another class raise no class's probability by more than {raised:.2f} "
         f"(median of {len(worst.by)} films)."
     )
-    return QUESTION.found("pass", worst.median, sentence, interval)
+    return RULE.finding("pass", worst.median, sentence, interval)
 
 
 def _rise(evidence: Evidence, class_: int) -> Rise | None:
     """Of one class; None where it, or all others together, have too few films."""
-    every = marked_films.drawn(evidence)
+    every = marked_films.sampled_films(evidence)
     labels = {film.row: int(evidence.labels[film.row]) for film in every}
     random = np.random.default_rng([evidence.seed, 7, class_])
     donors = [film for film in every if labels[film.row] == class_]
@@ -83,17 +85,18 @@ def _rise(evidence: Evidence, class_: int) -> Rise | None:
         own = [d for d in others if labels[d.row] == labels[film.row] and d.row != film.row]
         if own:
             # a film's own class's marks do not hang on the other class: it is shown them once
-            mine = own[np.random.default_rng([evidence.seed, film.row, 7]).integers(len(own))]
-            theirs = donors[random.integers(len(donors))]
-            pairs.append([pasted(film.bare, giver) for giver in (theirs, mine)])
-    after, before = marked_films.told(evidence, pairs)
+            own_class = own[np.random.default_rng([evidence.seed, film.row, 7]).integers(len(own))]
+            other_class = donors[random.integers(len(donors))]
+            pairs.append([pasted(film.bare, giver) for giver in (other_class, own_class)])
+    after, before = marked_films.probabilities(evidence, pairs)
     by = after[:, class_] - before[:, class_]
     return Rise(evidence.classes[class_], by, no_rise(by))
 
 
 def no_rise(by: npt.NDArray[np.float64]) -> float:
-    """Wilcoxon's one-sided p that (film,) differences are not above 0; 1 where all are 0.
+    """One-sided p that (film,) differences of probabilities are not above 0; 1 where all are 0.
 
+    The signed-rank test of Wilcoxon 1945, doi:10.2307/3001968.
     Of few films with ties or zeros scipy tries every sign, one call of Python each: here at once.
     """
     if not np.any(by):
@@ -106,8 +109,8 @@ def no_rise(by: npt.NDArray[np.float64]) -> float:
     def positive(signed: npt.NDArray[np.float64], axis: int = -1) -> npt.NDArray[np.float64]:
         return np.asarray(((signed > 0) * ranks).sum(axis))
 
-    asked = {"permutation_type": "samples", "alternative": "greater", "vectorized": True}
-    return float(permutation_test((changed,), positive, **asked, axis=-1).pvalue)
+    options = {"permutation_type": "samples", "alternative": "greater", "vectorized": True}
+    return float(permutation_test((changed,), positive, **options, axis=-1).pvalue)
 
 
 def pasted(film: Grey8, donor: MarkedFilm) -> Grey8:
@@ -115,13 +118,13 @@ def pasted(film: Grey8, donor: MarkedFilm) -> Grey8:
     if not donor.marks.boxes:
         return film
     size = (film.shape[0], film.shape[1])
-    drawn = donor.marks.mask.astype(np.uint8)
-    mask = cv2.resize(drawn, size[::-1], interpolation=cv2.INTER_NEAREST) > 0
+    marks = donor.marks.mask.astype(np.uint8)
+    mask = cv2.resize(marks, size[::-1], interpolation=cv2.INTER_NEAREST) > 0
     return np.where(mask, as_uint8(resized(donor.pixels, size)), film)
 
 
 def _holm(rises: list[Rise]) -> list[Rise]:
-    """Those that hold after Holm's correction (Holm 1979)."""
+    """Those that hold after the correction of Holm 1979, https://www.jstor.org/stable/4615733."""
     ordered = sorted(rises, key=lambda rise: rise.p)
     kept = []
     for i, rise in enumerate(ordered):

@@ -9,20 +9,21 @@ from hilum.audits.marked_films import MarkedFilm
 from hilum.preprocess.markers import Box
 from hilum.types import Finding, Grey8, Mask
 
-QUESTION = AuditRule(
-    "C-08",
-    "Side of the marker",
-    marked_films.RULE,
-    "DeGrave et al. 2021, doi:10.1038/s42256-021-00338-7 (laterality markers)",
+RULE = AuditRule(
+    id="C-08",
+    title="Side of the marker",
+    rule=marked_films.RULE_TEXT,
+    source="DeGrave et al. 2021, doi:10.1038/s42256-021-00338-7 (laterality markers)",
+    severity=180,
 )
 
 
 def audit(evidence: Evidence) -> Finding:
     """Marks moved to the other side of the film; and the film mirrored under its marks."""
-    found = marked_films.marked(evidence)
-    answers = marked_films.asked(evidence, found, _change)
-    return marked_films.judged(
-        QUESTION, answers, "Moving burnt-in marks to the other side", _mirrored(evidence, found)
+    films = marked_films.films_with_marks(evidence)
+    answers = marked_films.answers_before_and_after(evidence, films, _change)
+    return marked_films.finding(
+        RULE, answers, "Moving burnt-in marks to the other side", _mirrored(evidence, films)
     )
 
 
@@ -32,33 +33,36 @@ def moved(film: Grey8, mask: Mask, boxes: tuple[Box, ...]) -> Grey8:
     width = film.shape[1]
     for box in boxes:
         rows = slice(box.top, box.top + box.height)
-        there = slice(width - box.left - box.width, width - box.left)
-        here = slice(box.left, box.left + box.width)
-        ink = mask[rows, here]
-        out[rows, there][ink] = film[rows, here][ink]
+        target = slice(width - box.left - box.width, width - box.left)
+        origin = slice(box.left, box.left + box.width)
+        ink = mask[rows, origin]
+        out[rows, target][ink] = film[rows, origin][ink]
     return out
 
 
 def _change(film: MarkedFilm) -> tuple[Grey8, Grey8]:
-    height, found = film.pixels.shape[0], film.marks
+    height, marks = film.pixels.shape[0], film.marks
     below = tuple(
-        Box(box.left, height - box.top - box.height, box.width, box.height) for box in found.boxes
+        Box(box.left, height - box.top - box.height, box.width, box.height) for box in marks.boxes
     )
     return (
-        moved(film.pixels, found.mask, found.boxes),
+        moved(film.pixels, marks.mask, marks.boxes),
         moved(film.pixels, film.placebo, below),
     )
 
 
-def _mirrored(evidence: Evidence, found: list[MarkedFilm]) -> str:
+def _mirrored(evidence: Evidence, films: list[MarkedFilm]) -> str:
     """How often mirroring the patient changes the answer, with marks left alone and without any."""
     rows = []
-    for film in found:
+    for film in films:
         turned = np.ascontiguousarray(film.bare[:, ::-1])
         under = np.where(film.marks.mask, film.pixels, turned)
         rows.append((film.pixels, under, film.bare, turned))
-    said = [p.argmax(1) for p in marked_films.told(evidence, rows)]
-    with_marks, bare_flips = int((said[0] != said[1]).sum()), int((said[2] != said[3]).sum())
+    classes = [p.argmax(1) for p in marked_films.probabilities(evidence, rows)]
+    with_marks, bare_flips = (
+        int((classes[0] != classes[1]).sum()),
+        int((classes[2] != classes[3]).sum()),
+    )
     return (
         f" Mirroring the patient under the marks changes {with_marks}, without marks {bare_flips}."
     )

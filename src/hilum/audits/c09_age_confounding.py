@@ -8,26 +8,27 @@ from hilum.audits.evidence import Evidence
 from hilum.types import Finding
 
 MUCH, ALL = 0.3, 0.9  # V
-GROWN = 16  # years
-QUESTION = AuditRule(
-    "C-09",
-    "Children and adults",
-    "Cramér's V of label and being a child, corrected for chance: above 0.3 warns; 0.9 or more, "
-    "or a class of children beside one without any, fails",
-    "Roberts et al. 2021, doi:10.1038/s42256-021-00307-0 (paediatric controls)",
-    early=True,
+ADULT = 16  # years
+RULE = AuditRule(
+    id="C-09",
+    title="Children and adults",
+    rule="Cramér's V of label and being a child, corrected for chance: above 0.3 warns; 0.9 or "
+    "more, or a class of children beside one without any, fails",
+    source="Roberts et al. 2021, doi:10.1038/s42256-021-00307-0 (paediatric controls)",
+    severity=210,
+    before_training=True,
 )
 
 
 def audit(evidence: Evidence) -> Finding:
     """Age groups per class, from the datasets' cards and the manifest's ages."""
-    there = set(evidence.manifest["label"])  # an external test may lack a class
-    names = [name for name in evidence.classes if name in there]
+    present = set(evidence.manifest["label"])  # an external test may lack a class
+    names = [name for name in evidence.classes if name in present]
     groups = age_groups(evidence)
-    known = groups.notna().groupby(evidence.manifest["label"]).mean()
-    if unknown := [name for name in names if known[name] < 0.5]:
-        return QUESTION.unknown(f"nothing is known of the ages in: {', '.join(unknown)}")
-    young = (groups == "children").groupby(evidence.manifest["label"]).mean() / known
+    share_known = groups.notna().groupby(evidence.manifest["label"]).mean()
+    if unknown := [name for name in names if share_known[name] < 0.5]:
+        return RULE.unknown(f"nothing is known of the ages in: {', '.join(unknown)}")
+    young = (groups == "children").groupby(evidence.manifest["label"]).mean() / share_known
     v = c02_confounding.corrected_v(groups, evidence.manifest["label"])
     children = [name for name in names if young[name] == 1]
     without = [name for name in names if young[name] == 0]
@@ -36,13 +37,13 @@ def audit(evidence: Evidence) -> Finding:
             f"{', '.join(children)} are children and {', '.join(without)} are not: "
             "a classifier of age would score as well."
         )
-        return QUESTION.found("fail", v, sentence)
+        return RULE.finding("fail", v, sentence)
     shares = ", ".join(f"{young[name]:.0%} of {name}" for name in names)
     if v > MUCH:
         part = "nearly as well" if v >= ALL else "part of it"
         sentence = f"Children are {shares} (V = {v:.2f}): a classifier of age would score {part}."
-        return QUESTION.found("fail" if v >= ALL else "warn", v, sentence)
-    return QUESTION.found("pass", v, f"Children are {shares}: age group and label hardly relate.")
+        return RULE.finding("fail" if v >= ALL else "warn", v, sentence)
+    return RULE.finding("pass", v, f"Children are {shares}: age group and label hardly relate.")
 
 
 def age_groups(evidence: Evidence) -> pd.Series:
@@ -54,6 +55,6 @@ def age_groups(evidence: Evidence) -> pd.Series:
     )
     years = pd.to_numeric(evidence.manifest["age"], errors="coerce")
     of_age = pd.Series(pd.NA, years.index, dtype="string")
-    of_age[years < GROWN] = "children"
-    of_age[years >= GROWN] = "adults"
+    of_age[years < ADULT] = "children"
+    of_age[years >= ADULT] = "adults"
     return of_card.where(of_card.isin(["children", "adults"]), of_age)

@@ -8,36 +8,41 @@ from hilum.audits.evidence import Evidence
 from hilum.preprocess.lungs import masks
 from hilum.types import Finding, HilumError, Status
 
-QUESTION = AuditRule(
-    "C-13",
-    "Heat in the lungs",
-    "lift = share of the Grad-CAM heat that lies in the lungs / share of the image that they are: "
-    "below 1 warns, below 1 with its whole interval fails",
-    "López-Cabrera et al. 2021, doi:10.1007/s12553-021-00520-2; Wang et al. 2020 (energy)",
+RULE = AuditRule(
+    id="C-13",
+    title="Heat in the lungs",
+    rule="lift = share of the Grad-CAM heat that lies in the lungs / share of the image that they "
+    "are: below 1 warns, below 1 with its whole interval fails",
+    source="López-Cabrera et al. 2021, doi:10.1007/s12553-021-00520-2; Wang et al. 2020 (energy)",
+    severity=160,
 )
 LEAST = 10  # images with lungs and heat
 MARGIN = 0.02  # of the shorter side: a map's places are coarse
 
 
 def audit(evidence: Evidence) -> Finding:
-    """Energy-based pointing game on the lungs of test images whose mask can be believed."""
+    """Energy-based pointing game on the lungs of test images whose mask can be believed.
+
+    Wang et al. 2020, arXiv:1910.01279, divided by the lungs' share of the image.
+    """
     from hilum.explain import sanity_checks
 
-    look = sampled_maps.looked(evidence)
-    found = []
-    for lungs, heat in zip(sampling.lungs(evidence, look.rows), look.maps, strict=True):
+    sample = sampled_maps.heat_maps(evidence)
+    shares = []
+    for lungs, heat in zip(sampling.lungs(evidence, sample.rows), sample.maps, strict=True):
         if all(panel.good for panel in lungs) and heat.any():
-            inside = [masks.grown(panel.mask, MARGIN, hull=True) for panel in lungs]
+            inside = [masks.dilated(panel.mask, MARGIN, hull=True) for panel in lungs]
             energy = sanity_checks.energy(heat, np.concatenate(inside))
-            found.append((energy.inside, energy.area))
-    if len(found) < LEAST:
+            shares.append((energy.inside, energy.area))
+    if len(shares) < LEAST:
         raise HilumError(
-            f"only {len(found)} of {len(look.rows)} images have a reliable lung mask and heat; at "
-            f"least {LEAST} are needed"
+            f"only {len(shares)} of {len(sample.rows)} images have a reliable lung mask and heat; "
+            f"at least {LEAST} are needed"
         )
-    inside, area = np.array(found).T
+    inside, area = np.array(shares).T
 
     def lift(rows: np.ndarray) -> float:
+        """Of images (image,): 1 where heat is spread evenly."""
         return float(inside[rows].mean() / area[rows].mean())
 
     value = lift(np.arange(len(inside)))
@@ -45,7 +50,7 @@ def audit(evidence: Evidence) -> Finding:
     status: Status = "fail" if high < 1 else "warn" if value < 1 else "pass"
     sentence = (
         f"{inside.mean():.0%} of the heat lies in the lungs, which are {area.mean():.0%} of the "
-        f"image (lift {value:.2f}, {len(found)} images)"
+        f"image (lift {value:.2f}, {len(shares)} images)"
         f"{': the explanations point elsewhere' if value < 1 else ''}."
     )
-    return QUESTION.found(status, value, sentence, (low, high))
+    return RULE.finding(status, value, sentence, (low, high))

@@ -5,30 +5,36 @@ from hilum.audits.base import AuditRule
 from hilum.audits.evidence import Evidence
 from hilum.types import Finding, Status
 
-QUESTION = AuditRule(
-    "C-14",
-    "Heat maps depend on the weights",
-    "rank correlation of heat maps before and after all weights are made random: above 0.3 fails",
-    "Adebayo et al. 2018, arXiv:1810.03292",
-    dear=True,
+RULE = AuditRule(
+    id="C-14",
+    title="Heat maps depend on the weights",
+    rule="rank correlation of heat maps before and after all weights are made random: above 0.3 "
+    "fails",
+    source="Adebayo et al. 2018, arXiv:1810.03292",
+    severity=20,
+    expensive=True,
 )
 IMAGES, LIMIT = 12, 0.3
 
 
 def audit(evidence: Evidence) -> Finding:
-    """Cascading randomisation from the head down, Grad-CAM of the class that the model gave."""
+    """Cascading randomisation from the head down (Adebayo et al. 2018), seen by
+    Grad-CAM (Selvaraju et al. 2017, arXiv:1610.02391) of the class that the model gave.
+    """
     from hilum.explain import cam, sanity_checks
 
-    look = sampled_maps.looked(evidence).head(IMAGES)
-    asked = sampled_maps.subject(evidence)
+    sample = sampled_maps.heat_maps(evidence).head(IMAGES)
+    model = sampled_maps.explainable(evidence)
     course = sanity_checks.cascading_randomisation(
-        asked, look.films, look.classes, cam.heat, evidence.seed
+        model, sample.films, sample.classes, cam.heat, evidence.seed
     )
     value, head = float(course["spearman"].iloc[-1]), float(course["spearman"].iloc[1])
     status: Status = "fail" if value > LIMIT else "pass"
-    told = "the maps show the image, not the model" if status == "fail" else "the maps depend on it"
+    meaning = (
+        "the maps show the image, not the model" if status == "fail" else "the maps depend on it"
+    )
     sentence = (
         f"With every weight made random the heat maps still agree by {value:.2f} (rank "
-        f"correlation; {head:.2f} with the head alone): {told}."
+        f"correlation; {head:.2f} with the head alone): {meaning}."
     )
-    return QUESTION.found(status, value, sentence)
+    return RULE.finding(status, value, sentence)

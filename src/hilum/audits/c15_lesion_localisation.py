@@ -1,7 +1,5 @@
 """C-15: does the heat lie on the lesion, where somebody has outlined it?"""
 
-from dataclasses import replace
-
 import cv2
 import numpy as np
 from scipy.stats import binomtest
@@ -11,38 +9,39 @@ from hilum.audits import sampled_maps, sampling
 from hilum.audits.base import AuditRule
 from hilum.audits.evidence import Evidence
 from hilum.metrics import intervals
-from hilum.preprocess import Pipeline
-from hilum.preprocess.geometry import BorderCrop, CentreCrop, Letterbox, Resize, ResizeShorter
-from hilum.preprocess.intensity import Clahe, Equalise, PercentileWindow
+from hilum.preprocess import Pipeline, from_list
 from hilum.preprocess.step import as_uint8, resized
 from hilum.types import Finding, Floats, HilumError, Mask, Status
 
-QUESTION = AuditRule(
-    "C-15",
-    "Heat on the lesion",
-    "pointing game: share of images whose hottest place lies on the outlined lesion; not more than "
-    "chance would hit (binomial, p < 0.01) warns; it never fails",
-    "Saporta et al. 2022, doi:10.1038/s42256-022-00536-x; Zhang et al. 2018 (pointing game)",
+RULE = AuditRule(
+    id="C-15",
+    title="Heat on the lesion",
+    rule="pointing game: share of images whose hottest place lies on the outlined lesion; not "
+    "more than chance would hit (binomial, p < 0.01) warns; it never fails",
+    source="Saporta et al. 2022, doi:10.1038/s42256-022-00536-x; Zhang et al. 2018 (pointing game)",
+    severity=30,
 )
 COLUMN = "lesion_path"  # of the manifest: a mask of the lesions (0 or 255), the film's own size
 LEAST, SURE = 10, 0.01
 NEAR = 1 / 15  # of the side: how far a hit may be off, 15 of 224 pixels
 HALF = 0.5  # of its maximum: where a map is cut for its overlap
-GEOMETRY = (BorderCrop, CentreCrop, Letterbox, Resize, ResizeShorter)
-GREY = (Clahe, Equalise, PercentileWindow)
 
 
 def audit(evidence: Evidence) -> Finding:
-    """Grad-CAM's hottest place and overlap with the lesions' masks, against chance."""
+    """Grad-CAM's hottest place and overlap with the lesions' masks, against chance.
+
+    The pointing game of Zhang et al. 2018, doi:10.1007/s11263-017-1059-x, with its tolerance of 15
+    pixels (NEAR).
+    """
     from hilum.explain import sanity_checks
 
     table = evidence.manifest
     if COLUMN not in table or table[COLUMN].isna().all():
-        return QUESTION.unknown(f"nobody has outlined the lesions (no {COLUMN} in the manifest)")
-    look = sampled_maps.looked(evidence)
+        return RULE.unknown(f"nobody has outlined the lesions (no {COLUMN} in the manifest)")
+    sample = sampled_maps.heat_maps(evidence)
     place = geometry(sampling.model(evidence).pipeline)
     off, hits, chances, overlaps = round(NEAR * max(place.shape)), [], [], []
-    for row, heat in zip(look.rows, look.maps, strict=True):
+    for row, heat in zip(sample.rows, sample.maps, strict=True):
         lesion = _lesion(table[COLUMN].iloc[row], table["path"].iloc[row], place)
         hit = None if lesion is None else sanity_checks.pointing_game(heat, lesion, off)
         if lesion is not None and hit is not None:
@@ -61,19 +60,21 @@ def audit(evidence: Evidence) -> Finding:
         f"The hottest place lies on the lesion in {sum(hits)} of {len(hits)} images; chance would "
         f"hit {chance:.0%}. Mean overlap (IoU) {np.mean(overlaps):.2f}."
     )
-    return QUESTION.found(status, value, sentence, (low, high))
+    return RULE.finding(status, value, sentence, (low, high))
 
 
 def geometry(pipeline: Pipeline) -> Pipeline:
     """The steps that move pixels; HilumError where some go by what the film shows."""
     for step in pipeline.steps:
-        if not isinstance(step, (*GEOMETRY, *GREY)):
-            raise HilumError(f"step {step.name} may move pixels by what it sees in the film")
-    kept = (step for step in pipeline.steps if isinstance(step, GEOMETRY))
+        if step.moves_pixels == "by content":
+            raise HilumError(f"step {step.name} moves pixels by what it sees in the film")
+    rows = [
+        row
+        for row, step in zip(pipeline.as_list(), pipeline.steps, strict=True)
+        if step.moves_pixels == "by size"
+    ]
     # bars beside the film are no lesion
-    return Pipeline(
-        tuple(replace(step, fill=0) if isinstance(step, Letterbox) else step for step in kept)
-    )
+    return from_list([{**row, "fill": 0} if "fill" in row else row for row in rows])
 
 
 def _lesion(path: object, film: str, place: Pipeline) -> Mask | None:
@@ -83,8 +84,8 @@ def _lesion(path: object, film: str, place: Pipeline) -> Mask | None:
     try:
         facts = images.probe(film)
         # a mask may be drawn on stored pixels that are not square, as those of its film are not
-        drawn = resized(as_uint8(images.read(path).pixels), (facts["height"], facts["width"]))
-        mask = place(drawn) > 127
+        pixels = resized(as_uint8(images.read(path).pixels), (facts["height"], facts["width"]))
+        mask = place(pixels) > 127
     except HilumError:
         return None
     return mask if mask.any() else None

@@ -13,24 +13,28 @@ from hilum.audits.evidence import Evidence
 from hilum.types import Finding, Floats, Grey8, Stack8, Status
 
 Values: TypeAlias = npt.NDArray[np.float64]
-QUESTION = AuditRule(
-    "C-16",
-    "Deletion and insertion",
-    "gain over random maps in the area under the deletion and insertion curves, mean: not above 0 "
-    "warns, below 0 with its whole interval fails",
-    "Petsiuk et al. 2018, arXiv:1806.07421",
-    dear=True,
+RULE = AuditRule(
+    id="C-16",
+    title="Deletion and insertion",
+    rule="gain over random maps in the area under the deletion and insertion curves, mean: not "
+    "above 0 warns, below 0 with its whole interval fails",
+    source="Petsiuk et al. 2018, arXiv:1806.07421",
+    severity=40,
+    expensive=True,
 )
 IMAGES, STEPS = 16, 14
 PLACES = 7  # of a random map along a side, as coarse as a network's last map
 
 
 def audit(evidence: Evidence) -> Finding:
-    """Pixels go, or come, the hottest first; the same with maps of random heat."""
-    look, model = sampled_maps.looked(evidence).head(IMAGES), sampling.model(evidence)
+    """Pixels go, or come, the hottest first; the same with maps of random heat.
+
+    Areas under the curves of Petsiuk et al. 2018, arXiv:1806.07421.
+    """
+    sample, model = sampled_maps.heat_maps(evidence).head(IMAGES), sampling.model(evidence)
     random = np.random.default_rng([evidence.seed, 16])
     gains = []
-    for film, class_, heat in zip(look.films, look.classes, look.maps, strict=True):
+    for film, class_, heat in zip(sample.films, sample.classes, sample.maps, strict=True):
 
         def p(stack: Stack8, class_: int = int(class_)) -> Values:
             return model.probabilities(stack)[:, class_]
@@ -46,7 +50,7 @@ def audit(evidence: Evidence) -> Finding:
         f"Taking away or bringing back what the heat maps name changes the probability by "
         f"{abs(value):.3f} {'more' if value > 0 else 'less'} than random places do."
     )
-    return QUESTION.found(status, value, sentence, (low, high))
+    return RULE.finding(status, value, sentence, (low, high))
 
 
 def _gain(p: Callable[[Stack8], Values], film: Grey8, heat: Floats, chance: Floats) -> float:
@@ -54,12 +58,12 @@ def _gain(p: Callable[[Stack8], Values], film: Grey8, heat: Floats, chance: Floa
     from hilum.explain.sanity_checks import deletion_or_insertion_curve
 
     deleted = [
-        deletion_or_insertion_curve(p, film, found, "deletion", STEPS).area
-        for found in (chance, heat)
+        deletion_or_insertion_curve(p, film, order, "deletion", STEPS).area
+        for order in (chance, heat)
     ]
     inserted = [
-        deletion_or_insertion_curve(p, film, found, "insertion", STEPS).area
-        for found in (heat, chance)
+        deletion_or_insertion_curve(p, film, order, "insertion", STEPS).area
+        for order in (heat, chance)
     ]
     return (deleted[0] - deleted[1] + inserted[0] - inserted[1]) / 2
 

@@ -9,12 +9,13 @@ from hilum.audits.evidence import Evidence
 from hilum.metrics import calibration
 from hilum.types import Finding
 
-QUESTION = AuditRule(
-    "C-17",
-    "Calibration",
-    "expected calibration error (bins of equal mass) above 0.05, and above what 99 % of calibrated "
-    "models would show on as many images, warns",
-    "Guo et al. 2017, arXiv:1706.04599; Bröcker & Smith 2007, doi:10.1175/WAF993.1",
+RULE = AuditRule(
+    id="C-17",
+    title="Calibration",
+    rule="expected calibration error (bins of equal mass) above 0.05, and above what 99 % of "
+    "calibrated models would show on as many images, warns",
+    source="Guo et al. 2017, arXiv:1706.04599; Bröcker & Smith 2007, doi:10.1175/WAF993.1",
+    severity=110,
 )
 RESAMPLINGS = 1000
 
@@ -36,22 +37,28 @@ def audit(evidence: Evidence) -> Finding:
         "equal width."
     )
     if value > 0.05 and value > limit:
-        return QUESTION.found("warn", value, sentence)
-    return QUESTION.found("pass", value, sentence)
+        return RULE.finding("warn", value, sentence)
+    return RULE.finding("pass", value, sentence)
 
 
 def among_the_scores(
     predictions: pd.DataFrame, confidence: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]
 ) -> float:
-    """The error as the scores have it: bins of equal width, the mean of the seeds'."""
+    """The error as the scores have it: bins of equal width (Guo et al. 2017), the seeds' mean.
+
+    `confidence` (image,) is the probability of the class given, `right` (image,) whether it is so.
+    """
     seeds = predictions["seed"].to_numpy() if "seed" in predictions else np.zeros(len(confidence))
     each = [calibration.ece(confidence[seeds == s], right[seeds == s]) for s in np.unique(seeds)]
     return float(np.mean(each)) if each else float("nan")
 
 
 def by_chance(confidence: npt.NDArray[np.float64], bins: int, seed: int) -> float:
-    """The 99th percentile of the error when each image is right with its own probability."""
+    """The 99th percentile of the error when each image (image,) is right with its own probability.
+
+    Consistency resampling of Bröcker & Smith 2007, doi:10.1175/WAF993.1.
+    """
     random = np.random.default_rng([seed, 17])
-    drawn = random.random((RESAMPLINGS, len(confidence))) < confidence
-    found = [calibration.ece(confidence, right, bins, mass=True) for right in drawn]
-    return float(np.quantile(found, 0.99))
+    outcomes = random.random((RESAMPLINGS, len(confidence))) < confidence
+    errors = [calibration.ece(confidence, right, bins, mass=True) for right in outcomes]
+    return float(np.quantile(errors, 0.99))

@@ -13,12 +13,14 @@ from hilum.audits.evidence import Evidence
 from hilum.metrics import intervals, metrics
 from hilum.types import Finding, Labels, Probabilities
 
-QUESTION = AuditRule(
-    "C-19",
-    "Subgroup gaps",
-    "a gap of more than 0.05 in AUROC, sensitivity or false alarms between a group and all others "
-    "that is significant at a false discovery rate of 5 % fails",
-    "Seyyed-Kalantari et al. 2021, doi:10.1038/s41591-021-01595-0; Benjamini & Hochberg 1995",
+RULE = AuditRule(
+    id="C-19",
+    title="Subgroup gaps",
+    rule="a gap of more than 0.05 in AUROC, sensitivity or false alarms between a group and all "
+    "others that is significant at a false discovery rate of 5 % fails",
+    source="Seyyed-Kalantari et al. 2021, doi:10.1038/s41591-021-01595-0; Benjamini & Hochberg "
+    "1995",
+    severity=130,
 )
 GAP, RATE = 0.05, 0.05
 LEAST = 10  # images with and without the class, in the group and outside
@@ -54,11 +56,15 @@ def audit(evidence: Evidence) -> Finding:
             if names
             else "sex, age, view and source of the images are unknown"
         )
-        return QUESTION.unknown(why)
-    return _found(gaps)
+        return RULE.unknown(why)
+    return _finding(gaps)
 
 
-def _found(gaps: list[Gap]) -> Finding:
+def _finding(gaps: list[Gap]) -> Finding:
+    """The widest gap that stands at a false discovery rate of RATE.
+
+    Benjamini & Hochberg 1995, doi:10.1111/j.2517-6161.1995.tb02031.x.
+    """
     from scipy.stats import false_discovery_control
 
     adjusted = false_discovery_control([gap.p for gap in gaps])
@@ -73,11 +79,11 @@ def _found(gaps: list[Gap]) -> Finding:
             f"For {gap.group} the {gap.what} of {gap.class_} is {gap.inside:.2f}, for all others "
             f"{gap.outside:.2f}; {len(bad)} of {len(gaps)} gaps are more than chance."
         )
-        return QUESTION.found("fail", size, sentence)
+        return RULE.finding("fail", size, sentence)
     size = max(abs(gap.inside - gap.outside) for gap in gaps)
     groups = len({gap.group for gap in gaps})
     sentence = f"None of {len(gaps)} gaps between {groups} groups and the others is beyond chance."
-    return QUESTION.found("pass", size, sentence)
+    return RULE.finding("pass", size, sentence)
 
 
 def _groups(table: pd.DataFrame, name: str) -> pd.Series:
@@ -89,19 +95,19 @@ def _groups(table: pd.DataFrame, name: str) -> pd.Series:
 
 
 def _of(evidence: Evidence, groups: pd.Series, labels: Labels, p: Probabilities) -> Iterator[Gap]:
-    known = groups.notna().to_numpy(bool)
-    said = p.argmax(1)
+    stated = groups.notna().to_numpy(bool)
+    predicted = p.argmax(1)
     for group in groups.dropna().unique():
         inside = (groups == group).to_numpy(bool, na_value=False)
-        outside = known & ~inside
+        outside = stated & ~inside
         for i, name in enumerate(evidence.classes):
             truth = labels == i
             sides = [(side & truth, side & ~truth) for side in (inside, outside)]
             if min(int(part.sum()) for side in sides for part in side) < LEAST:
                 continue
-            yield _rate("sensitivity", (group, name), said == i, (sides[0][0], sides[1][0]))
+            yield _rate("sensitivity", (group, name), predicted == i, (sides[0][0], sides[1][0]))
             yield _rate(
-                "rate of false alarms", (group, name), said == i, (sides[0][1], sides[1][1])
+                "rate of false alarms", (group, name), predicted == i, (sides[0][1], sides[1][1])
             )
             yield _areas((group, name), truth, p[:, i], (inside, outside))
 
@@ -112,7 +118,7 @@ def _rate(
     called: npt.NDArray[np.bool_],
     sides: tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]],
 ) -> Gap:
-    """Fisher's exact test of two proportions."""
+    """Fisher's exact test of two proportions (Fisher 1922, doi:10.2307/2340521)."""
     from scipy.stats import fisher_exact
 
     counts = [(int(called[side].sum()), int(side.sum())) for side in sides]
@@ -126,7 +132,11 @@ def _areas(
     score: npt.NDArray[np.float64],
     sides: tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]],
 ) -> Gap:
-    """Two independent areas by DeLong's variances; 0.5 images stand for a variance of nought."""
+    """Two independent areas by DeLong's variances (1988, doi:10.2307/2531595).
+
+    `truth`, `score` (image,), `sides` two of (image,). Where one side has no error at all these are
+    0, as if it were certain: half an image is put in their place.
+    """
     from scipy.stats import norm
 
     areas = [metrics.auroc(truth[side], score[side]) for side in sides]

@@ -9,12 +9,14 @@ from hilum.inference import ood
 from hilum.metrics import metrics
 from hilum.types import Finding, Floats, GreyImage, HilumError, Status
 
-QUESTION = AuditRule(
-    "C-22",
-    "Strangers at the gate",
-    "AUROC of the gate below 0.98 on far images (noise, photographs) or below 0.9 on near ones "
-    "(inverted and turned test films) fails; more than 10 % of test films refused warns",
-    "Çallı et al. 2023, doi:10.1109/TMI.2022.3224067 (FRODO); Sun et al. 2022, arXiv:2204.06507",
+RULE = AuditRule(
+    id="C-22",
+    title="Strangers at the gate",
+    rule="AUROC of the gate below 0.98 on far images (noise, photographs) or below 0.9 on near "
+    "ones (inverted and turned test films) fails; more than 10 % of test films refused warns",
+    source="Çallı et al. 2023, doi:10.1109/TMI.2022.3224067 (FRODO); Sun et al. 2022, "
+    "arXiv:2204.06507",
+    severity=60,
 )
 FAR, NEAR, REFUSED = 0.98, 0.9, 0.1
 OWN, POSED, NOISE = 100, 20, 12  # test images, films in each pose, noises of each grain
@@ -26,22 +28,24 @@ def audit(evidence: Evidence) -> Finding:
     """The gate's AUROC between test films and both kinds of strangers."""
     model, features = evidence.model, evidence.features
     if model is None or model.gate is None:
-        return QUESTION.unknown("the model has no gate")
+        return RULE.unknown("the model has no gate")
     if features is None:
-        return QUESTION.unknown("the network's features are not at hand")
+        return RULE.unknown("the network's features are not at hand")
     at = predictions.rows(evidence, predictions.predictions(evidence))
     at = at[at >= 0]
     at = at[ood.evenly_spaced(len(at), OWN)] if len(at) else at
     films = _films(evidence, at[ood.evenly_spaced(len(at), POSED)]) if len(at) else []
     if not films:
-        return QUESTION.unknown("the test images can no longer be read")
+        return RULE.unknown("the test images can no longer be read")
     far = [*noises(evidence.seed), *photographs()]
     near = [ood.posed(film, pose) for film in films for pose in ood.POSES]
     usual = model.gate.scores(np.asarray(features[at]))
     areas = []
     for strangers in (far, near):
-        found: Floats = model.runtime(np.stack([model.pipeline(image) for image in strangers]))
-        scores = np.concatenate([usual, model.gate.scores(found)])
+        features_of_strangers: Floats = model.runtime(
+            np.stack([model.pipeline(image) for image in strangers])
+        )
+        scores = np.concatenate([usual, model.gate.scores(features_of_strangers)])
         areas.append(metrics.auroc(np.arange(len(scores)) >= len(usual), scores))
     refused = float((usual > 1).mean())
     sentence = (
@@ -50,7 +54,7 @@ def audit(evidence: Evidence) -> Finding:
     )
     bad = areas[0] < FAR or areas[1] < NEAR
     status: Status = "fail" if bad else "warn" if refused > REFUSED else "pass"
-    return QUESTION.found(status, min(areas), sentence)
+    return RULE.finding(status, min(areas), sentence)
 
 
 def noises(seed: int) -> list[GreyImage]:
@@ -58,13 +62,13 @@ def noises(seed: int) -> list[GreyImage]:
     import cv2
 
     random = np.random.default_rng([seed, 22])
-    found: list[GreyImage] = []
+    images: list[GreyImage] = []
     for grain in GRAINS:
         for _ in range(NOISE):
-            drawn = random.random((SIDE, SIDE), np.float32)
-            smooth = np.asarray(cv2.GaussianBlur(drawn, (0, 0), grain) if grain else drawn)
-            found.append(((smooth - smooth.min()) / np.ptp(smooth)).astype(np.float32))
-    return found
+            noise = random.random((SIDE, SIDE), np.float32)
+            smooth = np.asarray(cv2.GaussianBlur(noise, (0, 0), grain) if grain else noise)
+            images.append(((smooth - smooth.min()) / np.ptp(smooth)).astype(np.float32))
+    return images
 
 
 def photographs() -> list[GreyImage]:
@@ -81,11 +85,9 @@ def photographs() -> list[GreyImage]:
 
 def _films(evidence: Evidence, at: np.ndarray) -> list[GreyImage]:
     """The images as they lie on disk; none where one cannot be read."""
-    from hilum import images
-
     assert evidence.model is not None  # noqa: S101 - callers have asked
     side = evidence.model.pipeline.decode_side
     try:
-        return [images.read(path, side).pixels for path in evidence.manifest["path"].iloc[at]]
+        return [evidence.source_image(row, side) for row in at.tolist()]
     except (HilumError, TypeError):
         return []

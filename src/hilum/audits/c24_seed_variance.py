@@ -10,14 +10,15 @@ from hilum.audits.evidence import Evidence
 from hilum.metrics import metrics, paired_tests
 from hilum.types import Finding
 
-QUESTION = AuditRule(
-    "C-24",
-    "Luck of the seed",
-    "fewer than five seeds cannot be checked; seeds whose AUROC differs by more than 0.05 warn; "
-    "a chosen cell that no test (DeLong by patient, Holm) puts above the others is said to be no "
-    "better",
-    "Bouthillier et al. 2021, arXiv:2103.03098; DeLong et al. 1988, doi:10.2307/2531595; "
+RULE = AuditRule(
+    id="C-24",
+    title="Luck of the seed",
+    rule="fewer than five seeds cannot be checked; seeds whose AUROC differs by more than 0.05 "
+    "warn; a chosen cell that no test (DeLong by patient, Holm) puts above the others is said to "
+    "be no better",
+    source="Bouthillier et al. 2021, arXiv:2103.03098; DeLong et al. 1988, doi:10.2307/2531595; "
     "Obuchowski 1997, doi:10.2307/2533958",
+    severity=70,
 )
 SEEDS, SPAN = 5, 0.05
 
@@ -28,8 +29,9 @@ def audit(evidence: Evidence) -> Finding:
     count = table["seed"].nunique() if "seed" in table else 1
     if count < SEEDS:
         seeds = "one seed was" if count == 1 else f"{count} seeds were"
-        return QUESTION.unknown(
-            f"only {seeds} run; at least {SEEDS} are needed (--seeds {SEEDS}); {_beside(evidence)}"
+        return RULE.unknown(
+            f"only {seeds} run; at least {SEEDS} are needed (--seeds {SEEDS}); "
+            f"{_against_other_cells(evidence)}"
         )
     areas = []
     for _, rows in table.groupby("seed"):
@@ -38,23 +40,23 @@ def audit(evidence: Evidence) -> Finding:
     low, high, sd = float(min(areas)), float(max(areas)), float(np.std(areas, ddof=1))
     sentence = (
         f"Over {count} seeds AUROC has a standard deviation of {sd:.3f}, the worst {low:.3f}, the "
-        f"best {high:.3f}; {_beside(evidence)}."
+        f"best {high:.3f}; {_against_other_cells(evidence)}."
     )
-    return QUESTION.found("warn" if high - low > SPAN else "pass", high - low, sentence)
+    return RULE.finding("warn" if high - low > SPAN else "pass", high - low, sentence)
 
 
-def _beside(evidence: Evidence) -> str:
+def _against_other_cells(evidence: Evidence) -> str:
     """Whether the chosen cell beats the others on the same images."""
-    found = superiority(evidence)
-    if not found:
+    p_values = superiority(evidence)
+    if not p_values:
         return "there is no other cell to be better than"
-    equal = [cell for cell, p in found.items() if not p < 0.05]
+    equal = [cell for cell, p in p_values.items() if not p < 0.05]
     table = evidence.predictions
     alone = "patient_id" in table and table["patient_id"].isna().any()
     unit = ", images counting as patients where none is known" if alone else ""
     if not equal:
-        return f"the chosen cell is above all {len(found)} others{unit}"
-    return f"the chosen cell cannot be told from {len(equal)} of {len(found)} others{unit}"
+        return f"the chosen cell is above all {len(p_values)} others{unit}"
+    return f"the chosen cell cannot be told from {len(equal)} of {len(p_values)} others{unit}"
 
 
 def superiority(evidence: Evidence) -> dict[str, float]:
@@ -68,16 +70,16 @@ def superiority(evidence: Evidence) -> dict[str, float]:
     name = predictions.positive_classes(evidence)[0]
     first = everything[everything["seed"] == everything["seed"].min()]
     tables = {str(cell): rows.set_index("sample_id") for cell, rows in first.groupby("cell")}
-    mine = tables.pop(str(evidence.predictions["cell"].iloc[0]), None)
-    if mine is None:
+    chosen = tables.pop(str(evidence.predictions["cell"].iloc[0]), None)
+    if chosen is None:
         return {}
-    raw, patients = {}, _patients(mine)
+    raw, patients = {}, _patients(chosen)
     for cell, rows in tables.items():
-        other = rows.reindex(mine.index)[f"p_{name}"]
+        other = rows.reindex(chosen.index)[f"p_{name}"]
         if other.isna().any():
             continue
-        positive = (mine["label"] == name).to_numpy(bool)
-        scores = other.to_numpy(), mine[f"p_{name}"].to_numpy()
+        positive = (chosen["label"] == name).to_numpy(bool)
+        scores = other.to_numpy(), chosen[f"p_{name}"].to_numpy()
         gap, p = paired_tests.delong_test(positive, *scores, patients)
         raw[cell] = p if gap.low + gap.high > 0 else 1.0
     return dict(zip(raw, paired_tests.holm(list(raw.values())), strict=True))

@@ -12,13 +12,15 @@ from hilum.audits.evidence import Evidence
 from hilum.metrics import bootstrap, metrics
 from hilum.types import Finding, Grey8, HilumError, Labels
 
-QUESTION = AuditRule(
-    "C-25",
-    "Worse images",
-    "share of what balanced accuracy has above chance that is lost, mean of 6 corruptions at 3 "
-    "strengths: above 0.5 warns; it never fails",
-    "Hendrycks & Dietterich 2019, arXiv:1903.12261 (relative mCE; chance stands in for AlexNet)",
-    dear=True,
+RULE = AuditRule(
+    id="C-25",
+    title="Worse images",
+    rule="share of what balanced accuracy has above chance that is lost, mean of 6 corruptions at "
+    "3 strengths: above 0.5 warns; it never fails",
+    source="Hendrycks & Dietterich 2019, arXiv:1903.12261 (relative mCE; chance stands in for "
+    "AlexNet)",
+    severity=50,
+    expensive=True,
 )
 MANY = 96
 LIMIT = 0.5
@@ -38,8 +40,8 @@ def _blur(image: Grey8, share: float) -> Grey8:
 def _noise(image: Grey8, spread: float) -> Grey8:
     # the same noise on every image: the audit must give the same figure twice
     random = np.random.default_rng(25)
-    drawn = random.normal(0, spread * 255, image.shape)
-    return np.clip(np.rint(image + drawn), 0, 255).astype(np.uint8)
+    noise = random.normal(0, spread * 255, image.shape)
+    return np.clip(np.rint(image + noise), 0, 255).astype(np.uint8)
 
 
 def _contrast(image: Grey8, share: float) -> Grey8:
@@ -74,34 +76,37 @@ def audit(evidence: Evidence) -> Finding:
     model, stack = sampling.model(evidence), sampling.stack(evidence)
     rows = sampling.unseen(evidence, MANY)
     clean, labels = np.ascontiguousarray(stack[rows]), evidence.labels[rows]
-    said = [model.probabilities(clean).argmax(1)]
+    predicted = [model.probabilities(clean).argmax(1)]
     for corrupt, strengths in CORRUPTIONS.values():
         for strength in strengths:
             worse = np.stack([corrupt(image, strength) for image in clean])
-            said.append(model.probabilities(worse).argmax(1))
-    accuracies = _accuracies(labels, np.stack(said), evidence.groups[rows], evidence.seed)
+            predicted.append(model.probabilities(worse).argmax(1))
+    accuracies = _accuracies(labels, np.stack(predicted), evidence.groups[rows], evidence.seed)
     chance = 1 / len(np.unique(labels))
     if np.quantile(accuracies[1:, 0], 0.025) <= chance:
         raise HilumError(
             f"the classifier is not better than chance on {len(rows)} images as they are"
         )
-    lost = (accuracies[:, :1] - accuracies[:, 1:]) / (accuracies[:, :1] - chance)
-    each = lost[0].reshape(len(CORRUPTIONS), -1).mean(1)
-    value, worst = float(lost[0].mean()), int(each.argmax())
-    low, high = (float(x) for x in np.quantile(lost[1:].mean(1), [0.025, 0.975]))
+    loss = (accuracies[:, :1] - accuracies[:, 1:]) / (accuracies[:, :1] - chance)
+    each = loss[0].reshape(len(CORRUPTIONS), -1).mean(1)
+    value, worst = float(loss[0].mean()), int(each.argmax())
+    low, high = (float(x) for x in np.quantile(loss[1:].mean(1), [0.025, 0.975]))
     sentence = (
         f"Slightly worse images cost {max(value, 0):.0%} of what the classifier knows above "
         f"chance; {[*CORRUPTIONS][worst]} costs most ({max(each[worst], 0):.0%})."
     )
-    return QUESTION.found("warn" if value > LIMIT else "pass", value, sentence, (low, high))
+    return RULE.finding("warn" if value > LIMIT else "pass", value, sentence, (low, high))
 
 
 def _accuracies(
-    labels: Labels, said: npt.NDArray[np.int64], groups: npt.NDArray[np.int64], seed: int
+    labels: Labels, predicted: npt.NDArray[np.int64], groups: npt.NDArray[np.int64], seed: int
 ) -> npt.NDArray[np.float64]:
-    """(1 + replicate, version): balanced accuracy, of all patients first, then resampled."""
+    """(1 + replicate, version): balanced accuracy, of all patients first, then resampled.
+
+    Brodersen et al. 2010, doi:10.1109/ICPR.2010.764.
+    """
     names, patients = np.unique(groups, return_inverse=True)
-    right = (said == labels).T.astype(np.float64)  # (image, version)
+    right = (predicted == labels).T.astype(np.float64)  # (image, version)
     classes = [labels == c for c in np.unique(labels)]
 
     def figures(weights: bootstrap.Array) -> bootstrap.Array:
@@ -110,6 +115,6 @@ def _accuracies(
         return np.asarray(np.mean(shares, axis=0))
 
     random = np.random.default_rng([seed, 25])
-    drawn = bootstrap.replicate(figures, len(names), random, REPLICATES, len(labels))
-    every = np.concatenate([figures(np.ones((1, len(names)))), drawn])
+    replicates = bootstrap.replicate(figures, len(names), random, REPLICATES, len(labels))
+    every = np.concatenate([figures(np.ones((1, len(names)))), replicates])
     return every[~np.isnan(every).any(1)]

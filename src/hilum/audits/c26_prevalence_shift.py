@@ -8,12 +8,14 @@ from hilum.audits.base import AuditRule
 from hilum.audits.evidence import Evidence
 from hilum.types import Finding, Labels, Probabilities
 
-QUESTION = AuditRule(
-    "C-26",
-    "Prevalence shift",
-    "an estimate of the tested images' class shares that is off by more than 0.1, and by more than "
-    "chance (bootstrap, 99 % over all classes), warns",
-    "Saerens et al. 2002, doi:10.1162/089976602753284446; Cohen et al. 2020, arXiv:2002.02497",
+RULE = AuditRule(
+    id="C-26",
+    title="Prevalence shift",
+    rule="an estimate of the tested images' class shares that is off by more than 0.1, and by "
+    "more than chance (bootstrap, 99 % over all classes), warns",
+    source="Saerens et al. 2002, doi:10.1162/089976602753284446; Cohen et al. 2020, "
+    "arXiv:2002.02497",
+    severity=120,
 )
 OFF = 0.1
 ROUNDS, STILL = 1000, 1e-8
@@ -44,7 +46,7 @@ def audit(evidence: Evidence) -> Finding:
     """Shares by the EM against the true ones; accuracy before and after the correction."""
     prior = _prior(evidence)
     if prior is None:
-        return QUESTION.unknown("the classes' shares in training were not recorded")
+        return RULE.unknown("the classes' shares in training were not recorded")
     labels, p = predictions.labels_and_probabilities(evidence, predictions.predictions(evidence))
     truth = np.bincount(labels, minlength=len(evidence.classes)) / len(labels)
     shares, corrected = estimated(p, prior)
@@ -57,7 +59,7 @@ def audit(evidence: Evidence) -> Finding:
         f"{before:.1%}, and {after:.1%} once corrected for it."
     )
     beyond = off > OFF and beyond_chance(labels, p, prior, evidence.seed)[i]
-    return QUESTION.found("warn" if beyond else "pass", off, sentence)
+    return RULE.finding("warn" if beyond else "pass", off, sentence)
 
 
 def beyond_chance(
@@ -67,9 +69,9 @@ def beyond_chance(
     random = np.random.default_rng([seed, 26])
     off = []
     for _ in range(REPLICATES):
-        drawn = random.integers(0, len(labels), len(labels))
-        truth = np.bincount(labels[drawn], minlength=len(prior)) / len(labels)
-        off.append(estimated(p[drawn], prior, NEAR)[0] - truth)
+        resample = random.integers(0, len(labels), len(labels))
+        truth = np.bincount(labels[resample], minlength=len(prior)) / len(labels)
+        off.append(estimated(p[resample], prior, NEAR)[0] - truth)
     tail = 0.005 / len(prior)
     low, high = np.quantile(off, [tail, 1 - tail], axis=0)
     return np.asarray((low > 0) | (high < 0), bool)
@@ -77,9 +79,9 @@ def beyond_chance(
 
 def _prior(evidence: Evidence) -> npt.NDArray[np.float64] | None:
     """Class shares of the training part, by the split, else by the model's record."""
-    told = evidence.model.facts.provenance.get("classes") if evidence.model else None
-    if told:
-        counts = np.array([told.get(name, 0) for name in evidence.classes], float)
+    recorded = evidence.model.facts.provenance.get("classes") if evidence.model else None
+    if recorded:
+        counts = np.array([recorded.get(name, 0) for name in evidence.classes], float)
         return counts / counts.sum() if (counts > 0).all() else None
     if evidence.split is None:
         return None

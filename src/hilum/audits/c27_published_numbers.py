@@ -9,29 +9,29 @@ from hilum.audits.base import AuditRule
 from hilum.audits.evidence import Evidence
 from hilum.types import Finding, Published
 
-QUESTION = AuditRule(
-    "C-27",
-    "Published numbers",
-    "any printed figure that no table of counts can give warns: it says nothing of this classifier",
-    "Brown & Heathers 2017, doi:10.1177/1948550616673876 (GRIM)",
+RULE = AuditRule(
+    id="C-27",
+    title="Published numbers",
+    rule="any printed figure that no table of counts can give warns: it says nothing of this "
+    "classifier",
+    source="Brown & Heathers 2017, doi:10.1177/1948550616673876 (GRIM)",
+    severity=10,
 )
 
 
 def audit(evidence: Evidence) -> Finding:
     """How many of the published figures contradict each other or arithmetic."""
     if not evidence.published:
-        return QUESTION.unknown("the recipe states no published numbers")
-    found = published_arithmetic.check(*published_table.parse(as_table(evidence.published)))
-    if not found.checks:
-        return QUESTION.unknown(
-            "none of the published numbers is of a kind that others can contradict"
-        )
-    wrong = len(found.violations)
+        return RULE.unknown("the recipe states no published numbers")
+    result = published_arithmetic.check(*published_table.parse(as_table(evidence.published)))
+    if not result.checks:
+        return RULE.unknown("none of the published numbers is of a kind that others can contradict")
+    wrong = len(result.violations)
     if wrong:
-        sentence = f"{wrong} of {found.checks} checks fail: {found.violations[0].sentence}"
-        return QUESTION.found("warn", float(wrong), sentence)
-    sentence = f"{found.checks} checks of the published numbers find no contradiction."
-    return QUESTION.found("pass", 0.0, sentence)
+        sentence = f"{wrong} of {result.checks} checks fail: {result.violations[0].sentence}"
+        return RULE.finding("warn", float(wrong), sentence)
+    sentence = f"{result.checks} checks of the published numbers find no contradiction."
+    return RULE.finding("pass", 0.0, sentence)
 
 
 def as_table(published: Sequence[Published]) -> pd.DataFrame:

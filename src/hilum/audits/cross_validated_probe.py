@@ -13,12 +13,12 @@ FOLDS = 5
 REPLICATES = 1000
 
 
-def area(labels: Labels, p: Probabilities, classes: Labels) -> float:
+def macro_auroc(labels: Labels, p: Probabilities, classes: Labels) -> float:
     """Macro one-vs-rest AUROC of p (image, class) over some classes."""
     return float(np.mean([metrics.auroc(labels == c, p[:, c]) for c in classes]))
 
 
-def judged(
+def auroc_with_interval(
     table: npt.NDArray[np.floating], labels: Labels, groups: npt.NDArray[np.int64], seed: int
 ) -> tuple[float, tuple[float, float]]:
     """Macro AUROC of logistic regression on `table` (image, feature), out of fold, and its 95 %
@@ -33,30 +33,30 @@ def judged(
 
 def resampled(
     labels: Labels,
-    told: Sequence[Probabilities],
+    probabilities: Sequence[Probabilities],
     groups: npt.NDArray[np.int64],
     seed: int,
     classes: Labels | None = None,
 ) -> npt.NDArray[np.float64]:
     """(1 + replicate, classifier) macro AUROC: of all patients first, then resampled.
 
-    `told` are probabilities (image, class) of the same images, `classes` those that count (default:
+    `probabilities` are (image, class) of the same images, `classes` those that count (default:
     all there are); nan where a resample lacks one. Raises HilumError where none counts.
     """
     named = np.unique(labels) if classes is None else classes
     if not len(named):
         raise HilumError("training and test share no class")
     names, patients = np.unique(groups, return_inverse=True)
-    ranks = [[metrics.rank(labels == c, p[:, c]) for c in named] for p in told]
+    ranks = [[metrics.rank(labels == c, p[:, c]) for c in named] for p in probabilities]
 
     def figures(weights: bootstrap.Array) -> bootstrap.Array:
         each = weights[:, patients]
-        found = [np.mean([metrics.areas(r, each)[0] for r in ranking], 0) for ranking in ranks]
-        return np.stack(found, -1)
+        areas = [np.mean([metrics.roc_areas(r, each) for r in ranking], 0) for ranking in ranks]
+        return np.stack(areas, -1)
 
     random = np.random.default_rng([seed, 1])
-    drawn = bootstrap.replicate(figures, len(names), random, REPLICATES, len(labels))
-    return np.concatenate([figures(np.ones((1, len(names)))), drawn])
+    replicates = bootstrap.replicate(figures, len(names), random, REPLICATES, len(labels))
+    return np.concatenate([figures(np.ones((1, len(names)))), replicates])
 
 
 def out_of_fold(
@@ -89,16 +89,17 @@ def part_by_part(
     """
     out = np.zeros((len(labels), labels.max() + 1))
     for train, test in parts:
-        model = fitted(table[train], labels[train])
+        model = fit(table[train], labels[train])
         out[np.ix_(test, model[-1].classes_)] = model.predict_proba(table[test])
     return out
 
 
-def fitted(table: npt.NDArray[np.floating], labels: Labels) -> Any:
+def fit(table: npt.NDArray[np.floating], labels: Labels) -> Any:
     """Logistic regression on standardised `table` (image, feature), classes weighed alike.
 
     Fewer images than features are turned into the plane that they span first: an L2 penalty has the
-    same answer there (the representer theorem), and the table is as narrow as it is long.
+    same answer there (the representer theorem, Schölkopf et al. 2001,
+    doi:10.1007/3-540-44581-1_27), and the table is as narrow as it is long.
     """
     from sklearn.decomposition import PCA
     from sklearn.linear_model import LogisticRegression

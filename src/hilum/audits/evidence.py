@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from hilum.types import Floats, Leak, Published, Split, Stack8
+from hilum.data.source_images import open_source_images
+from hilum.types import Fingerprints, Floats, GreyImage, Leak, Published, Split, Stack8
 
 if TYPE_CHECKING:
     from hilum.inference.model import (
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     )
     from hilum.inference.seen_before import Recognised
 
-Made = TypeVar("Made")
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Evidence:
     split: Split | None = None
     leaks: list[Leak] = field(default_factory=list)
     facts: pd.DataFrame | None = None  # per sample_id: width, height, bytes, mean, std, ...
+    fingerprints: Fingerprints | None = None  # of the same images, in the same order
     stack: Stack8 | None = None  # prepared pixels in the manifest's order
     populations: Mapping[str, str] = field(default_factory=dict)  # dataset -> card.single_age
     seed: int = 0
@@ -58,17 +60,25 @@ class Evidence:
     @property
     def seen(self) -> npt.NDArray[np.bool_]:
         """(image,) whether the model was fitted or chosen on this file, or on one of its bytes."""
-        known = self.model.facts.seen if self.model is not None else ()
-        return self.manifest["sha256"].isin(known).to_numpy(bool)
+        hashes = self.model.facts.seen if self.model is not None else ()
+        return self.manifest["sha256"].isin(hashes).to_numpy(bool)
 
     @property
     def panels(self) -> int:
         """How many pictures of a film stand one below the other in `stack`: each is a square."""
         return 1 if self.stack is None else max(1, self.stack.shape[1] // self.stack.shape[2])
 
-    def once(self, name: str, make: Callable[[], Made]) -> Made:
+    def source_image(self, row: int, at_least: int | None) -> GreyImage:
+        """The film (height, width) at a place in the manifest, as `images.read` decodes it.
+
+        Raises HilumError where it can no longer be read.
+        """
+        film = self.manifest.iloc[row]
+        return open_source_images().read(film["path"], film["sha256"], at_least)
+
+    def once(self, name: str, make: Callable[[], Value]) -> Value:
         """What `make` gives, made by the first audit that wants it and kept for the others."""
         if name not in self.shared:
             self.shared[name] = make()
-        made: Made = self.shared[name]
-        return made
+        value: Value = self.shared[name]
+        return value

@@ -14,8 +14,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from hilum.audits.evidence import Evidence
-from hilum.data import duplicates, fingerprints
-from hilum.types import Fingerprints, Floats, Labels, Stack8
+from hilum.data import duplicates
+from hilum.types import Fingerprints, Floats, Labels
 
 STRANGERS = 0.99  # quantile of the likeness of images that are certainly of different patients
 LEAST = 0.5  # likeness below which nothing is one patient's: classes may come from different places
@@ -45,8 +45,8 @@ def _of(evidence: Evidence) -> npt.NDArray[np.int64]:
         return groups
     looks = whitened(evidence.features[nameless])
     pairs = [_by_features(looks, limit(looks, evidence.labels[nameless]))]
-    if evidence.stack is not None:
-        pairs.append(_by_hash(evidence.stack[nameless]))
+    if evidence.fingerprints is not None:
+        pairs.append(_by_hash(evidence.fingerprints, nameless))
     first, second = np.concatenate(pairs).T
     shape = (len(nameless), len(nameless))
     links = coo_matrix((np.ones(len(first), np.int8), (first, second)), shape=shape)
@@ -68,8 +68,8 @@ def whitened(features: npt.NDArray[np.floating]) -> Floats:
     from sklearn.decomposition import PCA
 
     count = min(COMPONENTS, max(1, len(features) // 4), features.shape[1])
-    made = PCA(count, whiten=True, svd_solver="randomized", random_state=0)
-    return unit(made.fit_transform(np.asarray(features, np.float32)))
+    pca = PCA(count, whiten=True, svd_solver="randomized", random_state=0)
+    return unit(pca.fit_transform(np.asarray(features, np.float32)))
 
 
 def limit(looks: Floats, labels: Labels) -> float:
@@ -86,40 +86,48 @@ def limit(looks: Floats, labels: Labels) -> float:
 
 def _by_features(looks: Floats, least: float) -> npt.NDArray[np.int64]:
     """Pairs (pair, 2) whose cosine is above `least`."""
-    found = [np.empty((0, 2), np.int64)]
+    pairs_of_chunks = [np.empty((0, 2), np.int64)]
     for start in range(0, len(looks), CHUNK):
         pairs = np.argwhere(looks[start : start + CHUNK] @ looks.T > least)
         pairs[:, 0] += start
-        found.append(pairs)
-    return np.concatenate(found)
+        pairs_of_chunks.append(pairs)
+    return np.concatenate(pairs_of_chunks)
 
 
-def _by_hash(stack: Stack8) -> npt.NDArray[np.int64]:
-    """Pairs (pair, 2) that the leak check would call near duplicates, as prepared."""
-    small = np.stack([fingerprints.shrink(image, fingerprints.FINE_SIDE) for image in stack])
-    hashes = fingerprints.perceptual_hashes(fingerprints.soft_clip(small))
-    thumbnails = np.stack([fingerprints.thumbnail(image) for image in stack])
-    found = duplicates.near_pairs(Fingerprints((), (), (), hashes, thumbnails))
-    return np.stack([found.first, found.second], axis=1)
+def _by_hash(fingerprints: Fingerprints, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Pairs (pair, 2) of places in `rows`, rising, that the leak check calls near duplicates."""
+    near = duplicates.near_pairs(fingerprints)
+    pairs = np.stack([near.first, near.second], axis=1)
+    return np.searchsorted(rows, pairs[np.isin(pairs, rows).all(axis=1)])
+
+
+def first_fold(evidence: Evidence) -> tuple[Labels, Labels]:
+    """Rows (image,) that the first fold learns from, and those that it tests."""
+    assert evidence.split is not None  # noqa: S101 - callers have asked
+    table = evidence.split.table
+    first = table[table["fold"] == table["fold"].min()].set_index("sample_id")["part"]
+    part = first.reindex(evidence.manifest["sample_id"]).to_numpy(object)
+    learned = (part == "train") | (part == "validation")
+    return np.flatnonzero(learned).astype(np.int64), np.flatnonzero(part == "test").astype(np.int64)
 
 
 def side_by_side(
-    evidence: Evidence, groups: Labels, known: Labels, asked: Labels
+    evidence: Evidence, groups: Labels, reference: Labels, queries: Labels
 ) -> tuple[float, float]:
-    """How often the nearest known image has an asked one's label: of all, and of other groups.
+    """How often the nearest reference image has a query's label: of all, and of other groups.
 
-    `groups` (image,) as from `of`; `known` and `asked` are rows, such as those of training and
-    test. The first is what looking alike earns, the second what is left without it.
+    `groups` (image,) as from `of`; `reference` and `queries` are rows, such as those of training
+    and test. The first is what looking alike earns, the second what is left without it.
     """
     assert evidence.features is not None  # noqa: S101 - callers have asked
     random = np.random.default_rng([evidence.seed, 10])
-    asked = np.sort(random.permutation(asked)[:MOST])
+    queries = np.sort(random.permutation(queries)[:MOST])
     features, right = unit(evidence.features), []
-    alike = features[asked] @ features[known].T
-    alike[asked[:, None] == known[None, :]] = -np.inf  # an image is no neighbour of its own
-    others = np.where(groups[asked, None] == groups[None, known], -np.inf, alike)
+    alike = features[queries] @ features[reference].T
+    alike[queries[:, None] == reference[None, :]] = -np.inf  # an image is no neighbour of its own
+    others = np.where(groups[queries, None] == groups[None, reference], -np.inf, alike)
     for likeness in (alike, others):
-        near = evidence.labels[known[likeness.argmax(1)]] == evidence.labels[asked]
+        near = evidence.labels[reference[likeness.argmax(1)]] == evidence.labels[queries]
         right.append(float(near[np.isfinite(likeness.max(1))].mean()))
     return right[0], right[1]
 
@@ -129,8 +137,8 @@ def reduced(features: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     from sklearn.decomposition import PCA
 
     count = min(COMPONENTS, len(features) - 1, features.shape[1])
-    found = PCA(count, svd_solver="randomized", random_state=0).fit_transform(np.asarray(features))
-    return np.asarray(found, np.float64)
+    pca = PCA(count, svd_solver="randomized", random_state=0)
+    return np.asarray(pca.fit_transform(np.asarray(features)), np.float64)
 
 
 def unit(features: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:

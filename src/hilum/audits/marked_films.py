@@ -19,7 +19,7 @@ from hilum.types import Finding, Grey8, HilumError, Mask, Probabilities, Status
 FEW, MANY = 48, 256  # films in a run, and in `hilum audit`
 LEAST = 10  # films with marks, or no audit of marks is made
 SHARE, SURE = 0.02, 0.05
-RULE = (
+RULE_TEXT = (
     "more than 2 % of answers change, and more than with a placebo (McNemar, p < 0.05): warns; "
     "fails where the interval of the share lies above 2 %"
 )
@@ -36,7 +36,7 @@ class MarkedFilm:
 
     @property
     def placebo(self) -> Mask:
-        """As many pixels where no mark is: the marks' mask upside down."""
+        """(height, width) as many pixels where no mark is: the marks' mask upside down."""
         return np.flipud(self.marks.mask) & ~self.marks.mask
 
 
@@ -51,39 +51,39 @@ class Answers:
     @property
     def flips(self) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
         """(film,) whether the answer changed, by the change and by the placebo."""
-        said = self.before.argmax(1)
-        return self.after.argmax(1) != said, self.placebo.argmax(1) != said
+        classes = self.before.argmax(1)
+        return self.after.argmax(1) != classes, self.placebo.argmax(1) != classes
 
 
-def drawn(evidence: Evidence) -> list[MarkedFilm]:
+def sampled_films(evidence: Evidence) -> list[MarkedFilm]:
     """Films that the model was not fitted on, read once for all audits of marks.
 
     Raises HilumError where none can be read.
     """
-    return evidence.once("marked films", lambda: _drawn(evidence))
+    return evidence.once("marked films", lambda: _sampled_films(evidence))
 
 
-def marked(evidence: Evidence) -> list[MarkedFilm]:
+def films_with_marks(evidence: Evidence) -> list[MarkedFilm]:
     """Those that bear marks; raises HilumError where they are too few."""
-    found = [film for film in drawn(evidence) if film.marks.boxes]
-    if len(found) < LEAST:
-        several = "no test film has" if not found else f"only {len(found)} test films have"
-        some = "only 1 test film has" if len(found) == 1 else several
+    films = [film for film in sampled_films(evidence) if film.marks.boxes]
+    if len(films) < LEAST:
+        several = "no test film has" if not films else f"only {len(films)} test films have"
+        some = "only 1 test film has" if len(films) == 1 else several
         raise HilumError(f"{some} burnt-in markers; at least {LEAST} are needed")
-    return found
+    return films
 
 
-def asked(
+def answers_before_and_after(
     evidence: Evidence,
-    found: Sequence[MarkedFilm],
+    films: Sequence[MarkedFilm],
     change: Callable[[MarkedFilm], tuple[Grey8, Grey8]],
 ) -> Answers:
     """The model's answers to films as they are and after `change`: (changed, placebo) films."""
-    triples = [(film.pixels, *change(film)) for film in found]
-    return Answers(*told(evidence, triples))
+    triples = [(film.pixels, *change(film)) for film in films]
+    return Answers(*probabilities(evidence, triples))
 
 
-def told(evidence: Evidence, tuples: Sequence[Sequence[Grey8]]) -> list[Probabilities]:
+def probabilities(evidence: Evidence, tuples: Sequence[Sequence[Grey8]]) -> list[Probabilities]:
     """Tuples of films -> probabilities (tuple, class) of each place in them.
 
     A tuple is left out where the preparation refuses one of its films. No film is shown to the
@@ -96,15 +96,19 @@ def told(evidence: Evidence, tuples: Sequence[Sequence[Grey8]]) -> list[Probabil
             f"only {len(kept)} of {len(tuples)} test films pass the model's preprocessing; "
             f"at least {LEAST} are needed"
         )
-    known: dict[bytes, Probabilities] = evidence.once("answers to films", dict)
-    new = {key: film for row in kept for film in row if (key := _key(film)) not in known}
+    cache: dict[bytes, Probabilities] = evidence.once("answers to films", dict)
+    new = {key: film for row in kept for film in row if (key := _key(film)) not in cache}
     if new:
-        known |= zip(new, model.probabilities(np.stack([*new.values()])), strict=True)
-    return [np.stack([known[_key(film)] for film in place]) for place in zip(*kept, strict=True)]
+        cache |= zip(new, model.probabilities(np.stack([*new.values()])), strict=True)
+    return [np.stack([cache[_key(film)] for film in place]) for place in zip(*kept, strict=True)]
 
 
-def judged(question: AuditRule, answers: Answers, what: str, more: str = "") -> Finding:
-    """The finding of a change that ought to leave the answers alone."""
+def finding(rule: AuditRule, answers: Answers, what: str, more: str = "") -> Finding:
+    """The finding of a change that ought to leave the answers alone.
+
+    Against the placebo by the exact test of McNemar 1947, doi:10.1007/BF02295996; the share's
+    interval is Wilson's (1927, doi:10.1080/01621459.1927.10502953).
+    """
     real, placebo = answers.flips
     flips, n = int(real.sum()), len(real)
     only = int((real & ~placebo).sum()), int((placebo & ~real).sum())
@@ -119,11 +123,11 @@ def judged(question: AuditRule, answers: Answers, what: str, more: str = "") -> 
         f"doing the same where no mark is changes {int(placebo.sum())}"
         f"{': the classifier reads the marks' if status != 'pass' else ''}.{more}"
     )
-    return question.found(status, flips / n, sentence, (low, high))
+    return rule.finding(status, flips / n, sentence, (low, high))
 
 
 def filled(film: MarkedFilm) -> tuple[Grey8, Grey8]:
-    """The film with its marks filled in, and with the placebo filled in."""
+    """The film (height, width) with its marks filled in, and with the placebo filled in."""
     return film.bare, without(film.pixels, film.placebo)
 
 
@@ -132,19 +136,19 @@ def without(film: Grey8, mask: Mask) -> Grey8:
     return np.asarray(markers.remove(film, mask), np.uint8)
 
 
-def _drawn(evidence: Evidence) -> list[MarkedFilm]:
+def _sampled_films(evidence: Evidence) -> list[MarkedFilm]:
     sampling.model(evidence)  # raises before anything is read
     rows = sampling.unseen(evidence, MANY if evidence.thorough else FEW)
-    found = [_film(row, film) for row, film in sampling.read(evidence, rows)]
-    if not found:
+    films = [_film(row, film) for row, film in sampling.read(evidence, rows)]
+    if not films:
         first = evidence.manifest["path"].iloc[rows[0]]
         raise HilumError(f"the images are no longer where they were ({first})")
-    return found
+    return films
 
 
 def _film(row: int, pixels: Grey8) -> MarkedFilm:
-    found = markers.find(pixels)
-    return MarkedFilm(row, pixels, found, without(pixels, found.mask) if found.boxes else pixels)
+    marks = markers.find(pixels)
+    return MarkedFilm(row, pixels, marks, without(pixels, marks.mask) if marks.boxes else pixels)
 
 
 def _key(film: Grey8) -> bytes:

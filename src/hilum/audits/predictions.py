@@ -14,8 +14,8 @@ def predictions(evidence: Evidence) -> pd.DataFrame:
     external = "cell" in table and (table["cell"] == "external").all()
     if external or not {"fold", "seed"} <= {*origin} & {*table.columns}:
         return table
-    mine = table[(table["fold"] == origin["fold"]) & (table["seed"] == origin["seed"])]
-    return mine if len(mine) else table
+    of_model = table[(table["fold"] == origin["fold"]) & (table["seed"] == origin["seed"])]
+    return of_model if len(of_model) else table
 
 
 def one_seed(evidence: Evidence) -> pd.DataFrame:
@@ -37,8 +37,8 @@ def folds(evidence: Evidence) -> Labels:
     tested = split.table[split.table["part"] == "test"].drop_duplicates("sample_id")
     if tested["fold"].nunique() < 2:
         return alone
-    found = evidence.manifest["sample_id"].map(tested.set_index("sample_id")["fold"])
-    return found.fillna(-1).to_numpy(np.int64)
+    fold_of_image = evidence.manifest["sample_id"].map(tested.set_index("sample_id")["fold"])
+    return fold_of_image.fillna(-1).to_numpy(np.int64)
 
 
 def validated(evidence: Evidence) -> dict[str, int]:
@@ -48,8 +48,8 @@ def validated(evidence: Evidence) -> dict[str, int]:
         return counts
     table, origin = evidence.split.table, evidence.model.facts.provenance if evidence.model else {}
     fold = origin.get("fold", table["fold"].min())
-    held = table["sample_id"][(table["fold"] == fold) & (table["part"] == "validation")]
-    labels = evidence.manifest["label"][evidence.manifest["sample_id"].isin(held)]
+    validation_ids = table["sample_id"][(table["fold"] == fold) & (table["part"] == "validation")]
+    labels = evidence.manifest["label"][evidence.manifest["sample_id"].isin(validation_ids)]
     return {name: int((labels == name).sum()) for name in counts}
 
 
@@ -67,9 +67,9 @@ def labels_and_probabilities(
 
 
 def rows(evidence: Evidence, table: pd.DataFrame) -> Labels:
-    """Positions in the manifest of rows of predictions."""
-    known = pd.Index(evidence.manifest["sample_id"])
-    return known.get_indexer(table["sample_id"]).astype(np.int64)
+    """(row,) positions in the manifest of rows of predictions, -1 for images it does not list."""
+    ids = pd.Index(evidence.manifest["sample_id"])
+    return ids.get_indexer(table["sample_id"]).astype(np.int64)
 
 
 def positive_classes(evidence: Evidence) -> list[str]:

@@ -1,4 +1,4 @@
-"""The table of audits: one row per question."""
+"""The table of audits, a row each, and what runs them."""
 
 from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
@@ -9,20 +9,25 @@ from hilum.audits import (
     c02_confounding,
     c03_border_only,
     c04_file_metadata,
-    c05_c12_c23_feature_probes,
+    c05_source_in_features,
     c06_marks_filled,
     c07_marks_transplanted,
     c08_marker_side,
     c09_age_confounding,
-    c10_c11_leakage,
+    c10_patients_on_both_sides,
+    c11_images_on_both_sides,
+    c12_random_labels,
     c13_heat_in_lungs,
     c14_weight_randomisation,
     c15_lesion_localisation,
     c16_deletion_insertion,
     c17_calibration,
-    c18_c20_c21_decisions,
+    c18_threshold,
     c19_subgroups,
+    c20_decision_curve,
+    c21_conformal_coverage,
     c22_out_of_distribution,
+    c23_other_sources,
     c24_seed_variance,
     c25_corruption,
     c26_prevalence_shift,
@@ -30,98 +35,106 @@ from hilum.audits import (
 )
 from hilum.audits.base import Audit
 from hilum.audits.evidence import Evidence
-from hilum.audits.verdict import severity
 from hilum.types import Finding, Score
 
 Progress: TypeAlias = Callable[[int, int], None]
 NO_IMAGES = "no images are at hand; name labelled ones with --data"
 NONE_NEW = "the model was built on these very images or their patients"
 ROWS = (
-    Audit(c01_lungs_blacked_out.QUESTION, c01_lungs_blacked_out.audit),
-    Audit(c02_confounding.QUESTION, c02_confounding.audit),
-    Audit(c03_border_only.QUESTION, c03_border_only.audit),
-    Audit(c04_file_metadata.QUESTION, c04_file_metadata.audit),
-    Audit(c06_marks_filled.QUESTION, c06_marks_filled.audit),
-    Audit(c07_marks_transplanted.QUESTION, c07_marks_transplanted.audit),
-    Audit(c08_marker_side.QUESTION, c08_marker_side.audit),
-    Audit(c09_age_confounding.QUESTION, c09_age_confounding.audit),
-    Audit(c10_c11_leakage.PATIENTS, c10_c11_leakage.audit_patients),
-    Audit(c10_c11_leakage.IMAGES, c10_c11_leakage.audit_images),
-    Audit(c13_heat_in_lungs.QUESTION, c13_heat_in_lungs.audit),
-    Audit(c14_weight_randomisation.QUESTION, c14_weight_randomisation.audit),
-    Audit(c15_lesion_localisation.QUESTION, c15_lesion_localisation.audit),
-    Audit(c16_deletion_insertion.QUESTION, c16_deletion_insertion.audit),
-    Audit(c17_calibration.QUESTION, c17_calibration.audit),
-    Audit(c25_corruption.QUESTION, c25_corruption.audit),
-    Audit(c05_c12_c23_feature_probes.SOURCE, c05_c12_c23_feature_probes.audit_source),
-    Audit(c05_c12_c23_feature_probes.RANDOM, c05_c12_c23_feature_probes.audit_random),
-    Audit(c05_c12_c23_feature_probes.EXTERNAL, c05_c12_c23_feature_probes.audit_external),
-    Audit(c18_c20_c21_decisions.THRESHOLD, c18_c20_c21_decisions.audit_threshold),
-    Audit(c18_c20_c21_decisions.BENEFIT, c18_c20_c21_decisions.audit_benefit),
-    Audit(c18_c20_c21_decisions.ABSTENTION, c18_c20_c21_decisions.audit_coverage),
-    Audit(c19_subgroups.QUESTION, c19_subgroups.audit),
-    Audit(c22_out_of_distribution.QUESTION, c22_out_of_distribution.audit),
-    Audit(c24_seed_variance.QUESTION, c24_seed_variance.audit),
-    Audit(c26_prevalence_shift.QUESTION, c26_prevalence_shift.audit),
-    Audit(c27_published_numbers.QUESTION, c27_published_numbers.audit),
+    Audit(c01_lungs_blacked_out.RULE, c01_lungs_blacked_out.audit),
+    Audit(c02_confounding.RULE, c02_confounding.audit),
+    Audit(c03_border_only.RULE, c03_border_only.audit),
+    Audit(c04_file_metadata.RULE, c04_file_metadata.audit),
+    Audit(c05_source_in_features.RULE, c05_source_in_features.audit),
+    Audit(c06_marks_filled.RULE, c06_marks_filled.audit),
+    Audit(c07_marks_transplanted.RULE, c07_marks_transplanted.audit),
+    Audit(c08_marker_side.RULE, c08_marker_side.audit),
+    Audit(c09_age_confounding.RULE, c09_age_confounding.audit),
+    Audit(c10_patients_on_both_sides.RULE, c10_patients_on_both_sides.audit),
+    Audit(c11_images_on_both_sides.RULE, c11_images_on_both_sides.audit),
+    Audit(c12_random_labels.RULE, c12_random_labels.audit),
+    Audit(c13_heat_in_lungs.RULE, c13_heat_in_lungs.audit),
+    Audit(c14_weight_randomisation.RULE, c14_weight_randomisation.audit),
+    Audit(c15_lesion_localisation.RULE, c15_lesion_localisation.audit),
+    Audit(c16_deletion_insertion.RULE, c16_deletion_insertion.audit),
+    Audit(c17_calibration.RULE, c17_calibration.audit),
+    Audit(c18_threshold.RULE, c18_threshold.audit),
+    Audit(c19_subgroups.RULE, c19_subgroups.audit),
+    Audit(c20_decision_curve.RULE, c20_decision_curve.audit),
+    Audit(c21_conformal_coverage.RULE, c21_conformal_coverage.audit),
+    Audit(c22_out_of_distribution.RULE, c22_out_of_distribution.audit),
+    Audit(c23_other_sources.RULE, c23_other_sources.audit),
+    Audit(c24_seed_variance.RULE, c24_seed_variance.audit),
+    Audit(c25_corruption.RULE, c25_corruption.audit),
+    Audit(c26_prevalence_shift.RULE, c26_prevalence_shift.audit),
+    Audit(c27_published_numbers.RULE, c27_published_numbers.audit),
 )
-LEAKS = (c10_c11_leakage.PATIENTS.id, c10_c11_leakage.IMAGES.id)
-AUDITS = {row.question.id: row for row in sorted(ROWS, key=lambda row: row.question.id)}
+AUDITS = {row.rule.id: row for row in ROWS}
 
 
 def run_before_training(evidence: Evidence, progress: Progress | None = None) -> list[Finding]:
-    """What the images and their split tell alone, before anything is trained on them."""
-    return _asked([row for row in AUDITS.values() if row.question.early], evidence, progress)
+    """What the images and their split show alone, before anything is trained on them."""
+    return _findings(
+        [row for row in AUDITS.values() if row.rule.before_training], evidence, progress
+    )
 
 
 def run(
     evidence: Evidence, progress: Progress | None = None, known: Sequence[Finding] = ()
 ) -> list[Finding]:
-    """Every audit, the gravest question first; the dear ones only where `evidence.thorough`.
+    """Every audit, the most severe first; the expensive ones only where `evidence.thorough`.
 
-    What is `known` from before training is not asked again, but for leaks: a source task may share
+    What is `known` from before training is not run again, but for leakage: a source task may share
     images too, and features tell more of unknown patients.
     """
-    kept = [finding for finding in known if finding.id not in LEAKS]
-    told = {finding.id for finding in kept}
-    wanted = [
+    kept = [finding for finding in known if not AUDITS[finding.id].rule.leakage]
+    done = {finding.id for finding in kept}
+    rows = [
         row
         for name, row in AUDITS.items()
-        if name not in told and (evidence.thorough or not row.question.dear)
+        if name not in done and (evidence.thorough or not row.rule.expensive)
     ]
-    found = [*kept, *_asked(wanted, evidence, progress)]
-    return sorted(found, key=lambda finding: severity(finding.id))
+    return by_severity([*kept, *_findings(rows, evidence, progress)])
+
+
+def by_severity(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings of the most severe audits first, by id where two are as severe."""
+    return sorted(findings, key=lambda one: (-AUDITS[one.id].rule.severity, one.id))
 
 
 def mark_scores(
     scores: Sequence[Score], findings: Sequence[Finding], cells: Container[str]
 ) -> list[Score]:
     """The scores of these cells, each with what the audits of its images alone have found."""
-    mine = [finding for finding in findings if AUDITS[finding.id].question.early]
+    of_images = [finding for finding in findings if AUDITS[finding.id].rule.before_training]
     named = {
-        status: ", ".join(finding.id for finding in mine if finding.status == status)
+        status: ", ".join(finding.id for finding in of_images if finding.status == status)
         for status in ("fail", "warn", "unknown")
     }
     words = [f"{status}: {names}" for status, names in named.items() if names]
-    stamp = "; ".join(words) or ("pass" if mine else "")
+    stamp = "; ".join(words) or ("pass" if of_images else "")
     return [replace(score, stamp=stamp) if score.cell in cells else score for score in scores]
 
 
-def _asked(rows: Sequence[Audit], evidence: Evidence, progress: Progress | None) -> list[Finding]:
-    found: list[Finding] = []
-    empty = not len(evidence.manifest)
+def _findings(
+    rows: Sequence[Audit], evidence: Evidence, progress: Progress | None
+) -> list[Finding]:
+    findings: list[Finding] = []
     for row in rows:
-        if empty and not (evidence.recognised is not None and row.question.id in LEAKS):
-            found.append(row.question.unknown(NONE_NEW if evidence.recognised else NO_IMAGES))
-        else:
-            found.append(row(evidence))
+        findings.append(_finding(row, evidence))
         if progress:
-            progress(len(found), len(rows))
-    return found
+            progress(len(findings), len(rows))
+    return findings
+
+
+def _finding(row: Audit, evidence: Evidence) -> Finding:
+    """Without images only leakage can be judged: by those that an external test set aside."""
+    if len(evidence.manifest) or (evidence.recognised is not None and row.rule.leakage):
+        return row(evidence)
+    return row.rule.unknown(NONE_NEW if evidence.recognised else NO_IMAGES)
 
 
 def not_run(findings: Sequence[Finding]) -> list[str]:
-    """The audits that were not among these, by id and title: a run leaves the dear ones out."""
-    made = {finding.id for finding in findings}
-    rest = [row.question for name, row in AUDITS.items() if name not in made]
-    return [f"{question.id} ({question.title})" for question in rest]
+    """The audits that are not among these, by id and title: a run leaves expensive ones out."""
+    done = {finding.id for finding in findings}
+    return [f"{name} ({row.rule.title})" for name, row in AUDITS.items() if name not in done]

@@ -36,13 +36,16 @@ class SampledMaps:
         )
 
 
-def looked(evidence: Evidence) -> SampledMaps:
-    """Maps of images that the model was not fitted on. Raises HilumError where there are none."""
-    return evidence.once("heat maps", lambda: _looked(evidence))
+def heat_maps(evidence: Evidence) -> SampledMaps:
+    """Maps (image, height, width) of images that the model was not fitted on.
+
+    Raises HilumError where there are none.
+    """
+    return evidence.once("heat maps", lambda: _heat_maps(evidence))
 
 
-def subject(evidence: Evidence) -> ExplainableModel:
-    """The model made ready to be asked for its reasons."""
+def explainable(evidence: Evidence) -> ExplainableModel:
+    """The model made ready for Grad-CAM and its checks."""
     from hilum.explain import explainer as subjects
 
     return subjects.of(sampling.model(evidence))
@@ -51,14 +54,17 @@ def subject(evidence: Evidence) -> ExplainableModel:
 def interval(
     figure: Callable[[npt.NDArray[np.int64]], float], count: int, seed: int
 ) -> tuple[float, float]:
-    """95 % percentile interval of `figure` over resampled images (image,)."""
+    """95 % interval of `figure` over resampled images (image,): percentile bootstrap.
+
+    Efron & Tibshirani 1993, doi:10.1201/9780429246593, chapter 13.
+    """
     random = np.random.default_rng([seed, 13])
-    found = [figure(random.integers(0, count, count)) for _ in range(REPLICATES)]
-    low, high = np.nanquantile(found, [0.025, 0.975])
+    figures = [figure(random.integers(0, count, count)) for _ in range(REPLICATES)]
+    low, high = np.nanquantile(figures, [0.025, 0.975])
     return float(low), float(high)
 
 
-def _looked(evidence: Evidence) -> SampledMaps:
+def _heat_maps(evidence: Evidence) -> SampledMaps:
     from hilum.explain import cam
 
     model, stack = sampling.model(evidence), sampling.stack(evidence)
@@ -66,6 +72,8 @@ def _looked(evidence: Evidence) -> SampledMaps:
     rows = np.random.default_rng([evidence.seed, 13]).permutation(rows)  # so that `head` is a draw
     chosen = np.ascontiguousarray(stack[rows])
     classes = model.probabilities(chosen).argmax(1).astype(np.int64)
-    asked = subject(evidence)
-    maps = [cam.heat(asked, film, int(c)) for film, c in zip(chosen, classes, strict=True)]
+    model_to_explain = explainable(evidence)
+    maps = [
+        cam.heat(model_to_explain, film, int(c)) for film, c in zip(chosen, classes, strict=True)
+    ]
     return SampledMaps(rows, chosen, classes, np.stack(maps))

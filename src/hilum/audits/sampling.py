@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from hilum import files, images
+from hilum import files
 from hilum.audits.evidence import Evidence
 from hilum.preprocess.lungs import ct
 from hilum.preprocess.lungs.masks import LungMask
@@ -30,32 +30,40 @@ def model(evidence: Evidence) -> TrainedModel:
 
 
 def stack(evidence: Evidence) -> Stack8:
-    """The prepared pixels; raises HilumError where there are none."""
+    """The prepared pixels (image, height, width); raises HilumError where there are none."""
     if evidence.stack is None:
         raise HilumError("the prepared pixels are not at hand")
     return evidence.stack
 
 
 def unseen(evidence: Evidence, most: int) -> npt.NDArray[np.int64]:
-    """Places of up to `most` images that the model was not fitted on, as many of each class.
+    """(image,) rows of up to `most` images that the model was not fitted on, as many of each class.
 
     Raises HilumError where there are none.
     """
     free = ~evidence.seen & (evidence.labels >= 0)
     if not free.any():
         raise HilumError("there is no image of these classes that the model was not fitted on")
-    return drawn(evidence, np.flatnonzero(free), most)
+    return balanced_sample(evidence, np.flatnonzero(free), most)
 
 
-def drawn(evidence: Evidence, rows: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.int64]:
-    """Up to `most` of these rows, rising, the classes as even as can be; drawn with the seed."""
+def balanced_sample(
+    evidence: Evidence, rows: npt.NDArray[np.int64], most: int
+) -> npt.NDArray[np.int64]:
+    """Up to `most` of these rows (image,), rising, drawn with the seed, classes evenly."""
     random = np.random.default_rng([evidence.seed, 27])
-    mixed = random.permutation(rows)
-    labels = evidence.labels[mixed]
-    turn = np.zeros(len(mixed), np.int64)  # how many of its class come before each
+    shuffled = random.permutation(rows)
+    labels = evidence.labels[shuffled]
+    rank_in_class = np.zeros(len(shuffled), np.int64)  # how many of its class come before each
     for class_ in np.unique(labels):
-        turn[labels == class_] = np.arange((labels == class_).sum())
-    return np.sort(mixed[np.argsort(turn, kind="stable")[:most]])
+        rank_in_class[labels == class_] = np.arange((labels == class_).sum())
+    return np.sort(shuffled[np.argsort(rank_in_class, kind="stable")[:most]])
+
+
+def sample(evidence: Evidence, rows: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.int64]:
+    """Up to `most` of these rows (image,), rising, of whatever class; drawn with the seed."""
+    random = np.random.default_rng([evidence.seed, 5])
+    return np.sort(random.permutation(rows)[:most])
 
 
 def lungs(evidence: Evidence, rows: npt.NDArray[np.int64]) -> list[Sequence[LungMask]]:
@@ -66,16 +74,16 @@ def lungs(evidence: Evidence, rows: npt.NDArray[np.int64]) -> list[Sequence[Lung
     from hilum.preprocess.lungs import segmenter as finders
 
     slices = evidence.manifest["modality"].to_numpy(object) == "CT"
-    known: dict[int, Sequence[LungMask]] = evidence.once("lungs", dict)
-    new = [row for row in rows.tolist() if row not in known]
-    known |= {row: [ct.lungs(one) for one in panels(evidence, row)] for row in new if slices[row]}
+    cache: dict[int, Sequence[LungMask]] = evidence.once("lungs", dict)
+    new = [row for row in rows.tolist() if row not in cache]
+    cache |= {row: [ct.lungs(one) for one in panels(evidence, row)] for row in new if slices[row]}
     if flat := [row for row in new if not slices[row]]:
         each = finders.load_segmenter().glances(
             np.concatenate([panels(evidence, row) for row in flat])
         )
         at = range(0, len(each), evidence.panels)
-        known |= zip(flat, (each[i : i + evidence.panels] for i in at), strict=True)
-    return [known[row] for row in rows.tolist()]
+        cache |= zip(flat, (each[i : i + evidence.panels] for i in at), strict=True)
+    return [cache[row] for row in rows.tolist()]
 
 
 def panels(evidence: Evidence, row: int) -> Stack8:
@@ -86,11 +94,10 @@ def panels(evidence: Evidence, row: int) -> Stack8:
 
 def read(evidence: Evidence, rows: npt.NDArray[np.int64]) -> Iterator[tuple[int, Grey8]]:
     """(row, film) of each image that can still be read, no side above LONGEST pixels."""
-    paths = evidence.manifest["path"].to_numpy()
 
     def one(row: int) -> tuple[int, Grey8 | None]:
         try:
-            return row, _small(as_uint8(images.read(paths[row], LONGEST).pixels))
+            return row, _small(as_uint8(evidence.source_image(row, LONGEST)))
         except HilumError:
             return row, None
 

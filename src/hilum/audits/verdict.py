@@ -5,25 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from hilum.audits.registry import AUDITS, by_severity
 from hilum.metrics.intervals import FEW_IMAGES
 from hilum.types import CLASS_NAMES, Finding, Score
 
 if TYPE_CHECKING:
     import pandas as pd
-
-# what makes a figure worthless comes before what makes it a little worse
-WEIGHT = (
-    *("C-01", "C-11", "C-10", "C-12", "C-23", "C-02", "C-09", "C-07", "C-06", "C-08"),
-    *("C-05", "C-13", "C-03", "C-04", "C-19", "C-26", "C-17", "C-18", "C-21", "C-20"),
-    *("C-24", "C-22", "C-25", "C-16", "C-15", "C-14", "C-27"),
-)  # an audit that is not named here comes last
-# what no number of test images could change: it is seen on the whole set, and tested for chance
-SETTLED = ("C-02",)
-
-
-def severity(name: str) -> tuple[int, str]:
-    """Sorts audits' ids by how much their complaint matters, the gravest first."""
-    return (WEIGHT.index(name) if name in WEIGHT else len(WEIGHT), name)
 
 
 def verdict(
@@ -33,24 +20,25 @@ def verdict(
 
     `tested`: test images of each class, each image once. Fewer than FEW_IMAGES in all are too few
     to say how good a classifier is, and a class without any is named; where the set itself is at
-    fault (SETTLED) that comes first.
+    fault (an audit of the whole set fails) that comes first.
     """
-    ordered = sorted(findings, key=lambda finding: severity(finding.id))
+    ordered = by_severity(findings)
     failed = [finding for finding in ordered if finding.status == "fail"]
     warned = [finding for finding in ordered if finding.status == "warn"]
     unknown = sum(finding.status == "unknown" for finding in findings)
     accuracy = _score(scores, "accuracy")
     lead = f"{accuracy.value:.1%} of test images are classified correctly" if accuracy else "scored"
-    lead += _lacking(tested or {})
+    lead += _classes_without_images(tested or {})
     if findings and unknown == len(findings):
         return f"Nothing is known of this classifier: none of {unknown} audits could be made."
-    why = _not_judged(tested or {})
-    said = (
-        _unjudged(accuracy, lead, why, failed, warned)
-        if accuracy and why
+    limits = _limits(tested or {})
+    sentence = (
+        _without_judgement(accuracy, lead, limits, failed, warned)
+        if accuracy and limits
         else _judgement(scores, lead, failed, warned, len(findings) - unknown)
     )
-    return said + (f" {unknown} of {len(findings)} audits could not be made." if unknown else "")
+    missing = f" {unknown} of {len(findings)} audits could not be made." if unknown else ""
+    return sentence + missing
 
 
 def tested(predictions: pd.DataFrame, classes: Sequence[str]) -> dict[str, int]:
@@ -59,21 +47,21 @@ def tested(predictions: pd.DataFrame, classes: Sequence[str]) -> dict[str, int]:
     return {name: int((labels == name).sum()) for name in classes}
 
 
-def _lacking(tested: Mapping[str, int]) -> str:
+def _classes_without_images(tested: Mapping[str, int]) -> str:
     """That some of the classes have no test image, where others have."""
     absent = [CLASS_NAMES.get(name, name) for name, n in tested.items() if not n]
-    there = any(tested.values()) and absent
-    return f" (no test image is of {' or '.join(absent)})" if there else ""
+    some = any(tested.values()) and absent
+    return f" (no test image is of {' or '.join(absent)})" if some else ""
 
 
-def _not_judged(tested: Mapping[str, int]) -> tuple[str, str] | None:
+def _limits(tested: Mapping[str, int]) -> tuple[str, str] | None:
     """(heading, reason) where the test images cannot show what the classifier is worth."""
-    n, there = sum(tested.values()), [name for name, count in tested.items() if count]
+    n, present = sum(tested.values()), [name for name, count in tested.items() if count]
     if 0 < n < FEW_IMAGES:
         images = "1 test image" if n == 1 else f"{n} test images"
         least = f"at least {FEW_IMAGES} are wanted"
         return "Too few to say", f"{images} cannot show what a classifier is worth, {least}"
-    if len(there) == 1 and len(tested) > 1:
+    if len(present) == 1 and len(tested) > 1:
         return (
             "One class alone",
             "whether it tells the classes apart cannot be seen on these images",
@@ -81,24 +69,29 @@ def _not_judged(tested: Mapping[str, int]) -> tuple[str, str] | None:
     return None
 
 
-def _unjudged(
-    accuracy: Score, lead: str, why: tuple[str, str], failed: list[Finding], warned: list[Finding]
+def _without_judgement(
+    accuracy: Score,
+    lead: str,
+    limits: tuple[str, str],
+    failed: list[Finding],
+    warned: list[Finding],
 ) -> str:
     """No judgement on the figures; what audits have found of the set stays true."""
     counted = "" if accuracy.k is None else f", {accuracy.k} of {accuracy.n}"
     known = accuracy.low is not None and accuracy.high is not None
     ends = f" (95 % interval {accuracy.low:.0%} to {accuracy.high:.0%})" if known else ""
-    settled = [finding for finding in failed if finding.id in SETTLED]
-    if settled:
-        rest = _others([finding for finding in failed if finding is not settled[0]], "fail")
+    certain = [finding for finding in failed if AUDITS[finding.id].rule.whole_set]
+    heading, reason = limits
+    if certain:
+        rest = _others([finding for finding in failed if finding is not certain[0]], "fail")
         return (
             f"Do not trust this classifier yet: {lead}{counted}{ends}, but "
-            f"{_lower(settled[0].sentence)}{rest} Besides, {why[1]}."
+            f"{_lower(certain[0].sentence)}{rest} Besides, {reason}."
         )
-    said = f"{why[0]}: {lead}{counted}{ends}; {why[1]}."
+    sentence = f"{heading}: {lead}{counted}{ends}; {reason}."
     if failed:
-        return f"{said} Even so: {_lower(failed[0].sentence)}{_others(failed[1:], 'fail')}"
-    return said + _others(warned, "warn").replace(" too.", ".")
+        return f"{sentence} Even so: {_lower(failed[0].sentence)}{_others(failed[1:], 'fail')}"
+    return sentence + _others(warned, "warn").replace(" too.", ".")
 
 
 def _judgement(
@@ -146,7 +139,7 @@ def _score(scores: Sequence[Score], name: str, class_: str = "overall") -> Score
     return next((s for s in scores if s.name == name and s.class_ == class_), None)
 
 
-def _lower(told: str) -> str:
-    """The first sentence of what an audit tells, to go on with after a comma."""
-    first = told.partition(". ")[0].removesuffix(".")
+def _lower(sentence: str) -> str:
+    """The first sentence of what an audit finds, to go on with after a comma."""
+    first = sentence.partition(". ")[0].removesuffix(".")
     return f"{first[0].lower()}{first[1:]}."

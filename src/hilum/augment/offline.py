@@ -10,7 +10,7 @@ import pandas as pd
 
 from hilum.augment import sample
 from hilum.augment.sample import AugmentationRanges
-from hilum.types import HilumError, Labels, Stack8
+from hilum.types import HilumError, Stack8
 
 Rows: TypeAlias = npt.NDArray[np.int64]  # (image,) indices
 
@@ -67,25 +67,14 @@ def augmented(stack: Stack8, sample_ids: Sequence[str], rows: Rows, plan: Offlin
     parents, copies = _schedule(rows, plan)
     origins = [sample_ids[row] for row in parents]
     names = [f"{name}#copy{copy}" for name, copy in zip(origins, copies, strict=True)]
-    drawn = sample.sample(plan.ranges, names, plan.seed, 0)
-    made = np.empty((len(parents), *stack.shape[1:]), np.uint8)
+    parameters = sample.sample(plan.ranges, names, plan.seed, 0)
+    images = np.empty((len(parents), *stack.shape[1:]), np.uint8)
     for start in range(0, len(parents), CHUNK):
         part = slice(start, start + CHUNK)
-        made[part] = sample.apply(np.asarray(stack[parents[part]]), drawn.iloc[part])
-    drawn.insert(0, "parent", origins)
-    drawn.insert(1, "copy", copies)
-    return Offline(made, parents, drawn)
-
-
-def copies_per_image(labels: Labels, rows: Rows, parents: Rows) -> dict[int, float]:
-    """Copies per training image of each class; unequal where copying betrays the class.
-
-    `labels` (image,) of all images, `rows` of training, `parents` of the copies. Study 004 enlarges
-    one class only, so that any trace of the resampling is a sign of COVID-19.
-    """
-    originals = np.bincount(labels[rows])
-    made = np.bincount(labels[parents], minlength=len(originals))
-    return {int(c): float(made[c] / originals[c]) for c in np.flatnonzero(originals)}
+        images[part] = sample.apply(np.asarray(stack[parents[part]]), parameters.iloc[part])
+    parameters.insert(0, "parent", origins)
+    parameters.insert(1, "copy", copies)
+    return Offline(images, parents, parameters)
 
 
 def _schedule(rows: Rows, plan: OfflineConfig) -> tuple[Rows, Rows]:
@@ -95,13 +84,13 @@ def _schedule(rows: Rows, plan: OfflineConfig) -> tuple[Rows, Rows]:
             f"offline augmentation wants training images; got {len(rows)}; "
             "add images of that class or change the split."
         )
-    wanted = (plan.target or plan.times * len(rows)) - len(rows)
-    if wanted < 0:
+    count = (plan.target or plan.times * len(rows)) - len(rows)
+    if count < 0:
         raise HilumError(
             f"offline augmentation only adds images; got a target of {plan.target} for the "
             f"{len(rows)} there are; raise the target."
         )
-    rounds, rest = divmod(wanted, len(rows))
+    rounds, rest = divmod(count, len(rows))
     more = np.sort(np.random.default_rng(plan.seed).choice(rows, rest, replace=False))
     numbers = np.repeat(np.arange(1, rounds + 2), [len(rows)] * rounds + [rest])
     return np.concatenate([np.tile(rows, rounds), more]), numbers

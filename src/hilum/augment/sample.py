@@ -4,10 +4,10 @@ Every image's parameters come from hash(seed, epoch, sample_id), so they depend 
 order of the images nor on how many threads apply them.
 """
 
-from collections.abc import Iterable, Iterator, Sequence, Sized
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from hashlib import blake2b
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +19,6 @@ from hilum.types import HilumError
 
 Uniforms: TypeAlias = npt.NDArray[np.float64]  # (image, draw) in [0, 1)
 Draws: TypeAlias = dict[str, Uniforms]  # (image,) by name
-Inputs = TypeVar("Inputs")
-Targets = TypeVar("Targets", bound=Sized)
 
 TRIES = 10  # of torchvision's RandomResizedCrop before it takes the centre
 BOUNDS: dict[str, tuple[float, float]] = {
@@ -81,12 +79,12 @@ class AugmentationRanges:
                     f"augment.{name} must lie in [{low}, {high}], smaller number first; "
                     f"got {value!r}; change it."
                 )
-        moved = {known.name for known in fields(self) if getattr(self, known.name) != known.default}
+        moved = {one.name for one in fields(self) if getattr(self, one.name) != one.default}
         for pair in EXCLUSIVE:
             if moved.issuperset(pair):
-                given = " and ".join(f"{name} = {getattr(self, name)!r}" for name in pair)
+                values = " and ".join(f"{name} = {getattr(self, name)!r}" for name in pair)
                 raise HilumError(
-                    f"augment takes one of {' or '.join(pair)}; got {given}; drop one."
+                    f"augment takes one of {' or '.join(pair)}; got {values}; drop one."
                 )
 
 
@@ -113,30 +111,6 @@ DRAWS = (
     *(f"crop_scale_{i}" for i in range(TRIES)),
     *(f"crop_aspect_{i}" for i in range(TRIES)),
 )
-
-
-@dataclass(slots=True)
-class Counter:
-    """Augmented images that training saw, by epoch.
-
-    The sum is cumulative, n x epochs, and not the size of a data set, as study 000's "total maximum
-    of 90.000" reads.
-    """
-
-    images: dict[int, int] = field(default_factory=dict)
-
-    @property
-    def total(self) -> int:
-        """Over all epochs."""
-        return sum(self.images.values())
-
-    def counted(
-        self, epoch: int, batches: Iterable[tuple[Inputs, Targets]]
-    ) -> Iterator[tuple[Inputs, Targets]]:
-        """The same batches of inputs and labels (image,), counted as they pass."""
-        for inputs, labels in batches:
-            self.images[epoch] = self.images.get(epoch, 0) + len(labels)
-            yield inputs, labels
 
 
 def sample(
@@ -201,13 +175,14 @@ def _light(ranges: AugmentationRanges, u: Draws) -> Draws:
 def _box(ranges: AugmentationRanges, u: Draws) -> Draws:
     """The part of the film that fills the frame: a crop of it, or the frame around a small film."""
     places = ranges.aspect != 0 or ranges.placed_scale != (1.0, 1.0)
-    drawn = _placed(ranges, u) if places else _crop(ranges, u)
-    return dict(zip(("box_left", "box_top", "box_width", "box_height"), drawn, strict=True))
+    box = _placed(ranges, u) if places else _crop(ranges, u)
+    return dict(zip(("box_left", "box_top", "box_width", "box_height"), box, strict=True))
 
 
 def _crop(ranges: AugmentationRanges, u: Draws) -> tuple[Uniforms, Uniforms, Uniforms, Uniforms]:
     """(left, top, width, height) as torchvision's RandomResizedCrop draws them for a square film.
 
+    After Szegedy et al. 2015, arXiv:1409.4842, section 6.
     Area uniform, aspect log-uniform; the first of ten tries that fits the film, else its centre.
     """
     low, high = ranges.crop_scale

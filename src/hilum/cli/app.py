@@ -25,47 +25,11 @@ Data = Annotated[
     Path | None,
     typer.Option("--data", envvar="HILUM_DATA", help="Folder of datasets as published."),
 ]
-PathColumn = Annotated[
-    str | None, typer.Option("--path-column", help="The table's column of image files.")
-]
-LabelColumn = Annotated[
-    str | None, typer.Option("--label-column", help="The table's column of classes.")
-]
-PatientColumn = Annotated[
-    str | None, typer.Option("--patient-column", help="The table's column of patients.")
-]
-SourceColumn = Annotated[
-    str | None, typer.Option("--source-column", help="The table's column of hospitals.")
-]
-Labels = Annotated[
-    Path | None,
-    typer.Option(
-        "--labels",
-        help="A CSV, from anywhere, that labels the folder's images by path, SOPInstanceUID, "
-        "StudyInstanceUID, AccessionNumber or PatientID.",
-    ),
-]
-SourceTag = Annotated[
-    str | None,
-    typer.Option(
-        "--source-tag",
-        help="The DICOM element that says where an image was made, such as InstitutionName "
-        "(by name) or StationName; none: no element does.",
-    ),
-]
 
 
 def terminal(as_json: bool, verbose: int, quiet: bool) -> Terminal:
     """The terminal that a command's flags ask for."""
     return Terminal(as_json=as_json, verbosity=-1 if quiet else verbose)
-
-
-def roles(
-    path: str | None, label: str | None, patient: str | None, source: str | None
-) -> dict[str, str]:
-    """The columns that the user named, by what they hold."""
-    named = {"path": path, "label": label, "patient_id": patient, "source": source}
-    return {role: name for role, name in named.items() if name is not None}
 
 
 def checked_mode(mode: str | None) -> Literal["published", "corrected"] | None:

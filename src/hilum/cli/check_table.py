@@ -24,22 +24,22 @@ def check_table(
     from hilum.audits import published_arithmetic
 
     screen = terminal(as_json, verbose, quiet)
-    found = published_arithmetic.check_table(file)
+    checked = published_arithmetic.check_table(file)
     rows = [
         (item.study, item.kind, item.sentence, *(() if screen.narrow else (item.where,)))
-        for item in found.violations
+        for item in checked.violations
     ]
     columns = ("study", "check", "what", *(() if screen.narrow else ("where",)))
     screen.table("Figures that cannot be", columns, rows)
     if verbose:
-        screen.left_out(found.left_out)
+        screen.left_out(checked.left_out)
     screen.gap()
     screen.say(
-        f"{found.checks:,} checks, {len(rows):,} impossible figures; "
-        f"{len(found.left_out):,} rows hold nothing that can be checked"
-        + ("." if verbose or not found.left_out else " (-v lists them)."),
+        f"{checked.checks:,} checks, {len(rows):,} impossible figures; "
+        f"{len(checked.left_out):,} rows hold nothing that can be checked"
+        + ("." if verbose or not checked.left_out else " (-v lists them)."),
         "bold",
     )
-    screen.give(found)
+    screen.give(checked)
     if strict and rows:
         raise typer.Exit(STRICT)

@@ -25,7 +25,7 @@ def compare(
     from hilum.experiment import compare
 
     screen = terminal(as_json, verbose, quiet)
-    found = compare.compare(first, second)
+    comparison = compare.compare(first, second)
     rows = [
         (
             _name(row.name, row.class_),
@@ -36,16 +36,16 @@ def compare(
             _p(row.p_holm),
             "*" if row.p_holm < SURE else "",
         )
-        for row in found.differences
+        for row in comparison.differences
     ]
-    screen.say(found.sentence, "bold")
+    screen.say(comparison.sentence, "bold")
     columns = ("score", "first", "second", "difference", "95 %", "p (Holm)", "")
     screen.table("Second minus first", columns, rows)
-    screen.left_out(found.left_out)
-    for note in found.notes:
+    screen.left_out(comparison.left_out)
+    for note in comparison.notes:
         screen.say(f"• {note}")
     screen.say(NOTICE, "dim")
-    screen.give({**found.as_json(), "notice": NOTICE})
+    screen.give({**comparison.as_json(), "notice": NOTICE})
 
 
 def _figure(value: float, sign: str = "") -> str:
@@ -58,5 +58,7 @@ def _p(value: float) -> str:
 
 
 def _name(name: str, class_: str) -> str:
-    words = name.replace("_", " ").replace("auroc", "AUROC").replace("f1", "F1")
+    from hilum.report.wording import score_name
+
+    words = score_name(name)
     return words if class_ == "overall" else f"{words}, {CLASS_NAMES.get(class_, class_)}"

@@ -14,9 +14,10 @@ app.add_typer(data, name="data")
 @data.command("list")
 def list_(as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) -> None:
     """The public datasets that hilum knows how to read."""
-    from hilum.datasets.cards import CARDS
+    from hilum.datasets.registry import DATASETS
 
     screen = terminal(as_json, verbose, quiet)
+    cards = [row.card for row in DATASETS.values()]
     rows = [
         (
             c.name,
@@ -25,15 +26,15 @@ def list_(as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) -> 
             "known" if c.patient_ids else "unknown",
             "fetch" if c.download else "by hand",
         )
-        for c in CARDS.values()
+        for c in cards
     ]
     screen.table("Datasets", ("name", "what", "modality", "patients", "to get it"), rows)
     if verbose:
-        about = [(c.name, c.licence, c.access) for c in CARDS.values()]
-        screen.table("Licence and access", ("name", "licence", "access"), about)
+        access = [(c.name, c.licence, c.access) for c in cards]
+        screen.table("Licence and access", ("name", "licence", "access"), access)
     else:
         screen.say("-v adds licences and where to get each.", "dim")
-    screen.give(list(CARDS.values()))
+    screen.give(cards)
 
 
 @data.command()

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hilum.api.own_images import OwnImages
 from hilum.cli.app import Data, Json, Quiet, Verbose, terminal
 from hilum.cli.data import data as commands
-from hilum.cli.open_data import open_set, reader, title
+from hilum.cli.open_data import open_set, title
 from hilum.cli.terminal import LISTED, Terminal
 from hilum.types import Leak, LeftOut
 
@@ -59,9 +60,11 @@ def leaks(
     """Find duplicates inside one set, and images and patients that several sets share."""
     screen = terminal(as_json, verbose, quiet)
     with screen.working():
-        taken = {path: _taken(path, data, screen) for path in dict.fromkeys(paths)}
-    inside = [_inside(path, found) for path, found in taken.items()]
-    shared = [_between(pair, (taken[pair[0]], taken[pair[1]])) for pair in combinations(taken, 2)]
+        prepared = {path: _prepared(path, data, screen) for path in dict.fromkeys(paths)}
+    inside = [_inside(path, images) for path, images in prepared.items()]
+    shared = [
+        _between(pair, (prepared[pair[0]], prepared[pair[1]])) for pair in combinations(prepared, 2)
+    ]
     for one in inside:
         _show_inside(one, screen)
     for other in shared:
@@ -69,21 +72,23 @@ def leaks(
     screen.give({"sets": inside, "between": shared})
 
 
-def _taken(path: str, data: Path | None, screen: Terminal) -> "PreparedDataset":
+def _prepared(path: str, data: Path | None, screen: Terminal) -> "PreparedDataset":
     from hilum.data import prepared_dataset
 
-    read = reader(screen, {}, None, None, unlabelled=True)
-    found = open_set(path, data, screen, read)
+    manifest = open_set(path, data, screen, OwnImages(), unlabelled=True)
     return prepared_dataset.prepare_dataset(
-        found, prepared_dataset.ThumbnailOnly(), screen.step(f"fingerprints of {title(path)}")
+        manifest,
+        prepared_dataset.ThumbnailOnly(),
+        screen.step(f"fingerprints of {title(path)}"),
+        keep_sources=False,  # nobody looks at the films again
     )
 
 
-def _inside(path: str, taken: "PreparedDataset") -> Inside:
+def _inside(path: str, prepared: "PreparedDataset") -> Inside:
     from hilum.data import leakage as finding
 
-    table = taken.manifest.table
-    twins = finding.within(taken.manifest, taken.fingerprints)
+    table = prepared.manifest.table
+    twins = finding.within(prepared.manifest, prepared.fingerprints)
     part = table.set_index("sample_id")["official_part"]
     one, other = (twins[side].map(part) for side in ("first", "second"))
     apart = one.notna() & other.notna() & one.ne(other).fillna(value=False)
@@ -98,7 +103,7 @@ def _inside(path: str, taken: "PreparedDataset") -> Inside:
             (table.groupby("patient_id")["official_part"].nunique() > 1).sum()
         ),
         pairs=_rows(twins.assign(first_part=one, second_part=other, parts_differ=apart)),
-        left_out=taken.left_out,
+        left_out=prepared.left_out,
     )
 
 
@@ -122,29 +127,31 @@ def _counted(kinds: "Sequence[str] | pd.Series") -> dict[str, int]:
 
 
 def _rows(twins: "pd.DataFrame") -> list[dict[str, Any]]:
-    known = twins.astype(object).where(twins.notna(), None)
-    return [{str(key): value for key, value in row.items()} for row in known.to_dict("records")]
+    filled = twins.astype(object).where(twins.notna(), None)
+    return [{str(key): value for key, value in row.items()} for row in filled.to_dict("records")]
 
 
-def _show_inside(found: Inside, screen: Terminal) -> None:
-    screen.left_out(found.left_out)
+def _show_inside(within: Inside, screen: Terminal) -> None:
+    screen.left_out(within.left_out)
     screen.gap()
-    pairs = sum(found.counts.values())
+    pairs = sum(within.counts.values())
     if not pairs:
-        screen.say(f"{title(found.name)}: no twins among {found.images:,} images.", "bold")
+        screen.say(f"{title(within.name)}: no twins among {within.images:,} images.", "bold")
     else:
         screen.say(
-            f"{title(found.name)}: {pairs:,} pairs of twins among {found.images:,} images; "
-            f"{found.labels_differ:,} pairs differ in their label, "
-            f"{found.patients_differ:,} in their patient.",
+            f"{title(within.name)}: {pairs:,} pairs of twins among {within.images:,} images; "
+            f"{within.labels_differ:,} pairs differ in their label, "
+            f"{within.patients_differ:,} in their patient.",
             "bold",
         )
-    if found.patients_in_two_parts:
-        screen.say(f"{found.patients_in_two_parts:,} patients stand in two published parts.", "red")
-    rows = [(kind, n, found.across_parts.get(kind, 0)) for kind, n in found.counts.items()]
+    if within.patients_in_two_parts:
+        screen.say(
+            f"{within.patients_in_two_parts:,} patients stand in two published parts.", "red"
+        )
+    rows = [(kind, n, within.across_parts.get(kind, 0)) for kind, n in within.counts.items()]
     screen.table("Twins", ("kind", "pairs", "across published parts"), rows)
     # contradictions first: they are what the user must decide about
-    worst = sorted(found.pairs, key=lambda row: -len(_differing(row)))
+    worst = sorted(within.pairs, key=lambda row: -len(_differing(row)))
     shown = worst if screen.verbosity > 0 else worst[:LISTED]
     examples = [
         (row["kind"] if side == "first" else "", _named(row, side))
@@ -162,23 +169,23 @@ def _differing(row: dict[str, Any]) -> list[str]:
 def _named(row: dict[str, Any], side: str) -> str:
     """An image below its set, and what of it its twin contradicts."""
     name = str(row[side]).partition("/")[2] or str(row[side])
-    said = ", ".join(str(row[f"{side}_{what}"]) for what in _differing(row))
-    return f"{name} ({said})" if said else name
+    values = ", ".join(str(row[f"{side}_{what}"]) for what in _differing(row))
+    return f"{name} ({values})" if values else name
 
 
-def _show_between(found: Between, screen: Terminal) -> None:
+def _show_between(between: Between, screen: Terminal) -> None:
     screen.gap()
-    names = " and ".join(_titles(found.first, found.second))
-    if not found.pairs:
+    names = " and ".join(_titles(between.first, between.second))
+    if not between.pairs:
         screen.say(f"{names} share no patient and no image.", "bold")
         return
-    screen.say(f"{names} share {len(found.pairs):,} pairs.", "bold")
-    screen.table("Shared", ("kind", "pairs"), list(found.counts.items()))
-    if "same patient" in found.counts:
+    screen.say(f"{names} share {len(between.pairs):,} pairs.", "bold")
+    screen.table("Shared", ("kind", "pairs"), list(between.counts.items()))
+    if "same patient" in between.counts:
         screen.say("Patients are the same by number: two hospitals may have given out one twice.")
-    shown = found.pairs if screen.verbosity > 0 else found.pairs[:LISTED]
+    shown = between.pairs if screen.verbosity > 0 else between.pairs[:LISTED]
     rows = [row for leak in shown for row in ((leak.kind, leak.first), ("", leak.second))]
-    screen.table(_heading(len(shown), len(found.pairs)), ("kind", "images"), rows)
+    screen.table(_heading(len(shown), len(between.pairs)), ("kind", "images"), rows)
 
 
 def _heading(shown: int, pairs: int) -> str:

@@ -5,22 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hilum.cli.app import (
-    Data,
-    Json,
-    LabelColumn,
-    Labels,
-    PathColumn,
-    PatientColumn,
-    Quiet,
-    SourceColumn,
-    SourceTag,
-    Verbose,
-    roles,
-    terminal,
-)
+from hilum.api.own_images import OwnImages
+from hilum.cli.app import Data, Json, Quiet, Verbose, terminal
 from hilum.cli.data import data as commands
-from hilum.cli.open_data import open_set, reader, title
+from hilum.cli.open_data import open_set, title
+from hilum.cli.own_image_options import with_own_image_options
 from hilum.cli.terminal import Terminal
 from hilum.types import CLASS_NAMES
 
@@ -31,15 +20,11 @@ MOST = 8  # values of one kind that are listed
 
 
 @commands.command()
+@with_own_image_options
 def scan(
     path: Annotated[str, typer.Argument(help="Folder, table, or a dataset's name.")],
+    own: OwnImages,
     data: Data = None,
-    labels: Labels = None,
-    path_column: PathColumn = None,
-    label_column: LabelColumn = None,
-    patient_column: PatientColumn = None,
-    source_column: SourceColumn = None,
-    source_tag: SourceTag = None,
     as_json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
@@ -48,17 +33,16 @@ def scan(
     from hilum.data import scan as scanning
 
     screen = terminal(as_json, verbose, quiet)
-    columns = roles(path_column, label_column, patient_column, source_column)
     with screen.working():
-        found = open_set(path, data, screen, reader(screen, columns, labels, source_tag))
-        seen = scanning.scan(found, progress=screen.step_later("read headers of a sample"))
-    screen.say(_summary(seen, title(path)), "bold")
-    _classes(seen, screen)
-    _sources(seen, screen)
-    screen.table("Facts", ("fact", "value"), _facts(seen))
-    screen.left_out(seen.left_out)
-    screen.notes(seen.notes)
-    screen.give(seen)
+        manifest = open_set(path, data, screen, own)
+        scanned = scanning.scan(manifest, progress=screen.step_later("read headers of a sample"))
+    screen.say(_summary(scanned, title(path)), "bold")
+    _classes(scanned, screen)
+    _sources(scanned, screen)
+    screen.table("Facts", ("fact", "value"), _facts(scanned))
+    screen.left_out(scanned.left_out)
+    screen.notes(scanned.notes)
+    screen.give(scanned)
 
 
 def _summary(seen: "Scan", name: str) -> str:

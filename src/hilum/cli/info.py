@@ -47,8 +47,8 @@ def doctor(as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) ->
     screen = terminal(as_json, verbose, quiet)
     engine = "torch"
     if compiling.has_openvino():
-        found = openvino_check.again()
-        engine = "openvino" if found.works else f"torch, since OpenVINO {found.reason}"
+        checked = openvino_check.again()
+        engine = "openvino" if checked.works else f"torch, since OpenVINO {checked.reason}"
     facts = experiment.describe_environment() | {"engine": engine}
     screen.table("This machine", ("what", "value"), list(facts.items()))
     screen.give(facts)

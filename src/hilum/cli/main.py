@@ -89,8 +89,8 @@ def _outcome() -> tuple[int, str]:
 
 def _usage(error: typer.BadParameter) -> str:
     """Say what is wrong with the command line, and where its help is."""
-    said = " ".join(error.format_message().split()).rstrip(".")
-    if not said:
+    message = " ".join(error.format_message().split()).rstrip(".")
+    if not message:
         return ""  # called without arguments: its help was shown instead
     command = error.ctx.command_path if error.ctx else "hilum"
-    return clean(f"{said}; see `{command} --help`.")
+    return clean(f"{message}; see `{command} --help`.")

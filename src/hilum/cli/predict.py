@@ -5,26 +5,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hilum.cli.app import (
-    Json,
-    LabelColumn,
-    Labels,
-    PathColumn,
-    PatientColumn,
-    Quiet,
-    SourceColumn,
-    SourceTag,
-    Verbose,
-    app,
-    roles,
-    terminal,
-)
-from hilum.cli.open_data import reader
+from hilum.api.own_images import OwnImages
+from hilum.cli.app import Json, Quiet, Verbose, app, terminal
+from hilum.cli.own_image_options import with_own_image_options
 from hilum.cli.results import beforehand, show
 from hilum.cli.terminal import Terminal
 from hilum.types import NOTICE
 
 if TYPE_CHECKING:
+    from hilum.experiment.predict import Answers
     from hilum.inference.cautions import Cautions
 
 Folder = Annotated[Path, typer.Argument(help="A finished run's folder, or its model/ folder.")]
@@ -49,38 +38,43 @@ def predict(
 
     screen = terminal(as_json, verbose, quiet)
     with screen.working():
-        found = predict.predict_files(model, paths, out, screen.step, heatmaps)
-    table, left_out = found.table, found.left_out
+        answers = predict.predict_files(model, paths, out, screen.step, heatmaps)
+    _show(answers, screen)
+    _say(answers.cautions, screen)
+    screen.point("Predictions", out.resolve())
+    if heatmaps:
+        screen.point("Heat maps", heatmaps.resolve())
+    screen.say(NOTICE, "dim")
+    rest = {"left_out": answers.left_out, **answers.cautions.as_json(), "notice": NOTICE}
+    screen.give({"predictions": answers.table.to_dict("records"), **rest})
+
+
+def _show(answers: "Answers", screen: Terminal) -> None:
+    """The first predictions, what is abstained from, what is left out, and how many of each."""
+    table, left_out = answers.table, answers.left_out
     read = table[table["label"] != ""]
-    more = ["seen"] if (table["seen"] != "").any() else []
+    seen = ["seen"] if (table["seen"] != "").any() else []
     rows = [
         (
             row.path,
             "abstains" if row.abstain else row.label,
             *(f"{p:.3f}" for p in values),
-            *([row.seen] if more else ()),
+            *([row.seen] if seen else ()),
         )
         for row, values in zip(
             read.head(SHOWN).itertuples(), read.iloc[:SHOWN, 2:-3].to_numpy(), strict=True
         )
     ]
-    screen.table("Predictions", [*table.columns[:-3], *more], rows)
-    doubted = read[read["abstain"]]
-    why = [(row.path, row.reason) for row in doubted.head(SHOWN).itertuples()]
-    screen.table("Abstained", ("path", "why"), why)
+    screen.table("Predictions", [*table.columns[:-3], *seen], rows)
+    abstained = read[read["abstain"]]
+    reasons = [(row.path, row.reason) for row in abstained.head(SHOWN).itertuples()]
+    screen.table("Abstained", ("path", "why"), reasons)
     screen.left_out(left_out)
     first = f" (the first {SHOWN} are shown)" if len(read) > SHOWN else ""
     screen.say(
-        f"{len(read) - len(doubted):,} images are predicted{first}, {len(doubted):,} are abstained "
-        f"from, {sum(item.count for item in left_out):,} are left out."
+        f"{len(read) - len(abstained):,} images are predicted{first}, {len(abstained):,} are "
+        f"abstained from, {sum(item.count for item in left_out):,} are left out."
     )
-    _say(found.cautions, screen)
-    screen.point("Predictions", out.resolve())
-    if heatmaps:
-        screen.point("Heat maps", heatmaps.resolve())
-    screen.say(NOTICE, "dim")
-    rest = {"left_out": left_out, **found.cautions.as_json(), "notice": NOTICE}
-    screen.give({"predictions": table.to_dict("records"), **rest})
 
 
 @app.command()
@@ -112,8 +106,8 @@ def explain(
     screen = terminal(as_json, verbose, quiet)
     ask = HeatmapRequest(method, class_, HeatmapStyle(render, colours))
     with screen.working():
-        found = predict.explain_files(model, paths, out, ask, screen.step)
-    table, left_out = found.table, found.left_out
+        answers = predict.explain_files(model, paths, out, ask, screen.step)
+    table, left_out = answers.table, answers.left_out
     drawn = table[table["file"] != ""]
     rows = [
         (row.path, row.label, row[3], f"{row.probability:.3f}", row.file)
@@ -124,48 +118,45 @@ def explain(
     more = f" (the first {SHOWN} are shown)" if len(drawn) > SHOWN else ""
     screen.say(f"{len(drawn):,} heat maps are drawn{more}, {len(left_out):,} images left out.")
     screen.say("A heat map shows where the model looked, not whether it is right.")
-    _say(found.cautions, screen)
+    _say(answers.cautions, screen)
     screen.point("Heat maps", out.resolve())
     screen.say(NOTICE, "dim")
     records = table.to_dict("records")
-    rest = {"left_out": left_out, **found.cautions.as_json(), "notice": NOTICE}
+    rest = {"left_out": left_out, **answers.cautions.as_json(), "notice": NOTICE}
     screen.give({"heatmaps": records, **rest})
 
 
-def _say(about: "Cautions", screen: Terminal) -> None:
+def _say(caution: "Cautions", screen: Terminal) -> None:
     """What a model's answers must not be read without."""
-    if about.met:
-        screen.say(about.met, "bold red")
-    for note in about.notes:
+    if caution.met:
+        screen.say(caution.met, "bold red")
+    for note in caution.notes:
         screen.say(note, "yellow")
-    screen.say(about.verdict)
+    screen.say(caution.verdict)
 
 
 @app.command()
+@with_own_image_options
 def evaluate(
     model: Folder,
     data: Annotated[Path, typer.Argument(help="Class folders, a table, or a manifest.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for the report.")],
-    labels: Labels = None,
-    path_column: PathColumn = None,
-    label_column: LabelColumn = None,
-    patient_column: PatientColumn = None,
-    source_column: SourceColumn = None,
-    source_tag: SourceTag = None,
+    own: OwnImages,
     as_json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
     """Test a finished model on images it has not seen; those that it has are set aside."""
     from hilum import experiment
-    from hilum.inference.cautions import further
+    from hilum.inference.cautions import other_models
 
     screen = terminal(as_json, verbose, quiet)
     with screen.working():
-        columns = roles(path_column, label_column, patient_column, source_column)
-        read = reader(screen, columns, labels, source_tag, fewest=1)
-        results = experiment.evaluate_model(model, data, out, screen.step, read=read)
+        headers = screen.step_later("read headers")
+        results = experiment.evaluate_model(
+            model, data, out, screen.step, read=lambda path: own.open(path, headers, fewest=1)
+        )
     beforehand(results, screen)
-    for note in further(model):
+    for note in other_models(model):
         screen.say(note, "yellow")
     show(results, out, screen)

@@ -33,16 +33,17 @@ def prepare(
     screen = terminal(as_json, verbose, quiet)
     chosen = prepare.steps_named(steps.split(","), side)
     with screen.working():
-        found = prepare.prepare(folder, chosen, out, screen.step)
-    screen.left_out(found.left_out)
+        prepared = prepare.prepare(folder, chosen, out, screen.step)
+    screen.left_out(prepared.left_out)
     screen.gap()
     screen.say(
-        f"{found.written:,} images are prepared, {len(found.left_out):,} things left out.", "bold"
+        f"{prepared.written:,} images are prepared, {len(prepared.left_out):,} things left out.",
+        "bold",
     )
-    if found.faulty:
-        screen.say(f"{len(found.faulty):,} lung masks do not pass their check; see lungs.csv.")
-    screen.point("Images", found.folder)
-    if found.masks is not None:
-        screen.point("Lung masks", found.masks)
-    screen.point("Before and after", found.sheet)
-    screen.give(found)
+    if prepared.faulty:
+        screen.say(f"{len(prepared.faulty):,} lung masks do not pass their check; see lungs.csv.")
+    screen.point("Images", prepared.folder)
+    if prepared.masks is not None:
+        screen.point("Lung masks", prepared.masks)
+    screen.point("Before and after", prepared.sheet)
+    screen.give(prepared)

@@ -10,19 +10,7 @@ from hilum.cli.tables import Cell
 from hilum.cli.terminal import Terminal
 from hilum.types import NOTICE, Finding, LeftOut, Published, Results, Score
 
-SHOWN = {
-    ("dice", "overall"): "Dice, mean",
-    ("mask_ok", "overall"): "Masks that pass their check",
-    ("accuracy", "overall"): "Accuracy",
-    ("balanced_accuracy", "overall"): "Balanced accuracy",
-    ("f1", "macro"): "F1, macro",
-    ("sensitivity", "macro"): "Sensitivity, macro",
-    ("specificity", "macro"): "Specificity, macro",
-    ("auroc", "macro"): "AUROC, macro",
-    ("brier", "overall"): "Brier score",
-    ("ece", "overall"): "Calibration error (ECE)",
-}  # the figures that everyone sees; -v shows all
-BESIDE = [("accuracy", "overall"), ("balanced_accuracy", "overall"), ("auroc", "macro")]
+MASKS = {("dice", "overall"): "Dice, mean", ("mask_ok", "overall"): "Masks that pass their check"}
 MARKS = {
     "pass": ("✓ pass", "green"),
     "warn": ("! warn", "yellow"),
@@ -35,8 +23,8 @@ def show(results: Results, out: Path, screen: Terminal) -> None:
     """Everything that a person should know when a run has ended, the verdict last."""
     chosen = str(results.model["cell"])
     begin = tuple(f"{task['name']}: " for task in results.tasks)
-    mine = [score for score in results.scores if not score.cell.startswith(begin)]
-    _cells(mine, chosen, screen)
+    own_scores = [score for score in results.scores if not score.cell.startswith(begin)]
+    _cells(own_scores, chosen, screen)
     _scores([score for score in results.scores if score.cell == chosen], screen)
     _published(results, screen)
     audits(results.audits, screen)
@@ -48,8 +36,6 @@ def show(results: Results, out: Path, screen: Terminal) -> None:
     screen.gap()
     for note in results.split.get("notes", ()):
         screen.say(f"• {note}", "yellow")
-    for sentence in results.model.get("int8", []):
-        screen.say(sentence)
     screen.say(results.verdict, "bold")
     screen.gap()
     screen.point("Report", out.resolve() / "report.html")
@@ -69,7 +55,9 @@ def beforehand(results: Results, screen: Terminal) -> None:
 
 
 def _scores(scores: Sequence[Score], screen: Terminal) -> None:
-    """The chosen cell's figures: the eight that matter, or all of them under -v."""
+    """The chosen cell's scores: those in brief, or all of them under -v."""
+    from hilum.metrics import registry
+
     columns = ("score", "value", "95 %", "of images")
     if screen.verbosity > 0:
         from hilum.report.wording import class_name, score_name
@@ -78,9 +66,10 @@ def _scores(scores: Sequence[Score], screen: Terminal) -> None:
         screen.table("All scores on test images", (columns[0], "of", *columns[1:]), rows)
         _say_notes(scores, screen)
         return
-    found = {(score.name, score.class_): score for score in scores}
-    known = [(name, found[key]) for key, name in SHOWN.items() if key in found]
-    few = [(name + _of(score), *_figures(score)) for name, score in known]
+    by_name = {(score.name, score.class_): score for score in scores}
+    shown = [*MASKS.items(), *((row.key, row.key_title) for row in registry.brief())]
+    measured = [(name, by_name[key]) for key, name in shown if key in by_name]
+    few = [(name + _of(score), *_figures(score)) for name, score in measured]
     screen.table("Scores on test images", columns, few)
     _say_notes(scores, screen)
 
@@ -115,28 +104,36 @@ def _interval(low: float | None, high: float | None) -> str:
 
 def _cells(scores: Sequence[Score], chosen: str, screen: Terminal) -> None:
     """All cells of a grid side by side, where there are several."""
+    from hilum.metrics import registry
+
     cells = list(dict.fromkeys(score.cell for score in scores))
     if len(cells) < 2:
         return
     value = {(score.cell, score.name, score.class_): score.value for score in scores}
     rows = [
-        (cell, *(_number(value.get((cell, *key))) for key in BESIDE), "✓" if cell == chosen else "")
+        (
+            cell,
+            *(_number(value.get((cell, *row.key))) for row in registry.headlines()),
+            "✓" if cell == chosen else "",
+        )
         for cell in cells
     ]
-    names = [SHOWN[key].lower().replace("auroc", "AUROC") for key in BESIDE]
+    names = [row.key_title for row in registry.headlines()]
     screen.table("Cells of the grid", ("cell", *names, "in model/"), rows)
 
 
 def _questions(results: Results, screen: Terminal) -> None:
     """The recipe's tasks: figures of the cell that each has chosen, and its verdict."""
-    found = {(score.cell, score.name, score.class_): score for score in results.scores}
+    from hilum.metrics import registry
+
+    by_cell = {(score.cell, score.name, score.class_): score for score in results.scores}
     rows = []
     for task in results.tasks:
         cell = f"{task['name']}: {task['cell']}"
-        own = [found.get((cell, *key)) for key in BESIDE]
+        own = [by_cell.get((cell, *row.key)) for row in registry.spread()]
         values = (_number(score.value if score else None) for score in own)
         rows.append((task["name"], *values, task["reason"] or task["verdict"]))
-    names = [SHOWN[key].lower().replace("auroc", "AUROC") for key in BESIDE]
+    names = [row.key_title for row in registry.spread()]
     screen.table("Further questions", ("task", *names, "verdict"), rows)
 
 

@@ -120,10 +120,10 @@ def _grown(widths: list[int], room: int, aims: Sequence[Sequence[int]]) -> list[
     """Widths that reach one aim after the other; the first that is too far, each by its share."""
     for aim in aims:
         wanted = [max(most - part, 0) for most, part in zip(aim, widths, strict=True)]
-        given = [min(more, room * more // max(sum(wanted), 1)) for more in wanted]
-        widths = [part + more for part, more in zip(widths, given, strict=True)]
-        room -= sum(given)
-        if given != wanted:
+        added = [min(more, room * more // max(sum(wanted), 1)) for more in wanted]
+        widths = [part + more for part, more in zip(widths, added, strict=True)]
+        room -= sum(added)
+        if added != wanted:
             break
     return widths
 
@@ -147,13 +147,13 @@ def wrapped(text: str, width: int) -> list[str]:
 
 def _pieces(word: str, width: int) -> list[str]:
     """As few parts as its joints allow."""
-    found = [""]
+    pieces = [""]
     for part in _parts(word, width, JOINTS):
-        if len(found[-1]) + len(part) <= width:
-            found[-1] += part
+        if len(pieces[-1]) + len(part) <= width:
+            pieces[-1] += part
         else:
-            found.append(part)
-    return found
+            pieces.append(part)
+    return pieces
 
 
 def _parts(word: str, width: int, joints: Sequence[str]) -> list[str]:

@@ -53,10 +53,10 @@ class Terminal:
     @property
     def width(self) -> int:
         """Columns that a table may take: the terminal's; in a pipe COLUMNS, else PIPE."""
-        asked = os.environ.get("COLUMNS", "")
+        columns = os.environ.get("COLUMNS", "")
         if self.out.is_terminal:
             return self.out.width
-        return int(asked) if asked.isdecimal() and int(asked) >= SMALLEST else PIPE
+        return int(columns) if columns.isdecimal() and int(columns) >= SMALLEST else PIPE
 
     @contextmanager
     def working(self) -> Iterator["Terminal"]:
@@ -81,22 +81,22 @@ class Terminal:
         elif self.verbosity > 0 and not self.as_json:
             self.log.print(Text(tables.clean(name)))
 
-        def move(done: int, total: int) -> None:
+        def advance(done: int, total: int) -> None:
             if bars is not None and task is not None:
                 bars.update(TaskID(task), completed=done, total=total)
 
-        return move
+        return advance
 
     def step_later(self, name: str) -> Callable[[int, int], None]:
         """The same, but shown from the first move on: for work that may turn out to be none."""
-        moves: list[Callable[[int, int], None]] = []
+        opened: list[Callable[[int, int], None]] = []
 
-        def move(done: int, total: int) -> None:
-            if not moves:
-                moves.append(self.step(name))
-            moves[0](done, total)
+        def advance(done: int, total: int) -> None:
+            if not opened:
+                opened.append(self.step(name))
+            opened[0](done, total)
 
-        return move
+        return advance
 
     def say(self, sentence: str, style: str = "") -> None:
         """A sentence for people, wrapped between words; silent under --json and -q."""

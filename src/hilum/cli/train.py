@@ -6,23 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from hilum.cli.app import (
-    Data,
-    Json,
-    LabelColumn,
-    Labels,
-    PathColumn,
-    PatientColumn,
-    Quiet,
-    SourceColumn,
-    SourceTag,
-    Verbose,
-    app,
-    checked_mode,
-    roles,
-    terminal,
-)
-from hilum.cli.open_data import tree
+from hilum.api.own_images import OwnImages
+from hilum.cli.app import Data, Json, Quiet, Verbose, app, checked_mode, terminal
+from hilum.cli.own_image_options import with_own_image_options
 from hilum.cli.results import show
 from hilum.cli.terminal import Terminal
 from hilum.types import MissingError, as_path
@@ -41,6 +27,9 @@ Mode = Annotated[
     str | None, typer.Option("--mode", help="published (as the paper did) or corrected.")
 ]
 Quick = Annotated[bool, typer.Option("--quick", help="The smaller grid.")]
+Workers = Annotated[
+    int, typer.Option("--workers", min=1, help="Train folds in N processes; the same results.")
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue an interrupted run in --out.")]
 
 
@@ -68,6 +57,7 @@ def run(
     quick: Quick = False,
     seeds: Seeds = None,
     resume: Resume = False,
+    workers: Workers = 1,
     as_json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
@@ -77,22 +67,19 @@ def run(
 
     wanted = _changes(changes, weights, seeds)
     loaded = recipes.load(recipe, checked_mode(mode), quick, wanted)
-    _run(loaded, data, out, terminal(as_json, verbose, quiet), resume)
+    _run(loaded, data, out, terminal(as_json, verbose, quiet), resume, workers)
 
 
 @app.command()
+@with_own_image_options
 def train(
     folder: Annotated[Path, typer.Argument(help="Class folders, a CSV table, or a DICOM tree.")],
+    own: OwnImages,
     out: Out = Path("hilum-train"),
-    labels: Labels = None,
-    path_column: PathColumn = None,
-    label_column: LabelColumn = None,
-    patient_column: PatientColumn = None,
-    source_column: SourceColumn = None,
-    source_tag: SourceTag = None,
     changes: Set = None,
     weights: Weights = None,
     seeds: Seeds = None,
+    workers: Workers = 1,
     as_json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
@@ -100,10 +87,9 @@ def train(
     """Train on your own images with sensible defaults; the same report as a study's."""
     from hilum import recipes
 
-    columns = roles(path_column, label_column, patient_column, source_column)
-    own = {"path": str(as_path(folder)), **tree(columns, labels, source_tag)}
-    wanted = [recipes.own_data(own, columns), *_changes(changes, weights, seeds)]
-    _run(recipes.load("default", changes=wanted), None, out, terminal(as_json, verbose, quiet))
+    wanted = [own.change(folder), *_changes(changes, weights, seeds)]
+    screen = terminal(as_json, verbose, quiet)
+    _run(recipes.load("default", changes=wanted), None, out, screen, workers=workers)
 
 
 def _changes(changes: list[str] | None, weights: Path | None, seeds: int | None) -> list[str]:
@@ -130,9 +116,16 @@ def _toml(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _run(recipe: Any, data: Path | None, out: Path, screen: Terminal, resume: bool = False) -> None:
+def _run(
+    recipe: Any,
+    data: Path | None,
+    out: Path,
+    screen: Terminal,
+    resume: bool = False,
+    workers: int = 1,
+) -> None:
     from hilum.experiment.tasks import run_into
 
     with screen.working():
-        results = run_into(recipe, data, out, screen.step, resume)
+        results = run_into(recipe, data, out, screen.step, resume, workers)
     show(results, out, screen)

@@ -38,9 +38,17 @@ class NearPairs:
 def near_pairs(fingerprints: Fingerprints, near: Nearness | None = None) -> NearPairs:
     """Find every pair of images within `near`; a flat thumbnail is near to nothing.
 
+    The same fingerprints are searched once: split, leak check and audits want the same pairs.
     Raises HilumError for a radius that the search cannot promise.
     """
     near = near or Nearness()
+    if near not in fingerprints.searched:
+        fingerprints.searched[near] = _search(fingerprints, near)
+    pairs: NearPairs = fingerprints.searched[near]
+    return pairs
+
+
+def _search(fingerprints: Fingerprints, near: Nearness) -> NearPairs:
     found = within_radius(fingerprints.perceptual, near.bits)
     alike = [_alike(found[i : i + _BATCH], fingerprints) for i in range(0, len(found), _BATCH)]
     score = np.concatenate([np.empty(0), *alike])

@@ -18,11 +18,16 @@ def cached(key: str, compute: Callable[[], Floats]) -> Floats:
     """
     path = store_path(key)
     if not path.is_file():
-        values = np.ascontiguousarray(compute(), np.float32)
-        with files.atomic_write(path) as temporary, temporary.open("wb") as file:
-            np.save(file, values, allow_pickle=False)
+        with files.waiting(path.with_suffix(".lock")):  # another process may be computing them
+            if not path.is_file():
+                _write(path, np.ascontiguousarray(compute(), np.float32))
     stored: Floats = np.load(path, mmap_mode="r", allow_pickle=False)
     return stored
+
+
+def _write(path: Path, values: Floats) -> None:
+    with files.atomic_write(path) as temporary, temporary.open("wb") as file:
+        np.save(file, values, allow_pickle=False)
 
 
 def store_path(key: str) -> Path:

@@ -1,8 +1,7 @@
 """The manifest: one row per image, in one schema whatever the images came from."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -14,13 +13,11 @@ from hilum import files
 from hilum.data.tidy import tidy, uniform
 from hilum.types import MANIFEST_COLUMNS, HilumError, LeftOut, Manifest, as_path, require_columns
 
-Progress: TypeAlias = Callable[[int, int], None] | None
 Rows: TypeAlias = Iterable[Mapping[str, Any]] | pd.DataFrame
 
 _SEXES = {"F", "M"}
 _MODALITIES = {"X-ray", "CT"}
 _METADATA = b"hilum"  # key of what the Parquet file carries beside the table
-_HASHERS = 4  # threads; hashing releases the interpreter's lock
 _SHOWN = 5  # names in an error's list
 _EXAMPLES = 3  # names beside a count of what was left out
 
@@ -209,34 +206,6 @@ def _left_out(what: object, why: object, count: int = 1, names: Sequence[object]
 
 def _first_line(error: BaseException) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
-
-
-def with_hashes(manifest: Manifest, progress: Progress = None) -> Manifest:
-    """Fill in `sha256` where it is missing; images that cannot be read move to `left_out`."""
-    table = manifest.table.copy()
-    wanted = np.flatnonzero(table["sha256"].isna())
-    paths = table["path"].to_numpy()[wanted]
-    hashes: list[str | None] = []
-    faults: list[LeftOut] = []
-    with ThreadPoolExecutor(_HASHERS) as pool:
-        for path, (found, fault) in zip(paths, pool.map(_hash_or_fault, paths), strict=True):
-            hashes.append(found)
-            faults += [LeftOut(str(path), fault)] if fault else []
-            if progress:
-                progress(len(hashes), len(paths))
-    filled = table["sha256"].to_numpy(dtype=object)
-    filled[wanted] = hashes
-    table["sha256"] = pd.Series(filled, index=table.index, dtype="str")
-    kept = table[table["sha256"].notna()].reset_index(drop=True)
-    _require_rows(kept, "the manifest", faults)
-    return Manifest(kept, (*manifest.left_out, *faults), manifest.notes)
-
-
-def _hash_or_fault(path: str) -> tuple[str | None, str]:
-    try:
-        return files.sha256(path), ""
-    except OSError as error:
-        return None, f"unreadable: {error.strerror or type(error).__name__}"
 
 
 def concat(manifests: Sequence[Manifest]) -> Manifest:

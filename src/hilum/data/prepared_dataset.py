@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 import cv2
@@ -14,6 +15,8 @@ import pandas as pd
 from hilum import files, images
 from hilum.data.fingerprints import THUMBNAIL_SIDE, fingerprint, thumbnail
 from hilum.data.pixel_store import NUMBERS, RECORD, Segment, Store, Writer, open_store
+from hilum.data.source_images import Keep, keeping, open_source_images
+from hilum.progress import Advance
 from hilum.types import (
     Fingerprints,
     Grey8,
@@ -26,7 +29,6 @@ from hilum.types import (
     Prepares,
 )
 
-Progress: TypeAlias = Callable[[int, int], None] | None
 Done = TypeVar("Done")
 Fresh: TypeAlias = tuple[Grey8, npt.NDArray[np.void]]  # prepared image, its record
 
@@ -66,17 +68,20 @@ class ThumbnailOnly:
 def prepare_dataset(
     manifest: Manifest,
     prepares: Prepares,
-    progress: Progress = None,
+    progress: Advance | None = None,
     workers: int | None = None,
+    keep_sources: bool = True,
 ) -> PreparedDataset:
     """Decode, prepare and fingerprint every image that the store does not hold yet.
 
     Memory stays flat: images go to disk as they come, and what is returned is mapped from there.
-    `workers` threads decode, by default as many as the processor cores that this process may use.
+    `workers` threads decode, by default as many as the processor cores that this process may use;
+    what they decode is kept for later readers (`source_images`), unless `keep_sources` is false.
     Unreadable images move to `left_out`. Raises HilumError where no image can be read, or where
     `prepares` breaks its promise of uint8 images of its shape.
     """
-    job = _Job(open_store(prepares), prepares, progress, workers or files.available_cpus())
+    workers = workers or files.available_cpus()
+    job = _Job(open_store(prepares), prepares, progress, workers, keep_sources)
     found = hashed(manifest, job.workers)
     keys = [bytes.fromhex(key) for key in found.table["sha256"]]
     if segment := job.store.sealed(keys):
@@ -85,12 +90,33 @@ def prepare_dataset(
     return _filled(found, keys, job)
 
 
+def prepared_images(films: pd.DataFrame, prepares: Prepares) -> list[Grey8]:
+    """The prepared images (height, width) of a manifest's rows, decoded only where none is stored.
+
+    Raises HilumError where one can no longer be read.
+    """
+    places = open_store(prepares).places()
+    return [
+        _prepared(path, sha256, prepares, places.get(bytes.fromhex(sha256)))
+        for path, sha256 in zip(films["path"], films["sha256"], strict=True)
+    ]
+
+
+def _prepared(
+    path: str, sha256: str, prepares: Prepares, place: tuple[Segment, int] | None
+) -> Grey8:
+    if place is not None and Path(path).is_file() and place[0].intact(place[1]):
+        return np.array(place[0].stack[place[1]])
+    return prepares(open_source_images().read(path, sha256, prepares.decode_side))
+
+
 @dataclass(frozen=True, slots=True)
 class _Job:
     store: Store
     prepares: Prepares
-    progress: Progress
+    progress: Advance | None
     workers: int
+    keep_sources: bool
 
 
 def _filled(manifest: Manifest, keys: list[bytes], job: _Job) -> PreparedDataset:
@@ -117,13 +143,14 @@ def _decode(table: pd.DataFrame, writer: Writer, job: _Job) -> dict[str, str]:
     faults: dict[str, str] = {}
     paths = table["path"].tolist()
     wanted = list(zip(paths, table["sha256"], strict=True))
-    results = _in_order(_Work(job.prepares), wanted, job.workers)
-    for path, fresh in zip(paths, results, strict=True):
-        if isinstance(fresh, str):
-            faults[path] = fresh
-        else:
-            writer.append(*fresh)
-        _tell(job.progress, writer.written + len(faults), len(paths))
+    with keeping(job.keep_sources) as keep:
+        results = _in_order(_Work(job.prepares, keep), wanted, job.workers)
+        for path, fresh in zip(paths, results, strict=True):
+            if isinstance(fresh, str):
+                faults[path] = fresh
+            else:
+                writer.append(*fresh)
+            _tell(job.progress, writer.written + len(faults), len(paths))
     return faults
 
 
@@ -159,6 +186,7 @@ class _Work:
     """What a thread does with one file: the prepared image and its record, or why not."""
 
     prepares: Prepares
+    keep: Keep
 
     def __call__(self, path: str, sha256: str) -> Fresh | str:
         try:
@@ -169,6 +197,7 @@ class _Work:
         _require_promise(prepared, self.prepares.shape)
         if image.sha256 != sha256:
             return "wanted a file at rest, got one that changed since it was hashed; try again."
+        self.keep(image, self.prepares.decode_side)
         return prepared, _record(sha256, image)
 
 
@@ -287,6 +316,6 @@ def _hexadecimal(hashes: npt.NDArray[np.uint8]) -> tuple[str, ...]:
     return tuple(row.tobytes().hex() for row in np.ascontiguousarray(hashes))
 
 
-def _tell(progress: Progress, done: int, total: int) -> None:
+def _tell(progress: Advance | None, done: int, total: int) -> None:
     if progress:
         progress(done, total)

@@ -1,17 +1,15 @@
 """A look at a manifest before anything is trained: how many of what, and from where."""
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from hilum import images
 from hilum.data.manifest import summarise
+from hilum.progress import Advance
 from hilum.types import HilumError, LeftOut, Manifest
-
-Progress: TypeAlias = Callable[[int, int], None] | None
 
 UNKNOWN = "unknown"
 PROBED = 1000  # headers that are read when the facts are not known yet
@@ -65,7 +63,7 @@ def scan(
     manifest: Manifest,
     facts: pd.DataFrame | None = None,
     most: int = PROBED,
-    progress: Progress = None,
+    progress: Advance | None = None,
 ) -> Scan:
     """Count a manifest's images.
 
@@ -157,7 +155,7 @@ def _shapes(table: pd.DataFrame, facts: pd.DataFrame) -> dict[str, dict[str, int
 
 
 def _probe(
-    table: pd.DataFrame, most: int, progress: Progress
+    table: pd.DataFrame, most: int, progress: Advance | None
 ) -> tuple[pd.DataFrame, list[LeftOut]]:
     """Header facts by sample_id of up to `most` images, and those whose header is broken."""
     chosen = np.unique(np.linspace(0, len(table) - 1, min(most, len(table))).round().astype(int))

@@ -1,6 +1,5 @@
 """From the columns a reader knows to the manifest's columns: types, missing values, spellings."""
 
-import difflib
 import os
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import pandas as pd
 
 from hilum import images
 from hilum.data import missing, placeholders
-from hilum.types import MANIFEST_COLUMNS, HilumError
+from hilum.types import MANIFEST_COLUMNS, HilumError, nearest_name
 
 # handed on as they were written; labels are the reader's business, sex and age have their notes
 WRITTEN = ("patient_id", "source", "site", "official_part", "view", "modality")
@@ -79,8 +78,7 @@ def _text(values: pd.Series) -> pd.Series:
 def _refuse_unknown(given: pd.DataFrame, dataset: str) -> None:
     for name in given.columns:
         if name not in MANIFEST_COLUMNS:
-            nearest = difflib.get_close_matches(str(name), MANIFEST_COLUMNS, n=1)
-            hint = f"did you mean {nearest[0]!r}?" if nearest else "leave it out."
+            hint = nearest_name(str(name), MANIFEST_COLUMNS, "leave it out.")
             raise HilumError(
                 f"the rows of {dataset!r} must have columns among {', '.join(MANIFEST_COLUMNS)}; "
                 f"got {name!r}; {hint}"

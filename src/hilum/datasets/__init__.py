@@ -1,21 +1,19 @@
 """From folders as they are found to a manifest: published layouts, and a user's own images."""
 
-import difflib
 from pathlib import Path
 
 from hilum import images
 from hilum.data import manifest
-from hilum.datasets import class_folders, columns, dicom_tree, lookup, table
+from hilum.datasets import class_folders, columns, dicom_tree, registry, table
+from hilum.datasets.base import Dataset
 from hilum.datasets.columns import Columns, columns_from_roles
 from hilum.datasets.dicom_headers import Progress
 from hilum.datasets.dicom_tree import TreeOptions
-from hilum.datasets.layouts import READERS
-from hilum.types import HilumError, Manifest, MissingError, as_path
+from hilum.types import HilumError, Manifest, MissingError, as_path, nearest_names
 
 __all__ = ["Columns", "TreeOptions", "columns_from_roles", "open_path", "read"]
 
 MANIFEST = "manifest.parquet"
-BY_NAME_ALONE = {"sarscov2_ct"}  # whose two class folders could be anybody's
 _USUAL = Columns()
 _NOTHING = TreeOptions()
 
@@ -27,12 +25,12 @@ def read(name: str, root: str | Path) -> Manifest:
     HilumError for an unknown name, and MissingError, saying where to get it and where to put it,
     for a dataset that is not there.
     """
-    card, reader = lookup.card(name), READERS[lookup.card(name).name]
-    home = as_path(root)
-    named = [home / folder_name for folder_name in (card.folder, *card.other_folders)]
+    dataset = registry.find(name)
+    card, home = dataset.card, as_path(root)
+    named = [home / folder for folder in card.folders]
     for place in (*named, home):
-        if place.is_dir() and reader.recognises(place):
-            return reader.read(place)
+        if place.is_dir() and dataset.recognises(place):
+            return dataset.read(place)
     raise MissingError(
         f"the dataset {name!r} must lie in {named[0]}, laid out as published; "
         f"got {_state(named[0])}; {card.advice}"
@@ -48,14 +46,14 @@ def _state(place: Path) -> str:
 
 def open_path(
     path: str | Path,
-    given: Columns = _USUAL,
+    roles: Columns = _USUAL,
     progress: Progress = None,
     options: TreeOptions = _NOTHING,
 ) -> Manifest:
     """Read whatever `path` is: a manifest or run folder, a published dataset, a tree of DICOM
     files, a CSV table, or class folders; in this order.
 
-    `given` says which columns of a table are what, where their names do not tell; then a table it
+    `roles` says which columns of a table are what, where their names do not tell; then a table it
     must be. `progress` counts the DICOM headers read. With a table of labels in `options` it is a
     folder of the user's own. Raises HilumError saying what was wanted and what was found.
     """
@@ -65,18 +63,18 @@ def open_path(
             f"{place} must be a folder of images or a table; got nothing; {_near(place)}"
         )
     if place.is_dir():
-        return _open_folder(place, given, progress, options)
-    return _open_file(place, given, progress, options)
+        return _open_folder(place, roles, progress, options)
+    return _open_file(place, roles, progress, options)
 
 
 def _near(place: Path) -> str:
     parent = place.parent
     names = [item.name for item in parent.iterdir()] if parent.is_dir() else []
-    nearest = difflib.get_close_matches(place.name, names, n=1)
-    return f"did you mean {parent / nearest[0]}?" if nearest else "check the path."
+    near = nearest_names(place.name, names)
+    return f"did you mean {parent / near[0]}?" if near else "check the path."
 
 
-def _open_file(file: Path, given: Columns, progress: Progress, options: TreeOptions) -> Manifest:
+def _open_file(file: Path, roles: Columns, progress: Progress, options: TreeOptions) -> Manifest:
     suffix = file.suffix.lower()
     if options.labels:
         raise HilumError(
@@ -86,56 +84,52 @@ def _open_file(file: Path, given: Columns, progress: Progress, options: TreeOpti
     if suffix == ".parquet":
         return manifest.load(file)
     if suffix in columns.SUFFIXES:
-        return table.read(file, given, progress, options.source_tag, options.fewest)
+        return table.read(file, roles, progress, options.source_tag, options.fewest)
     raise HilumError(
         f"{file} must be a folder of images, a CSV table or a manifest.parquet; got a file "
         f"ending in {suffix!r}; name the folder it is in."
     )
 
 
-def _open_folder(place: Path, given: Columns, progress: Progress, options: TreeOptions) -> Manifest:
-    name = None
-    if given == _USUAL and not (options.labels or options.source_tag):
+def _open_folder(place: Path, roles: Columns, progress: Progress, options: TreeOptions) -> Manifest:
+    if roles == _USUAL and not (options.labels or options.source_tag):
         if (place / MANIFEST).is_file():
             return manifest.load(place / MANIFEST)
-        name = _published(place)
-    if name is not None:
-        return READERS[name].read(place)
-    return _open_own(place, given, progress, options)
+        if (dataset := _published(place)) is not None:
+            return dataset.read(place)
+    return _open_own(place, roles, progress, options)
 
 
-def _open_own(place: Path, given: Columns, progress: Progress, options: TreeOptions) -> Manifest:
+def _open_own(place: Path, roles: Columns, progress: Progress, options: TreeOptions) -> Manifest:
     """A user's own folder: a tree of DICOM files, a table beside its images, or class folders."""
-    if given == _USUAL and not (options.labels or options.source_tag):
+    if roles == _USUAL and not (options.labels or options.source_tag):
         _refuse_several(place)
     paths, _ = images.find(place)
     if options.labels or dicom_tree.recognises(paths):
-        return dicom_tree.read(place, given, progress, options)
+        return dicom_tree.read(place, roles, progress, options)
     # columns that the user named must be found: what is wrong with them, `read` says
-    if given != _USUAL or table.recognises(place, given):
-        return table.read(place, given, progress, options.source_tag, options.fewest)
+    if roles != _USUAL or table.recognises(place, roles):
+        return table.read(place, roles, progress, options.source_tag, options.fewest)
     return class_folders.read(
         place, progress, options.source_tag, options.unlabelled, options.fewest
     )
 
 
-def _published(place: Path) -> str | None:
-    """Name of the published dataset that lies in `place`, if one does."""
-    for name, reader in READERS.items():
-        card = lookup.card(name)
-        named = place.name in (card.folder, *card.other_folders)
-        if (named or name not in BY_NAME_ALONE) and reader.recognises(place):
-            return name
+def _published(place: Path) -> Dataset | None:
+    """The published dataset that lies in `place`, if one does."""
+    for dataset in registry.DATASETS.values():
+        named = place.name in dataset.card.folders
+        if (named or not dataset.only_by_name) and dataset.recognises(place):
+            return dataset
     return None
 
 
 def _refuse_several(place: Path) -> None:
-    inside = {
-        item.name: _published(item)
+    sets = [
+        item.name
         for item in sorted(place.iterdir())
-        if item.is_dir() and not item.name.startswith(".")
-    }
-    sets = [name for name, dataset in inside.items() if dataset]
+        if item.is_dir() and not item.name.startswith(".") and _published(item) is not None
+    ]
     if sets:
         raise HilumError(
             f"{place} must be one set of images; got a folder of datasets "

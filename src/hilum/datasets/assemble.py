@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from hilum.data import manifest
-from hilum.datasets.cards import DatasetCard
+from hilum.datasets.base import DatasetCard
 from hilum.datasets.class_names import REPORTED, says_less
 from hilum.datasets.tally import EXAMPLES, Tally
 from hilum.datasets.vocabulary import plain
@@ -27,9 +27,9 @@ def assemble(
             f"({why or 'no image file at all'}); {card.advice}"
         )
     constant = {"source": card.name, "modality": card.modality, "licence": card.licence}
-    known = [name for name in MANIFEST_COLUMNS if name in rows.columns]
-    full = rows[known].assign(
-        path=rows["file"], **{name: text for name, text in constant.items() if name not in known}
+    columns = [name for name in MANIFEST_COLUMNS if name in rows.columns]
+    full = rows[columns].assign(
+        path=rows["file"], **{name: text for name, text in constant.items() if name not in columns}
     )
     notes = (*notes, *_merged(card, full))
     return manifest.build(full, card.name, tally.left_out(), notes, root)
@@ -41,10 +41,10 @@ def _merged(card: DatasetCard, rows: pd.DataFrame) -> list[str]:
         return []
     classes = rows.groupby("label", sort=True)["finding"].unique()
     notes = [
-        f"{card.title}: class {label} holds {len(found)} findings of the publisher, such as "
-        f"{', '.join(map(repr, sorted(map(str, found))[:EXAMPLES]))}."
-        for label, found in classes.items()
-        if len(found) > 1
+        f"{card.title}: class {label} holds {len(findings)} findings of the publisher, such as "
+        f"{', '.join(map(repr, sorted(map(str, findings))[:EXAMPLES]))}."
+        for label, findings in classes.items()
+        if len(findings) > 1
     ]
     silent = [str(name) for name in classes.get("normal", ()) if plain(str(name)) in REPORTED]
     return notes + [f"{card.title}: {says_less(name)}" for name in silent]

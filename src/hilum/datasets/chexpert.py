@@ -14,13 +14,32 @@ import pandas as pd
 
 from hilum.datasets import values
 from hilum.datasets.assemble import assemble
-from hilum.datasets.base import Reader
-from hilum.datasets.cards import CARDS
+from hilum.datasets.base import Dataset, DatasetCard
 from hilum.datasets.layout import header, present, read_table, walk
 from hilum.datasets.tally import Tally
 from hilum.types import Manifest, as_path
 
-CARD = CARDS["chexpert"]
+CARD = DatasetCard(
+    name="chexpert",
+    title="CheXpert",
+    folder="CheXpert-v1.0-small",
+    other_folders=("CheXpert-v1.0", "CheXpert", "chexpertchestxrays-u20210408"),
+    licence="Stanford University Dataset Research Use Agreement",
+    citation="Irvin et al. 2019, CheXpert, AAAI, doi:10.1609/aaai.v33i01.3301590",
+    homepage="https://stanfordmlgroup.github.io/competitions/chexpert/",
+    access="Register with Stanford (homepage), fetch CheXpert-v1.0-small and put it into your data "
+    "folder, with train.csv and valid.csv directly in it; or unpack all batches of the full "
+    "release beside each other, each under its own name, into CheXpert-v1.0/.",
+    modality="X-ray",
+    label_map={"No Finding": "normal", "Pneumonia": "pneumonia"},
+    population="adults at Stanford Hospital, 2002 to 2017",
+    single_age="adults",
+    patient_ids=True,
+    known_shortcuts=(
+        "labels mined from reports, with uncertain mentions",
+        "devices and AP view with the sick",
+    ),
+)
 PARTS = {"train.csv": "train", "valid.csv": "validation", "test.csv": "test"}
 VIEW = "Frontal/Lateral"
 COLUMNS = ("Path", "Sex", "Age", VIEW, "AP/PA", "No Finding", "Pneumonia")
@@ -39,13 +58,13 @@ def read(folder: Path) -> Manifest:
     """Frontal films with no finding or with certain pneumonia, of one folder or of all batches."""
     root, tally = _home(as_path(folder)), Tally()
     batches = _batches(root)
-    tables = next(found for found in map(_tables, (root, *batches)) if found)
+    tables = next(filter(None, map(_tables, (root, *batches))))
     table = pd.concat(
         [read_table(path, COLUMNS).assign(official_part=PARTS[n]) for n, path in tables.items()],
         ignore_index=True,
     )
-    found = _in_batches(table, root, batches, tally) if batches else _found(table, root, tally)
-    rows = present(_usable(found, tally), tally)
+    rows = _in_batches(table, root, batches, tally) if batches else _with_files(table, root, tally)
+    rows = present(_usable(rows, tally), tally)
     views = rows["AP/PA"].map(values.view)
     rows = rows.assign(
         age=rows["Age"].map(values.age),
@@ -69,11 +88,11 @@ def _tables(folder: Path) -> dict[str, Path]:
 
 def _batches(folder: Path) -> list[Path]:
     """The full release's folders below `folder`, the first of which has the tables."""
-    found = folder.glob("*[Bb][Aa][Tt][Cc][Hh]*")
-    return sorted(item for item in found if BATCH.search(item.name) and item.is_dir())
+    folders = folder.glob("*[Bb][Aa][Tt][Cc][Hh]*")
+    return sorted(item for item in folders if BATCH.search(item.name) and item.is_dir())
 
 
-def _found(table: pd.DataFrame, root: Path, tally: Tally) -> pd.DataFrame:
+def _with_files(table: pd.DataFrame, root: Path, tally: Tally) -> pd.DataFrame:
     images = set(walk(root, tally).images)
     below = table["Path"].str.replace(r"^CheXpert[^/]*/", "", regex=True)  # the archive's own name
     tally.skip("no row of the tables names this image", sorted(images - set(below)), "file")
@@ -87,13 +106,15 @@ def _in_batches(table: pd.DataFrame, root: Path, batches: list[Path], tally: Tal
     keys = {path: hit[1] for path in paths if (hit := FILM.search(path))}
     again = [path for path, key in keys.items() if films.setdefault(key, path) != path]
     tally.skip("another file of the same film came first", again, "file")
-    wanted = table["Path"].str.extract(FILM)[0]
-    listed = set(wanted)
+    keys_of_rows = table["Path"].str.extract(FILM)[0]
+    listed = set(keys_of_rows)
     unlisted = [path for key, path in films.items() if key not in listed]
     unlisted += [path for path in paths if path not in keys]
     tally.skip("no row of the tables names this image", sorted(unlisted), "file")
     below = table["Path"].str.replace(r"^CheXpert[^/]*/", "", regex=True)
-    return table.assign(name=table["Path"], sample_id=below, file=wanted.map(films).astype(object))
+    return table.assign(
+        name=table["Path"], sample_id=below, file=keys_of_rows.map(films).astype(object)
+    )
 
 
 def _usable(table: pd.DataFrame, tally: Tally) -> pd.DataFrame:
@@ -125,4 +146,4 @@ NOTES = (
     "CheXpert: uncertain mentions of pneumonia (-1) are left out, not counted as either class.",
     "CheXpert: ages above 90 are published as 90.",
 )
-READER = Reader("chexpert", recognises, read)
+DATASET = Dataset(CARD, recognises, read)

@@ -34,24 +34,24 @@ def classes(findings: Iterable[str]) -> tuple[dict[str, str], list[str]]:
 
 def combinations(texts: list[str]) -> dict[str, tuple[str, ...]]:
     """Label -> its findings, each once and in one order, for labels that name several."""
-    found = {text: _listed(text) for text in texts if LISTED.fullmatch(text)}
-    plain_texts = [text for text in texts if text not in found]
-    alone = {bare(part) for text in texts for part in found.get(text, (text,))}
-    found |= {text: _parts(ALWAYS, text) for text in plain_texts if ALWAYS.search(text)}
+    parts_of = {text: _listed(text) for text in texts if LISTED.fullmatch(text)}
+    plain_texts = [text for text in texts if text not in parts_of]
+    alone = {bare(part) for text in texts for part in parts_of.get(text, (text,))}
+    parts_of |= {text: _parts(ALWAYS, text) for text in plain_texts if ALWAYS.search(text)}
     for text in plain_texts:
         often, seldom = _whole(OFTEN, text), _whole(SELDOM, text)
         if any(bare(part) in alone for part in often) and not synonym(text):
-            found.setdefault(text, often)
+            parts_of.setdefault(text, often)
         if seldom and all(bare(part) in alone for part in seldom):
-            found.setdefault(text, seldom)
-    return found | _turned_round(texts, found)
+            parts_of.setdefault(text, seldom)
+    return parts_of | _turned_round(texts, parts_of)
 
 
 def _turned_round(
-    texts: list[str], found: Mapping[str, tuple[str, ...]]
+    texts: list[str], parts_of: Mapping[str, tuple[str, ...]]
 ) -> dict[str, tuple[str, ...]]:
     """Labels of the same parts in another order, such as "A, B" and "B, A"."""
-    parts = {text: found.get(text) or _whole(ANY, text) for text in texts}
+    parts = {text: parts_of.get(text) or _whole(ANY, text) for text in texts}
     keys = {text: tuple(map(bare, named)) for text, named in parts.items() if named}
     common = Counter(key for key in keys.values() if len(key) > 1)
     return {text: parts[text] for text, key in keys.items() if common[key] > 1}
@@ -131,12 +131,12 @@ def says_less(text: str) -> str:
 
 def _choice(several: Mapping[str, tuple[str, ...]]) -> list[str]:
     """What must be decided where one image has several findings."""
-    found = [text for text, parts in several.items() if len(parts) > 1]
-    if not found:
+    labels = [text for text, parts in several.items() if len(parts) > 1]
+    if not labels:
         return []
-    count = f"{len(found)} labels name" if len(found) > 1 else "One label names"
+    count = f"{len(labels)} labels name" if len(labels) > 1 else "One label names"
     return [
-        f"{count} several findings of one image, such as {found[0]!r}: each combination counts as "
+        f"{count} several findings of one image, such as {labels[0]!r}: each combination counts as "
         "a class of its own, in whatever order it is written. hilum gives one class to an image; "
         "if single findings are meant, name a column with one finding (--label-column), or keep "
         "one finding for each image."

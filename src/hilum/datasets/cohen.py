@@ -14,13 +14,66 @@ import pandas as pd
 
 from hilum.datasets import values
 from hilum.datasets.assemble import assemble
-from hilum.datasets.base import Reader
-from hilum.datasets.cards import CARDS
+from hilum.datasets.base import TORN, Dataset, DatasetCard, from_github
 from hilum.datasets.layout import find_files, header, present, read_table, walk
 from hilum.datasets.tally import Tally
 from hilum.types import Manifest, as_path
 
-CARD = CARDS["cohen"]
+LABELS = {
+    "COVID-19": "covid19",
+    "No Finding": "normal",
+    **dict.fromkeys(
+        (
+            "Pneumonia",
+            "Viral",
+            "SARS",
+            "MERS-CoV",
+            "Influenza",
+            "H1N1",
+            "Varicella",
+            "Herpes",
+            "Bacterial",
+            "Streptococcus",
+            "Klebsiella",
+            "Legionella",
+            "Mycoplasma",
+            "Mycoplasma Bacterial Pneumonia",
+            "Chlamydophila",
+            "E.Coli",
+            "Nocardia",
+            "Staphylococcus",
+            "Fungal",
+            "Pneumocystis",
+            "Aspergillosis",
+            "Lipoid",
+            "Aspiration",
+        ),
+        "pneumonia",
+    ),
+}
+
+CARD = DatasetCard(
+    name="cohen",
+    title="COVID-19 Image Data Collection",
+    folder="covid-chestxray-dataset",
+    other_folders=("covid-chestxray-dataset-master",),
+    licence="stated for each image; CC BY-NC-SA 4.0, CC BY and others, some not stated",
+    citation="Cohen, Morrison & Dao 2020, COVID-19 Image Data Collection, arXiv:2003.11597",
+    homepage="https://github.com/ieee8023/covid-chestxray-dataset",
+    download=from_github("ieee8023/covid-chestxray-dataset"),
+    access="Fetch the repository from GitHub and put it into covid-chestxray-dataset/, with "
+    "metadata.csv and images/ directly in it.",
+    modality="X-ray",
+    label_map=LABELS,
+    population="patients with COVID-19 and other pneumonias from hospitals all over the world",
+    single_age="adults",
+    patient_ids=True,
+    known_shortcuts=(
+        TORN,
+        "portable AP films of the sickest, often supine",
+        "hardly any films without a finding, so controls must come from elsewhere",
+    ),
+)
 COLUMNS = ("patientid", "sex", "age", "finding", "view", "modality", "filename", "license")
 
 
@@ -44,15 +97,15 @@ def read(folder: Path) -> Manifest:
         patient_id=table["patientid"],
         site=table["url"].map(_host) if address else None,
     )
-    found = find_files(table, walk(root, tally).below("images", tally), "filename", tally)
-    rows = present(_usable(found, tally), tally)
+    rows_with_files = find_files(table, walk(root, tally).below("images", tally), "filename", tally)
+    rows = present(_usable(rows_with_files, tally), tally)
     return assemble(CARD, root, rows, tally, _notes(rows))
 
 
 def _usable(table: pd.DataFrame, tally: Tally) -> pd.DataFrame:
     for modality in sorted(set(table["modality"]) - {"X-ray"}):
-        wanted = table["modality"] != modality
-        table = tally.keep(table, wanted, f"modality is `{modality}`, not X-ray")
+        kept = table["modality"] != modality
+        table = tally.keep(table, kept, f"modality is `{modality}`, not X-ray")
     table = tally.keep(table, table["view"] != "lateral", "the view is lateral")
     for finding in sorted(set(table.loc[table["label"].isna(), "finding"])):
         reason = f"finding `{finding}` is neither COVID-19, pneumonia nor no finding"
@@ -74,4 +127,4 @@ def _notes(rows: pd.DataFrame) -> tuple[str, ...]:
     )
 
 
-READER = Reader("cohen", recognises, read)
+DATASET = Dataset(CARD, recognises, read)

@@ -1,6 +1,5 @@
 """A user's CSV as text, whatever wrote it, and which of its columns is what."""
 
-import difflib
 import re
 import warnings
 from collections.abc import Iterable, Mapping
@@ -11,7 +10,7 @@ import pandas as pd
 
 from hilum.data import missing
 from hilum.datasets.vocabulary import PARTS, part_name, plain
-from hilum.types import HilumError
+from hilum.types import HilumError, nearest_name
 
 SUFFIXES = (".csv", ".tsv", ".txt")
 USUAL = {
@@ -62,13 +61,12 @@ class Columns:
 
 def columns_from_roles(roles: Mapping[str, str]) -> Columns:
     """Columns by role, as in {"label": "Diagnosis"}; HilumError names the nearest role."""
-    known = [field.name for field in fields(Columns)]
+    known_roles = [field.name for field in fields(Columns)]
     for role in roles:
-        if role not in known:
-            nearest = difflib.get_close_matches(role, known, n=1)
-            hint = f"did you mean {nearest[0]!r}?" if nearest else "choose one of these."
+        if role not in known_roles:
+            hint = nearest_name(role, known_roles, "choose one of these.")
             raise HilumError(
-                f"a table's columns are named by {', '.join(known)}; got {role!r}; {hint}"
+                f"a table's columns are named by {', '.join(known_roles)}; got {role!r}; {hint}"
             )
     return Columns(**roles)
 
@@ -92,10 +90,10 @@ def read_cells(path: Path) -> pd.DataFrame:
     try:
         table = _parse(path)
     except (OSError, ValueError, pd.errors.ParserWarning) as error:
-        said = getattr(error, "strerror", None) or " ".join(str(error).split())
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise HilumError(
             f"{path} must be a table of comma-separated values with a line of column names; "
-            f"got: {said}; save it again as CSV UTF-8."
+            f"got: {reason}; save it again as CSV UTF-8."
         ) from error
     table.columns = table.columns.str.strip()
     return table.fillna("").apply(lambda column: column.str.strip())
@@ -134,52 +132,52 @@ def _separator(path: Path, encoding: str) -> tuple[str, int]:
     """What stands between cells, and how many lines above the names: Excel's "sep=;" is one."""
     with path.open(encoding=encoding, newline=None) as lines:
         first = lines.readline()
-    if said := re.fullmatch(r'"?sep=([,;\t|])"?', first.strip("\r\n")):
-        return said[1], 1
+    if declared := re.fullmatch(r'"?sep=([,;\t|])"?', first.strip("\r\n")):
+        return declared[1], 1
     return max(",;\t|", key=first.count), 0
 
 
 def find(
-    table: pd.DataFrame, given: Columns | None, wanted: Iterable[str], where: str
+    table: pd.DataFrame, roles: Columns | None, required: Iterable[str], where: str
 ) -> dict[str, str]:
     """Role -> column of `table`, for roles that were given or that a usual name shows.
 
     None for a table to which the user's options do not reach.
-    Raises HilumError for a given column that does not exist and for a role in `wanted` that is
+    Raises HilumError for a given column that does not exist and for a role in `required` that is
     nowhere to be found; both list the columns there are.
     """
     by_plain: dict[str, str] = {}
     for name in table.columns:
         by_plain.setdefault(plain(str(name)), str(name))
-    chosen = {role: name for role, name in asdict(given or Columns()).items() if name is not None}
-    found = {role: _exact(table, name, where) for role, name in chosen.items()}
+    chosen = {role: name for role, name in asdict(roles or Columns()).items() if name is not None}
+    columns = {role: _exact(table, name, where) for role, name in chosen.items()}
     for role, names in USUAL.items():
         usual = next((by_plain[name] for name in names if name in by_plain), None)
-        taken = usual in found.values() and not (
-            role == "patient_id" and usual == found.get("path")
+        in_use = usual in columns.values() and not (
+            role == "patient_id" and usual == columns.get("path")
         )
-        if role not in found and usual is not None and not taken:
-            found[role] = usual  # RSNA's patientId names the patient and the image alike
-    _settle_split(table, found, chosen)
-    for role in wanted:
-        if role not in found:
+        if role not in columns and usual is not None and not in_use:
+            columns[role] = usual  # RSNA's patientId names the patient and the image alike
+    _settle_split(table, columns, chosen)
+    for role in required:
+        if role not in columns:
             raise HilumError(
                 f"{where} must have a column for the {role}, such as {USUAL[role][0]!r}; got "
-                f"{_listed(table)}; rename the right one{_or_option(role) if given else ''}."
+                f"{_listed(table)}; rename the right one{_or_option(role) if roles else ''}."
             )
-    return found
+    return columns
 
 
-def _settle_split(table: pd.DataFrame, found: dict[str, str], chosen: Mapping[str, str]) -> None:
+def _settle_split(table: pd.DataFrame, columns: dict[str, str], chosen: Mapping[str, str]) -> None:
     """A column of splits is known by its words too, and one called "part" by them alone."""
-    named = found.get("official_part")
+    named = columns.get("official_part")
     loose = named is not None and "official_part" not in chosen and plain(named) == "part"
     if loose and not any(map(part_name, table[named].unique())):  # of the body, for instance
-        del found["official_part"]
-    if not {"official_part", "fold"} & set(found):
-        others = [str(name) for name in table.columns if name not in found.values()]
+        del columns["official_part"]
+    if not {"official_part", "fold"} & set(columns):
+        others = [str(name) for name in table.columns if name not in columns.values()]
         split = next((name for name in others if _says_parts(table[name])), None)
-        found |= {"official_part": split} if split is not None else {}
+        columns |= {"official_part": split} if split is not None else {}
 
 
 def _says_parts(cells: pd.Series) -> bool:
@@ -199,8 +197,7 @@ def _exact(table: pd.DataFrame, name: str, where: str) -> str:
         return name
     if name.casefold() in by_small:
         return by_small[name.casefold()]
-    nearest = difflib.get_close_matches(name.casefold(), by_small, n=1)
-    hint = f"did you mean {by_small[nearest[0]]!r}?" if nearest else "choose one of these."
+    hint = nearest_name(name, by_small.values(), "choose one of these.")
     raise HilumError(
         f"{where} must have the column {name!r}; got the columns {_listed(table)}; {hint}"
     )
@@ -213,7 +210,8 @@ def _listed(table: pd.DataFrame) -> str:
 def harmless(cells: pd.Series) -> pd.Series:
     """Cells that a spreadsheet would take for a formula, made text by a leading quote.
 
-    As the OWASP Foundation advises against CSV injection: hilum writes these words into tables.
+    As https://owasp.org/www-community/attacks/CSV_Injection advises: hilum writes these words
+    into tables.
     """
     cells = cells.astype(object)  # a column without any value may be one of floats
     risky = cells.str.match(r"[=+\-@\t\r]")

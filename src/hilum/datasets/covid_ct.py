@@ -11,14 +11,30 @@ from pathlib import Path
 import pandas as pd
 
 from hilum.datasets.assemble import assemble
-from hilum.datasets.base import Reader
-from hilum.datasets.cards import CARDS
+from hilum.datasets.base import CONFOUNDED, TORN, Dataset, DatasetCard, from_github
 from hilum.datasets.layout import has, match_paths, read_table, walk
 from hilum.datasets.spreadsheet import read_sheet
 from hilum.datasets.tally import Tally
 from hilum.types import Manifest, as_path
 
-CARD = CARDS["covid_ct"]
+CARD = DatasetCard(
+    name="covid_ct",
+    title="COVID-CT",
+    folder="COVID-CT",
+    other_folders=("COVID-CT-master",),
+    licence="figures of papers, copyright with their authors and journals; research use",
+    citation="Yang et al. 2020, COVID-CT-Dataset, arXiv:2003.13865",
+    homepage="https://github.com/UCSD-AI4H/COVID-CT",
+    download=from_github("UCSD-AI4H/COVID-CT"),
+    access="Fetch the repository from GitHub, put it into COVID-CT/ and unpack the two archives "
+    "in Images-processed/ where they lie.",
+    modality="CT",
+    label_map={"CT_COVID": "covid19", "CT_NonCOVID": "non_covid"},
+    population="COVID-19 patients in preprints against patients in older papers and MedPix",
+    single_age="unknown",
+    patient_ids=True,
+    known_shortcuts=(TORN, CONFOUNDED),
+)
 LAYOUT = r"Images-processed/(?P<finding>CT_COVID|CT_NonCOVID)/(?P<name>[^/]+)"
 TABLES = ("patients.csv", "COVID-CT-MetaInfo.xlsx", "NonCOVID-CT-MetaInfo.csv")
 NAME_COLUMNS, PATIENT_COLUMNS = ("image name", "file name", "image"), ("patient id", "patient")
@@ -60,9 +76,9 @@ def _patients(table: pd.DataFrame) -> Iterator[tuple[str, str]]:
     image = next((columns[name] for name in NAME_COLUMNS if name in columns), None)
     patient = next((columns[name] for name in PATIENT_COLUMNS if name in columns), None)
     if image and patient:
-        known = table[table[patient] != ""]
-        names = known[image].map(_key)
-        yield from zip(names, known[patient].str.replace(" ", "_"), strict=True)
+        of_patients = table[table[patient] != ""]
+        names = of_patients[image].map(_key)
+        yield from zip(names, of_patients[patient].str.replace(" ", "_"), strict=True)
 
 
 def _key(name: str) -> str:
@@ -90,13 +106,13 @@ def _official_parts(root: Path, rows: pd.DataFrame) -> "pd.Series[str]":
 
 
 def _notes(unknown: int) -> tuple[str, ...]:
-    made = (
+    origin = (
         "COVID-CT: slices were cut from the figures of papers; contrast window and scale are "
         "lost, and COVID-19 and other slices come from different collections."
     )
     if not unknown:
-        return (made,)
-    return made, f"COVID-CT: the patient of {unknown} slices is not in the tables of the folder."
+        return (origin,)
+    return origin, f"COVID-CT: the patient of {unknown} slices is not in the tables of the folder."
 
 
-READER = Reader("covid_ct", recognises, read)
+DATASET = Dataset(CARD, recognises, read)

@@ -7,13 +7,32 @@ says so: the source tells the label.
 from pathlib import Path
 
 from hilum.datasets.assemble import assemble
-from hilum.datasets.base import Reader
-from hilum.datasets.cards import CARDS
+from hilum.datasets.base import CONFOUNDED, Dataset, DatasetCard
 from hilum.datasets.layout import has, match_paths, walk
 from hilum.datasets.tally import Tally
 from hilum.types import Manifest, as_path
 
-CARD = CARDS["covid_xray_5k"]
+CARD = DatasetCard(
+    name="covid_xray_5k",
+    title="COVID-Xray-5k",
+    folder="COVID-Xray-5k",
+    other_folders=("data_upload_v3", "data_upload_v2"),
+    licence="of its parts: Cohen per image, CheXpert research use",
+    citation="Minaee et al. 2020, Deep-COVID, Medical Image Analysis, arXiv:2004.09363",
+    homepage="https://github.com/shervinmin/DeepCovid",
+    access="Follow the link in data/readme.md of the repository (homepage), unpack it and put "
+    "train/ and test/ into COVID-Xray-5k/.",
+    modality="X-ray",
+    label_map={"covid": "covid19", "non": "non_covid"},
+    population="Cohen's COVID-19 patients against CheXpert's patients of before 2018",
+    single_age="adults",
+    patient_ids=False,
+    known_shortcuts=(
+        CONFOUNDED,
+        "COVID-19 training images may come already augmented, the others not",
+    ),
+    mixes=("cohen", "chexpert"),
+)
 LAYOUT = r"(?P<part>train|test)/(?P<finding>covid|non)/(?:.+/)?(?P<stem>[^/]+)\.\w+"
 SOURCES = {"covid": "cohen", "non": "chexpert"}
 
@@ -48,4 +67,4 @@ def _notes(covid: int) -> tuple[str, ...]:
     )
 
 
-READER = Reader("covid_xray_5k", recognises, read)
+DATASET = Dataset(CARD, recognises, read)

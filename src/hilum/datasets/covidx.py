@@ -9,17 +9,40 @@ from pathlib import Path
 import pandas as pd
 
 from hilum.datasets.assemble import assemble
-from hilum.datasets.base import Reader
-from hilum.datasets.cards import CARDS
+from hilum.datasets.base import CONFOUNDED, Dataset, DatasetCard
 from hilum.datasets.layout import present, walk
 from hilum.datasets.tally import Tally
 from hilum.types import HilumError, Manifest, as_path
 
-CARD = CARDS["covidx"]
+CARD = DatasetCard(
+    name="covidx",
+    title="COVIDx CXR",
+    folder="covidx-cxr2",
+    other_folders=("COVIDx", "covidx-cxr3", "covidx-cxr4"),
+    licence="of its parts; the lists are under the COVID-Net licence",
+    citation="Wang, Lin & Wong 2020, COVID-Net, Scientific Reports 10, "
+    "doi:10.1038/s41598-020-76550-z",
+    homepage="https://github.com/lindawangg/COVID-Net",
+    access="Fetch andyczhao/covidx-cxr2 from Kaggle and put it into covidx-cxr2/, with train.txt, "
+    "test.txt, train/ and test/ directly in it.",
+    modality="X-ray",
+    label_map={
+        "COVID-19": "covid19",
+        "positive": "covid19",
+        "negative": "non_covid",
+        "normal": "normal",
+        "pneumonia": "pneumonia",
+    },
+    population="a mixture; controls are mostly RSNA's, which are NIH's",
+    single_age="mixed",
+    patient_ids=True,
+    known_shortcuts=(CONFOUNDED,),
+    mixes=("cohen", "figure1", "actualmed", "radiography", "nih"),
+)
 PARTS = {"train": "train", "val": "validation", "test": "test"}
 LINE = re.compile(
     r"(?P<patient_id>\S+) (?P<name>.+?) (?P<finding>normal|pneumonia|COVID-19|positive|negative)"
-    r"(?: (?P<given>\S+))?"
+    r"(?: (?P<collection>\S+))?"
 )
 SOURCES = {"fig1": "figure1", "actmed": "actualmed"}  # the lists' words -> names of cards
 RSNA = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.\w+")  # older lists name no source
@@ -46,7 +69,7 @@ def read(folder: Path) -> Manifest:
     rows = rows.assign(
         label=rows["finding"].map(CARD.label_map),
         official_part=rows["part"].map(PARTS),
-        source=[_source(*pair) for pair in zip(rows["given"], rows["name"], strict=True)],
+        source=[_source(*pair) for pair in zip(rows["collection"], rows["name"], strict=True)],
     )
     return assemble(CARD, root, rows, tally, _notes(version, rows["source"]))
 
@@ -77,9 +100,9 @@ def _list(root: Path, part: str, version: str, tally: Tally) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*LINE.groupindex, "part"])
 
 
-def _source(given: str | None, name: str) -> str:
-    if isinstance(given, str):
-        return SOURCES.get(given, given)
+def _source(source: str | None, name: str) -> str:
+    if isinstance(source, str):
+        return SOURCES.get(source, source)
     return "rsna" if RSNA.fullmatch(name) else CARD.name
 
 
@@ -91,4 +114,4 @@ def _notes(version: str, sources: "pd.Series[str]") -> tuple[str, ...]:
     )
 
 
-READER = Reader("covidx", recognises, read)
+DATASET = Dataset(CARD, recognises, read)

@@ -30,20 +30,20 @@ def with_facts(rows: pd.DataFrame, progress: Progress = None) -> tuple[pd.DataFr
 
     Rows whose header cannot be read are dropped and returned as left out.
     """
-    asked = [index for index, path in rows["path"].items() if is_dicom(path)]
+    with_header = [index for index, path in rows["path"].items() if is_dicom(path)]
     facts: dict[Any, dict[str, Any]] = {}
     faults: dict[Any, LeftOut] = {}
-    for done, index in enumerate(asked, 1):
+    for done, index in enumerate(with_header, 1):
         path = str(rows.at[index, "path"])
         try:
             facts[index] = images.probe(path)
         except HilumError as error:
             faults[index] = LeftOut(path, _reason(path, error))
         if progress:
-            progress(done, len(asked))
-    known = pd.DataFrame.from_dict(facts, orient="index").reindex(columns=list(ALL))
+            progress(done, len(with_header))
+    of_headers = pd.DataFrame.from_dict(facts, orient="index").reindex(columns=list(ALL))
     rows = rows.reindex(columns=[*rows.columns, *(n for n in ALL if n not in rows.columns)])
-    filled = rows.astype(object).combine_first(known.astype(object))[list(rows.columns)]
+    filled = rows.astype(object).combine_first(of_headers.astype(object))[list(rows.columns)]
     # a column that no header fills would be one of floats, which have no `.str`
     kept = filled.drop(index=list(faults)).astype(object).reset_index(drop=True)
     return kept, list(faults.values())

@@ -45,10 +45,10 @@ def set_apart(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[LeftOut], list[str
     return kept.drop(columns=KIND), left_out, _notes(kept)
 
 
-def _beside(wanted: "pd.Series[bool]", groups: list[pd.Series]) -> "pd.Series[bool]":
+def _beside(chosen: "pd.Series[bool]", groups: list[pd.Series]) -> "pd.Series[bool]":
     """Whether any row of each row's group is wanted; groups with an unknown name have none."""
-    known = pd.concat(groups, axis=1).notna().all(axis=1)
-    return wanted.groupby(groups).transform("any").where(known, other=False).astype(bool)
+    complete = pd.concat(groups, axis=1).notna().all(axis=1)
+    return chosen.groupby(groups).transform("any").where(complete, other=False).astype(bool)
 
 
 def _notes(rows: pd.DataFrame) -> list[str]:

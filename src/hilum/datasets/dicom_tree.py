@@ -36,7 +36,7 @@ def recognises(paths: Sequence[Path]) -> bool:
 
 def read(
     root: str | Path,
-    given: Columns = _USUAL,
+    roles: Columns = _USUAL,
     progress: Progress = None,
     options: TreeOptions = _NOTHING,
 ) -> Manifest:
@@ -47,7 +47,7 @@ def read(
     where neither is there, or there are too few classes.
     """
     home = as_path(root)
-    file = as_path(options.labels) if options.labels else _label_table(home, given)
+    file = as_path(options.labels) if options.labels else _label_table(home, roles)
     if file is None:
         return class_folders.read(
             home, progress, options.source_tag, options.unlabelled, options.fewest
@@ -56,25 +56,25 @@ def read(
     paths, strangers = images.find(home)
     rows, broken = with_facts(pd.DataFrame({"path": [str(path) for path in paths]}), progress)
     _require_images(rows, home)
-    found = label_table.label(home, rows, file, given)
+    labelled = label_table.label(home, rows, file, roles)
     unnamed = [
         LeftOut(path, f"no label in {file.name}")
-        for path in rows["path"][found.told["label"].isna()]
+        for path in rows["path"][labelled.cells["label"].isna()]
     ]
-    rows = found.told.combine_first(rows.astype(object))[found.told["label"].notna()]
+    rows = labelled.cells.combine_first(rows.astype(object))[labelled.cells["label"].notna()]
     rows, notes = table.translated(rows, file, unnamed, options.fewest)
-    left_out = (*strangers, *broken, *unnamed, *found.left_out)
+    left_out = (*strangers, *broken, *unnamed, *labelled.left_out)
     kind = "dicom" if recognises(paths) else "folder"
-    return build_manifest(home, rows, kind, left_out, (*found.notes, *notes), options.source_tag)
+    return build_manifest(home, rows, kind, left_out, (*labelled.notes, *notes), options.source_tag)
 
 
-def _label_table(home: Path, given: Columns) -> Path | None:
+def _label_table(home: Path, roles: Columns) -> Path | None:
     """The only CSV in the folder, if it has labels."""
     tables = table.tables_in(home)
     if len(tables) != 1:
         return None
-    found = columns.find(columns.read_text(tables[0]), given, (), str(tables[0]))
-    return tables[0] if "label" in found else None
+    columns_by_role = columns.find(columns.read_text(tables[0]), roles, (), str(tables[0]))
+    return tables[0] if "label" in columns_by_role else None
 
 
 def _require_file(file: Path) -> None:

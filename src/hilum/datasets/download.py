@@ -8,11 +8,16 @@ from typing import TypeAlias
 from uuid import uuid4
 
 from hilum import files
-from hilum.datasets import archive, lookup
-from hilum.datasets.cards import DatasetCard
+from hilum.datasets import archive, registry
+from hilum.datasets.base import DatasetCard
 from hilum.types import MissingError, as_path
 
 Progress: TypeAlias = Callable[[int, int], None] | None
+
+
+def datasets_home() -> Path:
+    """Folder of the datasets that `fetch` has brought, below the cache home."""
+    return files.cache_home() / "datasets"
 
 
 def fetch(name: str, to: str | Path | None = None, progress: Progress = None) -> Path:
@@ -24,8 +29,8 @@ def fetch(name: str, to: str | Path | None = None, progress: Progress = None) ->
     to do by hand, where an account is needed or the network fails, and HilumError for an unknown
     name, a wrong checksum, a hostile or damaged archive and a disk that refuses.
     """
-    card = lookup.card(name)
-    home = lookup.datasets_home() if to is None else as_path(to)
+    card = registry.find(name).card
+    home = datasets_home() if to is None else as_path(to)
     folder = home / card.folder
     if folder.is_dir() and any(folder.iterdir()):
         return folder
@@ -41,9 +46,9 @@ def fetch(name: str, to: str | Path | None = None, progress: Progress = None) ->
 
 
 def _download(card: DatasetCard, index: int, waiting: Path, progress: Progress) -> Path:
-    wanted = card.download[index]
+    item = card.download[index]
     try:
-        return files.download(wanted.url, waiting / wanted.filename, wanted.sha256, progress)
+        return files.download(item.url, waiting / item.filename, item.sha256, progress)
     except MissingError as error:
         raise MissingError(f"{error} Or by hand: {card.access}") from error
 

@@ -47,7 +47,7 @@ def read(root: Path, paths: Sequence[Path], fewest: int = 2) -> Levels:
     parted = _parted({_meaning(parts)[0] for parts in folders.values() if _meaning(parts)})
     placed = [_place(path, parts, parted) for path, parts in folders.items()]
     doubts += [] if parted else _alike([_meaning(parts) for parts in folders.values()])
-    doubts += _lost(placed) if parted else []
+    doubts += _unused_folders(placed) if parted else []
     masks = {file.twin: str(file.path) for file in placed if file.is_mask}
     images = [file for file in placed if not file.is_mask]
     rows = _rows([file for file in images if file.finding], masks)
@@ -80,7 +80,7 @@ def _parts_first(
 ) -> tuple[dict[Path, tuple[str, ...]], list[str]]:
     """Where the parts lie inside every class folder, as in <class>/train/, they are put first."""
     inside = [_meaning(parts)[1:2] for parts in folders.values() if _meaning(parts)]
-    names = {name for found in inside for name in found}
+    names = {name for folder in inside for name in folder}
     numbered = _are_folds(names)
     words = {name: fold_name(name) if numbered else part_name(name) for name in names}
     if not (numbered or "train" in words.values()) or len(set(words.values())) < 2:
@@ -94,7 +94,7 @@ def _parts_first(
     return {path: _swapped(parts) for path, parts in folders.items()}, []
 
 
-def _lost(placed: Sequence[_File]) -> list[str]:
+def _unused_folders(placed: Sequence[_File]) -> list[str]:
     """Notes on part folders without class folders, and on folders beside them that are no part."""
     images = [file for file in placed if not file.is_mask]
     kept = [file.part for file in images if file.finding]
@@ -132,7 +132,7 @@ def _alike(places: Sequence[Sequence[str]]) -> list[str]:
         if meaning:
             inside.setdefault(meaning[0], set()).add("/".join(meaning[1:2]))
     same = next(iter(inside.values()), set())
-    if len(inside) < 2 or len(same) < 2 or any(found != same for found in inside.values()):
+    if len(inside) < 2 or len(same) < 2 or any(folders != same for folders in inside.values()):
         return []
     upper, lower = (", ".join(sorted(filter(None, names))) for names in (inside, same))
     return [
@@ -175,13 +175,13 @@ def _lonely(images: Sequence[_File], masks: dict[tuple[str, ...], str]) -> list[
     return [LeftOut(path, reason) for twin, path in masks.items() if twin not in twins]
 
 
-def _empty_classes(root: Path, found: set[str], parted: Means | None) -> list[LeftOut]:
+def _empty_classes(root: Path, used: set[str], parted: Means | None) -> list[LeftOut]:
     homes = [item for item in _folders(root) if parted(item.name)] if parted else [root]
     return [
         LeftOut(f"class folder {item}", "no image in it")
         for home in homes
         for item in _folders(home)
-        if item.name not in found and is_text(item)  # what lies in others is left out already
+        if item.name not in used and is_text(item)  # what lies in others is left out already
     ]
 
 

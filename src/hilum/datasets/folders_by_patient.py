@@ -79,9 +79,9 @@ def _names(folder: str, patient: str) -> bool:
 
 def _each_one(rows: pd.DataFrame, column: str) -> bool:
     """Whether every folder has one value that no other folder has."""
-    known = rows[rows[column].notna()]
-    per_folder = known.groupby("finding")[column].nunique()
-    per_value = known.groupby(column)["finding"].nunique()
+    stated = rows[rows[column].notna()]
+    per_folder = stated.groupby("finding")[column].nunique()
+    per_value = stated.groupby(column)["finding"].nunique()
     return (
         len(per_folder) == rows["finding"].nunique()
         and bool((per_folder == 1).all())

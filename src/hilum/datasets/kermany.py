@@ -8,13 +8,46 @@ import re
 from pathlib import Path
 
 from hilum.datasets.assemble import assemble
-from hilum.datasets.base import Reader
-from hilum.datasets.cards import CARDS
+from hilum.datasets.base import Dataset, DatasetCard, Download
 from hilum.datasets.layout import has, match_paths, walk
 from hilum.datasets.tally import Tally
 from hilum.types import Manifest, as_path
 
-CARD = CARDS["kermany"]
+CARD = DatasetCard(
+    name="kermany",
+    title="Chest X-Ray Images (Pneumonia)",
+    folder="chest_xray",
+    other_folders=("ChestXRay2017", "chest-xray-pneumonia"),
+    licence="CC BY 4.0",
+    citation="Kermany et al. 2018, Identifying Medical Diagnoses and Treatable Diseases by "
+    "Image-Based Deep Learning, Cell 172, doi:10.1016/j.cell.2018.02.010",
+    homepage="https://data.mendeley.com/datasets/rscbjbr9sj/2",
+    download=(
+        Download(
+            "https://data.mendeley.com/public-files/datasets/rscbjbr9sj/files/"
+            "f12eaf6d-6023-432f-acc9-80c9d7393433/file_downloaded",
+            None,
+            "ChestXRay2017.zip",
+        ),
+    ),
+    access="Fetch ChestXRay2017.zip from Mendeley Data, or chest-xray-pneumonia from Kaggle, and "
+    "put chest_xray/ with train/, test/ and, on Kaggle, val/ into your data folder.",
+    modality="X-ray",
+    label_map={
+        "NORMAL": "normal",
+        "PNEUMONIA": "pneumonia",
+        "PNEUMONIA, bacteria": "bacterial_pneumonia",
+        "PNEUMONIA, virus": "viral_pneumonia",
+    },
+    population="children of 1 to 5 years, Guangzhou Women and Children's Medical Center",
+    single_age="children",
+    patient_ids=True,
+    known_shortcuts=(
+        "paediatric: against adults the size of the thorax tells the label",
+        "exact duplicates within each part",
+        "the published validation part has 16 images",
+    ),
+)
 LAYOUT = r"(?P<part>train|val|test)/(?P<folder>NORMAL|PNEUMONIA)/(?P<stem>[^/]+)\.\w+"
 PARTS = {"train": "train", "val": "validation", "test": "test"}
 PATIENT = re.compile(
@@ -60,4 +93,4 @@ def _notes(unknown: int) -> tuple[str, ...]:
     return population, f"Kermany: {unknown} file names do not say which child they show."
 
 
-READER = Reader("kermany", recognises, read)
+DATASET = Dataset(CARD, recognises, read)

@@ -47,7 +47,7 @@ class Key:
         return self.images.notna() & self.images.isin(set(self.lines.dropna()))
 
     @property
-    def said(self) -> str:
+    def shown(self) -> str:
         """How a sentence names it."""
         kind = "" if plain(self.column) == plain(self.kind) else f" ({self.kind})"
         return f"{self.column!r}{kind}{', leading zeros apart' if self.padded else ''}"
@@ -57,48 +57,52 @@ class Key:
 class Labelled:
     """What the table says of each image (its roles as columns), lines without image, notes."""
 
-    told: pd.DataFrame
+    cells: pd.DataFrame
     left_out: tuple[LeftOut, ...]
     notes: tuple[str, ...]
 
 
-def label(home: Path, rows: pd.DataFrame, file: Path, given: Columns) -> Labelled:
+def label(home: Path, rows: pd.DataFrame, file: Path, roles: Columns) -> Labelled:
     """Find each image's line in the table `file`, with the surest key that names images.
 
     `rows` has the images' absolute `path` and the headers' facts. Raises HilumError where the table
     has no label or no key, none of its lines names an image, or two give one image two labels.
     """
     cells = read_cells(file)
-    listed, flagged = part_flags.folded(blanked(cells), given, str(file))
-    listed, notes = one_hot.folded(listed, given, str(file))
+    listed, flagged = part_flags.folded(blanked(cells), roles, str(file))
+    listed, notes = one_hot.folded(listed, roles, str(file))
     notes = [*flagged, *notes]
-    found = find(listed, given, ("label",), str(file))
-    for name in found.values():
+    columns_by_role = find(listed, roles, ("label",), str(file))
+    for name in columns_by_role.values():
         notes += missing.note(cells[name], name) if name in cells else []
-    keys = _keys(home, rows, listed, found, file)
+    keys = _keys(home, rows, listed, columns_by_role, file)
     key = _surest(keys, home, file)
-    line = key.images.map(_lines(key, listed[found["label"]], file))
-    roles = {role: name for role, name in found.items() if role != "path"}
-    told = listed[list(roles.values())].mask(listed == "").astype(object)
-    told = told.reindex(line).set_axis(list(roles), axis=1).set_axis(rows.index)
+    line = key.images.map(_lines(key, listed[columns_by_role["label"]], file))
+    other_columns = {role: name for role, name in columns_by_role.items() if role != "path"}
+    labels = listed[list(other_columns.values())].mask(listed == "").astype(object)
+    labels = labels.reindex(line).set_axis(list(other_columns), axis=1).set_axis(rows.index)
     idle = [number + 2 for number in listed.index[~key.lines.isin(set(key.images.dropna()))]]
-    said = (_summary(key, told, len(idle), file), *_conflicts(key, keys, line), *notes)
-    return Labelled(told, _left_out(idle, home, file), said)
+    all_notes = (_summary(key, labels, len(idle), file), *_conflicts(key, keys, line), *notes)
+    return Labelled(labels, _left_out(idle, home, file), all_notes)
 
 
 def _keys(
-    home: Path, rows: pd.DataFrame, listed: pd.DataFrame, found: dict[str, str], file: Path
+    home: Path,
+    rows: pd.DataFrame,
+    listed: pd.DataFrame,
+    columns_by_role: dict[str, str],
+    file: Path,
 ) -> list[Key]:
     """Every key that the table's columns can be, the surest first."""
     keys = []
-    if "path" in found:
-        cells = _paths(home, rows["path"], file.parent, listed[found["path"]])
-        keys.append(Key("path", found["path"], cells, rows["path"]))
+    if "path" in columns_by_role:
+        cells = _paths(home, rows["path"], file.parent, listed[columns_by_role["path"]])
+        keys.append(Key("path", columns_by_role["path"], cells, rows["path"]))
     named = {
         kind: next((str(name) for name in listed.columns if plain(str(name)) in names), None)
         for kind, names in NAMES.items()
     }
-    named["PatientID"] = found.get("patient_id")
+    named["PatientID"] = columns_by_role.get("patient_id")
     for kind, column in named.items():
         if column is not None:
             cells = listed[column].astype(object)
@@ -138,16 +142,20 @@ def _paths(home: Path, paths: pd.Series, beside: Path, cells: pd.Series) -> pd.S
     Meant from `home`, from the folder that holds it, from the table's folder, or absolute; else as
     `table_paths.locate` finds images by their names below `home`.
     """
-    known = {str(path) for path in paths}
+    existing = {str(path) for path in paths}
 
     def resolve(cell: str) -> str | None:
-        tried = (table_paths.wanted(cell, base) for base in (home, home.parent, beside) if cell)
-        return next((path for path in tried if path in known), None)
+        candidates = (
+            table_paths.first_place(cell, base) for base in (home, home.parent, beside) if cell
+        )
+        return next((path for path in candidates if path in existing), None)
 
-    found = cells.map(resolve).astype(object)
-    lost = found.isna() & (cells != "")
-    moved = table_paths.locate(list(cells[lost]), home).files if lost.any() else []
-    return found.where(~lost, pd.Series(moved, index=cells.index[lost], dtype=object))
+    resolved = cells.map(resolve).astype(object)
+    unresolved = resolved.isna() & (cells != "")
+    by_name = table_paths.locate(list(cells[unresolved]), home).files if unresolved.any() else []
+    return resolved.where(
+        ~unresolved, pd.Series(by_name, index=cells.index[unresolved], dtype=object)
+    )
 
 
 def _bare_name(path: Path) -> str:
@@ -159,7 +167,7 @@ def _surest(keys: list[Key], home: Path, file: Path) -> Key:
     """The first key that names images, but for one that names a few by chance."""
     counts = [int(key.met.sum()) for key in keys]
     if not max(counts):
-        columns = ", ".join(dict.fromkeys(key.said for key in keys if not key.padded))
+        columns = ", ".join(dict.fromkeys(key.shown for key in keys if not key.padded))
         raise HilumError(
             f"{file} must name images of {home} by {KEYS}; got {len(keys[0].lines):,} lines, whose "
             f"{columns} no image of the {len(keys[0].images):,} has; check that both are of one "
@@ -171,8 +179,8 @@ def _surest(keys: list[Key], home: Path, file: Path) -> Key:
 def _lines(key: Key, labels: pd.Series, file: Path) -> dict[str, int]:
     """Key -> the first line that has it and a label; HilumError where its lines differ in that."""
     table = pd.DataFrame({"key": key.lines, "label": labels})
-    told = table[table["key"].notna() & (table["label"] != "")]
-    pairs = told[told["key"].isin(set(key.images.dropna()))].drop_duplicates()
+    labelled = table[table["key"].notna() & (table["label"] != "")]
+    pairs = labelled[labelled["key"].isin(set(key.images.dropna()))].drop_duplicates()
     torn = pairs["key"][pairs["key"].duplicated()]
     if len(torn):
         at = [str(line + 2) for line in pairs.index[pairs["key"] == torn.iloc[0]]]
@@ -184,13 +192,13 @@ def _lines(key: Key, labels: pd.Series, file: Path) -> dict[str, int]:
     return {str(name): int(line) for line, name in pairs["key"].items()}
 
 
-def _summary(key: Key, told: pd.DataFrame, idle: int, file: Path) -> str:
-    labelled = int(told["label"].notna().sum())
-    rest = len(told) - labelled
+def _summary(key: Key, cells: pd.DataFrame, idle: int, file: Path) -> str:
+    labelled = int(cells["label"].notna().sum())
+    rest = len(cells) - labelled
     counts = [f"{rest:,} images have no label"] * (rest > 0)
     counts += [f"{idle:,} of its lines name no image"] * (idle > 0)
     return (
-        f"{file.name} labels {labelled:,} of {len(told):,} images, by its column {key.said}"
+        f"{file.name} labels {labelled:,} of {len(cells):,} images, by its column {key.shown}"
         f"{'; ' if counts else ''}{', '.join(counts)}."
     )
 
@@ -201,12 +209,12 @@ def _conflicts(key: Key, keys: list[Key], line: pd.Series) -> list[str]:
     for other in keys:
         if other.padded or other.column == key.column or not other.met.any():
             continue
-        said = other.lines.reindex(line).set_axis(line.index)
-        both = said.notna() & other.images.notna()
-        torn = int((said[both] != other.images[both]).sum())
+        other_keys = other.lines.reindex(line).set_axis(line.index)
+        both = other_keys.notna() & other.images.notna()
+        torn = int((other_keys[both] != other.images[both]).sum())
         if torn:
             notes.append(
-                f"The table's columns {key.said} and {other.said} mean different images for "
+                f"The table's columns {key.shown} and {other.shown} mean different images for "
                 f"{torn:,} of {int(both.sum()):,}; the first was followed: check the table."
             )
     return notes

@@ -44,10 +44,10 @@ def walk(folder: Path, tally: Tally | None = None) -> Listing:
     counted in `tally`: no table can name them.
     """
     root = as_path(folder)
-    found = sorted(path for path in _files(root) if _is_image(path))
-    named = tuple(path for path in found if images.is_text(path))
+    paths = sorted(path for path in _files(root) if _is_image(path))
+    named = tuple(path for path in paths if images.is_text(path))
     if tally is not None:
-        unnamed = [images.printable(path) for path in found if not images.is_text(path)]
+        unnamed = [images.printable(path) for path in paths if not images.is_text(path)]
         tally.skip(images.NO_TEXT, unnamed, "file")
     return Listing(root, named)
 
@@ -101,7 +101,7 @@ def read_table(path: Path, columns: Iterable[str] = ()) -> pd.DataFrame:
 
     Raises HilumError where the file cannot be read as a table or lacks a column.
     """
-    wanted = tuple(columns)
+    required = tuple(columns)
     try:
         table = pd.read_csv(
             path,
@@ -109,12 +109,12 @@ def read_table(path: Path, columns: Iterable[str] = ()) -> pd.DataFrame:
             keep_default_na=False,
             encoding="utf-8-sig",
             encoding_errors="replace",
-            usecols=(lambda name: name.strip() in wanted) if wanted else None,
+            usecols=(lambda name: name.strip() in required) if required else None,
         )
     except (OSError, ValueError) as error:
         raise HilumError(f"{path} must be a CSV table; got {error}; fetch it again.") from error
     table.columns = table.columns.str.strip()
-    missing = [name for name in wanted if name not in table.columns]
+    missing = [name for name in required if name not in table.columns]
     if missing:
         raise HilumError(f"{path} must have the column {missing[0]!r}; fetch the table again.")
     return table.fillna("").apply(lambda column: column.str.strip())

@@ -8,13 +8,40 @@ from pathlib import Path
 
 from hilum.datasets import values
 from hilum.datasets.assemble import assemble
-from hilum.datasets.base import Reader
-from hilum.datasets.cards import CARDS
+from hilum.datasets.base import Dataset, DatasetCard, Download
 from hilum.datasets.layout import has, match_paths, walk
 from hilum.datasets.tally import Tally
 from hilum.types import Manifest, as_path
 
-CARD = CARDS["mendeley"]
+CARD = DatasetCard(
+    name="mendeley",
+    title="Extensive COVID-19 X-Ray and CT Chest Images Dataset",
+    folder="COVID-19 Dataset",
+    other_folders=("8h65ywd2jr-3", "8h65ywd2jr-2", "8h65ywd2jr"),
+    licence="CC BY 4.0",
+    citation="El-Shafai & Abd El-Samie 2020, Extensive COVID-19 X-Ray and CT Chest Images Dataset, "
+    "Mendeley Data, doi:10.17632/8h65ywd2jr.3",
+    homepage="https://data.mendeley.com/datasets/8h65ywd2jr/3",
+    download=(
+        Download(
+            "https://data.mendeley.com/public-files/datasets/8h65ywd2jr/files/"
+            "fad8e33f-0d94-4316-b852-5f9f4814ea48/file_downloaded",
+            "35a65604be12bc092334191de5dc2848545e1a52e4aa37c21c1760a6d84cee3b",
+            "COVID-19 Dataset.zip",
+        ),
+    ),
+    access="Fetch COVID-19 Dataset.zip from Mendeley Data and put COVID-19 Dataset/ with X-ray/ "
+    "and CT/ into your data folder.",
+    modality="X-ray and CT",
+    label_map={"COVID": "covid19", "Non-COVID": "non_covid"},
+    population="not stated",
+    single_age="unknown",
+    patient_ids=False,
+    known_shortcuts=(
+        "augmented before release: siblings of one image stand in every part of a random split",
+        "the origin of the images is not stated; it may differ between the classes",
+    ),
+)
 LAYOUT = r"(?:.+/)?(?P<modality>X-ray|CT)/(?P<finding>(?i:COVID|Non-COVID))/[^/]+"
 
 
@@ -30,8 +57,8 @@ def read(folder: Path) -> Manifest:
     rows = match_paths(walk(root, tally), LAYOUT, tally)
     rows = rows.assign(label=values.classes(rows["finding"], CARD.label_map))
     counts = rows.groupby(["modality", "finding"]).size()
-    found = ", ".join(f"{modality} {finding} {n:,}" for (modality, finding), n in counts.items())
-    return assemble(CARD, root, rows, tally, (f"Mendeley 8h65ywd2jr: found {found}.", *NOTES))
+    counted = ", ".join(f"{modality} {finding} {n:,}" for (modality, finding), n in counts.items())
+    return assemble(CARD, root, rows, tally, (f"Mendeley 8h65ywd2jr: found {counted}.", *NOTES))
 
 
 NOTES = (
@@ -39,4 +66,4 @@ NOTES = (
     "film leak across every split unless near duplicates are grouped first.",
     "Mendeley 8h65ywd2jr: no patient identifiers exist.",
 )
-READER = Reader("mendeley", recognises, read)
+DATASET = Dataset(CARD, recognises, read)

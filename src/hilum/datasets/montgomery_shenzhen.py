@@ -12,13 +12,34 @@ import pandas as pd
 
 from hilum.datasets import values
 from hilum.datasets.assemble import assemble
-from hilum.datasets.base import Reader
-from hilum.datasets.cards import CARDS
+from hilum.datasets.base import Convention, Dataset, DatasetCard
 from hilum.datasets.layout import has, match_paths, pair_masks, walk
 from hilum.datasets.tally import Tally
 from hilum.types import Manifest, as_path
 
-CARD = CARDS["montgomery_shenzhen"]
+CARD = DatasetCard(
+    name="montgomery_shenzhen",
+    title="Montgomery and Shenzhen chest X-ray sets with lung masks",
+    folder="Lung Segmentation",
+    other_folders=("MontgomerySet", "ChinaSet_AllFiles"),
+    licence="free for research; cite the papers and name the National Library of Medicine",
+    citation="Jaeger et al. 2014, Two public chest X-ray datasets, "
+    "doi:10.3978/j.issn.2223-4292.2014.11.20; masks: Candemir et al. 2014, "
+    "doi:10.1109/TMI.2013.2290491 and Stirenko et al. 2018, arXiv:1803.01199",
+    homepage="https://www.kaggle.com/datasets/nikhilpandey360/chest-xray-masks-and-labels",
+    access="Fetch nikhilpandey360/chest-xray-masks-and-labels from Kaggle and put "
+    "Lung Segmentation/ with CXR_png/ and masks/ into your data folder.",
+    modality="X-ray",
+    label_map={"normal": "normal", "tuberculosis": "non_covid"},
+    population="tuberculosis screening in Montgomery County, USA, and patients in Shenzhen, China",
+    single_age="mixed",
+    patient_ids=False,
+    known_shortcuts=("two hospitals with different detectors",),
+    convention=Convention(
+        "beside the heart",
+        "Montgomery: Candemir et al. 2014; for Shenzhen's masks none is stated",
+    ),
+)
 LAYOUT = (
     r"(?P<kind>CXR_png|masks?|test|ManualMask/(?:left|right)Mask)/(?:mask/)?"
     r"(?P<stem>(?P<hospital>MCUCXR|CHNCXR)_\d+_(?P<code>[01]))(?:_mask)?\.png"
@@ -38,11 +59,11 @@ def recognises(folder: Path) -> bool:
 def read(folder: Path) -> Manifest:
     """All films; masks, age and sex where the folder has them."""
     root, tally = as_path(folder), Tally()
-    found = match_paths(walk(root, tally), LAYOUT, tally)
-    is_film = found["kind"].isin(["CXR_png", "test"])
-    halves = found["kind"].str.startswith("ManualMask")
-    tally.skip("a mask of one lung only", found.loc[halves, "file"], "file")
-    rows = pair_masks(found[is_film], found[~is_film & ~halves], ["stem"], tally)
+    files = match_paths(walk(root, tally), LAYOUT, tally)
+    is_film = files["kind"].isin(["CXR_png", "test"])
+    halves = files["kind"].str.startswith("ManualMask")
+    tally.skip("a mask of one lung only", files.loc[halves, "file"], "file")
+    rows = pair_masks(files[is_film], files[~is_film & ~halves], ["stem"], tally)
     findings = rows["code"].map(FINDINGS)
     rows = rows.assign(
         finding=findings,
@@ -75,4 +96,4 @@ def _notes(without: int) -> tuple[str, ...]:
     )
 
 
-READER = Reader("montgomery_shenzhen", recognises, read)
+DATASET = Dataset(CARD, recognises, read)

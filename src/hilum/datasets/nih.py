@@ -10,13 +10,32 @@ import pandas as pd
 
 from hilum.datasets import values
 from hilum.datasets.assemble import assemble
-from hilum.datasets.base import Reader
-from hilum.datasets.cards import CARDS
+from hilum.datasets.base import Dataset, DatasetCard
 from hilum.datasets.layout import find_files, present, read_table, walk
 from hilum.datasets.tally import Tally
 from hilum.types import Manifest, as_path
 
-CARD = CARDS["nih"]
+CARD = DatasetCard(
+    name="nih",
+    title="NIH ChestX-ray14",
+    folder="nih-chestxray14",
+    other_folders=("ChestX-ray14", "CXR8", "NIH"),
+    licence="no restriction on use; cite the paper and name the NIH Clinical Center",
+    citation="Wang et al. 2017, ChestX-ray8, CVPR, doi:10.1109/CVPR.2017.369",
+    homepage="https://nihcc.app.box.com/v/ChestXray-NIHCC",
+    access="Fetch Data_Entry_2017.csv, the two lists and the image archives from the NIH's box "
+    "(homepage) and put them into nih-chestxray14/, the images in any folders below it.",
+    modality="X-ray",
+    label_map={"No Finding": "normal", "Pneumonia": "pneumonia"},
+    population="30,805 patients of the NIH Clinical Center, 1992 to 2015, some of them children",
+    single_age="mixed",
+    patient_ids=True,
+    known_shortcuts=(
+        "labels mined from reports",
+        "PORTABLE stickers and AP view with the sick",
+        "burnt-in laterality markers",
+    ),
+)
 TABLES = "Data_Entry_2017*.csv"  # also the corrected Data_Entry_2017_v2020.csv
 LISTS = {"train_val_list.txt": "train", "test_list.txt": "test"}
 NAMES = {
@@ -40,10 +59,10 @@ def read(folder: Path) -> Manifest:
     root, tally = as_path(folder), Tally()
     source = sorted(root.glob(TABLES))[-1]
     table = read_table(source).rename(columns=NAMES)
-    wanted = [name for name in dict.fromkeys(NAMES.values()) if name in table.columns]
-    found = find_files(table[wanted], walk(root, tally), "name", tally)
+    named = [name for name in dict.fromkeys(NAMES.values()) if name in table.columns]
+    rows_with_files = find_files(table[named], walk(root, tally), "name", tally)
     parts = _official_parts(root)
-    rows = present(_labelled(found, tally), tally)
+    rows = present(_labelled(rows_with_files, tally), tally)
     rows = rows.assign(age=rows["age"].map(values.age), official_part=rows["name"].map(parts))
     return assemble(CARD, root, rows, tally, _notes(source.name, bool(parts)))
 
@@ -58,8 +77,8 @@ def _labelled(table: pd.DataFrame, tally: Tally) -> pd.DataFrame:
 
 
 def _label(findings: str) -> str | None:
-    known = [CARD.label_map[name] for name in findings.split("|") if name in CARD.label_map]
-    return known[0] if known else None
+    classes = [CARD.label_map[name] for name in findings.split("|") if name in CARD.label_map]
+    return classes[0] if classes else None
 
 
 def _official_parts(root: Path) -> dict[str, str]:
@@ -78,4 +97,4 @@ def _notes(table: str, split: bool) -> tuple[str, ...]:
     return labels, "NIH: the official lists of training and test images are not in the folder."
 
 
-READER = Reader("nih", recognises, read)
+DATASET = Dataset(CARD, recognises, read)

@@ -13,16 +13,16 @@ COLUMN = "label"
 _SHOWN = 5
 
 
-def folded(table: pd.DataFrame, given: Columns, where: str) -> tuple[pd.DataFrame, list[str]]:
+def folded(table: pd.DataFrame, roles: Columns, where: str) -> tuple[pd.DataFrame, list[str]]:
     """`table` with a column of labels, where it has none but one column a class; and a note.
 
     Exactly one of these columns must be marked in each row that has any mark; a row without a
     value in all of them, or with an uncertain one, has no label. Raises HilumError, naming the
     choice, for other rows.
     """
-    if "label" in columns.find(table, given, (), where):
+    if "label" in columns.find(table, roles, (), where):
         return table, []
-    marks = _marks(table, given, where)
+    marks = _marks(table, roles, where)
     if not _is_several(marks):
         return table, []
     count = marks.sum(axis=1)
@@ -42,24 +42,24 @@ def _doubt(rows: int) -> list[str]:
     return [f"Rows with an uncertain mark (-1) have no label: {rows:,}."]
 
 
-def has_marks(table: pd.DataFrame, given: Columns, where: str) -> bool:
+def has_marks(table: pd.DataFrame, roles: Columns, where: str) -> bool:
     """Whether two columns or more hold nothing but marks."""
-    return _is_several(_marks(table, given, where))
+    return _is_several(_marks(table, roles, where))
 
 
 def _is_several(marks: pd.DataFrame) -> bool:
     return int(marks.any().sum()) > 1
 
 
-def _marks(table: pd.DataFrame, given: Columns, where: str) -> pd.DataFrame:
+def _marks(table: pd.DataFrame, roles: Columns, where: str) -> pd.DataFrame:
     """The columns of marks, true where marked, but for those that have another role."""
-    roles = set(columns.find(table, given, (), where).values())
+    in_use = set(columns.find(table, roles, (), where).values())
     small = _small(table)
     allowed = MARKED | UNMARKED | UNCERTAIN
     chosen = [
         name
         for name in table.columns
-        if name not in roles and set(small[name]) <= allowed and (small[name] != "").any()
+        if name not in in_use and set(small[name]) <= allowed and (small[name] != "").any()
     ]
     return small[chosen].isin(MARKED)
 

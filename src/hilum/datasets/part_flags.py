@@ -12,31 +12,31 @@ NO = {"0", "0.0", "false", "f", "no", "n"}
 COLUMN = "official_part"  # a usual name of a column of splits
 
 
-def folded(table: pd.DataFrame, given: Columns, where: str) -> tuple[pd.DataFrame, list[str]]:
+def folded(table: pd.DataFrame, roles: Columns, where: str) -> tuple[pd.DataFrame, list[str]]:
     """`table` with its columns of flags as one column of splits, where it has none; and notes.
 
     A row that no flag claims is of the part that has no flag: test beside `is_train` alone, else
     train. A column `test` alone may be the result of one: it is left, with a note. Raises
     HilumError for a row that two flags claim.
     """
-    roles = columns.find(table, given, (), where)
+    columns_by_role = columns.find(table, roles, (), where)
     flags = {
         str(name): part
         for name in table.columns
-        if name not in roles.values() and (part := _flagged(table[name], str(name)))
+        if name not in columns_by_role.values() and (part := _flagged(table[name], str(name)))
     }
-    if not flags or {"official_part", "fold"} & set(roles):
+    if not flags or {"official_part", "fold"} & set(columns_by_role):
         return table, []
     if not _sure(flags):
         return table, [_doubt(next(iter(flags)))]
     marks = _marks(table, flags, where)
     rest = next(part for part in ("train", "test", "validation", "") if part not in marks)
-    said = marks.idxmax(axis=1).where(marks.any(axis=1), rest)
+    part = marks.idxmax(axis=1).where(marks.any(axis=1), rest)
     blank = (table[list(flags)] == "").any(axis=1)
     note = (
         f"The split is read from {', '.join(map(repr, flags))}; other rows are {rest or 'blank'}."
     )
-    split = {COLUMN: said.mask(blank & ~marks.any(axis=1), "")}
+    split = {COLUMN: part.mask(blank & ~marks.any(axis=1), "")}
     return table.drop(columns=list(flags)).assign(**split), [note]
 
 
@@ -49,8 +49,8 @@ def _flagged(cells: pd.Series, name: str) -> str | None:
 
 def _sure(flags: dict[str, str]) -> bool:
     """Whether names say "is" or "in", or a column of training images is among several."""
-    asked = any(plain(name) not in PARTS for name in flags)
-    return asked or (len(flags) > 1 and "train" in flags.values())
+    explicit = any(plain(name) not in PARTS for name in flags)
+    return explicit or (len(flags) > 1 and "train" in flags.values())
 
 
 def _doubt(name: str) -> str:

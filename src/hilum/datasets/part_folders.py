@@ -22,10 +22,10 @@ def with_parts(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     below = [os.path.relpath(folder, base) for folder in folders]
     for means in (part_name, fold_name):
         parts = [part_of(folder, means) for folder in below]
-        found = set(parts)
-        usable = means is fold_name or "train" in found
-        if None not in found and usable and len(found) > 1:
-            named = ", ".join(sorted(map(str, found)))
+        distinct = set(parts)
+        usable = means is fold_name or "train" in distinct
+        if None not in distinct and usable and len(distinct) > 1:
+            named = ", ".join(sorted(map(str, distinct)))
             note = f"The folders above the images ({named}) are their split."
             return rows.assign(official_part=parts), [note]
     return rows, []
@@ -50,17 +50,17 @@ def lost_parts(every: Iterable[str | None], kept: Iterable[str | None], why: str
 def lost_rows(every: pd.DataFrame, kept: pd.DataFrame) -> list[str]:
     """Notes on the validation or test images of a table of which none has a label and a file."""
     unlabelled = every[every["label"] == ""]
-    said = [_said_parts(rows) for rows in (every, unlabelled, kept)]
-    bare = {part for part in said[0] if said[0].count(part) == said[1].count(part)}
+    parts = [_stated_parts(rows) for rows in (every, unlabelled, kept)]
+    bare = {part for part in parts[0] if parts[0].count(part) == parts[1].count(part)}
     return [
-        *lost_parts([p for p in said[0] if p in bare], said[2], "they have no label"),
+        *lost_parts([p for p in parts[0] if p in bare], parts[2], "they have no label"),
         *lost_parts(
-            [p for p in said[0] if p not in bare], said[2], "they have no label, or no file"
+            [p for p in parts[0] if p not in bare], parts[2], "they have no label, or no file"
         ),
     ]
 
 
-def _said_parts(rows: pd.DataFrame) -> list[str | None]:
+def _stated_parts(rows: pd.DataFrame) -> list[str | None]:
     """By row, what its column of splits says, or else the folders of its path."""
     if "official_part" in rows:
         return [part_name(str(word)) for word in rows["official_part"]]

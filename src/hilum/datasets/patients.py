@@ -34,18 +34,18 @@ def build_manifest(
     person, which can only keep images together that might have stayed apart.
     """
     rows, origin = with_sources(rows, source_tag)
-    known = rows if "patient_id" in rows.columns else rows.assign(patient_id=None)
-    persons, placeholder = placeholders.dropped(known)
-    known = known.assign(patient_id=persons)
-    if known["patient_id"].isna().all():
-        known = known.assign(patient_id=_patients(root, known["path"]))
-        persons, more = placeholders.dropped(known)
-        known, placeholder = known.assign(patient_id=persons), [*placeholder, *more]
-    known, apart, doubts = dicom_kinds.set_apart(known)
-    known, parted = with_parts(known)
-    doubts = [*doubts, *_doubts(known["patient_id"]), *_namesakes(known)]
-    told = (*notes, *origin, *parted, *placeholder, *doubts)
-    return manifest.build(known, kind, (*left_out, *apart), told, root.parent)
+    images = rows if "patient_id" in rows.columns else rows.assign(patient_id=None)
+    persons, placeholder = placeholders.dropped(images)
+    images = images.assign(patient_id=persons)
+    if images["patient_id"].isna().all():
+        images = images.assign(patient_id=_patients(root, images["path"]))
+        persons, more_placeholders = placeholders.dropped(images)
+        images, placeholder = images.assign(patient_id=persons), [*placeholder, *more_placeholders]
+    images, separated, doubts = dicom_kinds.set_apart(images)
+    images, parted = with_parts(images)
+    doubts = [*doubts, *_doubts(images["patient_id"]), *_namesakes(images)]
+    all_notes = (*notes, *origin, *parted, *placeholder, *doubts)
+    return manifest.build(images, kind, (*left_out, *separated), all_notes, root.parent)
 
 
 def _patients(root: Path, paths: pd.Series) -> pd.Series:
@@ -64,8 +64,10 @@ def _number(path: str) -> str | None:
 def _listed_patients(file: Path, paths: pd.Series) -> pd.Series:
     """Patients from a table whose files are paths below the folder, or names alone."""
     table = columns.read_text(file)
-    found = columns.find(table, None, ("path", "patient_id"), str(file))
-    by_file = dict(zip(table[found["path"]], table[found["patient_id"]], strict=True))
+    columns_by_role = columns.find(table, None, ("path", "patient_id"), str(file))
+    by_file = dict(
+        zip(table[columns_by_role["path"]], table[columns_by_role["patient_id"]], strict=True)
+    )
     below = paths.map(lambda path: os.path.relpath(path, file.parent).replace(os.sep, "/"))
     names = paths.map(lambda path: Path(path).name)
     return below.map(by_file).fillna(names.map(by_file))
@@ -93,12 +95,12 @@ def _namesakes(rows: pd.DataFrame) -> list[str]:
     """
     if "source" not in rows:
         return []
-    known = rows[rows["patient_id"].notna() & rows["source"].notna()]
-    sources = known.groupby("patient_id")["source"].nunique()
+    of_patients = rows[rows["patient_id"].notna() & rows["source"].notna()]
+    sources = of_patients.groupby("patient_id")["source"].nunique()
     shared = sources.index[sources > 1]
     if not len(shared):
         return []
-    alike = known[known["patient_id"].isin(shared)]
+    alike = of_patients[of_patients["patient_id"].isin(shared)]
     several = len(shared) > 1
     return [
         f"{len(shared):,} patient number{'s occur' if several else ' occurs'} at several sources"

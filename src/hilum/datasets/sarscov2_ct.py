@@ -3,13 +3,31 @@
 from pathlib import Path
 
 from hilum.datasets.assemble import assemble
-from hilum.datasets.base import Reader
-from hilum.datasets.cards import CARDS
+from hilum.datasets.base import Dataset, DatasetCard
 from hilum.datasets.layout import has, match_paths, walk
 from hilum.datasets.tally import Tally
 from hilum.types import Manifest, as_path
 
-CARD = CARDS["sarscov2_ct"]
+CARD = DatasetCard(
+    name="sarscov2_ct",
+    title="SARS-CoV-2 CT-scan dataset",
+    folder="sarscov2-ctscan-dataset",
+    licence="CC BY-NC-SA 4.0",
+    citation="Soares et al. 2020, SARS-CoV-2 CT-scan dataset, medRxiv, "
+    "doi:10.1101/2020.04.24.20078584",
+    homepage="https://www.kaggle.com/datasets/plameneduardo/sarscov2-ctscan-dataset",
+    access="Fetch plameneduardo/sarscov2-ctscan-dataset from Kaggle and put COVID/ and non-COVID/ "
+    "into sarscov2-ctscan-dataset/.",
+    modality="CT",
+    label_map={"COVID": "covid19", "non-COVID": "non_covid"},
+    population="120 patients of hospitals in Sao Paulo",
+    single_age="adults",
+    patient_ids=False,
+    known_shortcuts=(
+        "several slices of a patient, and no record of which",
+        "sizes and windows differ from image to image",
+    ),
+)
 LAYOUT = r"(?P<finding>COVID|non-COVID)/[^/]+"
 PUBLISHED = (2481, 2482)  # images in the release on Kaggle, and in the paper
 
@@ -38,4 +56,4 @@ def _notes(count: int) -> tuple[str, ...]:
     return patients, f"SARS-CoV-2 CT: {count:,} images were found; the release has {expected}."
 
 
-READER = Reader("sarscov2_ct", recognises, read)
+DATASET = Dataset(CARD, recognises, read, only_by_name=True)

@@ -1,6 +1,5 @@
 """Where a user's DICOM images come from, as their headers say it, if nothing else does."""
 
-import difflib
 import hashlib
 import re
 from collections.abc import Iterable
@@ -9,7 +8,7 @@ import pandas as pd
 
 from hilum import images
 from hilum.datasets.dicom_headers import ALL, FACTS, ORIGIN, is_dicom
-from hilum.types import HilumError
+from hilum.types import HilumError, nearest_name
 
 NONE = "none"  # --source-tag none: no header says the source
 DEVICE = "Manufacturer and StationName"
@@ -19,7 +18,8 @@ PLACEHOLDER = re.compile(
     r"|none|null|n/?a|x+|[\W_0]*)( (hospital|institution|clinic))?",
     re.IGNORECASE,
 )
-_TEXTS = frozenset({"AE", "CS", "LO", "LT", "SH", "ST", "UC", "UT"})  # PS3.5 6.2
+# https://dicom.nema.org/medical/dicom/current/output/chtml/part05/sect_6.2.html
+_TEXTS = frozenset({"AE", "CS", "LO", "LT", "SH", "ST", "UC", "UT"})
 _PATIENT_GROUP = 0x0010
 
 
@@ -33,11 +33,11 @@ def checked(tag: str) -> str:
     keyword = by_small.get(tag.lower())
     usable = keyword is not None and dictionary_VR(keyword) in _TEXTS
     if keyword is None or not usable or keyword_dict[keyword] >> 16 == _PATIENT_GROUP:
-        nearest = difflib.get_close_matches(tag.lower(), by_small, n=1)
-        guess = by_small[nearest[0]] if nearest and keyword is None else "InstitutionName"
+        hint = "did you mean 'InstitutionName'?"
         raise HilumError(
             "--source-tag must be the keyword of a text element that says where an image was made, "
-            f"not of whom, or {NONE!r}; got {tag!r}; did you mean {guess!r}?"
+            f"not of whom, or {NONE!r}; got {tag!r}; "
+            + (nearest_name(tag, by_small.values(), hint) if keyword is None else hint)
         )
     return keyword
 
@@ -52,30 +52,30 @@ def with_sources(rows: pd.DataFrame, tag: str = "") -> tuple[pd.DataFrame, list[
     """
     keyword = checked(tag)
     kept = rows.drop(columns=[name for name in ALL if name not in FACTS and name in rows])
-    known = "source" in rows and rows["source"].notna().any()
-    if keyword == NONE or (not keyword and (known or "institution" not in rows)):
+    has_source = "source" in rows and rows["source"].notna().any()
+    if keyword == NONE or (not keyword and (has_source or "institution" not in rows)):
         return kept, []
     if keyword:
-        found = _named(rows["path"], keyword)
-        return kept.assign(source=found), [_note(keyword, found, "")]
-    which, found = _usual(rows)
-    if found.isna().all():
+        sources = _named(rows["path"], keyword)
+        return kept.assign(source=sources), [_note(keyword, sources, "")]
+    element, sources = _usual(rows)
+    if sources.isna().all():
         return kept, []
-    return kept.assign(source=found), [_note(which, found, _advice(rows, which))]
+    return kept.assign(source=sources), [_note(element, sources, _advice(rows, element))]
 
 
 def _named(paths: pd.Series, keyword: str) -> pd.Series:
     texts = [images.header_text(path, keyword) if is_dicom(path) else None for path in paths]
-    found = _known(texts, paths.index)
-    if found.isna().all():
+    sources = _informative(texts, paths.index)
+    if sources.isna().all():
         raise HilumError(
             f"--source-tag must be an element that the headers fill; got {keyword!r}, which is "
-            f"empty in all {len(found):,} images; name another, or {NONE!r}."
+            f"empty in all {len(sources):,} images; name another, or {NONE!r}."
         )
-    return found
+    return sources
 
 
-def _known(texts: Iterable[object], index: pd.Index) -> pd.Series:
+def _informative(texts: Iterable[object], index: pd.Index) -> pd.Series:
     """The texts that say something, None in place of the others."""
     kept = [
         text if isinstance(text, str) and not PLACEHOLDER.fullmatch(text) else None
@@ -86,14 +86,14 @@ def _known(texts: Iterable[object], index: pd.Index) -> pd.Series:
 
 def _usual(rows: pd.DataFrame) -> tuple[str, pd.Series]:
     """(what it is, source of each image): one kind for all, so that no hospital has two names."""
-    institution, maker, station = (_known(rows[name], rows.index) for name in ORIGIN)
+    institution, maker, station = (_informative(rows[name], rows.index) for name in ORIGIN)
     devices = [
-        " ".join(filter(None, (made, _digest("station", name))))
-        for made, name in zip(maker, station, strict=True)
+        " ".join(filter(None, (manufacturer, _digest("station", name))))
+        for manufacturer, name in zip(maker, station, strict=True)
     ]
     if sum(map(bool, devices)) > institution.notna().sum():
-        which = DEVICE if station.notna().any() else "Manufacturer"
-        return which, pd.Series([device or None for device in devices], rows.index, dtype=object)
+        element = DEVICE if station.notna().any() else "Manufacturer"
+        return element, pd.Series([device or None for device in devices], rows.index, dtype=object)
     named = [_digest("institution", text) or None for text in institution]
     return "InstitutionName", pd.Series(named, rows.index, dtype=object)
 
@@ -102,11 +102,11 @@ def _digest(kind: str, text: str | None) -> str:
     return f"{kind} {hashlib.sha256(text.encode()).hexdigest()[:8]}" if text else ""
 
 
-def _note(which: str, found: pd.Series, advice: str) -> str:
-    count, without = found.nunique(), int(found.isna().sum())
+def _note(element: str, sources: pd.Series, advice: str) -> str:
+    count, without = sources.nunique(), int(sources.isna().sum())
     missing = f", {without:,} images without it" if without else ""
     return (
-        f"The source of an image is what its DICOM header says as {which} ({count:,} different"
+        f"The source of an image is what its DICOM header says as {element} ({count:,} different"
         f"{missing}){advice}."
     )
 
@@ -119,5 +119,5 @@ def _advice(rows: pd.DataFrame, which: str) -> str:
 
 
 def _one_house(rows: pd.DataFrame) -> bool:
-    institution, _, station = (_known(rows[name], rows.index) for name in ORIGIN)
+    institution, _, station = (_informative(rows[name], rows.index) for name in ORIGIN)
     return bool(institution.nunique() == 1 and station.nunique() > 1)

@@ -37,7 +37,7 @@ ONE_EACH = {
 _USUAL = Columns()
 
 
-def recognises(folder: Path, given: Columns) -> bool:
+def recognises(folder: Path, roles: Columns) -> bool:
     """Whether the folder holds one CSV, and that has a path and a label column.
 
     Columns of marks count as labels unless there are class folders.
@@ -48,11 +48,11 @@ def recognises(folder: Path, given: Columns) -> bool:
     where = str(tables[0])
     try:
         listed = columns.read_text(tables[0])
-        found = columns.find(listed, given, ("path",), where)
+        columns_by_role = columns.find(listed, roles, ("path",), where)
     except HilumError:
         return False
-    return "label" in found or (
-        one_hot.has_marks(listed, given, where) and not _has_class_folders(folder)
+    return "label" in columns_by_role or (
+        one_hot.has_marks(listed, roles, where) and not _has_class_folders(folder)
     )
 
 
@@ -79,7 +79,7 @@ def tables_in(folder: Path) -> list[Path]:
 
 def read(
     path: str | Path,
-    given: Columns = _USUAL,
+    roles: Columns = _USUAL,
     progress: Progress = None,
     source_tag: str = "",
     fewest: int = 2,
@@ -87,32 +87,32 @@ def read(
     """Read a CSV, or a folder with exactly one, into a manifest.
 
     Paths are meant from the CSV's folder; a bare file name is also looked for below it. Columns
-    are found by their usual names (`columns.USUAL`) unless `given`. Rows without a label, without
-    an image or listed twice are left out. Raises HilumError for a column that is not there, an
-    image with two labels, patients, parts or folds, or fewer classes than `fewest`.
+    are found by their usual names (`columns.USUAL`) unless `roles` names them. Rows without a
+    label, without an image or listed twice are left out. Raises HilumError for a column that is not
+    there, an image with two labels, patients, parts or folds, or fewer classes than `fewest`.
     """
     file = _the_table(as_path(path))
-    rows, said = _rows(file, given)
+    rows, column_notes = _rows(file, roles)
     every = rows
-    rows, left_out, moved = _usable(rows, file)
-    moved += part_folders.lost_rows(every, rows)
+    rows, left_out, path_notes = _usable(rows, file)
+    path_notes += part_folders.lost_rows(every, rows)
     rows, notes = translated(rows, file, left_out, fewest)
     dicom = any(map(is_dicom, rows["path"]))
     rows, broken = with_facts(rows, progress) if dicom else (rows, [])
-    notes = [*said, *moved, *notes]
+    notes = [*column_notes, *path_notes, *notes]
     return build_manifest(file.parent, rows, "table", (*left_out, *broken), notes, source_tag)
 
 
-def _rows(file: Path, given: Columns) -> tuple[pd.DataFrame, list[str]]:
+def _rows(file: Path, roles: Columns) -> tuple[pd.DataFrame, list[str]]:
     """The table with one column for each role that it has, and what was understood as what."""
     cells = columns.read_cells(file)
-    listed, flagged = part_flags.folded(columns.blanked(cells), given, str(file))
-    listed, notes = one_hot.folded(listed, given, str(file))
+    listed, flagged = part_flags.folded(columns.blanked(cells), roles, str(file))
+    listed, notes = one_hot.folded(listed, roles, str(file))
     notes = [*flagged, *notes]
-    found = columns.find(listed, given, ("path", "label"), str(file))
-    for name in found.values():
+    columns_by_role = columns.find(listed, roles, ("path", "label"), str(file))
+    for name in columns_by_role.values():
         notes += missing.note(cells[name], name) if name in cells else []
-    return pd.DataFrame({role: listed[name] for role, name in found.items()}), notes
+    return pd.DataFrame({role: listed[name] for role, name in columns_by_role.items()}), notes
 
 
 def _the_table(path: Path) -> Path:
@@ -133,31 +133,33 @@ def _usable(rows: pd.DataFrame, file: Path) -> tuple[pd.DataFrame, list[LeftOut]
     left_out = [LeftOut(f"line {line}", "no path") for line in lines[~named]]
     left_out += _why(rows["path"][named & ~labelled], "no label")
     kept = rows[named & labelled]
-    found = table_paths.locate(list(kept["path"]), file.parent)
-    lost = [LeftOut(p, why) for p, why in zip(kept["path"], found.reasons, strict=True) if why]
-    _refuse_nowhere(kept["path"], lost, file)
-    located = kept.assign(path=pd.Series(found.files, index=kept.index, dtype=object))
+    places = table_paths.locate(list(kept["path"]), file.parent)
+    missing_files = [
+        LeftOut(p, why) for p, why in zip(kept["path"], places.reasons, strict=True) if why
+    ]
+    _refuse_nowhere(kept["path"], missing_files, file)
+    located = kept.assign(path=pd.Series(places.files, index=kept.index, dtype=object))
     located = located[located["path"].notna()]
     _refuse_torn(located)
     again = located["path"].duplicated()
     repeated = _why(kept.loc[located.index[again], "path"], "listed more than once")
     usable = located[~again].reset_index(drop=True)
-    return usable, [*left_out, *lost, *repeated], found.notes()
+    return usable, [*left_out, *missing_files, *repeated], places.notes()
 
 
 def _why(names: pd.Series, reason: str) -> list[LeftOut]:
     return [LeftOut(str(name), reason) for name in names]
 
 
-def _refuse_nowhere(paths: pd.Series, lost: Sequence[LeftOut], file: Path) -> None:
+def _refuse_nowhere(paths: pd.Series, missing_files: Sequence[LeftOut], file: Path) -> None:
     """Raise HilumError where no path of the table leads to an image."""
-    if not len(paths) or len(lost) < len(paths):
+    if not len(paths) or len(missing_files) < len(paths):
         return
-    path, why = lost[0].what, lost[0].reason
+    path, why = missing_files[0].what, missing_files[0].reason
     raise HilumError(
-        f"{file} must name images that exist; got {len(lost):,} of {len(paths):,} paths that lead "
-        f"nowhere, such as {path!r} ({why}; looked for "
-        f"{table_paths.wanted(path, file.parent)}, then for the name below {file.parent}); "
+        f"{file} must name images that exist; got {len(missing_files):,} of {len(paths):,} paths "
+        f"that lead nowhere, such as {path!r} ({why}; looked for "
+        f"{table_paths.first_place(path, file.parent)}, then for the name below {file.parent}); "
         "put the table beside its images, correct the paths, "
         "or name the right column with --path-column."
     )
@@ -168,8 +170,8 @@ def _refuse_torn(rows: pd.DataFrame) -> None:
     for role, what in ONE_EACH.items():
         if role not in rows:
             continue
-        said = rows[role].mask(rows[role] == "")
-        kinds = said.groupby(rows["path"]).nunique()
+        values_of_role = rows[role].mask(rows[role] == "")
+        kinds = values_of_role.groupby(rows["path"]).nunique()
         torn = kinds[kinds > 1].index
         if len(torn):
             raise HilumError(
@@ -220,22 +222,22 @@ def _ages(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
 def _masks(rows: pd.DataFrame, folder: Path) -> tuple[pd.DataFrame, list[str]]:
     named = rows["mask_path"].fillna("")
-    found = table_paths.locate(list(named), folder, masks=True)
-    lost = [path for path, file in zip(named, found.files, strict=True) if path and not file]
-    count = "1 lung mask is" if len(lost) == 1 else f"{len(lost):,} lung masks are"
-    notes = [f"{count} not there, such as {lost[0]!r}."] if lost else []
-    files = pd.Series(found.files, index=rows.index, dtype=object)
-    return rows.assign(mask_path=files), [*found.notes("masks"), *notes]
+    places = table_paths.locate(list(named), folder, masks=True)
+    absent = [path for path, file in zip(named, places.files, strict=True) if path and not file]
+    count = "1 lung mask is" if len(absent) == 1 else f"{len(absent):,} lung masks are"
+    notes = [f"{count} not there, such as {absent[0]!r}."] if absent else []
+    files = pd.Series(places.files, index=rows.index, dtype=object)
+    return rows.assign(mask_path=files), [*places.notes("masks"), *notes]
 
 
 def require_classes(
     classes: Iterable[str], file: Path, left_out: Sequence[LeftOut] = (), fewest: int = 2
 ) -> None:
     """Raise HilumError unless there are `fewest` to MOST_CLASSES; say what was left out before."""
-    found = sorted(set(classes))
-    if fewest <= len(found) <= MOST_CLASSES:
+    names = sorted(set(classes))
+    if fewest <= len(names) <= MOST_CLASSES:
         return
-    got = f"only {(*found, 'none')[0]!r}" if len(found) < 2 else f"{len(found):,} different labels"
+    got = f"only {(*names, 'none')[0]!r}" if len(names) < 2 else f"{len(names):,} different labels"
     reasons = Counter(item.reason for item in left_out)
     beside = ", ".join(f"{count:,} with {reason}" for reason, count in reasons.items())
     raise HilumError(
@@ -247,32 +249,32 @@ def require_classes(
 
 def _modalities(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Radiograph or slice; other words say neither, and a note names them."""
-    known = rows["modality"].str.lower().map(MODALITIES)
-    odd = sorted(set(columns.harmless(rows["modality"])[known.isna()].dropna()))
+    modalities = rows["modality"].str.lower().map(MODALITIES)
+    odd = sorted(set(columns.harmless(rows["modality"])[modalities.isna()].dropna()))
     named = ", ".join(repr(word) for word in odd[:5])
     notes = [f"Modalities other than X-ray and CT ({named}) count as missing."] if odd else []
-    return rows.assign(modality=known), notes
+    return rows.assign(modality=modalities), notes
 
 
 def _parts(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Official parts, or "fold 3"; a word that means none stays, for training to refuse."""
     unknown = pd.Series(None, index=rows.index, dtype=object)
-    said, number = (rows.get(name, unknown).astype("str") for name in ("official_part", "fold"))
+    words, number = (rows.get(name, unknown).astype("str") for name in ("official_part", "fold"))
     rows = rows.drop(columns="fold", errors="ignore")
     notes = []
-    if said.isna().all():
-        said = number.map(_fold, na_action="ignore").astype("str")
+    if words.isna().all():
+        words = number.map(_fold, na_action="ignore").astype("str")
     elif number.notna().any():
         notes.append("The column of folds is not used, since there is a column of splits.")
-    parts = said.map(part_name, na_action="ignore")
-    folds = said.astype("str").str.fullmatch(r"fold \d+").fillna(value=False).astype(bool)
-    odd = sorted(set(columns.harmless(said[parts.isna() & ~folds]).dropna()))
+    parts = words.map(part_name, na_action="ignore")
+    folds = words.astype("str").str.fullmatch(r"fold \d+").fillna(value=False).astype(bool)
+    odd = sorted(set(columns.harmless(words[parts.isna() & ~folds]).dropna()))
     if odd:
         notes.append(
             f"The column of splits has words that mean neither train, validation nor test, such as "
             f"{odd[0]!r}."
         )
-    return rows.assign(official_part=parts.where(parts.notna(), columns.harmless(said))), notes
+    return rows.assign(official_part=parts.where(parts.notna(), columns.harmless(words))), notes
 
 
 def _fold(cell: str) -> str:

@@ -46,23 +46,25 @@ def locate(paths: Sequence[str], folder: Path, masks: bool = False) -> Places:
     suffix. A file is taken only where it alone can be meant, and by one path alone.
     `masks`: lung masks are sought, else what lies in folders of masks does not count.
     """
-    direct = [wanted(path, folder) for path in paths]
-    there = [_is_file(path) for path in direct]
-    found: list[str | None] = [path if ok else None for path, ok in zip(direct, there, strict=True)]
-    reasons = ["" if ok else ABSENT for ok in there]
-    lost = [i for i, ok in enumerate(there) if not ok and paths[i]]
-    if not lost:
-        return Places(found, reasons, ())
+    direct = [first_place(path, folder) for path in paths]
+    exists = [_is_file(path) for path in direct]
+    files: list[str | None] = [
+        path if ok else None for path, ok in zip(direct, exists, strict=True)
+    ]
+    reasons = ["" if ok else ABSENT for ok in exists]
+    sought = [i for i, ok in enumerate(exists) if not ok and paths[i]]
+    if not sought:
+        return Places(files, reasons, ())
     index = _Index(folder, masks, map(clean, paths))
-    for i in lost:
-        found[i], reasons[i] = index.seek(clean(paths[i]))
-    _refuse_shared(found, reasons, paths, lost)
-    moved = [i for i in lost if found[i] and not _same_name(paths[i], str(found[i]))]
-    example = os.path.relpath(str(found[moved[0]]), folder) if moved else ""
-    return Places(found, reasons, tuple(paths[i] for i in moved), example)
+    for i in sought:
+        files[i], reasons[i] = index.seek(clean(paths[i]))
+    _refuse_shared(files, reasons, paths, sought)
+    moved = [i for i in sought if files[i] and not _same_name(paths[i], str(files[i]))]
+    example = os.path.relpath(str(files[moved[0]]), folder) if moved else ""
+    return Places(files, reasons, tuple(paths[i] for i in moved), example)
 
 
-def wanted(path: str, folder: Path) -> str:
+def first_place(path: str, folder: Path) -> str:
     """Where a path of a table in `folder` leads first."""
     return os.path.normpath(folder / clean(path))
 
@@ -89,20 +91,20 @@ def _same_name(path: str, file: str) -> bool:
 
 
 def _refuse_shared(
-    found: list[str | None], reasons: list[str], paths: Sequence[str], lost: Iterable[int]
+    files: list[str | None], reasons: list[str], paths: Sequence[str], sought: Iterable[int]
 ) -> None:
     """No file for a path that was sought by name if another path has led to the same file."""
-    spelt = {(file, clean(path)) for file, path in zip(found, paths, strict=True) if file}
+    spelt = {(file, clean(path)) for file, path in zip(files, paths, strict=True) if file}
     holders = Counter(file for file, _ in spelt)
-    for i in lost:
-        if holders[found[i] or ""] > 1:
-            found[i], reasons[i] = None, CLAIMED
+    for i in sought:
+        if holders[files[i] or ""] > 1:
+            files[i], reasons[i] = None, CLAIMED
 
 
 class _Index:
     """The image files below a folder by the ends of their paths, so that no search is long."""
 
-    def __init__(self, folder: Path, masks: bool, wanted: Iterable[str]) -> None:
+    def __init__(self, folder: Path, masks: bool, paths_of_table: Iterable[str]) -> None:
         paths, _ = images.find(folder)
         below = [path.relative_to(folder).as_posix() for path in paths]
         self._folder = folder
@@ -112,20 +114,20 @@ class _Index:
             for ends, parts in ((self._by_name, _parts(file)), (self._by_stem, _stems(file))):
                 for depth in range(1, min(len(parts), DEEPEST) + 1):
                     ends.setdefault(parts[-depth:], []).append(file)
-        names = Counter(_parts(path)[-1:] for path in set(wanted))
+        names = Counter(_parts(path)[-1:] for path in set(paths_of_table))
         self._again = {name for name, count in names.items() if count > 1}
 
     def seek(self, path: str) -> tuple[str | None, str]:
         """The one file that a path can mean, or None and the reason."""
-        depth, found = _deepest(self._by_name, _parts(path))
-        if not found:
-            depth, found = _deepest(self._by_stem, _stems(path))
-        if 1 < len(found) <= FEW:
+        depth, files = _deepest(self._by_name, _parts(path))
+        if not files:
+            depth, files = _deepest(self._by_stem, _stems(path))
+        if 1 < len(files) <= FEW:
             name = PurePosixPath(path).name
-            found = [file for file in found if PurePosixPath(file).name == name] or found
-        if not found or not self._fits(path, found[0], depth):
+            files = [file for file in files if PurePosixPath(file).name == name] or files
+        if not files or not self._fits(path, files[0], depth):
             return None, ABSENT
-        return (None, SEVERAL) if len(found) > 1 else (str(self._folder / found[0]), "")
+        return (None, SEVERAL) if len(files) > 1 else (str(self._folder / files[0]), "")
 
     def _fits(self, path: str, file: str, depth: int) -> bool:
         """One path ends with the other, or the name stands for one image in the whole table."""
@@ -139,8 +141,8 @@ def _deepest(
 ) -> tuple[int, list[str]]:
     """With how many names from its end a path agrees with any file, and with which."""
     for depth in range(min(len(parts), DEEPEST), 0, -1):
-        if found := ends.get(parts[-depth:]):
-            return depth, found
+        if files := ends.get(parts[-depth:]):
+            return depth, files
     return 0, []
 
 

@@ -17,14 +17,14 @@ class Tally:
 
     def skip(self, reason: str, names: Iterable[str], unit: str = "row") -> None:
         """Count `names` ("row"s of a table or "file"s) under one reason; nothing if empty."""
-        found = list(names)
-        if found:
-            self._names.setdefault((unit, reason), []).extend(found)
+        listed = list(names)
+        if listed:
+            self._names.setdefault((unit, reason), []).extend(listed)
 
-    def keep(self, table: pd.DataFrame, wanted: "pd.Series[bool]", reason: str) -> pd.DataFrame:
+    def keep(self, table: pd.DataFrame, kept: "pd.Series[bool]", reason: str) -> pd.DataFrame:
         """The rows that are wanted; the others are counted under `reason` by their `name`."""
-        self.skip(reason, table.loc[~wanted, "name"].astype(str))
-        return table[wanted]
+        self.skip(reason, table.loc[~kept, "name"].astype(str))
+        return table[kept]
 
     def left_out(self) -> tuple[LeftOut, ...]:
         """One record per reason: how many, and the first few by name."""

@@ -126,9 +126,9 @@ def _spelt(text: str) -> tuple[str, list[str]]:
         if is_word:
             words.append(piece)
             continue
-        found = _signs(piece, before=bool(words), after=even[place : place + 1])
-        signs += found
-        words += found
+        words_of_signs = _signs(piece, before=bool(words), after=even[place : place + 1])
+        signs += words_of_signs
+        words += words_of_signs
     return "_".join(words), signs
 
 
@@ -165,12 +165,12 @@ def part_name(text: str) -> str | None:
     """Return "train", "validation" or "test" where `text` means one of them, numbered or not."""
     word = plain(text).lstrip("0123456789")  # as in "1_train", "2_val", "3_test"
     for ending in ("", *ENDINGS):
-        if word.endswith(ending) and (found := PARTS.get(word.removesuffix(ending))):
-            return found
+        if word.endswith(ending) and (part := PARTS.get(word.removesuffix(ending))):
+            return part
     return None
 
 
 def fold_name(text: str) -> str | None:
     """Return "fold 3" where `text` is a numbered fold, such as "Fold_03"; else None."""
-    found = _FOLD.fullmatch(text.strip().casefold())
-    return f"fold {int(found[1])}" if found else None
+    hit = _FOLD.fullmatch(text.strip().casefold())
+    return f"fold {int(hit[1])}" if hit else None

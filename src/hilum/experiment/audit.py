@@ -17,13 +17,13 @@ from hilum.experiment import (
     outputs,
     summary,
 )
-from hilum.experiment.cell_context import Tell
 from hilum.inference import model as models
 from hilum.inference import model_json
+from hilum.progress import Progress
 from hilum.types import MANIFEST_COLUMNS, PREDICTION_COLUMNS, Finding, HilumError, Manifest, Results
 
 
-def run(folder: Path, data: Path | None, out: Path, tell: Tell) -> Results:
+def run(folder: Path, data: Path | None, out: Path, tell: Progress) -> Results:
     """Audit a run (`data`: where its images are now), or a model on labelled images (`data`).
 
     A run's model/ without `data` stands for its run. Writes results.json, findings.csv and
@@ -42,16 +42,10 @@ def run(folder: Path, data: Path | None, out: Path, tell: Tell) -> Results:
     return results
 
 
-def _of_run(folder: Path, data: Path | None, out: Path, tell: Tell) -> Results:
+def _of_run(folder: Path, data: Path | None, out: Path, tell: Progress) -> Results:
     started = time.monotonic()
     found = evidence.read(folder, data, tell)
-    try:
-        before = Results.from_json(found.record)
-    except (KeyError, TypeError, ValueError) as error:
-        raise HilumError(
-            f"{folder / 'results.json'} must be as hilum wrote it; got {type(error).__name__}; "
-            "run the study again."
-        ) from error
+    before = found.record
     outputs.make_run_folder(out)
     findings = audits.run(found.evidence, tell("audit"))
     if out.resolve() != folder.resolve():

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -11,17 +11,17 @@ from hilum import files
 from hilum.augment import sample
 from hilum.augment.sample import AugmentationRanges
 from hilum.data import feature_cache
+from hilum.experiment.context import preprocessing_of
 from hilum.files.versions import NETWORKS
-from hilum.inference.model import compiled, mirrored
+from hilum.inference.model import compile_backbone, mirrored
+from hilum.inference.model import read_parts as read_model
 from hilum.models import backbones, heads
 from hilum.models.backbones import Backbone, Pool
 from hilum.models.runtime.base import Runtime
 from hilum.preprocess import Pipeline
+from hilum.progress import Progress
 from hilum.recipes import AugmentPlan, ModelPlan, Recipe
 from hilum.types import Floats, Grey8, Labels, Manifest, Pixels, Stack8
-
-Progress: TypeAlias = Callable[[int, int], None]
-Tell: TypeAlias = Callable[[str], Progress]  # name a step, get the function that moves its bar
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,28 @@ class CellContext:
     backbone: Backbone
     normalise: str
     runtime: Runtime
-    tell: Tell
+    progress: Progress
     labels: Labels = field(repr=False)  # (image,)
+
+
+@dataclass(frozen=True, slots=True)
+class CellData:
+    """A cell's images: their manifest, prepared pixels in its order, and the classes to learn."""
+
+    classes: list[str]
+    manifest: Manifest
+    pixels: Pixels
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledNetwork:
+    """A backbone and its runtime."""
+
+    backbone: Backbone
+    runtime: Runtime
+
+
+_latest: dict[str, CompiledNetwork] = {}  # one at most: the network of the cell that is trained
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,48 +70,67 @@ class FoldKey:
 
 
 def set_up(
-    recipe: Recipe,
-    classes: list[str],
-    manifest: Manifest,
-    prepared: tuple[Pixels, Pipeline],
-    tell: Tell,
-    learnt: Backbone | None = None,
+    recipe: Recipe, dataset: CellData, progress: Progress, source: Path | None = None
 ) -> CellContext:
-    """Load the backbone, or take the one that a source task has taught, and compile it."""
-    pixels, pipeline = prepared
-    plan = recipe.model
-    backbone = _network(recipe, pipeline.panels, learnt)
-    normalise = normalisation(recipe)
-    # int8 is another step, once a fold has images to calibrate it on
-    precision = "auto" if plan.precision == "int8" else plan.precision
-    engine = compiled(backbone, normalise, pipeline, precision)
-    labels = np.array([classes.index(name) for name in manifest.table["label"]], np.int64)
+    """Read the cell's network, or that of the folder that a source task has left, and compile it.
+
+    The folds of a cell that are trained one after another in a process share one network.
+    """
+    pipeline = preprocessing_of(recipe)
+    network = _network(recipe, pipeline, source)
+    names = dataset.classes
+    labels = np.array([names.index(name) for name in dataset.manifest.table["label"]], np.int64)
     return CellContext(
-        recipe, classes, manifest, pixels, pipeline, backbone, normalise, engine, tell, labels
-    )
+        recipe, names, dataset.manifest, dataset.pixels, pipeline, network.backbone,
+        normalisation(recipe), network.runtime, progress, labels,
+    )  # fmt: skip
 
 
-def _network(recipe: Recipe, panels: int, learnt: Backbone | None) -> Backbone:
+def _network(recipe: Recipe, pipeline: Pipeline, source: Path | None) -> CompiledNetwork:
+    """The cell's network; the latest one where it is the same."""
+    model, prepare = recipe.model.model_dump(mode="json"), recipe.prepare.normalise
+    shape = (list(pipeline.shape), pipeline.panels)
+    key = files.stable_digest(model, prepare, recipe.seeds[0], shape, str(source))
+    if key not in _latest:
+        _latest.clear()
+        backbone = _backbone(recipe, pipeline.panels, source)
+        precision = recipe.model.precision
+        runtime = compile_backbone(backbone, normalisation(recipe), pipeline, precision)
+        _latest[key] = CompiledNetwork(backbone, runtime)
+    return _latest[key]
+
+
+def forget_network() -> None:
+    """Let the latest network go: its weights may be others when a run begins."""
+    _latest.clear()
+
+
+def _backbone(recipe: Recipe, panels: int, source: Path | None) -> Backbone:
     """The recipe's networks, side by side where there are several."""
     plan, seed = recipe.model, recipe.seeds[0]
     common = "" if recipe.prepare.normalise == "auto" else recipe.prepare.normalise
-    wanted = pool(plan)
-    first = learnt or backbones.build(plan.backbone, plan.weights, seed, wanted)
-    if first.pool != wanted:
-        first = backbones.with_pooling(first, wanted)
+    pooling = pool(plan)
+    first = (
+        read_model(source)[2]
+        if source
+        else backbones.build_backbone(plan.backbone, plan.weights, seed, pooling)
+    )
+    if first.pool != pooling:
+        first = backbones.with_pooling(first, pooling)
     first = backbones.with_panels(first, panels)
     others = [
-        backbones.with_panels(backbones.build(name, pool=wanted), panels) for name in plan.beside
+        backbones.with_panels(backbones.build_backbone(name, pool=pooling), panels)
+        for name in plan.auxiliary_backbones
     ]
-    return backbones.join(first, others, common) if others else first
+    return backbones.join_backbones(first, others, common) if others else first
 
 
 def pool(plan: ModelPlan) -> Pool:
     """What the networks hand over to the head; raises HilumError for an unknown head."""
-    head = heads.named(plan.head)
+    head = heads.find_head(plan.head)
     if plan.pool == "auto":
         return (
-            backbones.richest_common_pooling([plan.backbone, *plan.beside])
+            backbones.richest_common_pooling([plan.backbone, *plan.auxiliary_backbones])
             if head.plain
             else head.pool
         )
@@ -102,7 +141,7 @@ def normalisation(recipe: Recipe) -> str:
     """The recipe's normalisation, or the one that the backbone's weights were trained with."""
     if recipe.prepare.normalise != "auto":
         return recipe.prepare.normalise
-    return backbones.card(recipe.model.backbone).normalise
+    return backbones.backbone_card(recipe.model.backbone).normalise
 
 
 def ranges(plan: AugmentPlan) -> AugmentationRanges:
@@ -110,64 +149,64 @@ def ranges(plan: AugmentPlan) -> AugmentationRanges:
     return AugmentationRanges(**plan.model_dump(exclude={"views"}))
 
 
-def features(bench: CellContext) -> Floats:
+def features(context: CellContext) -> Floats:
     """Features (image, feature) of the images as they are."""
-    return _kept(bench, "plain", lambda stack: stack, "features")
+    return _kept(context, "plain", lambda stack: stack, "features")
 
 
-def mirrored_features(bench: CellContext) -> Floats:
+def mirrored_features(context: CellContext) -> Floats:
     """Features (image, feature) of the mirrored images."""
-    return _kept(bench, "mirror", mirrored, "features, mirrored")
+    return _kept(context, "mirror", mirrored, "features, mirrored")
 
 
-def augmented(bench: CellContext, seed: int, rows: npt.NDArray[np.int64]) -> list[Floats]:
+def augmented(context: CellContext, seed: int, rows: npt.NDArray[np.int64]) -> list[Floats]:
     """Features (image, feature) of each augmented view; rows that never train stay zero."""
-    spread = ranges(bench.recipe.augment)
+    spread = ranges(context.recipe.augment)
     return [
-        _view(bench, spread, seed, number, rows) for number in range(bench.recipe.augment.views)
+        _view(context, spread, seed, number, rows) for number in range(context.recipe.augment.views)
     ]
 
 
 def _view(
-    bench: CellContext,
+    context: CellContext,
     spread: AugmentationRanges,
     seed: int,
     number: int,
     rows: npt.NDArray[np.int64],
 ) -> Floats:
-    known = _names(bench)
-    names = [known[row] for row in rows]
+    every = _names(context)
+    names = [every[row] for row in rows]
     drawn = sample.sample(spread, names, seed, number)
 
     def change(stack: Stack8, start: int) -> Stack8:
         return sample.apply(stack, drawn.iloc[start : start + len(stack)], workers=1)
 
     def compute() -> Floats:
-        out = np.zeros((len(bench.labels), bench.runtime.facts.outputs), np.float32)
-        images = _images(bench.pixels.stack, rows, change)
-        out[rows] = bench.runtime.stream(
-            images, len(rows), bench.tell(f"features, view {number + 1}")
+        out = np.zeros((len(context.labels), context.runtime.facts.outputs), np.float32)
+        images = _images(context.pixels.stack, rows, change)
+        out[rows] = context.runtime.stream(
+            images, len(rows), context.progress(f"features, view {number + 1}")
         )
         return out
 
-    key = files.stable_digest(_key(bench), "augmented", repr(spread), seed, number, names)
+    key = files.stable_digest(_key(context), "augmented", repr(spread), seed, number, names)
     return feature_cache.cached(key, compute)
 
 
-def _names(bench: CellContext) -> Sequence[str]:
+def _names(context: CellContext) -> Sequence[str]:
     """What an image's draws hang on: its name, or its content where the split goes by that."""
-    if bench.recipe.split.order == "name":
-        return bench.pixels.sample_ids
-    return bench.manifest.table["sha256"].tolist()
+    if context.recipe.split.order == "name":
+        return context.pixels.sample_ids
+    return context.manifest.table["sha256"].tolist()
 
 
-def _kept(bench: CellContext, view: str, change: Callable[[Stack8], Stack8], step: str) -> Floats:
+def _kept(context: CellContext, view: str, change: Callable[[Stack8], Stack8], step: str) -> Floats:
     def compute() -> Floats:
-        rows = np.arange(len(bench.labels))
-        images = _images(bench.pixels.stack, rows, lambda stack, start: change(stack))
-        return bench.runtime.stream(images, len(rows), bench.tell(step))
+        rows = np.arange(len(context.labels))
+        images = _images(context.pixels.stack, rows, lambda stack, start: change(stack))
+        return context.runtime.stream(images, len(rows), context.progress(step))
 
-    return feature_cache.cached(files.stable_digest(_key(bench), view), compute)
+    return feature_cache.cached(files.stable_digest(_key(context), view), compute)
 
 
 def _images(
@@ -183,13 +222,13 @@ def plain_key(pixels: Pixels, backbone: Backbone, normalise: str, runtime: Runti
     return files.stable_digest(_network_key(pixels, backbone, normalise, runtime), "plain")
 
 
-def _key(bench: CellContext) -> str:
-    return _network_key(bench.pixels, bench.backbone, bench.normalise, bench.runtime)
+def _key(context: CellContext) -> str:
+    return _network_key(context.pixels, context.backbone, context.normalise, context.runtime)
 
 
 def _network_key(pixels: Pixels, backbone: Backbone, normalise: str, runtime: Runtime) -> str:
     """Everything that the features depend on besides the view."""
     facts = runtime.facts
     made_by = files.releases(*NETWORKS)
-    known = (pixels.digest, backbone.record(), normalise, facts.engine, facts.precision, made_by)
-    return files.stable_digest(*known, *([facts.quantised] if facts.quantised else ()))
+    content = (pixels.digest, backbone.record(), normalise, facts.engine, facts.precision, made_by)
+    return files.stable_digest(*content, *([facts.quantised] if facts.quantised else ()))

@@ -2,9 +2,10 @@
 
 import json
 import shutil
-from dataclasses import asdict, dataclass
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import pandas as pd
@@ -12,38 +13,51 @@ import pandas as pd
 from hilum import files, recipes
 from hilum.experiment import clear_previous, run_basis
 from hilum.experiment.cell_context import FoldKey
-from hilum.experiment.fold import FoldResult
-from hilum.experiment.int8 import Trial
+from hilum.experiment.fold import TrainedFold
 from hilum.experiment.run_basis import Basis, ChangedError
 from hilum.inference import model
 from hilum.inference.model_json import MARK, WORK
 from hilum.recipes import Recipe
+from hilum.report import run_folder
 from hilum.types import HilumError, Results
+
+MODEL = "model"
+DONE = (
+    "fold.json"  # another name than when models of a cell shared one folder: such folds are redone
+)
 
 
 @dataclass(frozen=True, slots=True)
-class StoredFold:
-    """One finished fold without its model."""
+class FoldResult:
+    """One finished fold; its model lies in the fold's own folder while it is the cell's best."""
 
     key: FoldKey
     predictions: pd.DataFrame
     history: pd.DataFrame
     loss: float  # on validation, nan without
-    trial: Trial | None = None  # of int8, where the recipe wants it
 
 
-def require_recipe(out: Path, plan: Recipe) -> None:
+def require_recipe(out: Path, recipe: Recipe) -> None:
     """Raise ChangedError where finished folds, or a finished run, in `out` are another recipe's."""
-    mark, made = out / WORK / MARK, _made_by(out)
-    other = mark.is_file() and mark.read_text(encoding="utf-8") != recipes.as_toml(plan)
-    if other or (made is not None and made != recipes.without_tasks(plan)):
+    mark, finished_recipe = out / WORK / MARK, _made_by(out)
+    if (mark.is_file() and _marked(mark) != recipe) or (
+        finished_recipe is not None and finished_recipe != recipes.without_tasks(recipe)
+    ):
         raise ChangedError(
             f"--resume wants the recipe that {str(out)!r} was begun with; got a changed one; "
             "choose another --out or leave --resume away."
         )
 
 
-def begin(out: Path, plan: Recipe, now: Basis, resume: bool) -> Path:
+def _marked(mark: Path) -> Recipe | None:
+    """The recipe of the folds beside `mark`; None where it is no longer valid."""
+    try:
+        return recipes.parse(tomllib.loads(mark.read_text(encoding="utf-8")))
+    except (HilumError, ValueError):  # of another version
+        return None
+
+
+def begin(out: Path, recipe: Recipe, basis: Basis, resume: bool) -> Path:
     """The folder of finished folds, emptied, with all that an earlier run left, unless it goes on.
 
     Raises ChangedError when the folds there belong to another recipe, or stand on other images,
@@ -51,50 +65,59 @@ def begin(out: Path, plan: Recipe, now: Basis, resume: bool) -> Path:
     """
     work = out / WORK
     if resume and (work / MARK).is_file():
-        require_recipe(out, plan)
-        run_basis.require_same(out, run_basis.read(work), now)
+        require_recipe(out, recipe)
+        run_basis.require_same(out, run_basis.read(work), basis)
         return work
     clear_previous.clear(out, tasks=not resume)
     _remove(work)
     work.mkdir(parents=True)
-    run_basis.write(now, work)
+    run_basis.write(basis, work)
     with files.atomic_write(work / MARK) as temporary:  # last: where it is, the basis is as well
-        temporary.write_text(recipes.as_toml(plan), encoding="utf-8")
+        temporary.write_text(recipes.as_toml(recipe), encoding="utf-8")
     return work
 
 
-def save(work: Path, outcome: FoldResult) -> StoredFold:
-    """Keep a fold; its model only while it is the best of its cell, or the first of equals."""
-    folder = _folder(work, outcome.key)
+def save(work: Path, fold: TrainedFold) -> FoldResult:
+    """Keep a fold with its model in a folder of its own; no other fold is looked at."""
+    folder = _folder(work, fold.key)
     folder.mkdir(parents=True, exist_ok=True)
-    outcome.history.to_csv(folder / "history.csv", index=False)
-    outcome.predictions.to_parquet(folder / "predictions.parquet")
-    best = folder.parent / "best.json"
-    if not best.is_file() or outcome.loss < json.loads(best.read_text())["loss"]:
-        model.save(outcome.model, folder.parent / "model")
-        _json(best, {"loss": outcome.loss})
+    fold.history.to_csv(folder / "history.csv", index=False)
+    fold.predictions.to_parquet(folder / "predictions.parquet")
+    model.save_trained_model(fold.model, folder / MODEL)
     # written last: a fold counts as done only when all of it is there
-    trial = outcome.trial
-    _json(folder / "done.json", {"loss": outcome.loss, "int8": asdict(trial) if trial else None})
-    return StoredFold(outcome.key, outcome.predictions, outcome.history, outcome.loss, trial)
+    with files.atomic_write(folder / DONE) as temporary:
+        temporary.write_text(json.dumps({"loss": fold.loss}))
+    return FoldResult(fold.key, fold.predictions, fold.history, fold.loss)
 
 
-def load(work: Path, key: FoldKey) -> StoredFold | None:
+def load(work: Path, key: FoldKey) -> FoldResult | None:
     """A fold that was finished before, or None."""
     folder = _folder(work, key)
-    if not (folder / "done.json").is_file():
+    if not (folder / DONE).is_file():
         return None
     try:
-        told = json.loads((folder / "done.json").read_text())
-        return StoredFold(
-            key,
-            pd.read_parquet(folder / "predictions.parquet"),
-            pd.read_csv(folder / "history.csv"),
-            told["loss"],
-            Trial(**told["int8"]) if told.get("int8") else None,
-        )
+        loss = json.loads((folder / DONE).read_text())["loss"]
+        predictions = pd.read_parquet(folder / "predictions.parquet")
+        return FoldResult(key, predictions, pd.read_csv(folder / "history.csv"), loss)
     except (OSError, ValueError, KeyError):  # cut short with the power: the fold is done again
         return None
+
+
+def best(folds: Sequence[FoldResult]) -> FoldResult:
+    """The fold of the least validation loss, the first of equals, or where none validates."""
+    chosen = folds[0]
+    for fold in folds[1:]:
+        if fold.loss < chosen.loss:
+            chosen = fold
+    return chosen
+
+
+def keep_best_model(work: Path, folds: Sequence[FoldResult]) -> None:
+    """Remove the models of a cell's finished folds but that of the best: they are large."""
+    kept = best(folds)
+    for fold in folds:
+        if fold is not kept:
+            shutil.rmtree(_folder(work, fold.key) / MODEL, ignore_errors=True)
 
 
 def publish_best_model(out: Path, work: Path, cell: str) -> None:
@@ -105,8 +128,8 @@ def publish_best_model(out: Path, work: Path, cell: str) -> None:
 
 
 def best_model_folder(work: Path, cell: str) -> Path:
-    """The folder of a cell's best model, as long as the run lasts."""
-    return _folder(work, FoldKey(cell, 0, 0)).parent / "model"
+    """The folder of a cell's best model, the only one that is left, as long as the run lasts."""
+    return next(_folder(work, FoldKey(cell, 0, 0)).parent.glob(f"*/{MODEL}"))
 
 
 def finish(work: Path) -> None:
@@ -128,42 +151,36 @@ def _remove(work: Path) -> None:
         shutil.rmtree(gone, ignore_errors=True)
 
 
-def finished(out: Path, plan: Recipe, now: Basis) -> Results | None:
+def finished(out: Path, recipe: Recipe, basis: Basis) -> Results | None:
     """What a finished run of this question, see `require_recipe`, has left in `out`, or None.
 
     Raises ChangedError where it stands on other images, labels, weights or versions.
     """
     results = _results(out)
     if results is not None:
-        run_basis.require_same(out, run_basis.read(out), now)
+        run_basis.require_same(out, run_basis.read(out), basis)
     return results
 
 
 def _made_by(out: Path) -> Recipe | None:
     """The recipe of a finished run in `out`; None without one, or where it is no longer valid."""
-    made = out / "recipe.toml"
-    if (out / WORK).exists() or not ((out / "results.json").is_file() and made.is_file()):
+    stored = out / "recipe.toml"
+    if (out / WORK).exists() or not ((out / "results.json").is_file() and stored.is_file()):
         return None
     try:
-        return recipes.without_tasks(recipes.load(str(made)))
+        return recipes.without_tasks(recipes.load(str(stored)))
     except HilumError:  # of another version: run again
         return None
 
 
 def _results(out: Path) -> Results | None:
-    found = out / "results.json"
     if _made_by(out) is None:
         return None
     try:
-        return Results.from_json(json.loads(found.read_text(encoding="utf-8")))
-    except (HilumError, ValueError, KeyError, TypeError):
+        return run_folder.read_record(out)
+    except HilumError:
         return None  # of another version: run again
 
 
 def _folder(work: Path, key: FoldKey) -> Path:
     return work / files.stable_digest(key.cell)[:12] / f"seed{key.seed}-fold{key.fold}"
-
-
-def _json(path: Path, value: dict[str, Any]) -> None:
-    with files.atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(value))

@@ -1,6 +1,5 @@
 """Two runs' chosen models on the test images that both have."""
 
-import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -8,10 +7,11 @@ from typing import Any
 import pandas as pd
 
 from hilum.inference.model_json import run_of
-from hilum.metrics import paired_tests as paired
-from hilum.metrics import predictions
+from hilum.metrics import paired_tests, predictions
 from hilum.metrics.paired_tests import Difference
-from hilum.types import PREDICTION_COLUMNS, HilumError, LeftOut, MissingError, require_columns
+from hilum.report import run_folder
+from hilum.report.run_folder import RunFolder
+from hilum.types import HilumError, LeftOut, MissingError
 
 TESTS = {"mcnemar mid-p": "McNemar (mid-p) for shares of images", "delong": "DeLong for AUROC"}
 EXAMPLES = 3  # names beside a count of images that are not shared
@@ -45,11 +45,11 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
-    folder: Path
-    cell: str
-    classes: list[str]
-    predictions: pd.DataFrame  # of the chosen cell
+class ComparedRun:
+    """A finished run and the predictions of its chosen cell."""
+
+    run: RunFolder
+    predictions: pd.DataFrame
 
 
 def compare(first: Path, second: Path) -> Comparison:
@@ -65,14 +65,14 @@ def compare(first: Path, second: Path) -> Comparison:
     tables = [run.predictions[run.predictions["sample_id"].isin(shared)] for run in runs]
     left_out = [item for run in runs for item in _alone(run, shared)]
     notes = ["Images that only one run has tested do not count."] if left_out else []
-    found = paired.compare(tables[0], tables[1], runs[0].classes)
-    notes += [*_tests(found), predictions.read(tables[0], runs[0].classes).assumption]
+    differences = paired_tests.compare(tables[0], tables[1], runs[0].run.classes)
+    notes += [*_tests(differences), predictions.read(tables[0], runs[0].run.classes).assumption]
     return Comparison(
         runs=(str(first), str(second)),
-        cells=(runs[0].cell, runs[1].cell),
-        classes=runs[0].classes,
+        cells=(runs[0].run.cell, runs[1].run.cell),
+        classes=runs[0].run.classes,
         images=len(shared),
-        differences=found,
+        differences=differences,
         left_out=left_out,
         notes=notes,
     )
@@ -85,7 +85,7 @@ def _tests(rows: list[Difference]) -> list[str]:
     return [f"Tests: {', '.join(names)}; p after Holm over {len(rows)} figures."]
 
 
-def _read(folder: Path) -> _Run:
+def _read(folder: Path) -> ComparedRun:
     paths = folder / "results.json", folder / "predictions.csv"
     for path in paths:
         if not path.is_file():
@@ -93,33 +93,26 @@ def _read(folder: Path) -> _Run:
                 f"a comparison wants the --out folders of two finished runs; got {str(folder)!r} "
                 f"without {path.name}; run it to its end, or check the path."
             )
-    try:
-        results = json.loads(paths[0].read_text(encoding="utf-8"))
-        cell, classes = str(results["model"]["cell"]), [str(name) for name in results["classes"]]
-        table = pd.read_csv(
-            paths[1],
-            dtype={"patient_id": "str", "cell": "str", "label": "str"},
-            keep_default_na=False,  # a class folder may be called NA
-            na_values=[""],
+    run = run_folder.read(folder)
+    predictions = run.chosen()
+    if predictions is None or len(run.classes) < 2:
+        raise HilumError(
+            f"{folder} must hold results.json and predictions.csv as hilum wrote them; got no "
+            "classes, or no prediction of the chosen cell; run it again."
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise HilumError(
-            f"{folder} must hold results.json and predictions.csv as hilum wrote them; got "
-            f"{type(error).__name__}; run it again."
-        ) from error
-    require_columns(table, PREDICTION_COLUMNS, f"{paths[1]}")
-    return _Run(folder, cell, classes, table[table["cell"] == cell])
+    return ComparedRun(run, predictions)
 
 
-def _require_same_classes(first: _Run, second: _Run) -> None:
-    if set(first.classes) != set(second.classes):
+def _require_same_classes(first: ComparedRun, second: ComparedRun) -> None:
+    one, other = first.run, second.run
+    if set(one.classes) != set(other.classes):
         raise HilumError(
-            f"a comparison wants runs with the same classes; got {', '.join(first.classes)} in "
-            f"{first.folder} and {', '.join(second.classes)} in {second.folder}; choose others."
+            f"a comparison wants runs with the same classes; got {', '.join(one.classes)} in "
+            f"{one.folder} and {', '.join(other.classes)} in {other.folder}; choose others."
         )
 
 
-def _alike_named(first: _Run, second: _Run) -> tuple[_Run, _Run]:
+def _alike_named(first: ComparedRun, second: ComparedRun) -> tuple[ComparedRun, ComparedRun]:
     """Where no image has one name in both, the second run's files take the first's by their bytes.
 
     A folder and a table of it name the same files apart. The patient is the first run's, or the
@@ -138,31 +131,30 @@ def _alike_named(first: _Run, second: _Run) -> tuple[_Run, _Run]:
     return replace(first, predictions=one), replace(second, predictions=other)
 
 
-def _bytes(run: _Run) -> dict[str, str]:
+def _bytes(run: ComparedRun) -> dict[str, str]:
     """SHA-256 of each file by the image's name, as far as the run's manifest tells it."""
-    path = run.folder / "manifest.parquet"
-    if not path.is_file():
+    if run.run.manifest is None or "sha256" not in run.run.manifest:
         return {}
-    table = pd.read_parquet(path, columns=["sample_id", "sha256"])
+    table = run.run.manifest[["sample_id", "sha256"]]
     table = table[~table["sha256"].duplicated(keep=False)]
     return dict(zip(table["sample_id"], table["sha256"], strict=True))
 
 
-def _shared(first: _Run, second: _Run) -> set[str]:
+def _shared(first: ComparedRun, second: ComparedRun) -> set[str]:
     ids = [set(run.predictions["sample_id"]) for run in (first, second)]
     if not ids[0] & ids[1]:
         raise HilumError(
             f"a comparison wants test images that both runs have; got {len(ids[0]):,} in "
-            f"{first.folder} and {len(ids[1]):,} in {second.folder}, none of them shared; "
+            f"{first.run.folder} and {len(ids[1]):,} in {second.run.folder}, none of them shared; "
             "run both on the same data with the same split."
         )
     return ids[0] & ids[1]
 
 
-def _alone(run: _Run, shared: set[str]) -> list[LeftOut]:
+def _alone(run: ComparedRun, shared: set[str]) -> list[LeftOut]:
     names = sorted(set(run.predictions["sample_id"]) - shared)
     if not names:
         return []
     dots = ", ..." if len(names) > EXAMPLES else ""
     what = f"{len(names):,} images ({', '.join(names[:EXAMPLES])}{dots})"
-    return [LeftOut(what, f"only {run.folder} has tested them", len(names), tuple(names))]
+    return [LeftOut(what, f"only {run.run.folder} has tested them", len(names), tuple(names))]

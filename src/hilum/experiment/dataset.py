@@ -10,21 +10,21 @@ import pandas as pd
 
 from hilum import datasets, phantom
 from hilum.data import manifest as manifests
-from hilum.datasets.cards import CARDS
-from hilum.experiment.cell_context import Progress, Tell
+from hilum.datasets import registry
+from hilum.progress import Advance, Progress, silent
 from hilum.recipes import DataSet, Recipe
 from hilum.types import HilumError, Manifest, MissingError
 
 
 def load_manifest(
-    recipe: Recipe, root: Path | None, out: Path, tell: Tell = lambda name: _silent
+    recipe: Recipe, root: Path | None, out: Path, progress: Progress = silent
 ) -> Manifest:
     """One manifest of all sets; only the recipe's classes stay, the rest is counted.
 
     `root` holds datasets as published; a phantom is generated below `out`. Raises MissingError
     where a set is not there, HilumError where a filter leaves nothing.
     """
-    read = [_read(item, recipe.classes, (root, out), tell) for item in recipe.data]
+    read = [_read(item, recipe.classes, (root, out), progress) for item in recipe.data]
     parts = [
         _one(item, found, recipe.split.seed) for item, found in zip(recipe.data, read, strict=True)
     ]
@@ -38,14 +38,14 @@ def load_manifest(
 
 
 def load_later_manifest(recipe: Recipe, root: Path | None, out: Path, study: Manifest) -> Manifest:
-    """Films of `later`, drawn from those whose patients and bytes the study does not have.
+    """Films of `external_tests`, drawn from those whose patients and bytes the study does not have.
 
     Where fewer are left than `take` wants, all of them are taken. Raises as `gather`, and
     HilumError where none is left.
     """
     parts = []
-    for item in recipe.later:
-        read = _read(item, recipe.classes, (root, out), lambda name: _silent)
+    for item in recipe.external_tests:
+        read = _read(item, recipe.classes, (root, out), silent)
         whole = _one(item.model_copy(update={"take": {}}), read, recipe.split.seed)
         mine = _apart(whole, study.table)
         left = mine.table["label"].value_counts().to_dict()
@@ -117,17 +117,17 @@ def _renamed(found: Manifest, names: dict[str, str]) -> Manifest:
 
 
 def _read(
-    item: DataSet, classes: list[str], where: tuple[Path | None, Path], tell: Tell
+    item: DataSet, classes: list[str], where: tuple[Path | None, Path], progress: Progress
 ) -> Manifest:
     root, out = where
     if item.path:
         given = datasets.columns_from_roles(item.columns)
         options = datasets.TreeOptions(item.labels, item.source_tag)
-        return datasets.open_path(Path(item.path), given, later(tell, "read headers"), options)
+        return datasets.open_path(Path(item.path), given, later(progress, "read headers"), options)
     if item.phantom:
-        return phantom.write(_request(item, classes), out / "data", tell("draw films"))
+        return phantom.write(_request(item, classes), out / "data", progress("draw films"))
     if root is None:
-        folder = CARDS[item.card].folder if item.card in CARDS else item.card
+        folder = registry.find(item.card).card.folder
         raise MissingError(
             f"this recipe needs the dataset {item.card!r}; got no --data; "
             f"name the folder that holds {folder}/ with --data or in HILUM_DATA."
@@ -135,20 +135,16 @@ def _read(
     return datasets.read(item.card, root)
 
 
-def later(tell: Tell, name: str) -> Progress:
+def later(progress: Progress, name: str) -> Advance:
     """A step that is only shown once it moves: most sets have no headers to read."""
-    moves: list[Progress] = []
+    moves: list[Advance] = []
 
     def move(done: int, total: int) -> None:
         if not moves:
-            moves.append(tell(name))
+            moves.append(progress(name))
         moves[0](done, total)
 
     return move
-
-
-def _silent(done: int, total: int) -> None:
-    pass
 
 
 def _request(item: DataSet, classes: list[str]) -> phantom.Request:

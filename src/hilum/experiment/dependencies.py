@@ -22,11 +22,11 @@ def of(ground: RunContext) -> Basis:
     their cells is said where they are wanted.
     """
     plans = [
-        plan for name, plan in recipes.cells(ground.plan).items() if name not in ground.refused
+        plan for name, plan in recipes.cells(ground.recipe).items() if name not in ground.refused
     ]
-    sets = [run_basis.rows(ground.taken.manifest.table, run_basis.STUDY)]
+    sets = [run_basis.rows(ground.dataset.manifest.table, run_basis.STUDY)]
     sets += [run_basis.rows(found.table, name) for name, found in _others(ground, plans)]
-    if ground.beside is not None and any(map(source_task.wanted, plans)):
+    if ground.beside is not None and any(map(source_task.enabled, plans)):
         main = prepared_dataset.hashed(manifests.load(ground.beside)).table
         sets.append(run_basis.rows(main, "the main question"))
     preparations = sorted({preprocessing_of(plan).digest for plan in plans})
@@ -55,8 +55,8 @@ def _others(ground: RunContext, plans: list[Recipe]) -> Iterator[tuple[str, Mani
     """The images of every source task, each once, and of the later films."""
     tasks: dict[str, Recipe] = {}
     for plan in plans:
-        if plan.source is not None and source_task.wanted(plan):
-            own = source_task.as_recipe(plan, plan.source)
+        if plan.source_task is not None and source_task.enabled(plan):
+            own = source_task.as_recipe(plan, plan.source_task)
             tasks.setdefault(repr((own.classes, own.data, own.split.seed)), own)
     for number, own in enumerate(tasks.values()):
         name = run_basis.SOURCE if number == 0 else f"{run_basis.SOURCE} {number + 1}"
@@ -69,11 +69,11 @@ def _others(ground: RunContext, plans: list[Recipe]) -> Iterator[tuple[str, Mani
             )
         except HilumError:
             continue
-    if ground.plan.later:
-        study = ground.taken.manifest
+    if ground.recipe.external_tests:
+        study = ground.dataset.manifest
         try:
             found = dataset.load_later_manifest(
-                ground.plan, ground.root, ground.out / "later", study
+                ground.recipe, ground.root, ground.out / "later", study
             )
             yield run_basis.LATER, prepared_dataset.hashed(found)
         except HilumError:
@@ -83,8 +83,8 @@ def _others(ground: RunContext, plans: list[Recipe]) -> Iterator[tuple[str, Mani
 def _weights(plans: list[Recipe]) -> Iterator[tuple[str, str]]:
     """Digests of the files of weights, the same file once."""
     wanted = {(plan.model.backbone, plan.model.weights) for plan in plans}
-    wanted |= {(name, "imagenet") for plan in plans for name in plan.model.beside}
+    wanted |= {(name, "imagenet") for plan in plans for name in plan.model.auxiliary_backbones}
     for name, which in wanted:
-        path = weights.file_of(backbones.card(name), which)
+        path = weights.file_of(backbones.backbone_card(name), which)
         told = f"the weights of {name}" + ("" if which in ("imagenet", "random") else f" ({which})")
         yield told, "random" if path is None else run_basis.of_file(path)

@@ -12,15 +12,16 @@ from hilum import audits, datasets, report
 from hilum.audits import Evidence
 from hilum.data import manifest as manifests
 from hilum.data import prepared_dataset
+from hilum.data.fingerprints import take
 from hilum.data.prepared_dataset import PreparedDataset
 from hilum.experiment import audit_outputs, environment, evidence, given_split, outputs, summary
-from hilum.experiment.cell_context import Tell
 from hilum.inference import cautions, exported, seen_before
 from hilum.inference import model as models
 from hilum.inference.model import TrainedModel, probability_columns
 from hilum.inference.seen_before import Recognised
 from hilum.inference.training_record import Films
 from hilum.metrics import scores
+from hilum.progress import Progress
 from hilum.types import Finding, HilumError, Leak, LeftOut, Manifest, Pixels, Results, Score, Split
 
 CELL = "external"
@@ -40,7 +41,7 @@ def evaluate_model(
     folder: Path,
     data: Path,
     out: Path,
-    tell: Tell,
+    tell: Progress,
     thorough: bool = False,
     read: Callable[[Path], Manifest] = open_any,
 ) -> Results:
@@ -59,7 +60,7 @@ def evaluate_model(
     outputs.test_folder(out)
     whole = prepared_dataset.prepare_dataset(found, model.pipeline, tell("decode and prepare"))
     films = Films.listed(whole.manifest.table, whole.fingerprints)
-    known = seen_before.compare(model.built_on, model.facts.seen, films)
+    known = seen_before.compare_with_record(model.built_on, model.facts.seen, films)
     test = _test(whole, model, known, tell)
     about = _evidence(model, test, known, thorough)
     if len(about.manifest):
@@ -99,7 +100,7 @@ class Test:
         return Split(split, "official", "image", 0, (*given_split.unused(table, every), every))
 
 
-def _test(whole: PreparedDataset, model: TrainedModel, known: Recognised, tell: Tell) -> Test:
+def _test(whole: PreparedDataset, model: TrainedModel, known: Recognised, tell: Progress) -> Test:
     """The images that the model does not know, predicted."""
     taken = _new(whole, model, known, tell)
     table, names = taken.manifest.table, probability_columns(model.facts.classes)
@@ -115,7 +116,7 @@ def _test(whole: PreparedDataset, model: TrainedModel, known: Recognised, tell: 
 
 
 def _new(
-    whole: PreparedDataset, model: TrainedModel, known: Recognised, tell: Tell
+    whole: PreparedDataset, model: TrainedModel, known: Recognised, tell: Progress
 ) -> PreparedDataset:
     """The images that are no file, near duplicate or patient of the model's own."""
     if not known.met.any():
@@ -134,7 +135,14 @@ def _new(
             manifest, model.pipeline, tell("prepare those that are new")
         )
     none = Pixels(whole.pixels.stack[:0], (), whole.pixels.digest)
-    return replace(whole, pixels=none, manifest=manifest, facts=whole.facts.iloc[:0])
+    no_prints = take(whole.fingerprints, ())
+    return replace(
+        whole,
+        pixels=none,
+        fingerprints=no_prints,
+        manifest=manifest,
+        facts=whole.facts.iloc[:0],
+    )
 
 
 def _of_classes(found: Manifest, classes: list[str]) -> Manifest:
@@ -156,6 +164,7 @@ def _evidence(model: TrainedModel, test: Test, known: Recognised, thorough: bool
         test.split,
         test.leaks,
         test.taken.facts,
+        test.taken.fingerprints,
         populations=summary.populations(),
         all_predictions=test.predictions,
         recognised=known,
@@ -222,7 +231,7 @@ def _verdict(
 
 
 def _is_told(finding: Finding) -> bool:
-    return finding.id in audits.LEAKS and finding.status == "fail"
+    return audits.AUDITS[finding.id].rule.leakage and finding.status == "fail"
 
 
 def met_again(known: Recognised) -> str:

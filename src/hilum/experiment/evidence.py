@@ -5,39 +5,58 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from hilum.audits import Evidence
 from hilum.data import feature_cache, prepared_dataset
 from hilum.data import manifest as manifests
+from hilum.data.kept_answers import KeptAnswers
 from hilum.data.prepared_dataset import PreparedDataset
 from hilum.experiment import cell_context, summary
-from hilum.experiment.cell_context import Tell
 from hilum.inference import model as models
 from hilum.inference.model import TrainedModel
+from hilum.models.runtime.base import Runtime
+from hilum.progress import Progress
 from hilum.report import run_folder as folders
-from hilum.types import Floats, Leak, LeftOut, Manifest, MissingError, Pixels, Published, Split
+from hilum.types import Floats, Leak, LeftOut, Manifest, MissingError, Pixels, Results, Split
 
 MOST = 1500  # images whose features a run computes for its audits alone; `hilum audit` knows none
 
 
 @dataclass(frozen=True, slots=True)
-class RunFolder:
-    """A finished run's folder, read back; `manifest.left_out` says which images are gone."""
+class AuditedRun:
+    """A finished run and its evidence; `manifest.left_out` says which images are gone."""
 
-    record: Mapping[str, Any]  # results.json
+    record: Results
     manifest: Manifest
     evidence: Evidence
 
 
-def with_model(evidence: Evidence, model: TrainedModel, prepared: Pixels, tell: Tell) -> Evidence:
+def with_model(
+    evidence: Evidence, model: TrainedModel, prepared: Pixels, tell: Progress
+) -> Evidence:
     """The same with a model, the pixels of its own preparation, and their features."""
     found = _features(model, prepared, evidence.thorough, tell)
-    return replace(evidence, model=model, stack=prepared.stack, features=found)
+    keeps = replace(model, runtime=with_kept_answers(model))
+    return replace(evidence, model=keeps, stack=prepared.stack, features=found)
+
+
+def with_kept_answers(model: TrainedModel) -> Runtime:
+    """The model's network, its answers kept where another run may ask it the same.
+
+    One that was fine-tuned belongs to its run alone.
+    """
+    if model.tuned:
+        return model.runtime
+    shape = model.pipeline.shape
+    none = Pixels(np.empty((0, *shape), np.uint8), (), "any images")
+    key = cell_context.plain_key(none, model.backbone, model.facts.normalise, model.runtime)
+    return KeptAnswers(model.runtime, key)
 
 
 def pixels_for_model(
-    model: TrainedModel, taken: PreparedDataset, digest: str, tell: Tell
+    model: TrainedModel, taken: PreparedDataset, digest: str, tell: Progress
 ) -> Pixels:
     """The pixels as the model wants them: those at hand where their preparation is its own."""
     if model.pipeline.digest == digest:
@@ -47,7 +66,7 @@ def pixels_for_model(
     ).pixels
 
 
-def read(folder: Path, data: Path | None, tell: Tell) -> RunFolder:
+def read(folder: Path, data: Path | None, tell: Progress) -> AuditedRun:
     """Everything that a finished run's folder knows; `data` says where its images are now.
 
     Raises MissingError where the folder is no finished run's, HilumError where it is damaged.
@@ -58,32 +77,33 @@ def read(folder: Path, data: Path | None, tell: Tell) -> RunFolder:
             f"an audit wants a finished run's folder, or a model/ folder; got {str(folder)!r} "
             "without manifest.parquet and predictions.csv; name another."
         )
-    model = models.load(models.find_model_folder(folder))
+    record = run.record()
+    model = models.load_trained_model(models.find_model_folder(folder))
     listed = manifests.load(folder / "manifest.parquet")
     evidence = Evidence(
         run.classes,
         listed.table,
         run.predictions[run.predictions["cell"] == run.cell].reset_index(drop=True),
-        _split(run.section("split"), run.splits),
-        [Leak(**row) for row in run.section("split").get("leaks", [])],
+        _split(record.split, run.splits),
+        [Leak(**row) for row in record.split.get("leaks", [])],
         populations=summary.populations(),
-        seed=int(run.section("split").get("seed", 0)),
+        seed=int(record.split.get("seed", 0)),
         model=model,
         all_predictions=run.predictions,
-        published=[_published(row) for row in run.rows("published")],
+        published=record.published,
         thorough=True,
     )
     there, gone = _there(listed, data)
     if there is None:
-        return RunFolder(run.results, gone, evidence)
+        return AuditedRun(record, gone, evidence)
     taken = prepared_dataset.prepare_dataset(there, model.pipeline, tell("decode and prepare"))
-    whole = replace(evidence, manifest=taken.manifest.table, facts=taken.facts)
-    return RunFolder(run.results, taken.manifest, with_model(whole, model, taken.pixels, tell))
-
-
-def _published(row: Mapping[str, Any]) -> Published:
-    """A row of `results.json`, where `class_` is written as "class"."""
-    return Published(**{"class_" if key == "class" else key: value for key, value in row.items()})
+    whole = replace(
+        evidence,
+        manifest=taken.manifest.table,
+        facts=taken.facts,
+        fingerprints=taken.fingerprints,
+    )
+    return AuditedRun(record, taken.manifest, with_model(whole, model, taken.pixels, tell))
 
 
 def _there(listed: Manifest, data: Path | None) -> tuple[Manifest | None, Manifest]:
@@ -135,7 +155,9 @@ def _split(record: Mapping[str, Any], table: pd.DataFrame | None) -> Split | Non
     )
 
 
-def _features(model: TrainedModel, prepared: Pixels, thorough: bool, tell: Tell) -> Floats | None:
+def _features(
+    model: TrainedModel, prepared: Pixels, thorough: bool, tell: Progress
+) -> Floats | None:
     """(image, feature): those that training has stored, or computed where that is affordable."""
     if not model.has_network:
         return None

@@ -45,7 +45,7 @@ def test_on_later_films(ground: RunContext, grown: GridResult) -> ExternalTest |
 
     A second test that cannot be made stops no study: the reason is told.
     """
-    if not ground.plan.later:
+    if not ground.recipe.external_tests:
         return None
     try:
         taken = _films(ground)
@@ -61,16 +61,16 @@ def test_on_later_films(ground: RunContext, grown: GridResult) -> ExternalTest |
         )
     predictions = pd.concat(tables, ignore_index=True)
     return ExternalTest(
-        predictions, summary.data(taken.manifest), [_told(ground.plan, taken.manifest)]
+        predictions, summary.data(taken.manifest), [_told(ground.recipe, taken.manifest)]
     )
 
 
 def _films(ground: RunContext) -> PreparedDataset:
     """The films, decoded; what the study holds too, near duplicates included, is left out."""
-    own = ground.taken
-    found = dataset.load_later_manifest(ground.plan, ground.root, ground.out / NAME, own.manifest)
+    own = ground.dataset
+    found = dataset.load_later_manifest(ground.recipe, ground.root, ground.out / NAME, own.manifest)
     taken = prepared_dataset.prepare_dataset(
-        found, preprocessing_of(ground.plan), ground.tell("decode later films")
+        found, preprocessing_of(ground.recipe), ground.progress("decode later films")
     )
     sides = [(side.manifest, side.fingerprints) for side in (taken, own)]
     shared = {leak.first for leak in leakage.between(sides[0], sides[1], SIDES)}
@@ -79,7 +79,7 @@ def _films(ground: RunContext) -> PreparedDataset:
     apart = ~taken.manifest.table["sample_id"].isin(shared)
     kept = manifests.select(taken.manifest, apart, "the study has the same film, or nearly")
     return prepared_dataset.prepare_dataset(
-        kept, preprocessing_of(ground.plan), ground.tell("decode later films")
+        kept, preprocessing_of(ground.recipe), ground.progress("decode later films")
     )
 
 
@@ -87,14 +87,14 @@ def _predicted(
     ground: RunContext, grown: GridResult, taken: PreparedDataset
 ) -> Iterator[pd.DataFrame]:
     """Each cell's answers to the films that its source task, where it has one, was not taught."""
-    digest = preprocessing_of(ground.plan).digest
+    digest = preprocessing_of(ground.recipe).digest
     for cell in grown.predictions["cell"].unique():
-        model = models.load(checkpoints.best_model_folder(ground.work, str(cell)))
-        shown = evidence.pixels_for_model(model, taken, digest, ground.tell)
+        model = models.load_trained_model(checkpoints.best_model_folder(ground.work, str(cell)))
+        shown = evidence.pixels_for_model(model, taken, digest, ground.progress)
         table = taken.manifest.table
         learnt = grown.sources.get(str(cell))
         if learnt is not None:
-            taught = table["sha256"].isin(learnt.model.facts.seen)
+            taught = table["sha256"].isin(learnt.facts.seen)
             taught |= table["patient_id"].isin(learnt.patients)
         else:
             taught = pd.Series(data=False, index=table.index)
@@ -104,14 +104,16 @@ def _predicted(
         about = table.loc[~taught, ["sample_id", "path", "patient_id", "source", "label"]].assign(
             cell=f"{cell}: {NAME}", fold=origin["fold"], seed=origin["seed"]
         )
-        logits = model.logits(shown.stack[~taught.to_numpy()], ground.tell(f"later films, {cell}"))
+        logits = model.logits(
+            shown.stack[~taught.to_numpy()], ground.progress(f"later films, {cell}")
+        )
         about[probability_columns(ground.classes)] = model.calibrated(logits)
         yield about
 
 
 def _told(plan: Recipe, films: Manifest) -> str:
     wanted: Counter[str] = Counter()
-    for item in plan.later:
+    for item in plan.external_tests:
         wanted.update(item.take)
     labels = films.table["label"].value_counts()
     listed = " and ".join(

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from hilum.experiment import cell_context as benches
+from hilum.experiment import cell_context
 from hilum.experiment.cell_context import CellContext, FoldKey
 from hilum.experiment.schema_to_training import FittedHead, freezing_rules, head_module, loop_plan
 from hilum.models import freezing, weights
@@ -20,7 +20,7 @@ from hilum.training.batches import PartIndices, PixelBatches
 
 
 def fine_tune(
-    bench: CellContext,
+    context: CellContext,
     parts: PartIndices,
     stage: Stage,
     key: FoldKey,
@@ -32,29 +32,31 @@ def fine_tune(
     al. 2022, arXiv:2202.10054).
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    backbone, standard = copy.deepcopy(start[0]), _standard(bench, parts, start[1])
+    backbone, standard = copy.deepcopy(start[0]), _standard(context, parts, start[1])
     fitted = copy.deepcopy(start[1].module) if start[1] else None
-    top = fitted or head_module(bench, len(standard.mean), key.seed)
+    top = fitted or head_module(context, len(standard.mean), key.seed)
     network = nn.Sequential(
-        InputNormalisation(bench.normalise), backbone, _Scaled(standard), top
+        InputNormalisation(context.normalise), backbone, _Scaled(standard), top
     ).to(device)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     # a head alone: no BatchNorm of the backbone learns, its statistics may drift
     batch_norm = stage.batch_norm if stage.through else "frozen"
     rules = freezing_rules(backbone.card, stage.trainable, stage.last, stage.first, stage.freeze)
-    freezing.apply(network, rules, batch_norm)
+    freezing.apply_rules(network, rules, batch_norm)
     batches = PixelBatches(
-        bench.pixels.stack,
-        bench.pixels.sample_ids,
+        context.pixels.stack,
+        context.pixels.sample_ids,
         parts,
-        benches.ranges(bench.recipe.augment),
+        cell_context.ranges(context.recipe.augment),
         stage.batch,
         key.seed,
         device,
         stage.side,
     )
     label = f"{key.cell}: fold {key.fold + 1}, {stage.name}"
-    course = loop.fit(network, batches, loop_plan(bench, parts, stage, device), bench.tell(label))
+    course = loop.train_network(
+        network, batches, loop_plan(context, parts, stage, device), context.progress(label)
+    )
     tuned = _named(backbone.cpu().eval(), f"{weights.TUNED}{start[0].weights.origin}")
     return tuned, FittedHead(standard, top.cpu()), course.rows
 
@@ -63,7 +65,7 @@ def _named(backbone: Backbone, origin: str) -> Backbone:
     """The same backbone, its record telling the digest of what it has become."""
     state = dict(backbone.net.state_dict())
     shapes = {name: tensor.shape for name, tensor in state.items()}
-    digest = weights.digest(state, shapes)
+    digest = weights.state_digest(state, shapes)
     backbone.weights = replace(backbone.weights, digest=digest, origin=origin)
     return backbone
 
@@ -83,5 +85,5 @@ class _Scaled(nn.Module):
         return (x - self.mean) / self.deviation
 
 
-def _standard(bench: CellContext, parts: PartIndices, top: FittedHead | None) -> Standardise:
-    return top.standard if top else Standardise.of(benches.features(bench)[parts.train])
+def _standard(context: CellContext, parts: PartIndices, top: FittedHead | None) -> Standardise:
+    return top.standard if top else Standardise.of(cell_context.features(context)[parts.train])

@@ -10,8 +10,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from hilum.experiment import cell_context as benches
-from hilum.experiment import fine_tune
+from hilum.experiment import cell_context, fine_tune
 from hilum.experiment.cell_context import CellContext, FoldKey
 from hilum.experiment.schema_to_training import (
     FittedHead,
@@ -34,17 +33,19 @@ Array: TypeAlias = npt.NDArray[np.float64]
 
 
 def train(
-    bench: CellContext, parts: PartIndices, key: FoldKey
+    context: CellContext, parts: PartIndices, key: FoldKey
 ) -> tuple[Backbone, NumpyHead, pd.DataFrame]:
     """All stages in order; each begins where the one before it ended."""
-    backbone, histories = bench.backbone, []
+    backbone, histories = context.backbone, []
     top: FittedHead | None = None
-    for stage in bench.recipe.train.stages:
-        mine = replace(parts, images=stage.steps * stage.batch)
-        if trains_backbone(bench, stage):
-            backbone, top, rows = fine_tune.fine_tune(bench, mine, stage, key, (backbone, top))
-        elif backbone is bench.backbone:
-            top, rows = _head(bench, mine, stage, key)
+    for stage in context.recipe.train.stages:
+        stage_parts = replace(parts, images=stage.steps * stage.batch)
+        if trains_backbone(context, stage):
+            backbone, top, rows = fine_tune.fine_tune(
+                context, stage_parts, stage, key, (backbone, top)
+            )
+        elif backbone is context.backbone:
+            top, rows = _head(context, stage_parts, stage, key)
         else:
             raise HilumError(
                 f"train.stages: a stage of the head alone comes before those of the backbone; got "
@@ -58,89 +59,89 @@ def train(
 
 
 def refitted(
-    bench: CellContext, parts: PartIndices, key: FoldKey, history: pd.DataFrame
+    context: CellContext, parts: PartIndices, key: FoldKey, history: pd.DataFrame
 ) -> NumpyHead:
     """The linear head at the strength that validation chose, of both parts' images together."""
     rows = history[history["part"] == "validation"].dropna(subset="strength")
     best = rows.loc[rows.groupby("stage", sort=False)["loss"].idxmin(), "strength"]
-    strengths = best.tolist()[-bench.backbone.panels :]
+    strengths = best.tolist()[-context.backbone.panels :]
     parts = replace(parts, train=np.concatenate([parts.train, parts.validation]))
-    views = _views(bench, parts, key)
-    if bench.recipe.train.balance == "smote_features":
+    views = _views(context, parts, key)
+    if context.recipe.train.balance == "smote_features":
         views, parts = _blended(views, parts, key)
     standard = Standardise.of(views[:, parts.train])
-    weights = class_weights(bench, parts)
-    train = _every_view(bench, views, parts, standard)
+    weights = class_weights(context, parts)
+    train = _every_view(context, views, parts, standard)
     fitted = [
         linear_probe.solve_alone(_columns(train, block), weights, float(strength))
-        for block, strength in zip(_pictures(bench, views.shape[-1]), strengths, strict=True)
+        for block, strength in zip(_pictures(context, views.shape[-1]), strengths, strict=True)
     ]
-    top = _linear(bench, standard, [(theta[:, :-1], theta[:, -1]) for theta in fitted])
+    top = _linear(context, standard, [(theta[:, :-1], theta[:, -1]) for theta in fitted])
     return NumpyHead.from_module(top.standard, top.module)
 
 
-def _views(bench: CellContext, parts: PartIndices, key: FoldKey) -> Floats:
+def _views(context: CellContext, parts: PartIndices, key: FoldKey) -> Floats:
     """(view, image, feature): plain, mirrored where predictions average it, and augmented."""
-    views = [benches.features(bench)]
-    if bench.recipe.model.mirror:
-        views.append(benches.mirrored_features(bench))
-    own = len(bench.labels) == len(bench.manifest.table)  # else the fold has images of its own
-    shared = own and bench.recipe.split.kind == "kfold"
-    used = np.arange(len(bench.labels)) if shared else parts.train
-    views += benches.augmented(bench, key.seed, used)
+    views = [cell_context.features(context)]
+    if context.recipe.model.mirror:
+        views.append(cell_context.mirrored_features(context))
+    whole = len(context.labels) == len(context.manifest.table)  # no synthetic images behind it
+    shared = whole and context.recipe.split.kind == "kfold"
+    used = np.arange(len(context.labels)) if shared else parts.train
+    views += cell_context.augmented(context, key.seed, used)
     return np.stack(views)
 
 
 def _head(
-    bench: CellContext, parts: PartIndices, stage: Stage, key: FoldKey
+    context: CellContext, parts: PartIndices, stage: Stage, key: FoldKey
 ) -> tuple[FittedHead, list[dict[str, Any]]]:
     """Fit a head on cached features."""
-    views = _views(bench, parts, key)
-    if bench.recipe.train.balance == "smote_features":
+    views = _views(context, parts, key)
+    if context.recipe.train.balance == "smote_features":
         views, parts = _blended(views, parts, key)
     standard = Standardise.of(views[:, parts.train])
-    if stage.optimiser == "lbfgs" and head_plan(bench.recipe.model).plain:
-        return _probe(bench, parts, standard, views, stage.name)
-    network = head_module(bench, views.shape[-1], key.seed)
+    if stage.optimiser == "lbfgs" and head_plan(context.recipe.model).plain:
+        return _probe(context, parts, standard, views, stage.name)
+    network = head_module(context, views.shape[-1], key.seed)
     batches = FeatureBatches(standard(views), parts, stage.batch, key.seed)
-    course = loop.fit(network, batches, loop_plan(bench, parts, stage))
+    course = loop.train_network(network, batches, loop_plan(context, parts, stage))
     return FittedHead(standard, network), course.rows
 
 
 def _blended(views: Floats, parts: PartIndices, key: FoldKey) -> tuple[Floats, PartIndices]:
     """SMOTE between features: the same parents and places in every view."""
-    drawn = smote.draw(views[0], parts.labels, key.seed, rows=parts.train)
-    made = np.stack([smote.blend(view, drawn) for view in views])
+    drawn = smote.draw_parents(views[0], parts.labels, key.seed, rows=parts.train)
+    synthetic = np.stack([smote.blend(view, drawn) for view in views])
     count = views.shape[1]
     train = np.concatenate([parts.train, np.arange(count, count + len(drawn.labels))])
     labels = np.concatenate([parts.labels, drawn.labels])
-    return np.concatenate([views, made], axis=1), replace(parts, train=train, labels=labels)
+    return np.concatenate([views, synthetic], axis=1), replace(parts, train=train, labels=labels)
 
 
 def _probe(
-    bench: CellContext, parts: PartIndices, standard: Standardise, views: Floats, name: str
+    context: CellContext, parts: PartIndices, standard: Standardise, views: Floats, name: str
 ) -> tuple[FittedHead, list[dict[str, Any]]]:
     """One layer, or one for each picture of the film, so that none leans on another's features."""
-    train = _every_view(bench, views, parts, standard)
+    train = _every_view(context, views, parts, standard)
     rows = parts.validation
     validation = LabelledFeatures(
-        standard(views[0, rows]), parts.labels[rows], sample_weights(bench, rows)
+        standard(views[0, rows]), parts.labels[rows], sample_weights(context, rows)
     )
-    weights, blocks = class_weights(bench, parts), _pictures(bench, views.shape[-1])
+    weights, blocks = class_weights(context, parts), _pictures(context, views.shape[-1])
     fitted = [
-        linear_probe.fit(_columns(train, b), _columns(validation, b), weights) for b in blocks
+        linear_probe.fit_probe(_columns(train, b), _columns(validation, b), weights) for b in blocks
     ]
-    told = [
+    history = [
         {**row, "stage": name if len(fitted) == 1 else f"{name}, picture {number}"}
         for number, one in enumerate(fitted, 1)
         for row in one.history
     ]
-    return _linear(bench, standard, [(one.weights, one.bias) for one in fitted]), told
+    return _linear(context, standard, [(one.weights, one.bias) for one in fitted]), history
 
 
-def _pictures(bench: CellContext, width: int) -> list[slice]:
+def _pictures(context: CellContext, width: int) -> list[slice]:
     """Which of the features (width,) are of which picture of the film."""
-    each = width // bench.backbone.panels
+    each = width // context.backbone.panels
     return [slice(start, start + each) for start in range(0, width, each)]
 
 
@@ -149,11 +150,11 @@ def _columns(data: LabelledFeatures, block: slice) -> LabelledFeatures:
 
 
 def _every_view(
-    bench: CellContext, views: Floats, parts: PartIndices, standard: Standardise
+    context: CellContext, views: Floats, parts: PartIndices, standard: Standardise
 ) -> LabelledFeatures:
     """The training part's views (view, image, feature) as so many images."""
     features = standard(views[:, parts.train]).reshape(-1, views.shape[-1])
-    each = sample_weights(bench, parts.train)
+    each = sample_weights(context, parts.train)
     return LabelledFeatures(
         features,
         np.tile(parts.labels[parts.train], len(views)),
@@ -162,7 +163,7 @@ def _every_view(
 
 
 def _linear(
-    bench: CellContext, standard: Standardise, layers: Sequence[tuple[Array, Array]]
+    context: CellContext, standard: Standardise, layers: Sequence[tuple[Array, Array]]
 ) -> FittedHead:
     """One layer whose logits are the mean of those of layers (weights, bias) on their own features.
 
@@ -171,7 +172,7 @@ def _linear(
     """
     weights = np.concatenate([weight for weight, _ in layers], axis=1) / len(layers)
     bias = np.mean([bias for _, bias in layers], axis=0)
-    network = head_module(bench, weights.shape[1], 0)
+    network = head_module(context, weights.shape[1], 0)
     layer = next(part for part in network.modules() if isinstance(part, nn.Linear))
     layer.weight.data = torch.tensor(weights, dtype=torch.float32)
     layer.bias.data = torch.tensor(bias, dtype=torch.float32)

@@ -2,13 +2,14 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
-from hilum import files, images
-from hilum.experiment import cell_context as benches
+from hilum import files
+from hilum.data.source_images import open_source_images
+from hilum.experiment import cell_context, evidence
 from hilum.experiment.cell_context import CellContext
 from hilum.experiment.context import RunContext
 from hilum.experiment.select import SelectedCell
@@ -23,66 +24,68 @@ ASKED = 60  # validation images whose lungs are looked for
 SHOWING = 0.95  # share of them with two lungs from which on a film must have two
 
 
-def fit_ood_detector(ground: RunContext, chosen: SelectedCell) -> tuple[SelectedCell, list[str]]:
+def fit_ood_detector(run: RunContext, selected: SelectedCell) -> tuple[SelectedCell, list[str]]:
     """The same with a gate, which is written to `model/` too; and what must be said of it.
 
     A model whose images can no longer be read keeps none, and so refuses little.
     """
     try:
-        fitted = _fitted(ground, chosen.model, _bench(ground, chosen))
+        fitted = _fitted(run, selected.model, _cell_context(run, selected))
     except HilumError as error:
         why = str(error).rstrip(".")
-        return chosen, [f"The model cannot refuse strange images: no gate was fitted, as {why}."]
-    ood.save(fitted, ground.out / "model")
-    return replace(chosen, model=replace(chosen.model, gate=fitted)), []
+        return selected, [f"The model cannot refuse strange images: no gate was fitted, as {why}."]
+    ood.save_detector(fitted, run.out / "model")
+    return replace(selected, model=replace(selected.model, gate=fitted)), []
 
 
-def _bench(ground: RunContext, chosen: SelectedCell) -> CellContext:
+def _cell_context(run: RunContext, selected: SelectedCell) -> CellContext:
     """What the cell's folds stood on, with the backbone that it ended with."""
-    model, manifest = chosen.model, ground.taken.manifest
-    labels = np.array([ground.classes.index(name) for name in manifest.table["label"]])
+    model, manifest = selected.model, run.dataset.manifest
+    labels = np.array([run.classes.index(name) for name in manifest.table["label"]])
     return CellContext(
-        chosen.plan, ground.classes, manifest, chosen.pixels, model.pipeline, model.backbone,
-        model.facts.normalise, model.runtime, ground.tell, labels.astype(np.int64),
+        selected.recipe, run.classes, manifest, selected.pixels, model.pipeline, model.backbone,
+        model.facts.normalise, model.runtime, run.progress, labels.astype(np.int64),
     )  # fmt: skip
 
 
-def _fitted(ground: RunContext, model: TrainedModel, bench: CellContext) -> ood.OodDetector:
-    train, validation = (_rows(ground, model, part) for part in ("train", "validation"))
+def _fitted(run: RunContext, model: TrainedModel, context: CellContext) -> ood.OodDetector:
+    train, validation = (_rows(run, model, part) for part in ("train", "validation"))
     if not len(validation):
         raise HilumError("its limits are set on validation images, of which there are none")
-    shown = _read(ground, model, train[ood.evenly_spaced(len(train), TURNED)])
+    posed_films = _read(run, model, train[ood.evenly_spaced(len(train), TURNED)])
+    network = evidence.with_kept_answers(model)
     turned = {
-        pose: model.runtime(np.stack([model.pipeline(ood.posed(film, pose)) for film in shown]))
+        pose: network(np.stack([model.pipeline(ood.posed(film, pose)) for film in posed_films]))
         for pose in ood.POSES
     }
     train, validation = train[ood.evenly_spaced(len(train), MOST)], validation[:MOST]
-    fitted = ood.fit(_features(bench, train), turned, _features(bench, validation))
-    asked = _read(ground, model, validation[ood.evenly_spaced(len(validation), ASKED)])
+    fitted = ood.fit_detector(_features(context, train), turned, _features(context, validation))
+    films = _read(run, model, validation[ood.evenly_spaced(len(validation), ASKED)])
     finder = segmenter.load_segmenter()
-    good = [finder(ood.glance(film).small).good for film in asked]
+    good = [finder(ood.quick_check(film).small).good for film in films]
     return replace(fitted, lungs=bool(np.mean(good) >= SHOWING))
 
 
-def _features(bench: CellContext, rows: npt.NDArray[np.int64]) -> Floats:
+def _features(context: CellContext, rows: npt.NDArray[np.int64]) -> Floats:
     """(row, feature), of all images at once where that is cheap: audits want them as well."""
-    if len(bench.labels) <= 2 * MOST or not bench.backbone.weights.tuned:
-        return np.asarray(benches.features(bench)[rows])
-    return bench.runtime(bench.pixels.stack[rows])
+    if len(context.labels) <= 2 * MOST or not context.backbone.weights.tuned:
+        return np.asarray(cell_context.features(context)[rows])
+    return context.runtime(context.pixels.stack[rows])
 
 
-def _rows(ground: RunContext, model: TrainedModel, part: str) -> npt.NDArray[np.int64]:
+def _rows(run: RunContext, model: TrainedModel, part: str) -> npt.NDArray[np.int64]:
     """Positions in the manifest of a part of the model's own fold."""
     origin = model.facts.provenance
-    table = ground.splits[origin["seed"]].table
-    mine = table[(table["fold"] == origin["fold"]) & (table["part"] == part)]
-    wanted = ground.taken.manifest.table["sample_id"].isin(mine["sample_id"])
-    return np.flatnonzero(wanted).astype(np.int64)
+    table = run.splits[origin["seed"]].table
+    rows = table[(table["fold"] == origin["fold"]) & (table["part"] == part)]
+    chosen = run.dataset.manifest.table["sample_id"].isin(rows["sample_id"])
+    return np.flatnonzero(chosen).astype(np.int64)
 
 
-def _read(ground: RunContext, model: TrainedModel, rows: npt.NDArray[np.int64]) -> list[GreyImage]:
+def _read(run: RunContext, model: TrainedModel, rows: npt.NDArray[np.int64]) -> list[GreyImage]:
     """Decoded images as `predict` meets them: no step has touched them."""
-    paths = ground.taken.manifest.table["path"].iloc[rows]
-    side = model.pipeline.decode_side
+    table, side = run.dataset.manifest.table.iloc[rows], model.pipeline.decode_side
+    sources = open_source_images()
     with ThreadPoolExecutor(files.available_cpus()) as pool:
-        return list(pool.map(lambda path: images.read(Path(path), side).pixels, paths))
+        read = partial(sources.read, at_least=side)
+        return list(pool.map(read, table["path"], table["sha256"]))

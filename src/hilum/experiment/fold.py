@@ -1,19 +1,16 @@
 """One fold: the stages of training, then calibration on validation and prediction on test."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from hilum.experiment import cell_context as benches
-from hilum.experiment import fit, int8, synthetic_images
+from hilum.experiment import cell_context, fit, synthetic_images
 from hilum.experiment.cell_context import CellContext, FoldKey
-from hilum.experiment.int8 import Trial
-from hilum.inference import conformal, ood, temperature
-from hilum.inference.model import ModelMetadata, TrainedModel, assemble, probability_columns
+from hilum.inference import conformal, temperature
+from hilum.inference.model import ModelMetadata, TrainedModel, compile_model, probability_columns
 from hilum.metrics import metrics, thresholds
-from hilum.models import quantise
 from hilum.models.backbones import Backbone
 from hilum.models.heads import NumpyHead
 from hilum.training.batches import PartIndices
@@ -23,7 +20,7 @@ SENSITIVITY = 0.9  # what the thresholds stored with a model aim at
 
 
 @dataclass(frozen=True, slots=True)
-class FoldResult:
+class TrainedFold:
     """A fold's model, its rows of predictions and history, and its validation loss or nan."""
 
     key: FoldKey
@@ -31,94 +28,51 @@ class FoldResult:
     predictions: pd.DataFrame
     history: pd.DataFrame
     loss: float
-    trial: Trial | None = None  # of int8, where the recipe wants it
 
 
-@dataclass(frozen=True, slots=True)
-class FittedFold:
-    """A calibrated model, what it was trained on, and what it says of the validation part."""
-
-    bench: CellContext
-    enlarged: tuple[CellContext, PartIndices]
-    history: pd.DataFrame
-    model: TrainedModel
-    p: Probabilities  # (validation image, class)
-
-
-def run_fold(bench: CellContext, split: pd.DataFrame, key: FoldKey) -> FoldResult:
+def train_fold(context: CellContext, split: pd.DataFrame, key: FoldKey) -> TrainedFold:
     """Train, calibrate and test one fold; `split` has the fold's sample_id and part."""
-    rows = _rows(bench, split)
-    parts = PartIndices(rows["train"], rows["validation"], bench.labels, test=rows["test"])
-    parts = replace(parts, balanced=bench.recipe.train.balance == "sampling")
-    fitted, trial = _fitted(bench, parts, key), None
-    if bench.recipe.model.precision == "int8":
-        fitted, trial = _tried(bench, fitted, parts, key)
-    bench, model, history = fitted.bench, fitted.model, fitted.history
-    loss = _loss(bench.labels[parts.validation], fitted.p)
-    if bench.recipe.train.stages[-1].refit:
-        model = replace(model, head=fit.refitted(*fitted.enlarged, key, history))
-    logits = _logits(bench, model, rows["test"])
+    rows = _rows(context, split)
+    parts = PartIndices(rows["train"], rows["validation"], context.labels, test=rows["test"])
+    parts = replace(parts, balanced=context.recipe.train.balance == "sampling")
+    enlarged = synthetic_images.add_synthetic_images(context, parts, key)
+    backbone, head, history = fit.train(*enlarged, key)
+    model, p = _calibrated(context, _model(context, backbone, head), parts)
+    loss = _loss(context.labels[parts.validation], p)
+    if context.recipe.train.stages[-1].refit:
+        model = replace(model, head=fit.refitted(*enlarged, key, history))
+    logits = _logits(context, model, rows["test"])
     seen = np.concatenate([rows["train"], rows["validation"]])
     model = replace(
         model,
         facts=replace(
             model.facts,
-            seen=tuple(sorted(bench.manifest.table["sha256"].iloc[seen])),
+            seen=tuple(sorted(context.manifest.table["sha256"].iloc[seen])),
             provenance={
-                **_provenance(bench, key, loss, rows),
+                **_provenance(context, key, loss, rows),
                 "engine": model.runtime.describe(),
-                **({"int8": asdict(trial)} if trial else {}),
             },
         ),
     )
-    predictions = _predictions(bench, model, logits, rows["test"], key)
-    return FoldResult(key, model, predictions, history, loss, trial)
+    predictions = _predictions(context, model, logits, rows["test"], key)
+    return TrainedFold(key, model, predictions, history, loss)
 
 
-def _fitted(bench: CellContext, parts: PartIndices, key: FoldKey) -> FittedFold:
-    enlarged = synthetic_images.add_synthetic_images(bench, parts, key)
-    backbone, head, history = fit.train(*enlarged, key)
-    model, p = _calibrated(bench, _model(bench, backbone, head), parts)
-    return FittedFold(bench, enlarged, history, model, p)
-
-
-def _tried(
-    bench: CellContext, full: FittedFold, parts: PartIndices, key: FoldKey
-) -> tuple[FittedFold, Trial]:
-    """The fold in int8, or as it was where validation images lose too much by it.
-
-    A head on a frozen backbone is fitted again, to the features that it will see; a backbone that
-    has learnt keeps the head that learnt with it.
-    """
-    move = bench.tell("int8: calibrating")
-    shown = bench.pixels.stack[parts.train[ood.evenly_spaced(len(parts.train), quantise.IMAGES)]]
-    engine = quantise.quantised(full.model.runtime, shown)
-    move(1, 1)
-    if full.model.runtime is bench.runtime:
-        small = _fitted(replace(bench, runtime=engine), parts, key)
-    else:
-        known = replace(full.model.facts, precision="int8", quantised=engine.facts.quantised)
-        model, p = _calibrated(bench, replace(full.model, facts=known, runtime=engine), parts)
-        small = replace(full, model=model, p=p)
-    trial = int8.compare(bench.labels[parts.validation], full.p, small.p)
-    return (small if trial.used else full), trial
-
-
-def _rows(bench: CellContext, split: pd.DataFrame) -> dict[str, Any]:
-    at = pd.Series(np.arange(len(bench.labels)), index=list(bench.pixels.sample_ids))
-    found = {
+def _rows(context: CellContext, split: pd.DataFrame) -> dict[str, Any]:
+    at = pd.Series(np.arange(len(context.labels)), index=list(context.pixels.sample_ids))
+    rows = {
         part: np.sort(at.loc[group["sample_id"]].to_numpy())
         for part, group in split.groupby("part")
     }
-    if not bench.recipe.split.validation:
-        found.setdefault("validation", np.zeros(0, np.int64))
+    if not context.recipe.split.validation:
+        rows.setdefault("validation", np.zeros(0, np.int64))
     for part in ("train", "validation", "test"):
-        if part not in found:
+        if part not in rows:
             raise HilumError(
                 f"each fold needs train, validation and test images; got no {part} images; "
                 "add images or change the split."
             )
-    return found
+    return rows
 
 
 def _loss(labels: Labels, p: Probabilities) -> float:
@@ -126,75 +80,76 @@ def _loss(labels: Labels, p: Probabilities) -> float:
     return float(metrics.log_loss(labels, p)) if len(labels) else float("nan")
 
 
-def _model(bench: CellContext, backbone: Backbone, head: NumpyHead) -> TrainedModel:
-    engine = bench.runtime.facts
+def _model(context: CellContext, backbone: Backbone, head: NumpyHead) -> TrainedModel:
+    engine = context.runtime.facts
     facts = ModelMetadata(
-        bench.classes, bench.normalise, engine.precision, bench.recipe.model.mirror
+        context.classes, context.normalise, engine.precision, context.recipe.model.mirror
     )
-    if backbone is bench.backbone:
-        facts = replace(facts, quantised=engine.quantised)
-        return TrainedModel(facts, bench.pipeline, backbone, head, bench.runtime)
-    return assemble(facts, bench.pipeline, backbone, head)
+    if backbone is context.backbone:
+        return TrainedModel(facts, context.pipeline, backbone, head, context.runtime)
+    return compile_model(facts, context.pipeline, backbone, head)
 
 
-def _logits(bench: CellContext, model: TrainedModel, rows: Any) -> Probabilities:
+def _logits(context: CellContext, model: TrainedModel, rows: Any) -> Probabilities:
     """The model's own logits; from cached features where the backbone stayed frozen."""
-    if model.runtime is not bench.runtime:
-        return model.logits(bench.pixels.stack[rows])
+    if model.runtime is not context.runtime:
+        return model.logits(context.pixels.stack[rows])
     return model.from_features(
-        benches.features(bench)[rows],
-        benches.mirrored_features(bench)[rows] if model.facts.mirror else None,
+        cell_context.features(context)[rows],
+        cell_context.mirrored_features(context)[rows] if model.facts.mirror else None,
     )
 
 
 def _calibrated(
-    bench: CellContext, model: TrainedModel, parts: PartIndices
+    context: CellContext, model: TrainedModel, parts: PartIndices
 ) -> tuple[TrainedModel, Probabilities]:
     """Temperature, thresholds and limits from the validation part, and what is said of it then.
 
     Without such a part all stays as it is: temperature 1, no threshold, no limit.
     """
-    labels = bench.labels[parts.validation]
+    labels = context.labels[parts.validation]
     if not len(labels):
-        return model, np.zeros((0, len(bench.classes)))
-    logits = _logits(bench, model, parts.validation)
-    fitted = temperature.fit(labels, logits)
+        return model, np.zeros((0, len(context.classes)))
+    logits = _logits(context, model, parts.validation)
+    fitted = temperature.fit_temperature(labels, logits)
     model = replace(model, facts=replace(model.facts, temperature=fitted.value))
     p = model.calibrated(logits)
     points = {
         name: thresholds.choose(labels == i, p[:, i], SENSITIVITY).threshold
-        for i, name in enumerate(bench.classes)
+        for i, name in enumerate(context.classes)
         if (labels == i).any()
     }
-    possible = conformal.limits(labels, p, bench.classes)
+    possible = conformal.class_limits(labels, p, context.classes)
     facts = replace(model.facts, thresholds=points, conformal=possible)
     return replace(model, facts=facts), p
 
 
 def _predictions(
-    bench: CellContext, model: TrainedModel, logits: Probabilities, rows: Any, key: FoldKey
+    context: CellContext, model: TrainedModel, logits: Probabilities, rows: Any, key: FoldKey
 ) -> pd.DataFrame:
-    about = bench.manifest.table.iloc[rows][["sample_id", "path", "patient_id", "source", "label"]]
-    table = about.reset_index(drop=True).assign(cell=key.cell, fold=key.fold, seed=key.seed)
-    table[probability_columns(bench.classes)] = model.calibrated(logits)
+    described = context.manifest.table.iloc[rows][
+        ["sample_id", "path", "patient_id", "source", "label"]
+    ]
+    table = described.reset_index(drop=True).assign(cell=key.cell, fold=key.fold, seed=key.seed)
+    table[probability_columns(context.classes)] = model.calibrated(logits)
     return table
 
 
 def _provenance(
-    bench: CellContext, key: FoldKey, loss: float, rows: dict[str, Any]
+    context: CellContext, key: FoldKey, loss: float, rows: dict[str, Any]
 ) -> dict[str, Any]:
-    table = bench.manifest.table
+    table = context.manifest.table
     return {
-        "recipe": bench.recipe.name,
-        "mode": bench.recipe.mode,
+        "recipe": context.recipe.name,
+        "mode": context.recipe.mode,
         "cell": key.cell,
         "seed": key.seed,
         "fold": key.fold,
         "validation_log_loss": round(loss, 6) if np.isfinite(loss) else None,
-        "images": {part: len(found) for part, found in rows.items()},
+        "images": {part: len(indices) for part, indices in rows.items()},
         "classes": {
-            name: int((bench.labels[rows["train"]] == i).sum())
-            for i, name in enumerate(bench.classes)
+            name: int((context.labels[rows["train"]] == i).sum())
+            for i, name in enumerate(context.classes)
         },
         "datasets": sorted(set(table["dataset"].dropna())),
         "sources": sorted(set(table["source"].dropna())),

@@ -1,6 +1,6 @@
 """Every cell of the grid, fold by fold; the best one is chosen on validation data alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,13 +8,14 @@ import pandas as pd
 
 from hilum import recipes
 from hilum.data import prepared_dataset
-from hilum.experiment import cell_context as benches
-from hilum.experiment import checkpoints, fold, source_task
-from hilum.experiment.cell_context import CellContext, FoldKey
-from hilum.experiment.checkpoints import StoredFold
-from hilum.experiment.context import RunContext, preprocessing_of
-from hilum.experiment.int8 import Trial
-from hilum.experiment.source_task import SourceTaskResult
+from hilum.data.prepared_dataset import PreparedDataset
+from hilum.experiment import cell_context, checkpoints, fold_task, source_task
+from hilum.experiment.cell_context import FoldKey
+from hilum.experiment.checkpoints import FoldResult
+from hilum.experiment.context import RunContext, StoredPixels, preprocessing_of
+from hilum.experiment.fold_task import FoldTask
+from hilum.experiment.source_task import PlannedSourceTask, SourceTaskResult
+from hilum.progress import Advance, silent
 from hilum.recipes import Recipe
 from hilum.types import HilumError, LeftOut
 
@@ -31,78 +32,141 @@ class GridResult:
     chosen: str
     failed: tuple[LeftOut, ...]
     sources: dict[str, SourceTaskResult]  # cell -> its source task, of the first seed
-    trials: tuple[Trial, ...] = ()  # of int8, where a cell wants it
 
 
-def run_grid(ground: RunContext) -> GridResult:
+def run_grid(context: RunContext) -> GridResult:
     """Run every cell that is not finished yet; one that fails does not stop the others.
 
     Raises the first cell's HilumError where none succeeds.
     """
-    done: dict[str, list[StoredFold]] = {}
-    sources: dict[str, SourceTaskResult] = {}
-    failed: dict[str, HilumError] = dict(ground.refused)
-    for name, plan in recipes.cells(ground.plan).items():
-        if name in failed:
-            continue
-        try:
-            if source_task.wanted(plan):
-                sources[name] = source_task.train_source_task(ground, plan, ground.plan.seeds[0])
-            done[name] = list(_cell(ground, name, plan, sources.get(name)))
-        except HilumError as error:
-            failed[name] = error
+    cells = {
+        name: Cell(context, name, recipe)
+        for name, recipe in recipes.cells(context.recipe).items()
+        if name not in context.refused
+    }
+    cell_context.forget_network()
+    handed_out: list[FoldTask] = []
+    tasks = _unfinished(cells.values(), handed_out)
+    results = context.executor.map(fold_task.run_or_refuse, tasks, context.progress)
+    for number, result in enumerate(results):
+        task = handed_out[number]
+        cells[task.key.cell].add(task.key, result)
+    for cell in cells.values():
+        cell.close()
+    failed = {**context.refused, **{c.name: c.failure for c in cells.values() if c.failure}}
+    done = [cell for cell in cells.values() if cell.failure is None]
     if not done:
         raise next(iter(failed.values()))
-    mean = {name: float(np.mean([fold.loss for fold in folds])) for name, folds in done.items()}
-    folds = [fold for found in done.values() for fold in found]
-    chosen = min(mean, key=lambda name: mean[name])  # the first, where all are nan
+    return _gathered(done, tuple(LeftOut(name, str(error)) for name, error in failed.items()))
+
+
+def _gathered(cells: list["Cell"], failed: tuple[LeftOut, ...]) -> GridResult:
+    folds = [fold for cell in cells for fold in cell.folds]
+    mean = {cell.name: float(np.mean([fold.loss for fold in cell.folds])) for cell in cells}
+    sources = {cell.name: cell.source for cell in cells if cell.source}
+    histories = [source.history.assign(cell=f"{cell}: source") for cell, source in sources.items()]
     return GridResult(
         pd.concat([fold.predictions for fold in folds], ignore_index=True),
-        pd.concat([*_first(sources), *(fold.history for fold in folds)], ignore_index=True),
-        chosen,
-        tuple(LeftOut(name, str(error)) for name, error in failed.items()),
+        pd.concat([*histories, *(fold.history for fold in folds)], ignore_index=True),
+        min(mean, key=lambda name: mean[name]),  # the first, where all are nan
+        failed,
         sources,
-        tuple(fold.trial for fold in folds if fold.trial),
     )
 
 
-def _first(sources: dict[str, SourceTaskResult]) -> list[pd.DataFrame]:
-    """The source tasks' histories, under their cells' names."""
-    return [learnt.history.assign(cell=f"{cell}: source") for cell, learnt in sources.items()]
+def _unfinished(cells: Iterable["Cell"], handed_out: list[FoldTask]) -> Iterator[FoldTask]:
+    """The folds that are left to run, each listed in `handed_out`; none of a cell that has failed.
 
-
-def _cell(
-    ground: RunContext, name: str, plan: Recipe, first: SourceTaskResult | None
-) -> Iterator[StoredFold]:
-    """Every fold of every seed; the network is only loaded when a fold is left to run.
-
-    `first` is the source task's outcome of the first seed, where the cell has a source task.
+    A cell's images and source task are only prepared when its turn comes.
     """
-    total = sum(split.table["fold"].nunique() for split in ground.splits.values())
-    move, done = ground.tell(f"folds of {name}"), 0
-    for seed, split in ground.splits.items():
-        bench: CellContext | None = None
-        for number, table in split.table.groupby("fold"):
-            key = FoldKey(name, seed, int(number))
-            if (stored := checkpoints.load(ground.work, key)) is None:
-                bench = bench or _bench(ground, plan, seed, first)
-                stored = checkpoints.save(ground.work, fold.run_fold(bench, table, key))
-            done += 1
-            move(done, total)
-            yield stored
+    for cell in cells:
+        try:
+            for task in cell.tasks():
+                if cell.failure is not None:
+                    break
+                handed_out.append(task)
+                yield task
+        except HilumError as error:
+            cell.fail(error)
 
 
-def _bench(
-    ground: RunContext, plan: Recipe, seed: int, first: SourceTaskResult | None
-) -> CellContext:
-    pipeline, taken = preprocessing_of(plan), ground.taken
-    if pipeline.digest != preprocessing_of(ground.plan).digest:
-        again = prepared_dataset.prepare_dataset(taken.manifest, pipeline, ground.tell("preparing"))
-        taken = replace(taken, pixels=again.pixels)
-    prepared = (taken.pixels, pipeline)
-    learnt = first
-    anew = plan.source is not None and not plan.source.once
-    if first is not None and anew and seed != ground.plan.seeds[0]:
-        learnt = source_task.train_source_task(ground, plan, seed)
-    backbone = learnt.model.backbone if learnt else None
-    return benches.set_up(plan, ground.classes, taken.manifest, prepared, ground.tell, backbone)
+class Cell:
+    """One cell while its folds come in."""
+
+    def __init__(self, context: RunContext, name: str, recipe: Recipe) -> None:
+        self.name = name
+        self.failure: HilumError | None = None
+        self.source: SourceTaskResult | None = None  # of the first seed
+        self._context, self._recipe = context, recipe
+        self._results: dict[FoldKey, FoldResult] = {}
+        self._advance: Advance = silent(name)
+        self._planned: dict[int, PlannedSourceTask] = {}  # source tasks by seed
+        self._tables = {
+            FoldKey(name, seed, int(str(number))): table
+            for seed, split in context.splits.items()
+            for number, table in split.table.groupby("fold")
+        }
+
+    @property
+    def folds(self) -> list[FoldResult]:
+        """Those that are finished, in the order of seeds and folds."""
+        return [self._results[key] for key in self._tables if key in self._results]
+
+    def tasks(self) -> Iterator[FoldTask]:
+        """What is not finished yet; raises HilumError where a fold's data cannot be prepared."""
+        self._advance = self._context.progress(f"folds of {self.name}")
+        for key in self._tables:
+            if (stored := checkpoints.load(self._context.work, key)) is not None:
+                self.add(key, stored)
+        data: PreparedDataset | None = None
+        for key, table in self._tables.items():
+            if key not in self._results:
+                data = data or self._prepared()
+                yield self._task(key, table, data)
+
+    def add(self, key: FoldKey, result: FoldResult | HilumError) -> None:
+        """Take in a fold; of the models, the best one stays."""
+        if isinstance(result, HilumError):
+            self.fail(result)
+            return
+        self._results[key] = result
+        checkpoints.keep_best_model(self._context.work, self.folds)
+        self._advance(len(self._results), len(self._tables))
+
+    def fail(self, error: HilumError) -> None:
+        """Give the cell up; the first reason counts."""
+        self.failure = self.failure or error
+
+    def close(self) -> None:
+        """Read the source task's outcome, once all folds are in."""
+        if self.failure is not None or not source_task.enabled(self._recipe):
+            return
+        try:
+            planned = self._planned_source(self._context.recipe.seeds[0])
+            self.source = source_task.read_back(planned, self._context.progress)
+        except HilumError as error:
+            self.fail(error)
+
+    def _task(self, key: FoldKey, table: pd.DataFrame, data: PreparedDataset) -> FoldTask:
+        context, source = self._context, None
+        if source_task.enabled(self._recipe):
+            source = self._planned_source(source_task.seed_of(self._recipe, key.seed)).task
+        return FoldTask(
+            key, self._recipe, context.classes, data.manifest, StoredPixels.of(data.pixels), table,
+            source, context.work,
+        )  # fmt: skip
+
+    def _planned_source(self, seed: int) -> PlannedSourceTask:
+        if seed not in self._planned:
+            self._planned[seed] = source_task.plan(self._context, self._recipe, seed)
+        return self._planned[seed]
+
+    def _prepared(self) -> PreparedDataset:
+        """The run's images as the cell wants them."""
+        dataset, pipeline = self._context.dataset, preprocessing_of(self._recipe)
+        if pipeline.digest == preprocessing_of(self._context.recipe).digest:
+            return dataset
+        again = prepared_dataset.prepare_dataset(
+            dataset.manifest, pipeline, self._context.progress("preparing")
+        )
+        return replace(dataset, pixels=again.pixels)

@@ -12,7 +12,7 @@ from hilum.experiment.grid import GridResult
 from hilum.experiment.select import SelectedCell
 from hilum.inference import model as models
 from hilum.inference.model import TrainedModel
-from hilum.report.figures import heatmaps
+from hilum.report.figures import heatmap_page, heatmaps_by_model
 from hilum.types import HilumError
 
 
@@ -22,37 +22,37 @@ def write_heatmaps_by_model(ground: RunContext, grown: GridResult, taken: Select
     A network without a spatial map has none, and films that any of the networks has learnt from are
     not shown.
     """
-    if heatmaps.BY_MODEL not in ground.plan.figures:
+    if heatmaps_by_model.NAME not in ground.recipe.figures:
         return
     from hilum.explain import cam, explainer
 
     found = {
-        str(cell): models.load(checkpoints.best_model_folder(ground.work, str(cell)))
+        str(cell): models.load_trained_model(checkpoints.best_model_folder(ground.work, str(cell)))
         for cell in grown.predictions["cell"].unique()
     }
     films = _films(ground, grown, taken, found)
-    move, rows = ground.tell("heat maps of every model"), []
+    move, rows = ground.progress("heat maps of every model"), []
     for number, (cell, model) in enumerate(found.items(), 1):
         try:
             asked = explainer.of(model)
-            cam.require(asked, heatmaps.METHOD, model.pipeline.shape)
+            cam.require(asked, heatmap_page.METHOD, model.pipeline.shape)
         except HilumError:
             continue
-        digest = preprocessing_of(ground.plan).digest
-        shown = evidence.pixels_for_model(model, ground.taken, digest, ground.tell)
+        digest = preprocessing_of(ground.recipe).digest
+        shown = evidence.pixels_for_model(model, ground.dataset, digest, ground.progress)
         for film in films.to_dict("records"):
             pixels = np.ascontiguousarray(shown.stack[film["at"]])
             (p,) = model.probabilities(pixels[None])
             said = int(p.argmax())
-            share = cam.relative(cam.heat(asked, pixels, said, heatmaps.METHOD))
+            share = cam.relative(cam.heat(asked, pixels, said, heatmap_page.METHOD))
             rows.append(
-                heatmaps.Seen(
+                heatmaps_by_model.Seen(
                     cell, film["sample_id"], film["label"], ground.classes[said], float(p[said]),
                     pixels, np.rint(share * 255).astype(np.uint8),
                 )
             )  # fmt: skip
         move(number, len(found))
-    heatmaps.keep(ground.out / "figures", rows)
+    heatmaps_by_model.keep_heatmaps(ground.out / "figures", rows)
 
 
 def _films(
@@ -62,9 +62,9 @@ def _films(
 
     Columns sample_id, label and at, its place in the manifest.
     """
-    table = ground.taken.manifest.table
+    table = ground.dataset.manifest.table
     seen = {name for model in found.values() for name in model.facts.seen}
-    seen |= {name for learnt in grown.sources.values() for name in learnt.model.facts.seen}
+    seen |= {name for learnt in grown.sources.values() for name in learnt.facts.seen}
     every = grown.predictions
     mine = every[every["cell"] == taken.cell].drop_duplicates("sample_id")
     at = pd.Series(np.arange(len(table)), index=table["sample_id"])

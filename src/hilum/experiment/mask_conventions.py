@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from hilum.datasets.cards import CARDS, Convention
-from hilum.datasets.cards.card import NOT_STATED
+from hilum.datasets.base import NOT_STATED, Convention
+from hilum.datasets.registry import DATASETS
 from hilum.phantom.generate import DATASET
 
 DRAWN = Convention("beside the heart", "the phantom's truth")
@@ -14,8 +14,8 @@ def of(dataset: str) -> Convention:
     """The convention of a dataset's masks, by its name in the manifest."""
     if dataset == DATASET:
         return DRAWN
-    card = CARDS.get(dataset)
-    return (card.convention if card else None) or Convention(NOT_STATED)
+    row = DATASETS.get(dataset)
+    return (row.card.convention if row else None) or Convention(NOT_STATED)
 
 
 def followed(table: pd.DataFrame) -> str:

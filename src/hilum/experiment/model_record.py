@@ -15,35 +15,36 @@ from hilum.inference.training_record import Films
 from hilum.types import Finding
 
 
-def close(ground: RunContext, chosen: SelectedCell) -> SelectedCell:
+def close(run: RunContext, selected: SelectedCell) -> SelectedCell:
     """The same, its folder with the patients and films of training and validation.
 
     Those of a source task count: the backbone has learnt from them.
     """
-    made = training_record.of(_films(ground, chosen))
-    models.remember(ground.out / "model", made)
-    return replace(chosen, model=replace(chosen.model, built_on=made))
+    built_on = training_record.make_record(_films(run, selected))
+    models.save_built_on(run.out / "model", built_on)
+    return replace(selected, model=replace(selected.model, built_on=built_on))
 
 
-def _films(ground: RunContext, chosen: SelectedCell) -> Films:
-    origin, taken = chosen.model.facts.provenance, ground.taken
-    split = ground.splits[origin["seed"]].table
-    taught = split[(split["fold"] == origin["fold"]) & (split["part"] != "test")]
-    table = taken.manifest.table
-    mine = table[table["sample_id"].isin(taught["sample_id"])]
-    films = Films.listed(mine, taken.fingerprints)
-    learnt = _source(ground, chosen, int(origin["seed"]))
-    return films if learnt is None else films + learnt
+def _films(run: RunContext, selected: SelectedCell) -> Films:
+    origin, dataset = selected.model.facts.provenance, run.dataset
+    split = run.splits[origin["seed"]].table
+    fitted = split[(split["fold"] == origin["fold"]) & (split["part"] != "test")]
+    table = dataset.manifest.table
+    rows = table[table["sample_id"].isin(fitted["sample_id"])]
+    films = Films.listed(rows, dataset.fingerprints)
+    source = _source(run, selected, int(origin["seed"]))
+    return films if source is None else films + source
 
 
-def _source(ground: RunContext, chosen: SelectedCell, seed: int) -> Films | None:
-    """What the source task of the model's own seed was taught; `chosen` has the first seed's."""
-    if chosen.learnt is None:
+def _source(run: RunContext, selected: SelectedCell, seed: int) -> Films | None:
+    """The films of the source task that a model of `seed` stands on, where there is one."""
+    if selected.source is None:
         return None
-    anew = chosen.plan.source is not None and not chosen.plan.source.once
-    if anew and seed != ground.plan.seeds[0]:
-        return source_task.train_source_task(ground, chosen.plan, seed).taught
-    return chosen.learnt.taught
+    own = source_task.seed_of(selected.recipe, seed)
+    if own == run.recipe.seeds[0]:
+        return selected.source.films
+    planned = source_task.plan(run, selected.recipe, own)
+    return source_task.read_back(planned, run.progress).films
 
 
 def judged(verdict: str, findings: Sequence[Finding], by: str) -> dict[str, Any]:

@@ -21,8 +21,8 @@ from hilum.preprocess import Pipeline
 from hilum.types import HilumError, LeftOut, MissingError
 
 if TYPE_CHECKING:  # torch and matplotlib are for heat maps alone
-    from hilum.experiment.cell_context import Tell
     from hilum.explain.writer import HeatmapRequest, HeatmapWriter
+    from hilum.progress import Progress
 
 CHUNK = 128  # images held in memory at a time
 DRAWN = 16  # where their maps are held as well
@@ -41,7 +41,7 @@ class Answers:
 
 
 def predict_files(
-    folder: Path, paths: Sequence[Path], out: Path, tell: "Tell", heatmaps: Path | None = None
+    folder: Path, paths: Sequence[Path], out: Path, tell: "Progress", heatmaps: Path | None = None
 ) -> Answers:
     """Write `path, label, p_<class>..., abstain, reason, seen`, a row per image, to the CSV `out`.
 
@@ -74,11 +74,11 @@ def predict_files(
     if drawer:
         drawer.close()
     left_out += _unread(table[table["label"] == ""])
-    return Answers(table, left_out, cautions.of(folder, model, known))
+    return Answers(table, left_out, cautions.collect_cautions(folder, model, known))
 
 
 def explain_files(
-    folder: Path, paths: Sequence[Path], out: Path, ask: "HeatmapRequest", tell: "Tell"
+    folder: Path, paths: Sequence[Path], out: Path, ask: "HeatmapRequest", tell: "Progress"
 ) -> Answers:
     """Write one PNG per image, sheets of all, and `heatmaps.csv` to the folder `out`.
 
@@ -102,7 +102,9 @@ def explain_files(
             move(done, len(wanted))
     table = drawer.close()
     left_out += _unread(table[table["file"] == ""])
-    return Answers(table, left_out, cautions.of(folder, model, cautions.recognise(model, prints)))
+    return Answers(
+        table, left_out, cautions.collect_cautions(folder, model, cautions.recognise(model, prints))
+    )
 
 
 def _prints(decoded: list[PreparedImage | str]) -> list[Print]:
@@ -171,7 +173,7 @@ def _chunks(paths: Sequence[Path], pipeline: Pipeline, size: int) -> Iterator[De
 
     def one(path: Path) -> PreparedImage | str:
         try:
-            return answer.from_file(path, pipeline)
+            return answer.prepare_file(path, pipeline)
         except HilumError as error:
             return str(error)
 

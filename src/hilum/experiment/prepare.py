@@ -1,6 +1,5 @@
 """Prepared images as files: a folder through named steps, and a sheet of before and after."""
 
-import difflib
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -15,13 +14,13 @@ import pandas as pd
 
 from hilum import files, images
 from hilum.experiment import outputs
-from hilum.experiment.cell_context import Tell
 from hilum.preprocess import STEPS, from_list, with_side
 from hilum.preprocess.lungs import segmenter
 from hilum.preprocess.lungs.masks import LungMask
 from hilum.preprocess.lungs.steps import LungStep
 from hilum.preprocess.step import Step, as_uint8
-from hilum.types import Grey8, GreyImage, HilumError, LeftOut, as_path
+from hilum.progress import Progress
+from hilum.types import Grey8, GreyImage, HilumError, LeftOut, as_path, nearest_name
 
 SHOWN = 6  # films on the contact sheet
 CHUNK = 64  # images decoded before their bar moves on
@@ -74,8 +73,7 @@ def steps_named(names: Sequence[str], side: int | None = None) -> tuple[Step, ..
 def _row(text: str) -> dict[str, Any]:
     name, *settings = text.split(":")
     if name not in STEPS:
-        nearest = difflib.get_close_matches(name, STEPS, n=1)
-        hint = f"did you mean {nearest[0]!r}?" if nearest else "name one or more of these."
+        hint = nearest_name(name, STEPS, "name one or more of these.")
         raise HilumError(f"--steps wants names among {', '.join(STEPS)}; got {name!r}; {hint}")
     pairs = [setting.partition("=") for setting in settings]
     return {"step": name} | {key: _value(value) for key, _, value in pairs}
@@ -88,7 +86,7 @@ def _value(text: str) -> Any:
         return text  # a bare word is a string, so that no shell needs nested quotes
 
 
-def prepare(folder: Path, steps: Sequence[Step], out: Path, tell: Tell) -> Prepared:
+def prepare(folder: Path, steps: Sequence[Step], out: Path, tell: Progress) -> Prepared:
     """Write every readable image below `folder` to `out`/images, relative paths kept, as PNG.
 
     Where a step finds lungs, their masks (0 or 255, the image's own size) go to `out`/masks under

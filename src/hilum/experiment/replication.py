@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hilum import recipes
-from hilum.datasets.cards import CARDS
+from hilum.datasets.registry import DATASETS
 from hilum.models.cards import BACKBONES
 from hilum.recipes import DataSet, Recipe
 from hilum.types import CLASS_NAMES
@@ -26,7 +26,7 @@ NAMES = (  # of networks, as their papers spell them
     (re.compile(r"^vgg(\d+)$"), r"VGG\1"),
 )
 SAID = ("data", "mode", "learns", "classes")  # keys that the sentence says in words of its own
-NETWORK = (("model", "backbone"), ("model", "beside"))
+NETWORK = (("model", "backbone"), ("model", "auxiliary_backbones"))
 LISTED = 12  # keys that the sentence names
 
 
@@ -89,7 +89,9 @@ def _used(plan: Recipe) -> list[str]:
     """The networks of every cell, once each."""
     cells = recipes.cells(plan).values()
     return list(
-        dict.fromkeys(network(n) for c in cells for n in (c.model.backbone, *c.model.beside))
+        dict.fromkeys(
+            network(n) for c in cells for n in (c.model.backbone, *c.model.auxiliary_backbones)
+        )
     )
 
 
@@ -121,17 +123,17 @@ def _sets(plan: Recipe, class_: str) -> str:
 
 def _labels(item: DataSet, plan: Recipe) -> set[str]:
     """The classes that a set can hold, by its card, its renames and what is kept of it."""
-    if item.card not in CARDS:
+    if item.card not in DATASETS:
         return set(plan.classes)
-    known = {item.rename.get(name, name) for name in CARDS[item.card].label_map.values()}
+    known = {item.rename.get(name, name) for name in DATASETS[item.card].card.label_map.values()}
     return known & set(item.keep.get("label", known))
 
 
 def _title(item: DataSet) -> str:
-    if item.card not in CARDS:
+    if item.card not in DATASETS:
         return item.card or ("synthetic films" if item.phantom else "own images")
-    card = CARDS[item.card]
-    parts = [CARDS[name].title for name in card.mixes if name in CARDS]
+    card = DATASETS[item.card].card
+    parts = [DATASETS[name].card.title for name in card.mixes]
     return f"{card.title} (of {' and '.join(parts)})" if parts else card.title
 
 

@@ -1,224 +1,150 @@
-"""The whole pipeline on one page: one call per arrow."""
+"""The whole pipeline on one page: one call per arrow.
+
+find -> read -> split -> check leaks -> train folds -> select -> external test -> heat maps -> score
+-> audit -> report
+"""
 
 import time
-from dataclasses import asdict, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
 
 from hilum import audits, report
-from hilum.audits import Evidence
 from hilum.data import prepared_dataset
+from hilum.data.prepared_dataset import PreparedDataset
 from hilum.experiment import (
     audit_outputs,
     checkpoints,
     dataset,
     dependencies,
     environment,
-    evidence,
     external_tests,
     fit_ood,
     grid,
     heatmaps_by_model,
-    int8,
     model_record,
     outputs,
-    published,
-    replication,
+    run_results,
     select,
-    source_task,
-    summary,
+    splits,
     validate,
 )
-from hilum.experiment import splits as divide
-from hilum.experiment.cell_context import Tell
 from hilum.experiment.context import RunContext, preprocessing_of
-from hilum.experiment.grid import GridResult
-from hilum.experiment.select import SelectedCell
-from hilum.experiment.validate import Known
-from hilum.inference import model as models
+from hilum.experiment.data_checks import Known
+from hilum.experiment.run_results import TestedRun
+from hilum.files.executors import Executor, SerialExecutor
 from hilum.inference import model_json
-from hilum.metrics import scores
+from hilum.progress import Progress
 from hilum.recipes import Recipe
-from hilum.types import PREDICTION_COLUMNS, Finding, Leak, Published, Results, Score
+from hilum.types import HilumError, Leak, Manifest, Results
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How a run is carried out; none of it changes a figure."""
+
+    resume: bool = False  # finished folds, and a finished run, are taken as they are
+    beside: Path | None = None  # of a task: the main question's manifest
+    executor: Executor = field(default_factory=SerialExecutor)  # of folds
 
 
 def run_task(
-    plan: Recipe,
-    root: Path | None,
-    out: Path,
-    tell: Tell,
-    resume: bool = False,
-    beside: Path | None = None,
+    recipe: Recipe, root: Path | None, out: Path, progress: Progress, options: RunOptions
 ) -> Results:
     """Carry out one question of a recipe and write every file of `out`.
 
-    `root` holds datasets as published; a task has the main question's manifest `beside` it. With
-    `resume` finished folds, and a finished run, are taken as they are. Raises ChangedError where
-    they stand on other images, labels, weights or versions, HilumError for what the user can
-    mend and MissingError for data or weights that are not here.
+    `root` holds datasets as published. Raises ChangedError where finished folds stand on other
+    images, labels, weights or versions, HilumError for what the user can mend and MissingError for
+    data or weights that are not here.
     """
     started = time.monotonic()
-    if resume:
-        checkpoints.require_recipe(out, plan)
-    ground = _ground(plan, root, out, tell, beside)
-    if (found := _begun(ground, plan, resume)) is not None:
-        return found
-    leaks = divide.check_leakage(
-        ground.first, ground.taken.manifest, ground.taken.fingerprints, plan.mode
+    if options.resume:
+        checkpoints.require_recipe(out, recipe)
+    found = _find(recipe, root, out, progress)
+    read = prepared_dataset.prepare_dataset(
+        found.manifest, preprocessing_of(recipe), progress("decode and prepare")
     )
-    leaks += divide.copied(ground.first, plan)
-    before = _images(ground, leaks)
-    early = audits.run_before_training(before, tell("audit the images"))
-    grown = grid.run_grid(ground)
-    taken, limits = fit_ood.fit_ood_detector(
-        ground, model_record.close(ground, select.select_cell(ground, grown))
-    )
-    leaks = [*leaks, *(taken.learnt.shared if taken.learnt else [])]
-    second = external_tests.test_on_later_films(ground, grown)
-    heatmaps_by_model.write_heatmaps_by_model(ground, grown, taken)
-    move = tell("score, audit, report")
-    judged = _scores(grown, ground.classes, second)
-    told = published.beside(
-        plan.published, judged, taken.cell, grown.predictions, taken.model.facts.provenance["seed"]
-    )
-    move(1, 3)
-    about = _evidence(ground, grown, taken, replace(before, leaks=leaks, published=told))
-    findings = audits.run(about, known=early)
-    judged = audits.mark_scores(judged, findings, set(grown.predictions["cell"]))
-    results = _results(ground, grown, taken, (judged, told), findings)
-    results = replace(
-        results,
-        split=summary.split(ground.splits, leaks),
-        data={**results.data, **({"later": second.about} if second else {})},
-        limits=[*results.limits, *limits, *(second.told if second else ())],
-        environment=environment.provenance(time.monotonic() - started),
-    )
-    move(2, 3)
+    run = _split(recipe, found, read, (root, out), options, progress)
+    if (finished := _finished_or_begun(run, recipe, options.resume)) is not None:
+        return finished
+    leaks = _leaks(run, recipe)
+    images = run_results.evidence_of_images(run, leaks)
+    early = audits.run_before_training(images, progress("audit the images"))
+    grid_result = grid.run_grid(run)
+    selected = model_record.close(run, select.select_cell(run, grid_result))
+    selected, limits = fit_ood.fit_ood_detector(run, selected)
+    external = external_tests.test_on_later_films(run, grid_result)
+    heatmaps_by_model.write_heatmaps_by_model(run, grid_result, selected)
+    advance = progress("score, audit, report")
+    tested = TestedRun(run, grid_result, selected, external)
+    scored = run_results.score(tested)
+    advance(1, 3)
+    evidence = run_results.evidence_of_model(tested, images, scored)
+    findings = audits.run(evidence, known=early)
+    results = run_results.collect(tested, scored, evidence, findings, limits)
+    results = replace(results, environment=environment.provenance(time.monotonic() - started))
+    advance(2, 3)
     model_record.judge(out / "model", results.verdict, findings, "run")
-    audit_outputs.write_audit_artefacts(out, about)
-    outputs.write_later(out, second.predictions if second else None)
-    outputs.write(out, plan, ground.taken.manifest, ground.splits, grown, results)
+    audit_outputs.write_audit_artefacts(out, evidence)
+    outputs.write_later(out, external.predictions if external else None)
+    outputs.write(out, recipe, run.dataset.manifest, run.splits, grid_result, results)
     report.build(out)
-    checkpoints.finish(ground.work)
-    move(3, 3)
+    checkpoints.finish(run.work)
+    advance(3, 3)
     return results
 
 
-def _begun(ground: RunContext, plan: Recipe, resume: bool) -> Results | None:
-    """The results of a run that is finished already; otherwise room is made for folds."""
-    now = dependencies.of(ground)
-    found = checkpoints.finished(ground.out, plan, now) if resume else None
-    if found is None:
-        checkpoints.begin(ground.out, plan, now, resume)
-    return found
+@dataclass(frozen=True, slots=True)
+class FoundImages:
+    """Images that are listed and not read yet, and the cells that cannot be run with them."""
+
+    manifest: Manifest
+    classes: list[str]
+    refused: dict[str, HilumError]
 
 
-def _ground(
-    plan: Recipe, root: Path | None, out: Path, tell: Tell, beside: Path | None
-) -> RunContext:
-    """Images found, read and divided; what cannot be run is refused as early as it can be known."""
-    refused = validate.check_recipe(plan)
+def _find(recipe: Recipe, root: Path | None, out: Path, progress: Progress) -> FoundImages:
+    """What cannot be run is refused as early as it can be known: before and after the listing."""
+    refused = validate.check_recipe(recipe)
     outputs.make_run_folder(out)
-    found = dataset.load_manifest(plan, root, out, tell)
-    classes = dataset.classes_of(plan, found)
-    refused = validate.check_manifest(plan, Known(found, classes, (root, out)), refused)
-    taken = prepared_dataset.prepare_dataset(
-        found, preprocessing_of(plan), tell("decode and prepare")
-    )
-    splits = {
-        seed: divide.make_split(plan.split, taken.manifest, taken.fingerprints, seed)
-        for seed in plan.seeds
+    manifest = dataset.load_manifest(recipe, root, out, progress)
+    classes = dataset.classes_of(recipe, manifest)
+    refused = validate.check_manifest(recipe, Known(manifest, classes, (root, out)), refused)
+    return FoundImages(manifest, classes, refused)
+
+
+def _split(
+    recipe: Recipe,
+    found: FoundImages,
+    read: PreparedDataset,
+    where: tuple[Path | None, Path],
+    options: RunOptions,
+    progress: Progress,
+) -> RunContext:
+    """One split for each seed; the recipe then says what "auto" has come to."""
+    by_seed = {
+        seed: splits.make_split(recipe.split, read.manifest, read.fingerprints, seed)
+        for seed in recipe.seeds
     }
-    known = Known(taken.manifest, classes, (root, out), splits)
-    refused = validate.check_splits(plan, known, refused)
-    plan = divide.resolved(plan, taken.manifest, splits)
+    known = Known(read.manifest, found.classes, where, by_seed)
+    refused = validate.check_splits(recipe, known, found.refused)
+    resolved = splits.resolved(recipe, read.manifest, by_seed)
+    root, out = where
     return RunContext(
-        plan, classes, taken, splits, root, out, out / model_json.WORK, tell, refused, beside
-    )
+        resolved, found.classes, read, by_seed, root, out, out / model_json.WORK, progress,
+        refused, options.beside, options.executor,
+    )  # fmt: skip
 
 
-def _scores(
-    grown: GridResult, classes: list[str], second: external_tests.ExternalTest | None
-) -> list[Score]:
-    """Every score of every cell, and of source tasks and second test under names of their own."""
-    names = grown.predictions["cell"].unique()
-    found = [s for name in names for s in scores.score(grown.predictions, classes, str(name))]
-    for cell, learnt in grown.sources.items():
-        mine = scores.score(learnt.predictions, learnt.classes, source_task.CELL)
-        found += [replace(score, cell=f"{cell}: {source_task.CELL}") for score in mine]
-    return [*found, *(second.scores(classes) if second else ())]
+def _finished_or_begun(run: RunContext, recipe: Recipe, resume: bool) -> Results | None:
+    """The results of a run that is finished already; otherwise room is made for folds."""
+    now = dependencies.of(run)
+    results = checkpoints.finished(run.out, recipe, now) if resume else None
+    if results is None:
+        checkpoints.begin(run.out, recipe, now, resume)
+    return results
 
 
-def _images(ground: RunContext, leaks: list[Leak]) -> Evidence:
-    """What is known before anything is trained."""
-    return Evidence(
-        ground.classes,
-        ground.taken.manifest.table,
-        pd.DataFrame(columns=list(PREDICTION_COLUMNS)),
-        ground.first,
-        leaks,
-        ground.taken.facts,
-        ground.taken.pixels.stack,
-        summary.populations(),
-        ground.first.seed,
-    )
-
-
-def _evidence(
-    ground: RunContext, grown: GridResult, taken: SelectedCell, before: Evidence
-) -> Evidence:
-    """The same with the chosen cell's model and every cell's predictions."""
-    every = grown.predictions
-    mine = every[every["cell"] == taken.cell]
-    about = replace(before, predictions=mine, all_predictions=every)
-    return evidence.with_model(about, taken.model, taken.pixels, ground.tell)
-
-
-def _results(
-    ground: RunContext,
-    grown: GridResult,
-    taken: SelectedCell,
-    figures: tuple[list[Score], list[Published]],
-    findings: list[Finding],
-) -> Results:
-    """All that is known, but for how the images were divided and what the run has cost."""
-    plan, manifest = ground.plan, ground.taken.manifest
-    judged, told = figures
-    mine = [score for score in judged if score.cell == taken.cell]
-    tests = grown.predictions[grown.predictions["cell"] == taken.cell]
-    return Results(
-        recipe=plan.name,
-        title=plan.title,
-        mode=plan.mode,
-        classes=ground.classes,
-        n=summary.counts(manifest, ground.classes),
-        scores=judged,
-        published=told,
-        audits=findings,
-        left_to_audit=audits.not_run(findings),
-        verdict=audits.verdict(mine, findings, audits.tested(tests, ground.classes)),
-        environment={},
-        data=summary.data(manifest),
-        split={},
-        model=_model(ground, grown, taken),
-        limits=summary.limits(plan, manifest),
-        replication=replication.sentence(plan),
-        departures=replication.rows(plan),
-    )
-
-
-def _model(ground: RunContext, grown: GridResult, taken: SelectedCell) -> dict[str, Any]:
-    record = models.read_metadata(ground.out / "model")
-    classes = summary.counts(ground.taken.manifest, ground.classes)["classes"]
-    near = taken.learnt is not None
-    return {
-        **summary.model(record),
-        "freezing_advice": summary.advice(classes, record["backbone"]["origin"], near),
-        "layers": summary.layers(taken.plan, taken.model),
-        "images_seen": summary.images_seen(grown.history, record["provenance"]),
-        "failed": [asdict(item) for item in grown.failed],
-        "lineage": source_task.lineage(taken.learnt) if taken.learnt else "no source task",
-        **int8.told(grown.trials),
-    }
+def _leaks(run: RunContext, recipe: Recipe) -> list[Leak]:
+    prints = run.dataset.fingerprints
+    leaks = splits.check_leakage(run.first, run.dataset.manifest, prints, recipe.mode)
+    return [*leaks, *splits.copied(run.first, recipe)]

@@ -3,6 +3,8 @@
 import shutil
 import time
 import warnings
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,110 +23,150 @@ from hilum.experiment import (
     segmentation_fold,
     summary,
 )
-from hilum.experiment.cell_context import FoldKey, Tell
-from hilum.experiment.segmentation_fold import CELL
+from hilum.experiment.cell_context import FoldKey
+from hilum.experiment.segmentation_data import PreparedSegmentation
+from hilum.experiment.segmentation_fold import CELL, Fold
 from hilum.inference import model_json
 from hilum.metrics import dice, intervals
 from hilum.preprocess.lungs import segmenter, unet
 from hilum.preprocess.lungs.masks import OK
+from hilum.progress import Progress
 from hilum.recipes import Recipe, Stage
 from hilum.types import HilumError, HilumWarning, Results, Score
 
 
-def run(plan: Recipe, root: Path | None, out: Path, tell: Tell, resume: bool = False) -> Results:
+def run(
+    recipe: Recipe,
+    root: Path | None,
+    out: Path,
+    progress: Progress,
+    resume: bool = False,
+    workers: int = 1,
+) -> Results:
     """Carry out a recipe that learns lungs and write every file of `out`.
 
     `model/lungs.safetensors` is the network of the fold with the best validation Dice. Raises
     HilumError where the recipe or the masks do not fit, MissingError for data that are not here.
     """
+    if workers > 1:
+        raise HilumError(
+            'a recipe with learns = "lungs" trains its folds one after another; got workers = '
+            f"{workers}; leave it out."
+        )
     with files.alone(out):
-        return _run(plan, root, out, tell, resume)
+        return _run(recipe, root, out, progress, resume)
 
 
-def _run(plan: Recipe, root: Path | None, out: Path, tell: Tell, resume: bool) -> Results:
-    started, stage = time.monotonic(), _only_stage(plan)
+def _run(recipe: Recipe, root: Path | None, out: Path, progress: Progress, resume: bool) -> Results:
+    started, stage = time.monotonic(), _only_stage(recipe)
     if resume:
-        checkpoints.require_recipe(out, plan)
+        checkpoints.require_recipe(out, recipe)
     work = outputs.make_run_folder(out) / model_json.WORK
-    ground, splits, leaks = segmentation_data.ground(plan, stage, (root, out, work), tell)
-    checkpoints.begin(out, plan, dependencies.of_pairs(plan, ground.manifest, splits), resume)
-    mixed = mask_conventions.note(ground.manifest.table)
+    prepared = segmentation_data.prepare(recipe, stage, (root, out, work), progress)
+    context, manifest = prepared.context, prepared.context.manifest
+    basis = dependencies.of_pairs(recipe, manifest, prepared.splits)
+    checkpoints.begin(out, recipe, basis, resume)
+    mixed = mask_conventions.note(manifest.table)
     if mixed:
         warnings.warn(mixed, HilumWarning, stacklevel=2)
     folds = [
-        segmentation_fold.run(ground, rows, FoldKey(CELL, seed, int(str(number))))
-        for seed, split in splits.items()
+        segmentation_fold.run(context, rows, FoldKey(CELL, seed, int(str(number))))
+        for seed, split in prepared.splits.items()
         for number, rows in split.table.groupby("fold")
     ]
-    best = max(folds, key=lambda fold: fold.dice)
-    shutil.rmtree(out / "model", ignore_errors=True)
-    (out / "model").mkdir()
-    shutil.copy(best.folder / segmenter.WEIGHTS, out / "model" / segmenter.WEIGHTS)
-    predictions = pd.concat([fold.predictions for fold in folds], ignore_index=True)
-    judged = scores(predictions)
-    results = Results(
-        recipe=plan.name,
-        title=plan.title,
-        mode=plan.mode,
-        classes=[],
-        n=summary.counts(ground.manifest, []),
-        scores=judged,
-        published=published.beside(plan.published, judged, CELL),
-        audits=[],
-        verdict=_verdict(predictions, judged, mask_conventions.followed(ground.manifest.table)),
+    _publish(max(folds, key=lambda fold: fold.dice).folder, out)
+    results = _results(prepared, folds, out)
+    results = replace(
+        results,
+        limits=[*([mixed] if mixed else []), *results.limits],
         environment=environment.provenance(time.monotonic() - started),
-        data=summary.data(ground.manifest),
-        split=summary.split(splits, leaks),
-        model=_model(out / "model" / segmenter.WEIGHTS),
-        limits=[*([mixed] if mixed else []), *plan.limits, *ground.manifest.notes],
-        replication=replication.sentence(plan),
-        departures=replication.rows(plan),
     )
-    outputs.write_recipe(out, plan)
-    outputs.write_manifest(out, ground.manifest)
-    outputs.write_left_out(out, ground.manifest.left_out)
-    outputs.write_splits(out, {seed: split.table for seed, split in splits.items()})
-    outputs.write_history(out, pd.concat([fold.history for fold in folds], ignore_index=True))
-    outputs.write_predictions(out, predictions)
-    outputs.write_results(out, results)
+    _write(out, prepared, folds, results)
     report.build_masks(out)
     checkpoints.finish(work)
     return results
 
 
+def _publish(fold: Path, out: Path) -> None:
+    """Put a fold's network into `model/`."""
+    shutil.rmtree(out / "model", ignore_errors=True)
+    (out / "model").mkdir()
+    shutil.copy(fold / segmenter.WEIGHTS, out / "model" / segmenter.WEIGHTS)
+
+
+def _results(prepared: PreparedSegmentation, folds: Sequence[Fold], out: Path) -> Results:
+    """Everything but what the run has cost."""
+    recipe, manifest = prepared.context.recipe, prepared.context.manifest
+    predictions = pd.concat([fold.predictions for fold in folds], ignore_index=True)
+    rows = scores(predictions)
+    return Results(
+        recipe=recipe.name,
+        title=recipe.title,
+        mode=recipe.mode,
+        classes=[],
+        n=summary.counts(manifest, []),
+        scores=rows,
+        published=published.beside(recipe.published, rows, CELL),
+        audits=[],
+        verdict=_verdict(predictions, rows, mask_conventions.followed(manifest.table)),
+        environment={},
+        data=summary.data(manifest),
+        split=summary.split(prepared.splits, prepared.leaks),
+        model=_model(out / "model" / segmenter.WEIGHTS),
+        limits=[*recipe.limits, *manifest.notes],
+        replication=replication.sentence(recipe),
+        departures=replication.rows(recipe),
+    )
+
+
+def _write(
+    out: Path, prepared: PreparedSegmentation, folds: Sequence[Fold], results: Results
+) -> None:
+    manifest = prepared.context.manifest
+    outputs.write_recipe(out, prepared.context.recipe)
+    outputs.write_manifest(out, manifest)
+    outputs.write_left_out(out, manifest.left_out)
+    outputs.write_splits(out, {seed: split.table for seed, split in prepared.splits.items()})
+    outputs.write_history(out, pd.concat([fold.history for fold in folds], ignore_index=True))
+    predictions = pd.concat([fold.predictions for fold in folds], ignore_index=True)
+    outputs.write_predictions(out, predictions)
+    outputs.write_results(out, results)
+
+
 def scores(predictions: pd.DataFrame) -> list[Score]:
     """Mean Dice over all test images and by source, and how many masks pass their check."""
-    found = [dice.mean(predictions, "dice", CELL)]
+    rows = [dice.mean(predictions, "dice", CELL)]
     if predictions["source"].nunique() > 1:
         groups = predictions.groupby("source")
-        found += [dice.mean(rows, "dice", CELL, str(name)) for name, rows in groups]
+        rows += [dice.mean(group, "dice", CELL, str(name)) for name, group in groups]
     good, n = int((predictions["status"] == OK).sum()), len(predictions)
     ends = intervals.wilson(good, n)
-    return [*found, Score(CELL, "mask_ok", "overall", good / n, good, n, *ends, "wilson")]
+    return [*rows, Score(CELL, "mask_ok", "overall", good / n, good, n, *ends, "wilson")]
 
 
-def _only_stage(plan: Recipe) -> Stage:
+def _only_stage(recipe: Recipe) -> Stage:
     """The recipe's one stage; raises HilumError for what a segmentation has no use for."""
-    stage = plan.train.stages[0]
+    stage = recipe.train.stages[0]
     wrong = {
-        "train.stages": len(plan.train.stages) != 1,
+        "train.stages": len(recipe.train.stages) != 1,
         "train.stages.trainable": stage.trainable != "all",
         "train.stages.optimiser": stage.optimiser != "adamw",
-        "train.balance": plan.train.balance != "none",
-        "grid": bool(plan.grid),
-        "source": plan.source is not None,
+        "train.balance": recipe.train.balance != "none",
+        "grid": bool(recipe.grid),
+        "source_task": recipe.source_task is not None,
     }
     for key, bad in wrong.items():
         if bad:
             raise HilumError(
                 'a recipe with learns = "lungs" has one stage with trainable = "all" and optimiser '
-                f'= "adamw", balance = "none", no grid and no source; got another {key}; mend it.'
+                f'= "adamw", balance = "none", no grid and no source_task; got another {key}; '
+                "change it."
             )
     return stage
 
 
-def _verdict(predictions: pd.DataFrame, judged: list[Score], convention: str) -> str:
-    overall, passed = judged[0], judged[-1]
+def _verdict(predictions: pd.DataFrame, rows: list[Score], convention: str) -> str:
+    overall, passed = rows[0], rows[-1]
     people = predictions["patient_id"].nunique() or "an unknown number of"
     span = "" if overall.low is None else f" ({overall.low:.3f} to {overall.high:.3f})"
     return (
@@ -136,7 +178,7 @@ def _verdict(predictions: pd.DataFrame, judged: list[Score], convention: str) ->
 
 def _model(path: Path) -> dict[str, Any]:
     facts = unet.load(path).facts
-    told = {name: value for name, value in facts.provenance.items() if name != "tested"}
+    origin = {name: value for name, value in facts.provenance.items() if name != "tested"}
     return {
         "cell": CELL,
         "encoder": facts.encoder,
@@ -145,5 +187,5 @@ def _model(path: Path) -> dict[str, Any]:
         "threshold": facts.threshold,
         "mirror": facts.mirror,
         "bytes": path.stat().st_size,
-        **told,
+        **origin,
     }

@@ -11,11 +11,10 @@ import pandas as pd
 from hilum import images
 from hilum.data import manifest as manifests
 from hilum.data import prepared_dataset
-from hilum.experiment import dataset
-from hilum.experiment import splits as divide
-from hilum.experiment.cell_context import Tell
+from hilum.experiment import dataset, splits
 from hilum.preprocess.lungs import segmenter
 from hilum.preprocess.step import as_uint8, resized
+from hilum.progress import Progress
 from hilum.recipes import Recipe, Stage
 from hilum.training.segmentation import ImageMaskPairs
 from hilum.types import HilumError, Leak, LeftOut, Manifest, Mask, Split, Stack8
@@ -29,61 +28,69 @@ WHITE = 127  # a mask's grey level above which it is lung
 class SegmentationContext:
     """What all folds stand on; rows of the stacks (image, side, side) follow the manifest."""
 
-    plan: Recipe
+    recipe: Recipe
     stage: Stage
     manifest: Manifest
     images: Stack8
     masks: Stack8
     out: Path
     work: Path
-    tell: Tell
+    progress: Progress
 
 
-def ground(
-    plan: Recipe, stage: Stage, where: tuple[Path | None, Path, Path], tell: Tell
-) -> tuple[SegmentationContext, dict[int, Split], list[Leak]]:
-    """Everything that folds stand on, the splits by seed, and what leaks in the first.
+@dataclass(frozen=True, slots=True)
+class PreparedSegmentation:
+    """Images and masks, their splits by seed, and what leaks in the first."""
+
+    context: SegmentationContext
+    splits: dict[int, Split]
+    leaks: list[Leak]
+
+
+def prepare(
+    recipe: Recipe, stage: Stage, where: tuple[Path | None, Path, Path], progress: Progress
+) -> PreparedSegmentation:
+    """Find, read and split images with masks.
 
     `where`: the datasets' root, the run's folder and that of finished folds. Raises HilumError
     where no mask fits its image.
     """
     root, out, work = where
-    found = dataset.load_manifest(plan, root, out, tell)
-    found = manifests.select(found, found.table["mask_path"].notna(), "it has no lung mask")
-    side = plan.prepare.side or SIDE
-    taken = prepared_dataset.prepare_dataset(
-        found, segmenter.preparation(side), tell("decode and prepare")
+    listed = dataset.load_manifest(recipe, root, out, progress)
+    listed = manifests.select(listed, listed.table["mask_path"].notna(), "it has no lung mask")
+    side = recipe.prepare.side or SIDE
+    read = prepared_dataset.prepare_dataset(
+        listed, segmenter.preparation(side), progress("decode and prepare")
     )
-    manifest, stack, truth = _paired(taken.manifest, taken.pixels.stack, side)
-    area = (truth > WHITE).mean((1, 2))
+    manifest, stack, masks = _paired(read.manifest, read.pixels.stack, side)
+    area = (masks > WHITE).mean((1, 2))
     # a split wants classes: large and small lungs, so that no part has only the hard ones
     table = manifest.table.assign(label=np.where(area > np.median(area), "large", "small"))
-    strata = Manifest(table)
-    splits = {
-        seed: divide.make_split(plan.split, strata, taken.fingerprints, seed) for seed in plan.seeds
-    }
-    leaks = divide.check_leakage(splits[plan.seeds[0]], strata, taken.fingerprints, plan.mode)
-    return SegmentationContext(plan, stage, manifest, stack, truth, out, work, tell), splits, leaks
+    strata, prints = Manifest(table), read.fingerprints
+    by_seed = {seed: splits.make_split(recipe.split, strata, prints, seed) for seed in recipe.seeds}
+    leaks = splits.check_leakage(by_seed[recipe.seeds[0]], strata, prints, recipe.mode)
+    context = SegmentationContext(recipe, stage, manifest, stack, masks, out, work, progress)
+    return PreparedSegmentation(context, by_seed, leaks)
 
 
 def _paired(manifest: Manifest, stack: Stack8, side: int) -> tuple[Manifest, Stack8, Stack8]:
     """Images whose masks fit, and both as (image, side, side); the others are left out."""
-    truth: list[Any] = []
+    masks: list[Any] = []
     faults: list[LeftOut] = []
     for row in manifest.table.itertuples():
         try:
             whole = read_mask(Path(row.mask_path), *_size_and_aspect(Path(row.path)))
-            truth.append(resized(whole.astype(np.float32), (side, side)))
+            masks.append(resized(whole.astype(np.float32), (side, side)))
         except HilumError as error:
-            truth.append(None)
+            masks.append(None)
             faults.append(LeftOut(str(row.path), str(error)))
-    kept = np.array([mask is not None for mask in truth])
+    kept = np.array([mask is not None for mask in masks])
     if not kept.any():
         raise HilumError(
-            f"training wants images with lung masks that fit; got none of {len(truth)}, for "
+            f"training wants images with lung masks that fit; got none of {len(masks)}, for "
             f"instance {faults[0].what}: {faults[0].reason}"
         )
-    good = np.stack([as_uint8(mask) for mask in truth if mask is not None])
+    good = np.stack([as_uint8(mask) for mask in masks if mask is not None])
     if kept.all():
         return manifest, stack, good
     table = manifest.table[kept].reset_index(drop=True)
@@ -113,20 +120,20 @@ def read_mask(path: Path, size: tuple[int, int], aspect: float = 1) -> Mask:
 
 
 def pairs(
-    ground: SegmentationContext, rows: pd.DataFrame
+    context: SegmentationContext, rows: pd.DataFrame
 ) -> tuple[ImageMaskPairs, npt.NDArray[np.int64]]:
     """A fold's training and validation pairs, and the rows of its test images.
 
     Raises HilumError where a part is empty.
     """
-    ids = ground.manifest.table["sample_id"]
+    ids = context.manifest.table["sample_id"]
     part = rows.set_index("sample_id")["part"].reindex(ids).to_numpy()
     at = {name: np.flatnonzero(part == name) for name in ("train", "validation", "test")}
-    for name, found in at.items():
-        if len(found) == 0:
+    for name, rows_of_part in at.items():
+        if len(rows_of_part) == 0:
             raise HilumError(
                 f"each fold needs train, validation and test images; got no {name} images; "
                 "add images or change the split."
             )
-    known = ImageMaskPairs(ground.images, ground.masks, tuple(ids), at["train"], at["validation"])
-    return known, at["test"]
+    both = ImageMaskPairs(context.images, context.masks, tuple(ids), at["train"], at["validation"])
+    return both, at["test"]

@@ -13,9 +13,7 @@ import pandas as pd
 import torch
 
 from hilum import files, images
-from hilum.experiment import cell_context as benches
-from hilum.experiment import mask_conventions
-from hilum.experiment import segmentation_data as paired
+from hilum.experiment import cell_context, mask_conventions, segmentation_data
 from hilum.experiment.cell_context import FoldKey
 from hilum.experiment.segmentation_data import SegmentationContext
 from hilum.metrics import dice
@@ -39,30 +37,30 @@ class Fold:
     dice: float
 
 
-def run(ground: SegmentationContext, rows: pd.DataFrame, key: FoldKey) -> Fold:
+def run(context: SegmentationContext, rows: pd.DataFrame, key: FoldKey) -> Fold:
     """Train and test one fold, or read it where it was finished before."""
-    folder = ground.work / f"seed{key.seed}-fold{key.fold}"
+    folder = context.work / f"seed{key.seed}-fold{key.fold}"
     done = folder / "done.json"
     if not done.is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        train(ground, rows, key, folder)
-    told = json.loads(done.read_text())
+        train(context, rows, key, folder)
+    stored = json.loads(done.read_text())
     predictions = pd.read_parquet(folder / "predictions.parquet")
-    return Fold(folder, predictions, pd.read_csv(folder / "history.csv"), told["dice"])
+    return Fold(folder, predictions, pd.read_csv(folder / "history.csv"), stored["dice"])
 
 
-def train(ground: SegmentationContext, rows: pd.DataFrame, key: FoldKey, folder: Path) -> None:
+def train(context: SegmentationContext, rows: pd.DataFrame, key: FoldKey, folder: Path) -> None:
     """Train and test one fold, and leave weights, predictions, history and `done.json` there."""
-    plan, stage = ground.plan, ground.stage
-    pairs, test = paired.pairs(ground, rows)
+    recipe, stage = context.recipe, context.stage
+    pairs, test = segmentation_data.pairs(context, rows)
     facts = unet.UnetConfig(
-        plan.model.backbone, side=pairs.images.shape[1], mirror=plan.model.mirror
+        recipe.model.backbone, side=pairs.images.shape[1], mirror=recipe.model.mirror
     )
-    network = unet.build(facts, plan.model.weights, key.seed)
+    network = unet.build(facts, recipe.model.weights, key.seed)
     schedule = stage.schedule
     how = segmentation.SegmentationConfig(
         loop.learning_rates(stage.lr, stage.epochs, schedule.kind, schedule.every, schedule.factor),
-        benches.ranges(plan.augment),
+        cell_context.ranges(recipe.augment),
         stage.batch,
         stage.weight_decay,
         stage.average,
@@ -74,16 +72,18 @@ def train(ground: SegmentationContext, rows: pd.DataFrame, key: FoldKey, folder:
     def keep() -> None:  # so that a run that is killed has something to show
         unet.save(network, folder / segmenter.WEIGHTS)
 
-    course = segmentation.fit(network, pairs, how, ground.tell(f"fold {key.fold + 1}"), keep)
+    course = segmentation.train_segmenter(
+        network, pairs, how, context.progress(f"fold {key.fold + 1}"), keep
+    )
     network = network.cpu().eval()
     unet.with_facts(
         network,
         threshold=_threshold(network, pairs),
-        provenance=_provenance(ground, key, (pairs, test), course.dice),
+        provenance=_provenance(context, key, (pairs, test), course.dice),
     )
     # tested as it is stored: read back, with fp16's rounding
     stored = unet.load(unet.save(network, folder / segmenter.WEIGHTS))
-    tested = pd.DataFrame(_tested(ground, segmenter.compiled(stored), test, key))
+    tested = pd.DataFrame(_tested(context, segmenter.compiled(stored), test, key))
     tested.to_parquet(folder / "predictions.parquet")
     course_rows = pd.DataFrame(course.rows)
     course_rows.assign(cell=CELL, fold=key.fold, seed=key.seed, stage=stage.name).to_csv(
@@ -95,55 +95,55 @@ def train(ground: SegmentationContext, rows: pd.DataFrame, key: FoldKey, folder:
 
 def _threshold(network: UNet, pairs: ImageMaskPairs) -> float:
     """The threshold of the highest mean Dice on the validation images."""
-    found = []
+    probabilities = []
     with torch.inference_mode():
         for row in pairs.validation:
             pixels = torch.from_numpy(np.array(pairs.images[row]))[None, None]
             p = torch.sigmoid(network(pixels))
             if network.facts.mirror:
                 p = (p + torch.sigmoid(network(pixels.flip(3))).flip(3)) / 2
-            found.append(p[0, 0].numpy())
-    said, true = np.stack(found), pairs.masks[pairs.validation] > paired.WHITE
-    means = [float(dice.dice(said >= value, true).mean()) for value in THRESHOLDS]
+            probabilities.append(p[0, 0].numpy())
+    p_lung, true = np.stack(probabilities), pairs.masks[pairs.validation] > segmentation_data.WHITE
+    means = [float(dice.dice(p_lung >= value, true).mean()) for value in THRESHOLDS]
     return THRESHOLDS[int(np.argmax(means))]
 
 
 def _tested(
-    ground: SegmentationContext, finder: segmenter.LungSegmenter, rows: Rows, key: FoldKey
+    context: SegmentationContext, finder: segmenter.LungSegmenter, rows: Rows, key: FoldKey
 ) -> Iterator[dict[str, Any]]:
     """One row per test image at its own size; the masks go to `masks/`, for the report."""
-    move, table = ground.tell("test"), ground.manifest.table
-    home = files.ensure_writable_folder(ground.out / "masks")
+    advance, table = context.progress("test"), context.manifest.table
+    home = files.ensure_writable_folder(context.out / "masks")
     for done, row in enumerate(table.iloc[rows].to_dict("records"), 1):
         image = images.read(Path(row["path"]))
-        found = finder(image.pixels)
+        predicted = finder(image.pixels)
         aspect = float(image.facts.get("pixel_aspect", 1))
-        true = paired.read_mask(Path(row["mask_path"]), found.mask.shape, aspect)
+        true = segmentation_data.read_mask(Path(row["mask_path"]), predicted.mask.shape, aspect)
         path = home / f"{files.stable_digest(row['sample_id'], key.seed)[:16]}.png"
-        cv2.imwrite(str(path), found.mask.astype(np.uint8) * 255)
-        move(done, len(rows))
+        cv2.imwrite(str(path), predicted.mask.astype(np.uint8) * 255)
+        advance(done, len(rows))
         kept = ("sample_id", "path", "patient_id", "source", "label", "mask_path")
         yield {
             "cell": CELL,
             "fold": key.fold,
             "seed": key.seed,
             **{name: row[name] for name in kept},
-            "dice": float(dice.dice(found.mask, true)),
-            "status": found.status,
-            "fraction": found.fraction,
+            "dice": float(dice.dice(predicted.mask, true)),
+            "status": predicted.status,
+            "fraction": predicted.fraction,
             "true_fraction": float(true.mean()),
-            "confidence": found.confidence,
+            "confidence": predicted.confidence,
             "found": f"masks/{path.name}",
         }
 
 
 def _provenance(
-    ground: SegmentationContext, key: FoldKey, rows: tuple[ImageMaskPairs, Rows], dice: float
+    context: SegmentationContext, key: FoldKey, rows: tuple[ImageMaskPairs, Rows], dice: float
 ) -> dict[str, Any]:
     """Where the weights come from, and who was held out, so that anyone can test again."""
-    table, (pairs, test) = ground.manifest.table, rows
+    table, (pairs, test) = context.manifest.table, rows
     return {
-        "recipe": ground.plan.name,
+        "recipe": context.recipe.name,
         "fold": key.fold,
         "seed": key.seed,
         "validation_dice": round(dice, 5),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from hilum import recipes
-from hilum.experiment import checkpoints, evidence
+from hilum.experiment import cell_context, checkpoints, evidence
 from hilum.experiment.context import RunContext, preprocessing_of
 from hilum.experiment.grid import GridResult
 from hilum.experiment.source_task import SourceTaskResult
@@ -15,22 +15,22 @@ from hilum.types import Pixels
 
 @dataclass(frozen=True, slots=True)
 class SelectedCell:
-    """One cell, what it was asked for, its model, and the pixels as that wants them."""
+    """One cell, its recipe, its model, and the pixels as that wants them."""
 
     cell: str
-    plan: Recipe  # the cell's own
+    recipe: Recipe  # the cell's own
     model: TrainedModel
     pixels: Pixels
-    learnt: SourceTaskResult | None  # its source task, of the first seed
+    source: SourceTaskResult | None  # its source task, of the first seed
 
 
-def select_cell(ground: RunContext, grown: GridResult) -> SelectedCell:
+def select_cell(run: RunContext, grid_result: GridResult) -> SelectedCell:
     """Put the chosen cell's model into `model/` and read it back, as a user would."""
-    cell = grown.chosen
-    checkpoints.publish_best_model(ground.out, ground.work, cell)
-    model = models.load(ground.out / "model")
-    digest = preprocessing_of(ground.plan).digest
-    pixels = evidence.pixels_for_model(model, ground.taken, digest, ground.tell)
-    return SelectedCell(
-        cell, recipes.cells(ground.plan)[cell], model, pixels, grown.sources.get(cell)
-    )
+    cell = grid_result.chosen
+    checkpoints.publish_best_model(run.out, run.work, cell)
+    model = models.load_trained_model(run.out / "model")
+    cell_context.forget_network()  # kept until here: where it stayed frozen, it is the model's own
+    digest = preprocessing_of(run.recipe).digest
+    pixels = evidence.pixels_for_model(model, run.dataset, digest, run.progress)
+    recipe = recipes.cells(run.recipe)[cell]
+    return SelectedCell(cell, recipe, model, pixels, grid_result.sources.get(cell))

@@ -4,7 +4,7 @@ Zhang & Liu (study 003, section 2.3). What the target holds stays out of the sou
 unless the published mode asks for the leak.
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -13,159 +13,212 @@ from hilum import files, recipes
 from hilum.data import leakage, prepared_dataset
 from hilum.data import manifest as manifests
 from hilum.data.prepared_dataset import PreparedDataset
-from hilum.experiment import cell_context as benches
-from hilum.experiment import dataset, fold, run_basis, splits
-from hilum.experiment.cell_context import CellContext, FoldKey
-from hilum.experiment.context import RunContext, preprocessing_of
+from hilum.experiment import cell_context, dataset, fold, run_basis, splits
+from hilum.experiment.cell_context import CellData, FoldKey
+from hilum.experiment.context import RunContext, StoredPixels, preprocessing_of
 from hilum.inference import model as models
-from hilum.inference.model import TrainedModel
+from hilum.inference.model import ModelMetadata
+from hilum.inference.model import read_parts as read_model
 from hilum.inference.training_record import Films
 from hilum.metrics import scores
 from hilum.models import backbones, weights
+from hilum.progress import Progress
 from hilum.recipes import Recipe, SourcePlan
-from hilum.types import HilumError, Leak
+from hilum.types import HilumError, Leak, Manifest
 
 CELL = "source"
 CHANCE = 0.5  # AUROC
+DONE = "done"
 SIDES = ("the source task's training", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class SourceTask:
+    """What is needed to train a source task, picklable; `folder` holds it once it is trained."""
+
+    recipe: Recipe
+    least_auroc: float
+    manifest: Manifest
+    pixels: StoredPixels
+    split: pd.DataFrame
+    seed: int
+    folder: Path
 
 
 @dataclass(frozen=True, slots=True)
 class SourceTaskResult:
     """The source task's outcome: its model, its own test, and what it shares with the target."""
 
-    model: TrainedModel
+    facts: ModelMetadata
     classes: list[str]
     predictions: pd.DataFrame
     history: pd.DataFrame
     shared: list[Leak]  # the target's images among those that the source was trained on
     auroc: float  # macro, on the source task's own test images
     patients: frozenset[str] = frozenset()  # whom it was trained on, where they are known
-    taught: Films | None = None  # the images that it was fitted or chosen on
+    films: Films | None = None  # the images that it was fitted or chosen on
 
 
-def wanted(plan: Recipe) -> bool:
+@dataclass(frozen=True, slots=True)
+class PlannedSourceTask:
+    """A source task beside what only the run itself needs to know of it."""
+
+    task: SourceTask
+    dataset: PreparedDataset
+    shared: list[Leak]
+
+
+def enabled(recipe: Recipe) -> bool:
     """Whether the recipe has a source task and has it switched on."""
-    return plan.source is not None and plan.source.enabled
+    return recipe.source_task is not None and recipe.source_task.enabled
 
 
-def train_source_task(ground: RunContext, plan: Recipe, seed: int) -> SourceTaskResult:
-    """Train the source task, or read it from the cache where the same one was trained before.
+def seed_of(recipe: Recipe, seed: int) -> int:
+    """The seed of the source task that the folds of `seed` stand on."""
+    once = recipe.source_task is not None and recipe.source_task.once
+    return recipe.seeds[0] if once else seed
+
+
+def plan(context: RunContext, recipe: Recipe, seed: int) -> PlannedSourceTask:
+    """The source task of a cell for one seed: its images read and divided, nothing trained."""
+    source = recipe.source_task
+    assert source is not None  # noqa: S101 - callers ask first
+    source_recipe = as_recipe(recipe, source)
+    prepared = prepared_dataset.prepare_dataset(
+        dataset.load_manifest(source_recipe, context.root, context.out / "source"),
+        preprocessing_of(source_recipe),
+        context.progress("source task: decode and prepare"),
+    )
+    shared = _shared(context.dataset, prepared)
+    split = _split(
+        source_recipe, source, prepared, [*shared, *_shared_beside(context, prepared)], seed
+    )
+    pixels = StoredPixels.of(prepared.pixels)
+    folder = _folder(source_recipe, prepared, split, seed)
+    task = SourceTask(
+        source_recipe, source.least_auroc, prepared.manifest, pixels, split, seed, folder
+    )
+    return PlannedSourceTask(task, prepared, shared)
+
+
+def train(task: SourceTask, progress: Progress) -> Path:
+    """The folder of the trained source task; where several ask at once, one of them trains it.
 
     Raises HilumError where it has learnt less than the recipe's `least_auroc`.
     """
-    task = plan.source
-    assert task is not None  # noqa: S101 - callers ask first
-    own = as_recipe(plan, task)
-    taken = prepared_dataset.prepare_dataset(
-        dataset.load_manifest(own, ground.root, ground.out / "source"),
-        preprocessing_of(own),
-        ground.tell("source task: decode and prepare"),
-    )
-    shared = _shared(ground.taken, taken)
-    split = _split(own, task, taken, [*shared, *_shared_beside(ground, taken)], seed)
-    folder = _folder(own, taken, split, seed)
-    if not (folder / "done").is_file():
-        prepared = (taken.pixels, preprocessing_of(own))
-        bench = benches.set_up(own, task.classes, taken.manifest, prepared, ground.tell)
-        _train(bench, split, folder, FoldKey(CELL, seed, 0))
-    trained = set(split.loc[split["part"] != "test", "sample_id"])
-    found = _checked(task, folder, [leak for leak in shared if leak.first in trained])
-    table = taken.manifest.table
-    mine = table[table["sample_id"].isin(trained)]
-    return replace(
-        found,
-        predictions=_here(found.predictions, taken),
-        patients=frozenset(mine["patient_id"].dropna()),
-        taught=Films.listed(mine, taken.fingerprints),
+    if not (task.folder / DONE).is_file():
+        with files.waiting(task.folder.with_suffix(".lock")):
+            if not (task.folder / DONE).is_file():
+                _train(task, progress)
+    _require_auroc(task, pd.read_parquet(task.folder / "predictions.parquet"))
+    return task.folder
+
+
+def read_back(planned: PlannedSourceTask, progress: Progress) -> SourceTaskResult:
+    """The source task's outcome, read from its folder, so that every run stands on the same bits.
+
+    Trains it where nobody has. Raises as `train`.
+    """
+    task = planned.task
+    folder = train(task, progress)
+    trained = set(task.split.loc[task.split["part"] != "test", "sample_id"])
+    table = task.manifest.table
+    rows = table[table["sample_id"].isin(trained)]
+    predictions = pd.read_parquet(folder / "predictions.parquet")
+    paths = table.set_index("sample_id")["path"]  # those stored may be of another folder
+    return SourceTaskResult(
+        read_model(folder)[0],
+        task.recipe.classes,
+        predictions.assign(path=predictions["sample_id"].map(paths)),
+        pd.read_parquet(folder / "history.parquet"),
+        [leak for leak in planned.shared if leak.first in trained],
+        _auroc(task, predictions),
+        frozenset(rows["patient_id"].dropna()),
+        Films.listed(rows, planned.dataset.fingerprints),
     )
 
 
-def as_recipe(plan: Recipe, task: SourcePlan) -> Recipe:
+def as_recipe(recipe: Recipe, source: SourcePlan) -> Recipe:
     """The source task as a recipe of its own: its preparation or the target's, and its backbone."""
-    tree = recipes.as_tree(plan)
-    mine = {key: tree["source"][key] for key in ("classes", "data", "split", "augment", "train")}
+    tree = recipes.as_tree(recipe)
+    table = tree["source_task"]
+    own = {key: table[key] for key in ("classes", "data", "split", "augment", "train")}
     kept = {key: tree[key] for key in ("mode", "prepare", "model", "modalities", "seeds")}
     # what stands beside the backbone learns nothing, and its earlier maps are for the target's head
-    kept["model"]["beside"] = []
+    kept["model"]["auxiliary_backbones"] = []
     if kept["model"].get("pool") in ("auto", "stages"):
         kept["model"]["pool"] = None
-    if kept["model"].get("precision") == "int8":
-        kept["model"]["precision"] = "auto"  # only its weights are wanted
-    kept["prepare"] = tree["source"].get("prepare", kept["prepare"])
-    return recipes.parse({"name": f"{plan.name}-source", **kept, **mine})
+    kept["prepare"] = table.get("prepare", kept["prepare"])
+    return recipes.parse({"name": f"{recipe.name}-source", **kept, **own})
 
 
-def _shared(target: PreparedDataset, taken: PreparedDataset) -> list[Leak]:
+def _shared(target: PreparedDataset, source: PreparedDataset) -> list[Leak]:
     """Images, near duplicates and patients that source and target have in common."""
-    sides = [(side.manifest, side.fingerprints) for side in (taken, target)]
+    sides = [(side.manifest, side.fingerprints) for side in (source, target)]
     return leakage.between(sides[0], sides[1], SIDES)
 
 
-def _shared_beside(ground: RunContext, taken: PreparedDataset) -> list[Leak]:
+def _shared_beside(context: RunContext, source: PreparedDataset) -> list[Leak]:
     """The same with the main question's images, where this is one of its tasks.
 
     A task whose images are among those of the main question so has the same source training, and
     finds the main question's source model in the cache.
     """
-    if ground.beside is None:
+    if context.beside is None:
         return []
-    main = manifests.load(ground.beside)
-    return _shared(prepared_dataset.prepare_dataset(main, preprocessing_of(ground.plan)), taken)
-
-
-def _here(predictions: pd.DataFrame, taken: PreparedDataset) -> pd.DataFrame:
-    """Predictions with the paths of this run: the cached ones may come from another folder."""
-    paths = taken.manifest.table.set_index("sample_id")["path"]
-    return predictions.assign(path=predictions["sample_id"].map(paths))
+    main = manifests.load(context.beside)
+    return _shared(prepared_dataset.prepare_dataset(main, preprocessing_of(context.recipe)), source)
 
 
 def _split(
-    own: Recipe, task: SourcePlan, taken: PreparedDataset, shared: list[Leak], seed: int
+    recipe: Recipe, source: SourcePlan, dataset: PreparedDataset, shared: list[Leak], seed: int
 ) -> pd.DataFrame:
     """The source's split; where the tasks stay apart, nothing shared is trained on."""
-    table = splits.make_split(own.split, taken.manifest, taken.fingerprints, seed).table
+    table = splits.make_split(recipe.split, dataset.manifest, dataset.fingerprints, seed).table
     table = table[table["fold"] == 0]
-    if not task.apart:
+    if not source.exclude_target:
         return table
-    theirs = {leak.first for leak in shared}
-    return table[(table["part"] == "test") | ~table["sample_id"].isin(theirs)]
+    excluded = {leak.first for leak in shared}
+    return table[(table["part"] == "test") | ~table["sample_id"].isin(excluded)]
 
 
-def _folder(own: Recipe, taken: PreparedDataset, split: pd.DataFrame, seed: int) -> Path:
+def _folder(recipe: Recipe, dataset: PreparedDataset, split: pd.DataFrame, seed: int) -> Path:
     # what is as by default stays out: a key that is added to recipes leaves trained models valid;
     # and of the seeds only the one that it was trained with counts
-    what = own.model_dump(
+    settings = recipe.model_dump(
         mode="json", by_alias=True, exclude_defaults=True, exclude={"name", "seeds"}
     )
-    labels = taken.manifest.table[["sample_id", "label"]].sort_values("sample_id").to_csv()
+    labels = dataset.manifest.table[["sample_id", "label"]].sort_values("sample_id").to_csv()
     parts = split.sort_values("sample_id").to_csv()
-    weighed = weights.file_of(backbones.card(own.model.backbone), own.model.weights)
-    learnt_from = run_basis.of_file(weighed) if weighed else "random"
-    origin = (run_basis.VERSIONS, taken.pixels.digest, labels, parts, learnt_from, seed)
-    return files.cache_home() / "sources" / files.stable_digest(what, *origin)
+    start = weights.file_of(backbones.backbone_card(recipe.model.backbone), recipe.model.weights)
+    learnt_from = run_basis.of_file(start) if start else "random"
+    origin = (run_basis.VERSIONS, dataset.pixels.digest, labels, parts, learnt_from, seed)
+    return files.cache_home() / "sources" / files.stable_digest(settings, *origin)
 
 
-def _train(bench: CellContext, split: pd.DataFrame, folder: Path, key: FoldKey) -> None:
-    outcome = fold.run_fold(bench, split, key)
-    models.save(outcome.model, folder)
-    outcome.predictions.to_parquet(folder / "predictions.parquet")
-    outcome.history.to_parquet(folder / "history.parquet")
-    (folder / "done").touch()
+def _train(task: SourceTask, progress: Progress) -> None:
+    data = CellData(task.recipe.classes, task.manifest, task.pixels.open())
+    context = cell_context.set_up(task.recipe, data, progress)
+    trained = fold.train_fold(context, task.split, FoldKey(CELL, task.seed, 0))
+    models.save_trained_model(trained.model, task.folder)
+    trained.predictions.to_parquet(task.folder / "predictions.parquet")
+    trained.history.to_parquet(task.folder / "history.parquet")
+    (task.folder / DONE).touch()
 
 
-def _checked(task: SourcePlan, folder: Path, shared: list[Leak]) -> SourceTaskResult:
-    """Read the trained source back, so that a first and a later run stand on the same bits."""
-    predictions = pd.read_parquet(folder / "predictions.parquet")
-    judged = scores.score(predictions, task.classes, CELL)
-    auroc = next(s.value for s in judged if (s.name, s.class_) == ("auroc", "macro"))
+def _require_auroc(task: SourceTask, predictions: pd.DataFrame) -> None:
+    auroc = _auroc(task, predictions)
     if not auroc >= task.least_auroc:
         raise HilumError(
             f"a source task must be learnt to an AUROC of at least {task.least_auroc}; got "
             f"{auroc:.3f}; {_remedy(auroc)}."
         )
-    history = pd.read_parquet(folder / "history.parquet")
-    return SourceTaskResult(models.load(folder), task.classes, predictions, history, shared, auroc)
+
+
+def _auroc(task: SourceTask, predictions: pd.DataFrame) -> float:
+    """Macro AUROC on the source task's own test images."""
+    rows = scores.score(predictions, task.recipe.classes, CELL)
+    return next(s.value for s in rows if (s.name, s.class_) == ("auroc", "macro"))
 
 
 def _remedy(auroc: float) -> str:
@@ -178,14 +231,14 @@ def _remedy(auroc: float) -> str:
     return "train it longer, or leave the source out"
 
 
-def lineage(learnt: SourceTaskResult) -> dict[str, object]:
+def lineage(source: SourceTaskResult) -> dict[str, object]:
     """What `model.json` and the report say about the source task."""
-    record = learnt.model.facts.provenance
+    record = source.facts.provenance
     return {
-        "classes": learnt.classes,
-        "auroc": round(learnt.auroc, 4),
+        "classes": source.classes,
+        "auroc": round(source.auroc, 4),
         "images": record.get("images"),
         "datasets": record.get("datasets"),
-        "shared_with_target": len({leak.second for leak in learnt.shared}),
-        "examples": [asdict(leak) for leak in learnt.shared[:3]],
+        "shared_with_target": len({leak.second for leak in source.shared}),
+        "examples": [asdict(leak) for leak in source.shared[:3]],
     }

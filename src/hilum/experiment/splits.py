@@ -27,11 +27,11 @@ def make_split(
     """
     apart = plan.group == "image"  # as published: near duplicates may stand on both sides
     clusters = None if apart or not fingerprints else leakage.clusters(manifest, fingerprints)
-    asked = Asked(manifest, plan.validation, plan.seed + seed, plan.group, clusters)
+    request = Asked(manifest, plan.validation, plan.seed + seed, plan.group, clusters)
     if order_of(plan, manifest) == "name":
-        return _divided(plan, asked)
-    asked, names = _by_content(asked)
-    split = _divided(plan, asked)
+        return _divided(plan, request)
+    request, names = _by_content(request)
+    split = _divided(plan, request)
     table = split.table.assign(sample_id=split.table["sample_id"].map(names))
     return replace(split, table=table)
 
@@ -40,66 +40,68 @@ def order_of(plan: SplitPlan, manifest: Manifest) -> Literal["name", "content"]:
     """By content only a user's own images: the names of a published set are always the same."""
     if plan.order == "name":
         return "name"
-    own = bool(manifest.table["dataset"].isin(given_split.OWN).all())
-    return "content" if own else "name"
+    users = bool(manifest.table["dataset"].isin(given_split.OWN).all())
+    return "content" if users else "name"
 
 
-def _by_content(asked: Asked) -> tuple[Asked, dict[str, str]]:
+def _by_content(request: Asked) -> tuple[Asked, dict[str, str]]:
     """The same with names that begin with the digest of each file, and the names behind them.
 
     A split goes through images in the order of their names: so it is the same wherever they lie.
     """
-    table = asked.manifest.table
+    table = request.manifest.table
     longer = table["sha256"].fillna("").astype("str") + "/" + table["sample_id"]
-    manifest = replace(asked.manifest, table=table.assign(sample_id=longer))
-    clusters = asked.clusters
+    manifest = replace(request.manifest, table=table.assign(sample_id=longer))
+    clusters = request.clusters
     if clusters is not None:
         clusters = pd.Series(clusters.reindex(table["sample_id"]).to_numpy(), index=list(longer))
     names = dict(zip(longer, table["sample_id"], strict=True))
-    return replace(asked, manifest=manifest, clusters=clusters), names
+    return replace(request, manifest=manifest, clusters=clusters), names
 
 
-def _divided(plan: SplitPlan, asked: Asked) -> Split:
+def _divided(plan: SplitPlan, request: Asked) -> Split:
     if plan.kind == "auto":
-        own, notes = given_split.divide(asked)
-        found = own or _anew(plan, asked)
-        return replace(found, notes=(*notes, *found.notes))
-    found = _of_kind(plan, asked)
-    return replace(found, notes=(*_left_aside(plan, asked.manifest.table), *found.notes))
+        given, notes = given_split.divide(request)
+        split = given or _anew(plan, request)
+        return replace(split, notes=(*notes, *split.notes))
+    split = _of_kind(plan, request)
+    return replace(split, notes=(*_left_aside(plan, request.manifest.table), *split.notes))
 
 
 def _left_aside(plan: SplitPlan, table: pd.DataFrame) -> tuple[str, ...]:
     """What of a set's own split a recipe does not use, though it is there."""
     if plan.kind != "official":
         return given_split.unused(table, f'the recipe says split.kind = "{plan.kind}"')
-    known = given_split.counts(table).get("validation", 0)
-    if not known or not plan.validation:
+    validation = given_split.counts(table).get("validation", 0)
+    if not validation or not plan.validation:
         return ()
     return (
-        f"The set's own {known:,} validation images are drawn anew, from all that it does not "
+        f"The set's own {validation:,} validation images are drawn anew, from all that it does not "
         "test, as an official split in a recipe has it.",
     )
 
 
-def _of_kind(plan: SplitPlan, asked: Asked) -> Split:
-    given = (asked.seed, asked.group, asked.clusters)
+def _of_kind(plan: SplitPlan, request: Asked) -> Split:
+    rest = (request.seed, request.group, request.clusters)
     if plan.kind == "official":
-        return splits.official(asked.manifest, plan.validation, *given)
+        return splits.official(request.manifest, plan.validation, *rest)
     if plan.kind == "kfold":
-        return splits.kfold(asked.manifest, plan.folds, plan.validation, *given)
-    return splits.holdout(asked.manifest, splits.SplitFractions(plan.test, plan.validation), *given)
+        return splits.kfold(request.manifest, plan.folds, plan.validation, *rest)
+    return splits.holdout(
+        request.manifest, splits.SplitFractions(plan.test, plan.validation), *rest
+    )
 
 
-def _anew(plan: SplitPlan, asked: Asked) -> Split:
+def _anew(plan: SplitPlan, request: Asked) -> Split:
     """Once, or in folds where the test part would be smaller than FEW images."""
-    images = len(asked.manifest.table)
+    images = len(request.manifest.table)
     once = plan.model_copy(update={"kind": "holdout"})
     if round(images * plan.test) >= FEW:
-        return _of_kind(once, asked)
+        return _of_kind(once, request)
     for folds in range(plan.folds, LEAST_FOLDS - 1, -1):
         try:
             several = plan.model_copy(update={"kind": "kfold", "folds": folds})
-            split = _of_kind(several, asked)
+            split = _of_kind(several, request)
         except HilumError:  # a class with fewer patients than folds
             continue
         note = (
@@ -108,7 +110,7 @@ def _anew(plan: SplitPlan, asked: Asked) -> Split:
             "(--set split.kind=holdout divides once)."
         )
         return replace(split, notes=(note, *split.notes))
-    return _of_kind(once, asked)
+    return _of_kind(once, request)
 
 
 def resolved(plan: Recipe, manifest: Manifest, splits: Mapping[int, Split]) -> Recipe:
@@ -140,14 +142,14 @@ def check_leakage(
 
     Raises HilumError in corrected mode, since grouping by patient was promised.
     """
-    found = leakage.find(split, manifest, fingerprints)
-    patients = [leak for leak in found if leak.kind == "same patient"]
+    leaks = leakage.find(split, manifest, fingerprints)
+    patients = [leak for leak in leaks if leak.kind == "same patient"]
     if patients and mode == "corrected" and split.grouped_by in ("patient", "site"):
         raise HilumError(
             f"no patient may stand on both sides of a split; got {len(patients)} pairs, as "
             f"{patients[0].first} and {patients[0].second}; {_remedy(split)}."
         )
-    return found
+    return leaks
 
 
 def _remedy(split: Split) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from hilum.datasets.cards import CARDS
+from hilum.datasets.registry import DATASETS
 from hilum.experiment import mask_conventions, schema_to_training
 from hilum.inference.model import TrainedModel
 from hilum.models import freezing, summary
@@ -106,7 +106,7 @@ def model(record: Mapping[str, Any]) -> dict[str, Any]:
 def layers(plan: Recipe, kept: TrainedModel) -> list[dict[str, Any]]:
     """The parts of a cell's network, and what of each its training has changed."""
     trained = schema_to_training.trained(plan, kept.backbone)
-    found = summary.parts(kept.backbone, kept.head, kept.pipeline.shape, trained)
+    found = summary.summarise_layers(kept.backbone, kept.head, kept.pipeline.shape, trained)
     return [asdict(part) for part in found]
 
 
@@ -118,7 +118,7 @@ def advice(counts: Mapping[str, int], origin: str, near: bool) -> str:
     if "random" in origin and not near:
         return "random weights have nothing to keep: train every layer"
     least = min(counts.values())
-    told = freezing.advise(least, "near" if near else "far").sentence
+    told = freezing.advise(least, "near" if near else "far")
     return f"{least} images of the smallest class, {told}"
 
 
@@ -151,7 +151,7 @@ def limits(plan: Recipe, manifest: Manifest) -> list[str]:
 
 def populations() -> dict[str, str]:
     """Age group of each known dataset; the phantom's ages stand in its manifest."""
-    return {name: card.single_age for name, card in CARDS.items()}
+    return {name: row.card.single_age for name, row in DATASETS.items()}
 
 
 def _set(name: str, rows: pd.DataFrame) -> dict[str, Any]:
@@ -165,8 +165,8 @@ def _set(name: str, rows: pd.DataFrame) -> dict[str, Any]:
     }
     if rows["mask_path"].notna().any():
         about["mask_convention"] = str(mask_conventions.of(name))
-    if name in CARDS:
-        card = CARDS[name]
+    if name in DATASETS:
+        card = DATASETS[name].card
         about |= {
             "title": card.title,
             "licence": card.licence,

@@ -7,8 +7,9 @@ from typing import Any, TypeAlias
 
 from hilum import files, recipes, report
 from hilum.experiment import outputs, replication, run, segmentation
-from hilum.experiment.cell_context import Tell
+from hilum.experiment.run import RunOptions
 from hilum.experiment.run_basis import ChangedError
+from hilum.progress import Progress
 from hilum.recipes import Recipe
 from hilum.types import HilumError, LeftOut, Results
 
@@ -17,19 +18,30 @@ Outcomes: TypeAlias = Mapping[str, Results | HilumError]  # task -> what came of
 
 
 def run_into(
-    plan: Recipe, root: Path | None, out: Path, tell: Tell, resume: bool = False
+    recipe: Recipe,
+    root: Path | None,
+    out: Path,
+    progress: Progress,
+    resume: bool = False,
+    workers: int = 1,
 ) -> Results:
     """Carry out a recipe of either kind, of classes or of lung masks, and write its files to `out`.
 
-    A folder that a failed run leaves empty is removed. Raises as `run_recipe` does.
+    Folds are trained in `workers` processes, or in this one. A folder that a failed run leaves
+    empty is removed. Raises as `run_recipe` does.
     """
-    job = segmentation.run if plan.learns == "lungs" else run_recipe
+    job = segmentation.run if recipe.learns == "lungs" else run_recipe
     with outputs.removing_empty_on_failure(out):
-        return job(plan, root, out, tell, resume)
+        return job(recipe, root, out, progress, resume, workers)
 
 
 def run_recipe(
-    plan: Recipe, root: Path | None, out: Path, tell: Tell, resume: bool = False
+    recipe: Recipe,
+    root: Path | None,
+    out: Path,
+    progress: Progress,
+    resume: bool = False,
+    workers: int = 1,
 ) -> Results:
     """Carry out a recipe: its main question into `out`, each task into `out/tasks/NAME`.
 
@@ -38,72 +50,74 @@ def run_recipe(
     Raises HilumError for what the user can mend and MissingError for data or weights that are not
     here, both of the main question.
     """
-    with files.alone(out):
-        return _run(plan, root, out, tell, resume)
+    with files.alone(out), files.executor_of(workers) as executor:
+        return _run(recipe, root, out, progress, RunOptions(resume, executor=executor))
 
 
-def _run(plan: Recipe, root: Path | None, out: Path, tell: Tell, resume: bool) -> Results:
-    main = run.run_task(recipes.without_tasks(plan), root, out, tell, resume)
-    tasks = recipes.tasks(plan)
-    if not (plan.tasks or main.tasks):
+def _run(
+    recipe: Recipe, root: Path | None, out: Path, progress: Progress, options: RunOptions
+) -> Results:
+    main = run.run_task(recipes.without_tasks(recipe), root, out, progress, options)
+    tasks = recipes.tasks(recipe)
+    if not (recipe.tasks or main.tasks):
         return main
+    options = replace(options, beside=out / "manifest.parquet")
     outcomes: dict[str, Results | HilumError] = {}
     for name, task in tasks.items():
         folder = out / FOLDER / name
         try:
             with outputs.removing_empty_on_failure(folder):
-                beside = out / "manifest.parquet"
-                told = _named(tell, name)
-                outcomes[name] = run.run_task(task, root, folder, told, resume, beside)
+                named = _named(progress, name)
+                outcomes[name] = run.run_task(task, root, folder, named, options)
         except ChangedError:  # of what is in the folder, not of the task: nothing is printed as new
             raise
         except HilumError as error:
             outcomes[name] = error
-    results = _joined(plan, main, tasks, outcomes)
-    outputs.write_recipe(out, plan)
-    outputs.relist_tasks(out, plan.tasks, _failed(outcomes))
+    results = _joined(recipe, main, tasks, outcomes)
+    outputs.write_recipe(out, recipe)
+    outputs.relist_tasks(out, recipe.tasks, _failed(outcomes))
     outputs.write_results(out, results)
     report.build(out)
     return results
 
 
-def _named(tell: Tell, name: str) -> Tell:
-    return lambda step: tell(f"{name}: {step}")
+def _named(progress: Progress, name: str) -> Progress:
+    return lambda step: progress(f"{name}: {step}")
 
 
 def _failed(outcomes: Outcomes) -> list[LeftOut]:
     return [
-        LeftOut(f"task {name}", str(found))
-        for name, found in outcomes.items()
-        if isinstance(found, HilumError)
+        LeftOut(f"task {name}", str(outcome))
+        for name, outcome in outcomes.items()
+        if isinstance(outcome, HilumError)
     ]
 
 
 def _joined(
-    plan: Recipe, main: Results, tasks: Mapping[str, Recipe], outcomes: Outcomes
+    recipe: Recipe, main: Results, tasks: Mapping[str, Recipe], outcomes: Outcomes
 ) -> Results:
     """The main question's results with those of its tasks, under their names."""
-    main = _alone(main)
-    main = replace(main, replication=replication.sentence(plan))
+    main = _without_tasks(main)
+    main = replace(main, replication=replication.sentence(recipe))
     scores, published = list(main.scores), list(main.published)
-    apart = [main.replication] if main.replication else []
-    for name, found in outcomes.items():
-        if isinstance(found, Results):
-            scores += [replace(row, cell=f"{name}: {row.cell}") for row in found.scores]
-            published += [replace(row, where=f"{name}: {row.where}") for row in found.published]
-            apart += [f"{name}: {found.replication}"] if found.replication else []
+    sentences = [main.replication] if main.replication else []
+    for name, outcome in outcomes.items():
+        if isinstance(outcome, Results):
+            scores += [replace(row, cell=f"{name}: {row.cell}") for row in outcome.scores]
+            published += [replace(row, where=f"{name}: {row.where}") for row in outcome.published]
+            sentences += [f"{name}: {outcome.replication}"] if outcome.replication else []
     failed = [*main.model["failed"], *map(asdict, _failed(outcomes))]
     return replace(
         main,
         scores=scores,
         published=published,
-        replication=" ".join(apart),
+        replication=" ".join(sentences),
         model={**main.model, "failed": failed},
-        tasks=[_told(name, tasks[name].title, found) for name, found in outcomes.items()],
+        tasks=[_summary(name, tasks[name].title, outcome) for name, outcome in outcomes.items()],
     )
 
 
-def _alone(main: Results) -> Results:
+def _without_tasks(main: Results) -> Results:
     """Without what tasks have added, when a finished run is gone on with."""
     names = [task["name"] for task in main.tasks]
     before = tuple(f"{name}: " for name in names)
@@ -119,10 +133,10 @@ def _alone(main: Results) -> Results:
     )
 
 
-def _told(name: str, title: str, found: Results | HilumError) -> dict[str, Any]:
+def _summary(name: str, title: str, outcome: Results | HilumError) -> dict[str, Any]:
     """What the main results say about a task; `cell` is the one its validation data chose."""
-    about: dict[str, Any] = {"name": name, "title": title}
-    if isinstance(found, HilumError):
-        return {**about, "cell": None, "verdict": None, "report": None, "reason": str(found)}
-    done = {"cell": found.model["cell"], "verdict": found.verdict}
-    return {**about, **done, "report": f"{FOLDER}/{name}/report.html", "reason": None}
+    summary: dict[str, Any] = {"name": name, "title": title}
+    if isinstance(outcome, HilumError):
+        return {**summary, "cell": None, "verdict": None, "report": None, "reason": str(outcome)}
+    done = {"cell": outcome.model["cell"], "verdict": outcome.verdict}
+    return {**summary, **done, "report": f"{FOLDER}/{name}/report.html", "reason": None}

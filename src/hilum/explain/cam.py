@@ -1,6 +1,5 @@
 """Heat maps: which places of an image speak for a class."""
 
-import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -11,7 +10,7 @@ from torch import Tensor
 
 from hilum.explain.explainer import ExplainableModel, FeaturesAndMaps
 from hilum.inference.model import mirrored
-from hilum.types import Floats, Grey8, HilumError, Stack8
+from hilum.types import Floats, Grey8, HilumError, Stack8, nearest_name
 
 WINDOWS = 7  # occluding squares along a side, each half over its neighbour
 AT_ONCE = 32  # occluded copies of an image in memory
@@ -80,8 +79,7 @@ def require(asked: ExplainableModel, method: str, shape: tuple[int, int]) -> Non
 def known(method: str) -> Method:
     """The row of METHODS called `method`; HilumError with the nearest name for another."""
     if method not in METHODS:
-        near = difflib.get_close_matches(method, METHODS, 1)
-        hint = f"did you mean {near[0]!r}?" if near else "choose one."
+        hint = nearest_name(method, METHODS, "choose one.")
         raise HilumError(f"a method is one of {', '.join(METHODS)}; got {method!r}; {hint}")
     return METHODS[method]
 

@@ -1,6 +1,5 @@
 """How a heat map is laid on its film, and in which colours."""
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
@@ -9,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from hilum.types import Floats, Grey8, HilumError
+from hilum.types import Floats, Grey8, HilumError, nearest_name
 
 Colour8: TypeAlias = npt.NDArray[np.uint8]  # (height, width, 3), red first
 Row = TypeVar("Row")
@@ -46,8 +45,7 @@ def render(film: Grey8, share: Floats, rendering: str, colours: str = "plasma") 
 def chosen(table: Mapping[str, Row], name: str, what: str) -> Row:
     """A table's row by name; HilumError with the nearest name for another."""
     if name not in table:
-        near = difflib.get_close_matches(name, table, 1)
-        hint = f"did you mean {near[0]!r}?" if near else "choose one."
+        hint = nearest_name(name, table, "choose one.")
         raise HilumError(f"{what} is one of {', '.join(table)}; got {name!r}; {hint}")
     return table[name]
 

@@ -1,29 +1,22 @@
 """Heat maps of a finished model's answers, drawn as its images come."""
 
-import difflib
 import itertools
 import re
-from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from hilum import files
-from hilum.explain import cam, heatmap_sheets
-from hilum.explain import explainer as subjects
-from hilum.explain.explainer import ExplainableModel
+from hilum.explain import cam, explainer, heatmap_sheets
 from hilum.explain.heatmap_sheets import HeatmapStyle, Tile
+from hilum.explain.one_pass import OnePass
 from hilum.inference import cautions
 from hilum.inference.answer import PreparedImage
 from hilum.inference.model import Features, TrainedModel
-from hilum.types import CLASS_NAMES, Grey8, HilumError, Stack8
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from hilum.types import CLASS_NAMES, Grey8, HilumError, Stack8, nearest_name
 
 LONGEST = 100  # letters of a file's name that are kept
 RESERVED = re.compile(r"sheet(-\d+)?", re.I)  # names that the sheets have
@@ -49,9 +42,7 @@ class HeatmapWriter:
     model: TrainedModel
     ask: HeatmapRequest
     out: Path
-    subject: ExplainableModel
-    exact: bool  # what is seen for the maps gives the prediction's very bits
-    seen: "deque[tuple[Tensor, ...]]" = field(default_factory=deque)  # maps of films to be drawn
+    one_pass: OnePass
     names: set[str] = field(default_factory=set)  # of files written, in lower case
     tiles: list[Tile] = field(default_factory=list)
     rows: list[dict[str, object]] = field(default_factory=list)
@@ -62,19 +53,12 @@ class HeatmapWriter:
         """Ready to draw; raises HilumError for what `ask` may not ask of this model."""
         ask.look.check()
         _require_class(ask.class_, model.facts.classes)
-        subject = subjects.of(model)
-        cam.require(subject, ask.method, model.pipeline.shape)
-        exact = cam.known(ask.method).needs_map and subjects.same_bits(subject, model)
-        return cls(model, ask, files.ensure_writable_folder(out), subject, exact)
+        one_pass = OnePass.of(model, explainer.of(model), ask.method)
+        return cls(model, ask, files.ensure_writable_folder(out), one_pass)
 
     def features(self, stack: Stack8) -> Features:
         """What the model's own `features` gives of prepared films, their maps kept for `draw`."""
-        if not self.exact:
-            return self.model.features(stack)
-        sights = cam.look(self.subject, stack, self.ask.method)
-        self.seen.extend(zip(*(sight.maps[:, None] for sight in sights), strict=True))
-        plain, *mirror = (sight.features for sight in sights)
-        return plain, mirror[0] if mirror else None
+        return self.one_pass.features(stack)
 
     def draw(self, rows: pd.DataFrame, decoded: Sequence[PreparedImage | str]) -> Iterator[None]:
         """A PNG for each image that could be read, pausing after each; `rows` as in `predict`.
@@ -101,9 +85,7 @@ class HeatmapWriter:
     def _one(self, row: dict[str, object], film: Grey8) -> dict[str, object]:
         class_ = self.ask.class_ or str(row["label"])
         p = float(str(row[f"p_{class_}"]))
-        seen = self.seen.popleft() if self.exact else None
-        index = self.model.facts.classes.index(class_)
-        found = cam.heat(self.subject, film, index, self.ask.method, seen)
+        found = self.one_pass.heat(film, self.model.facts.classes.index(class_))
         name = self._name(Path(str(row["path"])).stem)
         tile = Tile(film, cam.relative(found), words(row, class_, p, empty=not found.any()))
         self.tiles.append(tile)
@@ -158,9 +140,7 @@ def words(row: dict[str, object], class_: str, p: float, *, empty: bool) -> tupl
 
 def _require_class(name: str | None, classes: list[str]) -> None:
     if name is not None and name not in classes:
-        near = difflib.get_close_matches(name, classes, 1)
-        hint = f"did you mean {near[0]!r}?" if near else "choose one."
         raise HilumError(
             f"--class must be one of the model's classes ({', '.join(classes)}); got {name!r}; "
-            f"{hint}"
+            + nearest_name(name, classes, "choose one.")
         )

@@ -2,12 +2,12 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any, TypeAlias
+from typing import Any
 
 from hilum import files
 from hilum.exporting import engines, packages, proof, proof_images, record, variants
@@ -18,9 +18,9 @@ from hilum.exporting.variants import Variant
 from hilum.inference import exported, model_json, training_record
 from hilum.inference import model as models
 from hilum.inference.model import TrainedModel
+from hilum.progress import Progress
 from hilum.types import HilumError
 
-Tell: TypeAlias = Callable[[str], Callable[[int, int], None]]
 SEEN = ("seen.csv", training_record.PATIENTS, training_record.FILMS)
 EVERY_FILE = (*record.GRAPHS.values(), "model.bin", record.FILE, proof.FILE, *SEEN, model_json.FILE)
 
@@ -49,7 +49,7 @@ class Exported:
         return list(self.proof["engines"])
 
 
-def export(folder: Path, out: Path, request: ExportRequest, tell: Tell) -> Exported:
+def export(folder: Path, out: Path, request: ExportRequest, progress: Progress) -> Exported:
     """Write the model of `folder` (a model's, or a finished run's) to the folder `out`.
 
     `out` is read as a model by predict and evaluate. Raises HilumError for what cannot be exported
@@ -62,22 +62,22 @@ def export(folder: Path, out: Path, request: ExportRequest, tell: Tell) -> Expor
             f"export wants a trained model's folder; got {str(folder)!r}, which is an export; name "
             "the folder that it was made from."
         )
-    model = models.load(folder)
+    model = models.load_trained_model(folder)
     graph = ExportGraph(model)
     out = files.ensure_writable_folder(out)
     shown = proof_images.gathered(
-        request.proof, model.facts.classes, model.pipeline, tell("images of the proof")
+        request.proof, model.facts.classes, model.pipeline, progress("images of the proof")
     )
-    told = record.of(model, folder, graph, request.format, request.precision)
+    described = record.of(model, folder, graph, request.format, request.precision)
     with _moved_when_whole(out) as place:
-        proven, told = _proven(Work(model, graph, request, shown), place, told, tell)
-        _write_json(place / record.FILE, told)
+        proven, described = _proven(Work(model, graph, request, shown), place, described, progress)
+        _write_json(place / record.FILE, described)
         _write_json(place / proof.FILE, proven)
         for name in SEEN:
             if (folder / name).is_file():
                 shutil.copyfile(folder / name, place / name)
-        _write_json(place / model_json.FILE, _model_record(folder, place, told))
-    return Exported(out, out / told["graph"], proven, told)
+        _write_json(place / model_json.FILE, _model_record(folder, place, described))
+    return Exported(out, out / described["graph"], proven, described)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,22 +95,22 @@ class Work:
 
 
 def _proven(
-    work: Work, place: Path, told: dict[str, Any], tell: Tell
+    work: Work, place: Path, described: dict[str, Any], progress: Progress
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Write the graph to `place`; its proof and its record. RefusedExportError without a proof."""
-    step, request = tell("write and prove"), work.request
+    advance, request = progress("write and prove"), work.request
     want = proof.own_answers(_in_full_precision(work.model), work.shown)
     by_torch = proof.engine_answers(work.model, work.shown, engines.torch_rows(work.graph))
     faults: list[str] = []
     for number, variant in enumerate(work.variants(), 1):
-        written = {**told, **variant.facts}
-        path = variant.write(place / told["graph"], written)
+        written = {**described, **variant.facts}
+        path = variant.write(place / described["graph"], written)
         chosen = variant.proven_on
         shown = work.shown.part(chosen)
         answers = {"torch": by_torch.part(chosen), **_file_answers(work, path, shown)}
         rows = proof.compare(want.part(chosen), answers, shown.labels)
         faults = proof.faults(rows, request.precision, len(shown.films))
-        step(number, number)
+        advance(number, number)
         if not faults:
             more = {"tested_precision": work.model.facts.precision, **variant.facts}
             return proof.record(rows, request.precision, shown, more), written
@@ -133,19 +133,19 @@ def _in_full_precision(model: TrainedModel) -> TrainedModel:
     if model.facts.precision == "fp32":
         return model
     facts = replace(model.facts, precision="fp32")
-    engine = models.compiled(model.backbone, facts.normalise, model.pipeline, "fp32")
+    engine = models.compile_backbone(model.backbone, facts.normalise, model.pipeline, "fp32")
     return replace(model, facts=facts, runtime=engine)
 
 
-def _model_record(folder: Path, place: Path, told: dict[str, Any]) -> dict[str, Any]:
+def _model_record(folder: Path, place: Path, described: dict[str, Any]) -> dict[str, Any]:
     """`model.json` of the export: the model's own, and what belongs to the graph."""
     names = sorted(path.name for path in place.iterdir())
     part = {
-        "graph": told["graph"],
-        "format": told["graph_format"],
-        "precision": told["precision"],
-        "abstention": told["abstention"],
-        "weights_digest": told["weights_digest"],
+        "graph": described["graph"],
+        "format": described["graph_format"],
+        "precision": described["precision"],
+        "abstention": described["abstention"],
+        "weights_digest": described["weights_digest"],
         "files": {name: files.sha256(place / name) for name in names},
     }
     return {**models.read_metadata(folder), exported.KEY: part}

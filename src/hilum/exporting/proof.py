@@ -196,6 +196,6 @@ def _answers(
     refused = ood.rejection_reasons(*seen, [film.glance for film in shown.films])
     undecided = [False] * len(p)
     if facts.conformal:
-        kept = conformal.sets(p, facts.classes, facts.conformal)
+        kept = conformal.prediction_sets(p, facts.classes, facts.conformal)
         undecided = [bool(row.sum() > 1) for row in kept]
     return Answers(p, refused, undecided)

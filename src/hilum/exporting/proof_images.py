@@ -1,6 +1,6 @@
 """The images that an export is proven on: those of a folder, or the phantom's."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from hilum import datasets, files, images, phantom
 from hilum.inference import answer, ood
 from hilum.inference.answer import PreparedImage
 from hilum.preprocess import Pipeline
+from hilum.progress import Advance
 from hilum.types import HilumError, Labels, MissingError, Stack8
 
 LEAST, MOST = 200, 1000  # images; of more, so many evenly spaced ones
 PHANTOM_SIDE, PHANTOM_SEED, ROUNDS = 256, 20, 3
-Step: TypeAlias = Callable[[int, int], None]
 Named: TypeAlias = list[tuple[Path, str]]  # files, each with its class or ""
 
 
@@ -47,15 +47,17 @@ class ProofImages:
 
 
 def gathered(
-    folder: Path | None, classes: list[str], pipeline: Pipeline, step: Step
+    folder: Path | None, classes: list[str], pipeline: Pipeline, advance: Advance
 ) -> ProofImages:
     """The images of `folder`, or the phantom's where it is None; raises what `of_folder` does."""
     if folder is None:
-        return of_phantom(classes, pipeline, step)
-    return of_folder(folder, classes, pipeline, step)
+        return of_phantom(classes, pipeline, advance)
+    return of_folder(folder, classes, pipeline, advance)
 
 
-def of_folder(folder: Path, classes: list[str], pipeline: Pipeline, step: Step) -> ProofImages:
+def of_folder(
+    folder: Path, classes: list[str], pipeline: Pipeline, advance: Advance
+) -> ProofImages:
     """Images of a folder, a table or a DICOM tree; with labels where there are any of the model's.
 
     Raises MissingError where there is no such folder, HilumError for fewer than LEAST images.
@@ -67,7 +69,7 @@ def of_folder(folder: Path, classes: list[str], pipeline: Pipeline, step: Step) 
         )
     named = _named(folder, classes)
     named = [named[i] for i in ood.evenly_spaced(len(named), MOST)] if named else []
-    films, kept = _decoded([path for path, _ in named], pipeline, step)
+    films, kept = _decoded([path for path, _ in named], pipeline, advance)
     if len(films) < LEAST:
         raise HilumError(
             f"a proof wants at least {LEAST} images that can be read; got {len(films)} in "
@@ -78,7 +80,7 @@ def of_folder(folder: Path, classes: list[str], pipeline: Pipeline, step: Step) 
     return ProofImages(films, labels, f"{len(films)} images of the folder that was given")
 
 
-def of_phantom(classes: list[str], pipeline: Pipeline, step: Step) -> ProofImages:
+def of_phantom(classes: list[str], pipeline: Pipeline, advance: Advance) -> ProofImages:
     """LEAST films of the synthetic thorax, of the model's classes where it can draw two of them.
 
     A preparation may leave films out, such as those without lungs: others take their place. Raises
@@ -94,9 +96,9 @@ def of_phantom(classes: list[str], pipeline: Pipeline, step: Step) -> ProofImage
         )
         for film, label in zip(made.images, made.table["label"], strict=True):
             with suppress(HilumError):
-                films.append(answer.from_array(film, pipeline))
+                films.append(answer.prepare_array(film, pipeline))
                 labels.append(classes.index(label) if label in classes else -1)
-            step(min(len(films), LEAST), LEAST)
+            advance(min(len(films), LEAST), LEAST)
         if len(films) >= LEAST:
             source = f"{LEAST} films of the embedded phantom"
             return ProofImages(films[:LEAST], np.array(labels[:LEAST], np.int64), source)
@@ -117,20 +119,20 @@ def _named(folder: Path, classes: list[str]) -> Named:
 
 
 def _decoded(
-    paths: list[Path], pipeline: Pipeline, step: Step
+    paths: list[Path], pipeline: Pipeline, advance: Advance
 ) -> tuple[list[PreparedImage], list[int]]:
     """Films that can be read, and their positions among `paths`."""
 
     def one(path: Path) -> PreparedImage | None:
         try:
-            return answer.from_file(path, pipeline)
+            return answer.prepare_file(path, pipeline)
         except HilumError:
             return None
 
     films, kept = [], []
     with ThreadPoolExecutor(files.available_cpus()) as pool:
         for i, film in enumerate(pool.map(one, paths)):
-            step(i + 1, len(paths))
+            advance(i + 1, len(paths))
             if film is not None:
                 films.append(film)
                 kept.append(i)

@@ -9,23 +9,29 @@ from hilum.files.disk import (
     write_error,
 )
 from hilum.files.download import HttpLimits, download
-from hilum.files.lock import alone
+from hilum.files.executors import Executor, ProcessExecutor, SerialExecutor, executor_of
+from hilum.files.lock import alone, waiting
 from hilum.files.memory import retain_freed_memory
 from hilum.files.parallel import available_cpus, prefetch
 from hilum.files.versions import releases
 
 __all__ = [
+    "Executor",
     "HttpLimits",
+    "ProcessExecutor",
+    "SerialExecutor",
     "alone",
     "atomic_write",
     "available_cpus",
     "cache_home",
     "download",
     "ensure_writable_folder",
+    "executor_of",
     "prefetch",
     "releases",
     "retain_freed_memory",
     "sha256",
     "stable_digest",
+    "waiting",
     "write_error",
 ]

@@ -1,13 +1,16 @@
-"""One writer of a folder at a time: a lock that ends with the process, however that ends."""
+"""Locks that end with their process: one writer of a folder, one maker of a file."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from hilum.files.disk import write_error
 from hilum.types import HilumError
 
 LOCK = ".hilum-lock"
+PAUSE = 0.05  # seconds between two looks at a lock that another holds
 
 
 @contextmanager
@@ -42,6 +45,36 @@ def alone(folder: Path) -> Iterator[None]:
         if fresh:
             with suppress(OSError):  # only where nothing else is in it
                 folder.rmdir()
+
+
+@contextmanager
+def waiting(path: Path) -> Iterator[None]:
+    """Hold the lock file `path`, after whoever holds it now; where others wait, one at a time.
+
+    Raises HilumError where it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = _awaited(path)
+    except OSError as error:
+        raise write_error(path, error) from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # Windows removes no open file
+            path.unlink()
+        os.close(handle)
+
+
+def _awaited(path: Path) -> int:
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        while not _locked(handle):
+            time.sleep(PAUSE)
+        with suppress(OSError):  # the holder before may have removed the file that was waited for
+            if os.fstat(handle).st_ino == path.stat().st_ino:
+                return handle
+        os.close(handle)
 
 
 def _locked(handle: int) -> bool:

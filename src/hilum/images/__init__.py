@@ -2,13 +2,15 @@
 
 from hilum.images.colour import colourfulness
 from hilum.images.find_images import NO_TEXT, find, is_text, printable
-from hilum.images.read_image import header_text, probe, read
+from hilum.images.jpeg import reduction
+from hilum.images.read_image import SHRINKING, header_text, probe, read
 from hilum.images.sniff import SUFFIXES
 from hilum.images.view_words import in_words as view_in_words
 from hilum.images.white_level import white_is_guessed, white_note
 
 __all__ = [
     "NO_TEXT",
+    "SHRINKING",
     "SUFFIXES",
     "colourfulness",
     "find",
@@ -17,6 +19,7 @@ __all__ = [
     "printable",
     "probe",
     "read",
+    "reduction",
     "view_in_words",
     "white_is_guessed",
     "white_note",

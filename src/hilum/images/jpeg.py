@@ -127,12 +127,15 @@ def decode_stored(data: bytes, header: Header, at_least: int | None) -> Grey8:
 
 def scaled_size(header: Header, at_least: int | None) -> tuple[int, int]:
     """(height, width) as stored, at the smallest fast scale that keeps `at_least`."""
-    size = header.height, header.width
-    for scale in SCALES:
-        small = -(-size[0] // scale), -(-size[1] // scale)
-        if at_least is not None and min(small) >= at_least:
-            return small
-    return size
+    scale = reduction(min(header.height, header.width), at_least)
+    return -(-header.height // scale), -(-header.width // scale)
+
+
+def reduction(shorter: int, at_least: int | None) -> int:
+    """By how much a side of `shorter` pixels may shrink and keep `at_least`: 1, 2, 4 or 8."""
+    if at_least is None:
+        return 1
+    return next((scale for scale in SCALES if -(-shorter // scale) >= at_least), 1)
 
 
 def _decode_with_pillow(data: bytes) -> Grey8:

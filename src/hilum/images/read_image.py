@@ -18,6 +18,7 @@ from hilum.images.sniff import SNIFFED, Format, sniff
 from hilum.types import GreyImage, HilumError, Image
 
 IN_MEMORY = Path("image in memory")  # how messages call bytes that have no path
+SHRINKING = frozenset({"JPEG", "DICOM"})  # formats that may be decoded smaller (`at_least`)
 HEADERS = {"PNG": read_png, "JPEG": jpeg.read_header, "TIFF": read_tiff}
 # What the decoders raise on damaged content. Pillow: OSError, SyntaxError, ValueError, LookupError,
 # OverflowError; pydicom: EOFError, LookupError, NotImplementedError, OSError, RecursionError,
@@ -35,6 +36,10 @@ def read(source: str | Path | bytes, at_least: int | None = None, *, hashed: boo
     be decoded smaller, its shorter side no less than that (or than the file has). With `hashed`
     the image knows the SHA-256 of the very bytes that were decoded. Raises HilumError for anything
     that is not one whole image within MAX_BYTES and MAX_PIXELS.
+
+    >>> import hilum
+    >>> hilum.read_image("film.png").facts["bytes"] > 0
+    True
     """
     if at_least is not None and at_least < 1:
         raise HilumError(f"wanted at_least to be 1 pixel or more, or None, got {at_least}; mend it")

@@ -51,31 +51,31 @@ def is_exported(folder: Path) -> bool:
 
 
 def load(folder: Path) -> TrainedModel:
-    """A model folder or an exported one, compiled; raises what `model.load` does.
+    """A model folder or an exported one, compiled; raises what `model.load_trained_model` does.
 
     HilumError as well where a file of an export is not the one that was proven.
     """
     if not is_exported(folder):
-        return model.load(folder)
+        return model.load_trained_model(folder)
     record = model_json.read_metadata(folder)
-    told = record[KEY]
-    require_unchanged(folder, told["files"])
+    part = record[KEY]
+    require_unchanged(folder, part["files"])
     facts = replace(
         model.metadata_of(record, folder),
         mirror=False,  # the graph has done both
         temperature=1.0,
-        conformal=told["abstention"]["possible_from"],
+        conformal=part["abstention"]["possible_from"],
     )
     pipeline = model.pipeline_of(record, folder)
-    gate = gate_of(told["abstention"], len(facts.classes))
+    gate = gate_of(part["abstention"], len(facts.classes))
     return TrainedModel(
         facts,
         pipeline,
         LazyBackbone(folder, record["backbone"]),
         reader(len(facts.classes), gate is not None),
-        compiled(folder / told["graph"], pipeline, told["precision"], gate is not None),
+        compiled(folder / part["graph"], pipeline, part["precision"], gate is not None),
         gate,
-        training_record.load(folder, record.get(BUILT_ON)),
+        training_record.load_record(folder, record.get(BUILT_ON)),
     )
 
 

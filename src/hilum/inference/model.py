@@ -4,10 +4,9 @@ The same code executes it in training's own evaluation, predict, evaluate, serve
 that one file has one set of probabilities.
 """
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -42,18 +41,17 @@ __all__ = [
     "ModelMetadata",
     "TrainedModel",
     "amend",
-    "assemble",
+    "compile_backbone",
     "compile_features_and_maps",
-    "compiled",
+    "compile_model",
     "find_model_folder",
-    "load",
+    "load_trained_model",
     "mirrored",
     "probability_columns",
-    "read",
     "read_metadata",
-    "remember",
-    "save",
-    "with_provenance",
+    "read_parts",
+    "save_built_on",
+    "save_trained_model",
 ]
 TENSORS = "backbone.safetensors"
 QUANTISED = "quantised.xml"  # the network in int8; its numbers lie beside it as .bin
@@ -107,7 +105,7 @@ class LazyBackbone:
                 )
             with _readable(self.folder):
                 tensors = load_tensors(path)
-            self._read = backbones.rebuild(self.record, tensors)
+            self._read = backbones.rebuild_backbone(self.record, tensors)
         return self._read
 
 
@@ -173,7 +171,7 @@ class TrainedModel:
 
         Eight decimals: the same number in memory, in CSV and after reading it back.
         """
-        return np.round(temperature.apply(logits, self.facts.temperature), 8)
+        return np.round(temperature.apply_temperature(logits, self.facts.temperature), 8)
 
     def table(self, logits: Probabilities) -> pd.DataFrame:
         """(image, class) logits -> columns p_<class>."""
@@ -192,7 +190,9 @@ def mirrored(stack: Stack8) -> Stack8:
     return np.ascontiguousarray(stack[:, :, ::-1])
 
 
-def compiled(backbone: "Backbone", normalise: str, pipeline: Pipeline, precision: str) -> Runtime:
+def compile_backbone(
+    backbone: "Backbone", normalise: str, pipeline: Pipeline, precision: str
+) -> Runtime:
     """Prepared pixels to pooled features: the network behind its door, compiled here."""
     network = _behind_door(backbone, normalise, pipeline)
     return compiling.compile_network(network, pipeline.shape, Target(precision))  # type: ignore[arg-type]
@@ -203,11 +203,11 @@ def compile_features_and_maps(model: TrainedModel) -> Runtime:
 
     In full precision where the model's network is in int8. Raises HilumError where there is none.
     """
-    from hilum.models.backbone import FeaturesAndMaps
+    from hilum.models.backbone import BackboneWithMaps
 
     facts, backbone = model.facts, model.backbone
     precision = "fp32" if facts.quantised else facts.precision
-    network = _behind_door(backbone, facts.normalise, model.pipeline, FeaturesAndMaps(backbone))
+    network = _behind_door(backbone, facts.normalise, model.pipeline, BackboneWithMaps(backbone))
     target = Target(precision, alone=True)  # type: ignore[arg-type]
     return compiling.compile_network(network, model.pipeline.shape, target)
 
@@ -224,19 +224,19 @@ def _behind_door(
     return nn.Sequential(InputNormalisation(normalise), rest or backbone)
 
 
-def assemble(
+def compile_model(
     facts: ModelMetadata, pipeline: Pipeline, backbone: "Backbone", head: NumpyHead
 ) -> TrainedModel:
     """A model whose runtime is compiled here."""
-    engine = compiled(backbone, facts.normalise, pipeline, facts.precision)
+    engine = compile_backbone(backbone, facts.normalise, pipeline, facts.precision)
     return TrainedModel(facts, pipeline, backbone, head, engine)
 
 
-def save(model: TrainedModel, folder: Path) -> Path:
+def save_trained_model(model: TrainedModel, folder: Path) -> Path:
     """Write `model.json`, `backbone.`, `head.` and `gate.safetensors`, and `seen.csv`.
 
     With them `seen_patients.csv` and `seen_films.csv` where it is known what the model was built
-    on. A model in int8 has `quantised.xml` and `.bin` too; its backbone stays whole for heat maps.
+    on.
     """
     from safetensors.torch import save_file as save_tensors
 
@@ -264,57 +264,64 @@ def save(model: TrainedModel, folder: Path) -> Path:
     with files.atomic_write(folder / "head.safetensors") as path:
         # safetensors writes a strided array's buffer as it lies in memory
         save_file({k: np.ascontiguousarray(v) for k, v in model.head.arrays().items()}, path)
-    _save_quantised(model, folder)
+    _remember_conversion(model, folder)
     if isinstance(model.gate, OodDetector):
-        ood.save(model.gate, folder)
+        ood.save_detector(model.gate, folder)
     with files.atomic_write(folder / "seen.csv") as path:
         path.write_text("\n".join(["sha256", *facts.seen]) + "\n")
     if model.built_on is not None:
-        training_record.save(model.built_on, folder)
+        training_record.save_record(model.built_on, folder)
     write_record(folder, record)
     return folder
 
 
-def remember(folder: Path, built: BuiltOn) -> None:
+def save_built_on(folder: Path, built: BuiltOn) -> None:
     """Write what a model was built on to its folder."""
-    training_record.save(built, folder)
+    training_record.save_record(built, folder)
     amend(folder, {BUILT_ON: built.record()})
 
 
-def _save_quantised(model: TrainedModel, folder: Path) -> None:
-    """The network in int8, or none: a folder that is written again may hold an earlier fold's."""
-    for end in (".bin", ".xml"):
-        target = (folder / QUANTISED).with_suffix(end)
-        if not model.facts.quantised:
-            target.unlink(missing_ok=True)
-        elif (origin := model.runtime.network) is not None and origin.parent != folder:
-            with files.atomic_write(target) as path:
-                shutil.copyfile(origin.with_suffix(end), path)
-
-
-def load(folder: Path) -> TrainedModel:
+def load_trained_model(folder: Path) -> TrainedModel:
     """Read a model folder and compile it; raises what `read` does.
 
     The network is not built where the conversion of the very same files is found.
     """
     facts, pipeline, held, head = _parts(folder)
-    beside = ood.load(folder), training_record.load(folder, read_metadata(folder).get(BUILT_ON))
+    beside = (
+        ood.load_detector(folder),
+        training_record.load_record(folder, read_metadata(folder).get(BUILT_ON)),
+    )
     if facts.quantised:
         engine = _quantised(folder, facts.quantised, pipeline)
         return TrainedModel(facts, pipeline, held, head, engine, *beside)
     with _readable(folder):
-        tensors = files.sha256(folder / TENSORS)
-    saved = SavedNetwork(
-        (tensors, held.record, facts.normalise),
-        lambda: _behind_door(held.read(), facts.normalise, pipeline),
-    )
+        decides = _decides(folder, held.record, facts)
+    saved = SavedNetwork(decides, lambda: _behind_door(held.read(), facts.normalise, pipeline))
     engine = compiling.compile_saved(saved, pipeline.shape, Target(facts.precision))  # type: ignore[arg-type]
     return TrainedModel(facts, pipeline, held, head, engine, *beside)
 
 
+def _decides(folder: Path, record: dict[str, Any], facts: ModelMetadata) -> tuple[object, ...]:
+    """What decides the network of a model folder."""
+    return files.sha256(folder / TENSORS), record, facts.normalise
+
+
+def _remember_conversion(model: TrainedModel, folder: Path) -> None:
+    """Let `load` find the conversion that the model was tested with, and build no network."""
+    if model.runtime.network is None or model.facts.quantised:
+        return
+    from hilum.models.runtime import conversion
+
+    record, shape = model.backbone.record(), model.pipeline.shape
+    network = _behind_door(model.backbone, model.facts.normalise, model.pipeline)
+    saved = SavedNetwork(_decides(folder, record, model.facts), lambda: network)
+    sources = conversion.layer_sources(network)
+    compile_cache.remember_conversion(saved, shape, model.runtime.network, sources)
+
+
 def _quantised(folder: Path, fingerprint: str, pipeline: Pipeline) -> Runtime:
     with _readable(folder):
-        found = compile_cache.fingerprint(folder / QUANTISED)
+        found = compile_cache.conversion_digest(folder / QUANTISED)
     if found != fingerprint:
         raise HilumError(
             f"the network in int8 of {folder} must be the one that was tested; got another; "
@@ -323,7 +330,7 @@ def _quantised(folder: Path, fingerprint: str, pipeline: Pipeline) -> Runtime:
     return compiling.compile_quantised(folder / QUANTISED, pipeline.shape)
 
 
-def read(folder: Path) -> "tuple[ModelMetadata, Pipeline, Backbone, NumpyHead]":
+def read_parts(folder: Path) -> "tuple[ModelMetadata, Pipeline, Backbone, NumpyHead]":
     """The parts of a model folder, nothing compiled.
 
     Raises MissingError where there is none, HilumError where it is damaged or its preparation is
@@ -361,12 +368,6 @@ def _readable(folder: Path) -> Iterator[None]:
         raise HilumError(
             f"the tensors of {folder} must be readable; got {error}; restore the folder."
         ) from None
-
-
-def with_provenance(model: TrainedModel, more: dict[str, Any]) -> TrainedModel:
-    """The same model with more said about its origin."""
-    provenance = {**model.facts.provenance, **more}
-    return replace(model, facts=replace(model.facts, provenance=provenance))
 
 
 def metadata_of(record: dict[str, Any], folder: Path) -> ModelMetadata:

@@ -66,7 +66,7 @@ class QuickCheck:
     fault: str = ""
 
 
-def glance(pixels: GreyImage, colour: float = 0.0) -> QuickCheck:
+def quick_check(pixels: GreyImage, colour: float = 0.0) -> QuickCheck:
     """Look at decoded pixels (height, width) of a file with this colourfulness (levels)."""
     side, longer = min(pixels.shape), max(pixels.shape)
     small = as_uint8(pixels)
@@ -164,7 +164,7 @@ def rejection_reasons(
     ]
 
 
-def fit(train: Floats, turned: Mapping[str, Floats], validation: Floats) -> OodDetector:
+def fit_detector(train: Floats, turned: Mapping[str, Floats], validation: Floats) -> OodDetector:
     """The gate of features (image, feature): training images, some of them in each pose of POSES,
     and validation images, which set the limits.
 
@@ -240,7 +240,7 @@ def evenly_spaced(count: int, most: int) -> npt.NDArray[np.int64]:
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
 
 
-def save(gate: OodDetector, folder: Path) -> None:
+def save_detector(gate: OodDetector, folder: Path) -> None:
     """Write `gate.safetensors` to a model folder."""
     with files.atomic_write(folder / FILE) as path:
         save_file({key: np.ascontiguousarray(value) for key, value in arrays(gate).items()}, path)
@@ -253,7 +253,7 @@ def arrays(gate: OodDetector) -> dict[str, npt.NDArray[np.floating]]:
     return {**found, "bank": gate.bank.astype(np.float16), "limits": limits}
 
 
-def load(folder: Path) -> OodDetector | None:
+def load_detector(folder: Path) -> OodDetector | None:
     """The gate of a model folder; None where it was made without one."""
     path = folder / FILE
     if not path.is_file():

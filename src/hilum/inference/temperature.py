@@ -25,7 +25,7 @@ class Temperature:
     reason: str = ""
 
 
-def fit(labels: Labels, logits: Array) -> Temperature:
+def fit_temperature(labels: Labels, logits: Array) -> Temperature:
     """The temperature that minimises the log loss of validation logits (image, class).
 
     Log probabilities serve as logits. The loss is convex in 1 / temperature, so its slope's root is
@@ -37,7 +37,7 @@ def fit(labels: Labels, logits: Array) -> Temperature:
     if not np.isfinite(logits).all():
         raise HilumError(
             f"temperature scaling wants finite logits; got {int((~np.isfinite(logits)).sum())} "
-            "that are not; take logarithms of probabilities with log_probabilities."
+            "that are not; take the logarithms of probabilities above 0."
         )
     if not len(labels):
         return Temperature(1.0, float("nan"), float("nan"), "no validation images")
@@ -55,7 +55,7 @@ def fit(labels: Labels, logits: Array) -> Temperature:
     return Temperature(1 / sharpness, before, _loss(labels, logits, sharpness))
 
 
-def apply(logits: Array, temperature: float) -> Probabilities:
+def apply_temperature(logits: Array, temperature: float) -> Probabilities:
     """Logits or log probabilities (image, class) -> probabilities (image, class).
 
     The order of the classes, and so every prediction, stays.
@@ -63,11 +63,6 @@ def apply(logits: Array, temperature: float) -> Probabilities:
     if not temperature > 0:
         raise HilumError(f"a temperature must be above 0; got {temperature}; 1 changes nothing.")
     return softmax(logits / temperature)
-
-
-def log_probabilities(p: Probabilities) -> Array:
-    """(image, class) logarithms, held finite where a probability is 0."""
-    return np.log(np.clip(p, np.finfo(np.float64).tiny, 1.0))
 
 
 def softmax(logits: Array) -> Array:

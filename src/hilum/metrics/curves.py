@@ -15,7 +15,7 @@ HISTOGRAM_BINS = 20
 def confusion_table(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     """Counts of one cell's predictions: rows (index) are the truth, columns the prediction."""
     counts = sum(
-        metrics.confusion(seed.labels, seed.said, len(classes))
+        metrics.confusion(seed.labels, seed.predicted, len(classes))
         for seed in read(predictions, classes).seeds
     )
     return pd.DataFrame(
@@ -29,7 +29,7 @@ def roc_points(predictions: pd.DataFrame, class_: str) -> pd.DataFrame:
     """Columns class, false_positive_rate, true_positive_rate, threshold (positive: p >= threshold).
 
     One point per distinct probability, from (0, 0) at infinity to (1, 1); a rate is nan where the
-    class, or every other, has no image.
+    class, or every other, has no image. Fawcett 2006, doi:10.1016/j.patrec.2005.10.010.
     """
     tp, fp, thresholds = _cumulated(predictions, class_)
     rates = {
@@ -45,7 +45,8 @@ def pr_points(predictions: pd.DataFrame, class_: str) -> pd.DataFrame:
     """Columns class, recall, precision, threshold (positive: p >= threshold).
 
     One point per distinct probability, falling; starts at recall 0 with the first point's
-    precision, so that no precision is shown that was not seen.
+    precision, so that no precision is shown that was not seen. Davis & Goadrich 2006,
+    doi:10.1145/1143844.1143874.
     """
     tp, fp, thresholds = _cumulated(predictions, class_)
     precision = metrics.ratio(tp, tp + fp)
@@ -64,7 +65,7 @@ def reliability(
     """One row per bin of the winning class's probability, see `calibration.reliability`."""
     seeds = read(predictions, classes).seeds
     confidence = np.concatenate([seed.p.max(1) for seed in seeds])
-    right = np.concatenate([seed.said == seed.labels for seed in seeds])
+    right = np.concatenate([seed.predicted == seed.labels for seed in seeds])
     return calibration.reliability(confidence, right, bins)
 
 
@@ -85,10 +86,10 @@ def score_histogram(
                 "left": borders[:-1],
                 "right": borders[1:],
                 "truth": truth,
-                "n": np.bincount(where[mine], minlength=bins),
+                "n": np.bincount(where[members], minlength=bins),
             }
         )
-        for truth, mine in (("own", positive), ("other", ~positive))
+        for truth, members in (("own", positive), ("other", ~positive))
     ]
     return pd.concat(parts, ignore_index=True)
 

@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
-from scipy.special import betaincinv, expit, logit, ndtri
+from scipy.special import expit, logit, ndtri
 
 from hilum.types import HilumError
 
@@ -61,19 +61,6 @@ def wilson(k: int, n: int, level: float = LEVEL) -> Interval:
     # the ends are 0 and 1 exactly where k is 0 or n; rounding must not say otherwise
     low = 0.0 if k == 0 else (middle - spread) / scale
     return Interval(low, 1.0 if k == n else (middle + spread) / scale)
-
-
-def clopper_pearson(k: int, n: int, level: float = LEVEL) -> Interval:
-    """Exact (conservative) interval of k out of n.
-
-    Clopper & Pearson 1934, doi:10.1093/biomet/26.4.404. Raises HilumError unless 0 <= k <= n.
-    """
-    _check(k, n)
-    if n == 0:
-        return NOWHERE
-    tail = (1 - level) / 2
-    low = 0.0 if k == 0 else float(betaincinv(k, n - k + 1, tail))
-    return Interval(low, 1.0 if k == n else float(betaincinv(k + 1, n - k, 1 - tail)))
 
 
 def proportion(k: int, n: int, level: float = LEVEL) -> Proportion:

@@ -5,7 +5,7 @@ Anything divided by zero is nan, never 0 or 1: "no image of this class" is not "
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -28,9 +28,9 @@ def ratio(top: npt.ArrayLike, bottom: npt.ArrayLike) -> Array:
 # --- of confusion matrices (..., class, class): rows are the truth, columns the prediction --------
 
 
-def confusion(labels: Labels, said: Labels, classes: int) -> npt.NDArray[np.int64]:
+def confusion(labels: Labels, predicted: Labels, classes: int) -> npt.NDArray[np.int64]:
     """(image,) truth and prediction -> counts (class, class); rows are the truth."""
-    cells = np.bincount(labels * classes + said, minlength=classes**2)
+    cells = np.bincount(labels * classes + predicted, minlength=classes**2)
     return cells.reshape(classes, classes).astype(np.int64)
 
 
@@ -52,19 +52,28 @@ def one_vs_rest(matrix: Counts) -> OneVsRest:
 
 
 def sensitivity(matrix: Counts) -> Array:
-    """(..., class) TP / (TP + FN), also called recall; nan for a class without images."""
+    """(..., class) TP / (TP + FN), also called recall; nan for a class without images.
+
+    Altman & Bland 1994, doi:10.1136/bmj.308.6943.1552.
+    """
     c = one_vs_rest(matrix)
     return ratio(c.tp, c.tp + c.fn)
 
 
 def specificity(matrix: Counts) -> Array:
-    """(..., class) TN / (TN + FP); nan where every image is of the class."""
+    """(..., class) TN / (TN + FP); nan where every image is of the class.
+
+    Altman & Bland 1994, doi:10.1136/bmj.308.6943.1552.
+    """
     c = one_vs_rest(matrix)
     return ratio(c.tn, c.tn + c.fp)
 
 
 def precision(matrix: Counts) -> Array:
-    """(..., class) TP / (TP + FP), the positive predictive value; nan for a class never named."""
+    """(..., class) TP / (TP + FP), the positive predictive value; nan for a class never named.
+
+    Altman & Bland 1994, doi:10.1136/bmj.309.6947.102.
+    """
     c = one_vs_rest(matrix)
     return ratio(c.tp, c.tp + c.fp)
 
@@ -87,8 +96,11 @@ def accuracy(matrix: Counts) -> Array:
 
 
 def balanced_accuracy(matrix: Counts) -> Array:
-    """(...) mean sensitivity of the classes that have images."""
-    return macro(sensitivity, matrix)
+    """(...) mean sensitivity of the classes that have images.
+
+    Brodersen et al. 2010, doi:10.1109/ICPR.2010.764.
+    """
+    return macro(sensitivity(matrix), np.asarray(matrix).sum(-1))
 
 
 def mcc(matrix: Counts) -> Array:
@@ -96,8 +108,8 @@ def mcc(matrix: Counts) -> Array:
 
     Gorodkin 2004, doi:10.1016/j.compbiolchem.2004.09.006.
     """
-    total, chance, truth, said = _margins(matrix)
-    spread = np.sqrt(total**2 - (truth**2).sum(-1)) * np.sqrt(total**2 - (said**2).sum(-1))
+    total, chance, truth, predicted = _margins(matrix)
+    spread = np.sqrt(total**2 - (truth**2).sum(-1)) * np.sqrt(total**2 - (predicted**2).sum(-1))
     return ratio(np.trace(matrix, axis1=-2, axis2=-1) * total - chance, spread)
 
 
@@ -114,25 +126,30 @@ def kappa(matrix: Counts) -> Array:
 def _margins(matrix: Counts) -> tuple[Array, Array, Array, Array]:
     """Total (...), sum of the products of the margins (...), and both margins (..., class)."""
     counts = np.asarray(matrix, float)
-    truth, said = counts.sum(-1), counts.sum(-2)
-    return truth.sum(-1), (truth * said).sum(-1), truth, said
+    truth, predicted = counts.sum(-1), counts.sum(-2)
+    return truth.sum(-1), (truth * predicted).sum(-1), truth, predicted
 
 
-def macro(metric: Callable[[Counts], Array], matrix: Counts) -> Array:
-    """(...) mean over the classes that have images; nan where one of these has no value."""
-    present = np.asarray(matrix).sum(-1) > 0
-    return ratio(np.where(present, metric(matrix), 0.0).sum(-1), present.sum(-1))
+def macro(each: Array, support: Array) -> Array:
+    """Values and images of each class (..., class) -> the mean over the classes with images (...).
+
+    nan where one of these has no value.
+    """
+    present = support > 0
+    return ratio(np.where(present, each, 0.0).sum(-1), present.sum(-1))
 
 
-def weighted(metric: Callable[[Counts], Array], matrix: Counts) -> Array:
-    """(...) mean over the classes, weighed by their images; nan where one of these has no value."""
-    support = np.asarray(matrix, float).sum(-1)
-    total = np.where(support > 0, metric(matrix) * support, 0.0).sum(-1)
+def weighted(each: Array, support: Array) -> Array:
+    """The same, weighed by the images of each class."""
+    total = np.where(support > 0, each * support, 0.0).sum(-1)
     return ratio(total, support.sum(-1))
 
 
 def micro(metric: Callable[[Counts], Array], matrix: Counts) -> Array:
-    """(...) the metric of all classes' one-versus-rest counts added up."""
+    """(...) the metric of all classes' one-versus-rest counts added up.
+
+    Sokolova & Lapalme 2009, doi:10.1016/j.ipm.2009.03.002.
+    """
     tp, fp, fn, tn = (part.sum(-1) for part in one_vs_rest(matrix))
     pooled = np.stack([np.stack([tn, fp], -1), np.stack([fn, tp], -1)], -2)
     return metric(pooled)[..., 1]
@@ -157,30 +174,51 @@ def rank(positive: Bools, score: Array) -> Ranking:
     return Ranking(order, np.asarray(positive, bool)[order], np.flatnonzero(new))
 
 
-def areas(ranking: Ranking, weights: Array) -> tuple[Array, Array]:
-    """(..., image) weights -> areas (...) under the ROC curve and under the precision-recall curve.
+class TieSums(NamedTuple):
+    """Weights of the images at each distinct score, from the lowest up: all that a curve needs."""
 
-    Ties count one half in the first; the second is the average precision.
-    """
-    positive, negative = _tie_sums(ranking, weights)
-    below = negative.cumsum(-1)
-    yes, no = positive.sum(-1), negative.sum(-1)
-    roc = ratio((positive * (below - negative / 2)).sum(-1), yes * no)
-    # from here on: at or above each distinct score
-    found = yes[..., None] - positive.cumsum(-1) + positive
-    named = found + no[..., None] - below + negative
-    precise = np.divide(found, named, out=np.zeros_like(found), where=named > 0)
-    return roc, ratio((positive * precise).sum(-1), yes)
+    positive: Array  # (..., tie)
+    negative: Array  # (..., tie)
+    below: Array  # (..., tie) of negatives at or below this score
+    positives: Array  # (...) of all positives
+    negatives: Array  # (...) of all negatives
 
 
-def _tie_sums(ranking: Ranking, weights: Array) -> tuple[Array, Array]:
-    """Weight of positives and of negatives at each distinct score, rising: (..., tie) each."""
+def tie_sums(ranking: Ranking, weights: Array) -> TieSums:
+    """(..., image) weights summed over the images of one score."""
     every = weights[..., ranking.order]
     positive = every * ranking.positive
     if len(ranking.starts) < len(ranking.order):
         positive = np.add.reduceat(positive, ranking.starts, axis=-1)
         every = np.add.reduceat(every, ranking.starts, axis=-1)
-    return positive, every - positive
+    negative = every - positive
+    return TieSums(positive, negative, negative.cumsum(-1), positive.sum(-1), negative.sum(-1))
+
+
+def roc_area(ties: TieSums) -> Array:
+    """(...) area under the ROC curve; images of one score count one half.
+
+    Mann & Whitney 1947, doi:10.1214/aoms/1177730491.
+    """
+    wins = ties.positive * (ties.below - ties.negative / 2)
+    return ratio(wins.sum(-1), ties.positives * ties.negatives)
+
+
+def average_precision(ties: TieSums) -> Array:
+    """(...) precision at each distinct score, weighed by the recall it adds; nan without positives.
+
+    Not interpolated, so not too high. Davis & Goadrich 2006, doi:10.1145/1143844.1143874.
+    """
+    # at or above each distinct score
+    true = ties.positives[..., None] - ties.positive.cumsum(-1) + ties.positive
+    named = true + ties.negatives[..., None] - ties.below + ties.negative
+    precise = np.divide(true, named, out=np.zeros_like(true), where=named > 0)
+    return ratio((ties.positive * precise).sum(-1), ties.positives)
+
+
+def roc_areas(ranking: Ranking, weights: Array) -> Array:
+    """(..., image) weights -> areas (...) under the ROC curve."""
+    return roc_area(tie_sums(ranking, weights))
 
 
 def auroc(positive: Bools, score: Array) -> float:
@@ -189,41 +227,26 @@ def auroc(positive: Bools, score: Array) -> float:
     `positive` and `score` are (image,); nan where one kind is missing. Mann & Whitney 1947,
     doi:10.1214/aoms/1177730491; Hanley & McNeil 1982, doi:10.1148/radiology.143.1.7063747.
     """
-    return float(areas(rank(positive, score), np.ones(len(score)))[0])
-
-
-def auprc(positive: Bools, score: Array) -> float:
-    """Average precision: precision at each distinct score, weighed by the recall it adds.
-
-    `positive` and `score` are (image,); nan without positives. Not interpolated, so not too high.
-    """
-    return float(areas(rank(positive, score), np.ones(len(score)))[1])
+    return float(roc_areas(rank(positive, score), np.ones(len(score))))
 
 
 # --- of probabilities (image, class) --------------------------------------------------------------
 
 
 def squared_errors(labels: Labels, p: Probabilities) -> Array:
-    """(image, class) squared distance between probability and truth."""
+    """(image, class) squared distance between probability and truth.
+
+    Brier 1950, doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2.
+    """
     return (p - np.eye(p.shape[1])[labels]) ** 2
 
 
 def surprisals(labels: Labels, p: Probabilities) -> Array:
-    """(image,) -log of the true class's probability, in nats; held below 36.05 (p = 2.2e-16)."""
-    return -np.log(np.clip(p[np.arange(len(labels)), labels], SMALLEST, 1.0))
+    """(image,) -log of the true class's probability, in nats; held below 36.05 (p = 2.2e-16).
 
-
-def brier(labels: Labels, p: Probabilities) -> float:
-    """Mean over the images of the squared error summed over the classes: 0 best, 2 worst.
-
-    `p` is (image, class). Brier 1950, doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2.
+    Good 1952, doi:10.1111/j.2517-6161.1952.tb00104.x.
     """
-    return float(squared_errors(labels, p).sum(1).mean())
-
-
-def brier_binary(positive: Bools, p: Array) -> float:
-    """Mean squared error of one class's probability (image,): 0 best, 1 worst."""
-    return float(((p - positive) ** 2).mean())
+    return -np.log(np.clip(p[np.arange(len(labels)), labels], SMALLEST, 1.0))
 
 
 def log_loss(labels: Labels, p: Probabilities) -> float:
@@ -231,69 +254,12 @@ def log_loss(labels: Labels, p: Probabilities) -> float:
     return float(surprisals(labels, p).mean())
 
 
-def ece(labels: Labels, p: Probabilities) -> float:
-    """Expected calibration error of the winning class, 15 bins of equal width; `p` (image, class).
+def calibration_gaps(labels: Labels, p: Probabilities) -> Array:
+    """(image, bin) right (0 or 1) less the winning class's probability, in the bin of that.
 
-    Guo et al. 2017, arXiv:1706.04599.
+    15 bins of equal width. Naeini et al. 2015, doi:10.1609/aaai.v29i1.9602; Guo et al. 2017,
+    arXiv:1706.04599.
     """
-    return calibration.ece(p.max(1), p.argmax(1) == labels)
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """What a metric is: its function, what that takes, what it means, and how to read it.
-
-    Kinds: "proportion" (k of n images, from a confusion matrix), "counts" (another function of the
-    matrix), "curve" (positive, score), "probabilities" (labels, p). Scopes: one figure per "class",
-    or one "overall".
-    """
-
-    function: Callable[..., Any]
-    kind: Literal["proportion", "counts", "curve", "probabilities"]
-    scope: Literal["class", "overall"]
-    meaning: str
-    higher_is_better: bool = True
-
-
-METRICS: dict[str, Metric] = {
-    "accuracy": Metric(accuracy, "proportion", "overall", "share of all images that are right"),
-    "balanced_accuracy": Metric(
-        balanced_accuracy, "counts", "overall", "mean sensitivity of the classes"
-    ),
-    "sensitivity": Metric(
-        sensitivity, "proportion", "class", "share of the class's images that are found"
-    ),
-    "specificity": Metric(
-        specificity, "proportion", "class", "share of the other images that are not so named"
-    ),
-    "precision": Metric(
-        precision, "proportion", "class", "share of the images so named that are of the class"
-    ),
-    "npv": Metric(
-        npv, "proportion", "class", "share of the images not so named that are not of the class"
-    ),
-    "f1": Metric(f1, "counts", "class", "harmonic mean of precision and sensitivity"),
-    "auroc": Metric(
-        auroc, "curve", "class", "chance that an image of the class scores above another image"
-    ),
-    "auprc": Metric(auprc, "curve", "class", "mean precision over all sensitivities"),
-    "mcc": Metric(mcc, "counts", "overall", "correlation of truth and prediction"),
-    "kappa": Metric(kappa, "counts", "overall", "agreement beyond chance"),
-    "brier": Metric(
-        brier,
-        "probabilities",
-        "overall",
-        "mean squared error of the probabilities",
-        higher_is_better=False,
-    ),
-    "log_loss": Metric(
-        log_loss, "probabilities", "overall", "mean surprise at the truth", higher_is_better=False
-    ),
-    "ece": Metric(
-        ece,
-        "probabilities",
-        "overall",
-        "mean distance between confidence and accuracy",
-        higher_is_better=False,
-    ),
-}
+    confidence, right = p.max(1), p.argmax(1) == labels
+    bins = np.eye(calibration.BINS)[calibration.bin_of(confidence, calibration.edges(confidence))]
+    return np.asarray(bins * (right - confidence)[:, None])

@@ -12,6 +12,8 @@ from hilum.metrics import bootstrap, intervals, resampled
 from hilum.metrics.intervals import Interval
 from hilum.metrics.metrics import Array, Bools
 from hilum.metrics.predictions import CellPredictions, read
+from hilum.metrics.registry import METRICS, classes_of
+from hilum.metrics.shares import right_of_counted
 from hilum.types import HilumError
 
 
@@ -80,17 +82,17 @@ def _difference(
 
 
 def _keys(classes: Sequence[str]) -> list[resampled.Key]:
-    """The figures worth a test; of two classes one AUROC, since the other is the same."""
-    shares = [("sensitivity", name) for name in classes]
-    areas = [("auroc", name) for name in classes]
-    areas = [*areas, ("auroc", "macro")] if len(classes) > 2 else areas[-1:]
-    whole = [("accuracy", "overall"), ("balanced_accuracy", "overall"), ("f1", "macro")]
-    return [*whole, *shares, *areas, ("log_loss", "overall")]
+    """The scores worth a test; of a symmetric metric and two classes one is enough."""
+    keys: list[resampled.Key] = []
+    for row in METRICS.values():
+        own = [(row.name, c) for scope in row.compared for c in classes_of(scope, classes)]
+        keys += own if len(classes) > 2 or not row.symmetric else own[1:2]
+    return keys
 
 
 def _same_images(first: pd.DataFrame, second: pd.DataFrame) -> None:
-    known = ["sample_id", "label", "patient_id"]
-    one, other = (t[known].drop_duplicates("sample_id").astype("string") for t in (first, second))
+    columns = ["sample_id", "label", "patient_id"]
+    one, other = (t[columns].drop_duplicates("sample_id").astype("string") for t in (first, second))
     apart = set(one["sample_id"]) ^ set(other["sample_id"])
     if apart:
         raise HilumError(
@@ -114,8 +116,10 @@ def _bootstrap(pair: Sequence[CellPredictions], rng: np.random.Generator) -> tup
 
     def each(summaries: Sequence[resampled.PatientSums], weights: Array) -> Array:
         """(seed, replicate, figure)."""
-        found = [resampled.all_metrics(summary, weights) for summary in summaries]
-        return np.stack([resampled.stacked({key: one[key] for key in keys}) for one in found])
+        values_by_seed = [resampled.all_metrics(summary, weights) for summary in summaries]
+        return np.stack(
+            [resampled.stacked({key: one[key] for key in keys}) for one in values_by_seed]
+        )
 
     def statistic(weights: Array) -> Array:
         means = []
@@ -135,20 +139,29 @@ def _closed_form(pair: Sequence[CellPredictions], row: Difference) -> Difference
     """McNemar or DeLong in the place of the bootstrap's p, where one of them applies."""
     first, second = (samples.seeds[0] for samples in pair)
     unsure = ", patients unknown" if any(samples.unknown for samples in pair) else ""
-    if row.name in ("accuracy", "sensitivity"):
-        counted = np.ones(len(first.labels), dtype=bool)
-        if row.name == "sensitivity":
-            counted = first.labels == pair[0].classes.index(row.class_)
-        right = [(sample.said == sample.labels)[counted] for sample in (first, second)]
-        p = mcnemar(int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum()))
-        return replace(row, p=p, method="mcnemar mid-p, interval by bootstrap" + unsure)
-    if row.name != "auroc" or row.class_ == "macro":
+    shares = [
+        right_of_counted(METRICS[row.name], row.class_, pair[0].classes, sample)
+        for sample in (first, second)
+    ]
+    if shares[0] is not None and shares[1] is not None:
+        return _mcnemar_of(row, shares[0], shares[1], unsure)
+    if METRICS[row.name].interval != "delong" or row.class_ not in pair[0].classes:
         return row
     c = pair[0].classes.index(row.class_)
     ends, p = delong_test(first.labels == c, first.p[:, c], second.p[:, c])
     if np.isnan(p):
         return row
     return replace(row, p=p, low=ends.low, high=ends.high, method="delong" + unsure)
+
+
+def _mcnemar_of(
+    row: Difference, first: tuple[Bools, Bools], second: tuple[Bools, Bools], unsure: str
+) -> Difference:
+    """McNemar's p of two shares (right, counted), where both are taken over the same images."""
+    if not np.array_equal(first[1], second[1]):
+        return row
+    p = mcnemar(int((first[0] & ~second[0]).sum()), int((second[0] & ~first[0]).sum()))
+    return replace(row, p=p, method="mcnemar mid-p, interval by bootstrap" + unsure)
 
 
 # --- tests ----------------------------------------------------------------------------------------
@@ -205,12 +218,12 @@ def bootstrap_p(differences: npt.ArrayLike) -> float:
     Twice the share on the far side of 0, one added to both counts so that p is never 0. Davison &
     Hinkley 1997, doi:10.1017/CBO9780511802843, section 4.2.
     """
-    known = np.asarray(differences, float)
-    known = known[~np.isnan(known)]
-    if not len(known):
+    defined = np.asarray(differences, float)
+    defined = defined[~np.isnan(defined)]
+    if not len(defined):
         return float("nan")
-    far = min((known <= 0).sum(), (known >= 0).sum())
-    return float(min(1.0, 2 * (1 + far) / (1 + len(known))))
+    far = min((defined <= 0).sum(), (defined >= 0).sum())
+    return float(min(1.0, 2 * (1 + far) / (1 + len(defined))))
 
 
 def holm(p: Sequence[float]) -> list[float]:

@@ -12,7 +12,7 @@ from hilum.types import (
     HilumError,
     Labels,
     Probabilities,
-    nearest,
+    nearest_name,
     require_columns,
 )
 
@@ -30,7 +30,7 @@ class SeedPredictions:
     ids: npt.NDArray[np.object_]  # (image,) sample_id
 
     @property
-    def said(self) -> Labels:
+    def predicted(self) -> Labels:
         """(image,) the class with the highest probability, the first of equals."""
         return self.p.argmax(1).astype(np.int64)
 
@@ -103,15 +103,16 @@ def read(
 
 
 def _of_cell(predictions: pd.DataFrame, cell: str | None) -> tuple[pd.DataFrame, str]:
-    known = [str(name) for name in predictions["cell"].unique()]
-    if not known:
+    cells = [str(name) for name in predictions["cell"].unique()]
+    if not cells:
         raise HilumError("scores want at least one prediction; got an empty table; predict first.")
-    if cell is None and len(known) > 1:
-        raise HilumError(f"one cell is wanted; got {len(known)}: {', '.join(known)}; choose one.")
-    wanted = known[0] if cell is None else cell
+    if cell is None and len(cells) > 1:
+        raise HilumError(f"one cell is wanted; got {len(cells)}: {', '.join(cells)}; choose one.")
+    wanted = cells[0] if cell is None else cell
     rows = predictions[predictions["cell"].astype(str) == wanted]
     if rows.empty:
-        raise HilumError(f"there are no predictions of cell {wanted!r}{nearest(wanted, known)}")
+        hint = nearest_name(wanted, cells)
+        raise HilumError(f"there are no predictions of cell {wanted!r}; {hint}")
     return rows, wanted
 
 
@@ -125,7 +126,8 @@ def _labels(labels: pd.Series, classes: Sequence[str]) -> Labels:
     if (codes < 0).any():
         odd = str(labels[codes < 0].iloc[0])
         raise HilumError(
-            f"labels must be one of {', '.join(classes)}; got {odd!r}{nearest(odd, classes)}"
+            f"labels must be one of {', '.join(classes)}; got {odd!r}; "
+            + nearest_name(odd, classes)
         )
     return codes.astype(np.int64)
 
@@ -147,7 +149,7 @@ def _patients(rows: pd.DataFrame) -> tuple[npt.NDArray[np.int64], int, int]:
     """Patient numbers (row,), how many patients, and how many images have none recorded."""
     unknown = rows["patient_id"].isna()
     own = "image:" + rows["sample_id"].astype(str)
-    known = "patient:" + rows["patient_id"].astype(str)
-    numbers, names = pd.factorize(known.where(~unknown, own))
+    named = "patient:" + rows["patient_id"].astype(str)
+    numbers, names = pd.factorize(named.where(~unknown, own))
     images = int(rows.loc[unknown, "sample_id"].nunique())
     return numbers.astype(np.int64), len(names), images

@@ -1,45 +1,47 @@
-"""Every figure of one sample at once, for many weightings of its patients.
+"""Every score of one sample at once, for many weightings of its patients.
 
-Confusion counts, losses and calibration gaps are summed per patient beforehand, so a replicate of
-the bootstrap is a product of matrices; areas under curves re-weigh a ranking sorted once.
+Confusion counts and the terms of METRICS are summed per patient beforehand, so a replicate of the
+bootstrap is a product of matrices; areas under curves re-weigh a ranking sorted once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from hilum.metrics import calibration, metrics
+from hilum.metrics import metrics
+from hilum.metrics.metrics import Array
 from hilum.metrics.predictions import SeedPredictions
+from hilum.metrics.registry import METRICS
 
-Array: TypeAlias = npt.NDArray[np.float64]
+Values: TypeAlias = dict[str, Array]  # by scope: (replicate,), "each": (replicate, class)
 Key: TypeAlias = tuple[str, str]  # a score's name and its class, "macro", "overall", ...
-COUNTED = {
-    "sensitivity": metrics.sensitivity,
-    "specificity": metrics.specificity,
-    "precision": metrics.precision,
-    "npv": metrics.npv,
-    "f1": metrics.f1,
-}  # of each class
-OVERALL = {
-    "accuracy": metrics.accuracy,
-    "balanced_accuracy": metrics.balanced_accuracy,
-    "mcc": metrics.mcc,
-    "kappa": metrics.kappa,
-}
-POOLED = ("sensitivity", "precision", "f1")  # also averaged as micro and weighted
+AVERAGE = {"macro": metrics.macro, "weighted": metrics.weighted}  # of values of each class
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the metrics of one basis add up over images: (patient, term), the last term a one."""
+
+    sums: Array
+    columns: Mapping[str, slice]  # which terms are a metric's
+
+    def under(self, weights: Array) -> tuple[dict[str, Array], Array]:
+        """(replicate, patient) -> each metric's sums (replicate, term), and images (replicate,)."""
+        sums = weights @ self.sums
+        return {name: sums[:, own] for name, own in self.columns.items()}, sums[:, -1]
 
 
 @dataclass(frozen=True, slots=True)
 class PatientSums:
-    """What is enough to compute every figure of one sample under any weights of patients."""
+    """What is enough to compute every score of one sample under any weights of patients."""
 
     classes: tuple[str, ...]
     counts: Array  # (patient, class * class) confusion
-    losses: Array  # (patient, class + 2): squared errors per class, surprisal, images
-    gaps: Array  # (patient, bin): sum of right - confidence
+    losses: Terms
+    gaps: Terms
     rankings: tuple[metrics.Ranking, ...]  # per class
     patients: npt.NDArray[np.int64]  # (image,)
 
@@ -47,20 +49,29 @@ class PatientSums:
 def summarise(sample: SeedPredictions, classes: Sequence[str], patients: int) -> PatientSums:
     """Sums per patient of everything that adds up, and the rankings."""
     size = len(classes)
-    cells = np.eye(size * size)[sample.labels * size + sample.said]
-    errors = metrics.squared_errors(sample.labels, sample.p)
-    surprise = metrics.surprisals(sample.labels, sample.p)
-    losses = np.column_stack([errors, surprise, np.ones(len(surprise))])
-    confidence, right = sample.p.max(1), sample.said == sample.labels
-    bins = np.eye(calibration.BINS)[calibration.bin_of(confidence, calibration.edges(confidence))]
+    cells = np.eye(size * size)[sample.labels * size + sample.predicted]
     return PatientSums(
         classes=tuple(classes),
         counts=_sums(cells, sample.patients, patients),
-        losses=_sums(losses, sample.patients, patients),
-        gaps=_sums(bins * (right - confidence)[:, None], sample.patients, patients),
+        losses=_terms("losses", sample, patients),
+        gaps=_terms("gaps", sample, patients),
         rankings=tuple(metrics.rank(sample.labels == c, sample.p[:, c]) for c in range(size)),
         patients=sample.patients,
     )
+
+
+def _terms(basis: str, sample: SeedPredictions, patients: int) -> Terms:
+    """The terms of all metrics of a basis side by side, so that one product re-weighs them."""
+    parts: list[Array] = []
+    columns: dict[str, slice] = {}
+    for name, row in METRICS.items():
+        if row.basis == basis:
+            own = row.function(sample.labels, sample.p)
+            parts.append(own if own.ndim == 2 else own[:, None])
+            begin = sum(part.shape[1] for part in parts[:-1])
+            columns[name] = slice(begin, begin + parts[-1].shape[1])
+    rows = np.column_stack([*parts, np.ones(len(sample.labels))])
+    return Terms(_sums(rows, sample.patients, patients), columns)
 
 
 def _sums(rows: Array, patients: npt.NDArray[np.int64], count: int) -> Array:
@@ -71,52 +82,70 @@ def _sums(rows: Array, patients: npt.NDArray[np.int64], count: int) -> Array:
 
 
 def all_metrics(summary: PatientSums, weights: Array) -> dict[Key, Array]:
-    """(replicate, patient) weights -> each figure (replicate,)."""
+    """(replicate, patient) weights -> each score (replicate,), in the order of METRICS."""
     size = len(summary.classes)
     matrix = (weights @ summary.counts).reshape(-1, size, size)
     support = matrix.sum(-1)
-    out = {(name, "overall"): metric(matrix) for name, metric in OVERALL.items()}
-    for name in COUNTED:
-        out |= _counted(summary.classes, name, matrix)
-    out |= _ranked(summary, weights[:, summary.patients], support)
-    return out | _losses(summary, weights)
-
-
-def _counted(classes: Sequence[str], name: str, matrix: Array) -> dict[Key, Array]:
-    metric = COUNTED[name]
-    each = metric(matrix)
-    out = {(name, label): each[:, c] for c, label in enumerate(classes)}
-    out[name, "macro"] = metrics.macro(metric, matrix)
-    if name in POOLED:
-        out[name, "micro"] = metrics.micro(metric, matrix)
-        out[name, "weighted"] = metrics.weighted(metric, matrix)
-    return out
-
-
-def _ranked(summary: PatientSums, weights: Array, support: Array) -> dict[Key, Array]:
-    """`weights` (replicate, image), `support` (replicate, class)."""
-    both = [metrics.areas(ranking, weights) for ranking in summary.rankings]
-    present = support > 0
+    values = {
+        **_of_counts(matrix),
+        **_of_rankings(summary, weights[:, summary.patients]),
+        **_of_losses(summary.losses, weights),
+        **_of_gaps(summary.gaps, weights),
+    }
     out: dict[Key, Array] = {}
-    for name, areas in zip(("auroc", "auprc"), zip(*both, strict=True), strict=True):
-        out |= {(name, label): area for label, area in zip(summary.classes, areas, strict=True)}
-        total = np.where(present, np.stack(areas, -1), 0).sum(-1)
-        out[name, "macro"] = metrics.ratio(total, present.sum(-1))
+    for name, row in METRICS.items():
+        for scope in row.scopes:
+            if scope == "each":
+                each = zip(summary.classes, values[name]["each"].T, strict=True)
+                out |= {(name, class_): column for class_, column in each}
+            elif scope in values[name]:
+                out[name, scope] = values[name][scope]
+            else:
+                out[name, scope] = AVERAGE[scope](values[name]["each"], support)
     return out
 
 
-def _losses(summary: PatientSums, weights: Array) -> dict[Key, Array]:
-    sums = weights @ summary.losses
-    means = metrics.ratio(sums[:, :-1], sums[:, -1:])
-    gaps = np.abs(weights @ summary.gaps).sum(-1)
-    out = {("brier", label): means[:, c] for c, label in enumerate(summary.classes)}
-    return out | {
-        ("brier", "overall"): means[:, :-1].sum(-1),
-        ("log_loss", "overall"): means[:, -1],
-        ("ece", "overall"): metrics.ratio(gaps, sums[:, -1]),
+def _of_counts(matrix: Array) -> dict[str, Values]:
+    """Matrices (replicate, class, class) -> of each metric its values by scope."""
+    out: dict[str, Values] = {}
+    for name, row in METRICS.items():
+        if row.basis == "counts":
+            scope = "each" if "each" in row.scopes else "overall"
+            out[name] = {scope: row.function(matrix)}
+            if "micro" in row.scopes:
+                out[name]["micro"] = metrics.micro(row.function, matrix)
+    return out
+
+
+def _of_losses(losses: Terms, weights: Array) -> dict[str, Values]:
+    """(replicate, patient) weights -> means of each class's loss, and their sum."""
+    sums, images = losses.under(weights)
+    means = {name: metrics.ratio(own, images[:, None]) for name, own in sums.items()}
+    return {name: {"each": each, "overall": each.sum(-1)} for name, each in means.items()}
+
+
+def _of_gaps(gaps: Terms, weights: Array) -> dict[str, Values]:
+    """(replicate, patient) weights -> the bins' absolute sums, by the number of images."""
+    sums, images = gaps.under(weights)
+    return {
+        name: {"overall": metrics.ratio(np.abs(own).sum(-1), images)} for name, own in sums.items()
     }
 
 
+def _of_rankings(summary: PatientSums, weights: Array) -> dict[str, Values]:
+    """(replicate, image) weights -> of every metric of rankings: values (replicate, class).
+
+    A class at a time: its sums over ties serve all of them, and need not be kept.
+    """
+    rows = [row for row in METRICS.values() if row.basis == "ranking"]
+    columns: dict[str, list[Array]] = {row.name: [] for row in rows}
+    for ranking in summary.rankings:
+        ties = metrics.tie_sums(ranking, weights)
+        for row in rows:
+            columns[row.name].append(row.function(ties))
+    return {name: {"each": np.stack(each, -1)} for name, each in columns.items()}
+
+
 def stacked(values: dict[Key, Array]) -> Array:
-    """Figures (replicate,) each -> (replicate, figure) in the dictionary's order."""
+    """Scores (replicate,) each -> (replicate, score) in the dictionary's order."""
     return np.stack([*values.values()], axis=-1)

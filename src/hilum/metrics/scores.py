@@ -15,14 +15,13 @@ How the data decide:
   answer with as many cases as there are patients, or there is no interval.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from hilum.metrics import bootstrap, intervals, metrics, pairwise_auroc, resampled
+from hilum.metrics import bootstrap, intervals, metrics, pairwise_auroc, registry, resampled
 from hilum.metrics.curves import (
     confusion_table,
     pr_points,
@@ -32,13 +31,12 @@ from hilum.metrics.curves import (
 )
 from hilum.metrics.intervals import Interval
 from hilum.metrics.predictions import CellPredictions, SeedPredictions, read
+from hilum.metrics.registry import METRICS, WHOLE
+from hilum.metrics.shares import right_of_counted
 from hilum.types import Score
 
 __all__ = ["confusion_table", "pr_points", "reliability", "roc_points", "score", "score_histogram"]
-SPREAD = {"accuracy": "overall", "auroc": "macro"}  # what is also told per fold and per seed
-AVERAGES = ("macro", "weighted")
-RANKED = ("auroc", "auprc")
-Counted = tuple[metrics.Bools, metrics.Bools]  # (image,): which are right, which count
+OVER_CLASSES = ("macro", "weighted")  # averages of the classes that have images
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +59,15 @@ def score(
     bootstrap's 2,000 replicates. Raises HilumError for a table that cannot be scored.
     """
     samples = read(predictions, classes, cell)
-    found = _estimate(samples, np.random.default_rng([seed, 1]))
-    out = [_score(samples, found, i) for i in range(len(found.keys))]
+    estimates = _estimate(samples, np.random.default_rng([seed, 1]))
+    out = [_score(samples, estimates, i) for i in range(len(estimates.keys))]
     two = pairwise_auroc.score(samples, _sources(predictions), np.random.default_rng([seed, 2]))
-    return [*out, *_over_folds(samples), *_over_seeds(samples, found), *two]
+    return [*out, *_over_folds(samples), *_over_seeds(samples, estimates), *two]
 
 
 def _sources(predictions: pd.DataFrame) -> dict[str, str]:
-    known = predictions.dropna(subset="source").drop_duplicates("sample_id")
-    return dict(zip(known["sample_id"].astype(str), known["source"].astype(str), strict=True))
+    rows = predictions.dropna(subset="source").drop_duplicates("sample_id")
+    return dict(zip(rows["sample_id"].astype(str), rows["source"].astype(str), strict=True))
 
 
 def _estimate(samples: CellPredictions, rng: np.random.Generator) -> Estimates:
@@ -83,7 +81,7 @@ def _estimate(samples: CellPredictions, rng: np.random.Generator) -> Estimates:
     low, high = bootstrap.percentile(replicates)
     values = each.mean(0)
     # calibration errors grow with noise, and resampling adds noise: mirror them back
-    mirrored = np.array([name == "ece" for name, _ in keys])
+    mirrored = np.array([METRICS[name].interval == "basic" for name, _ in keys])
     basic = bootstrap.basic(values, replicates)
     low = np.where(mirrored, np.maximum(basic[0], 0), low)
     return Estimates(keys, values, low, np.where(mirrored, np.maximum(basic[1], 0), high), each)
@@ -103,16 +101,16 @@ def _statistic(
     return statistic
 
 
-def _score(samples: CellPredictions, found: Estimates, i: int) -> Score:
-    (name, class_), value = found.keys[i], float(found.values[i])
+def _score(samples: CellPredictions, estimates: Estimates, i: int) -> Score:
+    (name, class_), value = estimates.keys[i], float(estimates.values[i])
     k, n = _k_of_n(samples, name, class_)
     there = _there(samples)
-    averaged = class_ in AVERAGES or name == "balanced_accuracy"
+    averaged = class_ in OVER_CLASSES or METRICS[name].mean_of_classes
     over = there if averaged and len(there) < len(samples.classes) else ()
     if np.isnan(value):
         why = _undefined(name, class_, there)
         return Score(samples.cell, name, class_, value, k, n, None, None, why, over=over)
-    interval, method = _interval(samples, found, i)
+    interval, method = _interval(samples, estimates, i)
     low, high = (None if np.isnan(end) else float(end) for end in interval)
     method += _pooled(samples, name)
     return Score(samples.cell, name, class_, value, k, n, low, high, method, over=over)
@@ -120,14 +118,14 @@ def _score(samples: CellPredictions, found: Estimates, i: int) -> Score:
 
 def _there(samples: CellPredictions) -> tuple[str, ...]:
     """The classes that have test images: averages are over these."""
-    found = {int(c) for sample in samples.seeds for c in np.unique(sample.labels)}
-    return tuple(name for c, name in enumerate(samples.classes) if c in found)
+    present = {int(c) for sample in samples.seeds for c in np.unique(sample.labels)}
+    return tuple(name for c, name in enumerate(samples.classes) if c in present)
 
 
 def _undefined(name: str, class_: str, there: Sequence[str]) -> str:
-    if name in RANKED and len(there) == 1:
+    if METRICS[name].basis == "ranking" and len(there) == 1:
         return f"undefined: every image is of {there[0]}"
-    if class_ not in (*AVERAGES, "overall", "micro", *there):
+    if class_ not in (*WHOLE, *there):
         return f"undefined: no image of {class_}"
     return "undefined: 0 of 0"
 
@@ -135,36 +133,36 @@ def _undefined(name: str, class_: str, there: Sequence[str]) -> str:
 def _pooled(samples: CellPredictions, name: str) -> str:
     """A ranking across folds compares the scores of different models: say so."""
     folds = max(len(np.unique(sample.folds)) for sample in samples.seeds)
-    return f", {folds} folds pooled" if folds > 1 and name in RANKED else ""
+    return f", {folds} folds pooled" if folds > 1 and METRICS[name].basis == "ranking" else ""
 
 
-def _interval(samples: CellPredictions, found: Estimates, i: int) -> tuple[Interval, str]:
-    name, class_ = found.keys[i]
+def _interval(samples: CellPredictions, estimates: Estimates, i: int) -> tuple[Interval, str]:
+    name, class_ = estimates.keys[i]
     closed = _closed_form(samples, name, class_) if samples.independent else None
     if closed is not None:
         return closed[0], closed[1] + (", patients unknown" if samples.unknown else "")
-    if found.low[i] == found.high[i]:
-        return _without_spread(samples, name, class_, float(found.values[i]))
-    if np.isnan(found.low[i]):
+    if estimates.low[i] == estimates.high[i]:
+        return _without_spread(samples, name, class_, float(estimates.values[i]))
+    if np.isnan(estimates.low[i]):
         return intervals.NOWHERE, "no interval: undefined in most resamples"
     seeds = len(samples.seeds)
     method = f"bootstrap by {samples.unit}" + (
         f" and seed, mean of {seeds} seeds" if seeds > 1 else ""
     )
-    method += ", basic" if name == "ece" else ""
+    method += ", basic" if METRICS[name].interval == "basic" else ""
     if 0 < samples.unknown < samples.patients:
         method += ", some patients unknown"
-    return Interval(float(found.low[i]), float(found.high[i])), method
+    return Interval(float(estimates.low[i]), float(estimates.high[i])), method
 
 
 def _closed_form(samples: CellPredictions, name: str, class_: str) -> tuple[Interval, str] | None:
     """Wilson for shares, DeLong for the AUROC of one class, None for all else."""
     sample = samples.seeds[0]
-    which = _who_counts(samples.classes, sample, name, class_)
+    which = right_of_counted(METRICS[name], class_, samples.classes, sample)
     if which is not None:
         right, counts = which
         return intervals.wilson(int(right.sum()), int(counts.sum())), "wilson"
-    if name != "auroc" or class_ not in samples.classes:
+    if METRICS[name].interval != "delong" or class_ not in samples.classes:
         return None
     c = samples.classes.index(class_)
     return intervals.auroc_interval(sample.labels == c, sample.p[:, c]), "delong"
@@ -175,11 +173,11 @@ def _without_spread(
 ) -> tuple[Interval, str]:
     """What patients' numbers alone allow, where every replicate of the bootstrap was the same."""
     sample = samples.seeds[0]
-    which = _who_counts(samples.classes, sample, name, class_)
+    which = right_of_counted(METRICS[name], class_, samples.classes, sample)
     if which is not None:
         n = len(np.unique(sample.patients[which[1]]))
         return intervals.wilson(round(value * n), n), f"wilson over {n} {samples.unit}s: no spread"
-    if name != "auroc":
+    if METRICS[name].interval != "delong":
         return intervals.NOWHERE, "no interval: no spread in this sample"
     chosen = [c for c, own in enumerate(samples.classes) if class_ in (own, "macro")]
     sizes = [_sides(sample, c) for c in chosen if (sample.labels == c).any()]
@@ -194,34 +192,10 @@ def _sides(sample: SeedPredictions, c: int) -> tuple[int, int]:
 
 
 def _k_of_n(samples: CellPredictions, name: str, class_: str) -> tuple[int | None, int | None]:
-    which = _who_counts(samples.classes, samples.seeds[0], name, class_)
+    which = right_of_counted(METRICS[name], class_, samples.classes, samples.seeds[0])
     if which is None or len(samples.seeds) > 1:
         return None, None
     return int(which[0].sum()), int(which[1].sum())
-
-
-def _who_counts(
-    classes: Sequence[str], sample: SeedPredictions, name: str, class_: str
-) -> Counted | None:
-    """For a share of images: which are right among those that count (image,); else None."""
-    right = sample.said == sample.labels
-    if name == "accuracy" or class_ == "micro":
-        return right, np.ones_like(right)
-    if name not in SHARES or class_ not in classes:
-        return None
-    c = list(classes).index(class_)
-    own, named = sample.labels == c, sample.said == c
-    counts = SHARES[name](own, named)
-    return counts & (own == named), counts
-
-
-# which images a share is taken over: (image,) truth and prediction of the class
-SHARES: dict[str, Callable[[npt.NDArray[np.bool_], npt.NDArray[np.bool_]], metrics.Bools]] = {
-    "sensitivity": lambda own, named: own,
-    "specificity": lambda own, named: ~own,
-    "precision": lambda own, named: named,
-    "npv": lambda own, named: ~named,
-}
 
 
 # --- how much folds and seeds differ --------------------------------------------------------------
@@ -237,7 +211,7 @@ def _over_folds(samples: CellPredictions) -> Iterator[Score]:
         resampled.all_metrics(resampled.summarise(part, samples.classes, samples.patients), once)
         for part in parts
     ]
-    for name, class_ in SPREAD.items():
+    for name, class_ in (row.key for row in registry.spread()):
         values = np.array([float(row[name, class_][0]) for row in rows])
         yield from _mean_and_sd(samples.cell, (name, class_), "folds", values)
 
@@ -252,10 +226,10 @@ def _folds(sample: SeedPredictions) -> list[SeedPredictions]:
     ]
 
 
-def _over_seeds(samples: CellPredictions, found: Estimates) -> Iterator[Score]:
+def _over_seeds(samples: CellPredictions, estimates: Estimates) -> Iterator[Score]:
     if len(samples.seeds) > 1:
-        for key in SPREAD.items():
-            values = found.each[:, found.keys.index(key)]
+        for key in (row.key for row in registry.spread()):
+            values = estimates.each[:, estimates.keys.index(key)]
             yield from _mean_and_sd(samples.cell, key, "seeds", values)
 
 

@@ -42,11 +42,11 @@ def sweep(positive: Bools, p: Array, thresholds: Sequence[float]) -> list[Operat
     """
     truth = np.asarray(positive, bool)
     yes, no = np.sort(p[truth]), np.sort(p[~truth])
-    found = len(yes) - np.searchsorted(yes, thresholds, side="left")
+    true_positives = len(yes) - np.searchsorted(yes, thresholds, side="left")
     spared = np.searchsorted(no, thresholds, side="left")
     return [
         OperatingPoint(float(t), proportion(int(a), len(yes)), proportion(int(b), len(no)))
-        for t, a, b in zip(thresholds, found, spared, strict=True)
+        for t, a, b in zip(thresholds, true_positives, spared, strict=True)
     ]
 
 
@@ -128,13 +128,13 @@ def decision_curve(positive: Bools, p: Array, thresholds: Sequence[float]) -> pd
         )
     odds, truth = t / (1 - t), np.asarray(positive, bool)
     points = sweep(truth, p, [float(x) for x in t])
-    found = np.array([point.sensitivity.k for point in points])
+    true_positives = np.array([point.sensitivity.k for point in points])
     alarms = np.array([point.specificity.n - point.specificity.k for point in points])
     n = len(truth)
     return pd.DataFrame(
         {
             "threshold": t,
-            "model": ratio(found, n) - ratio(alarms, n) * odds,
+            "model": ratio(true_positives, n) - ratio(alarms, n) * odds,
             "all": ratio(truth.sum(), n) - ratio((~truth).sum(), n) * odds,
             "none": 0.0,
         }

@@ -6,13 +6,12 @@ After big_vision's optimiser masks: the first match wins, and every parameter mu
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
 from typing import Literal, TypeAlias
 
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
-from hilum.models.cards import BackboneCard, Pool
+from hilum.models.cards import BackboneCard
 from hilum.types import HilumError
 
 Action: TypeAlias = Literal["freeze", "train"]
@@ -42,48 +41,19 @@ class Frozen:
     fixed_statistics: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Advice:
-    """How much to train, by the size of a set and its likeness to what the weights have seen.
-
-    Marcelino 2018, Transfer learning from pre-trained models, as quoted in study 001, figure 6a.
-    """
-
-    quadrant: int  # as Marcelino counts them
-    share: float  # of the backbone's stages, from its end; what "some" comes to is ours
-    sentence: str
-
-    def rules(self, card: BackboneCard) -> list[Rule]:
-        """The advice for one backbone: its last stages train, and everything outside it."""
-        return last_stages(card, ceil(self.share * len(card.stages)))
-
-
-ADVICE: dict[tuple[str, str], Advice] = {
-    ("large", "far"): Advice(1, 1.0, "large and far from the pretraining: train every layer"),
-    ("large", "near"): Advice(2, 0.2, "large and near to the pretraining: train the last stage"),
-    ("small", "far"): Advice(
-        3, 0.5, "small and far from the pretraining: train the last stages, augment, watch overfit"
+# how much to train, by (size of the set, likeness to what the weights have seen): Marcelino 2018,
+# Transfer learning from pre-trained models, as quoted in study 001, figure 6a
+ADVICE: dict[tuple[str, str], str] = {
+    ("large", "far"): "large and far from the pretraining: train every layer",
+    ("large", "near"): "large and near to the pretraining: train the last stage",
+    ("small", "far"): (
+        "small and far from the pretraining: train the last stages, augment, watch overfit"
     ),
-    ("small", "near"): Advice(4, 0.0, "small and near to the pretraining: train the head alone"),
-}
-# study 003, section 3.3: what "the first five modules" are, and how many stages are left to train
-READINGS: dict[str, int] = {
-    "stages": 0,  # stem and layer1 to layer4: only the fully connected layer trains, as it says
-    "children": 3,  # conv1, bn1, relu, maxpool, layer1: torchvision's list of children
+    ("small", "near"): "small and near to the pretraining: train the head alone",
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """One point of study 001's sweep: what is kept of VGG16, and what learns (figures 6b, 7)."""
-
-    experiment: int  # 1: all frozen; 2: convolutions frozen; 3: no fully connected layers
-    count: int  # fully connected layers kept in 1 and 2, convolutions trained in 3
-    pool: Pool
-    rules: tuple[Rule, ...]
-
-
-def apply(module: nn.Module, rules: Sequence[Rule], batch_norm: BatchNormMode) -> Frozen:
+def apply_rules(module: nn.Module, rules: Sequence[Rule], batch_norm: BatchNormMode) -> Frozen:
     """Set `requires_grad` by `rules` and BatchNorm's behaviour by `batch_norm`, on the spot.
 
     Layers with fixed statistics stay in evaluation mode through any later `module.train()`; another
@@ -137,8 +107,8 @@ def last_stages(card: BackboneCard, count: int) -> list[Rule]:
     return [*((stage_pattern(stage), "freeze") for stage in frozen), EVERYTHING]
 
 
-def advise(images: int, similarity: str) -> Advice:
-    """How much of a pretrained network to train for so many images per class.
+def advise(images: int, similarity: str) -> str:
+    """How much of a pretrained network to train for so many images per class, in words.
 
     `similarity` of the images to those of the pretraining is "near" or "far". Raises HilumError for
     another word and for less than one image.
@@ -149,61 +119,6 @@ def advise(images: int, similarity: str) -> Advice:
             f"{images} and {similarity!r}; correct them."
         )
     return ADVICE["small" if images < SMALL else "large", similarity]
-
-
-def first_five(card: BackboneCard, reading: str = "stages") -> list[Rule]:
-    """Rules that freeze "the first five modules" of a ResNet, by either reading (READINGS).
-
-    Zhang & Liu 2022, section 3.3. Raises HilumError for another network or reading.
-    """
-    if reading not in READINGS:
-        raise HilumError(
-            f"a reading of the first five modules is one of {', '.join(READINGS)}; "
-            f"got {reading!r}; choose one."
-        )
-    if [stage[0] for stage in card.stages] != ["conv1", "layer1", "layer2", "layer3", "layer4"]:
-        raise HilumError(
-            f"the first five modules are a ResNet's; got {card.name!r}; choose resnet50, or rules "
-            "of your own."
-        )
-    return last_stages(card, READINGS[reading])
-
-
-def sweep(card: BackboneCard) -> list[Trial]:
-    """The three freezing experiments of study 001, layers always removed from the end.
-
-    Wirgård Wiklund et al. 2020, section 4.3. Raises HilumError for a network without fully
-    connected layers.
-    """
-    if not card.classifier:
-        raise HilumError(
-            f"the sweep keeps fully connected layers; {card.name!r} has none; choose vgg16."
-        )
-    counts = range(len(card.classifier) + 1)
-    pools: list[Pool] = ["flatten", "fc1", "fc2", "fc3"]
-    frozen = tuple(last_stages(card, 0))
-    return [
-        *(Trial(1, count, pools[count], (BACKBONE, EVERYTHING)) for count in counts),
-        *(Trial(2, count, pools[count], frozen) for count in counts),
-        *(Trial(3, count, "flatten", tuple(last_layers(card, count))) for count in counts),
-    ]
-
-
-def last_layers(card: BackboneCard, count: int) -> list[Rule]:
-    """Rules that train the last `count` named layers of a backbone and everything outside it.
-
-    A finer measure than `last_stages`: VGG16's stages name its 13 convolutions. Raises HilumError
-    for more layers than there are.
-    """
-    layers = tuple(layer for stage in card.stages for layer in stage)
-    if not 0 <= count <= len(layers):
-        raise HilumError(
-            f"{card.name} names {len(layers)} layers; got {count} to train; "
-            f"choose 0 to {len(layers)}."
-        )
-    frozen = layers[: len(layers) - count]
-    rules: list[Rule] = [(stage_pattern(frozen), "freeze")] if frozen else []
-    return [*rules, EVERYTHING]
 
 
 def stage_pattern(stage: tuple[str, ...]) -> str:

@@ -5,16 +5,15 @@ What is fitted goes on as a `numpy_head.NumpyHead`, which predicts without torch
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from hilum.models.cards import Pool
-from hilum.models.head_layers import EPSILON, MOMENTUM, PositionMean, blank, dense
+from hilum.models.head_layers import EPSILON, MOMENTUM, PositionMean, dense, uninitialised_linear
 from hilum.models.numpy_head import NumpyHead, Standardise
-from hilum.types import HilumError
+from hilum.types import HilumError, nearest_name
 
 __all__ = [
     "HEADS",
@@ -23,11 +22,10 @@ __all__ = [
     "NumpyHead",
     "Standardise",
     "activity_penalty",
-    "build",
-    "linear",
-    "mlp",
-    "named",
+    "build_head",
+    "find_head",
     "penalty",
+    "zero_linear",
 ]
 
 
@@ -94,16 +92,15 @@ class HeadModule(nn.Module):
         return {**self.__dict__, "activations": []}
 
 
-def named(name: str) -> HeadPlan:
+def find_head(name: str) -> HeadPlan:
     """The row of HEADS called `name`. Raises HilumError with the nearest name for another."""
     if name not in HEADS:
-        near = get_close_matches(name, HEADS, 1)
-        hint = f"did you mean {near[0]!r}?" if near else "choose one."
+        hint = nearest_name(name, HEADS, "choose one.")
         raise HilumError(f"a head is one of {', '.join(HEADS)}; got {name!r}; {hint}")
     return HEADS[name]
 
 
-def build(plan: HeadPlan, shape: tuple[int, int], classes: int, seed: int = 0) -> HeadModule:
+def build_head(plan: HeadPlan, shape: tuple[int, int], classes: int, seed: int = 0) -> HeadModule:
     """The head's module for features of `shape` (channel, position), see `Backbone.shape`.
 
     Raises HilumError for rates outside [0, 1) and for a BatchNorm without a layer before it.
@@ -112,18 +109,12 @@ def build(plan: HeadPlan, shape: tuple[int, int], classes: int, seed: int = 0) -
     return HeadModule(plan, nn.Sequential(*_layers(plan, shape, classes, seed)))
 
 
-def linear(features: int, classes: int) -> nn.Linear:
+def zero_linear(features: int, classes: int) -> nn.Linear:
     """One linear layer, all zeros: every class equally likely before fitting."""
-    layer = blank(features, classes)
+    layer = uninitialised_linear(features, classes)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer
-
-
-def mlp(features: int, hidden: int, classes: int, dropout: float, seed: int) -> nn.Sequential:
-    """(image, feature) -> hidden layer, ReLU, dropout -> (image, class)."""
-    plan = HeadPlan(hidden=hidden, dropout=dropout)
-    return nn.Sequential(*_layers(plan, (features, 1), classes, seed))
 
 
 def penalty(network: nn.Module) -> Tensor:
@@ -170,7 +161,7 @@ def _layers(plan: HeadPlan, shape: tuple[int, int], classes: int, seed: int) -> 
     if plan.average and positions > 1:
         layers.append(PositionMean(positions))
     if not plan.hidden:
-        return [*layers, nn.Dropout(plan.dropout), linear(width, classes)]
+        return [*layers, nn.Dropout(plan.dropout), zero_linear(width, classes)]
     generator = torch.Generator().manual_seed(seed)
     layers += [dense(width, plan.hidden, generator), nn.ReLU()]
     if plan.norm:

@@ -1,7 +1,6 @@
 """Bare networks without weights, timm's and our own, and cards for timm's that have no row."""
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 from typing import Any
 
 import torch
@@ -11,7 +10,7 @@ from torch.overrides import TorchFunctionMode
 from hilum.models import published_networks, torchvision_compat
 from hilum.models.cards import BACKBONES, BackboneCard, Stages
 from hilum.models.normalise import NORMALISE
-from hilum.types import HilumError
+from hilum.types import HilumError, nearest_names
 
 V1_STRIDES = "v1_strides"  # the original ResNet: a stage halves in its first 1x1 convolution
 VARIANTS = ("", V1_STRIDES)
@@ -128,7 +127,7 @@ def _config(name: str) -> Any:
     if config is not None:
         return config
     everything = [*BACKBONES, *package.list_models(), *package.list_pretrained()]
-    near = get_close_matches(name, everything, n=3)
+    near = nearest_names(name, everything, 3)
     hint = f"did you mean {' or '.join(near)}?" if near else f"take one of {', '.join(BACKBONES)}."
     raise HilumError(f"a backbone is a row of the table or a timm model; got {name!r}; {hint}")
 

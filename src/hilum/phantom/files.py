@@ -12,9 +12,9 @@ import pandas as pd
 from hilum import files
 from hilum.data import manifest
 from hilum.phantom import processes
-from hilum.phantom.generate import DATASET, Masks, Phantom, Shot, shots
+from hilum.phantom.generate import DATASET, Shot, shots
 from hilum.phantom.request import Request
-from hilum.types import Grey8, Manifest, MissingError, as_path
+from hilum.types import Grey8, Manifest, as_path
 
 TABLE = "phantom.csv"
 FOLDERS = {"lungs": "masks/lungs", "lesions": "masks/lesions", "markers": "masks/markers"}
@@ -46,27 +46,6 @@ def draw(request: Request, root: Path, share: processes.Share) -> Iterator[proce
         yield shot.number, {"file": _save(root, shot), **shot.row}
 
 
-def read(folder: str | Path) -> Phantom:
-    """Read back what `write` wrote: the same arrays (image, height, width) and the same table.
-
-    Raises MissingError where `folder` holds no finished phantom.
-    """
-    root = as_path(folder)
-    if not (root / TABLE).is_file():
-        raise MissingError(
-            f"A phantom's folder must hold {TABLE}; got {str(root)!r} without it; write one there."
-        )
-    table = pd.read_csv(root / TABLE, keep_default_na=False, dtype={"marker": str})
-    names = [str(name) for name in table.pop("file")]
-    images = np.stack([_load(root / "images" / name) for name in names])
-    masks = {part: _masks(root / below, names) for part, below in FOLDERS.items()}
-    return Phantom(images, masks["lungs"], masks["lesions"], masks["markers"], table)
-
-
-def _masks(folder: Path, names: list[str]) -> Masks:
-    return np.stack([_load(folder / name) for name in names]) > 127
-
-
 def _save(root: Path, shot: Shot) -> str:
     name = str(shot.row["sample_id"]).rsplit("/", 1)[1]
     _encode(root / "images" / name, shot.image)
@@ -80,20 +59,12 @@ def _encode(path: Path, pixels: Grey8) -> None:
     path.write_bytes(png.tobytes())
 
 
-def _load(path: Path) -> Grey8:
-    if not path.is_file():
-        raise MissingError(
-            f"The phantom must hold {path.name!r}; got no file {str(path)!r}; write it anew."
-        )
-    return np.asarray(cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_GRAYSCALE))
-
-
 def _manifest(table: pd.DataFrame, root: Path) -> Manifest:
     rows = table[SHARED_COLUMNS].copy()
     rows["path"] = [str(root / "images" / name) for name in table["file"]]
     rows["mask_path"] = [str(root / FOLDERS["lungs"] / name) for name in table["file"]]
     rows["finding"] = table["label"]
     rows["licence"] = LICENCE
-    made = manifest.build(rows, DATASET, notes=(NOTE,), root=root)
+    built = manifest.build(rows, DATASET, notes=(NOTE,), root=root)
     lesions = [str(root / FOLDERS["lesions"] / name) for name in table["file"]]
-    return replace(made, table=made.table.assign(lesion_path=lesions))
+    return replace(built, table=built.table.assign(lesion_path=lesions))

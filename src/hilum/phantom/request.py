@@ -1,10 +1,9 @@
 """What a user asks the phantom for: every dial, checked."""
 
-import difflib
 from dataclasses import dataclass
 
 from hilum.phantom.hospitals import HOSPITALS
-from hilum.types import HilumError
+from hilum.types import HilumError, nearest_name
 
 CLASSES = ("covid19", "normal", "pneumonia", "bacterial_pneumonia", "viral_pneumonia")
 
@@ -43,8 +42,8 @@ class Request:
             value = getattr(self, name)
             if value is not None:
                 _between(name, value, 0, 1)
-        _known("classes", self.classes, CLASSES)
-        _known("hospitals", self.hospitals, tuple(HOSPITALS))
+        _require_allowed("classes", self.classes, CLASSES)
+        _require_allowed("hospitals", self.hospitals, tuple(HOSPITALS))
 
 
 def _between(name: str, value: float, low: float, high: float) -> None:
@@ -54,7 +53,7 @@ def _between(name: str, value: float, low: float, high: float) -> None:
         )
 
 
-def _known(name: str, values: tuple[str, ...], allowed: tuple[str, ...]) -> None:
+def _require_allowed(name: str, values: tuple[str, ...], allowed: tuple[str, ...]) -> None:
     if not values or len(set(values)) < len(values):
         raise HilumError(
             f"The phantom's {name} must be one or more different names of {', '.join(allowed)}; "
@@ -62,8 +61,7 @@ def _known(name: str, values: tuple[str, ...], allowed: tuple[str, ...]) -> None
         )
     for value in values:
         if value not in allowed:
-            near = difflib.get_close_matches(value, allowed, n=1) or [allowed[0]]
+            hint = nearest_name(value, allowed, f"did you mean {allowed[0]!r}?")
             raise HilumError(
-                f"The phantom's {name} must be among {', '.join(allowed)}; got {value!r}; "
-                f"did you mean {near[0]!r}?"
+                f"The phantom's {name} must be among {', '.join(allowed)}; got {value!r}; " + hint
             )

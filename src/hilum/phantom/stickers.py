@@ -51,7 +51,7 @@ def _grey(among: tuple[int, int], rng: np.random.Generator) -> int:
     return int(rng.integers(among[0], among[1] + 1))
 
 
-def _drawn(text: str, high: float, font: int = cv2.FONT_HERSHEY_SIMPLEX) -> Grey8:
+def _letters(text: str, high: float, font: int = cv2.FONT_HERSHEY_SIMPLEX) -> Grey8:
     """Coverage 0 to 255 of a line of text, cut to its box."""
     scale, thick = high / CAPITAL, max(round(high / 7), 1)
     (wide, tall), base = cv2.getTextSize(text, font, scale, thick)
@@ -66,12 +66,12 @@ def _size(side: int, rng: np.random.Generator) -> float:
 
 
 def _letter(side: int, rng: np.random.Generator) -> Tile:
-    ink = _drawn(str(rng.choice(LETTERS)), _size(side, rng), cv2.FONT_HERSHEY_DUPLEX) > 127
+    ink = _letters(str(rng.choice(LETTERS)), _size(side, rng), cv2.FONT_HERSHEY_DUPLEX) > 127
     return Tile(np.full(ink.shape, _grey(WHITE, rng), np.uint8), ink)
 
 
 def _text(side: int, rng: np.random.Generator) -> Tile:
-    ink = _drawn(str(rng.choice(WORDS)), 0.6 * _size(side, rng)) > 127
+    ink = _letters(str(rng.choice(WORDS)), 0.6 * _size(side, rng)) > 127
     return Tile(np.full(ink.shape, _grey(WHITE, rng), np.uint8), ink)
 
 
@@ -85,12 +85,12 @@ def _arrow(side: int, rng: np.random.Generator) -> Tile:
     return Tile(np.full(ink.shape, _grey(WHITE, rng), np.uint8), ink)
 
 
-def _plate(ground: tuple[int, int], letter: tuple[int, int]) -> Callable[..., Tile]:
+def _plate(field: tuple[int, int], letter: tuple[int, int]) -> Callable[..., Tile]:
     def tile(side: int, rng: np.random.Generator) -> Tile:
-        cover = _drawn(str(rng.choice(LETTERS)), _size(side, rng), cv2.FONT_HERSHEY_DUPLEX)
+        cover = _letters(str(rng.choice(LETTERS)), _size(side, rng), cv2.FONT_HERSHEY_DUPLEX)
         cover = np.pad(cover, max(len(cover) // 3, 3))
         share = cover.astype(np.float32) / 255
-        low, high = _grey(ground, rng), _grey(letter, rng)
+        low, high = _grey(field, rng), _grey(letter, rng)
         grey = np.rint(low + share * (high - low)).astype(np.uint8)
         return Tile(grey, np.ones(grey.shape, np.bool_))
 
@@ -98,7 +98,7 @@ def _plate(ground: tuple[int, int], letter: tuple[int, int]) -> Callable[..., Ti
 
 
 def _ring(side: int, rng: np.random.Generator) -> Tile:
-    cover = _drawn(str(rng.choice(LETTERS)), 0.7 * _size(side, rng))
+    cover = _letters(str(rng.choice(LETTERS)), 0.7 * _size(side, rng))
     reach = int(0.75 * max(cover.shape)) + 3
     plane, ink = (np.zeros((2 * reach + 1, 2 * reach + 1), np.uint8) for _ in range(2))
     top, left = (reach - length // 2 for length in cover.shape)

@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import cv2
 import numpy as np
 from PIL import Image as Pillow
 
-from hilum.preprocess.step import Size, level, resized
+from hilum.preprocess.step import Movement, Size, level, resized
 from hilum.types import GreyImage, HilumError
 
 
@@ -23,6 +22,7 @@ class Letterbox:
     fill: int = 128
     method: Literal["area", "pillow"] = "area"
     name: ClassVar[str] = "letterbox"
+    moves_pixels: ClassVar[Movement] = "by size"
 
     def __call__(self, pixels: GreyImage) -> GreyImage:
         """(height, width) -> (side, side)."""
@@ -51,6 +51,7 @@ class Resize:
 
     side: int = 224
     name: ClassVar[str] = "resize"
+    moves_pixels: ClassVar[Movement] = "by size"
 
     def __call__(self, pixels: GreyImage) -> GreyImage:
         """(height, width) -> (side, side)."""
@@ -71,6 +72,7 @@ class ResizeShorter:
 
     side: int = 224
     name: ClassVar[str] = "resize_shorter"
+    moves_pixels: ClassVar[Movement] = "by size"
 
     def __call__(self, pixels: GreyImage) -> GreyImage:
         """(height, width) -> shorter side `side`."""
@@ -93,6 +95,7 @@ class CentreCrop:
 
     side: int = 224
     name: ClassVar[str] = "centre_crop"
+    moves_pixels: ClassVar[Movement] = "by size"
 
     def __call__(self, pixels: GreyImage) -> GreyImage:
         """(height, width) -> (side, side), offsets rounded as torchvision does."""
@@ -123,6 +126,7 @@ class BorderCrop:
 
     fraction: float = 0.1
     name: ClassVar[str] = "border_crop"
+    moves_pixels: ClassVar[Movement] = "by size"
 
     def __post_init__(self) -> None:
         if not 0 <= self.fraction < 0.5:
@@ -154,8 +158,3 @@ def _pillow(pixels: GreyImage, size: Size) -> GreyImage:
     image = Pillow.fromarray(np.ascontiguousarray(pixels))
     out = np.asarray(image.resize((size[1], size[0]), Pillow.Resampling.BICUBIC))
     return out if out.dtype == np.uint8 else np.clip(out, 0, 1).astype(np.float32)
-
-
-def flipped(pixels: GreyImage) -> GreyImage:
-    """(height, width) mirrored left to right, in memory of its own."""
-    return cv2.flip(pixels, 1)

@@ -64,14 +64,14 @@ def layers(film: Grey8) -> Iterator[Layer]:
     kernel = np.ones((KERNEL, KERNEL), np.uint8)
     for bright in (True, False):
         grey = film if bright else cv2.bitwise_not(film)
-        ground = cv2.morphologyEx(grey, cv2.MORPH_OPEN, kernel, borderType=cv2.BORDER_REPLICATE)
+        opened = cv2.morphologyEx(grey, cv2.MORPH_OPEN, kernel, borderType=cv2.BORDER_REPLICATE)
         squared = cv2.multiply(grey, grey, dtype=cv2.CV_32F)
-        hat = cv2.subtract(grey, ground)
-        planes = _Planes(bright, grey, squared, ground, hat, slope, around)
+        hat = cv2.subtract(grey, opened)
+        planes = _Planes(bright, grey, squared, opened, hat, slope, around)
         for level in LEVELS:
-            found = _layer(planes, level)
-            if found is not None:
-                yield found
+            layer = _layer(planes, level)
+            if layer is not None:
+                yield layer
 
 
 def scores(film: Grey8) -> dict[bool, Scores]:
@@ -91,7 +91,7 @@ class _Planes:
     bright: bool
     grey: Grey8
     squared: Floats
-    ground: Grey8
+    background: Grey8
     hat: Grey8
     slope: Floats
     around: Floats
@@ -163,7 +163,7 @@ def _features(planes: _Planes, zone: _Zone, boxes: npt.NDArray[np.int32], level:
     """(candidate, feature)."""
     height, width = planes.grey.shape
     left, top, wide, high = boxes.T
-    area, hat, grey, ground = zone.means(zone.own, planes.hat, planes.grey, planes.ground)
+    area, hat, grey, background = zone.means(zone.own, planes.hat, planes.grey, planes.background)
     outline, slope, clutter = zone.means(zone.rim, planes.slope, planes.around)
     _, quiet, beside, power = zone.means(zone.beside, planes.slope, planes.grey, planes.squared)
     columns = (
@@ -172,7 +172,7 @@ def _features(planes: _Planes, zone: _Zone, boxes: npt.NDArray[np.int32], level:
         np.log(2 * area / np.maximum(outline, 1)),
         np.log1p(hat),
         np.log1p(slope),
-        ground / 255,
+        background / 255,
         np.log1p(clutter),
         (left == 0) | (top == 0) | (left + wide == width) | (top + high == height),
         np.full(zone.count, np.log(level)),

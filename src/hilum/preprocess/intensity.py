@@ -6,13 +6,15 @@ from typing import ClassVar
 import cv2
 import numpy as np
 
-from hilum.preprocess.step import Size, as_uint8
+from hilum.preprocess.step import Movement, Size, as_uint8
 from hilum.types import GreyImage, HilumError
 
 
 @dataclass(frozen=True, slots=True)
 class _Intensity:
     """What every grey-level step shares: the size stays as it was."""
+
+    moves_pixels: ClassVar[Movement] = "never"
 
     def size(self, before: Size | None) -> Size | None:
         """As before."""
@@ -51,7 +53,10 @@ class PercentileWindow(_Intensity):
 
 @dataclass(frozen=True, slots=True)
 class Clahe(_Intensity):
-    """Contrast-limited adaptive histogram equalisation (Zuiderveld 1994)."""
+    """Contrast-limited adaptive histogram equalisation.
+
+    Zuiderveld 1994, doi:10.1016/B978-0-12-336156-1.50061-6.
+    """
 
     clip: float = 2.0
     tiles: int = 8

@@ -12,17 +12,17 @@ import numpy as np
 from hilum import images
 from hilum.preprocess import markers
 from hilum.preprocess.markers import FILLS, WAYS, Fill, Method
-from hilum.preprocess.step import Size, as_uint8, level
-from hilum.types import Grey8, GreyImage, HilumError, MissingError, nearest
+from hilum.preprocess.step import Movement, Size, as_uint8, level
+from hilum.types import Grey8, GreyImage, HilumError, MissingError, nearest_name
 
 DRAWN = 512  # pixels of the film that carries the drawn mark
 
 
-def _known(step: str, field: str, value: str, allowed: tuple[str, ...]) -> None:
+def _require_one_of(step: str, field: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise HilumError(
-            f"{field} of {step} is one of {', '.join(allowed)}; got {value!r}"
-            f"{nearest(value, allowed)}"
+            f"{field} of {step} is one of {', '.join(allowed)}; got {value!r}; "
+            + nearest_name(str(value), allowed)
         )
 
 
@@ -31,9 +31,10 @@ class _Marked:
     """What steps share that look at the whole film and leave its size alone."""
 
     method: Method = "shape"
+    moves_pixels: ClassVar[Movement] = "never"
 
     def __post_init__(self) -> None:
-        _known("a marker step", "method", self.method, tuple(WAYS))
+        _require_one_of("a marker step", "method", self.method, tuple(WAYS))
 
     def size(self, before: Size | None) -> Size | None:
         """As before."""
@@ -70,8 +71,8 @@ class RemoveMarkers(_Marked):
     name: ClassVar[str] = "remove_markers"
 
     def __post_init__(self) -> None:
-        _known(self.name, "method", self.method, tuple(WAYS))
-        _known(self.name, "fill", self.fill, tuple(FILLS))
+        _require_one_of(self.name, "method", self.method, tuple(WAYS))
+        _require_one_of(self.name, "fill", self.fill, tuple(FILLS))
         if not 0 < self.radius <= 100:
             raise HilumError(
                 f"remove_markers wants a radius above 0 and up to 100 pixels; got {self.radius}; "
@@ -89,6 +90,7 @@ class CropBorders:
     """Cut off flat black or white borders, as digitisers and journals' pages leave them."""
 
     name: ClassVar[str] = "crop_borders"
+    moves_pixels: ClassVar[Movement] = "by content"
 
     def __call__(self, pixels: GreyImage) -> GreyImage:
         """(height, width) -> what lies inside the borders."""
@@ -143,12 +145,12 @@ def _donors(donor: str) -> tuple[Path, ...]:
             f"transplant_markers wants an image or a folder of images as donor; got {donor!r}, "
             "which is not there; name another, or none to have a mark drawn."
         )
-    found = (place,) if place.is_file() else tuple(sorted(images.find(place)[0]))
-    if not found:
+    paths = (place,) if place.is_file() else tuple(sorted(images.find(place)[0]))
+    if not paths:
         raise MissingError(
             f"the donor folder must hold images; got none in {donor!r}; name another."
         )
-    return found
+    return paths
 
 
 @lru_cache(maxsize=64)

@@ -131,8 +131,8 @@ def _by_shape(film: Grey8) -> Markers:
     height, width = (max(1, round(length * scale)) for length in film.shape)
     small = as_uint8(resized(film, (height, width)))
     marks = _marks(small)
-    drawn = marks.mask.astype(np.uint8)
-    mask = cv2.resize(drawn, film.shape[::-1], interpolation=cv2.INTER_NEAREST)
+    ink = marks.mask.astype(np.uint8)
+    mask = cv2.resize(ink, film.shape[::-1], interpolation=cv2.INTER_NEAREST)
     return Markers(mask > 0, tuple(_scaled(box, small.shape, film.shape) for box in marks.boxes))
 
 
@@ -153,9 +153,9 @@ def _marks(film: Grey8) -> Markers:
         for place, ink in _groups(score):
             if _speck(ink):
                 continue
-            found = plate(film[place], ink)
-            if found is not None and not _leaks(found, place, film.shape):
-                ink |= found
+            plate_mask = plate(film[place], ink)
+            if plate_mask is not None and not _leaks(plate_mask, place, film.shape):
+                ink |= plate_mask
             # an outlined arrow goes with what it encloses
             mask[place] |= filled(ink.astype(np.uint8))
             left, top, wide, high = cv2.boundingRect(ink.view(np.uint8))

@@ -19,11 +19,11 @@ from hilum.preprocess.lungs.steps import (
     HideLungs,
     KeepLungs,
     LungStep,
-    handed,
+    with_finder,
 )
 from hilum.preprocess.marker_steps import CropBorders, FindMarkers, RemoveMarkers, TransplantMarkers
 from hilum.preprocess.step import Size, Step, as_uint8
-from hilum.types import Grey8, GreyImage, HilumError, nearest
+from hilum.types import Grey8, GreyImage, HilumError, nearest_name
 
 # raise when any step's arithmetic changes: stored pixels and models then no longer match
 VERSION = 1
@@ -32,24 +32,25 @@ VERSION = 1
 # handed in from above, since preparation knows no networks
 LungsOf: TypeAlias = Callable[[str], FindsLungs]
 
-STEPS: dict[str, type[Step]] = {
-    "border_crop": BorderCrop,
-    "centre_crop": CentreCrop,
-    "clahe": Clahe,
-    "crop_borders": CropBorders,
-    "crop_lungs": CropLungs,
-    "equalise": Equalise,
-    "film_and_lungs": FilmAndLungs,
-    "find_markers": FindMarkers,
-    "hide_lungs": HideLungs,
-    "keep_lungs": KeepLungs,
-    "letterbox": Letterbox,
-    "percentile_window": PercentileWindow,
-    "remove_markers": RemoveMarkers,
-    "resize": Resize,
-    "resize_shorter": ResizeShorter,
-    "transplant_markers": TransplantMarkers,
-}
+ROWS: tuple[type[Step], ...] = (
+    BorderCrop,
+    CentreCrop,
+    Clahe,
+    CropBorders,
+    CropLungs,
+    Equalise,
+    FilmAndLungs,
+    FindMarkers,
+    HideLungs,
+    KeepLungs,
+    Letterbox,
+    PercentileWindow,
+    RemoveMarkers,
+    Resize,
+    ResizeShorter,
+    TransplantMarkers,
+)
+STEPS = {row.name: row for row in ROWS}
 
 
 @dataclass(frozen=True)
@@ -134,21 +135,25 @@ def with_side(block: Sequence[Mapping[str, Any]], side: int) -> list[dict[str, A
 def _step(row: Mapping[str, Any]) -> Step:
     name = str(row.get("step", ""))
     if name not in STEPS:
-        raise HilumError(
-            f"preparation step must be a step that there is; got {name!r}" + nearest(name, STEPS)
-        )
+        hint = nearest_name(name, STEPS)
+        raise HilumError(f"preparation step must be a step that there is; got {name!r}; {hint}")
     kind, parameters = STEPS[name], {k: v for k, v in row.items() if k != "step"}
+    parameters_of_step = _fields(kind)
     for key in parameters:
-        if key not in _fields(kind):
-            told = nearest(key, _fields(kind)) if _fields(kind) else "; it takes none."
-            raise HilumError(f"step {name} has no parameter {key!r}{told}")
+        if key not in parameters_of_step:
+            hint = nearest_name(
+                key, parameters_of_step, "" if parameters_of_step else "it takes none."
+            )
+            raise HilumError(f"step {name} has no parameter {key!r}; {hint}")
     return kind(**parameters)
 
 
 def _complete(step: Step, lungs_of: LungsOf | None) -> Step:
     """The step with what it needs from above."""
-    wants = lungs_of is not None and getattr(step, "kind", "") == "radiograph"
-    return handed(step, lungs_of(step.network)) if wants else step  # type: ignore[misc, attr-defined]
+    if lungs_of is not None and isinstance(step, LungStep) and step.kind == "radiograph":
+        complete: Step = with_finder(step, lungs_of(step.network))
+        return complete
+    return step
 
 
 def _parameters(step: Step) -> dict[str, Any]:
@@ -156,5 +161,5 @@ def _parameters(step: Step) -> dict[str, Any]:
 
 
 def _fields(kind: type[Step]) -> list[str]:
-    found = dataclasses.fields(kind)  # type: ignore[arg-type]
-    return [field.name for field in found if "handed" not in field.metadata]
+    fields = dataclasses.fields(kind)  # type: ignore[arg-type]
+    return [field.name for field in fields if field.metadata.get("parameter", True)]

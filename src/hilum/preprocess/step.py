@@ -1,6 +1,6 @@
 """The contract that every preparation step keeps, and the small conversions that steps share."""
 
-from typing import ClassVar, Protocol, TypeAlias, cast
+from typing import ClassVar, Literal, Protocol, TypeAlias, cast
 
 import cv2
 import numpy as np
@@ -8,15 +8,19 @@ import numpy as np
 from hilum.types import Grey8, GreyImage
 
 Size: TypeAlias = tuple[int, int]  # (height, width)
+# whether a place of the decoded image has the same coordinates (row, column) after a step; if not,
+# whether the image's size decides where it lies then, or what the image shows
+Movement: TypeAlias = Literal["never", "by size", "by content"]
 
 
 class Step(Protocol):
     """One deterministic operation on a grey image (height, width), uint8 or float32 in [0, 1]."""
 
     name: ClassVar[str]
+    moves_pixels: ClassVar[Movement]
 
     def __call__(self, pixels: GreyImage) -> GreyImage:
-        """Apply the step; the kind of number (uint8 or float32) is kept."""
+        """(height, width) -> (height, width); the kind of number (uint8 or float32) is kept."""
 
     def size(self, before: Size | None) -> Size | None:
         """(height, width) after this step, None while it still depends on the image."""
@@ -26,7 +30,7 @@ class Step(Protocol):
 
 
 def level(pixels: GreyImage, grey: int) -> int | float:
-    """The grey level 0-255 in the image's own kind of number."""
+    """The grey level 0-255 in the kind of number of an image (height, width)."""
     return grey if pixels.dtype == np.uint8 else grey / 255
 
 

@@ -12,8 +12,8 @@ from hilum.recipes.trees import Tree, as_tree, parse
 
 # what decides whether a figure is the paper's; titles, figures and words are not among it
 COMPARED = (
-    *("mode", "learns", "classes", "data", "later", "modalities", "split", "prepare", "model"),
-    *("augment", "train", "source", "seeds", "grid", "arms"),
+    *("mode", "learns", "classes", "data", "external_tests", "modalities", "split", "prepare"),
+    *("model", "augment", "train", "source_task", "seeds", "grid", "arms"),
 )
 Keys: TypeAlias = tuple[str, ...]
 Layer: TypeAlias = tuple[str, Mapping[str, Any]]  # what was given, such as "--quick", and its keys
@@ -57,8 +57,8 @@ def between(paper: Mapping[str, Any], ran: Mapping[str, Any]) -> list[tuple[Keys
 
     Tables are compared key by key, lists as a whole. An absent axis of a grid is an empty one.
     """
-    found = [row for key in COMPARED for row in _below((key,), paper.get(key), ran.get(key))]
-    return [(path, _plain(one), _plain(other)) for path, one, other in found]
+    differing = [row for key in COMPARED for row in _below((key,), paper.get(key), ran.get(key))]
+    return [(path, _plain(one), _plain(other)) for path, one, other in differing]
 
 
 def _below(path: Keys, paper: Any, ran: Any) -> Iterator[tuple[Keys, Any, Any]]:

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hilum.recipes import departures
+from hilum.recipes.old_names import new_key, with_new_names
 from hilum.recipes.schema import Recipe
 from hilum.recipes.trees import Tree, as_tree, merged, nested, parse
-from hilum.types import HilumError, nearest
+from hilum.types import HilumError, nearest_name
 
-ARM_KEYS = ("model", "augment", "train", "source")  # none of them touches images or splits
+ARM_KEYS = ("model", "augment", "train", "source_task")  # none of them touches images or splits
 SWITCH = "enabled"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")  # it names a folder, and stands before ":" and ","
 PLACE = re.compile(r"[A-Za-z0-9_-]+=[A-Za-z0-9_. -]+(,[A-Za-z0-9_-]+=[A-Za-z0-9_. -]+)*")
@@ -25,6 +26,7 @@ def checked(recipe: Recipe, where: str = "") -> Recipe:
     for name, over in recipe.arms.items():
         _require_name(f"{where}arms", name, over)
         _arm(recipe, name, over, where)
+    _require_one_name(recipe.grid, where)
     if recipe.arms and not any(map(_on, recipe.arms.values())):
         raise HilumError(
             f"a recipe with arms must have one that is enabled; got {', '.join(recipe.arms)}, all "
@@ -41,17 +43,17 @@ def cells(recipe: Recipe) -> dict[str, Recipe]:
 
     Raises HilumError where two cells would have the same name.
     """
-    found: dict[str, Recipe] = {}
+    named: dict[str, Recipe] = {}
     for arm, plan in _arms(recipe):
         for point, cell in _points(plan):
             name = ",".join(part for part in (arm, point) if part) or "main"
-            if name in found:
+            if name in named:
                 raise HilumError(
                     f"grid cells need names of their own; got {name!r} twice; "
                     "give the tables in `grid` different names."
                 )
-            found[name] = cell
-    return found
+            named[name] = cell
+    return named
 
 
 def tasks(recipe: Recipe) -> dict[str, Recipe]:
@@ -60,13 +62,13 @@ def tasks(recipe: Recipe) -> dict[str, Recipe]:
     One with published numbers departs from the same task laid over the paper's settings.
     """
     paper = departures.reference(recipe)
-    found = {}
+    named = {}
     for name, over in recipe.tasks.items():
         if _on(over):
             task = _task(recipe, name, over)
             of_paper = _task(paper, name, over) if task.published else task
-            found[name] = departures.noted(task, of_paper)
-    return found
+            named[name] = departures.noted(task, of_paper)
+    return named
 
 
 def without_tasks(recipe: Recipe) -> Recipe:
@@ -93,7 +95,7 @@ def _points(plan: Recipe) -> Iterator[tuple[str, Recipe]]:
         pairs = dict(zip(grid, values, strict=True))
         tree = {**as_tree(plan), "grid": {}}
         for key, value in pairs.items():
-            tree = merged(tree, nested(key, value))
+            tree = merged(tree, with_new_names(nested(key, value)))
         name = ",".join(f"{key.rsplit('.', 1)[-1]}={_said(value)}" for key, value in pairs.items())
         yield name, parse(tree)
 
@@ -109,7 +111,7 @@ def _arm(recipe: Recipe, name: str, over: Mapping[str, Any], where: str = "") ->
 def _refusal(where: str, key: str) -> str:
     """Why an arm may not have this key: it does not exist, or it belongs to a task."""
     if key not in Recipe.model_fields:
-        return f"recipe key {where!r} does not exist" + nearest(key, ARM_KEYS)
+        return f"recipe key {where!r} does not exist; " + nearest_name(key, ARM_KEYS)
     return (
         f"an arm may change {', '.join(ARM_KEYS)}, since all arms stand on the same images and "
         f"splits; got {where!r}; make it a task: [tasks.NAME] may change anything."
@@ -122,8 +124,8 @@ def _task(recipe: Recipe, name: str, over: Mapping[str, Any]) -> Recipe:
         raise HilumError(
             f"a task cannot have tasks; got 'tasks.{name}.tasks'; put it beside {name!r}."
         )
-    mine: Tree = {"name": f"{recipe.name}-{name}", "title": name.replace("_", " ")}
-    tree = {**as_tree(recipe), **mine, "published": [], "tasks": {}}
+    renamed: Tree = {"name": f"{recipe.name}-{name}", "title": name.replace("_", " ")}
+    tree = {**as_tree(recipe), **renamed, "published": [], "tasks": {}}
     return parse(merged(tree, _settings(over)), f"tasks.{name}.")
 
 
@@ -135,14 +137,23 @@ def _on(over: Mapping[str, Any]) -> bool:
     return bool(over.get(SWITCH, True))
 
 
+def _require_one_name(grid: Mapping[str, Any], where: str) -> None:
+    keys = [new_key(key) for key in grid]
+    for key in {key for key in keys if keys.count(key) > 1}:
+        raise HilumError(
+            f"{where}grid must name a key once; got {key!r} by its old and its new name; leave the "
+            "old one out."
+        )
+
+
 def _require_name(
-    kind: str, name: str, over: Mapping[str, Any], taken: tuple[str, ...] = ()
+    kind: str, name: str, over: Mapping[str, Any], reserved: tuple[str, ...] = ()
 ) -> None:
     places = kind.endswith("arms") and PLACE.fullmatch(name)
-    if not (NAME.fullmatch(name) or places) or name in (*RESERVED, *taken):
+    if not (NAME.fullmatch(name) or places) or name in (*RESERVED, *reserved):
         raise HilumError(
             f"{kind} must have names of letters, digits, _ and -, and not "
-            f"{', '.join((*RESERVED, *taken))}; got {name!r}; choose another."
+            f"{', '.join((*RESERVED, *reserved))}; got {name!r}; choose another."
         )
     if not isinstance(over.get(SWITCH, True), bool):
         raise HilumError(

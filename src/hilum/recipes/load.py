@@ -8,15 +8,21 @@ from pathlib import Path
 from typing import Any, get_args
 
 from hilum.recipes import departures, grid
+from hilum.recipes.old_names import with_new_names
 from hilum.recipes.schema import Mode, Recipe
 from hilum.recipes.trees import Tree, merged, nested, parse
-from hilum.types import HilumError, nearest
+from hilum.types import HilumError, nearest_name
 
 
 def names() -> list[str]:
-    """The recipes that come with hilum, by name."""
-    found = resources.files("hilum.recipes.builtin").iterdir()
-    return sorted(Path(item.name).stem for item in found if item.name.endswith(".toml"))
+    """The recipes that come with hilum, by name.
+
+    >>> import hilum
+    >>> "zhang2022" in hilum.recipe_names()
+    True
+    """
+    files = resources.files("hilum.recipes.builtin").iterdir()
+    return sorted(Path(item.name).stem for item in files if item.name.endswith(".toml"))
 
 
 def load(
@@ -26,22 +32,26 @@ def load(
 
     Raises HilumError for an unknown recipe or key (the nearest is named) and for bad values, also
     in its arms and tasks.
+
+    >>> import hilum
+    >>> hilum.load_recipe("demo", changes=["seeds=[0, 1]"]).seeds
+    [0, 1]
     """
     tree = _read(recipe)
     modes, short = tree.pop("modes", {}), tree.pop("quick", {})
     _known(modes, get_args(Mode), "modes")
     chosen = mode or tree.get("mode", "corrected")
     paper = _of_the_paper(tree, modes, chosen) if departures.has_paper(tree) else None
-    asked = [(f"--set {change.partition('=')[0].strip()}", _change(change)) for change in changes]
-    for over in (modes.get(chosen, {}), short if quick else {}, *(over for _, over in asked)):
+    changed = [(f"--set {change.partition('=')[0].strip()}", _change(change)) for change in changes]
+    for over in (modes.get(chosen, {}), short if quick else {}, *(over for _, over in changed)):
         tree = _laid(tree, over)
-    found = grid.checked(parse({**tree, "mode": chosen}))
+    resolved = grid.checked(parse({**tree, "mode": chosen}))
     if paper is None:
-        return found
+        return resolved
     # what the published mode alone says departs because of the other mode
     moded = {**merged(modes.get("published", {}), modes.get(chosen, {})), "mode": chosen}
-    layers = [(f"mode {chosen}", moded), *([("--quick", short)] if quick else []), *asked]
-    return departures.noted(found, paper, layers)
+    layers = [(f"mode {chosen}", moded), *([("--quick", short)] if quick else []), *changed]
+    return departures.noted(resolved, paper, layers)
 
 
 def _of_the_paper(tree: Tree, modes: Mapping[str, Any], mode: str) -> Recipe:
@@ -80,22 +90,21 @@ def _laid(tree: Tree, over: Mapping[str, Any]) -> Tree:
         known, named = tree.get(kind, {}), over.get(kind, {})
         for name, table in named.items() if isinstance(named, Mapping) else ():
             if name not in known and isinstance(table, Mapping) and [*table] == ["enabled"]:
-                told = nearest(name, list(known)) if known else "; there are none."
-                raise HilumError(f"{kind}.{name} is switched, but there is no such table" + told)
+                hint = nearest_name(name, known, "" if known else "there are none.")
+                raise HilumError(f"{kind}.{name} is switched, but there is no such table; {hint}")
     return merged(tree, over)
 
 
 def _read(recipe: str) -> Tree:
     path = Path(recipe).expanduser()
     if path.suffix == ".toml" or path.is_file():
-        return _parsed(path)
+        return with_new_names(_parsed(path))
     if recipe in names():
-        return tomllib.loads(
-            resources.files("hilum.recipes.builtin").joinpath(f"{recipe}.toml").read_text()
-        )
+        text = resources.files("hilum.recipes.builtin").joinpath(f"{recipe}.toml").read_text()
+        return with_new_names(tomllib.loads(text))
     raise HilumError(
-        f"recipe must be a TOML file or one of {', '.join(names())}; got {recipe!r}"
-        + nearest(recipe, names())
+        f"recipe must be a TOML file or one of {', '.join(names())}; got {recipe!r}; "
+        + nearest_name(recipe, names())
     )
 
 
@@ -118,12 +127,13 @@ def _change(change: str) -> Tree:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text  # a bare word is a string, so that no shell needs nested quotes
-    return nested(key.strip(), value)
+    return with_new_names(nested(key.strip(), value))
 
 
 def _known(table: Mapping[str, Any], allowed: Sequence[str], what: str) -> None:
     for key in table:
         if key not in allowed:
             raise HilumError(
-                f"{what} must be among {', '.join(allowed)}; got {key!r}" + nearest(key, allowed)
+                f"{what} must be among {', '.join(allowed)}; got {key!r}; "
+                + nearest_name(key, allowed)
             )

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Mode: TypeAlias = Literal["published", "corrected"]
 
@@ -73,7 +73,7 @@ class ModelPlan(Strict):
     backbone: str = "tf_efficientnet_lite0"
     weights: str = "imagenet"  # imagenet, random, or a file
     # further networks, frozen, with ImageNet's weights: the head sees their features as well
-    beside: list[str] = Field(default_factory=list)
+    auxiliary_backbones: list[str] = Field(default_factory=list)
     head: str = "linear"  # linear, mlp, or a paper's by its recipe's name
     hidden: int | None = Field(None, gt=0)  # these five: the head's own unless given
     dropout: float | None = Field(None, ge=0, lt=1)
@@ -82,9 +82,17 @@ class ModelPlan(Strict):
     # auto: stages for a head of one layer, where the networks can hand them out
     pool: Literal["auto", "average", "stages", "flatten", "last", "fc1", "fc2", "fc3"] | None = None
     penalise: Literal["outputs", "weights"] | None = None
-    # int8: trained as with auto, then quantised, unless validation loses more than 0.002 of AUROC
-    precision: Literal["auto", "bf16", "fp32", "int8"] = "auto"
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
     mirror: bool = True  # average each image with its mirror image when predicting
+
+    @field_validator("precision", mode="before")
+    @classmethod
+    def _trains_in_floating_point(cls, precision: object) -> object:
+        if precision == "int8":
+            raise ValueError(
+                "int8 is now a precision of `hilum export`, so that training wants 'auto'"
+            )
+        return precision
 
 
 class AugmentPlan(Strict):
@@ -203,7 +211,7 @@ class SourcePlan(Strict):
     prepare: PreparePlan | None = None  # the target's, unless lungs are kept in one of them only
     augment: AugmentPlan = AugmentPlan()
     train: TrainPlan = TrainPlan()
-    apart: bool = True  # leave out of it whatever the target task holds, patients included
+    exclude_target: bool = True  # leave out of it whatever the target task holds, patients included
     least_auroc: float = Field(0.6, ge=0, le=1)  # a backbone that has learnt less is refused
     once: bool = False  # every seed stands on what the first one's source task has taught
 
@@ -228,7 +236,13 @@ class Departure(Strict):
 
 
 class Recipe(Strict):
-    """Everything a run needs; see docs/recipes.md for the keys."""
+    """Everything a run needs; see docs/recipes.md for the keys.
+
+    >>> import hilum
+    >>> recipe = hilum.load_recipe("demo")
+    >>> recipe.model.backbone, recipe.split.kind
+    ('tf_efficientnet_lite0', 'holdout')
+    """
 
     name: str
     title: str = ""
@@ -238,19 +252,20 @@ class Recipe(Strict):
     classes: list[str] = Field(default_factory=list)  # empty: as found in the data
     paper: Paper = Paper()
     data: list[DataSet] = Field(min_length=1)
-    later: list[DataSet] = Field(default_factory=list)  # a second test, apart from all of `data`
+    # further tests, apart from all of `data`
+    external_tests: list[DataSet] = Field(default_factory=list)
     split: SplitPlan = SplitPlan()
     prepare: PreparePlan = PreparePlan()
     model: ModelPlan = ModelPlan()
     augment: AugmentPlan = AugmentPlan()
     train: TrainPlan = TrainPlan()
-    source: SourcePlan | None = None
+    source_task: SourcePlan | None = None
     modalities: Literal["one", "mixed"] = "one"  # "mixed": radiographs and CT together, on purpose
     seeds: list[int] = Field(default_factory=lambda: [0], min_length=1)
     grid: dict[str, list[Any]] = Field(default_factory=dict)  # dotted key -> values
     arms: dict[str, dict[str, Any]] = Field(default_factory=dict)  # name -> what it changes
     tasks: dict[str, dict[str, Any]] = Field(default_factory=dict)  # further questions, likewise
-    figures: list[str] = Field(default_factory=list)  # names in STUDY_FIGURES of the report
+    figures: list[str] = Field(default_factory=list)  # `asked_as` of a row of FIGURES in the report
     published: list[PublishedNumber] = Field(default_factory=list)
     departures: list[Departure] = Field(default_factory=list)  # from the paper's settings
     unspecified_in_paper: list[str] = Field(default_factory=list)

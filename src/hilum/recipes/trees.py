@@ -6,8 +6,9 @@ from typing import Any, TypeAlias, get_args
 
 from pydantic import ValidationError
 
+from hilum.recipes.old_names import with_new_names
 from hilum.recipes.schema import Recipe
-from hilum.types import HilumError, nearest
+from hilum.types import HilumError, nearest_name
 
 Tree: TypeAlias = dict[str, Any]
 
@@ -15,7 +16,7 @@ Tree: TypeAlias = dict[str, Any]
 def parse(tree: Mapping[str, Any], where: str = "") -> Recipe:
     """Check a tree of plain values against the models; `where` leads the keys that errors name."""
     try:
-        return Recipe.model_validate(dict(tree))
+        return Recipe.model_validate(with_new_names(tree))
     except ValidationError as error:
         raise HilumError(_sentence(error, where)) from None
 
@@ -46,11 +47,15 @@ def _sentence(error: ValidationError, before: str) -> str:
     where = before + ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         known = _fields_at(first["loc"][:-1])
-        return f"recipe key {where!r} does not exist" + nearest(str(first["loc"][-1]), known)
+        hint = nearest_name(str(first["loc"][-1]), known)
+        return f"recipe key {where!r} does not exist; {hint}"
     if first["type"] == "missing":
         return f"recipe needs the key {where!r}; got none; add it."
     got = json.dumps(first["input"], default=str)[:80]
-    return f"recipe key {where or 'recipe'!r}: {first['msg']}; got {got}; change that value."
+    message = first["msg"].removeprefix(
+        "Value error, "
+    )  # pydantic's, before a validator's own words
+    return f"recipe key {where or 'recipe'!r}: {message}; got {got}; change that value."
 
 
 def _fields_at(loc: tuple[int | str, ...]) -> list[str]:

@@ -35,17 +35,17 @@ def boxes(run: RunFolder) -> list[Box]:
 
 def _of_test(checked: Mapping[str, Any], clean: bool) -> list[Box]:
     """An external test: its images against those that the model was built on."""
-    found = [Box("warn", str(sentence)) for sentence in checked.get("not_checked") or []]
+    notes = [Box("warn", str(sentence)) for sentence in checked.get("not_checked") or []]
     states = [checked.get(name) for name in ("files", "near_duplicates", "patients")]
     if not clean:
-        return found
-    if all(state == "checked" for state in states) and not found:
+        return notes
+    if all(state == "checked" for state in states) and not notes:
         text = "No image is a file or near duplicate, or of a patient, that the model was built on."
         return [Box("pass", text)]
     if states[1] == "checked":
         text = "Images checked: none is a file that the model was built on, or its near duplicate."
-        return [Box("warn", text), *found]
-    return found
+        return [Box("warn", text), *notes]
+    return notes
 
 
 def _of_split(run: RunFolder, clean: bool) -> list[Box]:
@@ -69,8 +69,8 @@ def _nameless(run: RunFolder) -> tuple[int | None, int]:
         if table is not None and "patient_id" in table:
             images = table.drop_duplicates("sample_id")
             return int(images["patient_id"].isna().sum()), len(images)
-    known = run.section("n").get("patients")
-    return (None if known is None else 0), 0
+    patients = run.section("n").get("patients")
+    return (None if patients is None else 0), 0
 
 
 def grouped_by(run: RunFolder, stated: str) -> str:

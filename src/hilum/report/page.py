@@ -18,7 +18,8 @@ from hilum.report import (
 )
 from hilum.report import render as page
 from hilum.report import run_folder as folder
-from hilum.report.figures import gallery, registry, study_registry
+from hilum.report.figures import gallery, registry
+from hilum.report.printed_table import PrintedTable, printed_counts
 from hilum.report.run_folder import RunFolder
 from hilum.report.wording import (
     NOT_RECORDED,
@@ -29,7 +30,6 @@ from hilum.report.wording import (
     number,
     prose,
     sentence,
-    title,
 )
 from hilum.types import NOTICE
 
@@ -87,9 +87,9 @@ def context(run: RunFolder) -> dict[str, Any]:
     """Everything that the template prints, section by section."""
     audits = sections.audits(run)
     published = score_tables.comparisons(run)
-    asked = _study(run)
+    figures = registry.draw(run)
     questions = score_tables.further_questions(run)
-    optional = {"published": published, "questions": questions, "study": asked["study"]}
+    optional = {"published": published, "questions": questions, "study": figures["study"]}
     absent = [name for name, rows in optional.items() if not rows]
     return {
         **_top(run),
@@ -99,14 +99,13 @@ def context(run: RunFolder) -> dict[str, Any]:
         **_scores(run),
         **_errors(run),
         **_closing(run),
-        **asked,
         "contents": [item for item in CONTENTS.items() if item[0] not in absent],
         "published": published,
         "replication": prose(str(run.results.get("replication") or "")),
         "questions": questions,
         "audits": audits,
         "left_to_audit": [str(name) for name in run.results.get("left_to_audit") or []],
-        "panels": registry.draw(run),
+        "figures": figures,
         "faults": run.faults,
     }
 
@@ -163,7 +162,7 @@ def _data(run: RunFolder) -> dict[str, Any]:
     sources, left_out = sections.labels_by_source(run), sections.left_out(run)
     return {
         "sets": sections.sets(run),
-        "by_source": _sheet(sources, "Class"),
+        "sources_recorded": sources is not None and not sources.empty,
         "one_source": _one_source(sources),
         "samples": samples,
         "left_out": left_out,
@@ -189,15 +188,22 @@ def _one_source(counts: pd.DataFrame | None) -> str:
 
 def _split(run: RunFolder) -> dict[str, Any]:
     split = run.section("split")
-    found = [(kind, [_leak(row) for row in rows]) for kind, rows in sections.leaks(run)]
+    leaks = [(kind, [_leak(row) for row in rows]) for kind, rows in sections.leaks(run)]
     return {
         "split_facts": sections.division(run),
         "split_notes": [str(note) for note in split.get("notes") or []],
-        "parts": _sheet(sections.parts(run), None),
-        "leaks": found,
+        "parts": _parts(run),
+        "leaks": leaks,
         "leaks_recorded": "leaks" in split,
         "leak_boxes": leak_check.boxes(run),
     }
+
+
+def _parts(run: RunFolder) -> PrintedTable | None:
+    table = sections.parts(run)
+    return (
+        None if table is None else printed_counts(table, None, "Images per fold, part and class", 2)
+    )
 
 
 def _leak(row: Mapping[str, Any]) -> list[str]:
@@ -211,7 +217,7 @@ def _scores(run: RunFolder) -> dict[str, Any]:
     overall = score_tables.overall(run)
     methods = [
         str(row["method"])
-        for row in score_tables.mine(run)
+        for row in score_tables.chosen_scores(run)
         if row.get("method") and row.get("low") is not None
     ]
     named = "; ".join(dict.fromkeys(map(family, methods)))
@@ -228,9 +234,8 @@ def _scores(run: RunFolder) -> dict[str, Any]:
             "Value",
             *(f"at {share:.0%}" for share in predictive_values.PREVALENCES),
         ],
-        "score_notes": score_basis.notes(score_tables.mine(run)),
+        "score_notes": score_basis.notes(score_tables.chosen_scores(run)),
         "methods": f"Intervals by: {named}." if named else "",
-        "confusion": _sheet(registry.confusion_counts(run), "Truth / prediction"),
     }
 
 
@@ -260,27 +265,11 @@ def _surest(errors: int, shown: int) -> str:
     return f"the {shown} that it was surest of"
 
 
-def _study(run: RunFolder) -> dict[str, Any]:
-    """The figures that the recipe asks for, drawn or with the reason why not."""
-    found = study_registry.draw(run)
-    tables_ = {
-        item.panel.name: _printed(item.panel.table)
-        for item in found
-        if item.panel is not None and item.panel.table is not None
-    }
-    return {"study": found, "study_tables": tables_}
-
-
-def _printed(table: pd.DataFrame) -> dict[str, Any]:
-    rows = [[str(value) for value in row] for row in table.itertuples(index=False)]
-    return {"head": [str(name) for name in table.columns], "rows": rows}
-
-
 def _list(run: RunFolder, table: pd.DataFrame, name: str) -> None:
     """Store which images the page shows, with the codes that it may show them under."""
-    known = table.assign(code=[code("image", str(i)) for i in table["sample_id"]])
+    coded = table.assign(code=[code("image", str(i)) for i in table["sample_id"]])
     (run.folder / "figures").mkdir(exist_ok=True)
-    figure_csv.write(known, run.folder / "figures" / f"{name}.csv")
+    figure_csv.write(coded, run.folder / "figures" / f"{name}.csv")
 
 
 def _closing(run: RunFolder) -> dict[str, Any]:
@@ -296,21 +285,5 @@ def _closing(run: RunFolder) -> dict[str, Any]:
 
 def _methods(run: RunFolder) -> list[str]:
     version = run.section("environment").get("hilum") or importlib.metadata.version("hilum")
-    used = " ".join(str(row.get("method")).lower() for row in score_tables.mine(run))
+    used = " ".join(str(row.get("method")).lower() for row in score_tables.chosen_scores(run))
     return [f"hilum {version}", *(text for key, text in CITED.items() if key in used)]
-
-
-def _sheet(table: pd.DataFrame | None, corner: str | None) -> dict[str, Any] | None:
-    """A data frame as heading and rows of text; its index becomes a first column under `corner`."""
-    if table is None:
-        return None
-    head = [title(str(name)) if name == "fold" else class_name(str(name)) for name in table]
-    rows = [[_cell(value) for value in row] for row in table.itertuples(index=False)]
-    if corner is None:
-        return {"head": head, "rows": rows}
-    named = zip(table.index, rows, strict=True)
-    return {"head": [corner, *head], "rows": [[class_name(str(name)), *row] for name, row in named]}
-
-
-def _cell(value: Any) -> str:
-    return str(value) if isinstance(value, str) else number(int(value))

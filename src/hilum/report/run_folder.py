@@ -15,6 +15,7 @@ from hilum.types import (
     SPLIT_COLUMNS,
     HilumError,
     MissingError,
+    Results,
     require_columns,
 )
 
@@ -59,15 +60,35 @@ class RunFolder:
         ids = [table["sample_id"].astype(str) for table in tables if table is not None]
         return any(one.str.split("/").str[0].isin(OWN_DATA).any() for one in ids)
 
+    def record(self) -> Results:
+        """`results.json` as this version writes it.
+
+        Raises HilumError where it is another version's, or damaged.
+        """
+        try:
+            return Results.from_json(self.results)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise HilumError(
+                f"{self.folder / 'results.json'} must be as hilum wrote it; got "
+                f"{type(error).__name__}; run the study again."
+            ) from error
+
+    def sha256(self, sample_id: str) -> str:
+        """Of an image's file, as the run has read it; "" where that is not recorded."""
+        if self.manifest is None or "sha256" not in self.manifest:
+            return ""
+        rows = self.manifest.loc[self.manifest["sample_id"] == sample_id, "sha256"]
+        return str(rows.iloc[0]) if len(rows) and pd.notna(rows.iloc[0]) else ""
+
     def section(self, name: str) -> dict[str, Any]:
         """A dictionary of `results.json`, empty where it is not recorded."""
-        found = self.results.get(name)
-        return dict(found) if isinstance(found, Mapping) else {}
+        value = self.results.get(name)
+        return dict(value) if isinstance(value, Mapping) else {}
 
     def rows(self, name: str) -> list[dict[str, Any]]:
         """A list of dictionaries of `results.json`, empty where it is not recorded."""
-        found = self.results.get(name)
-        return [dict(row) for row in found or [] if isinstance(row, Mapping)]
+        value = self.results.get(name)
+        return [dict(row) for row in value or [] if isinstance(row, Mapping)]
 
     @property
     def scores(self) -> list[dict[str, Any]]:
@@ -79,8 +100,8 @@ class RunFolder:
         """Predictions of the reported cell, or None where there are none."""
         if self.predictions is None:
             return None
-        mine = self.predictions[self.predictions["cell"] == self.cell]
-        return None if mine.empty else mine.reset_index(drop=True)
+        own_rows = self.predictions[self.predictions["cell"] == self.cell]
+        return None if own_rows.empty else own_rows.reset_index(drop=True)
 
 
 def read(folder: Path) -> RunFolder:
@@ -105,6 +126,11 @@ def read(folder: Path) -> RunFolder:
     )
 
 
+def read_record(folder: Path) -> Results:
+    """The same of `results.json` alone. Raises as `read` and `RunFolder.record`."""
+    return RunFolder(folder, _results(folder / "results.json")).record()
+
+
 def _results(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise MissingError(
@@ -112,14 +138,14 @@ def _results(path: Path) -> dict[str, Any]:
             "give the folder that --out named."
         )
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        results = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise HilumError(f"{path} must be JSON; got {error}; run the study again.") from error
-    if not isinstance(found, dict):
+    if not isinstance(results, dict):
         raise HilumError(
-            f"{path} must hold an object; got {type(found).__name__}; run the study again."
+            f"{path} must hold an object; got {type(results).__name__}; run the study again."
         )
-    return found
+    return results
 
 
 def _recipe(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:

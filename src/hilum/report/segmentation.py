@@ -11,18 +11,21 @@ from matplotlib.figure import Figure
 
 from hilum import files, images
 from hilum.report import figure_csv, render, sections, style
-from hilum.report import run_folder as folder
+from hilum.report.contact_sheet import mosaic
 from hilum.report.figures import gallery
 from hilum.report.palette import OKABE_ITO
-from hilum.report.run_folder import RunFolder
+from hilum.report.run_folder import RunFolder, read
 from hilum.report.wording import number, plain, prose
 from hilum.types import NOTICE, Grey8, HilumError
 
-SHOWN = 8  # films on a sheet
+SHOWN, COLUMNS = 8, 4  # films on a sheet, and in a row of it
 SIDE = 220  # pixels of a film's place
 SHEETS = {"best": "the best", "median": "around the median", "worst": "the worst"}
 LINES = {"train": ("-", "blue"), "validation": ("--", "vermillion")}
-TRUE, SAID = (255, 160, 0), (0, 215, 255)  # RGB of the reference's outline and of the network's
+TRUE, PREDICTED = (
+    (255, 160, 0),
+    (0, 215, 255),
+)  # RGB of the reference's outline and of the network's
 
 
 def build(run_folder: Path) -> Path:
@@ -30,7 +33,7 @@ def build(run_folder: Path) -> Path:
 
     Raises MissingError without `results.json`, HilumError for a file that cannot be read.
     """
-    run = folder.read(run_folder)
+    run = read(run_folder)
     target = run.folder / "report.html"
     with files.atomic_write(target) as draft:
         draft.write_text(_page(run), encoding="utf-8")
@@ -72,28 +75,28 @@ def _row(score: dict[str, Any]) -> dict[str, str]:
 
 def _figures(run: RunFolder) -> list[dict[str, str]]:
     """The training curve and the three sheets, as far as their data are there."""
-    home, found = run.folder / "figures", []
+    home, figures = run.folder / "figures", []
     if run.history is not None:
         path = style.save(curve(run.history), run.history, home, "training")
-        found.append(
-            _shown(path, "Loss and Dice by epoch; the weights of the best validation Dice stay.")
+        figures.append(
+            _embedded(path, "Loss and Dice by epoch; the weights of the best validation Dice stay.")
         )
     if run.predictions is not None:
         ordered = run.predictions.sort_values("dice", ascending=False, kind="stable")
         for name, words in SHEETS.items():
-            rows = _chosen(ordered, name)
+            rows = _rows_of_sheet(ordered, name)
             path = sheet(run, rows, home / f"{name}.png")
             figure_csv.write(rows, home / f"{name}.csv")
             caption = f"Test images, {words} by Dice: reference orange, network light blue."
-            found.append(_shown(path, caption))
-    return found
+            figures.append(_embedded(path, caption))
+    return figures
 
 
-def _shown(path: Path, caption: str) -> dict[str, str]:
+def _embedded(path: Path, caption: str) -> dict[str, str]:
     return {"uri": gallery.data_uri(path), "caption": caption, "name": path.stem}
 
 
-def _chosen(ordered: pd.DataFrame, name: str) -> pd.DataFrame:
+def _rows_of_sheet(ordered: pd.DataFrame, name: str) -> pd.DataFrame:
     """SHOWN rows of a table that begins with the best."""
     middle = max(0, (len(ordered) - SHOWN) // 2)
     starts = {"best": 0, "median": middle, "worst": max(0, len(ordered) - SHOWN)}
@@ -124,10 +127,10 @@ def curve(history: pd.DataFrame) -> Figure:
 def sheet(run: RunFolder, rows: pd.DataFrame, path: Path) -> Path:
     """A PNG with one film per row of predictions, both outlines on it, its Dice below."""
     places = [_place(run, row) for row in rows.to_dict("records")]
-    places += [np.full((SIDE, SIDE, 3), 255, np.uint8)] * (-len(places) % 4)
-    lines = [np.hstack(places[start : start + 4]) for start in range(0, len(places), 4)]
     path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), cv2.cvtColor(np.vstack(lines), cv2.COLOR_RGB2BGR))
+    cv2.imwrite(
+        str(path), cv2.cvtColor(mosaic(places, (SIDE, SIDE, 3), COLUMNS), cv2.COLOR_RGB2BGR)
+    )
     return path
 
 
@@ -137,7 +140,7 @@ def _place(run: RunFolder, row: dict[str, Any]) -> npt.NDArray[np.uint8]:
     try:
         film = gallery.eight_bits(images.read(row["path"], at_least=SIDE).pixels)
         out[:] = cv2.resize(film, (SIDE, SIDE), interpolation=cv2.INTER_AREA)[:, :, None]
-        for file, colour in ((row["mask_path"], TRUE), (run.folder / row["found"], SAID)):
+        for file, colour in ((row["mask_path"], TRUE), (run.folder / row["found"], PREDICTED)):
             cv2.drawContours(out, _outlines(images.read(file).pixels), -1, colour, 1)
     except (HilumError, OSError):
         pass
@@ -148,8 +151,8 @@ def _place(run: RunFolder, row: dict[str, Any]) -> npt.NDArray[np.uint8]:
 
 def _outlines(mask: Any) -> list[Any]:
     small = cv2.resize(gallery.eight_bits(mask), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    found, _ = cv2.findContours(_binary(small), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    return list(found)
+    outlines, _ = cv2.findContours(_binary(small), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    return list(outlines)
 
 
 def _binary(mask: Grey8) -> Grey8:

@@ -78,6 +78,12 @@ def plain_ticks(axis: Axis) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
+def error_lengths(rows: pd.DataFrame) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    """(2, row) lengths of the error bars; none where an end is not recorded."""
+    below, above = rows["value"] - rows["low"], rows["high"] - rows["value"]
+    return np.nan_to_num(np.stack([below, above]).astype(float).clip(min=0))
+
+
 def save(
     figure: Figure, data: pd.DataFrame, folder: Path, name: str, colours: int = COLOURS
 ) -> Path:

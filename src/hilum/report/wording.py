@@ -7,31 +7,10 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hilum.metrics import registry
 from hilum.types import CLASS_NAMES
 
 NOT_RECORDED = "not recorded"
-SCORE_NAMES = {
-    "accuracy": "Accuracy",
-    "balanced_accuracy": "Balanced accuracy",
-    "sensitivity": "Sensitivity",
-    "recall": "Sensitivity (recall)",
-    "specificity": "Specificity",
-    "precision": "Precision (PPV)",
-    "ppv": "PPV",
-    "npv": "NPV",
-    "f1": "F1",
-    "auroc": "AUROC",
-    "auc": "AUROC",
-    "auprc": "AUPRC",
-    "average_precision": "Average precision",
-    "mcc": "Matthews correlation",
-    "kappa": "Cohen's kappa",
-    "brier": "Brier score",
-    "ece": "Calibration error (ECE)",
-    "log_loss": "Log loss",
-    "nll": "Log loss",
-}
-
 
 # "/home/a/b", "C:\\a\\b", "\\\\server\\a", where it begins a word; not "and/or", "https://x/y"
 PATH = re.compile(
@@ -50,7 +29,9 @@ def class_name(name: str) -> str:
 def score_name(name: str) -> str:
     """The name of a score as a heading."""
     kind, *more = name.split(" (", 1)  # "accuracy (mean of folds)"
-    words = SCORE_NAMES.get(kind, kind.replace("_", " "))
+    metric = registry.find(kind)
+    titles = {} if metric is None else {metric.name: metric.title, **metric.aliases}
+    words = titles.get(kind, kind.replace("_", " "))
     return " (".join([words[:1].upper() + words[1:], *more])
 
 
@@ -63,8 +44,10 @@ def label(name: str, longest: int = 24) -> str:
 
 def wrapped(name: str, width: int, lines: int = 2) -> str:
     """The same on at most so many lines of `width` letters."""
-    found = textwrap.wrap(label(name, width * lines), width, max_lines=lines, placeholder="…")
-    return "\n".join(found) or "…"
+    lines_of_text = textwrap.wrap(
+        label(name, width * lines), width, max_lines=lines, placeholder="…"
+    )
+    return "\n".join(lines_of_text) or "…"
 
 
 def number(value: object, digits: int = 3) -> str:
@@ -151,7 +134,7 @@ def title(key: str) -> str:
 
 def prose(words: str) -> str:
     """Sentences with the classes' names for readers: "bacterial pneumonia", not the column's."""
-    return CODES.sub(lambda found: CLASS_NAMES[found[0]], words)
+    return CODES.sub(lambda match: CLASS_NAMES[match[0]], words)
 
 
 def sentence(words: str) -> str:
@@ -173,7 +156,7 @@ def without_paths(words: str, roots: Sequence[str] = ()) -> str:
     for root in sorted((root.rstrip("/\\") for root in roots), key=len, reverse=True):
         if len(root) > 1:
             words = words.replace(root, f"…/{_last(root)}")
-    return PATH.sub(lambda found: f"…/{_last(found[0])}", words)
+    return PATH.sub(lambda match: f"…/{_last(match[0])}", words)
 
 
 def _last(path: str) -> str:

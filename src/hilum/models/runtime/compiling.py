@@ -8,7 +8,9 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
+from hilum import files
 from hilum.models.runtime import compile_cache
 from hilum.models.runtime.base import Runtime, Target
 from hilum.models.runtime.compile_cache import SavedNetwork
@@ -31,6 +33,8 @@ ENGINES = ("auto", "openvino", "torch")
 PRECISIONS = ("auto", "bf16", "fp32")
 DRIVERS = {"linux": "libcuda.so.1", "win32": "nvcuda.dll"}  # NVIDIA's, by sys.platform
 AMD = Path("/dev/kfd")  # where Linux has AMD's, which torch calls CUDA as well
+# a network and a precision -> its runtime, as long as anyone holds it
+_in_use: WeakValueDictionary[tuple[object, ...], Runtime] = WeakValueDictionary()
 
 
 def compile_network(
@@ -62,21 +66,30 @@ def compile_saved(
 ) -> Runtime:
     """The same for a network on disk, which is only built where no conversion of it is found."""
     target = target or Target()
-    if openvino_computes(target) and (path := compile_cache.find(saved, shape)):
+    if openvino_computes(target) and (path := compile_cache.find_conversion(saved, shape)):
         return _by_openvino(path, shape, target)
     module = saved.build()
     made = compile_network(module, shape, target)
     if made.network is not None:
         from hilum.models.runtime import conversion
 
-        compile_cache.remember(saved, shape, made.network, conversion.sources(module))
+        compile_cache.remember_conversion(
+            saved, shape, made.network, conversion.layer_sources(module)
+        )
     return made
 
 
 def _by_openvino(path: Path, shape: tuple[int, int], target: Target) -> Runtime:
+    """A converted network, compiled once for all who use it at a time in this process."""
     from hilum.models.runtime.openvino import OpenVinoRuntime
 
-    return OpenVinoRuntime(path, shape, target.precision, alone=target.alone)
+    network = (path, shape, target.alone, files.available_cpus())
+    runtime = _in_use.get((network, target.precision))
+    if runtime is None:
+        runtime = OpenVinoRuntime(path, shape, target.precision, alone=target.alone)
+        for precision in {target.precision, runtime.facts.precision}:  # "auto", and what it was
+            _in_use[network, precision] = runtime
+    return runtime
 
 
 def _by_torch(module: "nn.Module", shape: tuple[int, int], target: Target) -> Runtime:

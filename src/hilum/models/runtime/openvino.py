@@ -56,7 +56,7 @@ class OpenVinoRuntime(Runtime):
         self.network = converted if isinstance(converted, Path) else None
         digest = ""
         if precision == "int8" and self.network is not None:
-            digest = compile_cache.fingerprint(self.network)
+            digest = compile_cache.conversion_digest(self.network)
         self.facts = RuntimeInfo(
             "openvino", "cpu", precision, shape, output[1].get_length(), digest
         )

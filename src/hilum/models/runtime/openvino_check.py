@@ -52,7 +52,7 @@ def again() -> Outcome:
     return outcome()
 
 
-def sentence(reason: str) -> str:
+def why_torch_computes(reason: str) -> str:
     """What a person should know where OpenVINO is not used."""
     return (
         f"OpenVINO {version('openvino')} {reason} when it compiled a small network on this "
@@ -71,7 +71,7 @@ def _settled(place: Path) -> Outcome:
     with suppress(HilumError), files.atomic_write(place) as path:  # it is asked again next time
         path.write_text(json.dumps({"works": found.works, "reason": found.reason}) + "\n")
     if not found.works:
-        warnings.warn(sentence(found.reason), HilumWarning, stacklevel=2)
+        warnings.warn(why_torch_computes(found.reason), HilumWarning, stacklevel=2)
     return found
 
 

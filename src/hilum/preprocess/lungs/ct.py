@@ -32,9 +32,9 @@ def lungs(pixels: GreyImage) -> LungMask:
     scale = SIDE / max(grey.shape)
     height, width = (max(1, round(n * scale)) for n in grey.shape)
     small = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
-    found, body = _air(cv2.GaussianBlur(small, (3, 3), 0))
-    whole = cv2.resize(found.astype(np.float32), grey.shape[::-1]) >= 0.5
-    return LungMask(whole, _fault(found, body) or OK, float(whole.mean()), 1.0)
+    small_mask, body = _air(cv2.GaussianBlur(small, (3, 3), 0))
+    whole = cv2.resize(small_mask.astype(np.float32), grey.shape[::-1]) >= 0.5
+    return LungMask(whole, _fault(small_mask, body) or OK, float(whole.mean()), 1.0)
 
 
 def _fault(mask: Mask, body: Mask) -> str:
@@ -67,8 +67,8 @@ def _air(small: Grey8) -> tuple[Mask, Mask]:
         pieces.astype(np.uint8), *(CLOSING,) * 4, borderType=cv2.BORDER_REPLICATE
     )
     closed = cv2.morphologyEx(room, cv2.MORPH_CLOSE, _disc(CLOSING))
-    found = _without_small_holes(closed[CLOSING:-CLOSING, CLOSING:-CLOSING].astype(bool))
-    return found, inside
+    mask = _without_small_holes(closed[CLOSING:-CLOSING, CLOSING:-CLOSING].astype(bool))
+    return mask, inside
 
 
 def _without_small_holes(mask: Mask) -> Mask:

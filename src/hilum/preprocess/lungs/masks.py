@@ -82,7 +82,7 @@ def filled(mask: Mask) -> Mask:
     return out.astype(bool)
 
 
-def grown(mask: Mask, by: float, hull: bool) -> Mask:
+def dilated(mask: Mask, by: float, hull: bool) -> Mask:
     """(height, width) -> the convex hull of each lung if asked, then `by` of the shorter side.
 
     Consolidated lung is as bright as what surrounds it, so that a mask that follows the grey
@@ -94,12 +94,16 @@ def grown(mask: Mask, by: float, hull: bool) -> Mask:
         cv2.drawContours(out, hulls, -1, 1, cv2.FILLED)
     if by <= 0 or not out.any():
         return out.astype(bool)
+    # exact distances (Felzenszwalb & Huttenlocher 2012, doi:10.4086/toc.2012.v008a019)
     away = cv2.distanceTransform(1 - out, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     return np.asarray(away <= by * min(mask.shape))
 
 
 def box(mask: Mask, margin: float) -> tuple[slice, slice]:
-    """Rows and columns of the lungs' box, `margin` of the image's shorter side wider each way."""
+    """Rows and columns of the box around the lungs in a mask (height, width).
+
+    It is wider each way by `margin`, a share of the image's shorter side.
+    """
     extra = round(margin * min(mask.shape))
     spans = [np.flatnonzero(mask.any(axis)) for axis in (1, 0)]
     (top, bottom), (left, right) = [(int(at[0]), int(at[-1]) + 1) for at in spans]
@@ -177,8 +181,8 @@ def _not_two(mask: Mask, outlines: list[Grey8]) -> str:
 
 
 def _outlines(mask: Mask) -> list[Grey8]:
-    found, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    return [np.asarray(outline) for outline in found]
+    outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    return [np.asarray(outline) for outline in outlines]
 
 
 def _solidity(outline: Grey8) -> float:

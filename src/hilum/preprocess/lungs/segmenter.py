@@ -45,8 +45,8 @@ class LungSegmenter:
         """(height, width) of any size -> the lungs at that size, judged."""
         height, width = pixels.shape
         if min(height, width) < LEAST_SIDE:
-            wanted = f"image of {width} x {height} pixels, less than {LEAST_SIDE}"
-            return LungMask(np.zeros((height, width), bool), wanted, 0.0, 0.0)
+            reason = f"image of {width} x {height} pixels, less than {LEAST_SIDE}"
+            return LungMask(np.zeros((height, width), bool), reason, 0.0, 0.0)
         small = self.pipeline(pixels)
         return assess_mask(self._p(small), self.facts.threshold, (height, width), small)
 
@@ -56,11 +56,11 @@ class LungSegmenter:
         Three times as fast as one by one, for those who ask after hundreds.
         """
         small = np.stack([self.pipeline(image) for image in stack])
-        found = self.runtime(small).reshape(small.shape)
+        probabilities = self.runtime(small).reshape(small.shape)
         size = stack.shape[1], stack.shape[2]
         return [
             assess_mask(p, self.facts.threshold, size, seen)
-            for p, seen in zip(found, small, strict=True)
+            for p, seen in zip(probabilities, small, strict=True)
         ]
 
     def probabilities(self, pixels: GreyImage) -> Floats:
@@ -69,8 +69,8 @@ class LungSegmenter:
 
     def _p(self, small: Grey8) -> Floats:
         views = [small, small[:, ::-1]] if self.facts.mirror else [small]
-        found = self.runtime(np.stack(views)).reshape(-1, *small.shape)
-        return np.asarray((found[0] + found[1, :, ::-1]) / 2 if self.facts.mirror else found[0])
+        p = self.runtime(np.stack(views)).reshape(-1, *small.shape)
+        return np.asarray((p[0] + p[1, :, ::-1]) / 2 if self.facts.mirror else p[0])
 
 
 def preparation(side: int) -> Pipeline:
@@ -106,11 +106,11 @@ def load_segmenter(network: str = "") -> LungSegmenter:
 
     Raises as `unet.load` does.
     """
-    return _made(network)
+    return _cached(network)
 
 
 @cache
-def _made(network: str) -> LungSegmenter:
+def _cached(network: str) -> LungSegmenter:
     if network:
         return stored(as_path(network))
     with resources.as_file(resources.files("hilum.preprocess.lungs") / WEIGHTS) as path:

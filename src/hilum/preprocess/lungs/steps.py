@@ -8,13 +8,13 @@ import numpy as np
 from hilum.preprocess.geometry import Letterbox, Resize
 from hilum.preprocess.intensity import Equalise
 from hilum.preprocess.lungs import ct
-from hilum.preprocess.lungs.masks import FindsLungs, LungMask, box, grown
-from hilum.preprocess.step import Size, level
+from hilum.preprocess.lungs.masks import FindsLungs, LungMask, box, dilated
+from hilum.preprocess.step import Movement, Size, level
 from hilum.types import GreyImage, HilumError
 
 Kind: TypeAlias = Literal["radiograph", "ct"]
 Failed: TypeAlias = Literal["leave_out", "whole"]
-HANDED = {"handed": True}  # marks what is no parameter of a recipe but handed in from above
+FINDER = {"parameter": False}  # of a field: set by the program, never named in a recipe
 
 
 @runtime_checkable
@@ -29,7 +29,9 @@ class LungStep(Protocol):
         """(height, width) -> the lungs at that size."""
 
     def applied(self, pixels: GreyImage, lungs: LungMask) -> GreyImage:
-        """The step with lungs that were found before; raises HilumError for a mask that failed."""
+        """(height, width) -> the step with lungs that were found before; HilumError for a mask that
+        failed.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class _Finds:
     kind: Kind = "radiograph"
     network: str = ""  # a file of weights from the recipe `lungs`; empty: the one hilum comes with
     failed: Failed = "leave_out"
-    finder: FindsLungs | None = field(default=None, repr=False, compare=False, metadata=HANDED)
+    finder: FindsLungs | None = field(default=None, repr=False, compare=False, metadata=FINDER)
 
     def __post_init__(self) -> None:
         for name, allowed in (("kind", ("radiograph", "ct")), ("failed", ("leave_out", "whole"))):
@@ -56,7 +58,7 @@ class _Finds:
         if self.finder is None:
             raise HilumError(
                 "a lung step wants something that finds lungs; got none; build the preparation "
-                "with prepare.from_list(steps, evaluate.lungs.named)."
+                "with preprocess.from_list(steps, segmenter.load_segmenter)."
             )
         return self.finder(pixels)
 
@@ -88,16 +90,17 @@ class KeepLungs(_Finds):
     hull: bool = False
     fill: int = 0
     name: ClassVar[str] = "keep_lungs"
+    moves_pixels: ClassVar[Movement] = "never"
 
     def __call__(self, pixels: GreyImage) -> GreyImage:
         """(height, width) -> the same size; raises HilumError where the mask fails its check."""
         return self.applied(pixels, self.lungs(pixels))
 
     def applied(self, pixels: GreyImage, lungs: LungMask) -> GreyImage:
-        """The step with lungs that were found before."""
+        """(height, width) -> the step with lungs that were found before."""
         if self.refused(lungs):
             return pixels
-        inside = grown(lungs.mask, self.dilate, self.hull)
+        inside = dilated(lungs.mask, self.dilate, self.hull)
         return np.where(inside, pixels, np.asarray(level(pixels, self.fill), pixels.dtype))
 
     def size(self, before: Size | None) -> Size | None:
@@ -118,17 +121,18 @@ class HideLungs(_Finds):
     box: bool = False
     fill: int = 0
     name: ClassVar[str] = "hide_lungs"
+    moves_pixels: ClassVar[Movement] = "never"
 
     def __call__(self, pixels: GreyImage) -> GreyImage:
         """(height, width) -> the same size; raises HilumError where the mask fails its check."""
         return self.applied(pixels, self.lungs(pixels))
 
     def applied(self, pixels: GreyImage, lungs: LungMask) -> GreyImage:
-        """The step with lungs that were found before."""
+        """(height, width) -> the step with lungs that were found before."""
         if self.refused(lungs):
             return pixels
         out = pixels.copy()
-        hidden: Any = grown(lungs.mask, self.dilate, self.hull)
+        hidden: Any = dilated(lungs.mask, self.dilate, self.hull)
         if self.box:
             hidden = box(lungs.mask, self.dilate)
         out[hidden] = level(pixels, self.fill)
@@ -145,13 +149,14 @@ class CropLungs(_Finds):
 
     margin: float = 0.03
     name: ClassVar[str] = "crop_lungs"
+    moves_pixels: ClassVar[Movement] = "by content"
 
     def __call__(self, pixels: GreyImage) -> GreyImage:
         """(height, width) -> the box; raises HilumError where the mask fails its check."""
         return self.applied(pixels, self.lungs(pixels))
 
     def applied(self, pixels: GreyImage, lungs: LungMask) -> GreyImage:
-        """The step with lungs that were found before."""
+        """(height, width) -> the step with lungs that were found before."""
         return pixels if self.refused(lungs) else pixels[box(lungs.mask, self.margin)]
 
     def size(self, before: Size | None) -> Size | None:
@@ -187,6 +192,6 @@ class FilmAndLungs(CropLungs):
         return 2 * self.side, self.side
 
 
-def handed(step: Any, finder: FindsLungs) -> Any:
+def with_finder(step: Any, finder: FindsLungs) -> Any:
     """The same step with something that finds lungs."""
     return replace(step, finder=finder)

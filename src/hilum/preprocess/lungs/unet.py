@@ -29,7 +29,7 @@ class UNet(nn.Module):
 
     def __init__(self, facts: UnetConfig) -> None:
         super().__init__()
-        card = backbones.card(facts.encoder)
+        card = backbones.backbone_card(facts.encoder)
         self.facts = facts
         self.door = InputNormalisation(card.normalise)
         self.encoder, channels = _encoder(card.timm_name or card.name)
@@ -87,8 +87,8 @@ class _Context(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(image, channel, row, column) -> (image, width, row, column)."""
         x = self.narrow(x)
-        found = torch.cat([x, *(near(x) for near in self.near)], 1)
-        out: Tensor = self.join(found) + self.whole(x.mean((2, 3), keepdim=True))
+        maps = torch.cat([x, *(near(x) for near in self.near)], 1)
+        out: Tensor = self.join(maps) + self.whole(x.mean((2, 3), keepdim=True))
         return out
 
 
@@ -101,9 +101,9 @@ def build(facts: UnetConfig, which: str | Path = "imagenet", seed: int = 0) -> U
     with torch.random.fork_rng(devices=[]):  # the caller's random state stays as it was
         torch.manual_seed(seed)
         network = UNet(facts)
-    state = weights.load(backbones.card(facts.encoder), which, seed).state
-    wanted = network.encoder.state_dict()
-    network.encoder.load_state_dict({name: state[name] for name in wanted})
+    state = weights.load_weights(backbones.backbone_card(facts.encoder), which, seed).state
+    names = network.encoder.state_dict()
+    network.encoder.load_state_dict({name: state[name] for name in names})
     return network
 
 
@@ -122,9 +122,9 @@ def load(path: Path) -> UNet:
 
     Raises MissingError where there is no such file, HilumError where it is none of ours.
     """
-    told = unet_file.facts(path)
+    facts = unet_file.facts(path)
     try:
-        network = UNet(told)
+        network = UNet(facts)
         state = {name: tensor.float() for name, tensor in load_file(path).items()}
         counters = {k: v for k, v in network.state_dict().items() if "num_batches" in k}
         network.load_state_dict({**state, **counters})
@@ -149,18 +149,18 @@ def _encoder(name: str) -> tuple[nn.Module, list[int]]:
     """A timm network's maps at strides 2, 4, 8 and 16, without the layers behind them."""
     try:
         network = torchvision_compat.timm().create_model(name, pretrained=False, features_only=True)
-        wanted = len(STRIDES)
-        if tuple(network.feature_info.reduction()[:wanted]) != STRIDES:
+        maps = len(STRIDES)
+        if tuple(network.feature_info.reduction()[:maps]) != STRIDES:
             raise ValueError(f"strides {network.feature_info.reduction()}")
         network = torchvision_compat.timm().create_model(
-            name, pretrained=False, features_only=True, out_indices=tuple(range(wanted))
+            name, pretrained=False, features_only=True, out_indices=tuple(range(maps))
         )
     except (AttributeError, RuntimeError, ValueError) as error:
         raise HilumError(
             f"a U-Net wants an encoder with maps at strides 2 to {STRIDES[-1]}; got {name!r} "
             f"({type(error).__name__}); choose tf_efficientnet_lite0, for instance."
         ) from error
-    last = str(network.feature_info[wanted - 1]["module"])
+    last = str(network.feature_info[maps - 1]["module"])
     if last.startswith("blocks."):  # timm keeps the blocks that come after the last map
         network.blocks = network.blocks[: int(last.split(".")[1]) + 1]
     return network, network.feature_info.channels()

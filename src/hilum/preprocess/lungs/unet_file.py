@@ -43,8 +43,8 @@ def facts(path: Path) -> UnetConfig:
     try:
         with safe_open(path, "np") as file:
             header = file.metadata() or {}
-        told = json.loads(header["facts"])
-        return UnetConfig(**{**told, "widths": tuple(told["widths"])})
+        record = json.loads(header["facts"])
+        return UnetConfig(**{**record, "widths": tuple(record["widths"])})
     except FAULTS as error:
         raise unfit(path, error) from error
 
@@ -59,18 +59,20 @@ def unfit(path: Path, error: Exception) -> HilumError:
 
 def digest(path: Path) -> str:
     """`digest_of` what the file holds. Raises as `facts` does."""
-    told = facts(path)
+    config = facts(path)
     try:
-        return digest_of(load_file(path), told)
+        return digest_of(load_file(path), config)
     except FAULTS as error:
         raise unfit(path, error) from error
 
 
-def digest_of(arrays: Arrays, told: UnetConfig) -> str:
+def digest_of(arrays: Arrays, config: UnetConfig) -> str:
     """SHA-256 over the tensors as they are stored, and what decides the mask besides them."""
     total = hashlib.sha256()
     for name in sorted(name for name in arrays if "num_batches" not in name):
         stored = arrays[name].astype(np.float16).astype(np.float32) + np.float32(0)  # no -0.0
         total.update(f"{name} {stored.shape} torch.float32;".encode())
         total.update(np.ascontiguousarray(stored).data)
-    return files.stable_digest(FORMAT, total.hexdigest(), told.side, told.threshold, told.mirror)
+    return files.stable_digest(
+        FORMAT, total.hexdigest(), config.side, config.threshold, config.mirror
+    )

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from hilum import images
+from hilum.data.source_images import open_source_images
 from hilum.report.run_folder import OWN_DATA, RunFolder
 from hilum.report.wording import class_name, code
 from hilum.types import Grey8, GreyImage, HilumError
@@ -55,12 +55,12 @@ def data_uri(path: Path) -> str:
 
 def samples(run: RunFolder) -> list[Strip]:
     """A few images of each class, from as many sources as there are, the same in each build."""
-    known = run.manifest if run.manifest is not None else run.chosen()
-    if known is None:
+    images = run.manifest if run.manifest is not None else run.chosen()
+    if images is None:
         return []
-    known = known.dropna(subset=["label"]).drop_duplicates("sample_id")
-    listed = [name for name in run.classes if (known["label"] == name).any()]
-    return [_strip(run, known[known["label"] == name], name) for name in listed]
+    images = images.dropna(subset=["label"]).drop_duplicates("sample_id")
+    listed = [name for name in run.classes if (images["label"] == name).any()]
+    return [_strip(run, images[images["label"] == name], name) for name in listed]
 
 
 def _strip(run: RunFolder, rows: pd.DataFrame, name: str) -> Strip:
@@ -91,9 +91,9 @@ def worst_errors(predictions: pd.DataFrame | None, classes: Sequence[str]) -> pd
         return pd.DataFrame(columns=[*kept, "prediction", "probability"])
     first = predictions.groupby("sample_id", sort=False)[kept[1:]].first()
     mean = predictions.groupby("sample_id", sort=False)[columns].mean().to_numpy()
-    said = mean.argmax(axis=1)
+    winner = mean.argmax(axis=1)
     table = first.reset_index().assign(
-        prediction=[classes[i] for i in said], probability=mean[np.arange(len(said)), said]
+        prediction=[classes[i] for i in winner], probability=mean[np.arange(len(winner)), winner]
     )
     wrong = table[table["label"].notna() & (table["prediction"] != table["label"])]
     return wrong.sort_values("probability", ascending=False, kind="stable").reset_index(drop=True)
@@ -102,17 +102,19 @@ def worst_errors(predictions: pd.DataFrame | None, classes: Sequence[str]) -> pd
 def _picture(run: RunFolder, row: dict[str, object]) -> Picture:
     shown, patient = identity(row)
     truth = class_name(str(row["label"]))
-    said = class_name(str(row.get("prediction", "")))
+    prediction = class_name(str(row.get("prediction", "")))
     p = row.get("probability")
     source = row.get("source")
-    alt = f"Chest image {shown}, truth {truth}" + (f", predicted {said}" if said else "")
+    alt = f"Chest image {shown}, truth {truth}" + (
+        f", predicted {prediction}" if prediction else ""
+    )
     return Picture(
-        uri=_thumbnail(run.folder, str(row["sample_id"]), row.get("path")),
+        uri=_thumbnail(run, str(row["sample_id"]), row.get("path")),
         alt=alt,
         truth=truth,
         patient=patient,
         source="not recorded" if pd.isna(source) else str(source),
-        prediction=said,
+        prediction=prediction,
         probability=float(p) if isinstance(p, float) else None,
         image=shown,
     )
@@ -132,30 +134,31 @@ def identity(row: dict[str, object]) -> tuple[str, str]:
     return shown, code("patient", str(patient)) if own else str(patient)
 
 
-def thumbnail(folder: Path, sample_id: str, path: object) -> Grey8 | None:
+def thumbnail(run: RunFolder, sample_id: str, path: object) -> Grey8 | None:
     """The thumbnail's pixels (height, width), or None where the image cannot be shown."""
-    stored = _stored(folder, sample_id, path)
+    stored = _stored(run, sample_id, path)
     pixels = None if stored is None else cv2.imread(str(stored), cv2.IMREAD_GRAYSCALE)
     return None if pixels is None else np.asarray(pixels, dtype=np.uint8)
 
 
-def _thumbnail(folder: Path, sample_id: str, path: object) -> str | None:
-    stored = _stored(folder, sample_id, path)
+def _thumbnail(run: RunFolder, sample_id: str, path: object) -> str | None:
+    stored = _stored(run, sample_id, path)
     return None if stored is None else data_uri(stored)
 
 
-def _stored(folder: Path, sample_id: str, path: object) -> Path | None:
+def _stored(run: RunFolder, sample_id: str, path: object) -> Path | None:
     """The thumbnail's file, made where it is not there yet and the image can be read."""
-    stored = folder / "figures" / "thumbnails" / f"{_order(sample_id)[:24]}.jpg"
-    return stored if stored.is_file() or _shrink(path, stored) else None
+    stored = run.folder / "figures" / "thumbnails" / f"{_order(sample_id)[:24]}.jpg"
+    done = stored.is_file() or _shrink(path, run.sha256(sample_id), stored)
+    return stored if done else None
 
 
-def _shrink(path: object, to: Path) -> bool:
+def _shrink(path: object, sha256: str, to: Path) -> bool:
     """Write a small JPEG of the image at `path`; False where it cannot be read."""
     if not isinstance(path, str) or not Path(path).is_file():
         return False
     try:
-        pixels = eight_bits(images.read(Path(path), at_least=SIDE).pixels)
+        pixels = eight_bits(open_source_images().read(path, sha256, SIDE))
     except (HilumError, OSError):
         return False
     scale = SIDE / max(pixels.shape)

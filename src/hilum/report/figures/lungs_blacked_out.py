@@ -7,9 +7,11 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from hilum.report.contact_sheet import show_film
+from hilum.report.figures.base import DrawnFigure
+from hilum.report.run_folder import RunFolder
 from hilum.report.style import blank, style
 from hilum.report.wording import class_name, code
 from hilum.types import Grey8, Stack8
@@ -34,7 +36,24 @@ class Blacked:
         return film
 
 
-def read(folder: Path) -> Blacked | None:
+def draw_lungs_blacked_out(run: RunFolder) -> DrawnFigure | None:
+    shown = read_films(run.folder)
+    if shown is None:
+        return None
+    return DrawnFigure(
+        films_figure(shown),
+        shown.table,
+        "Films above, the same films with the lungs blacked out below, each with the probability "
+        "of one class. Values in the CSV.",
+        "What audit C-01 shows the model: test films of middling certainty, and the same without "
+        "the lungs. Below each stands the class that the model gives to the whole film, with its "
+        "probability. Where it hardly falls, the answer did not come from the lungs.",
+        "full",
+        colours=0,
+    )
+
+
+def read_films(folder: Path) -> Blacked | None:
     """What a run's folder keeps of C-01's films; None where there is nothing that can be read."""
     try:
         with np.load(folder / FILE, allow_pickle=False) as kept:
@@ -45,29 +64,19 @@ def read(folder: Path) -> Blacked | None:
         return None
 
 
-def draw(shown: Blacked) -> Figure:
+def films_figure(shown: Blacked) -> Figure:
     """Above the films as they are, below the same with the lungs taken out."""
     count = len(shown.table)
     with style():
         figure = blank(EACH * count, 2 * EACH + 0.85)
         axes = figure.subplots(2, count, squeeze=False)
         for i, row in enumerate(shown.table.itertuples()):
-            said = class_name(str(row.said))
-            _film(
+            predicted = class_name(str(row.said))
+            show_film(
                 axes[0, i],
                 shown.films[i],
                 f"is {class_name(str(row.label))}",
-                f"{said}\np = {row.whole:.2f}",
+                f"{predicted}\np = {row.whole:.2f}",
             )
-            _film(axes[1, i], shown.dark(i), "", f"{said}\np = {row.dark:.2f}")
+            show_film(axes[1, i], shown.dark(i), "", f"{predicted}\np = {row.dark:.2f}")
     return figure
-
-
-def _film(axes: Axes, film: Grey8, above: str, below: str) -> None:
-    axes.imshow(film, cmap="gray", vmin=0, vmax=255)
-    axes.set_title(above, fontsize=8, fontweight="normal")
-    axes.set_xlabel(below, fontsize=8)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.grid(visible=False)
-    axes.spines[:].set_visible(False)

@@ -8,17 +8,34 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Polygon
 
+from hilum.report.figures.base import DrawnFigure
 from hilum.report.palette import GRID, INK, MUTED, OKABE_ITO
+from hilum.report.run_folder import RunFolder
 from hilum.report.style import blank, style
 
-NEEDS = "the layers of the model in results.json"
 DEPTH = 0.35  # of a box's side that leans back, in a drawing of equal scales
 LONG = 14  # letters of a name that fit below its box
 STEP = 1.5  # from one box to the next
 KINDS = {"frozen": GRID, "trained": OKABE_ITO["sky"], "in part": "#b9dcf2"}
 
 
-def drawing(layers: pd.DataFrame) -> Figure:
+def draw_network(run: RunFolder) -> DrawnFigure | None:
+    layers = pd.DataFrame(run.section("model").get("layers") or [])
+    if layers.empty:
+        return None
+    count_all, trained = int(layers["parameters"].sum()), int(layers["trained"].sum())
+    words = f"{run.section('model').get('backbone')} and its head: {count_all:,} weights"
+    return DrawnFigure(
+        network_figure(layers),
+        layers,
+        f"Drawing of the network, stage by stage: {words}. Values in the CSV.",
+        f"{words}, {trained:,} of them trained here. Each box is what a stage hands on: its height "
+        "stands for the size of the map, its thickness for the channels (both as square roots).",
+        "full",
+    )
+
+
+def network_figure(layers: pd.DataFrame) -> Figure:
     """Boxes as high as a stage's map and as thick as its channels, both as roots.
 
     One row per part: name, where, channels, rows, columns, layers, parameters, trained.
@@ -56,7 +73,9 @@ def _box(axes: Axes, x: float, part: dict[str, Any], tallest: float) -> None:
         0.7: [(right, low), (right, high), (right + lean, high + lean), (right + lean, low + lean)],
     }
     for shade, corners in faces.items():
-        axes.add_patch(Polygon(corners, facecolor=_shaded(colour, shade), edgecolor=MUTED, lw=0.7))
+        axes.add_patch(
+            Polygon(corners, facecolor=_darkened(colour, shade), edgecolor=MUTED, lw=0.7)
+        )
     axes.text(x, -0.62, "\n".join(_words(part)), ha="center", va="top", fontsize=6.6, color=INK)
 
 
@@ -65,11 +84,11 @@ def _words(part: dict[str, Any]) -> list[str]:
     depth = f"{part['channels']:,} {'channel' if part['channels'] == 1 else 'channels'}"
     width = depth if part["rows"] > 1 else f"{part['channels']:,} outputs"
     weights = f"{_short(part['parameters'])} weights" if part["parameters"] else ""
-    name = _broken(str(part["name"]).replace("features.", "").replace(" to ", "\nto "))
+    name = _two_lines(str(part["name"]).replace("features.", "").replace(" to ", "\nto "))
     return [line for line in (name, size, width, weights) if line]
 
 
-def _broken(name: str) -> str:
+def _two_lines(name: str) -> str:
     """A long name in two lines: it would run into the next one."""
     head, bar, tail = name.rpartition("_")
     return f"{head}\n{bar}{tail}" if len(name) > LONG and "\n" not in name and bar else name
@@ -91,6 +110,6 @@ def _kind(part: Any) -> str:
     return "in part" if part["trained"] else "frozen"
 
 
-def _shaded(colour: str, by: float) -> tuple[float, ...]:
+def _darkened(colour: str, by: float) -> tuple[float, ...]:
     """A hexadecimal colour, darkened."""
     return tuple(int(colour[i : i + 2], 16) / 255 * by for i in (1, 3, 5))

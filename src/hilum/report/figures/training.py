@@ -1,39 +1,63 @@
-"""Figures of training: loss and accuracy by epoch or along a regularisation path."""
-
-from collections.abc import Mapping
+"""Loss and accuracy of the reported model by epoch, or along a regularisation path."""
 
 import pandas as pd
 from matplotlib.artist import Artist
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from hilum.report import history as course
-from hilum.report.palette import MUTED, OKABE_ITO
-from hilum.report.style import blank, plain_ticks, style
-from hilum.report.wording import label, wrapped
-
-PARTS = {
-    "train": ("-", OKABE_ITO["blue"]),
-    "validation": ("--", OKABE_ITO["vermillion"]),
-    "test": (":", OKABE_ITO["vermillion"]),  # watched where no image validates
-}
-SCORES = {"loss": "Cross-entropy (nats)", "accuracy": "Share right"}
+from hilum.report import history
+from hilum.report.figures.base import DrawnFigure
+from hilum.report.figures.training_panels import SCORES, training_panel
+from hilum.report.run_folder import RunFolder
+from hilum.report.style import blank, style
+from hilum.report.wording import count
 
 
-def training(history: pd.DataFrame) -> Figure:
+def draw_training(run: RunFolder) -> DrawnFigure | None:
+    if run.history is None:
+        return None
+    rows = run.history[run.history["cell"] == run.cell]
+    rows = history.with_steps(run.history if rows.empty else rows)
+    path = history.on_path(rows)
+    runs, part = len(rows[["fold", "seed"]].drop_duplicates()), history.watched(rows)
+    many = " A thin line per fold and seed, the mean strong." if runs > 1 else ""
+    return DrawnFigure(
+        training(rows),
+        rows,
+        f"Loss and accuracy of {count(runs, 'training')}, training and {part} part.",
+        f"{count(runs, 'training').capitalize()} of the model.{many} Dots: the lowest {part} "
+        f"loss.{_of_path(rows[path])}",
+        "full",
+        history.overfit_notes(rows, {run.cell: "this model"}),
+    )
+
+
+def _of_path(rows: pd.DataFrame) -> str:
+    """How to read a regularisation path, and where validation is best on it."""
+    if rows.empty:
+        return ""
+    best = history.lowest(rows)["strength"]
+    strength = (
+        f"{best.min():.2g}" if best.nunique() == 1 else f"{best.min():.2g} to {best.max():.2g}"
+    )
+    return (
+        " The linear head is solved exactly at each strength of the L2 penalty, without epochs; "
+        f"validation is best at {strength}."
+    )
+
+
+def training(epochs: pd.DataFrame) -> Figure:
     """Loss and accuracy of one cell (HISTORY_COLUMNS, step, perhaps strength).
 
     A thin line per fold and seed, their mean strong, a dot where a training's watched loss is
     lowest; a regularisation path and training by epochs each get a row of their own.
     """
-    kinds = [rows for _, rows in history.groupby(~course.on_path(history))]
+    kinds = [rows for _, rows in epochs.groupby(~history.on_path(epochs))]
     with style():
         figure = blank(9.2, 3.2 * len(kinds))
         grid = figure.subplots(len(kinds), 2, squeeze=False)
         for row, rows in zip(grid, kinds, strict=True):
             for axes, name in zip(row, SCORES, strict=True):
-                _panel(axes, rows, name)
+                training_panel(axes, rows, name)
                 axes.set(title=name.capitalize(), ylabel=SCORES[name])
         shown: dict[str, Artist] = {}
         for axes in grid[:, 1]:
@@ -42,86 +66,3 @@ def training(history: pd.DataFrame) -> Figure:
         if shown:  # outside: inside it may lie on the line that it names
             figure.legend([*shown.values()], [*shown], loc="outside upper right", ncols=len(shown))
     return figure
-
-
-def curves(history: pd.DataFrame, names: Mapping[str, str]) -> Figure:
-    """Loss and accuracy of every cell side by side; `names` are the cells' short names.
-
-    Accuracies share their scale, losses do not.
-    """
-    cells = [(str(cell), rows) for cell, rows in history.groupby("cell", sort=False)]
-    wide = 1 if len(cells) <= 4 else 2
-    with style():
-        lines = -(-len(cells) // wide)
-        figure = blank(9.2, 0.3 + (2.3 if wide == 1 else 1.9) * lines)
-        grid = figure.subplots(lines, 2 * wide, squeeze=False).reshape(-1, 2)
-        for pair, (cell, rows) in zip(grid, cells, strict=False):
-            for axes, name in zip(pair, SCORES, strict=True):
-                _panel(axes, rows, name)
-                axes.set_ylabel(name.capitalize())
-            if len(cells) > 1:
-                pair[0].set_title(wrapped(names.get(cell, cell), 36 if wide > 1 else 70))
-            pair[1].set_ylim(*_limits(history["accuracy"]))
-        for axes in grid[len(cells) :].flat:
-            axes.set_visible(False)
-        shown = grid[0, 1].get_legend_handles_labels()
-        figure.legend(*shown, loc="outside upper right", ncols=2)
-    return figure
-
-
-def _limits(values: "pd.Series[float]") -> tuple[float, float]:
-    low, high = float(values.min()), float(values.max())
-    room = max(0.04 * (high - low), 0.005)
-    return low - room, high + room
-
-
-def _panel(axes: Axes, rows: pd.DataFrame, name: str) -> None:
-    path = bool(course.on_path(rows).all())
-    along = "strength" if path else "step"
-    for part in PARTS:
-        _lines(axes, rows[rows["part"] == part].dropna(subset=[name]), name, along)
-    if name == "loss":
-        best = course.lowest(rows)
-        axes.plot(best[along], best["loss"], ".", color=PARTS["validation"][1], markersize=5)
-    if not path:
-        _stage_borders(axes, rows)
-        axes.set_xlabel("Epoch")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        return
-    axes.set_xscale("log")
-    plain_ticks(axes.xaxis)
-    axes.invert_xaxis()
-    axes.set_xlabel("L2 strength (strong to weak)")
-
-
-def _lines(axes: Axes, rows: pd.DataFrame, name: str, along: str) -> None:
-    if rows.empty:
-        return
-    part = str(rows["part"].iloc[0])
-    dash, colour = PARTS[part]
-    runs = list(rows.groupby(course.trainings(rows)))
-    for _, run in runs if len(runs) > 1 else []:
-        axes.plot(run[along], run[name], color=colour, alpha=0.35, linewidth=0.8, linestyle=dash)
-    mean = course.mean(rows, name, along)
-    words = f"{part}, mean" if len(runs) > 1 else part
-    (line,) = axes.plot(mean.index, mean, color=colour, linestyle=dash, markersize=4, label=words)
-    if len(mean) == 1:
-        line.set_marker("o")
-
-
-def _stage_borders(axes: Axes, rows: pd.DataFrame) -> None:
-    starts = rows.groupby("stage", sort=False)["step"].min()
-    if len(starts) < 2:
-        return
-    for stage, step in starts.items():
-        axes.axvline(step - 0.5, color=MUTED, linewidth=0.8, linestyle=(0, (2, 2)))
-        axes.annotate(
-            label(str(stage), 16),
-            (step - 0.5, 1),
-            (3, -2),
-            xycoords=("data", "axes fraction"),
-            textcoords="offset points",
-            fontsize=8,
-            color=MUTED,
-            va="top",
-        )

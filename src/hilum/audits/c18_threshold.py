@@ -1,0 +1,81 @@
+"""C-18: does the threshold hold its sensitivity on test images?"""
+
+import numpy as np
+from scipy.special import ndtr
+
+from hilum.audits import predictions
+from hilum.audits.base import AuditRule
+from hilum.audits.evidence import Evidence
+from hilum.metrics import thresholds
+from hilum.metrics.intervals import FEW_OF_A_CLASS, Interval, Proportion
+from hilum.types import Finding, Status
+
+SENSITIVITY = 0.9  # what the thresholds stored with a model aim at
+PREVALENCES = (0.01, 0.1, 0.5)
+RULE = AuditRule(
+    id="C-18",
+    title="Threshold",
+    rule=f"a threshold chosen on validation for {SENSITIVITY:.0%} sensitivity that keeps less on "
+    "test than chance explains in both sets (p < 0.01 over all classes) warns, less than 80 % "
+    f"fails; classes with fewer than {FEW_OF_A_CLASS} test images, or others, are not checked",
+    source="Wilson 1927; Altman & Bland 1994, doi:10.1136/bmj.309.6947.102 (predictive values)",
+    severity=100,
+)
+SURE = 0.01  # with 0.05 for each of 27 audits only one clean study in four would pass them all
+POOR = 0.8  # a sensitivity that nobody would call 90 %
+
+
+def audit(evidence: Evidence) -> Finding:
+    """Sensitivity on test at the model's thresholds, of the class that keeps it least."""
+    if evidence.model is None or not evidence.model.facts.thresholds:
+        return RULE.unknown("no threshold was chosen on validation images")
+    labels, p = predictions.labels_and_probabilities(evidence, predictions.predictions(evidence))
+    limits = evidence.model.facts.thresholds
+    points = {
+        name: thresholds.sweep(labels == i, p[:, i], [limits[name]])[0]
+        for i, name in enumerate(evidence.classes)
+        if name in limits and thresholds.enough((labels == i).sum(), (labels != i).sum())
+    }
+    if not points:
+        most = max(min((labels == i).sum(), (labels != i).sum()) for i in range(p.shape[1]))
+        return RULE.unknown(
+            f"only {most} test images of a class, or of the others; at least {FEW_OF_A_CLASS} of "
+            "each are needed"
+        )
+    validated = predictions.validated(evidence)
+    name = min(points, key=lambda name: p_kept(points[name].sensitivity, validated[name]))
+    kept, spared = points[name].sensitivity, points[name].specificity
+    sentence = (
+        f"At the threshold chosen for {SENSITIVITY:.0%} sensitivity {name} is found in {kept.k} "
+        f"of {kept.n} ({kept.low:.0%} to {kept.high:.0%}). {spared.k} of {spared.n} others are "
+        f"left alone ({spared.low:.0%} to {spared.high:.0%}){_worth(kept, spared)}."
+    )
+    short = p_kept(kept, validated[name]) * len(points) < SURE
+    status: Status = "pass" if not short else "fail" if kept.value < POOR else "warn"
+    return RULE.finding(status, kept.value, sentence, (kept.low, kept.high))
+
+
+def _worth(kept: Proportion, spared: Proportion) -> str:
+    """In what share a positive answer would be right at other prevalences, with its interval."""
+    ends = Interval(kept.low, kept.high), Interval(spared.low, spared.high)
+    values = thresholds.predictive_values(kept.value, spared.value, PREVALENCES)
+    intervals = thresholds.predictive_intervals(*ends, PREVALENCES)
+    values_at_prevalences = ", ".join(
+        f"{row.ppv:.0%} ({at.ppv_low:.0%} to {at.ppv_high:.0%}) where {row.prevalence:.0%} have it"
+        for row, at in zip(values.itertuples(), intervals.itertuples(), strict=True)
+        if not np.isnan(row.ppv)
+    )
+    return (
+        f"; a positive answer would be right in {values_at_prevalences}"
+        if values_at_prevalences
+        else ""
+    )
+
+
+def p_kept(share: Proportion, validated: int, promised: float = SENSITIVITY) -> float:
+    """p that a share on test is no less than `promised`, on which `validated` images agree.
+
+    A limit that keeps 90 % of 20 validation images keeps 90 % of all patients only on average.
+    """
+    spread = promised * (1 - promised) * (1 / max(share.n, 1) + (1 / validated if validated else 0))
+    return float(ndtr((share.value - promised) / np.sqrt(spread)))

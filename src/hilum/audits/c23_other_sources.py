@@ -1,0 +1,160 @@
+"""C-23: what is lost at a source that a classifier was not trained on?"""
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from hilum.audits import cross_validated_probe, look_alikes, sampling
+from hilum.audits.base import AuditRule
+from hilum.audits.evidence import Evidence
+from hilum.types import Finding, HilumError, Labels, Probabilities, Status
+
+RULE = AuditRule(
+    id="C-23",
+    title="Other sources",
+    rule="AUROC that falls by more than 0.05 on a source that was left out, and by more than "
+    "chance (bootstrap, p < 0.05 over all sources), warns, by more than 0.1 fails",
+    source="Zech et al. 2018, doi:10.1371/journal.pmed.1002683; DeGrave et al. 2021, "
+    "doi:10.1038/s42256-021-00338-7",
+    severity=230,
+)
+Floats64: TypeAlias = npt.NDArray[np.float64]
+MOST = 1000  # images of a source
+LEAST = 10  # images of a class at a source
+REST = "all others"
+SOURCES = 6  # of the train-on x test-on matrix
+
+
+def audit(evidence: Evidence) -> Finding:
+    """The greatest fall of AUROC from the sources trained on to one that was left out."""
+    if evidence.features is None:
+        return RULE.unknown("the network's features are not at hand")
+    table = evidence.once("matrix", lambda: matrix(evidence))
+    if table.empty:
+        return RULE.unknown(
+            f"no two sources have {LEAST} images each of two classes; test on another hospital "
+            "with hilum evaluate"
+        )
+    left = table[table["train"] == REST]
+    sure = left[left["sure"] > 0]  # where chance alone does not lose as much
+    worst = (sure if len(sure) else left).sort_values("drop").iloc[-1]
+    fall = float(worst["drop"]) if len(sure) else 0.0
+    status: Status = "fail" if fall > 0.1 else "warn" if fall > 0.05 else "pass"
+    sentence = (
+        f"A probe trained without {worst['test']} has AUROC {worst['auroc']:.2f} there"
+        f"{_over(worst['classes'], evidence.classes)}, and {worst['inside']:.2f} on the sources "
+        "that it was trained on."
+    )
+    return RULE.finding(status, float(worst["drop"]), sentence)
+
+
+def _over(names: str, classes: list[str]) -> str:
+    """The classes of an AUROC, where they are not all."""
+    over = names.split("; ")
+    return f" over {' and '.join(over)}" if len(over) < len(classes) else ""
+
+
+def matrix(evidence: Evidence) -> pd.DataFrame:
+    """Train-on x test-on: columns train, test, auroc, inside, drop, sure, classes; a row per pair.
+
+    `auroc` on the diagonal is out of fold, by patient; `inside` is the training sources' own; on a
+    source left out the true drop is at least `sure` (95 % over all of them together). `classes`
+    are those that `auroc` is the mean over: the ones that both sides have.
+    """
+    columns = ["train", "test", "auroc", "inside", "drop", "sure", "classes"]
+    at = _by_source(evidence)
+    if len(at) < 2 or evidence.features is None:
+        return pd.DataFrame(columns=columns)
+    every = np.concatenate([*at.values()])
+    source = np.repeat([*at], [len(rows) for rows in at.values()])
+    table = look_alikes.reduced(evidence.features[every])
+    labels, groups = evidence.labels[every], evidence.groups[every]
+    rows = []
+    for name in at:
+        at_source = source == name
+        for train, train_rows, tested in ((name, at_source, [*at]), (REST, ~at_source, [name])):
+            probe = _Probe.of(
+                table[train_rows], labels[train_rows], groups[train_rows], evidence.seed
+            )
+            for test in tested:
+                test_rows = source == test
+                area, sure = probe.inside, float("nan")
+                if test != train:
+                    area = probe.macro_auroc(table[test_rows], labels[test_rows])
+                if train == REST:
+                    sure = probe.least_fall(
+                        table[test_rows], labels[test_rows], groups[test_rows], 0.05 / len(at)
+                    )
+                names = "; ".join(evidence.classes[c] for c in probe.shared(labels[test_rows]))
+                rows.append((train, test, area, probe.inside, probe.inside - area, sure, names))
+    return pd.DataFrame(rows, columns=columns)
+
+
+@dataclass(frozen=True, slots=True)
+class _Probe:
+    """A probe of some images, and its probabilities (image, class) of them out of fold."""
+
+    model: Any
+    probabilities: Probabilities
+    labels: Labels
+    groups: npt.NDArray[np.int64]
+    seed: int
+
+    @classmethod
+    def of(
+        cls, table: Floats64, labels: Labels, groups: npt.NDArray[np.int64], seed: int
+    ) -> "_Probe":
+        """Fit to `table` (image, feature) with labels (image,) and patients `groups` (image,)."""
+        probabilities = cross_validated_probe.out_of_fold(table, labels, groups, seed)
+        return cls(cross_validated_probe.fit(table, labels), probabilities, labels, groups, seed)
+
+    @property
+    def inside(self) -> float:
+        """Macro AUROC out of fold."""
+        return cross_validated_probe.macro_auroc(
+            self.labels, self.probabilities, np.unique(self.labels)
+        )
+
+    def predict(self, table: Floats64) -> Probabilities:
+        """(image, feature) -> (image, class) over all classes, 0 for those it was not fitted to."""
+        p = np.zeros((len(table), self.probabilities.shape[1]))
+        p[:, self.model[-1].classes_] = self.model.predict_proba(table)
+        return p
+
+    def shared(self, labels: Labels) -> Labels:
+        """(class,) codes that both sides have; raises HilumError where there are none."""
+        classes = np.intersect1d(labels, self.labels)
+        if not len(classes):
+            raise HilumError("two sources share no class")
+        return np.asarray(classes, np.int64)
+
+    def macro_auroc(self, table: Floats64, labels: Labels) -> float:
+        """Macro AUROC of `table` (image, feature) over the classes that both sides have."""
+        return cross_validated_probe.macro_auroc(labels, self.predict(table), self.shared(labels))
+
+    def least_fall(
+        self, table: Floats64, labels: Labels, groups: npt.NDArray[np.int64], tail: float
+    ) -> float:
+        """The least that AUROC falls on `table` (image, feature).
+
+        The quantile `tail` over resampled patients: percentile bootstrap, Efron & Tibshirani 1993,
+        doi:10.1201/9780429246593.
+        """
+        resampled = cross_validated_probe.resampled
+        own = resampled(self.labels, [self.probabilities], self.groups, self.seed)
+        p, shared = self.predict(table), self.shared(labels)
+        elsewhere = resampled(labels, [p], groups, self.seed + 1, shared)
+        return float(np.nanquantile((own - elsewhere)[1:], tail))
+
+
+def _by_source(evidence: Evidence) -> dict[str, npt.NDArray[np.int64]]:
+    """Images drawn from each of the first SOURCES sources that have enough of two classes."""
+    sources = evidence.manifest["source"].astype(object)
+    counts = pd.crosstab(sources, evidence.manifest["label"])
+    able = counts.index[(counts >= LEAST).sum(axis=1) > 1][:SOURCES]
+    return {
+        str(name): sampling.sample(evidence, np.flatnonzero(sources == name), MOST) for name in able
+    }

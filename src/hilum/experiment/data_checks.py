@@ -1,0 +1,133 @@
+"""What of a recipe cannot work with these images, listed or divided: a row per key."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hilum.experiment import dataset, source_task, splits
+from hilum.experiment.context import prepared
+from hilum.experiment.recipe_checks import Row
+from hilum.models import backbones, weights
+from hilum.preprocess.lungs.steps import LungStep
+from hilum.recipes import AugmentPlan, CopiesPlan, ModelPlan, Recipe, SplitPlan, TrainPlan
+from hilum.recipes.schema import PreparePlan
+from hilum.training.smote import NEIGHBOURS
+from hilum.types import HilumError, Manifest, Split
+
+# the kind of a lung step -> the modality that it is for
+SEEN = {"radiograph": "X-ray", "ct": "CT"}
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of the data: listed, not decoded; later also how they were divided."""
+
+    manifest: Manifest
+    classes: list[str]
+    where: tuple[Path | None, Path]  # datasets as published, and the run's own folder
+    splits: Mapping[int, Split] | None = None
+
+
+def _weights(model: ModelPlan, _: Known) -> None:
+    """Once the data are there: a hub may have to be asked."""
+    weights.require_weights(backbones.backbone_card(model.backbone), model.weights)
+    for name in model.auxiliary_backbones:
+        weights.require_weights(backbones.backbone_card(name), "imagenet")
+
+
+def _modalities(modalities: str, known: Known) -> None:
+    counts = known.manifest.table["modality"].value_counts()
+    if modalities == "one" and len(counts) > 1:
+        listed = " and ".join(f"{count} of {name}" for name, count in counts.items())
+        raise HilumError(
+            f"radiographs and CT are not mixed, since a network could tell them apart by their "
+            f'looks; got {listed} images; keep one with data.keep.modality, or set it to "mixed".'
+        )
+
+
+def _lung_steps(plan: PreparePlan, backbone: str, known: Known) -> None:
+    """A finder of lungs that is made for films is not asked about slices, nor the other way."""
+    there = set(known.manifest.table["modality"].dropna())
+    for step in prepared(plan, backbone).steps:
+        if isinstance(step, LungStep) and (others := there - {SEEN[step.kind]}):
+            raise HilumError(
+                f"step {step.name} with kind {step.kind!r} looks for lungs in {SEEN[step.kind]} "
+                f"images; got {', '.join(sorted(others))}; set its kind, or keep one with "
+                "data.keep.modality."
+            )
+
+
+def _divisible(plan: SplitPlan, seed: int, known: Known) -> None:
+    """A split by what the list tells; that near duplicates go together can only ask for more."""
+    dry = plan.model_copy(update={"group": "image"}) if plan.group == "cluster" else plan
+    splits.make_split(dry, known.manifest, None, seed)
+
+
+def _neighbours(balance: str, known: Known) -> None:
+    if "smote" in balance:
+        counts = known.manifest.table["label"].value_counts().to_dict()
+        _enough(counts, "in all")
+
+
+def _neighbours_left(balance: str, known: Known) -> None:
+    if "smote" not in balance or known.splits is None:
+        return
+    labels = known.manifest.table.set_index("sample_id")["label"]
+    for seed, split in known.splits.items():
+        train = split.table[split.table["part"] == "train"]
+        for fold, rows in train.groupby("fold"):
+            counts = labels[rows["sample_id"]].value_counts().to_dict()
+            left = f"left to train in fold {fold} of seed {seed}, as only the split could tell"
+            _enough(counts, left)
+
+
+def _enough(counts: Mapping[str, int], left: str) -> None:
+    most = max(counts.values())
+    for name, count in counts.items():
+        if count < most and count <= NEIGHBOURS:
+            raise HilumError(
+                f"SMOTE with {NEIGHBOURS} neighbours wants more than {NEIGHBOURS} images of a "
+                f"class that it enlarges; got {count} of {name!r} {left}; add images or choose "
+                "none."
+            )
+
+
+def _copied(plan: CopiesPlan | None, known: Known) -> None:
+    for name in plan.classes if plan else ():
+        if name not in known.classes:
+            raise HilumError(
+                f"copies are made of classes that there are ({', '.join(known.classes)}); got "
+                f"{name!r}; mend it."
+            )
+
+
+def _source(task: Recipe | None, known: Known) -> None:
+    """Its classes and numbers, where they are there to be listed; a phantom is drawn as asked."""
+    if task is None or any(item.phantom for item in task.data):
+        return
+    root, out = known.where
+    listed = dataset.load_manifest(task, root, out / "source")
+    own = Known(listed, task.classes, known.where)
+    _modalities(task.modalities, own)
+    _divisible(task.split, task.seeds[0], own)
+
+
+def _source_data(cell: Recipe) -> Recipe | None:
+    """The source task without what its data do not depend on."""
+    if cell.source_task is None or not cell.source_task.enabled:
+        return None
+    task = source_task.as_recipe(cell, cell.source_task)
+    plain = {"model": ModelPlan(), "train": TrainPlan(), "augment": AugmentPlan()}
+    return task.model_copy(update=plain)
+
+
+LISTED: dict[str, Row] = {
+    "model.weights": Row(lambda r: (r.model,), _weights),
+    "modalities": Row(lambda r: (r.modalities,), _modalities),
+    "prepare.steps": Row(lambda r: (r.prepare, r.model.backbone), _lung_steps),
+    "split": Row(lambda r: (r.split, r.seeds[0]), _divisible),
+    "train.balance": Row(lambda r: (r.train.balance,), _neighbours),
+    "train.copies.classes": Row(lambda r: (r.train.copies,), _copied),
+    "source_task": Row(lambda r: (_source_data(r),), _source),
+}
+DIVIDED: dict[str, Row] = {"train.balance": Row(lambda r: (r.train.balance,), _neighbours_left)}

@@ -1,0 +1,49 @@
+"""One fold as a task: all that it needs in, its results out, both picklable.
+
+It reads the store and writes its own folder, the features' cache and its source task; nothing else
+depends on where it is carried out.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from hilum.experiment import cell_context, checkpoints, fold, source_task
+from hilum.experiment.cell_context import CellData, FoldKey
+from hilum.experiment.checkpoints import FoldResult
+from hilum.experiment.context import StoredPixels
+from hilum.experiment.source_task import SourceTask
+from hilum.progress import Progress, silent
+from hilum.recipes import Recipe
+from hilum.types import HilumError, Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class FoldTask:
+    """A fold of a cell; `recipe` is the cell's own."""
+
+    key: FoldKey
+    recipe: Recipe
+    classes: list[str]
+    manifest: Manifest
+    pixels: StoredPixels
+    split: pd.DataFrame  # sample_id and part
+    source: SourceTask | None
+    work: Path
+
+
+def run_fold(task: FoldTask, progress: Progress = silent) -> FoldResult:
+    """Train and test one fold, its source task first where needed, and keep it in its folder."""
+    source = source_task.train(task.source, progress) if task.source else None
+    data = CellData(task.classes, task.manifest, task.pixels.open())
+    context = cell_context.set_up(task.recipe, data, progress, source)
+    return checkpoints.save(task.work, fold.train_fold(context, task.split, task.key))
+
+
+def run_or_refuse(task: FoldTask, progress: Progress) -> FoldResult | HilumError:
+    """The same; a fold that cannot be trained gives the reason, and stops no other cell."""
+    try:
+        return run_fold(task, progress)
+    except HilumError as error:
+        return error

@@ -1,0 +1,203 @@
+"""What of a recipe cannot work, whatever the images: a row per key."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from hilum.experiment import cell_context, schema_to_training
+from hilum.experiment.context import prepared
+from hilum.models import backbones, freezing, heads, networks
+from hilum.models.backbone import kept
+from hilum.recipes import CopiesPlan, Mode, ModelPlan, Recipe, Stage, TrainPlan
+from hilum.recipes.schema import PreparePlan
+from hilum.types import HilumError
+
+Moving: TypeAlias = tuple[str, int, int, tuple[str, ...]]  # trainable, last, first, freeze
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One check: what of a cell it depends on, and what raises HilumError or says what is wrong."""
+
+    asks: Callable[[Recipe], tuple[Any, ...]]
+    check: Callable[..., object]
+
+
+def _beside(model: ModelPlan, stages: list[Stage]) -> None:
+    """Networks beside the backbone are frozen, and hand over averages of the same films."""
+    for name in model.auxiliary_backbones:
+        backbones.backbone_card(name)
+    if not model.auxiliary_backbones:
+        return
+    if any(stage.through for stage in stages):
+        raise HilumError(
+            "networks beside the backbone are frozen, and their head is trained alone; got a stage "
+            "that goes through the backbone; give every stage trainable = 'head'."
+        )
+    pool = schema_to_training.head_plan(model).pool
+    if pool not in backbones.AVERAGES:
+        raise HilumError(
+            f"joined networks hand over their averages; got pool {pool!r}; choose average or "
+            "stages."
+        )
+
+
+def _panels(plan: PreparePlan, model: ModelPlan, views: int, stages: list[Stage]) -> None:
+    """Two pictures of a film are for a frozen network that averages maps, and are not warped."""
+    panels = prepared(plan, model.backbone).panels
+    if panels == 1:
+        return
+    if views or any(stage.through for stage in stages):
+        raise HilumError(
+            "film_and_lungs is for frozen networks without augmented views, which would mix its "
+            f"two pictures; got {views} views and stages {[stage.trainable for stage in stages]}; "
+            "set augment.views = 0 and give every stage trainable = 'head'."
+        )
+    if model.auxiliary_backbones:
+        raise HilumError(
+            "film_and_lungs is for one network; got others in model.auxiliary_backbones; leave "
+            "them out."
+        )
+    pool = schema_to_training.head_plan(model).pool
+    backbones.require_panels(backbones.backbone_card(model.backbone), pool, panels)
+
+
+def _pool(model: ModelPlan) -> None:
+    pool = schema_to_training.head_plan(model).pool
+    backbones.require_pool(backbones.backbone_card(model.backbone), pool)
+
+
+def _head(model: ModelPlan) -> None:
+    heads.build_head(schema_to_training.head_plan(model), (1, 1), 2)
+
+
+def _side(name: str, plan: PreparePlan) -> None:
+    backbones.require_fit(backbones.backbone_card(name), prepared(plan, name).shape)
+
+
+def _copies(plan: CopiesPlan | None, mode: Mode) -> None:
+    if plan is None:
+        return
+    cell_context.ranges(plan.ranges)
+    if plan.before_split and (mode != "published" or not plan.times):
+        raise HilumError(
+            "copies made before the split leak each test image into training, which only a "
+            "published mode may repeat, with times set; got before_split = true in the "
+            f"{mode} mode with times = {plan.times}; drop before_split."
+        )
+    if (plan.times > 0) == (plan.target > 0):
+        raise HilumError(
+            f"copies want times or target, one of them above 0; got times = {plan.times} and "
+            f"target = {plan.target}; set one."
+        )
+
+
+def _stages(stages: list[Stage], model: ModelPlan, cache: bool) -> None:
+    through = ""
+    if any(stage.refit for stage in stages[:-1]):
+        raise HilumError("only the last stage can be fitted again; got refit before it; drop it.")
+    for stage in stages:
+        if stage.optimiser == "lbfgs" and not (schema_to_training.head_plan(model).plain and cache):
+            raise HilumError(
+                f"lbfgs fits a plain linear head on cached features; got head {model.head!r} and "
+                f"train.cache = {str(cache).lower()}; choose optimiser adam."
+            )
+        if through and not stage.through:
+            raise HilumError(
+                f"a stage of the head alone comes before those of the backbone; got {stage.name!r} "
+                f"after {through!r}; change their order."
+            )
+        through = stage.name if stage.through or not cache else through
+
+
+def _unvalidated(share: float, stages: list[Stage]) -> None:
+    """Without validation images nothing is chosen: no epoch, no strength of a penalty, no stop."""
+    if share:
+        return
+    for stage in stages:
+        solved = stage.optimiser == "lbfgs"
+        if solved or stage.keep != "last" or stage.stop is not None or stage.patience:
+            raise HilumError(
+                "without validation images (0) a stage goes through all its epochs and keeps the "
+                f"last; got {stage.name!r} with optimiser {stage.optimiser}, keep {stage.keep!r}, "
+                f"patience {stage.patience} and {'a' if stage.stop else 'no'} stop rule; set keep "
+                "= 'last' and no stop, or a share above 0."
+            )
+
+
+def _freezing(name: str, pool: str, stages: list[Moving]) -> None:
+    if not stages:
+        return
+    card = backbones.backbone_card(name)
+    network = networks.outline(card, keep=kept(card, pool))
+    names = [f"net.{name}" for name, _ in network.named_parameters()]
+    for stage in stages:
+        actions = freezing.resolve(
+            [*names, "head"], schema_to_training.freezing_rules(card, *stage)
+        )
+        if "train" not in {actions[name] for name in names}:
+            raise HilumError(
+                f"a stage that trains the backbone leaves some of it to train; got none of "
+                f"{len(names)} parameters; freeze less, or train the head alone."
+            )
+
+
+def _moving(stages: list[Stage]) -> list[Moving]:
+    """What freezing depends on, of the stages that train the backbone."""
+    moving = [stage for stage in stages if stage.trainable != "head"]
+    return [(s.trainable, s.last, s.first, tuple(s.freeze)) for s in moving]
+
+
+def _balance(plan: TrainPlan, classes: list[str]) -> None:
+    if "smote" in plan.balance and len(classes) == 1:
+        raise HilumError(
+            f"SMOTE balances two classes or more; got {classes[0]!r} alone; name the other classes "
+            "or choose none."
+        )
+    others = [stage.optimiser for stage in plan.stages if stage.optimiser != "lbfgs"]
+    if plan.balance == "sources" and (others or plan.copies is not None):
+        raise HilumError(
+            "balance by sources weighs the images that a linear head is fitted to by lbfgs; got "
+            f"{', '.join(others) or 'copies of images'}; choose weights or sampling for that."
+        )
+
+
+def _figures(names: Sequence[str]) -> None:
+    from hilum.report.figures import registry  # matplotlib is only loaded where figures are asked
+
+    for name in names:
+        if name not in registry.asked_figures():
+            raise HilumError(f"figures wants figures of a report; {registry.unknown(name)}")
+
+
+def _classes(classes: list[str]) -> None:
+    if len(set(classes)) != len(classes) or len(classes) == 1:
+        raise HilumError(
+            f"at least two different classes are wanted; got {', '.join(classes)}; mend the list."
+        )
+
+
+ALONE: dict[str, Row] = {
+    "model.backbone": Row(lambda r: (r.model.backbone,), backbones.backbone_card),
+    "model.head": Row(lambda r: (r.model,), _head),
+    "model.auxiliary_backbones": Row(lambda r: (r.model, r.train.stages), _beside),
+    "model.pool": Row(lambda r: (r.model,), _pool),
+    "classes": Row(lambda r: (r.classes,), _classes),
+    "figures": Row(lambda r: (r.figures,), _figures),
+    "train.balance": Row(lambda r: (r.train, r.classes), _balance),
+    "train.copies": Row(lambda r: (r.train.copies, r.mode), _copies),
+    "train.stages": Row(lambda r: (r.train.stages, r.model, r.train.cache), _stages),
+    "split.validation": Row(lambda r: (r.split.validation, r.train.stages), _unvalidated),
+    "train.stages.freeze": Row(
+        lambda r: (
+            r.model.backbone,
+            schema_to_training.head_plan(r.model).pool,
+            _moving(r.train.stages),
+        ),
+        _freezing,
+    ),
+    "augment": Row(lambda r: (r.augment,), cell_context.ranges),
+    "prepare.steps": Row(lambda r: (r.prepare, r.model.backbone), prepared),
+    "prepare.panels": Row(lambda r: (r.prepare, r.model, r.augment.views, r.train.stages), _panels),
+    "prepare.side": Row(lambda r: (r.model.backbone, r.prepare), _side),
+}

@@ -1,0 +1,132 @@
+"""What a run has come to: its scores, what audits may look at, and the record of all of it."""
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import pandas as pd
+
+from hilum import audits
+from hilum.audits import Evidence
+from hilum.experiment import evidence, published, replication, source_task, summary
+from hilum.experiment.context import RunContext
+from hilum.experiment.external_tests import ExternalTest
+from hilum.experiment.grid import GridResult
+from hilum.experiment.select import SelectedCell
+from hilum.inference import model as models
+from hilum.metrics import scores
+from hilum.types import PREDICTION_COLUMNS, Finding, Leak, Published, Results, Score
+
+
+@dataclass(frozen=True, slots=True)
+class TestedRun:
+    """A run whose cells are trained and tested, and whose model is chosen."""
+
+    run: RunContext
+    grid_result: GridResult
+    selected: SelectedCell
+    external: ExternalTest | None
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredRun:
+    """Every score of every cell, and the paper's numbers beside them."""
+
+    scores: list[Score]
+    published: list[Published]
+
+
+def evidence_of_images(run: RunContext, leaks: list[Leak]) -> Evidence:
+    """What is known before anything is trained."""
+    return Evidence(
+        run.classes,
+        run.dataset.manifest.table,
+        pd.DataFrame(columns=list(PREDICTION_COLUMNS)),
+        run.first,
+        leaks,
+        run.dataset.facts,
+        run.dataset.fingerprints,
+        run.dataset.pixels.stack,
+        summary.populations(),
+        run.first.seed,
+    )
+
+
+def evidence_of_model(tested: TestedRun, images: Evidence, scored: ScoredRun) -> Evidence:
+    """The same with the chosen cell's model, every cell's predictions and the source's leaks."""
+    selected, predictions = tested.selected, tested.grid_result.predictions
+    whole = replace(
+        images,
+        leaks=[*images.leaks, *(selected.source.shared if selected.source else [])],
+        published=scored.published,
+        predictions=predictions[predictions["cell"] == selected.cell],
+        all_predictions=predictions,
+    )
+    return evidence.with_model(whole, selected.model, selected.pixels, tested.run.progress)
+
+
+def score(tested: TestedRun) -> ScoredRun:
+    """Scores of cells, and of source tasks and the external test under names of their own."""
+    classes, predictions = tested.run.classes, tested.grid_result.predictions
+    rows = [
+        score_row
+        for cell in predictions["cell"].unique()
+        for score_row in scores.score(predictions, classes, str(cell))
+    ]
+    for cell, source in tested.grid_result.sources.items():
+        own = scores.score(source.predictions, source.classes, source_task.CELL)
+        rows += [replace(score_row, cell=f"{cell}: {source_task.CELL}") for score_row in own]
+    rows += tested.external.scores(classes) if tested.external else ()
+    selected = tested.selected
+    seed = selected.model.facts.provenance["seed"]
+    numbers = tested.run.recipe.published
+    return ScoredRun(rows, published.beside(numbers, rows, selected.cell, predictions, seed))
+
+
+def collect(
+    tested: TestedRun,
+    scored: ScoredRun,
+    evidence: Evidence,
+    findings: list[Finding],
+    limits: list[str],
+) -> Results:
+    """Everything but what the run has cost; `limits` are those of the model."""
+    run, selected, external = tested.run, tested.selected, tested.external
+    recipe, manifest = run.recipe, run.dataset.manifest
+    cells = set(tested.grid_result.predictions["cell"])
+    marked = audits.mark_scores(scored.scores, findings, cells)
+    own = [row for row in marked if row.cell == selected.cell]
+    return Results(
+        recipe=recipe.name,
+        title=recipe.title,
+        mode=recipe.mode,
+        classes=run.classes,
+        n=summary.counts(manifest, run.classes),
+        scores=marked,
+        published=scored.published,
+        audits=findings,
+        left_to_audit=audits.not_run(findings),
+        verdict=audits.verdict(own, findings, audits.tested(evidence.predictions, run.classes)),
+        environment={},
+        data={**summary.data(manifest), **({"later": external.about} if external else {})},
+        split=summary.split(run.splits, evidence.leaks),
+        model=_model(tested),
+        limits=[*summary.limits(recipe, manifest), *limits, *(external.told if external else ())],
+        replication=replication.sentence(recipe),
+        departures=replication.rows(recipe),
+    )
+
+
+def _model(tested: TestedRun) -> dict[str, Any]:
+    """What the results say of the chosen model and of the cells that failed."""
+    run, grid_result, selected = tested.run, tested.grid_result, tested.selected
+    record = models.read_metadata(run.out / "model")
+    classes = summary.counts(run.dataset.manifest, run.classes)["classes"]
+    near = selected.source is not None
+    return {
+        **summary.model(record),
+        "freezing_advice": summary.advice(classes, record["backbone"]["origin"], near),
+        "layers": summary.layers(selected.recipe, selected.model),
+        "images_seen": summary.images_seen(grid_result.history, record["provenance"]),
+        "failed": [asdict(item) for item in grid_result.failed],
+        "lineage": source_task.lineage(selected.source) if selected.source else "no source task",
+    }

@@ -1,0 +1,114 @@
+"""Folds in processes of their own leave the same bytes as folds one after another."""
+
+import json
+import pickle
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from hilum import recipes
+from hilum.experiment import checkpoints, run, tasks
+from hilum.experiment.cell_context import FoldKey
+from hilum.experiment.checkpoints import FoldResult
+from hilum.files.executors import Function
+from hilum.progress import Progress, silent
+from hilum.recipes import Recipe
+from hilum.types import HilumError
+
+pytestmark = pytest.mark.usefixtures("few_audits", "no_report")
+
+DATA = 'data=[{phantom={images=32, size=64, seed=3, classes=["covid19","normal"]}}]'
+TUNED = '{name="all", trainable="all", optimiser="adamw", epochs=2, lr=1e-3, batch=8}'
+FAILS = '{optimiser="sgd", lr=1e38, epochs=3}'  # no finite loss: its cell is listed as failed
+STAGES = f'grid={{"train.stages"=[[{{}}],[{FAILS}],[{{}}, {TUNED}]]}}'
+SOURCE = (
+    'source={classes=["normal","bacterial_pneumonia"], least_auroc=0.0, '
+    'data=[{phantom={images=24, size=64, seed=9, classes=["normal","bacterial_pneumonia"]}}], '
+    f'train={{balance="none", stages=[{{}}, {TUNED}]}}}}'
+)
+KFOLD = "split={kind='kfold',folds=2}"
+
+
+def plan(*changes: str) -> Recipe:
+    network = ["model.backbone=test_efficientnet", "model.weights=random", "prepare.side=64"]
+    base = ['classes=["covid19","normal"]', DATA, *network, "augment.views=1", "figures=[]"]
+    return recipes.load("demo", changes=[*base, "seeds=[0, 1]", *changes])
+
+
+def kept(out: Path) -> dict[str, Any]:
+    """Every file of a run: its bytes, of JSON what does not depend on time."""
+    found: dict[str, Any] = {}
+    for path in sorted(path for path in out.rglob("*") if path.is_file()):
+        name = path.relative_to(out).as_posix()
+        found[name] = path.read_bytes()
+        if name == "results.json":
+            found[name] = {**json.loads(found[name]), "environment": None}
+    return found
+
+
+@pytest.mark.parametrize("changes", [(STAGES,), (SOURCE, "seeds=[0]", KFOLD)])
+def test_the_same_bytes_as_in_one_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: tuple[str, ...]
+) -> None:
+    written = []
+    for workers in (1, 2):
+        monkeypatch.setenv("HILUM_CACHE", str(tmp_path / f"cache{workers}"))  # nothing is found
+        tasks.run_into(plan(*changes), None, tmp_path / "out", silent, workers=workers)
+        (tmp_path / "out").rename(tmp_path / f"out{workers}")
+        written.append(kept(tmp_path / f"out{workers}"))
+    first, second = written
+    assert {"predictions.csv", "model/backbone.safetensors", "results.json"} <= set(first)
+    assert list(first) == list(second)
+    assert (b"finite loss" in first["left_out.csv"]) == (changes == (STAGES,))
+    assert [name for name in first if first[name] != second[name]] == []
+
+
+class PicklingExecutor:
+    """Sends tasks and results through pickle, as processes do, and keeps what it saw."""
+
+    def __init__(self) -> None:
+        self.tasks: list[bytes] = []
+        self.results: list[bytes] = []
+
+    def map(
+        self, function: Function[Any, Any], tasks: Iterable[Any], progress: Progress
+    ) -> Iterator[Any]:
+        for task in tasks:
+            self.tasks.append(pickle.dumps(task))
+            task = pickle.loads(self.tasks[-1])  # noqa: S301
+            self.results.append(pickle.dumps(function(task, progress)))
+            yield pickle.loads(self.results[-1])  # noqa: S301
+
+
+def test_a_task_holds_no_pixels_and_its_result_no_network(tmp_path: Path) -> None:
+    executor = PicklingExecutor()
+    options = run.RunOptions(executor=executor)
+    run.run_task(plan(KFOLD), None, tmp_path, silent, options)
+    assert len(executor.tasks) == len(executor.results) == 4
+    assert max(map(len, executor.tasks)) < 32 * 64 * 64
+    result = pickle.loads(executor.results[-1])  # noqa: S301
+    assert isinstance(result, FoldResult)
+    assert result.key == FoldKey("main", 1, 1)
+    assert len(executor.results[-1]) < (tmp_path / "model" / "backbone.safetensors").stat().st_size
+
+
+def test_the_best_fold_keeps_its_model_and_the_first_of_equals(tmp_path: Path) -> None:
+    empty = pd.DataFrame()
+    losses = {0: 0.7, 1: 0.5, 2: 0.5, 3: float("nan")}
+    folds = [FoldResult(FoldKey("a", 0, n), empty, empty, loss) for n, loss in losses.items()]
+    for fold in folds:
+        (checkpoints._folder(tmp_path, fold.key) / "model").mkdir(parents=True)
+    for count, kept in ((1, 0), (2, 1), (4, 1)):
+        checkpoints.keep_best_model(tmp_path, folds[:count])
+        assert checkpoints.best(folds[:count]) is folds[kept]
+    found = checkpoints.best_model_folder(tmp_path, "a")
+    assert found == checkpoints._folder(tmp_path, folds[1].key) / "model"
+    assert checkpoints.best([folds[3], folds[0]]) is folds[3]  # nothing validates: the first
+
+
+def test_a_network_that_outlines_lungs_takes_no_workers(tmp_path: Path) -> None:
+    with pytest.raises(HilumError, match="one after another; got workers = 2"):
+        tasks.run_into(recipes.load("lungs"), None, tmp_path / "out", silent, workers=2)

@@ -1,0 +1,24 @@
+"""The sentence about a wrong name, which every table of names ends with."""
+
+import pytest
+
+from hilum.types import nearest_name, nearest_names
+
+
+@pytest.mark.parametrize(
+    ("name", "otherwise", "sentence"),
+    [
+        ("resnet5", "", "did you mean 'ResNet50'?"),  # whatever the case
+        ("RESNET50", "choose one.", "did you mean 'ResNet50'?"),
+        ("xyz", "choose one.", "choose one."),
+        ("xyz", "", "known are ResNet50, vgg16."),
+    ],
+)
+def test_the_nearest_name_is_named(name: str, otherwise: str, sentence: str) -> None:
+    assert nearest_name(name, ["ResNet50", "vgg16"], otherwise) == sentence
+
+
+def test_several_names_may_be_near() -> None:
+    known = ["resnet50", "resnet34", "vgg16"]
+    assert nearest_names("resnet51", known, 3) == ["resnet50", "resnet34"]
+    assert nearest_names("resnet51", []) == []
