@@ -4,7 +4,7 @@ from importlib.util import find_spec
 
 from hilum.models.runtime import compiling
 from hilum.models.runtime.base import Target
-from hilum.types import HilumError, nearest
+from hilum.types import HilumError, nearest_name
 
 FORMATS = ("onnx", "openvino")
 PRECISIONS = ("fp32", "bf16", "int8")
@@ -34,5 +34,5 @@ def require(format_: str, precision: str, *, proof: bool) -> None:
 def _one_of(what: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
         raise HilumError(
-            f"{what} is one of {', '.join(known)}; got {value!r}{nearest(value, known)}"
+            f"{what} is one of {', '.join(known)}; got {value!r}; {nearest_name(value, known)}"
         )
