@@ -140,8 +140,11 @@ def export(
     what cannot be exported, and where the proof fails: `out` then stays as it was.
 
     >>> import hilum
-    >>> hilum.export("out/model", "exported/")  # doctest: +SKIP
-    PosixPath('/home/me/exported')
+    >>> folder = hilum.export("out", "exported")
+    >>> sorted(path.name for path in folder.iterdir())[:3]
+    ['model.json', 'model.onnx', 'preparation.json']
+    >>> hilum.load_model(folder).classes
+    ['covid19', 'normal']
     """
     from hilum.exporting.export import ExportRequest
     from hilum.exporting.export import export as run
