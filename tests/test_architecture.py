@@ -12,7 +12,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "hilum"
 LAYERS = (
     {"cli"},
     {"api"},
-    {"experiment"},
+    {"experiment", "exporting"},
     {"recipes", "report"},
     {"audits"},
     {"explain", "training"},

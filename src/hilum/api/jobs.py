@@ -125,6 +125,35 @@ def audit(
         return audits.run(_folder(run_or_model), where, as_path(out), progress or silent)
 
 
+def export(
+    model: Model | str | Path,
+    out: str | Path,
+    *,
+    format: Literal["onnx", "openvino"] = "onnx",  # noqa: A002 - as the command calls it
+    precision: Literal["fp32", "bf16", "int8"] = "fp32",
+    proof: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Write a model as one graph of ONNX or OpenVINO that is proven to answer alike; its folder.
+
+    `proof` is a folder of 200 images or more, else the phantom's are taken. Raises HilumError for
+    what cannot be exported, and where the proof fails: `out` then stays as it was.
+
+    >>> import hilum
+    >>> folder = hilum.export("out", "exported")
+    >>> sorted(path.name for path in folder.iterdir())[:3]
+    ['model.json', 'model.onnx', 'preparation.json']
+    >>> hilum.load_model(folder).classes
+    ['covid19', 'normal']
+    """
+    from hilum.exporting.export import ExportRequest
+    from hilum.exporting.export import export as run
+
+    shown = None if proof is None else as_path(proof)
+    request = ExportRequest(format, precision, shown)
+    return run(_folder(model), as_path(out), request, progress or silent).folder
+
+
 def open_data(
     data: str | Path,
     *,

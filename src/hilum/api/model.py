@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import numpy as np
 
-from hilum.inference import answer, cautions
-from hilum.inference import model as models
+from hilum.inference import answer, cautions, exported
 from hilum.inference.answer import Prediction, PreparedImage
 from hilum.inference.model import TrainedModel
 from hilum.inference.model_json import find_model_folder
@@ -77,7 +76,7 @@ class Model:
     def __init__(self, folder: str | Path) -> None:
         """Raises MissingError where `folder` is no model's or run's, HilumError if damaged."""
         self.folder = find_model_folder(Path(folder).expanduser())
-        self.trained: TrainedModel = models.load_trained_model(self.folder)
+        self.trained: TrainedModel = exported.load(self.folder)
         self._explainable: ExplainableModel | None = None  # made when it is first wanted
         self._passes: dict[str, OnePass] = {}  # by method
 

@@ -15,7 +15,7 @@ from hilum.data import prepared_dataset
 from hilum.data.fingerprints import take
 from hilum.data.prepared_dataset import PreparedDataset
 from hilum.experiment import audit_outputs, environment, evidence, given_split, outputs, summary
-from hilum.inference import cautions, seen_before
+from hilum.inference import cautions, exported, seen_before
 from hilum.inference import model as models
 from hilum.inference.model import TrainedModel, probability_columns
 from hilum.inference.seen_before import Recognised
@@ -55,7 +55,7 @@ def evaluate_model(
     """
     started = time.monotonic()
     folder = models.find_model_folder(folder)
-    model = models.load_trained_model(folder)
+    model = exported.load(folder)
     found = _of_classes(read(data), model.facts.classes)
     outputs.test_folder(out)
     whole = prepared_dataset.prepare_dataset(found, model.pipeline, tell("decode and prepare"))

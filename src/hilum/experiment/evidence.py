@@ -159,6 +159,8 @@ def _features(
     model: TrainedModel, prepared: Pixels, thorough: bool, tell: Progress
 ) -> Floats | None:
     """(image, feature): those that training has stored, or computed where that is affordable."""
+    if not model.has_network:
+        return None
     key = cell_context.plain_key(prepared, model.backbone, model.facts.normalise, model.runtime)
     stored = feature_cache.store_path(key).is_file()
     if not stored and not thorough and len(prepared.sample_ids) > MOST:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from hilum import files, images
-from hilum.inference import answer, cautions
+from hilum.inference import answer, cautions, exported
 from hilum.inference import model as models
 from hilum.inference.answer import PreparedImage, See
 from hilum.inference.cautions import Cautions
@@ -56,7 +56,7 @@ def predict_files(
     models.read_metadata(model_folder)
     wanted, left_out = _listed(paths, "predict")
     files.ensure_writable_folder(out.parent, out)
-    model = models.load_trained_model(model_folder)
+    model = exported.load(model_folder)
     drawer = _drawer(model, None, _apart(heatmaps, wanted)) if heatmaps else None
     move, done, tables = tell("predict"), 0, []
     prints: list[Print] = []
@@ -91,7 +91,7 @@ def explain_files(
     models.read_metadata(model_folder)
     wanted, left_out = _listed(paths, "explain")
     files.ensure_writable_folder(_apart(out, wanted))
-    model = models.load_trained_model(model_folder)
+    model = exported.load(model_folder)
     drawer = _drawer(model, ask, out)
     move, done = tell("explain"), 0
     prints: list[Print] = []

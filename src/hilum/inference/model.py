@@ -19,7 +19,7 @@ from safetensors.numpy import load_file, save_file
 from hilum import files, preprocess
 from hilum.inference import ood, temperature, training_record
 from hilum.inference.model_json import FORMAT, amend, find_model_folder, read_metadata, write_record
-from hilum.inference.ood import OodDetector
+from hilum.inference.ood import Gate, OodDetector
 from hilum.inference.training_record import BuiltOn
 from hilum.models.numpy_head import NumpyHead
 from hilum.models.runtime import compile_cache, compiling
@@ -53,6 +53,7 @@ __all__ = [
     "save_built_on",
     "save_trained_model",
 ]
+TENSORS = "backbone.safetensors"
 QUANTISED = "quantised.xml"  # the network in int8; its numbers lie beside it as .bin
 Progress = Callable[[int, int], None]
 Features: TypeAlias = tuple[Floats, Floats | None]  # (image, feature) of films and their mirrors
@@ -83,6 +84,11 @@ class LazyBackbone:
     record: dict[str, Any]
     _read: "Backbone | None" = None
 
+    @property
+    def there(self) -> bool:
+        """Whether the folder has the tensors: an exported one has its graph alone."""
+        return (self.folder / TENSORS).is_file()
+
     def read(self) -> "Backbone":
         """Raises HilumError where the tensors are damaged or do not fit the record."""
         if self._read is None:
@@ -90,7 +96,13 @@ class LazyBackbone:
 
             from hilum.models import backbones
 
-            path = self.folder / "backbone.safetensors"
+            path = self.folder / TENSORS
+            if not self.there:
+                raise HilumError(
+                    f"heat maps and audits of a network want its tensors; got {str(self.folder)!r} "
+                    f"without {TENSORS}, which an exported folder has not; name the model folder "
+                    "that it was made from."
+                )
             with _readable(self.folder):
                 tensors = load_tensors(path)
             self._read = backbones.rebuild_backbone(self.record, tensors)
@@ -106,13 +118,18 @@ class TrainedModel:
     held: "Backbone | LazyBackbone"
     head: NumpyHead
     runtime: Runtime
-    gate: OodDetector | None = None  # None: made by a version that refused no image
+    gate: Gate | None = None  # None: made by a version that refused no image
     built_on: BuiltOn | None = None  # None: made by a version that kept no such record
 
     @property
     def backbone(self) -> "Backbone":
         """The network without its door and head."""
         return self.held.read() if isinstance(self.held, LazyBackbone) else self.held
+
+    @property
+    def has_network(self) -> bool:
+        """Whether its backbone can be read: an exported model is a graph alone."""
+        return not isinstance(self.held, LazyBackbone) or self.held.there
 
     @property
     def tuned(self) -> bool:
@@ -242,13 +259,13 @@ def save_trained_model(model: TrainedModel, folder: Path) -> Path:
         **({"judged": facts.judged} if facts.judged else {}),
         **({BUILT_ON: model.built_on.record()} if model.built_on else {}),
     }
-    with files.atomic_write(folder / "backbone.safetensors") as path:
+    with files.atomic_write(folder / TENSORS) as path:
         save_tensors(_contiguous(model.backbone.state_dict()), path)
     with files.atomic_write(folder / "head.safetensors") as path:
         # safetensors writes a strided array's buffer as it lies in memory
         save_file({k: np.ascontiguousarray(v) for k, v in model.head.arrays().items()}, path)
     _remember_conversion(model, folder)
-    if model.gate is not None:
+    if isinstance(model.gate, OodDetector):
         ood.save_detector(model.gate, folder)
     with files.atomic_write(folder / "seen.csv") as path:
         path.write_text("\n".join(["sha256", *facts.seen]) + "\n")
@@ -286,7 +303,7 @@ def load_trained_model(folder: Path) -> TrainedModel:
 
 def _decides(folder: Path, record: dict[str, Any], facts: ModelMetadata) -> tuple[object, ...]:
     """What decides the network of a model folder."""
-    return files.sha256(folder / "backbone.safetensors"), record, facts.normalise
+    return files.sha256(folder / TENSORS), record, facts.normalise
 
 
 def _remember_conversion(model: TrainedModel, folder: Path) -> None:
@@ -325,15 +342,21 @@ def read_parts(folder: Path) -> "tuple[ModelMetadata, Pipeline, Backbone, NumpyH
 
 def _parts(folder: Path) -> tuple[ModelMetadata, Pipeline, LazyBackbone, NumpyHead]:
     record = read_metadata(folder)
+    pipeline = pipeline_of(record, folder)
+    with _readable(folder):
+        head = NumpyHead.from_arrays(load_file(folder / "head.safetensors"))
+    return metadata_of(record, folder), pipeline, LazyBackbone(folder, record["backbone"]), head
+
+
+def pipeline_of(record: dict[str, Any], folder: Path) -> Pipeline:
+    """The preparation of a folder's `model.json`; HilumError where it would be another one here."""
     pipeline = preprocess.from_list(record["preparation"]["steps"], segmenter.load_segmenter)
     if pipeline.digest != record["preparation_digest"]:
         raise HilumError(
             f"the preparation of {folder} must be executed as it was trained; got another version "
             "of its steps; install the hilum version named in model.json's provenance."
         )
-    with _readable(folder):
-        head = NumpyHead.from_arrays(load_file(folder / "head.safetensors"))
-    return _facts(record, folder), pipeline, LazyBackbone(folder, record["backbone"]), head
+    return pipeline
 
 
 @contextmanager
@@ -347,7 +370,8 @@ def _readable(folder: Path) -> Iterator[None]:
         ) from None
 
 
-def _facts(record: dict[str, Any], folder: Path) -> ModelMetadata:
+def metadata_of(record: dict[str, Any], folder: Path) -> ModelMetadata:
+    """What a folder's `model.json` says, and the files that its model has seen."""
     seen = folder / "seen.csv"
     return ModelMetadata(
         record["classes"],
