@@ -57,7 +57,9 @@ class Counter(Runtime):
 
 @pytest.fixture(scope="module")
 def films(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
-    return phantom.write(phantom.Request(images=COUNT, size=128), tmp_path_factory.mktemp("films"))
+    return phantom.write_phantom(
+        phantom.Request(images=COUNT, size=128), tmp_path_factory.mktemp("films")
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -126,7 +128,7 @@ def test_the_backbone_runs_once_per_image_and_view(films: Manifest) -> None:
 
 def _bench(films: Manifest) -> tuple[CellContext, Counter]:
     taken, runtime = prepared_dataset.prepare_dataset(films, PIPELINE), Counter()
-    plan = recipes.load("demo", changes=[f"augment.views={VIEWS}"])
+    plan = recipes.load_recipe("demo", changes=[f"augment.views={VIEWS}"])
     labels = np.zeros(COUNT, np.int64)
     backbone = backbones.build_backbone("tf_efficientnet_lite0")
     made = CellContext(
@@ -145,7 +147,7 @@ def test_a_cells_network_is_built_and_compiled_once(
     The model that is read back is rebuilt once, from its own file: heat maps want its layers. They
     come from a further network, which gives the last map beside the features.
     """
-    monkeypatch.setattr(report, "build", lambda out: out / "report.html")
+    monkeypatch.setattr(report, "build_report", lambda out: out / "report.html")
     built: list[str] = []
     rebuilt: list[str] = []
     compiled: list[tuple[Path, bool]] = []
@@ -173,7 +175,7 @@ def test_a_cells_network_is_built_and_compiled_once(
     split = f"split={{kind='kfold', folds={folds}}}" if folds > 1 else "split.kind=holdout"
     data = "data=[{phantom={images=36, size=96, seed=3, classes=['covid19','normal']}}]"
     changes = ["classes=['covid19','normal']", data, split, "augment.views=0", "figures=[]"]
-    recipe = recipes.load("demo", changes=changes)
+    recipe = recipes.load_recipe("demo", changes=changes)
     tasks.run_into(recipe, None, tmp_path / "out", lambda name: lambda done, total: None)
     assert built == ["tf_efficientnet_lite0"]
     assert len(rebuilt) <= 1
@@ -222,7 +224,7 @@ def searches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def _class_folders(home: Path, count: int, seed: int) -> Path:
     """Films without patients, as most class folders are."""
     request = phantom.Request(images=count, size=128, classes=("covid19", "normal"), seed=seed)
-    for i, row in enumerate(phantom.write(request, home / "made").table.itertuples()):
+    for i, row in enumerate(phantom.write_phantom(request, home / "made").table.itertuples()):
         target = home / "films" / str(row.label) / f"film{i}.png"
         target.parent.mkdir(parents=True, exist_ok=True)
         Path(str(row.path)).rename(target)
