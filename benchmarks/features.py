@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader, Dataset
 import side_by_side
 from hilum import files, preprocess
 from hilum.data import manifest, prepared_dataset
-from hilum.inference.model import compiled
+from hilum.inference.model import compile_backbone
 from hilum.models import backbones, torchvision_compat
 from hilum.models.normalise import NORMALISE
 from hilum.models.runtime.base import Runtime
@@ -120,9 +120,9 @@ def alike(ours: Floats, theirs: Floats) -> str:
 
 def measure(name: str, found: Manifest, size: Size, folder: Path) -> list[Row]:
     """All rivals with one network."""
-    backbone, mode = side_by_side.backbone(name), backbones.card(name).normalise
+    backbone, mode = side_by_side.backbone(name), backbones.backbone_card(name).normalise
     paths = list(found.table["path"])
-    runtime = compiled(backbone, mode, PIPELINE, "auto")
+    runtime = compile_backbone(backbone, mode, PIPELINE, "auto")
     stack = np.random.default_rng(0).integers(0, 256, (len(paths), SIDE, SIDE), np.uint8)
     rivals: dict[str, Callable[[], Floats]] = {
         "hilum": partial(hilum, runtime, found),
@@ -168,7 +168,7 @@ def main() -> None:
     rows = []
     with workplace() as folder:
         drawn = films(size, size.pick(32, 160, 480), FILM, folder / "films")
-        found = manifest.build(drawn.assign(label="film"), "bench", root=folder)
+        found = manifest.assemble_manifest(drawn.assign(label="film"), "bench", root=folder)
         for name in NETWORKS[: size.pick(2, 4)]:
             rows += measure(name, found, size, folder)
     finish(rows, size.out)

@@ -96,7 +96,7 @@ def loader(name: str, task: Task, *, taught: bool) -> Any:
     torchvision_compat.timm()  # before torchvision, whose operators may be of another build
     from torchvision import transforms
 
-    row = NORMALISE[backbones.card(name).normalise]
+    row = NORMALISE[backbones.backbone_card(name).normalise]
     turned = [transforms.RandomHorizontalFlip(), transforms.RandomRotation(ROTATION)]
     change = transforms.Compose(
         [
@@ -120,7 +120,7 @@ def told(model: nn.Module, batches: Any) -> Right:
 
 def ours(name: str, task: Task, sides: tuple[int, ...]) -> Rival:
     """The training loop that every run uses, on films of one side in each epoch."""
-    door = InputNormalisation(backbones.card(name).normalise)
+    door = InputNormalisation(backbones.backbone_card(name).normalise)
     model = nn.Sequential(door, network(name, len(task.classes)))
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     # no momentum: nothing lasts between epochs
@@ -137,7 +137,7 @@ def ours(name: str, task: Task, sides: tuple[int, ...]) -> Rival:
         batches = PixelBatches(
             taken.stack, taken.sample_ids, parts, turned, BATCH, number, side=sides[number]
         )
-        loop.fit(model, batches, plan)
+        loop.train_network(model, batches, plan)
 
     def right() -> Right:
         films = torch.from_numpy(
@@ -203,7 +203,7 @@ def fastai(name: str, task: Task) -> Rival | None:
         return None
     from fastai.vision import all as vision
 
-    row = NORMALISE[backbones.card(name).normalise]
+    row = NORMALISE[backbones.backbone_card(name).normalise]
     turned = vision.aug_transforms(max_rotate=ROTATION, max_zoom=1, max_lighting=0, max_warp=0)
     table = pd.DataFrame({"path": task.taught.table["path"], "number": task.numbers(task.taught)})
     shown = vision.ImageDataLoaders.from_df(
@@ -265,7 +265,7 @@ def drawn(size: Size, folder: Path) -> Task:
     taught, tested = size.pick(96, 320, 640), size.pick(96, 160, 320)
     table = side_by_side.films(size, taught + tested, SIDE, folder / "films")
     table = table.sample(frac=1, random_state=0)
-    parts = [manifest.build(part, "bench") for part in (table[:taught], table[taught:])]
+    parts = [manifest.assemble_manifest(part, "bench") for part in (table[:taught], table[taught:])]
     return Task(*parts, sorted(table["label"].unique()), size.pick(2, 4, 8))
 
 

@@ -93,7 +93,7 @@ def hilum(folder: Path, classes: list[str]) -> tuple[Told, float, pd.DataFrame]:
         reached.setdefault(name, time.perf_counter() - start)
         return lambda done, total: None
 
-    experiment.run_recipe(recipes.load(str(plan)), None, folder / "run", step)
+    experiment.run_recipe(recipes.load_recipe(str(plan)), None, folder / "run", step)
     whole = time.perf_counter() - start
     told = pd.read_csv(folder / "run" / "predictions.csv")
     best = told[[f"p_{name}" for name in classes]].to_numpy().argmax(1)
@@ -111,13 +111,16 @@ def plain(table: pd.DataFrame, epochs: int) -> Told:
     torchvision_compat.timm()
     from torchvision import transforms
 
-    row = NORMALISE[backbones.card(NETWORK).normalise]
+    row = NORMALISE[backbones.backbone_card(NETWORK).normalise]
     tail = [transforms.ToTensor(), transforms.Normalize(row.mean, row.std)]
     turned = [transforms.RandomHorizontalFlip(), transforms.RandomRotation(ROTATION)]
     resize = [transforms.Resize((SIDE, SIDE))]
     train = Films(table[table["part"] == "train"], transforms.Compose([*resize, *turned, *tail]))
     test = Films(table[table["part"] == "test"], transforms.Compose([*resize, *tail]))
-    network, width = backbones.build(NETWORK).eval(), backbones.card(NETWORK).features
+    network, width = (
+        backbones.build_backbone(NETWORK).eval(),
+        backbones.backbone_card(NETWORK).features,
+    )
     torch.manual_seed(0)
     head = nn.Linear(width, len(set(train.numbers)))
     optimiser = torch.optim.Adam(head.parameters(), 1e-3)

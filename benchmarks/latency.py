@@ -33,7 +33,11 @@ TEMPERATURE = 1.3
 
 def random_model(name: str, side: int = SIDE, temperature: float = TEMPERATURE) -> TrainedModel:
     """A model with a random head: what it says does not matter, but that all say the same."""
-    backbone = backbones.build(name) if "lite0" in name else backbones.build(name, "random")
+    backbone = (
+        backbones.build_backbone(name)
+        if "lite0" in name
+        else backbones.build_backbone(name, "random")
+    )
     rng, width = np.random.default_rng(0), backbone.card.features
     weight = rng.normal(0, 0.05, (len(CLASSES), width))
     head = NumpyHead(
@@ -43,12 +47,12 @@ def random_model(name: str, side: int = SIDE, temperature: float = TEMPERATURE) 
         list(CLASSES), backbone.card.normalise, "auto", mirror=False, temperature=temperature
     )
     pipeline = preprocess.from_list([{"step": "resize", "side": side}])
-    return models.assemble(facts, pipeline, backbone, head)
+    return models.compile_model(facts, pipeline, backbone, head)
 
 
 def hilum(asked_: TrainedModel) -> Callable[[str], Answer]:
     """What `hilum predict --heatmaps` does for each file."""
-    subject = subjects.of(asked_)
+    subject = subjects.make_explainable(asked_)
     if not subjects.same_bits(subject, asked_):
         raise SystemExit("the network for heat maps must predict as the model does; it does not")
 

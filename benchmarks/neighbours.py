@@ -46,7 +46,7 @@ def training() -> Callable[[], object]:
     from hilum.training import loop
 
     torch.manual_seed(0)
-    backbone = backbones.build(NETWORK)
+    backbone = backbones.build_backbone(NETWORK)
     layers = (
         InputNormalisation(backbone.card.normalise),
         backbone,
@@ -63,7 +63,7 @@ def training() -> Callable[[], object]:
         def validation(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
             yield films[:1], labels[:1]
 
-    return lambda: loop.fit(model, Once(), plan)
+    return lambda: loop.train_network(model, Once(), plan)
 
 
 def features() -> Callable[[], object]:
@@ -74,7 +74,7 @@ def features() -> Callable[[], object]:
     from hilum.models.normalise import InputNormalisation
     from hilum.models.runtime import compiling
 
-    backbone = backbones.build(NETWORK)
+    backbone = backbones.build_backbone(NETWORK)
     network = nn.Sequential(InputNormalisation(backbone.card.normalise), backbone)
     run, films = compiling.compile_network(network, (SIDE, SIDE)), _films(MANY)
     return lambda: run(films)
@@ -88,7 +88,7 @@ def probe() -> Callable[[], object]:
     labels = np.arange(400) % 2
     shown = rng.normal(0, 1, (400, 1280)).astype(np.float32) + labels[:, None] * 0.1
     parts = [heads.LabelledFeatures(shown[k::2].astype(np.float32), labels[k::2]) for k in (0, 1)]
-    return lambda: [heads.fit(parts[0], parts[1], np.ones(2)) for _ in range(FITS)]
+    return lambda: [heads.fit_probe(parts[0], parts[1], np.ones(2)) for _ in range(FITS)]
 
 
 def _films(count: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":

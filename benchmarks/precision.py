@@ -14,7 +14,7 @@ import side_by_side
 from hilum import preprocess
 from hilum.data import manifest, prepared_dataset
 from hilum.inference import temperature
-from hilum.inference.model import compiled
+from hilum.inference.model import compile_backbone
 from hilum.metrics import metrics
 from hilum.models import backbones
 from hilum.models.numpy_head import NumpyHead, Standardise
@@ -36,9 +36,9 @@ def head(features: Floats, labels: Labels) -> tuple[NumpyHead, float]:
         linear_probe.LabelledFeatures(standard(features[own]), labels[own])
         for own in (~watched, watched)
     ]
-    fitted = linear_probe.fit(parts[0], parts[1], np.ones(labels.max() + 1))
+    fitted = linear_probe.fit_probe(parts[0], parts[1], np.ones(labels.max() + 1))
     made = NumpyHead(standard, ((fitted.weights, fitted.bias),))
-    return made, temperature.fit(labels[watched], made.logits(features[watched])).value
+    return made, temperature.fit_temperature(labels[watched], made.logits(features[watched])).value
 
 
 def apart(labels: Labels, full: Probabilities, other: Probabilities) -> str:
@@ -61,16 +61,16 @@ def logits(made: NumpyHead, run: Runtime, stack: Stack8) -> Floats:
 
 def measure(name: str, stacks: tuple[Pixels, Pixels], labels: tuple[Labels, Labels]) -> list[Row]:
     """Each precision in turn, with one network; the first labels teach, the others test."""
-    backbone, mode = side_by_side.backbone(name), backbones.card(name).normalise
-    own, asked = (compiled(backbone, mode, PIPELINE, wanted) for wanted in ("auto", "bf16"))
+    backbone, mode = side_by_side.backbone(name), backbones.backbone_card(name).normalise
+    own, asked = (compile_backbone(backbone, mode, PIPELINE, wanted) for wanted in ("auto", "bf16"))
     runs: dict[str, Runtime | None] = {
-        "fp32": compiled(backbone, mode, PIPELINE, "fp32"),
+        "fp32": compile_backbone(backbone, mode, PIPELINE, "fp32"),
         "bf16": asked if asked.facts.precision == "bf16" else None,
     }
     made, sharpness = head(own(stacks[0].stack), labels[0])
     there = {who: run for who, run in runs.items() if run is not None}
     told = {
-        who: temperature.apply(logits(made, run, stacks[1].stack), sharpness)
+        who: temperature.apply_temperature(logits(made, run, stacks[1].stack), sharpness)
         for who, run in there.items()
     }
     spent = side_by_side.in_turn(
@@ -101,7 +101,9 @@ def main() -> None:
         names = sorted(table["label"].unique())
         stacks, labels = [], []
         for part in (table[:taught], table[taught:]):
-            found = prepared_dataset.prepare_dataset(manifest.build(part, "bench"), PIPELINE)
+            found = prepared_dataset.prepare_dataset(
+                manifest.assemble_manifest(part, "bench"), PIPELINE
+            )
             stacks.append(found.pixels)
             labels.append(np.array([names.index(n) for n in found.manifest.table["label"]]))
         rows = [

@@ -28,7 +28,9 @@ def main() -> None:
     size = asked(__doc__, "start")
     with workplace() as folder:
         path = films(size, 1, 1024, folder / "films")["path"].iloc[0]
-        saved = models.save(random_model("tf_efficientnet_lite0"), Path(folder) / "model")
+        saved = models.save_trained_model(
+            random_model("tf_efficientnet_lite0"), Path(folder) / "model"
+        )
         rivals = {
             "import torch": partial(run, sys.executable, "-c", "import torch"),
             "hilum --help": partial(run, *HILUM, "--help"),

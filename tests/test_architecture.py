@@ -13,7 +13,7 @@ LAYERS = (
     {"cli"},
     {"serve"},
     {"api"},
-    {"experiment"},
+    {"experiment", "exporting"},
     {"recipes", "report"},
     {"audits"},
     {"explain", "training"},

@@ -4,6 +4,7 @@ Decodes per image, bytes read per image, and passes through the backbone per ima
 """
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,8 @@ import numpy.typing as npt
 import pytest
 
 import hilum
-from hilum import files, images, phantom, preprocess, progress, recipes
+from hilum import files, images, phantom, preprocess, progress, recipes, report
+from hilum.audits import AUDITS, registry
 from hilum.data import duplicates, prepared_dataset
 from hilum.experiment import cell_context, predict, tasks
 from hilum.experiment.cell_context import CellContext
@@ -32,6 +34,7 @@ from hilum.types import Floats, Grey8, Image, Manifest
 COUNT, SIDE, VIEWS = 12, 64, 3
 PIPELINE = preprocess.from_list([{"step": "resize", "side": SIDE}])
 HEAVY = ("torch", "timm", "scipy", "sklearn", "pydicom", "captum", "matplotlib")
+OF_FILMS = ("C-06", "C-10", "C-11", "C-15", "C-22")  # audits that read films, or look for twins
 COUNTERS = Path("/proc/self/io")
 
 
@@ -54,15 +57,19 @@ class Counter(Runtime):
 
 @pytest.fixture(scope="module")
 def films(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
-    return phantom.write(phantom.Request(images=COUNT, size=128), tmp_path_factory.mktemp("films"))
+    return phantom.write_phantom(
+        phantom.Request(images=COUNT, size=128), tmp_path_factory.mktemp("films")
+    )
 
 
 @pytest.fixture(autouse=True)
 def cold_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    weights = files.cache_home() / "weights"
-    monkeypatch.setenv("HILUM_CACHE", str(tmp_path))
-    if weights.is_dir():
-        (tmp_path / "weights").symlink_to(weights)
+    shared = files.cache_home()
+    monkeypatch.setenv("HILUM_CACHE", str(tmp_path / "cache"))
+    for name in ("weights", "compiled", "engines"):  # networks are not what is counted
+        (shared / name).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "cache").mkdir(exist_ok=True)
+        (tmp_path / "cache" / name).symlink_to(shared / name)
 
 
 @pytest.fixture
@@ -121,9 +128,9 @@ def test_the_backbone_runs_once_per_image_and_view(films: Manifest) -> None:
 
 def _bench(films: Manifest) -> tuple[CellContext, Counter]:
     taken, runtime = prepared_dataset.prepare_dataset(films, PIPELINE), Counter()
-    plan = recipes.load("demo", changes=[f"augment.views={VIEWS}"])
+    plan = recipes.load_recipe("demo", changes=[f"augment.views={VIEWS}"])
     labels = np.zeros(COUNT, np.int64)
-    backbone = backbones.build("tf_efficientnet_lite0")
+    backbone = backbones.build_backbone("tf_efficientnet_lite0")
     made = CellContext(
         plan, ["covid19"], taken.manifest, taken.pixels, PIPELINE, backbone, "signed", runtime,
         lambda name: lambda done, total: None, labels,
@@ -135,15 +142,20 @@ def _bench(films: Manifest) -> tuple[CellContext, Counter]:
 def test_a_cells_network_is_built_and_compiled_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folds: int
 ) -> None:
-    """From training over the model that is read back to the report; however many folds.
+    """From training over the model that is read back to its audits; however many folds.
 
     The model that is read back is rebuilt once, from its own file: heat maps want its layers. They
     come from a further network, which gives the last map beside the features.
     """
+    monkeypatch.setattr(report, "build_report", lambda out: out / "report.html")
     built: list[str] = []
     rebuilt: list[str] = []
     compiled: list[tuple[Path, bool]] = []
-    build, rebuild, compile_it = backbones.build, backbones.rebuild, OpenVinoRuntime.__init__
+    build, rebuild, compile_it = (
+        backbones.build_backbone,
+        backbones.rebuild_backbone,
+        OpenVinoRuntime.__init__,
+    )
 
     def counted_build(name: str, *rest: object, **named: object) -> object:
         built.append(name)
@@ -157,13 +169,13 @@ def test_a_cells_network_is_built_and_compiled_once(
         compiled.append((path, alone))
         compile_it(self, path, *rest, alone=alone)  # type: ignore[misc,arg-type]
 
-    monkeypatch.setattr(backbones, "build", counted_build)
-    monkeypatch.setattr(backbones, "rebuild", counted_rebuild)
+    monkeypatch.setattr(backbones, "build_backbone", counted_build)
+    monkeypatch.setattr(backbones, "rebuild_backbone", counted_rebuild)
     monkeypatch.setattr(OpenVinoRuntime, "__init__", counted_compile)
     split = f"split={{kind='kfold', folds={folds}}}" if folds > 1 else "split.kind=holdout"
-    data = f"data=[{{phantom={{images={36}, size=96, seed=3, classes=['covid19','normal']}}}}]"
+    data = "data=[{phantom={images=36, size=96, seed=3, classes=['covid19','normal']}}]"
     changes = ["classes=['covid19','normal']", data, split, "augment.views=0", "figures=[]"]
-    recipe = recipes.load("demo", changes=changes)
+    recipe = recipes.load_recipe("demo", changes=changes)
     tasks.run_into(recipe, None, tmp_path / "out", lambda name: lambda done, total: None)
     assert built == ["tf_efficientnet_lite0"]
     assert len(rebuilt) <= 1
@@ -174,11 +186,13 @@ def test_a_second_prediction_loads_no_network_library(films: Manifest, tmp_path:
     """Nor does looking for lungs: both networks lie converted in the cache."""
     head = NumpyHead(Standardise.none(64), ((np.ones((2, 64)), np.zeros(2)),))
     facts = models.ModelMetadata(["covid19", "normal"], "unit", "fp32", mirror=True)
-    network = backbones.build("wiklund_fc", "random")
+    network = backbones.build_backbone("wiklund_fc", "random")
     pipeline = preprocess.from_list([{"step": "letterbox", "side": 224}])
-    folder = models.save(models.assemble(facts, pipeline, network, head), tmp_path / "model")
+    folder = models.save_trained_model(
+        models.compile_model(facts, pipeline, network, head), tmp_path / "model"
+    )
     weights = Path(str(resources.files("hilum.preprocess.lungs"))) / segmenter.WEIGHTS
-    models.load(folder)
+    models.load_trained_model(folder)
     segmenter.stored(weights)
     film, out = films.table["path"].iloc[0], tmp_path / "preds.csv"
     code = (
@@ -207,10 +221,10 @@ def searches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return seen
 
 
-def _class_folders(home: Path, seed: int) -> Path:
+def _class_folders(home: Path, count: int, seed: int) -> Path:
     """Films without patients, as most class folders are."""
-    request = phantom.Request(images=48, size=128, classes=("covid19", "normal"), seed=seed)
-    for i, row in enumerate(phantom.write(request, home / "made").table.itertuples()):
+    request = phantom.Request(images=count, size=128, classes=("covid19", "normal"), seed=seed)
+    for i, row in enumerate(phantom.write_phantom(request, home / "made").table.itertuples()):
         target = home / "films" / str(row.label) / f"film{i}.png"
         target.parent.mkdir(parents=True, exist_ok=True)
         Path(str(row.path)).rename(target)
@@ -219,10 +233,15 @@ def _class_folders(home: Path, seed: int) -> Path:
 
 @pytest.mark.usefixtures("small_samples")
 def test_a_film_is_decoded_once_whoever_looks_at_it_later(
-    tmp_path: Path, decoded: list[str], searches: list[int]
+    tmp_path: Path,
+    decoded: list[str],
+    searches: list[int],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Training, detector, audits, gallery, heat maps; then `hilum audit` and a second run."""
-    films, out = _class_folders(tmp_path, 1), tmp_path / "run"
+    only = {name: AUDITS[name] for name in OF_FILMS}
+    monkeypatch.setattr(registry, "AUDITS", only)
+    films, out = _class_folders(tmp_path, 48, seed=1), tmp_path / "run"
     hilum.train(films, out)
     assert sorted(decoded) == sorted(map(str, films.rglob("*.png")))
     assert searches == [48]
@@ -234,7 +253,7 @@ def test_a_film_is_decoded_once_whoever_looks_at_it_later(
     assert decoded == []
     assert searches == [48] * 3
 
-    others = _class_folders(tmp_path / "other", 2)
+    others = _class_folders(tmp_path / "other", 6, seed=2)
     hilum.evaluate(out, others, tmp_path / "test")
     assert sorted(decoded) == sorted(map(str, others.rglob("*.png")))
     decoded.clear()
@@ -245,3 +264,24 @@ def test_a_film_is_decoded_once_whoever_looks_at_it_later(
     decoded.clear()
     predict.explain_files(out, [others], tmp_path / "explained", HeatmapRequest(), progress.silent)
     assert sorted(decoded) == sorted(map(str, others.rglob("*.png")))
+
+
+def test_films_are_decoded_in_few_places() -> None:
+    """Whoever wants a film asks the source images for it; these decode what nobody has yet."""
+    source = Path(hilum.__file__).parent
+    readers = {
+        path.relative_to(source).as_posix()
+        for path in source.rglob("*.py")
+        if re.search(r"\bimages\.read\(", path.read_text("utf-8"))
+    }
+    assert readers == {
+        "data/prepared_dataset.py",
+        "data/source_images.py",
+        "inference/answer.py",  # films that are asked about once
+        "audits/c15_lesion_localisation.py",  # outlines of lesions, no films
+        "preprocess/marker_steps.py",  # donors of markers, no films of the run
+        "experiment/prepare.py",  # `hilum prepare` writes what it decodes
+        "experiment/segmentation_data.py",
+        "experiment/segmentation_fold.py",
+        "report/segmentation.py",
+    }

@@ -21,14 +21,13 @@ if not any(name in os.environ for name in _WAITING):
     os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
 if TYPE_CHECKING:
-    from hilum.api.jobs import audit, evaluate, open_data, run, train
+    from hilum.api.jobs import audit, evaluate, export, open_data, run, train
     from hilum.api.model import Heatmap, Model, load_model
     from hilum.api.own_images import TableColumns
     from hilum.images.read_image import read as read_image
     from hilum.inference.answer import Prediction
     from hilum.progress import Progress
-    from hilum.recipes.load import load as load_recipe
-    from hilum.recipes.load import names as recipe_names
+    from hilum.recipes.load import load_recipe, recipe_names
     from hilum.recipes.schema import Recipe
     from hilum.types import (
         NOTICE,
@@ -60,6 +59,7 @@ __all__ = [
     "TableColumns",
     "audit",
     "evaluate",
+    "export",
     "load_model",
     "load_recipe",
     "open_data",
@@ -77,16 +77,16 @@ _HOMES = {
     **{name: ("hilum.types", name) for name in _RECORDS},
     **{
         name: ("hilum.api.jobs", name)
-        for name in ("audit", "evaluate", "open_data", "run", "train")
+        for name in ("audit", "evaluate", "export", "open_data", "run", "train")
     },
     **{name: ("hilum.api.model", name) for name in ("Heatmap", "Model", "load_model")},
     "TableColumns": ("hilum.api.own_images", "TableColumns"),
     "Prediction": ("hilum.inference.answer", "Prediction"),
     "Progress": ("hilum.progress", "Progress"),
     "Recipe": ("hilum.recipes.schema", "Recipe"),
-    "load_recipe": ("hilum.recipes.load", "load"),
+    "load_recipe": ("hilum.recipes.load", "load_recipe"),
     "read_image": ("hilum.images.read_image", "read"),
-    "recipe_names": ("hilum.recipes.load", "names"),
+    "recipe_names": ("hilum.recipes.load", "recipe_names"),
 }
 
 if not TYPE_CHECKING:  # PEP 562: a type checker would take any name for one of these

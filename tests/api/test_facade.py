@@ -38,9 +38,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     head = NumpyHead(Standardise.none(64), ((random.normal(size=(2, 64)), np.zeros(2)),))
     pipeline: Pipeline = preprocess.from_list([{"step": "resize", "side": SIDE}])
     facts = ModelMetadata(CLASSES, "unit", "fp32", mirror=True)
-    network = backbones.build("wiklund_fc", "random")
-    return models.save(
-        models.assemble(facts, pipeline, network, head), tmp_path_factory.mktemp("m") / "model"
+    network = backbones.build_backbone("wiklund_fc", "random")
+    return models.save_trained_model(
+        models.compile_model(facts, pipeline, network, head), tmp_path_factory.mktemp("m") / "model"
     )
 
 
@@ -150,13 +150,15 @@ def test_a_model_says_what_it_is(model: hilum.Model, folder: Path) -> None:
 def seeing(tmp_path_factory: pytest.TempPathFactory) -> hilum.Model:
     """A model whose network has a map."""
     random = np.random.default_rng(1)
-    network = backbones.build("tf_efficientnet_lite0")
+    network = backbones.build_backbone("tf_efficientnet_lite0")
     width = network(torch.zeros(1, 3, SIDE, SIDE)).shape[1]
     head = NumpyHead(Standardise.none(width), ((random.normal(size=(2, width)), np.zeros(2)),))
     pipeline: Pipeline = preprocess.from_list([{"step": "resize", "side": SIDE}])
     facts = ModelMetadata(CLASSES, "unit", "fp32", mirror=True)
-    made = models.assemble(facts, pipeline, network, head)
-    return hilum.load_model(models.save(made, tmp_path_factory.mktemp("seeing") / "model"))
+    made = models.compile_model(facts, pipeline, network, head)
+    return hilum.load_model(
+        models.save_trained_model(made, tmp_path_factory.mktemp("seeing") / "model")
+    )
 
 
 def test_an_answer_and_its_heat_map_are_one_pass(

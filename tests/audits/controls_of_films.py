@@ -72,7 +72,7 @@ class Studio:
             hospitals=("B", "A"),
             **dials,  # type: ignore[arg-type]
         )
-        made = phantom.write(request, self.folder / f"{fault} {share:g}")
+        made = phantom.write_phantom(request, self.folder / f"{fault} {share:g}")
         return readers_of.taken(made, self.seed)
 
 
@@ -180,14 +180,14 @@ def heat_away(studio: Studio, share: float) -> Evidence:
 def network() -> tuple[Backbone, Runtime, Any]:
     """The embedded backbone, compiled once for all seeds, and its preparation."""
     pipeline = from_list([{"step": "letterbox", "side": 224}])
-    backbone = backbones.build(BACKBONE)
-    normalise = backbones.card(BACKBONE).normalise
-    return backbone, models.compiled(backbone, normalise, pipeline, "fp32"), pipeline
+    backbone = backbones.build_backbone(BACKBONE)
+    normalise = backbones.backbone_card(BACKBONE).normalise
+    return backbone, models.compile_backbone(backbone, normalise, pipeline, "fp32"), pipeline
 
 
 def head(features: Floats, labels: Any) -> NumpyHead:
     """Logistic regression as a head of two classes."""
-    fitted = cross_validated_probe.fit(features, labels)
+    fitted = cross_validated_probe.fit_probe_pipeline(features, labels)
     scaler, linear = fitted[0], fitted[-1]
     plane = fitted[1].components_ if len(fitted) > 2 else np.eye(features.shape[1])
     weight = linear.coef_ @ plane * np.array([[-0.5], [0.5]])
@@ -217,7 +217,7 @@ def _probe(studio: Studio, films: Evidence) -> Evidence:
     features = runtime(stack)
     train = studio.random(1).permutation(len(stack)) < len(stack) // 2
     seen = tuple(films.manifest["sha256"][train])
-    normalise = backbones.card(BACKBONE).normalise
+    normalise = backbones.backbone_card(BACKBONE).normalise
     facts = ModelMetadata(list(CLASSES), normalise, "fp32", mirror=False, seen=seen)
     model = TrainedModel(
         facts, pipeline, backbone, head(features[train], films.labels[train]), runtime
@@ -227,10 +227,13 @@ def _probe(studio: Studio, films: Evidence) -> Evidence:
 
 def unmoved(studio: Studio, share: float) -> Evidence:
     """C-14: what is explained is the network; how, see `edges`."""
-    backbone, pipeline = backbones.build(BACKBONE), from_list([{"step": "letterbox", "side": SIDE}])
+    backbone, pipeline = (
+        backbones.build_backbone(BACKBONE),
+        from_list([{"step": "letterbox", "side": SIDE}]),
+    )
     weight = studio.random(14).normal(size=(2, 1280)) / 36
     chosen = NumpyHead(Standardise.none(1280), ((weight, np.zeros(2)),))
-    normalise = backbones.card(BACKBONE).normalise
+    normalise = backbones.backbone_card(BACKBONE).normalise
     facts = ModelMetadata(list(CLASSES), normalise, "fp32", mirror=False)
     nothing: Any = None
     known = replace(studio.films(0), model=TrainedModel(facts, pipeline, backbone, chosen, nothing))
@@ -271,7 +274,7 @@ def twins(studio: Studio, share: float) -> Evidence:
     ids = films.manifest["sample_id"].tolist()
     table = pd.DataFrame({"sample_id": ids, "fold": 0, "part": part})
     split = Split(table, "holdout", "patient", 0)
-    found = leakage.find(split, Manifest(films.manifest, (), ()), gathered(ids, prints))
+    found = leakage.find_leaks(split, Manifest(films.manifest, (), ()), gathered(ids, prints))
     return replace(films, split=split, leaks=found)
 
 

@@ -104,11 +104,11 @@ class Cohort:
         p = self.rows[held][COLUMNS].to_numpy()
         labels = self.label[held]
         named = [(i, name) for i, name in enumerate(CLASSES) if (labels == i).any()]
-        cuts = {name: thresholds.choose(labels == i, p[:, i]) for i, name in named}
+        cuts = {name: thresholds.choose_threshold(labels == i, p[:, i]) for i, name in named}
         return SimpleNamespace(
             provenance={"fold": 0, "seed": 0},
             thresholds={name: cut.threshold for name, cut in cuts.items()},
-            conformal=conformal.limits(labels, p, CLASSES),
+            conformal=conformal.class_limits(labels, p, CLASSES),
             seen=(),
         )
 
@@ -182,7 +182,7 @@ def patients_apart(random: np.random.Generator, share: float) -> Evidence:
     hashes = random.integers(0, 256, (one.images, 32), np.uint8)
     miniatures = random.integers(0, 256, (one.images, 32, 32), np.uint8)
     prints = Fingerprints(tuple(one.ids), keys, keys, hashes, miniatures)
-    return replace(known, split=split, leaks=leakage.find(split, whole, prints))
+    return replace(known, split=split, leaks=leakage.find_leaks(split, whole, prints))
 
 
 def look_alikes(random: np.random.Generator, share: float) -> Evidence:
@@ -327,10 +327,10 @@ def gate_of(random: np.random.Generator, share: float, folder: Any) -> Evidence:
         pose: network(np.stack([prepare(ood.posed(film, pose)) for film in films[:60]]))
         for pose in ood.POSES
     }
-    fitted: OodDetector = ood.fit(features[:150], turned, features[150:200])
+    fitted: OodDetector = ood.fit_detector(features[:150], turned, features[150:200])
     if share == 1:
         noise = random.normal(size=(150, 4)).astype(np.float32)
-        fitted = ood.fit(noise, dict.fromkeys(ood.POSES, noise[:60]), noise)
+        fitted = ood.fit_detector(noise, dict.fromkeys(ood.POSES, noise[:60]), noise)
     one.part = np.where(np.arange(300) < 200, "train", "test")
     one.part[150:200] = "validation"
     paths = [str(folder / f"{i}.png") for i in range(300)]

@@ -306,8 +306,8 @@ def test_compare_knows_a_file_by_its_bytes(hilum: Run, trained: Trained, tmp_pat
 
 def test_compare_wants_the_same_classes(hilum: Run, trained: Trained, tmp_path: Path) -> None:
     other = copied(trained.folder, tmp_path / "other")
-    text = (other / "results.json").read_text().replace('"covid19"', '"flu"')
-    (other / "results.json").write_text(text)
+    for name in ("results.json", "predictions.csv"):
+        (other / name).write_text((other / name).read_text().replace("covid19", "flu"))
     done = hilum("compare", trained.folder, other)
     assert (done.code, "same classes; got covid19, normal" in done.err) == (2, True)
     (other / "results.json").write_text("{}")

@@ -76,11 +76,12 @@ def test_json_of_every_command(hilum: Run, trained: Trained, tmp_path: Path) -> 
         ("data", "leaks", trained.data): {"sets", "between"},
         ("predict", model, one, "--out", tmp_path / "p.csv"): {"predictions", "notice"},
         ("evaluate", model, trained.data, "--out", tmp_path / "e"): {"scores", "verdict", "notice"},
+        ("export", model, "--out", tmp_path / "x"): {"proof", "classes", "verdict", "notice"},
         ("compare", trained.folder, trained.folder): {"differences", "notice"},
         ("check-table", tmp_path / "t.csv"): {"violations", "checks", "left_out"},
         ("prepare", trained.data, "--steps", "clahe", "--out", tmp_path / "o"): {"written"},
     }
-    assert len(commands) == 11
+    assert len(commands) == 12
     for words, keys in commands.items():
         done = hilum(*words, "--json")
         assert done.code == 0, done.err
@@ -151,7 +152,7 @@ def test_names_are_never_mark_up_nor_commands_to_the_terminal() -> None:
     plain = tables.plain("[bold]", ("name", "file"), rows)
     assert plain.splitlines()[2] == "[red]class[/]  bell� and �[2J and�line"
     console = Console(file=io.StringIO(), force_terminal=True, width=80)
-    console.print(tables.drawn("[bold]", ("name", "file"), rows))
+    console.print(tables.draw_table("[bold]", ("name", "file"), rows))
     assert "[red]class[/]" in console.file.getvalue()
     assert "\a" not in console.file.getvalue()
     assert "\x1b[2J" not in console.file.getvalue()

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from hilum.models import freezing, networks, published_networks, torchvision_compat
-from hilum.models.backbones import BACKBONES, Backbone, card
+from hilum.models.backbones import BACKBONES, Backbone, backbone_card
 from hilum.models.cards import BackboneCard
 from hilum.models.normalise import NORMALISE
 from hilum.models.weights import Weights
@@ -54,7 +54,7 @@ def test_row(name: str) -> None:
     assert row.own == (name in published_networks.NETWORKS)
     assert re.search(r"\d{4}, ", row.citation)
     for alias in row.aliases:
-        assert card(alias).name == name
+        assert backbone_card(alias).name == name
 
     backbone, image = on_meta(row)
     assert backbone(image).shape == (2, row.features)
@@ -146,8 +146,8 @@ def test_parameters_are_those_of_keras_up_to_known_differences(name: str) -> Non
 def test_aliases_are_unique_and_an_old_name_comes_with_a_note() -> None:
     names = [alias for row in BACKBONES.values() for alias in row.aliases] + list(BACKBONES)
     assert len(names) == len(set(names))
-    assert "Inception V3 is used" in card("inception_v2").note
-    assert not card("inception_v3").note
+    assert "Inception V3 is used" in backbone_card("inception_v2").note
+    assert not backbone_card("inception_v3").note
 
 
 @pytest.mark.parametrize("name", ["convnext_atto", "vit_tiny_patch16_224", "resnet50.a1_in1k"])
@@ -167,4 +167,4 @@ def test_any_other_timm_name_works(name: str) -> None:
 )
 def test_unknown_names_are_refused_with_the_nearest(name: str, hint: str) -> None:
     with pytest.raises(HilumError, match=rf"got '{name}'; .*{hint}"):
-        card(name)
+        backbone_card(name)

@@ -8,7 +8,7 @@ from hilum.experiment.schema_to_training import freezing_rules
 from hilum.models import backbones, freezing, networks
 from hilum.types import HilumError
 
-CARD = backbones.card("tf_efficientnet_lite0")
+CARD = backbones.backbone_card("tf_efficientnet_lite0")
 NAMES = [f"net.{name}" for name, _ in networks.outline(CARD).named_parameters()]
 
 
@@ -32,8 +32,8 @@ def test_more_first_stages_than_there_are_is_refused() -> None:
 
 
 def test_what_any_stage_trained_is_trained_the_sources_too() -> None:
-    backbone = backbones.build(CARD.name, "random")
-    plan = recipes.load("zhang2022", changes=["model.backbone=tf_efficientnet_lite0"])
+    backbone = backbones.build_backbone(CARD.name, "random")
+    plan = recipes.load_recipe("zhang2022", changes=["model.backbone=tf_efficientnet_lite0"])
     cells = recipes.cells(plan)
     stay = ("net.conv_stem", "net.bn1", "net.blocks.0.", "net.blocks.1.")
     found = schema_to_training.trained(

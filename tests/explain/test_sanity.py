@@ -27,7 +27,7 @@ def lite() -> ExplainableModel:
     rng = np.random.default_rng(0)
     weight = rng.normal(size=(2, 1280)) / 36
     top = NumpyHead(Standardise.none(1280), ((weight, np.zeros(2)),))
-    backbone = backbones.build("tf_efficientnet_lite0")
+    backbone = backbones.build_backbone("tf_efficientnet_lite0")
     return subjects.of_parts(
         ModelMetadata(["a", "b"], "signed", "fp32", mirror=False), backbone, top
     )

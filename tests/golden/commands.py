@@ -17,6 +17,7 @@ JSON = {
     "predict": "predict {run}/model {one} --out {new}/p.csv",
     "explain": "explain {run}/model {one} --out {new}",
     "evaluate": "evaluate {run}/model {other}/manifest.parquet --out {new}",
+    "audit": "audit {run} --out {new}",
     "compare": "compare {run} {run}",
     "check-table": "check-table {work}/possible.csv",
     "prepare": "prepare {films} --steps clahe --out {new}",

@@ -22,7 +22,7 @@ def drawn(seed: int, count: int) -> tuple[np.ndarray, np.ndarray]:
 def test_the_limit_is_the_probability_at_its_rank() -> None:
     own = np.linspace(0.05, 0.95, 19)
     p = np.stack([own, 1 - own], axis=1)
-    found = conformal.limits(np.zeros(19, np.int64), p, ["covid19"], alpha=0.1)
+    found = conformal.class_limits(np.zeros(19, np.int64), p, ["covid19"], alpha=0.1)
     assert found["covid19"] == own[1]  # floor(20 * 0.1) = 2: the second smallest
 
 
@@ -32,7 +32,7 @@ def test_as_many_are_covered_as_was_promised_in_each_class() -> None:
     for seed in range(400):
         labels, p = drawn(seed, 220)
         fit, test = slice(0, 120), slice(120, None)
-        least = conformal.limits(labels[fit], p[fit], CLASSES)
+        least = conformal.class_limits(labels[fit], p[fit], CLASSES)
         own = (
             p[test][np.arange(100), labels[test]]
             >= np.array([least[n] for n in CLASSES])[labels[test]]
@@ -43,11 +43,11 @@ def test_as_many_are_covered_as_was_promised_in_each_class() -> None:
 
 def test_sets_cover_what_is_most_probable_and_are_never_empty() -> None:
     labels, p = drawn(1, 500)
-    kept = conformal.sets(p, CLASSES, dict.fromkeys(CLASSES, 0.999))
+    kept = conformal.prediction_sets(p, CLASSES, dict.fromkeys(CLASSES, 0.999))
     assert (kept.sum(1) == 1).all()
     assert (kept.argmax(1) == p.argmax(1)).all()
-    least = conformal.limits(labels, p, CLASSES)
-    own = conformal.sets(p, CLASSES, least)[np.arange(500), labels]
+    least = conformal.class_limits(labels, p, CLASSES)
+    own = conformal.prediction_sets(p, CLASSES, least)[np.arange(500), labels]
     assert min(own[labels == c].mean() for c in range(3)) >= 0.9
 
 
@@ -55,8 +55,8 @@ def test_a_class_of_nine_can_be_promised_and_one_of_eight_cannot() -> None:
     assert conformal.least_images() == 9
     p = np.full((18, 2), 0.5)
     labels = np.repeat([0, 1], 9)
-    assert set(conformal.limits(labels, p, CLASSES[:2])) == set(CLASSES[:2])
-    assert conformal.limits(labels[1:], p[1:], CLASSES[:2]) == {}
+    assert set(conformal.class_limits(labels, p, CLASSES[:2])) == set(CLASSES[:2])
+    assert conformal.class_limits(labels[1:], p[1:], CLASSES[:2]) == {}
 
 
 @pytest.mark.parametrize(
@@ -68,11 +68,11 @@ def test_a_class_of_nine_can_be_promised_and_one_of_eight_cannot() -> None:
     ],
 )
 def test_what_stays_possible_is_said(kept: tuple[bool, ...], said: str) -> None:
-    assert conformal.sentence(np.array(kept), CLASSES) == said
+    assert conformal.abstention_reason(np.array(kept), CLASSES) == said
 
 
 def test_a_missing_limit_and_a_wrong_alpha_are_named() -> None:
     with pytest.raises(HilumError, match="got none for pneumonia"):
-        conformal.sets(np.full((1, 3), 1 / 3), CLASSES, {"covid19": 0.5, "normal": 0.5})
+        conformal.prediction_sets(np.full((1, 3), 1 / 3), CLASSES, {"covid19": 0.5, "normal": 0.5})
     with pytest.raises(HilumError, match=r"got 1\.5"):
-        conformal.limits(np.zeros(9, np.int64), np.full((9, 3), 1 / 3), CLASSES, alpha=1.5)
+        conformal.class_limits(np.zeros(9, np.int64), np.full((9, 3), 1 / 3), CLASSES, alpha=1.5)

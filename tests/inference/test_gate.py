@@ -26,7 +26,7 @@ def features(seed: int, count: int, shift: int = 0) -> np.ndarray:
 @pytest.fixture(scope="module")
 def fitted() -> OodDetector:
     turned = {name: features(2, 40, shift) for shift, name in enumerate(ood.POSES, 1)}
-    return ood.fit(features(0, 300), turned, features(1, 200))
+    return ood.fit_detector(features(0, 300), turned, features(1, 200))
 
 
 def test_the_distance_is_the_cosine_distance_to_the_fifth_neighbour(fitted: OodDetector) -> None:
@@ -51,15 +51,15 @@ def test_a_score_above_one_is_a_refusal(fitted: OodDetector) -> None:
 
 
 def test_a_gate_is_read_back_as_it_was_written(fitted: OodDetector, tmp_path: Path) -> None:
-    assert ood.load(tmp_path) is None  # a model folder of an older version
-    ood.save(fitted, tmp_path)
-    again = ood.load(tmp_path)
+    assert ood.load_detector(tmp_path) is None  # a model folder of an older version
+    ood.save_detector(fitted, tmp_path)
+    again = ood.load_detector(tmp_path)
     assert again is not None
     asked = features(8, 60, 1)
     assert (again.scores(asked) == fitted.scores(asked)).all()
     (tmp_path / ood.FILE).write_bytes(b"not a gate")
     with pytest.raises(HilumError, match="must be readable"):
-        ood.load(tmp_path)
+        ood.load_detector(tmp_path)
 
 
 def test_poses_undo_each_other() -> None:
@@ -79,17 +79,17 @@ def test_poses_undo_each_other() -> None:
     ],
 )
 def test_a_glance_says_what_is_wrong(film: np.ndarray, colour: float, said: str) -> None:
-    found = ood.glance(film, colour)
+    found = ood.quick_check(film, colour)
     assert (said in found.fault) if said else found.fault == ""
 
 
 def test_a_glance_keeps_a_small_copy() -> None:
-    assert ood.glance(np.zeros((300, 2000), np.uint8)).small.shape == (77, 512)
+    assert ood.quick_check(np.zeros((300, 2000), np.uint8)).small.shape == (77, 512)
 
 
 def test_too_little_to_fit_on_is_said() -> None:
     with pytest.raises(HilumError, match="two training images"):
-        ood.fit(features(0, 1), {}, features(1, 3))
+        ood.fit_detector(features(0, 1), {}, features(1, 3))
 
 
 def test_the_discriminants_are_scikit_learns() -> None:

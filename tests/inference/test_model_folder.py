@@ -28,12 +28,14 @@ def model() -> TrainedModel:
     head = NumpyHead(Standardise.none(64), ((random.normal(size=(2, 64)), np.zeros(2)),))
     pipeline = preprocess.from_list([{"step": "resize", "side": SIDE}])
     facts = ModelMetadata(["covid19", "normal"], "unit", "fp32", mirror=True)
-    return models.assemble(facts, pipeline, backbones.build("wiklund_fc", "random"), head)
+    return models.compile_model(
+        facts, pipeline, backbones.build_backbone("wiklund_fc", "random"), head
+    )
 
 
 @pytest.fixture
 def folder(model: TrainedModel, tmp_path: Path) -> Path:
-    return models.save(model, tmp_path / "model")
+    return models.save_trained_model(model, tmp_path / "model")
 
 
 def test_built_and_found_give_the_same_bits(
@@ -41,10 +43,10 @@ def test_built_and_found_give_the_same_bits(
 ) -> None:
     for note in (files.cache_home() / "compiled").glob("*.json"):
         note.unlink()  # where conversions lie: `save` has left one
-    first = models.load(folder)
+    first = models.load_trained_model(folder)
     with monkeypatch.context() as patch:
-        patch.setattr(backbones, "rebuild", _never)
-        second = models.load(folder)
+        patch.setattr(backbones, "rebuild_backbone", _never)
+        second = models.load_trained_model(folder)
     want = model.logits(STACK)
     assert np.array_equal(first.logits(STACK), want)
     assert np.array_equal(second.logits(STACK), want)
@@ -57,40 +59,40 @@ def test_built_and_found_give_the_same_bits(
 def test_a_model_knows_without_its_tensors_whether_it_was_tuned(
     folder: Path, tuned: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    models.load(folder)  # converts: found from now on
+    models.load_trained_model(folder)  # converts: found from now on
     record = folder / "model.json"
     told = json.loads(record.read_text())
     told["backbone"]["origin"] = f"{weights.TUNED}elsewhere" if tuned else "elsewhere"
     record.write_text(json.dumps(told))
-    read = models.load(folder)
-    monkeypatch.setattr(backbones, "rebuild", _never)
+    read = models.load_trained_model(folder)
+    monkeypatch.setattr(backbones, "rebuild_backbone", _never)
     assert read.tuned == tuned
-    assert replace(read, held=backbones.build("wiklund_fc", "random")).tuned is False
+    assert replace(read, held=backbones.build_backbone("wiklund_fc", "random")).tuned is False
 
 
 def test_changed_tensors_change_the_answer(model: TrainedModel, folder: Path) -> None:
-    want = models.load(folder).logits(STACK)
+    want = models.load_trained_model(folder).logits(STACK)
     path = folder / "backbone.safetensors"
     tensors = load_file(path)
     save_file({name: values * np.float32(1.01) for name, values in tensors.items()}, path)
-    assert not np.array_equal(models.load(folder).logits(STACK), want)
+    assert not np.array_equal(models.load_trained_model(folder).logits(STACK), want)
 
 
 def test_damage_is_said_although_the_network_was_found_before(folder: Path) -> None:
-    models.load(folder)
+    models.load_trained_model(folder)
     path, record = folder / "backbone.safetensors", folder / "model.json"
     whole, told = path.read_bytes(), json.loads(record.read_text())
     path.write_bytes(whole[:-100])
     with pytest.raises(HilumError, match="must be readable"):
-        models.load(folder)
+        models.load_trained_model(folder)
     path.unlink()
     with pytest.raises(HilumError, match="must be readable"):
-        models.load(folder)
+        models.load_trained_model(folder)
     path.write_bytes(whole)
     told["backbone"]["name"] = "elazhari_cnn"
     record.write_text(json.dumps(told))
     with pytest.raises(HilumError, match="must fit it"):
-        models.load(folder)
+        models.load_trained_model(folder)
 
 
 def _never(*args: object) -> None:
@@ -103,8 +105,8 @@ def in_int8(model: TrainedModel, folder: Path, tmp_path: Path) -> tuple[TrainedM
 
     Another network has the place of the quantised one, so that which of them answers can be seen.
     """
-    other = backbones.build("wiklund_fc", "random", seed=1)
-    answering = models.assemble(model.facts, model.pipeline, other, model.head)
+    other = backbones.build_backbone("wiklund_fc", "random", seed=1)
+    answering = models.compile_model(model.facts, model.pipeline, other, model.head)
     assert answering.runtime.network is not None
     for end in (".xml", ".bin"):
         copied = (folder / models.QUANTISED).with_suffix(end)
@@ -112,7 +114,7 @@ def in_int8(model: TrainedModel, folder: Path, tmp_path: Path) -> tuple[TrainedM
     told = json.loads((folder / "model.json").read_text())
     told |= {
         "precision": "int8",
-        "quantised": compile_cache.fingerprint(folder / models.QUANTISED),
+        "quantised": compile_cache.conversion_digest(folder / models.QUANTISED),
     }
     (folder / "model.json").write_text(json.dumps(told))
     return answering, folder
@@ -120,7 +122,7 @@ def in_int8(model: TrainedModel, folder: Path, tmp_path: Path) -> tuple[TrainedM
 
 def test_a_model_trained_in_int8_answers_as_it_did(in_int8: tuple[TrainedModel, Path]) -> None:
     answering, folder = in_int8
-    loaded = models.load(folder)
+    loaded = models.load_trained_model(folder)
     assert loaded.runtime.facts.precision == "int8"
     assert loaded.runtime.facts.quantised == loaded.facts.quantised != ""
     assert np.array_equal(loaded.logits(STACK), answering.logits(STACK))
@@ -135,15 +137,15 @@ def test_heat_maps_of_a_model_in_int8_keep_to_full_precision(
         targets.append(target)
 
     monkeypatch.setattr(models.compiling, "compile_network", compile_network)
-    models.compile_features_and_maps(models.load(in_int8[1]))
+    models.compile_features_and_maps(models.load_trained_model(in_int8[1]))
     assert [target.precision for target in targets] == ["fp32"]
 
 
 def test_a_saved_model_is_not_built_to_be_read(
     model: TrainedModel, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backbones, "rebuild", _never)
-    loaded = models.load(folder)
+    monkeypatch.setattr(backbones, "rebuild_backbone", _never)
+    loaded = models.load_trained_model(folder)
     assert loaded.runtime is model.runtime  # compiled once for both
     assert np.array_equal(loaded.logits(STACK), model.logits(STACK))
 
@@ -153,15 +155,15 @@ def test_another_network_in_int8_is_refused(in_int8: tuple[TrainedModel, Path]) 
     whole = path.read_bytes()
     path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     with pytest.raises(HilumError, match="must be the one that was tested; got another"):
-        models.load(in_int8[1])
+        models.load_trained_model(in_int8[1])
     path.unlink()
     with pytest.raises(HilumError, match="must be readable"):
-        models.load(in_int8[1])
+        models.load_trained_model(in_int8[1])
 
 
 def test_features_in_int8_have_a_place_of_their_own(in_int8: tuple[TrainedModel, Path]) -> None:
     pixels = Pixels(STACK, ("a", "b", "c", "d"), "digest")
-    engine = models.load(in_int8[1]).runtime
+    engine = models.load_trained_model(in_int8[1]).runtime
     key = cell_context.plain_key(pixels, in_int8[0].backbone, "unit", engine)
     engine.facts = replace(engine.facts, quantised="another")
     assert cell_context.plain_key(pixels, in_int8[0].backbone, "unit", engine) != key

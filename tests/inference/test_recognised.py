@@ -33,11 +33,13 @@ def films(pictures: list[Grey8], patients: tuple[str | None, ...], source: str |
 
 
 def built(source: str | None = None, patients: tuple[str | None, ...] = NAMES) -> BuiltOn:
-    return training_record.of(films([picture(i) for i in range(len(patients))], patients, source))
+    return training_record.make_record(
+        films([picture(i) for i in range(len(patients))], patients, source)
+    )
 
 
 def met(model: BuiltOn | None, patient: str | None, source: str | None = None):
-    return seen_before.compare(model, (), films([picture(900)], (patient,), source))
+    return seen_before.compare_with_record(model, (), films([picture(900)], (patient,), source))
 
 
 @pytest.mark.parametrize(
@@ -71,7 +73,7 @@ def test_the_digest_is_that_of_the_standard() -> None:
 
 def test_a_folder_holds_no_identifier_and_is_read_back(tmp_path: Path) -> None:
     model = built("Hospital A")
-    training_record.save(model, tmp_path)
+    training_record.save_record(model, tmp_path)
     text = "".join(path.read_text() for path in tmp_path.iterdir()) + str(model.record())
     plain = {hashlib.sha256(name.encode()).hexdigest()[:32] for name in ("p001", "P001", "17")}
     assert not any(word in text for word in ("P001", "p001", "Hospital", *plain))
@@ -79,7 +81,7 @@ def test_a_folder_holds_no_identifier_and_is_read_back(tmp_path: Path) -> None:
         "images": 4, "images_without_patient": 1, "patients": 3, "salt": "",
         "digest": "PBKDF2-HMAC-SHA256", "rounds": training_record.ROUNDS,
     }  # fmt: skip
-    assert training_record.load(tmp_path, model.record()) == model
+    assert training_record.load_record(tmp_path, model.record()) == model
 
 
 def test_each_model_has_a_salt_of_its_own_and_the_same_images_the_same() -> None:
@@ -100,22 +102,24 @@ def test_copies_are_near_and_other_films_are_not() -> None:
         np.clip(whole.astype(float) * 0.9 + 10, 0, 255).astype(np.uint8),
         picture(77),
     ]
-    found = seen_before.compare(model, (), films(copies, (None,) * 4))
+    found = seen_before.compare_with_record(model, (), films(copies, (None,) * 4))
     assert found.kinds == ["near duplicate"] * 3 + [""]
     assert not found.files.any()
     assert all(0 <= bits <= Nearness().bits for bits in found.near[:3])
 
 
 def test_the_very_file_comes_before_the_patient() -> None:
-    found = seen_before.compare(built(), (), films([picture(1), picture(50)], ("table:17",) * 2))
+    found = seen_before.compare_with_record(
+        built(), (), films([picture(1), picture(50)], ("table:17",) * 2)
+    )
     assert found.kinds == ["same file", "same patient"]
     assert found.of_what() == "1 used to build it, 1 of patients that it was built on"
 
 
 def test_flat_images_are_near_to_nothing() -> None:
     flat = [np.full((64, 64), level, np.uint8) for level in (0, 90)]
-    model = training_record.of(films(flat[:1], ("table:1",)))
-    assert seen_before.compare(model, (), films(flat[1:], ("table:2",))).kinds == [""]
+    model = training_record.make_record(films(flat[:1], ("table:1",)))
+    assert seen_before.compare_with_record(model, (), films(flat[1:], ("table:2",))).kinds == [""]
 
 
 def test_one_number_at_two_hospitals() -> None:
@@ -158,22 +162,22 @@ def test_films_without_a_record_are_not_checked() -> None:
         found = met(model, "table:1")
         assert (found.files_state, found.films_state) == ("not checked", "not checked")
         assert "Not checked for files" in found.unchecked()[0]
-    known = seen_before.compare(None, ("0" * 64,), films([picture(3)], (None,)))
+    known = seen_before.compare_with_record(None, ("0" * 64,), films([picture(3)], (None,)))
     assert (known.files_state, known.films_state) == ("checked", "not checked")
     assert "Not checked for near duplicates" in known.unchecked()[0]
 
 
 def test_a_damaged_record_is_a_sentence_and_a_removed_one_is_unknown(tmp_path: Path) -> None:
     model = built()
-    training_record.save(model, tmp_path)
+    training_record.save_record(model, tmp_path)
     patients = tmp_path / training_record.PATIENTS
     whole = patients.read_text()
     for text in ("patient,at_source\n", whole + "x\n", whole[:-40]):
         patients.write_text(text)
         with pytest.raises(HilumError, match="restore the folder"):
-            training_record.load(tmp_path, model.record())
+            training_record.load_record(tmp_path, model.record())
     patients.unlink()
-    found = training_record.load(tmp_path, model.record())
+    found = training_record.load_record(tmp_path, model.record())
     assert found is not None
     assert found.patients is None
-    assert training_record.load(tmp_path, None) is None
+    assert training_record.load_record(tmp_path, None) is None

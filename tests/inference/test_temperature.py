@@ -21,7 +21,7 @@ def test_temperature_is_recovered_and_optimal(truth: float) -> None:
     logits = rng.normal(0, 2, (6000, 4))
     p = np.exp(log_softmax(logits, axis=1))
     labels = (p.cumsum(1) < rng.random((6000, 1))).sum(1)
-    found = temperature.fit(labels, logits * truth)
+    found = temperature.fit_temperature(labels, logits * truth)
     assert found.value == pytest.approx(truth, rel=0.06)
     assert found.after <= found.before
     assert not found.reason
@@ -33,30 +33,32 @@ def test_temperature_is_recovered_and_optimal(truth: float) -> None:
     other = minimize_scalar(loss, bounds=(-3, 3), method="bounded", options={"xatol": 1e-10})
     assert found.value == pytest.approx(np.exp(other.x), rel=1e-5)
     assert found.after == pytest.approx(other.fun, rel=1e-10)
-    shifted = temperature.fit(labels, log_softmax(logits * truth, axis=1))
+    shifted = temperature.fit_temperature(labels, log_softmax(logits * truth, axis=1))
     assert shifted.value == pytest.approx(found.value)  # log probabilities serve as well
 
 
 def test_temperature_keeps_the_order_and_sums_to_one() -> None:
     logits = np.random.default_rng(1).normal(size=(50, 3))
-    warm = temperature.apply(logits, 2.5)
+    warm = temperature.apply_temperature(logits, 2.5)
     assert (warm.argmax(1) == logits.argmax(1)).all()
     assert warm.sum(1) == pytest.approx(np.ones(50))
-    assert temperature.apply(logits, 1.0) == pytest.approx(np.exp(log_softmax(logits, axis=1)))
+    assert temperature.apply_temperature(logits, 1.0) == pytest.approx(
+        np.exp(log_softmax(logits, axis=1))
+    )
     with pytest.raises(HilumError, match="got 0"):
-        temperature.apply(logits, 0)
+        temperature.apply_temperature(logits, 0)
 
 
 def test_validation_sets_that_cannot_tell_change_nothing() -> None:
     logits = np.random.default_rng(2).normal(size=(30, 3))
-    perfect = temperature.fit(logits.argmax(1), logits)
+    perfect = temperature.fit_temperature(logits.argmax(1), logits)
     assert (perfect.value, perfect.before) == (1.0, perfect.after)
     assert "sharper" in perfect.reason
-    hopeless = temperature.fit(logits.argmin(1), logits)
+    hopeless = temperature.fit_temperature(logits.argmin(1), logits)
     assert hopeless.value == 1.0
     assert "nothing" in hopeless.reason
-    flat = temperature.fit(np.zeros(30, dtype=np.int64), np.zeros((30, 3)))
+    flat = temperature.fit_temperature(np.zeros(30, dtype=np.int64), np.zeros((30, 3)))
     assert flat.value == 1.0
-    assert temperature.fit(np.array([], dtype=np.int64), np.zeros((0, 3))).value == 1.0
+    assert temperature.fit_temperature(np.array([], dtype=np.int64), np.zeros((0, 3))).value == 1.0
     with pytest.raises(HilumError, match="got 1 that"):
-        temperature.fit(np.array([0]), np.array([[0.0, -np.inf]]))
+        temperature.fit_temperature(np.array([0]), np.array([[0.0, -np.inf]]))

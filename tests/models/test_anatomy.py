@@ -20,9 +20,9 @@ def head(features: int) -> NumpyHead:
     "name", ["resnet50", "tf_efficientnet_lite0", "elazhari_cnn", "wiklund_fc"]
 )
 def test_every_weight_is_counted_once(name: str) -> None:
-    backbone = backbones.build(name, "random")
+    backbone = backbones.build_backbone(name, "random")
     side = BACKBONES[name].side
-    found = summary.parts(backbone, head(8), (side, side), {})
+    found = summary.summarise_layers(backbone, head(8), (side, side), {})
     mine = sum(part.parameters for part in found if part.where == "backbone")
     assert mine == sum(value.numel() for value in backbone.parameters())
     assert [part.parameters for part in found if part.where == "head"] == [9000, 2002]
@@ -35,7 +35,7 @@ def test_dense_layers_that_are_kept_are_drawn(pool: backbones.Pool, dense: list[
     with torch.device("meta"):
         backbone = Backbone(BACKBONES["vgg16"], Weights({}, "", "", ""), pool).eval()
     learnt = {"net.pre_logits.fc2.bias": "train"}
-    found = summary.parts(backbone, head(dense[-1]), (224, 224), learnt)
+    found = summary.summarise_layers(backbone, head(dense[-1]), (224, 224), learnt)
     mine = [part for part in found if part.where == "backbone"]
     assert [(part.channels, part.rows) for part in mine[5:]] == [(width, 1) for width in dense]
     assert sum(part.parameters for part in mine) == 138_357_544 - (
@@ -46,8 +46,10 @@ def test_dense_layers_that_are_kept_are_drawn(pool: backbones.Pool, dense: list[
 
 def test_resnets_maps_are_those_of_its_paper() -> None:
     """He et al. 2016, table 1: outputs of 112, 56, 28, 14 and 7."""
-    backbone = backbones.build("resnet50", "random")
-    found = summary.parts(backbone, head(2048), (224, 224), {"net.layer4.2.conv3.weight": "train"})
+    backbone = backbones.build_backbone("resnet50", "random")
+    found = summary.summarise_layers(
+        backbone, head(2048), (224, 224), {"net.layer4.2.conv3.weight": "train"}
+    )
     maps = [(part.channels, part.rows) for part in found if part.where == "backbone"]
     assert maps == [(64, 112), (256, 56), (512, 28), (1024, 14), (2048, 7)]
     assert [part.layers for part in found][1:6] == [1, 10, 13, 19, 10]

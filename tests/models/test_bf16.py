@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
 from hilum import images, preprocess
-from hilum.inference.model import compiled
+from hilum.inference.model import compile_backbone
 from hilum.models import backbones
 from hilum.models.runtime.base import Runtime
 
@@ -19,8 +19,8 @@ PIPELINE = preprocess.from_list([{"step": "resize", "side": 224}])
 
 
 def in_precision(name: str, wanted: str) -> Runtime:
-    backbone = backbones.build(name, "random")
-    return compiled(backbone, backbone.card.normalise, PIPELINE, wanted)
+    backbone = backbones.build_backbone(name, "random")
+    return compile_backbone(backbone, backbone.card.normalise, PIPELINE, wanted)
 
 
 def test_depthwise_convolutions_stay_in_fp32_unless_bf16_is_asked_for() -> None:
@@ -34,7 +34,7 @@ def test_a_model_ranks_real_films_in_bf16_as_in_fp32(shared: Path) -> None:
     own, full = (in_precision(DENSE, wanted) for wanted in ("auto", "fp32"))
     if own.facts.precision != "bf16":
         pytest.skip("this machine computes in fp32 by itself")
-    paths, _ = images.find(shared / "chest_xray" / "test")
+    paths, _ = images.list_images(shared / "chest_xray" / "test")
     paths = paths[:: len(paths) // COUNT][:COUNT]
     stack = np.stack([PIPELINE(images.read(path, PIPELINE.decode_side).pixels) for path in paths])
     labels = np.array([path.parent.name == "NORMAL" for path in paths])

@@ -55,7 +55,7 @@ RULES: list[freezing.Rule] = [("^head", "train"), ("", "freeze")]
 )
 def test_only_what_may_change_changes(mode: freezing.BatchNormMode, expected: set[str]) -> None:
     module = network()
-    outcome = freezing.apply(module, RULES, mode)
+    outcome = freezing.apply_rules(module, RULES, mode)
     before = steps(module)
     assert changed(module, before) == expected
     names = {name for name, _ in module.named_parameters()}
@@ -66,16 +66,16 @@ def test_only_what_may_change_changes(mode: freezing.BatchNormMode, expected: se
 
 def test_layers_that_train_are_never_held() -> None:
     module = network()
-    freezing.apply(module, [("", "train")], "frozen")
+    freezing.apply_rules(module, [("", "train")], "frozen")
     assert changed(module, steps(module)) == set(module.state_dict())
 
 
 def test_a_second_call_starts_afresh_and_copies_keep_the_hold() -> None:
     module = network()
-    freezing.apply(module, RULES, "frozen")
+    freezing.apply_rules(module, RULES, "frozen")
     twin = copy.deepcopy(module)
     assert changed(twin, steps(twin)) == HEAD
-    freezing.apply(twin, [("", "train")], "frozen")
+    freezing.apply_rules(twin, [("", "train")], "frozen")
     assert changed(twin, steps(twin)) == set(twin.state_dict())
     assert changed(module, steps(module)) == HEAD
 
@@ -92,7 +92,7 @@ def test_a_second_call_starts_afresh_and_copies_keep_the_hold() -> None:
 )
 def test_bad_rules_are_refused_in_one_sentence(rules: list, mode: str, sentence: str) -> None:
     with pytest.raises(HilumError, match=sentence):
-        freezing.apply(network(), rules, mode)
+        freezing.apply_rules(network(), rules, mode)
 
 
 def test_first_match_wins() -> None:
@@ -116,7 +116,7 @@ def whole(name: str, pool: str = "average", head: str = "linear", classes: int =
     with torch.device("meta"):
         backbone = Backbone(BACKBONES[name], Weights({}, "", "", ""), pool).eval()
         width = backbone(torch.zeros(1, 3, 224, 224)).shape[1]
-        top = heads.build(heads.HEADS[head], backbone.shape(width), classes)
+        top = heads.build_head(heads.HEADS[head], backbone.shape(width), classes)
         return nn.Sequential(backbone, top)
 
 
@@ -152,7 +152,9 @@ def test_bad_questions_get_no_advice(images: int, similarity: str) -> None:
 @pytest.mark.parametrize(("classes", "count"), [(4, 8_196), (3, 6_147)])
 def test_five_stages_frozen_train_the_last_layer_alone(classes: int, count: int) -> None:
     network = whole("resnet50", head="zhang2022", classes=classes)
-    outcome = freezing.apply(network, freezing.last_stages(BACKBONES["resnet50"], 0), "frozen")
+    outcome = freezing.apply_rules(
+        network, freezing.last_stages(BACKBONES["resnet50"], 0), "frozen"
+    )
     assert trained(network) == count
     assert len(outcome.trained) == 2
     assert all(name.startswith("1.layers.") for name in outcome.trained)
@@ -165,7 +167,7 @@ def test_five_children_frozen_are_stem_and_layer1() -> None:
     children = list(network[0].net.named_children())[:5]
     assert [name for name, _ in children] == ["conv1", "bn1", "act1", "maxpool", "layer1"]
     rules = freezing.last_stages(BACKBONES["resnet50"], 3)
-    freezing.apply(network, rules, "drift")
+    freezing.apply_rules(network, rules, "drift")
     frozen = {name for name, p in network.named_parameters() if not p.requires_grad}
     expected = {f"0.net.{at}.{name}" for at, m in children for name, _ in m.named_parameters()}
     assert frozen == expected
@@ -174,7 +176,7 @@ def test_five_children_frozen_are_stem_and_layer1() -> None:
 @pytest.mark.parametrize("pool", ["fc1", "fc2", "fc3"])
 def test_dense_layers_that_are_kept_can_learn(pool: str) -> None:
     network = whole("vgg16", pool, classes=2)
-    freezing.apply(network, freezing.last_stages(BACKBONES["vgg16"], 0), "frozen")
+    freezing.apply_rules(network, freezing.last_stages(BACKBONES["vgg16"], 0), "frozen")
     network(torch.zeros(2, 3, 224, 224, device="meta")).sum().backward()
     learnt = {name for name, value in network.named_parameters() if value.grad is not None}
     assert learnt == {name for name, value in network.named_parameters() if value.requires_grad}

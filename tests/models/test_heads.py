@@ -21,10 +21,10 @@ from hilum.models.heads import (
     NumpyHead,
     Standardise,
     activity_penalty,
-    build,
-    linear,
-    named,
+    build_head,
+    find_head,
     penalty,
+    zero_linear,
 )
 from hilum.types import HilumError
 
@@ -33,7 +33,7 @@ FEATURES = (rng.normal(3, 2, (2000, 96)) * rng.uniform(0.1, 9, 96)).astype(np.fl
 
 
 def mlp(features: int, hidden: int, classes: int, dropout: float, seed: int) -> nn.Sequential:
-    return build(HeadPlan(hidden=hidden, dropout=dropout), (features, 1), classes, seed).layers
+    return build_head(HeadPlan(hidden=hidden, dropout=dropout), (features, 1), classes, seed).layers
 
 
 def head() -> NumpyHead:
@@ -53,7 +53,7 @@ def test_standardised_training_features_have_mean_0_and_deviation_1() -> None:
 
 @pytest.mark.parametrize("kind", ["linear", "mlp"])
 def test_executor_agrees_with_torch(kind: str) -> None:
-    module = linear(96, 4) if kind == "linear" else mlp(96, 33, 4, 0.5, seed=1)
+    module = zero_linear(96, 4) if kind == "linear" else mlp(96, 33, 4, 0.5, seed=1)
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.copy_(
@@ -116,7 +116,7 @@ def test_initialisation_is_seeded_and_leaves_the_global_state_alone() -> None:
     assert torch.equal(first[0].weight, second[0].weight)
     assert not torch.equal(first[0].weight, other[0].weight)
     assert float(first[0].weight.detach().abs().max()) <= np.sqrt(6 / (9 + 5))  # Glorot's bound
-    assert not linear(4, 2).weight.detach().any()
+    assert not zero_linear(4, 2).weight.detach().any()
 
 
 # Parameters by Keras's counting (running statistics too): plan, (channel, position), classes
@@ -145,7 +145,7 @@ def test_parameters_of_the_published_heads(
     name: str, shape: tuple[int, int], classes: int, count: int
 ) -> None:
     with torch.device("meta"):
-        module = build(HEADS[name], shape, classes)
+        module = build_head(HEADS[name], shape, classes)
         assert module.eval()(torch.zeros(5, shape[0] * shape[1])).shape == (5, classes)
     tensors = [*module.parameters(), *(b for b in module.buffers() if b.ndim)]
     assert all(tensor.is_meta for tensor in tensors)  # no memory was taken
@@ -159,7 +159,7 @@ def test_every_published_head_is_counted() -> None:
 
 def test_layers_come_in_the_papers_order() -> None:
     def kinds(name: str, shape: tuple[int, int]) -> list[str]:
-        return [type(it).__name__ for it in build(HEADS[name], shape, 2).layers]
+        return [type(it).__name__ for it in build_head(HEADS[name], shape, 2).layers]
 
     rest = ["Dropout", "Linear"]  # a rate of zero does nothing
     assert kinds("cuijpers2020", (3, 4)) == [
@@ -167,15 +167,15 @@ def test_layers_come_in_the_papers_order() -> None:
     ]  # fmt: skip
     assert kinds("elazhari2022", (3, 4)) == ["Linear", "ReLU", *rest]
     assert kinds("zhang2022", (3, 1)) == rest
-    module = build(HEADS["cuijpers2020"], (3, 4), 2)
+    module = build_head(HEADS["cuijpers2020"], (3, 4), 2)
     assert (module.layers[0].p, module.layers[5].p) == (0.5, 0.0)
     assert (module.layers[4].eps, module.layers[4].momentum) == (1e-3, 0.01)  # Keras's
-    assert build(HEADS["zhang2022"], (3, 1), 2).layers[0].p == 0.5
+    assert build_head(HEADS["zhang2022"], (3, 1), 2).layers[0].p == 0.5
 
 
 def test_dropout_falls_on_the_map_before_its_average() -> None:
     """Half of 10,000 equal values dropped, the rest doubled: the mean stays near, not at, 1."""
-    module = build(HEADS["cuijpers2020"], (1, 10_000), 2).train()
+    module = build_head(HEADS["cuijpers2020"], (1, 10_000), 2).train()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         averaged = module.layers[1](module.layers[0](torch.ones(50, 10_000)))
@@ -199,7 +199,7 @@ PLANS = {
 
 def fitted(plan: HeadPlan, seed: int = 3) -> HeadModule:
     """A head on 96 = 16 channels x 6 positions with nothing left at its initial value."""
-    module = build(plan, (16, 6), 3, seed)
+    module = build_head(plan, (16, 6), 3, seed)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, tensor in module.state_dict().items():
@@ -274,18 +274,18 @@ def test_positions_that_do_not_divide_the_features_are_refused() -> None:
 )
 def test_impossible_plans_are_refused(plan: HeadPlan, sentence: str) -> None:
     with pytest.raises(HilumError, match=sentence):
-        build(plan, (4, 1), 2)
+        build_head(plan, (4, 1), 2)
 
 
 def test_heads_by_name() -> None:
-    assert named("zhang2022") == HeadPlan(dropout=0.5)
+    assert find_head("zhang2022") == HeadPlan(dropout=0.5)
     with pytest.raises(HilumError, match=r"got 'zang2022'; did you mean 'zhang2022'\?"):
-        named("zang2022")
+        find_head("zang2022")
 
 
 def test_a_fresh_hidden_head_is_seeded_and_private() -> None:
     before = torch.random.get_rng_state()
-    one, two, other = (build(HEADS["cuijpers2020"], (5, 4), 2, seed) for seed in (1, 1, 2))
+    one, two, other = (build_head(HEADS["cuijpers2020"], (5, 4), 2, seed) for seed in (1, 1, 2))
     assert torch.equal(torch.random.get_rng_state(), before)
     assert torch.equal(one.layers[2].weight, two.layers[2].weight)
     assert not torch.equal(one.layers[2].weight, other.layers[2].weight)

@@ -22,12 +22,12 @@ NAMES = ("tf_efficientnet_lite0", "resnet18", "inception_v3")  # signed, imagene
 
 @pytest.fixture(scope="module")
 def members() -> list[Backbone]:
-    return [backbones.build(name, "random", seed) for seed, name in enumerate(NAMES[:2])]
+    return [backbones.build_backbone(name, "random", seed) for seed, name in enumerate(NAMES[:2])]
 
 
 @pytest.fixture(scope="module")
 def joined(members: list[Backbone]) -> Backbone:
-    return backbones.join(members[0], members[1:])
+    return backbones.join_backbones(members[0], members[1:])
 
 
 def films(count: int = 2) -> torch.Tensor:
@@ -38,7 +38,7 @@ def films(count: int = 2) -> torch.Tensor:
 @pytest.mark.parametrize("first", NORMALISE)
 @pytest.mark.parametrize("second", NORMALISE)
 def test_one_normalisation_becomes_another(first: str, second: str) -> None:
-    gain, offset = normalise.between(first, second)
+    gain, offset = normalise.normalisation_change(first, second)
     pixels = films()
     found = InputNormalisation(first)(pixels) * normalise.channels(gain) + normalise.channels(
         offset
@@ -59,7 +59,7 @@ def test_features_are_those_of_each_alone(members: list[Backbone], joined: Backb
 
 
 def test_it_comes_back_as_it_was_saved(joined: Backbone) -> None:
-    again = backbones.rebuild(joined.record(), joined.state_dict())
+    again = backbones.rebuild_backbone(joined.record(), joined.state_dict())
     pixels = InputNormalisation("signed")(films())
     with torch.no_grad():
         assert torch.equal(again(pixels), joined(pixels))
@@ -96,7 +96,7 @@ def test_a_compiled_network_sees_what_torch_sees(joined: Backbone) -> None:
     unused: Any = None  # a runtime that predicts
     model = TrainedModel(facts, pipeline, joined, head, unused)
     stack = films()[:, 0].numpy()
-    compiled, torchs = subjects.of(model), subjects.of_parts(facts, joined, head)
+    compiled, torchs = subjects.make_explainable(model), subjects.of_parts(facts, joined, head)
     for found, want in zip(cam.look(compiled, stack), cam.look(torchs, stack), strict=True):
         np.testing.assert_allclose(found.features, want.features, rtol=1e-3, atol=1e-4)
         np.testing.assert_allclose(found.maps, want.maps, rtol=1e-3, atol=1e-4)
@@ -114,34 +114,36 @@ def test_every_member_is_made_random_level_by_level(joined: Backbone) -> None:
 
 def test_the_drawing_has_it_as_one_box(joined: Backbone) -> None:
     top = NumpyHead(Standardise.none(1792), ((np.ones((3, 1792)), np.zeros(3)),))
-    beside = [one for one in summary.parts(joined, top, (96, 96), {}) if one.where == "beside"]
+    beside = [
+        one for one in summary.summarise_layers(joined, top, (96, 96), {}) if one.where == "beside"
+    ]
     wanted = sum(value.numel() for value in networks.outline(beside_card()).parameters())
     assert [(one.name, one.parameters, one.trained) for one in beside] == [("resnet18", wanted, 0)]
 
 
 def beside_card() -> backbones.BackboneCard:
-    return backbones.card("resnet18")
+    return backbones.backbone_card("resnet18")
 
 
 def test_only_averages_are_joined() -> None:
-    flat = backbones.build("resnet18", "random", pool="flatten")
+    flat = backbones.build_backbone("resnet18", "random", pool="flatten")
     with pytest.raises(HilumError, match=r"their averages; got pool 'flatten' of 'resnet18'"):
-        backbones.join(flat, [])
+        backbones.join_backbones(flat, [])
 
 
 def test_maps_of_other_sizes_are_refused(members: list[Backbone]) -> None:
-    other = backbones.build(NAMES[2], "random")
+    other = backbones.build_backbone(NAMES[2], "random")
     with pytest.raises(HilumError, match=r"maps of one size; got \[\(1, 1\), \(3, 3\)\]"):
-        backbones.join(members[0], [other]).maps(InputNormalisation("signed")(films()))
+        backbones.join_backbones(members[0], [other]).maps(InputNormalisation("signed")(films()))
 
 
 def test_a_normalisation_for_all_is_seen_by_all(members: list[Backbone]) -> None:
     """A recipe may give every network [0, 1], whatever each was trained on."""
-    joined = backbones.join(members[0], members[1:], "unit")
+    joined = backbones.join_backbones(members[0], members[1:], "unit")
     with torch.no_grad():
         alone = [one(InputNormalisation("unit")(films())) for one in members]
         found = joined(InputNormalisation("unit")(films()))
-        again = backbones.rebuild(joined.record(), joined.state_dict())(
+        again = backbones.rebuild_backbone(joined.record(), joined.state_dict())(
             InputNormalisation("unit")(films())
         )
     torch.testing.assert_close(found, torch.cat(alone, 1), rtol=1e-4, atol=1e-5)

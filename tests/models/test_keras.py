@@ -202,7 +202,7 @@ def test_tfjs_folder_and_archive_read_alike(tmp_path: Path) -> None:
     folder = write_tfjs(tmp_path / "model", layers)
     with tarfile.open(tmp_path / "model.tgz", "w:gz") as archive:
         archive.add(folder, "package/ResNet50")
-    for found in (keras_files.read(folder), keras_files.read(tmp_path / "model.tgz")):
+    for found in (keras_files.read_keras(folder), keras_files.read_keras(tmp_path / "model.tgz")):
         assert found.epsilon == EPSILON
         assert found.layers.keys() == layers.keys()
         for layer, arrays in layers.items():
@@ -216,26 +216,26 @@ def test_damaged_and_hostile_tfjs_are_refused(tmp_path: Path) -> None:
     spec["weightsManifest"][0]["paths"][0] = "../../secret.bin"
     (folder / "model.json").write_text(json.dumps(spec))
     with pytest.raises(HilumError, match="outside its folder"):
-        keras_files.read(folder)
+        keras_files.read_keras(folder)
     spec["weightsManifest"][0]["paths"] = ["group1-shard1of2.bin"]
     (folder / "model.json").write_text(json.dumps(spec))
     with pytest.raises(HilumError, match="float32"):
-        keras_files.read(folder)
+        keras_files.read_keras(folder)
     spec["weightsManifest"][0]["paths"] = ["absent.bin"]
     (folder / "model.json").write_text(json.dumps(spec))
     with pytest.raises(HilumError, match=r"'absent\.bin'"):
-        keras_files.read(folder)
+        keras_files.read_keras(folder)
     (folder / "model.json").write_text("{")
     with pytest.raises(HilumError, match=r"TensorFlow\.js"):
-        keras_files.read(folder)
+        keras_files.read_keras(folder)
     (tmp_path / "noise.tgz").write_bytes(b"not an archive")
     with pytest.raises(HilumError, match="archive"):
-        keras_files.read(tmp_path / "noise.tgz")
+        keras_files.read_keras(tmp_path / "noise.tgz")
     with tarfile.open(tmp_path / "two.tgz", "w:gz") as archive:
         for name in ("a/model.json", "b/model.json"):
             archive.addfile(tarfile.TarInfo(name), io.BytesIO())
     with pytest.raises(HilumError, match="got 2 of them"):
-        keras_files.read(tmp_path / "two.tgz")
+        keras_files.read_keras(tmp_path / "two.tgz")
 
 
 def test_h5_of_every_writer_reads_alike(tmp_path: Path) -> None:
@@ -257,12 +257,12 @@ def test_h5_of_every_writer_reads_alike(tmp_path: Path) -> None:
                 norms = {"class_name": "BatchNormalization", "config": {"epsilon": 0.002}}
                 inner = {"class_name": "Functional", "config": {"layers": [norms]}}
                 file.attrs["model_config"] = json.dumps({"config": {"layers": [inner]}})
-        found = keras_files.read(tmp_path / f"{writer}.h5")
+        found = keras_files.read_keras(tmp_path / f"{writer}.h5")
         assert np.array_equal(found.layers["conv1_conv"]["kernel"], values)
         assert found.epsilon == (0.002 if nested else None)
     (tmp_path / "noise.h5").write_bytes(b"not HDF5")
     with pytest.raises(HilumError, match=r"saved as \.h5"):
-        keras_files.read(tmp_path / "noise.h5")
+        keras_files.read_keras(tmp_path / "noise.h5")
 
 
 def test_h5_without_its_package_says_what_to_install(
@@ -270,7 +270,7 @@ def test_h5_without_its_package_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(HilumError, match=r"pip install 'hilum\[keras\]'"):
-        keras_files.read(tmp_path / "any.h5")
+        keras_files.read_keras(tmp_path / "any.h5")
 
 
 def test_networks_that_keras_builds_differently_are_refused() -> None:

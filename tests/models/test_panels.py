@@ -24,7 +24,7 @@ def pairs(count: int = 3) -> torch.Tensor:
 
 @pytest.mark.parametrize("pool", ["average", "stages"])
 def test_each_picture_is_seen_by_itself(pool: backbones.Pool) -> None:
-    alone = backbones.build("resnet18", "random", pool=pool)
+    alone = backbones.build_backbone("resnet18", "random", pool=pool)
     double = backbones.with_panels(alone, 2)
     seen = InputNormalisation("imagenet")(pairs())
     with torch.no_grad():
@@ -37,8 +37,8 @@ def test_each_picture_is_seen_by_itself(pool: backbones.Pool) -> None:
 
 
 def test_record_and_compiled_network_keep_the_panels() -> None:
-    first = backbones.with_panels(backbones.build("resnet18", "random", pool="stages"), 2)
-    again = backbones.rebuild(first.record(), first.state_dict())
+    first = backbones.with_panels(backbones.build_backbone("resnet18", "random", pool="stages"), 2)
+    again = backbones.rebuild_backbone(first.record(), first.state_dict())
     assert again.panels == 2
     films = pairs().numpy()[:, 0]
     with torch.no_grad():
@@ -47,13 +47,13 @@ def test_record_and_compiled_network_keep_the_panels() -> None:
         nn.Sequential(InputNormalisation("imagenet"), again), (2 * SIDE, SIDE), Target("fp32")
     )
     np.testing.assert_allclose(engine(films), wanted.numpy(), rtol=1e-3, atol=1e-3)
-    assert "panels" not in backbones.build("resnet18", "random").record()
+    assert "panels" not in backbones.build_backbone("resnet18", "random").record()
 
 
 def test_networks_without_averaged_maps_are_refused() -> None:
     for name, pool in (("resnet18", "flatten"), ("wiklund_fc", "average")):
         with pytest.raises(HilumError, match="2 pictures of a film want"):
-            backbones.with_panels(backbones.build(name, "random", pool=pool), 2)
+            backbones.with_panels(backbones.build_backbone(name, "random", pool=pool), 2)
 
 
 @pytest.mark.parametrize(
@@ -75,4 +75,4 @@ def test_a_recipe_that_would_mix_the_pictures_is_refused(
         **changes,
     }
     with pytest.raises(HilumError, match=f"prepare.panels.*{words}"):
-        validate.check_recipe(recipes.parse(tree))
+        validate.check_recipe(recipes.parse_recipe(tree))

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from hilum.models import backbones, freezing, published_networks, weights
-from hilum.models.backbones import BACKBONES, build, rebuild
+from hilum.models.backbones import BACKBONES, build_backbone, rebuild_backbone
 from hilum.models.normalise import InputNormalisation
 from hilum.models.runtime.compiling import Target, compile_network
 from hilum.types import HilumError, MissingError
@@ -117,7 +117,7 @@ def test_multiplications_of_the_separable_cnn() -> None:
 
 
 def test_batch_norm_and_initialisation_are_those_of_keras() -> None:
-    backbone = build("elazhari_cnn", "random", 4)
+    backbone = build_backbone("elazhari_cnn", "random", 4)
     norms = [m for m in backbone.modules() if isinstance(m, nn.BatchNorm2d)]
     assert [(m.eps, m.momentum) for m in norms] == [(1e-3, 0.01)] * 4
     assert backbone.net.features.dropout.p == 0.5
@@ -132,7 +132,7 @@ def test_batch_norm_and_initialisation_are_those_of_keras() -> None:
 
 
 def test_a_separable_convolution_is_a_convolution_of_rank_one_kernels() -> None:
-    net = build("elazhari_cnn", "random", 1).net
+    net = build_backbone("elazhari_cnn", "random", 1).net
     x = torch.randn(2, 3, 20, 20, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         depth = net.features.conv1.depthwise.weight[:, 0]  # (channel, row, column)
@@ -160,14 +160,14 @@ def test_study_001_networks_by_hand() -> None:
 @pytest.mark.parametrize("name", sorted(published_networks.NETWORKS))
 def test_imagenet_weights_do_not_exist(name: str) -> None:
     with pytest.raises(MissingError, match=f"{name} was never trained on ImageNet; got .*random"):
-        build(name, "imagenet")
+        build_backbone(name, "imagenet")
 
 
 @pytest.mark.parametrize("name", ["elazhari_cnn", "wiklund_fc"])
 def test_saved_compiled_and_frozen_like_any_backbone(name: str, tmp_path: Path) -> None:
-    backbone = build(name, "random", 3)
-    assert build(name, "random", 3).weights.digest == backbone.weights.digest
-    assert build(name, "random", 4).weights.digest != backbone.weights.digest
+    backbone = build_backbone(name, "random", 3)
+    assert build_backbone(name, "random", 3).weights.digest == backbone.weights.digest
+    assert build_backbone(name, "random", 4).weights.digest != backbone.weights.digest
     side = backbone.card.side
     stack = np.random.default_rng(0).integers(0, 256, (3, side, side), dtype=np.uint8)
     network = nn.Sequential(InputNormalisation(backbone.card.normalise), backbone)
@@ -180,30 +180,30 @@ def test_saved_compiled_and_frozen_like_any_backbone(name: str, tmp_path: Path) 
         assert run.facts.outputs == backbone.card.features
 
     save_file(backbone.state_dict(), tmp_path / "b.safetensors")
-    again = rebuild(backbone.record(), load_file(tmp_path / "b.safetensors"))
-    save_file(weights.load(backbone.card, "random", 3).state, tmp_path / "w.safetensors")
-    loaded = build(name, tmp_path / "w.safetensors")
+    again = rebuild_backbone(backbone.record(), load_file(tmp_path / "b.safetensors"))
+    save_file(weights.load_weights(backbone.card, "random", 3).state, tmp_path / "w.safetensors")
+    loaded = build_backbone(name, tmp_path / "w.safetensors")
     assert loaded.weights.digest == backbone.weights.digest
     x = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         assert torch.equal(again(x), backbone(x))
         assert torch.equal(loaded(x), backbone(x))
 
-    freezing.apply(network, [*freezing.last_stages(backbone.card, 1)], "frozen")
+    freezing.apply_rules(network, [*freezing.last_stages(backbone.card, 1)], "frozen")
     trained = [n for n, p in network.named_parameters() if p.requires_grad]
     assert all(re.search(r"net\.(top\.)?dense\.", n) for n in trained)
     assert len(trained) == 2
 
 
 def test_gradients_reach_every_parameter() -> None:
-    backbone = build("elazhari_cnn", "random", 0).train()
+    backbone = build_backbone("elazhari_cnn", "random", 0).train()
     x = torch.randn(4, 3, 200, 200, generator=torch.Generator().manual_seed(0))
     backbone(x).square().sum().backward()
     assert all(p.grad is not None and p.grad.any() for p in backbone.parameters())
 
 
 def test_other_sizes_and_pools_are_refused_in_one_sentence() -> None:
-    backbone = build("elazhari_cnn", "random")
+    backbone = build_backbone("elazhari_cnn", "random")
     with pytest.raises(HilumError, match="200 x 200 pixels; got 224 x 224; prepare"):
         backbone(torch.zeros(1, 3, 224, 224))
     with pytest.raises(HilumError, match=r"elazhari_cnn takes .*got 180 x 200; set prepare\.side"):
@@ -211,7 +211,7 @@ def test_other_sizes_and_pools_are_refused_in_one_sentence() -> None:
     backbones.require_size(backbone.card, (200, 200))
     backbones.require_size(BACKBONES["resnet18"], (180, 200))
     with pytest.raises(HilumError, match="one of average, last; got 'flatten'"):
-        build("wiklund_fc", "random", pool="flatten")
+        build_backbone("wiklund_fc", "random", pool="flatten")
 
 
 # fully connected layers of VGG16 (Simonyan & Zisserman 2015, configuration D)
@@ -239,7 +239,7 @@ def test_pool_last_is_the_published_networks_own() -> None:
             backbone = backbones.Backbone(row, weights.Weights({}, "", "", ""), "last").eval()
             assert backbone(image).shape == (1, width)
     with pytest.raises(HilumError, match=r"pool of resnet18 is one of .*flatten; got 'fc1'"):
-        build("resnet18", "random", pool="fc1")
+        build_backbone("resnet18", "random", pool="fc1")
 
 
 @pytest.fixture
@@ -296,9 +296,9 @@ def test_kept_layers_come_from_the_file_and_compute_what_vgg_computes(
         two = (one @ fc2.weight.flatten(1).T + fc2.bias).relu()
         wants = {"flatten": maps, "fc1": one, "fc2": two, "fc3": whole(x)}
         for pool, want in wants.items():
-            backbone = build("vgg16", tmp_path / "vgg16.safetensors", pool=pool)
+            backbone = build_backbone("vgg16", tmp_path / "vgg16.safetensors", pool=pool)
             torch.testing.assert_close(backbone(x), want)
-            again = rebuild(backbone.record(), backbone.state_dict())
+            again = rebuild_backbone(backbone.record(), backbone.state_dict())
             assert torch.equal(again(x), backbone(x))
             digests.add(backbone.weights.digest)
     assert len(digests) == 4
@@ -311,13 +311,13 @@ def test_weights_without_a_classifier_are_said_to_lack_it(tmp_path: Path) -> Non
     with pytest.raises(
         MissingError, match=r"'fc2' keeps .*of vgg16; got .*features.*'pre_logits\.fc1\.weight'"
     ):
-        build("vgg16", tmp_path / "features.safetensors", pool="fc2")
-    assert build("vgg16", tmp_path / "features.safetensors", pool="flatten").kept == 0
+        build_backbone("vgg16", tmp_path / "features.safetensors", pool="fc2")
+    assert build_backbone("vgg16", tmp_path / "features.safetensors", pool="flatten").kept == 0
 
 
 @pytest.mark.usefixtures("thin_vgg")
 def test_random_weights_come_with_the_kept_layers() -> None:
-    first, second = (build("vgg16", "random", 5, pool="fc2") for _ in range(2))
+    first, second = (build_backbone("vgg16", "random", 5, pool="fc2") for _ in range(2))
     assert first.weights.digest == second.weights.digest
     assert torch.equal(first.net.pre_logits.fc2.weight, second.net.pre_logits.fc2.weight)
     assert isinstance(first.net.head.fc, nn.Identity)

@@ -78,9 +78,9 @@ def test_changed_sources_and_versions_build_it_again(
     note.write_text(json.dumps(told))
     compiling.compile_saved(what, SHAPE, CPU)
     assert len(built) == 2
-    assert compile_cache.find(what, SHAPE) is not None  # noted anew
+    assert compile_cache.find_conversion(what, SHAPE) is not None  # noted anew
     monkeypatch.setattr(compile_cache, "version", lambda name: "another")
-    assert compile_cache.find(what, SHAPE) is None
+    assert compile_cache.find_conversion(what, SHAPE) is None
 
 
 def test_a_damaged_note_costs_time_only(saved: tuple[SavedNetwork, list[str]]) -> None:
@@ -89,7 +89,7 @@ def test_a_damaged_note_costs_time_only(saved: tuple[SavedNetwork, list[str]]) -
     (note,) = (files.cache_home() / "compiled").glob("*.json")
     for damage in ("", "{", "[]", '{"key": 3, "sources": {}}', '{"sources": 1}'):
         note.write_text(damage)
-        assert compile_cache.find(what, SHAPE) is None
+        assert compile_cache.find_conversion(what, SHAPE) is None
     assert np.array_equal(compiling.compile_saved(what, SHAPE, CPU)(STACK), want)
     assert len(built) == 2
 
@@ -97,10 +97,10 @@ def test_a_damaged_note_costs_time_only(saved: tuple[SavedNetwork, list[str]]) -
 def test_a_conversion_that_was_deleted_is_made_again(saved: tuple[SavedNetwork, list[str]]) -> None:
     what, built = saved
     compiling.compile_saved(what, SHAPE, CPU)
-    found = compile_cache.find(what, SHAPE)
+    found = compile_cache.find_conversion(what, SHAPE)
     assert found is not None
     found.unlink()
-    assert compile_cache.find(what, SHAPE) is None
+    assert compile_cache.find_conversion(what, SHAPE) is None
     found.with_suffix(".bin").unlink()
     found.parent.rmdir()
     compiling.compile_saved(what, SHAPE, CPU)

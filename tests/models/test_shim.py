@@ -23,7 +23,7 @@ def test_a_fresh_python_imports_timm_and_transforms_and_an_outline_needs_no_comp
     code = (
         "import sys; from hilum.models import backbones, networks, torchvision_compat as t\n"
         "t.timm()\n"
-        f"for name in {OUTLINED}: networks.outline(backbones.card(name))\n"
+        f"for name in {OUTLINED}: networks.outline(backbones.backbone_card(name))\n"
         "print('torch._dynamo' in sys.modules)\n"
         "import torchvision.transforms; print('fine')"
     )
@@ -66,7 +66,7 @@ def test_the_table_needs_no_torch() -> None:
 
 @pytest.mark.parametrize("name", OUTLINED)
 def test_an_outline_has_the_shapes_of_the_network(name: str) -> None:
-    row = backbones.card(name)
+    row = backbones.backbone_card(name)
     drawn, made = (make(row).state_dict() for make in (networks.outline, networks.create))
     shapes = [{k: (t.shape, t.dtype) for k, t in one.items()} for one in (drawn, made)]
     assert shapes[0] == shapes[1]

@@ -40,7 +40,7 @@ def films(side: int, count: int = 1) -> torch.Tensor:
 )
 def test_earlier_means_are_those_that_a_hook_sees(name: str) -> None:
     """128 pixels divide down to every map, so that the mean of means is the mean."""
-    backbone = backbones.build(name, "random", pool="stages")
+    backbone = backbones.build_backbone(name, "random", pool="stages")
     seen: list[torch.Tensor] = []
     modules = dict(backbone.net.named_modules())
     for end in ENDS[name]:
@@ -84,7 +84,7 @@ def test_networks_without_stages_hand_over_averages(names: list[str], pool: str)
 
 
 def test_maps_and_features_agree() -> None:
-    backbone = backbones.build("resnet18", "random", pool="stages")
+    backbone = backbones.build_backbone("resnet18", "random", pool="stages")
     with torch.no_grad():
         pixels = InputNormalisation("imagenet")(films(96))
         maps = backbone.maps(pixels)
@@ -93,7 +93,7 @@ def test_maps_and_features_agree() -> None:
 
 
 def test_the_compiled_network_gives_the_same() -> None:
-    backbone = backbones.build("resnet18", "random", pool="stages")
+    backbone = backbones.build_backbone("resnet18", "random", pool="stages")
     network = nn.Sequential(InputNormalisation("imagenet"), backbone).eval()
     pixels = films(96, 2)
     with torch.no_grad():
@@ -103,8 +103,8 @@ def test_the_compiled_network_gives_the_same() -> None:
 
 
 def test_it_comes_back_as_it_was_saved() -> None:
-    backbone = backbones.build("resnet18", "random", pool="stages")
-    again = backbones.rebuild(backbone.record(), backbone.state_dict())
+    backbone = backbones.build_backbone("resnet18", "random", pool="stages")
+    again = backbones.rebuild_backbone(backbone.record(), backbone.state_dict())
     pixels = InputNormalisation("imagenet")(films(64))
     with torch.no_grad():
         assert torch.equal(again(pixels), backbone(pixels))
@@ -112,7 +112,7 @@ def test_it_comes_back_as_it_was_saved() -> None:
 
 def test_heat_counts_earlier_maps_too() -> None:
     """On a linear head the evidence's mean is the logit, less the bias (Zhou et al. 2016)."""
-    backbone = backbones.build("resnet18", "random", pool="stages")
+    backbone = backbones.build_backbone("resnet18", "random", pool="stages")
     weights = np.random.default_rng(1).normal(size=(2, backbone.channels))
     top = NumpyHead(Standardise.none(backbone.channels), ((weights, np.zeros(2)),))
     asked = subjects.of_parts(
@@ -124,19 +124,25 @@ def test_heat_counts_earlier_maps_too() -> None:
 
 
 def test_the_drawing_says_how_many_features_stand_beside() -> None:
-    first, other = (backbones.build("resnet18", "random", seed, "stages") for seed in (0, 1))
-    joined = backbones.join(first, [other])
+    first, other = (
+        backbones.build_backbone("resnet18", "random", seed, "stages") for seed in (0, 1)
+    )
+    joined = backbones.join_backbones(first, [other])
     top = NumpyHead(Standardise.none(1792), ((np.ones((2, 1792)), np.zeros(2)),))
-    beside = [part for part in summary.parts(joined, top, (96, 96), {}) if part.where == "beside"]
+    beside = [
+        part
+        for part in summary.summarise_layers(joined, top, (96, 96), {})
+        if part.where == "beside"
+    ]
     assert [part.channels for part in beside] == [896]
 
 
 def test_a_network_without_such_stages_is_refused() -> None:
     with pytest.raises(HilumError, match="a pool of wiklund_cnn is one of"):
-        backbones.build("wiklund_cnn", "random", pool="stages")
+        backbones.build_backbone("wiklund_cnn", "random", pool="stages")
 
 
 def test_layers_that_were_left_out_do_not_come_back() -> None:
-    backbone = backbones.build("vgg16", "random")
+    backbone = backbones.build_backbone("vgg16", "random")
     with pytest.raises(HilumError, match="pool 'fc1' of 'vgg16' needs other layers"):
         backbones.with_pooling(backbone, "fc1")

@@ -28,7 +28,7 @@ class Batches:
         yield from zip(x.split(8), y.split(8))
     def validation(self):
         yield x, y
-loop.fit(net, Batches(), loop.LoopConfig("adam", (1e-3,) * 3))
+loop.train_network(net, Batches(), loop.LoopConfig("adam", (1e-3,) * 3))
 print(hashlib.sha256(b"".join(p.detach().numpy().tobytes() for p in net.parameters())).hexdigest())
 """
 
@@ -94,7 +94,7 @@ def test_torch_keeps_to_the_cores_that_a_control_group_grants(
     monkeypatch.setattr(files, "available_cpus", lambda: 3)
     monkeypatch.setattr(torch_engine.files, "available_cpus", lambda: 3)
     works = (
-        lambda: loop.fit(nn.Linear(3, 2), Batches(), loop.LoopConfig("sgd", (0.1,))),
+        lambda: loop.train_network(nn.Linear(3, 2), Batches(), loop.LoopConfig("sgd", (0.1,))),
         lambda: compile_network(Pooled(), (8, 8), Target(device="cpu", engine="torch")),
     )
     try:

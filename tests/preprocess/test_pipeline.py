@@ -62,7 +62,7 @@ def step_of(name: str) -> Step:
     step = STEPS[name]()
     if isinstance(step, LungStep):
         step = with_finder(replace(step, failed="whole"), Known())
-    return replace(step, fill=0) if hasattr(step, "fill") else step
+    return replace(step, fill=0) if isinstance(getattr(step, "fill", None), int) else step
 
 
 @settings(max_examples=40, deadline=None)
@@ -165,6 +165,7 @@ def test_golden_hash_of_the_default_preparation() -> None:
     ("block", "sentence"),
     [
         ([{"step": "leterbox"}], "did you mean 'letterbox'"),
+        ([{"step": "remove_markers", "fill": 0}], "fill of remove_markers is one of telea"),
         ([{"step": "letterbox", "sde": 3}], "did you mean 'side'"),
         ([{"step": "clahe"}], "must end at a fixed size"),
         ([], "must end at a fixed size"),

@@ -26,7 +26,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_only_the_box_is_black(folder: Path) -> None:
-    shown = lungs_blacked_out.read(folder)
+    shown = lungs_blacked_out.read_films(folder)
     assert shown is not None
     dark = shown.dark(0)
     assert (dark == 0).sum() == 15 * 22

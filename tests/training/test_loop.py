@@ -50,8 +50,8 @@ def test_learns_and_keeps_the_best_epoch(blobs: Blobs, optimiser: str) -> None:
     torch.manual_seed(0)
     network = nn.Linear(5, 2)
     plan = loop.LoopConfig(optimiser, (0.1,) * 30, weights=torch.tensor([1.0, 2.0]))  # type: ignore[arg-type]
-    course = loop.fit(network, blobs, plan)
-    assert loop.validate(network, blobs, plan)[0] == pytest.approx(course.loss, abs=1e-6)
+    course = loop.train_network(network, blobs, plan)
+    assert loop.validate_network(network, blobs, plan)[0] == pytest.approx(course.loss, abs=1e-6)
     losses = [row["loss"] for row in course.rows if row["part"] == "validation"]
     assert course.loss == min(losses)
     assert len(losses) == 30
@@ -61,7 +61,7 @@ def test_learns_and_keeps_the_best_epoch(blobs: Blobs, optimiser: str) -> None:
 def test_patience_stops_early(blobs: Blobs) -> None:
     network = nn.Linear(5, 2)
     plan = loop.LoopConfig("sgd", (0.0,) * 50, patience=3)  # a rate of zero never improves
-    course = loop.fit(network, blobs, plan)
+    course = loop.train_network(network, blobs, plan)
     assert len(course.rows) == 2 * 4
 
 
@@ -69,19 +69,21 @@ def test_frozen_parameters_do_not_move(blobs: Blobs) -> None:
     network = nn.Sequential(nn.Linear(5, 4), nn.Linear(4, 2))
     network[0].requires_grad_(False)
     before = network[0].weight.clone()
-    loop.fit(network, blobs, loop.LoopConfig("adam", (0.1,) * 3))
+    loop.train_network(network, blobs, loop.LoopConfig("adam", (0.1,) * 3))
     assert torch.equal(before, network[0].weight)
 
 
 def test_infinite_loss_is_refused(blobs: Blobs) -> None:
     blobs.inputs[0] = float("nan")
     with pytest.raises(HilumError, match="finite loss; got nan in epoch 0"):
-        loop.fit(nn.Linear(5, 2), blobs, loop.LoopConfig("adam", (0.1,)))
+        loop.train_network(nn.Linear(5, 2), blobs, loop.LoopConfig("adam", (0.1,)))
 
 
 def test_weighted_loss_equals_torchs(blobs: Blobs) -> None:
     network, weights = nn.Linear(5, 2), torch.tensor([1.0, 3.0])
-    loss, _ = loop.validate(network, blobs, loop.LoopConfig("adam", (0.1,), weights=weights))
+    loss, _ = loop.validate_network(
+        network, blobs, loop.LoopConfig("adam", (0.1,), weights=weights)
+    )
     logits = network(blobs.inputs[1::2]).detach()
     reference = nn.functional.cross_entropy(logits, blobs.labels[1::2], weight=weights)
     assert loss == pytest.approx(float(reference), abs=1e-6)
@@ -90,12 +92,14 @@ def test_weighted_loss_equals_torchs(blobs: Blobs) -> None:
 def test_stop_rule_needs_both_in_one_epoch(blobs: Blobs) -> None:
     torch.manual_seed(0)
     plan = loop.LoopConfig("adam", (0.05,) * 200, stop=(0.8, 0.5))
-    course = loop.fit(nn.Linear(5, 2), blobs, plan)
+    course = loop.train_network(nn.Linear(5, 2), blobs, plan)
     rows = [row for row in course.rows if row["part"] == "validation"]
     met = [row["accuracy"] >= 0.8 and row["loss"] < 0.5 for row in rows]
     assert course.stopped
     assert met == [False] * (len(met) - 1) + [True]
-    never = loop.fit(nn.Linear(5, 2), blobs, loop.LoopConfig("adam", (0.05,) * 3, stop=(1.0, 1e-9)))
+    never = loop.train_network(
+        nn.Linear(5, 2), blobs, loop.LoopConfig("adam", (0.05,) * 3, stop=(1.0, 1e-9))
+    )
     assert not never.stopped
     assert len(never.rows) == 6
 
@@ -119,15 +123,15 @@ def test_kept_weights_are_the_averaged_ones(blobs: Blobs) -> None:
     torch.manual_seed(0)
     network = nn.Linear(5, 2)
     plan = loop.LoopConfig("sgd", (0.5,) * 5, average=0.9)
-    course = loop.fit(network, blobs, plan)
-    assert loop.validate(network, blobs, plan)[0] == pytest.approx(course.loss, abs=1e-6)
+    course = loop.train_network(network, blobs, plan)
+    assert loop.validate_network(network, blobs, plan)[0] == pytest.approx(course.loss, abs=1e-6)
 
 
 @pytest.mark.parametrize("keep", ["loss", "accuracy", "last"])
 def test_kept_is_the_epoch_that_was_asked_for(blobs: Blobs, keep: str) -> None:
     torch.manual_seed(3)
     plan = loop.LoopConfig("sgd", (30.0,) * 12, 0.0, weights=torch.tensor([1.0, 9.0]), keep=keep)  # type: ignore[arg-type]
-    course = loop.fit(nn.Linear(5, 2), blobs, plan)
+    course = loop.train_network(nn.Linear(5, 2), blobs, plan)
     rows = [row for row in course.rows if row["part"] == "validation"]
     best = {
         "loss": min(rows, key=lambda row: row["loss"]),
@@ -141,7 +145,7 @@ def test_kept_is_the_epoch_that_was_asked_for(blobs: Blobs, keep: str) -> None:
 def test_smoothing_is_torchs_and_touches_training_only(blobs: Blobs) -> None:
     network = nn.Linear(5, 2)
     plan = loop.LoopConfig("sgd", (0.0,), smoothing=0.2)
-    course = loop.fit(network, blobs, plan)
+    course = loop.train_network(network, blobs, plan)
     logits = network(blobs.inputs).detach()
     smooth = nn.functional.cross_entropy(logits[::2], blobs.labels[::2], label_smoothing=0.2)
     plain = nn.functional.cross_entropy(logits[1::2], blobs.labels[1::2])
@@ -153,7 +157,7 @@ def test_a_loss_that_is_no_number_only_on_validation_is_refused_too(blobs: Blobs
     """One batch an epoch: the loss is taken before the step that breaks the weights."""
     plan = loop.LoopConfig("sgd", (float("inf"),))
     with pytest.raises(HilumError, match="finite validation loss; got none in 1 epochs"):
-        loop.fit(nn.Linear(5, 2), blobs, plan)
+        loop.train_network(nn.Linear(5, 2), blobs, plan)
 
 
 @pytest.mark.parametrize("eps", [1e-8, 1e-7, 1e-2])
@@ -169,13 +173,13 @@ def test_adams_first_step_by_hand(eps: float) -> None:
 
         validation = lambda self: self.train(0)  # noqa: E731
 
-    loop.fit(network, One(inputs, labels), loop.LoopConfig("adam", (0.1,), eps=eps))
+    loop.train_network(network, One(inputs, labels), loop.LoopConfig("adam", (0.1,), eps=eps))
     gradient = torch.tensor([[-0.5e-3], [0.5e-3]])  # softmax is 1/2, the input 1e-3
     wanted = -0.1 * gradient / (gradient.abs() + eps)
     torch.testing.assert_close(network.weight.detach(), wanted, rtol=1e-5, atol=0)
 
 
 def test_images_seen_are_images_times_epochs(blobs: Blobs) -> None:
-    course = loop.fit(nn.Linear(5, 2), blobs, loop.LoopConfig("sgd", (0.1,) * 3))
+    course = loop.train_network(nn.Linear(5, 2), blobs, loop.LoopConfig("sgd", (0.1,) * 3))
     assert [row["images_seen"] for row in course.rows] == [100, 100, 200, 200, 300, 300]
     assert course.images_seen == 300

@@ -49,11 +49,15 @@ def plan(epochs: int = 12, lr: float = 0.03, **more: float) -> segmentation.Segm
 def test_a_bright_disc_is_learnt_and_the_best_epoch_stays() -> None:
     torch.manual_seed(0)
     network, told = Tiny(), []
-    course = segmentation.fit(network, pairs(), plan(average=0.5), keep=lambda: told.append(1))
+    course = segmentation.train_segmenter(
+        network, pairs(), plan(average=0.5), keep=lambda: told.append(1)
+    )
     found = [row["dice"] for row in course.rows if row["part"] == "validation"]
     assert max(found) > 0.95
     assert course.dice == max(found)
-    assert segmentation.validate(network, pairs(), plan())["dice"] == pytest.approx(course.dice)
+    assert segmentation.validate_segmenter(network, pairs(), plan())["dice"] == pytest.approx(
+        course.dice
+    )
     records = [i for i, value in enumerate(found) if value > max([-1.0, *found[:i]])]
     assert len(told) == len(records)
     assert {tuple(sorted(row)) for row in course.rows} == {
@@ -64,7 +68,7 @@ def test_a_bright_disc_is_learnt_and_the_best_epoch_stays() -> None:
 def test_training_repeats_itself() -> None:
     def once() -> list[dict[str, object]]:
         torch.manual_seed(1)
-        return segmentation.fit(Tiny(), pairs(), plan(2)).rows
+        return segmentation.train_segmenter(Tiny(), pairs(), plan(2)).rows
 
     assert once() == once()
 
@@ -104,7 +108,7 @@ def test_image_and_mask_move_together_and_the_mask_keeps_its_grey_levels() -> No
 
 
 def test_patience_ends_and_an_infinite_loss_is_said() -> None:
-    still = segmentation.fit(Tiny(), pairs(), plan(10, lr=1e-12, patience=2))
+    still = segmentation.train_segmenter(Tiny(), pairs(), plan(10, lr=1e-12, patience=2))
     assert len(still.rows) < 20
     with pytest.raises(HilumError, match="finite loss"):
-        segmentation.fit(Tiny(), pairs(), plan(3, lr=1e30))
+        segmentation.train_segmenter(Tiny(), pairs(), plan(3, lr=1e30))

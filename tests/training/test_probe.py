@@ -55,7 +55,7 @@ def test_solution_equals_scikit_learn(strength: float) -> None:
 
 def test_validation_chooses_the_strength() -> None:
     train, validation, weights = problem(150, 1), problem(2000, 2), np.ones(3)
-    fitted = linear_probe.fit(train, validation, weights)
+    fitted = linear_probe.fit_probe(train, validation, weights)
     losses = [row["loss"] for row in fitted.history if row["part"] == "validation"]
     chosen = [
         row["strength"]
@@ -70,7 +70,7 @@ def test_validation_chooses_the_strength() -> None:
 def test_judge_is_the_weighted_log_loss() -> None:
     data, weights = problem(50, 3), np.array([1.0, 2.0, 5.0])
     theta = np.random.default_rng(0).normal(0, 0.1, (3, 21))
-    loss, accuracy = linear_probe.judge(theta, data, weights)
+    loss, accuracy = linear_probe.loss_and_accuracy(theta, data, weights)
     p = softmax(data.features.astype(float) @ theta[:, :-1].T + theta[:, -1], axis=1)
     own = p[np.arange(50), data.labels]
     assert loss == pytest.approx(np.average(-np.log(own), weights=weights[data.labels]), rel=1e-4)
@@ -88,7 +88,7 @@ def test_shares_weigh_single_images_as_scikit_learns_sample_weights_do() -> None
     ours = softmax(data.features @ theta[:, :-1].T + theta[:, -1], axis=1)
     theirs = reference.predict_proba(data.features.astype(np.float64))
     np.testing.assert_allclose(ours, theirs, atol=2e-3)
-    loss, _ = linear_probe.judge(theta, replace(data, shares=shares), weights)
+    loss, _ = linear_probe.loss_and_accuracy(theta, replace(data, shares=shares), weights)
     own = -np.log(theirs[np.arange(400), data.labels])
     assert loss == pytest.approx(np.average(own, weights=each), rel=1e-3)
 

@@ -129,12 +129,12 @@ def test_neighbours_equal_scikit_learns_over_many_stripes_and_blocks(
     features = normal(120, 333, np.float64)
     rows = np.random.default_rng(1).permutation(120)[:100]
     theirs = NearestNeighbors(n_neighbors=6).fit(features[rows]).kneighbors()[1]
-    np.testing.assert_array_equal(smote.nearest(features, rows, 6), theirs)
+    np.testing.assert_array_equal(smote.nearest_neighbours(features, rows, 6), theirs)
 
 
 def test_two_copies_of_one_image_are_each_others_neighbours() -> None:
     features = np.concatenate([normal(6, 100), normal(6, 100)])
-    assert smote.nearest(features, np.arange(12), 1)[:, 0].tolist() == [
+    assert smote.nearest_neighbours(features, np.arange(12), 1)[:, 0].tolist() == [
         *range(6, 12),
         *range(6),
     ]
@@ -159,7 +159,7 @@ def test_published_size_needs_no_more_than_point_eight_gigabytes() -> None:
 def test_the_neighbour_search_copies_only_stripes() -> None:
     features = np.random.default_rng(0).integers(0, 256, (98, PIXELS), np.uint8)
     tracemalloc.start()
-    smote.nearest(features, np.arange(98), 5)
+    smote.nearest_neighbours(features, np.arange(98), 5)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 10e6  # 118 MB as float64 at once
@@ -177,14 +177,14 @@ def test_balanced_classes_get_nothing() -> None:
     made = smote.synthetic(normal(20, 5), labels_of(10, 10), 0)
     assert made.rows.shape == (0, 5)
     assert made.parents.shape == (0, 2)
-    assert len(smote.lineage(made, [str(i) for i in range(20)])) == 0
+    assert len(smote.parents_table(made, [str(i) for i in range(20)])) == 0
 
 
 def test_lineage_names_the_parents() -> None:
     labels, features = labels_of(8, 20), normal(28, 5)
     names = [f"cohen/{i}.png" for i in range(28)]
     made = smote.synthetic(features, labels, 0)
-    table = smote.lineage(made, names)
+    table = smote.parents_table(made, names)
     assert list(table) == ["sample_id", "first", "second", "lambda", "label"]
     assert table["sample_id"].is_unique
     assert [name.split("#")[0] for name in table["sample_id"]] == table["first"].tolist()

@@ -40,7 +40,7 @@ def run(
 
     loaded = recipe
     if not isinstance(loaded, Recipe):
-        loaded = recipes.load(str(loaded), mode, quick, changes)
+        loaded = recipes.load_recipe(str(loaded), mode, quick, changes)
     root = None if data is None else as_path(data)
     return run_into(loaded, root, as_path(out), progress or silent, resume, workers)
 
@@ -67,7 +67,7 @@ def train(
     ['covid19', 'normal']
     """
     own = OwnImages(columns or TableColumns(), labels, source_tag).change(data)
-    recipe = recipes.load("default", changes=[own, *changes])
+    recipe = recipes.load_recipe("default", changes=[own, *changes])
     return run(recipe, None, out, workers=workers, progress=progress)
 
 
@@ -122,7 +122,36 @@ def audit(
 
     where = None if data is None else as_path(data)
     with outputs.removing_empty_on_failure(as_path(out)):
-        return audits.run(_folder(run_or_model), where, as_path(out), progress or silent)
+        return audits.run_audit(_folder(run_or_model), where, as_path(out), progress or silent)
+
+
+def export(
+    model: Model | str | Path,
+    out: str | Path,
+    *,
+    format: Literal["onnx", "openvino"] = "onnx",  # noqa: A002 - as the command calls it
+    precision: Literal["fp32", "bf16", "int8"] = "fp32",
+    proof: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Write a model as one graph of ONNX or OpenVINO that is proven to answer alike; its folder.
+
+    `proof` is a folder of 200 images or more, else the phantom's are taken. Raises HilumError for
+    what cannot be exported, and where the proof fails: `out` then stays as it was.
+
+    >>> import hilum
+    >>> folder = hilum.export("out", "exported")
+    >>> sorted(path.name for path in folder.iterdir())[:3]
+    ['model.json', 'model.onnx', 'preparation.json']
+    >>> hilum.load_model(folder).classes
+    ['covid19', 'normal']
+    """
+    from hilum.exporting.export import ExportRequest
+    from hilum.exporting.export import export as run
+
+    shown = None if proof is None else as_path(proof)
+    request = ExportRequest(format, precision, shown)
+    return run(_folder(model), as_path(out), request, progress or silent).folder
 
 
 def open_data(

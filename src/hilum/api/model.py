@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import numpy as np
 
-from hilum.inference import answer, cautions
-from hilum.inference import model as models
+from hilum.inference import answer, cautions, exported
 from hilum.inference.answer import Prediction, PreparedImage
 from hilum.inference.model import TrainedModel
 from hilum.inference.model_json import find_model_folder
@@ -42,9 +41,9 @@ class Heatmap:
 
     def render(self, rendering: str = "overlay", colours: str = "plasma") -> "Colour8":
         """Film and heat as colours (height, width, 3); HilumError for an unknown rendering."""
-        from hilum.explain.render import render
+        from hilum.explain.render import render_heat
 
-        return render(self.film, self.array, rendering, colours)
+        return render_heat(self.film, self.array, rendering, colours)
 
     def save(self, path: str | Path, rendering: str = "overlay", colours: str = "plasma") -> Path:
         """Write film, heat map, colour bar and notice as one PNG; HilumError if unknown."""
@@ -56,9 +55,9 @@ class Heatmap:
         style.check()
         words = (f"Evidence for {CLASS_NAMES.get(self.class_, self.class_)}, "
                  f"p = {self.probability:.3f}",)  # fmt: skip
-        tile = sheets.Tile(self.film, self.array, words)
+        tile = sheets.HeatmapTile(self.film, self.array, words)
         title = cam.known(self.method).title
-        sheets.save(sheets.single(tile, style, title, self.verdict), Path(path))
+        sheets.save_page(sheets.single(tile, style, title, self.verdict), Path(path))
         return Path(path)
 
 
@@ -77,7 +76,7 @@ class Model:
     def __init__(self, folder: str | Path) -> None:
         """Raises MissingError where `folder` is no model's or run's, HilumError if damaged."""
         self.folder = find_model_folder(Path(folder).expanduser())
-        self.trained: TrainedModel = models.load(self.folder)
+        self.trained: TrainedModel = exported.load(self.folder)
         self._explainable: ExplainableModel | None = None  # made when it is first wanted
         self._passes: dict[str, OnePass] = {}  # by method
 
@@ -138,13 +137,13 @@ class Model:
         from hilum.explain.one_pass import OnePass
 
         if method not in self._passes:
-            self._explainable = self._explainable or explainer.of(self.trained)
+            self._explainable = self._explainable or explainer.make_explainable(self.trained)
             self._passes[method] = OnePass.of(self.trained, self._explainable, method)
         return self._passes[method]
 
     def _prepared(self, source: Source) -> PreparedImage:
         if isinstance(source, np.ndarray):
-            return answer.from_array(source, self.trained.pipeline)
+            return answer.prepare_array(source, self.trained.pipeline)
         if isinstance(source, (str, Path)):
             source = Path(source).expanduser()
             if not source.exists():
@@ -152,7 +151,7 @@ class Model:
                     f"predict and explain take an image; got {str(source)!r}, which does not "
                     "exist; check the path."
                 )
-        return answer.from_file(source, self.trained.pipeline)
+        return answer.prepare_file(source, self.trained.pipeline)
 
     def _one(self, source: Source) -> Prediction:
         path = str(source) if isinstance(source, (str, Path)) else ""

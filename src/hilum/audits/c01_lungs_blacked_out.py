@@ -41,7 +41,7 @@ class Hidden:
     boxes: Boxes  # what each lost
     whole: Floats
     masked: Floats
-    found: int  # images whose lungs were found; the others lost a usual box
+    with_lungs: int  # images whose lungs were found; the others lost a usual box
 
 
 def hidden(evidence: Evidence) -> Hidden:
@@ -121,11 +121,11 @@ def _hidden(evidence: Evidence) -> Hidden:
     most = MANY if evidence.thorough else FEW
     rows = _sample(evidence, most)
     chosen = np.ascontiguousarray(stack[rows])
-    boxes, found = lung_boxes(evidence, rows)
+    boxes, with_lungs = lung_boxes(evidence, rows)
     dark = np.stack([blacked(image, box) for image, box in zip(chosen, boxes, strict=True)])
     features = evidence.features
     whole = model.runtime(chosen) if features is None else np.asarray(features[rows])
-    return Hidden(rows, boxes, whole, model.runtime(dark), found)
+    return Hidden(rows, boxes, whole, model.runtime(dark), with_lungs)
 
 
 def _sample(evidence: Evidence, most: int) -> npt.NDArray[np.int64]:
@@ -159,7 +159,7 @@ def _probe_probabilities(
 def _sentence(status: Status, value: float, areas: tuple[float, float], seen: Hidden) -> str:
     full, without = areas
     figures = f"(AUROC {without:.2f} against {full:.2f})"
-    without_lungs = len(seen.rows) - seen.found
+    without_lungs = len(seen.rows) - seen.with_lungs
     rest = (
         f" Where no lungs were found ({without_lungs} times), the usual box was taken."
         if without_lungs

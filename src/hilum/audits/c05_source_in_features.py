@@ -28,8 +28,8 @@ def audit(evidence: Evidence) -> Finding:
     if evidence.features is None:
         return RULE.unknown("the network's features are not at hand")
     if sources.isna().any() or sources.nunique() < 2:
-        known = "unknown" if sources.isna().any() else "the same for all images"
-        return RULE.unknown(f"the source is {known}")
+        state = "unknown" if sources.isna().any() else "the same for all images"
+        return RULE.unknown(f"the source is {state}")
     aurocs: dict[str, tuple[float, tuple[float, float]]] = {}
     for name in evidence.classes:
         eligible = np.flatnonzero(_mixed(sources, evidence.manifest["label"] == name))

@@ -44,7 +44,7 @@ class Gap:
 def audit(evidence: Evidence) -> Finding:
     """Sensitivity, false alarms and AUROC by sex, age band, view and source."""
     tested = predictions.one_seed(evidence)
-    at = predictions.rows(evidence, tested)
+    at = predictions.predicted_rows(evidence, tested)
     labels, p = predictions.labels_and_probabilities(evidence, tested[at >= 0])
     table = evidence.manifest.iloc[at[at >= 0]]
     names = [name for name in ATTRIBUTES if table[name].notna().any()]
@@ -95,11 +95,11 @@ def _groups(table: pd.DataFrame, name: str) -> pd.Series:
 
 
 def _of(evidence: Evidence, groups: pd.Series, labels: Labels, p: Probabilities) -> Iterator[Gap]:
-    known = groups.notna().to_numpy(bool)
+    stated = groups.notna().to_numpy(bool)
     predicted = p.argmax(1)
     for group in groups.dropna().unique():
         inside = (groups == group).to_numpy(bool, na_value=False)
-        outside = known & ~inside
+        outside = stated & ~inside
         for i, name in enumerate(evidence.classes):
             truth = labels == i
             sides = [(side & truth, side & ~truth) for side in (inside, outside)]

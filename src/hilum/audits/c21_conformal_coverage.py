@@ -33,7 +33,7 @@ def audit(evidence: Evidence) -> Finding:
             "images per class"
         )
     labels, p = predictions.labels_and_probabilities(evidence, predictions.predictions(evidence))
-    kept = conformal.sets(p, evidence.classes, evidence.model.facts.conformal)
+    kept = conformal.prediction_sets(p, evidence.classes, evidence.model.facts.conformal)
     covered = kept[np.arange(len(labels)), labels]
     shares = {
         name: proportion(int(covered[labels == i].sum()), int((labels == i).sum()))

@@ -27,9 +27,11 @@ GRAINS = (0.0, 3.0, 12.0)  # pixels by which noise is blurred
 def audit(evidence: Evidence) -> Finding:
     """The gate's AUROC between test films and both kinds of strangers."""
     model, features = evidence.model, evidence.features
-    if model is None or model.gate is None or features is None:
+    if model is None or model.gate is None:
         return RULE.unknown("the model has no gate")
-    at = predictions.rows(evidence, predictions.predictions(evidence))
+    if features is None:
+        return RULE.unknown("the network's features are not at hand")
+    at = predictions.predicted_rows(evidence, predictions.predictions(evidence))
     at = at[at >= 0]
     at = at[ood.evenly_spaced(len(at), OWN)] if len(at) else at
     films = _films(evidence, at[ood.evenly_spaced(len(at), POSED)]) if len(at) else []

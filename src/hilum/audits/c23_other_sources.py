@@ -41,8 +41,8 @@ def audit(evidence: Evidence) -> Finding:
     left = table[table["train"] == REST]
     sure = left[left["sure"] > 0]  # where chance alone does not lose as much
     worst = (sure if len(sure) else left).sort_values("drop").iloc[-1]
-    lost = float(worst["drop"]) if len(sure) else 0.0
-    status: Status = "fail" if lost > 0.1 else "warn" if lost > 0.05 else "pass"
+    fall = float(worst["drop"]) if len(sure) else 0.0
+    status: Status = "fail" if fall > 0.1 else "warn" if fall > 0.05 else "pass"
     sentence = (
         f"A probe trained without {worst['test']} has AUROC {worst['auroc']:.2f} there"
         f"{_over(worst['classes'], evidence.classes)}, and {worst['inside']:.2f} on the sources "
@@ -109,7 +109,13 @@ class _Probe:
     ) -> "_Probe":
         """Fit to `table` (image, feature) with labels (image,) and patients `groups` (image,)."""
         probabilities = cross_validated_probe.out_of_fold(table, labels, groups, seed)
-        return cls(cross_validated_probe.fit(table, labels), probabilities, labels, groups, seed)
+        return cls(
+            cross_validated_probe.fit_probe_pipeline(table, labels),
+            probabilities,
+            labels,
+            groups,
+            seed,
+        )
 
     @property
     def inside(self) -> float:

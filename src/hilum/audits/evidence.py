@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     )
     from hilum.inference.seen_before import Recognised
 
-Made = TypeVar("Made")
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,8 @@ class Evidence:
     @property
     def seen(self) -> npt.NDArray[np.bool_]:
         """(image,) whether the model was fitted or chosen on this file, or on one of its bytes."""
-        known = self.model.facts.seen if self.model is not None else ()
-        return self.manifest["sha256"].isin(known).to_numpy(bool)
+        hashes = self.model.facts.seen if self.model is not None else ()
+        return self.manifest["sha256"].isin(hashes).to_numpy(bool)
 
     @property
     def panels(self) -> int:
@@ -76,9 +76,9 @@ class Evidence:
         film = self.manifest.iloc[row]
         return open_source_images().read(film["path"], film["sha256"], at_least)
 
-    def once(self, name: str, make: Callable[[], Made]) -> Made:
+    def once(self, name: str, make: Callable[[], Value]) -> Value:
         """What `make` gives, made by the first audit that wants it and kept for the others."""
         if name not in self.shared:
             self.shared[name] = make()
-        made: Made = self.shared[name]
-        return made
+        value: Value = self.shared[name]
+        return value

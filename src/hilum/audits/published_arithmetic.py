@@ -48,21 +48,21 @@ Outcome = tuple[Figure, str, str]  # a figure, the check's kind, and what is wro
 
 def check_table(path: Path) -> Consistency:
     """Check a CSV of published figures (columns of `published_table.COLUMNS`), row against row."""
-    experiments, left_out = published_table.read(path)
-    return check(experiments, left_out)
+    experiments, left_out = published_table.read_published_table(path)
+    return check_arithmetic(experiments, left_out)
 
 
-def check(experiments: list[Experiment], left_out: list[LeftOut]) -> Consistency:
+def check_arithmetic(experiments: list[Experiment], left_out: list[LeftOut]) -> Consistency:
     """Every check of every experiment; a figure that fails is named once per kind of check."""
-    found: list[Violation] = []
+    violations: list[Violation] = []
     checks = 0
     for experiment in experiments:
         for test in CHECKS:
             for figure, kind, wrong in test(experiment):
                 checks += 1
                 if wrong:
-                    found.append(_violation(experiment, figure, kind, wrong))
-    return Consistency(tuple(found), checks, tuple(left_out))
+                    violations.append(_violation(experiment, figure, kind, wrong))
+    return Consistency(tuple(violations), checks, tuple(left_out))
 
 
 def _violation(experiment: Experiment, figure: Figure, kind: str, wrong: str) -> Violation:
@@ -142,16 +142,16 @@ def _shares(experiment: Experiment) -> Iterator[Outcome]:
     """Sensitivity, specificity and accuracy are k of n images."""
     sizes = experiment.sizes
     for figure in experiment.figures:
-        known = _denominators(experiment, figure)
-        if not known or figure.value > 1:
+        totals = _denominators(experiment, figure)
+        if not totals or figure.value > 1:
             continue
         if sizes.exact:
-            fits = any(is_share(figure, n) for n in known)
-            wrong = f"but {_neighbours(figure.value, known[0])}: no k of {known[0]} gives it."
+            fits = any(is_share(figure, n) for n in totals)
+            wrong = f"but {_neighbours(figure.value, totals[0])}: no k of {totals[0]} gives it."
         else:
-            fits = any(is_share(figure, n) for n in range(1, max(known) + 1))
+            fits = any(is_share(figure, n) for n in range(1, max(totals) + 1))
             wrong = (
-                f"which is k of n for no n up to {max(known)}: it can only be an average over "
+                f"which is k of n for no n up to {max(totals)}: it can only be an average over "
                 "folds or runs."
             )
         yield figure, "share", "" if fits else wrong
@@ -239,8 +239,8 @@ def _accuracy(experiment: Experiment) -> Iterator[Outcome]:
 
 
 def _of(experiment: Experiment, class_: str, at: str) -> Figure | None:
-    wanted = (class_, at, "sensitivity")
-    return next((f for f in experiment.figures if (f.class_, f.at, f.metric) == wanted), None)
+    key = (class_, at, "sensitivity")
+    return next((f for f in experiment.figures if (f.class_, f.at, f.metric) == key), None)
 
 
 CHECKS: tuple[Callable[[Experiment], Iterator[Outcome]], ...] = (

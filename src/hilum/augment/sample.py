@@ -79,12 +79,12 @@ class AugmentationRanges:
                     f"augment.{name} must lie in [{low}, {high}], smaller number first; "
                     f"got {value!r}; change it."
                 )
-        moved = {known.name for known in fields(self) if getattr(self, known.name) != known.default}
+        moved = {one.name for one in fields(self) if getattr(self, one.name) != one.default}
         for pair in EXCLUSIVE:
             if moved.issuperset(pair):
-                given = " and ".join(f"{name} = {getattr(self, name)!r}" for name in pair)
+                values = " and ".join(f"{name} = {getattr(self, name)!r}" for name in pair)
                 raise HilumError(
-                    f"augment takes one of {' or '.join(pair)}; got {given}; drop one."
+                    f"augment takes one of {' or '.join(pair)}; got {values}; drop one."
                 )
 
 

@@ -16,6 +16,7 @@ from hilum.cli import (  # noqa: F401
     data,
     data_leaks,
     data_scan,
+    export,
     info,
     predict,
     prepare,
@@ -30,7 +31,7 @@ from hilum.types import HilumError, HilumWarning
 UsageError: type[typer.BadParameter] = typer.BadParameter.mro()[1]
 ORDER = (
     *("demo", "run", "train", "predict", "evaluate", "explain", "audit", "serve"),
-    *("compare", "check-table", "prepare", "recipes", "show", "doctor"),
+    *("export", "compare", "check-table", "prepare", "recipes", "show", "doctor"),
 )  # of the commands in the help; others follow
 LONGEST_NAME = 60  # characters of a name that a message shows
 INTERRUPTED = 130  # what a shell reports of a program ended by Ctrl-C

@@ -13,7 +13,7 @@ from hilum.cli.terminal import Terminal
 from hilum.types import NOTICE
 
 if TYPE_CHECKING:
-    from hilum.experiment.predict import Answers
+    from hilum.experiment.predict import AnsweredFiles
     from hilum.inference.cautions import Cautions
 
 Folder = Annotated[Path, typer.Argument(help="A finished run's folder, or its model/ folder.")]
@@ -49,7 +49,7 @@ def predict(
     screen.give({"predictions": answers.table.to_dict("records"), **rest})
 
 
-def _show(answers: "Answers", screen: Terminal) -> None:
+def _show(answers: "AnsweredFiles", screen: Terminal) -> None:
     """The first predictions, what is abstained from, what is left out, and how many of each."""
     table, left_out = answers.table, answers.left_out
     read = table[table["label"] != ""]
@@ -148,7 +148,7 @@ def evaluate(
 ) -> None:
     """Test a finished model on images it has not seen; those that it has are set aside."""
     from hilum import experiment
-    from hilum.inference.cautions import further
+    from hilum.inference.cautions import other_models
 
     screen = terminal(as_json, verbose, quiet)
     with screen.working():
@@ -157,6 +157,6 @@ def evaluate(
             model, data, out, screen.step, read=lambda path: own.open(path, headers, fewest=1)
         )
     beforehand(results, screen)
-    for note in further(model):
+    for note in other_models(model):
         screen.say(note, "yellow")
     show(results, out, screen)

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
-from uuid import uuid4
 
 import numpy as np
 
@@ -27,6 +26,7 @@ from hilum.types import GreyImage, Image
 VERSION = 1  # raise when the layout of an entry or what a file decodes to changes
 MOST_BYTES = 2 << 30  # of all entries together
 AT_ONCE = 1 << 30  # bytes that one preparation keeps: later readers want a few hundred images
+SCALES = (1, 2, 4, 8)  # of a file's further entries, where its first is of another scale
 _FREE = 4  # a preparation takes no more than one part in so many of the free disk
 Keep: TypeAlias = Callable[[Image, int | None], None]  # an image, the side that it was decoded for
 _HEAD = np.dtype(
@@ -58,34 +58,38 @@ class SourceImages:
 
         A file that is gone is gone, whatever is kept of it. Raises HilumError as `images.read`.
         """
+        first = self.folder / sha256
+        others = [self.folder / f"{sha256}-{scale}" for scale in SCALES]
         if sha256 and Path(path).is_file():
-            for entry in self._entries(sha256):
+            for entry in (first, *others):
                 if (pixels := _pixels(entry, at_least)) is not None:
                     return pixels
         image = images.read(path, at_least, hashed=True)
-        if self.keep(image, at_least):
+        if image.sha256 == sha256:
+            place = others[SCALES.index(_scale(image, at_least))] if _stored(first) else first
+            self.write(place, image, at_least)
             self.sweep()
         return image.pixels
 
     def keep(self, image: Image, at_least: int | None) -> int:
-        """Write an entry of an image that knows its hash; its bytes, or 0 where the disk refuses.
+        """Write an entry of an image that knows its hash, if there is none; the bytes written."""
+        path = self.folder / image.sha256
+        return 0 if path.is_file() else self.write(path, image, at_least)
 
-        The name is given last, so that no reader meets half an entry.
+    def write(self, path: Path, image: Image, at_least: int | None) -> int:
+        """Write an entry; its bytes, or 0 where the disk refuses, which costs time but no result.
+
+        Under its name from the start: a reader who meets half an entry finds it damaged, and a
+        temporary name costs as much again as the pixels of a small film.
         """
-        head = _head(image, at_least)
-        path = self._folder_of(image.sha256) / f"{image.sha256}-{at_least or 0}"
-        temporary = path.with_name(f"{uuid4().hex}.tmp")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as file:
-                written = file.write(head.tobytes())
-                written += file.write(np.ascontiguousarray(image.pixels).data)
-            temporary.replace(path)
-        except OSError:  # a full disk costs time, no result
-            with suppress(OSError):
-                temporary.unlink()
+            if not self.folder.is_dir():
+                self.folder.mkdir(parents=True, exist_ok=True)
+            with path.open("wb", buffering=0) as file:
+                written = file.write(_head(image, at_least).tobytes())
+                return written + file.write(np.ascontiguousarray(image.pixels).data)
+        except OSError:
             return 0
-        return written
 
     def sweep(self) -> None:
         """Delete the entries that were unused for longest, until the rest is within MOST_BYTES."""
@@ -96,12 +100,6 @@ class SourceImages:
             if total > MOST_BYTES:
                 with suppress(OSError):  # another process was faster, or is reading it
                     path.unlink()
-
-    def _folder_of(self, sha256: str) -> Path:
-        return self.folder / sha256[:2]
-
-    def _entries(self, sha256: str) -> Iterator[Path]:
-        return self._folder_of(sha256).glob(f"{sha256}-*")
 
 
 def open_source_images() -> SourceImages:
@@ -148,19 +146,33 @@ def _check(head: bytes, pixels: memoryview | bytes) -> int:
     return zlib.crc32(pixels, zlib.crc32(head[_CHECKED:]))
 
 
-def _pixels(entry: Path, at_least: int | None) -> GreyImage | None:
-    """Pixels (height, width) of an intact entry that is what `at_least` would decode to."""
+def _scale(image: Image, at_least: int | None) -> int:
+    """By how much the decoder of a format that shrinks reduces such a file."""
+    shorter = min(int(image.facts.get(side, 0)) for side in ("height", "width"))
+    return images.reduction(shorter, at_least)
+
+
+def _stored(entry: Path) -> tuple[Any, memoryview] | None:
+    """Head and pixels of an entry, or None where it is absent or damaged."""
     try:
         data = entry.read_bytes()
         head = np.frombuffer(data, _HEAD, 1)[0]
-        body = memoryview(data)[_HEAD.itemsize :]
-        if head["check"] != _check(data[: _HEAD.itemsize], body) or not _serves(head, at_least):
-            return None
-        pixels = np.frombuffer(body, np.float32 if head["floats"] else np.uint8)
-        os.utime(entry)  # used now
-        return pixels.reshape(head["shape"]).copy()  # as a decoder gives them: free to be changed
     except (OSError, ValueError):
         return None
+    body = memoryview(data)[_HEAD.itemsize :]
+    return (head, body) if head["check"] == _check(data[: _HEAD.itemsize], body) else None
+
+
+def _pixels(entry: Path, at_least: int | None) -> GreyImage | None:
+    """Pixels (height, width) of an intact entry that is what `at_least` would decode to."""
+    stored = _stored(entry)
+    if stored is None or not _serves(stored[0], at_least):
+        return None
+    head, body = stored
+    with suppress(OSError):
+        os.utime(entry)  # used now
+    pixels = np.frombuffer(body, np.float32 if head["floats"] else np.uint8)
+    return pixels.reshape(head["shape"]).copy()  # as a decoder gives them: free to be changed
 
 
 def _serves(head: Any, at_least: int | None) -> bool:
@@ -176,8 +188,8 @@ def _serves(head: Any, at_least: int | None) -> bool:
 
 
 def _listed(home: Path) -> Iterator[tuple[float, int, Path]]:
-    """(last use, bytes, path) of every entry of any release, and of what was left half written."""
-    for path in home.glob("*/*/*"):
+    """(last use, bytes, path) of every entry of any release."""
+    for path in home.glob("*/*"):
         with suppress(OSError):
             about = path.stat()
             yield about.st_mtime, about.st_size, path

@@ -42,7 +42,7 @@ CARD = DatasetCard(
 PARTS = {"train": "train", "val": "validation", "test": "test"}
 LINE = re.compile(
     r"(?P<patient_id>\S+) (?P<name>.+?) (?P<finding>normal|pneumonia|COVID-19|positive|negative)"
-    r"(?: (?P<given>\S+))?"
+    r"(?: (?P<collection>\S+))?"
 )
 SOURCES = {"fig1": "figure1", "actmed": "actualmed"}  # the lists' words -> names of cards
 RSNA = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.\w+")  # older lists name no source
@@ -69,7 +69,7 @@ def read(folder: Path) -> Manifest:
     rows = rows.assign(
         label=rows["finding"].map(CARD.label_map),
         official_part=rows["part"].map(PARTS),
-        source=[_source(*pair) for pair in zip(rows["given"], rows["name"], strict=True)],
+        source=[_source(*pair) for pair in zip(rows["collection"], rows["name"], strict=True)],
     )
     return assemble(CARD, root, rows, tally, _notes(version, rows["source"]))
 
@@ -100,9 +100,9 @@ def _list(root: Path, part: str, version: str, tally: Tally) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*LINE.groupindex, "part"])
 
 
-def _source(given: str | None, name: str) -> str:
-    if isinstance(given, str):
-        return SOURCES.get(given, given)
+def _source(source: str | None, name: str) -> str:
+    if isinstance(source, str):
+        return SOURCES.get(source, source)
     return "rsna" if RSNA.fullmatch(name) else CARD.name
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +13,8 @@ from hilum.augment.sample import AugmentationRanges
 from hilum.data import feature_cache
 from hilum.experiment.context import preprocessing_of
 from hilum.files.versions import NETWORKS
-from hilum.inference.model import compiled, mirrored
-from hilum.inference.model import read as read_model
+from hilum.inference.model import compile_backbone, mirrored
+from hilum.inference.model import read_parts as read_model
 from hilum.models import backbones, heads
 from hilum.models.backbones import Backbone, Pool
 from hilum.models.runtime.base import Runtime
@@ -23,8 +22,6 @@ from hilum.preprocess import Pipeline
 from hilum.progress import Progress
 from hilum.recipes import AugmentPlan, ModelPlan, Recipe
 from hilum.types import Floats, Grey8, Labels, Manifest, Pixels, Stack8
-
-Tell: TypeAlias = Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +95,7 @@ def _network(recipe: Recipe, pipeline: Pipeline, source: Path | None) -> Compile
         _latest.clear()
         backbone = _backbone(recipe, pipeline.panels, source)
         precision = recipe.model.precision
-        runtime = compiled(backbone, normalisation(recipe), pipeline, precision)
+        runtime = compile_backbone(backbone, normalisation(recipe), pipeline, precision)
         _latest[key] = CompiledNetwork(backbone, runtime)
     return _latest[key]
 
@@ -116,21 +113,21 @@ def _backbone(recipe: Recipe, panels: int, source: Path | None) -> Backbone:
     first = (
         read_model(source)[2]
         if source
-        else backbones.build(plan.backbone, plan.weights, seed, pooling)
+        else backbones.build_backbone(plan.backbone, plan.weights, seed, pooling)
     )
     if first.pool != pooling:
         first = backbones.with_pooling(first, pooling)
     first = backbones.with_panels(first, panels)
     others = [
-        backbones.with_panels(backbones.build(name, pool=pooling), panels)
+        backbones.with_panels(backbones.build_backbone(name, pool=pooling), panels)
         for name in plan.auxiliary_backbones
     ]
-    return backbones.join(first, others, common) if others else first
+    return backbones.join_backbones(first, others, common) if others else first
 
 
 def pool(plan: ModelPlan) -> Pool:
     """What the networks hand over to the head; raises HilumError for an unknown head."""
-    head = heads.named(plan.head)
+    head = heads.find_head(plan.head)
     if plan.pool == "auto":
         return (
             backbones.richest_common_pooling([plan.backbone, *plan.auxiliary_backbones])
@@ -144,7 +141,7 @@ def normalisation(recipe: Recipe) -> str:
     """The recipe's normalisation, or the one that the backbone's weights were trained with."""
     if recipe.prepare.normalise != "auto":
         return recipe.prepare.normalise
-    return backbones.card(recipe.model.backbone).normalise
+    return backbones.backbone_card(recipe.model.backbone).normalise
 
 
 def ranges(plan: AugmentPlan) -> AugmentationRanges:

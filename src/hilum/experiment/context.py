@@ -72,5 +72,5 @@ def preprocessing_of(recipe: Recipe) -> Pipeline:
 
 def prepared(plan: PreparePlan, backbone: str) -> Pipeline:
     """The same for one backbone."""
-    side = plan.side or backbones.card(backbone).side
+    side = plan.side or backbones.backbone_card(backbone).side
     return preprocess.from_list(preprocess.with_side(plan.steps, side), segmenter.load_segmenter)

@@ -30,9 +30,9 @@ class Known:
 
 def _weights(model: ModelPlan, _: Known) -> None:
     """Once the data are there: a hub may have to be asked."""
-    weights.require(backbones.card(model.backbone), model.weights)
+    weights.require_weights(backbones.backbone_card(model.backbone), model.weights)
     for name in model.auxiliary_backbones:
-        weights.require(backbones.card(name), "imagenet")
+        weights.require_weights(backbones.backbone_card(name), "imagenet")
 
 
 def _modalities(modalities: str, known: Known) -> None:

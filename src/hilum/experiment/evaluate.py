@@ -15,13 +15,13 @@ from hilum.data import prepared_dataset
 from hilum.data.fingerprints import take
 from hilum.data.prepared_dataset import PreparedDataset
 from hilum.experiment import audit_outputs, environment, evidence, given_split, outputs, summary
-from hilum.experiment.cell_context import Tell
-from hilum.inference import cautions, seen_before
+from hilum.inference import cautions, exported, seen_before
 from hilum.inference import model as models
 from hilum.inference.model import TrainedModel, probability_columns
 from hilum.inference.seen_before import Recognised
 from hilum.inference.training_record import Films
 from hilum.metrics import scores
+from hilum.progress import Progress
 from hilum.types import Finding, HilumError, Leak, LeftOut, Manifest, Pixels, Results, Score, Split
 
 CELL = "external"
@@ -41,7 +41,7 @@ def evaluate_model(
     folder: Path,
     data: Path,
     out: Path,
-    tell: Tell,
+    tell: Progress,
     thorough: bool = False,
     read: Callable[[Path], Manifest] = open_any,
 ) -> Results:
@@ -55,17 +55,17 @@ def evaluate_model(
     """
     started = time.monotonic()
     folder = models.find_model_folder(folder)
-    model = models.load(folder)
+    model = exported.load(folder)
     found = _of_classes(read(data), model.facts.classes)
     outputs.test_folder(out)
     whole = prepared_dataset.prepare_dataset(found, model.pipeline, tell("decode and prepare"))
     films = Films.listed(whole.manifest.table, whole.fingerprints)
-    known = seen_before.compare(model.built_on, model.facts.seen, films)
+    known = seen_before.compare_with_record(model.built_on, model.facts.seen, films)
     test = _test(whole, model, known, tell)
     about = _evidence(model, test, known, thorough)
     if len(about.manifest):
         about = evidence.with_model(about, model, test.taken.pixels, tell)
-    findings = audits.run(about)
+    findings = audits.run_audits(about)
     results = _results(models.read_metadata(folder), test, about, findings)
     results = replace(
         results,
@@ -74,7 +74,7 @@ def evaluate_model(
     )
     audit_outputs.write_audit_artefacts(out, about)
     outputs.write_external(out, test.manifest, test.split, test.predictions, results)
-    report.build(out)
+    report.build_report(out)
     return results
 
 
@@ -100,7 +100,7 @@ class Test:
         return Split(split, "official", "image", 0, (*given_split.unused(table, every), every))
 
 
-def _test(whole: PreparedDataset, model: TrainedModel, known: Recognised, tell: Tell) -> Test:
+def _test(whole: PreparedDataset, model: TrainedModel, known: Recognised, tell: Progress) -> Test:
     """The images that the model does not know, predicted."""
     taken = _new(whole, model, known, tell)
     table, names = taken.manifest.table, probability_columns(model.facts.classes)
@@ -116,7 +116,7 @@ def _test(whole: PreparedDataset, model: TrainedModel, known: Recognised, tell: 
 
 
 def _new(
-    whole: PreparedDataset, model: TrainedModel, known: Recognised, tell: Tell
+    whole: PreparedDataset, model: TrainedModel, known: Recognised, tell: Progress
 ) -> PreparedDataset:
     """The images that are no file, near duplicate or patient of the model's own."""
     if not known.met.any():

@@ -5,16 +5,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from hilum.audits import Evidence
 from hilum.data import feature_cache, prepared_dataset
 from hilum.data import manifest as manifests
+from hilum.data.kept_answers import KeptAnswers
 from hilum.data.prepared_dataset import PreparedDataset
 from hilum.experiment import cell_context, summary
-from hilum.experiment.cell_context import Tell
 from hilum.inference import model as models
 from hilum.inference.model import TrainedModel
+from hilum.models.runtime.base import Runtime
+from hilum.progress import Progress
 from hilum.report import run_folder as folders
 from hilum.types import Floats, Leak, LeftOut, Manifest, MissingError, Pixels, Results, Split
 
@@ -30,14 +33,30 @@ class AuditedRun:
     evidence: Evidence
 
 
-def with_model(evidence: Evidence, model: TrainedModel, prepared: Pixels, tell: Tell) -> Evidence:
+def with_model(
+    evidence: Evidence, model: TrainedModel, prepared: Pixels, tell: Progress
+) -> Evidence:
     """The same with a model, the pixels of its own preparation, and their features."""
     found = _features(model, prepared, evidence.thorough, tell)
-    return replace(evidence, model=model, stack=prepared.stack, features=found)
+    keeps = replace(model, runtime=with_kept_answers(model))
+    return replace(evidence, model=keeps, stack=prepared.stack, features=found)
+
+
+def with_kept_answers(model: TrainedModel) -> Runtime:
+    """The model's network, its answers kept where another run may ask it the same.
+
+    One that was fine-tuned belongs to its run alone.
+    """
+    if model.tuned:
+        return model.runtime
+    shape = model.pipeline.shape
+    none = Pixels(np.empty((0, *shape), np.uint8), (), "any images")
+    key = cell_context.plain_key(none, model.backbone, model.facts.normalise, model.runtime)
+    return KeptAnswers(model.runtime, key)
 
 
 def pixels_for_model(
-    model: TrainedModel, taken: PreparedDataset, digest: str, tell: Tell
+    model: TrainedModel, taken: PreparedDataset, digest: str, tell: Progress
 ) -> Pixels:
     """The pixels as the model wants them: those at hand where their preparation is its own."""
     if model.pipeline.digest == digest:
@@ -47,20 +66,20 @@ def pixels_for_model(
     ).pixels
 
 
-def read(folder: Path, data: Path | None, tell: Tell) -> AuditedRun:
+def read_audited_run(folder: Path, data: Path | None, tell: Progress) -> AuditedRun:
     """Everything that a finished run's folder knows; `data` says where its images are now.
 
     Raises MissingError where the folder is no finished run's, HilumError where it is damaged.
     """
-    run = folders.read(folder)
+    run = folders.read_run(folder)
     if run.manifest is None or run.predictions is None:
         raise MissingError(
             f"an audit wants a finished run's folder, or a model/ folder; got {str(folder)!r} "
             "without manifest.parquet and predictions.csv; name another."
         )
     record = run.record()
-    model = models.load(models.find_model_folder(folder))
-    listed = manifests.load(folder / "manifest.parquet")
+    model = models.load_trained_model(models.find_model_folder(folder))
+    listed = manifests.read_manifest(folder / "manifest.parquet")
     evidence = Evidence(
         run.classes,
         listed.table,
@@ -136,8 +155,12 @@ def _split(record: Mapping[str, Any], table: pd.DataFrame | None) -> Split | Non
     )
 
 
-def _features(model: TrainedModel, prepared: Pixels, thorough: bool, tell: Tell) -> Floats | None:
+def _features(
+    model: TrainedModel, prepared: Pixels, thorough: bool, tell: Progress
+) -> Floats | None:
     """(image, feature): those that training has stored, or computed where that is affordable."""
+    if not model.has_network:
+        return None
     key = cell_context.plain_key(prepared, model.backbone, model.facts.normalise, model.runtime)
     stored = feature_cache.store_path(key).is_file()
     if not stored and not thorough and len(prepared.sample_ids) > MOST:

@@ -89,7 +89,7 @@ def _predicted(
     """Each cell's answers to the films that its source task, where it has one, was not taught."""
     digest = preprocessing_of(ground.recipe).digest
     for cell in grown.predictions["cell"].unique():
-        model = models.load(checkpoints.best_model_folder(ground.work, str(cell)))
+        model = models.load_trained_model(checkpoints.best_model_folder(ground.work, str(cell)))
         shown = evidence.pixels_for_model(model, taken, digest, ground.progress)
         table = taken.manifest.table
         learnt = grown.sources.get(str(cell))

@@ -42,7 +42,7 @@ def fine_tune(
     # a head alone: no BatchNorm of the backbone learns, its statistics may drift
     batch_norm = stage.batch_norm if stage.through else "frozen"
     rules = freezing_rules(backbone.card, stage.trainable, stage.last, stage.first, stage.freeze)
-    freezing.apply(network, rules, batch_norm)
+    freezing.apply_rules(network, rules, batch_norm)
     batches = PixelBatches(
         context.pixels.stack,
         context.pixels.sample_ids,
@@ -54,7 +54,7 @@ def fine_tune(
         stage.side,
     )
     label = f"{key.cell}: fold {key.fold + 1}, {stage.name}"
-    course = loop.fit(
+    course = loop.train_network(
         network, batches, loop_plan(context, parts, stage, device), context.progress(label)
     )
     tuned = _named(backbone.cpu().eval(), f"{weights.TUNED}{start[0].weights.origin}")
@@ -65,7 +65,7 @@ def _named(backbone: Backbone, origin: str) -> Backbone:
     """The same backbone, its record telling the digest of what it has become."""
     state = dict(backbone.net.state_dict())
     shapes = {name: tensor.shape for name, tensor in state.items()}
-    digest = weights.digest(state, shapes)
+    digest = weights.state_digest(state, shapes)
     backbone.weights = replace(backbone.weights, digest=digest, origin=origin)
     return backbone
 

@@ -32,7 +32,7 @@ from hilum.types import Floats, HilumError
 Array: TypeAlias = npt.NDArray[np.float64]
 
 
-def train(
+def train_stages(
     context: CellContext, parts: PartIndices, key: FoldKey
 ) -> tuple[Backbone, NumpyHead, pd.DataFrame]:
     """All stages in order; each begins where the one before it ended."""
@@ -104,13 +104,13 @@ def _head(
         return _probe(context, parts, standard, views, stage.name)
     network = head_module(context, views.shape[-1], key.seed)
     batches = FeatureBatches(standard(views), parts, stage.batch, key.seed)
-    course = loop.fit(network, batches, loop_plan(context, parts, stage))
+    course = loop.train_network(network, batches, loop_plan(context, parts, stage))
     return FittedHead(standard, network), course.rows
 
 
 def _blended(views: Floats, parts: PartIndices, key: FoldKey) -> tuple[Floats, PartIndices]:
     """SMOTE between features: the same parents and places in every view."""
-    drawn = smote.draw(views[0], parts.labels, key.seed, rows=parts.train)
+    drawn = smote.draw_parents(views[0], parts.labels, key.seed, rows=parts.train)
     synthetic = np.stack([smote.blend(view, drawn) for view in views])
     count = views.shape[1]
     train = np.concatenate([parts.train, np.arange(count, count + len(drawn.labels))])
@@ -129,7 +129,7 @@ def _probe(
     )
     weights, blocks = class_weights(context, parts), _pictures(context, views.shape[-1])
     fitted = [
-        linear_probe.fit(_columns(train, b), _columns(validation, b), weights) for b in blocks
+        linear_probe.fit_probe(_columns(train, b), _columns(validation, b), weights) for b in blocks
     ]
     history = [
         {**row, "stage": name if len(fitted) == 1 else f"{name}, picture {number}"}

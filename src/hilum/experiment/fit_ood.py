@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from hilum import files
 from hilum.data.source_images import open_source_images
-from hilum.experiment import cell_context
+from hilum.experiment import cell_context, evidence
 from hilum.experiment.cell_context import CellContext
 from hilum.experiment.context import RunContext
 from hilum.experiment.select import SelectedCell
@@ -34,7 +34,7 @@ def fit_ood_detector(run: RunContext, selected: SelectedCell) -> tuple[SelectedC
     except HilumError as error:
         why = str(error).rstrip(".")
         return selected, [f"The model cannot refuse strange images: no gate was fitted, as {why}."]
-    ood.save(fitted, run.out / "model")
+    ood.save_detector(fitted, run.out / "model")
     return replace(selected, model=replace(selected.model, gate=fitted)), []
 
 
@@ -53,17 +53,16 @@ def _fitted(run: RunContext, model: TrainedModel, context: CellContext) -> ood.O
     if not len(validation):
         raise HilumError("its limits are set on validation images, of which there are none")
     posed_films = _read(run, model, train[ood.evenly_spaced(len(train), TURNED)])
+    network = evidence.with_kept_answers(model)
     turned = {
-        pose: model.runtime(
-            np.stack([model.pipeline(ood.posed(film, pose)) for film in posed_films])
-        )
+        pose: network(np.stack([model.pipeline(ood.posed(film, pose)) for film in posed_films]))
         for pose in ood.POSES
     }
     train, validation = train[ood.evenly_spaced(len(train), MOST)], validation[:MOST]
-    fitted = ood.fit(_features(context, train), turned, _features(context, validation))
+    fitted = ood.fit_detector(_features(context, train), turned, _features(context, validation))
     films = _read(run, model, validation[ood.evenly_spaced(len(validation), ASKED)])
     finder = segmenter.load_segmenter()
-    good = [finder(ood.glance(film).small).good for film in films]
+    good = [finder(ood.quick_check(film).small).good for film in films]
     return replace(fitted, lungs=bool(np.mean(good) >= SHOWING))
 
 

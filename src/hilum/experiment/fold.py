@@ -9,7 +9,7 @@ import pandas as pd
 from hilum.experiment import cell_context, fit, synthetic_images
 from hilum.experiment.cell_context import CellContext, FoldKey
 from hilum.inference import conformal, temperature
-from hilum.inference.model import ModelMetadata, TrainedModel, assemble, probability_columns
+from hilum.inference.model import ModelMetadata, TrainedModel, compile_model, probability_columns
 from hilum.metrics import metrics, thresholds
 from hilum.models.backbones import Backbone
 from hilum.models.heads import NumpyHead
@@ -36,7 +36,7 @@ def train_fold(context: CellContext, split: pd.DataFrame, key: FoldKey) -> Train
     parts = PartIndices(rows["train"], rows["validation"], context.labels, test=rows["test"])
     parts = replace(parts, balanced=context.recipe.train.balance == "sampling")
     enlarged = synthetic_images.add_synthetic_images(context, parts, key)
-    backbone, head, history = fit.train(*enlarged, key)
+    backbone, head, history = fit.train_stages(*enlarged, key)
     model, p = _calibrated(context, _model(context, backbone, head), parts)
     loss = _loss(context.labels[parts.validation], p)
     if context.recipe.train.stages[-1].refit:
@@ -87,7 +87,7 @@ def _model(context: CellContext, backbone: Backbone, head: NumpyHead) -> Trained
     )
     if backbone is context.backbone:
         return TrainedModel(facts, context.pipeline, backbone, head, context.runtime)
-    return assemble(facts, context.pipeline, backbone, head)
+    return compile_model(facts, context.pipeline, backbone, head)
 
 
 def _logits(context: CellContext, model: TrainedModel, rows: Any) -> Probabilities:
@@ -111,15 +111,15 @@ def _calibrated(
     if not len(labels):
         return model, np.zeros((0, len(context.classes)))
     logits = _logits(context, model, parts.validation)
-    fitted = temperature.fit(labels, logits)
+    fitted = temperature.fit_temperature(labels, logits)
     model = replace(model, facts=replace(model.facts, temperature=fitted.value))
     p = model.calibrated(logits)
     points = {
-        name: thresholds.choose(labels == i, p[:, i], SENSITIVITY).threshold
+        name: thresholds.choose_threshold(labels == i, p[:, i], SENSITIVITY).threshold
         for i, name in enumerate(context.classes)
         if (labels == i).any()
     }
-    possible = conformal.limits(labels, p, context.classes)
+    possible = conformal.class_limits(labels, p, context.classes)
     facts = replace(model.facts, thresholds=points, conformal=possible)
     return replace(model, facts=facts), p
 

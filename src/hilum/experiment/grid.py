@@ -51,7 +51,6 @@ def run_grid(context: RunContext) -> GridResult:
     for number, result in enumerate(results):
         task = handed_out[number]
         cells[task.key.cell].add(task.key, result)
-    cell_context.forget_network()
     for cell in cells.values():
         cell.close()
     failed = {**context.refused, **{c.name: c.failure for c in cells.values() if c.failure}}
@@ -117,7 +116,7 @@ class Cell:
         """What is not finished yet; raises HilumError where a fold's data cannot be prepared."""
         self._advance = self._context.progress(f"folds of {self.name}")
         for key in self._tables:
-            if (stored := checkpoints.load(self._context.work, key)) is not None:
+            if (stored := checkpoints.load_fold(self._context.work, key)) is not None:
                 self.add(key, stored)
         data: PreparedDataset | None = None
         for key, table in self._tables.items():

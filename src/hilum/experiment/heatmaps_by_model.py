@@ -27,14 +27,14 @@ def write_heatmaps_by_model(ground: RunContext, grown: GridResult, taken: Select
     from hilum.explain import cam, explainer
 
     found = {
-        str(cell): models.load(checkpoints.best_model_folder(ground.work, str(cell)))
+        str(cell): models.load_trained_model(checkpoints.best_model_folder(ground.work, str(cell)))
         for cell in grown.predictions["cell"].unique()
     }
     films = _films(ground, grown, taken, found)
     move, rows = ground.progress("heat maps of every model"), []
     for number, (cell, model) in enumerate(found.items(), 1):
         try:
-            asked = explainer.of(model)
+            asked = explainer.make_explainable(model)
             cam.require(asked, heatmap_page.METHOD, model.pipeline.shape)
         except HilumError:
             continue

@@ -20,8 +20,8 @@ def close(run: RunContext, selected: SelectedCell) -> SelectedCell:
 
     Those of a source task count: the backbone has learnt from them.
     """
-    built_on = training_record.of(_films(run, selected))
-    models.remember(run.out / "model", built_on)
+    built_on = training_record.make_record(_films(run, selected))
+    models.save_built_on(run.out / "model", built_on)
     return replace(selected, model=replace(selected.model, built_on=built_on))
 
 

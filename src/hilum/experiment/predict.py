@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from hilum import files, images
-from hilum.inference import answer, cautions
+from hilum.inference import answer, cautions, exported
 from hilum.inference import model as models
 from hilum.inference.answer import PreparedImage, See
 from hilum.inference.cautions import Cautions
@@ -21,8 +21,8 @@ from hilum.preprocess import Pipeline
 from hilum.types import HilumError, LeftOut, MissingError
 
 if TYPE_CHECKING:  # torch and matplotlib are for heat maps alone
-    from hilum.experiment.cell_context import Tell
     from hilum.explain.writer import HeatmapRequest, HeatmapWriter
+    from hilum.progress import Progress
 
 CHUNK = 128  # images held in memory at a time
 DRAWN = 16  # where their maps are held as well
@@ -32,7 +32,7 @@ Decoded: TypeAlias = tuple[
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class AnsweredFiles:
     """A table with a row per image, what was left out, and what must be said of the model."""
 
     table: pd.DataFrame
@@ -41,8 +41,8 @@ class Answers:
 
 
 def predict_files(
-    folder: Path, paths: Sequence[Path], out: Path, tell: "Tell", heatmaps: Path | None = None
-) -> Answers:
+    folder: Path, paths: Sequence[Path], out: Path, tell: "Progress", heatmaps: Path | None = None
+) -> AnsweredFiles:
     """Write `path, label, p_<class>..., abstain, reason, seen`, a row per image, to the CSV `out`.
 
     `folder` is a model's, or that of a finished run. `seen` marks an image that is no test of the
@@ -56,7 +56,7 @@ def predict_files(
     models.read_metadata(model_folder)
     wanted, left_out = _listed(paths, "predict")
     files.ensure_writable_folder(out.parent, out)
-    model = models.load(model_folder)
+    model = exported.load(model_folder)
     drawer = _drawer(model, None, _apart(heatmaps, wanted)) if heatmaps else None
     move, done, tables = tell("predict"), 0, []
     prints: list[Print] = []
@@ -74,12 +74,12 @@ def predict_files(
     if drawer:
         drawer.close()
     left_out += _unread(table[table["label"] == ""])
-    return Answers(table, left_out, cautions.of(folder, model, known))
+    return AnsweredFiles(table, left_out, cautions.collect_cautions(folder, model, known))
 
 
 def explain_files(
-    folder: Path, paths: Sequence[Path], out: Path, ask: "HeatmapRequest", tell: "Tell"
-) -> Answers:
+    folder: Path, paths: Sequence[Path], out: Path, ask: "HeatmapRequest", tell: "Progress"
+) -> AnsweredFiles:
     """Write one PNG per image, sheets of all, and `heatmaps.csv` to the folder `out`.
 
     `folder` is a model's, or that of a finished run. The table has `path, label, class,
@@ -91,7 +91,7 @@ def explain_files(
     models.read_metadata(model_folder)
     wanted, left_out = _listed(paths, "explain")
     files.ensure_writable_folder(_apart(out, wanted))
-    model = models.load(model_folder)
+    model = exported.load(model_folder)
     drawer = _drawer(model, ask, out)
     move, done = tell("explain"), 0
     prints: list[Print] = []
@@ -102,7 +102,9 @@ def explain_files(
             move(done, len(wanted))
     table = drawer.close()
     left_out += _unread(table[table["file"] == ""])
-    return Answers(table, left_out, cautions.of(folder, model, cautions.recognise(model, prints)))
+    return AnsweredFiles(
+        table, left_out, cautions.collect_cautions(folder, model, cautions.recognise(model, prints))
+    )
 
 
 def _prints(decoded: list[PreparedImage | str]) -> list[Print]:
@@ -146,7 +148,7 @@ def _listed(paths: Sequence[Path], command: str) -> tuple[list[Path], list[LeftO
                 f"{command} wants images or folders; got {images.printable(path)!r}, "
                 "which does not exist; check the path."
             )
-        inside, others = images.find(path) if path.is_dir() else _alone(path)
+        inside, others = images.list_images(path) if path.is_dir() else _alone(path)
         found |= dict.fromkeys(inside)
         left_out += others
     if not found:
@@ -171,7 +173,7 @@ def _chunks(paths: Sequence[Path], pipeline: Pipeline, size: int) -> Iterator[De
 
     def one(path: Path) -> PreparedImage | str:
         try:
-            return answer.from_file(path, pipeline)
+            return answer.prepare_file(path, pipeline)
         except HilumError as error:
             return str(error)
 

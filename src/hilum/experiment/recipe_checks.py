@@ -26,7 +26,7 @@ class Row:
 def _beside(model: ModelPlan, stages: list[Stage]) -> None:
     """Networks beside the backbone are frozen, and hand over averages of the same films."""
     for name in model.auxiliary_backbones:
-        backbones.card(name)
+        backbones.backbone_card(name)
     if not model.auxiliary_backbones:
         return
     if any(stage.through for stage in stages):
@@ -59,20 +59,20 @@ def _panels(plan: PreparePlan, model: ModelPlan, views: int, stages: list[Stage]
             "them out."
         )
     pool = schema_to_training.head_plan(model).pool
-    backbones.require_panels(backbones.card(model.backbone), pool, panels)
+    backbones.require_panels(backbones.backbone_card(model.backbone), pool, panels)
 
 
 def _pool(model: ModelPlan) -> None:
     pool = schema_to_training.head_plan(model).pool
-    backbones.require_pool(backbones.card(model.backbone), pool)
+    backbones.require_pool(backbones.backbone_card(model.backbone), pool)
 
 
 def _head(model: ModelPlan) -> None:
-    heads.build(schema_to_training.head_plan(model), (1, 1), 2)
+    heads.build_head(schema_to_training.head_plan(model), (1, 1), 2)
 
 
 def _side(name: str, plan: PreparePlan) -> None:
-    backbones.require_fit(backbones.card(name), prepared(plan, name).shape)
+    backbones.require_fit(backbones.backbone_card(name), prepared(plan, name).shape)
 
 
 def _copies(plan: CopiesPlan | None, mode: Mode) -> None:
@@ -128,7 +128,7 @@ def _unvalidated(share: float, stages: list[Stage]) -> None:
 def _freezing(name: str, pool: str, stages: list[Moving]) -> None:
     if not stages:
         return
-    card = backbones.card(name)
+    card = backbones.backbone_card(name)
     network = networks.outline(card, keep=kept(card, pool))
     names = [f"net.{name}" for name, _ in network.named_parameters()]
     for stage in stages:
@@ -178,7 +178,7 @@ def _classes(classes: list[str]) -> None:
 
 
 ALONE: dict[str, Row] = {
-    "model.backbone": Row(lambda r: (r.model.backbone,), backbones.card),
+    "model.backbone": Row(lambda r: (r.model.backbone,), backbones.backbone_card),
     "model.head": Row(lambda r: (r.model,), _head),
     "model.auxiliary_backbones": Row(lambda r: (r.model, r.train.stages), _beside),
     "model.pool": Row(lambda r: (r.model,), _pool),

@@ -36,7 +36,7 @@ def head_plan(plan: ModelPlan) -> HeadPlan:
         for name in ("hidden", "dropout", "map_dropout", "penalise")
         if (value := getattr(plan, name)) is not None
     }
-    return replace(heads.named(plan.head), pool=cell_context.pool(plan), **changes)
+    return replace(heads.find_head(plan.head), pool=cell_context.pool(plan), **changes)
 
 
 def freezing_rules(
@@ -74,7 +74,7 @@ def trained(plan: Recipe, backbone: Backbone) -> dict[str, freezing.Action]:
 def head_module(context: CellContext, features: int, seed: int) -> nn.Module:
     """The recipe's head for standardised features (image, feature), not fitted yet."""
     shape = context.backbone.shape(features)
-    return heads.build(head_plan(context.recipe.model), shape, len(context.classes), seed)
+    return heads.build_head(head_plan(context.recipe.model), shape, len(context.classes), seed)
 
 
 def trains_backbone(context: CellContext, stage: Stage) -> bool:

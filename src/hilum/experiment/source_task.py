@@ -18,7 +18,7 @@ from hilum.experiment.cell_context import CellData, FoldKey
 from hilum.experiment.context import RunContext, StoredPixels, preprocessing_of
 from hilum.inference import model as models
 from hilum.inference.model import ModelMetadata
-from hilum.inference.model import read as read_model
+from hilum.inference.model import read_parts as read_model
 from hilum.inference.training_record import Films
 from hilum.metrics import scores
 from hilum.models import backbones, weights
@@ -101,7 +101,7 @@ def plan(context: RunContext, recipe: Recipe, seed: int) -> PlannedSourceTask:
     return PlannedSourceTask(task, prepared, shared)
 
 
-def train(task: SourceTask, progress: Progress) -> Path:
+def fit_source_task(task: SourceTask, progress: Progress) -> Path:
     """The folder of the trained source task; where several ask at once, one of them trains it.
 
     Raises HilumError where it has learnt less than the recipe's `least_auroc`.
@@ -120,7 +120,7 @@ def read_back(planned: PlannedSourceTask, progress: Progress) -> SourceTaskResul
     Trains it where nobody has. Raises as `train`.
     """
     task = planned.task
-    folder = train(task, progress)
+    folder = fit_source_task(task, progress)
     trained = set(task.split.loc[task.split["part"] != "test", "sample_id"])
     table = task.manifest.table
     rows = table[table["sample_id"].isin(trained)]
@@ -149,7 +149,7 @@ def as_recipe(recipe: Recipe, source: SourcePlan) -> Recipe:
     if kept["model"].get("pool") in ("auto", "stages"):
         kept["model"]["pool"] = None
     kept["prepare"] = table.get("prepare", kept["prepare"])
-    return recipes.parse({"name": f"{recipe.name}-source", **kept, **own})
+    return recipes.parse_recipe({"name": f"{recipe.name}-source", **kept, **own})
 
 
 def _shared(target: PreparedDataset, source: PreparedDataset) -> list[Leak]:
@@ -166,7 +166,7 @@ def _shared_beside(context: RunContext, source: PreparedDataset) -> list[Leak]:
     """
     if context.beside is None:
         return []
-    main = manifests.load(context.beside)
+    main = manifests.read_manifest(context.beside)
     return _shared(prepared_dataset.prepare_dataset(main, preprocessing_of(context.recipe)), source)
 
 
@@ -190,7 +190,7 @@ def _folder(recipe: Recipe, dataset: PreparedDataset, split: pd.DataFrame, seed:
     )
     labels = dataset.manifest.table[["sample_id", "label"]].sort_values("sample_id").to_csv()
     parts = split.sort_values("sample_id").to_csv()
-    start = weights.file_of(backbones.card(recipe.model.backbone), recipe.model.weights)
+    start = weights.file_of(backbones.backbone_card(recipe.model.backbone), recipe.model.weights)
     learnt_from = run_basis.of_file(start) if start else "random"
     origin = (run_basis.VERSIONS, dataset.pixels.digest, labels, parts, learnt_from, seed)
     return files.cache_home() / "sources" / files.stable_digest(settings, *origin)
@@ -200,7 +200,7 @@ def _train(task: SourceTask, progress: Progress) -> None:
     data = CellData(task.recipe.classes, task.manifest, task.pixels.open())
     context = cell_context.set_up(task.recipe, data, progress)
     trained = fold.train_fold(context, task.split, FoldKey(CELL, task.seed, 0))
-    models.save(trained.model, task.folder)
+    models.save_trained_model(trained.model, task.folder)
     trained.predictions.to_parquet(task.folder / "predictions.parquet")
     trained.history.to_parquet(task.folder / "history.parquet")
     (task.folder / DONE).touch()

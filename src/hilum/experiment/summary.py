@@ -106,7 +106,7 @@ def model(record: Mapping[str, Any]) -> dict[str, Any]:
 def layers(plan: Recipe, kept: TrainedModel) -> list[dict[str, Any]]:
     """The parts of a cell's network, and what of each its training has changed."""
     trained = schema_to_training.trained(plan, kept.backbone)
-    found = summary.parts(kept.backbone, kept.head, kept.pipeline.shape, trained)
+    found = summary.summarise_layers(kept.backbone, kept.head, kept.pipeline.shape, trained)
     return [asdict(part) for part in found]
 
 
@@ -164,7 +164,7 @@ def _set(name: str, rows: pd.DataFrame) -> dict[str, Any]:
         "files_digest": release(rows["sha256"]),
     }
     if rows["mask_path"].notna().any():
-        about["mask_convention"] = str(mask_conventions.of(name))
+        about["mask_convention"] = str(mask_conventions.mask_convention(name))
     if name in DATASETS:
         card = DATASETS[name].card
         about |= {

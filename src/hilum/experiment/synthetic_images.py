@@ -53,7 +53,7 @@ def _blended(
     context: CellContext, parts: PartIndices, key: FoldKey
 ) -> tuple[CellContext, PartIndices]:
     synthetic = smote.synthetic(context.pixels.stack, parts.labels, key.seed, rows=parts.train)
-    lineage = smote.lineage(synthetic, context.pixels.sample_ids).set_index("sample_id")
+    lineage = smote.parents_table(synthetic, context.pixels.sample_ids).set_index("sample_id")
     return _added(context, parts, synthetic.rows, synthetic.labels, lineage)
 
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from hilum.inference import model as models
 from hilum.inference.model import ModelMetadata, TrainedModel, mirrored
 from hilum.models.backbones import Backbone
-from hilum.models.head_layers import PositionMean, blank
+from hilum.models.head_layers import PositionMean, uninitialised_linear
 from hilum.models.heads import NumpyHead
 from hilum.models.normalise import InputNormalisation
 from hilum.models.runtime.base import Runtime
@@ -69,7 +69,7 @@ class ExplainableModel:
         return self.see(image[None]).maps
 
 
-def of(model: TrainedModel) -> ExplainableModel:
+def make_explainable(model: TrainedModel) -> ExplainableModel:
     """A model's parts made ready, seen and answered by compiled networks."""
     plain = of_parts(model.facts, model.backbone, model.head, model.logits)
     return replace(
@@ -167,7 +167,7 @@ def _as_module(head: NumpyHead) -> nn.Sequential:
     if head.positions > 1:
         layers.append(PositionMean(head.positions))
     for weight, bias in head.layers:
-        layer = blank(weight.shape[1], weight.shape[0]).double()
+        layer = uninitialised_linear(weight.shape[1], weight.shape[0]).double()
         with torch.no_grad():
             layer.weight.copy_(torch.from_numpy(weight))
             layer.bias.copy_(torch.from_numpy(bias))

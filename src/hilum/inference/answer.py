@@ -50,7 +50,7 @@ class Prediction:
     path: str = ""  # of a file
 
 
-def from_file(source: str | Path | bytes, pipeline: Pipeline) -> PreparedImage:
+def prepare_file(source: str | Path | bytes, pipeline: Pipeline) -> PreparedImage:
     """A PNG, JPEG, TIFF or DICOM file, or its bytes, made ready; HilumError as `images.read`."""
     return from_image(images.read(source, pipeline.decode_side, hashed=True), source, pipeline)
 
@@ -61,7 +61,7 @@ def from_image(image: Image, source: str | Path | bytes, pipeline: Pipeline) -> 
     return _ready(image, pipeline, images.colourfulness(named, image.facts))
 
 
-def from_array(pixels: GreyImage, pipeline: Pipeline) -> PreparedImage:
+def prepare_array(pixels: GreyImage, pipeline: Pipeline) -> PreparedImage:
     """Grey (height, width), uint8 or floats in [0, 1], made ready; HilumError for anything else."""
     if pixels.ndim == 2 and pixels.size and pixels.dtype == np.uint8:
         return _ready(Image(pixels), pipeline, 0.0)
@@ -84,7 +84,7 @@ def _ready(image: Image, pipeline: Pipeline, colour: float) -> PreparedImage:
     fingerprint = Print(
         image.sha256, perceptual_hash(image.pixels), f"dicom:{patient}" if patient else None
     )
-    return PreparedImage(pipeline(image.pixels), ood.glance(image.pixels, colour), fingerprint)
+    return PreparedImage(pipeline(image.pixels), ood.quick_check(image.pixels, colour), fingerprint)
 
 
 def answer(
@@ -100,6 +100,6 @@ def answer(
     refused = ood.rejection_reasons(model.gate, plain, [film.glance for film in films])
     undecided = [""] * len(films)
     if model.facts.conformal:
-        kept = conformal.sets(p, model.facts.classes, model.facts.conformal)
-        undecided = [conformal.sentence(row, model.facts.classes) for row in kept]
+        kept = conformal.prediction_sets(p, model.facts.classes, model.facts.conformal)
+        undecided = [conformal.abstention_reason(row, model.facts.classes) for row in kept]
     return p, [first or second for first, second in zip(refused, undecided, strict=True)]

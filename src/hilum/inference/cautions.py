@@ -31,16 +31,16 @@ class Cautions:
 
 def recognise(model: TrainedModel, prints: Sequence[Print]) -> Recognised:
     """Which of these images the model was built on, as far as its folder tells."""
-    return seen_before.compare(model.built_on, model.facts.seen, Films.printed(prints))
+    return seen_before.compare_with_record(model.built_on, model.facts.seen, Films.printed(prints))
 
 
-def of(folder: Path, model: TrainedModel, known: Recognised) -> Cautions:
+def collect_cautions(folder: Path, model: TrainedModel, known: Recognised) -> Cautions:
     """All that must be said; `folder` is the one that the user named."""
     kinds = known.kinds
     return Cautions(
         verdict=verdict_line(model.facts.judged),
         met=_met(known),
-        notes=[*known.unchecked(), *further(folder), *unfinished(folder)],
+        notes=[*known.unchecked(), *other_models(folder), *unfinished(folder)],
         judged=model.facts.judged,
         counts={kind: kinds.count(kind) for kind in seen_before.KINDS},
     )
@@ -57,9 +57,9 @@ def verdict_line(judged: Mapping[str, Any]) -> str:
     return f"Verdict on this model ({by}, {judged.get('date')}): {judged.get('verdict')}{names}"
 
 
-def further(folder: Path) -> list[str]:
+def other_models(folder: Path) -> list[str]:
     """A sentence about the models of a run's tasks, where the run's folder was named."""
-    names = model_json.further(folder) if model_json.find_model_folder(folder) != folder else []
+    names = model_json.task_models(folder) if model_json.find_model_folder(folder) != folder else []
     if not names:
         return []
     listed = ", ".join(names)

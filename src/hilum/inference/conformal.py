@@ -23,7 +23,7 @@ def least_images(alpha: float = ALPHA) -> int:
     return int(np.ceil((1 - alpha) / alpha - 1e-9))
 
 
-def limits(
+def class_limits(
     labels: Labels, p: Probabilities, classes: Sequence[str], alpha: float = ALPHA
 ) -> dict[str, float]:
     """The probability from which on each class stays possible, of validation images.
@@ -44,7 +44,7 @@ def limits(
     }
 
 
-def sets(p: Probabilities, classes: Sequence[str], least: Mapping[str, float]) -> Sets:
+def prediction_sets(p: Probabilities, classes: Sequence[str], least: Mapping[str, float]) -> Sets:
     """(image, class) probabilities -> which classes stay possible; the most probable always does.
 
     That one is kept where none reaches its limit, so that a set is never empty: more is covered
@@ -60,7 +60,9 @@ def sets(p: Probabilities, classes: Sequence[str], least: Mapping[str, float]) -
     return np.asarray(found, bool)
 
 
-def sentence(kept: npt.NDArray[np.bool_], classes: Sequence[str], alpha: float = ALPHA) -> str:
+def abstention_reason(
+    kept: npt.NDArray[np.bool_], classes: Sequence[str], alpha: float = ALPHA
+) -> str:
     """Why an image (class,) is abstained from, or nothing where one class alone is left."""
     names = [name for name, there in zip(classes, kept, strict=True) if there]
     if len(names) < 2:

@@ -18,7 +18,7 @@ from safetensors.numpy import load_file, save_file
 from hilum import files, preprocess
 from hilum.inference import ood, temperature, training_record
 from hilum.inference.model_json import FORMAT, amend, find_model_folder, read_metadata, write_record
-from hilum.inference.ood import OodDetector
+from hilum.inference.ood import Gate, OodDetector
 from hilum.inference.training_record import BuiltOn
 from hilum.models.numpy_head import NumpyHead
 from hilum.models.runtime import compile_cache, compiling
@@ -41,18 +41,19 @@ __all__ = [
     "ModelMetadata",
     "TrainedModel",
     "amend",
-    "assemble",
+    "compile_backbone",
     "compile_features_and_maps",
-    "compiled",
+    "compile_model",
     "find_model_folder",
-    "load",
+    "load_trained_model",
     "mirrored",
     "probability_columns",
-    "read",
     "read_metadata",
-    "remember",
-    "save",
+    "read_parts",
+    "save_built_on",
+    "save_trained_model",
 ]
+TENSORS = "backbone.safetensors"
 QUANTISED = "quantised.xml"  # the network in int8; its numbers lie beside it as .bin
 Progress = Callable[[int, int], None]
 Features: TypeAlias = tuple[Floats, Floats | None]  # (image, feature) of films and their mirrors
@@ -83,6 +84,11 @@ class LazyBackbone:
     record: dict[str, Any]
     _read: "Backbone | None" = None
 
+    @property
+    def there(self) -> bool:
+        """Whether the folder has the tensors: an exported one has its graph alone."""
+        return (self.folder / TENSORS).is_file()
+
     def read(self) -> "Backbone":
         """Raises HilumError where the tensors are damaged or do not fit the record."""
         if self._read is None:
@@ -90,10 +96,16 @@ class LazyBackbone:
 
             from hilum.models import backbones
 
-            path = self.folder / "backbone.safetensors"
+            path = self.folder / TENSORS
+            if not self.there:
+                raise HilumError(
+                    f"heat maps and audits of a network want its tensors; got {str(self.folder)!r} "
+                    f"without {TENSORS}, which an exported folder has not; name the model folder "
+                    "that it was made from."
+                )
             with _readable(self.folder):
                 tensors = load_tensors(path)
-            self._read = backbones.rebuild(self.record, tensors)
+            self._read = backbones.rebuild_backbone(self.record, tensors)
         return self._read
 
 
@@ -106,13 +118,18 @@ class TrainedModel:
     held: "Backbone | LazyBackbone"
     head: NumpyHead
     runtime: Runtime
-    gate: OodDetector | None = None  # None: made by a version that refused no image
+    gate: Gate | None = None  # None: made by a version that refused no image
     built_on: BuiltOn | None = None  # None: made by a version that kept no such record
 
     @property
     def backbone(self) -> "Backbone":
         """The network without its door and head."""
         return self.held.read() if isinstance(self.held, LazyBackbone) else self.held
+
+    @property
+    def has_network(self) -> bool:
+        """Whether its backbone can be read: an exported model is a graph alone."""
+        return not isinstance(self.held, LazyBackbone) or self.held.there
 
     @property
     def tuned(self) -> bool:
@@ -154,7 +171,7 @@ class TrainedModel:
 
         Eight decimals: the same number in memory, in CSV and after reading it back.
         """
-        return np.round(temperature.apply(logits, self.facts.temperature), 8)
+        return np.round(temperature.apply_temperature(logits, self.facts.temperature), 8)
 
     def table(self, logits: Probabilities) -> "pd.DataFrame":
         """(image, class) logits -> columns p_<class>."""
@@ -175,7 +192,9 @@ def mirrored(stack: Stack8) -> Stack8:
     return np.ascontiguousarray(stack[:, :, ::-1])
 
 
-def compiled(backbone: "Backbone", normalise: str, pipeline: Pipeline, precision: str) -> Runtime:
+def compile_backbone(
+    backbone: "Backbone", normalise: str, pipeline: Pipeline, precision: str
+) -> Runtime:
     """Prepared pixels to pooled features: the network behind its door, compiled here."""
     network = _behind_door(backbone, normalise, pipeline)
     return compiling.compile_network(network, pipeline.shape, Target(precision))  # type: ignore[arg-type]
@@ -186,11 +205,11 @@ def compile_features_and_maps(model: TrainedModel) -> Runtime:
 
     In full precision where the model's network is in int8. Raises HilumError where there is none.
     """
-    from hilum.models.backbone import FeaturesAndMaps
+    from hilum.models.backbone import BackboneWithMaps
 
     facts, backbone = model.facts, model.backbone
     precision = "fp32" if facts.quantised else facts.precision
-    network = _behind_door(backbone, facts.normalise, model.pipeline, FeaturesAndMaps(backbone))
+    network = _behind_door(backbone, facts.normalise, model.pipeline, BackboneWithMaps(backbone))
     target = Target(precision, alone=True)  # type: ignore[arg-type]
     return compiling.compile_network(network, model.pipeline.shape, target)
 
@@ -207,15 +226,15 @@ def _behind_door(
     return nn.Sequential(InputNormalisation(normalise), rest or backbone)
 
 
-def assemble(
+def compile_model(
     facts: ModelMetadata, pipeline: Pipeline, backbone: "Backbone", head: NumpyHead
 ) -> TrainedModel:
     """A model whose runtime is compiled here."""
-    engine = compiled(backbone, facts.normalise, pipeline, facts.precision)
+    engine = compile_backbone(backbone, facts.normalise, pipeline, facts.precision)
     return TrainedModel(facts, pipeline, backbone, head, engine)
 
 
-def save(model: TrainedModel, folder: Path) -> Path:
+def save_trained_model(model: TrainedModel, folder: Path) -> Path:
     """Write `model.json`, `backbone.`, `head.` and `gate.safetensors`, and `seen.csv`.
 
     With them `seen_patients.csv` and `seen_films.csv` where it is known what the model was built
@@ -242,35 +261,38 @@ def save(model: TrainedModel, folder: Path) -> Path:
         **({"judged": facts.judged} if facts.judged else {}),
         **({BUILT_ON: model.built_on.record()} if model.built_on else {}),
     }
-    with files.atomic_write(folder / "backbone.safetensors") as path:
+    with files.atomic_write(folder / TENSORS) as path:
         save_tensors(_contiguous(model.backbone.state_dict()), path)
     with files.atomic_write(folder / "head.safetensors") as path:
         # safetensors writes a strided array's buffer as it lies in memory
         save_file({k: np.ascontiguousarray(v) for k, v in model.head.arrays().items()}, path)
     _remember_conversion(model, folder)
-    if model.gate is not None:
-        ood.save(model.gate, folder)
+    if isinstance(model.gate, OodDetector):
+        ood.save_detector(model.gate, folder)
     with files.atomic_write(folder / "seen.csv") as path:
         path.write_text("\n".join(["sha256", *facts.seen]) + "\n")
     if model.built_on is not None:
-        training_record.save(model.built_on, folder)
+        training_record.save_record(model.built_on, folder)
     write_record(folder, record)
     return folder
 
 
-def remember(folder: Path, built: BuiltOn) -> None:
+def save_built_on(folder: Path, built: BuiltOn) -> None:
     """Write what a model was built on to its folder."""
-    training_record.save(built, folder)
+    training_record.save_record(built, folder)
     amend(folder, {BUILT_ON: built.record()})
 
 
-def load(folder: Path) -> TrainedModel:
+def load_trained_model(folder: Path) -> TrainedModel:
     """Read a model folder and compile it; raises what `read` does.
 
     The network is not built where the conversion of the very same files is found.
     """
     facts, pipeline, held, head = _parts(folder)
-    beside = ood.load(folder), training_record.load(folder, read_metadata(folder).get(BUILT_ON))
+    beside = (
+        ood.load_detector(folder),
+        training_record.load_record(folder, read_metadata(folder).get(BUILT_ON)),
+    )
     if facts.quantised:
         engine = _quantised(folder, facts.quantised, pipeline)
         return TrainedModel(facts, pipeline, held, head, engine, *beside)
@@ -283,7 +305,7 @@ def load(folder: Path) -> TrainedModel:
 
 def _decides(folder: Path, record: dict[str, Any], facts: ModelMetadata) -> tuple[object, ...]:
     """What decides the network of a model folder."""
-    return files.sha256(folder / "backbone.safetensors"), record, facts.normalise
+    return files.sha256(folder / TENSORS), record, facts.normalise
 
 
 def _remember_conversion(model: TrainedModel, folder: Path) -> None:
@@ -295,13 +317,13 @@ def _remember_conversion(model: TrainedModel, folder: Path) -> None:
     record, shape = model.backbone.record(), model.pipeline.shape
     network = _behind_door(model.backbone, model.facts.normalise, model.pipeline)
     saved = SavedNetwork(_decides(folder, record, model.facts), lambda: network)
-    sources = conversion.sources(network)
-    compile_cache.remember(saved, shape, model.runtime.network, sources)
+    sources = conversion.layer_sources(network)
+    compile_cache.remember_conversion(saved, shape, model.runtime.network, sources)
 
 
 def _quantised(folder: Path, fingerprint: str, pipeline: Pipeline) -> Runtime:
     with _readable(folder):
-        found = compile_cache.fingerprint(folder / QUANTISED)
+        found = compile_cache.conversion_digest(folder / QUANTISED)
     if found != fingerprint:
         raise HilumError(
             f"the network in int8 of {folder} must be the one that was tested; got another; "
@@ -310,7 +332,7 @@ def _quantised(folder: Path, fingerprint: str, pipeline: Pipeline) -> Runtime:
     return compiling.compile_quantised(folder / QUANTISED, pipeline.shape)
 
 
-def read(folder: Path) -> "tuple[ModelMetadata, Pipeline, Backbone, NumpyHead]":
+def read_parts(folder: Path) -> "tuple[ModelMetadata, Pipeline, Backbone, NumpyHead]":
     """The parts of a model folder, nothing compiled.
 
     Raises MissingError where there is none, HilumError where it is damaged or its preparation is
@@ -322,15 +344,21 @@ def read(folder: Path) -> "tuple[ModelMetadata, Pipeline, Backbone, NumpyHead]":
 
 def _parts(folder: Path) -> tuple[ModelMetadata, Pipeline, LazyBackbone, NumpyHead]:
     record = read_metadata(folder)
+    pipeline = pipeline_of(record, folder)
+    with _readable(folder):
+        head = NumpyHead.from_arrays(load_file(folder / "head.safetensors"))
+    return metadata_of(record, folder), pipeline, LazyBackbone(folder, record["backbone"]), head
+
+
+def pipeline_of(record: dict[str, Any], folder: Path) -> Pipeline:
+    """The preparation of a folder's `model.json`; HilumError where it would be another one here."""
     pipeline = preprocess.from_list(record["preparation"]["steps"], segmenter.load_segmenter)
     if pipeline.digest != record["preparation_digest"]:
         raise HilumError(
             f"the preparation of {folder} must be executed as it was trained; got another version "
             "of its steps; install the hilum version named in model.json's provenance."
         )
-    with _readable(folder):
-        head = NumpyHead.from_arrays(load_file(folder / "head.safetensors"))
-    return _facts(record, folder), pipeline, LazyBackbone(folder, record["backbone"]), head
+    return pipeline
 
 
 @contextmanager
@@ -344,7 +372,8 @@ def _readable(folder: Path) -> Iterator[None]:
         ) from None
 
 
-def _facts(record: dict[str, Any], folder: Path) -> ModelMetadata:
+def metadata_of(record: dict[str, Any], folder: Path) -> ModelMetadata:
+    """What a folder's `model.json` says, and the files that its model has seen."""
     seen = folder / "seen.csv"
     return ModelMetadata(
         record["classes"],

@@ -30,7 +30,7 @@ def run_of(folder: Path) -> Path:
     return run if mine else folder
 
 
-def further(folder: Path) -> list[str]:
+def task_models(folder: Path) -> list[str]:
     """Where the models of a run's tasks lie below its folder; none where `folder` is a model's."""
     return [f"{TASKS}/{path.parent.parent.name}" for path in _models(folder / TASKS)]
 

@@ -7,6 +7,7 @@ films this refused more turned and inverted ones, at the same share of accepted 
 Mahalanobis distance does.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -65,7 +66,7 @@ class QuickCheck:
     fault: str = ""
 
 
-def glance(pixels: GreyImage, colour: float = 0.0) -> QuickCheck:
+def quick_check(pixels: GreyImage, colour: float = 0.0) -> QuickCheck:
     """Look at decoded pixels (height, width) of a file with this colourfulness (levels)."""
     side, longer = min(pixels.shape), max(pixels.shape)
     small = as_uint8(pixels)
@@ -81,30 +82,22 @@ def glance(pixels: GreyImage, colour: float = 0.0) -> QuickCheck:
     return QuickCheck(small)
 
 
-@dataclass(frozen=True, slots=True)
-class OodDetector:
-    """Features of training images, the head of poses, and what both say of validation images."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate(ABC):
+    """The limits of what is refused; where distances and poses come from is left open."""
 
-    bank: Floats  # (image, feature), of length 1
-    mean: Floats  # (feature,)
-    deviation: Floats  # (feature,)
-    weights: Floats  # (pose, feature), the upright one first
-    bias: Floats  # (pose,)
     ordinary: float  # distance that a quarter of validation images exceed
     far: float  # distance above which an image is refused
     turned: float  # probability of a pose above which an image is refused
     lungs: bool = False  # whether unusual images must show two lungs
 
+    @abstractmethod
     def distances(self, features: Floats) -> Array:
         """(image, feature) -> 1 - cosine to the 5th nearest training image (image,)."""
-        near = min(NEIGHBOURS, len(self.bank))
-        alike = np.partition(_unit(features) @ self.bank.T, -near, axis=1)[:, -near]
-        return np.asarray(1 - alike, np.float64)
 
+    @abstractmethod
     def poses(self, features: Floats) -> Array:
         """(image, feature) -> probabilities (image, pose): upright first, then POSES."""
-        scaled = (features - self.mean) / self.deviation
-        return np.asarray(softmax(scaled.astype(np.float64) @ self.weights.T + self.bias))
 
     def scores(self, features: Floats) -> Array:
         """(image, feature) -> how strange each is (image,); above 1 it is refused."""
@@ -133,8 +126,30 @@ class OodDetector:
         return "" if found.good else f"it shows no two lungs ({found.status})"
 
 
+@dataclass(frozen=True, slots=True)
+class OodDetector(Gate):
+    """Features of training images, the head of poses, and what both say of validation images."""
+
+    bank: Floats  # (image, feature), of length 1
+    mean: Floats  # (feature,)
+    deviation: Floats  # (feature,)
+    weights: Floats  # (pose, feature), the upright one first
+    bias: Floats  # (pose,)
+
+    def distances(self, features: Floats) -> Array:
+        """(image, feature) -> 1 - cosine to the 5th nearest training image (image,)."""
+        near = min(NEIGHBOURS, len(self.bank))
+        alike = np.partition(_unit(features) @ self.bank.T, -near, axis=1)[:, -near]
+        return np.asarray(1 - alike, np.float64)
+
+    def poses(self, features: Floats) -> Array:
+        """(image, feature) -> probabilities (image, pose): upright first, then POSES."""
+        scaled = (features - self.mean) / self.deviation
+        return np.asarray(softmax(scaled.astype(np.float64) @ self.weights.T + self.bias))
+
+
 def rejection_reasons(
-    gate: OodDetector | None, features: Floats, glances: Sequence[QuickCheck]
+    gate: Gate | None, features: Floats, glances: Sequence[QuickCheck]
 ) -> list[str]:
     """Why each image of `features` (image, feature) is refused, or ""; without a gate, looks alone.
 
@@ -149,7 +164,7 @@ def rejection_reasons(
     ]
 
 
-def fit(train: Floats, turned: Mapping[str, Floats], validation: Floats) -> OodDetector:
+def fit_detector(train: Floats, turned: Mapping[str, Floats], validation: Floats) -> OodDetector:
     """The gate of features (image, feature): training images, some of them in each pose of POSES,
     and validation images, which set the limits.
 
@@ -225,25 +240,29 @@ def evenly_spaced(count: int, most: int) -> npt.NDArray[np.int64]:
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
 
 
-def save(gate: OodDetector, folder: Path) -> None:
+def save_detector(gate: OodDetector, folder: Path) -> None:
     """Write `gate.safetensors` to a model folder."""
-    arrays = {name: getattr(gate, name) for name in ("mean", "deviation", "weights", "bias")}
-    limits = np.array([gate.ordinary, gate.far, gate.turned, gate.lungs], np.float64)
-    arrays |= {"bank": gate.bank.astype(np.float16), "limits": limits}
     with files.atomic_write(folder / FILE) as path:
-        save_file({name: np.ascontiguousarray(value) for name, value in arrays.items()}, path)
+        save_file({key: np.ascontiguousarray(value) for key, value in arrays(gate).items()}, path)
 
 
-def load(folder: Path) -> OodDetector | None:
+def arrays(gate: OodDetector) -> dict[str, npt.NDArray[np.floating]]:
+    """Every array of a gate by name, as its file holds them."""
+    found = {name: getattr(gate, name) for name in ("mean", "deviation", "weights", "bias")}
+    limits = np.array([gate.ordinary, gate.far, gate.turned, gate.lungs], np.float64)
+    return {**found, "bank": gate.bank.astype(np.float16), "limits": limits}
+
+
+def load_detector(folder: Path) -> OodDetector | None:
     """The gate of a model folder; None where it was made without one."""
     path = folder / FILE
     if not path.is_file():
         return None
     try:
-        arrays = load_file(path)
-        ordinary, far, turned, asks = (float(value) for value in arrays.pop("limits"))
-        arrays["bank"] = arrays["bank"].astype(np.float32)
-        return OodDetector(**arrays, ordinary=ordinary, far=far, turned=turned, lungs=bool(asks))
+        read = load_file(path)
+        ordinary, far, turned, asks = (float(value) for value in read.pop("limits"))
+        read["bank"] = read["bank"].astype(np.float32)
+        return OodDetector(**read, ordinary=ordinary, far=far, turned=turned, lungs=bool(asks))
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise HilumError(f"{path} must be readable; got {error}; restore the folder.") from None
 

@@ -80,7 +80,7 @@ class Recognised:
         return found
 
 
-def compare(built: BuiltOn | None, seen: Sequence[str], films: Films) -> Recognised:
+def compare_with_record(built: BuiltOn | None, seen: Sequence[str], films: Films) -> Recognised:
     """Compare images with what a model was built on; `seen` are SHA-256 of its files.
 
     Two films count as near duplicates within 16 of the 256 bits of their perceptual hashes.

@@ -25,7 +25,7 @@ class Temperature:
     reason: str = ""
 
 
-def fit(labels: Labels, logits: Array) -> Temperature:
+def fit_temperature(labels: Labels, logits: Array) -> Temperature:
     """The temperature that minimises the log loss of validation logits (image, class).
 
     Log probabilities serve as logits. The loss is convex in 1 / temperature, so its slope's root is
@@ -55,7 +55,7 @@ def fit(labels: Labels, logits: Array) -> Temperature:
     return Temperature(1 / sharpness, before, _loss(labels, logits, sharpness))
 
 
-def apply(logits: Array, temperature: float) -> Probabilities:
+def apply_temperature(logits: Array, temperature: float) -> Probabilities:
     """Logits or log probabilities (image, class) -> probabilities (image, class).
 
     The order of the classes, and so every prediction, stays.

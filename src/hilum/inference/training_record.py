@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from hilum import files
 from hilum.data.fingerprints import take
-from hilum.data.patients import normal, plain
+from hilum.data.patients import normal, plain_identifier
 from hilum.types import Fingerprints, HilumError
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class BuiltOn:
         }
 
 
-def of(films: Films) -> BuiltOn:
+def make_record(films: Films) -> BuiltOn:
     """The record of these images; the same images give the same salt and the same digests."""
     salt = hashlib.sha256(b"built on\n" + "\n".join(sorted(films.sha256)).encode()).digest()[:SIZE]
     named = list(zip(films.patients, films.sources, strict=True))
@@ -137,7 +137,7 @@ def at_source(slow: bytes, source: str | None) -> str:
     """A digest of patient and source, or "" where the source is unknown."""
     if not source:
         return ""
-    return short(hashlib.sha256(slow + plain(source).encode()).digest())
+    return short(hashlib.sha256(slow + plain_identifier(source).encode()).digest())
 
 
 def short(slow: bytes) -> str:
@@ -145,7 +145,7 @@ def short(slow: bytes) -> str:
     return slow[:SIZE].hex()
 
 
-def save(built: BuiltOn, folder: Path) -> None:
+def save_record(built: BuiltOn, folder: Path) -> None:
     """Write `seen_patients.csv` (patient, at_source) and `seen_films.csv` (sha256, perceptual)."""
     patients = built.patients or {}
     rows = [f"{key},{place}" for key in sorted(patients) for place in sorted(patients[key])]
@@ -158,7 +158,7 @@ def save(built: BuiltOn, folder: Path) -> None:
             path.write_text("\n".join([head, *lines]) + "\n")
 
 
-def load(folder: Path, record: dict[str, Any] | None) -> BuiltOn | None:
+def load_record(folder: Path, record: dict[str, Any] | None) -> BuiltOn | None:
     """Read it back by what `model.json` says; None in a folder of an earlier version.
 
     A file may be taken away before a model is passed on: its part is None then. Raises HilumError

@@ -106,7 +106,7 @@ def _quantiles(replicates: Array, lower: Array, upper: Array | None = None) -> t
     upper = 1 - lower if upper is None else upper
     low, high = np.full(lower.shape, np.nan), np.full(lower.shape, np.nan)
     for i, column in enumerate(replicates.T):
-        known = column[~np.isnan(column)]
-        if 2 * len(known) > len(column):
-            low[i], high[i] = np.quantile(known, [lower[i], upper[i]])
+        defined = column[~np.isnan(column)]
+        if 2 * len(defined) > len(column):
+            low[i], high[i] = np.quantile(defined, [lower[i], upper[i]])
     return low, high

@@ -10,18 +10,18 @@ from hilum.types import HilumError, Score
 Masks = npt.NDArray[np.bool_]  # (..., height, width)
 
 
-def dice(said: Masks, true: Masks) -> npt.NDArray[np.float64]:
+def dice(predicted: Masks, true: Masks) -> npt.NDArray[np.float64]:
     """(..., height, width) twice -> (...): 2 |A and B| / (|A| + |B|); two empty masks agree, 1.
 
     Dice 1945, doi:10.2307/1932409; equation 3 of Zhang & Liu (study 003). Raises HilumError for
     masks of different shapes.
     """
-    if said.shape != true.shape:
+    if predicted.shape != true.shape:
         raise HilumError(
-            f"Dice compares masks of one size; got {said.shape} and {true.shape}; resize one."
+            f"Dice compares masks of one size; got {predicted.shape} and {true.shape}; resize one."
         )
-    shared = np.logical_and(said, true).sum((-2, -1), dtype=np.int64)
-    sizes = said.sum((-2, -1), dtype=np.int64) + true.sum((-2, -1), dtype=np.int64)
+    shared = np.logical_and(predicted, true).sum((-2, -1), dtype=np.int64)
+    sizes = predicted.sum((-2, -1), dtype=np.int64) + true.sum((-2, -1), dtype=np.int64)
     return np.where(sizes > 0, 2 * shared / np.maximum(sizes, 1), 1.0)
 
 
@@ -43,6 +43,6 @@ def mean(table: pd.DataFrame, name: str, cell: str, of: str = "overall", seed: i
         drawn = bootstrap.replicate(statistic, len(sums), np.random.default_rng(seed))
         low, high = bootstrap.bca(value, drawn, bootstrap.jackknife(statistic, len(sums)))
     ends = [float(end) if np.isfinite(end) else None for end in (low[0], high[0])]
-    known = table["patient_id"].notna().any()
-    method = f"bootstrap by {'patient' if known else 'image'}, BCa"
+    has_patients = table["patient_id"].notna().any()
+    method = f"bootstrap by {'patient' if has_patients else 'image'}, BCa"
     return Score(cell, name, of, float(value[0]), None, len(table), ends[0], ends[1], method)

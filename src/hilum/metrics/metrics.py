@@ -52,19 +52,28 @@ def one_vs_rest(matrix: Counts) -> OneVsRest:
 
 
 def sensitivity(matrix: Counts) -> Array:
-    """(..., class) TP / (TP + FN), also called recall; nan for a class without images."""
+    """(..., class) TP / (TP + FN), also called recall; nan for a class without images.
+
+    Altman & Bland 1994, doi:10.1136/bmj.308.6943.1552.
+    """
     c = one_vs_rest(matrix)
     return ratio(c.tp, c.tp + c.fn)
 
 
 def specificity(matrix: Counts) -> Array:
-    """(..., class) TN / (TN + FP); nan where every image is of the class."""
+    """(..., class) TN / (TN + FP); nan where every image is of the class.
+
+    Altman & Bland 1994, doi:10.1136/bmj.308.6943.1552.
+    """
     c = one_vs_rest(matrix)
     return ratio(c.tn, c.tn + c.fp)
 
 
 def precision(matrix: Counts) -> Array:
-    """(..., class) TP / (TP + FP), the positive predictive value; nan for a class never named."""
+    """(..., class) TP / (TP + FP), the positive predictive value; nan for a class never named.
+
+    Altman & Bland 1994, doi:10.1136/bmj.309.6947.102.
+    """
     c = one_vs_rest(matrix)
     return ratio(c.tp, c.tp + c.fp)
 
@@ -87,7 +96,10 @@ def accuracy(matrix: Counts) -> Array:
 
 
 def balanced_accuracy(matrix: Counts) -> Array:
-    """(...) mean sensitivity of the classes that have images."""
+    """(...) mean sensitivity of the classes that have images.
+
+    Brodersen et al. 2010, doi:10.1109/ICPR.2010.764.
+    """
     return macro(sensitivity(matrix), np.asarray(matrix).sum(-1))
 
 
@@ -134,7 +146,10 @@ def weighted(each: Array, support: Array) -> Array:
 
 
 def micro(metric: Callable[[Counts], Array], matrix: Counts) -> Array:
-    """(...) the metric of all classes' one-versus-rest counts added up."""
+    """(...) the metric of all classes' one-versus-rest counts added up.
+
+    Sokolova & Lapalme 2009, doi:10.1016/j.ipm.2009.03.002.
+    """
     tp, fp, fn, tn = (part.sum(-1) for part in one_vs_rest(matrix))
     pooled = np.stack([np.stack([tn, fp], -1), np.stack([fn, tp], -1)], -2)
     return metric(pooled)[..., 1]
@@ -227,7 +242,10 @@ def squared_errors(labels: Labels, p: Probabilities) -> Array:
 
 
 def surprisals(labels: Labels, p: Probabilities) -> Array:
-    """(image,) -log of the true class's probability, in nats; held below 36.05 (p = 2.2e-16)."""
+    """(image,) -log of the true class's probability, in nats; held below 36.05 (p = 2.2e-16).
+
+    Good 1952, doi:10.1111/j.2517-6161.1952.tb00104.x.
+    """
     return -np.log(np.clip(p[np.arange(len(labels)), labels], SMALLEST, 1.0))
 
 

@@ -11,7 +11,7 @@ from scipy.special import bdtr, ndtr
 from hilum.metrics import bootstrap, intervals, resampled
 from hilum.metrics.intervals import Interval
 from hilum.metrics.metrics import Array, Bools
-from hilum.metrics.predictions import CellPredictions, read
+from hilum.metrics.predictions import CellPredictions, read_predictions
 from hilum.metrics.registry import METRICS, classes_of
 from hilum.metrics.shares import right_of_counted
 from hilum.types import HilumError
@@ -36,7 +36,7 @@ class Difference:
     method: str
 
 
-def compare(
+def compare_paired(
     first: pd.DataFrame, second: pd.DataFrame, classes: Sequence[str], seed: int = 0
 ) -> list[Difference]:
     """Differences of two predictions tables (one cell each) over the very same images.
@@ -47,7 +47,7 @@ def compare(
     or their labels differ.
     """
     ordered = [table.sort_values("sample_id", kind="stable") for table in (first, second)]
-    pair = [read(table, classes) for table in ordered]
+    pair = [read_predictions(table, classes) for table in ordered]
     _same_images(ordered[0], ordered[1])
     values, replicates = _bootstrap(pair, np.random.default_rng([seed, 2]))
     ends = np.stack(bootstrap.percentile(replicates), -1)
@@ -91,8 +91,8 @@ def _keys(classes: Sequence[str]) -> list[resampled.Key]:
 
 
 def _same_images(first: pd.DataFrame, second: pd.DataFrame) -> None:
-    known = ["sample_id", "label", "patient_id"]
-    one, other = (t[known].drop_duplicates("sample_id").astype("string") for t in (first, second))
+    columns = ["sample_id", "label", "patient_id"]
+    one, other = (t[columns].drop_duplicates("sample_id").astype("string") for t in (first, second))
     apart = set(one["sample_id"]) ^ set(other["sample_id"])
     if apart:
         raise HilumError(
@@ -116,8 +116,10 @@ def _bootstrap(pair: Sequence[CellPredictions], rng: np.random.Generator) -> tup
 
     def each(summaries: Sequence[resampled.PatientSums], weights: Array) -> Array:
         """(seed, replicate, figure)."""
-        found = [resampled.all_metrics(summary, weights) for summary in summaries]
-        return np.stack([resampled.stacked({key: one[key] for key in keys}) for one in found])
+        values_by_seed = [resampled.all_metrics(summary, weights) for summary in summaries]
+        return np.stack(
+            [resampled.stacked({key: one[key] for key in keys}) for one in values_by_seed]
+        )
 
     def statistic(weights: Array) -> Array:
         means = []
@@ -216,12 +218,12 @@ def bootstrap_p(differences: npt.ArrayLike) -> float:
     Twice the share on the far side of 0, one added to both counts so that p is never 0. Davison &
     Hinkley 1997, doi:10.1017/CBO9780511802843, section 4.2.
     """
-    known = np.asarray(differences, float)
-    known = known[~np.isnan(known)]
-    if not len(known):
+    defined = np.asarray(differences, float)
+    defined = defined[~np.isnan(defined)]
+    if not len(defined):
         return float("nan")
-    far = min((known <= 0).sum(), (known >= 0).sum())
-    return float(min(1.0, 2 * (1 + far) / (1 + len(known))))
+    far = min((defined <= 0).sum(), (defined >= 0).sum())
+    return float(min(1.0, 2 * (1 + far) / (1 + len(defined))))
 
 
 def holm(p: Sequence[float]) -> list[float]:

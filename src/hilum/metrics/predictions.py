@@ -74,7 +74,7 @@ class CellPredictions:
         return f"Patients are the unit: {self.patients:,} with {images:,} images."
 
 
-def read(
+def read_predictions(
     predictions: pd.DataFrame, classes: Sequence[str], cell: str | None = None
 ) -> CellPredictions:
     """Arrays of one cell of a predictions table (PREDICTION_COLUMNS and p_<class>).
@@ -103,15 +103,15 @@ def read(
 
 
 def _of_cell(predictions: pd.DataFrame, cell: str | None) -> tuple[pd.DataFrame, str]:
-    known = [str(name) for name in predictions["cell"].unique()]
-    if not known:
+    cells = [str(name) for name in predictions["cell"].unique()]
+    if not cells:
         raise HilumError("scores want at least one prediction; got an empty table; predict first.")
-    if cell is None and len(known) > 1:
-        raise HilumError(f"one cell is wanted; got {len(known)}: {', '.join(known)}; choose one.")
-    wanted = known[0] if cell is None else cell
+    if cell is None and len(cells) > 1:
+        raise HilumError(f"one cell is wanted; got {len(cells)}: {', '.join(cells)}; choose one.")
+    wanted = cells[0] if cell is None else cell
     rows = predictions[predictions["cell"].astype(str) == wanted]
     if rows.empty:
-        hint = nearest_name(wanted, known)
+        hint = nearest_name(wanted, cells)
         raise HilumError(f"there are no predictions of cell {wanted!r}; {hint}")
     return rows, wanted
 
@@ -149,7 +149,7 @@ def _patients(rows: pd.DataFrame) -> tuple[npt.NDArray[np.int64], int, int]:
     """Patient numbers (row,), how many patients, and how many images have none recorded."""
     unknown = rows["patient_id"].isna()
     own = "image:" + rows["sample_id"].astype(str)
-    known = "patient:" + rows["patient_id"].astype(str)
-    numbers, names = pd.factorize(known.where(~unknown, own))
+    named = "patient:" + rows["patient_id"].astype(str)
+    numbers, names = pd.factorize(named.where(~unknown, own))
     images = int(rows.loc[unknown, "sample_id"].nunique())
     return numbers.astype(np.int64), len(names), images

@@ -137,10 +137,10 @@ ROWS = (
 METRICS = {row.name: row for row in ROWS}
 
 
-def find(name: str) -> Metric | None:
+def find_metric(name: str) -> Metric | None:
     """The metric of a score's name, or of a paper's name for it; None for another's score."""
-    known = METRICS.get(name)
-    return known or next((row for row in METRICS.values() if name in row.aliases), None)
+    by_name = METRICS.get(name)
+    return by_name or next((row for row in METRICS.values() if name in row.aliases), None)
 
 
 def classes_of(scope: Scope, classes: Sequence[str]) -> Sequence[str]:

@@ -25,17 +25,24 @@ from hilum.metrics import bootstrap, intervals, metrics, pairwise_auroc, registr
 from hilum.metrics.curves import (
     confusion_table,
     pr_points,
-    reliability,
+    reliability_curve,
     roc_points,
     score_histogram,
 )
 from hilum.metrics.intervals import Interval
-from hilum.metrics.predictions import CellPredictions, SeedPredictions, read
+from hilum.metrics.predictions import CellPredictions, SeedPredictions, read_predictions
 from hilum.metrics.registry import METRICS, WHOLE
 from hilum.metrics.shares import right_of_counted
 from hilum.types import Score
 
-__all__ = ["confusion_table", "pr_points", "reliability", "roc_points", "score", "score_histogram"]
+__all__ = [
+    "confusion_table",
+    "pr_points",
+    "reliability_curve",
+    "roc_points",
+    "score",
+    "score_histogram",
+]
 OVER_CLASSES = ("macro", "weighted")  # averages of the classes that have images
 
 
@@ -58,16 +65,18 @@ def score(
     The prediction is the class with the highest probability, the first of equals. `seed` draws the
     bootstrap's 2,000 replicates. Raises HilumError for a table that cannot be scored.
     """
-    samples = read(predictions, classes, cell)
-    found = _estimate(samples, np.random.default_rng([seed, 1]))
-    out = [_score(samples, found, i) for i in range(len(found.keys))]
-    two = pairwise_auroc.score(samples, _sources(predictions), np.random.default_rng([seed, 2]))
-    return [*out, *_over_folds(samples), *_over_seeds(samples, found), *two]
+    samples = read_predictions(predictions, classes, cell)
+    estimates = _estimate(samples, np.random.default_rng([seed, 1]))
+    out = [_score(samples, estimates, i) for i in range(len(estimates.keys))]
+    two = pairwise_auroc.score_pairs(
+        samples, _sources(predictions), np.random.default_rng([seed, 2])
+    )
+    return [*out, *_over_folds(samples), *_over_seeds(samples, estimates), *two]
 
 
 def _sources(predictions: pd.DataFrame) -> dict[str, str]:
-    known = predictions.dropna(subset="source").drop_duplicates("sample_id")
-    return dict(zip(known["sample_id"].astype(str), known["source"].astype(str), strict=True))
+    rows = predictions.dropna(subset="source").drop_duplicates("sample_id")
+    return dict(zip(rows["sample_id"].astype(str), rows["source"].astype(str), strict=True))
 
 
 def _estimate(samples: CellPredictions, rng: np.random.Generator) -> Estimates:
@@ -101,8 +110,8 @@ def _statistic(
     return statistic
 
 
-def _score(samples: CellPredictions, found: Estimates, i: int) -> Score:
-    (name, class_), value = found.keys[i], float(found.values[i])
+def _score(samples: CellPredictions, estimates: Estimates, i: int) -> Score:
+    (name, class_), value = estimates.keys[i], float(estimates.values[i])
     k, n = _k_of_n(samples, name, class_)
     there = _there(samples)
     averaged = class_ in OVER_CLASSES or METRICS[name].mean_of_classes
@@ -110,7 +119,7 @@ def _score(samples: CellPredictions, found: Estimates, i: int) -> Score:
     if np.isnan(value):
         why = _undefined(name, class_, there)
         return Score(samples.cell, name, class_, value, k, n, None, None, why, over=over)
-    interval, method = _interval(samples, found, i)
+    interval, method = _interval(samples, estimates, i)
     low, high = (None if np.isnan(end) else float(end) for end in interval)
     method += _pooled(samples, name)
     return Score(samples.cell, name, class_, value, k, n, low, high, method, over=over)
@@ -118,8 +127,8 @@ def _score(samples: CellPredictions, found: Estimates, i: int) -> Score:
 
 def _there(samples: CellPredictions) -> tuple[str, ...]:
     """The classes that have test images: averages are over these."""
-    found = {int(c) for sample in samples.seeds for c in np.unique(sample.labels)}
-    return tuple(name for c, name in enumerate(samples.classes) if c in found)
+    present = {int(c) for sample in samples.seeds for c in np.unique(sample.labels)}
+    return tuple(name for c, name in enumerate(samples.classes) if c in present)
 
 
 def _undefined(name: str, class_: str, there: Sequence[str]) -> str:
@@ -136,14 +145,14 @@ def _pooled(samples: CellPredictions, name: str) -> str:
     return f", {folds} folds pooled" if folds > 1 and METRICS[name].basis == "ranking" else ""
 
 
-def _interval(samples: CellPredictions, found: Estimates, i: int) -> tuple[Interval, str]:
-    name, class_ = found.keys[i]
+def _interval(samples: CellPredictions, estimates: Estimates, i: int) -> tuple[Interval, str]:
+    name, class_ = estimates.keys[i]
     closed = _closed_form(samples, name, class_) if samples.independent else None
     if closed is not None:
         return closed[0], closed[1] + (", patients unknown" if samples.unknown else "")
-    if found.low[i] == found.high[i]:
-        return _without_spread(samples, name, class_, float(found.values[i]))
-    if np.isnan(found.low[i]):
+    if estimates.low[i] == estimates.high[i]:
+        return _without_spread(samples, name, class_, float(estimates.values[i]))
+    if np.isnan(estimates.low[i]):
         return intervals.NOWHERE, "no interval: undefined in most resamples"
     seeds = len(samples.seeds)
     method = f"bootstrap by {samples.unit}" + (
@@ -152,7 +161,7 @@ def _interval(samples: CellPredictions, found: Estimates, i: int) -> tuple[Inter
     method += ", basic" if METRICS[name].interval == "basic" else ""
     if 0 < samples.unknown < samples.patients:
         method += ", some patients unknown"
-    return Interval(float(found.low[i]), float(found.high[i])), method
+    return Interval(float(estimates.low[i]), float(estimates.high[i])), method
 
 
 def _closed_form(samples: CellPredictions, name: str, class_: str) -> tuple[Interval, str] | None:
@@ -226,10 +235,10 @@ def _folds(sample: SeedPredictions) -> list[SeedPredictions]:
     ]
 
 
-def _over_seeds(samples: CellPredictions, found: Estimates) -> Iterator[Score]:
+def _over_seeds(samples: CellPredictions, estimates: Estimates) -> Iterator[Score]:
     if len(samples.seeds) > 1:
         for key in (row.key for row in registry.spread()):
-            values = found.each[:, found.keys.index(key)]
+            values = estimates.each[:, estimates.keys.index(key)]
             yield from _mean_and_sd(samples.cell, key, "seeds", values)
 
 

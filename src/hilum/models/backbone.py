@@ -164,7 +164,7 @@ class Backbone(nn.Module):
         return features.mean((2, 3)) if features.ndim == 4 else features
 
 
-class FeaturesAndMaps(nn.Module):
+class BackboneWithMaps(nn.Module):
     """A backbone's features and its last maps in one row, as a runtime hands them out.
 
     Raises HilumError where `maps` does.
@@ -190,7 +190,7 @@ class AuxiliaryBackbone(nn.Module):
         super().__init__()
         self.modes = (given, wanted)
         self.backbone = backbone
-        gain, offset = normalise.between(*self.modes)
+        gain, offset = normalise.normalisation_change(*self.modes)
         self.register_buffer("gain", normalise.channels(gain), persistent=False)
         self.register_buffer("offset", normalise.channels(offset), persistent=False)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hilum.models import networks, weights
 from hilum.models.backbone import Backbone, channels_last, earlier, kept
-from hilum.models.cards import BACKBONES, BackboneCard, Pool, known
+from hilum.models.cards import BACKBONES, BackboneCard, Pool, known_card
 from hilum.models.weights import Weights
 from hilum.types import HilumError, MissingError
 
@@ -21,10 +21,10 @@ __all__ = [
     "Backbone",
     "BackboneCard",
     "Pool",
-    "build",
-    "card",
-    "join",
-    "rebuild",
+    "backbone_card",
+    "build_backbone",
+    "join_backbones",
+    "rebuild_backbone",
     "require_fit",
     "require_panels",
     "require_pool",
@@ -37,15 +37,15 @@ AVERAGES: tuple[Pool, ...] = ("average", "stages")  # pools that networks side b
 LEAST_SIDE = 32  # pixels: five halvings leave one place (Keras's min_size as well)
 
 
-def card(name: str) -> BackboneCard:
+def backbone_card(name: str) -> BackboneCard:
     """The card of a backbone: a row of BACKBONES, one of its aliases, or any other timm name.
 
     Raises HilumError for a name that nobody knows, with the nearest ones.
     """
-    return known(name) or networks.describe(name)
+    return known_card(name) or networks.describe(name)
 
 
-def build(
+def build_backbone(
     name: str, which: str | Path = "imagenet", seed: int = 0, pool: Pool = "average"
 ) -> Backbone:
     """A backbone in evaluation mode with weights "imagenet", "random" (from `seed`) or of a file.
@@ -53,18 +53,18 @@ def build(
     Raises HilumError for an unknown name or a file that does not fit, MissingError where the
     weights are not to be had, or lack the fully connected layers that `pool` keeps.
     """
-    row = card(name)
-    loaded = weights.load(row, which, seed, kept(row, pool))
+    row = backbone_card(name)
+    loaded = weights.load_weights(row, which, seed, kept(row, pool))
     backbone = _bare(row, loaded.without_state(), pool)
     state = _backbone_part(backbone, loaded)
     backbone.net.load_state_dict(state)
     if backbone.kept:  # the fully connected layers count as well
         shapes = {name: tensor.shape for name, tensor in state.items()}
-        backbone.weights = replace(backbone.weights, digest=weights.digest(state, shapes))
+        backbone.weights = replace(backbone.weights, digest=weights.state_digest(state, shapes))
     return backbone
 
 
-def join(first: Backbone, others: Sequence[Backbone], common: str = "") -> Backbone:
+def join_backbones(first: Backbone, others: Sequence[Backbone], common: str = "") -> Backbone:
     """`first` with other networks beside it, all of them as they are.
 
     `common` is the normalisation that all of them see, where it is not each one's own. Raises
@@ -103,7 +103,7 @@ def richest_common_pooling(names: Sequence[str]) -> Pool:
 
 @cache
 def _has_stages(name: str) -> bool:
-    row = card(name)
+    row = backbone_card(name)
     if row.own:
         return False
     try:
@@ -126,7 +126,7 @@ def with_panels(backbone: Backbone, panels: int) -> Backbone:
     return other
 
 
-def rebuild(record: Mapping[str, Any], state: Mapping[str, Tensor]) -> Backbone:
+def rebuild_backbone(record: Mapping[str, Any], state: Mapping[str, Tensor]) -> Backbone:
     """A backbone from its `record()` and `state_dict()`, as a model folder keeps them.
 
     Raises HilumError where the two do not belong together.
@@ -149,7 +149,7 @@ def _unfilled(record: Mapping[str, Any]) -> Backbone:
     )
     loaded = Weights({}, digest, origin, licence, variant)
     beside = [_unfilled(other) for other in record.get("beside", ())]
-    row, common = card(str(record["name"])), str(record.get("common", ""))
+    row, common = backbone_card(str(record["name"])), str(record.get("common", ""))
     panels = int(record.get("panels", 1))
     return _bare(row, loaded, record["pool"], beside, common, panels)
 

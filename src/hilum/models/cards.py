@@ -231,7 +231,7 @@ ALIAS_NOTES: dict[str, str] = {
 }
 
 
-def known(name: str) -> BackboneCard | None:
+def known_card(name: str) -> BackboneCard | None:
     """The row of BACKBONES that `name` or an alias of it leads to; needs neither torch nor timm."""
     if name in BACKBONES:
         return BACKBONES[name]

@@ -81,7 +81,7 @@ def read_torch(path: Path) -> State:
     return _tensors(content, path)
 
 
-def fit(raw: State, wanted: Shapes, optional: Shapes, path: Path | str) -> MatchedState:
+def match_state(raw: State, wanted: Shapes, optional: Shapes, path: Path | str) -> MatchedState:
     """Bring a file's tensors under the network's names, by name or by order and shape.
 
     `wanted` must all be there; `optional` (the classifier) may be. Batch counters may be absent,

@@ -53,7 +53,7 @@ ADVICE: dict[tuple[str, str], str] = {
 }
 
 
-def apply(module: nn.Module, rules: Sequence[Rule], batch_norm: BatchNormMode) -> Frozen:
+def apply_rules(module: nn.Module, rules: Sequence[Rule], batch_norm: BatchNormMode) -> Frozen:
     """Set `requires_grad` by `rules` and BatchNorm's behaviour by `batch_norm`, on the spot.
 
     Layers with fixed statistics stay in evaluation mode through any later `module.train()`; another

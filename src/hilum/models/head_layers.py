@@ -28,10 +28,10 @@ def glorot(layer: Layer, generator: torch.Generator | None = None) -> Layer:
 
 def dense(inputs: int, outputs: int, generator: torch.Generator | None = None) -> nn.Linear:
     """(image, input) -> (image, output), initialised as `glorot` does."""
-    return glorot(blank(inputs, outputs), generator)
+    return glorot(uninitialised_linear(inputs, outputs), generator)
 
 
-def blank(inputs: int, outputs: int) -> nn.Linear:
+def uninitialised_linear(inputs: int, outputs: int) -> nn.Linear:
     """A linear layer not initialised: the caller's random state is not touched."""
     layer: nn.Linear = nn.utils.skip_init(  # type: ignore[no-untyped-call]
         nn.Linear, inputs, outputs, device=torch.get_default_device()
@@ -93,7 +93,7 @@ def _require_order(leaves: list[nn.Module]) -> None:
         names = ", ".join(type(leaf).__name__ for leaf in leaves)
         raise HilumError(
             "a head is an average, then linear layers, each but the last followed by ReLU and "
-            f"perhaps BatchNorm1d; got {names}; build it with heads.build."
+            f"perhaps BatchNorm1d; got {names}; build it with heads.build_head."
         )
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from hilum.models.cards import Pool
-from hilum.models.head_layers import EPSILON, MOMENTUM, PositionMean, blank, dense
+from hilum.models.head_layers import EPSILON, MOMENTUM, PositionMean, dense, uninitialised_linear
 from hilum.models.numpy_head import NumpyHead, Standardise
 from hilum.types import HilumError, nearest_name
 
@@ -22,10 +22,10 @@ __all__ = [
     "NumpyHead",
     "Standardise",
     "activity_penalty",
-    "build",
-    "linear",
-    "named",
+    "build_head",
+    "find_head",
     "penalty",
+    "zero_linear",
 ]
 
 
@@ -92,7 +92,7 @@ class HeadModule(nn.Module):
         return {**self.__dict__, "activations": []}
 
 
-def named(name: str) -> HeadPlan:
+def find_head(name: str) -> HeadPlan:
     """The row of HEADS called `name`. Raises HilumError with the nearest name for another."""
     if name not in HEADS:
         hint = nearest_name(name, HEADS, "choose one.")
@@ -100,7 +100,7 @@ def named(name: str) -> HeadPlan:
     return HEADS[name]
 
 
-def build(plan: HeadPlan, shape: tuple[int, int], classes: int, seed: int = 0) -> HeadModule:
+def build_head(plan: HeadPlan, shape: tuple[int, int], classes: int, seed: int = 0) -> HeadModule:
     """The head's module for features of `shape` (channel, position), see `Backbone.shape`.
 
     Raises HilumError for rates outside [0, 1) and for a BatchNorm without a layer before it.
@@ -109,9 +109,9 @@ def build(plan: HeadPlan, shape: tuple[int, int], classes: int, seed: int = 0) -
     return HeadModule(plan, nn.Sequential(*_layers(plan, shape, classes, seed)))
 
 
-def linear(features: int, classes: int) -> nn.Linear:
+def zero_linear(features: int, classes: int) -> nn.Linear:
     """One linear layer, all zeros: every class equally likely before fitting."""
-    layer = blank(features, classes)
+    layer = uninitialised_linear(features, classes)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer
@@ -161,7 +161,7 @@ def _layers(plan: HeadPlan, shape: tuple[int, int], classes: int, seed: int) -> 
     if plan.average and positions > 1:
         layers.append(PositionMean(positions))
     if not plan.hidden:
-        return [*layers, nn.Dropout(plan.dropout), linear(width, classes)]
+        return [*layers, nn.Dropout(plan.dropout), zero_linear(width, classes)]
     generator = torch.Generator().manual_seed(seed)
     layers += [dense(width, plan.hidden, generator), nn.ReLU()]
     if plan.norm:

@@ -30,7 +30,7 @@ class KerasFile:
     epsilon: float | None = None
 
 
-def read(path: Path) -> KerasFile:
+def read_keras(path: Path) -> KerasFile:
     """Read .h5, a TensorFlow.js folder, or its .tgz. Raises HilumError for anything else."""
     if path.is_dir():
         return _read_folder(path)

@@ -67,7 +67,7 @@ class InputNormalisation(nn.Module):
         return f"mode={self.mode!r}"
 
 
-def between(first: str, second: str) -> tuple[PerChannel, PerChannel]:
+def normalisation_change(first: str, second: str) -> tuple[PerChannel, PerChannel]:
     """(gain, offset) per channel that turn pixels normalised as `first` into those of `second`.
 
     Grey films alone: their three channels show the same. Raises HilumError as `affine` does.

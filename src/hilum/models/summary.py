@@ -26,7 +26,7 @@ class LayerSummary:
     trained: int  # of the parameters
 
 
-def parts(
+def summarise_layers(
     backbone: Backbone, head: NumpyHead, shape: tuple[int, int], actions: Mapping[str, Action]
 ) -> list[LayerSummary]:
     """Input, stages and head for films of `shape` (height, width), found by one film of zeros.

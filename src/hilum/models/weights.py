@@ -50,7 +50,7 @@ def is_tuned(origin: str) -> bool:
     return origin.startswith(TUNED)
 
 
-def load(card: BackboneCard, which: str | Path, seed: int = 0, keep: int = 0) -> Weights:
+def load_weights(card: BackboneCard, which: str | Path, seed: int = 0, keep: int = 0) -> Weights:
     """Weights for `card`: "imagenet", "random" (from `seed`) or a file.
 
     ImageNet weights are looked for in the cache, the installed packages, the hub's own cache and
@@ -60,11 +60,11 @@ def load(card: BackboneCard, which: str | Path, seed: int = 0, keep: int = 0) ->
     if which == "random":
         return _random(card, seed, keep)
     if which != "imagenet":
-        return from_file(card, as_path(which))
-    return from_file(card, *_found(card))
+        return read_weights(card, as_path(which))
+    return read_weights(card, *_found(card))
 
 
-def require(card: BackboneCard, which: str | Path) -> None:
+def require_weights(card: BackboneCard, which: str | Path) -> None:
     """Find the weights that `load` would read, and read nothing. Raises as `load` does."""
     file_of(card, which)
 
@@ -80,7 +80,7 @@ def file_of(card: BackboneCard, which: str | Path) -> Path | None:
     return path
 
 
-def from_file(card: BackboneCard, path: Path, origin: str = "") -> Weights:
+def read_weights(card: BackboneCard, path: Path, origin: str = "") -> Weights:
     """Weights from .safetensors, .pth, .pt, Keras .h5, or a TensorFlow.js folder or .tgz.
 
     Raises MissingError where there is no such file, HilumError where it does not fit.
@@ -88,11 +88,11 @@ def from_file(card: BackboneCard, path: Path, origin: str = "") -> Weights:
     _require_file(card, path)
     raw, variant = _reader(path)(card, path)
     wanted, optional = shapes(card)
-    fitted = checkpoints.fit(raw, wanted, optional, path)
+    fitted = checkpoints.match_state(raw, wanted, optional, path)
     licence = card.licence if origin else f"unknown: the licence of {path.name}"
     origin = origin or f"file {path.name}"
     return Weights(
-        fitted.state, digest(fitted.state, wanted), origin, licence, variant, fitted.ignored
+        fitted.state, state_digest(fitted.state, wanted), origin, licence, variant, fitted.ignored
     )
 
 
@@ -108,7 +108,7 @@ def shapes(card: BackboneCard) -> tuple[Shapes, Shapes]:
     return wanted, {name: shape for name, shape in everything.items() if name not in wanted}
 
 
-def digest(state: State, wanted: Shapes) -> str:
+def state_digest(state: State, wanted: Shapes) -> str:
     """SHA-256 over the names, shapes and float32 values of the wanted tensors; counters aside."""
     total = hashlib.sha256()
     for name in sorted(wanted):
@@ -124,7 +124,9 @@ def _random(card: BackboneCard, seed: int, keep: int) -> Weights:
         torch.manual_seed(seed)
         network = networks.create(card, keep=keep)
     state = network.state_dict()
-    return Weights(state, digest(state, _shapes(network)), f"random, seed {seed}", "none needed")
+    return Weights(
+        state, state_digest(state, _shapes(network)), f"random, seed {seed}", "none needed"
+    )
 
 
 def _require_file(card: BackboneCard, path: Path) -> None:
@@ -228,7 +230,7 @@ def _read_torch(card: BackboneCard, path: Path) -> tuple[State, str]:
 
 
 def _read_keras(card: BackboneCard, path: Path) -> tuple[State, str]:
-    found = keras_files.read(path)
+    found = keras_files.read_keras(path)
     return weights_keras.convert(card, networks.outline(card, classifier=True), found)
 
 

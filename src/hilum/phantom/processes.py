@@ -36,8 +36,8 @@ def gather(
     rows: dict[int, dict[str, Any]] = {}
     lock = Lock()
 
-    def collect(found: Iterator[Row]) -> None:
-        for number, row in found:
+    def collect(drawn: Iterator[Row]) -> None:
+        for number, row in drawn:
             with lock:
                 rows[number] = row
                 if progress:
@@ -61,10 +61,10 @@ def crew(request: Request) -> int:
 
 def _elsewhere(request: Request, root: Path, share: Share) -> Iterator[Row]:
     """Start a process and yield what it has drawn, film by film."""
-    about = json.dumps({"request": asdict(request), "root": str(root), "share": share})
+    order = json.dumps({"request": asdict(request), "root": str(root), "share": share})
     path = os.pathsep.join(filter(None, sys.path))  # it finds what this one finds
     with subprocess.Popen(  # noqa: S603  (our own module, dials that were checked)
-        [sys.executable, "-P", "-m", WORKER, about],
+        [sys.executable, "-P", "-m", WORKER, order],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
@@ -73,9 +73,9 @@ def _elsewhere(request: Request, root: Path, share: Share) -> Iterator[Row]:
         for line in worker.stdout or ():
             number, row = json.loads(line)
             yield number, row
-        said = worker.stderr.read().strip() if worker.stderr else ""
+        error = worker.stderr.read().strip() if worker.stderr else ""
     if worker.returncode:
         raise HilumError(
             f"a process that draws films must finish; got exit code {worker.returncode} "
-            f"({said.splitlines()[-1] if said else 'it said nothing'}); try again."
+            f"({error.splitlines()[-1] if error else 'it error nothing'}); try again."
         )

@@ -42,8 +42,8 @@ class Request:
             value = getattr(self, name)
             if value is not None:
                 _between(name, value, 0, 1)
-        _known("classes", self.classes, CLASSES)
-        _known("hospitals", self.hospitals, tuple(HOSPITALS))
+        _require_allowed("classes", self.classes, CLASSES)
+        _require_allowed("hospitals", self.hospitals, tuple(HOSPITALS))
 
 
 def _between(name: str, value: float, low: float, high: float) -> None:
@@ -53,7 +53,7 @@ def _between(name: str, value: float, low: float, high: float) -> None:
         )
 
 
-def _known(name: str, values: tuple[str, ...], allowed: tuple[str, ...]) -> None:
+def _require_allowed(name: str, values: tuple[str, ...], allowed: tuple[str, ...]) -> None:
     if not values or len(set(values)) < len(values):
         raise HilumError(
             f"The phantom's {name} must be one or more different names of {', '.join(allowed)}; "

@@ -10,20 +10,20 @@ from typing import Any
 
 import cv2
 
-from hilum.phantom.files import draw
+from hilum.phantom.files import draw_films
 from hilum.phantom.request import Request
 
 
 def main() -> None:
     """Draw what the argument asks for."""
     cv2.setNumThreads(1)  # the other cores have a process of their own
-    about = json.loads(sys.argv[1])
+    order = json.loads(sys.argv[1])
     dials: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
-        for name, value in about["request"].items()
+        for name, value in order["request"].items()
     }
-    k, n = about["share"]
-    for row in draw(Request(**dials), Path(about["root"]), (k, n)):
+    k, n = order["share"]
+    for row in draw_films(Request(**dials), Path(order["root"]), (k, n)):
         sys.stdout.write(json.dumps(row) + "\n")
         sys.stdout.flush()
 

@@ -138,18 +138,22 @@ def _step(row: Mapping[str, Any]) -> Step:
         hint = nearest_name(name, STEPS)
         raise HilumError(f"preparation step must be a step that there is; got {name!r}; {hint}")
     kind, parameters = STEPS[name], {k: v for k, v in row.items() if k != "step"}
-    known = _fields(kind)
+    parameters_of_step = _fields(kind)
     for key in parameters:
-        if key not in known:
-            hint = nearest_name(key, known, "" if known else "it takes none.")
+        if key not in parameters_of_step:
+            hint = nearest_name(
+                key, parameters_of_step, "" if parameters_of_step else "it takes none."
+            )
             raise HilumError(f"step {name} has no parameter {key!r}; {hint}")
     return kind(**parameters)
 
 
 def _complete(step: Step, lungs_of: LungsOf | None) -> Step:
     """The step with what it needs from above."""
-    wants = lungs_of is not None and getattr(step, "kind", "") == "radiograph"
-    return with_finder(step, lungs_of(step.network)) if wants else step  # type: ignore[misc, attr-defined]
+    if lungs_of is not None and isinstance(step, LungStep) and step.kind == "radiograph":
+        complete: Step = with_finder(step, lungs_of(step.network))
+        return complete
+    return step
 
 
 def _parameters(step: Step) -> dict[str, Any]:

@@ -28,17 +28,18 @@ def axes(cells: Sequence[str]) -> pd.DataFrame:
     so are the question, where there are tasks, and the test, where there is a second one. Cells
     that are not named so have the single axis "cell" beside it.
     """
-    asked = [QUESTION.match(cell) for cell in cells]
+    questions_of = [QUESTION.match(cell) for cell in cells]
     plain = [
-        cell[match.end() :] if match else cell for cell, match in zip(cells, asked, strict=True)
+        cell[match.end() :] if match else cell
+        for cell, match in zip(cells, questions_of, strict=True)
     ]
     tested = [ELSEWHERE.search(cell) for cell in plain]
     plain = [cell[: end.start()] if end else cell for cell, end in zip(plain, tested, strict=True)]
     rows = [_parts(cell) for cell in plain]
     if not rows or any(row.keys() != rows[0].keys() for row in rows) or not rows[0]:
         rows = [{"cell": cell} for cell in plain]
-    if any(asked):
-        questions = [match[1] if match else MAIN for match in asked]
+    if any(questions_of):
+        questions = [match[1] if match else MAIN for match in questions_of]
         rows = [{"question": one, **row} for one, row in zip(questions, rows, strict=True)]
     if any(tested):
         which = [TESTS[end[1]] if end else "own test" for end in tested]
@@ -47,12 +48,14 @@ def axes(cells: Sequence[str]) -> pd.DataFrame:
 
 
 def _parts(cell: str) -> dict[str, str]:
-    found = list(AXIS.finditer(cell))
-    if not found:
+    matches = list(AXIS.finditer(cell))
+    if not matches:
         return {}
-    ends = [*(match.start() for match in found[1:]), len(cell)]
-    arm = {"arm": cell[: found[0].start()]} if found[0].start() else {}
-    return arm | {match[1]: cell[match.end() : end] for match, end in zip(found, ends, strict=True)}
+    ends = [*(match.start() for match in matches[1:]), len(cell)]
+    arm = {"arm": cell[: matches[0].start()]} if matches[0].start() else {}
+    return arm | {
+        match[1]: cell[match.end() : end] for match, end in zip(matches, ends, strict=True)
+    }
 
 
 def short_names(cells: Sequence[str]) -> dict[str, str]:
@@ -64,8 +67,8 @@ def short_names(cells: Sequence[str]) -> dict[str, str]:
 
 def _words(row: "pd.Series[Any]", names: Sequence[str]) -> str:
     """Values speak for themselves unless they are numbers or truths: "vgg16, last 2"."""
-    said = [(name, str(row[name])) for name in names]
-    return ", ".join(text if _tells(text) else f"{name} {text}" for name, text in said)
+    values = [(name, str(row[name])) for name in names]
+    return ", ".join(text if _tells(text) else f"{name} {text}" for name, text in values)
 
 
 def _tells(text: str) -> bool:
@@ -88,17 +91,17 @@ def bars(scores: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> pd.Data
 
     With one label per image, micro-averaged precision, recall and F1 all equal accuracy.
     """
-    found = {(str(r.get("cell")), r.get("name"), r.get("class")): r for r in scores}
-    cells = list(dict.fromkeys(cell for cell, _, _ in found))
+    scores_by_key = {(str(r.get("cell")), r.get("name"), r.get("class")): r for r in scores}
+    cells = list(dict.fromkeys(cell for cell, _, _ in scores_by_key))
     models, arms = split_axes(cells)
     rows = []
     for cell in cells:
         for class_ in classes:
             for metric in BARS:
-                score = found.get((cell, *_which(metric, class_)), {})
+                score = scores_by_key.get((cell, *_which(metric, class_)), {})
                 kept = {key: score.get(key) for key in ("value", "low", "high", "k", "n")}
-                about = {"model": models[cell], "arm": arms[cell], "cell": cell}
-                rows.append({**about, "class": class_, "metric": metric, **kept})
+                keys = {"model": models[cell], "arm": arms[cell], "cell": cell}
+                rows.append({**keys, "class": class_, "metric": metric, **kept})
     floats = dict.fromkeys(("value", "low", "high"), "float64")
     whole = dict.fromkeys(("k", "n"), "Int64")
     return pd.DataFrame(rows).astype({**floats, **whole}) if rows else pd.DataFrame()
@@ -125,7 +128,7 @@ def _which(metric: str, class_: str) -> tuple[str, str]:
     )
 
 
-def sweep(
+def sweep_table(
     scores: Sequence[Mapping[str, Any]], metric: tuple[str, str] = ("accuracy", "overall")
 ) -> pd.DataFrame:
     """One score along a grid axis: axis, x, series, cell, metric, value, low, high, k, n.
@@ -133,8 +136,10 @@ def sweep(
     The axis is the numeric one with most values, else the one with most values; every combination
     of the others is a series.
     """
-    found = {str(r["cell"]): r for r in scores if (r.get("name"), r.get("class")) == metric}
-    table = axes(list(found))
+    scores_by_cell = {
+        str(r["cell"]): r for r in scores if (r.get("name"), r.get("class")) == metric
+    }
+    table = axes(list(scores_by_cell))
     varied = [str(name) for name in table if table[name].nunique() > 1]
     along = [name for name in varied if name != TEST]
     if not along:
@@ -143,10 +148,10 @@ def sweep(
     rest = [name for name in varied if name != axis]
     rows = []
     for cell, row in table.iterrows():
-        score = found[str(cell)]
+        score = scores_by_cell[str(cell)]
         kept = {key: score.get(key) for key in ("value", "low", "high", "k", "n")}
-        about = {"axis": axis, "x": row[axis], "series": _words(row, rest), "cell": cell}
-        rows.append({**about, "metric": metric[0], **kept})
+        keys = {"axis": axis, "x": row[axis], "series": _words(row, rest), "cell": cell}
+        rows.append({**keys, "metric": metric[0], **kept})
     out = pd.DataFrame(rows)
     out["x"] = pd.to_numeric(out["x"]) if _numeric(out["x"]) else out["x"]
     return out.sort_values("x", kind="stable", ignore_index=True) if _numeric(out["x"]) else out

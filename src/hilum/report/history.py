@@ -58,8 +58,8 @@ def mean(rows: pd.DataFrame, of: str, along: str) -> "pd.Series[float]":
     A mean over the survivors of early stopping would jump where one drops out.
     """
     runs = len(rows[trainings(rows)].drop_duplicates())
-    found = rows.groupby(along)[of].agg(["mean", "count"])
-    return found.loc[found["count"] == runs, "mean"]
+    grouped = rows.groupby(along)[of].agg(["mean", "count"])
+    return grouped.loc[grouped["count"] == runs, "mean"]
 
 
 def watched(history: pd.DataFrame) -> str:
@@ -69,9 +69,11 @@ def watched(history: pd.DataFrame) -> str:
 
 def lowest(history: pd.DataFrame) -> pd.DataFrame:
     """The watched row with the lowest loss of each training, the first of equals."""
-    known = history[history["part"] != "train"].dropna(subset=["loss"])
-    known = known.reset_index(drop=True)
-    return known.loc[known.groupby(trainings(known), sort=False)["loss"].idxmin()]
+    watched_rows = history[history["part"] != "train"].dropna(subset=["loss"])
+    watched_rows = watched_rows.reset_index(drop=True)
+    return watched_rows.loc[
+        watched_rows.groupby(trainings(watched_rows), sort=False)["loss"].idxmin()
+    ]
 
 
 def overfit(history: pd.DataFrame) -> pd.DataFrame:
@@ -83,8 +85,10 @@ def overfit(history: pd.DataFrame) -> pd.DataFrame:
     epochs = history[~on_path(history)]
     rows = []
     for best in lowest(epochs).to_dict("records"):
-        mine = (epochs[ONE] == [best[name] for name in ONE]).all(axis=1)
-        after = epochs[mine & (epochs["part"] != "train") & (epochs["step"] > best["step"])]
+        same_training = (epochs[ONE] == [best[name] for name in ONE]).all(axis=1)
+        after = epochs[
+            same_training & (epochs["part"] != "train") & (epochs["step"] > best["step"])
+        ]
         end = float(after.sort_values("step")["loss"].tail(TAIL).median())
         rise = end / best["loss"] - 1 if len(after) and best["loss"] > 0 else 0.0
         end = end if len(after) else best["loss"]
@@ -126,9 +130,9 @@ def stops(history: pd.DataFrame, rule: Rule = PAPER_RULE) -> pd.DataFrame:
 
     Accuracy at least, loss below, both of the watched part at the end of the same epoch.
     """
-    known = history[(history["part"] != "train") & ~on_path(history)]
+    watched_rows = history[(history["part"] != "train") & ~on_path(history)]
     rows = []
-    for key, one in known.groupby(ONE, sort=False):
+    for key, one in watched_rows.groupby(ONE, sort=False):
         ordered = one.sort_values("step")
         held = ((ordered["accuracy"] >= rule.accuracy) & (ordered["loss"] < rule.loss)).to_numpy()
         epochs = int(held.argmax()) + 1 if held.any() else None
@@ -140,8 +144,8 @@ def stops(history: pd.DataFrame, rule: Rule = PAPER_RULE) -> pd.DataFrame:
 def stop_rule(recipe: Mapping[str, Any]) -> tuple[Rule, str]:
     """The stop rule of the recipe's first stage that has one, else the paper's; and which it is."""
     for stage in _stages(recipe):
-        if found := stage.get("stop"):
-            return Rule(float(found["accuracy"]), float(found["loss"])), "the rule of this run"
+        if rule := stage.get("stop"):
+            return Rule(float(rule["accuracy"]), float(rule["loss"])), "the rule of this run"
     return PAPER_RULE, "the rule of study 000, which did not stop this run"
 
 

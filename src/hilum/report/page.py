@@ -23,13 +23,13 @@ from hilum.report.printed_table import PrintedTable, printed_counts
 from hilum.report.run_folder import RunFolder
 from hilum.report.wording import (
     NOT_RECORDED,
+    as_sentence,
     class_name,
     code,
     count,
     family,
     number,
     prose,
-    sentence,
 )
 from hilum.types import NOTICE
 
@@ -61,33 +61,33 @@ CITED = {
 }
 
 
-def build(run_folder: Path) -> Path:
+def build_report(run_folder: Path) -> Path:
     """Write `report.html` and `figures/` from a finished run's files, and return the page's path.
 
     Works from the folder alone and as often as wanted; what is not recorded is said to be so.
     Raises MissingError without `results.json`, HilumError for a file that cannot be read.
     """
-    run = folder.read(Path(run_folder))
-    text = render(context(run), page.roots(run))
+    run = folder.read_run(Path(run_folder))
+    text = render_page(context(run), page.roots(run))
     target = run.folder / "report.html"
     with files.atomic_write(target) as draft:
         draft.write_text(text, encoding="utf-8")
     return target
 
 
-def render(values: Mapping[str, Any], roots: Sequence[str] = ()) -> str:
+def render_page(values: Mapping[str, Any], roots: Sequence[str] = ()) -> str:
     """The page of a context: values escaped, styles allowed by their hash alone, no path whole.
 
     `roots`: folders whose names are cut wherever they stand.
     """
-    return page.render("report.html.j2", values, roots)
+    return page.render_template("report.html.j2", values, roots)
 
 
 def context(run: RunFolder) -> dict[str, Any]:
     """Everything that the template prints, section by section."""
     audits = sections.audits(run)
     published = score_tables.comparisons(run)
-    figures = registry.draw(run)
+    figures = registry.draw_figures(run)
     questions = score_tables.further_questions(run)
     optional = {"published": published, "questions": questions, "study": figures["study"]}
     absent = [name for name, rows in optional.items() if not rows]
@@ -145,7 +145,7 @@ def _verdict(run: RunFolder, audits: list[sections.AuditRow]) -> dict[str, Any]:
     }
     counted = [f"{tally[name]} {word}" for name, word in words.items() if name in tally]
     return {
-        "verdict": prose(sentence(str(run.results.get("verdict") or f"Verdict {NOT_RECORDED}"))),
+        "verdict": prose(as_sentence(str(run.results.get("verdict") or f"Verdict {NOT_RECORDED}"))),
         "standing": sections.standing(run),
         "tally": f"{count(len(audits), 'audit')}: {', '.join(counted)}."
         if audits
@@ -188,12 +188,12 @@ def _one_source(counts: pd.DataFrame | None) -> str:
 
 def _split(run: RunFolder) -> dict[str, Any]:
     split = run.section("split")
-    found = [(kind, [_leak(row) for row in rows]) for kind, rows in sections.leaks(run)]
+    leaks = [(kind, [_leak(row) for row in rows]) for kind, rows in sections.leaks(run)]
     return {
         "split_facts": sections.division(run),
         "split_notes": [str(note) for note in split.get("notes") or []],
         "parts": _parts(run),
-        "leaks": found,
+        "leaks": leaks,
         "leaks_recorded": "leaks" in split,
         "leak_boxes": leak_check.boxes(run),
     }
@@ -217,7 +217,7 @@ def _scores(run: RunFolder) -> dict[str, Any]:
     overall = score_tables.overall(run)
     methods = [
         str(row["method"])
-        for row in score_tables.mine(run)
+        for row in score_tables.chosen_scores(run)
         if row.get("method") and row.get("low") is not None
     ]
     named = "; ".join(dict.fromkeys(map(family, methods)))
@@ -234,7 +234,7 @@ def _scores(run: RunFolder) -> dict[str, Any]:
             "Value",
             *(f"at {share:.0%}" for share in predictive_values.PREVALENCES),
         ],
-        "score_notes": score_basis.notes(score_tables.mine(run)),
+        "score_notes": score_basis.notes(score_tables.chosen_scores(run)),
         "methods": f"Intervals by: {named}." if named else "",
     }
 
@@ -267,9 +267,9 @@ def _surest(errors: int, shown: int) -> str:
 
 def _list(run: RunFolder, table: pd.DataFrame, name: str) -> None:
     """Store which images the page shows, with the codes that it may show them under."""
-    known = table.assign(code=[code("image", str(i)) for i in table["sample_id"]])
+    coded = table.assign(code=[code("image", str(i)) for i in table["sample_id"]])
     (run.folder / "figures").mkdir(exist_ok=True)
-    figure_csv.write(known, run.folder / "figures" / f"{name}.csv")
+    figure_csv.write_figure_csv(coded, run.folder / "figures" / f"{name}.csv")
 
 
 def _closing(run: RunFolder) -> dict[str, Any]:
@@ -285,5 +285,5 @@ def _closing(run: RunFolder) -> dict[str, Any]:
 
 def _methods(run: RunFolder) -> list[str]:
     version = run.section("environment").get("hilum") or importlib.metadata.version("hilum")
-    used = " ".join(str(row.get("method")).lower() for row in score_tables.mine(run))
+    used = " ".join(str(row.get("method")).lower() for row in score_tables.chosen_scores(run))
     return [f"hilum {version}", *(text for key, text in CITED.items() if key in used)]

@@ -52,9 +52,9 @@ STATUSES = {
 
 def series(names: Sequence[str]) -> dict[str, str]:
     """A colour per name: known classes keep theirs in every report, others take what is left."""
-    known = {name: EXPECTED_CLASS_COLOURS[name] for name in names if name in EXPECTED_CLASS_COLOURS}
-    if len(set(known.values())) < len(known):
-        known = {}
-    free = [colour for colour in SERIES if colour not in known.values()] or list(SERIES)
-    others = [name for name in names if name not in known]
-    return known | {name: free[i % len(free)] for i, name in enumerate(others)}
+    fixed = {name: EXPECTED_CLASS_COLOURS[name] for name in names if name in EXPECTED_CLASS_COLOURS}
+    if len(set(fixed.values())) < len(fixed):
+        fixed = {}
+    free = [colour for colour in SERIES if colour not in fixed.values()] or list(SERIES)
+    others = [name for name in names if name not in fixed]
+    return fixed | {name: free[i % len(free)] for i, name in enumerate(others)}

@@ -5,7 +5,7 @@ from typing import Any
 from hilum.metrics.intervals import Interval
 from hilum.metrics.thresholds import enough, predictive_intervals, predictive_values
 from hilum.report.run_folder import RunFolder
-from hilum.report.score_tables import mine
+from hilum.report.score_tables import chosen_scores
 from hilum.report.wording import class_name, number
 
 PREVALENCES = (0.01, 0.05, 0.2, 0.5)
@@ -17,13 +17,13 @@ def elsewhere(run: RunFolder) -> list[list[str]]:
     The ends of sensitivity's and specificity's intervals are carried through (`enough` says when).
     Altman & Bland 1994, doi:10.1136/bmj.309.6947.102.
     """
-    found = {(row.get("class"), row.get("name")): row for row in mine(run)}
+    scores = {(row.get("class"), row.get("name")): row for row in chosen_scores(run)}
     rows = []
     for name in run.classes:
-        both = [found.get((name, what)) for what in ("sensitivity", "specificity")]
-        known = [row for row in both if row and isinstance(row.get("value"), int | float)]
-        if len(known) == 2:
-            rows += [[class_name(name), *row] for row in _worth(run, name, known)]
+        both = [scores.get((name, what)) for what in ("sensitivity", "specificity")]
+        valued = [row for row in both if row and isinstance(row.get("value"), int | float)]
+        if len(valued) == 2:
+            rows += [[class_name(name), *row] for row in _worth(run, name, valued)]
     return rows
 
 

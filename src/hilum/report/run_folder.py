@@ -82,13 +82,13 @@ class RunFolder:
 
     def section(self, name: str) -> dict[str, Any]:
         """A dictionary of `results.json`, empty where it is not recorded."""
-        found = self.results.get(name)
-        return dict(found) if isinstance(found, Mapping) else {}
+        value = self.results.get(name)
+        return dict(value) if isinstance(value, Mapping) else {}
 
     def rows(self, name: str) -> list[dict[str, Any]]:
         """A list of dictionaries of `results.json`, empty where it is not recorded."""
-        found = self.results.get(name)
-        return [dict(row) for row in found or [] if isinstance(row, Mapping)]
+        value = self.results.get(name)
+        return [dict(row) for row in value or [] if isinstance(row, Mapping)]
 
     @property
     def scores(self) -> list[dict[str, Any]]:
@@ -100,11 +100,11 @@ class RunFolder:
         """Predictions of the reported cell, or None where there are none."""
         if self.predictions is None:
             return None
-        mine = self.predictions[self.predictions["cell"] == self.cell]
-        return None if mine.empty else mine.reset_index(drop=True)
+        own_rows = self.predictions[self.predictions["cell"] == self.cell]
+        return None if own_rows.empty else own_rows.reset_index(drop=True)
 
 
-def read(folder: Path) -> RunFolder:
+def read_run(folder: Path) -> RunFolder:
     """Read a run folder (DESIGN: `results.json` and the tables beside it).
 
     Raises MissingError without `results.json`, HilumError where a file cannot be read.
@@ -138,14 +138,14 @@ def _results(path: Path) -> dict[str, Any]:
             "give the folder that --out named."
         )
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        results = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise HilumError(f"{path} must be JSON; got {error}; run the study again.") from error
-    if not isinstance(found, dict):
+    if not isinstance(results, dict):
         raise HilumError(
-            f"{path} must hold an object; got {type(found).__name__}; run the study again."
+            f"{path} must hold an object; got {type(results).__name__}; run the study again."
         )
-    return found
+    return results
 
 
 def _recipe(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:

@@ -17,16 +17,16 @@ def over(row: Mapping[str, Any]) -> str:
 
 def notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """What a reader of these scores must know: classes without test images, unknown patients."""
-    found = []
+    sentences = []
     averages = next((row for row in rows if row.get("over")), None)
     if averages:
-        known = {str(row.get("class")) for row in rows if row.get("name") == "sensitivity"}
-        absent = sorted(known - {*averages["over"], *WHOLE})
+        classes = {str(row.get("class")) for row in rows if row.get("name") == "sensitivity"}
+        absent = sorted(classes - {*averages["over"], *WHOLE})
         missing = " or ".join(map(class_name, absent)) or "the other classes"
-        found.append(f"Averages are{over(averages)}: no test image is of {missing}.")
+        sentences.append(f"Averages are{over(averages)}: no test image is of {missing}.")
     if any(word in str(row.get("method")) for row in rows for word in UNKNOWN):
-        found.append(
+        sentences.append(
             "Intervals count images of unknown patients as patients of their own: too narrow where "
             "people have several."
         )
-    return found
+    return sentences

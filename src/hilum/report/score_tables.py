@@ -13,6 +13,7 @@ from hilum.report.run_folder import RunFolder
 from hilum.report.score_basis import over
 from hilum.report.wording import (
     NOT_RECORDED,
+    as_sentence,
     class_name,
     interval,
     method_name,
@@ -20,7 +21,6 @@ from hilum.report.wording import (
     prose,
     ratio,
     score_name,
-    sentence,
 )
 
 ENDS = ("value", "measured", "low", "published")
@@ -72,7 +72,7 @@ def start(run: RunFolder) -> float:
 def _good(row: Mapping[str, Any]) -> bool:
     """Whether 1 is the best of this score; not so for errors, nor for "accuracy (sd of folds)"."""
     name = str(row.get("name"))
-    metric = registry.find(name)
+    metric = registry.find_metric(name)
     return (metric is None or metric.higher_is_better) and "(sd" not in name
 
 
@@ -108,15 +108,15 @@ def _percent(value: object, begin: float) -> float | None:
     return round(100 * (float(value) - begin) / (1 - begin), 2)
 
 
-def mine(run: RunFolder) -> list[dict[str, Any]]:
+def chosen_scores(run: RunFolder) -> list[dict[str, Any]]:
     """The scores of the cell that the report shows in full."""
     return [row for row in run.scores if str(row.get("cell")) == run.cell]
 
 
 def headlines(run: RunFolder) -> list[Headline]:
     """The first metrics of the table's headlines with their intervals, and how many images."""
-    found = [_pick(mine(run), metric) for metric in registry.headlines()]
-    shown = [_headline(run, row) for row in found if row is not None][:SHOWN]
+    rows = [_pick(chosen_scores(run), metric) for metric in registry.headlines()]
+    shown = [_headline(run, row) for row in rows if row is not None][:SHOWN]
     return [*shown, _size(run)]
 
 
@@ -152,15 +152,15 @@ def _size(run: RunFolder) -> Headline:
             "Images", number(n.get("images")), (f"patients: {number(n.get('patients'))}",)
         )
     patients = predictions["patient_id"].dropna().nunique()
-    known = f"{patients:,} patients" if patients else "patients not recorded"
+    patients_noted = f"{patients:,} patients" if patients else "patients not recorded"
     seeds = predictions["seed"].nunique()
-    notes = (known, f"{seeds} seeds") if seeds > 1 else (known,)
+    notes = (patients_noted, f"{seeds} seeds") if seeds > 1 else (patients_noted,)
     return Headline("Test images", number(int(predictions["sample_id"].nunique())), notes)
 
 
 def overall(run: RunFolder) -> list[Line]:
     """Scores over all classes."""
-    return [line(row, start(run)) for row in mine(run) if row.get("class") in WHOLE]
+    return [line(row, start(run)) for row in chosen_scores(run) if row.get("class") in WHOLE]
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,12 +175,12 @@ class ScoreTable:
 
 def by_class(run: RunFolder) -> ScoreTable:
     """Scores of each class: classes down, scores across."""
-    rows = [row for row in mine(run) if row.get("class") not in WHOLE]
+    rows = [row for row in chosen_scores(run) if row.get("class") not in WHOLE]
     names = list(dict.fromkeys(str(row.get("name")) for row in rows))
     begin = start(run)
-    found = {(row.get("class"), row.get("name")): line(row, begin) for row in rows}
-    classes = [name for name in run.classes if any(key[0] == name for key in found)]
-    body = [(class_name(c), tuple(found.get((c, name)) for name in names)) for c in classes]
+    lines = {(row.get("class"), row.get("name")): line(row, begin) for row in rows}
+    classes = [name for name in run.classes if any(key[0] == name for key in lines)]
+    body = [(class_name(c), tuple(lines.get((c, name)) for name in names)) for c in classes]
     return ScoreTable(tuple(score_name(name) for name in names), tuple(body))
 
 
@@ -199,10 +199,10 @@ def by_cell(run: RunFolder) -> ScoreTable | None:
     used = [i for i in range(len(heading)) if any(row[i] for row in picked.values())]
     ranked = sorted(picked.items(), key=lambda item: (on_other_films(item[0]), _rank(item[1])))
     body = [
-        (cell, tuple(line(found, begin) if (found := row[i]) else None for i in used))
+        (cell, tuple(line(score, begin) if (score := row[i]) else None for i in used))
         for cell, row in ranked
     ]
-    heads = [next(found for row in picked.values() if (found := row[i])) for i in used]
+    heads = [next(score for row in picked.values() if (score := row[i])) for i in used]
     parts = run.section("model").get("images") or {}
     unvalidated = parts.get("validation") == 0
     why = {"why": "the first: no image validates"} if unvalidated else {}
@@ -228,11 +228,11 @@ def further_questions(run: RunFolder) -> list[TaskRow]:
 def _question(run: RunFolder, task: Mapping[str, Any]) -> TaskRow:
     cell = f"{task.get('name')}: {task.get('cell')}"
     rows = [row for row in run.rows("scores") if row.get("cell") == cell]
-    found = {(row.get("name"), row.get("class")): row for row in rows}
-    picked = [found[row.key] for row in registry.spread() if row.key in found]
+    scores = {(row.get("name"), row.get("class")): row for row in rows}
+    picked = [scores[row.key] for row in registry.spread() if row.key in scores]
     return TaskRow(
         title=str(task.get("title") or task.get("name")),
-        verdict=prose(sentence(str(task.get("verdict") or ""))),
+        verdict=prose(as_sentence(str(task.get("verdict") or ""))),
         report=str(task.get("report") or ""),
         reason=prose(str(task.get("reason") or "")),
         figures=tuple((_heading(r), number(r.get("value")), interval(r)) for r in picked),
@@ -246,7 +246,7 @@ def _heading(row: Mapping[str, Any]) -> str:
 
 def _rank(row: Iterable[Mapping[str, Any] | None]) -> list[float]:
     """Falling by the first score, ties by the next; a cell without one comes last."""
-    values = [(found or {}).get("value") for found in row]
+    values = [(score or {}).get("value") for score in row]
     return [-float(value) if isinstance(value, int | float) else 2.0 for value in values]
 
 
@@ -289,11 +289,11 @@ def _comparison(row: Mapping[str, Any], begin: float) -> PublishedRow:
 
 def cross(left: pd.Series, across: pd.Series, order: list[str], most: int = 8) -> pd.DataFrame:
     """Counts of (left, across): rows in `order`, the `most` commonest columns, then "others"."""
-    known = across.astype("object").fillna(NOT_RECORDED).astype(str)
-    common = known.value_counts().index[:most]
-    if known.nunique() > most + 1:
-        known = known.where(known.isin(common), "others")
-    table = pd.crosstab(left.astype(str), known)
-    columns = known.value_counts().index
+    values = across.astype("object").fillna(NOT_RECORDED).astype(str)
+    common = values.value_counts().index[:most]
+    if values.nunique() > most + 1:
+        values = values.where(values.isin(common), "others")
+    table = pd.crosstab(left.astype(str), values)
+    columns = values.value_counts().index
     rows = [name for name in order if name in table.index]
     return table.loc[rows, list(columns)].rename_axis(index="class", columns=None)

@@ -13,8 +13,8 @@ from hilum.metrics.intervals import FEW_IMAGES
 from hilum.report import leak_check
 from hilum.report.palette import STATUSES, Status
 from hilum.report.run_folder import RunFolder
-from hilum.report.score_tables import cross, mine
-from hilum.report.wording import NOT_RECORDED, number, plain, prose, title
+from hilum.report.score_tables import chosen_scores, cross
+from hilum.report.wording import NOT_RECORDED, number, plain_value, prose, title
 
 MEASURED = re.compile(r" \((?:[a-z]+ )?\d+\.\d+\)")  # a figure of one image in a reason
 DATES = ("finished", "date", "time", "created", "started")
@@ -69,30 +69,30 @@ class AuditRow:
 
 def date(run: RunFolder) -> str:
     """When the run was finished, as it says itself."""
-    found = run.section("environment")
-    when = next((str(found[key]) for key in DATES if found.get(key)), NOT_RECORDED)
+    environment = run.section("environment")
+    when = next((str(environment[key]) for key in DATES if environment.get(key)), NOT_RECORDED)
     return when.replace("T", " ").replace("Z", " UTC").replace("+00:00", " UTC")
 
 
 def sets(run: RunFolder) -> list[DatasetRow]:
     """The datasets of `data`: under "sets", or directly under their names."""
     data = run.section("data")
-    found = data.get("sets", data)
-    if isinstance(found, Mapping):
-        named = [(str(k), v) for k, v in found.items() if isinstance(v, Mapping)]
+    cards = data.get("sets", data)
+    if isinstance(cards, Mapping):
+        named = [(str(k), v) for k, v in cards.items() if isinstance(v, Mapping)]
     else:
-        rows = [v for v in found or [] if isinstance(v, Mapping)]
+        rows = [v for v in cards or [] if isinstance(v, Mapping)]
         named = [(str(v.get("name", i + 1)), v) for i, v in enumerate(rows)]
     return [_set(name, card) for name, card in named]
 
 
 def _set(name: str, card: Mapping[str, Any]) -> DatasetRow:
-    known = {key for keys in SET_FACTS.values() for key in keys} | {"title", "name"}
-    found = {head: _first(card, keys) for head, keys in SET_FACTS.items()}
-    more = tuple((title(str(k)), plain(v)) for k, v in card.items() if k not in known)
-    citation = plain(found["citation"]) if found["citation"] else ""
-    shown = {head: value for head, value in found.items() if value is not None or head in ASKED}
-    facts = tuple((head, plain(value)) for head, value in shown.items())
+    listed = {key for keys in SET_FACTS.values() for key in keys} | {"title", "name"}
+    values = {head: _first(card, keys) for head, keys in SET_FACTS.items()}
+    more = tuple((title(str(k)), plain_value(v)) for k, v in card.items() if k not in listed)
+    citation = plain_value(values["citation"]) if values["citation"] else ""
+    shown = {head: value for head, value in values.items() if value is not None or head in ASKED}
+    facts = tuple((head, plain_value(value)) for head, value in shown.items())
     return DatasetRow(name, str(card.get("title") or name), facts, more, citation)
 
 
@@ -118,8 +118,8 @@ def left_out(run: RunFolder) -> list[Omission]:
     groups: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for row in _omitted(run):
         groups[MEASURED.sub("", _reason(row))].append(row)
-    listed = _listed(run)
-    found = [
+    listed = _left_out_names(run)
+    items = [
         Omission(
             reason,
             sum(map(_how_many, rows)),
@@ -127,10 +127,10 @@ def left_out(run: RunFolder) -> list[Omission]:
         )
         for reason, rows in groups.items()
     ]
-    return sorted(found, key=lambda item: -item.n)
+    return sorted(items, key=lambda item: -item.n)
 
 
-def _listed(run: RunFolder) -> dict[str, tuple[str, ...]]:
+def _left_out_names(run: RunFolder) -> dict[str, tuple[str, ...]]:
     """The names in left_out.csv by reason."""
     if run.left_out is None:
         return {}
@@ -150,10 +150,10 @@ def _reason(row: Mapping[str, Any]) -> str:
 
 def _how_many(row: Mapping[str, Any]) -> int:
     """The row's `count`, of things; earlier versions counted "153 images (a, b, ...)" as one."""
-    known = row.get("count")
-    n = known if isinstance(known, int) and not isinstance(known, bool) else 1
-    said = [int(count.replace(",", "")) for count in COUNTED.findall(str(row.get("what")))]
-    return n if n >= sum(said) else n + sum(said) - len(said)
+    recorded = row.get("count")
+    n = recorded if isinstance(recorded, int) and not isinstance(recorded, bool) else 1
+    counts = [int(count.replace(",", "")) for count in COUNTED.findall(str(row.get("what")))]
+    return n if n >= sum(counts) else n + sum(counts) - len(counts)
 
 
 def failed_cells(run: RunFolder) -> list[tuple[str, str]]:
@@ -161,11 +161,11 @@ def failed_cells(run: RunFolder) -> list[tuple[str, str]]:
 
     They stand in `model.failed`, or in left_out.csv under reasons that the data do not have.
     """
-    told = run.section("model").get("failed")
-    if isinstance(told, Mapping):
-        return [(str(cell), str(reason)) for cell, reason in told.items()]
-    if isinstance(told, list):
-        rows = [row for row in told if isinstance(row, Mapping)]
+    failed = run.section("model").get("failed")
+    if isinstance(failed, Mapping):
+        return [(str(cell), str(reason)) for cell, reason in failed.items()]
+    if isinstance(failed, list):
+        rows = [row for row in failed if isinstance(row, Mapping)]
         return [(str(r.get("cell", r.get("what"))), str(r.get("reason"))) for r in rows]
     if run.left_out is None or "left_out" not in run.section("data"):
         return []
@@ -176,19 +176,19 @@ def failed_cells(run: RunFolder) -> list[tuple[str, str]]:
 
 def labels_by_source(run: RunFolder) -> pd.DataFrame | None:
     """Images of each class (rows) by source (columns), over all data or else the test data."""
-    known = run.manifest if run.manifest is not None else run.chosen()
-    if known is None:
+    images = run.manifest if run.manifest is not None else run.chosen()
+    if images is None:
         return None
-    known = known.dropna(subset=["label"]).drop_duplicates("sample_id")
-    return cross(known["label"], known["source"], run.classes)
+    images = images.dropna(subset=["label"]).drop_duplicates("sample_id")
+    return cross(images["label"], images["source"], run.classes)
 
 
 def parts(run: RunFolder) -> pd.DataFrame | None:
     """Images per fold and part (rows) and class (columns), from the split and the labels."""
     if run.splits is None:
         return None
-    found = run.splits["sample_id"].map(_labels(run)).astype("object")
-    joined = run.splits.assign(label=found.fillna(NOT_RECORDED))
+    labels = run.splits["sample_id"].map(_labels(run)).astype("object")
+    joined = run.splits.assign(label=labels.fillna(NOT_RECORDED))
     joined["rank"] = joined["part"].map({part: i for i, part in enumerate(PARTS)})
     counts = joined.groupby(["fold", "rank", "part", "label"]).size().unstack(fill_value=0)
     order = [name for name in run.classes if name in counts.columns]
@@ -197,10 +197,10 @@ def parts(run: RunFolder) -> pd.DataFrame | None:
 
 
 def _labels(run: RunFolder) -> "pd.Series[str]":
-    known = run.manifest if run.manifest is not None else run.predictions
-    if known is None:
+    images = run.manifest if run.manifest is not None else run.predictions
+    if images is None:
         return pd.Series(dtype="str")
-    return known.drop_duplicates("sample_id").set_index("sample_id")["label"]
+    return images.drop_duplicates("sample_id").set_index("sample_id")["label"]
 
 
 def division(run: RunFolder) -> list[tuple[str, str]]:
@@ -219,13 +219,15 @@ def division(run: RunFolder) -> list[tuple[str, str]]:
 
 def pairs(record: Mapping[str, Any], without: tuple[str, ...] = ()) -> list[tuple[str, str]]:
     """A dictionary of `results.json` as rows of (heading, text)."""
-    return [(title(str(key)), plain(value)) for key, value in record.items() if key not in without]
+    return [
+        (title(str(key)), plain_value(value)) for key, value in record.items() if key not in without
+    ]
 
 
 def audits(run: RunFolder) -> list[AuditRow]:
     """The audits: what fails, warns, could not be checked, passes; among these as listed."""
-    found = [_audit(row) for row in run.rows("audits")]
-    return sorted(found, key=operator.attrgetter("status.rank"))
+    rows = [_audit(row) for row in run.rows("audits")]
+    return sorted(rows, key=operator.attrgetter("status.rank"))
 
 
 def _audit(row: Mapping[str, Any]) -> AuditRow:
@@ -255,14 +257,14 @@ def standing(run: RunFolder) -> Status:
 
     Green needs more than the absence of failures: at least half of the audits could be made.
     """
-    found = audits(run)
-    checked = [audit.status for audit in found if audit.status.name != "unknown"]
+    rows = audits(run)
+    checked = [audit.status for audit in rows if audit.status.name != "unknown"]
     worst = min(checked, key=lambda status: status.rank, default=STATUSES["unknown"])
     if worst.name != "fail" and _few(run):
         return replace(STATUSES["unknown"], verdict="Too few test images to say")
     if worst.name != "fail" and _chance(run):
         return replace(STATUSES["fail"], verdict="No better than chance")
-    if worst.name == "pass" and 2 * len(checked) < len(found):
+    if worst.name == "pass" and 2 * len(checked) < len(rows):
         return replace(STATUSES["unknown"], verdict="Most audits could not be made")
     return worst
 
@@ -275,7 +277,11 @@ def _few(run: RunFolder) -> bool:
 
 def _chance(run: RunFolder) -> bool:
     """Whether the interval of the macro AUROC reaches down to 0.5."""
-    areas = [row for row in mine(run) if row.get("name") == "auroc" and row.get("class") == "macro"]
+    areas = [
+        row
+        for row in chosen_scores(run)
+        if row.get("name") == "auroc" and row.get("class") == "macro"
+    ]
     return any(isinstance(row.get("low"), float) and row["low"] <= 0.5 for row in areas)
 
 

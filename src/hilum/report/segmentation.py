@@ -11,27 +11,29 @@ from matplotlib.figure import Figure
 
 from hilum import files, images
 from hilum.report import figure_csv, render, sections, style
-from hilum.report import run_folder as folder
 from hilum.report.contact_sheet import mosaic
 from hilum.report.figures import gallery
 from hilum.report.palette import OKABE_ITO
-from hilum.report.run_folder import RunFolder
-from hilum.report.wording import number, plain, prose
+from hilum.report.run_folder import RunFolder, read_run
+from hilum.report.wording import number, plain_value, prose
 from hilum.types import NOTICE, Grey8, HilumError
 
 SHOWN, COLUMNS = 8, 4  # films on a sheet, and in a row of it
 SIDE = 220  # pixels of a film's place
 SHEETS = {"best": "the best", "median": "around the median", "worst": "the worst"}
 LINES = {"train": ("-", "blue"), "validation": ("--", "vermillion")}
-TRUE, SAID = (255, 160, 0), (0, 215, 255)  # RGB of the reference's outline and of the network's
+TRUE, PREDICTED = (
+    (255, 160, 0),
+    (0, 215, 255),
+)  # RGB of the reference's outline and of the network's
 
 
-def build(run_folder: Path) -> Path:
+def build_segmentation_report(run_folder: Path) -> Path:
     """Write `report.html` and `figures/` from a finished run's files, and return the page's path.
 
     Raises MissingError without `results.json`, HilumError for a file that cannot be read.
     """
-    run = folder.read(run_folder)
+    run = read_run(run_folder)
     target = run.folder / "report.html"
     with files.atomic_write(target) as draft:
         draft.write_text(_page(run), encoding="utf-8")
@@ -47,7 +49,7 @@ def _page(run: RunFolder) -> str:
         "notice": str(run.results.get("notice") or NOTICE),
         "verdict": prose(str(run.results.get("verdict") or "")),
         "scores": [_row(score) for score in scores],
-        "published": [{k: plain(v) for k, v in row.items()} for row in run.rows("published")],
+        "published": [{k: plain_value(v) for k, v in row.items()} for row in run.rows("published")],
         "figures": _figures(run),
         "sets": sections.sets(run),
         "division": sections.division(run),
@@ -57,7 +59,7 @@ def _page(run: RunFolder) -> str:
         "environment": sections.pairs(run.section("environment")),
         "replication": prose(str(run.results.get("replication") or "")),
     }
-    return render.render("masks.html.j2", values, render.roots(run))
+    return render.render_template("masks.html.j2", values, render.roots(run))
 
 
 def _row(score: dict[str, Any]) -> dict[str, str]:
@@ -73,28 +75,28 @@ def _row(score: dict[str, Any]) -> dict[str, str]:
 
 def _figures(run: RunFolder) -> list[dict[str, str]]:
     """The training curve and the three sheets, as far as their data are there."""
-    home, found = run.folder / "figures", []
+    home, figures = run.folder / "figures", []
     if run.history is not None:
-        path = style.save(curve(run.history), run.history, home, "training")
-        found.append(
-            _shown(path, "Loss and Dice by epoch; the weights of the best validation Dice stay.")
+        path = style.save_figure(curve(run.history), run.history, home, "training")
+        figures.append(
+            _embedded(path, "Loss and Dice by epoch; the weights of the best validation Dice stay.")
         )
     if run.predictions is not None:
         ordered = run.predictions.sort_values("dice", ascending=False, kind="stable")
         for name, words in SHEETS.items():
-            rows = _chosen(ordered, name)
-            path = sheet(run, rows, home / f"{name}.png")
-            figure_csv.write(rows, home / f"{name}.csv")
+            rows = _rows_of_sheet(ordered, name)
+            path = draw_mask_sheet(run, rows, home / f"{name}.png")
+            figure_csv.write_figure_csv(rows, home / f"{name}.csv")
             caption = f"Test images, {words} by Dice: reference orange, network light blue."
-            found.append(_shown(path, caption))
-    return found
+            figures.append(_embedded(path, caption))
+    return figures
 
 
-def _shown(path: Path, caption: str) -> dict[str, str]:
+def _embedded(path: Path, caption: str) -> dict[str, str]:
     return {"uri": gallery.data_uri(path), "caption": caption, "name": path.stem}
 
 
-def _chosen(ordered: pd.DataFrame, name: str) -> pd.DataFrame:
+def _rows_of_sheet(ordered: pd.DataFrame, name: str) -> pd.DataFrame:
     """SHOWN rows of a table that begins with the best."""
     middle = max(0, (len(ordered) - SHOWN) // 2)
     starts = {"best": 0, "median": middle, "worst": max(0, len(ordered) - SHOWN)}
@@ -122,7 +124,7 @@ def curve(history: pd.DataFrame) -> Figure:
     return figure
 
 
-def sheet(run: RunFolder, rows: pd.DataFrame, path: Path) -> Path:
+def draw_mask_sheet(run: RunFolder, rows: pd.DataFrame, path: Path) -> Path:
     """A PNG with one film per row of predictions, both outlines on it, its Dice below."""
     places = [_place(run, row) for row in rows.to_dict("records")]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -138,7 +140,7 @@ def _place(run: RunFolder, row: dict[str, Any]) -> npt.NDArray[np.uint8]:
     try:
         film = gallery.eight_bits(images.read(row["path"], at_least=SIDE).pixels)
         out[:] = cv2.resize(film, (SIDE, SIDE), interpolation=cv2.INTER_AREA)[:, :, None]
-        for file, colour in ((row["mask_path"], TRUE), (run.folder / row["found"], SAID)):
+        for file, colour in ((row["mask_path"], TRUE), (run.folder / row["found"], PREDICTED)):
             cv2.drawContours(out, _outlines(images.read(file).pixels), -1, colour, 1)
     except (HilumError, OSError):
         pass
@@ -149,8 +151,8 @@ def _place(run: RunFolder, row: dict[str, Any]) -> npt.NDArray[np.uint8]:
 
 def _outlines(mask: Any) -> list[Any]:
     small = cv2.resize(gallery.eight_bits(mask), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    found, _ = cv2.findContours(_binary(small), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    return list(found)
+    outlines, _ = cv2.findContours(_binary(small), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    return list(outlines)
 
 
 def _binary(mask: Grey8) -> Grey8:

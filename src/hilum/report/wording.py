@@ -29,13 +29,13 @@ def class_name(name: str) -> str:
 def score_name(name: str) -> str:
     """The name of a score as a heading."""
     kind, *more = name.split(" (", 1)  # "accuracy (mean of folds)"
-    metric = registry.find(kind)
-    known = {} if metric is None else {metric.name: metric.title, **metric.aliases}
-    words = known.get(kind, kind.replace("_", " "))
+    metric = registry.find_metric(kind)
+    titles = {} if metric is None else {metric.name: metric.title, **metric.aliases}
+    words = titles.get(kind, kind.replace("_", " "))
     return " (".join([words[:1].upper() + words[1:], *more])
 
 
-def label(name: str, longest: int = 24) -> str:
+def short_label(name: str, longest: int = 24) -> str:
     """A name for a figure: printable, one line, shortened, never hidden by a leading underscore."""
     clean = "".join(c if c.isprintable() else " " for c in name).strip() or "(no name)"
     clean = clean if len(clean) <= longest else clean[: longest - 1] + "…"
@@ -44,8 +44,10 @@ def label(name: str, longest: int = 24) -> str:
 
 def wrapped(name: str, width: int, lines: int = 2) -> str:
     """The same on at most so many lines of `width` letters."""
-    found = textwrap.wrap(label(name, width * lines), width, max_lines=lines, placeholder="…")
-    return "\n".join(found) or "…"
+    lines_of_text = textwrap.wrap(
+        short_label(name, width * lines), width, max_lines=lines, placeholder="…"
+    )
+    return "\n".join(lines_of_text) or "…"
 
 
 def number(value: object, digits: int = 3) -> str:
@@ -92,7 +94,7 @@ def family(method: str) -> str:
     return re.split(r",| over |: ", method_name(method))[0]
 
 
-def plain(value: object) -> str:
+def plain_value(value: object) -> str:
     """Any JSON value as one line of text; what lies deeper stands in brackets."""
     if isinstance(value, Mapping) and value:
         return "; ".join(f"{title(str(k))}: {_inner(v)}" for k, v in value.items())
@@ -132,10 +134,10 @@ def title(key: str) -> str:
 
 def prose(words: str) -> str:
     """Sentences with the classes' names for readers: "bacterial pneumonia", not the column's."""
-    return CODES.sub(lambda found: CLASS_NAMES[found[0]], words)
+    return CODES.sub(lambda match: CLASS_NAMES[match[0]], words)
 
 
-def sentence(words: str) -> str:
+def as_sentence(words: str) -> str:
     """First letter large, full stop at the end."""
     words = words.strip()
     return words if not words or words[-1] in ".!?…" else f"{words}."
@@ -154,7 +156,7 @@ def without_paths(words: str, roots: Sequence[str] = ()) -> str:
     for root in sorted((root.rstrip("/\\") for root in roots), key=len, reverse=True):
         if len(root) > 1:
             words = words.replace(root, f"…/{_last(root)}")
-    return PATH.sub(lambda found: f"…/{_last(found[0])}", words)
+    return PATH.sub(lambda match: f"…/{_last(match[0])}", words)
 
 
 def _last(path: str) -> str:

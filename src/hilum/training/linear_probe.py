@@ -47,7 +47,7 @@ class Probe:
     history: tuple[dict[str, float | int | str], ...]  # epoch, part, loss, accuracy, strength
 
 
-def fit(
+def fit_probe(
     train: LabelledFeatures,
     validation: LabelledFeatures,
     weights: npt.NDArray[np.float64],
@@ -78,7 +78,7 @@ def _walk(
     for step, strength in enumerate(path):
         theta = solve(train, weights, strength, theta)
         for part, data in (("train", train), ("validation", validation)):
-            loss, accuracy = judge(theta, data, weights)
+            loss, accuracy = loss_and_accuracy(theta, data, weights)
             history.append(
                 {
                     "epoch": step,
@@ -139,7 +139,7 @@ def solve(
     return np.asarray(found.x).reshape(start.shape)
 
 
-def judge(
+def loss_and_accuracy(
     theta: npt.NDArray[np.float64], data: LabelledFeatures, weights: npt.NDArray[np.float64]
 ) -> tuple[float, float]:
     """Weighted mean log loss and plain accuracy of `theta` (class, feature + 1)."""

@@ -86,7 +86,7 @@ def learning_rates(
 
 
 @files.retain_freed_memory()
-def fit(
+def train_network(
     network: nn.Module, batches: Batches, plan: LoopConfig, progress: Progress | None = None
 ) -> TrainingHistory:
     """Train what requires a gradient and leave `network` with the weights of its best epoch.
@@ -105,7 +105,7 @@ def fit(
         course.steps += round(float(sums[4]))
         _record(course, epoch, "train", _means(sums))
         with average.lent(network):
-            _record(course, epoch, plan.watches, validate(network, batches, plan))
+            _record(course, epoch, plan.watches, validate_network(network, batches, plan))
             _keep_best(course, network, plan.keep)
         if progress is not None:
             progress(epoch + 1, len(plan.rates))
@@ -131,7 +131,7 @@ def _is_over(course: TrainingHistory, plan: LoopConfig) -> bool:
     return course.stopped
 
 
-def validate(network: nn.Module, batches: Batches, plan: LoopConfig) -> tuple[float, float]:
+def validate_network(network: nn.Module, batches: Batches, plan: LoopConfig) -> tuple[float, float]:
     """Weighted mean loss and accuracy on the validation part."""
     network.eval()
     sums = torch.zeros(5, dtype=torch.float64)

@@ -51,7 +51,7 @@ class SegmentationConfig:
 
 
 @dataclass(slots=True)
-class TrainingHistory:
+class SegmentationHistory:
     """The best state so far, its validation Dice, and a row per epoch and part."""
 
     dice: float = -math.inf
@@ -61,13 +61,13 @@ class TrainingHistory:
 
 
 @files.retain_freed_memory()
-def fit(
+def train_segmenter(
     network: nn.Module,
     pairs: ImageMaskPairs,
     plan: SegmentationConfig,
     progress: Progress | None = None,
     keep: Keep | None = None,
-) -> TrainingHistory:
+) -> SegmentationHistory:
     """Train and leave `network` with the weights of the highest validation Dice, first of equals.
 
     The loss is binary cross-entropy plus one minus the soft Dice (Milletari et al. 2016,
@@ -76,14 +76,14 @@ def fit(
     within_cores()
     network = network.to(plan.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(_groups(network, plan), plan.rates[0])
-    average, course = WeightEma(network, plan.average), TrainingHistory()
+    average, course = WeightEma(network, plan.average), SegmentationHistory()
     for epoch, rate in enumerate(plan.rates):
         for group in optimiser.param_groups:
             group["lr"] = rate
         learnt = _train(network, pairs, plan, (optimiser, average, epoch))
         course.rows.append({"epoch": epoch, "part": "train", **learnt})
         with average.lent(network):
-            found = validate(network, pairs, plan)
+            found = validate_segmenter(network, pairs, plan)
             course.rows.append({"epoch": epoch, "part": "validation", **found})
             _keep_best(course, network, found["dice"], keep)
         if progress is not None:
@@ -94,7 +94,7 @@ def fit(
     return course
 
 
-def validate(
+def validate_segmenter(
     network: nn.Module, pairs: ImageMaskPairs, plan: SegmentationConfig
 ) -> dict[str, float]:
     """Mean loss, share of right pixels, and Dice of the validation images as they are."""
@@ -182,7 +182,7 @@ def _means(sums: npt.NDArray[np.float64]) -> dict[str, float]:
 
 
 def _keep_best(
-    course: TrainingHistory, network: nn.Module, overlap: float, keep: Keep | None
+    course: SegmentationHistory, network: nn.Module, overlap: float, keep: Keep | None
 ) -> None:
     course.since = 0 if overlap > course.dice else course.since + 1
     if course.since == 0:

@@ -58,11 +58,11 @@ def synthetic(
 
     Chawla, Bowyer, Hall & Kegelmeyer 2002, doi:10.1613/jair.953.
     """
-    drawn = draw(features, labels, seed, neighbours, rows)
+    drawn = draw_parents(features, labels, seed, neighbours, rows)
     return Synthetic(blend(features, drawn), drawn.labels, drawn.parents, drawn.lambdas)
 
 
-def draw(
+def draw_parents(
     features: Values,
     labels: Labels,
     seed: int,
@@ -80,7 +80,7 @@ def draw(
     lambdas = [np.empty(0)]
     for class_, missing in wanted.items():
         own = rows[labels[rows] == class_]
-        near = nearest(features, own, min(neighbours, len(own) - 1))
+        near = nearest_neighbours(features, own, min(neighbours, len(own) - 1))
         random = np.random.RandomState(seed)  # the stream of imbalanced-learn
         first, which = np.divmod(random.randint(0, near.size, missing), near.shape[1])
         lambdas.append(random.uniform(size=missing))
@@ -102,7 +102,7 @@ def blend(features: Values, drawn: Draws) -> Values:
     return out
 
 
-def nearest(features: Values, rows: Rows, neighbours: int) -> Rows:
+def nearest_neighbours(features: Values, rows: Rows, neighbours: int) -> Rows:
     """(row, neighbour) positions within `rows`, Euclidean, nearest first, never the row itself.
 
     The search goes block by block, so that wide features are never copied whole.
@@ -117,7 +117,7 @@ def nearest(features: Values, rows: Rows, neighbours: int) -> Rows:
     return found
 
 
-def lineage(made: Synthetic, sample_ids: Sequence[str]) -> pd.DataFrame:
+def parents_table(made: Synthetic, sample_ids: Sequence[str]) -> pd.DataFrame:
     """One row per synthetic image: its own sample_id, its parents' ids, lambda and class number.
 
     `sample_ids` (image,) name the originals; the new name is the first parent's with a number.

@@ -34,14 +34,14 @@ def path_of(key: str) -> Path:
     return files.cache_home() / "compiled" / key / "model.xml"
 
 
-def fingerprint(network: Path) -> str:
+def conversion_digest(network: Path) -> str:
     """SHA-256 of a converted network's two files together; raises OSError where one is missing."""
     return files.stable_digest(
         *(files.sha256(network.with_suffix(end)) for end in (".xml", ".bin"))
     )
 
 
-def find(saved: SavedNetwork, shape: tuple[int, int]) -> Path | None:
+def find_conversion(saved: SavedNetwork, shape: tuple[int, int]) -> Path | None:
     """The conversion of a saved network for images of `shape` (height, width), or None.
 
     Only where nothing has changed since: the network's files, the packages' versions, hilum's own
@@ -56,7 +56,7 @@ def find(saved: SavedNetwork, shape: tuple[int, int]) -> Path | None:
     return path if same and path.is_file() else None
 
 
-def remember(
+def remember_conversion(
     saved: SavedNetwork, shape: tuple[int, int], path: Path, sources: Iterable[Path]
 ) -> None:
     """Remember where the conversion lies; a cache that cannot be written costs time only."""

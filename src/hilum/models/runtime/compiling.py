@@ -33,7 +33,7 @@ ENGINES = ("auto", "openvino", "torch")
 PRECISIONS = ("auto", "bf16", "fp32")
 DRIVERS = {"linux": "libcuda.so.1", "win32": "nvcuda.dll"}  # NVIDIA's, by sys.platform
 AMD = Path("/dev/kfd")  # where Linux has AMD's, which torch calls CUDA as well
-# path, shape, precision, alone and processor cores -> its runtime, as long as anyone holds it
+# a network and a precision -> its runtime, as long as anyone holds it
 _in_use: WeakValueDictionary[tuple[object, ...], Runtime] = WeakValueDictionary()
 
 
@@ -66,14 +66,16 @@ def compile_saved(
 ) -> Runtime:
     """The same for a network on disk, which is only built where no conversion of it is found."""
     target = target or Target()
-    if openvino_computes(target) and (path := compile_cache.find(saved, shape)):
+    if openvino_computes(target) and (path := compile_cache.find_conversion(saved, shape)):
         return _by_openvino(path, shape, target)
     module = saved.build()
     made = compile_network(module, shape, target)
     if made.network is not None:
         from hilum.models.runtime import conversion
 
-        compile_cache.remember(saved, shape, made.network, conversion.sources(module))
+        compile_cache.remember_conversion(
+            saved, shape, made.network, conversion.layer_sources(module)
+        )
     return made
 
 
@@ -81,11 +83,12 @@ def _by_openvino(path: Path, shape: tuple[int, int], target: Target) -> Runtime:
     """A converted network, compiled once for all who use it at a time in this process."""
     from hilum.models.runtime.openvino import OpenVinoRuntime
 
-    key = (path, shape, target.precision, target.alone, files.available_cpus())
-    runtime = _in_use.get(key)
+    network = (path, shape, target.alone, files.available_cpus())
+    runtime = _in_use.get((network, target.precision))
     if runtime is None:
         runtime = OpenVinoRuntime(path, shape, target.precision, alone=target.alone)
-        _in_use[key] = runtime
+        for precision in {target.precision, runtime.facts.precision}:  # "auto", and what it was
+            _in_use[network, precision] = runtime
     return runtime
 
 

@@ -36,7 +36,7 @@ def converted(module: nn.Module, shape: tuple[int, int]) -> Path:
     """
     path = compile_cache.path_of(key(module, shape))
     if not path.is_file():
-        write(_convert(module, shape), path.parent)
+        save_conversion(_convert(module, shape), path.parent)
     return path
 
 
@@ -50,7 +50,7 @@ def key(module: nn.Module, shape: tuple[int, int]) -> str:
         "torch": torch.__version__,
         "timm": torchvision_compat.timm().__version__,
     }
-    read = sorted(files.sha256(path) for path in sources(module))
+    read = sorted(files.sha256(path) for path in layer_sources(module))
     return files.stable_digest(versions, repr(module), read, _tensors(module), list(shape))
 
 
@@ -71,7 +71,7 @@ def _convert(module: nn.Module, shape: tuple[int, int]) -> ov.Model:
             ) from error
 
 
-def write(model: ov.Model, folder: Path) -> None:
+def save_conversion(model: ov.Model, folder: Path) -> None:
     """Write both files elsewhere and rename their folder: it is there whole or not at all."""
     temporary = folder.with_name(f".{uuid4().hex[:8]}.{folder.name}")
     temporary.mkdir(parents=True)
@@ -94,7 +94,7 @@ def _tensors(module: nn.Module) -> str:
     return total.hexdigest()
 
 
-def sources(module: nn.Module) -> list[Path]:
+def layer_sources(module: nn.Module) -> list[Path]:
     """The files that define the layers' classes."""
     kinds = {type(layer) for layer in module.modules()}
     found = {file for kind in kinds if (file := inspect.getsourcefile(kind)) is not None}

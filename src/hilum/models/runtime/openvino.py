@@ -23,17 +23,17 @@ _HINTS = {"bf16": "bf16", "fp32": "f32", "int8": "f32"}
 
 
 class OpenVinoRuntime(Runtime):
-    """A converted network, a file of OpenVINO's, compiled by OpenVINO."""
+    """A converted network, a file of OpenVINO's or what was read from one, compiled by OpenVINO."""
 
     def __init__(
         self,
-        converted: Path,
+        converted: Path | ov.Model,
         shape: tuple[int, int],
         wanted: Wanted | Literal["int8"],
         alone: bool = False,
     ) -> None:
         core = ov.Core()
-        model = core.read_model(converted)
+        model = core.read_model(converted) if isinstance(converted, Path) else converted
         precision = _precision(core, wanted, model)
         output = model.output(0).partial_shape
         if len(output) != 2 or output.is_dynamic:
@@ -53,11 +53,13 @@ class OpenVinoRuntime(Runtime):
         self._idle: SimpleQueue[ov.InferRequest] = SimpleQueue()
         for _ in range(self._requests):
             self._idle.put(compiled.create_infer_request())
-        digest = compile_cache.fingerprint(converted) if precision == "int8" else ""
+        self.network = converted if isinstance(converted, Path) else None
+        digest = ""
+        if precision == "int8" and self.network is not None:
+            digest = compile_cache.conversion_digest(self.network)
         self.facts = RuntimeInfo(
             "openvino", "cpu", precision, shape, output[1].get_length(), digest
         )
-        self.network = converted
         # the binding imports NumPy at its first use, and two threads that meet there wait for ever
         self._infer(np.zeros(shape, np.uint8), np.empty(self.facts.outputs, np.float32))
 

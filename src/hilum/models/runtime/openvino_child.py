@@ -16,7 +16,7 @@ from openvino import opset13 as ops  # noqa: E402
 SIDE, CHANNELS, OUTPUTS = 32, 64, 32
 
 
-def network() -> ov.Model:
+def small_network() -> ov.Model:
     """uint8 (1, 1, side, side) -> (1, output): convolutions, whole and depthwise, pool, product."""
 
     def weights(*shape: int) -> Any:
@@ -44,7 +44,7 @@ def main() -> None:
     for precision in ("f32", "bf16"):
         for hint in ("THROUGHPUT", "LATENCY"):
             settings = {"PERFORMANCE_HINT": hint, "INFERENCE_PRECISION_HINT": precision}
-            compiled = core.compile_model(network(), "CPU", settings)
+            compiled = core.compile_model(small_network(), "CPU", settings)
             compiled.create_infer_request().infer({0: film})
 
 

@@ -11,7 +11,7 @@ from hilum.report.grid_tables import BARS
 from hilum.report.palette import MUTED, SERIES
 from hilum.report.run_folder import RunFolder
 from hilum.report.style import blank, error_lengths, style
-from hilum.report.wording import class_name, count, label, number, wrapped
+from hilum.report.wording import class_name, count, number, short_label, wrapped
 
 
 def draw_bars(run: RunFolder) -> DrawnFigure | None:
@@ -31,10 +31,10 @@ def draw_bars(run: RunFolder) -> DrawnFigure | None:
 
 def range_notes(table: pd.DataFrame) -> tuple[str, ...]:
     """How far the models lie apart (El Azhari, study 000, calls this range a variance)."""
-    found = grid_tables.spread(table)
-    if found is None:
+    spread = grid_tables.spread(table)
+    if spread is None:
         return ()
-    low, high, models = found
+    low, high, models = spread
     return (
         f"Range of accuracy over {count(models, 'model')}: {number(high - low)}, from "
         f"{number(low)} to {number(high)} (highest minus lowest; not a variance).",
@@ -52,7 +52,7 @@ def bars(table: pd.DataFrame) -> Figure:
         for axes, ((arm, class_), rows) in zip(grid.flat, panels, strict=False):
             _bars(axes, rows)
             words = [class_name(str(class_)), *([str(arm)] if arm else [])]
-            axes.set_title(label(", ".join(words), 44))
+            axes.set_title(short_label(", ".join(words), 44))
         for axes in grid.flat[len(panels) :]:
             axes.set_visible(False)
         shown = grid[0, 0].get_legend_handles_labels()
@@ -64,10 +64,10 @@ def _bars(axes: Axes, rows: pd.DataFrame) -> None:
     models = list(dict.fromkeys(rows["model"]))
     width = 0.82 / len(BARS)
     for i, (metric, words) in enumerate(BARS.items()):
-        mine = rows[rows["metric"] == metric].set_index("model").reindex(models)
+        own_rows = rows[rows["metric"] == metric].set_index("model").reindex(models)
         at = np.arange(len(models)) + (i - (len(BARS) - 1) / 2) * width
         axes.bar(
-            at, mine["value"].fillna(0), width, yerr=error_lengths(mine), color=SERIES[i],
+            at, own_rows["value"].fillna(0), width, yerr=error_lengths(own_rows), color=SERIES[i],
             label=words, edgecolor="white", linewidth=0.5,
             error_kw={"elinewidth": 0.8, "ecolor": MUTED},
         )  # fmt: skip
@@ -76,7 +76,7 @@ def _bars(axes: Axes, rows: pd.DataFrame) -> None:
     turned = len(models) > 3
     axes.set_xticks(
         range(len(models)),
-        [label(str(name), 30) if turned else wrapped(str(name), 22, 3) for name in models],
+        [short_label(str(name), 30) if turned else wrapped(str(name), 22, 3) for name in models],
         rotation=25 if turned else 0,
         fontsize=8,
         ha="right" if turned else "center",

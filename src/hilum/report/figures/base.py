@@ -51,8 +51,8 @@ def labelled(run: RunFolder) -> pd.DataFrame | None:
     predictions = run.chosen()
     if predictions is None or not run.classes:
         return None
-    known = predictions[predictions["label"].isin(run.classes)]
-    return None if known.empty else known.reset_index(drop=True)
+    rows = predictions[predictions["label"].isin(run.classes)]
+    return None if rows.empty else rows.reset_index(drop=True)
 
 
 def one_seed(run: RunFolder) -> pd.DataFrame | None:
@@ -61,9 +61,9 @@ def one_seed(run: RunFolder) -> pd.DataFrame | None:
     if predictions is None:
         return None
     seed = run.section("model").get("seed")
-    known = list(predictions["seed"].unique())
-    mine = predictions[predictions["seed"] == (seed if seed in known else known[0])]
-    return mine.reset_index(drop=True)
+    seeds = list(predictions["seed"].unique())
+    own_rows = predictions[predictions["seed"] == (seed if seed in seeds else seeds[0])]
+    return own_rows.reset_index(drop=True)
 
 
 def seed_note(run: RunFolder) -> str:

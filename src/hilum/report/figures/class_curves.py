@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 
 from hilum.report.palette import LINES, SERIES, series
 from hilum.report.run_folder import RunFolder
-from hilum.report.score_tables import mine
+from hilum.report.score_tables import chosen_scores
 from hilum.report.style import blank, unit_axes
-from hilum.report.wording import class_name, label
+from hilum.report.wording import class_name, short_label
 
 
 def square() -> tuple[Figure, Axes]:
@@ -32,14 +32,14 @@ def class_lines(
 ) -> None:
     """One line per class over two columns of `points`, its area in the legend."""
     for i, (name, colour) in enumerate(class_colours(points).items()):
-        mine = points[points["class"] == name]
+        own_points = points[points["class"] == name]
         area = f"  {areas[name]:.3f}" if name in areas else ""
         axes.plot(
-            mine[columns[0]],
-            mine[columns[1]],
+            own_points[columns[0]],
+            own_points[columns[1]],
             color=colour,
             linestyle=LINES[i // len(SERIES) % len(LINES)],
-            label=label(class_name(name)) + area,
+            label=short_label(class_name(name)) + area,
         )
 
 
@@ -65,7 +65,11 @@ def with_both(predictions: pd.DataFrame, classes: list[str]) -> list[str]:
 
 def areas_of(run: RunFolder, names: tuple[str, ...]) -> dict[str, float]:
     """The recorded areas by class, of a score under any of its names."""
-    rows = [row for row in mine(run) if row.get("name") in names and row.get("value") is not None]
+    rows = [
+        row
+        for row in chosen_scores(run)
+        if row.get("name") in names and row.get("value") is not None
+    ]
     return {str(row.get("class")): float(row["value"]) for row in rows}
 
 

@@ -12,10 +12,10 @@ from hilum.report.run_folder import RunFolder
 def draw_confusions(run: RunFolder) -> DrawnFigure | None:
     if run.predictions is None or not run.classes:
         return None
-    known = run.predictions[run.predictions["label"].isin(run.classes)]
-    names = grid_tables.short_names(list(known["cell"].unique()))
+    predictions = run.predictions[run.predictions["label"].isin(run.classes)]
+    names = grid_tables.short_names(list(predictions["cell"].unique()))
     parts = []
-    for cell, rows in known.groupby("cell", sort=False):
+    for cell, rows in predictions.groupby("cell", sort=False):
         counts = curves.confusion_table(rows, run.classes)
         long = counts.stack().rename("n").reset_index()
         parts.append(long.assign(matrix=names[str(cell)]))

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.figure import Figure
 
-from hilum.report import grid_tables
-from hilum.report import history as course
+from hilum.report import grid_tables, history
 from hilum.report.figures.base import DrawnFigure
 from hilum.report.figures.training_panels import SCORES, training_panel
 from hilum.report.run_folder import RunFolder
@@ -17,12 +16,12 @@ from hilum.report.wording import count, wrapped
 def draw_curves(run: RunFolder) -> DrawnFigure | None:
     if run.history is None:
         return None
-    rows = course.with_steps(run.history)
+    rows = history.with_steps(run.history)
     names = grid_tables.short_names(list(rows["cell"].unique()))
     cells = len(names)
     several = rows.groupby("cell")[["fold", "seed"]].value_counts().size > cells
     thin = " Thin lines: folds and seeds; strong: their mean." if several else ""
-    part = course.watched(rows)
+    part = history.watched(rows)
     return DrawnFigure(
         curves(rows, names),
         rows,
@@ -30,16 +29,16 @@ def draw_curves(run: RunFolder) -> DrawnFigure | None:
         f"Loss and accuracy of {count(cells, 'model')}, training (blue) and {part} (broken)."
         f"{thin} Dots: lowest {part} loss. Scales of the losses differ.",
         "full",
-        course.overfit_notes(rows, names),
+        history.overfit_notes(rows, names),
     )
 
 
-def curves(history: pd.DataFrame, names: Mapping[str, str]) -> Figure:
+def curves(epochs: pd.DataFrame, names: Mapping[str, str]) -> Figure:
     """Loss and accuracy of every cell side by side; `names` are the cells' short names.
 
     Accuracies share their scale, losses do not.
     """
-    cells = [(str(cell), rows) for cell, rows in history.groupby("cell", sort=False)]
+    cells = [(str(cell), rows) for cell, rows in epochs.groupby("cell", sort=False)]
     wide = 1 if len(cells) <= 4 else 2
     with style():
         lines = -(-len(cells) // wide)
@@ -51,7 +50,7 @@ def curves(history: pd.DataFrame, names: Mapping[str, str]) -> Figure:
                 axes.set_ylabel(name.capitalize())
             if len(cells) > 1:
                 pair[0].set_title(wrapped(names.get(cell, cell), 36 if wide > 1 else 70))
-            pair[1].set_ylim(*_limits(history["accuracy"]))
+            pair[1].set_ylim(*_limits(epochs["accuracy"]))
         for axes in grid[len(cells) :].flat:
             axes.set_visible(False)
         shown = grid[0, 1].get_legend_handles_labels()

@@ -5,8 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hilum.report import grid_tables
-from hilum.report import history as course
+from hilum.report import grid_tables, history
 from hilum.report.figures.base import DrawnFigure
 from hilum.report.palette import OKABE_ITO
 from hilum.report.printed_table import printed_texts
@@ -21,8 +20,8 @@ TITLE = "Epochs until the stop rule"
 def draw_epochs_to_stop(run: RunFolder) -> DrawnFigure | None:
     if run.history is None:
         return None
-    rule, origin = course.stop_rule(run.recipe)
-    table = course.stops(course.with_steps(run.history), rule)
+    rule, origin = history.stop_rule(run.recipe)
+    table = history.stops(history.with_steps(run.history), rule)
     if table.empty:
         return None
     names = grid_tables.short_names(list(table["cell"].unique()))

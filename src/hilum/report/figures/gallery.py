@@ -55,12 +55,12 @@ def data_uri(path: Path) -> str:
 
 def samples(run: RunFolder) -> list[Strip]:
     """A few images of each class, from as many sources as there are, the same in each build."""
-    known = run.manifest if run.manifest is not None else run.chosen()
-    if known is None:
+    images = run.manifest if run.manifest is not None else run.chosen()
+    if images is None:
         return []
-    known = known.dropna(subset=["label"]).drop_duplicates("sample_id")
-    listed = [name for name in run.classes if (known["label"] == name).any()]
-    return [_strip(run, known[known["label"] == name], name) for name in listed]
+    images = images.dropna(subset=["label"]).drop_duplicates("sample_id")
+    listed = [name for name in run.classes if (images["label"] == name).any()]
+    return [_strip(run, images[images["label"] == name], name) for name in listed]
 
 
 def _strip(run: RunFolder, rows: pd.DataFrame, name: str) -> Strip:
@@ -91,9 +91,9 @@ def worst_errors(predictions: pd.DataFrame | None, classes: Sequence[str]) -> pd
         return pd.DataFrame(columns=[*kept, "prediction", "probability"])
     first = predictions.groupby("sample_id", sort=False)[kept[1:]].first()
     mean = predictions.groupby("sample_id", sort=False)[columns].mean().to_numpy()
-    said = mean.argmax(axis=1)
+    winner = mean.argmax(axis=1)
     table = first.reset_index().assign(
-        prediction=[classes[i] for i in said], probability=mean[np.arange(len(said)), said]
+        prediction=[classes[i] for i in winner], probability=mean[np.arange(len(winner)), winner]
     )
     wrong = table[table["label"].notna() & (table["prediction"] != table["label"])]
     return wrong.sort_values("probability", ascending=False, kind="stable").reset_index(drop=True)
@@ -102,17 +102,19 @@ def worst_errors(predictions: pd.DataFrame | None, classes: Sequence[str]) -> pd
 def _picture(run: RunFolder, row: dict[str, object]) -> Picture:
     shown, patient = identity(row)
     truth = class_name(str(row["label"]))
-    said = class_name(str(row.get("prediction", "")))
+    prediction = class_name(str(row.get("prediction", "")))
     p = row.get("probability")
     source = row.get("source")
-    alt = f"Chest image {shown}, truth {truth}" + (f", predicted {said}" if said else "")
+    alt = f"Chest image {shown}, truth {truth}" + (
+        f", predicted {prediction}" if prediction else ""
+    )
     return Picture(
         uri=_thumbnail(run, str(row["sample_id"]), row.get("path")),
         alt=alt,
         truth=truth,
         patient=patient,
         source="not recorded" if pd.isna(source) else str(source),
-        prediction=said,
+        prediction=prediction,
         probability=float(p) if isinstance(p, float) else None,
         image=shown,
     )

@@ -15,7 +15,7 @@ import pandas as pd
 from hilum import files
 from hilum.data import prepared_dataset
 from hilum.explain import heatmap_sheets
-from hilum.explain.heatmap_sheets import HeatmapStyle, Tile
+from hilum.explain.heatmap_sheets import HeatmapStyle, HeatmapTile
 from hilum.report.figures.base import DrawnFigure, labelled
 from hilum.report.figures.gallery import identity
 from hilum.report.figures.heatmap_page import METHOD, TITLE, sheet_figure
@@ -43,14 +43,14 @@ class Maps:
 
 def draw_heatmaps(run: RunFolder) -> DrawnFigure | None:
     """Films and heat maps side by side; None where the model, images or a map are not there."""
-    rows = picked(_tested(run), run.classes)
-    maps = None if rows.empty else _stored(run, rows)
+    rows = select_images(_predictions_of_model(run), run.classes)
+    maps = None if rows.empty else _stored_maps(run, rows)
     if maps is None:
         return None
     tiles = [_tile(row, maps, i) for i, row in enumerate(rows.to_dict("records"))]
     return DrawnFigure(
-        sheet_figure(heatmap_sheets.sheet(tiles, HeatmapStyle(), TITLE)),
-        _listed(rows, maps),
+        sheet_figure(heatmap_sheets.draw_sheet(tiles, HeatmapStyle(), TITLE)),
+        _listing(rows, maps),
         f"{len(rows)} films, each beside its heat map. Which they are stands in the CSV.",
         f"{TITLE} of the predicted class, by the stored model on test images that it was not "
         f"trained on. {RULE}. Blue: right; orange: wrong. A heat map says where the model looked, "
@@ -60,27 +60,27 @@ def draw_heatmaps(run: RunFolder) -> DrawnFigure | None:
     )
 
 
-def picked(predictions: pd.DataFrame | None, classes: Sequence[str]) -> pd.DataFrame:
+def select_images(predictions: pd.DataFrame | None, classes: Sequence[str]) -> pd.DataFrame:
     """The rows to show, by RULE, with `prediction`, `probability` and `right`."""
     if predictions is None or not classes:
         return pd.DataFrame()
     p = predictions[[f"p_{name}" for name in classes]].to_numpy()
-    said = [classes[i] for i in p.argmax(axis=1)]
-    table = predictions.assign(prediction=said, probability=p.max(axis=1))
+    predicted = [classes[i] for i in p.argmax(axis=1)]
+    table = predictions.assign(prediction=predicted, probability=p.max(axis=1))
     table["right"] = table["prediction"] == table["label"]
     table = table.sort_values(["probability", "sample_id"], ascending=[False, True])
     most = max(2, MOST // len(classes))
     parts = []
     for name in classes:
-        mine = table[table["label"] == name]
-        wrong, right = mine[~mine["right"]].head(most // 2), mine[mine["right"]]
+        own_rows = table[table["label"] == name]
+        wrong, right = own_rows[~own_rows["right"]].head(most // 2), own_rows[own_rows["right"]]
         wanted = most - len(wrong)
         middle = max(0, (len(right) - wanted) // 2)
         parts += [right.iloc[middle : middle + wanted], wrong]
     return pd.concat(parts).head(MOST).reset_index(drop=True)
 
 
-def _tested(run: RunFolder) -> pd.DataFrame | None:
+def _predictions_of_model(run: RunFolder) -> pd.DataFrame | None:
     """Predictions of the stored model itself: its own fold and seed."""
     predictions, model = labelled(run), run.section("model")
     if predictions is None:
@@ -90,14 +90,14 @@ def _tested(run: RunFolder) -> pd.DataFrame | None:
     return predictions
 
 
-def _stored(run: RunFolder, rows: pd.DataFrame) -> Maps | None:
+def _stored_maps(run: RunFolder, rows: pd.DataFrame) -> Maps | None:
     """The maps as kept beside the figures, made where those of these images are not there."""
     path = run.folder / "figures" / "heatmaps.npz"
     named = rows[["sample_id", "prediction"]].to_csv(index=False)
     key = files.stable_digest(METHOD, run.section("model").get("weights_digest"), named)
     if (kept := _read(path, key)) is not None:
         return kept
-    maps = _made(run, rows)
+    maps = _compute_maps(run, rows)
     if maps is not None:
         path.parent.mkdir(exist_ok=True)
         with files.atomic_write(path) as temporary, temporary.open("wb") as file:
@@ -113,35 +113,34 @@ def _read(path: Path, key: str) -> Maps | None:
         return None  # not there, or not ours: it is made anew
 
 
-def _made(run: RunFolder, rows: pd.DataFrame) -> Maps | None:
-    from hilum.explain import cam
-    from hilum.explain import explainer as subjects
-    from hilum.inference import model as models  # torch is only loaded where maps are made
+def _compute_maps(run: RunFolder, rows: pd.DataFrame) -> Maps | None:
+    from hilum.explain import cam, explainer
+    from hilum.inference import model  # torch is only loaded where maps are made
 
     try:
-        facts, pipeline, backbone, head = models.read(run.folder / "model")
-        asked = subjects.of_parts(facts, backbone, head)
-        cam.require(asked, METHOD, pipeline.shape)
+        facts, pipeline, backbone, head = model.read_parts(run.folder / "model")
+        subject = explainer.of_parts(facts, backbone, head)
+        cam.require(subject, METHOD, pipeline.shape)
         hashes = [run.sha256(str(name)) for name in rows["sample_id"]]
         films = prepared_dataset.prepared_images(rows.assign(sha256=hashes), pipeline)
     except (HilumError, OSError):
         return None
     wanted = [facts.classes.index(name) for name in rows["prediction"]]
-    found = [cam.heat(asked, film, i, METHOD) for film, i in zip(films, wanted, strict=True)]
-    shares = np.stack([cam.relative(one) for one in found])
+    heats = [cam.heat(subject, film, i, METHOD) for film, i in zip(films, wanted, strict=True)]
+    shares = np.stack([cam.relative(one) for one in heats])
     return Maps(np.stack(films), np.rint(shares * 255).astype(np.uint8))
 
 
-def _tile(row: dict[str, Any], maps: Maps, i: int) -> Tile:
+def _tile(row: dict[str, Any], maps: Maps, i: int) -> HeatmapTile:
     film: Grey8 = maps.films[i]
-    said, truth = class_name(str(row["prediction"])), class_name(str(row["label"]))
-    first = f"{said}, p = {row['probability']:.3f}"
+    predicted, truth = class_name(str(row["prediction"])), class_name(str(row["label"]))
+    first = f"{predicted}, p = {row['probability']:.3f}"
     second = f"{'right' if row['right'] else f'wrong, is {truth}'}; {identity(row)[0]}"
     share = maps.shares[i].astype(np.float32) / np.float32(255)
-    return Tile(film, share, (first, second), bool(row["right"]))
+    return HeatmapTile(film, share, (first, second), bool(row["right"]))
 
 
-def _listed(rows: pd.DataFrame, maps: Maps) -> pd.DataFrame:
+def _listing(rows: pd.DataFrame, maps: Maps) -> pd.DataFrame:
     """Which images stand where, for which class, and whether their map is empty."""
     at = range(len(rows))
     return pd.DataFrame(

@@ -10,7 +10,7 @@ from hilum.report.figures.class_curves import class_colours
 from hilum.report.palette import GRID, MUTED
 from hilum.report.run_folder import RunFolder
 from hilum.report.style import blank, style
-from hilum.report.wording import class_name, label, sample_size
+from hilum.report.wording import class_name, sample_size, short_label
 
 
 def draw_histograms(run: RunFolder) -> DrawnFigure | None:
@@ -44,7 +44,7 @@ def score_histograms(bins: pd.DataFrame) -> Figure:
         grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
         for axes, (name, colour) in zip(grid.flat, colours.items(), strict=False):
             _histogram(axes, bins[bins["class"] == name], colour)
-            axes.set_title(label(class_name(name), 26))
+            axes.set_title(short_label(class_name(name), 26))
         for axes in grid.flat[len(colours) :]:
             axes.set_visible(False)
         figure.supxlabel("Predicted probability of the class", fontsize=9)
@@ -54,16 +54,16 @@ def score_histograms(bins: pd.DataFrame) -> Figure:
 
 def _histogram(axes: Axes, bins: pd.DataFrame, colour: str) -> None:
     for truth, fill in (("other", GRID), ("own", colour)):
-        mine = bins[bins["truth"] == truth]
-        share = mine["n"] / max(mine["n"].sum(), 1)
-        edges = [*mine["left"], mine["right"].iloc[-1]]
+        own_bins = bins[bins["truth"] == truth]
+        share = own_bins["n"] / max(own_bins["n"].sum(), 1)
+        edges = [*own_bins["left"], own_bins["right"].iloc[-1]]
         axes.stairs(share, edges, fill=True, color=fill, alpha=0.75 if truth == "own" else 1)
         axes.stairs(
             share,
             edges,
             color=colour if truth == "own" else MUTED,
             linewidth=1.1,
-            label=f"{truth}, n = {mine['n'].sum():,}",
+            label=f"{truth}, n = {own_bins['n'].sum():,}",
         )
     axes.set_xlim(0, 1)
     axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])

@@ -37,11 +37,11 @@ class Blacked:
 
 
 def draw_lungs_blacked_out(run: RunFolder) -> DrawnFigure | None:
-    shown = read(run.folder)
+    shown = read_films(run.folder)
     if shown is None:
         return None
     return DrawnFigure(
-        draw(shown),
+        films_figure(shown),
         shown.table,
         "Films above, the same films with the lungs blacked out below, each with the probability "
         "of one class. Values in the CSV.",
@@ -53,7 +53,7 @@ def draw_lungs_blacked_out(run: RunFolder) -> DrawnFigure | None:
     )
 
 
-def read(folder: Path) -> Blacked | None:
+def read_films(folder: Path) -> Blacked | None:
     """What a run's folder keeps of C-01's films; None where there is nothing that can be read."""
     try:
         with np.load(folder / FILE, allow_pickle=False) as kept:
@@ -64,19 +64,19 @@ def read(folder: Path) -> Blacked | None:
         return None
 
 
-def draw(shown: Blacked) -> Figure:
+def films_figure(shown: Blacked) -> Figure:
     """Above the films as they are, below the same with the lungs taken out."""
     count = len(shown.table)
     with style():
         figure = blank(EACH * count, 2 * EACH + 0.85)
         axes = figure.subplots(2, count, squeeze=False)
         for i, row in enumerate(shown.table.itertuples()):
-            said = class_name(str(row.said))
+            predicted = class_name(str(row.said))
             show_film(
                 axes[0, i],
                 shown.films[i],
                 f"is {class_name(str(row.label))}",
-                f"{said}\np = {row.whole:.2f}",
+                f"{predicted}\np = {row.whole:.2f}",
             )
-            show_film(axes[1, i], shown.dark(i), "", f"{said}\np = {row.dark:.2f}")
+            show_film(axes[1, i], shown.dark(i), "", f"{predicted}\np = {row.dark:.2f}")
     return figure

@@ -26,7 +26,7 @@ def draw_network(run: RunFolder) -> DrawnFigure | None:
     count_all, trained = int(layers["parameters"].sum()), int(layers["trained"].sum())
     words = f"{run.section('model').get('backbone')} and its head: {count_all:,} weights"
     return DrawnFigure(
-        drawing(layers),
+        network_figure(layers),
         layers,
         f"Drawing of the network, stage by stage: {words}. Values in the CSV.",
         f"{words}, {trained:,} of them trained here. Each box is what a stage hands on: its height "
@@ -35,7 +35,7 @@ def draw_network(run: RunFolder) -> DrawnFigure | None:
     )
 
 
-def drawing(layers: pd.DataFrame) -> Figure:
+def network_figure(layers: pd.DataFrame) -> Figure:
     """Boxes as high as a stage's map and as thick as its channels, both as roots.
 
     One row per part: name, where, channels, rows, columns, layers, parameters, trained.
@@ -73,7 +73,9 @@ def _box(axes: Axes, x: float, part: dict[str, Any], tallest: float) -> None:
         0.7: [(right, low), (right, high), (right + lean, high + lean), (right + lean, low + lean)],
     }
     for shade, corners in faces.items():
-        axes.add_patch(Polygon(corners, facecolor=_shaded(colour, shade), edgecolor=MUTED, lw=0.7))
+        axes.add_patch(
+            Polygon(corners, facecolor=_darkened(colour, shade), edgecolor=MUTED, lw=0.7)
+        )
     axes.text(x, -0.62, "\n".join(_words(part)), ha="center", va="top", fontsize=6.6, color=INK)
 
 
@@ -82,11 +84,11 @@ def _words(part: dict[str, Any]) -> list[str]:
     depth = f"{part['channels']:,} {'channel' if part['channels'] == 1 else 'channels'}"
     width = depth if part["rows"] > 1 else f"{part['channels']:,} outputs"
     weights = f"{_short(part['parameters'])} weights" if part["parameters"] else ""
-    name = _broken(str(part["name"]).replace("features.", "").replace(" to ", "\nto "))
+    name = _two_lines(str(part["name"]).replace("features.", "").replace(" to ", "\nto "))
     return [line for line in (name, size, width, weights) if line]
 
 
-def _broken(name: str) -> str:
+def _two_lines(name: str) -> str:
     """A long name in two lines: it would run into the next one."""
     head, bar, tail = name.rpartition("_")
     return f"{head}\n{bar}{tail}" if len(name) > LONG and "\n" not in name and bar else name
@@ -108,6 +110,6 @@ def _kind(part: Any) -> str:
     return "in part" if part["trained"] else "frozen"
 
 
-def _shaded(colour: str, by: float) -> tuple[float, ...]:
+def _darkened(colour: str, by: float) -> tuple[float, ...]:
     """A hexadecimal colour, darkened."""
     return tuple(int(colour[i : i + 2], 16) / 255 * by for i in (1, 3, 5))

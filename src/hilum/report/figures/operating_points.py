@@ -6,9 +6,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hilum.metrics import thresholds as evaluated
 from hilum.metrics.intervals import Interval
-from hilum.metrics.thresholds import enough, predictive_intervals, predictive_values, sweep
+from hilum.metrics.thresholds import (
+    enough,
+    predictive_intervals,
+    predictive_values,
+    sweep_thresholds,
+)
+from hilum.metrics.thresholds import net_benefit as net_benefit_curve
 from hilum.report.wording import number
 
 CARRIED = ("ppv_low", "ppv_high", "npv_low", "npv_high")
@@ -30,7 +35,7 @@ def points(
     positive = (predictions["label"] == class_).to_numpy(dtype=bool)
     p = predictions[f"p_{class_}"].to_numpy(dtype=np.float64)
     rows = []
-    for point in sweep(positive, p, thresholds):
+    for point in sweep_thresholds(positive, p, thresholds):
         here = float(positive.mean())
         shares = (here, *PREVALENCES)
         values = predictive_values(point.sensitivity.value, point.specificity.value, shares)
@@ -44,7 +49,7 @@ def points(
     return pd.DataFrame(rows)
 
 
-def printed(table: pd.DataFrame) -> pd.DataFrame:
+def printable(table: pd.DataFrame) -> pd.DataFrame:
     """The table of `points` as a reader wants it: every proportion with k of n and interval."""
     out = pd.DataFrame({"Threshold": [_level(t) for t in table["threshold"]]})
     for name in ("sensitivity", "specificity"):
@@ -89,11 +94,11 @@ def confusions(
     return pd.DataFrame(rows, columns=["matrix", "truth", "prediction", "n"])
 
 
-def decision_curve(predictions: pd.DataFrame, class_: str) -> pd.DataFrame:
+def decision_curve_table(predictions: pd.DataFrame, class_: str) -> pd.DataFrame:
     """Net benefit (threshold, model, all, none) where the class is called from each threshold."""
     positive = (predictions["label"] == class_).to_numpy(dtype=bool)
     p = predictions[f"p_{class_}"].to_numpy(dtype=np.float64)
-    return evaluated.decision_curve(positive, p, [i / 100 for i in range(1, 100)])
+    return net_benefit_curve(positive, p, [i / 100 for i in range(1, 100)])
 
 
 def histogram(predictions: pd.DataFrame, class_: str, groups: "pd.Series[str]") -> pd.DataFrame:
@@ -117,8 +122,8 @@ def groups(predictions: pd.DataFrame, manifest: pd.DataFrame | None) -> "pd.Seri
     if manifest is None or "finding" not in manifest:
         return named
     findings = manifest.drop_duplicates("sample_id").set_index("sample_id")["finding"]
-    found = predictions["sample_id"].map(findings).astype("object").fillna("").str.lower()
-    healthy = found.str.replace("_", " ").isin(("no finding", "normal"))
+    finding = predictions["sample_id"].map(findings).astype("object").fillna("").str.lower()
+    healthy = finding.str.replace("_", " ").isin(("no finding", "normal"))
     other = predictions["label"] == "non_covid"
     if not (healthy & other).any() or not (~healthy & other).any():
         return named

@@ -141,34 +141,34 @@ def asked_figures() -> dict[str, ReportFigure]:
     return {row.asked_as: row for row in FIGURES.values() if row.asked_as}
 
 
-def draw(run: RunFolder) -> dict[Section, list[list[Shown]]]:
+def draw_figures(run: RunFolder) -> dict[Section, list[list[Shown]]]:
     """Draw and store every figure of the run; by section, those that stand side by side together.
 
     Figures of every report that cannot be drawn are absent; of those that the recipe asks for the
     reason is given.
     """
     sections: dict[Section, list[Shown]] = {section: [] for section in SECTIONS}
-    for section, shown in (*_of_every_report(run), *_asked(run)):
+    for section, shown in (*_figures_of_every_report(run), *_figures_asked_for(run)):
         sections[section].append(shown)
     return {section: _paired(shown) for section, shown in sections.items()}
 
 
-def _of_every_report(run: RunFolder) -> Iterator[tuple[Section, Shown]]:
+def _figures_of_every_report(run: RunFolder) -> Iterator[tuple[Section, Shown]]:
     for row in FIGURES.values():
         drawn = None if row.asked_as else row.draw(run)
         if drawn is not None:
             yield row.section, Shown("", store(run.folder, row.name, drawn))
 
 
-def _asked(run: RunFolder) -> Iterator[tuple[Section, Shown]]:
-    asked = run.recipe.get("figures") or []
-    names = [asked] if isinstance(asked, str) else asked
-    known = asked_figures()
+def _figures_asked_for(run: RunFolder) -> Iterator[tuple[Section, Shown]]:
+    wanted = run.recipe.get("figures") or []
+    names = [wanted] if isinstance(wanted, str) else wanted
+    rows = asked_figures()
     for name in dict.fromkeys(map(str, names)):
-        if name not in known:
+        if name not in rows:
             yield "study", Shown(name, None, unknown(name))
             continue
-        row = known[name]
+        row = rows[name]
         drawn = row.draw(run)
         if drawn is None:
             yield row.section, Shown(row.title, None, f"it needs {row.needs}.")
@@ -198,7 +198,7 @@ def _is_half(shown: Shown) -> bool:
 
 def store(folder: Path, name: str, drawn: DrawnFigure) -> EmbeddedFigure:
     """Write a figure and its data to `figures/` and return it as the page embeds it."""
-    path = style.save(drawn.figure, drawn.data, folder / "figures", name, drawn.colours)
+    path = style.save_figure(drawn.figure, drawn.data, folder / "figures", name, drawn.colours)
     with Image.open(path) as image:
         size = (image.width // 2, image.height // 2)
     words = (drawn.alt, drawn.caption, drawn.width)

@@ -31,38 +31,38 @@ class Block:
 
 
 def draw_samples(run: RunFolder) -> DrawnFigure | None:
-    known = run.manifest if run.manifest is not None else run.chosen()
-    if known is None or len(run.classes) < 2:
+    images = run.manifest if run.manifest is not None else run.chosen()
+    if images is None or len(run.classes) < 2:
         return None
-    known = known.dropna(subset=["label"]).drop_duplicates("sample_id")
+    images = images.dropna(subset=["label"]).drop_duplicates("sample_id")
     sought = positive_class(run.classes)
     others = [name for name in run.classes if name != sought]
-    tables = [_of_kind(known, kind, i) for i, kind in enumerate(([sought], others))]
+    tables = [_rows_of_kind(images, kind, i) for i, kind in enumerate(([sought], others))]
     heads = [", ".join(map(class_name, kind)) for kind in ([sought], others)]
     blocks = [
-        Block(head, [gallery.thumbnail(run, *one) for one in _files(table)])
+        Block(head, [gallery.thumbnail(run, *one) for one in _names_and_paths(table)])
         for head, table in zip(heads, tables, strict=True)
     ]
     words = f"Sample images: {heads[0]} in the first two rows, {heads[1]} in the last two."
     rows = pd.concat(tables, ignore_index=True).drop(columns="path")
-    return DrawnFigure(sheet(blocks), rows, words, words, "full")
+    return DrawnFigure(sheet_of_blocks(blocks), rows, words, words, "full")
 
 
-def _of_kind(known: pd.DataFrame, kind: list[str], block: int) -> pd.DataFrame:
+def _rows_of_kind(images: pd.DataFrame, kind: list[str], block: int) -> pd.DataFrame:
     """Which images of these classes stand in which place of the sheet."""
-    mine = gallery.mixed(known[known["label"].isin(kind)])
-    found = mine.head(ROWS * COLUMNS).reset_index(drop=True)
-    at = places(len(found), ROWS * block)
-    named = found[["label", "sample_id", "path"]]
-    codes = [code("image", str(i)) for i in found["sample_id"]]
+    mixed = gallery.mixed(images[images["label"].isin(kind)])
+    first = mixed.head(ROWS * COLUMNS).reset_index(drop=True)
+    at = places(len(first), ROWS * block)
+    named = first[["label", "sample_id", "path"]]
+    codes = [code("image", str(i)) for i in first["sample_id"]]
     return pd.concat([at, named], axis=1).assign(code=codes)
 
 
-def _files(table: pd.DataFrame) -> list[tuple[str, object]]:
+def _names_and_paths(table: pd.DataFrame) -> list[tuple[str, object]]:
     return list(table[["sample_id", "path"]].itertuples(index=False, name=None))
 
 
-def sheet(blocks: Sequence[Block]) -> Figure:
+def sheet_of_blocks(blocks: Sequence[Block]) -> Figure:
     """Each kind's images, ROWS x COLUMNS, below each other."""
     with style():
         # thumbnails have no more detail; at 200 dots the file would be twice as large
@@ -76,11 +76,11 @@ def sheet(blocks: Sequence[Block]) -> Figure:
 
 def block_pixels(pictures: Sequence[Grey8 | None]) -> Grey8:
     """Images in rows of COLUMNS -> one white (height, width), each whole in a square place."""
-    shown = [_placed(picture) for picture in pictures[: ROWS * COLUMNS]]
+    shown = [_square_place(picture) for picture in pictures[: ROWS * COLUMNS]]
     return mosaic(shown, (SIDE, SIDE), COLUMNS, ROWS, GAP)
 
 
-def _placed(picture: Grey8 | None) -> Grey8:
+def _square_place(picture: Grey8 | None) -> Grey8:
     """(height, width) -> (SIDE, SIDE), shape kept, centred."""
     if picture is None:
         return np.full((SIDE, SIDE), ABSENT, np.uint8)

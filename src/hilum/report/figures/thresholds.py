@@ -29,7 +29,7 @@ def draw_thresholds(run: RunFolder) -> DrawnFigure | None:
         f"Bars: Wilson's 95 % intervals, images taken as independent.{seed_note(run)} The "
         "thresholds are given, not chosen on these images.",
         "full",
-        table=printed_texts(operating_points.printed(points), TITLE),
+        table=printed_texts(operating_points.printable(points), TITLE),
     )
 
 

@@ -1,0 +1,201 @@
+"""The proof of an export: every engine's answers beside hilum's own, and what may differ.
+
+A flip is an image whose answer changes: its class (decision), whether it is refused, or whether
+more than one class stays possible (abstention).
+"""
+
+import platform
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hilum.exporting import engines
+from hilum.exporting.engines import Rows
+from hilum.exporting.proof_images import ProofImages
+from hilum.exporting.record import gate_limits
+from hilum.inference import conformal, exported, ood, temperature
+from hilum.inference.model import ModelMetadata, TrainedModel
+from hilum.inference.ood import Gate
+from hilum.metrics import metrics
+from hilum.types import Floats, HilumError, Labels, Probabilities
+
+FILE = "proof.json"
+KINDS = ("decisions", "refusals", "abstentions")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a precision may change at most."""
+
+    change: float | None  # of a probability; None: any
+    auroc: float | None  # fall of macro AUROC; None: not asked
+    flips: float  # share of the images
+
+
+LIMITS = {
+    "fp32": Limits(1e-4, None, 0.0),
+    "bf16": Limits(None, 0.002, 0.01),
+    "int8": Limits(None, 0.002, 0.01),
+}
+
+
+class RefusedExportError(HilumError):
+    """An export that answers otherwise than the model; exit 1."""
+
+    exit_code = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What one engine says of the proof's images."""
+
+    p: Probabilities  # (image, class)
+    refused: list[str]  # (image,) why, or ""
+    undecided: list[bool]  # (image,) whether more than one class stays possible
+
+    def part(self, positions: Sequence[int]) -> "Answers":
+        """Those of some images, in this order."""
+        return Answers(
+            self.p[list(positions)],
+            [self.refused[i] for i in positions],
+            [self.undecided[i] for i in positions],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class EngineProof:
+    """One engine beside hilum's own answers, ready for JSON."""
+
+    engine: str
+    version: str
+    largest_change: float  # of a probability
+    auroc: float | None  # macro; None where the labels allow none
+    auroc_fall: float | None
+    decisions: int  # flips of each kind
+    refusals: int
+    abstentions: int
+
+    def flips(self) -> dict[str, int]:
+        """Kind -> images that flip."""
+        return {kind: getattr(self, kind) for kind in KINDS}
+
+
+def own_answers(model: TrainedModel, shown: ProofImages) -> Answers:
+    """What hilum itself answers in full precision, by its own head and gate."""
+    plain, mirror = model.features(shown.stack)
+    p = model.calibrated(model.from_features(plain, mirror))
+    return _answers(model.facts, p, (model.gate, plain), shown)
+
+
+def engine_answers(model: TrainedModel, shown: ProofImages, rows: Rows) -> Answers:
+    """What a graph answers, its rows read as hilum reads an exported folder's."""
+    classes = len(model.facts.classes)
+    limits = {} if model.gate is None else gate_limits(model.gate)
+    gate = exported.gate_of(limits, classes)
+    found = rows(shown.stack)
+    logits = exported.reader(classes, gate is not None).logits(found)
+    p = np.round(temperature.softmax(logits), 8)
+    facts = replace(model.facts, conformal=exported.lowered(model.facts.conformal))
+    return _answers(facts, p, (gate, found), shown)
+
+
+def compare(want: Answers, answers: Mapping[str, Answers], labels: Labels) -> list[EngineProof]:
+    """Each engine's row of the proof: its `answers` beside hilum's own."""
+    releases = engines.versions(list(answers))
+    return [_row((name, releases[name]), want, got, labels) for name, got in answers.items()]
+
+
+def _row(engine: tuple[str, str], want: Answers, got: Answers, labels: Labels) -> EngineProof:
+    before, after = macro_auroc(labels, want.p), macro_auroc(labels, got.p)
+    fall = None if before is None or after is None else before - after
+    return EngineProof(
+        *engine,
+        float(np.abs(want.p - got.p).max()),
+        after,
+        fall,
+        int((want.p.argmax(1) != got.p.argmax(1)).sum()),
+        sum(bool(a) != bool(b) for a, b in zip(want.refused, got.refused, strict=True)),
+        sum(a != b for a, b in zip(want.undecided, got.undecided, strict=True)),
+    )
+
+
+def faults(rows: list[EngineProof], precision: str, images: int) -> list[str]:
+    """By how much which engine goes beyond the limits of `precision`, in words."""
+    allowed, found = LIMITS[precision], []
+    for row in rows:
+        most_change = 1.0 if allowed.change is None else allowed.change
+        if not row.largest_change <= most_change:  # nan is none of both
+            found.append(
+                f"a probability changes by {row.largest_change:.2g} by {row.engine} (at most "
+                f"{most_change:g})"
+            )
+        fall = row.auroc_fall or 0.0
+        if allowed.auroc is not None and fall > allowed.auroc:
+            found.append(f"AUROC falls by {fall:.4f} by {row.engine} (at most {allowed.auroc})")
+        most = int(allowed.flips * images)
+        found += [
+            f"{flips} of {images} {kind} flip by {row.engine} (at most {most})"
+            for kind, flips in row.flips().items()
+            if flips > most
+        ]
+    return found
+
+
+def refused(found: list[str], precision: str) -> RefusedExportError:
+    """What to raise where there are faults."""
+    instead = "report it" if precision == "fp32" else "choose precision fp32"
+    return RefusedExportError(
+        f"an export in {precision} must answer as its model does; got: {'; '.join(found)}; "
+        f"{instead}."
+    )
+
+
+def record(
+    rows: list[EngineProof], precision: str, shown: ProofImages, more: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What `proof.json` holds."""
+    return {
+        "precision": precision,
+        "images": len(shown.films),
+        "source": shown.source,
+        "labelled": int((shown.labels >= 0).sum()),
+        "limits": asdict(LIMITS[precision]),
+        "reference": "hilum's own answers in fp32: its compiled network, its head in float64",
+        "engines": [asdict(row) for row in rows],
+        "processor": processor(),
+        **more,
+    }
+
+
+def macro_auroc(labels: Labels, p: Probabilities) -> float | None:
+    """Mean over the classes that have images and others beside them; None where there is none."""
+    labelled = labels >= 0
+    present = np.unique(labels[labelled])
+    if len(present) < 2:
+        return None
+    areas = [metrics.auroc(labels[labelled] == i, p[labelled, i]) for i in present]
+    return float(np.mean(areas))
+
+
+def processor() -> str:
+    """The processor's name."""
+    with suppress(OSError), Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
+        for line in lines:
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _answers(
+    facts: ModelMetadata, p: Probabilities, seen: tuple[Gate | None, Floats], shown: ProofImages
+) -> Answers:
+    refused = ood.rejection_reasons(*seen, [film.glance for film in shown.films])
+    undecided = [False] * len(p)
+    if facts.conformal:
+        kept = conformal.prediction_sets(p, facts.classes, facts.conformal)
+        undecided = [bool(row.sum() > 1) for row in kept]
+    return Answers(p, refused, undecided)

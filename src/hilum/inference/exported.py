@@ -1,0 +1,154 @@
+"""An exported folder read as a model: its graph answers, nothing of torch is needed.
+
+The graph hands out probabilities, refusal distance and poses; here they become one row per image,
+which a head of ones and zeros and a gate without training images read.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hilum import files
+from hilum.inference import model, model_json, training_record
+from hilum.inference.model import BUILT_ON, LazyBackbone, TrainedModel
+from hilum.inference.ood import Array, Gate
+from hilum.models.numpy_head import NumpyHead, Standardise
+from hilum.models.runtime import compiling
+from hilum.models.runtime.base import Runtime, Target
+from hilum.preprocess import Pipeline
+from hilum.types import Floats, HilumError
+
+if TYPE_CHECKING:
+    import openvino as ov
+
+KEY = "exported"  # of `model.json`: what an exported folder says of its graph
+POSES = 5  # upright, and the rows of ood.POSES
+SLACK = 1e-6  # by which bounds are lowered: float32 rounds, and a bound is a probability once seen
+LEAST = float(np.finfo(np.float32).tiny)  # probability whose logarithm is still finite
+
+
+@dataclass(frozen=True, slots=True)
+class GraphGate(Gate):
+    """Rows (image, class + 1 + pose) of logarithms, distance and poses, as a graph gives them."""
+
+    classes: int
+
+    def distances(self, features: Floats) -> Array:
+        """(image, row) -> refusal distance (image,)."""
+        return np.asarray(features[:, self.classes], np.float64)
+
+    def poses(self, features: Floats) -> Array:
+        """(image, row) -> probabilities (image, pose)."""
+        return np.asarray(features[:, self.classes + 1 :], np.float64)
+
+
+def is_exported(folder: Path) -> bool:
+    """Whether a folder is an export's; raises as `read_metadata` does."""
+    return KEY in model_json.read_metadata(folder)
+
+
+def load(folder: Path) -> TrainedModel:
+    """A model folder or an exported one, compiled; raises what `model.load_trained_model` does.
+
+    HilumError as well where a file of an export is not the one that was proven.
+    """
+    if not is_exported(folder):
+        return model.load_trained_model(folder)
+    record = model_json.read_metadata(folder)
+    part = record[KEY]
+    require_unchanged(folder, part["files"])
+    facts = replace(
+        model.metadata_of(record, folder),
+        mirror=False,  # the graph has done both
+        temperature=1.0,
+        conformal=part["abstention"]["possible_from"],
+    )
+    pipeline = model.pipeline_of(record, folder)
+    gate = gate_of(part["abstention"], len(facts.classes))
+    return TrainedModel(
+        facts,
+        pipeline,
+        LazyBackbone(folder, record["backbone"]),
+        reader(len(facts.classes), gate is not None),
+        compiled(folder / part["graph"], pipeline, part["precision"], gate is not None),
+        gate,
+        training_record.load_record(folder, record.get(BUILT_ON)),
+    )
+
+
+def require_unchanged(folder: Path, digests: dict[str, str]) -> None:
+    """Raise HilumError unless every file of an export is there with the SHA-256 it was given."""
+    for name, digest in digests.items():
+        try:
+            found = files.sha256(folder / name)
+        except OSError:
+            found = ""
+        if found != digest:
+            got = "another" if found else "none"
+            raise HilumError(
+                f"{name} of the exported folder {str(folder)!r} must be the one that was proven; "
+                f"got {got}; export the model again."
+            )
+
+
+def lowered(bounds: Mapping[str, float]) -> dict[str, float]:
+    """Conformal bounds (class -> least probability) as a graph has them: sets may only grow."""
+    return {name: bound - SLACK for name, bound in bounds.items()}
+
+
+def gate_of(limits: dict[str, Any], classes: int) -> GraphGate | None:
+    """The gate of a record's `abstention`, see `exporting.record`; None where there is none."""
+    if "distance_above" not in limits:
+        return None
+    return GraphGate(
+        classes,
+        ordinary=limits["lungs_asked_above"],
+        far=limits["distance_above"],
+        turned=limits["pose_above"],
+        lungs=limits["lungs_asked"],
+    )
+
+
+def reader(classes: int, gated: bool) -> NumpyHead:
+    """What takes the logarithms of probabilities (image, class) from a graph's rows."""
+    width = classes + (1 + POSES if gated else 0)
+    return NumpyHead(Standardise.none(width), ((np.eye(classes, width), np.zeros(classes)),))
+
+
+def compiled(graph: Path, pipeline: Pipeline, precision: str, gated: bool) -> Runtime:
+    """A graph's file as a runtime: prepared (image, height, width) -> rows, see `GraphGate`.
+
+    Raises HilumError where OpenVINO cannot compute here.
+    """
+    compiling.openvino_computes(Target(device="cpu", engine="openvino"))
+    from hilum.models.runtime.openvino import OpenVinoRuntime
+
+    rows = in_rows(graph, pipeline.shape, gated)
+    return OpenVinoRuntime(rows, pipeline.shape, precision)  # type: ignore[arg-type]
+
+
+def in_rows(graph: Path, shape: tuple[int, int], gated: bool) -> "ov.Model":
+    """uint8 (1, 1, height, width) -> float (1, row); what no row holds is not computed."""
+    import openvino as ov
+    from openvino import opset13 as ops
+
+    # read, then compiled: compile_model(path) with a cache would answer with earlier weights
+    whole = ov.Core().read_model(graph)
+    whole.reshape([1, *shape])
+    pixels = ops.parameter([1, 1, *shape], np.uint8)
+    inner = whole.get_parameters()[0]
+    inner.output(0).replace(ops.squeeze(pixels, ops.constant([1])).output(0))
+    p = _output(whole, "probabilities")
+    parts = [ops.log(ops.maximum(p, ops.constant(np.float32(LEAST))))]
+    if gated:
+        distance = ops.unsqueeze(_output(whole, "distance"), ops.constant([1]))
+        parts += [distance, _output(whole, "poses")]
+    return ov.Model([ops.concat(parts, 1)], [pixels], "rows")
+
+
+def _output(whole: "ov.Model", name: str) -> Any:
+    """What feeds an output, by the output's name."""
+    return whole.output(name).get_node().input_value(0)
