@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 
 import hilum
+from hilum.inference import exported
 from hilum.inference import model as models
 from latency import hilum as answer_and_map
 from latency import random_model
@@ -165,7 +166,7 @@ class Crowd:
 
 def many(folder: Path, paths: Sequence[str], size: Size) -> list[Row]:
     """Eight clients beside the bare network, then twenty times as many."""
-    model, duration = models.load(folder), float(size.pick(8, 60))
+    model, duration = exported.load(folder), float(size.pick(8, 60))
     data = [Path(path).read_bytes() for path in paths]
     stack = np.stack([model.pipeline(hilum.read_image(path).pixels) for path in paths] * 8)
     model.runtime(stack)
@@ -238,7 +239,7 @@ def main() -> None:
     with workplace() as folder:
         paths = list(films(size, size.pick(2, 8), FILM, folder / "films")["path"])
         for name in ("tf_efficientnet_lite0", "resnet50")[: size.pick(1, 2)]:
-            saved = models.save(random_model(name), folder / name)
+            saved = models.save_trained_model(random_model(name), folder / name)
             rows += one_by_one(name, saved, paths, size)
         lite = folder / "tf_efficientnet_lite0"
         rows += [*many(lite, paths, size), *cold(lite, paths[0], size)]

@@ -47,7 +47,7 @@ class InThisProcess(Decoders):
             await asyncio.to_thread(self.gate.wait, PATIENCE)
         try:
             pipeline = from_list(self.steps, segmenter.load_segmenter)
-            return DecodedFilm(answer.from_file(data, pipeline))
+            return DecodedFilm(answer.prepare_file(data, pipeline))
         except HilumError as error:
             return str(error).removeprefix(UNNAMED)
 

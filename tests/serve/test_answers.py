@@ -16,6 +16,7 @@ from serving import Tiny
 
 import hilum
 from hilum.experiment import predict_files
+from hilum.progress import silent
 
 FILMS = formats()
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "ask_a_server.py"
@@ -28,7 +29,7 @@ def table(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     for name, data in FILMS.items():
         (folder / name).write_bytes(data)
     out = folder / "preds.csv"
-    predict_files(tiny.folder, [folder], out, lambda step: lambda done, total: None)
+    predict_files(tiny.folder, [folder], out, silent)
     read = pd.read_csv(out, keep_default_na=False)
     return read.set_index(read["path"].map(lambda path: Path(path).name))
 

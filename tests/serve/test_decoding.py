@@ -36,7 +36,7 @@ def read(decoders: Decoders, *films: bytes) -> list[DecodedFilm | str]:
 
 
 def same(result: DecodedFilm | str, tiny: Tiny) -> bool:
-    expected = answer.from_file(FILM, tiny.model.pipeline)
+    expected = answer.prepare_file(FILM, tiny.model.pipeline)
     return isinstance(result, DecodedFilm) and bool(
         (result.prepared.pixels == expected.pixels).all()
         and result.prepared.fingerprint.sha256 == expected.fingerprint.sha256

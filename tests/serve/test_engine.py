@@ -12,7 +12,7 @@ from serving import Tiny
 
 from hilum import preprocess
 from hilum.explain import cam, explainer
-from hilum.inference import answer
+from hilum.inference import answer, exported
 from hilum.inference import model as models
 from hilum.inference.answer import PreparedImage
 from hilum.inference.model import ModelMetadata, TrainedModel
@@ -29,7 +29,7 @@ def engine(tiny: Tiny) -> Iterator[Engine]:
 
 
 def films(model: TrainedModel, count: int) -> list[PreparedImage]:
-    return [answer.from_array(grey(i), model.pipeline) for i in range(count)]
+    return [answer.prepare_array(grey(i), model.pipeline) for i in range(count)]
 
 
 def test_films_that_wait_together_have_the_answers_they_have_alone(
@@ -53,8 +53,10 @@ def test_heat_maps_of_one_pass_are_not_mixed_up() -> None:
     futures = [engine.submit(film, heat=True) for film in prepared]
     engine.start()
     results = [future.result(300) for future in futures]
-    assert engine._heatmaps.exact
-    subject = explainer.of(model)
+    one_pass = engine._heatmaps.one_pass()
+    assert one_pass is not None
+    assert one_pass.exact
+    subject = explainer.make_explainable(model)
     for film, result in zip(prepared, results, strict=True):
         index = CLASSES.index(result.prediction.label)
         expected = cam.relative(cam.heat(subject, film.pixels, index))
@@ -67,7 +69,7 @@ def lite() -> TrainedModel:
     head = NumpyHead(Standardise.none(1280), ((random.normal(size=(2, 1280)), np.zeros(2)),))
     pipeline = preprocess.from_list([{"step": "resize", "side": 96}])
     facts = ModelMetadata(CLASSES, "imagenet", "fp32", mirror=True, temperature=30.0)
-    return models.assemble(facts, pipeline, backbones.build("tf_efficientnet_lite0"), head)
+    return models.compile_model(facts, pipeline, backbones.build("tf_efficientnet_lite0"), head)
 
 
 def test_a_film_on_which_the_network_fails_spoils_no_other(
@@ -107,12 +109,12 @@ def test_stop_answers_what_waits(tiny: Tiny) -> None:
 
 def test_a_folder_that_went_costs_the_heat_map_alone(tiny: Tiny, tmp_path: Path) -> None:
     folder = shutil.copytree(tiny.folder, tmp_path / "model")
-    engine = Engine(models.load(folder))
+    engine = Engine(exported.load(folder))
     shutil.rmtree(folder)
     engine.start()
     result = engine.submit(films(tiny.model, 1)[0], heat=True).result(60)
     engine.stop()
     assert result.prediction.label in CLASSES
     assert result.heat is None
-    assert result.heat_reason.startswith("the model's folder has changed")
+    assert "or its folder changed" in result.heat_reason
     assert str(tmp_path) not in result.heat_reason

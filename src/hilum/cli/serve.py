@@ -39,7 +39,7 @@ def serve(
     with screen.working():
         server = Server.of(model, Address(host, port), token_file)
     facts, url = server.service.model.facts, server.address.url
-    for note in (*cautions.further(model), *cautions.unfinished(model)):
+    for note in (*cautions.other_models(model), *cautions.unfinished(model)):
         screen.say(note, "yellow")
     screen.say(cautions.verdict_line(facts.judged))
     screen.say(f"{url} answers with {', '.join(facts.classes)}; Ctrl-C ends it.")

@@ -10,7 +10,7 @@ from hilum.inference.model_json import read_metadata
 
 KEYS = (
     "classes", "preparation", "preparation_digest", "backbone", "precision", "quantised", "mirror",
-    "temperature", "thresholds", "conformal",
+    "temperature", "thresholds", "conformal", "exported",
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hilum.inference import answer, cautions
 from hilum.inference.answer import Prediction, PreparedImage
 from hilum.inference.model import TrainedModel
-from hilum.serve.heat import HeatmapBatch, HeatmapSource
+from hilum.serve.heat import HeatmapSource, share_of
 from hilum.types import Floats
 
 BATCH = 16  # films in one pass, so that the first of many does not wait for all
@@ -94,14 +94,14 @@ class Engine:
             job.future.set_result(result)
 
     def _answers(self, films: list[PreparedImage], heat: bool) -> list[Answer]:
-        maps = HeatmapBatch(self._heatmaps) if heat else None
-        p, reasons = answer.answer(self.model, films, maps.features if maps else None)
+        one_pass = self._heatmaps.one_pass() if heat else None
+        p, reasons = answer.answer(self.model, films, one_pass.features if one_pass else None)
         kinds = cautions.recognise(self.model, [film.fingerprint for film in films]).kinds
         classes, answers = self.model.facts.classes, []
         for i, (row, reason, seen) in enumerate(zip(p, reasons, kinds, strict=True)):
             best = int(row.argmax())
             probabilities = dict(zip(classes, map(float, row), strict=True))
             prediction = Prediction(classes[best], probabilities, reason != "", reason, seen)
-            layer = maps.heat(i, films[i], best) if maps else None
-            answers.append(Answer(prediction, layer, self._heatmaps.reason if maps else ""))
+            layer = share_of(one_pass, films[i].pixels, best) if one_pass else None
+            answers.append(Answer(prediction, layer, self._heatmaps.reason if heat else ""))
         return answers

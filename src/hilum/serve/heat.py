@@ -1,17 +1,15 @@
 """Heat maps from the very pass that makes the prediction."""
 
-from dataclasses import dataclass, field
+from collections import deque
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from hilum.inference.answer import PreparedImage
-from hilum.inference.model import Features, TrainedModel
-from hilum.types import Floats, HilumError, Stack8
+from hilum.inference.model import TrainedModel
+from hilum.types import Floats, Grey8, HilumError
 
 if TYPE_CHECKING:  # torch is loaded with the first heat map
-    from torch import Tensor
-
-    from hilum.explain.explainer import ExplainableModel
+    from hilum.explain.one_pass import OnePass
 
 METHOD = "gradcam"
 
@@ -20,61 +18,32 @@ class HeatmapSource:
     """A model ready to explain itself; the network for it is compiled with the first heat map."""
 
     def __init__(self, model: TrainedModel) -> None:
-        self.model = model
+        self._model = model
 
-    @cached_property
-    def explainer(self) -> "ExplainableModel":
-        """The model's parts with their last map."""
-        from hilum.explain import explainer
-
-        return explainer.of(self.model)
-
-    @cached_property
-    def exact(self) -> bool:
-        """Whether the pass that keeps maps has the very features of the prediction."""
-        from hilum.explain import explainer
-
-        return not self.reason and explainer.same_bits(self.explainer, self.model)
-
-    @cached_property
+    @property
     def reason(self) -> str:
         """Why this model has no heat maps, or ""."""
-        from hilum.explain import cam
+        return self._ready if isinstance(self._ready, str) else ""
+
+    def one_pass(self) -> "OnePass | None":
+        """A pass that holds no maps yet, so that films of a pass that failed leave none behind."""
+        return None if isinstance(self._ready, str) else replace(self._ready, maps=deque())
+
+    @cached_property
+    def _ready(self) -> "OnePass | str":
+        if not self._model.has_network:  # the words about it name the server's folders
+            return "the server has no network to explain: it was exported, or its folder changed."
+        from hilum.explain import explainer
+        from hilum.explain.one_pass import OnePass
 
         try:
-            _ = self.model.backbone  # read when it is first needed
-        except HilumError:  # whose words name the server's folders
-            return "the model's folder has changed since the server was started; start it again."
-        try:
-            cam.require(self.explainer, METHOD, self.model.pipeline.shape)
+            return OnePass.of(self._model, explainer.make_explainable(self._model), METHOD)
         except HilumError as error:
             return str(error)
-        return ""
 
 
-@dataclass(slots=True)
-class HeatmapBatch:
-    """The maps of one pass, kept for the heat maps of its films."""
+def share_of(one_pass: "OnePass", film: Grey8, class_: int) -> Floats:
+    """Heat in [0, 1] (height, width) of the next film of a pass for a class."""
+    from hilum.explain import cam
 
-    source: HeatmapSource
-    maps: "list[tuple[Tensor, ...]]" = field(default_factory=list)  # each film's, and its mirror's
-
-    def features(self, stack: Stack8) -> Features:
-        """Prepared films (image, height, width) -> the model's own features (image, feature)."""
-        if not self.source.exact:
-            return self.source.model.features(stack)
-        from hilum.explain import cam
-
-        views = cam.look(self.source.explainer, stack, METHOD)
-        self.maps = list(zip(*(view.maps[:, None] for view in views), strict=True))
-        plain, *mirror = (view.features for view in views)
-        return plain, mirror[0] if mirror else None
-
-    def heat(self, index: int, film: PreparedImage, class_: int) -> Floats | None:
-        """Heat in [0, 1] (height, width) of a film of the pass for a class; None without maps."""
-        if self.source.reason:
-            return None
-        from hilum.explain import cam
-
-        maps = self.maps[index] if self.maps else None
-        return cam.relative(cam.heat(self.source.explainer, film.pixels, class_, METHOD, maps))
+    return cam.relative(one_pass.heat(film, class_))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import uvicorn
 
-from hilum.inference import model as models
+from hilum.inference import exported
 from hilum.inference.model_json import find_model_folder
 from hilum.serve.access import access_for
 from hilum.serve.application import create_app
@@ -57,7 +57,7 @@ class Server:
         listener = _listen(address)
         try:
             home = find_model_folder(folder)
-            service = Service.of(models.load(home), model_digest(home), limits)
+            service = Service.of(exported.load(home), model_digest(home), limits)
         except BaseException:
             listener.close()
             raise

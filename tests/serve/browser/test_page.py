@@ -14,6 +14,7 @@ from films_to_send import CLASSES, JUDGED, encoded, formats, grey, multipart
 from serving import Tiny, running
 
 from hilum.experiment import predict_files
+from hilum.progress import silent
 from hilum.serve.limits import Limits
 from hilum.serve.server import Address, Server
 
@@ -177,7 +178,7 @@ def test_the_table_is_sorted_and_its_csv_is_that_of_the_command(
     got = [*csv.DictReader(io.StringIO(Path(download.value.path()).read_bytes().decode()))]
     out = tmp_path / "preds.csv"
     paths = [films / name for name in names]
-    predict_files(tiny.folder, paths, out, lambda step: lambda done, total: None)
+    predict_files(tiny.folder, paths, out, silent)
     written = [*csv.DictReader(io.StringIO(out.read_text()))]
     assert list(got[0]) == list(written[0])
     for ours, theirs, name in zip(got, written, names, strict=True):
