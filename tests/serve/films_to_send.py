@@ -89,7 +89,9 @@ def tiny_model(folder: Path, seen: tuple[str, ...] = ()) -> TrainedModel:
         thresholds={"covid19": 0.31, "normal": 0.62},
     )  # fmt: skip
     pipeline = preprocess.from_list([{"step": "resize", "side": SIDE}])
-    model = models.compile_model(facts, pipeline, backbones.build("wiklund_cnn", "random"), head)
+    model = models.compile_model(
+        facts, pipeline, backbones.build_backbone("wiklund_cnn", "random"), head
+    )
     films = [answer.prepare_file(data, pipeline) for data in formats().values()]
     second = np.median(answer.answer(model, films)[0].min(1))  # p of the less probable class
     facts = replace(facts, conformal=dict.fromkeys(CLASSES, float(second)))

@@ -69,7 +69,9 @@ def lite() -> TrainedModel:
     head = NumpyHead(Standardise.none(1280), ((random.normal(size=(2, 1280)), np.zeros(2)),))
     pipeline = preprocess.from_list([{"step": "resize", "side": 96}])
     facts = ModelMetadata(CLASSES, "imagenet", "fp32", mirror=True, temperature=30.0)
-    return models.compile_model(facts, pipeline, backbones.build("tf_efficientnet_lite0"), head)
+    return models.compile_model(
+        facts, pipeline, backbones.build_backbone("tf_efficientnet_lite0"), head
+    )
 
 
 def test_a_film_on_which_the_network_fails_spoils_no_other(
