@@ -168,7 +168,7 @@ def main() -> None:
     rows = []
     with workplace() as folder:
         drawn = films(size, size.pick(32, 160, 480), FILM, folder / "films")
-        found = manifest.build(drawn.assign(label="film"), "bench", root=folder)
+        found = manifest.assemble_manifest(drawn.assign(label="film"), "bench", root=folder)
         for name in NETWORKS[: size.pick(2, 4)]:
             rows += measure(name, found, size, folder)
     finish(rows, size.out)

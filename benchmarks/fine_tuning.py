@@ -265,7 +265,7 @@ def drawn(size: Size, folder: Path) -> Task:
     taught, tested = size.pick(96, 320, 640), size.pick(96, 160, 320)
     table = side_by_side.films(size, taught + tested, SIDE, folder / "films")
     table = table.sample(frac=1, random_state=0)
-    parts = [manifest.build(part, "bench") for part in (table[:taught], table[taught:])]
+    parts = [manifest.assemble_manifest(part, "bench") for part in (table[:taught], table[taught:])]
     return Task(*parts, sorted(table["label"].unique()), size.pick(2, 4, 8))
 
 

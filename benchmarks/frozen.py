@@ -93,7 +93,7 @@ def hilum(folder: Path, classes: list[str]) -> tuple[Told, float, pd.DataFrame]:
         reached.setdefault(name, time.perf_counter() - start)
         return lambda done, total: None
 
-    experiment.run_recipe(recipes.load(str(plan)), None, folder / "run", step)
+    experiment.run_recipe(recipes.load_recipe(str(plan)), None, folder / "run", step)
     whole = time.perf_counter() - start
     told = pd.read_csv(folder / "run" / "predictions.csv")
     best = told[[f"p_{name}" for name in classes]].to_numpy().argmax(1)

@@ -24,7 +24,7 @@ import pandas as pd
 
 from hilum import datasets, preprocess
 from hilum.data import leakage, prepared_dataset
-from hilum.data.manifest import load, save
+from hilum.data.manifest import read_manifest, save_manifest
 from side_by_side import Row, asked, finish, workplace
 
 SIDE = 64
@@ -57,13 +57,13 @@ def step(name: str, films: Path) -> None:
     table = films.with_suffix(".parquet")
     if name == "scan":
         with timed() as spent:
-            save(datasets.open_path(films), table)
+            save_manifest(datasets.open_path(films), table)
     elif name == "hash and store":
-        found = load(table)
+        found = read_manifest(table)
         with timed() as spent:
             prepared_dataset.prepare_dataset(found, PIPELINE)
     elif name == "leak check":
-        taken = prepared_dataset.prepare_dataset(load(table), PIPELINE)
+        taken = prepared_dataset.prepare_dataset(read_manifest(table), PIPELINE)
         with timed() as spent:
             leakage.clusters(taken.manifest, taken.fingerprints)
     else:

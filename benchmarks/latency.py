@@ -52,7 +52,7 @@ def random_model(name: str, side: int = SIDE, temperature: float = TEMPERATURE) 
 
 def hilum(asked_: TrainedModel) -> Callable[[str], Answer]:
     """What `hilum predict --heatmaps` does for each file."""
-    subject = subjects.of(asked_)
+    subject = subjects.make_explainable(asked_)
     if not subjects.same_bits(subject, asked_):
         raise SystemExit("the network for heat maps must predict as the model does; it does not")
 

@@ -59,7 +59,7 @@ def typical(hashes: npt.NDArray[np.uint8]) -> float:
 
 def real_films() -> Fine:
     """Up to FILMS films found under HILUM_DATA, evenly drawn."""
-    paths, _ = images.find(Path(os.environ["HILUM_DATA"]))
+    paths, _ = images.list_images(Path(os.environ["HILUM_DATA"]))
     chosen = paths[:: max(1, len(paths) // FILMS)][:FILMS]
     return np.stack([shrink(images.read(path).pixels, FINE_SIDE) for path in chosen])
 

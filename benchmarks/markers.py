@@ -44,7 +44,7 @@ def measure(root: Path, half: str, method: markers.Method) -> Tally:
     for film in films():
         if film.half == half:
             pixels = read(root, film)
-            tally.add(film, frames(markers.find(pixels, method).boxes), pixels.shape)
+            tally.add(film, frames(markers.find_markers(pixels, method).boxes), pixels.shape)
     return tally
 
 
@@ -144,7 +144,7 @@ def milliseconds(root: Path) -> float:
     for film in films()[::10][:REPEATS]:
         pixels = cv2.resize(read(root, film), (1024, 1024), interpolation=cv2.INTER_CUBIC)
         start = time.process_time()
-        markers.find(pixels)
+        markers.find_markers(pixels)
         spent.append(time.process_time() - start)
     return 1e3 * float(np.median(spent))
 

@@ -101,7 +101,9 @@ def main() -> None:
         names = sorted(table["label"].unique())
         stacks, labels = [], []
         for part in (table[:taught], table[taught:]):
-            found = prepared_dataset.prepare_dataset(manifest.build(part, "bench"), PIPELINE)
+            found = prepared_dataset.prepare_dataset(
+                manifest.assemble_manifest(part, "bench"), PIPELINE
+            )
             stacks.append(found.pixels)
             labels.append(np.array([names.index(n) for n in found.manifest.table["label"]]))
         rows = [

@@ -105,8 +105,8 @@ def films(size: Size, count: int, side: int, folder: Path) -> pd.DataFrame:
     """Columns path, label: phantoms of two classes, or the first readable films below --data."""
     if size.data is None:
         request = phantom.Request(images=count, size=side, seed=1)
-        return phantom.write(request, folder).table[["path", "label"]]
-    found, _ = images.find(size.data)
+        return phantom.write_phantom(request, folder).table[["path", "label"]]
+    found, _ = images.list_images(size.data)
     chosen = [str(path) for path in found[:: max(1, len(found) // count)]][:count]
     return pd.DataFrame({"path": chosen, "label": [Path(p).parent.name for p in chosen]})
 

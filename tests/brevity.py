@@ -24,5 +24,7 @@ def audits_of_tables() -> Iterator[None]:
 def no_figures() -> Iterator[None]:
     """Reports without figures, which take most of a build's time; `test_run.py` has them."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(registry, "draw", lambda _: {section: [] for section in base.SECTIONS})
+        patch.setattr(
+            registry, "draw_figures", lambda _: {section: [] for section in base.SECTIONS}
+        )
         yield

@@ -50,12 +50,12 @@ def test_the_recipe_of_the_documents_loads_with_its_arms_and_tasks(tmp_path: Pat
 
     page = tmp_path / "page.toml"
     page.write_text("\n".join(text for name, text in blocks("toml") if name == "recipes.md"))
-    whole, quick = recipes.load(str(page)), recipes.load(str(page), quick=True)
+    whole, quick = recipes.load_recipe(str(page)), recipes.load_recipe(str(page), quick=True)
     assert list(recipes.cells(whole)) == ["frozen", "fine_tuned"]
     assert list(recipes.cells(quick)) == ["frozen"]
     assert quick.split.folds == 3
     assert [item.rename for item in recipes.tasks(whole)["three_classes"].data] != [{}]
-    assert recipes.load(str(page), "published").split.group == "image"
+    assert recipes.load_recipe(str(page), "published").split.group == "image"
 
 
 def test_marked_commands_run(tmp_path: Path) -> None:

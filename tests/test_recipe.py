@@ -15,21 +15,21 @@ def test_every_recipe_loads_in_every_mode_and_reads_back(
     tmp_path: Path, mode: recipes.Mode, quick: bool
 ) -> None:
     visited = 0
-    for name in recipes.names():
-        loaded = recipes.load(name, mode, quick)
+    for name in recipes.recipe_names():
+        loaded = recipes.load_recipe(name, mode, quick)
         path = tmp_path / f"{name}.toml"
         path.write_text(recipes.as_toml(loaded))
-        assert recipes.load(str(path)) == loaded
+        assert recipes.load_recipe(str(path)) == loaded
         assert set(loaded.classes) <= set(CLASS_NAMES)
         assert loaded.mode == mode
         for key in loaded.unspecified_in_paper:
             reduce(getattr, key.split("."), loaded)
         visited += 1
-    assert visited == len(recipes.names()) >= 3
+    assert visited == len(recipes.recipe_names()) >= 3
 
 
 def test_published_numbers_of_study_003_are_the_papers() -> None:
-    loaded = recipes.load("zhang2022")
+    loaded = recipes.load_recipe("zhang2022")
     numbers = {(row.name, row.class_): row.value for row in loaded.published}
     assert len(loaded.published) == len(numbers) == 13
     # F1 follows from precision and recall; the paper's normal row is off by one unit (S3-22)
@@ -39,15 +39,15 @@ def test_published_numbers_of_study_003_are_the_papers() -> None:
 
 
 def test_modes_are_laid_over_the_base() -> None:
-    published = recipes.load("zhang2022", "published")
-    corrected = recipes.load("zhang2022", "corrected")
+    published = recipes.load_recipe("zhang2022", "published")
+    corrected = recipes.load_recipe("zhang2022", "corrected")
     assert published.train.stages[0].optimiser == "adam"
     assert corrected.train.stages[0].optimiser == "lbfgs"
     assert published.data == corrected.data
 
 
 def test_changes_come_last_and_bare_words_are_strings() -> None:
-    loaded = recipes.load("zhang2022", changes=["model.backbone=vgg16", "split.folds=3"])
+    loaded = recipes.load_recipe("zhang2022", changes=["model.backbone=vgg16", "split.folds=3"])
     assert (loaded.model.backbone, loaded.split.folds) == ("vgg16", 3)
 
 
@@ -66,7 +66,7 @@ def test_changes_come_last_and_bare_words_are_strings() -> None:
 )
 def test_bad_changes_are_refused(change: str, sentence: str) -> None:
     with pytest.raises(HilumError, match=sentence):
-        recipes.load("zhang2022", changes=[change])
+        recipes.load_recipe("zhang2022", changes=[change])
 
 
 @pytest.mark.parametrize(
@@ -80,18 +80,18 @@ def test_bad_changes_are_refused(change: str, sentence: str) -> None:
 def test_bad_files_are_refused(tmp_path: Path, text: str, sentence: str) -> None:
     (tmp_path / "mine.toml").write_text(text)
     with pytest.raises(HilumError, match=sentence):
-        recipes.load(str(tmp_path / "mine.toml"))
+        recipes.load_recipe(str(tmp_path / "mine.toml"))
 
 
 def test_unknown_recipe_names_the_nearest() -> None:
     with pytest.raises(HilumError, match="did you mean 'zhang2022'"):
-        recipes.load("zang2022")
+        recipes.load_recipe("zang2022")
     with pytest.raises(HilumError, match="cannot be read"):
-        recipes.load("nowhere.toml")
+        recipes.load_recipe("nowhere.toml")
 
 
 def test_grid_makes_one_cell_per_combination() -> None:
-    loaded = recipes.load(
+    loaded = recipes.load_recipe(
         "within_cohen",
         changes=['grid={"model.backbone"=["resnet18","vgg16"], "model.head"=["linear","mlp"]}'],
     )
@@ -99,14 +99,14 @@ def test_grid_makes_one_cell_per_combination() -> None:
     assert len(cells) == 4
     assert cells["backbone=vgg16,head=mlp"].model.backbone == "vgg16"
     assert all(not cell.grid for cell in cells.values())
-    assert list(recipes.cells(recipes.load("within_cohen"))) == ["main"]
+    assert list(recipes.cells(recipes.load_recipe("within_cohen"))) == ["main"]
 
 
 def test_grids_of_whole_tables_read_back(tmp_path: Path) -> None:
     changes = ['grid={"train.stages"=[[{}],[{optimiser="adam",stop={accuracy=0.9,loss=0.3}}]]}']
-    loaded = recipes.load("demo", changes=changes)
+    loaded = recipes.load_recipe("demo", changes=changes)
     (tmp_path / "g.toml").write_text(recipes.as_toml(loaded))
-    again = recipes.load(str(tmp_path / "g.toml"))
+    again = recipes.load_recipe(str(tmp_path / "g.toml"))
     assert recipes.cells(again) == recipes.cells(loaded)
     assert len(recipes.cells(again)) == 2
 
@@ -114,4 +114,4 @@ def test_grids_of_whole_tables_read_back(tmp_path: Path) -> None:
 def test_cells_of_one_name_are_refused() -> None:
     twins = 'grid={"train.stages"=[[{name="a"}],[{name="a", epochs=7}]]}'
     with pytest.raises(HilumError, match="names of their own; got 'stages=a' twice"):
-        recipes.cells(recipes.load("demo", changes=[twins]))
+        recipes.cells(recipes.load_recipe("demo", changes=[twins]))

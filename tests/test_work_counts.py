@@ -57,7 +57,9 @@ class Counter(Runtime):
 
 @pytest.fixture(scope="module")
 def films(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
-    return phantom.write(phantom.Request(images=COUNT, size=128), tmp_path_factory.mktemp("films"))
+    return phantom.write_phantom(
+        phantom.Request(images=COUNT, size=128), tmp_path_factory.mktemp("films")
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -126,7 +128,7 @@ def test_the_backbone_runs_once_per_image_and_view(films: Manifest) -> None:
 
 def _bench(films: Manifest) -> tuple[CellContext, Counter]:
     taken, runtime = prepared_dataset.prepare_dataset(films, PIPELINE), Counter()
-    plan = recipes.load("demo", changes=[f"augment.views={VIEWS}"])
+    plan = recipes.load_recipe("demo", changes=[f"augment.views={VIEWS}"])
     labels = np.zeros(COUNT, np.int64)
     backbone = backbones.build_backbone("tf_efficientnet_lite0")
     made = CellContext(
@@ -145,7 +147,7 @@ def test_a_cells_network_is_built_and_compiled_once(
     The model that is read back is rebuilt once, from its own file: heat maps want its layers. They
     come from a further network, which gives the last map beside the features.
     """
-    monkeypatch.setattr(report, "build", lambda out: out / "report.html")
+    monkeypatch.setattr(report, "build_report", lambda out: out / "report.html")
     built: list[str] = []
     rebuilt: list[str] = []
     compiled: list[tuple[Path, bool]] = []
@@ -173,7 +175,7 @@ def test_a_cells_network_is_built_and_compiled_once(
     split = f"split={{kind='kfold', folds={folds}}}" if folds > 1 else "split.kind=holdout"
     data = "data=[{phantom={images=36, size=96, seed=3, classes=['covid19','normal']}}]"
     changes = ["classes=['covid19','normal']", data, split, "augment.views=0", "figures=[]"]
-    recipe = recipes.load("demo", changes=changes)
+    recipe = recipes.load_recipe("demo", changes=changes)
     tasks.run_into(recipe, None, tmp_path / "out", lambda name: lambda done, total: None)
     assert built == ["tf_efficientnet_lite0"]
     assert len(rebuilt) <= 1
@@ -219,10 +221,10 @@ def searches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return seen
 
 
-def _class_folders(home: Path, count: int) -> Path:
+def _class_folders(home: Path, count: int, seed: int) -> Path:
     """Films without patients, as most class folders are."""
-    request = phantom.Request(images=count, size=128, classes=("covid19", "normal"), seed=1)
-    for i, row in enumerate(phantom.write(request, home / "made").table.itertuples()):
+    request = phantom.Request(images=count, size=128, classes=("covid19", "normal"), seed=seed)
+    for i, row in enumerate(phantom.write_phantom(request, home / "made").table.itertuples()):
         target = home / "films" / str(row.label) / f"film{i}.png"
         target.parent.mkdir(parents=True, exist_ok=True)
         Path(str(row.path)).rename(target)
@@ -239,7 +241,7 @@ def test_a_film_is_decoded_once_whoever_looks_at_it_later(
     """Training, detector, audits, gallery, heat maps; then `hilum audit` and a second run."""
     only = {name: AUDITS[name] for name in OF_FILMS}
     monkeypatch.setattr(registry, "AUDITS", only)
-    films, out = _class_folders(tmp_path, 48), tmp_path / "run"
+    films, out = _class_folders(tmp_path, 48, seed=1), tmp_path / "run"
     hilum.train(films, out)
     assert sorted(decoded) == sorted(map(str, films.rglob("*.png")))
     assert searches == [48]
@@ -251,7 +253,7 @@ def test_a_film_is_decoded_once_whoever_looks_at_it_later(
     assert decoded == []
     assert searches == [48] * 3
 
-    others = _class_folders(tmp_path / "other", 6)
+    others = _class_folders(tmp_path / "other", 6, seed=2)
     hilum.evaluate(out, others, tmp_path / "test")
     assert sorted(decoded) == sorted(map(str, others.rglob("*.png")))
     decoded.clear()

@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from hilum.images.read_image import read as read_image
     from hilum.inference.answer import Prediction
     from hilum.progress import Progress
-    from hilum.recipes.load import load as load_recipe
-    from hilum.recipes.load import names as recipe_names
+    from hilum.recipes.load import load_recipe, recipe_names
     from hilum.recipes.schema import Recipe
     from hilum.types import (
         NOTICE,
@@ -85,9 +84,9 @@ _HOMES = {
     "Prediction": ("hilum.inference.answer", "Prediction"),
     "Progress": ("hilum.progress", "Progress"),
     "Recipe": ("hilum.recipes.schema", "Recipe"),
-    "load_recipe": ("hilum.recipes.load", "load"),
+    "load_recipe": ("hilum.recipes.load", "load_recipe"),
     "read_image": ("hilum.images.read_image", "read"),
-    "recipe_names": ("hilum.recipes.load", "names"),
+    "recipe_names": ("hilum.recipes.load", "recipe_names"),
 }
 
 if not TYPE_CHECKING:  # PEP 562: a type checker would take any name for one of these

@@ -72,7 +72,7 @@ class Studio:
             hospitals=("B", "A"),
             **dials,  # type: ignore[arg-type]
         )
-        made = phantom.write(request, self.folder / f"{fault} {share:g}")
+        made = phantom.write_phantom(request, self.folder / f"{fault} {share:g}")
         return readers_of.taken(made, self.seed)
 
 
@@ -187,7 +187,7 @@ def network() -> tuple[Backbone, Runtime, Any]:
 
 def head(features: Floats, labels: Any) -> NumpyHead:
     """Logistic regression as a head of two classes."""
-    fitted = cross_validated_probe.fit(features, labels)
+    fitted = cross_validated_probe.fit_probe_pipeline(features, labels)
     scaler, linear = fitted[0], fitted[-1]
     plane = fitted[1].components_ if len(fitted) > 2 else np.eye(features.shape[1])
     weight = linear.coef_ @ plane * np.array([[-0.5], [0.5]])
@@ -274,7 +274,7 @@ def twins(studio: Studio, share: float) -> Evidence:
     ids = films.manifest["sample_id"].tolist()
     table = pd.DataFrame({"sample_id": ids, "fold": 0, "part": part})
     split = Split(table, "holdout", "patient", 0)
-    found = leakage.find(split, Manifest(films.manifest, (), ()), gathered(ids, prints))
+    found = leakage.find_leaks(split, Manifest(films.manifest, (), ()), gathered(ids, prints))
     return replace(films, split=split, leaks=found)
 
 

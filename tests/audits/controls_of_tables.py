@@ -104,7 +104,7 @@ class Cohort:
         p = self.rows[held][COLUMNS].to_numpy()
         labels = self.label[held]
         named = [(i, name) for i, name in enumerate(CLASSES) if (labels == i).any()]
-        cuts = {name: thresholds.choose(labels == i, p[:, i]) for i, name in named}
+        cuts = {name: thresholds.choose_threshold(labels == i, p[:, i]) for i, name in named}
         return SimpleNamespace(
             provenance={"fold": 0, "seed": 0},
             thresholds={name: cut.threshold for name, cut in cuts.items()},
@@ -182,7 +182,7 @@ def patients_apart(random: np.random.Generator, share: float) -> Evidence:
     hashes = random.integers(0, 256, (one.images, 32), np.uint8)
     miniatures = random.integers(0, 256, (one.images, 32, 32), np.uint8)
     prints = Fingerprints(tuple(one.ids), keys, keys, hashes, miniatures)
-    return replace(known, split=split, leaks=leakage.find(split, whole, prints))
+    return replace(known, split=split, leaks=leakage.find_leaks(split, whole, prints))
 
 
 def look_alikes(random: np.random.Generator, share: float) -> Evidence:

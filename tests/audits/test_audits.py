@@ -26,15 +26,15 @@ def clean() -> Evidence:
 
 def test_table_is_visited_whole() -> None:
     """The expensive ones by `hilum audit` alone; nothing passes where nothing is known."""
-    found = audits.run(clean())
+    found = audits.run_audits(clean())
     cheap = {name for name, row in AUDITS.items() if not row.rule.expensive}
     assert {finding.id for finding in found} == cheap
     nothing = replace(clean(), manifest=clean().manifest[:0], thorough=True)
-    assert {finding.id for finding in audits.run(nothing)} == set(AUDITS)
+    assert {finding.id for finding in audits.run_audits(nothing)} == set(AUDITS)
     assert audits.not_run(found) == [
         f"{name} ({row.rule.title})" for name, row in AUDITS.items() if row.rule.expensive
     ]
-    assert {finding.status for finding in audits.run(nothing)} == {"unknown"}
+    assert {finding.status for finding in audits.run_audits(nothing)} == {"unknown"}
 
 
 GRAVEST_FIRST = (
@@ -46,7 +46,7 @@ GRAVEST_FIRST = (
 
 def test_what_makes_a_figure_worthless_comes_before_what_makes_it_a_little_worse() -> None:
     nothing = replace(clean(), manifest=clean().manifest[:0], thorough=True)
-    found = [one for one in audits.run(nothing) if one.id in GRAVEST_FIRST]
+    found = [one for one in audits.run_audits(nothing) if one.id in GRAVEST_FIRST]
     assert tuple(one.id for one in found) == GRAVEST_FIRST
     all_fail = [replace(one, status="fail", sentence=f"{one.id} fails.") for one in found]
     told = audits.verdict(ACCURATE, all_fail[::-1])
@@ -63,9 +63,13 @@ def test_what_is_known_from_before_training_is_the_same_and_not_asked_again() ->
     early = audits.run_before_training(
         replace(whole, model=None, features=None, predictions=no_one)
     )
-    assert audits.run(whole, known=early) == audits.run(whole)
+    assert audits.run_audits(whole, known=early) == audits.run_audits(whole)
     told = [replace(finding, sentence="told before") for finding in early]
-    again = {found.id for found in audits.run(whole, known=told) if found.sentence == "told before"}
+    again = {
+        found.id
+        for found in audits.run_audits(whole, known=told)
+        if found.sentence == "told before"
+    }
     assert again == {"C-02", "C-03", "C-04", "C-09"}
 
 
@@ -222,7 +226,7 @@ def test_a_probe_on_a_wide_table_is_the_one_that_scikit_learn_fits() -> None:
         StandardScaler(),
         LogisticRegression(C=0.1, max_iter=5000, tol=1e-8, class_weight="balanced"),
     ).fit(table, labels)
-    found = cross_validated_probe.fit(table, labels).predict_proba(asked)
+    found = cross_validated_probe.fit_probe_pipeline(table, labels).predict_proba(asked)
     np.testing.assert_allclose(found, plain.predict_proba(asked), atol=2e-3)
 
 

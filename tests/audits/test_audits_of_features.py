@@ -65,7 +65,7 @@ def slices() -> tuple[Evidence, np.ndarray]:
 
 def test_clusters_are_the_people_whose_slices_are_alike() -> None:
     evidence, person = slices()
-    found = look_alikes.of(evidence)
+    found = look_alikes.look_alike_groups(evidence)
     first = pd.Series(found).groupby(person).first().to_numpy()
     assert (found == first[person]).all()  # nobody's slices are torn apart
     assert len(np.unique(found)) >= 0.9 * len(np.unique(person))
@@ -199,7 +199,7 @@ def test_slices_of_one_patient_are_found_on_real_ct(shared: Path) -> None:
     evidence = Evidence(
         classes, nameless, pd.DataFrame(), features=features, fingerprints=taken.fingerprints
     )
-    found, person = look_alikes.of(evidence), pd.factorize(table["patient_id"])[0]
+    found, person = look_alikes.look_alike_groups(evidence), pd.factorize(table["patient_id"])[0]
     joined, same = found[:, None] == found[None], person[:, None] == person[None]
     siblings = same & ~np.eye(len(person), dtype=bool)
     assert (joined & siblings).any(1)[siblings.any(1)].mean() > 0.45

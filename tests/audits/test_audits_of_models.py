@@ -25,7 +25,7 @@ from hilum.audits import (
 )
 from hilum.preprocess import from_list
 from hilum.preprocess.lungs import ct
-from hilum.preprocess.markers import Box, Markers
+from hilum.preprocess.markers import MarkerBox, Markers
 from hilum.types import Split
 
 PLACE = (30, 100, 20, 110)  # rows and columns where lungs usually are, of 128 x 128
@@ -65,7 +65,7 @@ def test_films_without_marks_cannot_be_checked_for_them(
     drawn = marked_films.sampled_films(reads_marks)
     mask = np.zeros(drawn[0].pixels.shape, bool)
     films = [
-        replace(film, marks=Markers(mask, (Box(0, 0, 2, 2),) if i < count else ()))
+        replace(film, marks=Markers(mask, (MarkerBox(0, 0, 2, 2),) if i < count else ()))
         for i, film in enumerate(drawn)
     ]
     monkeypatch.setattr(marked_films, "sampled_films", lambda _evidence: films)
@@ -228,7 +228,7 @@ def test_a_marker_moves_to_the_mirrored_place_and_stays_readable() -> None:
     film = np.full((40, 60), 50, np.uint8)
     film[5:10, 3:9] = np.arange(200, 230).reshape(5, 6)
     mask = film > 50
-    moved = c08_marker_side.moved(film, mask, (Box(3, 5, 6, 5),))
+    moved = c08_marker_side.moved(film, mask, (MarkerBox(3, 5, 6, 5),))
     assert (moved[5:10, 51:57] == film[5:10, 3:9]).all()
     moved[5:10, 51:57] = 50
     assert np.abs(moved.astype(int) - 50).max() <= 3  # filled in from around

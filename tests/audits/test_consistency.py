@@ -28,7 +28,9 @@ def row(class_: str, metric: str, value: object, where: str = "Table 1") -> dict
 def run(rows: list[dict[str, str]], dataset: str) -> published_arithmetic.Consistency:
     same = {"study": "x", "dataset": dataset, "model": "net", "init": "i", "freeze": "f"}
     table = pd.DataFrame([same | one for one in rows])
-    return published_arithmetic.check(*published_table.parse(table[list(published_table.COLUMNS)]))
+    return published_arithmetic.check_arithmetic(
+        *published_table.parse_published_table(table[list(published_table.COLUMNS)])
+    )
 
 
 def found(rows: list[dict[str, str]], dataset: str) -> list[tuple[str, str, str]]:
@@ -191,7 +193,9 @@ def test_zeros_at_the_end_are_restored_per_table() -> None:
     """0.6 beside 0.93 is 0.60; beside nothing it is 0.6."""
     rows = [row("a", "recall", 0.6), row("b", "recall", 0.93), row("a", "f1", 0.6, "Fig. 2")]
     same = {"study": "x", "dataset": "", "model": "net", "init": "i", "freeze": "f"}
-    experiments, _ = published_table.parse(pd.DataFrame([same | one for one in rows]))
+    experiments, _ = published_table.parse_published_table(
+        pd.DataFrame([same | one for one in rows])
+    )
     assert [figure.half for figure in experiments[0].figures] == [0.005, 0.005, 0.05]
     assert "0.60" in experiments[0].figures[0].shown
 

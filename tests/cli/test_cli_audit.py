@@ -50,11 +50,11 @@ def test_images_that_have_moved_are_found_again(few: Trained) -> None:
     def silent(name: str):
         return lambda done, total: None
 
-    lost = evidence.read(few.folder, None, silent)
+    lost = evidence.read_audited_run(few.folder, None, silent)
     assert lost.evidence.stack is None
     assert len(lost.manifest.left_out) >= len(lost.evidence.manifest)
     assert "--data" in lost.manifest.left_out[-1].reason
-    found = evidence.read(few.folder, few.data, silent).evidence
+    found = evidence.read_audited_run(few.folder, few.data, silent).evidence
     assert found.stack is not None
     assert found.features is not None
     assert len(found.features) == len(found.stack) == len(lost.evidence.manifest)

@@ -155,7 +155,7 @@ def test_duplicated_ids(hilum: Run, here: Path) -> None:
 
     table(here, "")
     rows = [{"path": f"{i}.png", "label": "ab"[i % 2]} for i in range(4)]
-    found = manifest.build(rows, "folder", root=here)
+    found = manifest.assemble_manifest(rows, "folder", root=here)
     pd.concat([found.table, found.table.head(1)]).to_parquet(here / "manifest.parquet")
     refused(hilum, 2, "sample_id must name one image; got 'folder/0.png' more", "train", here)
 

@@ -152,7 +152,7 @@ def test_names_are_never_mark_up_nor_commands_to_the_terminal() -> None:
     plain = tables.plain("[bold]", ("name", "file"), rows)
     assert plain.splitlines()[2] == "[red]class[/]  bell� and �[2J and�line"
     console = Console(file=io.StringIO(), force_terminal=True, width=80)
-    console.print(tables.drawn("[bold]", ("name", "file"), rows))
+    console.print(tables.draw_table("[bold]", ("name", "file"), rows))
     assert "[red]class[/]" in console.file.getvalue()
     assert "\a" not in console.file.getvalue()
     assert "\x1b[2J" not in console.file.getvalue()

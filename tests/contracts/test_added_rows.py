@@ -94,7 +94,7 @@ def valley(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def of_the_valley(valley: Path, tmp_path: Path) -> recipes.Recipe:
     file = tmp_path / "valley.toml"
     file.write_text('name = "valley"\n[[data]]\ncard = "valley"\n')
-    return recipes.load(str(file))
+    return recipes.load_recipe(str(file))
 
 
 @pytest.mark.usefixtures("valley")
@@ -184,7 +184,7 @@ def test_a_step_can_be_named_in_a_recipe(tmp_path: Path) -> None:
         'name = "mirrored"\n[[data]]\ncard = "cohen"\n[prepare]\n'
         'steps = [{step = "mirror_image", margin = 3}, {step = "letterbox"}]\n'
     )
-    plan = recipes.load(str(file))
+    plan = recipes.load_recipe(str(file))
     assert not validate.check_recipe(plan)
     steps = context.prepared(plan.prepare, plan.model.backbone).steps
     assert steps[0] == Mirror(margin=3)
@@ -274,7 +274,7 @@ def test_an_audit_is_reported_by_its_severity(
 ) -> None:
     """Among C-11 (260), C-10, C-02, C-03 and C-17: first, between, or last."""
     added(monkeypatch, replace(RULE, severity=severity))
-    findings = audits.run(evidence())
+    findings = audits.run_audits(evidence())
     order = [one.id for one in findings]
     assert order[place] == "C-99"
     fails = [replace(one, status="fail", sentence=f"{one.id} is wrong.") for one in findings]
@@ -283,17 +283,17 @@ def test_an_audit_is_reported_by_its_severity(
 
 
 def test_an_audit_is_run_when_its_rule_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "C-99" not in {one.id for one in audits.run(evidence())}
+    assert "C-99" not in {one.id for one in audits.run_audits(evidence())}
     added(monkeypatch, replace(RULE, expensive=True))
-    assert audits.not_run(audits.run(evidence())) == ["C-99 (Air of the valley)"]
-    assert "C-99" in {one.id for one in audits.run(replace(evidence(), thorough=True))}
+    assert audits.not_run(audits.run_audits(evidence())) == ["C-99 (Air of the valley)"]
+    assert "C-99" in {one.id for one in audits.run_audits(replace(evidence(), thorough=True))}
     added(monkeypatch, replace(RULE, before_training=True))
     early = audits.run_before_training(evidence())
     assert "C-99" in {one.id for one in early}
     (stamped,) = audits.mark_scores([ACCURACY], early, ["main"])
     assert stamped.stamp.startswith("fail: C-99")
     added(monkeypatch, replace(RULE, whole_set=True))
-    few = audits.verdict([ACCURACY], audits.run(evidence()), {"covid19": 5, "normal": 5})
+    few = audits.verdict([ACCURACY], audits.run_audits(evidence()), {"covid19": 5, "normal": 5})
     assert few.startswith("Do not trust this classifier yet")
 
 

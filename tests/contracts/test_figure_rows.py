@@ -56,7 +56,7 @@ def test_a_row_arrives_in_its_section(
     section: Section, row: ReportFigure, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(FIGURES, row.name, replace(row, section=section))
-    page = report.build(run).read_text(encoding="utf-8")
+    page = report.build_report(run).read_text(encoding="utf-8")
     shown = section_of(page, section)
     assert page.count("Kites over the valley.") == 1
     assert "Kites over the valley." in shown
@@ -74,7 +74,7 @@ def test_a_row_that_cannot_be_drawn_is_absent_or_says_why(
     (run / "results.json").write_text(json.dumps(results))
     for row in (ALWAYS, ASKED):
         monkeypatch.setitem(FIGURES, row.name, row)
-    page = report.build(run).read_text(encoding="utf-8")
+    page = report.build_report(run).read_text(encoding="utf-8")
     assert section_of(page, "model").count("Not drawn: it needs wind.") == 1
     assert "over the valley" not in page
     assert not (run / "figures" / "kites.png").exists()
@@ -85,7 +85,7 @@ def test_a_recipe_may_ask_for_a_row_by_name(
 ) -> None:
     file = tmp_path / "r.toml"
     file.write_text('name = "r"\nfigures = ["bars", "kites"]\n[[data]]\ncard = "cohen"\n')
-    plan = recipes.load(str(file))
+    plan = recipes.load_recipe(str(file))
     with pytest.raises(HilumError, match=r"figures .* no figure 'kites'; known are curves, "):
         validate.check_recipe(plan)
     monkeypatch.setitem(FIGURES, ASKED.name, ASKED)

@@ -16,7 +16,7 @@ from hilum.cli.terminal import Terminal
 from hilum.experiment import compare
 from hilum.metrics import metrics, scores
 from hilum.metrics.metrics import Array, Counts, TieSums
-from hilum.metrics.registry import METRICS, Metric, find
+from hilum.metrics.registry import METRICS, Metric, find_metric
 from hilum.types import Results
 
 CLASSES = ("covid19", "normal", "pneumonia")
@@ -133,7 +133,7 @@ def test_a_row_arrives_in_results_report_and_terminal(tmp_path: Path) -> None:
     plain = json.loads((folder / "results.json").read_text())
     assert {row["name"] for row in plain["scores"]} >= set(MADE_UP)
     with brevity.no_figures():
-        page = report.build(folder).read_text(encoding="utf-8")
+        page = report.build_report(folder).read_text(encoding="utf-8")
     head = page[page.index('class="headlines"') : page.index('id="scores"')]
     assert head.index("Youden&#39;s J, macro") < head.index("Accuracy")
     body = page[page.index('id="scores"') :]
@@ -159,7 +159,7 @@ def _cells(page: str, title: str) -> str:
 def test_a_row_is_compared(tmp_path: Path) -> None:
     first, _ = finished(tmp_path / "first", predictions())
     second, _ = finished(tmp_path / "second", predictions(noise=2))
-    rows = {(row.name, row.class_): row for row in compare.compare(first, second).differences}
+    rows = {(row.name, row.class_): row for row in compare.compare_runs(first, second).differences}
     assert {("youden", c) for c in (*CLASSES, "macro")} <= set(rows)
     for key in (
         ("youden", "macro"),
@@ -175,9 +175,9 @@ def test_a_row_is_compared(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("made_up")
 def test_a_row_is_known_by_the_names_that_papers_give_it() -> None:
-    assert find("mae") is METRICS["distance"]
-    assert find("distance") is METRICS["distance"]
-    assert find("mask_ok") is None
+    assert find_metric("mae") is METRICS["distance"]
+    assert find_metric("distance") is METRICS["distance"]
+    assert find_metric("mask_ok") is None
 
 
 def test_the_page_lists_every_row() -> None:

@@ -100,7 +100,7 @@ def test_nothing_is_recognised_where_nothing_is(name: str, tmp_path: Path):
 @pytest.mark.parametrize("name", DATASETS)
 def test_reader_finds_what_was_written(name: str, written: dict[str, Path]):
     read = DATASETS[name].read(written[name])
-    manifest.check(read.table)
+    manifest.require_manifest(read.table)
     expected = LAYOUTS[name]
     assert read.table["label"].value_counts().to_dict() == dict(expected.labels)
     assert read.table["patient_id"].nunique() == expected.patients

@@ -66,25 +66,27 @@ SECTION_316 = {
 
 def every() -> list[tuple[str, Recipe]]:
     return [
-        (name, recipes.load(name, *variant)) for name in recipes.names() for variant in VARIANTS
+        (name, recipes.load_recipe(name, *variant))
+        for name in recipes.recipe_names()
+        for variant in VARIANTS
     ]
 
 
 def cells(name: str, mode: Mode = "published", quick: bool = False) -> list[Recipe]:
-    return list(recipes.cells(recipes.load(name, mode, quick)).values())
+    return list(recipes.cells(recipes.load_recipe(name, mode, quick)).values())
 
 
 def test_every_study_has_its_recipe() -> None:
-    assert set(STUDIES) <= set(recipes.names())
-    numbers = [recipes.load(name).paper.study for name in STUDIES]
+    assert set(STUDIES) <= set(recipes.recipe_names())
+    numbers = [recipes.load_recipe(name).paper.study for name in STUDIES]
     assert numbers == ["000", "001", "002", "003", "004"]
 
 
 @pytest.mark.parametrize("mode", ["published", "corrected"])
 @pytest.mark.parametrize("quick", [False, True])
-@pytest.mark.parametrize("name", recipes.names())
+@pytest.mark.parametrize("name", recipes.recipe_names())
 def test_whatever_a_recipe_names_exists(name: str, mode: Mode, quick: bool) -> None:
-    loaded = recipes.load(name, mode, quick)
+    loaded = recipes.load_recipe(name, mode, quick)
     assert set(loaded.figures) <= set(asked_figures())
     assert {item.card for item in loaded.data if item.card} <= set(DATASETS)
     for cell in recipes.cells(loaded).values():
@@ -115,7 +117,10 @@ def test_quick_needs_no_weights_but_those_that_come_with_hilum(name: str, mode: 
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_the_published_mode_is_not_the_corrected_one(name: str) -> None:
-    published, corrected = recipes.load(name, "published"), recipes.load(name, "corrected")
+    published, corrected = (
+        recipes.load_recipe(name, "published"),
+        recipes.load_recipe(name, "corrected"),
+    )
     assert published.data == corrected.data
     assert published.published == corrected.published
     assert not published.model.mirror
@@ -128,7 +133,7 @@ def test_the_published_mode_is_not_the_corrected_one(name: str) -> None:
 @pytest.mark.parametrize("name", ["elazhari2022", "cuijpers2020"])
 def test_numbers_belong_to_cells_that_the_whole_grid_has(name: str) -> None:
     for mode in ("published", "corrected"):
-        loaded = recipes.load(name, mode)
+        loaded = recipes.load_recipe(name, mode)
         named = {number.cell for number in loaded.published if number.cell}
         assert named
         assert named <= set(recipes.cells(loaded))
@@ -162,7 +167,7 @@ def test_every_study_crosses_frozen_or_not_with_pretrained_or_random(
 ) -> None:
     """Spec X-5: of its own network; a task where the study's grid has not all four."""
     asks = {} if name == "elazhari2022" else {"changes": ["tasks.frozen_or_not.enabled=true"]}
-    loaded = recipes.load(name, mode, quick and bool(asks), **asks)
+    loaded = recipes.load_recipe(name, mode, quick and bool(asks), **asks)
     task = recipes.tasks(loaded)["frozen_or_not"] if asks else loaded
     assert not validate.check_recipe(task)
     found = [
@@ -173,11 +178,11 @@ def test_every_study_crosses_frozen_or_not_with_pretrained_or_random(
     four = itertools.product([loaded.model.backbone], ("imagenet", "random"), ("head", "all"))
     assert set(four) <= set(found)
     assert len(found) == (4 if asks else 44)
-    assert "frozen_or_not" not in recipes.tasks(recipes.load(name, mode, quick))
+    assert "frozen_or_not" not in recipes.tasks(recipes.load_recipe(name, mode, quick))
 
 
 def test_study_000_divides_80_10_10_and_augments_as_keras_does() -> None:
-    loaded = recipes.load("elazhari2022", "published")
+    loaded = recipes.load_recipe("elazhari2022", "published")
     kept = 1 - loaded.split.test
     assert loaded.split.group == "image"
     assert loaded.split.test == 0.1
@@ -189,13 +194,13 @@ def test_study_000_divides_80_10_10_and_augments_as_keras_does() -> None:
 
 
 def test_study_000_numbers() -> None:
-    rows = recipes.load("elazhari2022").published
+    rows = recipes.load_recipe("elazhari2022").published
     found = {(r.where.removeprefix("3.1.6, "), r.name, r.class_, r.value) for r in rows}
     assert found == SECTION_316
 
 
 def test_study_001_trains_86_and_86_posteroanterior_films() -> None:
-    loaded = recipes.load("wiklund2020", "published")
+    loaded = recipes.load_recipe("wiklund2020", "published")
     assert [(item.card, item.keep["view"], item.take) for item in loaded.data] == [
         ("cohen", ["PA"], {"covid19": 86}),
         ("nih", ["PA"], {"normal": 86}),
@@ -215,7 +220,7 @@ def test_study_001_has_the_papers_networks_and_the_ways_of_batch_norm() -> None:
 
 
 def test_study_001_asks_again_without_letters_and_with_pasted_ones() -> None:
-    further = recipes.tasks(recipes.load("wiklund2020"))
+    further = recipes.tasks(recipes.load_recipe("wiklund2020"))
     steps = {name: [step["step"] for step in task.prepare.steps] for name, task in further.items()}
     assert steps == {
         "cropped": ["border_crop", "resize"],
@@ -226,20 +231,20 @@ def test_study_001_asks_again_without_letters_and_with_pasted_ones() -> None:
     assert further["cropped_filled"].prepare.steps[1]["method"] == "threshold"
     for task in further.values():  # the same films, in the same parts
         assert (task.data, task.split, task.seeds) == (
-            recipes.load("wiklund2020").data,
-            recipes.load("wiklund2020").split,
+            recipes.load_recipe("wiklund2020").data,
+            recipes.load_recipe("wiklund2020").split,
             [0, 1, 2, 3, 4],
         )
         assert {cell.model.backbone for cell in recipes.cells(task).values()} == {
             "wiklund_fc",
             "vgg16",
         }
-    assert not recipes.tasks(recipes.load("wiklund2020", quick=True))
+    assert not recipes.tasks(recipes.load_recipe("wiklund2020", quick=True))
 
 
 def test_study_001_sweeps_what_is_frozen() -> None:
     """Figures 6b and 7: three experiments of four points; what learns in each, counted."""
-    loaded = recipes.load("wiklund2020", "published", changes=[f"{SWEEP}.enabled=true"])
+    loaded = recipes.load_recipe("wiklund2020", "published", changes=[f"{SWEEP}.enabled=true"])
     task = recipes.tasks(loaded)["freezing_sweep"]
     assert not validate.check_recipe(task)
     found = recipes.cells(task)
@@ -263,7 +268,7 @@ def test_study_001_sweeps_what_is_frozen() -> None:
         whole = sum(p.numel() for p in network.parameters())
         assert whole == 14_714_688 + sum(DENSE[:dense]) + head
         assert (stage.trainable == "head") == (learns == head)
-    assert "freezing_sweep" not in recipes.tasks(recipes.load("wiklund2020"))
+    assert "freezing_sweep" not in recipes.tasks(recipes.load_recipe("wiklund2020"))
 
 
 def outlined(card: BackboneCard, plan: HeadPlan) -> nn.Module:
@@ -304,7 +309,7 @@ def test_study_001_prepares_pixels_as_the_weights_in_use_want_them() -> None:
 
 def test_study_001_asks_for_200_later_films_and_three_ways_to_begin() -> None:
     """Spec S1-04, S1-11 and S1-12: of other patients; no weights, ImageNet's, NIH's."""
-    loaded = recipes.load("wiklund2020", changes=["tasks.nih_pretrained.enabled=true"])
+    loaded = recipes.load_recipe("wiklund2020", changes=["tasks.nih_pretrained.enabled=true"])
     (later,) = loaded.external_tests
     assert (later.card, later.keep["label"], later.take) == ("nih", ["normal"], {"normal": 200})
     assert later.keep["view"] == loaded.data[1].keep["view"]
@@ -320,7 +325,7 @@ def test_study_001_asks_for_200_later_films_and_three_ways_to_begin() -> None:
 
 
 def test_study_001_numbers() -> None:
-    rows = recipes.load("wiklund2020").published
+    rows = recipes.load_recipe("wiklund2020").published
     assert [(r.where.split(", ")[0], r.value) for r in rows] == [
         ("5.2", 0.5), ("5.2", 0.5), ("4.2", 1.0), ("4.2", 1.0),
     ]  # fmt: skip
@@ -354,8 +359,8 @@ def test_study_002_can_be_fine_tuned_at_a_rate_that_validation_chooses(
     mode: Mode, quick: bool
 ) -> None:
     """Spec S2-23, the paper's future work: a further stage, and its rate searched for."""
-    assert "fine_tuned" not in recipes.tasks(recipes.load("cuijpers2020", mode, quick))
-    on = recipes.load("cuijpers2020", mode, quick, ["tasks.fine_tuned.enabled=true"])
+    assert "fine_tuned" not in recipes.tasks(recipes.load_recipe("cuijpers2020", mode, quick))
+    on = recipes.load_recipe("cuijpers2020", mode, quick, ["tasks.fine_tuned.enabled=true"])
     task = recipes.tasks(on)["fine_tuned"]
     assert not validate.check_recipe(task)
     assert task.split.validation > 0
@@ -367,7 +372,7 @@ def test_study_002_can_be_fine_tuned_at_a_rate_that_validation_chooses(
 
 
 def test_study_002_numbers_and_that_they_follow_from_the_counts() -> None:
-    loaded = recipes.load("cuijpers2020")
+    loaded = recipes.load_recipe("cuijpers2020")
     rows, grid = loaded.published, recipes.cells(loaded)
     found = {(grid[r.cell].model.backbone, r.name, r.class_): r.value for r in rows}
     assert len(rows) == len(found) == 28
@@ -388,7 +393,7 @@ def test_study_003_augments_as_its_code_does_and_blacks_nothing_out_where_correc
         rotation=15, rotation_probability=0.5, aspect=0.3, placed_scale=(0.75, 1.5),
         flip=0.5, value=1.5, fill=128,
     )  # fmt: skip
-    published = recipes.load("zhang2022", "published")
+    published = recipes.load_recipe("zhang2022", "published")
     assert published.source_task is not None
     assert (
         cell_context.ranges(published.augment)
@@ -421,8 +426,8 @@ def test_study_004_has_both_presets() -> None:
 
 
 def test_study_004_augments_one_class_as_published_and_both_where_corrected() -> None:
-    published = recipes.load("yamani2021", "published").train.copies
-    corrected = recipes.load("yamani2021", "corrected").train.copies
+    published = recipes.load_recipe("yamani2021", "published").train.copies
+    corrected = recipes.load_recipe("yamani2021", "corrected").train.copies
     assert published is not None
     assert corrected is not None
     assert 84 * published.times == 420
@@ -431,7 +436,7 @@ def test_study_004_augments_one_class_as_published_and_both_where_corrected() ->
 
 
 def test_study_004_numbers() -> None:
-    rows = recipes.load("yamani2021").published
+    rows = recipes.load_recipe("yamani2021").published
     found = {(r.name, r.class_, r.threshold): r.value for r in rows}
     assert len(rows) == len(found) == 8
     for threshold, sensitivity, specificity in TABLE_1:
@@ -440,7 +445,7 @@ def test_study_004_numbers() -> None:
 
 
 def test_robust_is_tested_on_sites_that_training_never_saw() -> None:
-    loaded = recipes.load("robust")
+    loaded = recipes.load_recipe("robust")
     (other,) = recipes.tasks(loaded).values()
     assert (other.split.kind, other.split.group) == ("kfold", "site")
     assert other.model_dump(exclude={"split", "title", "name"}) == loaded.model_dump(
@@ -459,7 +464,7 @@ def test_the_command_line_shows_and_lists_every_recipe() -> None:
     runner = CliRunner()
     listed = runner.invoke(app, ["recipes"])
     assert listed.exit_code == 0
-    for name in recipes.names():
+    for name in recipes.recipe_names():
         assert name in listed.stdout
         shown = runner.invoke(app, ["show", name])
         assert shown.exit_code == 0, shown.output

@@ -104,7 +104,7 @@ def toy(download: tuple[Download, ...]) -> Dataset:
         download=download, access="Ask the author and put it into toy/.", modality="X-ray",
         population="none", single_age="unknown", patient_ids=False,
     )  # fmt: skip
-    return Dataset(card, lambda folder: False, manifest.load)
+    return Dataset(card, lambda folder: False, manifest.read_manifest)
 
 
 # fetching

@@ -84,7 +84,7 @@ def test_class_names(text: str, wanted: str) -> None:
 
 def test_class_folders(tmp_path: Path) -> None:
     draw(tmp_path / "mine", "COVID-19/a.png", "COVID-19/deep/er/b.jpg", "No_Finding/c.png")
-    found = class_folders.read(tmp_path / "mine")
+    found = class_folders.read_class_folders(tmp_path / "mine")
     assert by_name(found, "label") == {"a.png": "covid19", "b.jpg": "covid19", "c.png": "normal"}
     assert by_name(found, "finding")["c.png"] == "No_Finding"
     assert by_name(found, "sample_id")["b.jpg"] == "folder/mine/COVID-19/deep/er/b.jpg"
@@ -96,7 +96,8 @@ def test_class_folders(tmp_path: Path) -> None:
 
 def test_two_folders_of_the_same_shape_can_stand_together(tmp_path: Path) -> None:
     both = [
-        class_folders.read(draw(tmp_path / name, "A/1.png", "B/1.png")) for name in ("one", "two")
+        class_folders.read_class_folders(draw(tmp_path / name, "A/1.png", "B/1.png"))
+        for name in ("one", "two")
     ]
     assert len(manifest.concat(both).table) == 4
 
@@ -104,7 +105,7 @@ def test_two_folders_of_the_same_shape_can_stand_together(tmp_path: Path) -> Non
 def test_parts_above_the_classes_become_the_official_split(tmp_path: Path) -> None:
     draw(tmp_path, "train/A/1.png", "Train/B/2.png", "val/A/3.png", "TEST/B/4.png")
     draw(tmp_path, "test/5.png", "extra/A/6.png", "7.png")
-    found = class_folders.read(tmp_path)
+    found = class_folders.read_class_folders(tmp_path)
     assert by_name(found, "official_part") == {
         "1.png": "train", "2.png": "train", "3.png": "validation", "4.png": "test",
     }  # fmt: skip
@@ -115,14 +116,14 @@ def test_parts_above_the_classes_become_the_official_split(tmp_path: Path) -> No
 
 
 def test_a_class_may_be_called_test(tmp_path: Path) -> None:
-    found = class_folders.read(draw(tmp_path, "control/1.png", "test/2.png"))
+    found = class_folders.read_class_folders(draw(tmp_path, "control/1.png", "test/2.png"))
     assert by_name(found, "label") == {"1.png": "control", "2.png": "test"}
 
 
 def test_masks_are_never_taken_for_images(tmp_path: Path) -> None:
     draw(tmp_path, "COVID/images/1.jpg", "COVID/masks/1.png", "Normal/images/2.png")
     draw(tmp_path, "Normal/masks/3.png", "masks/Normal/4.png", "Normal/4.png")
-    found = class_folders.read(tmp_path)
+    found = class_folders.read_class_folders(tmp_path)
     masks = by_name(found, "mask_path")
     assert set(masks) == {"1.jpg", "2.png", "4.png"}
     assert masks["1.jpg"] == str(tmp_path / "COVID/masks/1.png")
@@ -139,7 +140,7 @@ def test_what_is_not_used_is_listed(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "A" / "notes.docx").write_text("x")
     (tmp_path / "A" / ".hidden.png").write_text("x")
-    found = class_folders.read(tmp_path)
+    found = class_folders.read_class_folders(tmp_path)
     reasons = {item.reason for item in found.left_out}
     assert reasons == {
         "not inside the class folders", "no image in it", "not PNG, JPEG, TIFF or DICOM",
@@ -148,7 +149,9 @@ def test_what_is_not_used_is_listed(tmp_path: Path) -> None:
 
 
 def test_folders_that_mean_one_class_are_told(tmp_path: Path) -> None:
-    found = class_folders.read(draw(tmp_path, "COVID/1.png", "covid-19/2.png", "B/3.png"))
+    found = class_folders.read_class_folders(
+        draw(tmp_path, "COVID/1.png", "covid-19/2.png", "B/3.png")
+    )
     assert set(found.table["label"]) == {"covid19", "b"}
     assert "'COVID', 'covid-19' count as one class, covid19." in found.notes
 
@@ -167,14 +170,14 @@ def test_fewer_than_two_classes_say_what_was_found(
     tmp_path: Path, files: list[str], words: str
 ) -> None:
     with pytest.raises(HilumError, match="for each of two or more classes") as caught:
-        class_folders.read(draw(tmp_path, *files))
+        class_folders.read_class_folders(draw(tmp_path, *files))
     assert words.replace("{root}", str(tmp_path)) in str(caught.value)
 
 
 def test_an_empty_class_is_named_when_only_one_is_left(tmp_path: Path) -> None:
     (tmp_path / "NORMAL").mkdir()
     with pytest.raises(HilumError, match=r"'covid19', and no image in class folder .*/NORMAL;"):
-        class_folders.read(draw(tmp_path, "COVID/1.png"))
+        class_folders.read_class_folders(draw(tmp_path, "COVID/1.png"))
 
 
 # patients
@@ -184,7 +187,7 @@ def test_patients_come_from_a_table(tmp_path: Path) -> None:
     draw(tmp_path, "A/1.png", "A/2.png", "B/1.png", "B/3.png")
     text = "file;Patient\nA/1.png;7\nB/1.png;8\n2.png;7\n"
     (tmp_path / "patients.csv").write_text(text)
-    found = class_folders.read(tmp_path)
+    found = class_folders.read_class_folders(tmp_path)
     ids = dict(zip(found.table["sample_id"].str[-7:], found.table["patient_id"], strict=True))
     assert ids["A/1.png"] == ids["A/2.png"] == "folder:7"
     assert ids["B/1.png"] == "folder:8"
@@ -194,12 +197,12 @@ def test_patients_come_from_a_table(tmp_path: Path) -> None:
 
 def test_patients_come_from_file_names_if_all_have_one(tmp_path: Path) -> None:
     draw(tmp_path, "A/patient012_1.png", "A/Patient-12.png", "B/person7.png", "B/patient70_a.png")
-    assert by_name(class_folders.read(tmp_path), "patient_id") == {
+    assert by_name(class_folders.read_class_folders(tmp_path), "patient_id") == {
         "patient012_1.png": "folder:12", "Patient-12.png": "folder:12",
         "person7.png": "folder:7", "patient70_a.png": "folder:70",
     }  # fmt: skip
     draw(tmp_path, "A/patientless.png")
-    assert class_folders.read(tmp_path).table["patient_id"].isna().all()
+    assert class_folders.read_class_folders(tmp_path).table["patient_id"].isna().all()
 
 
 # tables
@@ -219,7 +222,7 @@ def test_a_table_with_every_column(tmp_path: Path) -> None:
         "x/1.png,COVID-19,3,A,pa,61,F,train,m/1.png\n"
         "x/2.png,No Finding,4,B,AP,52,M,val,\n"
     )
-    found = table.read(write(tmp_path, text))
+    found = table.read_image_table(write(tmp_path, text))
     row = found.table.iloc[0]
     assert row["label"] == "covid19"
     assert row["finding"] == "COVID-19"
@@ -248,7 +251,7 @@ def test_a_table_with_every_column(tmp_path: Path) -> None:
 def test_whatever_wrote_the_table(tmp_path: Path, encode: object) -> None:
     draw(tmp_path, "a.png", "b.png")
     text = "path,label,hospital\na.png,Übel,Köln\nb.png,gut,Köln\n"
-    found = table.read(write(tmp_path, encode(text)))  # type: ignore[operator]
+    found = table.read_image_table(write(tmp_path, encode(text)))  # type: ignore[operator]
     assert by_name(found, "label") == {"a.png": "übel", "b.png": "gut"}
     assert set(found.table["source"]) == {"Köln"}
 
@@ -256,12 +259,12 @@ def test_whatever_wrote_the_table(tmp_path: Path, encode: object) -> None:
 def test_columns_that_are_given_win(tmp_path: Path) -> None:
     draw(tmp_path, "a.png", "b.png")
     file = write(tmp_path, "path,label,Truth\na.png,x,COVID\nb.png,x,normal\n")
-    found = table.read(file, Columns(label="truth"))
+    found = table.read_image_table(file, Columns(label="truth"))
     assert by_name(found, "label") == {"a.png": "covid19", "b.png": "normal"}
     with pytest.raises(
         HilumError, match=r"column 'thruth'; got .*'path', 'label', 'Truth'; did you m"
     ):
-        table.read(file, Columns(label="thruth"))
+        table.read_image_table(file, Columns(label="thruth"))
 
 
 @pytest.mark.parametrize(
@@ -280,7 +283,7 @@ def test_columns_that_are_given_win(tmp_path: Path) -> None:
 def test_tables_that_cannot_be_used(tmp_path: Path, text: str, words: str) -> None:
     draw(tmp_path, "a.png")
     with pytest.raises(HilumError) as caught:
-        table.read(write(tmp_path, text))
+        table.read_image_table(write(tmp_path, text))
     assert words in str(caught.value)
 
 
@@ -288,13 +291,13 @@ def test_a_column_of_numbers_is_no_column_of_classes(tmp_path: Path) -> None:
     draw(tmp_path, *(f"{i}.png" for i in range(101)))
     text = "path,label\n" + "".join(f"{i}.png,{i}.5\n" for i in range(101))
     with pytest.raises(HilumError, match="2 to 100 classes; got 101 different labels"):
-        table.read(write(tmp_path, text))
+        table.read_image_table(write(tmp_path, text))
 
 
 def test_rows_that_cannot_be_used_are_listed(tmp_path: Path) -> None:
     draw(tmp_path, "a.png", "b.png", "c.png")
     text = "path,label\na.png,x\nb.png,y\nc.png,\ngone.png,x\n,x\na.png,x\n\0.png,x\n" + "n" * 999
-    found = table.read(write(tmp_path, text + ".png,y\n"))
+    found = table.read_image_table(write(tmp_path, text + ".png,y\n"))
     assert [Path(path).name for path in found.table["path"]] == ["a.png", "b.png"]
     assert [(Path(item.what).name[:9], item.reason) for item in found.left_out] == [
         ("line 6", "no path"),
@@ -308,7 +311,7 @@ def test_rows_that_cannot_be_used_are_listed(tmp_path: Path) -> None:
 
 def test_bare_names_are_looked_for_below_the_table(tmp_path: Path) -> None:
     draw(tmp_path, "images/1/a.png", "images/2/b.png", "one/c.png", "two/c.png")
-    found = table.read(write(tmp_path, "image,label\na.png,x\nb.png,y\nc.png,y\n"))
+    found = table.read_image_table(write(tmp_path, "image,label\na.png,x\nb.png,y\nc.png,y\n"))
     assert by_name(found, "sample_id")["a.png"].endswith("images/1/a.png")  # type: ignore[attr-defined]
     assert found.left_out == (LeftOut("c.png", table_paths.SEVERAL),)
 
@@ -317,7 +320,7 @@ def test_paths_may_be_absolute_upward_or_from_windows(tmp_path: Path) -> None:
     draw(tmp_path, "up/a.png", "in/deep/b.png", "c.png")
     (tmp_path / "in").mkdir(exist_ok=True)
     text = f"path,label\n../up/a.png,x\ndeep\\b.png,y\n{tmp_path / 'c.png'},y\n"
-    found = table.read(write(tmp_path / "in", text))
+    found = table.read_image_table(write(tmp_path / "in", text))
     wanted = [tmp_path / "up/a.png", tmp_path / "in/deep/b.png", tmp_path / "c.png"]
     assert found.table["path"].tolist() == [str(path) for path in wanted]
     assert found.table["sample_id"].is_unique
@@ -326,7 +329,7 @@ def test_paths_may_be_absolute_upward_or_from_windows(tmp_path: Path) -> None:
 def test_formulas_stay_text(tmp_path: Path) -> None:
     draw(tmp_path, "a.png", "b.png")
     text = 'path,label,site,patient\na.png,"=HYPERLINK(""x"")",@SUM(1),=1\nb.png,y,-1,+2\n'
-    found = table.read(write(tmp_path, text)).table
+    found = table.read_image_table(write(tmp_path, text)).table
     cells = found[["label", "finding", "source", "patient_id", "sample_id"]].to_numpy().ravel()
     assert not any(str(cell).startswith(("=", "+", "-", "@")) for cell in cells)
     assert found["source"].tolist() == ["'@SUM(1)", "'-1"]
@@ -334,9 +337,9 @@ def test_formulas_stay_text(tmp_path: Path) -> None:
 
 def test_folds_are_numbered_and_words_that_mean_no_part_stay_and_are_named(tmp_path: Path) -> None:
     draw(tmp_path, "a.png", "b.png")
-    found = table.read(write(tmp_path, "path,label,fold\na.png,x,0\nb.png,y,1.0\n"))
+    found = table.read_image_table(write(tmp_path, "path,label,fold\na.png,x,0\nb.png,y,1.0\n"))
     assert found.table["official_part"].tolist() == ["fold 0", "fold 1"]
-    odd = table.read(write(tmp_path, "path,label,split\na.png,x,0\nb.png,y,test\n"))
+    odd = table.read_image_table(write(tmp_path, "path,label,split\na.png,x,0\nb.png,y,test\n"))
     assert odd.table["official_part"].tolist() == ["0", "test"]
     assert any("neither train, validation nor test, such as '0'" in note for note in odd.notes)
 
@@ -344,25 +347,28 @@ def test_folds_are_numbered_and_words_that_mean_no_part_stay_and_are_named(tmp_p
 def test_modalities_of_a_table_are_read_and_odd_ones_named(tmp_path: Path) -> None:
     draw(tmp_path, "a.png", "b.png", "c.png", "d.png")
     text = "path,label,Modality\na.png,x,ct\nb.png,y,DX\nc.png,x,\nd.png,y,=MR\n"
-    found = table.read(write(tmp_path, text))
+    found = table.read_image_table(write(tmp_path, text))
     assert found.table["modality"].fillna("?").tolist() == ["CT", "X-ray", "?", "?"]
     assert 'Modalities other than X-ray and CT ("\'=MR") count as missing.' in found.notes
 
 
 def test_a_folder_must_hold_exactly_one_table(tmp_path: Path) -> None:
     with pytest.raises(HilumError, match="exactly one CSV; got none"):
-        table.read(tmp_path)
+        table.read_image_table(tmp_path)
     draw(tmp_path, "a.png", "b.png")
     write(tmp_path, "path,label\na.png,x\nb.png,y\n")
-    assert len(table.read(tmp_path).table) == 2
+    assert len(table.read_image_table(tmp_path).table) == 2
     write(tmp_path, "path,label\n", "other.csv")
     with pytest.raises(HilumError, match=r"got images\.csv, other\.csv"):
-        table.read(tmp_path)
+        table.read_image_table(tmp_path)
 
 
 def test_an_unlabelled_reading_of_columns() -> None:
     frame = pd.DataFrame(columns=["IMAGE_PATH", "Image", "Class"])
-    assert columns.find(frame, Columns(), (), "x") == {"path": "IMAGE_PATH", "label": "Class"}
+    assert columns.find_columns(frame, Columns(), (), "x") == {
+        "path": "IMAGE_PATH",
+        "label": "Class",
+    }
 
 
 def test_random_damage_to_a_table_is_a_sentence_or_a_manifest(tmp_path: Path) -> None:
@@ -378,7 +384,7 @@ def test_random_damage_to_a_table_is_a_sentence_or_a_manifest(tmp_path: Path) ->
         places = rng.integers(len(data), size=1 + trial % 6)
         data[places] = rng.choice(np.concatenate([marks, np.arange(256, dtype="u1")]), len(places))
         try:
-            fine += len(table.read(write(tmp_path, data.tobytes())).table) == 2
+            fine += len(table.read_image_table(write(tmp_path, data.tobytes())).table) == 2
         except HilumError:
             continue
     assert 5 < fine < 115
@@ -391,7 +397,7 @@ def test_dicom_in_class_folders(tmp_path: Path) -> None:
     dicom(tmp_path / "COVID/p/IM0", "1.2.3", "P1")
     dicom(tmp_path / "normal/b.dcm", "1.2.4", "P2", PatientAge="018M", ViewPosition="AP")
     (tmp_path / "normal/broken.dcm").write_bytes(bytes(128) + b"DICM" + b"x" * 40)
-    found = dicom_tree.read(tmp_path)
+    found = dicom_tree.read_dicom_tree(tmp_path)
     assert by_name(found, "patient_id") == {"IM0": "dicom:P1", "b.dcm": "dicom:P2"}
     assert by_name(found, "age") == {"IM0": 61.0, "b.dcm": 1.5}
     assert by_name(found, "view") == {"IM0": "PA", "b.dcm": "AP"}
@@ -437,19 +443,19 @@ def test_dicom_tables_that_cannot_be_used(tmp_path: Path) -> None:
     dicom(tmp_path / "a.dcm", "1.2.3", "P1")
     write(tmp_path, "PatientID,label\nP1,covid\nP1,normal\n")
     with pytest.raises(HilumError, match="one label to each PatientID; got several for 'P1'"):
-        dicom_tree.read(tmp_path)
+        dicom_tree.read_dicom_tree(tmp_path)
     write(tmp_path, "hospital,label\nA,covid\nB,normal\n")
     with pytest.raises(HilumError, match=r"by path, SOPInstanceUID, Study.* or PatientID"):
-        dicom_tree.read(tmp_path)
+        dicom_tree.read_dicom_tree(tmp_path)
     write(tmp_path, "PatientID,weight\nP1,70\n")
     with pytest.raises(HilumError, match="1 images in no class folder"):
-        dicom_tree.read(tmp_path)
+        dicom_tree.read_dicom_tree(tmp_path)
 
 
 def test_a_csv_that_points_to_dicom_files(tmp_path: Path) -> None:
     dicom(tmp_path / "d/a.dcm", "1.2.3", "P1")
     draw(tmp_path, "d/b.png")
-    found = table.read(write(tmp_path, "path,label\nd/a.dcm,covid\nd/b.png,normal\n"))
+    found = table.read_image_table(write(tmp_path, "path,label\nd/a.dcm,covid\nd/b.png,normal\n"))
     assert by_name(found, "patient_id") == {"a.dcm": "table:P1", "b.png": None}
     assert by_name(found, "modality") == {"a.dcm": "X-ray", "b.png": None}
 
@@ -460,7 +466,7 @@ def test_a_csv_that_points_to_dicom_files(tmp_path: Path) -> None:
 def test_open_path_takes_what_it_is_given(tmp_path: Path) -> None:
     home = draw(tmp_path / "c", "A/1.png", "B/2.png")
     as_folder = datasets.open_path(home)
-    saved = manifest.save(as_folder, tmp_path / "run" / "manifest.parquet")
+    saved = manifest.save_manifest(as_folder, tmp_path / "run" / "manifest.parquet")
     for path in (saved, saved.parent):
         pd.testing.assert_frame_equal(datasets.open_path(path).table, as_folder.table)
     write(home, "path,class\nA/1.png,x\nB/2.png,y\n")
@@ -517,7 +523,7 @@ def test_real_folders_are_recognised(shared: Path) -> None:
 
 
 def test_real_class_folders_read_as_a_users_own(shared: Path) -> None:
-    found = class_folders.read(shared / "chest_xray")
+    found = class_folders.read_class_folders(shared / "chest_xray")
     counts = found.table.groupby(["official_part", "label"]).size().to_dict()
     # Kermany et al. 2018 as published on Kaggle: 5,216 train, 16 validation, 624 test
     assert counts == {
@@ -543,7 +549,7 @@ def test_real_dicom_files(shared: Path, tmp_path: Path) -> None:
 def test_numbered_part_folders_are_a_split(tmp_path: Path) -> None:
     for part in ("1_train", "2_validate", "03-test"):
         draw(tmp_path, f"{part}/a/{part}.png", f"{part}/b/{part}.png")
-    found = class_folders.read(tmp_path).table
+    found = class_folders.read_class_folders(tmp_path).table
     assert set(found["label"]) == {"a", "b"}
     assert dict(found["official_part"].value_counts()) == {"train": 2, "validation": 2, "test": 2}
 
@@ -553,7 +559,7 @@ def test_hidden_twins_of_a_table_are_no_tables(tmp_path: Path, twin: str) -> Non
     draw(tmp_path, "0.png", "1.png")
     (tmp_path / "t.csv").write_text("image,label\n0.png,a\n1.png,b\n")
     (tmp_path / twin).write_bytes(b"\0\5\x16\7")
-    assert len(table.read(tmp_path).table) == 2
+    assert len(table.read_image_table(tmp_path).table) == 2
 
 
 @pytest.mark.parametrize("first", ["sep=;", '"sep=;"'])
@@ -561,4 +567,4 @@ def test_the_separator_that_excel_states(tmp_path: Path, first: str) -> None:
     draw(tmp_path, "0.png", "1.png")
     text = f"{first}\r\nimage;label\r\n0.png;a, or b\r\n1.png;c\r\n"
     (tmp_path / "t.csv").write_text(text)
-    assert list(table.read(tmp_path).table["finding"]) == ["a, or b", "c"]
+    assert list(table.read_image_table(tmp_path).table["finding"]) == ["a, or b", "c"]

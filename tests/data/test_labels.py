@@ -26,11 +26,11 @@ def read_table(home: Path, labels: list[str]) -> Manifest:
     draw(home, *(name for name, _ in rows))
     lines = ["image,label", *(f'{name},"{label}"' for name, label in rows)]
     (home / "t.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return table.read(home / "t.csv")
+    return table.read_image_table(home / "t.csv")
 
 
 def read_folders(home: Path, labels: list[str]) -> Manifest:
-    return class_folders.read(
+    return class_folders.read_class_folders(
         draw(home, *(f"{label}/{i}.png" for label in labels for i in range(3)))
     )
 
@@ -137,9 +137,11 @@ def test_the_page_on_labels_lists_every_synonym() -> None:
     for line in page.read_text(encoding="utf-8").splitlines():
         name, _, words = line.strip("| ").partition("` | ")
         if name.strip("`") in vocabulary.CLASSES.values() and words and "`" not in words:
-            listed |= {vocabulary.plain(word): name.strip("`") for word in words.split(",")}
+            listed |= {vocabulary.plain_term(word): name.strip("`") for word in words.split(",")}
     obvious = {
-        word: name for word, name in vocabulary.CLASSES.items() if word == vocabulary.plain(name)
+        word: name
+        for word, name in vocabulary.CLASSES.items()
+        if word == vocabulary.plain_term(name)
     }
     assert listed == {w: n for w, n in vocabulary.CLASSES.items() if w not in obvious}
 

@@ -147,7 +147,7 @@ def brief(found: list[Any]) -> set[tuple[Any, ...]]:
 
 def test_each_pair_has_its_strongest_kind(scene: Fingerprints) -> None:
     parts = ["train", "test", "validation", "test", "test", "train"]
-    found = leakage.find(split_of(parts), manifest_of([None] * 6), scene)
+    found = leakage.find_leaks(split_of(parts), manifest_of([None] * 6), scene)
     assert brief(found) == {
         ("same bytes", 0, "s0", "s1"),
         ("same pixels", 0, "s0", "s2"),
@@ -171,33 +171,33 @@ def test_each_fold_stands_for_itself(scene: Fingerprints) -> None:
     split = split_of(
         ["train", "train", "", "", "test", "train"], ["test", "train", "", "", "test", "train"]
     )
-    found = leakage.find(split, manifest_of(patients), scene)
+    found = leakage.find_leaks(split, manifest_of(patients), scene)
     assert brief(found) == {("same patient", 0, "s0", "s4"), ("same bytes", 1, "s0", "s1")}
 
 
 def test_one_persons_twins_are_a_fault_of_patients_and_one_of_images(scene: Fingerprints) -> None:
     split = split_of(["train", "test", "", "", "", ""])
-    found = leakage.find(split, manifest_of(["p", "p", *[None] * 4]), scene)
+    found = leakage.find_leaks(split, manifest_of(["p", "p", *[None] * 4]), scene)
     assert brief(found) == {("same patient", 0, "s0", "s1"), ("same bytes", 0, "s0", "s1")}
 
 
 def test_unknown_patients_are_not_one_patient(scene: Fingerprints) -> None:
     split = split_of(["", "", "", "", "train", "test"])
-    assert leakage.find(split, manifest_of([None] * 6), scene) == []
+    assert leakage.find_leaks(split, manifest_of([None] * 6), scene) == []
 
 
 def test_rows_may_come_in_any_order(scene: Fingerprints) -> None:
     manifest = manifest_of([None] * 6)
     turned = Manifest(manifest.table.iloc[::-1].reset_index(drop=True))
     split = split_of(["train", "test", "validation", "test", "test", "train"])
-    found = leakage.find(split, manifest, scene), leakage.find(split, turned, scene)
+    found = leakage.find_leaks(split, manifest, scene), leakage.find_leaks(split, turned, scene)
     one, other = ({(k, frozenset((a, b))) for k, _, a, b in brief(item)} for item in found)
     assert one == other
 
 
 def test_missing_fingerprints_are_refused(scene: Fingerprints) -> None:
     with pytest.raises(HilumError, match="such as 's6'"):
-        leakage.find(split_of(["train"] * 7), manifest_of([None] * 7), scene)
+        leakage.find_leaks(split_of(["train"] * 7), manifest_of([None] * 7), scene)
 
 
 def test_between_sets_that_share_names(scene: Fingerprints) -> None:
@@ -327,7 +327,7 @@ def test_kermany_has_30_groups_of_duplicates_none_across_its_splits(kermany: Sid
     assert len(manifest.table) == 5856
     clusters = leakage.clusters(manifest, prints)
     assert clusters[clusters.duplicated(keep=False)].nunique() == 30
-    assert leakage.find(splits.official(manifest, None, 0), manifest, prints) == []
+    assert leakage.find_leaks(splits.official(manifest, None, 0), manifest, prints) == []
 
 
 @pytest.mark.slow
@@ -347,4 +347,4 @@ def test_cohens_patients_share_images(shared: Path) -> None:
     near = twins[twins["kind"] == "near duplicate"]
     assert near["patients_differ"].sum() >= 4
     split = splits.kfold(manifest, 5, 0.15, 0, clusters=leakage.clusters(manifest, prints))
-    assert leakage.find(split, manifest, prints) == []
+    assert leakage.find_leaks(split, manifest, prints) == []

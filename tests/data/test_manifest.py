@@ -19,11 +19,11 @@ def rows(n: int = 4, **more: Any) -> list[dict[str, Any]]:
 
 
 def built(n: int = 4, dataset: str = "demo") -> Manifest:
-    return manifest.build(rows(n), dataset, root="/data")
+    return manifest.assemble_manifest(rows(n), dataset, root="/data")
 
 
 def test_build_fills_the_schema() -> None:
-    table = manifest.build(rows(2, patient_id="7", age=61), "demo", root="/data").table
+    table = manifest.assemble_manifest(rows(2, patient_id="7", age=61), "demo", root="/data").table
     assert tuple(table.columns) == MANIFEST_COLUMNS
     assert table["sample_id"].tolist() == ["demo/a/0.png", "demo/b/1.png"]
     assert table["path"].tolist() == ["/data/a/0.png", "/data/b/1.png"]
@@ -35,9 +35,9 @@ def test_build_fills_the_schema() -> None:
 
 
 def test_sample_ids_do_not_depend_on_where_the_data_lie(tmp_path: Path) -> None:
-    here = manifest.build(rows(), "d", root="/one")
-    there = manifest.build(rows(), "d", root=tmp_path / "other")
-    absolute = manifest.build(
+    here = manifest.assemble_manifest(rows(), "d", root="/one")
+    there = manifest.assemble_manifest(rows(), "d", root=tmp_path / "other")
+    absolute = manifest.assemble_manifest(
         [{**row, "path": f"/one/{row['path']}"} for row in rows()], "d", root="/one"
     )
     assert here.table["sample_id"].tolist() == there.table["sample_id"].tolist()
@@ -45,13 +45,15 @@ def test_sample_ids_do_not_depend_on_where_the_data_lie(tmp_path: Path) -> None:
 
 
 def test_without_a_root_the_common_folder_stands_in() -> None:
-    table = manifest.build([{"path": "/x/a/1.png"}, {"path": "/x/b/2.png"}], "d").table
+    table = manifest.assemble_manifest([{"path": "/x/a/1.png"}, {"path": "/x/b/2.png"}], "d").table
     assert table["sample_id"].tolist() == ["d/a/1.png", "d/b/2.png"]
 
 
 def test_paths_become_absolute_and_plain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    table = manifest.build([{"path": "x/../y/1.png", "mask_path": "m/1.png"}], "d").table
+    table = manifest.assemble_manifest(
+        [{"path": "x/../y/1.png", "mask_path": "m/1.png"}], "d"
+    ).table
     assert table["path"].tolist() == [str(tmp_path / "y" / "1.png")]
     assert table["mask_path"].tolist() == [str(tmp_path / "m" / "1.png")]
 
@@ -73,7 +75,7 @@ def test_paths_become_absolute_and_plain(monkeypatch: pytest.MonkeyPatch, tmp_pa
     ],
 )
 def test_spellings_become_uniform(column: str, given: list[object], wanted: list[object]) -> None:
-    table = manifest.build(
+    table = manifest.assemble_manifest(
         [{"path": f"/x/{i}.png", column: value} for i, value in enumerate(given)], "d", root="/x"
     ).table
     got = [None if pd.isna(value) else value for value in table[column]]
@@ -82,7 +84,7 @@ def test_spellings_become_uniform(column: str, given: list[object], wanted: list
 
 def test_dropped_values_are_told() -> None:
     many = [{"path": f"{i}", "age": 200 + i, "sex": "?"} for i in range(3)]
-    notes = manifest.build(many, "d", notes=("mine",)).notes
+    notes = manifest.assemble_manifest(many, "d", notes=("mine",)).notes
     assert notes == (
         "mine",
         "3 ages outside 0 to 120 years count as missing.",
@@ -97,7 +99,9 @@ def test_no_rows_says_what_was_left_out() -> None:
     with pytest.raises(
         HilumError, match=r"'d' must have at least one image; got none \(a.png, b.png: too small\)"
     ):
-        manifest.build([], "d", [LeftOut("a.png", "too small"), LeftOut("b.png", "too small")])
+        manifest.assemble_manifest(
+            [], "d", [LeftOut("a.png", "too small"), LeftOut("b.png", "too small")]
+        )
 
 
 @pytest.mark.parametrize(
@@ -111,29 +115,29 @@ def test_no_rows_says_what_was_left_out() -> None:
 )
 def test_rows_that_do_not_fit_are_named(row: dict[str, Any], words: str) -> None:
     with pytest.raises(HilumError) as caught:
-        manifest.build([row], "d")
+        manifest.assemble_manifest([row], "d")
     assert words in str(caught.value)
 
 
 def test_repeated_ids_are_named() -> None:
     with pytest.raises(HilumError, match=r"got 'd/a\.png', 'd/b\.png' more than once"):
-        manifest.build([{"path": f"{c}.png"} for c in "aabbbc"], "d")
+        manifest.assemble_manifest([{"path": f"{c}.png"} for c in "aabbbc"], "d")
 
 
 def test_a_label_is_for_all_or_for_none() -> None:
-    unlabelled = manifest.build([{"path": "a"}, {"path": "b"}], "d")
+    unlabelled = manifest.assemble_manifest([{"path": "a"}, {"path": "b"}], "d")
     assert unlabelled.table["label"].isna().all()
     with pytest.raises(HilumError, match=r"have a label; got 1 of 2 without one \('d/b'\)"):
-        manifest.build([{"path": "a", "label": "x"}, {"path": "b", "label": None}], "d")
+        manifest.assemble_manifest([{"path": "a", "label": "x"}, {"path": "b", "label": None}], "d")
 
 
 def test_check_refuses_a_table_of_another_kind() -> None:
     with pytest.raises(HilumError, match="got a table without mask_path"):
-        manifest.check(built().table.drop(columns="mask_path"))
+        manifest.require_manifest(built().table.drop(columns="mask_path"))
     with pytest.raises(HilumError, match="age must be a number of years"):
-        manifest.check(built().table.assign(age="old"))
+        manifest.require_manifest(built().table.assign(age="old"))
     with pytest.raises(HilumError, match="sex must be F or M"):
-        manifest.check(built().table.assign(sex="male"))
+        manifest.require_manifest(built().table.assign(sex="male"))
 
 
 def test_two_classes_are_wanted() -> None:
@@ -142,18 +146,18 @@ def test_two_classes_are_wanted() -> None:
     with pytest.raises(HilumError, match=r"at least two classes .* got only 'a'"):
         manifest.require_classes(one)
     with pytest.raises(HilumError, match="got none"):
-        manifest.require_classes(manifest.build([{"path": "a"}], "d"))
+        manifest.require_classes(manifest.assemble_manifest([{"path": "a"}], "d"))
 
 
 # the file
 
 
 def test_save_and_load_keep_everything(tmp_path: Path) -> None:
-    first = manifest.build(
+    first = manifest.assemble_manifest(
         rows(6, age=3.5, sex="F", source="Zürich"), "d", [LeftOut("x", "why")], ["note"], "/data"
     )
-    manifest.save(first, tmp_path / "manifest.parquet")
-    second = manifest.load(tmp_path / "manifest.parquet")
+    manifest.save_manifest(first, tmp_path / "manifest.parquet")
+    second = manifest.read_manifest(tmp_path / "manifest.parquet")
     pd.testing.assert_frame_equal(first.table, second.table)
     assert (second.left_out, second.notes) == (first.left_out, first.notes)
     third = pd.read_parquet(tmp_path / "manifest.parquet")  # any other tool can read it
@@ -162,9 +166,9 @@ def test_save_and_load_keep_everything(tmp_path: Path) -> None:
 
 def test_a_manifest_from_before_sites_were_known_still_loads(tmp_path: Path) -> None:
     path = tmp_path / "manifest.parquet"
-    manifest.save(built(), path)
+    manifest.save_manifest(built(), path)
     pq.write_table(pq.read_table(path).drop_columns(["site"]), path)
-    found = manifest.load(path).table
+    found = manifest.read_manifest(path).table
     assert tuple(found.columns) == MANIFEST_COLUMNS
     assert found["site"].isna().all()
 
@@ -172,7 +176,7 @@ def test_a_manifest_from_before_sites_were_known_still_loads(tmp_path: Path) -> 
 def test_relative_paths_in_a_file_are_meant_from_its_folder(tmp_path: Path) -> None:
     table = built().table.assign(path=["1.png", "2.png", "3.png", "/abs/4.png"])
     table.to_parquet(tmp_path / "m.parquet")
-    paths = manifest.load(tmp_path / "m.parquet").table["path"].tolist()
+    paths = manifest.read_manifest(tmp_path / "m.parquet").table["path"].tolist()
     assert paths == [str(tmp_path / f"{i}.png") for i in (1, 2, 3)] + ["/abs/4.png"]
 
 
@@ -182,19 +186,19 @@ def test_load_refuses_what_is_no_manifest(tmp_path: Path, content: bytes | None)
     if content is not None:
         file.write_bytes(content)
     with pytest.raises(HilumError, match=r"manifest\.parquet must be a manifest in Parquet; got"):
-        manifest.load(file)
+        manifest.read_manifest(file)
 
 
 def test_load_survives_every_truncation(tmp_path: Path) -> None:
-    whole = manifest.save(built(), tmp_path / "m.parquet").read_bytes()
+    whole = manifest.save_manifest(built(), tmp_path / "m.parquet").read_bytes()
     for end in range(0, len(whole) - 1, 97):
         (tmp_path / "cut.parquet").write_bytes(whole[:end])
         with pytest.raises(HilumError):
-            manifest.load(tmp_path / "cut.parquet")
+            manifest.read_manifest(tmp_path / "cut.parquet")
 
 
 def test_load_survives_random_damage(tmp_path: Path) -> None:
-    whole = manifest.save(built(), tmp_path / "m.parquet").read_bytes()
+    whole = manifest.save_manifest(built(), tmp_path / "m.parquet").read_bytes()
     rng = np.random.default_rng(3)
     refused = 0
     for _ in range(300):
@@ -202,7 +206,7 @@ def test_load_survives_random_damage(tmp_path: Path) -> None:
         data[rng.integers(len(data), size=5)] = rng.integers(256, size=5)
         (tmp_path / "f.parquet").write_bytes(data.tobytes())
         try:
-            manifest.load(tmp_path / "f.parquet")
+            manifest.read_manifest(tmp_path / "f.parquet")
         except HilumError:
             refused += 1
     assert refused > 100
@@ -211,22 +215,25 @@ def test_load_survives_random_damage(tmp_path: Path) -> None:
 def test_load_refuses_another_table_and_strange_metadata(tmp_path: Path) -> None:
     pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "a.parquet")
     with pytest.raises(HilumError, match=r"a\.parquet must have the columns"):
-        manifest.load(tmp_path / "a.parquet")
+        manifest.read_manifest(tmp_path / "a.parquet")
     for beside in (b"[]", b'{"left_out": [1]}', b'{"notes": 3}', b"no json", b"\xff"):
         table = pa.Table.from_pandas(built().table).replace_schema_metadata({b"hilum": beside})
         pq.write_table(table, tmp_path / "b.parquet")
         with pytest.raises(HilumError, match=r"b\.parquet must be a manifest in Parquet"):
-            manifest.load(tmp_path / "b.parquet")
+            manifest.read_manifest(tmp_path / "b.parquet")
     built().table.assign(path=[None, "a", "b", "c"]).to_parquet(tmp_path / "c.parquet")
     with pytest.raises(HilumError, match="every image must have a path; got 1 of 4"):
-        manifest.load(tmp_path / "c.parquet")
+        manifest.read_manifest(tmp_path / "c.parquet")
 
 
 # putting together and taking apart
 
 
 def test_concat_keeps_order_and_refuses_shared_ids() -> None:
-    one, two = built(4, "one"), manifest.build(rows(3), "two", [LeftOut("x", "y")], ["n"], "/data")
+    one, two = (
+        built(4, "one"),
+        manifest.assemble_manifest(rows(3), "two", [LeftOut("x", "y")], ["n"], "/data"),
+    )
     both = manifest.concat([one, two])
     assert both.table["dataset"].tolist() == ["one"] * 4 + ["two"] * 3
     assert both.left_out == (LeftOut("x", "y"),)
@@ -265,9 +272,9 @@ def test_summarise_counts_by_reason() -> None:
 def test_a_hundred_thousand_rows_take_no_minutes(tmp_path: Path) -> None:
     many = rows(100_000, patient_id=1, age="50", sex="M", view="PA")
     start = time.perf_counter()
-    whole = manifest.build(many, "d", root="/data")
-    manifest.save(whole, tmp_path / "m.parquet")
-    loaded = manifest.load(tmp_path / "m.parquet")
+    whole = manifest.assemble_manifest(many, "d", root="/data")
+    manifest.save_manifest(whole, tmp_path / "m.parquet")
+    loaded = manifest.read_manifest(tmp_path / "m.parquet")
     manifest.select(loaded, loaded.table["label"] == "a", "half")
     assert len(loaded.table) == 100_000
     assert time.perf_counter() - start < 20  # about 2 s on one core of a shared machine

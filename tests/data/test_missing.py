@@ -32,7 +32,7 @@ def read(home: Path, columns: dict[str, list[str]]) -> Manifest:
     count = len(next(iter(columns.values())))
     rows = pd.DataFrame({"path": draw(home, count), **columns})
     rows.to_csv(home / "t.csv", index=False)
-    return table.read(home / "t.csv")
+    return table.read_image_table(home / "t.csv")
 
 
 @pytest.mark.parametrize("word", WORDS)
@@ -76,12 +76,16 @@ def test_a_list_of_patients_may_say_so_as_well(tmp_path: Path) -> None:
         Image.fromarray(np.full((6, 7), len(name), np.uint8)).save(tmp_path / name)
     text = "path,patient_id\nA/1.png,NA\nA/2.png,NA\nB/1.png,7\n"
     (tmp_path / "patients.csv").write_text(text)
-    assert class_folders.read(tmp_path).table["patient_id"].isna().tolist() == [True, True, False]
+    assert class_folders.read_class_folders(tmp_path).table["patient_id"].isna().tolist() == [
+        True,
+        True,
+        False,
+    ]
 
 
 def test_any_reader_may_hand_on_words(tmp_path: Path) -> None:
     rows = [{"path": f"{i}.png", "patient_id": "nan", "source": "N/A"} for i in range(3)]
-    built = manifest.build(rows, "any").table
+    built = manifest.assemble_manifest(rows, "any").table
     assert built["patient_id"].isna().all()
     assert built["source"].isna().all()
 
@@ -91,7 +95,7 @@ def test_a_folder_is_a_class_whatever_its_name_and_that_is_said(tmp_path: Path, 
     for label in ("x", name):
         (tmp_path / label).mkdir()
         Image.fromarray(np.full((6, 7), 3, np.uint8)).save(tmp_path / label / "1.png")
-    found = class_folders.read(tmp_path)
+    found = class_folders.read_class_folders(tmp_path)
     assert set(found.table["label"]) == {"x", name.lower()}
     assert any(f"Folder {name!r} counts as a class" in note for note in found.notes)
 

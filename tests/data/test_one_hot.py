@@ -45,7 +45,7 @@ def test_the_folder_of_such_a_table_is_enough(tmp_path: Path) -> None:
 
 
 def test_a_row_without_values_has_no_label(tmp_path: Path) -> None:
-    found = table.read(write(tmp_path, "image,A,B\nf0,1,0\nf1,0,1\nf2,NA,\n"))
+    found = table.read_image_table(write(tmp_path, "image,A,B\nf0,1,0\nf1,0,1\nf2,NA,\n"))
     assert [(item.what, item.reason) for item in found.left_out] == [("f2", "no label")]
 
 
@@ -61,7 +61,7 @@ def test_several_marks_or_none_are_refused_with_the_choice(
             datasets.open_path(path)
         assert got in str(caught.value)
         assert "name one of 'A', 'B', 'C' with --label-column" in str(caught.value)
-    one = table.read(file, Columns(label="A"))
+    one = table.read_image_table(file, Columns(label="A"))
     assert set(labels(one)) == {"0", "1"}
 
 
@@ -75,19 +75,19 @@ def test_class_folders_win_over_a_table_of_marks(tmp_path: Path) -> None:
 
 
 def test_a_column_of_labels_wins(tmp_path: Path) -> None:
-    found = table.read(write(tmp_path, "image,label,a,b\nf0,x,1,1\nf1,y,0,0\n"))
+    found = table.read_image_table(write(tmp_path, "image,label,a,b\nf0,x,1,1\nf1,y,0,0\n"))
     assert labels(found) == ["x", "y"]
 
 
 def test_one_column_of_marks_is_no_table_of_classes(tmp_path: Path) -> None:
     with pytest.raises(HilumError, match="must have a column for the label"):
-        table.read(write(tmp_path, "image,portable\nf0,1\nf1,0\n"))
+        table.read_image_table(write(tmp_path, "image,portable\nf0,1\nf1,0\n"))
 
 
 @pytest.mark.parametrize("mark", ["-1", "-1.0", "uncertain"])
 def test_an_uncertain_mark_is_neither_class(tmp_path: Path, mark: str) -> None:
     rows = f"image,A,B\nf0,1,0\nf1,0,1\nf2,{mark},0\nf3,1,{mark}\n"
-    found = table.read(write(tmp_path, rows))
+    found = table.read_image_table(write(tmp_path, rows))
     assert labels(found) == ["a", "b"]
     assert [item.what for item in found.left_out] == ["f2", "f3"]
     assert "Rows with an uncertain mark (-1) have no label: 2." in found.notes

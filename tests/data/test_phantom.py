@@ -186,7 +186,7 @@ def test_the_lungs_lie_inside_the_body() -> None:
     for index in range(12):
         who = anatomy.patient(7, index)
         how = anatomy.posture(np.random.default_rng(index))
-        parts = thorax.build(board, who, how)
+        parts = thorax.build_thorax(board, who, how)
         inside = parts.fields > 0
         assert (parts.body - parts.lung)[inside].min() > 1.5  # cm of chest wall in the beam
         assert parts.lung.min() >= 0
@@ -505,14 +505,14 @@ def test_progress_counts_every_film() -> None:
 
 
 def stored(folder: Path, part: str) -> np.ndarray:
-    """(image, height, width) of the PNG files that `phantom.write` has left."""
+    """(image, height, width) of the PNG files that `write_phantom` has left."""
     table = pd.read_csv(folder / "phantom.csv")
     paths = [str(folder / part / name) for name in table["file"]]
     return np.stack([cv2.imread(path, cv2.IMREAD_GRAYSCALE) for path in paths])
 
 
 def test_written_films_come_back(tmp_path: Path) -> None:
-    written = phantom.write(SMALL, tmp_path)
+    written = phantom.write_phantom(SMALL, tmp_path)
     made = phantom.generate(SMALL)
     assert np.array_equal(stored(tmp_path, "images"), made.images)
     for part in ("lungs", "lesions", "markers"):
@@ -521,7 +521,7 @@ def test_written_films_come_back(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(table.drop(columns="file"), made.table, check_dtype=False)
     assert list(written.table["sample_id"]) == list(made.table["sample_id"])
     assert list(written.table["patient_id"]) == list(made.table["patient_id"])
-    manifest.check(written.table)
+    manifest.require_manifest(written.table)
     assert all(Path(path).is_file() for path in written.table["mask_path"])
     first = cv2.imread(written.table["path"][0], cv2.IMREAD_GRAYSCALE)
     assert np.array_equal(first, made.images[0])
@@ -560,7 +560,7 @@ def test_films_are_the_same_whoever_draws_them(
     monkeypatch.setattr("hilum.files.available_cpus", lambda: cores)
     assert processes.crew(SMALL) == cores
     told: list[tuple[int, int]] = []
-    phantom.write(SMALL, tmp_path, lambda *at: told.append(at))
+    phantom.write_phantom(SMALL, tmp_path, lambda *at: told.append(at))
     assert told == [(k + 1, SMALL.images) for k in range(SMALL.images)]
     here = phantom.generate(SMALL)
     assert np.array_equal(stored(tmp_path, "images"), here.images)

@@ -29,7 +29,7 @@ def small(tmp_path: Path) -> Manifest:
         row["path"] = f"{i}.png"
         Image.fromarray(np.zeros((10, 20 + (i > 2)), np.uint8)).save(tmp_path / f"{i}.png")
     left_out = [LeftOut("x.txt", "no image"), LeftOut("y.txt", "no image")]
-    return manifest.build(rows, "d", left_out, ["a note"], tmp_path)
+    return manifest.assemble_manifest(rows, "d", left_out, ["a note"], tmp_path)
 
 
 def test_counts_by_hand(small: Manifest) -> None:
@@ -87,7 +87,7 @@ def test_headers_are_drawn_evenly_and_broken_ones_listed(small: Manifest, tmp_pa
 
 def test_nothing_known_is_no_error(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "1.png")
-    bare = manifest.build([{"path": "1.png"}], "d", root=tmp_path)
+    bare = manifest.assemble_manifest([{"path": "1.png"}], "d", root=tmp_path)
     found = scan(bare)
     assert found.classes == {"unknown": 1}
     assert found.ages == {"all": Spread(0), "unknown": Spread(0)}

@@ -125,7 +125,7 @@ def listed(paths: list[Path]) -> Manifest:
         {"sample_id": path.name, "path": str(path), "label": "normal", "source": "s"}
         for path in paths
     ]
-    return manifests.build(rows, "s")
+    return manifests.assemble_manifest(rows, "s")
 
 
 def test_preparation_keeps_no_more_than_its_share(

@@ -22,7 +22,7 @@ def read(home: Path, paths: list[str]) -> Manifest:
     lines = [f"{path}\t{'xy'[i % 2]}\tp{i}" for i, path in enumerate(paths)]
     text = "\n".join(["path\tlabel\tpatient_id", *lines]) + "\n"
     (home / "t.tsv").write_text(text, encoding="utf-8")
-    return table.read(home / "t.tsv")
+    return table.read_image_table(home / "t.tsv")
 
 
 def found_in(home: Path, paths: list[str]) -> list[str]:
@@ -102,7 +102,7 @@ def test_masks_are_no_images(tmp_path: Path) -> None:
     assert found_in(tmp_path, ["0.png", "1.png"]) == ["images/0.png", "images/1.png"]
     text = "path,label,mask\n0.png,x,C:\\m\\masks\\0.png\n1.png,y,gone.png\n"
     (tmp_path / "t.csv").write_text(text)
-    found = table.read(tmp_path / "t.csv")
+    found = table.read_image_table(tmp_path / "t.csv")
     assert found.table["mask_path"].fillna("").tolist() == [str(tmp_path / "masks/0.png"), ""]
     assert "1 lung mask is not there, such as 'gone.png'." in found.notes
 
@@ -128,7 +128,9 @@ def test_rsnas_identifier_is_patient_and_image(tmp_path: Path) -> None:
     draw(tmp_path, *(f"stage/{i:04x}-9eaa.png" for i in range(6)))
     lines = [f"{i:04x}-9eaa,{box},{i % 2}" for i in range(6) for box in range(1 + i % 2)]
     (tmp_path / "t.csv").write_text("\n".join(["patientId,x,Target", *lines]) + "\n")
-    found = table.read(tmp_path / "t.csv", table.columns.Columns(path="patientId", label="Target"))
+    found = table.read_image_table(
+        tmp_path / "t.csv", table.columns.Columns(path="patientId", label="Target")
+    )
     assert found.table["label"].value_counts().to_dict() == {"0": 3, "1": 3}
     assert found.table["patient_id"].nunique() == 6
 
@@ -154,9 +156,9 @@ def test_an_image_that_is_listed_twice_must_be_the_same(
             with pytest.raises(
                 HilumError, match=f"one {what}; got 1 with several, such as .*a.png"
             ):
-                table.read(tmp_path / "t.csv")
+                table.read_image_table(tmp_path / "t.csv")
         else:
-            assert len(table.read(tmp_path / "t.csv").table) == 2
+            assert len(table.read_image_table(tmp_path / "t.csv").table) == 2
 
 
 def test_mimic_names_images_by_dicom_id_and_validates(tmp_path: Path) -> None:
@@ -168,6 +170,6 @@ def test_mimic_names_images_by_dicom_id_and_validates(tmp_path: Path) -> None:
         *map("".join, zip(rows, parts, strict=True)),
     ]
     (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
-    found = table.read(tmp_path / "t.csv").table
+    found = table.read_image_table(tmp_path / "t.csv").table
     assert list(found["official_part"]) == ["train", "validation", "test"]
     assert found["patient_id"].nunique() == 3

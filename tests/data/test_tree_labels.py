@@ -411,10 +411,10 @@ def test_equal_numbers_of_two_sets(tmp_path: Path) -> None:
             lines.append(f"{house}{i}.png,{'xy'[i % 2]},{i}")
         (tmp_path / house / "t.csv").write_text("\n".join(lines))
     data = ", ".join(f'{{path="{tmp_path / house}"}}' for house in "AB")
-    plan = recipes.load("default", changes=[f"data=[{data}]"])
+    plan = recipes.load_recipe("default", changes=[f"data=[{data}]"])
     notes = dataset.load_manifest(plan, None, tmp_path / "out").notes
     assert any("2 patient numbers occur in several sets of data" in note for note in notes)
-    alone = recipes.load("default", changes=[f'data=[{{path="{tmp_path / "A"}"}}]'])
+    alone = recipes.load_recipe("default", changes=[f'data=[{{path="{tmp_path / "A"}"}}]'])
     assert not any("several" in note for note in dataset.load_manifest(alone, None, tmp_path).notes)
 
 

@@ -44,5 +44,5 @@ def no_report() -> Iterator[None]:
     from hilum import report
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(report, "build", lambda out: out / "report.html")
+        patch.setattr(report, "build_report", lambda out: out / "report.html")
         yield

@@ -32,7 +32,7 @@ def nothing_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run(out: Path, *changes: str) -> None:
     base = ['classes=["covid19","normal"]', f"data=[{FILMS}]", "model.weights=random"]
-    experiment.run_recipe(recipes.load("demo", changes=[*base, *changes]), None, out, silent)
+    experiment.run_recipe(recipes.load_recipe("demo", changes=[*base, *changes]), None, out, silent)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_impossible_combinations_are_refused(
 
 
 def test_smote_of_one_class_names_smote() -> None:
-    plan = recipes.load("demo", changes=['classes=["normal"]', "train.balance=smote"])
+    plan = recipes.load_recipe("demo", changes=['classes=["normal"]', "train.balance=smote"])
     rows = {key: row for key, row in validate.ALONE.items() if key == "train.balance"}
     with pytest.raises(HilumError, match=r"'train\.balance': SMOTE balances two classes or more"):
         validate._sifted(plan, rows, (), {})
@@ -161,7 +161,7 @@ def test_smote_of_one_class_names_smote() -> None:
 )
 def test_thresholds_outside_0_to_1_are_refused(change: str) -> None:
     with pytest.raises(HilumError, match=r"'(published|train\.stages)\.0\.(threshold|stop).*got 1"):
-        recipes.load("demo", changes=[change])
+        recipes.load_recipe("demo", changes=[change])
 
 
 def test_missing_weights_are_told_before_any_image_is_decoded(
@@ -177,7 +177,7 @@ def test_missing_weights_are_told_before_any_image_is_decoded(
 def test_a_cell_without_weights_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights, "_hub_file", lambda repository: None)
     grid = 'grid={"model.backbone"=["tf_efficientnet_lite0","resnet18"], "seeds"=[[0],[1]]}'
-    plan = recipes.load("demo", changes=[grid])
+    plan = recipes.load_recipe("demo", changes=[grid])
     table = pd.DataFrame({"sample_id": list("abcdefghijkl"), "label": ["a", "b"] * 6})
     table = table.assign(patient_id=table["sample_id"], modality="X-ray", official_part=None)
     known = Known(Manifest(table), ["a", "b"], (None, Path()))
@@ -187,7 +187,7 @@ def test_a_cell_without_weights_fails_alone(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_what_smote_lacks_only_the_split_can_tell() -> None:
-    plan = recipes.load("demo", changes=["train.balance=smote"])
+    plan = recipes.load_recipe("demo", changes=["train.balance=smote"])
     ids = [f"i{i}" for i in range(20)]
     labels = ["normal"] * 13 + ["covid19"] * 7
     table = pd.DataFrame({"sample_id": ids, "label": labels})
@@ -205,8 +205,8 @@ def test_radiographs_and_ct_are_not_mixed_by_chance() -> None:
     known = Known(Manifest(table), ["a", "b"], (None, Path()))
     rows = {"modalities": validate.LISTED["modalities"]}
     with pytest.raises(HilumError, match=r"'modalities': .*got 3 of CT and 2 of X-ray images"):
-        validate._sifted(recipes.load("demo"), rows, (known,), {})
-    mixed = recipes.load("demo", changes=["modalities=mixed"])
+        validate._sifted(recipes.load_recipe("demo"), rows, (known,), {})
+    mixed = recipes.load_recipe("demo", changes=["modalities=mixed"])
     assert validate._sifted(mixed, rows, (known,), {}) == {}
 
 
@@ -220,7 +220,7 @@ def test_lungs_are_looked_for_in_images_of_their_kind(
     known = Known(Manifest(pd.DataFrame({"modality": [modality] * 3})), ["a"], (None, Path()))
     steps = f'prepare.steps=[{{step="crop_lungs", kind="{kind}"}}, {{step="letterbox"}}]'
     rows = {"prepare.steps": validate.LISTED["prepare.steps"]}
-    plan = recipes.load("demo", changes=[steps])
+    plan = recipes.load_recipe("demo", changes=[steps])
     if not refused:
         assert validate._sifted(plan, rows, (known,), {}) == {}
         return
@@ -229,8 +229,8 @@ def test_lungs_are_looked_for_in_images_of_their_kind(
 
 
 @pytest.mark.parametrize("quick", [False, True])
-@pytest.mark.parametrize("name", recipes.names())
+@pytest.mark.parametrize("name", recipes.recipe_names())
 @pytest.mark.parametrize("mode", ["published", "corrected"])
 def test_no_recipe_of_ours_is_refused(name: str, mode: recipes.Mode, quick: bool) -> None:
     rows = {key: row for key, row in validate.ALONE.items() if key not in SLOW}
-    assert validate._sifted(recipes.load(name, mode, quick), rows, (), {}) == {}
+    assert validate._sifted(recipes.load_recipe(name, mode, quick), rows, (), {}) == {}

@@ -40,7 +40,7 @@ def test_what_is_frozen_keeps_its_bits(tmp_path: Path, way: str) -> None:
         'classes=["covid19","normal"]', f"data=[{films}]", "augment.views=0",
         "model={backbone='elazhari_cnn', weights='random', mirror=false}", train,
     ]  # fmt: skip
-    experiment.run_recipe(recipes.load("demo", changes=changes), None, tmp_path, silent)
+    experiment.run_recipe(recipes.load_recipe("demo", changes=changes), None, tmp_path, silent)
     after = load_file(tmp_path / "model" / "backbone.safetensors")
     before = backbones.build_backbone("elazhari_cnn", "random", 0).state_dict()
     assert set(after) == set(before)

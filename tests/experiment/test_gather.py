@@ -25,7 +25,7 @@ def films(folder: Path) -> Path:
 
 
 def labels(folder: Path, more: str) -> dict[str, int]:
-    plan = recipes.load("default", changes=[f'data=[{{path="{folder}", {more}}}]'])
+    plan = recipes.load_recipe("default", changes=[f'data=[{{path="{folder}", {more}}}]'])
     found = dataset.load_manifest(plan, None, folder / "out")
     return found.table["label"].value_counts().to_dict()
 
@@ -45,7 +45,7 @@ def test_a_label_that_is_not_there_cannot_be_renamed(tmp_path: Path) -> None:
 
 def test_the_draw_of_study_003s_three_classes(shared: Path, tmp_path: Path) -> None:
     """Spec S3-19: 255 / 234 / 200, all of them images of the four-class question."""
-    whole = recipes.load("zhang2022")
+    whole = recipes.load_recipe("zhang2022")
     four = dataset.load_manifest(whole, shared, tmp_path).table
     three = dataset.load_manifest(recipes.tasks(whole)["three_classes"], shared, tmp_path).table
     counts = {"covid19": 255, "normal": 234, "pneumonia": 200}

@@ -23,13 +23,13 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """90 films of as many patients, as a table."""
     out = tmp_path_factory.mktemp("films")
     wanted = phantom.Request(images=90, size=96, seed=3, images_per_patient=1)
-    made = phantom.write(wanted, out, lambda done, total: None).table
+    made = phantom.write_phantom(wanted, out, lambda done, total: None).table
     made[["path", "label", "patient_id"]].to_csv(out / "films.csv", index=False)
     return out / "films.csv"
 
 
 def plan(films: Path, later: str, *changes: str) -> Recipe:
-    return recipes.load(
+    return recipes.load_recipe(
         "demo",
         changes=[
             'classes=["covid19","normal"]',

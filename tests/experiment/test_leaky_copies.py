@@ -23,7 +23,7 @@ def silent(name: str):
 def ran(out: Path, mode: Mode, *changes: str) -> Results:
     """60 films in which nothing tells the classes apart: an honest test finds chance."""
     nothing = 'phantom={images=60, size=96, seed=3, classes=["covid19","normal"], signal=0}'
-    plan = recipes.load(
+    plan = recipes.load_recipe(
         "demo",
         mode,
         changes=[
@@ -51,7 +51,7 @@ COPIES = "train.copies={times=3, before_split=%s, ranges={rotation=10, zoom=0.05
 
 @pytest.mark.parametrize("before", [False, True])
 def test_copies_are_of_training_images_or_of_all(before: bool) -> None:
-    plan = recipes.load("demo", "published", changes=[COPIES % str(before).lower()])
+    plan = recipes.load_recipe("demo", "published", changes=[COPIES % str(before).lower()])
     names = tuple(f"film{i}" for i in range(8))
     table = pd.DataFrame({"sample_id": names, "label": ["covid19", "normal"] * 4})
     stack = np.random.default_rng(0).integers(0, 256, (8, 32, 32), np.uint8)
@@ -95,7 +95,7 @@ def test_the_leak_is_refused_where_corrected(tmp_path: Path) -> None:
 def test_study_000_asks_what_its_leak_is_worth_where_published_alone() -> None:
     name = "copied_before_split"
     published, corrected, quick = (
-        recipes.load("elazhari2022", *how)
+        recipes.load_recipe("elazhari2022", *how)
         for how in (("published",), ("corrected",), ("published", True))
     )
     copies = recipes.tasks(published)[name].train.copies

@@ -25,13 +25,13 @@ def silent(name: str) -> "segmentation.Tell":  # type: ignore[name-defined]
 
 def plan(*changes: str) -> Recipe:
     data = 'data=[{phantom={images=24, size=80, seed=3, classes=["covid19","normal"]}}]'
-    return recipes.load("lungs", changes=[data, "prepare.side=64", STAGE, *changes])
+    return recipes.load_recipe("lungs", changes=[data, "prepare.side=64", STAGE, *changes])
 
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("lungs")
-    segmentation.run(plan(), None, out, silent)
+    segmentation.run_segmentation(plan(), None, out, silent)
     return out
 
 
@@ -44,7 +44,7 @@ def test_every_file_of_the_run_is_there(done: Path) -> None:
     assert not (done / "work").exists()
     figures = {path.name for path in (done / "figures").iterdir()}
     assert {"training.png", "best.png", "median.png", "worst.png", "worst.csv"} <= figures
-    assert recipes.load(str(done / "recipe.toml")) == plan()
+    assert recipes.load_recipe(str(done / "recipe.toml")) == plan()
 
 
 def test_the_figures_follow_from_the_masks(done: Path) -> None:
@@ -78,7 +78,7 @@ def test_the_convention_of_the_masks_is_said(done: Path) -> None:
 
 def mixed_sets(root: Path) -> Recipe:
     """Films of the phantom handed in as V7's, beside films of the phantom itself."""
-    drawn = phantom.write(phantom.Request(images=12, size=80, seed=5), root / "drawn").table
+    drawn = phantom.write_phantom(phantom.Request(images=12, size=80, seed=5), root / "drawn").table
     home = root / "data" / "v7-lung-masks"
     (home / "images").mkdir(parents=True)
     (home / "masks").mkdir()
@@ -99,7 +99,7 @@ def test_a_mixture_of_conventions_is_named(tmp_path: Path) -> None:
     whole, out = mixed_sets(tmp_path), tmp_path / "out"
     words = r"mixture: phantom \(beside the heart\), v7_masks \(behind the heart too\)\. .* 0\.90"
     with pytest.warns(HilumWarning, match=words):
-        segmentation.run(whole, tmp_path / "data", out, silent)
+        segmentation.run_segmentation(whole, tmp_path / "data", out, silent)
     results = json.loads((out / "results.json").read_text())
     assert "mixture" in results["limits"][0]
     assert "v7_masks: behind the heart too" in results["verdict"]
@@ -152,7 +152,9 @@ def test_the_model_outlines_as_it_was_tested(done: Path) -> None:
     found = finder(cv2.imread(row["path"], cv2.IMREAD_GRAYSCALE))
     said = cv2.imread(str(done / row["found"]), 0) > 127
     np.testing.assert_array_equal(found.mask, said)
-    assert unet.load(done / "model" / "lungs.safetensors").facts.provenance["recipe"] == "lungs"
+    assert (
+        unet.load_unet(done / "model" / "lungs.safetensors").facts.provenance["recipe"] == "lungs"
+    )
 
 
 def test_history_has_both_parts_of_every_epoch(done: Path) -> None:
@@ -173,7 +175,7 @@ def test_history_has_both_parts_of_every_epoch(done: Path) -> None:
 @pytest.mark.slow
 def test_kfold_tests_everyone_and_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = plan('split={kind="kfold",folds=2}')
-    real, calls = segmentation_fold.train, []
+    real, calls = segmentation_fold.train_segmentation_fold, []
 
     def killed(*arguments: object) -> None:
         if calls:
@@ -181,11 +183,13 @@ def test_kfold_tests_everyone_and_resumes(tmp_path: Path, monkeypatch: pytest.Mo
         calls.append(1)
         real(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(segmentation_fold, "train", killed)
+    monkeypatch.setattr(segmentation_fold, "train_segmentation_fold", killed)
     with pytest.raises(KeyboardInterrupt):
-        segmentation.run(whole, None, tmp_path, silent)
-    monkeypatch.setattr(segmentation_fold, "train", lambda *a: (calls.append(2), real(*a)))
-    segmentation.run(whole, None, tmp_path, silent, resume=True)
+        segmentation.run_segmentation(whole, None, tmp_path, silent)
+    monkeypatch.setattr(
+        segmentation_fold, "train_segmentation_fold", lambda *a: (calls.append(2), real(*a))
+    )
+    segmentation.run_segmentation(whole, None, tmp_path, silent, resume=True)
     assert calls == [1, 2]
     assert len(pd.read_csv(tmp_path / "predictions.csv")) == 24
 
@@ -200,11 +204,11 @@ def test_kfold_tests_everyone_and_resumes(tmp_path: Path, monkeypatch: pytest.Mo
 )
 def test_what_has_no_use_here_is_refused(change: str, words: str, tmp_path: Path) -> None:
     with pytest.raises(HilumError, match=words):
-        segmentation.run(plan(change), None, tmp_path, silent)
+        segmentation.run_segmentation(plan(change), None, tmp_path, silent)
 
 
 def test_a_mask_of_another_shape_is_left_out_and_a_smaller_one_is_resized(tmp_path: Path) -> None:
-    films = phantom.write(phantom.Request(images=2, size=80), tmp_path).table
+    films = phantom.write_phantom(phantom.Request(images=2, size=80), tmp_path).table
     path = Path(films["mask_path"].iloc[0])
     whole = segmentation_data.read_mask(path, (80, 80))
     smaller = tmp_path / "small.png"

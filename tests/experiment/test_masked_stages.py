@@ -18,7 +18,7 @@ KEPT = '[{step="keep_lungs"},{step="letterbox"}]'
     ],
 )
 def test_either_stage_can_be_masked(changes: tuple[str, ...], target: bool, first: bool) -> None:
-    plan = recipes.load("zhang2022", changes=changes)
+    plan = recipes.load_recipe("zhang2022", changes=changes)
     assert plan.source_task is not None
     own = source_task.as_recipe(plan, plan.source_task)
     masked = [bool("keep_lungs" in str(one.prepare.steps)) for one in (plan, own)]
@@ -37,8 +37,8 @@ def test_study_003s_masked_tasks_are_off_until_they_are_asked_for(
     task: str, target: str, first: str
 ) -> None:
     for quick in (False, True):
-        assert task not in recipes.tasks(recipes.load("zhang2022", quick=quick))
-    plan = recipes.load("zhang2022", changes=(f"tasks.{task}.enabled=true",))
+        assert task not in recipes.tasks(recipes.load_recipe("zhang2022", quick=quick))
+    plan = recipes.load_recipe("zhang2022", changes=(f"tasks.{task}.enabled=true",))
     asked = recipes.tasks(plan)[task]
     assert asked.source_task is not None
     own = source_task.as_recipe(asked, asked.source_task)

@@ -409,5 +409,7 @@ def test_published_sets_go_by_name_so_that_their_figures_stay(tmp_path: Path) ->
 
 
 def test_the_default_recipe_takes_a_users_own_split_and_others_say_how_they_divide() -> None:
-    assert recipes.load("default").split == AUTO
-    assert recipes.load("zhang2022").split.order == "name"  # published figures stay as they were
+    assert recipes.load_recipe("default").split == AUTO
+    assert (
+        recipes.load_recipe("zhang2022").split.order == "name"
+    )  # published figures stay as they were

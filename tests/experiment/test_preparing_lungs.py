@@ -34,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def done(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, prepare.Prepared]:
     out = tmp_path_factory.mktemp("out")
     steps = prepare.steps_named(["keep_lungs:dilate=0", "letterbox"], 128)
-    return out, prepare.prepare(folder, steps, out, silent)
+    return out, prepare.prepare_folder(folder, steps, out, silent)
 
 
 def test_masks_have_the_images_own_size_and_two_values(
@@ -79,13 +79,13 @@ def test_lungs_that_come_after_another_step_still_get_a_mask_of_the_whole_image(
     folder: Path, tmp_path: Path
 ) -> None:
     steps = prepare.steps_named(["border_crop", "hide_lungs:failed=whole"])
-    found = prepare.prepare(folder, steps, tmp_path, silent)
+    found = prepare.prepare_folder(folder, steps, tmp_path, silent)
     assert found.written == 3
     assert cv2.imread(str(tmp_path / "masks" / "one.png")).shape[:2] == (256, 256)
 
 
 def test_steps_without_lungs_write_no_masks(folder: Path, tmp_path: Path) -> None:
-    found = prepare.prepare(folder, prepare.steps_named(["clahe"]), tmp_path, silent)
+    found = prepare.prepare_folder(folder, prepare.steps_named(["clahe"]), tmp_path, silent)
     assert found.masks is None
     assert not (tmp_path / "masks").exists()
     assert not (tmp_path / "lungs.csv").exists()

@@ -19,7 +19,7 @@ def written(folder: Path, words: str) -> Grey8:
     (folder / "in").mkdir()
     cv2.imwrite(str(folder / "in" / "film.png"), FILM)
     steps = prepare.steps_named(words.split(","))
-    made = prepare.prepare(folder / "in", steps, folder / "out", lambda _: lambda *_: None)
+    made = prepare.prepare_folder(folder / "in", steps, folder / "out", lambda _: lambda *_: None)
     assert (made.written, made.left_out) == (1, [])
     assert made.sheet.is_file()
     return np.asarray(cv2.imread(str(made.folder / "film.png"), cv2.IMREAD_GRAYSCALE))
@@ -53,7 +53,7 @@ def test_study_001s_paste_is_on_one_class_alone(tmp_path: Path) -> None:
     cv2.imwrite(str(donor / "marked.png"), FILM)
     cv2.imwrite(str(clean / "film.png"), bare)
     steps = prepare.steps_named([f"transplant_markers:method=threshold:donor={donor}"])
-    made = prepare.prepare(clean, steps, tmp_path / "out", lambda _: lambda *_: None)
+    made = prepare.prepare_folder(clean, steps, tmp_path / "out", lambda _: lambda *_: None)
     after = np.asarray(cv2.imread(str(made.folder / "film.png"), cv2.IMREAD_GRAYSCALE))
     pasted = FindMarkers("threshold")(FILM) > 0
     assert pasted.any()

@@ -31,7 +31,7 @@ def predictions(seeds: int = 1) -> pd.DataFrame:
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_table_1_of_study_004_is_compared_at_its_thresholds(seeds: int) -> None:
     """k of n counted by hand, Wilson's interval by statsmodels."""
-    numbers = recipes.load("yamani2021").published
+    numbers = recipes.load_recipe("yamani2021").published
     found = published.beside(numbers, [], "text", predictions(seeds), 0)
     assert [row.threshold for row in found] == [0.1, 0.1, 0.15, 0.15, 0.2, 0.2, 0.25, 0.25]
     first = predictions(1).query("cell == 'text'")
@@ -109,13 +109,13 @@ def test_advice_goes_by_the_smallest_class(
 def test_left_out_csv_lists_every_name_once(tmp_path: Path) -> None:
     """Of readers, of selections and of a folder's other files; the counts add up."""
     rows = pd.DataFrame({"path": [str(tmp_path / f"{i}.png") for i in range(12)], "label": "a"})
-    whole = manifests.build(rows, "folder", root=tmp_path)
+    whole = manifests.assemble_manifest(rows, "folder", root=tmp_path)
     kept = manifests.select(whole, whole.table.index >= 9, "not wanted")
     tally = Tally()
     tally.skip("lateral view", [f"row {i}" for i in range(5)])
     for i in range(4):
         (tmp_path / f"{i}.txt").write_text("x")
-    strangers = images.find(tmp_path)[1]
+    strangers = images.list_images(tmp_path)[1]
     alone = LeftOut("z.png", "damaged")
     outputs.write_left_out(tmp_path, (*kept.left_out, *tally.left_out(), *strangers, alone))
     table = pd.read_csv(tmp_path / "left_out.csv")
@@ -125,7 +125,7 @@ def test_left_out_csv_lists_every_name_once(tmp_path: Path) -> None:
         f"folder/{i}.png" for i in range(9)
     }
     assert not table["what"].str.contains("...", regex=False).any()
-    stored = manifests.load(manifests.save(kept, tmp_path / "m.parquet"))
+    stored = manifests.read_manifest(manifests.save_manifest(kept, tmp_path / "m.parquet"))
     assert stored.left_out[0].names == kept.left_out[0].names
     assert len(stored.left_out[0].names) == 9
 
@@ -133,7 +133,7 @@ def test_left_out_csv_lists_every_name_once(tmp_path: Path) -> None:
 def test_a_count_is_not_added_to_itself(tmp_path: Path) -> None:
     """43 of 44 left out for one reason: 43 in results.json, in the page, and in the list."""
     rows = pd.DataFrame({"path": [str(tmp_path / f"{i}.png") for i in range(44)], "label": "a"})
-    whole = manifests.build(rows, "folder", root=tmp_path)
+    whole = manifests.assemble_manifest(rows, "folder", root=tmp_path)
     kept = manifests.select(whole, whole.table.index == 0, "another label")
     (row,) = summary.grouped(kept.left_out)
     run = RunFolder(tmp_path, {"data": {"left_out": [row]}})

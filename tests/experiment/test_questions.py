@@ -37,7 +37,7 @@ def films(folder: Path, counts: dict[str, int], seed: int) -> Path:
 
 def plan(folder: Path, *changes: str) -> Recipe:
     network = ["model.backbone=test_efficientnet", "model.weights=random", "prepare.side=64"]
-    return recipes.load(
+    return recipes.load_recipe(
         "demo",
         changes=[
             f'data=[{{path="{folder}"}}]',
@@ -108,7 +108,7 @@ def test_a_task_is_a_complete_run_of_its_own(resumed: Any) -> None:
     assert found["classes"] == ["covid19", "normal", "pneumonia"]
     assert found["n"]["classes"] == {"covid19": 16, "normal": 16, "pneumonia": 16}
     assert {row["cell"] for row in found["scores"]} == {"plain", "wide"}
-    assert recipes.load(str(folder / "recipe.toml")).name == "demo-three"
+    assert recipes.load_recipe(str(folder / "recipe.toml")).name == "demo-three"
 
 
 def test_the_main_results_hold_the_tasks_scores_and_numbers(resumed: Any) -> None:
@@ -123,7 +123,10 @@ def test_the_main_results_hold_the_tasks_scores_and_numbers(resumed: Any) -> Non
     assert told["published"][1] == {**own["published"][0], "where": "three: Table 4"}
     assert told["published"][1]["measured"] is not None
     assert set(pd.read_csv(out / "predictions.csv")["cell"]) == {"plain", "wide"}
-    assert recipes.tasks(recipes.load(str(out / "recipe.toml"))).keys() == {"three", "absent"}
+    assert recipes.tasks(recipes.load_recipe(str(out / "recipe.toml"))).keys() == {
+        "three",
+        "absent",
+    }
 
 
 def test_a_task_that_fails_is_listed_and_the_others_stay(resumed: Any) -> None:
@@ -177,7 +180,7 @@ def test_a_task_on_the_main_questions_images_finds_its_source_model(
 
         return wrapped
 
-    monkeypatch.setattr(report, "build", lambda folder: folder / "report.html")
+    monkeypatch.setattr(report, "build_report", lambda folder: folder / "report.html")
     monkeypatch.setattr(source_task, "read_back", counted("learn", learn))
     monkeypatch.setattr(source_task, "_train", counted("train", train))
     experiment.run_recipe(plan(target, "classes=['covid19', 'normal']", taught, part), None, tmp_path / "out", silent)  # fmt: skip  # noqa: E501

@@ -26,7 +26,9 @@ def silent(name: str):
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run on 100 synthetic films with the embedded backbone."""
     out = tmp_path_factory.mktemp("refusing")
-    plan = recipes.load("demo", changes=['classes=["covid19","normal"]', FILMS, "figures=[]"])
+    plan = recipes.load_recipe(
+        "demo", changes=['classes=["covid19","normal"]', FILMS, "figures=[]"]
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HILUM_CACHE", str(out / "cache"))
         experiment.run_recipe(plan, None, out, silent)

@@ -67,7 +67,7 @@ class Run:
 
 
 def plan_of(home: Path, *changes: str) -> Recipe:
-    return recipes.load(
+    return recipes.load_recipe(
         "demo",
         changes=[
             'classes=["sick","well"]',
@@ -381,8 +381,8 @@ def test_two_runs_do_not_write_to_one_folder(run: Run, tmp_path: Path) -> None:
     other = threading.Thread(target=hold)
     other.start()
     held.wait(20)
-    for job in (experiment.run_recipe, segmentation.run):
-        asked = run.plan if job is experiment.run_recipe else recipes.load("lungs")
+    for job in (experiment.run_recipe, segmentation.run_segmentation):
+        asked = run.plan if job is experiment.run_recipe else recipes.load_recipe("lungs")
         with pytest.raises(HilumError, match="one run at a time"):
             job(asked, None, out, silent)
     leave.set()
@@ -434,7 +434,7 @@ def test_a_source_task_is_learnt_again_from_other_labels_or_weights(
 
 
 def test_results_name_what_they_stand_on(run: Run) -> None:
-    found = run_basis.read(run.finished)
+    found = run_basis.read_basis(run.finished)
     assert found is not None
     assert set(found.images["set"]) == {run_basis.STUDY, run_basis.LATER}
     digest = {name: found.facts[name] for name in found.facts if name.startswith("the weights")}
@@ -448,7 +448,7 @@ def test_an_audit_leaves_out_images_whose_bytes_changed(restored: Run, tmp_path:
 
     grey(restored.home / "im/07.png", 777)
     (restored.home / "im/08.png").unlink()
-    results = audit.run(restored.finished, None, tmp_path / "audit", silent)
+    results = audit.run_audit(restored.finished, None, tmp_path / "audit", silent)
     told = {row["reason"]: row["what"] for row in results.data["left_out"]}
     (changed,) = [what for reason, what in told.items() if "no longer those" in reason]
     (gone,) = [what for reason, what in told.items() if "no longer there" in reason]

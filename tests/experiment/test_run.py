@@ -40,7 +40,7 @@ def small() -> Recipe:
     """60 films of two classes, hold-out, a network of timm's for tests."""
     data = 'data=[{phantom={images=60, size=128, seed=3, classes=["covid19","normal"]}}]'
     network = ["model.backbone=test_efficientnet", "model.weights=random", "prepare.side=96"]
-    return recipes.load("demo", changes=['classes=["covid19","normal"]', data, *network])
+    return recipes.load_recipe("demo", changes=['classes=["covid19","normal"]', data, *network])
 
 
 @pytest.fixture(scope="module")
@@ -215,7 +215,7 @@ def test_unreadable_images_have_a_row_and_a_reason(
 
 def test_missing_data_and_models_are_exit_code_3(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="needs the dataset 'cohen'; got no --data"):
-        experiment.run_recipe(recipes.load("zhang2022"), None, tmp_path, silent)
+        experiment.run_recipe(recipes.load_recipe("zhang2022"), None, tmp_path, silent)
     with pytest.raises(MissingError, match="model folder holds"):
         experiment.predict_files(tmp_path, [tmp_path], tmp_path / "p.csv", silent)
 
@@ -244,9 +244,9 @@ def test_a_refused_run_leaves_no_empty_folder(tmp_path: Path) -> None:
     from hilum.experiment import outputs
 
     with pytest.raises(MissingError), outputs.removing_empty_on_failure(tmp_path / "out"):
-        experiment.run_recipe(recipes.load("zhang2022"), None, tmp_path / "out", silent)
+        experiment.run_recipe(recipes.load_recipe("zhang2022"), None, tmp_path / "out", silent)
     assert not (tmp_path / "out").exists()
     (tmp_path / "mine").mkdir()
     with pytest.raises(MissingError), outputs.removing_empty_on_failure(tmp_path / "mine"):
-        experiment.run_recipe(recipes.load("zhang2022"), None, tmp_path / "mine", silent)
+        experiment.run_recipe(recipes.load_recipe("zhang2022"), None, tmp_path / "mine", silent)
     assert (tmp_path / "mine").exists()

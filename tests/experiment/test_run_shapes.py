@@ -22,7 +22,7 @@ def silent(name: str):
 def small(*changes: str) -> Recipe:
     """60 films of two classes, hold-out, no figures of a study, a network of timm's for tests."""
     data = 'data=[{phantom={images=60, size=128, seed=3, classes=["covid19","normal"]}}]'
-    return recipes.load(
+    return recipes.load_recipe(
         "demo",
         changes=[
             'classes=["covid19","normal"]',

@@ -75,7 +75,7 @@ def trained(home: Path, people: bool = True) -> Made:
     rows = [(i, f"{i % PEOPLE:03d}" if people else "") for i in range(COUNT)]
     data = table(home / "first", rows)
     network = ["model.backbone=test_efficientnet", "model.weights=random", "prepare.side=96"]
-    plan = recipes.load("default", changes=[f'data=[{{path="{data}"}}]', *network])
+    plan = recipes.load_recipe("default", changes=[f'data=[{{path="{data}"}}]', *network])
     return Made(home / "run", data, experiment.run_recipe(plan, None, home / "run", silent))
 
 
@@ -282,7 +282,7 @@ def test_equal_numbers_of_another_hospital_are_other_people_and_warn(tmp_path: P
     home = tmp_path / "a"
     data = table(home / "first", [(i, f"{i % PEOPLE:03d}") for i in range(COUNT)], source="A")
     network = ["model.backbone=test_efficientnet", "model.weights=random", "prepare.side=96"]
-    plan = recipes.load("default", changes=[f'data=[{{path="{data}"}}]', *network])
+    plan = recipes.load_recipe("default", changes=[f'data=[{{path="{data}"}}]', *network])
     experiment.run_recipe(plan, None, home / "run", silent)
     rows = [(3000 + i, f"{i:03d}") for i in range(PEOPLE)]
     for source, status in (("B", "warn"), ("A", "fail")):
@@ -307,9 +307,9 @@ def test_a_run_and_its_model_folder_are_one_to_every_command(
             silent,
         )
         tested = experiment.evaluate_model(name, data, tmp_path / f"t{k}", silent)
-        audited = audit.run(name, None, tmp_path / f"a{k}", silent)
+        audited = audit.run_audit(name, None, tmp_path / f"a{k}", silent)
         told.append((tested.verdict, audited.verdict, [one.status for one in audited.audits]))
-        assert compare.compare(name, made.out).images > 0
+        assert compare.compare_runs(name, made.out).images > 0
     assert told[0] == told[1]
     assert (tmp_path / "0.csv").read_bytes() == (tmp_path / "1.csv").read_bytes()
 
@@ -318,7 +318,7 @@ def test_an_audit_of_the_run_renews_the_verdict(own: Made, tmp_path: Path) -> No
     record = own.out / "model" / "model.json"
     plain = json.loads(record.read_text())
     models.amend(own.out / "model", {"judged": {**plain["judged"], "verdict": "before"}})
-    audited = audit.run(own.out, None, tmp_path / "a", silent)
+    audited = audit.run_audit(own.out, None, tmp_path / "a", silent)
     after = json.loads(record.read_text())
     assert after["judged"]["verdict"] == audited.verdict
     assert after["judged"]["by"] == "audit"
@@ -333,7 +333,7 @@ def test_an_audit_without_images_keeps_the_verdict(own: Made, tmp_path: Path) ->
     gone = "/nowhere/" + whole["sample_id"]
     whole.assign(path=gone).to_parquet(own.out / "manifest.parquet")
     before = (own.out / "model" / "model.json").read_bytes()
-    audit.run(own.out, None, tmp_path / "a", silent)
+    audit.run_audit(own.out, None, tmp_path / "a", silent)
     assert (own.out / "model" / "model.json").read_bytes() == before
 
 
@@ -390,7 +390,7 @@ def test_a_source_tasks_films_count_too(tmp_path: Path) -> None:
         "model.backbone=test_efficientnet", "model.weights=random", "prepare.side=96",
     ]  # fmt: skip
     results = experiment.run_recipe(
-        recipes.load("default", changes=changes), None, tmp_path / "run", silent
+        recipes.load_recipe("default", changes=changes), None, tmp_path / "run", silent
     )
     record = json.loads((tmp_path / "run" / "model" / "model.json").read_text())
     tested = experiment.evaluate_model(tmp_path / "run", source, tmp_path / "o", silent)

@@ -30,7 +30,7 @@ def plan(films: str = FILMS, more: str = "") -> Recipe:
         f'source_task={{classes=["normal","bacterial_pneumonia"], data=[{films}], least_auroc=0.0, '
         f'train={{balance="none", stages={STAGES}}}{more}}}'
     )
-    return recipes.load(
+    return recipes.load_recipe(
         "demo",
         changes=[
             'classes=["covid19","normal"]',
@@ -120,13 +120,13 @@ def test_worse_than_chance_names_inverted_labels(tmp_path: Path, flipped: bool, 
     pixels = StoredPixels(tmp_path, (6, 8, 8), tuple(ids), "")
     task = SourceTask(own, 0.99, Manifest(table), pixels, table[["sample_id"]], 0, tmp_path)
     with pytest.raises(HilumError, match=said):
-        source_task.train(task, silent)
+        source_task.fit_source_task(task, silent)
 
 
 def test_what_the_target_holds_is_kept_out_unless_the_leak_is_asked_for(tmp_path: Path) -> None:
     """The same films in both tasks: apart trains on none of them, together shows the leak."""
     dials = phantom.Request(images=40, size=96, seed=3, classes=("covid19", "normal"))
-    target = phantom.write(dials, tmp_path / "target").table  # as the plan's
+    target = phantom.write_phantom(dials, tmp_path / "target").table  # as the plan's
     folder = tmp_path / "both"
     for name in ("normal", "covid19"):
         (folder / name).mkdir(parents=True)
@@ -151,7 +151,7 @@ def test_a_source_that_is_switched_off_is_an_arm_without_it(tmp_path: Path) -> N
 
 
 def test_a_frozen_network_beside_the_taught_one(tmp_path: Path) -> None:
-    both = recipes.parse(
+    both = recipes.parse_recipe(
         recipes.as_tree(plan())
         | {"model": {**recipes.as_tree(plan())["model"], "auxiliary_backbones": [LITE0]}}
     )
@@ -168,7 +168,9 @@ def test_a_frozen_network_beside_the_taught_one(tmp_path: Path) -> None:
 
 
 def test_what_stands_beside_is_not_trained() -> None:
-    tuned = recipes.load("demo", changes=[f'model.beside=["{LITE0}"]', f"train.stages={STAGES}"])
+    tuned = recipes.load_recipe(
+        "demo", changes=[f'model.beside=["{LITE0}"]', f"train.stages={STAGES}"]
+    )
     with pytest.raises(
         HilumError, match=r"'model.auxiliary_backbones': networks beside the backbone are froz"
     ):

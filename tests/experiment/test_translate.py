@@ -33,7 +33,7 @@ def test_more_first_stages_than_there_are_is_refused() -> None:
 
 def test_what_any_stage_trained_is_trained_the_sources_too() -> None:
     backbone = backbones.build_backbone(CARD.name, "random")
-    plan = recipes.load("zhang2022", changes=["model.backbone=tf_efficientnet_lite0"])
+    plan = recipes.load_recipe("zhang2022", changes=["model.backbone=tf_efficientnet_lite0"])
     cells = recipes.cells(plan)
     stay = ("net.conv_stem", "net.bn1", "net.blocks.0.", "net.blocks.1.")
     found = schema_to_training.trained(

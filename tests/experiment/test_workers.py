@@ -35,7 +35,7 @@ KFOLD = "split={kind='kfold',folds=2}"
 def plan(*changes: str) -> Recipe:
     network = ["model.backbone=test_efficientnet", "model.weights=random", "prepare.side=64"]
     base = ['classes=["covid19","normal"]', DATA, *network, "augment.views=1", "figures=[]"]
-    return recipes.load("demo", changes=[*base, "seeds=[0, 1]", *changes])
+    return recipes.load_recipe("demo", changes=[*base, "seeds=[0, 1]", *changes])
 
 
 def kept(out: Path) -> dict[str, Any]:
@@ -111,4 +111,4 @@ def test_the_best_fold_keeps_its_model_and_the_first_of_equals(tmp_path: Path) -
 
 def test_a_network_that_outlines_lungs_takes_no_workers(tmp_path: Path) -> None:
     with pytest.raises(HilumError, match="one after another; got workers = 2"):
-        tasks.run_into(recipes.load("lungs"), None, tmp_path / "out", silent, workers=2)
+        tasks.run_into(recipes.load_recipe("lungs"), None, tmp_path / "out", silent, workers=2)

@@ -187,10 +187,10 @@ def test_a_compiled_network_draws_the_map_that_torch_draws(resnet: Backbone) -> 
     plain, picture = subjects.of_parts(facts, resnet, model.head), film(128)
     for method in ("gradcam", "hirescam"):
         want = cam.evidence(plain, picture, 2, method)
-        found = cam.evidence(subjects.of(model), picture, 2, method)
+        found = cam.evidence(subjects.make_explainable(model), picture, 2, method)
         np.testing.assert_allclose(found, want, rtol=0, atol=1e-4 * np.abs(want).max())
     stack = np.stack([film(128, i) for i in range(3)])
-    seen = [sight.features for sight in cam.look(subjects.of(model), stack)]
+    seen = [sight.features for sight in cam.look(subjects.make_explainable(model), stack)]
     for features, own in zip(seen, model.features(stack), strict=True):
         np.testing.assert_allclose(features, own, rtol=1e-5, atol=1e-6)
 
@@ -204,7 +204,7 @@ def test_a_compiled_network_sees_what_torch_sees(pool: str, width: int) -> None:
     model = TrainedModel(facts, pipeline, backbone, head(width, positions=positions), unused)
     stack = np.stack([film(SMALL, i) for i in range(2)])
     (want,) = cam.look(subjects.of_parts(facts, backbone, model.head), stack)
-    (found,) = cam.look(subjects.of(model), stack)
+    (found,) = cam.look(subjects.make_explainable(model), stack)
     np.testing.assert_allclose(found.features, want.features, rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(found.maps, want.maps, rtol=1e-3, atol=1e-4)
 
@@ -213,7 +213,7 @@ def test_what_is_seen_stands_for_a_prediction_only_where_its_bits_do(resnet: Bac
     pipeline = preprocess.from_list([{"step": "resize", "side": 128}])
     facts = ModelMetadata(["a", "b", "c"], "unit", "fp32", mirror=True)
     model = models.compile_model(facts, pipeline, resnet, head(512))
-    asked_, nudge = subjects.of(model), np.nextafter(np.float32(1), np.float32(2))
+    asked_, nudge = subjects.make_explainable(model), np.nextafter(np.float32(1), np.float32(2))
 
     def nudged(stack: Stack8) -> FeaturesAndMaps:
         sight = asked_.see(stack)
@@ -230,7 +230,9 @@ def test_a_network_without_a_map_is_not_compiled_for_one(monkeypatch: pytest.Mon
     row = BACKBONES["wiklund_fc"]
     pipeline = preprocess.from_list([{"step": "resize", "side": row.side}])
     facts = ModelMetadata(["a", "b", "c"], "unit", "fp32", mirror=False)
-    subject = subjects.of(models.compile_model(facts, pipeline, network(row), head(row.features)))
+    subject = subjects.make_explainable(
+        models.compile_model(facts, pipeline, network(row), head(row.features))
+    )
     monkeypatch.setattr(models, "compile_features_and_maps", _never)
     assert cam.heat(subject, film(row.side), 0, "occlusion").any()
     with pytest.raises(HilumError, match="four axes"):

@@ -7,7 +7,7 @@ from PIL import ImageDraw
 
 from hilum.explain import heatmap_sheets, writer
 from hilum.explain import render as overlays
-from hilum.explain.heatmap_sheets import HeatmapStyle, Tile
+from hilum.explain.heatmap_sheets import HeatmapStyle, HeatmapTile
 from hilum.types import CLASS_NAMES, HilumError
 
 FILM = np.arange(256, dtype=np.uint8).reshape(16, 16)
@@ -45,7 +45,7 @@ def test_only_jet_is_not_perceptually_ordered() -> None:
 def test_overlay_leaves_the_film_where_there_is_no_heat() -> None:
     share = np.zeros((16, 16), np.float32)
     share[:4, :4] = 0.4
-    seen = overlays.render(FILM, share, "overlay")
+    seen = overlays.render_heat(FILM, share, "overlay")
     assert (seen[4:] == overlays.grey(FILM)[4:]).all()
     colour = overlays.coloured(share[:1, :1], overlays.COLOURS["plasma"])[0, 0].astype(float)
     want = np.rint(FILM[2, 2] * (1 - 0.24) + colour * 0.24)
@@ -55,7 +55,7 @@ def test_overlay_leaves_the_film_where_there_is_no_heat() -> None:
 def test_overlay_draws_a_line_at_half_of_the_most() -> None:
     share = np.zeros((64, 64), np.float32)
     share[16:48, 16:48] = 1
-    seen = overlays.render(np.zeros((64, 64), np.uint8), share, "overlay")
+    seen = overlays.render_heat(np.zeros((64, 64), np.uint8), share, "overlay")
     ink = overlays.coloured(np.full((1, 1), 0.5, np.float32), overlays.COLOURS["plasma"])[0, 0]
     inked = [np.abs(seen[y, 30].astype(int) - ink).max() for y in range(64)]
     assert min(inked) < 20
@@ -66,16 +66,18 @@ def test_overlay_draws_a_line_at_half_of_the_most() -> None:
 
 def test_mask_is_the_heat_alone_and_multiply_is_the_product() -> None:
     share = np.linspace(0, 1, 256, dtype=np.float32).reshape(16, 16)
-    mask = overlays.render(FILM, share, "mask", "viridis")
+    mask = overlays.render_heat(FILM, share, "mask", "viridis")
     assert (mask == overlays.coloured(share, overlays.COLOURS["viridis"])).all()
-    product = overlays.render(FILM, share, "multiply")
+    product = overlays.render_heat(FILM, share, "multiply")
     assert (product[:, :, 0] == np.rint(FILM * share)).all()
     assert (product[:, :, 0] == product[:, :, 2]).all()
 
 
 def test_multiplication_hides_dark_lungs_and_says_so() -> None:
     lungs, hot = np.full((8, 8), 4, np.uint8), np.ones((8, 8), np.float32)
-    assert overlays.render(lungs, hot, "multiply").max() == 4  # all of the heat, next to nothing
+    assert (
+        overlays.render_heat(lungs, hot, "multiply").max() == 4
+    )  # all of the heat, next to nothing
     assert "Dark is either" in overlays.RENDERINGS["multiply"].warning
     assert not overlays.RENDERINGS["overlay"].warning
 
@@ -95,7 +97,7 @@ def test_unknown_looks_are_refused(look: HeatmapStyle, hint: str) -> None:
 @pytest.mark.parametrize("render", sorted(overlays.RENDERINGS))
 def test_the_film_always_stands_beside_its_heat(render: str) -> None:
     film = np.random.default_rng(0).integers(0, 256, (512, 400)).astype(np.uint8)
-    tile = Tile(film, np.zeros((512, 400), np.float32), ("COVID-19, p = 0.9", "film.png"))
+    tile = HeatmapTile(film, np.zeros((512, 400), np.float32), ("COVID-19, p = 0.9", "film.png"))
     page = heatmap_sheets.single(tile, HeatmapStyle(render), "Grad-CAM")
     top = next(y for y in range(200) if (page[y : y + 512, 16:416, 0] == film).all())
     assert (page[top : top + 512, 16:416] == overlays.grey(film)).all()
@@ -103,10 +105,12 @@ def test_the_film_always_stands_beside_its_heat(render: str) -> None:
 
 def test_a_sheet_has_room_for_all_and_shortens_long_names() -> None:
     tiles = [
-        Tile(np.full((s, 224), 90, np.uint8), np.zeros((s, 224), np.float32), ("x" * 300, "y"), ok)
+        HeatmapTile(
+            np.full((s, 224), 90, np.uint8), np.zeros((s, 224), np.float32), ("x" * 300, "y"), ok
+        )
         for s, ok in ((224, True), (180, False), (224, None), (100, True))
     ]
-    page = heatmap_sheets.sheet(tiles, HeatmapStyle(), "Grad-CAM")
+    page = heatmap_sheets.draw_sheet(tiles, HeatmapStyle(), "Grad-CAM")
     assert page.shape[1] == 16 + 3 * (224 * 2 + 8 + 16)
     assert (page[16:240, 16:240] == 90).all()
     assert (page[:, -16:] == 255).all()
@@ -123,8 +127,8 @@ def test_a_sheet_shows_the_words_of_every_class_in_full(
     )
     row: dict[str, object] = {"label": "bacterial_pneumonia", "path": "films/a.png"}
     lines = writer.words(row, asked, 0.0431, empty=True)
-    tile = Tile(np.zeros((64, 64), np.uint8), np.zeros((64, 64), np.float32), lines)
-    heatmap_sheets.sheet([tile], HeatmapStyle(), "Grad-CAM")
+    tile = HeatmapTile(np.zeros((64, 64), np.uint8), np.zeros((64, 64), np.float32), lines)
+    heatmap_sheets.draw_sheet([tile], HeatmapStyle(), "Grad-CAM")
     assert set(lines) <= set(written)
     assert not any("…" in line for line in written)
     assert "at half of the most. Research use only." in " ".join(written)  # the notes, in full

@@ -37,7 +37,7 @@ def agree(model: TrainedModel, stack: Stack8, *, varies: bool = True) -> dict[st
     assert np.array_equal(got["possible"].astype(bool), kept)
     assert not varies or 0 < kept.mean() < 1
     if "heat" in got:
-        asked = explainer.of(model)
+        asked = explainer.make_explainable(model)
         for i, class_ in ((0, 0), (1, len(CLASSES) - 1)):
             heat = cam.evidence(asked, stack[i], class_)
             assert np.abs(got["heat"][i, class_] - heat).max() < 1e-3 * np.abs(heat).max() + 1e-6

@@ -186,8 +186,8 @@ def test_the_scan_counts_what_was_resampled(save: Saver, tmp_path: Path) -> None
     kinds: list[dict[str, Any]] = [{"PixelAspectRatio": [2, 1]}, {"PixelSpacing": [1, 1]}, {}]
     paths = [save(dicom(disc(60, 96, 1), WINDOW | tags)) for tags in kinds]
     rows = [{"label": "a", "path": path.name} for path in paths]
-    found = scan(manifest.build(rows, "drawn", [], [], tmp_path))
+    found = scan(manifest.assemble_manifest(rows, "drawn", [], [], tmp_path))
     assert found.shapes_by_class == {"a": {"96 x 60": 2, "96 x 120": 1}}
     assert [note for note in found.notes if note.startswith("1 of 3 headers read")]
-    plain = scan(manifest.build(rows[1:], "drawn", [], [], tmp_path))
+    plain = scan(manifest.assemble_manifest(rows[1:], "drawn", [], [], tmp_path))
     assert not [note for note in plain.notes if "square" in note]

@@ -287,7 +287,7 @@ def test_facts_of_probe_and_read_agree(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("folder", ["nih-chestxray14/images", "v7-lung-masks/masks", "COVID-CT"])
 def test_real_files_match_pillow(shared: Path, folder: str) -> None:
-    paths, left_out = images.find(shared / folder)
+    paths, left_out = images.list_images(shared / folder)
     for path in paths[:: max(len(paths) // 12, 1)]:
         image = images.read(path)
         with Image.open(path) as picture:

@@ -42,7 +42,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def test_found_and_left_out(tree: Path) -> None:
-    found, left_out = images.find(tree)
+    found, left_out = images.list_images(tree)
     assert [str(path.relative_to(tree)) for path in found] == [
         "a/1.2.840.113619.2", "a/IM000001", "a/x.tiff", "a/y.jpeg", "b/1.jpg", "b/2.PNG",
         "c/d/e.Dicom", "d.JFIF", "z.dcm", "z.tif",
@@ -56,7 +56,7 @@ def test_found_and_left_out(tree: Path) -> None:
 
 
 def test_every_visible_file_is_accounted_for(tree: Path) -> None:
-    found, left_out = images.find(tree)
+    found, left_out = images.list_images(tree)
     counted = sum(int(thing.what.split()[0]) for thing in left_out)
     visible = [
         path
@@ -70,22 +70,22 @@ def test_every_visible_file_is_accounted_for(tree: Path) -> None:
 
 
 def test_links_are_followed_once(tree: Path) -> None:
-    alone, _ = images.find(tree)
+    alone, _ = images.list_images(tree)
     (tree / "b" / "up").symlink_to(tree)
     (tree / "b" / "again").symlink_to(tree / "c")
-    found, _ = images.find(tree)
+    found, _ = images.list_images(tree)
     names = [path.name for path in found]
     assert sorted(names) == sorted(path.name for path in alone)
     outside = tree.parent / f"{tree.name}-outside"
     outside.mkdir()
     (outside / "linked.png").write_bytes(b"")
     (tree / "link").symlink_to(outside)
-    assert tree / "link" / "linked.png" in images.find(tree)[0]
+    assert tree / "link" / "linked.png" in images.list_images(tree)[0]
 
 
 def test_a_dangling_link_is_counted(tmp_path: Path) -> None:
     (tmp_path / "IM1").symlink_to(tmp_path / "nowhere")
-    assert images.find(tmp_path) == (
+    assert images.list_images(tmp_path) == (
         [],
         [LeftOut("1 file without suffix", "cannot be opened: No such file or directory")],
     )
@@ -95,14 +95,14 @@ def test_a_hidden_root_is_searched(tmp_path: Path) -> None:
     root = tmp_path / ".cache" / "set"
     root.mkdir(parents=True)
     (root / "1.png").write_bytes(b"")
-    assert images.find(root)[0] == [root / "1.png"]
+    assert images.list_images(root)[0] == [root / "1.png"]
 
 
 def test_only_folders_are_searched(tmp_path: Path) -> None:
     for path in (tmp_path / "absent", tmp_path / "file.png"):
         (tmp_path / "file.png").write_bytes(b"x")
         with pytest.raises(HilumError, match="wanted a folder of images"):
-            images.find(path)
+            images.list_images(path)
 
 
 def test_suffixes_are_lower_case() -> None:
@@ -111,8 +111,8 @@ def test_suffixes_are_lower_case() -> None:
 
 
 def test_real_folders(shared: Path) -> None:
-    found, left_out = images.find(shared / "dicom")
+    found, left_out = images.list_images(shared / "dicom")
     assert (len(found), left_out) == (5, [])
-    found, left_out = images.find(shared / "covid-chestxray-dataset")
+    found, left_out = images.list_images(shared / "covid-chestxray-dataset")
     assert len(found) == 605
     assert sum(int(thing.what.split()[0]) for thing in left_out) >= 1

@@ -47,7 +47,7 @@ def test_reliability_adds_up_to_the_error(seed: int, mass: bool) -> None:
     rng = np.random.default_rng(seed)
     confidence = rng.beta(4, 1, 80)
     right = rng.random(80) < confidence
-    table = calibration.reliability(confidence, right, 7, mass)
+    table = calibration.reliability_bins(confidence, right, 7, mass)
     assert table["n"].sum() == 80
     assert table["k"].sum() == right.sum()
     filled = table[table["n"] > 0]

@@ -13,7 +13,7 @@ from statsmodels.stats.multitest import multipletests
 from synthetic_predictions import Request, table
 
 from hilum.metrics import intervals, metrics, paired_tests
-from hilum.metrics.predictions import read
+from hilum.metrics.predictions import read_predictions
 from hilum.types import HilumError
 
 CLASSES = Request().classes
@@ -22,7 +22,7 @@ CLASSES = Request().classes
 def by_key(
     first: pd.DataFrame, second: pd.DataFrame
 ) -> dict[tuple[str, str], paired_tests.Difference]:
-    rows = paired_tests.compare(first, second, list(CLASSES))
+    rows = paired_tests.compare_paired(first, second, list(CLASSES))
     return {(row.name, row.class_): row for row in rows}
 
 
@@ -164,13 +164,13 @@ def test_pairing_narrows_the_interval() -> None:
 def test_runs_on_other_images_are_refused() -> None:
     rows = table()
     with pytest.raises(HilumError, match=r"1 in only one.*set/0007\.png"):
-        paired_tests.compare(rows, rows.drop(7), list(CLASSES))
+        paired_tests.compare_paired(rows, rows.drop(7), list(CLASSES))
     other = rows.copy()
     other.loc[4, "label"] = "normal" if rows["label"][4] != "normal" else "covid19"
     with pytest.raises(HilumError, match=r"1 that differ.*set/0004\.png"):
-        paired_tests.compare(rows, other, list(CLASSES))
+        paired_tests.compare_paired(rows, other, list(CLASSES))
     with pytest.raises(HilumError, match="120 that differ"):
-        paired_tests.compare(rows, rows.assign(patient_id=pd.NA), list(CLASSES))
+        paired_tests.compare_paired(rows, rows.assign(patient_id=pd.NA), list(CLASSES))
 
 
 def test_bootstrap_p_counts_the_far_side() -> None:
@@ -235,4 +235,4 @@ def test_where_no_patient_is_known_the_method_says_so() -> None:
 def test_what_counts_as_a_patient_is_one_sentence(per: int, unknown: int, said: str) -> None:
     rows = table(Request(per=per))
     rows.loc[: unknown - 1 if unknown else -1, "patient_id"] = None
-    assert read(rows, CLASSES).assumption.startswith(said)
+    assert read_predictions(rows, CLASSES).assumption.startswith(said)

@@ -30,7 +30,7 @@ def read(path: str) -> np.ndarray:
 def test_the_weights_are_small_and_have_a_card() -> None:
     assert WEIGHTS.stat().st_size < 4_000_000
     card = WEIGHTS.with_suffix(".md").read_text(encoding="utf-8")
-    told = unet.load(WEIGHTS).facts.provenance
+    told = unet.load_unet(WEIGHTS).facts.provenance
     for words in ("CC BY 4.0", "V7", "Dice", "Limits", f"{told['validation_dice']:.3f}"):
         assert words in card
 
@@ -140,7 +140,7 @@ def test_probabilities_are_torchs_own(finder: segmenter.LungSegmenter) -> None:
     """Both views through plain torch."""
     film = phantom.generate(phantom.Request(images=1, size=256, seed=2)).images[0]
     small = torch.from_numpy(finder.pipeline(film))[None, None]
-    network = unet.load(WEIGHTS)
+    network = unet.load_unet(WEIGHTS)
     with torch.no_grad():
         views = [network(small), network(small.flip(3)).flip(3)]
         expected = torch.stack([torch.sigmoid(view) for view in views]).mean(0)[0, 0].numpy()
@@ -153,7 +153,7 @@ def test_a_network_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_provenance_names_who_was_held_out() -> None:
-    told = unet.load(WEIGHTS).facts.provenance
+    told = unet.load_unet(WEIGHTS).facts.provenance
     assert len(set(told["tested"])) >= 30
     assert told["images"]["train"] > 150
     assert pd.Series(told["tested"]).str.startswith("v7_masks:").all()

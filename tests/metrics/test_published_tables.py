@@ -80,7 +80,7 @@ def test_a_sweep_reproduces_study_004_where_it_is_possible() -> None:
     negative = np.repeat([0.05, 0.12, 0.17, 0.22, 0.6], steps)
     positive = np.repeat([0.22, 0.9], [10, 90])  # 90 of 100 at 0.25
     p = np.concatenate([positive, negative])
-    points = thresholds.sweep(np.arange(3100) < 100, p, [row[0] for row in STUDY_004])
+    points = thresholds.sweep_thresholds(np.arange(3100) < 100, p, [row[0] for row in STUDY_004])
     assert [point.specificity.k for point in points] == below.tolist()
     assert [point.specificity.value for point in points] == [row[2] for row in STUDY_004]
     assert points[0].sensitivity.value == 1

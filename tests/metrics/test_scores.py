@@ -263,7 +263,7 @@ def test_tables_that_cannot_be_scored_are_refused() -> None:
     two = pd.concat([rows, rows.assign(cell="other")])
     assert len(by_key(two)) == len(by_key(rows))
     with pytest.raises(HilumError, match="one cell is wanted; got 2"):
-        predictions.read(two, CLASSES)
+        predictions.read_predictions(two, CLASSES)
 
 
 # --- what the figures show ------------------------------------------------------------------------
@@ -302,7 +302,7 @@ def test_curves_equal_scikit_learn() -> None:
 
 def test_reliability_and_histogram_count_every_image() -> None:
     rows = table(Request(seeds=2))
-    bins = scores.reliability(rows, list(CLASSES))
+    bins = scores.reliability_curve(rows, list(CLASSES))
     assert bins["n"].sum() == 240
     labels, p = arrays(rows)
     assert bins["k"].sum() == (p.argmax(1) == labels).sum()

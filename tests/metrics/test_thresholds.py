@@ -20,9 +20,9 @@ def draw(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 def test_an_image_on_the_threshold_is_positive() -> None:
     positive = np.array([True, False])
-    point = thresholds.sweep(positive, np.array([0.5, 0.5]), [0.5])[0]
+    point = thresholds.sweep_thresholds(positive, np.array([0.5, 0.5]), [0.5])[0]
     assert (point.sensitivity.k, point.specificity.k) == (1, 0)
-    above = thresholds.sweep(positive, np.array([0.5, 0.5]), [np.nextafter(0.5, 1)])[0]
+    above = thresholds.sweep_thresholds(positive, np.array([0.5, 0.5]), [np.nextafter(0.5, 1)])[0]
     assert (above.sensitivity.k, above.specificity.k) == (0, 1)
 
 
@@ -31,7 +31,7 @@ def test_an_image_on_the_threshold_is_positive() -> None:
 def test_sweep_counts_and_is_monotone(seed: int) -> None:
     positive, p = draw(seed)
     grid = np.linspace(0, 1.05, 22)
-    points = thresholds.sweep(positive, p, grid)
+    points = thresholds.sweep_thresholds(positive, p, grid)
     for t, point in zip(grid, points, strict=True):
         assert point.sensitivity.k == int((p[positive] >= t).sum())
         assert point.specificity.k == int((p[~positive] < t).sum())
@@ -48,9 +48,9 @@ def test_sweep_counts_and_is_monotone(seed: int) -> None:
 @given(seeds, st.floats(0.01, 1))
 def test_choice_is_the_most_specific_that_is_sensitive_enough(seed: int, target: float) -> None:
     positive, p = draw(seed)
-    chosen = thresholds.choose(positive, p, target)
+    chosen = thresholds.choose_threshold(positive, p, target)
     assert chosen.sensitivity.value >= target - 1e-9
-    every = thresholds.sweep(positive, p, np.unique(np.append(p, 1.1)))
+    every = thresholds.sweep_thresholds(positive, p, np.unique(np.append(p, 1.1)))
     good = [point for point in every if point.sensitivity.value >= target - 1e-9]
     assert chosen.specificity.k == max(point.specificity.k for point in good)
     assert chosen.threshold == max(point.threshold for point in good)
@@ -58,11 +58,11 @@ def test_choice_is_the_most_specific_that_is_sensitive_enough(seed: int, target:
 
 def test_choice_of_nine_in_ten_is_exact() -> None:
     positive, p = np.ones(10, bool), np.arange(10) / 10
-    assert thresholds.choose(positive, p, 0.9).threshold == 0.1
+    assert thresholds.choose_threshold(positive, p, 0.9).threshold == 0.1
     with pytest.raises(HilumError, match="at least one positive"):
-        thresholds.choose(~positive, p)
+        thresholds.choose_threshold(~positive, p)
     with pytest.raises(HilumError, match="got 90"):
-        thresholds.choose(positive, p, 90)
+        thresholds.choose_threshold(positive, p, 90)
 
 
 @settings(deadline=None, max_examples=50)
@@ -87,7 +87,7 @@ def test_predictive_values_move_with_prevalence() -> None:
 def test_net_benefit_is_its_definition(seed: int) -> None:
     positive, p = draw(seed)
     grid = [0, 0.1, 0.25, 0.5, 0.8, 0.95]
-    table = thresholds.decision_curve(positive, p, grid)
+    table = thresholds.net_benefit(positive, p, grid)
     for t, row in zip(grid, table.itertuples(), strict=True):
         named = p >= t
         benefit = (named & positive).sum() - (named & ~positive).sum() * t / (1 - t)
@@ -100,16 +100,16 @@ def test_net_benefit_is_its_definition(seed: int) -> None:
 
 def test_net_benefit_of_treating_all_is_nought_at_the_prevalence() -> None:
     positive = np.arange(10) < 2
-    table = thresholds.decision_curve(positive, positive.astype(float), [0.2])
+    table = thresholds.net_benefit(positive, positive.astype(float), [0.2])
     assert table["all"][0] == pytest.approx(0)
     assert table["model"][0] == pytest.approx(0.2)
     with pytest.raises(HilumError, match=r"got 1\.0"):
-        thresholds.decision_curve(positive, positive.astype(float), [0.5, 1.0])
+        thresholds.net_benefit(positive, positive.astype(float), [0.5, 1.0])
 
 
 def test_rows_are_flat() -> None:
     positive, p = draw(0)
-    row = thresholds.sweep(positive, p, [0.5])[0].row
+    row = thresholds.sweep_thresholds(positive, p, [0.5])[0].row
     assert row["sensitivity"] == row["sensitivity_k"] / row["sensitivity_n"]
     assert row["specificity_low"] < row["specificity"] < row["specificity_high"]
     assert row["threshold"] == 0.5

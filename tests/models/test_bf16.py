@@ -34,7 +34,7 @@ def test_a_model_ranks_real_films_in_bf16_as_in_fp32(shared: Path) -> None:
     own, full = (in_precision(DENSE, wanted) for wanted in ("auto", "fp32"))
     if own.facts.precision != "bf16":
         pytest.skip("this machine computes in fp32 by itself")
-    paths, _ = images.find(shared / "chest_xray" / "test")
+    paths, _ = images.list_images(shared / "chest_xray" / "test")
     paths = paths[:: len(paths) // COUNT][:COUNT]
     stack = np.stack([PIPELINE(images.read(path, PIPELINE.decode_side).pixels) for path in paths])
     labels = np.array([path.parent.name == "NORMAL" for path in paths])

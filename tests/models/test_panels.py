@@ -75,4 +75,4 @@ def test_a_recipe_that_would_mix_the_pictures_is_refused(
         **changes,
     }
     with pytest.raises(HilumError, match=f"prepare.panels.*{words}"):
-        validate.check_recipe(recipes.parse(tree))
+        validate.check_recipe(recipes.parse_recipe(tree))

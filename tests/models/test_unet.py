@@ -18,7 +18,7 @@ SMALL = unet.UnetConfig(widths=(16, 16, 8, 8), side=64)
 
 @pytest.fixture(scope="module")
 def network() -> unet.UNet:
-    return unet.build(SMALL).eval()
+    return unet.build_unet(SMALL).eval()
 
 
 def test_one_logit_per_pixel(network: unet.UNet) -> None:
@@ -47,10 +47,10 @@ def test_the_encoder_is_the_backbones_and_only_that_deep(network: unet.UNet) -> 
 
 
 def test_stored_in_half_read_in_full(network: unet.UNet, tmp_path: Path) -> None:
-    path = unet.save(network, tmp_path / "lungs.safetensors")
-    again = unet.load(path)
+    path = unet.save_unet(network, tmp_path / "lungs.safetensors")
+    again = unet.load_unet(path)
     assert again.facts == SMALL
-    assert unet.digest(again) == unet.digest(network)
+    assert unet.unet_digest(again) == unet.unet_digest(network)
     kinds = {tensor.dtype for tensor in load_file(path).values()}
     assert kinds == {torch.float16}
     pixels = torch.randint(0, 256, (1, 1, 64, 64), dtype=torch.uint8)
@@ -60,13 +60,13 @@ def test_stored_in_half_read_in_full(network: unet.UNet, tmp_path: Path) -> None
 
 
 def test_the_digest_hangs_on_all_that_decides_the_mask(network: unet.UNet, tmp_path: Path) -> None:
-    first = unet.digest(network)
-    other = unet.load(unet.save(network, tmp_path / "a.safetensors"))
+    first = unet.unet_digest(network)
+    other = unet.load_unet(unet.save_unet(network, tmp_path / "a.safetensors"))
     with torch.no_grad():
         other.out.bias += 1
-    assert unet.digest(other) != first
-    third = unet.with_facts(unet.load(tmp_path / "a.safetensors"), threshold=0.4)
-    assert unet.digest(third) != first
+    assert unet.unet_digest(other) != first
+    third = unet.with_facts(unet.load_unet(tmp_path / "a.safetensors"), threshold=0.4)
+    assert unet.unet_digest(third) != first
 
 
 def test_the_executor_gives_what_torch_gives(network: unet.UNet) -> None:
@@ -80,14 +80,14 @@ def test_the_executor_gives_what_torch_gives(network: unet.UNet) -> None:
 def test_building_draws_from_its_own_seed() -> None:
     torch.manual_seed(5)
     before = torch.random.get_rng_state()
-    one, two, three = (unet.build(SMALL, "random", seed).out.weight for seed in (1, 1, 2))
+    one, two, three = (unet.build_unet(SMALL, "random", seed).out.weight for seed in (1, 1, 2))
     assert torch.equal(torch.random.get_rng_state(), before)
     assert torch.equal(one, two)
     assert not torch.equal(one, three)
 
 
 def test_other_encoders_serve_as_well() -> None:
-    network = unet.build(unet.UnetConfig("resnet18", widths=(16, 16, 8, 8)), "random").eval()
+    network = unet.build_unet(unet.UnetConfig("resnet18", widths=(16, 16, 8, 8)), "random").eval()
     with torch.no_grad():
         assert network(torch.zeros(1, 1, 64, 64, dtype=torch.uint8)).shape == (1, 1, 64, 64)
 
@@ -95,18 +95,18 @@ def test_other_encoders_serve_as_well() -> None:
 @pytest.mark.parametrize("encoder", ["elazhari_cnn", "vit_tiny_patch16_224"])
 def test_encoders_without_four_maps_are_refused(encoder: str) -> None:
     with pytest.raises(HilumError, match="strides 2 to 16"):
-        unet.build(unet.UnetConfig(encoder), "random")
+        unet.build_unet(unet.UnetConfig(encoder), "random")
 
 
 def test_widths_fit_the_maps() -> None:
     with pytest.raises(HilumError, match="wants 4 widths"):
-        unet.build(unet.UnetConfig(widths=(8, 8)), "random")
+        unet.build_unet(unet.UnetConfig(widths=(8, 8)), "random")
 
 
 def test_files_that_are_none_of_ours(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="does not exist"):
-        unet.load(tmp_path / "absent.safetensors")
+        unet.load_unet(tmp_path / "absent.safetensors")
     bad = tmp_path / "bad.safetensors"
     bad.write_bytes(b"\x00" * 64)
     with pytest.raises(HilumError, match="as hilum writes it"):
-        unet.load(bad)
+        unet.load_unet(bad)

@@ -23,7 +23,7 @@ import pandas as pd
 
 from hilum.phantom import stickers
 from hilum.preprocess import markers
-from hilum.preprocess.markers import Box, Method
+from hilum.preprocess.markers import MarkerBox, Method
 from hilum.types import Grey8
 
 TABLE = Path(__file__).resolve().parents[1] / "data" / "markers.csv"
@@ -122,7 +122,7 @@ def films() -> list[Film]:
     return out
 
 
-def frames(boxes: tuple[Box, ...]) -> list[Frame]:
+def frames(boxes: tuple[MarkerBox, ...]) -> list[Frame]:
     return [(box.left, box.top, box.width, box.height) for box in boxes]
 
 
@@ -135,7 +135,7 @@ def planted(bare: Sequence[Grey8], method: Method = "shape") -> dict[str, Tally]
             film, mask = stickers.plant(film, kind, np.random.default_rng([number, len(truth)]))
             left, top, wide, high = cv2.boundingRect(mask.astype(np.uint8))
             truth[kind] = [(left, top, wide, high)]
-        found = frames(markers.find(film, method).boxes)
+        found = frames(markers.find_markers(film, method).boxes)
         every["all"].add(Film(f"phantom {number}", "", truth), found, film.shape)
         for kind, places in truth.items():
             every[kind].add(Film(f"phantom {number}", "", {kind: places}), found, film.shape)

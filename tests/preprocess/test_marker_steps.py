@@ -15,7 +15,7 @@ FILMS = phantom.generate(phantom.Request(images=4, size=448, images_per_patient=
 
 
 def test_found_marks_are_a_picture_of_the_mask() -> None:
-    wanted = np.where(markers.find(FILMS[0]).mask, 255, 0)
+    wanted = np.where(markers.find_markers(FILMS[0]).mask, 255, 0)
     np.testing.assert_array_equal(FindMarkers()(FILMS[0]), wanted)
     deep = FindMarkers()(FILMS[0].astype(np.float32) / 255)
     np.testing.assert_array_equal(deep, wanted / 255)
@@ -23,7 +23,7 @@ def test_found_marks_are_a_picture_of_the_mask() -> None:
 
 @pytest.mark.parametrize("method", ["shape", "threshold"])
 def test_removal_leaves_the_rest(method: markers.Method) -> None:
-    mask = markers.find(FILMS[1], method).mask
+    mask = markers.find_markers(FILMS[1], method).mask
     out = RemoveMarkers(method)(FILMS[1])
     np.testing.assert_array_equal(out[~mask], FILMS[1][~mask])
     assert (out[mask] != FILMS[1][mask]).mean() > 0.5
@@ -32,7 +32,7 @@ def test_removal_leaves_the_rest(method: markers.Method) -> None:
 def test_removal_finds_nothing_left() -> None:
     for film in FILMS:
         once = RemoveMarkers()(film)
-        assert len(markers.find(once).boxes) < len(markers.find(film).boxes)
+        assert len(markers.find_markers(once).boxes) < len(markers.find_markers(film).boxes)
 
 
 def test_borders_are_cut_before_the_network_sees_them() -> None:
@@ -49,7 +49,11 @@ def test_a_transplant_without_a_donor_draws_its_mark() -> None:
     # the upper right corner alone
     assert not changed[: 448 // 4, : 448 // 2].any()
     assert not changed[448 // 4 :].any()
-    assert markers.find(marker_steps.drawn()).mask[marker_steps.drawn() > 127].all()
+    assert (
+        markers.find_markers(marker_steps.drawn_marker())
+        .mask[marker_steps.drawn_marker() > 127]
+        .all()
+    )
 
 
 def test_donors_are_chosen_by_the_films_own_pixels(tmp_path: Path) -> None:

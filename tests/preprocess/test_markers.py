@@ -47,11 +47,11 @@ def test_the_papers_threshold_takes_bone_and_misses_dark_marks(bare: list[Grey8]
     """Study 001, section 5.2: "the threshold unfortunately extracted other parts"."""
     assert planted(bare[:4], "threshold")["black_sticker"].recall < 0.5
     for film in bare:  # films without any mark
-        assert len(markers.find(film, "threshold").boxes) > 5
+        assert len(markers.find_markers(film, "threshold").boxes) > 5
 
 
 def test_a_film_without_marks_has_few(bare: list[Grey8]) -> None:
-    found = [len(markers.find(film).boxes) for film in bare]
+    found = [len(markers.find_markers(film).boxes) for film in bare]
     assert np.mean(found) <= 0.5
 
 
@@ -59,14 +59,14 @@ def test_the_hospitals_own_marks_are_covered() -> None:
     made = phantom.generate(phantom.Request(images=6, size=448, images_per_patient=1))
     for film, ink in zip(made.images, made.markers, strict=True):
         solid = cv2.erode(ink.astype(np.uint8), np.ones((2, 2), np.uint8)) > 0
-        assert (markers.find(film).mask & solid).sum() >= 0.8 * solid.sum()
+        assert (markers.find_markers(film).mask & solid).sum() >= 0.8 * solid.sum()
 
 
 @pytest.mark.parametrize("factor", [2, 3])
 def test_a_larger_film_has_its_marks_at_the_same_places(bare: list[Grey8], factor: int) -> None:
     film, mask = stickers.plant(bare[0], "black_sticker", np.random.default_rng(1))
     large = cv2.resize(film, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
-    found = markers.find(large)
+    found = markers.find_markers(large)
     assert found.mask.shape == large.shape
     inside = cv2.resize(mask.astype(np.uint8), large.shape[::-1]) > 0
     assert found.mask[inside].mean() > 0.9
@@ -82,8 +82,8 @@ def test_marks_on_real_films(shared: Path, half: str) -> None:
     assert len(chosen) in (99, 101)
     for film in chosen:
         pixels = as_uint8(images.read(shared / film.path).pixels)
-        tally.add(film, frames(markers.find(pixels).boxes), pixels.shape)
-        threshold.add(film, frames(markers.find(pixels, "threshold").boxes), pixels.shape)
+        tally.add(film, frames(markers.find_markers(pixels).boxes), pixels.shape)
+        threshold.add(film, frames(markers.find_markers(pixels, "threshold").boxes), pixels.shape)
     assert tally.precision >= 0.8
     assert tally.recall >= 0.8
     assert threshold.precision < 0.4
@@ -96,7 +96,7 @@ def test_most_of_what_the_threshold_takes_is_no_mark(shared: Path) -> None:
         pixels = as_uint8(images.read(shared / film.path).pixels)
         marks = paint(film.marks + film.of(OTHER), pixels.shape, round(MARGIN * max(pixels.shape)))
         for method, counts in taken.items():
-            mask = markers.find(pixels, method).mask  # type: ignore[arg-type]
+            mask = markers.find_markers(pixels, method).mask  # type: ignore[arg-type]
             counts[0] += int((mask & marks).sum())
             counts[1] += int(mask.sum())
     right = {method: on / every for method, (on, every) in taken.items()}
@@ -150,7 +150,7 @@ def test_a_letter_on_even_grey_is_gone(fill: markers.Fill) -> None:
     clean = np.full((200, 200), 90, np.uint8)
     film = clean.copy()
     cv2.putText(film, "L", (90, 100), cv2.FONT_HERSHEY_DUPLEX, 0.8, (250,), 2, cv2.LINE_AA)
-    out = markers.remove(film, markers.find(film).mask, fill)
+    out = markers.remove(film, markers.find_markers(film).mask, fill)
     assert np.abs(out.astype(int) - clean).max() <= 2
 
 
@@ -160,7 +160,7 @@ def test_an_outlined_arrowhead_goes_with_its_inside() -> None:
     corners = np.array([[140, 150], [176, 136], [176, 164]], np.int32)
     cv2.fillPoly(film, [corners], (250,))
     cv2.polylines(film, [corners], True, (5,), 3, cv2.LINE_AA)
-    out = markers.remove(film, markers.find(film).mask)
+    out = markers.remove(film, markers.find_markers(film).mask)
     assert np.abs(out.astype(int) - clean).max() <= 12
 
 
@@ -168,7 +168,7 @@ def test_removal_brings_back_what_lay_beneath(bare: list[Grey8]) -> None:
     before, after = 0.0, 0.0
     for number, clean in enumerate(bare):
         film, mask = stickers.plant(clean, "letter", np.random.default_rng(number))
-        out = markers.remove(film, markers.find(film).mask)
+        out = markers.remove(film, markers.find_markers(film).mask)
         before += np.abs(film[mask].astype(int) - clean[mask]).sum()
         after += np.abs(out[mask].astype(int) - clean[mask]).sum()
     assert after < 0.3 * before
@@ -186,7 +186,7 @@ def test_transplants_change_masked_pixels_only(
 ) -> None:
     donor, _ = stickers.plant(bare[1], kind, np.random.default_rng(seed))
     target = bare[2].astype(np.float32) / 255 if deep else bare[2]
-    found = markers.find(donor).mask
+    found = markers.find_markers(donor).mask
     out = markers.transplant(target, donor)
     np.testing.assert_array_equal(out[~found], target[~found])
     np.testing.assert_array_equal(as_uint8(out[found]), donor[found])
@@ -223,7 +223,7 @@ def test_air_beside_the_patient_is_no_border() -> None:
 def test_an_even_image_has_no_marks(
     shape: tuple[int, int], grey: int, method: markers.Method
 ) -> None:
-    found = markers.find(np.full(shape, grey, np.uint8), method)
+    found = markers.find_markers(np.full(shape, grey, np.uint8), method)
     assert found.mask.shape == shape
     assert not found.mask.any()
     assert found.boxes == ()
@@ -232,8 +232,8 @@ def test_an_even_image_has_no_marks(
 
 def test_too_small_to_read_is_empty_and_noise_is_bounded() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (500, 400), np.uint8)
-    assert markers.find(noise[:30, :30]).boxes == ()
-    found = markers.find(noise)  # no chest at all: any answer, but a whole one
+    assert markers.find_markers(noise[:30, :30]).boxes == ()
+    found = markers.find_markers(noise)  # no chest at all: any answer, but a whole one
     assert found.mask.shape == noise.shape
     for box in found.boxes:
         assert box.left >= 0 <= box.top
@@ -250,9 +250,9 @@ def test_too_small_to_read_is_empty_and_noise_is_bounded() -> None:
 )
 def test_other_arrays_are_refused(film: Grey8, sentence: str) -> None:
     with pytest.raises(HilumError, match=sentence):
-        markers.find(film)
+        markers.find_markers(film)
 
 
 def test_an_unknown_method_is_refused() -> None:
     with pytest.raises(HilumError, match="got 'ocr'"):
-        markers.find(np.zeros((64, 64), np.uint8), "ocr")  # type: ignore[arg-type]
+        markers.find_markers(np.zeros((64, 64), np.uint8), "ocr")  # type: ignore[arg-type]

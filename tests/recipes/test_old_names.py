@@ -39,7 +39,7 @@ KEYS = pytest.mark.parametrize(("old", "new"), PAIRS)
 def loaded(tmp_path: Path, text: str, *changes: str, quick: bool = False) -> Recipe:
     path = tmp_path / "mine.toml"
     path.write_text(text)
-    return recipes.load(str(path), quick=quick, changes=changes)
+    return recipes.load_recipe(str(path), quick=quick, changes=changes)
 
 
 def written(key: str, prefix: str = "") -> str:
@@ -151,8 +151,8 @@ def test_a_class_or_a_column_of_an_old_name_stays() -> None:
 
 
 def test_built_in_recipes_and_what_is_shown_have_new_names_alone() -> None:
-    for name in recipes.names():
-        lines = recipes.as_toml(recipes.load(name)).splitlines()
+    for name in recipes.recipe_names():
+        lines = recipes.as_toml(recipes.load_recipe(name)).splitlines()
         old = ("[source", "[[source.", "[[later", "beside = ", "apart = ")
         kept = ("[source_task",)
         assert not [line for line in lines if line.startswith(old) and not line.startswith(kept)]

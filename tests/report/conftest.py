@@ -101,7 +101,7 @@ class Built:
 def build(folder: Path) -> Built:
     """Build a folder's report and take the time."""
     begin = time.process_time()
-    path = report.build(folder)
+    path = report.build_report(folder)
     return Built(folder, path, time.process_time() - begin)
 
 

@@ -19,7 +19,7 @@ from hilum.report.run_folder import RunFolder
 
 @pytest.fixture(scope="module")
 def run(study: Built) -> RunFolder:
-    return run_folder.read(study.folder)
+    return run_folder.read_run(study.folder)
 
 
 def stored(run: RunFolder, name: str) -> pd.DataFrame:
@@ -170,7 +170,7 @@ def test_save_writes_a_small_palette_picture_and_its_data(tmp_path: Path) -> Non
     data = pd.DataFrame({"x": [0.0, 1.0], "y": [1 / 3, 1.0]})
     figure = style.blank(3, 2)
     figure.subplots().plot(data["x"], data["y"])
-    path = style.save(figure, data, tmp_path / "new", "line")
+    path = style.save_figure(figure, data, tmp_path / "new", "line")
     with Image.open(io.BytesIO(path.read_bytes())) as image:
         assert (image.format, image.mode, image.size) == ("PNG", "P", (600, 400))
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "new" / "line.csv"), data)

@@ -13,7 +13,7 @@ from conftest import Built, Page, build
 from hilum.report import figure_csv, render
 from hilum.report import page as html
 from hilum.report.figures import base
-from hilum.report.wording import label
+from hilum.report.wording import short_label
 
 STARTS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -77,7 +77,7 @@ def test_a_hundred_hostile_names_at_once() -> None:
         "audits": html.sections.audits(run), "left_to_audit": payloads[:1],
         "sets": html.sections.sets(run),
     }  # fmt: skip
-    page = Page(html.render(values | empty))
+    page = Page(html.render_page(values | empty))
     assert page.faults == []
     assert page.all("script") == []
     assert not [e for e in page.elements if {"onload", "onerror"} & set(e.attributes)]
@@ -88,7 +88,7 @@ def test_a_hundred_hostile_names_at_once() -> None:
 def test_a_cell_that_a_spreadsheet_would_run_gets_an_apostrophe(start: str, tmp_path: Path) -> None:
     bad = f"{start}cmd|'/C calc'!A0"
     table = pd.DataFrame({bad: [bad, "kind"], "n": [-1.5, 2.0]})
-    path = figure_csv.write(table, tmp_path / "t.csv")
+    path = figure_csv.write_figure_csv(table, tmp_path / "t.csv")
     with path.open(newline="") as lines:
         rows = list(csv.reader(lines))
     shown = "'" + bad.replace("\r", " ")
@@ -97,7 +97,7 @@ def test_a_cell_that_a_spreadsheet_would_run_gets_an_apostrophe(start: str, tmp_
 
 def test_numbers_and_two_equal_headings_stay_as_they_are(tmp_path: Path) -> None:
     table = pd.DataFrame([[-1, "-"]], columns=["a", "a"])
-    assert figure_csv.write(table, tmp_path / "t.csv").read_text() == "a,a\n-1,'-\n"
+    assert figure_csv.write_figure_csv(table, tmp_path / "t.csv").read_text() == "a,a\n-1,'-\n"
 
 
 def test_no_csv_of_a_hostile_run_holds_a_formula(hostile: Built) -> None:
@@ -114,11 +114,11 @@ def test_no_csv_of_a_hostile_run_holds_a_formula(hostile: Built) -> None:
 
 
 def test_names_in_figures_are_printable_short_and_visible() -> None:
-    assert label("_hidden").strip("\u2009") == "_hidden"
-    assert not label("_hidden").startswith("_")
-    assert label("a\nb\x00c\u202ed") == "a b c d"
-    assert label("x" * 100) == "x" * 23 + "…"
-    assert label(" \n ") == "(no name)"
+    assert short_label("_hidden").strip("\u2009") == "_hidden"
+    assert not short_label("_hidden").startswith("_")
+    assert short_label("a\nb\x00c\u202ed") == "a b c d"
+    assert short_label("x" * 100) == "x" * 23 + "…"
+    assert short_label(" \n ") == "(no name)"
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -142,7 +142,7 @@ def test_facts_of_the_run_reach_the_page(study: Built) -> None:
 def test_without_split_and_history(copied: Path) -> None:
     (copied / "splits.csv").unlink()
     (copied / "history.csv").unlink()
-    assert registry.FIGURES["training"].draw(run_folder.read(copied)) is None
+    assert registry.FIGURES["training"].draw(run_folder.read_run(copied)) is None
     page = build(copied).page
     assert page.faults == []
     assert "The course of training (history.csv): not recorded in this run." in page.text
@@ -189,7 +189,7 @@ def test_rebuilt_without_the_images_it_is_the_same(study: Built, tmp_path: Path)
     pictures = [e.attributes["src"] for e in build(target).page.all("img")]
     shown = [e.attributes["src"] or "" for e in study.page.all("img")]
     assert pictures == [src for src in shown if src.startswith("data:image/jpeg")]
-    drawn = registry.FIGURES["confusion"].draw(run_folder.read(target))
+    drawn = registry.FIGURES["confusion"].draw(run_folder.read_run(target))
     assert drawn is not None
     assert registry.store(target, "confusion", drawn).uri in shown
 
@@ -247,7 +247,7 @@ def test_neither_pyplot_nor_torch_is_loaded(tmp_path: Path) -> None:
     (tmp_path / "results.json").write_text("{}")
     words = (
         "import sys; from pathlib import Path; from hilum import report; "
-        f"report.build(Path({str(tmp_path)!r})); "
+        f"report.build_report(Path({str(tmp_path)!r})); "
         "print([m for m in ('matplotlib.pyplot', 'torch', 'timm') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)

@@ -69,7 +69,7 @@ def test_no_absolute_path_is_in_a_report(copied: Path) -> None:
     assert str(copied) not in text
     assert "hilum train &#39;…/chest films&#39; --out …/out" in text
     assert "https://" in text or "doi:" in text
-    assert render.roots(run_folder.read(copied)) == [str(copied.resolve()), HOME]
+    assert render.roots(run_folder.read_run(copied)) == [str(copied.resolve()), HOME]
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -38,7 +38,7 @@ def gridded(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 @pytest.fixture(scope="module")
 def run(gridded: Built) -> RunFolder:
-    return run_folder.read(gridded.folder)
+    return run_folder.read_run(gridded.folder)
 
 
 def stored(run: RunFolder, name: str) -> pd.DataFrame:
@@ -287,7 +287,7 @@ def test_the_range_over_models_is_highest_minus_lowest(run: RunFolder) -> None:
 def test_the_decision_curve_is_drawn_as_computed() -> None:
     """Net benefit counted by hand: TP/n - FP/n t/(1-t)."""
     table = binary()
-    curve = operating_points.decision_curve(table, "covid19")
+    curve = operating_points.decision_curve_table(table, "covid19")
     lines = decision_curve.decision_curve(curve, "covid19").axes[0].lines
     for line, name in zip(lines, ("model", "all", "none"), strict=True):
         np.testing.assert_array_equal(line.get_ydata(), curve[name])
@@ -308,7 +308,7 @@ def test_sweep_along_a_number() -> None:
         for j, e in enumerate(("freeze all", "freeze conv"))
         for k in (10, 2, 3)
     ]  # fmt: skip
-    table = grid_tables.sweep(scores)
+    table = grid_tables.sweep_table(scores)
     assert list(table["axis"].unique()) == ["last"]
     assert list(table["x"]) == [2, 2, 3, 3, 10, 10]  # by number, not by letter
     axes = sweep.sweep(table).axes[0]
@@ -316,7 +316,7 @@ def test_sweep_along_a_number() -> None:
         rows = table[table["series"] == ("freeze all", "freeze conv")[i]]
         np.testing.assert_allclose(lines[0].get_ydata(orig=False), rows["value"])
         np.testing.assert_allclose(lines[0].get_xdata(orig=False), rows["x"], atol=0.1)
-    assert grid_tables.sweep(scores[:1]).empty
+    assert grid_tables.sweep_table(scores[:1]).empty
 
 
 def test_sweep_along_names_and_its_table(run: RunFolder) -> None:
@@ -422,7 +422,7 @@ def test_cells_are_named_by_what_they_differ_in() -> None:
 def test_a_second_test_is_a_series_and_not_a_place_on_the_axis() -> None:
     names = [f"experiment=a,layers={n}{end}" for n in (0, 1) for end in ("", ": later")]
     about = {"name": "accuracy", "class": "overall", "value": 0.5}
-    table = grid_tables.sweep([{"cell": name, **about} for name in names])
+    table = grid_tables.sweep_table([{"cell": name, **about} for name in names])
     assert table["axis"].unique().tolist() == ["layers"]
     assert dict(zip(table["cell"], table["x"], strict=True)) == dict(
         zip(names, [0, 0, 1, 1], strict=True)

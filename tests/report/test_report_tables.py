@@ -291,7 +291,7 @@ def test_numbers(value: float | None, shown: str) -> None:
     ],
 )
 def test_nested_facts_become_a_line(value: object, shown: str) -> None:
-    assert wording.plain(value) == shown
+    assert wording.plain_value(value) == shown
 
 
 def test_sentences_name_classes_as_readers_do() -> None:
@@ -313,7 +313,7 @@ def test_ratios_and_sentences() -> None:
     assert wording.ratio({"k": None, "n": 10}) == "n\u00a0=\u00a010"
     assert wording.ratio({"k": 1, "n": None}) == ""
     assert wording.interval({"low": 0.1, "high": None}) == ""
-    assert wording.sentence(" Fine ") == "Fine."
-    assert wording.sentence("Why?") == "Why?"
+    assert wording.as_sentence(" Fine ") == "Fine."
+    assert wording.as_sentence("Why?") == "Why?"
     assert wording.count(1, "image") == "1 image"
     assert wording.code("image", "a") == wording.code("image", "a") != wording.code("image", "b")

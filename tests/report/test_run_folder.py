@@ -16,7 +16,7 @@ def binary_run(tmp_path: Path) -> Path:
 
 
 def test_a_record_is_what_was_written(binary_run: Path) -> None:
-    record = run_folder.read(binary_run).record()
+    record = run_folder.read_run(binary_run).record()
     plain = json.loads(json.dumps(record.as_json()))
     assert plain == json.loads((binary_run / "results.json").read_text())
     assert record.scores[0].class_ == "overall"
@@ -38,7 +38,7 @@ def test_a_record_of_another_version_is_refused_and_its_page_is_not(
     plain = json.loads(path.read_text())
     change(plain)  # type: ignore[operator]
     path.write_text(json.dumps(plain))
-    run = run_folder.read(binary_run)
+    run = run_folder.read_run(binary_run)
     assert run.classes == ["normal", "covid19"]
     for read in (run.record, lambda: run_folder.read_record(binary_run)):
         with pytest.raises(HilumError, match=f"as hilum wrote it; got {fault}; run the study"):

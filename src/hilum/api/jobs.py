@@ -40,7 +40,7 @@ def run(
 
     loaded = recipe
     if not isinstance(loaded, Recipe):
-        loaded = recipes.load(str(loaded), mode, quick, changes)
+        loaded = recipes.load_recipe(str(loaded), mode, quick, changes)
     root = None if data is None else as_path(data)
     return run_into(loaded, root, as_path(out), progress or silent, resume, workers)
 
@@ -67,7 +67,7 @@ def train(
     ['covid19', 'normal']
     """
     own = OwnImages(columns or TableColumns(), labels, source_tag).change(data)
-    recipe = recipes.load("default", changes=[own, *changes])
+    recipe = recipes.load_recipe("default", changes=[own, *changes])
     return run(recipe, None, out, workers=workers, progress=progress)
 
 
@@ -122,7 +122,7 @@ def audit(
 
     where = None if data is None else as_path(data)
     with outputs.removing_empty_on_failure(as_path(out)):
-        return audits.run(_folder(run_or_model), where, as_path(out), progress or silent)
+        return audits.run_audit(_folder(run_or_model), where, as_path(out), progress or silent)
 
 
 def export(

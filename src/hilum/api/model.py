@@ -41,9 +41,9 @@ class Heatmap:
 
     def render(self, rendering: str = "overlay", colours: str = "plasma") -> "Colour8":
         """Film and heat as colours (height, width, 3); HilumError for an unknown rendering."""
-        from hilum.explain.render import render
+        from hilum.explain.render import render_heat
 
-        return render(self.film, self.array, rendering, colours)
+        return render_heat(self.film, self.array, rendering, colours)
 
     def save(self, path: str | Path, rendering: str = "overlay", colours: str = "plasma") -> Path:
         """Write film, heat map, colour bar and notice as one PNG; HilumError if unknown."""
@@ -55,9 +55,9 @@ class Heatmap:
         style.check()
         words = (f"Evidence for {CLASS_NAMES.get(self.class_, self.class_)}, "
                  f"p = {self.probability:.3f}",)  # fmt: skip
-        tile = sheets.Tile(self.film, self.array, words)
+        tile = sheets.HeatmapTile(self.film, self.array, words)
         title = cam.known(self.method).title
-        sheets.save(sheets.single(tile, style, title, self.verdict), Path(path))
+        sheets.save_page(sheets.single(tile, style, title, self.verdict), Path(path))
         return Path(path)
 
 
@@ -137,7 +137,7 @@ class Model:
         from hilum.explain.one_pass import OnePass
 
         if method not in self._passes:
-            self._explainable = self._explainable or explainer.of(self.trained)
+            self._explainable = self._explainable or explainer.make_explainable(self.trained)
             self._passes[method] = OnePass.of(self.trained, self._explainable, method)
         return self._passes[method]
 

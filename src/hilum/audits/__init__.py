@@ -2,7 +2,7 @@
 
 from hilum.audits.base import Audit, AuditRule
 from hilum.audits.evidence import Evidence
-from hilum.audits.registry import AUDITS, mark_scores, not_run, run, run_before_training
+from hilum.audits.registry import AUDITS, mark_scores, not_run, run_audits, run_before_training
 from hilum.audits.verdict import tested, verdict
 
 __all__ = [
@@ -12,7 +12,7 @@ __all__ = [
     "Evidence",
     "mark_scores",
     "not_run",
-    "run",
+    "run_audits",
     "run_before_training",
     "tested",
     "verdict",

@@ -18,6 +18,6 @@ RULE = AuditRule(
 def audit(evidence: Evidence) -> Finding:
     """Marks against as many pixels elsewhere, filled in from what lies around them."""
     answers = marked_films.answers_before_and_after(
-        evidence, marked_films.films_with_marks(evidence), marked_films.filled
+        evidence, marked_films.films_with_marks(evidence), marked_films.fill_marks
     )
     return marked_films.finding(RULE, answers, "Filling in burnt-in marks")

@@ -6,7 +6,7 @@ from hilum.audits import marked_films
 from hilum.audits.base import AuditRule
 from hilum.audits.evidence import Evidence
 from hilum.audits.marked_films import MarkedFilm
-from hilum.preprocess.markers import Box
+from hilum.preprocess.markers import MarkerBox
 from hilum.types import Finding, Grey8, Mask
 
 RULE = AuditRule(
@@ -27,7 +27,7 @@ def audit(evidence: Evidence) -> Finding:
     )
 
 
-def moved(film: Grey8, mask: Mask, boxes: tuple[Box, ...]) -> Grey8:
+def moved(film: Grey8, mask: Mask, boxes: tuple[MarkerBox, ...]) -> Grey8:
     """(height, width) with what the mask holds, box by box, at the mirrored place, readable."""
     out = marked_films.without(film, mask).copy()
     width = film.shape[1]
@@ -43,7 +43,8 @@ def moved(film: Grey8, mask: Mask, boxes: tuple[Box, ...]) -> Grey8:
 def _change(film: MarkedFilm) -> tuple[Grey8, Grey8]:
     height, marks = film.pixels.shape[0], film.marks
     below = tuple(
-        Box(box.left, height - box.top - box.height, box.width, box.height) for box in marks.boxes
+        MarkerBox(box.left, height - box.top - box.height, box.width, box.height)
+        for box in marks.boxes
     )
     return (
         moved(film.pixels, marks.mask, marks.boxes),

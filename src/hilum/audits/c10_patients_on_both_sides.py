@@ -71,7 +71,7 @@ def _nameless(evidence: Evidence, missing: int) -> Finding:
     learned, tested = look_alikes.first_fold(evidence)
     if evidence.features is None or not len(learned) or not len(tested):
         return RULE.finding("warn", 0.0, lead)
-    groups = look_alikes.of(evidence)
+    groups = look_alikes.look_alike_groups(evidence)
     single, without = look_alikes.side_by_side(evidence, groups, learned, tested)
     met = int(np.isin(groups[tested], groups[learned]).sum())
     seen = (

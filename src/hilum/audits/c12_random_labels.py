@@ -27,7 +27,7 @@ def audit(evidence: Evidence) -> Finding:
     train, test = look_alikes.first_fold(evidence)
     if not len(train) or not len(test):
         return RULE.unknown("no training images are among those at hand")
-    groups = look_alikes.of(evidence)
+    groups = look_alikes.look_alike_groups(evidence)
     learned, tested = (look_alikes.unit(evidence.features[rows]) for rows in (train, test))
     near = train[(tested @ learned.T).argmax(1)]
     random = np.random.default_rng([evidence.seed, 12])

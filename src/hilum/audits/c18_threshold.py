@@ -32,7 +32,7 @@ def audit(evidence: Evidence) -> Finding:
     labels, p = predictions.labels_and_probabilities(evidence, predictions.predictions(evidence))
     limits = evidence.model.facts.thresholds
     points = {
-        name: thresholds.sweep(labels == i, p[:, i], [limits[name]])[0]
+        name: thresholds.sweep_thresholds(labels == i, p[:, i], [limits[name]])[0]
         for i, name in enumerate(evidence.classes)
         if name in limits and thresholds.enough((labels == i).sum(), (labels != i).sum())
     }

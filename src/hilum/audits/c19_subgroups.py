@@ -44,7 +44,7 @@ class Gap:
 def audit(evidence: Evidence) -> Finding:
     """Sensitivity, false alarms and AUROC by sex, age band, view and source."""
     tested = predictions.one_seed(evidence)
-    at = predictions.rows(evidence, tested)
+    at = predictions.predicted_rows(evidence, tested)
     labels, p = predictions.labels_and_probabilities(evidence, tested[at >= 0])
     table = evidence.manifest.iloc[at[at >= 0]]
     names = [name for name in ATTRIBUTES if table[name].notna().any()]

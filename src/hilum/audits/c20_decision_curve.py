@@ -32,7 +32,7 @@ def audit(evidence: Evidence) -> Finding:
     for name in predictions.positive_classes(evidence):
         i = evidence.classes.index(name)
         if (labels == i).any() and (labels != i).any():
-            curve = thresholds.decision_curve(labels == i, p[:, i], ODDS)
+            curve = thresholds.net_benefit(labels == i, p[:, i], ODDS)
             gain = (curve["model"] - curve[["all", "none"]].max(axis=1)).to_numpy()
             luck = min(no_gain(labels == i, p[:, i], t) for t in ODDS)
             gains[name] = (luck, float(gain.max()), float((gain > 0).mean()))

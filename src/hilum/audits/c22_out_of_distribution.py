@@ -31,7 +31,7 @@ def audit(evidence: Evidence) -> Finding:
         return RULE.unknown("the model has no gate")
     if features is None:
         return RULE.unknown("the network's features are not at hand")
-    at = predictions.rows(evidence, predictions.predictions(evidence))
+    at = predictions.predicted_rows(evidence, predictions.predictions(evidence))
     at = at[at >= 0]
     at = at[ood.evenly_spaced(len(at), OWN)] if len(at) else at
     films = _films(evidence, at[ood.evenly_spaced(len(at), POSED)]) if len(at) else []

@@ -109,7 +109,13 @@ class _Probe:
     ) -> "_Probe":
         """Fit to `table` (image, feature) with labels (image,) and patients `groups` (image,)."""
         probabilities = cross_validated_probe.out_of_fold(table, labels, groups, seed)
-        return cls(cross_validated_probe.fit(table, labels), probabilities, labels, groups, seed)
+        return cls(
+            cross_validated_probe.fit_probe_pipeline(table, labels),
+            probabilities,
+            labels,
+            groups,
+            seed,
+        )
 
     @property
     def inside(self) -> float:

@@ -87,7 +87,7 @@ def audit(evidence: Evidence) -> Finding:
         raise HilumError(
             f"the classifier is not better than chance on {len(rows)} images as they are"
         )
-    loss = (accuracies[:, :1] - accuracies[:, 1:]) / (accuracies[:, :1] - chance)
+    loss = relative_losses(accuracies, chance)
     each = loss[0].reshape(len(CORRUPTIONS), -1).mean(1)
     value, worst = float(loss[0].mean()), int(each.argmax())
     low, high = (float(x) for x in np.quantile(loss[1:].mean(1), [0.025, 0.975]))
@@ -118,3 +118,13 @@ def _accuracies(
     replicates = bootstrap.replicate(figures, len(names), random, REPLICATES, len(labels))
     every = np.concatenate([figures(np.ones((1, len(names)))), replicates])
     return every[~np.isnan(every).any(1)]
+
+
+def relative_losses(accuracies: npt.NDArray[np.float64], chance: float) -> npt.NDArray[np.float64]:
+    """Accuracy lost to each corruption as a share of what was above chance, (resample, corruption).
+
+    `accuracies` has a row per resample, the images as they are in its first column. The few
+    resamples that are at chance already have no share to lose and are left out.
+    """
+    above = accuracies[accuracies[:, 0] > chance]
+    return (above[:, :1] - above[:, 1:]) / (above[:, :1] - chance)

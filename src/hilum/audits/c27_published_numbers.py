@@ -23,7 +23,9 @@ def audit(evidence: Evidence) -> Finding:
     """How many of the published figures contradict each other or arithmetic."""
     if not evidence.published:
         return RULE.unknown("the recipe states no published numbers")
-    result = published_arithmetic.check(*published_table.parse(as_table(evidence.published)))
+    result = published_arithmetic.check_arithmetic(
+        *published_table.parse_published_table(as_table(evidence.published))
+    )
     if not result.checks:
         return RULE.unknown("none of the published numbers is of a kind that others can contradict")
     wrong = len(result.violations)

@@ -89,12 +89,12 @@ def part_by_part(
     """
     out = np.zeros((len(labels), labels.max() + 1))
     for train, test in parts:
-        model = fit(table[train], labels[train])
+        model = fit_probe_pipeline(table[train], labels[train])
         out[np.ix_(test, model[-1].classes_)] = model.predict_proba(table[test])
     return out
 
 
-def fit(table: npt.NDArray[np.floating], labels: Labels) -> Any:
+def fit_probe_pipeline(table: npt.NDArray[np.floating], labels: Labels) -> Any:
     """Logistic regression on standardised `table` (image, feature), classes weighed alike.
 
     Fewer images than features are turned into the plane that they span first: an L2 penalty has the

@@ -25,7 +25,7 @@ CHUNK = 1000  # images compared with all others at a time
 MOST, COMPONENTS = 2000, 64  # images, and principal components of a probe
 
 
-def of(evidence: Evidence) -> npt.NDArray[np.int64]:
+def look_alike_groups(evidence: Evidence) -> npt.NDArray[np.int64]:
     """(image,) patients where they are known, else clusters of look-alikes, gathered once.
 
     Two images are alike by their features (see `limit`) or by their perceptual hashes, and a chain
@@ -57,7 +57,9 @@ def _of(evidence: Evidence) -> npt.NDArray[np.int64]:
 def named(evidence: Evidence) -> pd.Series:
     """sample_id -> name of its patient or cluster, as `data.splits` takes them for its groups."""
     ids = pd.Index(evidence.manifest["sample_id"], name="sample_id")
-    return pd.Series([f"cluster {i}" for i in of(evidence)], ids, dtype="str", name="cluster")
+    return pd.Series(
+        [f"cluster {i}" for i in look_alike_groups(evidence)], ids, dtype="str", name="cluster"
+    )
 
 
 def whitened(features: npt.NDArray[np.floating]) -> Floats:

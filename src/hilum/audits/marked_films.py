@@ -41,7 +41,7 @@ class MarkedFilm:
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class MarkerAnswers:
     """Probabilities (film, class) of films as they were, changed, and changed as a placebo."""
 
     before: Probabilities
@@ -77,10 +77,10 @@ def answers_before_and_after(
     evidence: Evidence,
     films: Sequence[MarkedFilm],
     change: Callable[[MarkedFilm], tuple[Grey8, Grey8]],
-) -> Answers:
+) -> MarkerAnswers:
     """The model's answers to films as they are and after `change`: (changed, placebo) films."""
     triples = [(film.pixels, *change(film)) for film in films]
-    return Answers(*probabilities(evidence, triples))
+    return MarkerAnswers(*probabilities(evidence, triples))
 
 
 def probabilities(evidence: Evidence, tuples: Sequence[Sequence[Grey8]]) -> list[Probabilities]:
@@ -103,7 +103,7 @@ def probabilities(evidence: Evidence, tuples: Sequence[Sequence[Grey8]]) -> list
     return [np.stack([cache[_key(film)] for film in place]) for place in zip(*kept, strict=True)]
 
 
-def finding(rule: AuditRule, answers: Answers, what: str, more: str = "") -> Finding:
+def finding(rule: AuditRule, answers: MarkerAnswers, what: str, more: str = "") -> Finding:
     """The finding of a change that ought to leave the answers alone.
 
     Against the placebo by the exact test of McNemar 1947, doi:10.1007/BF02295996; the share's
@@ -126,7 +126,7 @@ def finding(rule: AuditRule, answers: Answers, what: str, more: str = "") -> Fin
     return rule.finding(status, flips / n, sentence, (low, high))
 
 
-def filled(film: MarkedFilm) -> tuple[Grey8, Grey8]:
+def fill_marks(film: MarkedFilm) -> tuple[Grey8, Grey8]:
     """The film (height, width) with its marks filled in, and with the placebo filled in."""
     return film.bare, without(film.pixels, film.placebo)
 
@@ -139,7 +139,7 @@ def without(film: Grey8, mask: Mask) -> Grey8:
 def _sampled_films(evidence: Evidence) -> list[MarkedFilm]:
     sampling.model(evidence)  # raises before anything is read
     rows = sampling.unseen(evidence, MANY if evidence.thorough else FEW)
-    films = [_film(row, film) for row, film in sampling.read(evidence, rows)]
+    films = [_film(row, film) for row, film in sampling.read_sampled(evidence, rows)]
     if not films:
         first = evidence.manifest["path"].iloc[rows[0]]
         raise HilumError(f"the images are no longer where they were ({first})")
@@ -147,7 +147,7 @@ def _sampled_films(evidence: Evidence) -> list[MarkedFilm]:
 
 
 def _film(row: int, pixels: Grey8) -> MarkedFilm:
-    marks = markers.find(pixels)
+    marks = markers.find_markers(pixels)
     return MarkedFilm(row, pixels, marks, without(pixels, marks.mask) if marks.boxes else pixels)
 
 

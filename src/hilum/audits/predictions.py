@@ -66,7 +66,7 @@ def labels_and_probabilities(
     return labels, table[[f"p_{name}" for name in evidence.classes]].to_numpy(float)
 
 
-def rows(evidence: Evidence, table: pd.DataFrame) -> Labels:
+def predicted_rows(evidence: Evidence, table: pd.DataFrame) -> Labels:
     """(row,) positions in the manifest of rows of predictions, -1 for images it does not list."""
     ids = pd.Index(evidence.manifest["sample_id"])
     return ids.get_indexer(table["sample_id"]).astype(np.int64)

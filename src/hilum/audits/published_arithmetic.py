@@ -48,11 +48,11 @@ Outcome = tuple[Figure, str, str]  # a figure, the check's kind, and what is wro
 
 def check_table(path: Path) -> Consistency:
     """Check a CSV of published figures (columns of `published_table.COLUMNS`), row against row."""
-    experiments, left_out = published_table.read(path)
-    return check(experiments, left_out)
+    experiments, left_out = published_table.read_published_table(path)
+    return check_arithmetic(experiments, left_out)
 
 
-def check(experiments: list[Experiment], left_out: list[LeftOut]) -> Consistency:
+def check_arithmetic(experiments: list[Experiment], left_out: list[LeftOut]) -> Consistency:
     """Every check of every experiment; a figure that fails is named once per kind of check."""
     violations: list[Violation] = []
     checks = 0

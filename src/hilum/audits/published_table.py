@@ -72,7 +72,7 @@ class Experiment:
     sizes: Sizes
 
 
-def read(path: Path) -> tuple[list[Experiment], list[LeftOut]]:
+def read_published_table(path: Path) -> tuple[list[Experiment], list[LeftOut]]:
     """Experiments of a CSV with COLUMNS, and the rows that hold no figure to check.
 
     Raises HilumError for a file that is no such table.
@@ -84,10 +84,10 @@ def read(path: Path) -> tuple[list[Experiment], list[LeftOut]]:
             f"a table of published figures must be a CSV; got '{path}': {error}."
         ) from error
     require_columns(table, COLUMNS, "a table of published figures")
-    return parse(table)
+    return parse_published_table(table)
 
 
-def parse(table: pd.DataFrame) -> tuple[list[Experiment], list[LeftOut]]:
+def parse_published_table(table: pd.DataFrame) -> tuple[list[Experiment], list[LeftOut]]:
     """Experiments of a table of strings (COLUMNS), and the rows left out with their reasons."""
     reasons = [_reason(row) for row in table.to_dict("records")]
     left_out = [

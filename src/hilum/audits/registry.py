@@ -79,7 +79,7 @@ def run_before_training(evidence: Evidence, progress: Progress | None = None) ->
     )
 
 
-def run(
+def run_audits(
     evidence: Evidence, progress: Progress | None = None, known: Sequence[Finding] = ()
 ) -> list[Finding]:
     """Every audit, the most severe first; the expensive ones only where `evidence.thorough`.

@@ -48,7 +48,7 @@ def explainable(evidence: Evidence) -> ExplainableModel:
     """The model made ready for Grad-CAM and its checks."""
     from hilum.explain import explainer as subjects
 
-    return subjects.of(sampling.model(evidence))
+    return subjects.make_explainable(sampling.model(evidence))
 
 
 def interval(

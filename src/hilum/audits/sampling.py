@@ -92,7 +92,7 @@ def panels(evidence: Evidence, row: int) -> Stack8:
     return film.reshape(evidence.panels, -1, film.shape[1])
 
 
-def read(evidence: Evidence, rows: npt.NDArray[np.int64]) -> Iterator[tuple[int, Grey8]]:
+def read_sampled(evidence: Evidence, rows: npt.NDArray[np.int64]) -> Iterator[tuple[int, Grey8]]:
     """(row, film) of each image that can still be read, no side above LONGEST pixels."""
 
     def one(row: int) -> tuple[int, Grey8 | None]:

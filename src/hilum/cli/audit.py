@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from hilum.cli.app import Json, Quiet, Verbose, app, terminal
-from hilum.cli.json_output import plain
+from hilum.cli.json_output import plain_json
 from hilum.cli.results import audits, beforehand
 from hilum.types import NOTICE, LeftOut
 
@@ -35,7 +35,7 @@ def audit(
 
     screen = terminal(as_json, verbose, quiet)
     with screen.working(), outputs.removing_empty_on_failure(out):
-        results = audit.run(model, data, out, screen.step)
+        results = audit.run_audit(model, data, out, screen.step)
     beforehand(results, screen)
     audits(results.audits, screen)
     screen.left_out([LeftOut(item["what"], item["reason"]) for item in results.data["left_out"]])
@@ -45,6 +45,6 @@ def audit(
     screen.point("Findings", out.resolve() / "findings.csv")
     screen.point("Report", out.resolve() / "report.html")
     screen.say(NOTICE, "dim")
-    screen.give({**plain(results.as_json()), "out": str(out.resolve())})
+    screen.give({**plain_json(results.as_json()), "out": str(out.resolve())})
     if strict and any(finding.status == "fail" for finding in results.audits):
         raise typer.Exit(FAILED)

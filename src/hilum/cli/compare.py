@@ -25,7 +25,7 @@ def compare(
     from hilum.experiment import compare
 
     screen = terminal(as_json, verbose, quiet)
-    comparison = compare.compare(first, second)
+    comparison = compare.compare_runs(first, second)
     rows = [
         (
             _name(row.name, row.class_),

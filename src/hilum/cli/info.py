@@ -13,7 +13,7 @@ def recipes(as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) -
     from hilum import recipes
 
     screen = terminal(as_json, verbose, quiet)
-    loaded = [recipes.load(name) for name in recipes.names()]
+    loaded = [recipes.load_recipe(name) for name in recipes.recipe_names()]
     rows = [(r.name, r.paper.study, r.title, r.cost) for r in loaded]
     screen.table("Recipes", ("name", "study", "what", "cost"), rows)
     screen.give([{"name": r.name, "study": r.paper.study, "title": r.title} for r in loaded])
@@ -32,7 +32,7 @@ def show(
     from hilum import recipes
 
     screen = terminal(as_json, verbose, quiet)
-    loaded = recipes.load(name, checked_mode(mode), quick)
+    loaded = recipes.load_recipe(name, checked_mode(mode), quick)
     screen.give(recipes.as_tree(loaded))
     if not as_json:
         screen.out.print(recipes.as_toml(loaded), markup=False, highlight=False, soft_wrap=True)

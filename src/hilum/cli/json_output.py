@@ -9,17 +9,17 @@ from typing import Any
 
 def as_json(value: Any) -> str:
     """JSON text of records, tables' rows and plain values; nan is null, `class_` is "class"."""
-    return json.dumps(plain(value), indent=1, ensure_ascii=False, allow_nan=False)
+    return json.dumps(plain_json(value), indent=1, ensure_ascii=False, allow_nan=False)
 
 
-def plain(value: Any) -> Any:
+def plain_json(value: Any) -> Any:
     """Only what JSON knows: records as dictionaries, tuples as lists, nan as None."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {f.name.rstrip("_"): plain(getattr(value, f.name)) for f in fields(value)}
+        return {f.name.rstrip("_"): plain_json(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): plain_json(item) for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [plain(item) for item in value]
+        return [plain_json(item) for item in value]
     return _scalar(value.item() if hasattr(value, "item") else value)
 
 

@@ -13,7 +13,7 @@ from hilum.cli.terminal import Terminal
 from hilum.types import NOTICE
 
 if TYPE_CHECKING:
-    from hilum.experiment.predict import Answers
+    from hilum.experiment.predict import AnsweredFiles
     from hilum.inference.cautions import Cautions
 
 Folder = Annotated[Path, typer.Argument(help="A finished run's folder, or its model/ folder.")]
@@ -49,7 +49,7 @@ def predict(
     screen.give({"predictions": answers.table.to_dict("records"), **rest})
 
 
-def _show(answers: "Answers", screen: Terminal) -> None:
+def _show(answers: "AnsweredFiles", screen: Terminal) -> None:
     """The first predictions, what is abstained from, what is left out, and how many of each."""
     table, left_out = answers.table, answers.left_out
     read = table[table["label"] != ""]

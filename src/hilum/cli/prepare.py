@@ -33,7 +33,7 @@ def prepare(
     screen = terminal(as_json, verbose, quiet)
     chosen = prepare.steps_named(steps.split(","), side)
     with screen.working():
-        prepared = prepare.prepare(folder, chosen, out, screen.step)
+        prepared = prepare.prepare_folder(folder, chosen, out, screen.step)
     screen.left_out(prepared.left_out)
     screen.gap()
     screen.say(

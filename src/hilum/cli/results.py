@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.text import Text
 
-from hilum.cli.json_output import plain
+from hilum.cli.json_output import plain_json
 from hilum.cli.tables import Cell
 from hilum.cli.terminal import Terminal
 from hilum.types import NOTICE, Finding, LeftOut, Published, Results, Score
@@ -40,7 +40,7 @@ def show(results: Results, out: Path, screen: Terminal) -> None:
     screen.gap()
     screen.point("Report", out.resolve() / "report.html")
     screen.say(NOTICE, "dim")
-    screen.give({**plain(results.as_json()), "out": str(out.resolve())})
+    screen.give({**plain_json(results.as_json()), "out": str(out.resolve())})
 
 
 def beforehand(results: Results, screen: Terminal) -> None:
@@ -77,7 +77,7 @@ def _scores(scores: Sequence[Score], screen: Terminal) -> None:
 def _say_notes(scores: Sequence[Score], screen: Terminal) -> None:
     from hilum.report.score_basis import notes
 
-    for sentence in notes(plain(scores)):
+    for sentence in notes(plain_json(scores)):
         screen.say(sentence)
 
 

@@ -28,7 +28,7 @@ def clean(text: str) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
-def drawn(
+def draw_table(
     title: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]], width: int = 10_000
 ) -> RenderableType:
     """A rich table of at most `width` letters: numbers to the right, short columns whole."""

@@ -120,7 +120,7 @@ class Terminal:
             return
         self.out.print()
         if self.out.is_terminal:
-            self.out.print(tables.drawn(title, columns, rows, self.width))
+            self.out.print(tables.draw_table(title, columns, rows, self.width))
         else:
             self.out.print(Text(tables.plain(title, columns, rows, self.width)), soft_wrap=True)
 

@@ -43,7 +43,7 @@ def demo(
     """The whole pipeline on embedded synthetic films and an embedded ImageNet backbone."""
     from hilum import recipes
 
-    _run(recipes.load("demo"), None, out, terminal(as_json, verbose, quiet))
+    _run(recipes.load_recipe("demo"), None, out, terminal(as_json, verbose, quiet))
 
 
 @app.command()
@@ -66,7 +66,7 @@ def run(
     from hilum import recipes
 
     wanted = _changes(changes, weights, seeds)
-    loaded = recipes.load(recipe, checked_mode(mode), quick, wanted)
+    loaded = recipes.load_recipe(recipe, checked_mode(mode), quick, wanted)
     _run(loaded, data, out, terminal(as_json, verbose, quiet), resume, workers)
 
 
@@ -89,7 +89,7 @@ def train(
 
     wanted = [own.change(folder), *_changes(changes, weights, seeds)]
     screen = terminal(as_json, verbose, quiet)
-    _run(recipes.load("default", changes=wanted), None, out, screen, workers=workers)
+    _run(recipes.load_recipe("default", changes=wanted), None, out, screen, workers=workers)
 
 
 def _changes(changes: list[str] | None, weights: Path | None, seeds: int | None) -> list[str]:

@@ -40,7 +40,7 @@ class _Related:
     distance: npt.NDArray[np.float64]
 
 
-def find(split: Split, manifest: Manifest, fingerprints: Fingerprints) -> list[Leak]:
+def find_leaks(split: Split, manifest: Manifest, fingerprints: Fingerprints) -> list[Leak]:
     """Find what stands in two parts of one fold: patients, and images (identical or nearly so).
 
     A pair of images counts once as images, with the strongest of same bytes, same pixels and

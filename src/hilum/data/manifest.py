@@ -22,7 +22,7 @@ _SHOWN = 5  # names in an error's list
 _EXAMPLES = 3  # names beside a count of what was left out
 
 
-def build(
+def assemble_manifest(
     rows: Rows,
     dataset: str,
     left_out: Sequence[LeftOut] = (),
@@ -39,7 +39,7 @@ def build(
     given = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame.from_records(list(rows))
     _require_rows(given, dataset, left_out)
     table, remarks = tidy(given, dataset, None if root is None else as_path(root))
-    check(table)
+    require_manifest(table)
     return Manifest(table, tuple(left_out), (*notes, *remarks))
 
 
@@ -84,7 +84,7 @@ def _counted(names: Sequence[str]) -> str:
     return f"{len(names):,} images ({', '.join(names[:_EXAMPLES])}{dots})"
 
 
-def check(table: pd.DataFrame) -> None:
+def require_manifest(table: pd.DataFrame) -> None:
     """Raise HilumError unless `table` keeps the manifest's schema (types.MANIFEST_COLUMNS)."""
     require_columns(table, MANIFEST_COLUMNS, "a manifest")
     _require_present(table, "sample_id")
@@ -141,12 +141,12 @@ def require_classes(manifest: Manifest) -> list[str]:
     return names
 
 
-def save(manifest: Manifest, path: str | Path) -> Path:
+def save_manifest(manifest: Manifest, path: str | Path) -> Path:
     """Write a manifest to one Parquet file, atomically, with what was left out and the notes."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    check(manifest.table)
+    require_manifest(manifest.table)
     beside = {
         "left_out": [
             [item.what, item.reason, item.count, list(item.names)] for item in manifest.left_out
@@ -161,7 +161,7 @@ def save(manifest: Manifest, path: str | Path) -> Path:
     return Path(path)
 
 
-def load(path: str | Path) -> Manifest:
+def read_manifest(path: str | Path) -> Manifest:
     """Read a manifest from Parquet; relative image paths are meant from the file's own folder.
 
     Raises HilumError for a file that is no manifest. Whether the images still exist shows when
@@ -182,7 +182,7 @@ def load(path: str | Path) -> Manifest:
     frame = uniform(frame.reindex(columns=list(MANIFEST_COLUMNS)))
     _require_present(frame, "path")
     frame["path"] = [str(file.parent / name) for name in frame["path"]]
-    check(frame)
+    require_manifest(frame)
     return Manifest(frame, left_out, notes)
 
 
@@ -213,7 +213,7 @@ def concat(manifests: Sequence[Manifest]) -> Manifest:
     if not manifests:
         raise HilumError("at least one manifest is wanted to put together; got 0; name a dataset.")
     table = pd.concat([item.table for item in manifests], ignore_index=True)
-    check(table)
+    require_manifest(table)
     left_out = tuple(item for manifest in manifests for item in manifest.left_out)
     notes = dict.fromkeys(note for manifest in manifests for note in manifest.notes)
     return Manifest(table, left_out, tuple(notes))

@@ -18,10 +18,10 @@ def normal(patient: str) -> str:
     dataset, _, number = patient.partition(":")
     if dataset not in OWN or not number:
         return patient.strip(BLANK)
-    text = plain(number)
+    text = plain_identifier(number)
     return str(int(text.partition(".")[0])) if WHOLE.fullmatch(text) else text
 
 
-def plain(text: str) -> str:
+def plain_identifier(text: str) -> str:
     """Text without blanks around it, in one case and one form of its letters (Unicode's NFKC)."""
     return unicodedata.normalize("NFKC", text).strip(BLANK).casefold()

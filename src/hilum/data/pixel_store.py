@@ -75,7 +75,9 @@ class Segment:
 
     def intact(self, row: int) -> bool:
         """Whether an image and its record are as they were written."""
-        return bool(self.records[row]["check"] == check(self.stack[row], self.records[row]))
+        return bool(
+            self.records[row]["check"] == record_checksum(self.stack[row], self.records[row])
+        )
 
     def remove(self) -> None:
         """Delete both files, as far as they exist and nobody forbids it."""
@@ -96,7 +98,7 @@ class Writer:
 
     def append(self, image: Grey8, record: npt.NDArray[np.void]) -> None:
         """Write one image (height, width) and its record (), checked anew."""
-        record["check"] = check(image, record)
+        record["check"] = record_checksum(image, record)
         with _refusals(self.segment.base):
             for file, content in zip(self._files, (image, record), strict=True):
                 file.write(content.tobytes())
@@ -188,7 +190,7 @@ def name_of(keys: Sequence[bytes]) -> str:
     return files.stable_digest(b"".join(keys))
 
 
-def check(image: Grey8, record: npt.NDArray[np.void]) -> int:
+def record_checksum(image: Grey8, record: npt.NDArray[np.void]) -> int:
     """CRC-32 of an image (height, width) and of its record () without the check itself."""
     return zlib.crc32(record.tobytes()[:-4], zlib.crc32(np.ascontiguousarray(image).data))
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from hilum.data.stratify import filled
+from hilum.data.stratify import fill_strata
 from hilum.types import SPLIT_COLUMNS, HilumError, Manifest, Split
 
 GroupBy: TypeAlias = Literal["patient", "image", "cluster", "site"]
@@ -283,7 +283,7 @@ def _assign(
     _require_groups(pool, counts, len(shares))
     rng = np.random.default_rng([pool.seed, *stream])
     bins = np.full(len(pool.ids), -1, np.int64)
-    bins[free] = filled(counts, np.asarray(shares, np.float64), rng)[inverse]
+    bins[free] = fill_strata(counts, np.asarray(shares, np.float64), rng)[inverse]
     return bins
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 
-def filled(
+def fill_strata(
     counts: npt.NDArray[np.int64], shares: npt.NDArray[np.float64], rng: np.random.Generator
 ) -> npt.NDArray[np.int64]:
     """Put groups, counted by class (group, class), into bins: largest first, where most is missing.

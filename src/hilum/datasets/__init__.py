@@ -25,7 +25,7 @@ def read(name: str, root: str | Path) -> Manifest:
     HilumError for an unknown name, and MissingError, saying where to get it and where to put it,
     for a dataset that is not there.
     """
-    dataset = registry.find(name)
+    dataset = registry.find_dataset(name)
     card, home = dataset.card, as_path(root)
     named = [home / folder for folder in card.folders]
     for place in (*named, home):
@@ -82,9 +82,9 @@ def _open_file(file: Path, roles: Columns, progress: Progress, options: TreeOpti
             "they are in, or leave --labels out."
         )
     if suffix == ".parquet":
-        return manifest.load(file)
+        return manifest.read_manifest(file)
     if suffix in columns.SUFFIXES:
-        return table.read(file, roles, progress, options.source_tag, options.fewest)
+        return table.read_image_table(file, roles, progress, options.source_tag, options.fewest)
     raise HilumError(
         f"{file} must be a folder of images, a CSV table or a manifest.parquet; got a file "
         f"ending in {suffix!r}; name the folder it is in."
@@ -94,7 +94,7 @@ def _open_file(file: Path, roles: Columns, progress: Progress, options: TreeOpti
 def _open_folder(place: Path, roles: Columns, progress: Progress, options: TreeOptions) -> Manifest:
     if roles == _USUAL and not (options.labels or options.source_tag):
         if (place / MANIFEST).is_file():
-            return manifest.load(place / MANIFEST)
+            return manifest.read_manifest(place / MANIFEST)
         if (dataset := _published(place)) is not None:
             return dataset.read(place)
     return _open_own(place, roles, progress, options)
@@ -104,13 +104,13 @@ def _open_own(place: Path, roles: Columns, progress: Progress, options: TreeOpti
     """A user's own folder: a tree of DICOM files, a table beside its images, or class folders."""
     if roles == _USUAL and not (options.labels or options.source_tag):
         _refuse_several(place)
-    paths, _ = images.find(place)
+    paths, _ = images.list_images(place)
     if options.labels or dicom_tree.recognises(paths):
-        return dicom_tree.read(place, roles, progress, options)
+        return dicom_tree.read_dicom_tree(place, roles, progress, options)
     # columns that the user named must be found: what is wrong with them, `read` says
     if roles != _USUAL or table.recognises(place, roles):
-        return table.read(place, roles, progress, options.source_tag, options.fewest)
-    return class_folders.read(
+        return table.read_image_table(place, roles, progress, options.source_tag, options.fewest)
+    return class_folders.read_class_folders(
         place, progress, options.source_tag, options.unlabelled, options.fewest
     )
 

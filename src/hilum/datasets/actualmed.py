@@ -42,7 +42,7 @@ def read(folder: Path) -> Manifest:
     table = read_table(root / "metadata.csv", COLUMNS)
     table = table.assign(
         name=table["imagename"],
-        label=[values.label(finding, CARD.label_map) for finding in table["finding"]],
+        label=[values.map_finding(finding, CARD.label_map) for finding in table["finding"]],
         patient_id=table["patientid"],
         view=table["view"].map(values.view),
         age=table["age"].map(values.age),

@@ -8,7 +8,7 @@ from hilum.data import manifest
 from hilum.datasets.base import DatasetCard
 from hilum.datasets.class_names import REPORTED, says_less
 from hilum.datasets.tally import EXAMPLES, Tally
-from hilum.datasets.vocabulary import plain
+from hilum.datasets.vocabulary import plain_term
 from hilum.types import MANIFEST_COLUMNS, Manifest, MissingError
 
 
@@ -32,7 +32,7 @@ def assemble(
         path=rows["file"], **{name: text for name, text in constant.items() if name not in columns}
     )
     notes = (*notes, *_merged(card, full))
-    return manifest.build(full, card.name, tally.left_out(), notes, root)
+    return manifest.assemble_manifest(full, card.name, tally.left_out(), notes, root)
 
 
 def _merged(card: DatasetCard, rows: pd.DataFrame) -> list[str]:
@@ -46,5 +46,5 @@ def _merged(card: DatasetCard, rows: pd.DataFrame) -> list[str]:
         for label, findings in classes.items()
         if len(findings) > 1
     ]
-    silent = [str(name) for name in classes.get("normal", ()) if plain(str(name)) in REPORTED]
+    silent = [str(name) for name in classes.get("normal", ()) if plain_term(str(name)) in REPORTED]
     return notes + [f"{card.title}: {says_less(name)}" for name in silent]

@@ -9,7 +9,7 @@ from hilum.datasets.patients import build_manifest
 from hilum.types import Manifest, as_path
 
 
-def read(
+def read_class_folders(
     folder: str | Path,
     progress: Progress = None,
     source_tag: str = "",
@@ -24,8 +24,8 @@ def read(
     of patients than of classes; with `unlabelled` the images of these have no label.
     """
     root = as_path(folder)
-    paths, strangers = images.find(root)
-    placed = folder_levels.read(root, paths, fewest)
+    paths, strangers = images.list_images(root)
+    placed = folder_levels.read_levels(root, paths, fewest)
     dicom = any(map(is_dicom, paths))
     rows, broken = with_facts(placed.rows, progress) if dicom else (placed.rows, [])
     why = folders_by_patient.reason(rows)

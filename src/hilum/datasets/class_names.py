@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from hilum.datasets.vocabulary import bare, class_name, plain, synonym
+from hilum.datasets.vocabulary import bare, class_name, plain_term, synonym
 from hilum.types import HilumError
 
 ALWAYS = re.compile(r"[|;\n]")  # a label with one of these names several findings
@@ -85,7 +85,8 @@ def _class(parts: tuple[str, ...]) -> str:
 def _meaning(parts: tuple[str, ...]) -> frozenset[str]:
     """Equal for labels that may share a class."""
     return frozenset(
-        bare(part) if plain(part) in REPORTED else synonym(part) or bare(part) for part in parts
+        bare(part) if plain_term(part) in REPORTED else synonym(part) or bare(part)
+        for part in parts
     )
 
 
@@ -117,10 +118,12 @@ def _merged(names: Mapping[str, str]) -> list[str]:
 def _renamed(names: Mapping[str, str], several: Mapping[str, tuple[str, ...]]) -> list[str]:
     """Labels that have become more than a tidy spelling of themselves."""
     changed = {
-        t: n for t, n in names.items() if len(several.get(t, ())) < 2 and plain(t) != plain(n)
+        t: n
+        for t, n in names.items()
+        if len(several.get(t, ())) < 2 and plain_term(t) != plain_term(n)
     }
     notes = [f"Label {text!r} is read as class {name}." for text, name in changed.items()]
-    silent = [text for text in changed if plain(text) in REPORTED]
+    silent = [text for text in changed if plain_term(text) in REPORTED]
     return notes + [f"{says_less(silent[0])} Rename it to keep the two apart." for _ in silent[:1]]
 
 

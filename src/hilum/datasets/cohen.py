@@ -91,7 +91,7 @@ def read(folder: Path) -> Manifest:
     table = table.assign(
         name=table["filename"],
         view=table["view"].map(values.view),
-        label=[values.label(finding, CARD.label_map) for finding in table["finding"]],
+        label=[values.map_finding(finding, CARD.label_map) for finding in table["finding"]],
         age=table["age"].map(values.age),
         licence=table["license"].replace("", "not stated"),
         patient_id=table["patientid"],

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from hilum.data import missing
-from hilum.datasets.vocabulary import PARTS, part_name, plain
+from hilum.datasets.vocabulary import PARTS, part_name, plain_term
 from hilum.types import HilumError, nearest_name
 
 SUFFIXES = (".csv", ".tsv", ".txt")
@@ -137,7 +137,7 @@ def _separator(path: Path, encoding: str) -> tuple[str, int]:
     return max(",;\t|", key=first.count), 0
 
 
-def find(
+def find_columns(
     table: pd.DataFrame, roles: Columns | None, required: Iterable[str], where: str
 ) -> dict[str, str]:
     """Role -> column of `table`, for roles that were given or that a usual name shows.
@@ -148,7 +148,7 @@ def find(
     """
     by_plain: dict[str, str] = {}
     for name in table.columns:
-        by_plain.setdefault(plain(str(name)), str(name))
+        by_plain.setdefault(plain_term(str(name)), str(name))
     chosen = {role: name for role, name in asdict(roles or Columns()).items() if name is not None}
     columns = {role: _exact(table, name, where) for role, name in chosen.items()}
     for role, names in USUAL.items():
@@ -171,7 +171,7 @@ def find(
 def _settle_split(table: pd.DataFrame, columns: dict[str, str], chosen: Mapping[str, str]) -> None:
     """A column of splits is known by its words too, and one called "part" by them alone."""
     named = columns.get("official_part")
-    loose = named is not None and "official_part" not in chosen and plain(named) == "part"
+    loose = named is not None and "official_part" not in chosen and plain_term(named) == "part"
     if loose and not any(map(part_name, table[named].unique())):  # of the body, for instance
         del columns["official_part"]
     if not {"official_part", "fold"} & set(columns):

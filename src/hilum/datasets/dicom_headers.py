@@ -20,7 +20,7 @@ _DICOM_SUFFIXES = {"", ".dcm", ".dicom", ".ima"}
 
 
 def is_dicom(path: str | Path) -> bool:
-    """Whether a file that `images.find` has found is DICOM, by its name alone."""
+    """Whether a file that `images.list_images` has found is DICOM, by its name alone."""
     suffix = Path(path).suffix.lower()
     return suffix in _DICOM_SUFFIXES or suffix[1:].isdigit()
 

@@ -30,11 +30,11 @@ _NOTHING = TreeOptions()
 
 
 def recognises(paths: Sequence[Path]) -> bool:
-    """Whether there is a DICOM file among the images that `images.find` found."""
+    """Whether there is a DICOM file among the images that `images.list_images` found."""
     return any(map(is_dicom, paths))
 
 
-def read(
+def read_dicom_tree(
     root: str | Path,
     roles: Columns = _USUAL,
     progress: Progress = None,
@@ -49,14 +49,14 @@ def read(
     home = as_path(root)
     file = as_path(options.labels) if options.labels else _label_table(home, roles)
     if file is None:
-        return class_folders.read(
+        return class_folders.read_class_folders(
             home, progress, options.source_tag, options.unlabelled, options.fewest
         )
     _require_file(file)
-    paths, strangers = images.find(home)
+    paths, strangers = images.list_images(home)
     rows, broken = with_facts(pd.DataFrame({"path": [str(path) for path in paths]}), progress)
     _require_images(rows, home)
-    labelled = label_table.label(home, rows, file, roles)
+    labelled = label_table.label_images(home, rows, file, roles)
     unnamed = [
         LeftOut(path, f"no label in {file.name}")
         for path in rows["path"][labelled.cells["label"].isna()]
@@ -73,7 +73,7 @@ def _label_table(home: Path, roles: Columns) -> Path | None:
     tables = table.tables_in(home)
     if len(tables) != 1:
         return None
-    columns_by_role = columns.find(columns.read_text(tables[0]), roles, (), str(tables[0]))
+    columns_by_role = columns.find_columns(columns.read_text(tables[0]), roles, (), str(tables[0]))
     return tables[0] if "label" in columns_by_role else None
 
 

@@ -29,7 +29,7 @@ def fetch(name: str, to: str | Path | None = None, progress: Progress = None) ->
     to do by hand, where an account is needed or the network fails, and HilumError for an unknown
     name, a wrong checksum, a hostile or damaged archive and a disk that refuses.
     """
-    card = registry.find(name).card
+    card = registry.find_dataset(name).card
     home = datasets_home() if to is None else as_path(to)
     folder = home / card.folder
     if folder.is_dir() and any(folder.iterdir()):

@@ -49,7 +49,7 @@ def read(folder: Path) -> Manifest:
     table = read_table(root / "metadata.csv", COLUMNS)
     table = table.assign(name=table["patientid"].map(lambda stem: suffixes.get(stem, stem)))
     rows = find_files(table, listing, "name", tally).assign(
-        label=[values.label(finding, CARD.label_map) for finding in table["finding"]],
+        label=[values.map_finding(finding, CARD.label_map) for finding in table["finding"]],
         patient_id=table["patientid"].str.replace(r"(?<=\d)[a-z]$", "", regex=True),
         view=table["view"].map(values.view),
         age=table["age"].map(values.age),

@@ -36,7 +36,7 @@ class _File:
     is_mask: bool
 
 
-def read(root: Path, paths: Sequence[Path], fewest: int = 2) -> Levels:
+def read_levels(root: Path, paths: Sequence[Path], fewest: int = 2) -> Levels:
     """Place every image of `paths` by the folders between `root` and it.
 
     The layout is [part/]<class>/**/image or <class>/<part>/**/image, with `images` and `masks`

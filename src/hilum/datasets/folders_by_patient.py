@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from hilum.datasets.patients import NUMBERED
-from hilum.datasets.vocabulary import CLASSES, plain
+from hilum.datasets.vocabulary import CLASSES, plain_term
 from hilum.types import HilumError
 
 MANY = 5  # folders; fewer may be classes with a patient each
@@ -31,7 +31,7 @@ def reason(rows: pd.DataFrame) -> str:
     names = rows["finding"].drop_duplicates()
     if folders > 1 and all(map(_is_shard, names, rows.groupby("finding", sort=False)["path"])):
         return f"{names.iloc[0]} holds folders of which each is called {names.iloc[0]} and a number"
-    if folders < MANY or any(plain(name) in CLASSES for name in names):
+    if folders < MANY or any(plain_term(name) in CLASSES for name in names):
         return ""
     for column, what in FACTS.items():
         if column in rows and _each_one(rows, column):
@@ -74,7 +74,7 @@ def _named_by_patient(rows: pd.DataFrame) -> int:
 def _names(folder: str, patient: str) -> bool:
     """Whether the folder's name is the identifier, or a word of it is."""
     words = {word.casefold() for word in re.split(r"[\W_]+", folder)}
-    return plain(folder) == plain(patient) != "" or patient.casefold() in words
+    return plain_term(folder) == plain_term(patient) != "" or patient.casefold() in words
 
 
 def _each_one(rows: pd.DataFrame, column: str) -> bool:

@@ -9,8 +9,8 @@ import pandas as pd
 from hilum import images
 from hilum.data import missing
 from hilum.datasets import one_hot, part_flags, table_paths
-from hilum.datasets.columns import Columns, blanked, find, read_cells
-from hilum.datasets.vocabulary import plain
+from hilum.datasets.columns import Columns, blanked, find_columns, read_cells
+from hilum.datasets.vocabulary import plain_term
 from hilum.types import HilumError, LeftOut
 
 # element of the header -> how a table may call its column; the path is found by its role
@@ -49,7 +49,7 @@ class Key:
     @property
     def shown(self) -> str:
         """How a sentence names it."""
-        kind = "" if plain(self.column) == plain(self.kind) else f" ({self.kind})"
+        kind = "" if plain_term(self.column) == plain_term(self.kind) else f" ({self.kind})"
         return f"{self.column!r}{kind}{', leading zeros apart' if self.padded else ''}"
 
 
@@ -62,7 +62,7 @@ class Labelled:
     notes: tuple[str, ...]
 
 
-def label(home: Path, rows: pd.DataFrame, file: Path, roles: Columns) -> Labelled:
+def label_images(home: Path, rows: pd.DataFrame, file: Path, roles: Columns) -> Labelled:
     """Find each image's line in the table `file`, with the surest key that names images.
 
     `rows` has the images' absolute `path` and the headers' facts. Raises HilumError where the table
@@ -72,7 +72,7 @@ def label(home: Path, rows: pd.DataFrame, file: Path, roles: Columns) -> Labelle
     listed, flagged = part_flags.folded(blanked(cells), roles, str(file))
     listed, notes = one_hot.folded(listed, roles, str(file))
     notes = [*flagged, *notes]
-    columns_by_role = find(listed, roles, ("label",), str(file))
+    columns_by_role = find_columns(listed, roles, ("label",), str(file))
     for name in columns_by_role.values():
         notes += missing.note(cells[name], name) if name in cells else []
     keys = _keys(home, rows, listed, columns_by_role, file)
@@ -99,7 +99,7 @@ def _keys(
         cells = _paths(home, rows["path"], file.parent, listed[columns_by_role["path"]])
         keys.append(Key("path", columns_by_role["path"], cells, rows["path"]))
     named = {
-        kind: next((str(name) for name in listed.columns if plain(str(name)) in names), None)
+        kind: next((str(name) for name in listed.columns if plain_term(str(name)) in names), None)
         for kind, names in NAMES.items()
     }
     named["PatientID"] = columns_by_role.get("patient_id")

@@ -20,7 +20,7 @@ def folded(table: pd.DataFrame, roles: Columns, where: str) -> tuple[pd.DataFram
     value in all of them, or with an uncertain one, has no label. Raises HilumError, naming the
     choice, for other rows.
     """
-    if "label" in columns.find(table, roles, (), where):
+    if "label" in columns.find_columns(table, roles, (), where):
         return table, []
     marks = _marks(table, roles, where)
     if not _is_several(marks):
@@ -53,7 +53,7 @@ def _is_several(marks: pd.DataFrame) -> bool:
 
 def _marks(table: pd.DataFrame, roles: Columns, where: str) -> pd.DataFrame:
     """The columns of marks, true where marked, but for those that have another role."""
-    in_use = set(columns.find(table, roles, (), where).values())
+    in_use = set(columns.find_columns(table, roles, (), where).values())
     small = _small(table)
     allowed = MARKED | UNMARKED | UNCERTAIN
     chosen = [

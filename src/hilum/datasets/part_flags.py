@@ -4,7 +4,7 @@ import pandas as pd
 
 from hilum.datasets import columns
 from hilum.datasets.columns import Columns
-from hilum.datasets.vocabulary import PARTS, part_name, plain
+from hilum.datasets.vocabulary import PARTS, part_name, plain_term
 from hilum.types import HilumError
 
 YES = {"1", "1.0", "true", "t", "yes", "y", "x"}
@@ -19,7 +19,7 @@ def folded(table: pd.DataFrame, roles: Columns, where: str) -> tuple[pd.DataFram
     train. A column `test` alone may be the result of one: it is left, with a note. Raises
     HilumError for a row that two flags claim.
     """
-    columns_by_role = columns.find(table, roles, (), where)
+    columns_by_role = columns.find_columns(table, roles, (), where)
     flags = {
         str(name): part
         for name in table.columns
@@ -43,13 +43,13 @@ def folded(table: pd.DataFrame, roles: Columns, where: str) -> tuple[pd.DataFram
 def _flagged(cells: pd.Series, name: str) -> str | None:
     """The part that a column's name means, where its cells say yes or no."""
     words = set(cells.str.casefold().unique()) - {""}
-    word = plain(name).removeprefix("is").removeprefix("in")
+    word = plain_term(name).removeprefix("is").removeprefix("in")
     return part_name(word) if words and words <= YES | NO else None
 
 
 def _sure(flags: dict[str, str]) -> bool:
     """Whether names say "is" or "in", or a column of training images is among several."""
-    explicit = any(plain(name) not in PARTS for name in flags)
+    explicit = any(plain_term(name) not in PARTS for name in flags)
     return explicit or (len(flags) > 1 and "train" in flags.values())
 
 

@@ -45,7 +45,7 @@ def build_manifest(
     images, parted = with_parts(images)
     doubts = [*doubts, *_doubts(images["patient_id"]), *_namesakes(images)]
     all_notes = (*notes, *origin, *parted, *placeholder, *doubts)
-    return manifest.build(images, kind, (*left_out, *separated), all_notes, root.parent)
+    return manifest.assemble_manifest(images, kind, (*left_out, *separated), all_notes, root.parent)
 
 
 def _patients(root: Path, paths: pd.Series) -> pd.Series:
@@ -64,7 +64,7 @@ def _number(path: str) -> str | None:
 def _listed_patients(file: Path, paths: pd.Series) -> pd.Series:
     """Patients from a table whose files are paths below the folder, or names alone."""
     table = columns.read_text(file)
-    columns_by_role = columns.find(table, None, ("path", "patient_id"), str(file))
+    columns_by_role = columns.find_columns(table, None, ("path", "patient_id"), str(file))
     by_file = dict(
         zip(table[columns_by_role["path"]], table[columns_by_role["patient_id"]], strict=True)
     )

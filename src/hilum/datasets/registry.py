@@ -40,7 +40,7 @@ ROWS = (
 DATASETS: dict[str, Dataset] = {row.card.name: row for row in ROWS}
 
 
-def find(name: str) -> Dataset:
+def find_dataset(name: str) -> Dataset:
     """The dataset of that name; raises HilumError with the nearest name where there is none."""
     if name in DATASETS:
         return DATASETS[name]

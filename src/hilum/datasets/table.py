@@ -48,7 +48,7 @@ def recognises(folder: Path, roles: Columns) -> bool:
     where = str(tables[0])
     try:
         listed = columns.read_text(tables[0])
-        columns_by_role = columns.find(listed, roles, ("path",), where)
+        columns_by_role = columns.find_columns(listed, roles, ("path",), where)
     except HilumError:
         return False
     return "label" in columns_by_role or (
@@ -59,7 +59,7 @@ def recognises(folder: Path, roles: Columns) -> bool:
 def _has_class_folders(folder: Path) -> bool:
     """Whether a table of marks beside the images may be about something else than classes."""
     try:
-        folder_levels.read(folder, images.find(folder)[0])
+        folder_levels.read_levels(folder, images.list_images(folder)[0])
     except HilumError:
         return False
     return True
@@ -77,7 +77,7 @@ def tables_in(folder: Path) -> list[Path]:
     ]
 
 
-def read(
+def read_image_table(
     path: str | Path,
     roles: Columns = _USUAL,
     progress: Progress = None,
@@ -109,7 +109,7 @@ def _rows(file: Path, roles: Columns) -> tuple[pd.DataFrame, list[str]]:
     listed, flagged = part_flags.folded(columns.blanked(cells), roles, str(file))
     listed, notes = one_hot.folded(listed, roles, str(file))
     notes = [*flagged, *notes]
-    columns_by_role = columns.find(listed, roles, ("path", "label"), str(file))
+    columns_by_role = columns.find_columns(listed, roles, ("path", "label"), str(file))
     for name in columns_by_role.values():
         notes += missing.note(cells[name], name) if name in cells else []
     return pd.DataFrame({role: listed[name] for role, name in columns_by_role.items()}), notes

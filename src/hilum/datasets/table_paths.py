@@ -105,7 +105,7 @@ class _Index:
     """The image files below a folder by the ends of their paths, so that no search is long."""
 
     def __init__(self, folder: Path, masks: bool, paths_of_table: Iterable[str]) -> None:
-        paths, _ = images.find(folder)
+        paths, _ = images.list_images(folder)
         below = [path.relative_to(folder).as_posix() for path in paths]
         self._folder = folder
         self._by_name: dict[tuple[str, ...], list[str]] = {}

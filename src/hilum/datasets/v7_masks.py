@@ -57,7 +57,7 @@ def _described(paired: pd.DataFrame, index: pd.DataFrame, tally: Tally) -> pd.Da
     rows = paired.merge(index, left_on="name", right_on="image", how="left")
     rows = tally.keep(rows, rows["image"].notna(), "no row of the index names this image")
     rows = rows.assign(
-        label=[values.label(finding, CARD.label_map) for finding in rows["finding"]],
+        label=[values.map_finding(finding, CARD.label_map) for finding in rows["finding"]],
         view=rows["view"].map(values.view),
         patient_id=rows["patientid"],
     )

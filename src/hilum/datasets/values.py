@@ -26,7 +26,7 @@ def age(text: str) -> float | None:
     )
 
 
-def label(finding: str, label_map: Mapping[str, str]) -> str | None:
+def map_finding(finding: str, label_map: Mapping[str, str]) -> str | None:
     """Return the class of a finding such as "COVID-19, ARDS" or "Pneumonia/Viral/COVID-19".
 
     COVID-19 wins over the rest; then the first part that the map knows decides; None if none does.

@@ -81,7 +81,7 @@ _FOLD = re.compile(r"(?:k|cv)?[ _-]?folds?[ _-]*(\d+)")
 _DASHES = re.compile("[\u2010-\u2015\u2212]")
 
 
-def plain(text: str) -> str:
+def plain_term(text: str) -> str:
     """Letters and digits alone, in small letters: "Image Index" -> "imageindex"."""
     return re.sub(r"[\W_]+", "", text.casefold())
 
@@ -100,7 +100,7 @@ def _even(text: str) -> str:
 def synonym(text: str) -> str | None:
     """The fixed class name that `text` obviously means; None where it has a sign of its own."""
     word, signs = _spelt(text)
-    return None if signs or not word else CLASSES.get(plain(text))
+    return None if signs or not word else CLASSES.get(plain_term(text))
 
 
 def class_name(text: str) -> str:
@@ -163,7 +163,7 @@ def _unicode_name(char: str) -> str:
 
 def part_name(text: str) -> str | None:
     """Return "train", "validation" or "test" where `text` means one of them, numbered or not."""
-    word = plain(text).lstrip("0123456789")  # as in "1_train", "2_val", "3_test"
+    word = plain_term(text).lstrip("0123456789")  # as in "1_train", "2_val", "3_test"
     for ending in ("", *ENDINGS):
         if word.endswith(ending) and (part := PARTS.get(word.removesuffix(ending))):
             return part

@@ -23,7 +23,7 @@ from hilum.progress import Progress
 from hilum.types import MANIFEST_COLUMNS, PREDICTION_COLUMNS, Finding, HilumError, Manifest, Results
 
 
-def run(folder: Path, data: Path | None, out: Path, tell: Progress) -> Results:
+def run_audit(folder: Path, data: Path | None, out: Path, tell: Progress) -> Results:
     """Audit a run (`data`: where its images are now), or a model on labelled images (`data`).
 
     A run's model/ without `data` stands for its run. Writes results.json, findings.csv and
@@ -44,10 +44,10 @@ def run(folder: Path, data: Path | None, out: Path, tell: Progress) -> Results:
 
 def _of_run(folder: Path, data: Path | None, out: Path, tell: Progress) -> Results:
     started = time.monotonic()
-    found = evidence.read(folder, data, tell)
+    found = evidence.read_audited_run(folder, data, tell)
     before = found.record
     outputs.make_run_folder(out)
-    findings = audits.run(found.evidence, tell("audit"))
+    findings = audits.run_audits(found.evidence, tell("audit"))
     if out.resolve() != folder.resolve():
         outputs.write_manifest(out, found.manifest)
         outputs.write_predictions(out, found.evidence.predictions)
@@ -90,7 +90,7 @@ def _of_model_alone(folder: Path, out: Path) -> Results:
     empty = pd.DataFrame(columns=list(MANIFEST_COLUMNS))
     classes = [str(name) for name in told["classes"]]
     predictions = pd.DataFrame(columns=[*PREDICTION_COLUMNS, *models.probability_columns(classes)])
-    findings = audits.run(Evidence(classes, empty, predictions, thorough=True))
+    findings = audits.run_audits(Evidence(classes, empty, predictions, thorough=True))
     results = Results(
         recipe=str(told["provenance"].get("recipe", "")),
         title="Audit of a model without images",
@@ -113,5 +113,5 @@ def _of_model_alone(folder: Path, out: Path) -> Results:
 
 def _written(out: Path, results: Results) -> Results:
     outputs.write_results(out, results)
-    report.build(out)
+    report.build_report(out)
     return results

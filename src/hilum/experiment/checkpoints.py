@@ -52,12 +52,12 @@ def require_recipe(out: Path, recipe: Recipe) -> None:
 def _marked(mark: Path) -> Recipe | None:
     """The recipe of the folds beside `mark`; None where it is no longer valid."""
     try:
-        return recipes.parse(tomllib.loads(mark.read_text(encoding="utf-8")))
+        return recipes.parse_recipe(tomllib.loads(mark.read_text(encoding="utf-8")))
     except (HilumError, ValueError):  # of another version
         return None
 
 
-def begin(out: Path, recipe: Recipe, basis: Basis, resume: bool) -> Path:
+def begin_run(out: Path, recipe: Recipe, basis: Basis, resume: bool) -> Path:
     """The folder of finished folds, emptied, with all that an earlier run left, unless it goes on.
 
     Raises ChangedError when the folds there belong to another recipe, or stand on other images,
@@ -66,18 +66,18 @@ def begin(out: Path, recipe: Recipe, basis: Basis, resume: bool) -> Path:
     work = out / WORK
     if resume and (work / MARK).is_file():
         require_recipe(out, recipe)
-        run_basis.require_same(out, run_basis.read(work), basis)
+        run_basis.require_same(out, run_basis.read_basis(work), basis)
         return work
     clear_previous.clear(out, tasks=not resume)
     _remove(work)
     work.mkdir(parents=True)
-    run_basis.write(basis, work)
+    run_basis.write_basis(basis, work)
     with files.atomic_write(work / MARK) as temporary:  # last: where it is, the basis is as well
         temporary.write_text(recipes.as_toml(recipe), encoding="utf-8")
     return work
 
 
-def save(work: Path, fold: TrainedFold) -> FoldResult:
+def save_fold(work: Path, fold: TrainedFold) -> FoldResult:
     """Keep a fold with its model in a folder of its own; no other fold is looked at."""
     folder = _folder(work, fold.key)
     folder.mkdir(parents=True, exist_ok=True)
@@ -90,7 +90,7 @@ def save(work: Path, fold: TrainedFold) -> FoldResult:
     return FoldResult(fold.key, fold.predictions, fold.history, fold.loss)
 
 
-def load(work: Path, key: FoldKey) -> FoldResult | None:
+def load_fold(work: Path, key: FoldKey) -> FoldResult | None:
     """A fold that was finished before, or None."""
     folder = _folder(work, key)
     if not (folder / DONE).is_file():
@@ -158,7 +158,7 @@ def finished(out: Path, recipe: Recipe, basis: Basis) -> Results | None:
     """
     results = _results(out)
     if results is not None:
-        run_basis.require_same(out, run_basis.read(out), basis)
+        run_basis.require_same(out, run_basis.read_basis(out), basis)
     return results
 
 
@@ -168,7 +168,7 @@ def _made_by(out: Path) -> Recipe | None:
     if (out / WORK).exists() or not ((out / "results.json").is_file() and stored.is_file()):
         return None
     try:
-        return recipes.without_tasks(recipes.load(str(stored)))
+        return recipes.without_tasks(recipes.load_recipe(str(stored)))
     except HilumError:  # of another version: run again
         return None
 

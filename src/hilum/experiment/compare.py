@@ -52,7 +52,7 @@ class ComparedRun:
     predictions: pd.DataFrame
 
 
-def compare(first: Path, second: Path) -> Comparison:
+def compare_runs(first: Path, second: Path) -> Comparison:
     """Compare the chosen cells of two finished runs on the images that both have tested.
 
     Raises MissingError for a folder without a finished run, HilumError where the runs have other
@@ -65,8 +65,11 @@ def compare(first: Path, second: Path) -> Comparison:
     tables = [run.predictions[run.predictions["sample_id"].isin(shared)] for run in runs]
     left_out = [item for run in runs for item in _alone(run, shared)]
     notes = ["Images that only one run has tested do not count."] if left_out else []
-    differences = paired_tests.compare(tables[0], tables[1], runs[0].run.classes)
-    notes += [*_tests(differences), predictions.read(tables[0], runs[0].run.classes).assumption]
+    differences = paired_tests.compare_paired(tables[0], tables[1], runs[0].run.classes)
+    notes += [
+        *_tests(differences),
+        predictions.read_predictions(tables[0], runs[0].run.classes).assumption,
+    ]
     return Comparison(
         runs=(str(first), str(second)),
         cells=(runs[0].run.cell, runs[1].run.cell),
@@ -93,7 +96,7 @@ def _read(folder: Path) -> ComparedRun:
                 f"a comparison wants the --out folders of two finished runs; got {str(folder)!r} "
                 f"without {path.name}; run it to its end, or check the path."
             )
-    run = run_folder.read(folder)
+    run = run_folder.read_run(folder)
     predictions = run.chosen()
     if predictions is None or len(run.classes) < 2:
         raise HilumError(

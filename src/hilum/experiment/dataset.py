@@ -125,9 +125,9 @@ def _read(
         options = datasets.TreeOptions(item.labels, item.source_tag)
         return datasets.open_path(Path(item.path), given, later(progress, "read headers"), options)
     if item.phantom:
-        return phantom.write(_request(item, classes), out / "data", progress("draw films"))
+        return phantom.write_phantom(_request(item, classes), out / "data", progress("draw films"))
     if root is None:
-        folder = registry.find(item.card).card.folder
+        folder = registry.find_dataset(item.card).card.folder
         raise MissingError(
             f"this recipe needs the dataset {item.card!r}; got no --data; "
             f"name the folder that holds {folder}/ with --data or in HILUM_DATA."

@@ -15,7 +15,7 @@ from hilum.recipes import Recipe
 from hilum.types import HilumError, Manifest, Split
 
 
-def of(ground: RunContext) -> Basis:
+def run_dependencies(ground: RunContext) -> Basis:
     """What every fold and figure of the run stands on; files are hashed anew, none is decoded.
 
     Data of a source task or of later films that cannot be read count as none: what that means for
@@ -24,11 +24,11 @@ def of(ground: RunContext) -> Basis:
     plans = [
         plan for name, plan in recipes.cells(ground.recipe).items() if name not in ground.refused
     ]
-    sets = [run_basis.rows(ground.dataset.manifest.table, run_basis.STUDY)]
-    sets += [run_basis.rows(found.table, name) for name, found in _others(ground, plans)]
+    sets = [run_basis.basis_rows(ground.dataset.manifest.table, run_basis.STUDY)]
+    sets += [run_basis.basis_rows(found.table, name) for name, found in _others(ground, plans)]
     if ground.beside is not None and any(map(source_task.enabled, plans)):
-        main = prepared_dataset.hashed(manifests.load(ground.beside)).table
-        sets.append(run_basis.rows(main, "the main question"))
+        main = prepared_dataset.hashed(manifests.read_manifest(ground.beside)).table
+        sets.append(run_basis.basis_rows(main, "the main question"))
     preparations = sorted({preprocessing_of(plan).digest for plan in plans})
     facts = {
         **run_basis.VERSIONS,
@@ -42,7 +42,7 @@ def of(ground: RunContext) -> Basis:
 def of_pairs(plan: Recipe, manifest: Manifest, splits: Mapping[int, Split]) -> Basis:
     """The same for a network that outlines lungs: images and masks, and the encoder's weights."""
     facts = {**run_basis.VERSIONS, **dict(_weights([plan])), **_splits(splits)}
-    return Basis(run_basis.rows(manifest.table, run_basis.STUDY), facts)
+    return Basis(run_basis.basis_rows(manifest.table, run_basis.STUDY), facts)
 
 
 def _splits(splits: Mapping[int, Split]) -> dict[str, str]:

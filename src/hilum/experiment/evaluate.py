@@ -65,7 +65,7 @@ def evaluate_model(
     about = _evidence(model, test, known, thorough)
     if len(about.manifest):
         about = evidence.with_model(about, model, test.taken.pixels, tell)
-    findings = audits.run(about)
+    findings = audits.run_audits(about)
     results = _results(models.read_metadata(folder), test, about, findings)
     results = replace(
         results,
@@ -74,7 +74,7 @@ def evaluate_model(
     )
     audit_outputs.write_audit_artefacts(out, about)
     outputs.write_external(out, test.manifest, test.split, test.predictions, results)
-    report.build(out)
+    report.build_report(out)
     return results
 
 

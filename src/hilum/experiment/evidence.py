@@ -66,12 +66,12 @@ def pixels_for_model(
     ).pixels
 
 
-def read(folder: Path, data: Path | None, tell: Progress) -> AuditedRun:
+def read_audited_run(folder: Path, data: Path | None, tell: Progress) -> AuditedRun:
     """Everything that a finished run's folder knows; `data` says where its images are now.
 
     Raises MissingError where the folder is no finished run's, HilumError where it is damaged.
     """
-    run = folders.read(folder)
+    run = folders.read_run(folder)
     if run.manifest is None or run.predictions is None:
         raise MissingError(
             f"an audit wants a finished run's folder, or a model/ folder; got {str(folder)!r} "
@@ -79,7 +79,7 @@ def read(folder: Path, data: Path | None, tell: Progress) -> AuditedRun:
         )
     record = run.record()
     model = models.load_trained_model(models.find_model_folder(folder))
-    listed = manifests.load(folder / "manifest.parquet")
+    listed = manifests.read_manifest(folder / "manifest.parquet")
     evidence = Evidence(
         run.classes,
         listed.table,

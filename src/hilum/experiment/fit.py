@@ -32,7 +32,7 @@ from hilum.types import Floats, HilumError
 Array: TypeAlias = npt.NDArray[np.float64]
 
 
-def train(
+def train_stages(
     context: CellContext, parts: PartIndices, key: FoldKey
 ) -> tuple[Backbone, NumpyHead, pd.DataFrame]:
     """All stages in order; each begins where the one before it ended."""

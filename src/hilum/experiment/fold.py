@@ -36,7 +36,7 @@ def train_fold(context: CellContext, split: pd.DataFrame, key: FoldKey) -> Train
     parts = PartIndices(rows["train"], rows["validation"], context.labels, test=rows["test"])
     parts = replace(parts, balanced=context.recipe.train.balance == "sampling")
     enlarged = synthetic_images.add_synthetic_images(context, parts, key)
-    backbone, head, history = fit.train(*enlarged, key)
+    backbone, head, history = fit.train_stages(*enlarged, key)
     model, p = _calibrated(context, _model(context, backbone, head), parts)
     loss = _loss(context.labels[parts.validation], p)
     if context.recipe.train.stages[-1].refit:
@@ -115,7 +115,7 @@ def _calibrated(
     model = replace(model, facts=replace(model.facts, temperature=fitted.value))
     p = model.calibrated(logits)
     points = {
-        name: thresholds.choose(labels == i, p[:, i], SENSITIVITY).threshold
+        name: thresholds.choose_threshold(labels == i, p[:, i], SENSITIVITY).threshold
         for i, name in enumerate(context.classes)
         if (labels == i).any()
     }

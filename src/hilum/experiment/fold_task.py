@@ -35,10 +35,10 @@ class FoldTask:
 
 def run_fold(task: FoldTask, progress: Progress = silent) -> FoldResult:
     """Train and test one fold, its source task first where needed, and keep it in its folder."""
-    source = source_task.train(task.source, progress) if task.source else None
+    source = source_task.fit_source_task(task.source, progress) if task.source else None
     data = CellData(task.classes, task.manifest, task.pixels.open())
     context = cell_context.set_up(task.recipe, data, progress, source)
-    return checkpoints.save(task.work, fold.train_fold(context, task.split, task.key))
+    return checkpoints.save_fold(task.work, fold.train_fold(context, task.split, task.key))
 
 
 def run_or_refuse(task: FoldTask, progress: Progress) -> FoldResult | HilumError:

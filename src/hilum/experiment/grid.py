@@ -116,7 +116,7 @@ class Cell:
         """What is not finished yet; raises HilumError where a fold's data cannot be prepared."""
         self._advance = self._context.progress(f"folds of {self.name}")
         for key in self._tables:
-            if (stored := checkpoints.load(self._context.work, key)) is not None:
+            if (stored := checkpoints.load_fold(self._context.work, key)) is not None:
                 self.add(key, stored)
         data: PreparedDataset | None = None
         for key, table in self._tables.items():

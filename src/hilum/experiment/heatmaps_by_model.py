@@ -34,7 +34,7 @@ def write_heatmaps_by_model(ground: RunContext, grown: GridResult, taken: Select
     move, rows = ground.progress("heat maps of every model"), []
     for number, (cell, model) in enumerate(found.items(), 1):
         try:
-            asked = explainer.of(model)
+            asked = explainer.make_explainable(model)
             cam.require(asked, heatmap_page.METHOD, model.pipeline.shape)
         except HilumError:
             continue

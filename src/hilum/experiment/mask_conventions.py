@@ -10,7 +10,7 @@ DRAWN = Convention("beside the heart", "the phantom's truth")
 APART = 0.90  # Dice of one convention's masks on the other's: V7's and OpenIST's, 275 films
 
 
-def of(dataset: str) -> Convention:
+def mask_convention(dataset: str) -> Convention:
     """The convention of a dataset's masks, by its name in the manifest."""
     if dataset == DATASET:
         return DRAWN
@@ -20,7 +20,7 @@ def of(dataset: str) -> Convention:
 
 def followed(table: pd.DataFrame) -> str:
     """The convention that Dice follows in a manifest's table: one, or that of each set."""
-    found = {name: str(of(name)) for name in _datasets(table)}
+    found = {name: str(mask_convention(name)) for name in _datasets(table)}
     if len(set(found.values())) == 1:
         return next(iter(found.values()))
     return "; ".join(f"{name}: {convention}" for name, convention in found.items())
@@ -28,7 +28,7 @@ def followed(table: pd.DataFrame) -> str:
 
 def note(table: pd.DataFrame) -> str:
     """What a reader should know where sets of different conventions are mixed, or ""."""
-    kinds = {name: of(name).field for name in _datasets(table)}
+    kinds = {name: mask_convention(name).field for name in _datasets(table)}
     if len(set(kinds.values())) < 2:
         return ""
     sets = ", ".join(f"{name} ({kind})" for name, kind in kinds.items())

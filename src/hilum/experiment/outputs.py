@@ -62,7 +62,7 @@ def removing_empty_on_failure(out: Path) -> Iterator[None]:
         raise
 
 
-def write(
+def write_run(
     out: Path,
     plan: Recipe,
     manifest: Manifest,
@@ -128,7 +128,7 @@ def write_recipe(out: Path, resolved: Recipe) -> None:
 
 def write_manifest(out: Path, manifest: Manifest) -> None:
     """`manifest.parquet`."""
-    manifests.save(manifest, out / "manifest.parquet")
+    manifests.save_manifest(manifest, out / "manifest.parquet")
 
 
 def write_splits(out: Path, splits: dict[int, pd.DataFrame]) -> None:

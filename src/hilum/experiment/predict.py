@@ -32,7 +32,7 @@ Decoded: TypeAlias = tuple[
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class AnsweredFiles:
     """A table with a row per image, what was left out, and what must be said of the model."""
 
     table: pd.DataFrame
@@ -42,7 +42,7 @@ class Answers:
 
 def predict_files(
     folder: Path, paths: Sequence[Path], out: Path, tell: "Progress", heatmaps: Path | None = None
-) -> Answers:
+) -> AnsweredFiles:
     """Write `path, label, p_<class>..., abstain, reason, seen`, a row per image, to the CSV `out`.
 
     `folder` is a model's, or that of a finished run. `seen` marks an image that is no test of the
@@ -74,12 +74,12 @@ def predict_files(
     if drawer:
         drawer.close()
     left_out += _unread(table[table["label"] == ""])
-    return Answers(table, left_out, cautions.collect_cautions(folder, model, known))
+    return AnsweredFiles(table, left_out, cautions.collect_cautions(folder, model, known))
 
 
 def explain_files(
     folder: Path, paths: Sequence[Path], out: Path, ask: "HeatmapRequest", tell: "Progress"
-) -> Answers:
+) -> AnsweredFiles:
     """Write one PNG per image, sheets of all, and `heatmaps.csv` to the folder `out`.
 
     `folder` is a model's, or that of a finished run. The table has `path, label, class,
@@ -102,7 +102,7 @@ def explain_files(
             move(done, len(wanted))
     table = drawer.close()
     left_out += _unread(table[table["file"] == ""])
-    return Answers(
+    return AnsweredFiles(
         table, left_out, cautions.collect_cautions(folder, model, cautions.recognise(model, prints))
     )
 
@@ -148,7 +148,7 @@ def _listed(paths: Sequence[Path], command: str) -> tuple[list[Path], list[LeftO
                 f"{command} wants images or folders; got {images.printable(path)!r}, "
                 "which does not exist; check the path."
             )
-        inside, others = images.find(path) if path.is_dir() else _alone(path)
+        inside, others = images.list_images(path) if path.is_dir() else _alone(path)
         found |= dict.fromkeys(inside)
         left_out += others
     if not found:

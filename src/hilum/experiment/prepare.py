@@ -86,7 +86,7 @@ def _value(text: str) -> Any:
         return text  # a bare word is a string, so that no shell needs nested quotes
 
 
-def prepare(folder: Path, steps: Sequence[Step], out: Path, tell: Progress) -> Prepared:
+def prepare_folder(folder: Path, steps: Sequence[Step], out: Path, tell: Progress) -> Prepared:
     """Write every readable image below `folder` to `out`/images, relative paths kept, as PNG.
 
     Where a step finds lungs, their masks (0 or 255, the image's own size) go to `out`/masks under
@@ -95,7 +95,7 @@ def prepare(folder: Path, steps: Sequence[Step], out: Path, tell: Progress) -> P
     Raises HilumError where there is no readable image or `out` cannot be written.
     """
     root, target = as_path(folder), as_path(out)
-    paths, strangers = images.find(root)
+    paths, strangers = images.list_images(root)
     homes = (target / "images", target / "masks")
     jobs = _jobs(root, [path for path in paths if not set(homes) & set(path.parents)], homes)
     files.ensure_writable_folder(homes[0], target)
@@ -217,7 +217,7 @@ def _drawn(jobs: Sequence[_Job]) -> list[_Job]:
 def _sheet(jobs: Sequence[_Job], steps: Sequence[Step], out: Path) -> Path:
     """`contact_sheet.png`: a film above, the same prepared below; its table beside it."""
     from hilum.report import style
-    from hilum.report.wording import label
+    from hilum.report.wording import short_label
 
     with style.style():
         figure = style.blank(1.6 * len(jobs) + 0.6, 4.2)
@@ -229,9 +229,13 @@ def _sheet(jobs: Sequence[_Job], steps: Sequence[Step], out: Path) -> Path:
                 axes[row, column].imshow(pixels, cmap="gray", vmin=0, vmax=255)
                 axes[row, column].set(xticks=[], yticks=[])
                 axes[row, column].set_xlabel(f"{pixels.shape[1]} x {pixels.shape[0]}")
-            axes[0, column].set_title(label(job.path.name, 22), fontsize=7)
+            axes[0, column].set_title(short_label(job.path.name, 22), fontsize=7)
         axes[0, 0].set_ylabel("before")
         axes[1, 0].set_ylabel("after")
-        figure.suptitle(label(", ".join(step.name for step in steps), 16 * len(jobs)), fontsize=8)
+        figure.suptitle(
+            short_label(", ".join(step.name for step in steps), 16 * len(jobs)), fontsize=8
+        )
         rows = pd.DataFrame([(str(job.path), str(job.target)) for job in jobs])
-        return style.save(figure, rows.set_axis(["before", "after"], axis=1), out, "contact_sheet")
+        return style.save_figure(
+            figure, rows.set_axis(["before", "after"], axis=1), out, "contact_sheet"
+        )

@@ -61,6 +61,6 @@ def _at(number: PublishedNumber, mine: pd.DataFrame) -> Proportion | None:
     if number.threshold is None or number.name not in AT_A_THRESHOLD or column not in mine:
         return None
     positive = (mine["label"] == number.class_).to_numpy(dtype=bool)
-    (point,) = thresholds.sweep(positive, mine[column].to_numpy(), [number.threshold])
+    (point,) = thresholds.sweep_thresholds(positive, mine[column].to_numpy(), [number.threshold])
     found: Proportion = getattr(point, number.name)
     return found

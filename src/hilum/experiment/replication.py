@@ -30,7 +30,7 @@ NETWORK = (("model", "backbone"), ("model", "auxiliary_backbones"))
 LISTED = 12  # keys that the sentence names
 
 
-def sentence(plan: Recipe) -> str:
+def replication_sentence(plan: Recipe) -> str:
     """ "Not a replication: ..., because of ..."; empty where nothing departs from the paper."""
     if not plan.departures or not plan.published:
         return ""
@@ -46,7 +46,7 @@ def sentence(plan: Recipe) -> str:
     return f"Not a replication: {'; '.join(parts)}{because}.{rest}"
 
 
-def rows(plan: Recipe) -> list[dict[str, Any]]:
+def departure_rows(plan: Recipe) -> list[dict[str, Any]]:
     """The departures for `results.json`: key, the paper's value, ours, and what it comes of."""
     tree = recipes.as_tree(plan)
     return [

@@ -76,18 +76,18 @@ def run_task(
     heatmaps_by_model.write_heatmaps_by_model(run, grid_result, selected)
     advance = progress("score, audit, report")
     tested = TestedRun(run, grid_result, selected, external)
-    scored = run_results.score(tested)
+    scored = run_results.score_run(tested)
     advance(1, 3)
     evidence = run_results.evidence_of_model(tested, images, scored)
-    findings = audits.run(evidence, known=early)
+    findings = audits.run_audits(evidence, known=early)
     results = run_results.collect(tested, scored, evidence, findings, limits)
     results = replace(results, environment=environment.provenance(time.monotonic() - started))
     advance(2, 3)
     model_record.judge(out / "model", results.verdict, findings, "run")
     audit_outputs.write_audit_artefacts(out, evidence)
     outputs.write_later(out, external.predictions if external else None)
-    outputs.write(out, recipe, run.dataset.manifest, run.splits, grid_result, results)
-    report.build(out)
+    outputs.write_run(out, recipe, run.dataset.manifest, run.splits, grid_result, results)
+    report.build_report(out)
     checkpoints.finish(run.work)
     advance(3, 3)
     return results
@@ -137,10 +137,10 @@ def _split(
 
 def _finished_or_begun(run: RunContext, recipe: Recipe, resume: bool) -> Results | None:
     """The results of a run that is finished already; otherwise room is made for folds."""
-    now = dependencies.of(run)
+    now = dependencies.run_dependencies(run)
     results = checkpoints.finished(run.out, recipe, now) if resume else None
     if results is None:
-        checkpoints.begin(run.out, recipe, now, resume)
+        checkpoints.begin_run(run.out, recipe, now, resume)
     return results
 
 

@@ -51,7 +51,7 @@ class Basis:
     facts: Mapping[str, str]  # such as "the weights of resnet50" -> a digest
 
 
-def rows(table: pd.DataFrame, of: str) -> pd.DataFrame:
+def basis_rows(table: pd.DataFrame, of: str) -> pd.DataFrame:
     """Rows of a Basis from a manifest's table whose `sha256` is filled in."""
     masks = [_bytes(path) for path in table["mask_path"]]
     found = table.assign(mask=pd.Series(masks, index=table.index, dtype="str"), set=of)
@@ -82,7 +82,7 @@ def of_file(path: Path) -> str:
     )
 
 
-def write(basis: Basis, folder: Path) -> None:
+def write_basis(basis: Basis, folder: Path) -> None:
     """`basis.parquet`."""
     table = pa.Table.from_pandas(basis.images, preserve_index=False)
     facts = {_METADATA: json.dumps(dict(basis.facts)).encode()}
@@ -90,7 +90,7 @@ def write(basis: Basis, folder: Path) -> None:
         pq.write_table(table.replace_schema_metadata(facts), temporary)
 
 
-def read(folder: Path) -> Basis | None:
+def read_basis(folder: Path) -> Basis | None:
     """What was written, or None where there is none that can be read."""
     try:
         table = pq.read_table(folder / NAME)

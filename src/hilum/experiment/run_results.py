@@ -64,7 +64,7 @@ def evidence_of_model(tested: TestedRun, images: Evidence, scored: ScoredRun) ->
     return evidence.with_model(whole, selected.model, selected.pixels, tested.run.progress)
 
 
-def score(tested: TestedRun) -> ScoredRun:
+def score_run(tested: TestedRun) -> ScoredRun:
     """Scores of cells, and of source tasks and the external test under names of their own."""
     classes, predictions = tested.run.classes, tested.grid_result.predictions
     rows = [
@@ -111,8 +111,8 @@ def collect(
         split=summary.split(run.splits, evidence.leaks),
         model=_model(tested),
         limits=[*summary.limits(recipe, manifest), *limits, *(external.told if external else ())],
-        replication=replication.sentence(recipe),
-        departures=replication.rows(recipe),
+        replication=replication.replication_sentence(recipe),
+        departures=replication.departure_rows(recipe),
     )
 
 

@@ -35,7 +35,7 @@ from hilum.recipes import Recipe, Stage
 from hilum.types import HilumError, HilumWarning, Results, Score
 
 
-def run(
+def run_segmentation(
     recipe: Recipe,
     root: Path | None,
     out: Path,
@@ -62,15 +62,17 @@ def _run(recipe: Recipe, root: Path | None, out: Path, progress: Progress, resum
     if resume:
         checkpoints.require_recipe(out, recipe)
     work = outputs.make_run_folder(out) / model_json.WORK
-    prepared = segmentation_data.prepare(recipe, stage, (root, out, work), progress)
+    prepared = segmentation_data.prepare_masks(recipe, stage, (root, out, work), progress)
     context, manifest = prepared.context, prepared.context.manifest
     basis = dependencies.of_pairs(recipe, manifest, prepared.splits)
-    checkpoints.begin(out, recipe, basis, resume)
+    checkpoints.begin_run(out, recipe, basis, resume)
     mixed = mask_conventions.note(manifest.table)
     if mixed:
         warnings.warn(mixed, HilumWarning, stacklevel=2)
     folds = [
-        segmentation_fold.run(context, rows, FoldKey(CELL, seed, int(str(number))))
+        segmentation_fold.run_segmentation_fold(
+            context, rows, FoldKey(CELL, seed, int(str(number)))
+        )
         for seed, split in prepared.splits.items()
         for number, rows in split.table.groupby("fold")
     ]
@@ -82,7 +84,7 @@ def _run(recipe: Recipe, root: Path | None, out: Path, progress: Progress, resum
         environment=environment.provenance(time.monotonic() - started),
     )
     _write(out, prepared, folds, results)
-    report.build_masks(out)
+    report.build_segmentation_report(out)
     checkpoints.finish(work)
     return results
 
@@ -114,8 +116,8 @@ def _results(prepared: PreparedSegmentation, folds: Sequence[Fold], out: Path) -
         split=summary.split(prepared.splits, prepared.leaks),
         model=_model(out / "model" / segmenter.WEIGHTS),
         limits=[*recipe.limits, *manifest.notes],
-        replication=replication.sentence(recipe),
-        departures=replication.rows(recipe),
+        replication=replication.replication_sentence(recipe),
+        departures=replication.departure_rows(recipe),
     )
 
 
@@ -177,7 +179,7 @@ def _verdict(predictions: pd.DataFrame, rows: list[Score], convention: str) -> s
 
 
 def _model(path: Path) -> dict[str, Any]:
-    facts = unet.load(path).facts
+    facts = unet.load_unet(path).facts
     origin = {name: value for name, value in facts.provenance.items() if name != "tested"}
     return {
         "cell": CELL,

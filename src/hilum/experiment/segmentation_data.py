@@ -47,7 +47,7 @@ class PreparedSegmentation:
     leaks: list[Leak]
 
 
-def prepare(
+def prepare_masks(
     recipe: Recipe, stage: Stage, where: tuple[Path | None, Path, Path], progress: Progress
 ) -> PreparedSegmentation:
     """Find, read and split images with masks.

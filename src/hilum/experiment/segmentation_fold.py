@@ -37,26 +37,28 @@ class Fold:
     dice: float
 
 
-def run(context: SegmentationContext, rows: pd.DataFrame, key: FoldKey) -> Fold:
+def run_segmentation_fold(context: SegmentationContext, rows: pd.DataFrame, key: FoldKey) -> Fold:
     """Train and test one fold, or read it where it was finished before."""
     folder = context.work / f"seed{key.seed}-fold{key.fold}"
     done = folder / "done.json"
     if not done.is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        train(context, rows, key, folder)
+        train_segmentation_fold(context, rows, key, folder)
     stored = json.loads(done.read_text())
     predictions = pd.read_parquet(folder / "predictions.parquet")
     return Fold(folder, predictions, pd.read_csv(folder / "history.csv"), stored["dice"])
 
 
-def train(context: SegmentationContext, rows: pd.DataFrame, key: FoldKey, folder: Path) -> None:
+def train_segmentation_fold(
+    context: SegmentationContext, rows: pd.DataFrame, key: FoldKey, folder: Path
+) -> None:
     """Train and test one fold, and leave weights, predictions, history and `done.json` there."""
     recipe, stage = context.recipe, context.stage
     pairs, test = segmentation_data.pairs(context, rows)
     facts = unet.UnetConfig(
         recipe.model.backbone, side=pairs.images.shape[1], mirror=recipe.model.mirror
     )
-    network = unet.build(facts, recipe.model.weights, key.seed)
+    network = unet.build_unet(facts, recipe.model.weights, key.seed)
     schedule = stage.schedule
     how = segmentation.SegmentationConfig(
         loop.learning_rates(stage.lr, stage.epochs, schedule.kind, schedule.every, schedule.factor),
@@ -70,7 +72,7 @@ def train(context: SegmentationContext, rows: pd.DataFrame, key: FoldKey, folder
     )
 
     def keep() -> None:  # so that a run that is killed has something to show
-        unet.save(network, folder / segmenter.WEIGHTS)
+        unet.save_unet(network, folder / segmenter.WEIGHTS)
 
     course = segmentation.train_segmenter(
         network, pairs, how, context.progress(f"fold {key.fold + 1}"), keep
@@ -82,7 +84,7 @@ def train(context: SegmentationContext, rows: pd.DataFrame, key: FoldKey, folder
         provenance=_provenance(context, key, (pairs, test), course.dice),
     )
     # tested as it is stored: read back, with fp16's rounding
-    stored = unet.load(unet.save(network, folder / segmenter.WEIGHTS))
+    stored = unet.load_unet(unet.save_unet(network, folder / segmenter.WEIGHTS))
     tested = pd.DataFrame(_tested(context, segmenter.compiled(stored), test, key))
     tested.to_parquet(folder / "predictions.parquet")
     course_rows = pd.DataFrame(course.rows)

@@ -101,7 +101,7 @@ def plan(context: RunContext, recipe: Recipe, seed: int) -> PlannedSourceTask:
     return PlannedSourceTask(task, prepared, shared)
 
 
-def train(task: SourceTask, progress: Progress) -> Path:
+def fit_source_task(task: SourceTask, progress: Progress) -> Path:
     """The folder of the trained source task; where several ask at once, one of them trains it.
 
     Raises HilumError where it has learnt less than the recipe's `least_auroc`.
@@ -120,7 +120,7 @@ def read_back(planned: PlannedSourceTask, progress: Progress) -> SourceTaskResul
     Trains it where nobody has. Raises as `train`.
     """
     task = planned.task
-    folder = train(task, progress)
+    folder = fit_source_task(task, progress)
     trained = set(task.split.loc[task.split["part"] != "test", "sample_id"])
     table = task.manifest.table
     rows = table[table["sample_id"].isin(trained)]
@@ -149,7 +149,7 @@ def as_recipe(recipe: Recipe, source: SourcePlan) -> Recipe:
     if kept["model"].get("pool") in ("auto", "stages"):
         kept["model"]["pool"] = None
     kept["prepare"] = table.get("prepare", kept["prepare"])
-    return recipes.parse({"name": f"{recipe.name}-source", **kept, **own})
+    return recipes.parse_recipe({"name": f"{recipe.name}-source", **kept, **own})
 
 
 def _shared(target: PreparedDataset, source: PreparedDataset) -> list[Leak]:
@@ -166,7 +166,7 @@ def _shared_beside(context: RunContext, source: PreparedDataset) -> list[Leak]:
     """
     if context.beside is None:
         return []
-    main = manifests.load(context.beside)
+    main = manifests.read_manifest(context.beside)
     return _shared(prepared_dataset.prepare_dataset(main, preprocessing_of(context.recipe)), source)
 
 

@@ -142,7 +142,7 @@ def check_leakage(
 
     Raises HilumError in corrected mode, since grouping by patient was promised.
     """
-    leaks = leakage.find(split, manifest, fingerprints)
+    leaks = leakage.find_leaks(split, manifest, fingerprints)
     patients = [leak for leak in leaks if leak.kind == "same patient"]
     if patients and mode == "corrected" and split.grouped_by in ("patient", "site"):
         raise HilumError(

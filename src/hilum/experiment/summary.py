@@ -164,7 +164,7 @@ def _set(name: str, rows: pd.DataFrame) -> dict[str, Any]:
         "files_digest": release(rows["sha256"]),
     }
     if rows["mask_path"].notna().any():
-        about["mask_convention"] = str(mask_conventions.of(name))
+        about["mask_convention"] = str(mask_conventions.mask_convention(name))
     if name in DATASETS:
         card = DATASETS[name].card
         about |= {

@@ -30,7 +30,7 @@ def run_into(
     Folds are trained in `workers` processes, or in this one. A folder that a failed run leaves
     empty is removed. Raises as `run_recipe` does.
     """
-    job = segmentation.run if recipe.learns == "lungs" else run_recipe
+    job = segmentation.run_segmentation if recipe.learns == "lungs" else run_recipe
     with outputs.removing_empty_on_failure(out):
         return job(recipe, root, out, progress, resume, workers)
 
@@ -77,7 +77,7 @@ def _run(
     outputs.write_recipe(out, recipe)
     outputs.relist_tasks(out, recipe.tasks, _failed(outcomes))
     outputs.write_results(out, results)
-    report.build(out)
+    report.build_report(out)
     return results
 
 
@@ -98,7 +98,7 @@ def _joined(
 ) -> Results:
     """The main question's results with those of its tasks, under their names."""
     main = _without_tasks(main)
-    main = replace(main, replication=replication.sentence(recipe))
+    main = replace(main, replication=replication.replication_sentence(recipe))
     scores, published = list(main.scores), list(main.published)
     sentences = [main.replication] if main.replication else []
     for name, outcome in outcomes.items():

@@ -69,7 +69,7 @@ class ExplainableModel:
         return self.see(image[None]).maps
 
 
-def of(model: TrainedModel) -> ExplainableModel:
+def make_explainable(model: TrainedModel) -> ExplainableModel:
     """A model's parts made ready, seen and answered by compiled networks."""
     plain = of_parts(model.facts, model.backbone, model.head, model.logits)
     return replace(

@@ -22,7 +22,7 @@ COLUMNS, ROWS = 3, 12  # pairs of pictures on a sheet
 
 
 @dataclass(frozen=True, slots=True)
-class Tile:
+class HeatmapTile:
     """One film as the network sees it, its heat as a share of its maximum, and what to write."""
 
     film: Grey8  # (height, width)
@@ -44,7 +44,7 @@ class HeatmapStyle:
         overlays.chosen(COLOURS, self.colours, "a scale of colours")
 
 
-def single(tile: Tile, look: HeatmapStyle, method: str, verdict: str = "") -> Colour8:
+def single(tile: HeatmapTile, look: HeatmapStyle, method: str, verdict: str = "") -> Colour8:
     """Film, heat map and colour bar side by side, with words above and below.
 
     `verdict` says how the model was judged.
@@ -67,8 +67,8 @@ def single(tile: Tile, look: HeatmapStyle, method: str, verdict: str = "") -> Co
     return np.asarray(page)
 
 
-def sheet(
-    tiles: Sequence[Tile],
+def draw_sheet(
+    tiles: Sequence[HeatmapTile],
     look: HeatmapStyle,
     method: str,
     columns: int = COLUMNS,
@@ -105,7 +105,7 @@ def sheet(
     return np.asarray(page)
 
 
-def save(page: Colour8, path: Path) -> None:
+def save_page(page: Colour8, path: Path) -> None:
     """Write a picture as PNG."""
     Image.fromarray(page).save(path, compress_level=3)
 
@@ -134,7 +134,7 @@ def _wrapped(text: str, size: int, room: int) -> list[str]:
     return lines
 
 
-def _pair(tile: Tile, look: HeatmapStyle, side: int) -> Colour8:
+def _pair(tile: HeatmapTile, look: HeatmapStyle, side: int) -> Colour8:
     """(height, width, 3): the film and its heat map, each picture of it made to fit `side`."""
     height, width = tile.film.shape
     pictures = max(1, height // width)  # one below the other
@@ -144,7 +144,7 @@ def _pair(tile: Tile, look: HeatmapStyle, side: int) -> Colour8:
         tile.film, size, interpolation=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
     )
     share = np.asarray(cv2.resize(tile.share, size, interpolation=cv2.INTER_LINEAR), np.float32)
-    seen = overlays.render(np.asarray(film, np.uint8), share, look.render, look.colours)
+    seen = overlays.render_heat(np.asarray(film, np.uint8), share, look.render, look.colours)
     white = np.full((size[1], GAP, 3), 255, np.uint8)
     return np.concatenate([overlays.grey(np.asarray(film, np.uint8)), white, seen], axis=1)
 
@@ -169,10 +169,10 @@ def _scale(page: Image.Image, at: tuple[int, int], look: HeatmapStyle) -> None:
 
 def _as_seen(ramp: Floats, look: HeatmapStyle) -> Colour8:
     """A scale of colours as it looks where it is laid on mid-grey film."""
-    return overlays.render(np.full(ramp.shape, 128, np.uint8), ramp, look.render, look.colours)
+    return overlays.render_heat(np.full(ramp.shape, 128, np.uint8), ramp, look.render, look.colours)
 
 
-def _ink(tile: Tile) -> str:
+def _ink(tile: HeatmapTile) -> str:
     return INK if tile.right is None else RIGHT if tile.right else WRONG
 
 

@@ -33,7 +33,7 @@ class Rendering:
     warning: str = ""
 
 
-def render(film: Grey8, share: Floats, rendering: str, colours: str = "plasma") -> Colour8:
+def render_heat(film: Grey8, share: Floats, rendering: str, colours: str = "plasma") -> Colour8:
     """Film and heat in [0, 1], both (height, width) -> (height, width, 3).
 
     Raises HilumError for an unknown rendering or scale of colours.

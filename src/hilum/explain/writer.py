@@ -11,7 +11,7 @@ import pandas as pd
 
 from hilum import files
 from hilum.explain import cam, explainer, heatmap_sheets
-from hilum.explain.heatmap_sheets import HeatmapStyle, Tile
+from hilum.explain.heatmap_sheets import HeatmapStyle, HeatmapTile
 from hilum.explain.one_pass import OnePass
 from hilum.inference import cautions
 from hilum.inference.answer import PreparedImage
@@ -44,7 +44,7 @@ class HeatmapWriter:
     out: Path
     one_pass: OnePass
     names: set[str] = field(default_factory=set)  # of files written, in lower case
-    tiles: list[Tile] = field(default_factory=list)
+    tiles: list[HeatmapTile] = field(default_factory=list)
     rows: list[dict[str, object]] = field(default_factory=list)
     full: int = 0  # sheets that are written
 
@@ -53,7 +53,7 @@ class HeatmapWriter:
         """Ready to draw; raises HilumError for what `ask` may not ask of this model."""
         ask.look.check()
         _require_class(ask.class_, model.facts.classes)
-        one_pass = OnePass.of(model, explainer.of(model), ask.method)
+        one_pass = OnePass.of(model, explainer.make_explainable(model), ask.method)
         return cls(model, ask, files.ensure_writable_folder(out), one_pass)
 
     def features(self, stack: Stack8) -> Features:
@@ -87,9 +87,9 @@ class HeatmapWriter:
         p = float(str(row[f"p_{class_}"]))
         found = self.one_pass.heat(film, self.model.facts.classes.index(class_))
         name = self._name(Path(str(row["path"])).stem)
-        tile = Tile(film, cam.relative(found), words(row, class_, p, empty=not found.any()))
+        tile = HeatmapTile(film, cam.relative(found), words(row, class_, p, empty=not found.any()))
         self.tiles.append(tile)
-        heatmap_sheets.save(
+        heatmap_sheets.save_page(
             heatmap_sheets.single(tile, self.ask.look, self._title(), self._verdict()),
             self.out / name,
         )
@@ -106,10 +106,10 @@ class HeatmapWriter:
     def _sheet(self) -> None:
         self.full += 1
         name = "sheet.png" if self.full == 1 else f"sheet-{self.full}.png"
-        page = heatmap_sheets.sheet(
+        page = heatmap_sheets.draw_sheet(
             self.tiles, self.ask.look, self._title(), verdict=self._verdict()
         )
-        heatmap_sheets.save(page, self.out / name)
+        heatmap_sheets.save_page(page, self.out / name)
         self.tiles.clear()
 
     def _title(self) -> str:

@@ -114,7 +114,7 @@ def _named(folder: Path, classes: list[str]) -> Named:
         table = datasets.open_path(folder, options=datasets.TreeOptions(fewest=1)).table
         if table["label"].isin(classes).any():
             return [(Path(p), str(c)) for p, c in zip(table["path"], table["label"], strict=True)]
-    found, _ = images.find(folder) if folder.is_dir() else ([], [])
+    found, _ = images.list_images(folder) if folder.is_dir() else ([], [])
     return [(path, "") for path in found]
 
 

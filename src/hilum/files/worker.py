@@ -25,7 +25,7 @@ _SHOWN: dict[Any, Any] = {}  # warnings that were shown: each worker would show 
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class TaskOutcome:
     """What came of a task: its value or what it raised, and the warnings on the way."""
 
     value: Any
@@ -53,7 +53,7 @@ class Worker:
             env={**os.environ, "PYTHONPATH": path, "PYTHONUTF8": "1"},
         )
 
-    def ask(self, function: Callable[..., Any], task: Any) -> Outcome:
+    def ask(self, function: Callable[..., Any], task: Any) -> TaskOutcome:
         """Send one task and wait; raises HilumError where the process ends before it is done."""
         told, heard = self._process.stdin, self._process.stdout
         assert told is not None  # noqa: S101
@@ -62,7 +62,7 @@ class Worker:
         try:
             pickle.dump(content, told)
             told.flush()
-            outcome: Outcome = pickle.load(heard)  # noqa: S301 - our own process
+            outcome: TaskOutcome = pickle.load(heard)  # noqa: S301 - our own process
         except (OSError, EOFError, pickle.UnpicklingError):
             raise HilumError(
                 f"a worker process must live until its task is done; got {self._ending()}; run "
@@ -107,7 +107,7 @@ def _receive(pipe: IO[bytes], waiting: "SimpleQueue[bytes]") -> None:
         os._exit(0)  # also in the middle of a task
 
 
-def _carried_out(content: bytes) -> Outcome:
+def _carried_out(content: bytes) -> TaskOutcome:
     value, error = None, None
     with warnings.catch_warnings(record=True) as caught:
         try:
@@ -116,7 +116,7 @@ def _carried_out(content: bytes) -> Outcome:
         except Exception as raised:  # noqa: BLE001 - it is raised where the task came from
             error = _portable(raised)
     warned = tuple((w.message, w.category, w.filename, w.lineno) for w in caught)
-    return Outcome(value, error, warned)
+    return TaskOutcome(value, error, warned)
 
 
 def _portable(error: Exception) -> Exception:

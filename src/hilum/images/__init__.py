@@ -1,7 +1,7 @@
 """PNG, JPEG, TIFF and DICOM (CR, DX, CT slice) to one grey array."""
 
 from hilum.images.colour import colourfulness
-from hilum.images.find_images import NO_TEXT, find, is_text, printable
+from hilum.images.find_images import NO_TEXT, is_text, list_images, printable
 from hilum.images.jpeg import reduction
 from hilum.images.read_image import SHRINKING, header_text, probe, read
 from hilum.images.sniff import SUFFIXES
@@ -13,9 +13,9 @@ __all__ = [
     "SHRINKING",
     "SUFFIXES",
     "colourfulness",
-    "find",
     "header_text",
     "is_text",
+    "list_images",
     "printable",
     "probe",
     "read",

@@ -11,7 +11,7 @@ from hilum.images import (
     dicom_pixels,
     dicom_shape,
 )
-from hilum.images.dicom_elements import DicomFile, parse
+from hilum.images.dicom_elements import DicomFile, parse_dicom
 from hilum.images.dicom_header import Layout
 from hilum.images.limits import check_pixels
 from hilum.types import GreyImage
@@ -32,7 +32,7 @@ def open_header(stream: BinaryIO) -> tuple[DicomFile, Layout, dict[str, Any]]:
     Width and height are in square pixels; `pixel_aspect` is height over width of a stored pixel
     that is not square.
     """
-    file = parse(stream, KEYWORDS)
+    file = parse_dicom(stream, KEYWORDS)
     dicom_kind.require_picture(file.elements)
     layout = dicom_header.layout(file)
     file = replace(file, elements=dicom_frames.of_one_frame(file.elements))
@@ -43,15 +43,15 @@ def open_header(stream: BinaryIO) -> tuple[DicomFile, Layout, dict[str, Any]]:
     facts = {"format": "DICOM", **size, "photometric": layout.photometric}
     if aspect != 1:
         facts["pixel_aspect"] = aspect
-    return file, layout, facts | dicom_header.facts(file)
+    return file, layout, facts | dicom_header.header_facts(file)
 
 
 def text(stream: BinaryIO, keyword: str) -> str | None:
     """The first value of one text element (PS3.6 keyword) of the header, None where it is empty."""
-    return parse(stream, (keyword,)).elements.text(keyword)
+    return parse_dicom(stream, (keyword,)).elements.text(keyword)
 
 
-def decode(stream: BinaryIO, at_least: int | None = None) -> tuple[GreyImage, dict[str, Any]]:
+def decode_dicom(stream: BinaryIO, at_least: int | None = None) -> tuple[GreyImage, dict[str, Any]]:
     """Grey (height, width) and facts; 8-bit JPEG may shrink to a shorter side of `at_least`."""
     file, layout, facts = open_header(stream)
     grey, rule = _shown(file, layout, at_least)

@@ -124,7 +124,7 @@ class DicomFile:
     floats: str | None = None  # name of the element that holds pixels as floats in place of these
 
 
-def parse(stream: BinaryIO, keywords: Iterable[str]) -> DicomFile:
+def parse_dicom(stream: BinaryIO, keywords: Iterable[str]) -> DicomFile:
     """Read the `keywords` elements up to the pixel data; DICOM PS3.10 section 7, PS3.5 section 7.
 
     A missing preamble, file meta group or transfer syntax is made up for by looking at the first

@@ -118,7 +118,7 @@ def _check(found: Layout) -> None:
         )
 
 
-def facts(file: DicomFile) -> dict[str, Any]:
+def header_facts(file: DicomFile) -> dict[str, Any]:
     """What the manifest can use, where known: patient_id, view, modality, age (years), sex..."""
     elements = file.elements
     modality = elements.text("Modality")

@@ -25,7 +25,7 @@ def printable(path: str | Path) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def find(folder: str | Path) -> tuple[list[Path], list[LeftOut]]:
+def list_images(folder: str | Path) -> tuple[list[Path], list[LeftOut]]:
     """Image files below `folder`, sorted, and what was left out, counted by suffix.
 
     Files count by their suffix (SUFFIXES), those without one, or named by a DICOM UID, by the

@@ -11,7 +11,7 @@ from typing import Any
 import gdcm
 
 
-def decode(about: dict[str, Any], frame: bytes) -> bytes:
+def decode_frame(about: dict[str, Any], frame: bytes) -> bytes:
     """Raw little-endian pixels of `frame`; ValueError where GDCM finds none."""
     fragment = gdcm.Fragment()
     fragment.SetByteStringValue(frame)
@@ -40,4 +40,4 @@ def decode(about: dict[str, Any], frame: bytes) -> bytes:
 
 if __name__ == "__main__":
     header = json.loads(sys.stdin.buffer.readline())
-    sys.stdout.buffer.write(decode(header, sys.stdin.buffer.read()))
+    sys.stdout.buffer.write(decode_frame(header, sys.stdin.buffer.read()))

@@ -101,7 +101,7 @@ def quality(tables: bytes) -> int | None:
     return int(np.abs(sums - int(steps.sum())).argmin()) + 1
 
 
-def decode(data: bytes, header: Header, at_least: int | None = None) -> Grey8:
+def decode_jpeg(data: bytes, header: Header, at_least: int | None = None) -> Grey8:
     """Pixels (height, width), upright; the shorter side may shrink to no less than `at_least`.
 
     Colour comes out as the luma that the file stores (ITU-T T.871, JFIF), CMYK through Pillow.

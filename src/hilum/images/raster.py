@@ -22,7 +22,7 @@ CODES = {"unsigned": "u", "signed": "i", "float": "f"}  # of NumPy's types
 COLOURS = {"grey": 1, WHITE_IS_ZERO: 1, "RGB": 3}  # channels of a deep TIFF before any extra one
 
 
-def decode(data: bytes, header: Header) -> tuple[GreyImage, dict[str, Any]]:
+def decode_raster(data: bytes, header: Header) -> tuple[GreyImage, dict[str, Any]]:
     """Pixels (height, width) of a PNG or TIFF file, upright: uint8, or float32 in [0, 1].
 
     Deeper files than 8 bits have a fact `greys`: what became white, and who said so.

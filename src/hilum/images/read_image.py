@@ -94,11 +94,11 @@ def _decode(data: bytes, name: Format, at_least: int | None) -> tuple[GreyImage,
     if name == "DICOM":
         from hilum.images import dicom  # pydicom loads slowly
 
-        return dicom.decode(BytesIO(data), at_least)
+        return dicom.decode_dicom(BytesIO(data), at_least)
     header = _checked_header(BytesIO(data), name)
     if name == "JPEG":
-        return jpeg.decode(data, header, at_least), _facts(header)
-    pixels, about = raster.decode(data, header)
+        return jpeg.decode_jpeg(data, header, at_least), _facts(header)
+    pixels, about = raster.decode_raster(data, header)
     return pixels, _facts(header) | about
 
 

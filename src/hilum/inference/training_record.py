@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from hilum import files
 from hilum.data.fingerprints import take
-from hilum.data.patients import normal, plain
+from hilum.data.patients import normal, plain_identifier
 from hilum.types import Fingerprints, HilumError
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def at_source(slow: bytes, source: str | None) -> str:
     """A digest of patient and source, or "" where the source is unknown."""
     if not source:
         return ""
-    return short(hashlib.sha256(slow + plain(source).encode()).digest())
+    return short(hashlib.sha256(slow + plain_identifier(source).encode()).digest())
 
 
 def short(slow: bytes) -> str:

@@ -48,7 +48,7 @@ def ece(confidence: Array, right: Bools, bins: int = BINS, mass: bool = False) -
     return float(np.abs(gaps).sum() / len(confidence))
 
 
-def reliability(
+def reliability_bins(
     confidence: Array, right: Bools, bins: int = BINS, mass: bool = False
 ) -> pd.DataFrame:
     """One row per bin: left, right, confidence (mean), k of n right, accuracy, low, high (Wilson).

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from hilum.metrics import calibration, metrics
-from hilum.metrics.predictions import read
+from hilum.metrics.predictions import read_predictions
 from hilum.types import HilumError, require_columns
 
 HISTOGRAM_BINS = 20
@@ -16,7 +16,7 @@ def confusion_table(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.Dat
     """Counts of one cell's predictions: rows (index) are the truth, columns the prediction."""
     counts = sum(
         metrics.confusion(seed.labels, seed.predicted, len(classes))
-        for seed in read(predictions, classes).seeds
+        for seed in read_predictions(predictions, classes).seeds
     )
     return pd.DataFrame(
         counts,
@@ -59,14 +59,14 @@ def pr_points(predictions: pd.DataFrame, class_: str) -> pd.DataFrame:
     return pd.DataFrame(points)
 
 
-def reliability(
+def reliability_curve(
     predictions: pd.DataFrame, classes: Sequence[str], bins: int = calibration.BINS
 ) -> pd.DataFrame:
-    """One row per bin of the winning class's probability, see `calibration.reliability`."""
-    seeds = read(predictions, classes).seeds
+    """One row per bin of the winning class's probability, see `reliability_bins`."""
+    seeds = read_predictions(predictions, classes).seeds
     confidence = np.concatenate([seed.p.max(1) for seed in seeds])
     right = np.concatenate([seed.predicted == seed.labels for seed in seeds])
-    return calibration.reliability(confidence, right, bins)
+    return calibration.reliability_bins(confidence, right, bins)
 
 
 def score_histogram(

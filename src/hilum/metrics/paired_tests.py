@@ -11,7 +11,7 @@ from scipy.special import bdtr, ndtr
 from hilum.metrics import bootstrap, intervals, resampled
 from hilum.metrics.intervals import Interval
 from hilum.metrics.metrics import Array, Bools
-from hilum.metrics.predictions import CellPredictions, read
+from hilum.metrics.predictions import CellPredictions, read_predictions
 from hilum.metrics.registry import METRICS, classes_of
 from hilum.metrics.shares import right_of_counted
 from hilum.types import HilumError
@@ -36,7 +36,7 @@ class Difference:
     method: str
 
 
-def compare(
+def compare_paired(
     first: pd.DataFrame, second: pd.DataFrame, classes: Sequence[str], seed: int = 0
 ) -> list[Difference]:
     """Differences of two predictions tables (one cell each) over the very same images.
@@ -47,7 +47,7 @@ def compare(
     or their labels differ.
     """
     ordered = [table.sort_values("sample_id", kind="stable") for table in (first, second)]
-    pair = [read(table, classes) for table in ordered]
+    pair = [read_predictions(table, classes) for table in ordered]
     _same_images(ordered[0], ordered[1])
     values, replicates = _bootstrap(pair, np.random.default_rng([seed, 2]))
     ends = np.stack(bootstrap.percentile(replicates), -1)

@@ -34,7 +34,7 @@ class _Question:
         return of_classes & (sources == self.source) if self.source else of_classes
 
 
-def score(
+def score_pairs(
     samples: CellPredictions, sources: Mapping[str, str], rng: np.random.Generator
 ) -> list[Score]:
     """AUROC of each pair of classes by p_first / (p_first + p_second), as if it were one of them.

@@ -74,7 +74,7 @@ class CellPredictions:
         return f"Patients are the unit: {self.patients:,} with {images:,} images."
 
 
-def read(
+def read_predictions(
     predictions: pd.DataFrame, classes: Sequence[str], cell: str | None = None
 ) -> CellPredictions:
     """Arrays of one cell of a predictions table (PREDICTION_COLUMNS and p_<class>).

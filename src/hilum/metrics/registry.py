@@ -137,7 +137,7 @@ ROWS = (
 METRICS = {row.name: row for row in ROWS}
 
 
-def find(name: str) -> Metric | None:
+def find_metric(name: str) -> Metric | None:
     """The metric of a score's name, or of a paper's name for it; None for another's score."""
     by_name = METRICS.get(name)
     return by_name or next((row for row in METRICS.values() if name in row.aliases), None)

@@ -25,17 +25,24 @@ from hilum.metrics import bootstrap, intervals, metrics, pairwise_auroc, registr
 from hilum.metrics.curves import (
     confusion_table,
     pr_points,
-    reliability,
+    reliability_curve,
     roc_points,
     score_histogram,
 )
 from hilum.metrics.intervals import Interval
-from hilum.metrics.predictions import CellPredictions, SeedPredictions, read
+from hilum.metrics.predictions import CellPredictions, SeedPredictions, read_predictions
 from hilum.metrics.registry import METRICS, WHOLE
 from hilum.metrics.shares import right_of_counted
 from hilum.types import Score
 
-__all__ = ["confusion_table", "pr_points", "reliability", "roc_points", "score", "score_histogram"]
+__all__ = [
+    "confusion_table",
+    "pr_points",
+    "reliability_curve",
+    "roc_points",
+    "score",
+    "score_histogram",
+]
 OVER_CLASSES = ("macro", "weighted")  # averages of the classes that have images
 
 
@@ -58,10 +65,12 @@ def score(
     The prediction is the class with the highest probability, the first of equals. `seed` draws the
     bootstrap's 2,000 replicates. Raises HilumError for a table that cannot be scored.
     """
-    samples = read(predictions, classes, cell)
+    samples = read_predictions(predictions, classes, cell)
     estimates = _estimate(samples, np.random.default_rng([seed, 1]))
     out = [_score(samples, estimates, i) for i in range(len(estimates.keys))]
-    two = pairwise_auroc.score(samples, _sources(predictions), np.random.default_rng([seed, 2]))
+    two = pairwise_auroc.score_pairs(
+        samples, _sources(predictions), np.random.default_rng([seed, 2])
+    )
     return [*out, *_over_folds(samples), *_over_seeds(samples, estimates), *two]
 
 

@@ -35,7 +35,9 @@ class OperatingPoint:
         return out
 
 
-def sweep(positive: Bools, p: Array, thresholds: Sequence[float]) -> list[OperatingPoint]:
+def sweep_thresholds(
+    positive: Bools, p: Array, thresholds: Sequence[float]
+) -> list[OperatingPoint]:
     """Sensitivity and specificity at each threshold, as k of n with Wilson intervals.
 
     `positive` and `p` are (image,); images count as independent.
@@ -50,7 +52,7 @@ def sweep(positive: Bools, p: Array, thresholds: Sequence[float]) -> list[Operat
     ]
 
 
-def choose(positive: Bools, p: Array, sensitivity: float = 0.9) -> OperatingPoint:
+def choose_threshold(positive: Bools, p: Array, sensitivity: float = 0.9) -> OperatingPoint:
     """The highest threshold with at least this sensitivity: of those the most specific.
 
     Meant for validation data (image,); the figures that come with the threshold are optimistic, so
@@ -67,7 +69,7 @@ def choose(positive: Bools, p: Array, sensitivity: float = 0.9) -> OperatingPoin
             "use a validation part that has the class."
         )
     needed = int(np.ceil(sensitivity * len(scores) - 1e-9))  # 0.9 * 10 is 9.000000000000002
-    return sweep(positive, p, [float(scores[needed - 1])])[0]
+    return sweep_thresholds(positive, p, [float(scores[needed - 1])])[0]
 
 
 def predictive_values(
@@ -114,7 +116,7 @@ def enough(positives: int, negatives: int) -> bool:
     return min(positives, negatives) >= FEW_OF_A_CLASS
 
 
-def decision_curve(positive: Bools, p: Array, thresholds: Sequence[float]) -> pd.DataFrame:
+def net_benefit(positive: Bools, p: Array, thresholds: Sequence[float]) -> pd.DataFrame:
     """Net benefit of the model, of treating all and of treating none at each threshold.
 
     TP / n - FP / n * t / (1 - t), `positive` and `p` (image,). Columns threshold, model, all, none.
@@ -127,7 +129,7 @@ def decision_curve(positive: Bools, p: Array, thresholds: Sequence[float]) -> pd
             f"a decision curve wants thresholds from 0 to below 1; got {outside[0]}; leave it out."
         )
     odds, truth = t / (1 - t), np.asarray(positive, bool)
-    points = sweep(truth, p, [float(x) for x in t])
+    points = sweep_thresholds(truth, p, [float(x) for x in t])
     true_positives = np.array([point.sensitivity.k for point in points])
     alarms = np.array([point.specificity.n - point.specificity.k for point in points])
     n = len(truth)

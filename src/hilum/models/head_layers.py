@@ -93,7 +93,7 @@ def _require_order(leaves: list[nn.Module]) -> None:
         names = ", ".join(type(leaf).__name__ for leaf in leaves)
         raise HilumError(
             "a head is an average, then linear layers, each but the last followed by ReLU and "
-            f"perhaps BatchNorm1d; got {names}; build it with heads.build."
+            f"perhaps BatchNorm1d; got {names}; build it with heads.build_head."
         )
 
 

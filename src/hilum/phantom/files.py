@@ -23,7 +23,7 @@ NOTE = "Synthetic radiographs of the embedded phantom: no patient was imaged."
 LICENCE = "CC0-1.0"
 
 
-def write(
+def write_phantom(
     request: Request, folder: str | Path, progress: Callable[[int, int], None] | None = None
 ) -> Manifest:
     """Write films and masks (0/255) below `folder`; those of lungs and lesions go along.
@@ -34,13 +34,15 @@ def write(
     root = as_path(folder)
     for name in ("images", *FOLDERS.values()):
         (root / name).mkdir(parents=True, exist_ok=True)
-    table = pd.DataFrame(processes.gather(request, root, partial(draw, request, root), progress))
+    table = pd.DataFrame(
+        processes.gather(request, root, partial(draw_films, request, root), progress)
+    )
     with files.atomic_write(root / TABLE) as temporary:
         table.to_csv(temporary, index=False)
     return _manifest(table, root)
 
 
-def draw(request: Request, root: Path, share: processes.Share) -> Iterator[processes.Row]:
+def draw_films(request: Request, root: Path, share: processes.Share) -> Iterator[processes.Row]:
     """Draw a share of the films into the folders below `root`; each film's number and row."""
     for shot in shots(request, share):
         yield shot.number, {"file": _save(root, shot), **shot.row}
@@ -65,6 +67,6 @@ def _manifest(table: pd.DataFrame, root: Path) -> Manifest:
     rows["mask_path"] = [str(root / FOLDERS["lungs"] / name) for name in table["file"]]
     rows["finding"] = table["label"]
     rows["licence"] = LICENCE
-    built = manifest.build(rows, DATASET, notes=(NOTE,), root=root)
+    built = manifest.assemble_manifest(rows, DATASET, notes=(NOTE,), root=root)
     lesions = [str(root / FOLDERS["lesions"] / name) for name in table["file"]]
     return replace(built, table=built.table.assign(lesion_path=lesions))

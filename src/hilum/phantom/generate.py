@@ -137,9 +137,9 @@ def _body(
     who, tree, part = person
     rng = np.random.default_rng([*who.seed, 13])
     severity = float(np.clip(request.severity * rng.uniform(0.5, 1.4), 0, 1))
-    body = thorax.build(grid, who, how)
-    bone = skeleton.build(grid, who, how)
-    vessel = np.maximum(vessels.draw(grid, tree), vessels.hila(grid))
+    body = thorax.build_thorax(grid, who, how)
+    bone = skeleton.build_skeleton(grid, who, how)
+    vessel = np.maximum(vessels.draw_vessels(grid, tree), vessels.hila(grid))
     vessel = np.minimum(vessel * step_up(body.lung, 0.5, 4.0), 0.8 * body.lung)
     lung = body.lung - vessel
     scene = lesions.Scene(grid, body, who, how, tree, severity, rng)

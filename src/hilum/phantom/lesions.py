@@ -14,7 +14,7 @@ import numpy as np
 from hilum.phantom.anatomy import Patient, Posture, cage, dome_levels
 from hilum.phantom.solids import Grid, Plane, clouds, step_up
 from hilum.phantom.thorax import APEX, Thorax
-from hilum.phantom.vessels import Segments, draw
+from hilum.phantom.vessels import Segments, draw_vessels
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def _bacterial(scene: Scene) -> Plane:
     beyond = np.asarray((grid.v - fissure) * (1 if lobe.above else -1), np.float32)
     body *= step_up(beyond, 0.3, -0.15)
     body *= np.where(grid.u * lobe.centre[0] > 0, np.float32(1), np.float32(0))
-    bronchi = draw(grid, scene.vessels[scene.vessels[:, 4] > 0.13], 0.55)
+    bronchi = draw_vessels(grid, scene.vessels[scene.vessels[:, 4] > 0.13], 0.55)
     uneven = 1 + 0.12 * clouds(rng, grid.shape, 30)
     dense = (0.16 + 0.6 * amount) * rng.uniform(0.9, 1.1)
     return body * uneven * dense * np.clip(1 - 0.4 * bronchi, 0.55, 1)
@@ -107,7 +107,7 @@ def _viral(scene: Scene) -> Plane:
     grid, rng, amount = scene.grid, scene.rng, scene.severity
     hilar = np.exp(-(np.square((np.abs(grid.u) - 4.2) / 6.0) + np.square((grid.v - 0.8) / 7.5)))
     net = _net(rng, grid, 46) + 0.8 * _net(rng, grid, 84)
-    cuffs = draw(grid, scene.vessels[scene.vessels[:, 4] > 0.06], 1.9)
+    cuffs = draw_vessels(grid, scene.vessels[scene.vessels[:, 4] > 0.06], 1.9)
     cuffs = cv2.GaussianBlur(cuffs, (0, 0), 0.16 * grid.pitch)
     streaks = cuffs / np.maximum(scene.thorax.lung, 4)
     uneven = np.clip(1 + 0.22 * clouds(rng, grid.shape, 9), 0.6, 1.5)

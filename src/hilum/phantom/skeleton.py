@@ -12,7 +12,7 @@ DROPS = ((1, 3.4), (2, 5.8), (3, 7.8), (5, 9.8), (8, 10.2), (11, 8.8))  # rib, c
 FRONT_ENDS = ((1, 0.66), (2, 0.72), (4, 0.77), (7, 0.70), (9, 0.62), (11, 0.5))  # share of the ring
 
 
-def build(grid: Grid, who: Patient, how: Posture) -> Plane:
+def build_skeleton(grid: Grid, who: Patient, how: Posture) -> Plane:
     """Compact-bone equivalent (height, width), cm."""
     rng = np.random.default_rng([*who.seed, 11])
     total = _ribs(grid, who, how, rng)

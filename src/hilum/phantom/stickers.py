@@ -17,7 +17,7 @@ CAPITAL = 21.0  # pixels of a capital letter of OpenCV's fonts at scale 1
 
 
 @dataclass(frozen=True, slots=True)
-class Tile:
+class StickerTile:
     """A mark as it is pasted: grey levels and whether each pixel belongs to it."""
 
     grey: Grey8
@@ -65,39 +65,39 @@ def _size(side: int, rng: np.random.Generator) -> float:
     return float(rng.uniform(*HEIGHT)) * side
 
 
-def _letter(side: int, rng: np.random.Generator) -> Tile:
+def _letter(side: int, rng: np.random.Generator) -> StickerTile:
     ink = _letters(str(rng.choice(LETTERS)), _size(side, rng), cv2.FONT_HERSHEY_DUPLEX) > 127
-    return Tile(np.full(ink.shape, _grey(WHITE, rng), np.uint8), ink)
+    return StickerTile(np.full(ink.shape, _grey(WHITE, rng), np.uint8), ink)
 
 
-def _text(side: int, rng: np.random.Generator) -> Tile:
+def _text(side: int, rng: np.random.Generator) -> StickerTile:
     ink = _letters(str(rng.choice(WORDS)), 0.6 * _size(side, rng)) > 127
-    return Tile(np.full(ink.shape, _grey(WHITE, rng), np.uint8), ink)
+    return StickerTile(np.full(ink.shape, _grey(WHITE, rng), np.uint8), ink)
 
 
-def _arrow(side: int, rng: np.random.Generator) -> Tile:
+def _arrow(side: int, rng: np.random.Generator) -> StickerTile:
     length = round(1.3 * _size(side, rng))
     plane = np.zeros((length, length), np.uint8)
     ends = ((2, length // 2), (length - 3, length // 2))
     thick = max(length // 8, 1)
     cv2.arrowedLine(plane, *ends, (255,), thick, cv2.LINE_8, 0, 0.4)
     ink = np.rot90(plane, int(rng.integers(4))) > 127
-    return Tile(np.full(ink.shape, _grey(WHITE, rng), np.uint8), ink)
+    return StickerTile(np.full(ink.shape, _grey(WHITE, rng), np.uint8), ink)
 
 
-def _plate(field: tuple[int, int], letter: tuple[int, int]) -> Callable[..., Tile]:
-    def tile(side: int, rng: np.random.Generator) -> Tile:
+def _plate(field: tuple[int, int], letter: tuple[int, int]) -> Callable[..., StickerTile]:
+    def tile(side: int, rng: np.random.Generator) -> StickerTile:
         cover = _letters(str(rng.choice(LETTERS)), _size(side, rng), cv2.FONT_HERSHEY_DUPLEX)
         cover = np.pad(cover, max(len(cover) // 3, 3))
         share = cover.astype(np.float32) / 255
         low, high = _grey(field, rng), _grey(letter, rng)
         grey = np.rint(low + share * (high - low)).astype(np.uint8)
-        return Tile(grey, np.ones(grey.shape, np.bool_))
+        return StickerTile(grey, np.ones(grey.shape, np.bool_))
 
     return tile
 
 
-def _ring(side: int, rng: np.random.Generator) -> Tile:
+def _ring(side: int, rng: np.random.Generator) -> StickerTile:
     cover = _letters(str(rng.choice(LETTERS)), 0.7 * _size(side, rng))
     reach = int(0.75 * max(cover.shape)) + 3
     plane, ink = (np.zeros((2 * reach + 1, 2 * reach + 1), np.uint8) for _ in range(2))
@@ -106,10 +106,10 @@ def _ring(side: int, rng: np.random.Generator) -> Tile:
     cv2.circle(ink, (reach, reach), reach, (1,), cv2.FILLED)
     cv2.circle(plane, (reach, reach), reach - 1, (255,), 1, cv2.LINE_AA)
     level = _grey(WHITE, rng)
-    return Tile(np.rint(plane.astype(np.float32) / 255 * level).astype(np.uint8), ink > 0)
+    return StickerTile(np.rint(plane.astype(np.float32) / 255 * level).astype(np.uint8), ink > 0)
 
 
-KINDS: dict[str, Callable[[int, np.random.Generator], Tile]] = {
+KINDS: dict[str, Callable[[int, np.random.Generator], StickerTile]] = {
     "letter": _letter,
     "text": _text,
     "arrow": _arrow,

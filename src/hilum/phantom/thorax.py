@@ -34,7 +34,7 @@ class Thorax:
     sides: Plane  # depth into the field: 0 at the mediastinum, 1 at the lateral wall
 
 
-def build(grid: Grid, who: Patient, how: Posture) -> Thorax:
+def build_thorax(grid: Grid, who: Patient, how: Posture) -> Thorax:
     """The soft parts of one person in one posture."""
     cavity, across = _cavity(grid, who)
     above = _above_diaphragm(grid, who, how)

@@ -81,7 +81,7 @@ def _branch(rng: np.random.Generator, tips: Tips) -> Tips:
     )
 
 
-def draw(grid: Grid, segments: Segments, swell: float = 1.0) -> Plane:
+def draw_vessels(grid: Grid, segments: Segments, swell: float = 1.0) -> Plane:
     """Chord (height, width) in cm through the vessels; where two cross, the thicker one's."""
     height, width = grid.shape
     canvas = np.zeros((2 * height, 2 * width), np.uint8)

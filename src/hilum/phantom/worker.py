@@ -10,7 +10,7 @@ from typing import Any
 
 import cv2
 
-from hilum.phantom.files import draw
+from hilum.phantom.files import draw_films
 from hilum.phantom.request import Request
 
 
@@ -23,7 +23,7 @@ def main() -> None:
         for name, value in order["request"].items()
     }
     k, n = order["share"]
-    for row in draw(Request(**dials), Path(order["root"]), (k, n)):
+    for row in draw_films(Request(**dials), Path(order["root"]), (k, n)):
         sys.stdout.write(json.dumps(row) + "\n")
         sys.stdout.flush()
 

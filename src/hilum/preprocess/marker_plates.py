@@ -24,13 +24,13 @@ def plate(film: Grey8, ink: Mask) -> Mask | None:
     for tolerance, sharp in EVEN:
         even = off <= tolerance
         if even[rim].mean() >= MOST:
-            patch = filled(_joined(even | (near > 0), rim & even))
+            patch = fill_plate(_joined(even | (near > 0), rim & even))
             if _fits(patch, mark) and _jump(film, patch) >= sharp:
                 return patch > 0
     return None
 
 
-def filled(patch: Grey8) -> Grey8:
+def fill_plate(patch: Grey8) -> Grey8:
     """The patch (height, width), 0 or 1, with its holes closed."""
     outline, _ = cv2.findContours(patch, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     return np.asarray(cv2.drawContours(patch, outline, -1, (1,), cv2.FILLED))

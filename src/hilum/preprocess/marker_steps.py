@@ -54,7 +54,7 @@ class FindMarkers(_Marked):
     def __call__(self, pixels: GreyImage) -> GreyImage:
         """(height, width) -> the same size, two grey levels."""
         out = np.zeros_like(pixels)
-        out[markers.find(as_uint8(pixels), self.method).mask] = level(pixels, 255)
+        out[markers.find_markers(as_uint8(pixels), self.method).mask] = level(pixels, 255)
         return out
 
 
@@ -81,7 +81,7 @@ class RemoveMarkers(_Marked):
 
     def __call__(self, pixels: GreyImage) -> GreyImage:
         """(height, width) -> the same size."""
-        mask = markers.find(as_uint8(pixels), self.method).mask
+        mask = markers.find_markers(as_uint8(pixels), self.method).mask
         return markers.remove(pixels, mask, self.fill, self.radius)
 
 
@@ -122,14 +122,14 @@ class TransplantMarkers(_Marked):
     def __call__(self, pixels: GreyImage) -> GreyImage:
         """(height, width) -> the same size."""
         if not self.donor:
-            return markers.transplant(pixels, drawn(), self.method)
+            return markers.transplant(pixels, drawn_marker(), self.method)
         names = _donors(self.donor)
         number = int.from_bytes(sha256(pixels.tobytes()).digest()[:8], "big")
         return markers.transplant(pixels, _film(names[number % len(names)]), self.method)
 
 
 @lru_cache(maxsize=1)
-def drawn() -> Grey8:
+def drawn_marker() -> Grey8:
     """An L and PORTABLE at the upper right of a black film (512, 512)."""
     film = np.zeros((DRAWN, DRAWN), np.uint8)
     cv2.putText(film, "L", (455, 50), cv2.FONT_HERSHEY_SIMPLEX, 1.3, (240,), 4, cv2.LINE_AA)
@@ -145,7 +145,7 @@ def _donors(donor: str) -> tuple[Path, ...]:
             f"transplant_markers wants an image or a folder of images as donor; got {donor!r}, "
             "which is not there; name another, or none to have a mark drawn."
         )
-    paths = (place,) if place.is_file() else tuple(sorted(images.find(place)[0]))
+    paths = (place,) if place.is_file() else tuple(sorted(images.list_images(place)[0]))
     if not paths:
         raise MissingError(
             f"the donor folder must hold images; got none in {donor!r}; name another."

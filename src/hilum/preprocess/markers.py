@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hilum.preprocess import glyphs
-from hilum.preprocess.marker_plates import filled, plate
+from hilum.preprocess.marker_plates import fill_plate, plate
 from hilum.preprocess.step import as_uint8, resized
 from hilum.types import Grey8, GreyImage, HilumError, Mask
 
@@ -33,7 +33,7 @@ FILLS: dict[Fill, int] = {"telea": cv2.INPAINT_TELEA, "navier_stokes": cv2.INPAI
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class MarkerBox:
     """A frame in pixels of the film."""
 
     left: int
@@ -47,10 +47,10 @@ class Markers:
     """Pixels that belong to marks (height, width), and one box around each mark."""
 
     mask: Mask
-    boxes: tuple[Box, ...]
+    boxes: tuple[MarkerBox, ...]
 
 
-def find(film: Grey8, method: Method = "shape") -> Markers:
+def find_markers(film: Grey8, method: Method = "shape") -> Markers:
     """Marks of a film (height, width) in uint8; none where the shorter side is below READABLE.
 
     `shape` takes letters, arrows and stickers by strokes and edges, in the lungs and outside;
@@ -88,7 +88,7 @@ def transplant(pixels: GreyImage, donor: GreyImage, method: Method = "shape") ->
     Study 001, section 5.2 and Fig. 11.
     """
     sized = resized(as_uint8(donor), (pixels.shape[0], pixels.shape[1]))
-    marks = find(as_uint8(sized), method)
+    marks = find_markers(as_uint8(sized), method)
     new = sized if pixels.dtype == np.uint8 else sized.astype(np.float32) / 255
     return np.where(marks.mask, new, pixels)
 
@@ -120,7 +120,7 @@ def _by_threshold(film: Grey8) -> Markers:
     bright = ((film >= level) & (film.min() < level)).astype(np.uint8)
     wide = cv2.dilate(bright, np.ones((WIDEN, WIDEN), np.uint8))
     _, _, stats, _ = cv2.connectedComponentsWithStats(wide, connectivity=8)
-    return Markers(wide > 0, tuple(Box(*map(int, row[:4])) for row in stats[1:]))
+    return Markers(wide > 0, tuple(MarkerBox(*map(int, row[:4])) for row in stats[1:]))
 
 
 def _by_shape(film: Grey8) -> Markers:
@@ -139,12 +139,12 @@ def _by_shape(film: Grey8) -> Markers:
 WAYS = {"shape": _by_shape, "threshold": _by_threshold}
 
 
-def _scaled(box: Box, small: tuple[int, ...], full: tuple[int, ...]) -> Box:
+def _scaled(box: MarkerBox, small: tuple[int, ...], full: tuple[int, ...]) -> MarkerBox:
     down, across = full[0] / small[0], full[1] / small[1]
     left, top = int(box.left * across), int(box.top * down)
     right = min(full[1], int(np.ceil((box.left + box.width) * across)))
     bottom = min(full[0], int(np.ceil((box.top + box.height) * down)))
-    return Box(left, top, right - left, bottom - top)
+    return MarkerBox(left, top, right - left, bottom - top)
 
 
 def _marks(film: Grey8) -> Markers:
@@ -157,9 +157,9 @@ def _marks(film: Grey8) -> Markers:
             if plate_mask is not None and not _leaks(plate_mask, place, film.shape):
                 ink |= plate_mask
             # an outlined arrow goes with what it encloses
-            mask[place] |= filled(ink.astype(np.uint8))
+            mask[place] |= fill_plate(ink.astype(np.uint8))
             left, top, wide, high = cv2.boundingRect(ink.view(np.uint8))
-            boxes.append(Box(place[1].start + left, place[0].start + top, wide, high))
+            boxes.append(MarkerBox(place[1].start + left, place[0].start + top, wide, high))
     mask = cv2.dilate(mask, np.ones((3, 3), np.uint8))
     return Markers(mask > 0, tuple(_outermost(boxes)))
 
@@ -220,7 +220,7 @@ def _leaks(patch: Mask, place: tuple[slice, slice], shape: tuple[int, ...]) -> b
     )
 
 
-def _outermost(boxes: list[Box]) -> Iterator[Box]:
+def _outermost(boxes: list[MarkerBox]) -> Iterator[MarkerBox]:
     """Boxes without those that lie in a larger one, as a letter's does in its sticker's."""
     ordered = sorted(boxes, key=lambda box: -box.width * box.height)
     for index, box in enumerate(ordered):
@@ -229,7 +229,7 @@ def _outermost(boxes: list[Box]) -> Iterator[Box]:
             yield box
 
 
-def _common(one: Box, other: Box) -> int:
+def _common(one: MarkerBox, other: MarkerBox) -> int:
     """Pixels that two boxes share."""
     wide = min(one.left + one.width, other.left + other.width) - max(one.left, other.left)
     high = min(one.top + one.height, other.top + other.height) - max(one.top, other.top)

@@ -2,7 +2,7 @@
 
 from hilum.recipes.departures import reference
 from hilum.recipes.grid import cells, tasks, without_tasks
-from hilum.recipes.load import load, names, own_data
+from hilum.recipes.load import load_recipe, own_data, recipe_names
 from hilum.recipes.schema import (
     AugmentPlan,
     CopiesPlan,
@@ -19,7 +19,7 @@ from hilum.recipes.schema import (
     Stop,
     TrainPlan,
 )
-from hilum.recipes.trees import Tree, as_tree, merged, parse
+from hilum.recipes.trees import Tree, as_tree, merged, parse_recipe
 from hilum.recipes.write import as_toml
 
 __all__ = [
@@ -41,11 +41,11 @@ __all__ = [
     "as_toml",
     "as_tree",
     "cells",
-    "load",
+    "load_recipe",
     "merged",
-    "names",
     "own_data",
-    "parse",
+    "parse_recipe",
+    "recipe_names",
     "reference",
     "tasks",
     "without_tasks",

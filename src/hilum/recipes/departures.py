@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from hilum.recipes.schema import Departure, Recipe
-from hilum.recipes.trees import Tree, as_tree, parse
+from hilum.recipes.trees import Tree, as_tree, parse_recipe
 
 # what decides whether a figure is the paper's; titles, figures and words are not among it
 COMPARED = (
@@ -41,7 +41,7 @@ def noted(recipe: Recipe, reference: Recipe, layers: Sequence[Layer] = ()) -> Re
 
 def reference(recipe: Recipe) -> Recipe:
     """The paper's recipe: every departure taken back."""
-    return parse(taken_back(as_tree(recipe)))
+    return parse_recipe(taken_back(as_tree(recipe)))
 
 
 def taken_back(tree: Mapping[str, Any]) -> Tree:

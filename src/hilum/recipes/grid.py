@@ -8,7 +8,7 @@ from typing import Any
 from hilum.recipes import departures
 from hilum.recipes.old_names import new_key, with_new_names
 from hilum.recipes.schema import Recipe
-from hilum.recipes.trees import Tree, as_tree, merged, nested, parse
+from hilum.recipes.trees import Tree, as_tree, merged, nested, parse_recipe
 from hilum.types import HilumError, nearest_name
 
 ARM_KEYS = ("model", "augment", "train", "source_task")  # none of them touches images or splits
@@ -97,7 +97,7 @@ def _points(plan: Recipe) -> Iterator[tuple[str, Recipe]]:
         for key, value in pairs.items():
             tree = merged(tree, with_new_names(nested(key, value)))
         name = ",".join(f"{key.rsplit('.', 1)[-1]}={_said(value)}" for key, value in pairs.items())
-        yield name, parse(tree)
+        yield name, parse_recipe(tree)
 
 
 def _arm(recipe: Recipe, name: str, over: Mapping[str, Any], where: str = "") -> Recipe:
@@ -105,7 +105,7 @@ def _arm(recipe: Recipe, name: str, over: Mapping[str, Any], where: str = "") ->
         if key not in (*ARM_KEYS, SWITCH):
             raise HilumError(_refusal(f"{where}arms.{name}.{key}", key))
     tree = {**as_tree(recipe), "arms": {}, "tasks": {}}
-    return parse(merged(tree, _settings(over)), f"{where}arms.{name}.")
+    return parse_recipe(merged(tree, _settings(over)), f"{where}arms.{name}.")
 
 
 def _refusal(where: str, key: str) -> str:
@@ -126,7 +126,7 @@ def _task(recipe: Recipe, name: str, over: Mapping[str, Any]) -> Recipe:
         )
     renamed: Tree = {"name": f"{recipe.name}-{name}", "title": name.replace("_", " ")}
     tree = {**as_tree(recipe), **renamed, "published": [], "tasks": {}}
-    return parse(merged(tree, _settings(over)), f"tasks.{name}.")
+    return parse_recipe(merged(tree, _settings(over)), f"tasks.{name}.")
 
 
 def _settings(over: Mapping[str, Any]) -> Tree:

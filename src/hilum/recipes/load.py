@@ -10,11 +10,11 @@ from typing import Any, get_args
 from hilum.recipes import departures, grid
 from hilum.recipes.old_names import with_new_names
 from hilum.recipes.schema import Mode, Recipe
-from hilum.recipes.trees import Tree, merged, nested, parse
+from hilum.recipes.trees import Tree, merged, nested, parse_recipe
 from hilum.types import HilumError, nearest_name
 
 
-def names() -> list[str]:
+def recipe_names() -> list[str]:
     """The recipes that come with hilum, by name.
 
     >>> import hilum
@@ -25,7 +25,7 @@ def names() -> list[str]:
     return sorted(Path(item.name).stem for item in files if item.name.endswith(".toml"))
 
 
-def load(
+def load_recipe(
     recipe: str, mode: Mode | None = None, quick: bool = False, changes: Sequence[str] = ()
 ) -> Recipe:
     """Read a recipe by name or file: base, then its mode, then quick, then `key=value` changes.
@@ -45,7 +45,7 @@ def load(
     changed = [(f"--set {change.partition('=')[0].strip()}", _change(change)) for change in changes]
     for over in (modes.get(chosen, {}), short if quick else {}, *(over for _, over in changed)):
         tree = _laid(tree, over)
-    resolved = grid.checked(parse({**tree, "mode": chosen}))
+    resolved = grid.checked(parse_recipe({**tree, "mode": chosen}))
     if paper is None:
         return resolved
     # what the published mode alone says departs because of the other mode
@@ -60,14 +60,18 @@ def _of_the_paper(tree: Tree, modes: Mapping[str, Any], mode: str) -> Recipe:
     A file without that mode is the paper's as it stands, whatever `mode` it is run in. A copy of a
     recipe that comes with hilum is compared with that one, whatever was changed in the copy.
     """
-    if not modes and tree.get("name") in names() and departures.has_paper(_read(tree["name"])):
+    if (
+        not modes
+        and tree.get("name") in recipe_names()
+        and departures.has_paper(_read(tree["name"]))
+    ):
         tree = _read(tree["name"])
         modes = tree.get("modes", {})
         tree = {key: value for key, value in tree.items() if key not in ("modes", "quick")}
     if tree.get("departures"):
-        return parse(departures.taken_back(tree))
+        return parse_recipe(departures.taken_back(tree))
     paper = "published" if "published" in modes else tree.get("mode", mode)
-    return parse({**merged(tree, modes.get("published", {})), "mode": paper})
+    return parse_recipe({**merged(tree, modes.get("published", {})), "mode": paper})
 
 
 def own_data(keys: Mapping[str, str], columns: Mapping[str, str]) -> str:
@@ -99,12 +103,12 @@ def _read(recipe: str) -> Tree:
     path = Path(recipe).expanduser()
     if path.suffix == ".toml" or path.is_file():
         return with_new_names(_parsed(path))
-    if recipe in names():
+    if recipe in recipe_names():
         text = resources.files("hilum.recipes.builtin").joinpath(f"{recipe}.toml").read_text()
         return with_new_names(tomllib.loads(text))
     raise HilumError(
-        f"recipe must be a TOML file or one of {', '.join(names())}; got {recipe!r}; "
-        + nearest_name(recipe, names())
+        f"recipe must be a TOML file or one of {', '.join(recipe_names())}; got {recipe!r}; "
+        + nearest_name(recipe, recipe_names())
     )
 
 

@@ -13,7 +13,7 @@ from hilum.types import HilumError, nearest_name
 Tree: TypeAlias = dict[str, Any]
 
 
-def parse(tree: Mapping[str, Any], where: str = "") -> Recipe:
+def parse_recipe(tree: Mapping[str, Any], where: str = "") -> Recipe:
     """Check a tree of plain values against the models; `where` leads the keys that errors name."""
     try:
         return Recipe.model_validate(with_new_names(tree))

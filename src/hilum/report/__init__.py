@@ -1,6 +1,6 @@
 """The report: figures and one self-contained page, drawn from a finished run's files."""
 
-from hilum.report.page import build
-from hilum.report.segmentation import build as build_masks
+from hilum.report.page import build_report
+from hilum.report.segmentation import build_segmentation_report
 
-__all__ = ["build", "build_masks"]
+__all__ = ["build_report", "build_segmentation_report"]

@@ -23,7 +23,7 @@ def neutral(value: object) -> object:
     return f"'{line}" if value.startswith(STARTS) else line
 
 
-def write(table: pd.DataFrame, path: Path) -> Path:
+def write_figure_csv(table: pd.DataFrame, path: Path) -> Path:
     """Write a table without its index; strings and headings that look like formulas are quoted.
 
     Of absolute paths the last part stays: figures and their data are passed on with the page.

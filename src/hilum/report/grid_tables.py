@@ -128,7 +128,7 @@ def _which(metric: str, class_: str) -> tuple[str, str]:
     )
 
 
-def sweep(
+def sweep_table(
     scores: Sequence[Mapping[str, Any]], metric: tuple[str, str] = ("accuracy", "overall")
 ) -> pd.DataFrame:
     """One score along a grid axis: axis, x, series, cell, metric, value, low, high, k, n.

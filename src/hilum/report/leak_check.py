@@ -12,14 +12,14 @@ EARLIER = "Near duplicates and patients of the model's training not checked: an 
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class DiagramBox:
     """One sentence, green or amber."""
 
     status: Literal["pass", "warn"]
     text: str
 
 
-def boxes(run: RunFolder) -> list[Box]:
+def boxes(run: RunFolder) -> list[DiagramBox]:
     """Beside the pairs that were found, or in their place; none where nothing was searched for."""
     split = run.section("split")
     if "leaks" not in split:
@@ -29,37 +29,37 @@ def boxes(run: RunFolder) -> list[Box]:
     if isinstance(checked, Mapping):
         return _of_test(checked, clean)
     if run.results.get("mode") == "external":
-        return [Box("warn", EARLIER)]
+        return [DiagramBox("warn", EARLIER)]
     return _of_split(run, clean)
 
 
-def _of_test(checked: Mapping[str, Any], clean: bool) -> list[Box]:
+def _of_test(checked: Mapping[str, Any], clean: bool) -> list[DiagramBox]:
     """An external test: its images against those that the model was built on."""
-    notes = [Box("warn", str(sentence)) for sentence in checked.get("not_checked") or []]
+    notes = [DiagramBox("warn", str(sentence)) for sentence in checked.get("not_checked") or []]
     states = [checked.get(name) for name in ("files", "near_duplicates", "patients")]
     if not clean:
         return notes
     if all(state == "checked" for state in states) and not notes:
         text = "No image is a file or near duplicate, or of a patient, that the model was built on."
-        return [Box("pass", text)]
+        return [DiagramBox("pass", text)]
     if states[1] == "checked":
         text = "Images checked: none is a file that the model was built on, or its near duplicate."
-        return [Box("warn", text), *notes]
+        return [DiagramBox("warn", text), *notes]
     return notes
 
 
-def _of_split(run: RunFolder, clean: bool) -> list[Box]:
+def _of_split(run: RunFolder, clean: bool) -> list[DiagramBox]:
     """A run: its parts against each other."""
     if run.splits is not None and run.splits["part"].nunique() < 2:
-        return [Box("warn", "All images stand in one part: there is nothing to compare.")]
+        return [DiagramBox("warn", "All images stand in one part: there is nothing to compare.")]
     unknown, every = _nameless(run)
     if unknown is None or (unknown == every and every):
-        return [Box("warn", "Images checked; patients unknown, not checked.")]
+        return [DiagramBox("warn", "Images checked; patients unknown, not checked.")]
     if unknown:
         text = f"Images checked; the patients of {unknown:,} of {every:,} are unknown, not checked."
-        return [Box("warn", text)]
+        return [DiagramBox("warn", text)]
     text = "No image, patient or near duplicate was found on both sides."
-    return [Box("pass", text)] if clean else []
+    return [DiagramBox("pass", text)] if clean else []
 
 
 def _nameless(run: RunFolder) -> tuple[int | None, int]:

@@ -23,13 +23,13 @@ from hilum.report.printed_table import PrintedTable, printed_counts
 from hilum.report.run_folder import RunFolder
 from hilum.report.wording import (
     NOT_RECORDED,
+    as_sentence,
     class_name,
     code,
     count,
     family,
     number,
     prose,
-    sentence,
 )
 from hilum.types import NOTICE
 
@@ -61,33 +61,33 @@ CITED = {
 }
 
 
-def build(run_folder: Path) -> Path:
+def build_report(run_folder: Path) -> Path:
     """Write `report.html` and `figures/` from a finished run's files, and return the page's path.
 
     Works from the folder alone and as often as wanted; what is not recorded is said to be so.
     Raises MissingError without `results.json`, HilumError for a file that cannot be read.
     """
-    run = folder.read(Path(run_folder))
-    text = render(context(run), page.roots(run))
+    run = folder.read_run(Path(run_folder))
+    text = render_page(context(run), page.roots(run))
     target = run.folder / "report.html"
     with files.atomic_write(target) as draft:
         draft.write_text(text, encoding="utf-8")
     return target
 
 
-def render(values: Mapping[str, Any], roots: Sequence[str] = ()) -> str:
+def render_page(values: Mapping[str, Any], roots: Sequence[str] = ()) -> str:
     """The page of a context: values escaped, styles allowed by their hash alone, no path whole.
 
     `roots`: folders whose names are cut wherever they stand.
     """
-    return page.render("report.html.j2", values, roots)
+    return page.render_template("report.html.j2", values, roots)
 
 
 def context(run: RunFolder) -> dict[str, Any]:
     """Everything that the template prints, section by section."""
     audits = sections.audits(run)
     published = score_tables.comparisons(run)
-    figures = registry.draw(run)
+    figures = registry.draw_figures(run)
     questions = score_tables.further_questions(run)
     optional = {"published": published, "questions": questions, "study": figures["study"]}
     absent = [name for name, rows in optional.items() if not rows]
@@ -145,7 +145,7 @@ def _verdict(run: RunFolder, audits: list[sections.AuditRow]) -> dict[str, Any]:
     }
     counted = [f"{tally[name]} {word}" for name, word in words.items() if name in tally]
     return {
-        "verdict": prose(sentence(str(run.results.get("verdict") or f"Verdict {NOT_RECORDED}"))),
+        "verdict": prose(as_sentence(str(run.results.get("verdict") or f"Verdict {NOT_RECORDED}"))),
         "standing": sections.standing(run),
         "tally": f"{count(len(audits), 'audit')}: {', '.join(counted)}."
         if audits
@@ -269,7 +269,7 @@ def _list(run: RunFolder, table: pd.DataFrame, name: str) -> None:
     """Store which images the page shows, with the codes that it may show them under."""
     coded = table.assign(code=[code("image", str(i)) for i in table["sample_id"]])
     (run.folder / "figures").mkdir(exist_ok=True)
-    figure_csv.write(coded, run.folder / "figures" / f"{name}.csv")
+    figure_csv.write_figure_csv(coded, run.folder / "figures" / f"{name}.csv")
 
 
 def _closing(run: RunFolder) -> dict[str, Any]:

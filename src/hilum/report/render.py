@@ -17,7 +17,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 AUDIT = re.compile(r"C-\d\d")
 
 
-def render(name: str, values: Mapping[str, Any], roots: Sequence[str] = ()) -> str:
+def render_template(name: str, values: Mapping[str, Any], roots: Sequence[str] = ()) -> str:
     """The template `name` with these values; styles are allowed by their hash alone.
 
     Absolute paths in any value are cut to their last part; `roots` are folders known as such.

@@ -104,7 +104,7 @@ class RunFolder:
         return None if own_rows.empty else own_rows.reset_index(drop=True)
 
 
-def read(folder: Path) -> RunFolder:
+def read_run(folder: Path) -> RunFolder:
     """Read a run folder (DESIGN: `results.json` and the tables beside it).
 
     Raises MissingError without `results.json`, HilumError where a file cannot be read.

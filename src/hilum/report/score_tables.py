@@ -13,6 +13,7 @@ from hilum.report.run_folder import RunFolder
 from hilum.report.score_basis import over
 from hilum.report.wording import (
     NOT_RECORDED,
+    as_sentence,
     class_name,
     interval,
     method_name,
@@ -20,7 +21,6 @@ from hilum.report.wording import (
     prose,
     ratio,
     score_name,
-    sentence,
 )
 
 ENDS = ("value", "measured", "low", "published")
@@ -72,7 +72,7 @@ def start(run: RunFolder) -> float:
 def _good(row: Mapping[str, Any]) -> bool:
     """Whether 1 is the best of this score; not so for errors, nor for "accuracy (sd of folds)"."""
     name = str(row.get("name"))
-    metric = registry.find(name)
+    metric = registry.find_metric(name)
     return (metric is None or metric.higher_is_better) and "(sd" not in name
 
 
@@ -232,7 +232,7 @@ def _question(run: RunFolder, task: Mapping[str, Any]) -> TaskRow:
     picked = [scores[row.key] for row in registry.spread() if row.key in scores]
     return TaskRow(
         title=str(task.get("title") or task.get("name")),
-        verdict=prose(sentence(str(task.get("verdict") or ""))),
+        verdict=prose(as_sentence(str(task.get("verdict") or ""))),
         report=str(task.get("report") or ""),
         reason=prose(str(task.get("reason") or "")),
         figures=tuple((_heading(r), number(r.get("value")), interval(r)) for r in picked),

@@ -14,7 +14,7 @@ from hilum.report import leak_check
 from hilum.report.palette import STATUSES, Status
 from hilum.report.run_folder import RunFolder
 from hilum.report.score_tables import chosen_scores, cross
-from hilum.report.wording import NOT_RECORDED, number, plain, prose, title
+from hilum.report.wording import NOT_RECORDED, number, plain_value, prose, title
 
 MEASURED = re.compile(r" \((?:[a-z]+ )?\d+\.\d+\)")  # a figure of one image in a reason
 DATES = ("finished", "date", "time", "created", "started")
@@ -89,10 +89,10 @@ def sets(run: RunFolder) -> list[DatasetRow]:
 def _set(name: str, card: Mapping[str, Any]) -> DatasetRow:
     listed = {key for keys in SET_FACTS.values() for key in keys} | {"title", "name"}
     values = {head: _first(card, keys) for head, keys in SET_FACTS.items()}
-    more = tuple((title(str(k)), plain(v)) for k, v in card.items() if k not in listed)
-    citation = plain(values["citation"]) if values["citation"] else ""
+    more = tuple((title(str(k)), plain_value(v)) for k, v in card.items() if k not in listed)
+    citation = plain_value(values["citation"]) if values["citation"] else ""
     shown = {head: value for head, value in values.items() if value is not None or head in ASKED}
-    facts = tuple((head, plain(value)) for head, value in shown.items())
+    facts = tuple((head, plain_value(value)) for head, value in shown.items())
     return DatasetRow(name, str(card.get("title") or name), facts, more, citation)
 
 
@@ -219,7 +219,9 @@ def division(run: RunFolder) -> list[tuple[str, str]]:
 
 def pairs(record: Mapping[str, Any], without: tuple[str, ...] = ()) -> list[tuple[str, str]]:
     """A dictionary of `results.json` as rows of (heading, text)."""
-    return [(title(str(key)), plain(value)) for key, value in record.items() if key not in without]
+    return [
+        (title(str(key)), plain_value(value)) for key, value in record.items() if key not in without
+    ]
 
 
 def audits(run: RunFolder) -> list[AuditRow]:

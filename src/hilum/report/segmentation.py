@@ -14,8 +14,8 @@ from hilum.report import figure_csv, render, sections, style
 from hilum.report.contact_sheet import mosaic
 from hilum.report.figures import gallery
 from hilum.report.palette import OKABE_ITO
-from hilum.report.run_folder import RunFolder, read
-from hilum.report.wording import number, plain, prose
+from hilum.report.run_folder import RunFolder, read_run
+from hilum.report.wording import number, plain_value, prose
 from hilum.types import NOTICE, Grey8, HilumError
 
 SHOWN, COLUMNS = 8, 4  # films on a sheet, and in a row of it
@@ -28,12 +28,12 @@ TRUE, PREDICTED = (
 )  # RGB of the reference's outline and of the network's
 
 
-def build(run_folder: Path) -> Path:
+def build_segmentation_report(run_folder: Path) -> Path:
     """Write `report.html` and `figures/` from a finished run's files, and return the page's path.
 
     Raises MissingError without `results.json`, HilumError for a file that cannot be read.
     """
-    run = read(run_folder)
+    run = read_run(run_folder)
     target = run.folder / "report.html"
     with files.atomic_write(target) as draft:
         draft.write_text(_page(run), encoding="utf-8")
@@ -49,7 +49,7 @@ def _page(run: RunFolder) -> str:
         "notice": str(run.results.get("notice") or NOTICE),
         "verdict": prose(str(run.results.get("verdict") or "")),
         "scores": [_row(score) for score in scores],
-        "published": [{k: plain(v) for k, v in row.items()} for row in run.rows("published")],
+        "published": [{k: plain_value(v) for k, v in row.items()} for row in run.rows("published")],
         "figures": _figures(run),
         "sets": sections.sets(run),
         "division": sections.division(run),
@@ -59,7 +59,7 @@ def _page(run: RunFolder) -> str:
         "environment": sections.pairs(run.section("environment")),
         "replication": prose(str(run.results.get("replication") or "")),
     }
-    return render.render("masks.html.j2", values, render.roots(run))
+    return render.render_template("masks.html.j2", values, render.roots(run))
 
 
 def _row(score: dict[str, Any]) -> dict[str, str]:
@@ -77,7 +77,7 @@ def _figures(run: RunFolder) -> list[dict[str, str]]:
     """The training curve and the three sheets, as far as their data are there."""
     home, figures = run.folder / "figures", []
     if run.history is not None:
-        path = style.save(curve(run.history), run.history, home, "training")
+        path = style.save_figure(curve(run.history), run.history, home, "training")
         figures.append(
             _embedded(path, "Loss and Dice by epoch; the weights of the best validation Dice stay.")
         )
@@ -85,8 +85,8 @@ def _figures(run: RunFolder) -> list[dict[str, str]]:
         ordered = run.predictions.sort_values("dice", ascending=False, kind="stable")
         for name, words in SHEETS.items():
             rows = _rows_of_sheet(ordered, name)
-            path = sheet(run, rows, home / f"{name}.png")
-            figure_csv.write(rows, home / f"{name}.csv")
+            path = draw_mask_sheet(run, rows, home / f"{name}.png")
+            figure_csv.write_figure_csv(rows, home / f"{name}.csv")
             caption = f"Test images, {words} by Dice: reference orange, network light blue."
             figures.append(_embedded(path, caption))
     return figures
@@ -124,7 +124,7 @@ def curve(history: pd.DataFrame) -> Figure:
     return figure
 
 
-def sheet(run: RunFolder, rows: pd.DataFrame, path: Path) -> Path:
+def draw_mask_sheet(run: RunFolder, rows: pd.DataFrame, path: Path) -> Path:
     """A PNG with one film per row of predictions, both outlines on it, its Dice below."""
     places = [_place(run, row) for row in rows.to_dict("records")]
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -84,7 +84,7 @@ def error_lengths(rows: pd.DataFrame) -> np.ndarray[tuple[int, ...], np.dtype[np
     return np.nan_to_num(np.stack([below, above]).astype(float).clip(min=0))
 
 
-def save(
+def save_figure(
     figure: Figure, data: pd.DataFrame, folder: Path, name: str, colours: int = COLOURS
 ) -> Path:
     """Write `name`.png and `name`.csv with what it shows; return the PNG.
@@ -92,7 +92,7 @@ def save(
     A palette of so many colours; 0 keeps all of them, for films with tints laid on them.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    figure_csv.write(data, folder / f"{name}.csv")
+    figure_csv.write_figure_csv(data, folder / f"{name}.csv")
     canvas: Any = FigureCanvasAgg(figure)
     with style():
         canvas.draw()

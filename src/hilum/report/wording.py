@@ -29,13 +29,13 @@ def class_name(name: str) -> str:
 def score_name(name: str) -> str:
     """The name of a score as a heading."""
     kind, *more = name.split(" (", 1)  # "accuracy (mean of folds)"
-    metric = registry.find(kind)
+    metric = registry.find_metric(kind)
     titles = {} if metric is None else {metric.name: metric.title, **metric.aliases}
     words = titles.get(kind, kind.replace("_", " "))
     return " (".join([words[:1].upper() + words[1:], *more])
 
 
-def label(name: str, longest: int = 24) -> str:
+def short_label(name: str, longest: int = 24) -> str:
     """A name for a figure: printable, one line, shortened, never hidden by a leading underscore."""
     clean = "".join(c if c.isprintable() else " " for c in name).strip() or "(no name)"
     clean = clean if len(clean) <= longest else clean[: longest - 1] + "…"
@@ -45,7 +45,7 @@ def label(name: str, longest: int = 24) -> str:
 def wrapped(name: str, width: int, lines: int = 2) -> str:
     """The same on at most so many lines of `width` letters."""
     lines_of_text = textwrap.wrap(
-        label(name, width * lines), width, max_lines=lines, placeholder="…"
+        short_label(name, width * lines), width, max_lines=lines, placeholder="…"
     )
     return "\n".join(lines_of_text) or "…"
 
@@ -94,7 +94,7 @@ def family(method: str) -> str:
     return re.split(r",| over |: ", method_name(method))[0]
 
 
-def plain(value: object) -> str:
+def plain_value(value: object) -> str:
     """Any JSON value as one line of text; what lies deeper stands in brackets."""
     if isinstance(value, Mapping) and value:
         return "; ".join(f"{title(str(k))}: {_inner(v)}" for k, v in value.items())
@@ -137,7 +137,7 @@ def prose(words: str) -> str:
     return CODES.sub(lambda match: CLASS_NAMES[match[0]], words)
 
 
-def sentence(words: str) -> str:
+def as_sentence(words: str) -> str:
     """First letter large, full stop at the end."""
     words = words.strip()
     return words if not words or words[-1] in ".!?…" else f"{words}."

@@ -29,14 +29,14 @@ _WINDOWS_FAULT = 0xC0000000  # NTSTATUS: exit codes from here on are crashes
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CheckOutcome:
     """Whether OpenVINO may compute here, and if not, what became of the child."""
 
     works: bool
     reason: str = ""
 
 
-def outcome() -> Outcome:
+def outcome() -> CheckOutcome:
     """What is known of this processor and this OpenVINO; the first call ever finds it out.
 
     Warns once, when it is found out, that torch computes instead.
@@ -44,7 +44,7 @@ def outcome() -> Outcome:
     return _settled(_place())
 
 
-def again() -> Outcome:
+def again() -> CheckOutcome:
     """The same, found out anew."""
     _settled.cache_clear()
     with suppress(OSError):
@@ -61,13 +61,13 @@ def why_torch_computes(reason: str) -> str:
 
 
 @cache
-def _settled(place: Path) -> Outcome:
+def _settled(place: Path) -> CheckOutcome:
     with suppress(OSError, ValueError, KeyError, TypeError):
         known = json.loads(place.read_text())
-        return Outcome(bool(known["works"]), str(known["reason"]))
+        return CheckOutcome(bool(known["works"]), str(known["reason"]))
     found = _tried()
     if found is None:
-        return Outcome(works=True)  # not known: as if nobody had asked
+        return CheckOutcome(works=True)  # not known: as if nobody had asked
     with suppress(HilumError), files.atomic_write(place) as path:  # it is asked again next time
         path.write_text(json.dumps({"works": found.works, "reason": found.reason}) + "\n")
     if not found.works:
@@ -75,7 +75,7 @@ def _settled(place: Path) -> Outcome:
     return found
 
 
-def _tried() -> Outcome | None:
+def _tried() -> CheckOutcome | None:
     """The child's end; None where that says nothing: it could not start, or was stopped."""
     try:
         # no folder of a script on the path: modules beside this one have names that others have
@@ -83,15 +83,15 @@ def _tried() -> Outcome | None:
             [sys.executable, "-P", str(CHILD)], capture_output=True, timeout=SECONDS, check=False
         )
     except subprocess.TimeoutExpired:
-        return Outcome(works=False, reason=f"did not end within {SECONDS} s")
+        return CheckOutcome(works=False, reason=f"did not end within {SECONDS} s")
     except OSError:
         return None
     if done.returncode == 0:
-        return Outcome(works=True)
+        return CheckOutcome(works=True)
     name = _signal(done.returncode)
     if name is None or name in _STOPPED:
         return None
-    return Outcome(works=False, reason=f"was ended by {name}")
+    return CheckOutcome(works=False, reason=f"was ended by {name}")
 
 
 def _signal(code: int) -> str | None:

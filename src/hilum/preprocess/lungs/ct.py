@@ -9,7 +9,7 @@ small opacities, a lung step's `hull` most of the others.
 import cv2
 import numpy as np
 
-from hilum.preprocess.lungs.masks import LEAST_SIDE, OK, LungMask, filled, largest
+from hilum.preprocess.lungs.masks import LEAST_SIDE, OK, LungMask, fill_holes, largest
 from hilum.preprocess.step import as_uint8
 from hilum.types import Grey8, GreyImage, Mask
 
@@ -73,7 +73,7 @@ def _air(small: Grey8) -> tuple[Mask, Mask]:
 
 def _without_small_holes(mask: Mask) -> Mask:
     """The mask with what it encloses, unless that is as large as a heart."""
-    holes = filled(mask) & ~mask
+    holes = fill_holes(mask) & ~mask
     count, labels = cv2.connectedComponents(holes.astype(np.uint8))
     small = np.bincount(labels.ravel(), minlength=count) <= HOLE * mask.size
     return np.asarray(mask | (holes & small[labels]))

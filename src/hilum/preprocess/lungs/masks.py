@@ -72,10 +72,10 @@ def largest(mask: Mask, most: int = 2) -> Mask:
     areas = stats[1:, cv2.CC_STAT_AREA]
     kept = [i + 1 for i in np.argsort(-areas, kind="stable")[:most]]
     kept = [i for i in kept if areas[i - 1] >= LEAST_SECOND * areas.max()] if count > 1 else []
-    return filled(np.isin(labels, kept))
+    return fill_holes(np.isin(labels, kept))
 
 
-def filled(mask: Mask) -> Mask:
+def fill_holes(mask: Mask) -> Mask:
     """(height, width) -> the same with every hole closed."""
     out = np.zeros(mask.shape, np.uint8)
     cv2.drawContours(out, _outlines(mask), -1, 1, cv2.FILLED)

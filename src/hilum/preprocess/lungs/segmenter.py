@@ -84,27 +84,27 @@ def compiled(network: "UNet") -> LungSegmenter:
 
     facts = network.facts
     engine = compiling.compile_network(unet.Flat(network), (facts.side, facts.side), EVERYWHERE)
-    return LungSegmenter(facts, preparation(facts.side), engine, unet.digest(network))
+    return LungSegmenter(facts, preparation(facts.side), engine, unet.unet_digest(network))
 
 
 def stored(path: Path) -> LungSegmenter:
-    """The network of a file made ready on this machine. Raises as `unet.load` does."""
-    facts = unet_file.facts(path)
+    """The network of a file made ready on this machine. Raises as `load_unet` does."""
+    facts = unet_file.read_unet_config(path)
     saved = SavedNetwork((files.sha256(path),), partial(_built, path))
     engine = compiling.compile_saved(saved, (facts.side, facts.side), EVERYWHERE)
-    return LungSegmenter(facts, preparation(facts.side), engine, unet_file.digest(path))
+    return LungSegmenter(facts, preparation(facts.side), engine, unet_file.unet_file_digest(path))
 
 
 def _built(path: Path) -> "nn.Module":
     from hilum.preprocess.lungs import unet
 
-    return unet.Flat(unet.load(path))
+    return unet.Flat(unet.load_unet(path))
 
 
 def load_segmenter(network: str = "") -> LungSegmenter:
     """The finder that comes with hilum, or that of a user's own file of weights.
 
-    Raises as `unet.load` does.
+    Raises as `load_unet` does.
     """
     return _cached(network)
 

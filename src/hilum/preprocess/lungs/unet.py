@@ -20,7 +20,16 @@ from hilum.preprocess.lungs import unet_file
 from hilum.preprocess.lungs.unet_file import FORMAT, UnetConfig
 from hilum.types import HilumError
 
-__all__ = ["Flat", "UNet", "UnetConfig", "build", "digest", "load", "save", "with_facts"]
+__all__ = [
+    "Flat",
+    "UNet",
+    "UnetConfig",
+    "build_unet",
+    "load_unet",
+    "save_unet",
+    "unet_digest",
+    "with_facts",
+]
 STRIDES = (2, 4, 8, 16)  # pixels of the image per pixel of each map that is used
 
 
@@ -92,10 +101,10 @@ class _Context(nn.Module):
         return out
 
 
-def build(facts: UnetConfig, which: str | Path = "imagenet", seed: int = 0) -> UNet:
+def build_unet(facts: UnetConfig, which: str | Path = "imagenet", seed: int = 0) -> UNet:
     """A U-Net whose encoder has weights "imagenet", "random" or of a file; the decoder's are drawn.
 
-    Raises HilumError for an encoder without maps at strides 2 to 16, MissingError as `weights.load`
+    Raises HilumError for an encoder without maps at strides 2 to 16, MissingError as `load_weights`
     does.
     """
     with torch.random.fork_rng(devices=[]):  # the caller's random state stays as it was
@@ -107,7 +116,7 @@ def build(facts: UnetConfig, which: str | Path = "imagenet", seed: int = 0) -> U
     return network
 
 
-def save(network: UNet, path: Path, half: bool = True) -> Path:
+def save_unet(network: UNet, path: Path, half: bool = True) -> Path:
     """Write the tensors, as fp16 unless `half` is false, and the facts beside them."""
     state = {name: _stored(tensor, half) for name, tensor in network.state_dict().items()}
     kept = {name: tensor for name, tensor in state.items() if "num_batches" not in name}
@@ -117,12 +126,12 @@ def save(network: UNet, path: Path, half: bool = True) -> Path:
     return path
 
 
-def load(path: Path) -> UNet:
+def load_unet(path: Path) -> UNet:
     """Read what `save` wrote, in evaluation mode; what was fp16 is float32 again.
 
     Raises MissingError where there is no such file, HilumError where it is none of ours.
     """
-    facts = unet_file.facts(path)
+    facts = unet_file.read_unet_config(path)
     try:
         network = UNet(facts)
         state = {name: tensor.float() for name, tensor in load_file(path).items()}
@@ -139,7 +148,7 @@ def with_facts(network: UNet, **changes: Any) -> UNet:
     return network
 
 
-def digest(network: UNet) -> str:
+def unet_digest(network: UNet) -> str:
     """SHA-256 over the tensors as they are stored, and what decides the mask besides them."""
     arrays = {name: tensor.cpu().numpy() for name, tensor in network.state_dict().items()}
     return unet_file.digest_of(arrays, network.facts)

@@ -33,7 +33,7 @@ class UnetConfig:
     provenance: dict[str, Any] = field(default_factory=dict)
 
 
-def facts(path: Path) -> UnetConfig:
+def read_unet_config(path: Path) -> UnetConfig:
     """The facts in the header. Raises MissingError without the file, HilumError for another's."""
     if not path.is_file():
         raise MissingError(
@@ -57,9 +57,9 @@ def unfit(path: Path, error: Exception) -> HilumError:
     )
 
 
-def digest(path: Path) -> str:
+def unet_file_digest(path: Path) -> str:
     """`digest_of` what the file holds. Raises as `facts` does."""
-    config = facts(path)
+    config = read_unet_config(path)
     try:
         return digest_of(load_file(path), config)
     except FAULTS as error:

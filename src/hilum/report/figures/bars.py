@@ -11,7 +11,7 @@ from hilum.report.grid_tables import BARS
 from hilum.report.palette import MUTED, SERIES
 from hilum.report.run_folder import RunFolder
 from hilum.report.style import blank, error_lengths, style
-from hilum.report.wording import class_name, count, label, number, wrapped
+from hilum.report.wording import class_name, count, number, short_label, wrapped
 
 
 def draw_bars(run: RunFolder) -> DrawnFigure | None:
@@ -52,7 +52,7 @@ def bars(table: pd.DataFrame) -> Figure:
         for axes, ((arm, class_), rows) in zip(grid.flat, panels, strict=False):
             _bars(axes, rows)
             words = [class_name(str(class_)), *([str(arm)] if arm else [])]
-            axes.set_title(label(", ".join(words), 44))
+            axes.set_title(short_label(", ".join(words), 44))
         for axes in grid.flat[len(panels) :]:
             axes.set_visible(False)
         shown = grid[0, 0].get_legend_handles_labels()
@@ -76,7 +76,7 @@ def _bars(axes: Axes, rows: pd.DataFrame) -> None:
     turned = len(models) > 3
     axes.set_xticks(
         range(len(models)),
-        [label(str(name), 30) if turned else wrapped(str(name), 22, 3) for name in models],
+        [short_label(str(name), 30) if turned else wrapped(str(name), 22, 3) for name in models],
         rotation=25 if turned else 0,
         fontsize=8,
         ha="right" if turned else "center",

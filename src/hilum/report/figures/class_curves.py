@@ -11,7 +11,7 @@ from hilum.report.palette import LINES, SERIES, series
 from hilum.report.run_folder import RunFolder
 from hilum.report.score_tables import chosen_scores
 from hilum.report.style import blank, unit_axes
-from hilum.report.wording import class_name, label
+from hilum.report.wording import class_name, short_label
 
 
 def square() -> tuple[Figure, Axes]:
@@ -39,7 +39,7 @@ def class_lines(
             own_points[columns[1]],
             color=colour,
             linestyle=LINES[i // len(SERIES) % len(LINES)],
-            label=label(class_name(name)) + area,
+            label=short_label(class_name(name)) + area,
         )
 
 

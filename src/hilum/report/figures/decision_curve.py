@@ -16,7 +16,7 @@ def draw_decision_curve(run: RunFolder) -> DrawnFigure | None:
     if predictions is None or len(run.classes) < 2:
         return None
     sought = positive_class(run.classes)
-    curve = operating_points.decision_curve(predictions, sought)
+    curve = operating_points.decision_curve_table(predictions, sought)
     return DrawnFigure(
         decision_curve(curve, sought),
         curve,

@@ -8,7 +8,7 @@ from hilum.report.figures.base import DrawnFigure, one_seed, positive_class, see
 from hilum.report.palette import series
 from hilum.report.run_folder import RunFolder
 from hilum.report.style import blank, plain_ticks, style
-from hilum.report.wording import class_name, label, sample_size
+from hilum.report.wording import class_name, sample_size, short_label
 
 
 def draw_group_histograms(run: RunFolder) -> DrawnFigure | None:
@@ -51,7 +51,7 @@ def group_histograms(bins: pd.DataFrame) -> Figure:
                 color=colour,
                 edgecolor="white",
             )
-            axes.set_title(f"{label(class_name(name), 30)}, n = {own_bins['n'].sum():,}")
+            axes.set_title(f"{short_label(class_name(name), 30)}, n = {own_bins['n'].sum():,}")
             axes.set(yscale="log", ylim=(0.7, 1.5 * most), xlim=(0, 1))
             plain_ticks(axes.yaxis)
         for axes in grid.flat[len(names) :]:

@@ -15,7 +15,7 @@ import pandas as pd
 from hilum import files
 from hilum.data import prepared_dataset
 from hilum.explain import heatmap_sheets
-from hilum.explain.heatmap_sheets import HeatmapStyle, Tile
+from hilum.explain.heatmap_sheets import HeatmapStyle, HeatmapTile
 from hilum.report.figures.base import DrawnFigure, labelled
 from hilum.report.figures.gallery import identity
 from hilum.report.figures.heatmap_page import METHOD, TITLE, sheet_figure
@@ -49,7 +49,7 @@ def draw_heatmaps(run: RunFolder) -> DrawnFigure | None:
         return None
     tiles = [_tile(row, maps, i) for i, row in enumerate(rows.to_dict("records"))]
     return DrawnFigure(
-        sheet_figure(heatmap_sheets.sheet(tiles, HeatmapStyle(), TITLE)),
+        sheet_figure(heatmap_sheets.draw_sheet(tiles, HeatmapStyle(), TITLE)),
         _listing(rows, maps),
         f"{len(rows)} films, each beside its heat map. Which they are stands in the CSV.",
         f"{TITLE} of the predicted class, by the stored model on test images that it was not "
@@ -131,13 +131,13 @@ def _compute_maps(run: RunFolder, rows: pd.DataFrame) -> Maps | None:
     return Maps(np.stack(films), np.rint(shares * 255).astype(np.uint8))
 
 
-def _tile(row: dict[str, Any], maps: Maps, i: int) -> Tile:
+def _tile(row: dict[str, Any], maps: Maps, i: int) -> HeatmapTile:
     film: Grey8 = maps.films[i]
     predicted, truth = class_name(str(row["prediction"])), class_name(str(row["label"]))
     first = f"{predicted}, p = {row['probability']:.3f}"
     second = f"{'right' if row['right'] else f'wrong, is {truth}'}; {identity(row)[0]}"
     share = maps.shares[i].astype(np.float32) / np.float32(255)
-    return Tile(film, share, (first, second), bool(row["right"]))
+    return HeatmapTile(film, share, (first, second), bool(row["right"]))
 
 
 def _listing(rows: pd.DataFrame, maps: Maps) -> pd.DataFrame:

@@ -15,11 +15,11 @@ import pandas as pd
 
 from hilum import files
 from hilum.explain import heatmap_sheets
-from hilum.explain.heatmap_sheets import HeatmapStyle, Tile
+from hilum.explain.heatmap_sheets import HeatmapStyle, HeatmapTile
 from hilum.report.figures.base import DrawnFigure
 from hilum.report.figures.heatmap_page import METHOD, TITLE, sheet_figure
 from hilum.report.run_folder import RunFolder
-from hilum.report.wording import class_name, label
+from hilum.report.wording import class_name, short_label
 from hilum.types import Grey8
 
 NAME = "heatmaps_by_model"
@@ -69,7 +69,7 @@ def draw_heatmaps_by_model(run: RunFolder) -> DrawnFigure | None:
     except (OSError, ValueError, KeyError, BadZipFile):
         return None
     columns = table["sample_id"].nunique()
-    page = heatmap_sheets.sheet(tiles, HeatmapStyle(), TITLE, columns)
+    page = heatmap_sheets.draw_sheet(tiles, HeatmapStyle(), TITLE, columns)
     cells = table["cell"].nunique()
     return DrawnFigure(
         sheet_figure(page),
@@ -83,8 +83,8 @@ def draw_heatmaps_by_model(run: RunFolder) -> DrawnFigure | None:
     )
 
 
-def _tile_of(row: dict[str, Any], kept: Mapping[str, Any], i: int) -> Tile:
+def _tile_of(row: dict[str, Any], kept: Mapping[str, Any], i: int) -> HeatmapTile:
     right = row["said"] == row["label"]
     answer = f"{class_name(row['said'])}, p = {row['probability']:.3f}"
-    words = (answer, label(str(row["cell"]), 52))
-    return Tile(kept[f"film{i}"], kept[f"share{i}"].astype(np.float32) / 255, words, right)
+    words = (answer, short_label(str(row["cell"]), 52))
+    return HeatmapTile(kept[f"film{i}"], kept[f"share{i}"].astype(np.float32) / 255, words, right)

@@ -10,7 +10,7 @@ from hilum.report.figures.class_curves import class_colours
 from hilum.report.palette import GRID, MUTED
 from hilum.report.run_folder import RunFolder
 from hilum.report.style import blank, style
-from hilum.report.wording import class_name, label, sample_size
+from hilum.report.wording import class_name, sample_size, short_label
 
 
 def draw_histograms(run: RunFolder) -> DrawnFigure | None:
@@ -44,7 +44,7 @@ def score_histograms(bins: pd.DataFrame) -> Figure:
         grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
         for axes, (name, colour) in zip(grid.flat, colours.items(), strict=False):
             _histogram(axes, bins[bins["class"] == name], colour)
-            axes.set_title(label(class_name(name), 26))
+            axes.set_title(short_label(class_name(name), 26))
         for axes in grid.flat[len(colours) :]:
             axes.set_visible(False)
         figure.supxlabel("Predicted probability of the class", fontsize=9)

@@ -7,8 +7,13 @@ import numpy as np
 import pandas as pd
 
 from hilum.metrics.intervals import Interval
-from hilum.metrics.thresholds import decision_curve as net_benefit_curve
-from hilum.metrics.thresholds import enough, predictive_intervals, predictive_values, sweep
+from hilum.metrics.thresholds import (
+    enough,
+    predictive_intervals,
+    predictive_values,
+    sweep_thresholds,
+)
+from hilum.metrics.thresholds import net_benefit as net_benefit_curve
 from hilum.report.wording import number
 
 CARRIED = ("ppv_low", "ppv_high", "npv_low", "npv_high")
@@ -30,7 +35,7 @@ def points(
     positive = (predictions["label"] == class_).to_numpy(dtype=bool)
     p = predictions[f"p_{class_}"].to_numpy(dtype=np.float64)
     rows = []
-    for point in sweep(positive, p, thresholds):
+    for point in sweep_thresholds(positive, p, thresholds):
         here = float(positive.mean())
         shares = (here, *PREVALENCES)
         values = predictive_values(point.sensitivity.value, point.specificity.value, shares)
@@ -89,7 +94,7 @@ def confusions(
     return pd.DataFrame(rows, columns=["matrix", "truth", "prediction", "n"])
 
 
-def decision_curve(predictions: pd.DataFrame, class_: str) -> pd.DataFrame:
+def decision_curve_table(predictions: pd.DataFrame, class_: str) -> pd.DataFrame:
     """Net benefit (threshold, model, all, none) where the class is called from each threshold."""
     positive = (predictions["label"] == class_).to_numpy(dtype=bool)
     p = predictions[f"p_{class_}"].to_numpy(dtype=np.float64)

@@ -141,7 +141,7 @@ def asked_figures() -> dict[str, ReportFigure]:
     return {row.asked_as: row for row in FIGURES.values() if row.asked_as}
 
 
-def draw(run: RunFolder) -> dict[Section, list[list[Shown]]]:
+def draw_figures(run: RunFolder) -> dict[Section, list[list[Shown]]]:
     """Draw and store every figure of the run; by section, those that stand side by side together.
 
     Figures of every report that cannot be drawn are absent; of those that the recipe asks for the
@@ -198,7 +198,7 @@ def _is_half(shown: Shown) -> bool:
 
 def store(folder: Path, name: str, drawn: DrawnFigure) -> EmbeddedFigure:
     """Write a figure and its data to `figures/` and return it as the page embeds it."""
-    path = style.save(drawn.figure, drawn.data, folder / "figures", name, drawn.colours)
+    path = style.save_figure(drawn.figure, drawn.data, folder / "figures", name, drawn.colours)
     with Image.open(path) as image:
         size = (image.width // 2, image.height // 2)
     words = (drawn.alt, drawn.caption, drawn.width)

@@ -16,7 +16,7 @@ def draw_reliability(run: RunFolder) -> DrawnFigure | None:
     predictions = labelled(run)
     if predictions is None:
         return None
-    bins = curves.reliability(predictions, run.classes)
+    bins = curves.reliability_curve(predictions, run.classes)
     return DrawnFigure(
         reliability(bins),
         bins,

@@ -12,7 +12,7 @@ from hilum.report.printed_table import printed_counts
 from hilum.report.run_folder import RunFolder
 from hilum.report.sections import labels_by_source
 from hilum.report.style import blank, style
-from hilum.report.wording import class_name, label, sample_size
+from hilum.report.wording import class_name, sample_size, short_label
 
 
 def draw_sources(run: RunFolder) -> DrawnFigure | None:
@@ -33,7 +33,7 @@ def draw_sources(run: RunFolder) -> DrawnFigure | None:
 
 def sources(counts: pd.DataFrame) -> Figure:
     """Images of each class (rows) by source (columns) as stacked bars."""
-    names = [label(class_name(str(name))) for name in counts.index]
+    names = [short_label(class_name(str(name))) for name in counts.index]
     colours = series([str(name) for name in counts.columns])
     with style():
         figure = blank(9.2, 0.9 + 0.42 * len(names) + 0.2 * (len(colours) > 4))
@@ -48,7 +48,7 @@ def sources(counts: pd.DataFrame) -> Figure:
                 color=colour,
                 edgecolor="white",
                 height=0.66,
-                label=label(name, 30),
+                label=short_label(name, 30),
             )
             left = left + n
         axes.invert_yaxis()

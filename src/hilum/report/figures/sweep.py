@@ -10,13 +10,13 @@ from hilum.report.palette import LINES, SERIES
 from hilum.report.printed_table import printed_texts
 from hilum.report.run_folder import RunFolder
 from hilum.report.style import blank, error_lengths, style
-from hilum.report.wording import interval, label, number, score_name
+from hilum.report.wording import interval, number, score_name, short_label
 
 TITLE = "Along an axis of the grid"
 
 
 def draw_sweep(run: RunFolder) -> DrawnFigure | None:
-    table = grid_tables.sweep(run.scores)
+    table = grid_tables.sweep_table(run.scores)
     if table.empty:
         return None
     shown = pd.DataFrame({str(table["axis"].iloc[0]): table["x"].astype(str)})
@@ -51,9 +51,9 @@ def sweep(table: pd.DataFrame) -> Figure:
             axes.errorbar(
                 rows["x"].map(place) + shift, rows["value"], error_lengths(rows), capsize=2,
                 color=SERIES[i % len(SERIES)], linestyle=LINES[i // len(SERIES) % len(LINES)],
-                marker="o", markersize=5, elinewidth=1.1, label=label(str(name) or "all", 40),
+                marker="o", markersize=5, elinewidth=1.1, label=short_label(str(name) or "all", 40),
             )  # fmt: skip
-        axes.set_xticks(list(place.values()), [label(str(x), 22) for x in ticks])
+        axes.set_xticks(list(place.values()), [short_label(str(x), 22) for x in ticks])
         axes.set_xlim(min(place.values()) - 0.3 * gap, max(place.values()) + 0.3 * gap)
         axes.set(xlabel=str(table["axis"].iloc[0]), ylabel=score_name(str(table["metric"].iloc[0])))
         if len(names) > 1:

@@ -7,7 +7,7 @@ from matplotlib.ticker import MaxNLocator
 from hilum.report import history
 from hilum.report.palette import MUTED, OKABE_ITO
 from hilum.report.style import plain_ticks
-from hilum.report.wording import label
+from hilum.report.wording import short_label
 
 PARTS = {
     "train": ("-", OKABE_ITO["blue"]),
@@ -59,7 +59,7 @@ def _stage_borders(axes: Axes, rows: pd.DataFrame) -> None:
     for stage, step in starts.items():
         axes.axvline(step - 0.5, color=MUTED, linewidth=0.8, linestyle=(0, (2, 2)))
         axes.annotate(
-            label(str(stage), 16),
+            short_label(str(stage), 16),
             (step - 0.5, 1),
             (3, -2),
             xycoords=("data", "axes fraction"),
