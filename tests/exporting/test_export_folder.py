@@ -12,11 +12,11 @@ import numpy as np
 import onnx
 import openvino as ov
 import pytest
-from export_models import CLASSES, SIDE, quiet
+from export_models import CLASSES, SIDE, quiet, stack_of
 
 import hilum
 from hilum import phantom
-from hilum.exporting import engines, packages, proof
+from hilum.exporting import bf16, engines, onnx_file, packages, proof
 from hilum.exporting.export import ExportRequest, export
 from hilum.types import HilumError
 
@@ -244,6 +244,8 @@ def test_limits_of_int8_are_those_of_the_rule() -> None:
     assert flips([(0.4, 0.002, 3)]) == []
     assert flips([(0.4, 0.0021, 3)]) == ["AUROC falls by 0.0021 by E (at most 0.002)"]
     assert flips([(0.4, 0.0, 4)]) == ["4 of 300 decisions flip by E (at most 3)"]
+    refusals = proof.EngineProof("E", "1", 0.1, None, None, 0, 16, 15)
+    assert proof.faults([refusals], "int8", 300) == ["16 of 300 refusals flip by E (at most 15)"]
     exact = proof.EngineProof("E", "1", 1.1e-4, None, None, 0, 0, 1)
     assert len(proof.faults([exact], "fp32", 300)) == 2
 
@@ -266,12 +268,21 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_bf16_halves_the_file(exported: Path, folder: Path, many: Path, tmp_path: Path) -> None:
-    made = export(folder, tmp_path / "bf16", ExportRequest("onnx", "bf16", many), quiet)
-    assert bits(made.folder, "model.onnx") < 0.75 * bits(exported, "model.onnx")
-    assert made.proof["labelled"] == made.proof["images"] == 210
-    assert any(row["largest_change"] > 1e-6 for row in made.engines)
-    assert hilum.load_model(made.folder).predict(np.full((96, 96), 7, np.uint8)).abstained
+def test_bf16_halves_the_file_and_rounds_the_network_alone(
+    exported: Path, films: phantom.Phantom, tmp_path: Path
+) -> None:
+    whole = onnx.load(exported / "model.onnx")
+    path = onnx_file.write(bf16.halved(whole), tmp_path / "model.onnx")
+    assert path.stat().st_size < 0.75 * bits(exported, "model.onnx")
+    kinds = {item.name: item.data_type for item in onnx.load(path).graph.initializer}
+    rounded = {name for name, kind in kinds.items() if kind == onnx.TensorProto.BFLOAT16}
+    assert rounded
+    assert all(name.startswith("backbone.") for name in rounded)
+    stack = stack_of(films)[:20]
+    want = engines.onnxruntime_rows(exported / "model.onnx")(stack)
+    for rows in (engines.onnxruntime_rows(path), engines.openvino_rows(path)):
+        change = np.abs(np.exp(rows(stack)) - np.exp(want))[:, : len(CLASSES)].max()
+        assert 1e-6 < change < 0.1
 
 
 def test_int8_is_proven_on_other_images_or_refused(

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from hilum import files
 from hilum.exporting.graph import INPUT, ExportGraph
-from hilum.inference.exported import LEAST
+from hilum.inference import exported
 from hilum.types import Floats, Stack8
 
 Rows: TypeAlias = Callable[[Stack8], Floats]  # (image, height, width) -> (image, row)
@@ -63,15 +63,19 @@ def onnxruntime_rows(path: Path) -> Rows:
 
 
 def openvino_rows(path: Path, precision: str = "fp32") -> Rows:
-    """OpenVINO on the CPU: read, then compiled."""
+    """OpenVINO on the CPU: read, then compiled; in bf16 where hilum itself would compute in it."""
     import openvino as ov
 
+    from hilum.models.runtime.openvino import HINTS, settled_precision
+
     core = ov.Core()
+    network = core.read_model(path)
+    settled = settled_precision(core, exported.WANTED[precision], network)
     settings = {
         "INFERENCE_NUM_THREADS": files.available_cpus(),
-        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
+        "INFERENCE_PRECISION_HINT": HINTS[settled],
     }
-    compiled = core.compile_model(core.read_model(path), "CPU", settings)
+    compiled = core.compile_model(network, "CPU", settings)
     request = compiled.create_infer_request()
     wanted = _wanted([output.any_name for output in compiled.outputs])
 
@@ -88,7 +92,7 @@ def _wanted(names: list[str]) -> list[str]:
 
 def _rows(found: Mapping[str, npt.NDArray[Any]]) -> Floats:
     """Outputs by name -> (image, row)."""
-    parts = [np.log(np.maximum(found["probabilities"], LEAST))]
+    parts = [np.log(np.maximum(found["probabilities"], exported.LEAST))]
     if "distance" in found:
         parts += [found["distance"][:, None], found["poses"]]
     return np.concatenate(parts, 1).astype(np.float32)

@@ -33,13 +33,14 @@ class Limits:
 
     change: float | None  # of a probability; None: any
     auroc: float | None  # fall of macro AUROC; None: not asked
-    flips: float  # share of the images
+    decisions: float  # share of the images whose class may be another
+    others: float  # the same for refusals, and for abstentions: films lie dense at their limits
 
 
 LIMITS = {
-    "fp32": Limits(1e-4, None, 0.0),
-    "bf16": Limits(None, 0.002, 0.01),
-    "int8": Limits(None, 0.002, 0.01),
+    "fp32": Limits(1e-4, None, 0.0, 0.0),
+    "bf16": Limits(None, 0.002, 0.01, 0.05),
+    "int8": Limits(None, 0.002, 0.01, 0.05),
 }
 
 
@@ -136,12 +137,10 @@ def faults(rows: list[EngineProof], precision: str, images: int) -> list[str]:
         fall = row.auroc_fall or 0.0
         if allowed.auroc is not None and fall > allowed.auroc:
             found.append(f"AUROC falls by {fall:.4f} by {row.engine} (at most {allowed.auroc})")
-        most = int(allowed.flips * images)
-        found += [
-            f"{flips} of {images} {kind} flip by {row.engine} (at most {most})"
-            for kind, flips in row.flips().items()
-            if flips > most
-        ]
+        for kind, flips in row.flips().items():
+            most = int((allowed.decisions if kind == KINDS[0] else allowed.others) * images)
+            if flips > most:
+                found.append(f"{flips} of {images} {kind} flip by {row.engine} (at most {most})")
     return found
 
 

@@ -19,7 +19,7 @@ from hilum.models.runtime.base import Precision, Progress, Runtime, RuntimeInfo,
 from hilum.types import Floats, Grey8, HilumError
 
 # what a network in int8 leaves in floating point is the same everywhere
-_HINTS = {"bf16": "bf16", "fp32": "f32", "int8": "f32"}
+HINTS = {"bf16": "bf16", "fp32": "f32", "int8": "f32"}
 
 
 class OpenVinoRuntime(Runtime):
@@ -34,7 +34,7 @@ class OpenVinoRuntime(Runtime):
     ) -> None:
         core = ov.Core()
         model = core.read_model(converted) if isinstance(converted, Path) else converted
-        precision = _precision(core, wanted, model)
+        precision = settled_precision(core, wanted, model)
         output = model.output(0).partial_shape
         if len(output) != 2 or output.is_dynamic:
             raise HilumError(
@@ -46,7 +46,7 @@ class OpenVinoRuntime(Runtime):
             "PERFORMANCE_HINT": "LATENCY" if alone else "THROUGHPUT",
             "NUM_STREAMS": self._requests,
             "INFERENCE_NUM_THREADS": threads,
-            "INFERENCE_PRECISION_HINT": _HINTS[precision],
+            "INFERENCE_PRECISION_HINT": HINTS[precision],
         }
         compiled = core.compile_model(model, "CPU", settings)
         # plain threads, not OpenVINO's own queue: its callbacks can deadlock on Python's lock
@@ -87,8 +87,10 @@ class OpenVinoRuntime(Runtime):
             self._idle.put(request)
 
 
-def _precision(core: ov.Core, wanted: Wanted | Literal["int8"], model: ov.Model) -> Precision:
-    """bf16 only where the processor has it: emulated, it would be slower and no more exact.
+def settled_precision(
+    core: ov.Core, wanted: Wanted | Literal["int8"], model: ov.Model
+) -> Precision:
+    """What to compute in: bf16 only where the processor has it; emulated, it would be slower.
 
     Depthwise convolutions lose most by its rounding: with them it has to be asked for.
     """
