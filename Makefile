@@ -32,8 +32,8 @@ test: check
 $(VENV)/.browser: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[browser]'
 	command -v chromium || command -v chromium-browser || command -v google-chrome || { \
-		test "$$(id -u)" = 0 && command -v apt-get && apt-get update -qq \
-		&& DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium; \
+		test "$$(id -u)" = 0 && command -v apt-get && timeout 120 apt-get update -qq \
+		&& DEBIAN_FRONTEND=noninteractive timeout 300 apt-get install -qq -y --no-install-recommends chromium; \
 	} || echo "no Chromium here and no right to install it: the tests of the page will be skipped"
 	touch $@
 

@@ -22,9 +22,12 @@ def browser() -> Iterator["Browser"]:
     if program is None:
         pytest.skip(f"no browser on this machine: none of {', '.join(NAMES)}")
     with driver.sync_playwright() as play:
-        running = play.chromium.launch(
-            executable_path=program, args=["--no-sandbox", "--disable-gpu"]
-        )
+        try:
+            running = play.chromium.launch(
+                executable_path=program, args=["--no-sandbox", "--disable-gpu"]
+            )
+        except driver.Error as error:  # of the machine, not of the page
+            pytest.skip(f"{program} does not start here: {str(error).splitlines()[0]}")
         yield running
         running.close()
 
