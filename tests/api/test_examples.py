@@ -26,7 +26,7 @@ SCRIPTS = {
 
 
 def test_every_script_is_run() -> None:
-    elsewhere = ["ask_a_server.py"]  # in tests/serve, where there is a server
+    elsewhere = ["ask_a_server.py", "exported_model.py"]  # in tests/serve and tests/exporting
     assert sorted(path.name for path in FOLDER.glob("*.py")) == sorted([*SCRIPTS, *elsewhere])
 
 

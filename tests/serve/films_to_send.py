@@ -1,5 +1,6 @@
 """Films of every format as bytes, a tiny model, and requests: what the server's tests share."""
 
+import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
 from io import BytesIO
@@ -77,6 +78,23 @@ def formats() -> dict[str, bytes]:
         "eight.dcm": dicom(grey(5)),
         "sixteen.dcm": dicom(deep, {"BitsStored": 12, "HighBit": 11}),
         "window.dcm": dicom(deep, {"WindowCenter": 1500, "WindowWidth": 1200}),
+    }
+
+
+def bombs() -> dict[str, bytes]:
+    """Files that would cost much more than they hold, by file name."""
+    whole = dicom(grey())
+    start = 144 + int.from_bytes(whole[140:144], "little")  # behind the file meta group
+    opened = b"\x08\x00\x10\x11SQ\0\0\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff"
+    wide = bytearray(encoded(".png", grey(0, 8, 8)))
+    wide[16:24] = (100_000).to_bytes(4, "big") * 2  # pixels that the header alone promises
+    archive = BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
+        zipped.writestr("film.dcm", bytes(50 * 2**20))
+    return {
+        "nested.dcm": whole[:start] + 100_000 * opened + whole[start:],
+        "wide.png": bytes(wide),
+        "zipped.png": archive.getvalue(),
     }
 
 

@@ -11,7 +11,7 @@ import httpx2 as httpx
 import numpy as np
 import pandas as pd
 import pytest
-from films_to_send import CLASSES, JUDGED, formats, grey, multipart
+from films_to_send import CLASSES, JUDGED, bombs, formats, grey, multipart
 from serving import Tiny
 
 import hilum
@@ -113,6 +113,20 @@ def test_a_film_that_cannot_be_read_keeps_its_place_and_its_reason(live: str) ->
         reason = hilum_reason(films[row["path"]])
         assert (row["label"], row["probabilities"], row["abstain"]) == ("", {}, True)
         assert row["reason"] == reason
+
+
+def test_bombs_have_a_sentence_each_and_disturb_no_other(
+    live: str, answers: dict[str, Any]
+) -> None:
+    films = {**bombs(), "eight.png": FILMS["eight.png"]}
+    response = httpx.post(f"{live}/v1/predict", files=multipart(films), timeout=120)
+    assert response.status_code == 200
+    *bad, good = response.json()["predictions"]
+    assert good["probabilities"] == answers["predictions"][0]["probabilities"]
+    assert len(bad) == 3
+    for row in bad:
+        assert row["label"] == ""
+        assert row["reason"].startswith("wanted "), row
 
 
 def test_nothing_but_unreadable_films_is_a_problem(live: str) -> None:

@@ -17,7 +17,7 @@ from hilum.serve.decoding import DecodedFilm, Decoders
 from hilum.serve.limits import MEBI, Limits
 
 FILM = encoded(".png", grey())
-LIMITS = Limits(decoders=1, film_seconds=10.0, film_processor=3.0, film_memory=1024 * MEBI)
+LIMITS = Limits(decoders=1, film_seconds=4.0, film_processor=1.0, film_memory=1024 * MEBI)
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +48,8 @@ def same(result: DecodedFilm | str, tiny: Tiny) -> bool:
     [
         (b"exit....", "ends the decoder (it was started anew)", 1),
         (b"segfault", "ends the decoder (it was started anew)", 1),
-        (b"sleep...", "computing and 10 s in all, got one that takes longer", 1),
-        (b"compute.", "decoded within 3 s of computing", 1),
+        (b"sleep...", "computing and 4 s in all, got one that takes longer", 1),
+        (b"compute.", "decoded within 1 s of computing", 1),
         (b"allocate", "on which the decoder fails (", 0),
         (b"assert..", "on which the decoder fails (AssertionError)", 0),
     ],

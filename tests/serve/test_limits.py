@@ -1,21 +1,27 @@
 """Each bound of the server, and that beyond it one sentence comes and nothing else is disturbed."""
 
+import asyncio
 import json
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import Mock
 
 import httpx2 as httpx
 import numpy as np
 import pytest
+import uvicorn
+from fastapi import FastAPI
 from films_to_send import encoded, grey, multipart
 from serving import InThisProcess, Tiny, problem, running, wait_for
 from starlette.testclient import TestClient
+from uvicorn.server import ServerState
 
 from hilum.serve import guard
 from hilum.serve.limits import MEBI, Limits
+from hilum.serve.protocol import BoundedProtocol
 from hilum.serve.server import Address, Server
 
 FILM = encoded(".png", grey())
@@ -251,3 +257,24 @@ def test_a_refused_client_gets_to_read_why(
         connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         assert connection.recv(100).startswith(b"HTTP/1.1 415 ")
     assert guard.DRAIN_SECONDS <= 5
+
+
+@pytest.mark.parametrize("catches_up", [False, True])
+def test_an_answer_that_is_not_taken_is_given_up(catches_up: bool) -> None:
+    class Quick(BoundedProtocol):
+        limits = Limits(upload_seconds=0.05)
+
+    async def connection() -> bool:
+        transport = Mock()
+        transport.get_extra_info.return_value = None
+        config = uvicorn.Config(FastAPI(), log_config=None)
+        protocol = Quick(config=config, server_state=ServerState(), app_state={})
+        protocol.connection_made(transport)
+        protocol.pause_writing()
+        if catches_up:
+            protocol.resume_writing()
+        await asyncio.sleep(0.3)
+        protocol.connection_lost(None)
+        return bool(transport.abort.called)
+
+    assert asyncio.run(connection()) is not catches_up
