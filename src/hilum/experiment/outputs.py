@@ -64,20 +64,20 @@ def removing_empty_on_failure(out: Path) -> Iterator[None]:
 
 def write_run(
     out: Path,
-    plan: Recipe,
+    recipe: Recipe,
     manifest: Manifest,
     splits: Mapping[int, Split],
-    grown: GridResult,
+    grid_result: GridResult,
     results: Results,
 ) -> None:
     """Every table of a finished run, `results.json` last: where it stands, all the others do."""
-    write_recipe(out, plan)
+    write_recipe(out, recipe)
     write_manifest(out, manifest)
-    write_left_out(out, (*manifest.left_out, *grown.failed))
+    write_left_out(out, (*manifest.left_out, *grid_result.failed))
     write_splits(out, {seed: split.table for seed, split in splits.items()})
-    write_history(out, grown.history)
-    write_predictions(out, grown.predictions)
-    write_sources(out, grown.sources)
+    write_history(out, grid_result.history)
+    write_predictions(out, grid_result.predictions)
+    write_sources(out, grid_result.sources)
     write_results(out, results)
 
 
@@ -152,7 +152,7 @@ def write_predictions(out: Path, predictions: pd.DataFrame, name: str = "predict
 
 def write_sources(out: Path, sources: Mapping[str, SourceTaskResult]) -> None:
     """`source_predictions.csv`: the source tasks' own tests, with their classes' columns."""
-    tables = [learnt.predictions.assign(cell=f"{cell}: {CELL}") for cell, learnt in sources.items()]
+    tables = [result.predictions.assign(cell=f"{cell}: {CELL}") for cell, result in sources.items()]
     if tables:
         write_predictions(out, pd.concat(tables, ignore_index=True), "source_predictions.csv")
     else:

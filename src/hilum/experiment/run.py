@@ -59,14 +59,14 @@ def run_task(
     started = time.monotonic()
     if options.resume:
         checkpoints.require_recipe(out, recipe)
-    found = _find(recipe, root, out, progress)
-    read = prepared_dataset.prepare_dataset(
-        found.manifest, preprocessing_of(recipe), progress("decode and prepare")
+    listed = _find(recipe, root, out, progress)
+    prepared = prepared_dataset.prepare_dataset(
+        listed.manifest, preprocessing_of(recipe), progress("decode and prepare")
     )
-    run = _split(recipe, found, read, (root, out), options, progress)
-    if (finished := _finished_or_begun(run, recipe, options.resume)) is not None:
+    run = _split(recipe, listed, prepared, (root, out), options, progress)
+    if (finished := _load_finished_or_begin(run, recipe, options.resume)) is not None:
         return finished
-    leaks = _leaks(run, recipe)
+    leaks = _find_leaks(run, recipe)
     images = run_results.evidence_of_images(run, leaks)
     early = audits.run_before_training(images, progress("audit the images"))
     grid_result = grid.run_grid(run)
@@ -94,7 +94,7 @@ def run_task(
 
 
 @dataclass(frozen=True, slots=True)
-class FoundImages:
+class ListedImages:
     """Images that are listed and not read yet, and the cells that cannot be run with them."""
 
     manifest: Manifest
@@ -102,40 +102,40 @@ class FoundImages:
     refused: dict[str, HilumError]
 
 
-def _find(recipe: Recipe, root: Path | None, out: Path, progress: Progress) -> FoundImages:
+def _find(recipe: Recipe, root: Path | None, out: Path, progress: Progress) -> ListedImages:
     """What cannot be run is refused as early as it can be known: before and after the listing."""
     refused = validate.check_recipe(recipe)
     outputs.make_run_folder(out)
     manifest = dataset.load_manifest(recipe, root, out, progress)
     classes = dataset.classes_of(recipe, manifest)
     refused = validate.check_manifest(recipe, Known(manifest, classes, (root, out)), refused)
-    return FoundImages(manifest, classes, refused)
+    return ListedImages(manifest, classes, refused)
 
 
 def _split(
     recipe: Recipe,
-    found: FoundImages,
-    read: PreparedDataset,
+    listed: ListedImages,
+    prepared: PreparedDataset,
     where: tuple[Path | None, Path],
     options: RunOptions,
     progress: Progress,
 ) -> RunContext:
     """One split for each seed; the recipe then says what "auto" has come to."""
     by_seed = {
-        seed: splits.make_split(recipe.split, read.manifest, read.fingerprints, seed)
+        seed: splits.make_split(recipe.split, prepared.manifest, prepared.fingerprints, seed)
         for seed in recipe.seeds
     }
-    known = Known(read.manifest, found.classes, where, by_seed)
-    refused = validate.check_splits(recipe, known, found.refused)
-    resolved = splits.resolved(recipe, read.manifest, by_seed)
+    known = Known(prepared.manifest, listed.classes, where, by_seed)
+    refused = validate.check_splits(recipe, known, listed.refused)
+    resolved = splits.resolve_recipe(recipe, prepared.manifest, by_seed)
     root, out = where
     return RunContext(
-        resolved, found.classes, read, by_seed, root, out, out / model_json.WORK, progress,
+        resolved, listed.classes, prepared, by_seed, root, out, out / model_json.WORK, progress,
         refused, options.beside, options.executor,
     )  # fmt: skip
 
 
-def _finished_or_begun(run: RunContext, recipe: Recipe, resume: bool) -> Results | None:
+def _load_finished_or_begin(run: RunContext, recipe: Recipe, resume: bool) -> Results | None:
     """The results of a run that is finished already; otherwise room is made for folds."""
     now = dependencies.run_dependencies(run)
     results = checkpoints.finished(run.out, recipe, now) if resume else None
@@ -144,7 +144,7 @@ def _finished_or_begun(run: RunContext, recipe: Recipe, resume: bool) -> Results
     return results
 
 
-def _leaks(run: RunContext, recipe: Recipe) -> list[Leak]:
+def _find_leaks(run: RunContext, recipe: Recipe) -> list[Leak]:
     prints = run.dataset.fingerprints
     leaks = splits.check_leakage(run.first, run.dataset.manifest, prints, recipe.mode)
-    return [*leaks, *splits.copied(run.first, recipe)]
+    return [*leaks, *splits.leaks_of_copies(run.first, recipe)]

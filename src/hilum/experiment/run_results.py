@@ -79,7 +79,9 @@ def score_run(tested: TestedRun) -> ScoredRun:
     selected = tested.selected
     seed = selected.model.facts.provenance["seed"]
     numbers = tested.run.recipe.published
-    return ScoredRun(rows, published.beside(numbers, rows, selected.cell, predictions, seed))
+    return ScoredRun(
+        rows, published.compare_with_paper(numbers, rows, selected.cell, predictions, seed)
+    )
 
 
 def collect(
@@ -107,10 +109,10 @@ def collect(
         left_to_audit=audits.not_run(findings),
         verdict=audits.verdict(own, findings, audits.tested(evidence.predictions, run.classes)),
         environment={},
-        data={**summary.data(manifest), **({"later": external.about} if external else {})},
+        data={**summary.data(manifest), **({"later": external.data} if external else {})},
         split=summary.split(run.splits, evidence.leaks),
         model=_model(tested),
-        limits=[*summary.limits(recipe, manifest), *limits, *(external.told if external else ())],
+        limits=[*summary.limits(recipe, manifest), *limits, *(external.notes if external else ())],
         replication=replication.replication_sentence(recipe),
         departures=replication.departure_rows(recipe),
     )

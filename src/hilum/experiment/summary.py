@@ -103,11 +103,11 @@ def model(record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def layers(plan: Recipe, kept: TrainedModel) -> list[dict[str, Any]]:
+def layers(recipe: Recipe, kept: TrainedModel) -> list[dict[str, Any]]:
     """The parts of a cell's network, and what of each its training has changed."""
-    trained = schema_to_training.trained(plan, kept.backbone)
-    found = summary.summarise_layers(kept.backbone, kept.head, kept.pipeline.shape, trained)
-    return [asdict(part) for part in found]
+    trained = schema_to_training.trained(recipe, kept.backbone)
+    parts = summary.summarise_layers(kept.backbone, kept.head, kept.pipeline.shape, trained)
+    return [asdict(part) for part in parts]
 
 
 def advice(counts: Mapping[str, int], origin: str, near: bool) -> str:
@@ -118,35 +118,35 @@ def advice(counts: Mapping[str, int], origin: str, near: bool) -> str:
     if "random" in origin and not near:
         return "random weights have nothing to keep: train every layer"
     least = min(counts.values())
-    told = freezing.advise(least, "near" if near else "far")
-    return f"{least} images of the smallest class, {told}"
+    advised = freezing.advise(least, "near" if near else "far")
+    return f"{least} images of the smallest class, {advised}"
 
 
 def images_seen(history: pd.DataFrame, origin: Mapping[str, Any]) -> int | None:
     """Images times epochs that trained the stored model, all stages; None for a solved head."""
-    mine = history
+    rows = history
     for key in ("cell", "fold", "seed"):
-        mine = mine[mine[key] == origin[key]]
-    if "images_seen" not in mine or mine["images_seen"].isna().all():
+        rows = rows[rows[key] == origin[key]]
+    if "images_seen" not in rows or rows["images_seen"].isna().all():
         return None
-    return int(mine.groupby("stage")["images_seen"].max().sum())
+    return int(rows.groupby("stage")["images_seen"].max().sum())
 
 
-def limits(plan: Recipe, manifest: Manifest) -> list[str]:
+def limits(recipe: Recipe, manifest: Manifest) -> list[str]:
     """What a reader must not forget: the recipe's own limits, the readers' notes, and silence."""
-    found = [*plan.limits, *manifest.notes]
-    if plan.unspecified_in_paper:
-        found.append(
+    sentences = [*recipe.limits, *manifest.notes]
+    if recipe.unspecified_in_paper:
+        sentences.append(
             "The paper does not say, so these are ours: "
-            + ", ".join(plan.unspecified_in_paper)
+            + ", ".join(recipe.unspecified_in_paper)
             + "."
         )
-    if not plan.split.validation:
-        found.append(UNVALIDATED)
-    if plan.split.kind == "kfold":
-        found.append("The figures are those of all folds; model/ holds one fold's model.")
-    found.append("No figure here was measured at a hospital that the training had not seen.")
-    return list(dict.fromkeys(found))
+    if not recipe.split.validation:
+        sentences.append(UNVALIDATED)
+    if recipe.split.kind == "kfold":
+        sentences.append("The figures are those of all folds; model/ holds one fold's model.")
+    sentences.append("No figure here was measured at a hospital that the training had not seen.")
+    return list(dict.fromkeys(sentences))
 
 
 def populations() -> dict[str, str]:
@@ -155,7 +155,7 @@ def populations() -> dict[str, str]:
 
 
 def _set(name: str, rows: pd.DataFrame) -> dict[str, Any]:
-    about: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "name": name,
         "images": len(rows),
         "patients": int(rows["patient_id"].nunique()) if rows["patient_id"].notna().any() else None,
@@ -164,10 +164,10 @@ def _set(name: str, rows: pd.DataFrame) -> dict[str, Any]:
         "files_digest": release(rows["sha256"]),
     }
     if rows["mask_path"].notna().any():
-        about["mask_convention"] = str(mask_conventions.mask_convention(name))
+        facts["mask_convention"] = str(mask_conventions.mask_convention(name))
     if name in DATASETS:
         card = DATASETS[name].card
-        about |= {
+        facts |= {
             "title": card.title,
             "licence": card.licence,
             "population": card.population,
@@ -176,13 +176,13 @@ def _set(name: str, rows: pd.DataFrame) -> dict[str, Any]:
             "homepage": card.homepage,
         }
     if name == PHANTOM:
-        about |= {
+        facts |= {
             "title": "Synthetic chest radiographs",
             "licence": "Apache-2.0",
             "known_shortcuts": "those that the recipe's dials plant",
             "citation": "simulated by hilum; no patient has ever had these lungs",
         }
-    return about
+    return facts
 
 
 def release(hashes: "pd.Series[str]") -> str | None:

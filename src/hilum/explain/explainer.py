@@ -48,9 +48,9 @@ class HeadFromMaps(nn.Module):
         self.backbone = backbone
         self.head = _as_module(head)
 
-    def forward(self, found: Tensor) -> Tensor:
+    def forward(self, maps: Tensor) -> Tensor:
         """(image, channel, row, column) -> (image, class)."""
-        logits: Tensor = self.head(self.backbone.from_maps(self.seam(found)).double())
+        logits: Tensor = self.head(self.backbone.from_maps(self.seam(maps)).double())
         return logits
 
 
@@ -58,7 +58,7 @@ class HeadFromMaps(nn.Module):
 class ExplainableModel:
     """A model that is asked for its reasons; `logits` takes prepared images as the model does."""
 
-    door: InputNormalisation
+    normalise: InputNormalisation
     tail: HeadFromMaps
     mirror: bool
     see: See  # raises HilumError where the network has no map
@@ -89,28 +89,28 @@ def of_parts(
     for layer in copied.modules():
         if hasattr(layer, "inplace"):  # two of them in a row would overwrite what a gradient needs
             layer.inplace = False  # type: ignore[assignment]
-    door, tail = InputNormalisation(facts.normalise), HeadFromMaps(copied, head).eval()
-    answer = logits or torch_logits(door, tail, facts.mirror)
-    return ExplainableModel(door, tail, facts.mirror, torch_sight(door, copied), answer)
+    normalise, tail = InputNormalisation(facts.normalise), HeadFromMaps(copied, head).eval()
+    answer = logits or torch_logits(normalise, tail, facts.mirror)
+    return ExplainableModel(normalise, tail, facts.mirror, torch_sight(normalise, copied), answer)
 
 
-def same_bits(asked: ExplainableModel, model: TrainedModel) -> bool:
+def same_bits(explainable: ExplainableModel, model: TrainedModel) -> bool:
     """Whether a film has the very features, bit by bit, that the model's own network gives it.
 
     Only then may what is seen for a heat map stand for a prediction. False where there is no map.
     """
     noise = np.random.default_rng(0).integers(0, 256, (1, *model.pipeline.shape), np.uint8)
     try:
-        return np.array_equal(asked.see(noise).features, model.runtime(noise))
+        return np.array_equal(explainable.see(noise).features, model.runtime(noise))
     except HilumError:
         return False
 
 
-def torch_sight(door: InputNormalisation, backbone: Backbone) -> See:
+def torch_sight(normalise: InputNormalisation, backbone: Backbone) -> See:
     """Prepared films (image, height, width) seen by torch itself."""
 
     def one(film: Grey8) -> tuple[Tensor, Tensor]:
-        maps = backbone.maps(door(_pixels(film)).contiguous(memory_format=torch.channels_last))
+        maps = backbone.maps(normalise(_pixels(film)).contiguous(memory_format=torch.channels_last))
         return backbone.from_maps(maps), maps
 
     def see(stack: Stack8) -> FeaturesAndMaps:
@@ -134,22 +134,22 @@ def compiled_sight(compiled: Callable[[], Runtime], plain: See) -> See:
 
     def see(stack: Stack8) -> FeaturesAndMaps:
         runtime, size = ready(stack.shape[1:])
-        found = runtime(stack)
-        width = found.shape[1] - int(np.prod(size))
-        maps = np.ascontiguousarray(found[:, width:]).reshape(len(stack), *size)
-        return FeaturesAndMaps(np.ascontiguousarray(found[:, :width]), torch.from_numpy(maps))
+        rows = runtime(stack)
+        width = rows.shape[1] - int(np.prod(size))
+        maps = np.ascontiguousarray(rows[:, width:]).reshape(len(stack), *size)
+        return FeaturesAndMaps(np.ascontiguousarray(rows[:, :width]), torch.from_numpy(maps))
 
     return see
 
 
 def torch_logits(
-    door: InputNormalisation, tail: HeadFromMaps, mirror: bool
+    normalise: InputNormalisation, tail: HeadFromMaps, mirror: bool
 ) -> Callable[[Stack8], Probabilities]:
     """Prepared films (image, height, width) -> logits (image, class), by torch itself."""
 
     def one(film: Grey8) -> Probabilities:
-        found: Tensor = tail.head(tail.backbone(door(_pixels(film))).double())
-        return found[0].numpy()
+        output: Tensor = tail.head(tail.backbone(normalise(_pixels(film))).double())
+        return output[0].numpy()
 
     def logits(stack: Stack8) -> Probabilities:
         with torch.inference_mode():

@@ -85,9 +85,11 @@ class HeatmapWriter:
     def _one(self, row: dict[str, object], film: Grey8) -> dict[str, object]:
         class_ = self.ask.class_ or str(row["label"])
         p = float(str(row[f"p_{class_}"]))
-        found = self.one_pass.heat(film, self.model.facts.classes.index(class_))
+        heatmap = self.one_pass.heat(film, self.model.facts.classes.index(class_))
         name = self._name(Path(str(row["path"])).stem)
-        tile = HeatmapTile(film, cam.relative(found), words(row, class_, p, empty=not found.any()))
+        tile = HeatmapTile(
+            film, cam.relative(heatmap), words(row, class_, p, empty=not heatmap.any())
+        )
         self.tiles.append(tile)
         heatmap_sheets.save_page(
             heatmap_sheets.single(tile, self.ask.look, self._title(), self._verdict()),
@@ -113,7 +115,7 @@ class HeatmapWriter:
         self.tiles.clear()
 
     def _title(self) -> str:
-        return cam.known(self.ask.method).title
+        return cam.find_method(self.ask.method).title
 
     def _verdict(self) -> str:
         return cautions.verdict_line(self.model.facts.judged)
@@ -129,10 +131,10 @@ class HeatmapWriter:
 
 def words(row: dict[str, object], class_: str, p: float, *, empty: bool) -> tuple[str, ...]:
     """Below a film and its map: the class asked and its p, where need be two remarks, the name."""
-    said, asked = (CLASS_NAMES.get(name, name) for name in (str(row["label"]), class_))
-    lines = [f"Evidence for {asked}, p = {p:.3f}", Path(str(row["path"])).name]
+    predicted, explained = (CLASS_NAMES.get(name, name) for name in (str(row["label"]), class_))
+    lines = [f"Evidence for {explained}, p = {p:.3f}", Path(str(row["path"])).name]
     if class_ != row["label"]:
-        lines.insert(1, f"predicted: {said}")
+        lines.insert(1, f"predicted: {predicted}")
     if empty:
         lines.insert(1, "empty map: no place speaks for it")
     return tuple(lines)

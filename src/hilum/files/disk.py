@@ -109,9 +109,9 @@ def ensure_writable_folder(folder: Path, named: Path | None = None) -> Path:
     try:
         str(folder).encode("utf-8")
     except UnicodeEncodeError:  # nor do the libraries that write there take such a name
-        told = os.fsencode(folder).decode("utf-8", "backslashreplace")
+        printable = os.fsencode(folder).decode("utf-8", "backslashreplace")
         raise HilumError(
-            f"--out must be a place with a name in UTF-8; got {told}; choose another."
+            f"--out must be a place with a name in UTF-8; got {printable}; choose another."
         ) from None
     try:
         folder.mkdir(parents=True, exist_ok=True)

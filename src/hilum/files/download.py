@@ -218,10 +218,10 @@ def _start(job: _Job, response: http.client.HTTPResponse, held: int) -> int:
     """Where the body belongs in the file: `held`, or 0 where the server sends all of it."""
     if response.status != http.client.PARTIAL_CONTENT:
         return 0
-    said = response.headers.get("Content-Range", "")
-    if not said.startswith(f"bytes {held}-"):
+    content_range = response.headers.get("Content-Range", "")
+    if not content_range.startswith(f"bytes {held}-"):
         job.part.unlink(missing_ok=True)
-        raise _BrokenError(f"bytes from {held} were wanted, the server sent {said!r}")
+        raise _BrokenError(f"bytes from {held} were wanted, the server sent {content_range!r}")
     return held
 
 

@@ -55,14 +55,14 @@ class Worker:
 
     def ask(self, function: Callable[..., Any], task: Any) -> TaskOutcome:
         """Send one task and wait; raises HilumError where the process ends before it is done."""
-        told, heard = self._process.stdin, self._process.stdout
-        assert told is not None  # noqa: S101
-        assert heard is not None  # noqa: S101
+        to_worker, from_worker = self._process.stdin, self._process.stdout
+        assert to_worker is not None  # noqa: S101
+        assert from_worker is not None  # noqa: S101
         content = pickle.dumps((function, task))
         try:
-            pickle.dump(content, told)
-            told.flush()
-            outcome: TaskOutcome = pickle.load(heard)  # noqa: S301 - our own process
+            pickle.dump(content, to_worker)
+            to_worker.flush()
+            outcome: TaskOutcome = pickle.load(from_worker)  # noqa: S301 - our own process
         except (OSError, EOFError, pickle.UnpicklingError):
             raise HilumError(
                 f"a worker process must live until its task is done; got {self._ending()}; run "
