@@ -149,7 +149,7 @@ def test_smote_of_one_class_names_smote() -> None:
     plan = recipes.load_recipe("demo", changes=['classes=["normal"]', "train.balance=smote"])
     rows = {key: row for key, row in validate.ALONE.items() if key == "train.balance"}
     with pytest.raises(HilumError, match=r"'train\.balance': SMOTE balances two classes or more"):
-        validate._sifted(plan, rows, (), {})
+        validate._check_cells(plan, rows, (), {})
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_what_smote_lacks_only_the_split_can_tell() -> None:
     table = pd.DataFrame({"sample_id": ids, "label": labels})
     parts = pd.DataFrame({"sample_id": ids, "fold": 0, "part": ["train"] * 18 + ["test"] * 2})
     known = Known(Manifest(table), ["normal", "covid19"], (None, Path()))
-    assert not validate._sifted(plan, {"x": validate.LISTED["train.balance"]}, (known,), {})
+    assert not validate._check_cells(plan, {"x": validate.LISTED["train.balance"]}, (known,), {})
     split = Split(parts, "holdout", "image", 0)
     known = Known(known.manifest, known.classes, known.where, {0: split})
     with pytest.raises(HilumError, match=r"got 5 of 'covid19' left to train in fold 0.*only the"):
@@ -205,9 +205,9 @@ def test_radiographs_and_ct_are_not_mixed_by_chance() -> None:
     known = Known(Manifest(table), ["a", "b"], (None, Path()))
     rows = {"modalities": validate.LISTED["modalities"]}
     with pytest.raises(HilumError, match=r"'modalities': .*got 3 of CT and 2 of X-ray images"):
-        validate._sifted(recipes.load_recipe("demo"), rows, (known,), {})
+        validate._check_cells(recipes.load_recipe("demo"), rows, (known,), {})
     mixed = recipes.load_recipe("demo", changes=["modalities=mixed"])
-    assert validate._sifted(mixed, rows, (known,), {}) == {}
+    assert validate._check_cells(mixed, rows, (known,), {}) == {}
 
 
 @pytest.mark.parametrize(
@@ -222,10 +222,10 @@ def test_lungs_are_looked_for_in_images_of_their_kind(
     rows = {"prepare.steps": validate.LISTED["prepare.steps"]}
     plan = recipes.load_recipe("demo", changes=[steps])
     if not refused:
-        assert validate._sifted(plan, rows, (known,), {}) == {}
+        assert validate._check_cells(plan, rows, (known,), {}) == {}
         return
     with pytest.raises(HilumError, match=rf"crop_lungs with kind '{kind}'.*got {modality}; set"):
-        validate._sifted(plan, rows, (known,), {})
+        validate._check_cells(plan, rows, (known,), {})
 
 
 @pytest.mark.parametrize("quick", [False, True])
@@ -233,4 +233,4 @@ def test_lungs_are_looked_for_in_images_of_their_kind(
 @pytest.mark.parametrize("mode", ["published", "corrected"])
 def test_no_recipe_of_ours_is_refused(name: str, mode: recipes.Mode, quick: bool) -> None:
     rows = {key: row for key, row in validate.ALONE.items() if key not in SLOW}
-    assert validate._sifted(recipes.load_recipe(name, mode, quick), rows, (), {}) == {}
+    assert validate._check_cells(recipes.load_recipe(name, mode, quick), rows, (), {}) == {}

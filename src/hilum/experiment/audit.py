@@ -76,7 +76,7 @@ def _audit_run(folder: Path, data: Path | None, out: Path, progress: Progress) -
 def _record_verdict(model: Path, results: Results, findings: list[Finding]) -> Results:
     """The verdict written to the model's folder; where that is refused, `limits` say so."""
     try:
-        model_record.judge(model, results.verdict, findings, "audit")
+        model_record.record_verdict(model, results.verdict, findings, "audit")
     except HilumError as error:
         note = f"The model's folder keeps its earlier verdict: {error}"
         return replace(results, limits=[*results.limits, note])

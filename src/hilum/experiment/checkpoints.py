@@ -39,8 +39,8 @@ class FoldResult:
 
 def require_recipe(out: Path, recipe: Recipe) -> None:
     """Raise ChangedError where finished folds, or a finished run, in `out` are another recipe's."""
-    mark, finished_recipe = out / WORK / MARK, _made_by(out)
-    if (mark.is_file() and _marked(mark) != recipe) or (
+    mark, finished_recipe = out / WORK / MARK, _recipe_of_finished_run(out)
+    if (mark.is_file() and _recipe_of_folds(mark) != recipe) or (
         finished_recipe is not None and finished_recipe != recipes.without_tasks(recipe)
     ):
         raise ChangedError(
@@ -49,7 +49,7 @@ def require_recipe(out: Path, recipe: Recipe) -> None:
         )
 
 
-def _marked(mark: Path) -> Recipe | None:
+def _recipe_of_folds(mark: Path) -> Recipe | None:
     """The recipe of the folds beside `mark`; None where it is no longer valid."""
     try:
         return recipes.parse_recipe(tomllib.loads(mark.read_text(encoding="utf-8")))
@@ -162,7 +162,7 @@ def finished(out: Path, recipe: Recipe, basis: Basis) -> Results | None:
     return results
 
 
-def _made_by(out: Path) -> Recipe | None:
+def _recipe_of_finished_run(out: Path) -> Recipe | None:
     """The recipe of a finished run in `out`; None without one, or where it is no longer valid."""
     stored = out / "recipe.toml"
     if (out / WORK).exists() or not ((out / "results.json").is_file() and stored.is_file()):
@@ -174,7 +174,7 @@ def _made_by(out: Path) -> Recipe | None:
 
 
 def _results(out: Path) -> Results | None:
-    if _made_by(out) is None:
+    if _recipe_of_finished_run(out) is None:
         return None
     try:
         return run_folder.read_record(out)

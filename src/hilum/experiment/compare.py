@@ -60,10 +60,10 @@ def compare_runs(first: Path, second: Path) -> Comparison:
     """
     one, other = _read(run_of(first)), _read(run_of(second))
     _require_same_classes(one, other)
-    runs = _alike_named(one, other)
+    runs = _match_names(one, other)
     shared = _shared(*runs)
     tables = [run.predictions[run.predictions["sample_id"].isin(shared)] for run in runs]
-    left_out = [item for run in runs for item in _alone(run, shared)]
+    left_out = [item for run in runs for item in _unshared(run, shared)]
     notes = ["Images that only one run has tested do not count."] if left_out else []
     differences = paired_tests.compare_paired(tables[0], tables[1], runs[0].run.classes)
     notes += [
@@ -115,7 +115,7 @@ def _require_same_classes(first: ComparedRun, second: ComparedRun) -> None:
         )
 
 
-def _alike_named(first: ComparedRun, second: ComparedRun) -> tuple[ComparedRun, ComparedRun]:
+def _match_names(first: ComparedRun, second: ComparedRun) -> tuple[ComparedRun, ComparedRun]:
     """Where no image has one name in both, the second run's files take the first's by their bytes.
 
     A folder and a table of it name the same files apart. The patient is the first run's, or the
@@ -154,7 +154,7 @@ def _shared(first: ComparedRun, second: ComparedRun) -> set[str]:
     return ids[0] & ids[1]
 
 
-def _alone(run: ComparedRun, shared: set[str]) -> list[LeftOut]:
+def _unshared(run: ComparedRun, shared: set[str]) -> list[LeftOut]:
     names = sorted(set(run.predictions["sample_id"]) - shared)
     if not names:
         return []

@@ -56,7 +56,7 @@ class RunContext:
     work: Path  # of finished folds
     progress: Progress
     refused: Mapping[str, HilumError] = field(default_factory=dict)  # cells that cannot be run
-    beside: Path | None = None  # of a task: the main question's manifest
+    main_manifest: Path | None = None  # of a task: the main question's manifest
     executor: Executor = field(default_factory=SerialExecutor)  # of folds
 
     @property

@@ -47,9 +47,9 @@ def _modalities(modalities: str, known: Known) -> None:
 
 def _lung_steps(plan: PreparePlan, backbone: str, known: Known) -> None:
     """A finder of lungs that is made for films is not asked about slices, nor the other way."""
-    there = set(known.manifest.table["modality"].dropna())
+    present = set(known.manifest.table["modality"].dropna())
     for step in prepared(plan, backbone).steps:
-        if isinstance(step, LungStep) and (others := there - {SEEN[step.kind]}):
+        if isinstance(step, LungStep) and (others := present - {SEEN[step.kind]}):
             raise HilumError(
                 f"step {step.name} with kind {step.kind!r} looks for lungs in {SEEN[step.kind]} "
                 f"images; got {', '.join(sorted(others))}; set its kind, or keep one with "
@@ -66,7 +66,7 @@ def _divisible(plan: SplitPlan, seed: int, known: Known) -> None:
 def _neighbours(balance: str, known: Known) -> None:
     if "smote" in balance:
         counts = known.manifest.table["label"].value_counts().to_dict()
-        _enough(counts, "in all")
+        _require_enough(counts, "in all")
 
 
 def _neighbours_left(balance: str, known: Known) -> None:
@@ -78,10 +78,10 @@ def _neighbours_left(balance: str, known: Known) -> None:
         for fold, rows in train.groupby("fold"):
             counts = labels[rows["sample_id"]].value_counts().to_dict()
             left = f"left to train in fold {fold} of seed {seed}, as only the split could tell"
-            _enough(counts, left)
+            _require_enough(counts, left)
 
 
-def _enough(counts: Mapping[str, int], left: str) -> None:
+def _require_enough(counts: Mapping[str, int], left: str) -> None:
     most = max(counts.values())
     for name, count in counts.items():
         if count < most and count <= NEIGHBOURS:
@@ -92,7 +92,7 @@ def _enough(counts: Mapping[str, int], left: str) -> None:
             )
 
 
-def _copied(plan: CopiesPlan | None, known: Known) -> None:
+def _copies(plan: CopiesPlan | None, known: Known) -> None:
     for name in plan.classes if plan else ():
         if name not in known.classes:
             raise HilumError(
@@ -127,7 +127,7 @@ LISTED: dict[str, Row] = {
     "prepare.steps": Row(lambda r: (r.prepare, r.model.backbone), _lung_steps),
     "split": Row(lambda r: (r.split, r.seeds[0]), _divisible),
     "train.balance": Row(lambda r: (r.train.balance,), _neighbours),
-    "train.copies.classes": Row(lambda r: (r.train.copies,), _copied),
+    "train.copies.classes": Row(lambda r: (r.train.copies,), _copies),
     "source_task": Row(lambda r: (_source_data(r),), _source),
 }
 DIVIDED: dict[str, Row] = {"train.balance": Row(lambda r: (r.train.balance,), _neighbours_left)}

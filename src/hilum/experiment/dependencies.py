@@ -27,8 +27,8 @@ def run_dependencies(run: RunContext) -> Basis:
         run_basis.basis_rows(manifest.table, name)
         for name, manifest in _other_manifests(run, cells)
     ]
-    if run.beside is not None and any(map(source_task.enabled, cells)):
-        main = prepared_dataset.hashed(manifests.read_manifest(run.beside)).table
+    if run.main_manifest is not None and any(map(source_task.enabled, cells)):
+        main = prepared_dataset.hashed(manifests.read_manifest(run.main_manifest)).table
         sets.append(run_basis.basis_rows(main, "the main question"))
     preparations = sorted({preprocessing_of(cell).digest for cell in cells})
     facts = {

@@ -58,7 +58,7 @@ def train_stages(
     return backbone, NumpyHead.from_module(top.standard, top.module), history
 
 
-def refitted(
+def refit_head(
     context: CellContext, parts: PartIndices, key: FoldKey, history: pd.DataFrame
 ) -> NumpyHead:
     """The linear head at the strength that validation chose, of both parts' images together."""
@@ -68,10 +68,10 @@ def refitted(
     parts = replace(parts, train=np.concatenate([parts.train, parts.validation]))
     views = _views(context, parts, key)
     if context.recipe.train.balance == "smote_features":
-        views, parts = _blended(views, parts, key)
+        views, parts = _with_synthetic(views, parts, key)
     standard = Standardise.of(views[:, parts.train])
     weights = class_weights(context, parts)
-    train = _every_view(context, views, parts, standard)
+    train = _training_views(context, views, parts, standard)
     fitted = [
         linear_probe.solve_alone(_columns(train, block), weights, float(strength))
         for block, strength in zip(_pictures(context, views.shape[-1]), strengths, strict=True)
@@ -98,7 +98,7 @@ def _head(
     """Fit a head on cached features."""
     views = _views(context, parts, key)
     if context.recipe.train.balance == "smote_features":
-        views, parts = _blended(views, parts, key)
+        views, parts = _with_synthetic(views, parts, key)
     standard = Standardise.of(views[:, parts.train])
     if stage.optimiser == "lbfgs" and head_plan(context.recipe.model).plain:
         return _probe(context, parts, standard, views, stage.name)
@@ -108,7 +108,7 @@ def _head(
     return FittedHead(standard, network), course.rows
 
 
-def _blended(views: Floats, parts: PartIndices, key: FoldKey) -> tuple[Floats, PartIndices]:
+def _with_synthetic(views: Floats, parts: PartIndices, key: FoldKey) -> tuple[Floats, PartIndices]:
     """SMOTE between features: the same parents and places in every view."""
     drawn = smote.draw_parents(views[0], parts.labels, key.seed, rows=parts.train)
     synthetic = np.stack([smote.blend(view, drawn) for view in views])
@@ -122,7 +122,7 @@ def _probe(
     context: CellContext, parts: PartIndices, standard: Standardise, views: Floats, name: str
 ) -> tuple[FittedHead, list[dict[str, Any]]]:
     """One layer, or one for each picture of the film, so that none leans on another's features."""
-    train = _every_view(context, views, parts, standard)
+    train = _training_views(context, views, parts, standard)
     rows = parts.validation
     validation = LabelledFeatures(
         standard(views[0, rows]), parts.labels[rows], sample_weights(context, rows)
@@ -149,7 +149,7 @@ def _columns(data: LabelledFeatures, block: slice) -> LabelledFeatures:
     return replace(data, features=np.ascontiguousarray(data.features[:, block]))
 
 
-def _every_view(
+def _training_views(
     context: CellContext, views: Floats, parts: PartIndices, standard: Standardise
 ) -> LabelledFeatures:
     """The training part's views (view, image, feature) as so many images."""

@@ -30,7 +30,7 @@ def fit_ood_detector(run: RunContext, selected: SelectedCell) -> tuple[SelectedC
     A model whose images can no longer be read keeps none, and so refuses little.
     """
     try:
-        fitted = _fitted(run, selected.model, _cell_context(run, selected))
+        fitted = _fit(run, selected.model, _cell_context(run, selected))
     except HilumError as error:
         why = str(error).rstrip(".")
         return selected, [f"The model cannot refuse strange images: no gate was fitted, as {why}."]
@@ -48,7 +48,7 @@ def _cell_context(run: RunContext, selected: SelectedCell) -> CellContext:
     )  # fmt: skip
 
 
-def _fitted(run: RunContext, model: TrainedModel, context: CellContext) -> ood.OodDetector:
+def _fit(run: RunContext, model: TrainedModel, context: CellContext) -> ood.OodDetector:
     train, validation = (_rows(run, model, part) for part in ("train", "validation"))
     if not len(validation):
         raise HilumError("its limits are set on validation images, of which there are none")

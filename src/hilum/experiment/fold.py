@@ -37,10 +37,10 @@ def train_fold(context: CellContext, split: pd.DataFrame, key: FoldKey) -> Train
     parts = replace(parts, balanced=context.recipe.train.balance == "sampling")
     enlarged = synthetic_images.add_synthetic_images(context, parts, key)
     backbone, head, history = fit.train_stages(*enlarged, key)
-    model, p = _calibrated(context, _model(context, backbone, head), parts)
+    model, p = _calibrate(context, _model(context, backbone, head), parts)
     loss = _loss(context.labels[parts.validation], p)
     if context.recipe.train.stages[-1].refit:
-        model = replace(model, head=fit.refitted(*enlarged, key, history))
+        model = replace(model, head=fit.refit_head(*enlarged, key, history))
     logits = _logits(context, model, rows["test"])
     seen = np.concatenate([rows["train"], rows["validation"]])
     model = replace(
@@ -100,7 +100,7 @@ def _logits(context: CellContext, model: TrainedModel, rows: Any) -> Probabiliti
     )
 
 
-def _calibrated(
+def _calibrate(
     context: CellContext, model: TrainedModel, parts: PartIndices
 ) -> tuple[TrainedModel, Probabilities]:
     """Temperature, thresholds and limits from the validation part, and what is said of it then.

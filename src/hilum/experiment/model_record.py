@@ -15,7 +15,7 @@ from hilum.inference.training_record import Films
 from hilum.types import Finding
 
 
-def close(run: RunContext, selected: SelectedCell) -> SelectedCell:
+def record_training_films(run: RunContext, selected: SelectedCell) -> SelectedCell:
     """The same, its folder with the patients and films of training and validation.
 
     Those of a source task count: the backbone has learnt from them.
@@ -47,7 +47,7 @@ def _source(run: RunContext, selected: SelectedCell, seed: int) -> Films | None:
     return source_task.read_back(planned, run.progress).films
 
 
-def judged(verdict: str, findings: Sequence[Finding], by: str) -> dict[str, Any]:
+def verdict_record(verdict: str, findings: Sequence[Finding], by: str) -> dict[str, Any]:
     """What `model.json` says of a verdict: the sentence, who failed and warned, when, and by what.
 
     `by` is "run" or "audit".
@@ -67,6 +67,6 @@ def judged(verdict: str, findings: Sequence[Finding], by: str) -> dict[str, Any]
     }
 
 
-def judge(folder: Path, verdict: str, findings: Sequence[Finding], by: str) -> None:
+def record_verdict(folder: Path, verdict: str, findings: Sequence[Finding], by: str) -> None:
     """Write a verdict to a model folder's `model.json`, in the place of an earlier one."""
-    models.amend(folder, {"judged": judged(verdict, findings, by)})
+    models.amend(folder, {"judged": verdict_record(verdict, findings, by)})

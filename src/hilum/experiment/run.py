@@ -43,7 +43,7 @@ class RunOptions:
     """How a run is carried out; none of it changes a figure."""
 
     resume: bool = False  # finished folds, and a finished run, are taken as they are
-    beside: Path | None = None  # of a task: the main question's manifest
+    main_manifest: Path | None = None  # of a task: the main question's manifest
     executor: Executor = field(default_factory=SerialExecutor)  # of folds
 
 
@@ -70,7 +70,7 @@ def run_task(
     images = run_results.evidence_of_images(run, leaks)
     early = audits.run_before_training(images, progress("audit the images"))
     grid_result = grid.run_grid(run)
-    selected = model_record.close(run, select.select_cell(run, grid_result))
+    selected = model_record.record_training_films(run, select.select_cell(run, grid_result))
     selected, limits = fit_ood.fit_ood_detector(run, selected)
     external = external_tests.test_on_later_films(run, grid_result)
     heatmaps_by_model.write_heatmaps_by_model(run, grid_result, selected)
@@ -83,7 +83,7 @@ def run_task(
     results = run_results.collect(tested, scored, evidence, findings, limits)
     results = replace(results, environment=environment.provenance(time.monotonic() - started))
     advance(2, 3)
-    model_record.judge(out / "model", results.verdict, findings, "run")
+    model_record.record_verdict(out / "model", results.verdict, findings, "run")
     audit_outputs.write_audit_artefacts(out, evidence)
     outputs.write_later(out, external.predictions if external else None)
     outputs.write_run(out, recipe, run.dataset.manifest, run.splits, grid_result, results)
@@ -131,7 +131,7 @@ def _split(
     root, out = where
     return RunContext(
         resolved, listed.classes, prepared, by_seed, root, out, out / model_json.WORK, progress,
-        refused, options.beside, options.executor,
+        refused, options.main_manifest, options.executor,
     )  # fmt: skip
 
 

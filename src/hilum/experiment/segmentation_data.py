@@ -62,7 +62,7 @@ def prepare_masks(
     read = prepared_dataset.prepare_dataset(
         listed, segmenter.preparation(side), progress("decode and prepare")
     )
-    manifest, stack, masks = _paired(read.manifest, read.pixels.stack, side)
+    manifest, stack, masks = _pair(read.manifest, read.pixels.stack, side)
     area = (masks > WHITE).mean((1, 2))
     # a split wants classes: large and small lungs, so that no part has only the hard ones
     table = manifest.table.assign(label=np.where(area > np.median(area), "large", "small"))
@@ -73,7 +73,7 @@ def prepare_masks(
     return PreparedSegmentation(context, by_seed, leaks)
 
 
-def _paired(manifest: Manifest, stack: Stack8, side: int) -> tuple[Manifest, Stack8, Stack8]:
+def _pair(manifest: Manifest, stack: Stack8, side: int) -> tuple[Manifest, Stack8, Stack8]:
     """Images whose masks fit, and both as (image, side, side); the others are left out."""
     masks: list[Any] = []
     faults: list[LeftOut] = []

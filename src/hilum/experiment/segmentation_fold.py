@@ -85,7 +85,7 @@ def train_segmentation_fold(
     )
     # tested as it is stored: read back, with fp16's rounding
     stored = unet.load_unet(unet.save_unet(network, folder / segmenter.WEIGHTS))
-    tested = pd.DataFrame(_tested(context, segmenter.compiled(stored), test, key))
+    tested = pd.DataFrame(_test(context, segmenter.compiled(stored), test, key))
     tested.to_parquet(folder / "predictions.parquet")
     course_rows = pd.DataFrame(course.rows)
     course_rows.assign(cell=CELL, fold=key.fold, seed=key.seed, stage=stage.name).to_csv(
@@ -110,7 +110,7 @@ def _threshold(network: UNet, pairs: ImageMaskPairs) -> float:
     return THRESHOLDS[int(np.argmax(means))]
 
 
-def _tested(
+def _test(
     context: SegmentationContext, finder: segmenter.LungSegmenter, rows: Rows, key: FoldKey
 ) -> Iterator[dict[str, Any]]:
     """One row per test image at its own size; the masks go to `masks/`, for the report."""

@@ -91,7 +91,11 @@ def plan(context: RunContext, recipe: Recipe, seed: int) -> PlannedSourceTask:
     )
     shared = _shared(context.dataset, prepared)
     split = _split(
-        source_recipe, source, prepared, [*shared, *_shared_beside(context, prepared)], seed
+        source_recipe,
+        source,
+        prepared,
+        [*shared, *_shared_with_main_question(context, prepared)],
+        seed,
     )
     pixels = StoredPixels.of(prepared.pixels)
     folder = _folder(source_recipe, prepared, split, seed)
@@ -158,15 +162,15 @@ def _shared(target: PreparedDataset, source: PreparedDataset) -> list[Leak]:
     return leakage.between(sides[0], sides[1], SIDES)
 
 
-def _shared_beside(context: RunContext, source: PreparedDataset) -> list[Leak]:
+def _shared_with_main_question(context: RunContext, source: PreparedDataset) -> list[Leak]:
     """The same with the main question's images, where this is one of its tasks.
 
     A task whose images are among those of the main question so has the same source training, and
     finds the main question's source model in the cache.
     """
-    if context.beside is None:
+    if context.main_manifest is None:
         return []
-    main = manifests.read_manifest(context.beside)
+    main = manifests.read_manifest(context.main_manifest)
     return _shared(prepared_dataset.prepare_dataset(main, preprocessing_of(context.recipe)), source)
 
 

@@ -26,13 +26,13 @@ def add_synthetic_images(
     """
     plan = context.recipe.train
     if plan.copies is not None:
-        context, parts = _copied(context, parts, plan.copies, key)
+        context, parts = _add_copies(context, parts, plan.copies, key)
     if plan.balance == "smote":
-        context, parts = _blended(context, parts, key)
+        context, parts = _add_smote(context, parts, key)
     return context, parts
 
 
-def _copied(
+def _add_copies(
     context: CellContext, parts: PartIndices, plan: CopiesPlan, key: FoldKey
 ) -> tuple[CellContext, PartIndices]:
     spread = cell_context.ranges(plan.ranges)
@@ -43,21 +43,21 @@ def _copied(
         copies = offline.augmented(
             context.pixels.stack, context.pixels.sample_ids, originals, config
         )
-        context, parts = _added(
+        context, parts = _append(
             context, parts, copies.stack, parts.labels[copies.parents], copies.parameters
         )
     return context, parts
 
 
-def _blended(
+def _add_smote(
     context: CellContext, parts: PartIndices, key: FoldKey
 ) -> tuple[CellContext, PartIndices]:
     synthetic = smote.synthetic(context.pixels.stack, parts.labels, key.seed, rows=parts.train)
     lineage = smote.parents_table(synthetic, context.pixels.sample_ids).set_index("sample_id")
-    return _added(context, parts, synthetic.rows, synthetic.labels, lineage)
+    return _append(context, parts, synthetic.rows, synthetic.labels, lineage)
 
 
-def _added(
+def _append(
     context: CellContext,
     parts: PartIndices,
     stack: Stack8,

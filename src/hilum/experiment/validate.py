@@ -21,7 +21,7 @@ def check_recipe(recipe: Recipe) -> InvalidCells:
 
     Raises the first cell's error where no cell is left.
     """
-    return _sifted(recipe, ALONE, (), {})
+    return _check_cells(recipe, ALONE, (), {})
 
 
 def check_manifest(recipe: Recipe, known: Known, refused: InvalidCells) -> InvalidCells:
@@ -29,15 +29,15 @@ def check_manifest(recipe: Recipe, known: Known, refused: InvalidCells) -> Inval
 
     Raises as `alone` does.
     """
-    return _sifted(recipe, LISTED, (known,), refused)
+    return _check_cells(recipe, LISTED, (known,), refused)
 
 
 def check_splits(recipe: Recipe, known: Known, refused: InvalidCells) -> InvalidCells:
     """The same, and cells that only the split shows to be impossible. Raises as `alone` does."""
-    return _sifted(recipe, DIVIDED, (known,), refused)
+    return _check_cells(recipe, DIVIDED, (known,), refused)
 
 
-def _sifted(
+def _check_cells(
     recipe: Recipe, rows: Mapping[str, Row], data: tuple[Known, ...], refused: InvalidCells
 ) -> InvalidCells:
     """A grid asks the same of one network many times: each question is answered once."""

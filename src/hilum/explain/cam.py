@@ -103,7 +103,7 @@ def _gradcam(
 ) -> Floats:
     from captum.attr import LayerGradCam  # half a second that predictions without maps do not wait
 
-    method = LayerGradCam(explainable.tail, explainable.tail.seam)
+    method = LayerGradCam(explainable.tail, explainable.tail.last_map)
     return _on_the_maps(maps, lambda maps_of_image: method.attribute(maps_of_image, class_))
 
 
@@ -112,7 +112,7 @@ def _hirescam(
 ) -> Floats:
     from captum.attr import LayerGradientXActivation
 
-    method = LayerGradientXActivation(explainable.tail, explainable.tail.seam)
+    method = LayerGradientXActivation(explainable.tail, explainable.tail.last_map)
     return _on_the_maps(
         maps, lambda maps_of_image: method.attribute(maps_of_image, class_).sum(1, keepdim=True)
     )

@@ -95,7 +95,7 @@ def main() -> None:
     Thread(target=_receive, args=(sys.stdin.buffer, waiting), daemon=True).start()
     while True:
         content = waiting.get()
-        pickle.dump(_carried_out(content), answers)
+        pickle.dump(_carry_out(content), answers)
         answers.flush()
 
 
@@ -107,7 +107,7 @@ def _receive(pipe: IO[bytes], waiting: "SimpleQueue[bytes]") -> None:
         os._exit(0)  # also in the middle of a task
 
 
-def _carried_out(content: bytes) -> TaskOutcome:
+def _carry_out(content: bytes) -> TaskOutcome:
     value, error = None, None
     with warnings.catch_warnings(record=True) as caught:
         try:
