@@ -26,7 +26,7 @@ from hilum.types import MANIFEST_COLUMNS, PREDICTION_COLUMNS, Finding, HilumErro
 def run_audit(folder: Path, data: Path | None, out: Path, progress: Progress) -> Results:
     """Audit a run (`data`: where its images are now), or a model on labelled images (`data`).
 
-    A run's model/ without `data` stands for its run. Writes results.json, findings.csv and
+    A run's model/ without `data` is taken as its run. Writes results.json, findings.csv and
     report.html to `out`, and a run's new verdict to its `model.json`. Raises MissingError for a
     folder that is neither.
     """
@@ -68,7 +68,7 @@ def _audit_run(folder: Path, data: Path | None, out: Path, progress: Progress) -
         data={**before.data, "left_out": summary.grouped(audited.manifest.left_out)},
         environment=environment.provenance(time.monotonic() - started),
     )
-    if audited.evidence.stack is not None:  # without images the run's own verdict says more
+    if audited.evidence.stack is not None:  # without images the run's own verdict is better founded
         results = _record_verdict(models.find_model_folder(folder), results, findings)
     return _write_and_report(out, results)
 
@@ -84,7 +84,7 @@ def _record_verdict(model: Path, results: Results, findings: list[Finding]) -> R
 
 
 def _audit_model_alone(folder: Path, out: Path) -> Results:
-    """What a model's folder alone can answer: nothing, and every audit says so."""
+    """Audits of a model's folder alone: without images none can be made, and each says so."""
     metadata = models.read_metadata(models.find_model_folder(folder))
     outputs.make_run_folder(out)
     empty = pd.DataFrame(columns=list(MANIFEST_COLUMNS))

@@ -1,4 +1,4 @@
-"""What the audits leave behind: the matrix of sources, blacked-out films, look-alikes."""
+"""Files that audits write: the matrix of sources, blacked-out films, look-alikes."""
 
 from pathlib import Path
 from typing import TypeAlias
@@ -38,7 +38,7 @@ def _look_alikes(evidence: Evidence) -> pd.DataFrame | None:
 
 
 def _write_blacked(path: Path, evidence: Evidence, seen: c01_lungs_blacked_out.Hidden) -> None:
-    """Prepared films (film, row, column), the boxes taken out, and what the model says of both.
+    """Prepared films (film, row, column), the boxes blacked out, and the model's answers to both.
 
     Of each class those unseen films whose true class has a middling probability.
     """
@@ -51,8 +51,10 @@ def _write_blacked(path: Path, evidence: Evidence, seen: c01_lungs_blacked_out.H
     dark = np.stack(
         [c01_lungs_blacked_out.blacked(evidence.stack[row], boxes[row]) for row in at.tolist()]
     )
-    whole, without = (evidence.model.probabilities(films) for films in (evidence.stack[at], dark))
-    predicted = whole.argmax(1)
+    original, blacked = (
+        evidence.model.probabilities(films) for films in (evidence.stack[at], dark)
+    )
+    predicted = original.argmax(1)
     table = evidence.manifest.iloc[at]
     with files.atomic_write(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(
@@ -62,8 +64,8 @@ def _write_blacked(path: Path, evidence: Evidence, seen: c01_lungs_blacked_out.H
             sample_id=table["sample_id"].to_numpy(str),
             label=table["label"].to_numpy(str),
             said=np.array(evidence.classes)[predicted],
-            whole=whole[np.arange(len(at)), predicted],
-            dark=without[np.arange(len(at)), predicted],
+            whole=original[np.arange(len(at)), predicted],
+            dark=blacked[np.arange(len(at)), predicted],
         )
 
 
@@ -76,9 +78,9 @@ def _typical(evidence: Evidence, rows: Rows) -> Rows:
         return np.zeros(0, np.int64)
     true = [p.at[row.sample_id, f"p_{row.label}"] for row in table.itertuples()]
     table = table.assign(p=true).sort_values(["p", "sample_id"])
-    each = max(1, FILMS // table["label"].nunique())
+    per_class = max(1, FILMS // table["label"].nunique())
     middle = [
-        group.iloc[max(0, (len(group) - each) // 2) :].head(each)
+        group.iloc[max(0, (len(group) - per_class) // 2) :].head(per_class)
         for _, group in table.groupby("label")
     ]
     return pd.concat(middle)["row"].to_numpy(np.int64)[:FILMS]

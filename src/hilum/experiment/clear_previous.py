@@ -1,7 +1,7 @@
-"""What an earlier run has left in `--out`: cleared away before another one begins there.
+"""Removes the outputs of an earlier run from `--out` before another one begins there.
 
-`model/`, `manifest.parquet` and `recipe.toml` stay until they are replaced: the new run may stand
-on them. Without `results.json` they are no finished run.
+`model/`, `manifest.parquet` and `recipe.toml` stay until they are replaced: the new run may read
+them. Without `results.json` they are no finished run.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 TABLES = (
-    "results.json",  # first: where it stands, all the others do
+    "results.json",  # first: where it exists, all the others do
     "report.html",
     "predictions.csv",
     "source_predictions.csv",

@@ -1,4 +1,4 @@
-"""Read: every set that a recipe names, renamed, filtered and drawn, as one manifest."""
+"""Read every dataset that a recipe names, renamed, filtered and sampled, as one manifest."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -26,35 +26,35 @@ def load_manifest(
     """
     published = [_read(item, recipe.classes, (root, out), progress) for item in recipe.data]
     parts = [
-        _select(item, manifest, recipe.split.seed)
-        for item, manifest in zip(recipe.data, published, strict=True)
+        _select(item, part, recipe.split.seed)
+        for item, part in zip(recipe.data, published, strict=True)
     ]
-    whole = manifests.concat(parts)
-    whole = replace(whole, notes=(*whole.notes, *_namesakes(recipe, parts)))
+    manifest = manifests.concat(parts)
+    manifest = replace(manifest, notes=(*manifest.notes, *_namesakes(recipe, parts)))
     if recipe.classes:
-        wanted = whole.table["label"].isin(recipe.classes)
-        whole = manifests.select(whole, wanted, "label is not among the recipe's classes")
-        _all_present(whole.table, recipe.classes)
-    return whole
+        selected = manifest.table["label"].isin(recipe.classes)
+        manifest = manifests.select(manifest, selected, "label is not among the recipe's classes")
+        _all_present(manifest.table, recipe.classes)
+    return manifest
 
 
 def load_later_manifest(recipe: Recipe, root: Path | None, out: Path, study: Manifest) -> Manifest:
     """Films of `external_tests`, drawn from those whose patients and bytes the study does not have.
 
-    Where fewer are left than `take` wants, all of them are taken. Raises as `gather`, and
+    Where fewer are left than `take` names, all of them are taken. Raises as `load_manifest`, and
     HilumError where none is left.
     """
     parts = []
     for item in recipe.external_tests:
         read = _read(item, recipe.classes, (root, out), silent)
-        whole = _select(item.model_copy(update={"take": {}}), read, recipe.split.seed)
-        unshared = _without_study(whole, study.table)
-        left = unshared.table["label"].value_counts().to_dict()
-        take = {label: min(count, left.get(label, 0)) for label, count in item.take.items()}
+        manifest = _select(item.model_copy(update={"take": {}}), read, recipe.split.seed)
+        unshared = _without_study(manifest, study.table)
+        available = unshared.table["label"].value_counts().to_dict()
+        take = {label: min(count, available.get(label, 0)) for label, count in item.take.items()}
         parts.append(_draw(unshared, take, recipe.split.seed) if take else unshared)
     films = manifests.concat(parts)
-    wanted = films.table["label"].isin(classes_of(recipe, study))
-    films = manifests.select(films, wanted, "label is not among the recipe's classes")
+    selected = films.table["label"].isin(classes_of(recipe, study))
+    films = manifests.select(films, selected, "label is not among the recipe's classes")
     if not len(films.table):
         raise HilumError(
             "later films are of patients that the study does not have; got none of the study's "
@@ -78,8 +78,8 @@ def classes_of(recipe: Recipe, manifest: Manifest) -> list[str]:
 
 def _namesakes(recipe: Recipe, parts: Sequence[Manifest]) -> list[str]:
     """A note on numbers of patients that several sets of the user's own have."""
-    own = [part for item, part in zip(recipe.data, parts, strict=True) if item.path]
-    counts = Counter(name for part in own for name in part.table["patient_id"].dropna().unique())
+    users = [part for item, part in zip(recipe.data, parts, strict=True) if item.path]
+    counts = Counter(name for part in users for name in part.table["patient_id"].dropna().unique())
     shared = sum(count > 1 for count in counts.values())
     if not shared:
         return []
@@ -91,7 +91,7 @@ def _namesakes(recipe: Recipe, parts: Sequence[Manifest]) -> list[str]:
 
 
 def _select(item: DataSet, manifest: Manifest, seed: int) -> Manifest:
-    """A set as the recipe wants it: renamed, filtered, drawn."""
+    """A set renamed, filtered and sampled by its entry in the recipe."""
     manifest = _rename(manifest, item.rename)
     for column, allowed in item.keep.items():
         if column not in manifest.table:
@@ -122,10 +122,10 @@ def _read(
 ) -> Manifest:
     root, out = where
     if item.path:
-        given = datasets.columns_from_roles(item.columns)
+        columns = datasets.columns_from_roles(item.columns)
         options = datasets.TreeOptions(item.labels, item.source_tag)
         return datasets.open_path(
-            Path(item.path), given, deferred_step(progress, "read headers"), options
+            Path(item.path), columns, deferred_step(progress, "read headers"), options
         )
     if item.phantom:
         return phantom.write_phantom(_request(item, classes), out / "data", progress("draw films"))
@@ -139,13 +139,13 @@ def _read(
 
 
 def deferred_step(progress: Progress, name: str) -> Advance:
-    """A step that is only shown once it moves: most sets have no headers to read."""
-    shown: list[Advance] = []
+    """A step that is only shown once it advances: most sets have no headers to read."""
+    steps: list[Advance] = []
 
     def advance(done: int, total: int) -> None:
-        if not shown:
-            shown.append(progress(name))
-        shown[0](done, total)
+        if not steps:
+            steps.append(progress(name))
+        steps[0](done, total)
 
     return advance
 
@@ -156,8 +156,8 @@ def _request(item: DataSet, classes: list[str]) -> phantom.Request:
     try:
         return phantom.Request(**{**dials, "classes": tuple(dials["classes"])})
     except TypeError as error:
-        known = ", ".join(field.name for field in fields(phantom.Request))
-        raise HilumError(f"data.phantom takes {known}; got {error}; mend that key.") from None
+        names = ", ".join(field.name for field in fields(phantom.Request))
+        raise HilumError(f"data.phantom takes {names}; got {error}; mend that key.") from None
 
 
 def _draw(manifest: Manifest, take: dict[str, int], seed: int) -> Manifest:
@@ -169,8 +169,8 @@ def _draw(manifest: Manifest, take: dict[str, int], seed: int) -> Manifest:
             raise HilumError(
                 f"data.take wants {count} images of {label!r}; got {len(names)}; lower the number."
             )
-        drawn = np.random.default_rng(seed).choice(len(names), count, replace=False)
-        keep[names.index.difference(names.index[drawn])] = False
+        sampled = np.random.default_rng(seed).choice(len(names), count, replace=False)
+        keep[names.index.difference(names.index[sampled])] = False
     return manifests.select(manifest, keep, f"not drawn (data.take, seed {seed})")
 
 

@@ -16,10 +16,10 @@ from hilum.types import HilumError, Manifest, Split
 
 
 def run_dependencies(run: RunContext) -> Basis:
-    """What every fold and figure of the run stands on; files are hashed anew, none is decoded.
+    """The inputs of every fold and figure of the run; files are hashed anew, none is decoded.
 
-    Data of a source task or of later films that cannot be read count as none: what that means for
-    their cells is said where they are wanted.
+    Data of a source task or of later films that cannot be read count as none: the error is
+    raised where they are used.
     """
     cells = [cell for name, cell in recipes.cells(run.recipe).items() if name not in run.refused]
     sets = [run_basis.basis_rows(run.dataset.manifest.table, run_basis.STUDY)]
@@ -57,14 +57,16 @@ def _other_manifests(run: RunContext, cells: list[Recipe]) -> Iterator[tuple[str
     tasks: dict[str, Recipe] = {}
     for cell in cells:
         if cell.source_task is not None and source_task.enabled(cell):
-            own = source_task.as_recipe(cell, cell.source_task)
-            tasks.setdefault(repr((own.classes, own.data, own.split.seed)), own)
-    for number, own in enumerate(tasks.values()):
+            source = source_task.as_recipe(cell, cell.source_task)
+            tasks.setdefault(repr((source.classes, source.data, source.split.seed)), source)
+    for number, source in enumerate(tasks.values()):
         name = run_basis.SOURCE if number == 0 else f"{run_basis.SOURCE} {number + 1}"
         try:
             yield (
                 name,
-                prepared_dataset.hashed(dataset.load_manifest(own, run.root, run.out / "source")),
+                prepared_dataset.hashed(
+                    dataset.load_manifest(source, run.root, run.out / "source")
+                ),
             )
         except HilumError:
             continue
@@ -79,9 +81,11 @@ def _other_manifests(run: RunContext, cells: list[Recipe]) -> Iterator[tuple[str
 
 def _weights(cells: list[Recipe]) -> Iterator[tuple[str, str]]:
     """Digests of the files of weights, the same file once."""
-    wanted = {(cell.model.backbone, cell.model.weights) for cell in cells}
-    wanted |= {(name, "imagenet") for cell in cells for name in cell.model.auxiliary_backbones}
-    for name, which in wanted:
+    backbones_used = {(cell.model.backbone, cell.model.weights) for cell in cells}
+    backbones_used |= {
+        (name, "imagenet") for cell in cells for name in cell.model.auxiliary_backbones
+    }
+    for name, which in backbones_used:
         path = weights.file_of(backbones.backbone_card(name), which)
         fact = f"the weights of {name}" + ("" if which in ("imagenet", "random") else f" ({which})")
         yield fact, "random" if path is None else run_basis.of_file(path)

@@ -47,10 +47,10 @@ def evaluate_model(
 ) -> Results:
     """Test a model on labelled images and write the same files and report as a run.
 
-    `folder` is a model's, or that of a finished run. `thorough`: with the dear audits too, and on
+    `folder` is a model's, or that of a finished run. `thorough`: with the expensive audits too, on
     more images. `read` makes the manifest of `data`. Images that the model was built on, near
     duplicates of them and images of its patients are set aside: scores are of the others, and where
-    none is left there are none. What the folder cannot tell is said to be unchecked. Raises
+    none is left there are none. What the folder does not record is reported as unchecked. Raises
     HilumError where no image has one of the model's classes.
     """
     started = time.monotonic()
@@ -58,23 +58,23 @@ def evaluate_model(
     model = exported.load(folder)
     manifest = _select_classes(read(data), model.facts.classes)
     outputs.test_folder(out)
-    whole = prepared_dataset.prepare_dataset(
+    dataset_read = prepared_dataset.prepare_dataset(
         manifest, model.pipeline, progress("decode and prepare")
     )
-    films = Films.listed(whole.manifest.table, whole.fingerprints)
+    films = Films.listed(dataset_read.manifest.table, dataset_read.fingerprints)
     recognised = seen_before.compare_with_record(model.built_on, model.facts.seen, films)
-    test = _test(whole, model, recognised, progress)
-    about = _evidence(model, test, recognised, thorough)
-    if len(about.manifest):
-        about = evidence.with_model(about, model, test.dataset.pixels, progress)
-    findings = audits.run_audits(about)
-    results = _results(models.read_metadata(folder), test, about, findings)
+    test = _test(dataset_read, model, recognised, progress)
+    audit_evidence = _evidence(model, test, recognised, thorough)
+    if len(audit_evidence.manifest):
+        audit_evidence = evidence.with_model(audit_evidence, model, test.dataset.pixels, progress)
+    findings = audits.run_audits(audit_evidence)
+    results = _results(models.read_metadata(folder), test, audit_evidence, findings)
     results = replace(
         results,
         environment=environment.provenance(time.monotonic() - started),
         limits=[*results.limits, *cautions.unfinished(folder)],
     )
-    audit_outputs.write_audit_artefacts(out, about)
+    audit_outputs.write_audit_artefacts(out, audit_evidence)
     outputs.write_external(out, test.manifest, test.split, test.predictions, results)
     report.build_report(out)
     return results
@@ -98,15 +98,15 @@ class Test:
         """Every image in the test part."""
         table = self.manifest.table
         split = pd.DataFrame({"sample_id": table["sample_id"], "fold": 0, "part": "test"})
-        every = "every image that is new to the model is a test image"
-        return Split(split, "official", "image", 0, (*given_split.unused(table, every), every))
+        note = "every image that is new to the model is a test image"
+        return Split(split, "official", "image", 0, (*given_split.unused(table, note), note))
 
 
 def _test(
-    whole: PreparedDataset, model: TrainedModel, recognised: Recognised, progress: Progress
+    dataset_read: PreparedDataset, model: TrainedModel, recognised: Recognised, progress: Progress
 ) -> Test:
-    """The images that the model does not know, predicted."""
-    dataset = _new_images(whole, model, recognised, progress)
+    """Predictions for the images that are new to the model."""
+    dataset = _new_images(dataset_read, model, recognised, progress)
     table, names = dataset.manifest.table, probability_columns(model.facts.classes)
     predictions = table[["sample_id", "path", "patient_id", "source", "label"]].assign(
         cell=CELL, fold=0, seed=0
@@ -116,36 +116,36 @@ def _test(
         predictions[names] = model.calibrated(logits)
     else:
         predictions = predictions.reindex(columns=[*predictions.columns, *names])
-    return Test(dataset, predictions, _leaks(recognised, whole.manifest.table))
+    return Test(dataset, predictions, _leaks(recognised, dataset_read.manifest.table))
 
 
 def _new_images(
-    whole: PreparedDataset, model: TrainedModel, recognised: Recognised, progress: Progress
+    dataset_read: PreparedDataset, model: TrainedModel, recognised: Recognised, progress: Progress
 ) -> PreparedDataset:
     """The images that are no file, near duplicate or patient of the model's own."""
     if not recognised.met.any():
-        return whole
-    table = whole.manifest.table
+        return dataset_read
+    table = dataset_read.manifest.table
     set_aside = [
         LeftOut(str(path), SET_ASIDE[kind])
         for path, kind in zip(table["path"], recognised.kinds, strict=True)
         if kind
     ]
-    kept = table[~recognised.met].reset_index(drop=True)
-    left_out = (*whole.manifest.left_out, *set_aside)
-    manifest = replace(whole.manifest, table=kept, left_out=left_out)
-    if len(kept):
+    new = table[~recognised.met].reset_index(drop=True)
+    left_out = (*dataset_read.manifest.left_out, *set_aside)
+    manifest = replace(dataset_read.manifest, table=new, left_out=left_out)
+    if len(new):
         return prepared_dataset.prepare_dataset(
             manifest, model.pipeline, progress("prepare those that are new")
         )
-    none = Pixels(whole.pixels.stack[:0], (), whole.pixels.digest)
-    no_prints = take(whole.fingerprints, ())
+    none = Pixels(dataset_read.pixels.stack[:0], (), dataset_read.pixels.digest)
+    no_prints = take(dataset_read.fingerprints, ())
     return replace(
-        whole,
+        dataset_read,
         pixels=none,
         fingerprints=no_prints,
         manifest=manifest,
-        facts=whole.facts.iloc[:0],
+        facts=dataset_read.facts.iloc[:0],
     )
 
 
@@ -177,12 +177,16 @@ def _evidence(model: TrainedModel, test: Test, recognised: Recognised, thorough:
 
 
 def _results(
-    record: Mapping[str, Any], test: Test, about: Evidence, findings: list[Finding]
+    record: Mapping[str, Any], test: Test, audit_evidence: Evidence, findings: list[Finding]
 ) -> Results:
     """All that is known, but for what the test has cost."""
-    classes, recognised = about.classes, about.recognised
+    classes, recognised = audit_evidence.classes, audit_evidence.recognised
     assert recognised is not None  # noqa: S101 - every external test has compared its images
-    rows = scores.score(about.predictions, classes, CELL) if len(about.manifest) else []
+    rows = (
+        scores.score(audit_evidence.predictions, classes, CELL)
+        if len(audit_evidence.manifest)
+        else []
+    )
     rows = audits.mark_scores(rows, findings, [CELL])
     return Results(
         recipe=str(record["provenance"].get("recipe", "")),
@@ -194,10 +198,15 @@ def _results(
         published=[],
         audits=findings,
         left_to_audit=audits.not_run(findings),
-        verdict=_verdict(rows, findings, recognised, audits.tested(about.predictions, classes)),
+        verdict=_verdict(
+            rows, findings, recognised, audits.tested(audit_evidence.predictions, classes)
+        ),
         environment={},
         data=summary.data(test.manifest),
-        split={**summary.split({0: test.split}, about.leaks), "checked": _checked(recognised)},
+        split={
+            **summary.split({0: test.split}, audit_evidence.leaks),
+            "checked": _checked(recognised),
+        },
         model={
             **summary.model(record),
             "cell": CELL,
@@ -221,7 +230,7 @@ def _one_class(test: Test) -> list[str]:
 def _verdict(
     rows: list[Score], findings: list[Finding], recognised: Recognised, tested: dict[str, int]
 ) -> str:
-    """What is no test of the model first; the leak audits, which say the same, are then left out.
+    """Images that do not test the model come first; leak audits, which repeat it, are left out.
 
     Their failures are of images that no score counts.
     """
@@ -239,18 +248,18 @@ def _is_leak_failure(finding: Finding) -> bool:
 
 
 def met_again(recognised: Recognised) -> str:
-    """How many images are no test of the model, and of which the scores are; "" for none."""
-    met, every = int(recognised.met.sum()), len(recognised.met)
+    """How many images do not test the model, and how many are scored; "" where all are."""
+    met, total = int(recognised.met.sum()), len(recognised.met)
     if not met:
         return ""
-    if met == every:
+    if met == total:
         return (
-            f"None of the {every:,} images tests this model ({recognised.of_what()}): no score is "
+            f"None of the {total:,} images tests this model ({recognised.of_what()}): no score is "
             "given; test it on images of other patients."
         )
     return (
-        f"{met:,} of {every:,} images {'is' if met == 1 else 'are'} no test of this model "
-        f"({recognised.of_what()}): the scores are of the other {every - met:,}."
+        f"{met:,} of {total:,} images {'is' if met == 1 else 'are'} no test of this model "
+        f"({recognised.of_what()}): the scores are of the other {total - met:,}."
     )
 
 

@@ -1,4 +1,4 @@
-"""What the audits may look at: of a run as it ends, and of a finished run's folder."""
+"""Evidence for the audits: of a run as it ends, and of a finished run's folder."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -21,12 +21,12 @@ from hilum.progress import Progress
 from hilum.report import run_folder as folders
 from hilum.types import Floats, Leak, LeftOut, Manifest, MissingError, Pixels, Results, Split
 
-MOST = 1500  # images whose features a run computes for its audits alone; `hilum audit` knows none
+MOST = 1500  # images whose features a run computes for its audits alone; `hilum audit` has no limit
 
 
 @dataclass(frozen=True, slots=True)
 class AuditedRun:
-    """A finished run and its evidence; `manifest.left_out` says which images are gone."""
+    """A finished run and its evidence; `manifest.left_out` says which images are missing."""
 
     record: Results
     manifest: Manifest
@@ -43,7 +43,7 @@ def with_model(
 
 
 def with_kept_answers(model: TrainedModel) -> Runtime:
-    """The model's network, its answers kept where another run may ask it the same.
+    """The model's network, its outputs cached where another run may need the same.
 
     One that was fine-tuned belongs to its run alone.
     """
@@ -58,7 +58,7 @@ def with_kept_answers(model: TrainedModel) -> Runtime:
 def pixels_for_model(
     model: TrainedModel, dataset: PreparedDataset, digest: str, progress: Progress
 ) -> Pixels:
-    """The pixels as the model wants them: those at hand where their preparation is its own."""
+    """Pixels in the model's own preparation, without a second pass where the dataset has it."""
     if model.pipeline.digest == digest:
         return dataset.pixels
     return prepared_dataset.prepare_dataset(
@@ -93,34 +93,36 @@ def read_audited_run(folder: Path, data: Path | None, progress: Progress) -> Aud
         published=record.published,
         thorough=True,
     )
-    present, gone = _present_images(listed, data)
+    present, with_missing = _present_images(listed, data)
     if present is None:
-        return AuditedRun(record, gone, evidence)
+        return AuditedRun(record, with_missing, evidence)
     dataset = prepared_dataset.prepare_dataset(
         present, model.pipeline, progress("decode and prepare")
     )
-    whole = replace(
+    complete = replace(
         evidence,
         manifest=dataset.manifest.table,
         facts=dataset.facts,
         fingerprints=dataset.fingerprints,
     )
-    return AuditedRun(record, dataset.manifest, with_model(whole, model, dataset.pixels, progress))
+    return AuditedRun(
+        record, dataset.manifest, with_model(complete, model, dataset.pixels, progress)
+    )
 
 
 def _present_images(listed: Manifest, data: Path | None) -> tuple[Manifest | None, Manifest]:
     """The images that are still there, or None; and the manifest with those that are not."""
     paths = [_locate(Path(path), data) for path in listed.table["path"]]
     table = listed.table.assign(path=[str(path) if path else "" for path in paths])
-    gone = [
+    missing = [
         LeftOut(str(before), "the image is no longer there; --data says where images are now")
         for before, path in zip(listed.table["path"], paths, strict=True)
         if path is None
     ]
-    left_out = (*listed.left_out, *gone)
-    kept = table[table["path"] != ""].reset_index(drop=True)
-    whole = Manifest(listed.table, left_out, listed.notes)
-    return (_unchanged(Manifest(kept, left_out, listed.notes)) if len(kept) else None), whole
+    left_out = (*listed.left_out, *missing)
+    rows = table[table["path"] != ""].reset_index(drop=True)
+    with_missing = Manifest(listed.table, left_out, listed.notes)
+    return (_unchanged(Manifest(rows, left_out, listed.notes)) if len(rows) else None), with_missing
 
 
 def _unchanged(present: Manifest) -> Manifest | None:

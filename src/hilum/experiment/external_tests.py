@@ -41,9 +41,9 @@ class ExternalTest:
 
 
 def test_on_later_films(run: RunContext, grid_result: GridResult) -> ExternalTest | None:
-    """Show the films of `later` to the model that each cell keeps; None where none are asked for.
+    """Predict the films of `external_tests` with each cell's model; None where the recipe has none.
 
-    A second test that cannot be made stops no study: the reason is told.
+    A second test that cannot be made stops no study: `notes` gives the reason.
     """
     if not run.recipe.external_tests:
         return None
@@ -77,20 +77,20 @@ def _films(run: RunContext) -> PreparedDataset:
     if not shared:
         return films
     apart = ~films.manifest.table["sample_id"].isin(shared)
-    kept = manifests.select(films.manifest, apart, "the study has the same film, or nearly")
+    manifest = manifests.select(films.manifest, apart, "the study has the same film, or nearly")
     return prepared_dataset.prepare_dataset(
-        kept, preprocessing_of(run.recipe), run.progress("decode later films")
+        manifest, preprocessing_of(run.recipe), run.progress("decode later films")
     )
 
 
 def _predict(
     run: RunContext, grid_result: GridResult, films: PreparedDataset
 ) -> Iterator[pd.DataFrame]:
-    """Each cell's answers to the films that its source task, where it has one, was not taught."""
+    """Each cell's predictions, without the films that its source task was trained on."""
     digest = preprocessing_of(run.recipe).digest
     for cell in grid_result.predictions["cell"].unique():
         model = models.load_trained_model(checkpoints.best_model_folder(run.work, str(cell)))
-        shown = evidence.pixels_for_model(model, films, digest, run.progress)
+        pixels = evidence.pixels_for_model(model, films, digest, run.progress)
         table = films.manifest.table
         source = grid_result.sources.get(str(cell))
         if source is not None:
@@ -105,7 +105,7 @@ def _predict(
             ~trained_on, ["sample_id", "path", "patient_id", "source", "label"]
         ].assign(cell=f"{cell}: {NAME}", fold=origin["fold"], seed=origin["seed"])
         logits = model.logits(
-            shown.stack[~trained_on.to_numpy()], run.progress(f"later films, {cell}")
+            pixels.stack[~trained_on.to_numpy()], run.progress(f"later films, {cell}")
         )
         rows[probability_columns(run.classes)] = model.calibrated(logits)
         yield rows

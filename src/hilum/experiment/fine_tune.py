@@ -62,7 +62,7 @@ def fine_tune(
 
 
 def _with_origin(backbone: Backbone, origin: str) -> Backbone:
-    """The same backbone, its record telling the digest of what it has become."""
+    """The same backbone, its record with the digest of the tuned weights."""
     state = dict(backbone.net.state_dict())
     shapes = {name: tensor.shape for name, tensor in state.items()}
     digest = weights.state_digest(state, shapes)

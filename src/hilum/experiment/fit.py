@@ -1,4 +1,4 @@
-"""The stages of training: a head on cached features, then, where asked for, every layer."""
+"""The stages of training: a head on cached features, then, where set, every layer."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -61,7 +61,7 @@ def train_stages(
 def refit_head(
     context: CellContext, parts: PartIndices, key: FoldKey, history: pd.DataFrame
 ) -> NumpyHead:
-    """The linear head at the strength that validation chose, of both parts' images together."""
+    """The linear head at the strength that validation chose, refitted to both parts' images."""
     rows = history[history["part"] == "validation"].dropna(subset="strength")
     best = rows.loc[rows.groupby("stage", sort=False)["loss"].idxmin(), "strength"]
     strengths = best.tolist()[-context.backbone.panels :]
@@ -85,8 +85,8 @@ def _views(context: CellContext, parts: PartIndices, key: FoldKey) -> Floats:
     views = [cell_context.features(context)]
     if context.recipe.model.mirror:
         views.append(cell_context.mirrored_features(context))
-    whole = len(context.labels) == len(context.manifest.table)  # no synthetic images behind it
-    shared = whole and context.recipe.split.kind == "kfold"
+    unchanged = len(context.labels) == len(context.manifest.table)  # no synthetic images appended
+    shared = unchanged and context.recipe.split.kind == "kfold"
     used = np.arange(len(context.labels)) if shared else parts.train
     views += cell_context.augmented(context, key.seed, used)
     return np.stack(views)
@@ -109,19 +109,19 @@ def _head(
 
 
 def _with_synthetic(views: Floats, parts: PartIndices, key: FoldKey) -> tuple[Floats, PartIndices]:
-    """SMOTE between features: the same parents and places in every view."""
-    drawn = smote.draw_parents(views[0], parts.labels, key.seed, rows=parts.train)
-    synthetic = np.stack([smote.blend(view, drawn) for view in views])
+    """SMOTE on features (view, image, feature): the same parents and weights in every view."""
+    parents = smote.draw_parents(views[0], parts.labels, key.seed, rows=parts.train)
+    synthetic = np.stack([smote.blend(view, parents) for view in views])
     count = views.shape[1]
-    train = np.concatenate([parts.train, np.arange(count, count + len(drawn.labels))])
-    labels = np.concatenate([parts.labels, drawn.labels])
+    train = np.concatenate([parts.train, np.arange(count, count + len(parents.labels))])
+    labels = np.concatenate([parts.labels, parents.labels])
     return np.concatenate([views, synthetic], axis=1), replace(parts, train=train, labels=labels)
 
 
 def _probe(
     context: CellContext, parts: PartIndices, standard: Standardise, views: Floats, name: str
 ) -> tuple[FittedHead, list[dict[str, Any]]]:
-    """One layer, or one for each picture of the film, so that none leans on another's features."""
+    """One layer, or one for each picture of the film, so that each uses its own features."""
     train = _training_views(context, views, parts, standard)
     rows = parts.validation
     validation = LabelledFeatures(
@@ -133,16 +133,16 @@ def _probe(
     ]
     history = [
         {**row, "stage": name if len(fitted) == 1 else f"{name}, picture {number}"}
-        for number, one in enumerate(fitted, 1)
-        for row in one.history
+        for number, probe in enumerate(fitted, 1)
+        for row in probe.history
     ]
-    return _linear(context, standard, [(one.weights, one.bias) for one in fitted]), history
+    return _linear(context, standard, [(probe.weights, probe.bias) for probe in fitted]), history
 
 
 def _pictures(context: CellContext, width: int) -> list[slice]:
-    """Which of the features (width,) are of which picture of the film."""
-    each = width // context.backbone.panels
-    return [slice(start, start + each) for start in range(0, width, each)]
+    """The slice of the features (width,) that belongs to each picture of the film."""
+    features_each = width // context.backbone.panels
+    return [slice(start, start + features_each) for start in range(0, width, features_each)]
 
 
 def _columns(data: LabelledFeatures, block: slice) -> LabelledFeatures:
@@ -152,13 +152,13 @@ def _columns(data: LabelledFeatures, block: slice) -> LabelledFeatures:
 def _training_views(
     context: CellContext, views: Floats, parts: PartIndices, standard: Standardise
 ) -> LabelledFeatures:
-    """The training part's views (view, image, feature) as so many images."""
+    """The training part's views (view, image, feature) as (view x image, feature)."""
     features = standard(views[:, parts.train]).reshape(-1, views.shape[-1])
-    each = sample_weights(context, parts.train)
+    weights = sample_weights(context, parts.train)
     return LabelledFeatures(
         features,
         np.tile(parts.labels[parts.train], len(views)),
-        None if each is None else np.tile(each, len(views)),
+        None if weights is None else np.tile(weights, len(views)),
     )
 
 

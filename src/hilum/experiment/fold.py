@@ -16,7 +16,7 @@ from hilum.models.heads import NumpyHead
 from hilum.training.batches import PartIndices
 from hilum.types import HilumError, Labels, Probabilities
 
-SENSITIVITY = 0.9  # what the thresholds stored with a model aim at
+SENSITIVITY = 0.9  # target of the thresholds that are stored with a model
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def _rows(context: CellContext, split: pd.DataFrame) -> dict[str, Any]:
 
 
 def _loss(labels: Labels, p: Probabilities) -> float:
-    """Log loss of the validation part; nan, which no cell is chosen by, where there is none."""
+    """Log loss of labels (image,) and p (image, class); nan, never chosen, where empty."""
     return float(metrics.log_loss(labels, p)) if len(labels) else float("nan")
 
 
@@ -91,7 +91,7 @@ def _model(context: CellContext, backbone: Backbone, head: NumpyHead) -> Trained
 
 
 def _logits(context: CellContext, model: TrainedModel, rows: Any) -> Probabilities:
-    """The model's own logits; from cached features where the backbone stayed frozen."""
+    """Logits (image, class); from cached features where the backbone stayed frozen."""
     if model.runtime is not context.runtime:
         return model.logits(context.pixels.stack[rows])
     return model.from_features(
@@ -103,9 +103,10 @@ def _logits(context: CellContext, model: TrainedModel, rows: Any) -> Probabiliti
 def _calibrate(
     context: CellContext, model: TrainedModel, parts: PartIndices
 ) -> tuple[TrainedModel, Probabilities]:
-    """Temperature, thresholds and limits from the validation part, and what is said of it then.
+    """The model with temperature, thresholds and limits, and its probabilities of validation.
 
-    Without such a part all stays as it is: temperature 1, no threshold, no limit.
+    Temperature scaling is that of Guo et al. 2017, arXiv:1706.04599. Without validation images
+    all stays as it is: temperature 1, no threshold, no limit.
     """
     labels = context.labels[parts.validation]
     if not len(labels):

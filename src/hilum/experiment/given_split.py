@@ -12,13 +12,13 @@ from hilum.types import HilumError, Manifest, Split
 
 PARTS = ("train", "validation", "test")
 FOLD = re.compile(r"fold (\d+)")
-OWN = ("folder", "table", "dicom")  # datasets of a user's own, who can fill in what is missing
+OWN = ("folder", "table", "dicom")  # a user's own datasets: the user can fill in what is missing
 ANEW = "set split.kind to holdout or kfold (--set split.kind=holdout) to have it divided anew"
 
 
 @dataclass(frozen=True, slots=True)
 class SplitRequest:
-    """What is to be divided: images, share that validates, seed, groups, near duplicates."""
+    """Input of a split: images, share that validates, seed, groups, near duplicates."""
 
     manifest: Manifest
     validation: float
@@ -35,7 +35,7 @@ def counts(table: pd.DataFrame) -> dict[str, int]:
 
 
 def in_words(parts: Mapping[str, int]) -> str:
-    """ "54 train, 12 validation, 24 test"."""
+    """Counts by part, as "54 train, 12 validation, 24 test"."""
     return ", ".join(f"{count:,} {name}" for name, count in parts.items())
 
 
@@ -118,17 +118,17 @@ def _parts(request: SplitRequest, parts: Mapping[str, int]) -> Split:
         manifest = Manifest(table.assign(official_part=moved), manifest.left_out, manifest.notes)
         note += " It has no test image that can be used: its validation images are tested, and "
         note += "nothing is chosen by them."
-    given = tested and "validation" in parts
+    validates = tested and "validation" in parts
     split = splits.official(
         manifest,
-        None if given else request.validation,
+        None if validates else request.validation,
         request.seed,
         request.group,
         request.clusters,
     )
-    if not given and request.validation:
-        drawn = int((split.table["part"] == "validation").sum())
-        note += f" {drawn} validation images are drawn from its training images."
+    if not validates and request.validation:
+        count = int((split.table["part"] == "validation").sum())
+        note += f" {count} validation images are drawn from its training images."
     return _with_note(split, note)
 
 

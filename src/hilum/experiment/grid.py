@@ -45,11 +45,11 @@ def run_grid(context: RunContext) -> GridResult:
         if name not in context.refused
     }
     cell_context.forget_network()
-    handed_out: list[FoldTask] = []
-    tasks = _remaining_tasks(cells.values(), handed_out)
+    submitted: list[FoldTask] = []
+    tasks = _remaining_tasks(cells.values(), submitted)
     results = context.executor.map(fold_task.run_or_refuse, tasks, context.progress)
     for number, result in enumerate(results):
-        task = handed_out[number]
+        task = submitted[number]
         cells[task.key.cell].add(task.key, result)
     for cell in cells.values():
         cell.close()
@@ -74,7 +74,7 @@ def _gather(cells: list["Cell"], failed: tuple[LeftOut, ...]) -> GridResult:
     )
 
 
-def _remaining_tasks(cells: Iterable["Cell"], handed_out: list[FoldTask]) -> Iterator[FoldTask]:
+def _remaining_tasks(cells: Iterable["Cell"], submitted: list[FoldTask]) -> Iterator[FoldTask]:
     """The folds that are left to run, each listed in `handed_out`; none of a cell that has failed.
 
     A cell's images and source task are only prepared when its turn comes.
@@ -84,7 +84,7 @@ def _remaining_tasks(cells: Iterable["Cell"], handed_out: list[FoldTask]) -> Ite
             for task in cell.tasks():
                 if cell.failure is not None:
                     break
-                handed_out.append(task)
+                submitted.append(task)
                 yield task
         except HilumError as error:
             cell.fail(error)
@@ -162,7 +162,7 @@ class Cell:
         return self._planned[seed]
 
     def _prepare(self) -> PreparedDataset:
-        """The run's images as the cell wants them."""
+        """The run's images in the cell's preparation."""
         dataset, pipeline = self._context.dataset, preprocessing_of(self._recipe)
         if pipeline.digest == preprocessing_of(self._context.recipe).digest:
             return dataset

@@ -1,6 +1,6 @@
-"""What every cell's network looks at: the same few films, before the folds are cleared away.
+"""Heat maps of every cell's network on the same films, before the folds are removed.
 
-Wirgård Wiklund et al. (study 001, figure 4) set their networks' Grad-CAM beside each other.
+Wirgård Wiklund et al. (study 001, figure 4) compare their networks' Grad-CAM in this way.
 """
 
 import numpy as np
@@ -21,8 +21,8 @@ def write_heatmaps_by_model(
 ) -> None:
     """Write `figures/heatmaps_by_model.npz` where the recipe asks for that figure.
 
-    A network without a spatial map has none, and films that any of the networks has learnt from are
-    not shown.
+    A network without a spatial map has none, and films that any of the networks was trained
+    on are not shown.
     """
     if heatmaps_by_model.NAME not in run.recipe.figures:
         return
@@ -41,16 +41,16 @@ def write_heatmaps_by_model(
         except HilumError:
             continue
         digest = preprocessing_of(run.recipe).digest
-        shown = evidence.pixels_for_model(model, run.dataset, digest, run.progress)
+        prepared = evidence.pixels_for_model(model, run.dataset, digest, run.progress)
         for film in films.to_dict("records"):
-            pixels = np.ascontiguousarray(shown.stack[film["at"]])
-            (p,) = model.probabilities(pixels[None])
+            image = np.ascontiguousarray(prepared.stack[film["at"]])
+            (p,) = model.probabilities(image[None])
             predicted = int(p.argmax())
-            share = cam.relative(cam.heat(explainable, pixels, predicted, heatmap_page.METHOD))
+            share = cam.relative(cam.heat(explainable, image, predicted, heatmap_page.METHOD))
             rows.append(
                 heatmaps_by_model.Seen(
                     cell, film["sample_id"], film["label"], run.classes[predicted],
-                    float(p[predicted]), pixels, np.rint(share * 255).astype(np.uint8),
+                    float(p[predicted]), image, np.rint(share * 255).astype(np.uint8),
                 )
             )  # fmt: skip
         advance(number, len(networks))
@@ -65,7 +65,7 @@ def _films(
 ) -> pd.DataFrame:
     """Of each class the unseen test film with the middle probability of its class.
 
-    Columns sample_id, label and at, its place in the manifest.
+    Columns sample_id, label and at, its row in the manifest.
     """
     table = run.dataset.manifest.table
     seen = {name for model in networks.values() for name in model.facts.seen}

@@ -1,4 +1,4 @@
-"""A finished model on unlabelled images: probabilities, and heat maps of what spoke for them."""
+"""A finished model on unlabelled images: probabilities, and heat maps of the evidence."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # torch and matplotlib are for heat maps alone
     from hilum.progress import Progress
 
 CHUNK = 128  # images held in memory at a time
-DRAWN = 16  # where their maps are held as well
+DRAWN = 16  # the same where their maps are held as well
 Decoded: TypeAlias = tuple[
     list[str], list[PreparedImage | str]
 ]  # paths, and films or what went wrong
@@ -33,7 +33,7 @@ Decoded: TypeAlias = tuple[
 
 @dataclass(frozen=True, slots=True)
 class AnsweredFiles:
-    """A table with a row per image, what was left out, and what must be said of the model."""
+    """A table with a row per image, what was left out, and cautions about the model."""
 
     table: pd.DataFrame
     left_out: list[LeftOut]
@@ -52,7 +52,7 @@ def predict_files(
     `folder` is a model's, or that of a finished run. `seen` marks an image that is no test of the
     model: "same file", "near duplicate" (of an image that it was built on) or "same patient".
     An image that cannot be read has a row with its reason and no probabilities; one that is not of
-    the kind that the model learnt from, or that it cannot decide, keeps them and says why it is
+    the kind that the model was trained on, or that it cannot decide, keeps them and says why it is
     abstained from. With `heatmaps`, a folder, `explain`'s files are written there as well. Raises
     MissingError for a path that does not exist, HilumError where there is no image at all.
     """

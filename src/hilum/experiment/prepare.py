@@ -23,7 +23,7 @@ from hilum.progress import Progress
 from hilum.types import Grey8, GreyImage, HilumError, LeftOut, as_path, nearest_name
 
 SHOWN = 6  # films on the contact sheet
-CHUNK = 64  # images decoded before their bar moves on
+CHUNK = 64  # images decoded between two steps of the progress bar
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """One image: where it lies and where its prepared pixels and its lung mask go."""
+    """One image: its path, and the paths of its prepared pixels and its lung mask."""
 
     path: Path
     target: Path
@@ -50,7 +50,7 @@ class _Job:
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """What came of a job: a fault or "", and the lungs where a step finds them."""
+    """Outcome of a job: a fault or "", and the lungs where a step segments them."""
 
     job: _Job
     fault: str
@@ -63,8 +63,8 @@ def steps_named(names: Sequence[str], side: int | None = None) -> tuple[Step, ..
     Unlike a network's preparation these need not end at a fixed size. Raises HilumError for an
     unknown name or parameter.
     """
-    wanted = [name.strip() for name in names if name.strip()]
-    block = [_row(name) for name in wanted or [""]]
+    stripped = [name.strip() for name in names if name.strip()]
+    block = [_row(name) for name in stripped or [""]]
     # a letterbox at the end only satisfies the check for a fixed size; it is taken off again
     sized = with_side(block, side) if side else block
     return from_list([*sized, {"step": "letterbox"}], segmenter.load_segmenter).steps[:-1]
@@ -185,7 +185,7 @@ def _prepare_one(job: _Job, steps: Sequence[Step]) -> _Outcome:
 
 
 def _with_lungs(steps: Sequence[Step], pixels: GreyImage, lungs: LungMask | None) -> Grey8:
-    """Every step; one that comes first and wants lungs is given those that were found."""
+    """Every step on (height, width); a first step that needs lungs gets those already segmented."""
     first = steps[0] if steps else None
     if lungs is None or not isinstance(first, LungStep):
         return applied(steps, pixels)
@@ -215,7 +215,7 @@ def _examples(jobs: Sequence[_Job]) -> list[_Job]:
 
 
 def _sheet(jobs: Sequence[_Job], steps: Sequence[Step], out: Path) -> Path:
-    """`contact_sheet.png`: a film above, the same prepared below; its table beside it."""
+    """`contact_sheet.png`: a film above, the same prepared below; and its table."""
     from hilum.report import style
     from hilum.report.wording import short_label
 

@@ -1,4 +1,4 @@
-"""The paper's numbers beside ours."""
+"""Comparison of the paper's numbers with the run's."""
 
 from collections.abc import Sequence
 
@@ -23,7 +23,8 @@ def compare_with_paper(
 
     A number without a cell of its own is compared with the cell `chosen` on validation data. One
     with a threshold needs the test `predictions`; of several seeds those of `seed`, since the
-    images of all would count several times. Its interval is Wilson's.
+    images of all would count several times. Its interval is
+    Wilson's (Wilson 1927, doi:10.1080/01621459.1927.10502953).
     """
     by_key = {(score.cell, score.name, score.class_): score for score in scores}
     rows = []

@@ -24,7 +24,7 @@ class Row:
 
 
 def _auxiliary_backbones(model: ModelPlan, stages: list[Stage]) -> None:
-    """Networks beside the backbone are frozen, and hand over averages of the same films."""
+    """Auxiliary backbones are frozen, and give averages of the same films' maps."""
     for name in model.auxiliary_backbones:
         backbones.backbone_card(name)
     if not model.auxiliary_backbones:
@@ -163,7 +163,9 @@ def _balance(plan: TrainPlan, classes: list[str]) -> None:
 
 
 def _figures(names: Sequence[str]) -> None:
-    from hilum.report.figures import registry  # matplotlib is only loaded where figures are asked
+    from hilum.report.figures import (
+        registry,
+    )  # matplotlib is only loaded where figures are requested
 
     for name in names:
         if name not in registry.asked_figures():

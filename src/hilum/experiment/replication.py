@@ -1,4 +1,4 @@
-"""Whether a run repeats the paper whose numbers stand beside its own, and if not, where it departs.
+"""Whether a run repeats the paper that it is compared with, and if not, where it departs.
 
 Nothing here is written by hand for a study: the recipe's published mode says what the paper did.
 """
@@ -25,7 +25,7 @@ NAMES = (  # of networks, as their papers spell them
     (re.compile(r"^densenet(\d+)$"), r"DenseNet\1"),
     (re.compile(r"^vgg(\d+)$"), r"VGG\1"),
 )
-IN_WORDS = ("data", "mode", "learns", "classes")  # keys that the sentence says in words of its own
+IN_WORDS = ("data", "mode", "learns", "classes")  # keys that the sentence describes in words
 NETWORK = (("model", "backbone"), ("model", "auxiliary_backbones"))
 LISTED = 12  # keys that the sentence names
 
@@ -62,21 +62,21 @@ def departure_rows(recipe: Recipe) -> list[dict[str, Any]]:
 
 def network(name: str) -> str:
     """A backbone's name as its paper spells it; a file's by its last part."""
-    known = next(
+    card_name = next(
         (card.name for card in BACKBONES.values() if name in (card.name, *card.aliases)), name
     )
     for pattern, spelt in NAMES:
-        if pattern.match(known):
-            return pattern.sub(spelt, known)
-    return known
+        if pattern.match(card_name):
+            return pattern.sub(spelt, card_name)
+    return card_name
 
 
 def _networks(paper: Recipe, ran: Recipe) -> Iterator[str]:
-    theirs, ours = (_network_names(one) for one in (paper, ran))
+    theirs, ours = (_network_names(recipe) for recipe in (paper, ran))
     if theirs != ours:
-        one = len(theirs) == len(ours) == 1
-        yield f"network{'' if one else 's'} {', '.join(theirs)} → {', '.join(ours)}"
-    files = [_weights(one) for one in (paper, ran)]
+        single = len(theirs) == len(ours) == 1
+        yield f"network{'' if single else 's'} {', '.join(theirs)} → {', '.join(ours)}"
+    files = [_weights(recipe) for recipe in (paper, ran)]
     if files[0] != files[1]:
         yield f"weights {' and '.join(files[0])} → {' and '.join(files[1])}"
 
@@ -103,7 +103,7 @@ def _classes(paper: Recipe, ran: Recipe) -> Iterator[str]:
 
 
 def _images(paper: Recipe, ran: Recipe) -> Iterator[str]:
-    """Sets that stand in for others, class by class where that is known; else other selections."""
+    """Substituted datasets, class by class where that is known; else other selections."""
     if paper.data == ran.data:
         return
     changes = []
@@ -127,8 +127,8 @@ def _labels(item: DataSet, recipe: Recipe) -> set[str]:
     """The classes that a set can hold, by its card, its renames and what is kept of it."""
     if item.card not in DATASETS:
         return set(recipe.classes)
-    known = {item.rename.get(name, name) for name in DATASETS[item.card].card.label_map.values()}
-    return known & set(item.keep.get("label", known))
+    labels = {item.rename.get(name, name) for name in DATASETS[item.card].card.label_map.values()}
+    return labels & set(item.keep.get("label", labels))
 
 
 def _title(item: DataSet) -> str:
@@ -144,8 +144,8 @@ def _selections(recipe: Recipe) -> str:
     selections = []
     for item in recipe.data:
         chosen = [f"{count:,} {CLASS_NAMES.get(name, name)}" for name, count in item.take.items()]
-        kept = [f"{key} {' or '.join(map(str, values))}" for key, values in item.keep.items()]
-        selections.append(", ".join([*chosen, *kept]) or "all")
+        filters = [f"{key} {' or '.join(map(str, values))}" for key, values in item.keep.items()]
+        selections.append(", ".join([*chosen, *filters]) or "all")
     return "; ".join(selections)
 
 

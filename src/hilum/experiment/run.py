@@ -29,7 +29,7 @@ from hilum.experiment import (
     validate,
 )
 from hilum.experiment.context import RunContext, preprocessing_of
-from hilum.experiment.data_checks import Known
+from hilum.experiment.data_checks import ListedData
 from hilum.experiment.run_results import TestedRun
 from hilum.files.executors import Executor, SerialExecutor
 from hilum.inference import model_json
@@ -52,9 +52,9 @@ def run_task(
 ) -> Results:
     """Carry out one question of a recipe and write every file of `out`.
 
-    `root` holds datasets as published. Raises ChangedError where finished folds stand on other
-    images, labels, weights or versions, HilumError for what the user can mend and MissingError for
-    data or weights that are not here.
+    `root` holds datasets as published. Raises ChangedError where finished folds used other
+    images, labels, weights or versions, HilumError for what the user can correct and MissingError
+    for data or weights that are not here.
     """
     started = time.monotonic()
     if options.resume:
@@ -103,12 +103,12 @@ class ListedImages:
 
 
 def _find(recipe: Recipe, root: Path | None, out: Path, progress: Progress) -> ListedImages:
-    """What cannot be run is refused as early as it can be known: before and after the listing."""
+    """List the images; what cannot run is refused before the listing where that is possible."""
     refused = validate.check_recipe(recipe)
     outputs.make_run_folder(out)
     manifest = dataset.load_manifest(recipe, root, out, progress)
     classes = dataset.classes_of(recipe, manifest)
-    refused = validate.check_manifest(recipe, Known(manifest, classes, (root, out)), refused)
+    refused = validate.check_manifest(recipe, ListedData(manifest, classes, (root, out)), refused)
     return ListedImages(manifest, classes, refused)
 
 
@@ -120,13 +120,13 @@ def _split(
     options: RunOptions,
     progress: Progress,
 ) -> RunContext:
-    """One split for each seed; the recipe then says what "auto" has come to."""
+    """One split for each seed; "auto" in the recipe is resolved."""
     by_seed = {
         seed: splits.make_split(recipe.split, prepared.manifest, prepared.fingerprints, seed)
         for seed in recipe.seeds
     }
-    known = Known(prepared.manifest, listed.classes, where, by_seed)
-    refused = validate.check_splits(recipe, known, listed.refused)
+    data = ListedData(prepared.manifest, listed.classes, where, by_seed)
+    refused = validate.check_splits(recipe, data, listed.refused)
     resolved = splits.resolve_recipe(recipe, prepared.manifest, by_seed)
     root, out = where
     return RunContext(
@@ -136,7 +136,7 @@ def _split(
 
 
 def _load_finished_or_begin(run: RunContext, recipe: Recipe, resume: bool) -> Results | None:
-    """The results of a run that is finished already; otherwise room is made for folds."""
+    """The results of a run that is finished already; otherwise a folder for folds is set up."""
     now = dependencies.run_dependencies(run)
     results = checkpoints.finished(run.out, recipe, now) if resume else None
     if results is None:

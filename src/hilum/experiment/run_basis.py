@@ -1,4 +1,4 @@
-"""What the figures of a run depend on: a run that goes on never mixes two of them.
+"""What the figures of a run depend on: a resumed run never mixes two versions of it.
 
 Decision 0012 says what counts and why.
 """
@@ -20,7 +20,7 @@ NAME = "basis.parquet"
 STUDY = "the study"  # names of sets: what a change is reported of
 LATER = "the later films"
 SOURCE = "the source task"
-# what an image is to a run, in words; where it lies is no part of it
+# a change of an image, in words, by column; its path is no part of it
 COLUMN_CHANGES = {
     "sha256": "other bytes",
     "label": "another label",
@@ -45,7 +45,7 @@ class ChangedError(HilumError):
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """Rows (set, sample_id, and the columns of TOLD) of every image, and what else counts."""
+    """Rows (set, sample_id, and the keys of COLUMN_CHANGES) of every image, and what else counts."""
 
     images: pd.DataFrame
     facts: Mapping[str, str]  # such as "the weights of resnet50" -> a digest
@@ -67,7 +67,7 @@ def _bytes(path: object) -> str:
 
 
 def of_split(split: Split) -> str:
-    """Digest of which image plays which part in which fold."""
+    """Digest of each image's part in each fold."""
     table = split.table.sort_values(["fold", "sample_id"])
     return files.stable_digest(table[["fold", "part", "sample_id"]].to_csv(index=False))
 
@@ -132,11 +132,11 @@ def changes(before: Basis, now: Basis) -> Iterator[str]:
 
 
 def _image_changes(before: pd.DataFrame, now: pd.DataFrame) -> Iterator[str]:
-    gone, fresh = before.index.difference(now.index), now.index.difference(before.index)
-    if len(gone):
-        yield f"{_count_and_names(gone)} no longer there"
-    if len(fresh):
-        yield f"{_count_and_names(fresh)} not there before"
+    removed, added = before.index.difference(now.index), now.index.difference(before.index)
+    if len(removed):
+        yield f"{_count_and_names(removed)} no longer there"
+    if len(added):
+        yield f"{_count_and_names(added)} not there before"
     both = before.index.intersection(now.index)
     for column, words in COLUMN_CHANGES.items():
         differ = (before.loc[both, column] != now.loc[both, column]).to_numpy(dtype=bool)

@@ -1,4 +1,4 @@
-"""Split: the recipe's plan carried out, one split per seed, and the leak check on each."""
+"""Splits by the recipe, one per seed, and the leak check on each."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -25,7 +25,7 @@ def make_split(
     Without fingerprints no near duplicates are known: good for a trial before images are decoded.
     Raises HilumError where the data cannot be divided so.
     """
-    apart = plan.group == "image"  # as published: near duplicates may stand on both sides
+    apart = plan.group == "image"  # as published: near duplicates may be on both sides
     clusters = None if apart or not fingerprints else leakage.clusters(manifest, fingerprints)
     request = SplitRequest(manifest, plan.validation, plan.seed + seed, plan.group, clusters)
     if order_of(plan, manifest) == "name":
@@ -47,7 +47,7 @@ def order_of(plan: SplitPlan, manifest: Manifest) -> Literal["name", "content"]:
 def _by_content(request: SplitRequest) -> tuple[SplitRequest, dict[str, str]]:
     """The same with names that begin with the digest of each file, and the names behind them.
 
-    A split goes through images in the order of their names: so it is the same wherever they lie.
+    A split sorts images by name: this makes it independent of where they are stored.
     """
     table = request.manifest.table
     longer = table["sha256"].fillna("").astype("str") + "/" + table["sample_id"]
@@ -61,15 +61,15 @@ def _by_content(request: SplitRequest) -> tuple[SplitRequest, dict[str, str]]:
 
 def _divide(plan: SplitPlan, request: SplitRequest) -> Split:
     if plan.kind == "auto":
-        given, notes = given_split.divide(request)
-        split = given or _holdout_or_folds(plan, request)
+        official, notes = given_split.divide(request)
+        split = official or _holdout_or_folds(plan, request)
         return replace(split, notes=(*notes, *split.notes))
     split = _of_kind(plan, request)
     return replace(split, notes=(*_unused_parts(plan, request.manifest.table), *split.notes))
 
 
 def _unused_parts(plan: SplitPlan, table: pd.DataFrame) -> tuple[str, ...]:
-    """What of a set's own split a recipe does not use, though it is there."""
+    """A note on the parts of a set's own split that the recipe does not use."""
     if plan.kind != "official":
         return given_split.unused(table, f'the recipe says split.kind = "{plan.kind}"')
     validation = given_split.counts(table).get("validation", 0)
@@ -114,7 +114,7 @@ def _holdout_or_folds(plan: SplitPlan, request: SplitRequest) -> Split:
 
 
 def resolve_recipe(recipe: Recipe, manifest: Manifest, splits: Mapping[int, Split]) -> Recipe:
-    """The recipe with what "auto" and the order have come to for these images."""
+    """The recipe with "auto" and the order replaced by what these images gave."""
     first = next(iter(splits.values()))
     folds = int(first.table["fold"].nunique())
     changed: dict[str, Any] = {"order": order_of(recipe.split, manifest)}
@@ -126,7 +126,7 @@ def resolve_recipe(recipe: Recipe, manifest: Manifest, splits: Mapping[int, Spli
 def leaks_of_copies(split: Split, recipe: Recipe) -> list[Leak]:
     """Test and validation images whose copies train, where copies are made before the split."""
     copies = [cell.train.copies for cell in recipes.cells(recipe).values()]
-    if not any(one is not None and one.before_split for one in copies):
+    if not any(plan is not None and plan.before_split for plan in copies):
         return []
     rows = split.table[split.table["part"] != "train"]
     return [

@@ -26,10 +26,10 @@ UNVALIDATED = (
 def counts(manifest: Manifest, classes: list[str]) -> dict[str, Any]:
     """Images and patients, overall and by class."""
     table = manifest.table
-    known = table["patient_id"].nunique()
+    patients = table["patient_id"].nunique()
     return {
         "images": len(table),
-        "patients": int(known) if table["patient_id"].notna().all() else None,
+        "patients": int(patients) if table["patient_id"].notna().all() else None,
         "classes": {name: int((table["label"] == name).sum()) for name in classes},
         "left_out": sum(item.count for item in manifest.left_out),
     }
@@ -103,10 +103,12 @@ def model(record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def layers(recipe: Recipe, kept: TrainedModel) -> list[dict[str, Any]]:
+def layers(recipe: Recipe, trained_model: TrainedModel) -> list[dict[str, Any]]:
     """The parts of a cell's network, and what of each its training has changed."""
-    trained = schema_to_training.trained(recipe, kept.backbone)
-    parts = summary.summarise_layers(kept.backbone, kept.head, kept.pipeline.shape, trained)
+    trained = schema_to_training.trained_parameters(recipe, trained_model.backbone)
+    parts = summary.summarise_layers(
+        trained_model.backbone, trained_model.head, trained_model.pipeline.shape, trained
+    )
     return [asdict(part) for part in parts]
 
 
@@ -133,7 +135,7 @@ def images_seen(history: pd.DataFrame, origin: Mapping[str, Any]) -> int | None:
 
 
 def limits(recipe: Recipe, manifest: Manifest) -> list[str]:
-    """What a reader must not forget: the recipe's own limits, the readers' notes, and silence."""
+    """Limits of the results: the recipe's, notes on the data, and what the paper leaves open."""
     sentences = [*recipe.limits, *manifest.notes]
     if recipe.unspecified_in_paper:
         sentences.append(
@@ -150,7 +152,7 @@ def limits(recipe: Recipe, manifest: Manifest) -> list[str]:
 
 
 def populations() -> dict[str, str]:
-    """Age group of each known dataset; the phantom's ages stand in its manifest."""
+    """Age group of each known dataset; the phantom's ages are in its manifest."""
     return {name: row.card.single_age for name, row in DATASETS.items()}
 
 
@@ -186,13 +188,13 @@ def _set(name: str, rows: pd.DataFrame) -> dict[str, Any]:
 
 
 def release(hashes: "pd.Series[str]") -> str | None:
-    """SHA-256 of the files' sorted SHA-256, one a line: tells one release of a set from another.
+    """SHA-256 of the files' sorted SHA-256, one a line: identifies a release of a set.
 
     As `sha256sum FILES | cut -c1-64 | sort | sha256sum` has it; None where one is not known.
     """
     if hashes.isna().any():
         return None
-    lines = "".join(f"{one}\n" for one in sorted(hashes))
+    lines = "".join(f"{digest}\n" for digest in sorted(hashes))
     return hashlib.sha256(lines.encode("ascii")).hexdigest()
 
 

@@ -1,4 +1,7 @@
-"""Training images that no patient has: offline copies, and SMOTE's between two patients."""
+"""Synthetic training images: offline copies, and SMOTE between two patients.
+
+SMOTE: Chawla et al. 2002, doi:10.1613/jair.953.
+"""
 
 from dataclasses import replace
 
@@ -19,7 +22,7 @@ from hilum.types import Pixels, Stack8
 def add_synthetic_images(
     context: CellContext, parts: PartIndices, key: FoldKey
 ) -> tuple[CellContext, PartIndices]:
-    """The same context with the recipe's additional training images behind its own.
+    """The same context with the recipe's additional training images appended to its own.
 
     They are made from the fold's training part alone, after the split (spec S2-07, S4-03), unless
     copies are asked for `before_split` (S0-09).
@@ -64,15 +67,15 @@ def _append(
     labels: npt.NDArray[np.int64],
     lineage: pd.DataFrame,
 ) -> tuple[CellContext, PartIndices]:
-    """Put images behind the others; `lineage` is indexed by their new sample_ids."""
+    """Append images (image, height, width); `lineage` is indexed by their new sample_ids."""
     pixels = context.pixels
     count = len(pixels.sample_ids)
-    whole = Pixels(
+    extended = Pixels(
         np.concatenate([pixels.stack, stack]),
         (*pixels.sample_ids, *map(str, lineage.index)),
         files.stable_digest(pixels.digest, lineage.to_csv()),
     )
-    every = np.concatenate([context.labels, labels])
+    all_labels = np.concatenate([context.labels, labels])
     train = np.concatenate([parts.train, np.arange(count, count + len(stack))])
-    enlarged = replace(parts, train=train, labels=every)
-    return replace(context, pixels=whole, labels=every), enlarged
+    enlarged = replace(parts, train=train, labels=all_labels)
+    return replace(context, pixels=extended, labels=all_labels), enlarged

@@ -14,7 +14,7 @@ from hilum.recipes import Recipe
 from hilum.types import HilumError, LeftOut, Results
 
 FOLDER = "tasks"
-Outcomes: TypeAlias = Mapping[str, Results | HilumError]  # task -> what came of it
+Outcomes: TypeAlias = Mapping[str, Results | HilumError]  # task -> its results or error
 
 
 def run_into(
@@ -47,8 +47,8 @@ def run_recipe(
 
     The main results then hold the tasks' scores and published numbers too. A task that fails is
     listed with its reason; with `resume` nothing that is finished is done again.
-    Raises HilumError for what the user can mend and MissingError for data or weights that are not
-    here, both of the main question.
+    Raises HilumError for what the user can correct and MissingError for data or weights that are
+    not here, both of the main question.
     """
     with files.alone(out), files.executor_of(workers) as executor:
         return _run(recipe, root, out, progress, RunOptions(resume, executor=executor))
@@ -118,7 +118,7 @@ def _join(
 
 
 def _without_tasks(main: Results) -> Results:
-    """Without what tasks have added, when a finished run is gone on with."""
+    """Without the rows that tasks added, for a finished run that is resumed."""
     names = [task["name"] for task in main.tasks]
     before = tuple(f"{name}: " for name in names)
     failed = [

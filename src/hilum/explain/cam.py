@@ -1,4 +1,4 @@
-"""Heat maps: which places of an image speak for a class."""
+"""Heat maps: which places of an image are evidence for a class."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Method:
     """One way to a heat map: (1, height, width), its maps, a class -> evidence (row, column)."""
 
     title: str
-    # for the class above 0, against it below; from `seen` where it needs a map
+    # for the class above 0, against it below; from the maps where it needs them
     evidence: Callable[[ExplainableModel, Stack8, Sequence[Tensor], int], Floats]
     says: str
     source: str
@@ -31,11 +31,11 @@ class Method:
 def compute_maps(
     explainable: ExplainableModel, stack: Stack8, method: str = "gradcam"
 ) -> list[FeaturesAndMaps]:
-    """Prepared (image, height, width) -> what is seen in them that `method` needs for any class.
+    """Prepared (image, height, width) -> features and last maps that `method` needs for any class.
 
-    One sight of all, and one of their mirror images where the model averages both; none for a
-    method that needs no map. Raises HilumError for an unknown method, or where it needs a map and
-    the network has none.
+    One entry for the images, and one for their mirror images where the model averages both; none
+    for a method that needs no map. Raises HilumError for an unknown method, or where it needs a map
+    and the network has none.
     """
     if not find_method(method).needs_map:
         return []
@@ -58,8 +58,8 @@ def heat(
 ) -> Floats:
     """Prepared (height, width) -> evidence for a class, 0 and more, in the image's own pixels.
 
-    What speaks against the class is left out (ReLU). `seen`: its map (1, channel, row, column),
-    and that of its mirror image, where `look` was asked before. Raises HilumError as `look` does.
+    Evidence against the class is left out (ReLU). `seen`: its map (1, channel, row, column),
+    and that of its mirror image, from `compute_maps`, whose errors are raised here too.
     """
     maps = _maps(explainable, image, method) if seen is None else seen
     values = np.maximum(find_method(method).evidence(explainable, image[None], maps, class_), 0)
@@ -70,7 +70,7 @@ def heat(
 def evidence(
     explainable: ExplainableModel, image: Grey8, class_: int, method: str = "gradcam"
 ) -> Floats:
-    """The same with what speaks against the class below 0, at the map's own size (row, column)."""
+    """The same with evidence against the class below 0, at the map's own size (row, column)."""
     maps = _maps(explainable, image, method)
     return find_method(method).evidence(explainable, image[None], maps, class_)
 
@@ -119,7 +119,7 @@ def _hirescam(
 
 
 def _on_the_maps(maps: Sequence[Tensor], attribute: Callable[[Tensor], Tensor]) -> Floats:
-    """Maps (1, channel, row, column) -> (row, column), the mirror image's turned back."""
+    """Maps (1, channel, row, column) -> (row, column), averaged with the mirror image's."""
     plain, *turned = (_array(attribute(maps_of_image)) for maps_of_image in maps)
     if not turned:
         return plain

@@ -1,8 +1,8 @@
-"""A trained model made ready to be asked for its reasons.
+"""A trained model prepared for explanation.
 
 A backbone runs forward once, without gradient, to its last map; only what follows that map (the
 pooling and the head) is differentiated. So a heat map costs one forward pass, by a compiled network
-where there is one, and that pass hands out the features as well: the prediction costs nothing more.
+where there is one, and that pass yields the features as well: the prediction costs nothing more.
 """
 
 import copy
@@ -27,7 +27,7 @@ from hilum.types import Floats, Grey8, HilumError, Probabilities, Stack8
 
 @dataclass(frozen=True, slots=True)
 class FeaturesAndMaps:
-    """What a backbone makes of films: features (image, feature) and its last maps.
+    """Output of a backbone: features (image, feature) and its last maps.
 
     Maps: (image, channel, row, column), without gradient.
     """
@@ -56,7 +56,7 @@ class HeadFromMaps(nn.Module):
 
 @dataclass(frozen=True, slots=True)
 class ExplainableModel:
-    """A model that is asked for its reasons; `logits` takes prepared images as the model does."""
+    """A model prepared for explanation; `logits` takes prepared images as the model does."""
 
     normalise: InputNormalisation
     tail: HeadFromMaps
@@ -70,7 +70,7 @@ class ExplainableModel:
 
 
 def make_explainable(model: TrainedModel) -> ExplainableModel:
-    """A model's parts made ready, seen and answered by compiled networks."""
+    """An explainable model whose maps and logits come from compiled networks."""
     plain = of_parts(model.facts, model.backbone, model.head, model.logits)
     return replace(
         plain, see=compiled_sight(lambda: models.compile_features_and_maps(model), plain.see)
@@ -83,7 +83,7 @@ def of_parts(
     head: NumpyHead,
     logits: Callable[[Stack8], Probabilities] | None = None,
 ) -> ExplainableModel:
-    """A model's parts made ready; `logits` where a compiled model answers faster than torch."""
+    """An explainable model; `logits` where a compiled model answers faster than torch."""
     copied = copy.deepcopy(backbone).eval()
     copied.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     for layer in copied.modules():
@@ -97,7 +97,7 @@ def of_parts(
 def same_bits(explainable: ExplainableModel, model: TrainedModel) -> bool:
     """Whether a film has the very features, bit by bit, that the model's own network gives it.
 
-    Only then may what is seen for a heat map stand for a prediction. False where there is no map.
+    Only then can the pass for a heat map give the prediction as well. False where there is no map.
     """
     noise = np.random.default_rng(0).integers(0, 256, (1, *model.pipeline.shape), np.uint8)
     try:
@@ -107,7 +107,7 @@ def same_bits(explainable: ExplainableModel, model: TrainedModel) -> bool:
 
 
 def torch_sight(normalise: InputNormalisation, backbone: Backbone) -> See:
-    """Prepared films (image, height, width) seen by torch itself."""
+    """Features and maps of prepared films (image, height, width), by torch itself."""
 
     def one(film: Grey8) -> tuple[Tensor, Tensor]:
         maps = backbone.maps(normalise(_pixels(film)).contiguous(memory_format=torch.channels_last))
@@ -122,9 +122,9 @@ def torch_sight(normalise: InputNormalisation, backbone: Backbone) -> See:
 
 
 def compiled_sight(compiled: Callable[[], Runtime], plain: See) -> See:
-    """The same by a network that hands out features and flattened maps in one row.
+    """The same by a network whose output row is features, then flattened maps.
 
-    It is compiled when it is first asked; `plain` is asked once, for the map's size.
+    It is compiled at the first call; `plain` is called once, for the map's size.
     """
 
     @cache
@@ -176,7 +176,7 @@ def _as_module(head: NumpyHead) -> nn.Sequential:
 
 
 class _Standard(nn.Module):
-    """(image, feature) -> the same, standardised as the head wants it."""
+    """(image, feature) -> the same, standardised by the head's statistics."""
 
     mean: Tensor
     deviation: Tensor

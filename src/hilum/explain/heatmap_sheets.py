@@ -1,4 +1,4 @@
-"""Pictures for people: a film beside its heat map with a colour bar, and sheets of many."""
+"""Images of a film next to its heat map with a colour bar, and sheets of many."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class HeatmapTile:
     """One film as the network sees it, its heat as a share of its maximum, and what to write."""
 
     film: Grey8  # (height, width)
-    share: Floats  # (height, width), all 0 where nothing speaks for the class
+    share: Floats  # (height, width), all 0 without evidence for the class
     lines: tuple[str, ...]
     right: bool | None = None  # None where the truth is not known
 
@@ -74,7 +74,7 @@ def draw_sheet(
     columns: int = COLUMNS,
     verdict: str = "",
 ) -> Colour8:
-    """Many films in rows, each beside its heat map, words below; a colour bar and notes at the end.
+    """Many films in rows, each next to its heat map, words below; colour bar and notes last.
 
     All tiles get the room of the largest.
     """
@@ -168,7 +168,7 @@ def _scale(page: Image.Image, at: tuple[int, int], style: HeatmapStyle) -> None:
 
 
 def _on_grey_film(ramp: Floats, style: HeatmapStyle) -> Colour8:
-    """A scale of colours as it looks where it is laid on mid-grey film."""
+    """A scale (height, width) as it looks over a mid-grey film -> (height, width, 3)."""
     return overlays.render_heat(
         np.full(ramp.shape, 128, np.uint8), ramp, style.render, style.colours
     )

@@ -20,7 +20,7 @@ class OnePass:
     model: TrainedModel
     explainable: ExplainableModel
     method: str
-    exact: bool  # what is seen for the maps gives the prediction's very bits
+    exact: bool  # the pass for the maps gives the prediction bit by bit
     maps: "deque[tuple[Tensor, ...]]" = field(default_factory=deque)
 
     @classmethod

@@ -87,7 +87,10 @@ def cascading_randomisation(
 
 
 def likeness(first: Floats, second: Floats) -> float:
-    """Spearman's rank correlation of two maps (height, width); 0 where one is flat."""
+    """Spearman's rank correlation of two maps (height, width); 0 where one is flat.
+
+    Spearman 1904, doi:10.2307/1412159.
+    """
     if np.ptp(first) == 0 or np.ptp(second) == 0:
         return 0.0
     return float(spearmanr(first, second, axis=None).statistic)
@@ -100,7 +103,7 @@ def deletion_or_insertion_curve(
     way: Literal["deletion", "insertion"],
     steps: int = STEPS,
 ) -> PerturbationCurve:
-    """What becomes of a probability as pixels go, or come, the hottest first.
+    """A class's probability as pixels are deleted, or inserted, the hottest first.
 
     `probability` takes prepared films (image, height, width). Deletion paints with the film's mean
     grey; insertion begins with the film blurred. Petsiuk et al. 2018, arXiv:1806.07421.

@@ -1,4 +1,4 @@
-"""Heat maps of a finished model's answers, drawn as its images come."""
+"""Heat maps of a finished model's answers, drawn as its images are read."""
 
 import itertools
 import re
@@ -37,7 +37,7 @@ class HeatmapRequest:
 
 @dataclass(slots=True)
 class HeatmapWriter:
-    """Draws heat maps as images come; a sheet is written when it is full."""
+    """Draws heat maps as images are read; a sheet is written when it is full."""
 
     model: TrainedModel
     request: HeatmapRequest
@@ -50,7 +50,7 @@ class HeatmapWriter:
 
     @classmethod
     def of(cls, model: TrainedModel, request: HeatmapRequest, out: Path) -> "HeatmapWriter":
-        """Ready to draw; raises HilumError for what `ask` may not ask of this model."""
+        """Ready to draw; raises HilumError where the request does not fit this model."""
         request.style.check()
         _require_class(request.class_, model.facts.classes)
         one_pass = OnePass.of(model, explainer.make_explainable(model), request.method)
@@ -130,7 +130,7 @@ class HeatmapWriter:
 
 
 def words(row: dict[str, object], class_: str, p: float, *, empty: bool) -> tuple[str, ...]:
-    """Below a film and its map: the class asked and its p, where need be two remarks, the name."""
+    """Lines below a film and its map: the class and its p, up to two remarks, the file's name."""
     predicted, explained = (CLASS_NAMES.get(name, name) for name in (str(row["label"]), class_))
     lines = [f"Evidence for {explained}, p = {p:.3f}", Path(str(row["path"])).name]
     if class_ != row["label"]:

@@ -135,7 +135,7 @@ def write_error(path: Path, error: OSError) -> HilumError:
 
 
 def _is_about(error: OSError, temporary: Path) -> bool:
-    """Tell whether a fault is this write's own, not that of something else the block did."""
+    """Whether an error is of this write, not of something else in the block."""
     if error.filename is None:
         return error.errno in _WRITE_FAULTS
     named = Path(os.fsdecode(error.filename))

@@ -10,7 +10,7 @@ from hilum.files.disk import write_error
 from hilum.types import HilumError
 
 LOCK = ".hilum-lock"
-PAUSE = 0.05  # seconds between two looks at a lock that another holds
+PAUSE = 0.05  # seconds between two tries for a lock that another holds
 
 
 @contextmanager
@@ -49,7 +49,7 @@ def alone(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def waiting(path: Path) -> Iterator[None]:
-    """Hold the lock file `path`, after whoever holds it now; where others wait, one at a time.
+    """Hold the lock file `path`, after its present holder; where others wait, one at a time.
 
     Raises HilumError where it cannot be written.
     """
