@@ -45,7 +45,7 @@ class ChangedError(HilumError):
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """Rows (set, sample_id, and the keys of COLUMN_CHANGES) of every image, and what else counts."""
+    """Rows (set, sample_id, keys of COLUMN_CHANGES) of every image, and what else counts."""
 
     images: pd.DataFrame
     facts: Mapping[str, str]  # such as "the weights of resnet50" -> a digest
