@@ -70,7 +70,7 @@ def _write_blacked(path: Path, evidence: Evidence, seen: c01_lungs_blacked_out.H
 
 
 def _typical(evidence: Evidence, rows: Rows) -> Rows:
-    """Places in the manifest of FILMS tested images at most, as many of each class."""
+    """Rows (image,) in the manifest of FILMS tested images at most, as many of each class."""
     p = evidence.predictions.drop_duplicates("sample_id").set_index("sample_id")
     table = evidence.manifest.iloc[rows][["sample_id", "label"]].assign(row=rows)
     table = table[~evidence.seen[rows] & table["sample_id"].isin(p.index)]

@@ -212,7 +212,7 @@ def _kept(context: CellContext, view: str, change: Callable[[Stack8], Stack8], s
 def _images(
     stack: Stack8, rows: npt.NDArray[np.int64], change: Callable[[Stack8, int], Stack8]
 ) -> Iterator[Grey8]:
-    """Images one by one, changed in chunks, so that memory stays flat."""
+    """Images (height, width) one by one, changed in chunks, so that memory stays flat."""
     for start in range(0, len(rows), feature_cache.CHUNK):
         yield from change(stack[rows[start : start + feature_cache.CHUNK]], start)
 

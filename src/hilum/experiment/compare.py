@@ -85,7 +85,7 @@ def _tests(rows: list[Difference]) -> list[str]:
     """Which tests the p values come from.
 
     McNemar mid-p: Fagerland et al. 2013, doi:10.1186/1471-2288-13-91; DeLong et al. 1988,
-    doi:10.2307/2531595.
+    doi:10.2307/2531595; Holm 1979, Scandinavian Journal of Statistics 6:65-70.
     """
     used = dict.fromkeys(row.method.partition(",")[0] for row in rows)
     names = [TESTS.get(name, name) for name in used]

@@ -76,6 +76,7 @@ def refit_head(
         linear_probe.solve_alone(_columns(train, block), weights, float(strength))
         for block, strength in zip(_pictures(context, views.shape[-1]), strengths, strict=True)
     ]
+    # theta (class, feature + 1): the last column is the bias
     top = _linear(context, standard, [(theta[:, :-1], theta[:, -1]) for theta in fitted])
     return NumpyHead.from_module(top.standard, top.module)
 
@@ -121,7 +122,7 @@ def _with_synthetic(views: Floats, parts: PartIndices, key: FoldKey) -> tuple[Fl
 def _probe(
     context: CellContext, parts: PartIndices, standard: Standardise, views: Floats, name: str
 ) -> tuple[FittedHead, list[dict[str, Any]]]:
-    """One layer, or one for each picture of the film, so that each uses its own features."""
+    """One layer on views (view, image, feature), or one for each picture's own features."""
     train = _training_views(context, views, parts, standard)
     rows = parts.validation
     validation = LabelledFeatures(
@@ -165,7 +166,7 @@ def _training_views(
 def _linear(
     context: CellContext, standard: Standardise, layers: Sequence[tuple[Array, Array]]
 ) -> FittedHead:
-    """One layer whose logits are the mean of those of layers (weights, bias) on their own features.
+    """One layer with the mean logits of layers ((class, feature), (class,)) on their own features.
 
     Such a mean is the normalised geometric mean of their probabilities (Hinton 2002,
     doi:10.1162/089976602760128018).

@@ -74,7 +74,7 @@ def _features(context: CellContext, rows: npt.NDArray[np.int64]) -> Floats:
 
 
 def _rows(run: RunContext, model: TrainedModel, part: str) -> npt.NDArray[np.int64]:
-    """Positions in the manifest of a part of the model's own fold."""
+    """Rows (image,) in the manifest of a part of the model's own fold."""
     origin = model.facts.provenance
     table = run.splits[origin["seed"]].table
     rows = table[(table["fold"] == origin["fold"]) & (table["part"] == part)]

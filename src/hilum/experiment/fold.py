@@ -60,6 +60,7 @@ def train_fold(context: CellContext, split: pd.DataFrame, key: FoldKey) -> Train
 
 def _rows(context: CellContext, split: pd.DataFrame) -> dict[str, Any]:
     at = pd.Series(np.arange(len(context.labels)), index=list(context.pixels.sample_ids))
+    # sorted, so that sums over images do not depend on the order of the split's table
     rows = {
         part: np.sort(at.loc[group["sample_id"]].to_numpy())
         for part, group in split.groupby("part")
@@ -103,7 +104,7 @@ def _logits(context: CellContext, model: TrainedModel, rows: Any) -> Probabiliti
 def _calibrate(
     context: CellContext, model: TrainedModel, parts: PartIndices
 ) -> tuple[TrainedModel, Probabilities]:
-    """The model with temperature, thresholds and limits, and its probabilities of validation.
+    """The model with temperature, thresholds and limits, and validation p (image, class).
 
     Temperature scaling is that of Guo et al. 2017, arXiv:1706.04599. Without validation images
     all stays as it is: temperature 1, no threshold, no limit.

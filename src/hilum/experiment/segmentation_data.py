@@ -122,7 +122,7 @@ def read_mask(path: Path, size: tuple[int, int], aspect: float = 1) -> Mask:
 def pairs(
     context: SegmentationContext, rows: pd.DataFrame
 ) -> tuple[ImageMaskPairs, npt.NDArray[np.int64]]:
-    """A fold's training and validation pairs, and the rows of its test images.
+    """A fold's training and validation pairs, and the rows (image,) of its test images.
 
     Raises HilumError where a part is empty.
     """

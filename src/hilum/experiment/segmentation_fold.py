@@ -101,7 +101,7 @@ def _threshold(network: UNet, pairs: ImageMaskPairs) -> float:
     with torch.inference_mode():
         for row in pairs.validation:
             pixels = torch.from_numpy(np.array(pairs.images[row]))[None, None]
-            p = torch.sigmoid(network(pixels))
+            p = torch.sigmoid(network(pixels))  # (1, 1, height, width)
             if network.facts.mirror:
                 p = (p + torch.sigmoid(network(pixels.flip(3))).flip(3)) / 2
             probabilities.append(p[0, 0].numpy())

@@ -63,7 +63,7 @@ def heat(
     """
     maps = _maps(explainable, image, method) if seen is None else seen
     values = np.maximum(find_method(method).evidence(explainable, image[None], maps, class_), 0)
-    height, width = image.shape
+    height, width = image.shape  # upsampled bilinearly, as Selvaraju et al. 2017 do
     return np.asarray(cv2.resize(values, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
@@ -129,7 +129,7 @@ def _on_the_maps(maps: Sequence[Tensor], attribute: Callable[[Tensor], Tensor]) 
 def _occlusion(
     explainable: ExplainableModel, stack: Stack8, _: Sequence[Tensor], class_: int
 ) -> Floats:
-    """How far the logit falls where a square of the image's mean grey hides what lies there."""
+    """Fall of the logit where a square of mean grey hides the image -> (row, column)."""
     from captum.attr import Occlusion
 
     sides = [max(2, round(n / WINDOWS)) for n in stack.shape[1:]]

@@ -40,8 +40,8 @@ class HeatmapStyle:
 
     def check(self) -> None:
         """Raise HilumError for an unknown rendering or scale of colours."""
-        overlays.chosen(RENDERINGS, self.render, "a rendering")
-        overlays.chosen(COLOURS, self.colours, "a scale of colours")
+        overlays.find_row(RENDERINGS, self.render, "a rendering")
+        overlays.find_row(COLOURS, self.colours, "a scale of colours")
 
 
 def single(tile: HeatmapTile, style: HeatmapStyle, method: str, verdict: str = "") -> Colour8:
@@ -106,7 +106,7 @@ def draw_sheet(
 
 
 def save_page(page: Colour8, path: Path) -> None:
-    """Write a picture as PNG."""
+    """Write a picture (height, width, 3) as PNG."""
     Image.fromarray(page).save(path, compress_level=3)
 
 

@@ -109,6 +109,7 @@ def deletion_or_insertion_curve(
     grey; insertion begins with the film blurred. Petsiuk et al. 2018, arXiv:1806.07421.
     """
     start, end = (film, _mean_grey(film)) if way == "deletion" else (_blur(film), film)
+    # stable: pixels of equal heat go in the same order on every machine
     order = np.argsort(-heatmap, axis=None, kind="stable")
     counts = np.rint(np.linspace(0, film.size, steps + 1)).astype(int)
     stack = np.repeat(start[None], steps + 1, axis=0)
@@ -120,11 +121,13 @@ def deletion_or_insertion_curve(
 def pointing_game(heatmap: Floats, mask: Mask, tolerance: int = 0) -> bool | None:
     """The pointing game: is the hottest pixel in the mask, or within `tolerance` pixels of it?
 
-    None for an empty map or mask. Zhang et al. 2018, doi:10.1007/s11263-017-1059-x (15 pixels).
+    Map and mask (height, width); None where one is empty.
+    Zhang et al. 2018, doi:10.1007/s11263-017-1059-x (15 pixels).
     """
     if not heatmap.any() or not mask.any():
         return None
     at = np.unravel_index(int(heatmap.argmax()), heatmap.shape)
+    # OpenCV measures each pixel's distance to the nearest 0, here the mask
     away = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     return bool(away[at] <= tolerance)
 

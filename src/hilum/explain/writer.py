@@ -57,7 +57,7 @@ class HeatmapWriter:
         return cls(model, request, files.ensure_writable_folder(out), one_pass)
 
     def features(self, stack: Stack8) -> Features:
-        """What the model's own `features` gives of prepared films, their maps kept for `draw`."""
+        """The model's `features` of films (image, height, width), maps kept for `draw`."""
         return self.one_pass.features(stack)
 
     def draw(self, rows: pd.DataFrame, decoded: Sequence[PreparedImage | str]) -> Iterator[None]:
