@@ -58,7 +58,7 @@ def hilum(asked_: TrainedModel) -> Callable[[str], Answer]:
 
     def one(path: str) -> Answer:
         found = asked_.pipeline(images.read(path, asked_.pipeline.decode_side).pixels)
-        (sight,) = cam.look(subject, found[None])
+        (sight,) = cam.compute_maps(subject, found[None])
         p = asked_.calibrated(asked_.from_features(sight.features, None))[0]
         return p, cam.heat(subject, found, int(p.argmax()), seen=[sight.maps])
 

@@ -58,6 +58,6 @@ def small_samples() -> Iterator[None]:
         patch.setattr(c01_lungs_blacked_out, "FEW", 40)
         patch.setattr(marked_films, "FEW", 12)
         patch.setattr(sampled_maps, "FEW", 10)
-        patch.setattr(fit_ood, "TURNED", 8)
-        patch.setattr(fit_ood, "ASKED", 6)
+        patch.setattr(fit_ood, "POSE_SAMPLE", 8)
+        patch.setattr(fit_ood, "LUNG_SAMPLE", 6)
         yield

@@ -8,7 +8,7 @@ import pytest
 from hilum import experiment, recipes
 from hilum.experiment import run as pipeline
 from hilum.experiment import validate
-from hilum.experiment.data_checks import Known
+from hilum.experiment.data_checks import ListedData
 from hilum.models import weights
 from hilum.types import HilumError, Manifest, MissingError, Split
 
@@ -149,7 +149,7 @@ def test_smote_of_one_class_names_smote() -> None:
     plan = recipes.load_recipe("demo", changes=['classes=["normal"]', "train.balance=smote"])
     rows = {key: row for key, row in validate.ALONE.items() if key == "train.balance"}
     with pytest.raises(HilumError, match=r"'train\.balance': SMOTE balances two classes or more"):
-        validate._sifted(plan, rows, (), {})
+        validate._check_cells(plan, rows, (), {})
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_a_cell_without_weights_fails_alone(monkeypatch: pytest.MonkeyPatch) -> 
     plan = recipes.load_recipe("demo", changes=[grid])
     table = pd.DataFrame({"sample_id": list("abcdefghijkl"), "label": ["a", "b"] * 6})
     table = table.assign(patient_id=table["sample_id"], modality="X-ray", official_part=None)
-    known = Known(Manifest(table), ["a", "b"], (None, Path()))
+    known = ListedData(Manifest(table), ["a", "b"], (None, Path()))
     refused = validate.check_manifest(plan, known, validate.check_recipe(plan))
     assert list(refused) == ["backbone=resnet18,seeds=0", "backbone=resnet18,seeds=1"]
     assert "hub cannot be reached; fetch model.safetensors" in str(refused.popitem()[1])
@@ -192,22 +192,22 @@ def test_what_smote_lacks_only_the_split_can_tell() -> None:
     labels = ["normal"] * 13 + ["covid19"] * 7
     table = pd.DataFrame({"sample_id": ids, "label": labels})
     parts = pd.DataFrame({"sample_id": ids, "fold": 0, "part": ["train"] * 18 + ["test"] * 2})
-    known = Known(Manifest(table), ["normal", "covid19"], (None, Path()))
-    assert not validate._sifted(plan, {"x": validate.LISTED["train.balance"]}, (known,), {})
+    known = ListedData(Manifest(table), ["normal", "covid19"], (None, Path()))
+    assert not validate._check_cells(plan, {"x": validate.LISTED["train.balance"]}, (known,), {})
     split = Split(parts, "holdout", "image", 0)
-    known = Known(known.manifest, known.classes, known.where, {0: split})
+    known = ListedData(known.manifest, known.classes, known.where, {0: split})
     with pytest.raises(HilumError, match=r"got 5 of 'covid19' left to train in fold 0.*only the"):
         validate.check_splits(plan, known, {})
 
 
 def test_radiographs_and_ct_are_not_mixed_by_chance() -> None:
     table = pd.DataFrame({"modality": ["CT"] * 3 + ["X-ray"] * 2 + [None]})
-    known = Known(Manifest(table), ["a", "b"], (None, Path()))
+    known = ListedData(Manifest(table), ["a", "b"], (None, Path()))
     rows = {"modalities": validate.LISTED["modalities"]}
     with pytest.raises(HilumError, match=r"'modalities': .*got 3 of CT and 2 of X-ray images"):
-        validate._sifted(recipes.load_recipe("demo"), rows, (known,), {})
+        validate._check_cells(recipes.load_recipe("demo"), rows, (known,), {})
     mixed = recipes.load_recipe("demo", changes=["modalities=mixed"])
-    assert validate._sifted(mixed, rows, (known,), {}) == {}
+    assert validate._check_cells(mixed, rows, (known,), {}) == {}
 
 
 @pytest.mark.parametrize(
@@ -217,15 +217,15 @@ def test_radiographs_and_ct_are_not_mixed_by_chance() -> None:
 def test_lungs_are_looked_for_in_images_of_their_kind(
     kind: str, modality: str | None, refused: bool
 ) -> None:
-    known = Known(Manifest(pd.DataFrame({"modality": [modality] * 3})), ["a"], (None, Path()))
+    known = ListedData(Manifest(pd.DataFrame({"modality": [modality] * 3})), ["a"], (None, Path()))
     steps = f'prepare.steps=[{{step="crop_lungs", kind="{kind}"}}, {{step="letterbox"}}]'
     rows = {"prepare.steps": validate.LISTED["prepare.steps"]}
     plan = recipes.load_recipe("demo", changes=[steps])
     if not refused:
-        assert validate._sifted(plan, rows, (known,), {}) == {}
+        assert validate._check_cells(plan, rows, (known,), {}) == {}
         return
     with pytest.raises(HilumError, match=rf"crop_lungs with kind '{kind}'.*got {modality}; set"):
-        validate._sifted(plan, rows, (known,), {})
+        validate._check_cells(plan, rows, (known,), {})
 
 
 @pytest.mark.parametrize("quick", [False, True])
@@ -233,4 +233,4 @@ def test_lungs_are_looked_for_in_images_of_their_kind(
 @pytest.mark.parametrize("mode", ["published", "corrected"])
 def test_no_recipe_of_ours_is_refused(name: str, mode: recipes.Mode, quick: bool) -> None:
     rows = {key: row for key, row in validate.ALONE.items() if key not in SLOW}
-    assert validate._sifted(recipes.load_recipe(name, mode, quick), rows, (), {}) == {}
+    assert validate._check_cells(recipes.load_recipe(name, mode, quick), rows, (), {}) == {}

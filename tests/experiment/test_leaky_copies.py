@@ -68,7 +68,7 @@ def test_copies_are_of_training_images_or_of_all(before: bool) -> None:
     assert (enlarged.test == parts.test).all()
     part = ["train"] * 4 + ["validation"] * 2 + ["test"] * 2
     split = pd.DataFrame({"sample_id": names, "fold": 0, "part": part})
-    leaks = splits.copied(Split(split, "holdout", "image", 0, ()), plan)
+    leaks = splits.leaks_of_copies(Split(split, "holdout", "image", 0, ()), plan)
     assert [leak.second for leak in leaks] == (list(names[4:]) if before else [])
 
 

@@ -32,7 +32,7 @@ def predictions(seeds: int = 1) -> pd.DataFrame:
 def test_table_1_of_study_004_is_compared_at_its_thresholds(seeds: int) -> None:
     """k of n counted by hand, Wilson's interval by statsmodels."""
     numbers = recipes.load_recipe("yamani2021").published
-    found = published.beside(numbers, [], "text", predictions(seeds), 0)
+    found = published.compare_with_paper(numbers, [], "text", predictions(seeds), 0)
     assert [row.threshold for row in found] == [0.1, 0.1, 0.15, 0.15, 0.2, 0.2, 0.25, 0.25]
     first = predictions(1).query("cell == 'text'")
     for row in found:
@@ -53,9 +53,11 @@ def test_a_number_of_another_kind_cell_or_class_is_not_measured() -> None:
         return PublishedNumber.model_validate({"threshold": 0.5, **told})
 
     numbers = [row(name="f1"), row(**{"class": "overall"}), row(cell="nowhere"), row()]
-    found = published.beside(numbers, [], "upstream", predictions())
+    found = published.compare_with_paper(numbers, [], "upstream", predictions())
     assert [item.measured for item in found] == [None, None, None, 1.0]
-    assert [item.measured for item in published.beside(numbers, [], "upstream")] == [None] * 4
+    assert [item.measured for item in published.compare_with_paper(numbers, [], "upstream")] == [
+        None
+    ] * 4
 
 
 def test_images_seen_of_the_stored_model_add_up_over_its_stages() -> None:

@@ -36,10 +36,11 @@ def test_what_any_stage_trained_is_trained_the_sources_too() -> None:
     plan = recipes.load_recipe("zhang2022", changes=["model.backbone=tf_efficientnet_lite0"])
     cells = recipes.cells(plan)
     stay = ("net.conv_stem", "net.bn1", "net.blocks.0.", "net.blocks.1.")
-    found = schema_to_training.trained(
+    found = schema_to_training.trained_parameters(
         cells["transfer_head"], backbone
     )  # its source trains all but three
     assert {name for name in found if name.startswith(stay)} == {
         name for name, action in found.items() if action == "freeze"
     }
-    assert set(schema_to_training.trained(cells["frozen"], backbone).values()) == {"freeze"}
+    frozen = schema_to_training.trained_parameters(cells["frozen"], backbone)
+    assert set(frozen.values()) == {"freeze"}

@@ -190,7 +190,7 @@ def test_a_compiled_network_draws_the_map_that_torch_draws(resnet: Backbone) -> 
         found = cam.evidence(subjects.make_explainable(model), picture, 2, method)
         np.testing.assert_allclose(found, want, rtol=0, atol=1e-4 * np.abs(want).max())
     stack = np.stack([film(128, i) for i in range(3)])
-    seen = [sight.features for sight in cam.look(subjects.make_explainable(model), stack)]
+    seen = [sight.features for sight in cam.compute_maps(subjects.make_explainable(model), stack)]
     for features, own in zip(seen, model.features(stack), strict=True):
         np.testing.assert_allclose(features, own, rtol=1e-5, atol=1e-6)
 
@@ -203,8 +203,8 @@ def test_a_compiled_network_sees_what_torch_sees(pool: str, width: int) -> None:
     unused: Any = None  # a runtime that predicts
     model = TrainedModel(facts, pipeline, backbone, head(width, positions=positions), unused)
     stack = np.stack([film(SMALL, i) for i in range(2)])
-    (want,) = cam.look(subjects.of_parts(facts, backbone, model.head), stack)
-    (found,) = cam.look(subjects.make_explainable(model), stack)
+    (want,) = cam.compute_maps(subjects.of_parts(facts, backbone, model.head), stack)
+    (found,) = cam.compute_maps(subjects.make_explainable(model), stack)
     np.testing.assert_allclose(found.features, want.features, rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(found.maps, want.maps, rtol=1e-3, atol=1e-4)
 
@@ -273,7 +273,7 @@ def test_occlusion_needs_no_map() -> None:
 
 def test_unknown_methods_are_refused_with_the_nearest() -> None:
     with pytest.raises(HilumError, match="got 'grad-cam'; did you mean 'gradcam'"):
-        cam.known("grad-cam")
+        cam.find_method("grad-cam")
 
 
 def test_relative_heat_has_its_maximum_at_one_and_an_empty_map_stays_empty() -> None:

@@ -97,7 +97,9 @@ def test_a_compiled_network_sees_what_torch_sees(joined: Backbone) -> None:
     model = TrainedModel(facts, pipeline, joined, head, unused)
     stack = films()[:, 0].numpy()
     compiled, torchs = subjects.make_explainable(model), subjects.of_parts(facts, joined, head)
-    for found, want in zip(cam.look(compiled, stack), cam.look(torchs, stack), strict=True):
+    for found, want in zip(
+        cam.compute_maps(compiled, stack), cam.compute_maps(torchs, stack), strict=True
+    ):
         np.testing.assert_allclose(found.features, want.features, rtol=1e-3, atol=1e-4)
         np.testing.assert_allclose(found.maps, want.maps, rtol=1e-3, atol=1e-4)
 

@@ -56,7 +56,7 @@ class Heatmap:
         words = (f"Evidence for {CLASS_NAMES.get(self.class_, self.class_)}, "
                  f"p = {self.probability:.3f}",)  # fmt: skip
         tile = sheets.HeatmapTile(self.film, self.array, words)
-        title = cam.known(self.method).title
+        title = cam.find_method(self.method).title
         sheets.save_page(sheets.single(tile, style, title, self.verdict), Path(path))
         return Path(path)
 

@@ -23,76 +23,76 @@ from hilum.progress import Progress
 from hilum.types import MANIFEST_COLUMNS, PREDICTION_COLUMNS, Finding, HilumError, Manifest, Results
 
 
-def run_audit(folder: Path, data: Path | None, out: Path, tell: Progress) -> Results:
+def run_audit(folder: Path, data: Path | None, out: Path, progress: Progress) -> Results:
     """Audit a run (`data`: where its images are now), or a model on labelled images (`data`).
 
-    A run's model/ without `data` stands for its run. Writes results.json, findings.csv and
+    A run's model/ without `data` is taken as its run. Writes results.json, findings.csv and
     report.html to `out`, and a run's new verdict to its `model.json`. Raises MissingError for a
     folder that is neither.
     """
     if data is None:
         folder = model_json.run_of(folder)
     if (folder / "results.json").is_file() and models.find_model_folder(folder) != folder:
-        results = _of_run(folder, data, out, tell)
+        results = _audit_run(folder, data, out, progress)
     elif data is not None:
-        results = evaluate.evaluate_model(folder, data, out, tell, thorough=True)
+        results = evaluate.evaluate_model(folder, data, out, progress, thorough=True)
     else:
-        results = _of_model_alone(folder, out)
+        results = _audit_model_alone(folder, out)
     outputs.write_findings(out, results.audits)
     return results
 
 
-def _of_run(folder: Path, data: Path | None, out: Path, tell: Progress) -> Results:
+def _audit_run(folder: Path, data: Path | None, out: Path, progress: Progress) -> Results:
     started = time.monotonic()
-    found = evidence.read_audited_run(folder, data, tell)
-    before = found.record
+    audited = evidence.read_audited_run(folder, data, progress)
+    before = audited.record
     outputs.make_run_folder(out)
-    findings = audits.run_audits(found.evidence, tell("audit"))
+    findings = audits.run_audits(audited.evidence, progress("audit"))
     if out.resolve() != folder.resolve():
-        outputs.write_manifest(out, found.manifest)
-        outputs.write_predictions(out, found.evidence.predictions)
-    if found.evidence.shared:  # an empty one has seen no image
-        audit_outputs.write_audit_artefacts(out, found.evidence)
-    every = found.evidence.all_predictions
-    cells = set() if every is None else set(every["cell"])
-    judged = audits.mark_scores(before.scores, findings, cells)
-    mine = [score for score in judged if score.cell == before.model["cell"]]
+        outputs.write_manifest(out, audited.manifest)
+        outputs.write_predictions(out, audited.evidence.predictions)
+    if audited.evidence.shared:  # an empty one has seen no image
+        audit_outputs.write_audit_artefacts(out, audited.evidence)
+    predictions = audited.evidence.all_predictions
+    cells = set() if predictions is None else set(predictions["cell"])
+    scores = audits.mark_scores(before.scores, findings, cells)
+    selected_scores = [score for score in scores if score.cell == before.model["cell"]]
     results = replace(
         before,
-        scores=judged,
+        scores=scores,
         audits=findings,
         left_to_audit=audits.not_run(findings),
         verdict=audits.verdict(
-            mine, findings, audits.tested(found.evidence.predictions, before.classes)
+            selected_scores, findings, audits.tested(audited.evidence.predictions, before.classes)
         ),
-        data={**before.data, "left_out": summary.grouped(found.manifest.left_out)},
+        data={**before.data, "left_out": summary.grouped(audited.manifest.left_out)},
         environment=environment.provenance(time.monotonic() - started),
     )
-    if found.evidence.stack is not None:  # without images the run's own verdict says more
-        results = _judged(models.find_model_folder(folder), results, findings)
-    return _written(out, results)
+    if audited.evidence.stack is not None:  # without images the run's own verdict is better founded
+        results = _record_verdict(models.find_model_folder(folder), results, findings)
+    return _write_and_report(out, results)
 
 
-def _judged(model: Path, results: Results, findings: list[Finding]) -> Results:
+def _record_verdict(model: Path, results: Results, findings: list[Finding]) -> Results:
     """The verdict written to the model's folder; where that is refused, `limits` say so."""
     try:
-        model_record.judge(model, results.verdict, findings, "audit")
+        model_record.record_verdict(model, results.verdict, findings, "audit")
     except HilumError as error:
         note = f"The model's folder keeps its earlier verdict: {error}"
         return replace(results, limits=[*results.limits, note])
     return results
 
 
-def _of_model_alone(folder: Path, out: Path) -> Results:
-    """What a model's folder alone can answer: nothing, and every audit says so."""
-    told = models.read_metadata(models.find_model_folder(folder))
+def _audit_model_alone(folder: Path, out: Path) -> Results:
+    """Audits of a model's folder alone: without images none can be made, and each says so."""
+    metadata = models.read_metadata(models.find_model_folder(folder))
     outputs.make_run_folder(out)
     empty = pd.DataFrame(columns=list(MANIFEST_COLUMNS))
-    classes = [str(name) for name in told["classes"]]
+    classes = [str(name) for name in metadata["classes"]]
     predictions = pd.DataFrame(columns=[*PREDICTION_COLUMNS, *models.probability_columns(classes)])
     findings = audits.run_audits(Evidence(classes, empty, predictions, thorough=True))
     results = Results(
-        recipe=str(told["provenance"].get("recipe", "")),
+        recipe=str(metadata["provenance"].get("recipe", "")),
         title="Audit of a model without images",
         mode="external",
         classes=classes,
@@ -105,13 +105,13 @@ def _of_model_alone(folder: Path, out: Path) -> Results:
         environment={},
         data=summary.data(Manifest(empty)),
         split={},
-        model=summary.model(told),
+        model=summary.model(metadata),
         limits=[],
     )
-    return _written(out, results)
+    return _write_and_report(out, results)
 
 
-def _written(out: Path, results: Results) -> Results:
+def _write_and_report(out: Path, results: Results) -> Results:
     outputs.write_results(out, results)
     report.build_report(out)
     return results

@@ -1,4 +1,4 @@
-"""What the audits leave behind: the matrix of sources, blacked-out films, look-alikes."""
+"""Files that audits write: the matrix of sources, blacked-out films, look-alikes."""
 
 from pathlib import Path
 from typing import TypeAlias
@@ -16,69 +16,71 @@ BLACKED = "blacked_out.npz"
 Rows: TypeAlias = npt.NDArray[np.int64]  # (image,) places in the manifest
 
 
-def write_audit_artefacts(out: Path, about: Evidence) -> None:
+def write_audit_artefacts(out: Path, evidence: Evidence) -> None:
     """Write `across_sources.csv`, `look_alikes.csv` and `blacked_out.npz` where audits made them.
 
     `look_alikes.csv` lists images without patients as a table for `hilum train`, with images that
     look alike as one patient's: the split that it gets keeps them together.
     """
-    outputs.write_across(out, about.shared.get("matrix"))
-    outputs.write_look_alikes(out, _look_alikes(about))
+    outputs.write_across(out, evidence.shared.get("matrix"))
+    outputs.write_look_alikes(out, _look_alikes(evidence))
     path = out / BLACKED
     path.unlink(missing_ok=True)
-    if "hidden" in about.shared:
-        _write_blacked(path, about, c01_lungs_blacked_out.hidden(about))
+    if "hidden" in evidence.shared:
+        _write_blacked(path, evidence, c01_lungs_blacked_out.hidden(evidence))
 
 
-def _look_alikes(about: Evidence) -> pd.DataFrame | None:
-    if look_alikes.KEPT not in about.shared or not about.manifest["patient_id"].isna().any():
+def _look_alikes(evidence: Evidence) -> pd.DataFrame | None:
+    if look_alikes.KEPT not in evidence.shared or not evidence.manifest["patient_id"].isna().any():
         return None
-    names = look_alikes.named(about).to_numpy()
-    return about.manifest[["path", "label", "source", "modality"]].assign(patient_id=names)
+    names = look_alikes.named(evidence).to_numpy()
+    return evidence.manifest[["path", "label", "source", "modality"]].assign(patient_id=names)
 
 
-def _write_blacked(path: Path, about: Evidence, seen: c01_lungs_blacked_out.Hidden) -> None:
-    """Prepared films (film, row, column), the boxes taken out, and what the model says of both.
+def _write_blacked(path: Path, evidence: Evidence, seen: c01_lungs_blacked_out.Hidden) -> None:
+    """Prepared films (film, row, column), the boxes blacked out, and the model's answers to both.
 
     Of each class those unseen films whose true class has a middling probability.
     """
-    if about.model is None or about.stack is None:
+    if evidence.model is None or evidence.stack is None:
         return
     boxes = dict(zip(seen.rows.tolist(), seen.boxes, strict=True))
-    at = _typical(about, seen.rows)
+    at = _typical(evidence, seen.rows)
     if not len(at):
         return
     dark = np.stack(
-        [c01_lungs_blacked_out.blacked(about.stack[row], boxes[row]) for row in at.tolist()]
+        [c01_lungs_blacked_out.blacked(evidence.stack[row], boxes[row]) for row in at.tolist()]
     )
-    whole, without = (about.model.probabilities(films) for films in (about.stack[at], dark))
-    said = whole.argmax(1)
-    table = about.manifest.iloc[at]
+    original, blacked = (
+        evidence.model.probabilities(films) for films in (evidence.stack[at], dark)
+    )
+    predicted = original.argmax(1)
+    table = evidence.manifest.iloc[at]
     with files.atomic_write(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(
             file,
-            films=about.stack[at],
+            films=evidence.stack[at],
             boxes=np.stack([boxes[row] for row in at.tolist()]),  # (film, panel, 4)
             sample_id=table["sample_id"].to_numpy(str),
             label=table["label"].to_numpy(str),
-            said=np.array(about.classes)[said],
-            whole=whole[np.arange(len(at)), said],
-            dark=without[np.arange(len(at)), said],
+            said=np.array(evidence.classes)[predicted],
+            whole=original[np.arange(len(at)), predicted],
+            dark=blacked[np.arange(len(at)), predicted],
         )
 
 
-def _typical(about: Evidence, rows: Rows) -> Rows:
-    """Places in the manifest of FILMS tested images at most, as many of each class."""
-    p = about.predictions.drop_duplicates("sample_id").set_index("sample_id")
-    table = about.manifest.iloc[rows][["sample_id", "label"]].assign(row=rows)
-    table = table[~about.seen[rows] & table["sample_id"].isin(p.index)]
+def _typical(evidence: Evidence, rows: Rows) -> Rows:
+    """Rows (image,) in the manifest of FILMS tested images at most, as many of each class."""
+    p = evidence.predictions.drop_duplicates("sample_id").set_index("sample_id")
+    table = evidence.manifest.iloc[rows][["sample_id", "label"]].assign(row=rows)
+    table = table[~evidence.seen[rows] & table["sample_id"].isin(p.index)]
     if table.empty:
         return np.zeros(0, np.int64)
     true = [p.at[row.sample_id, f"p_{row.label}"] for row in table.itertuples()]
     table = table.assign(p=true).sort_values(["p", "sample_id"])
-    each = max(1, FILMS // table["label"].nunique())
+    per_class = max(1, FILMS // table["label"].nunique())
     middle = [
-        group.iloc[max(0, (len(group) - each) // 2) :].head(each)
+        group.iloc[max(0, (len(group) - per_class) // 2) :].head(per_class)
         for _, group in table.groupby("label")
     ]
     return pd.concat(middle)["row"].to_numpy(np.int64)[:FILMS]

@@ -72,7 +72,7 @@ class FoldKey:
 def set_up(
     recipe: Recipe, dataset: CellData, progress: Progress, source: Path | None = None
 ) -> CellContext:
-    """Read the cell's network, or that of the folder that a source task has left, and compile it.
+    """Read the cell's network, or that of a source task's folder, and compile it.
 
     The folds of a cell that are trained one after another in a process share one network.
     """
@@ -101,12 +101,12 @@ def _network(recipe: Recipe, pipeline: Pipeline, source: Path | None) -> Compile
 
 
 def forget_network() -> None:
-    """Let the latest network go: its weights may be others when a run begins."""
+    """Drop the cached network: its weights may have changed when a run begins."""
     _latest.clear()
 
 
 def _backbone(recipe: Recipe, panels: int, source: Path | None) -> Backbone:
-    """The recipe's networks, side by side where there are several."""
+    """The recipe's backbone, joined with its auxiliary backbones where there are any."""
     plan, seed = recipe.model, recipe.seeds[0]
     common = "" if recipe.prepare.normalise == "auto" else recipe.prepare.normalise
     pooling = pool(plan)
@@ -126,7 +126,7 @@ def _backbone(recipe: Recipe, panels: int, source: Path | None) -> Backbone:
 
 
 def pool(plan: ModelPlan) -> Pool:
-    """What the networks hand over to the head; raises HilumError for an unknown head."""
+    """Pooling of the maps that the head gets; raises HilumError for an unknown head."""
     head = heads.find_head(plan.head)
     if plan.pool == "auto":
         return (
@@ -174,12 +174,12 @@ def _view(
     number: int,
     rows: npt.NDArray[np.int64],
 ) -> Floats:
-    every = _names(context)
-    names = [every[row] for row in rows]
-    drawn = sample.sample(spread, names, seed, number)
+    seed_names = _names(context)
+    names = [seed_names[row] for row in rows]
+    parameters = sample.sample(spread, names, seed, number)
 
     def change(stack: Stack8, start: int) -> Stack8:
-        return sample.apply(stack, drawn.iloc[start : start + len(stack)], workers=1)
+        return sample.apply(stack, parameters.iloc[start : start + len(stack)], workers=1)
 
     def compute() -> Floats:
         out = np.zeros((len(context.labels), context.runtime.facts.outputs), np.float32)
@@ -194,7 +194,7 @@ def _view(
 
 
 def _names(context: CellContext) -> Sequence[str]:
-    """What an image's draws hang on: its name, or its content where the split goes by that."""
+    """What seeds an image's augmentation: its name, or its digest where the split uses that."""
     if context.recipe.split.order == "name":
         return context.pixels.sample_ids
     return context.manifest.table["sha256"].tolist()
@@ -212,7 +212,7 @@ def _kept(context: CellContext, view: str, change: Callable[[Stack8], Stack8], s
 def _images(
     stack: Stack8, rows: npt.NDArray[np.int64], change: Callable[[Stack8, int], Stack8]
 ) -> Iterator[Grey8]:
-    """Images one by one, changed in chunks, so that memory stays flat."""
+    """Images (height, width) one by one, changed in chunks, so that memory stays flat."""
     for start in range(0, len(rows), feature_cache.CHUNK):
         yield from change(stack[rows[start : start + feature_cache.CHUNK]], start)
 

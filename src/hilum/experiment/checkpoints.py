@@ -1,4 +1,4 @@
-"""What a run keeps fold by fold, so that a run that was killed can go on where it stopped."""
+"""Checkpoints fold by fold, so that a run that was killed can be resumed."""
 
 import json
 import shutil
@@ -29,7 +29,7 @@ DONE = (
 
 @dataclass(frozen=True, slots=True)
 class FoldResult:
-    """One finished fold; its model lies in the fold's own folder while it is the cell's best."""
+    """One finished fold; its model stays in the fold's folder while it is the cell's best."""
 
     key: FoldKey
     predictions: pd.DataFrame
@@ -39,8 +39,8 @@ class FoldResult:
 
 def require_recipe(out: Path, recipe: Recipe) -> None:
     """Raise ChangedError where finished folds, or a finished run, in `out` are another recipe's."""
-    mark, finished_recipe = out / WORK / MARK, _made_by(out)
-    if (mark.is_file() and _marked(mark) != recipe) or (
+    mark, finished_recipe = out / WORK / MARK, _recipe_of_finished_run(out)
+    if (mark.is_file() and _recipe_of_folds(mark) != recipe) or (
         finished_recipe is not None and finished_recipe != recipes.without_tasks(recipe)
     ):
         raise ChangedError(
@@ -49,8 +49,8 @@ def require_recipe(out: Path, recipe: Recipe) -> None:
         )
 
 
-def _marked(mark: Path) -> Recipe | None:
-    """The recipe of the folds beside `mark`; None where it is no longer valid."""
+def _recipe_of_folds(mark: Path) -> Recipe | None:
+    """The recipe of unfinished folds, from `mark`; None where it is no longer valid."""
     try:
         return recipes.parse_recipe(tomllib.loads(mark.read_text(encoding="utf-8")))
     except (HilumError, ValueError):  # of another version
@@ -58,9 +58,9 @@ def _marked(mark: Path) -> Recipe | None:
 
 
 def begin_run(out: Path, recipe: Recipe, basis: Basis, resume: bool) -> Path:
-    """The folder of finished folds, emptied, with all that an earlier run left, unless it goes on.
+    """The folder of finished folds, emptied, with outputs of an earlier run, unless resumed.
 
-    Raises ChangedError when the folds there belong to another recipe, or stand on other images,
+    Raises ChangedError when the folds there belong to another recipe, or used other images,
     labels, weights or versions.
     """
     work = out / WORK
@@ -78,7 +78,7 @@ def begin_run(out: Path, recipe: Recipe, basis: Basis, resume: bool) -> Path:
 
 
 def save_fold(work: Path, fold: TrainedFold) -> FoldResult:
-    """Keep a fold with its model in a folder of its own; no other fold is looked at."""
+    """Keep a fold with its model in a folder of its own; no other fold is read."""
     folder = _folder(work, fold.key)
     folder.mkdir(parents=True, exist_ok=True)
     fold.history.to_csv(folder / "history.csv", index=False)
@@ -99,7 +99,7 @@ def load_fold(work: Path, key: FoldKey) -> FoldResult | None:
         loss = json.loads((folder / DONE).read_text())["loss"]
         predictions = pd.read_parquet(folder / "predictions.parquet")
         return FoldResult(key, predictions, pd.read_csv(folder / "history.csv"), loss)
-    except (OSError, ValueError, KeyError):  # cut short with the power: the fold is done again
+    except (OSError, ValueError, KeyError):  # cut short by a power failure: trained again
         return None
 
 
@@ -114,9 +114,9 @@ def best(folds: Sequence[FoldResult]) -> FoldResult:
 
 def keep_best_model(work: Path, folds: Sequence[FoldResult]) -> None:
     """Remove the models of a cell's finished folds but that of the best: they are large."""
-    kept = best(folds)
+    best_fold = best(folds)
     for fold in folds:
-        if fold is not kept:
+        if fold is not best_fold:
             shutil.rmtree(_folder(work, fold.key) / MODEL, ignore_errors=True)
 
 
@@ -133,7 +133,7 @@ def best_model_folder(work: Path, cell: str) -> Path:
 
 
 def finish(work: Path) -> None:
-    """Clear the folds away, last of all: where they are, a run is not finished."""
+    """Remove the folds, last of all: where they exist, a run is not finished."""
     with files.atomic_write(
         work.parent / run_basis.NAME
     ) as temporary:  # a kill right here loses none
@@ -142,19 +142,19 @@ def finish(work: Path) -> None:
 
 
 def _remove(work: Path) -> None:
-    """All at once, by another name first: a part of the folds would be taken for the whole."""
-    for half in work.parent.glob(f".{work.name}-*"):  # of a run killed right here
-        shutil.rmtree(half, ignore_errors=True)
+    """Renamed first: folds that are only partly removed could be taken for all of them."""
+    for partial in work.parent.glob(f".{work.name}-*"):  # of a run killed right here
+        shutil.rmtree(partial, ignore_errors=True)
     if work.is_dir():
-        gone = work.with_name(f".{work.name}-{uuid4().hex[:8]}")
-        work.rename(gone)
-        shutil.rmtree(gone, ignore_errors=True)
+        renamed = work.with_name(f".{work.name}-{uuid4().hex[:8]}")
+        work.rename(renamed)
+        shutil.rmtree(renamed, ignore_errors=True)
 
 
 def finished(out: Path, recipe: Recipe, basis: Basis) -> Results | None:
     """What a finished run of this question, see `require_recipe`, has left in `out`, or None.
 
-    Raises ChangedError where it stands on other images, labels, weights or versions.
+    Raises ChangedError where it used other images, labels, weights or versions.
     """
     results = _results(out)
     if results is not None:
@@ -162,7 +162,7 @@ def finished(out: Path, recipe: Recipe, basis: Basis) -> Results | None:
     return results
 
 
-def _made_by(out: Path) -> Recipe | None:
+def _recipe_of_finished_run(out: Path) -> Recipe | None:
     """The recipe of a finished run in `out`; None without one, or where it is no longer valid."""
     stored = out / "recipe.toml"
     if (out / WORK).exists() or not ((out / "results.json").is_file() and stored.is_file()):
@@ -174,7 +174,7 @@ def _made_by(out: Path) -> Recipe | None:
 
 
 def _results(out: Path) -> Results | None:
-    if _made_by(out) is None:
+    if _recipe_of_finished_run(out) is None:
         return None
     try:
         return run_folder.read_record(out)

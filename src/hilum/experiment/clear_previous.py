@@ -1,7 +1,7 @@
-"""What an earlier run has left in `--out`: cleared away before another one begins there.
+"""Removes the outputs of an earlier run from `--out` before another one begins there.
 
-`model/`, `manifest.parquet` and `recipe.toml` stay until they are replaced: the new run may stand
-on them. Without `results.json` they are no finished run.
+`model/`, `manifest.parquet` and `recipe.toml` stay until they are replaced: the new run may read
+them. Without `results.json` they are no finished run.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 TABLES = (
-    "results.json",  # first: where it stands, all the others do
+    "results.json",  # first: where it exists, all the others do
     "report.html",
     "predictions.csv",
     "source_predictions.csv",
@@ -41,18 +41,18 @@ def clear(out: Path, tasks: bool = True) -> None:
         clear(folder)
 
 
-def _figures(home: Path) -> Iterator[Path]:
+def _figures(folder: Path) -> Iterator[Path]:
     """Figures with the table that each of them has, arrays and thumbnails: nothing of others."""
-    for table in home.glob("*.csv"):
+    for table in folder.glob("*.csv"):
         yield from (table, table.with_suffix(".png"))
-    yield from (home / name for name in ARRAYS)
-    yield from home.glob(THUMBNAILS)
+    yield from (folder / name for name in ARRAYS)
+    yield from folder.glob(THUMBNAILS)
 
 
 def _masks(out: Path) -> list[Path]:
     """Masks that a run on lungs drew, as its `predictions.csv` lists them."""
     try:
-        found = pd.read_csv(out / "predictions.csv", usecols=["found"])["found"]
+        masks = pd.read_csv(out / "predictions.csv", usecols=["found"])["found"]
     except (OSError, ValueError):  # no such table, or no such column
         return []
-    return [out / str(name) for name in found if not Path(str(name)).is_absolute()]
+    return [out / str(name) for name in masks if not Path(str(name)).is_absolute()]

@@ -14,7 +14,7 @@ from hilum.report.run_folder import RunFolder
 from hilum.types import HilumError, LeftOut, MissingError
 
 TESTS = {"mcnemar mid-p": "McNemar (mid-p) for shares of images", "delong": "DeLong for AUROC"}
-EXAMPLES = 3  # names beside a count of images that are not shared
+EXAMPLES = 3  # names listed with a count of images that are not shared
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,9 @@ class Comparison:
 
     def as_json(self) -> dict[str, Any]:
         """Plain values; `class_` is written as "class"."""
-        whole = asdict(self)
-        rows = [{k.rstrip("_"): v for k, v in row.items()} for row in whole["differences"]]
-        return {**whole, "differences": rows}
+        tree = asdict(self)
+        rows = [{k.rstrip("_"): v for k, v in row.items()} for row in tree["differences"]]
+        return {**tree, "differences": rows}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +60,10 @@ def compare_runs(first: Path, second: Path) -> Comparison:
     """
     one, other = _read(run_of(first)), _read(run_of(second))
     _require_same_classes(one, other)
-    runs = _alike_named(one, other)
+    runs = _match_names(one, other)
     shared = _shared(*runs)
     tables = [run.predictions[run.predictions["sample_id"].isin(shared)] for run in runs]
-    left_out = [item for run in runs for item in _alone(run, shared)]
+    left_out = [item for run in runs for item in _unshared(run, shared)]
     notes = ["Images that only one run has tested do not count."] if left_out else []
     differences = paired_tests.compare_paired(tables[0], tables[1], runs[0].run.classes)
     notes += [
@@ -82,7 +82,11 @@ def compare_runs(first: Path, second: Path) -> Comparison:
 
 
 def _tests(rows: list[Difference]) -> list[str]:
-    """Which tests stand behind the p values."""
+    """Which tests the p values come from.
+
+    McNemar mid-p: Fagerland et al. 2013, doi:10.1186/1471-2288-13-91; DeLong et al. 1988,
+    doi:10.2307/2531595; Holm 1979, Scandinavian Journal of Statistics 6:65-70.
+    """
     used = dict.fromkeys(row.method.partition(",")[0] for row in rows)
     names = [TESTS.get(name, name) for name in used]
     return [f"Tests: {', '.join(names)}; p after Holm over {len(rows)} figures."]
@@ -115,7 +119,7 @@ def _require_same_classes(first: ComparedRun, second: ComparedRun) -> None:
         )
 
 
-def _alike_named(first: ComparedRun, second: ComparedRun) -> tuple[ComparedRun, ComparedRun]:
+def _match_names(first: ComparedRun, second: ComparedRun) -> tuple[ComparedRun, ComparedRun]:
     """Where no image has one name in both, the second run's files take the first's by their bytes.
 
     A folder and a table of it name the same files apart. The patient is the first run's, or the
@@ -129,13 +133,13 @@ def _alike_named(first: ComparedRun, second: ComparedRun) -> tuple[ComparedRun, 
     other = second.predictions.assign(sample_id=[names.get(name, name) for name in ids[1]])
     tables = [first.predictions, other]
     patients = [t.drop_duplicates("sample_id").set_index("sample_id")["patient_id"] for t in tables]
-    known = patients[0].combine_first(patients[1])
-    one, other = (t.assign(patient_id=t["sample_id"].map(known)) for t in tables)
+    patient_of = patients[0].combine_first(patients[1])
+    one, other = (t.assign(patient_id=t["sample_id"].map(patient_of)) for t in tables)
     return replace(first, predictions=one), replace(second, predictions=other)
 
 
 def _bytes(run: ComparedRun) -> dict[str, str]:
-    """SHA-256 of each file by the image's name, as far as the run's manifest tells it."""
+    """SHA-256 of each file by the image's name, as far as the run's manifest has it."""
     if run.run.manifest is None or "sha256" not in run.run.manifest:
         return {}
     table = run.run.manifest[["sample_id", "sha256"]]
@@ -154,7 +158,7 @@ def _shared(first: ComparedRun, second: ComparedRun) -> set[str]:
     return ids[0] & ids[1]
 
 
-def _alone(run: ComparedRun, shared: set[str]) -> list[LeftOut]:
+def _unshared(run: ComparedRun, shared: set[str]) -> list[LeftOut]:
     names = sorted(set(run.predictions["sample_id"]) - shared)
     if not names:
         return []

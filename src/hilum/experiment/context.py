@@ -1,4 +1,4 @@
-"""What all cells of a run stand on."""
+"""Shared by all cells of a run: recipe, images, splits and folders."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ from hilum.types import HilumError, Pixels, Split
 
 @dataclass(frozen=True, slots=True)
 class StoredPixels:
-    """Where prepared pixels lie in the store: what a task for another process holds of them."""
+    """Location of prepared pixels in the store, in place of the pixels in a task for a process."""
 
     path: Path
     shape: tuple[int, ...]  # (image, height, width)
@@ -45,7 +45,7 @@ class StoredPixels:
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """The recipe, its images and splits, and where things lie."""
+    """The recipe, its images and splits, and its folders."""
 
     recipe: Recipe
     classes: list[str]
@@ -56,7 +56,7 @@ class RunContext:
     work: Path  # of finished folds
     progress: Progress
     refused: Mapping[str, HilumError] = field(default_factory=dict)  # cells that cannot be run
-    beside: Path | None = None  # of a task: the main question's manifest
+    main_manifest: Path | None = None  # of a task: the main question's manifest
     executor: Executor = field(default_factory=SerialExecutor)  # of folds
 
     @property

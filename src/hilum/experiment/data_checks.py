@@ -19,8 +19,8 @@ SEEN = {"radiograph": "X-ray", "ct": "CT"}
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What is known of the data: listed, not decoded; later also how they were divided."""
+class ListedData:
+    """A dataset that is listed, not decoded, with its splits once they are made."""
 
     manifest: Manifest
     classes: list[str]
@@ -28,15 +28,15 @@ class Known:
     splits: Mapping[int, Split] | None = None
 
 
-def _weights(model: ModelPlan, _: Known) -> None:
-    """Once the data are there: a hub may have to be asked."""
+def _weights(model: ModelPlan, _: ListedData) -> None:
+    """Only once the data are found: this may query a hub."""
     weights.require_weights(backbones.backbone_card(model.backbone), model.weights)
     for name in model.auxiliary_backbones:
         weights.require_weights(backbones.backbone_card(name), "imagenet")
 
 
-def _modalities(modalities: str, known: Known) -> None:
-    counts = known.manifest.table["modality"].value_counts()
+def _modalities(modalities: str, data: ListedData) -> None:
+    counts = data.manifest.table["modality"].value_counts()
     if modalities == "one" and len(counts) > 1:
         listed = " and ".join(f"{count} of {name}" for name, count in counts.items())
         raise HilumError(
@@ -45,11 +45,11 @@ def _modalities(modalities: str, known: Known) -> None:
         )
 
 
-def _lung_steps(plan: PreparePlan, backbone: str, known: Known) -> None:
-    """A finder of lungs that is made for films is not asked about slices, nor the other way."""
-    there = set(known.manifest.table["modality"].dropna())
+def _lung_steps(plan: PreparePlan, backbone: str, data: ListedData) -> None:
+    """A lung segmenter for films is not used on slices, nor the other way round."""
+    present = set(data.manifest.table["modality"].dropna())
     for step in prepared(plan, backbone).steps:
-        if isinstance(step, LungStep) and (others := there - {SEEN[step.kind]}):
+        if isinstance(step, LungStep) and (others := present - {SEEN[step.kind]}):
             raise HilumError(
                 f"step {step.name} with kind {step.kind!r} looks for lungs in {SEEN[step.kind]} "
                 f"images; got {', '.join(sorted(others))}; set its kind, or keep one with "
@@ -57,59 +57,59 @@ def _lung_steps(plan: PreparePlan, backbone: str, known: Known) -> None:
             )
 
 
-def _divisible(plan: SplitPlan, seed: int, known: Known) -> None:
-    """A split by what the list tells; that near duplicates go together can only ask for more."""
+def _divisible(plan: SplitPlan, seed: int, data: ListedData) -> None:
+    """A trial split of the listed images; grouping near duplicates can only need more of them."""
     dry = plan.model_copy(update={"group": "image"}) if plan.group == "cluster" else plan
-    splits.make_split(dry, known.manifest, None, seed)
+    splits.make_split(dry, data.manifest, None, seed)
 
 
-def _neighbours(balance: str, known: Known) -> None:
+def _neighbours(balance: str, data: ListedData) -> None:
     if "smote" in balance:
-        counts = known.manifest.table["label"].value_counts().to_dict()
-        _enough(counts, "in all")
+        counts = data.manifest.table["label"].value_counts().to_dict()
+        _require_enough(counts, "in all")
 
 
-def _neighbours_left(balance: str, known: Known) -> None:
-    if "smote" not in balance or known.splits is None:
+def _neighbours_left(balance: str, data: ListedData) -> None:
+    if "smote" not in balance or data.splits is None:
         return
-    labels = known.manifest.table.set_index("sample_id")["label"]
-    for seed, split in known.splits.items():
+    labels = data.manifest.table.set_index("sample_id")["label"]
+    for seed, split in data.splits.items():
         train = split.table[split.table["part"] == "train"]
         for fold, rows in train.groupby("fold"):
             counts = labels[rows["sample_id"]].value_counts().to_dict()
-            left = f"left to train in fold {fold} of seed {seed}, as only the split could tell"
-            _enough(counts, left)
+            remark = f"left to train in fold {fold} of seed {seed}, as only the split could tell"
+            _require_enough(counts, remark)
 
 
-def _enough(counts: Mapping[str, int], left: str) -> None:
+def _require_enough(counts: Mapping[str, int], remark: str) -> None:
     most = max(counts.values())
     for name, count in counts.items():
         if count < most and count <= NEIGHBOURS:
             raise HilumError(
                 f"SMOTE with {NEIGHBOURS} neighbours wants more than {NEIGHBOURS} images of a "
-                f"class that it enlarges; got {count} of {name!r} {left}; add images or choose "
+                f"class that it enlarges; got {count} of {name!r} {remark}; add images or choose "
                 "none."
             )
 
 
-def _copied(plan: CopiesPlan | None, known: Known) -> None:
+def _copies(plan: CopiesPlan | None, data: ListedData) -> None:
     for name in plan.classes if plan else ():
-        if name not in known.classes:
+        if name not in data.classes:
             raise HilumError(
-                f"copies are made of classes that there are ({', '.join(known.classes)}); got "
+                f"copies are made of classes that there are ({', '.join(data.classes)}); got "
                 f"{name!r}; mend it."
             )
 
 
-def _source(task: Recipe | None, known: Known) -> None:
-    """Its classes and numbers, where they are there to be listed; a phantom is drawn as asked."""
+def _source(task: Recipe | None, data: ListedData) -> None:
+    """Classes and counts of the source task's data; a phantom always has what its recipe names."""
     if task is None or any(item.phantom for item in task.data):
         return
-    root, out = known.where
+    root, out = data.where
     listed = dataset.load_manifest(task, root, out / "source")
-    own = Known(listed, task.classes, known.where)
-    _modalities(task.modalities, own)
-    _divisible(task.split, task.seeds[0], own)
+    source_data = ListedData(listed, task.classes, data.where)
+    _modalities(task.modalities, source_data)
+    _divisible(task.split, task.seeds[0], source_data)
 
 
 def _source_data(cell: Recipe) -> Recipe | None:
@@ -127,7 +127,7 @@ LISTED: dict[str, Row] = {
     "prepare.steps": Row(lambda r: (r.prepare, r.model.backbone), _lung_steps),
     "split": Row(lambda r: (r.split, r.seeds[0]), _divisible),
     "train.balance": Row(lambda r: (r.train.balance,), _neighbours),
-    "train.copies.classes": Row(lambda r: (r.train.copies,), _copied),
+    "train.copies.classes": Row(lambda r: (r.train.copies,), _copies),
     "source_task": Row(lambda r: (_source_data(r),), _source),
 }
 DIVIDED: dict[str, Row] = {"train.balance": Row(lambda r: (r.train.balance,), _neighbours_left)}

@@ -1,4 +1,4 @@
-"""Read: every set that a recipe names, renamed, filtered and drawn, as one manifest."""
+"""Read every dataset that a recipe names, renamed, filtered and sampled, as one manifest."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -24,50 +24,51 @@ def load_manifest(
     `root` holds datasets as published; a phantom is generated below `out`. Raises MissingError
     where a set is not there, HilumError where a filter leaves nothing.
     """
-    read = [_read(item, recipe.classes, (root, out), progress) for item in recipe.data]
+    published = [_read(item, recipe.classes, (root, out), progress) for item in recipe.data]
     parts = [
-        _one(item, found, recipe.split.seed) for item, found in zip(recipe.data, read, strict=True)
+        _select(item, part, recipe.split.seed)
+        for item, part in zip(recipe.data, published, strict=True)
     ]
-    whole = manifests.concat(parts)
-    whole = replace(whole, notes=(*whole.notes, *_namesakes(recipe, parts)))
+    manifest = manifests.concat(parts)
+    manifest = replace(manifest, notes=(*manifest.notes, *_namesakes(recipe, parts)))
     if recipe.classes:
-        wanted = whole.table["label"].isin(recipe.classes)
-        whole = manifests.select(whole, wanted, "label is not among the recipe's classes")
-        _all_present(whole.table, recipe.classes)
-    return whole
+        selected = manifest.table["label"].isin(recipe.classes)
+        manifest = manifests.select(manifest, selected, "label is not among the recipe's classes")
+        _all_present(manifest.table, recipe.classes)
+    return manifest
 
 
 def load_later_manifest(recipe: Recipe, root: Path | None, out: Path, study: Manifest) -> Manifest:
     """Films of `external_tests`, drawn from those whose patients and bytes the study does not have.
 
-    Where fewer are left than `take` wants, all of them are taken. Raises as `gather`, and
+    Where fewer are left than `take` names, all of them are taken. Raises as `load_manifest`, and
     HilumError where none is left.
     """
     parts = []
     for item in recipe.external_tests:
         read = _read(item, recipe.classes, (root, out), silent)
-        whole = _one(item.model_copy(update={"take": {}}), read, recipe.split.seed)
-        mine = _apart(whole, study.table)
-        left = mine.table["label"].value_counts().to_dict()
-        take = {label: min(count, left.get(label, 0)) for label, count in item.take.items()}
-        parts.append(_drawn(mine, take, recipe.split.seed) if take else mine)
-    found = manifests.concat(parts)
-    wanted = found.table["label"].isin(classes_of(recipe, study))
-    found = manifests.select(found, wanted, "label is not among the recipe's classes")
-    if not len(found.table):
+        manifest = _select(item.model_copy(update={"take": {}}), read, recipe.split.seed)
+        unshared = _without_study(manifest, study.table)
+        available = unshared.table["label"].value_counts().to_dict()
+        take = {label: min(count, available.get(label, 0)) for label, count in item.take.items()}
+        parts.append(_draw(unshared, take, recipe.split.seed) if take else unshared)
+    films = manifests.concat(parts)
+    selected = films.table["label"].isin(classes_of(recipe, study))
+    films = manifests.select(films, selected, "label is not among the recipe's classes")
+    if not len(films.table):
         raise HilumError(
             "later films are of patients that the study does not have; got none of the study's "
             "classes; name another set, or drop the key."
         )
-    return found
+    return films
 
 
-def _apart(found: Manifest, study: pd.DataFrame) -> Manifest:
-    table = found.table
+def _without_study(manifest: Manifest, study: pd.DataFrame) -> Manifest:
+    table = manifest.table
     shared = table["sample_id"].isin(study["sample_id"])
     for key in ("patient_id", "sha256"):
         shared |= table[key].notna() & table[key].isin(study[key].dropna())
-    return manifests.select(found, ~shared, "the study has it, or its patient")
+    return manifests.select(manifest, ~shared, "the study has it, or its patient")
 
 
 def classes_of(recipe: Recipe, manifest: Manifest) -> list[str]:
@@ -77,8 +78,8 @@ def classes_of(recipe: Recipe, manifest: Manifest) -> list[str]:
 
 def _namesakes(recipe: Recipe, parts: Sequence[Manifest]) -> list[str]:
     """A note on numbers of patients that several sets of the user's own have."""
-    own = [part for item, part in zip(recipe.data, parts, strict=True) if item.path]
-    counts = Counter(name for part in own for name in part.table["patient_id"].dropna().unique())
+    users = [part for item, part in zip(recipe.data, parts, strict=True) if item.path]
+    counts = Counter(name for part in users for name in part.table["patient_id"].dropna().unique())
     shared = sum(count > 1 for count in counts.values())
     if not shared:
         return []
@@ -89,31 +90,31 @@ def _namesakes(recipe: Recipe, parts: Sequence[Manifest]) -> list[str]:
     ]
 
 
-def _one(item: DataSet, found: Manifest, seed: int) -> Manifest:
-    """A set as the recipe wants it: renamed, filtered, drawn."""
-    found = _renamed(found, item.rename)
+def _select(item: DataSet, manifest: Manifest, seed: int) -> Manifest:
+    """A set renamed, filtered and sampled by its entry in the recipe."""
+    manifest = _rename(manifest, item.rename)
     for column, allowed in item.keep.items():
-        if column not in found.table:
-            columns = ", ".join(found.table.columns)
+        if column not in manifest.table:
+            columns = ", ".join(manifest.table.columns)
             raise HilumError(
                 f"data.keep wants a column of the manifest ({columns}); got {column!r}; mend it."
             )
-        mask = found.table[column].astype("str").isin(allowed)
-        found = manifests.select(found, mask, f"{column} is not {' or '.join(allowed)}")
-    return _drawn(found, item.take, seed) if item.take else found
+        mask = manifest.table[column].astype("str").isin(allowed)
+        manifest = manifests.select(manifest, mask, f"{column} is not {' or '.join(allowed)}")
+    return _draw(manifest, item.take, seed) if item.take else manifest
 
 
-def _renamed(found: Manifest, names: dict[str, str]) -> Manifest:
-    known = sorted(set(found.table["label"].dropna()))
+def _rename(manifest: Manifest, names: dict[str, str]) -> Manifest:
+    labels = sorted(set(manifest.table["label"].dropna()))
     for name in names:
-        if name not in known:
+        if name not in labels:
             raise HilumError(
-                f"data.rename wants labels of these images ({', '.join(known)}); got {name!r}; "
+                f"data.rename wants labels of these images ({', '.join(labels)}); got {name!r}; "
                 "mend it."
             )
-    table = found.table.assign(label=found.table["label"].replace(names))
-    told = [f"The recipe renames {name} to {target}." for name, target in names.items()]
-    return Manifest(table, found.left_out, (*found.notes, *told)) if names else found
+    table = manifest.table.assign(label=manifest.table["label"].replace(names))
+    notes = [f"The recipe renames {name} to {target}." for name, target in names.items()]
+    return Manifest(table, manifest.left_out, (*manifest.notes, *notes)) if names else manifest
 
 
 def _read(
@@ -121,9 +122,11 @@ def _read(
 ) -> Manifest:
     root, out = where
     if item.path:
-        given = datasets.columns_from_roles(item.columns)
+        columns = datasets.columns_from_roles(item.columns)
         options = datasets.TreeOptions(item.labels, item.source_tag)
-        return datasets.open_path(Path(item.path), given, later(progress, "read headers"), options)
+        return datasets.open_path(
+            Path(item.path), columns, deferred_step(progress, "read headers"), options
+        )
     if item.phantom:
         return phantom.write_phantom(_request(item, classes), out / "data", progress("draw films"))
     if root is None:
@@ -135,16 +138,16 @@ def _read(
     return datasets.read(item.card, root)
 
 
-def later(progress: Progress, name: str) -> Advance:
-    """A step that is only shown once it moves: most sets have no headers to read."""
-    moves: list[Advance] = []
+def deferred_step(progress: Progress, name: str) -> Advance:
+    """A step that is only shown once it advances: most sets have no headers to read."""
+    steps: list[Advance] = []
 
-    def move(done: int, total: int) -> None:
-        if not moves:
-            moves.append(progress(name))
-        moves[0](done, total)
+    def advance(done: int, total: int) -> None:
+        if not steps:
+            steps.append(progress(name))
+        steps[0](done, total)
 
-    return move
+    return advance
 
 
 def _request(item: DataSet, classes: list[str]) -> phantom.Request:
@@ -153,22 +156,22 @@ def _request(item: DataSet, classes: list[str]) -> phantom.Request:
     try:
         return phantom.Request(**{**dials, "classes": tuple(dials["classes"])})
     except TypeError as error:
-        known = ", ".join(field.name for field in fields(phantom.Request))
-        raise HilumError(f"data.phantom takes {known}; got {error}; mend that key.") from None
+        names = ", ".join(field.name for field in fields(phantom.Request))
+        raise HilumError(f"data.phantom takes {names}; got {error}; mend that key.") from None
 
 
-def _drawn(found: Manifest, take: dict[str, int], seed: int) -> Manifest:
+def _draw(manifest: Manifest, take: dict[str, int], seed: int) -> Manifest:
     """Draw so many images of a label; independent of the order in which they were read."""
-    keep = pd.Series(True, index=found.table.index)  # noqa: FBT003
+    keep = pd.Series(True, index=manifest.table.index)  # noqa: FBT003
     for label, count in take.items():
-        names = found.table.loc[found.table["label"] == label, "sample_id"].sort_values()
+        names = manifest.table.loc[manifest.table["label"] == label, "sample_id"].sort_values()
         if len(names) < count:
             raise HilumError(
                 f"data.take wants {count} images of {label!r}; got {len(names)}; lower the number."
             )
-        drawn = np.random.default_rng(seed).choice(len(names), count, replace=False)
-        keep[names.index.difference(names.index[drawn])] = False
-    return manifests.select(found, keep, f"not drawn (data.take, seed {seed})")
+        sampled = np.random.default_rng(seed).choice(len(names), count, replace=False)
+        keep[names.index.difference(names.index[sampled])] = False
+    return manifests.select(manifest, keep, f"not drawn (data.take, seed {seed})")
 
 
 def _all_present(table: pd.DataFrame, classes: list[str]) -> None:

@@ -41,38 +41,40 @@ def evaluate_model(
     folder: Path,
     data: Path,
     out: Path,
-    tell: Progress,
+    progress: Progress,
     thorough: bool = False,
     read: Callable[[Path], Manifest] = open_any,
 ) -> Results:
     """Test a model on labelled images and write the same files and report as a run.
 
-    `folder` is a model's, or that of a finished run. `thorough`: with the dear audits too, and on
+    `folder` is a model's, or that of a finished run. `thorough`: with the expensive audits too, on
     more images. `read` makes the manifest of `data`. Images that the model was built on, near
     duplicates of them and images of its patients are set aside: scores are of the others, and where
-    none is left there are none. What the folder cannot tell is said to be unchecked. Raises
+    none is left there are none. What the folder does not record is reported as unchecked. Raises
     HilumError where no image has one of the model's classes.
     """
     started = time.monotonic()
     folder = models.find_model_folder(folder)
     model = exported.load(folder)
-    found = _of_classes(read(data), model.facts.classes)
+    manifest = _select_classes(read(data), model.facts.classes)
     outputs.test_folder(out)
-    whole = prepared_dataset.prepare_dataset(found, model.pipeline, tell("decode and prepare"))
-    films = Films.listed(whole.manifest.table, whole.fingerprints)
-    known = seen_before.compare_with_record(model.built_on, model.facts.seen, films)
-    test = _test(whole, model, known, tell)
-    about = _evidence(model, test, known, thorough)
-    if len(about.manifest):
-        about = evidence.with_model(about, model, test.taken.pixels, tell)
-    findings = audits.run_audits(about)
-    results = _results(models.read_metadata(folder), test, about, findings)
+    dataset_read = prepared_dataset.prepare_dataset(
+        manifest, model.pipeline, progress("decode and prepare")
+    )
+    films = Films.listed(dataset_read.manifest.table, dataset_read.fingerprints)
+    recognised = seen_before.compare_with_record(model.built_on, model.facts.seen, films)
+    test = _test(dataset_read, model, recognised, progress)
+    audit_evidence = _evidence(model, test, recognised, thorough)
+    if len(audit_evidence.manifest):
+        audit_evidence = evidence.with_model(audit_evidence, model, test.dataset.pixels, progress)
+    findings = audits.run_audits(audit_evidence)
+    results = _results(models.read_metadata(folder), test, audit_evidence, findings)
     results = replace(
         results,
         environment=environment.provenance(time.monotonic() - started),
         limits=[*results.limits, *cautions.unfinished(folder)],
     )
-    audit_outputs.write_audit_artefacts(out, about)
+    audit_outputs.write_audit_artefacts(out, audit_evidence)
     outputs.write_external(out, test.manifest, test.split, test.predictions, results)
     report.build_report(out)
     return results
@@ -82,124 +84,135 @@ def evaluate_model(
 class Test:
     """The images that are new to a model, and its answers; what was set aside is `left_out`."""
 
-    taken: PreparedDataset
+    dataset: PreparedDataset
     predictions: pd.DataFrame
     leaks: list[Leak]
 
     @property
     def manifest(self) -> Manifest:
         """The new images."""
-        return self.taken.manifest
+        return self.dataset.manifest
 
     @property
     def split(self) -> Split:
         """Every image in the test part."""
         table = self.manifest.table
         split = pd.DataFrame({"sample_id": table["sample_id"], "fold": 0, "part": "test"})
-        every = "every image that is new to the model is a test image"
-        return Split(split, "official", "image", 0, (*given_split.unused(table, every), every))
+        note = "every image that is new to the model is a test image"
+        return Split(split, "official", "image", 0, (*given_split.unused(table, note), note))
 
 
-def _test(whole: PreparedDataset, model: TrainedModel, known: Recognised, tell: Progress) -> Test:
-    """The images that the model does not know, predicted."""
-    taken = _new(whole, model, known, tell)
-    table, names = taken.manifest.table, probability_columns(model.facts.classes)
+def _test(
+    dataset_read: PreparedDataset, model: TrainedModel, recognised: Recognised, progress: Progress
+) -> Test:
+    """Predictions for the images that are new to the model."""
+    dataset = _new_images(dataset_read, model, recognised, progress)
+    table, names = dataset.manifest.table, probability_columns(model.facts.classes)
     predictions = table[["sample_id", "path", "patient_id", "source", "label"]].assign(
         cell=CELL, fold=0, seed=0
     )
     if len(table):
-        logits = model.logits(taken.pixels.stack, tell("predict"))
+        logits = model.logits(dataset.pixels.stack, progress("predict"))
         predictions[names] = model.calibrated(logits)
     else:
         predictions = predictions.reindex(columns=[*predictions.columns, *names])
-    return Test(taken, predictions, _leaks(known, whole.manifest.table))
+    return Test(dataset, predictions, _leaks(recognised, dataset_read.manifest.table))
 
 
-def _new(
-    whole: PreparedDataset, model: TrainedModel, known: Recognised, tell: Progress
+def _new_images(
+    dataset_read: PreparedDataset, model: TrainedModel, recognised: Recognised, progress: Progress
 ) -> PreparedDataset:
     """The images that are no file, near duplicate or patient of the model's own."""
-    if not known.met.any():
-        return whole
-    table = whole.manifest.table
+    if not recognised.met.any():
+        return dataset_read
+    table = dataset_read.manifest.table
     set_aside = [
         LeftOut(str(path), SET_ASIDE[kind])
-        for path, kind in zip(table["path"], known.kinds, strict=True)
+        for path, kind in zip(table["path"], recognised.kinds, strict=True)
         if kind
     ]
-    kept = table[~known.met].reset_index(drop=True)
-    left_out = (*whole.manifest.left_out, *set_aside)
-    manifest = replace(whole.manifest, table=kept, left_out=left_out)
-    if len(kept):
+    new = table[~recognised.met].reset_index(drop=True)
+    left_out = (*dataset_read.manifest.left_out, *set_aside)
+    manifest = replace(dataset_read.manifest, table=new, left_out=left_out)
+    if len(new):
         return prepared_dataset.prepare_dataset(
-            manifest, model.pipeline, tell("prepare those that are new")
+            manifest, model.pipeline, progress("prepare those that are new")
         )
-    none = Pixels(whole.pixels.stack[:0], (), whole.pixels.digest)
-    no_prints = take(whole.fingerprints, ())
+    none = Pixels(dataset_read.pixels.stack[:0], (), dataset_read.pixels.digest)
+    no_prints = take(dataset_read.fingerprints, ())
     return replace(
-        whole,
+        dataset_read,
         pixels=none,
         fingerprints=no_prints,
         manifest=manifest,
-        facts=whole.facts.iloc[:0],
+        facts=dataset_read.facts.iloc[:0],
     )
 
 
-def _of_classes(found: Manifest, classes: list[str]) -> Manifest:
-    known = found.table["label"].isin(classes)
-    if not known.any():
-        labels = ", ".join(sorted(set(found.table["label"].dropna().astype(str)))) or "no labels"
+def _select_classes(manifest: Manifest, classes: list[str]) -> Manifest:
+    selected = manifest.table["label"].isin(classes)
+    if not selected.any():
+        labels = ", ".join(sorted(set(manifest.table["label"].dropna().astype(str)))) or "no labels"
         raise HilumError(
             f"evaluate wants images of the model's classes ({', '.join(classes)}); got {labels}; "
             "rename the class folders."
         )
-    return manifests.select(found, known, "label is not among the model's classes")
+    return manifests.select(manifest, selected, "label is not among the model's classes")
 
 
-def _evidence(model: TrainedModel, test: Test, known: Recognised, thorough: bool) -> Evidence:
+def _evidence(model: TrainedModel, test: Test, recognised: Recognised, thorough: bool) -> Evidence:
     return Evidence(
         model.facts.classes,
         test.manifest.table,
         test.predictions,
         test.split,
         test.leaks,
-        test.taken.facts,
-        test.taken.fingerprints,
+        test.dataset.facts,
+        test.dataset.fingerprints,
         populations=summary.populations(),
         all_predictions=test.predictions,
-        recognised=known,
+        recognised=recognised,
         thorough=thorough,
     )
 
 
 def _results(
-    record: Mapping[str, Any], test: Test, about: Evidence, findings: list[Finding]
+    record: Mapping[str, Any], test: Test, audit_evidence: Evidence, findings: list[Finding]
 ) -> Results:
     """All that is known, but for what the test has cost."""
-    classes, known = about.classes, about.recognised
-    assert known is not None  # noqa: S101 - every external test has compared its images
-    judged = scores.score(about.predictions, classes, CELL) if len(about.manifest) else []
-    judged = audits.mark_scores(judged, findings, [CELL])
+    classes, recognised = audit_evidence.classes, audit_evidence.recognised
+    assert recognised is not None  # noqa: S101 - every external test has compared its images
+    rows = (
+        scores.score(audit_evidence.predictions, classes, CELL)
+        if len(audit_evidence.manifest)
+        else []
+    )
+    rows = audits.mark_scores(rows, findings, [CELL])
     return Results(
         recipe=str(record["provenance"].get("recipe", "")),
         title="External test of a finished model",
         mode="external",
         classes=classes,
         n=summary.counts(test.manifest, classes),
-        scores=judged,
+        scores=rows,
         published=[],
         audits=findings,
         left_to_audit=audits.not_run(findings),
-        verdict=_verdict(judged, findings, known, audits.tested(about.predictions, classes)),
+        verdict=_verdict(
+            rows, findings, recognised, audits.tested(audit_evidence.predictions, classes)
+        ),
         environment={},
         data=summary.data(test.manifest),
-        split={**summary.split({0: test.split}, about.leaks), "checked": _checked(known)},
+        split={
+            **summary.split({0: test.split}, audit_evidence.leaks),
+            "checked": _checked(recognised),
+        },
         model={
             **summary.model(record),
             "cell": CELL,
             "verdict": cautions.verdict_line(record.get("judged", {})),
         },
-        limits=[*_one_class(test), *test.manifest.notes, *known.unchecked()],
+        limits=[*_one_class(test), *test.manifest.notes, *recognised.unchecked()],
     )
 
 
@@ -215,67 +228,67 @@ def _one_class(test: Test) -> list[str]:
 
 
 def _verdict(
-    judged: list[Score], findings: list[Finding], known: Recognised, tested: dict[str, int]
+    rows: list[Score], findings: list[Finding], recognised: Recognised, tested: dict[str, int]
 ) -> str:
-    """What is no test of the model first; the leak audits, which say the same, are then left out.
+    """Images that do not test the model come first; leak audits, which repeat it, are left out.
 
     Their failures are of images that no score counts.
     """
-    first = met_again(known)
+    first = met_again(recognised)
     if not first:
-        return audits.verdict(judged, findings, tested)
-    if known.met.all():
+        return audits.verdict(rows, findings, tested)
+    if recognised.met.all():
         return first
-    others = [one for one in findings if not _is_told(one)]
-    return f"{first} {audits.verdict(judged, others, tested)}"
+    others = [one for one in findings if not _is_leak_failure(one)]
+    return f"{first} {audits.verdict(rows, others, tested)}"
 
 
-def _is_told(finding: Finding) -> bool:
+def _is_leak_failure(finding: Finding) -> bool:
     return audits.AUDITS[finding.id].rule.leakage and finding.status == "fail"
 
 
-def met_again(known: Recognised) -> str:
-    """How many images are no test of the model, and of which the scores are; "" for none."""
-    met, every = int(known.met.sum()), len(known.met)
+def met_again(recognised: Recognised) -> str:
+    """How many images do not test the model, and how many are scored; "" where all are."""
+    met, total = int(recognised.met.sum()), len(recognised.met)
     if not met:
         return ""
-    if met == every:
+    if met == total:
         return (
-            f"None of the {every:,} images tests this model ({known.of_what()}): no score is "
+            f"None of the {total:,} images tests this model ({recognised.of_what()}): no score is "
             "given; test it on images of other patients."
         )
     return (
-        f"{met:,} of {every:,} images {'is' if met == 1 else 'are'} no test of this model "
-        f"({known.of_what()}): the scores are of the other {every - met:,}."
+        f"{met:,} of {total:,} images {'is' if met == 1 else 'are'} no test of this model "
+        f"({recognised.of_what()}): the scores are of the other {total - met:,}."
     )
 
 
-def _checked(known: Recognised) -> dict[str, Any]:
+def _checked(recognised: Recognised) -> dict[str, Any]:
     """What was compared with what the model was built on, and how much was met again."""
     return {
-        "files": known.files_state,
-        "near_duplicates": known.films_state,
-        "patients": known.patients_state,
-        "met_again": int(known.met.sum()),
-        "same_file": int(known.files.sum()),
-        "near_duplicate": int(((known.near >= 0) & ~known.files).sum()),
-        "same_patient": int(known.patients.sum()),
-        "of": len(known.met),
-        "sentence": met_again(known),
-        "not_checked": known.unchecked(),
+        "files": recognised.files_state,
+        "near_duplicates": recognised.films_state,
+        "patients": recognised.patients_state,
+        "met_again": int(recognised.met.sum()),
+        "same_file": int(recognised.files.sum()),
+        "near_duplicate": int(((recognised.near >= 0) & ~recognised.files).sum()),
+        "same_patient": int(recognised.patients.sum()),
+        "of": len(recognised.met),
+        "sentence": met_again(recognised),
+        "not_checked": recognised.unchecked(),
     }
 
 
-def _leaks(known: Recognised, table: pd.DataFrame) -> list[Leak]:
+def _leaks(recognised: Recognised, table: pd.DataFrame) -> list[Leak]:
     """Images and patients that the model was built on, once each as image and as patient."""
     image, patient = "an image that the model was built on", "a patient that it was built on"
-    found: list[Leak] = []
+    leaks: list[Leak] = []
     for row, name in enumerate(table["sample_id"].astype(str)):
-        near = int(known.near[row])
-        if known.files[row]:
-            found.append(Leak("same bytes", 0, image, "train", name, "test"))
+        near = int(recognised.near[row])
+        if recognised.files[row]:
+            leaks.append(Leak("same bytes", 0, image, "train", name, "test"))
         elif near >= 0:
-            found.append(Leak("near duplicate", 0, image, "train", name, "test", float(near)))
-        if known.patients[row]:
-            found.append(Leak("same patient", 0, patient, "train", name, "test"))
-    return found
+            leaks.append(Leak("near duplicate", 0, image, "train", name, "test", float(near)))
+        if recognised.patients[row]:
+            leaks.append(Leak("same patient", 0, patient, "train", name, "test"))
+    return leaks

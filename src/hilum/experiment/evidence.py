@@ -1,4 +1,4 @@
-"""What the audits may look at: of a run as it ends, and of a finished run's folder."""
+"""Evidence for the audits: of a run as it ends, and of a finished run's folder."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -21,12 +21,12 @@ from hilum.progress import Progress
 from hilum.report import run_folder as folders
 from hilum.types import Floats, Leak, LeftOut, Manifest, MissingError, Pixels, Results, Split
 
-MOST = 1500  # images whose features a run computes for its audits alone; `hilum audit` knows none
+MOST = 1500  # images whose features a run computes for its audits alone; `hilum audit` has no limit
 
 
 @dataclass(frozen=True, slots=True)
 class AuditedRun:
-    """A finished run and its evidence; `manifest.left_out` says which images are gone."""
+    """A finished run and its evidence; `manifest.left_out` says which images are missing."""
 
     record: Results
     manifest: Manifest
@@ -34,16 +34,16 @@ class AuditedRun:
 
 
 def with_model(
-    evidence: Evidence, model: TrainedModel, prepared: Pixels, tell: Progress
+    evidence: Evidence, model: TrainedModel, prepared: Pixels, progress: Progress
 ) -> Evidence:
     """The same with a model, the pixels of its own preparation, and their features."""
-    found = _features(model, prepared, evidence.thorough, tell)
+    features = _features(model, prepared, evidence.thorough, progress)
     keeps = replace(model, runtime=with_kept_answers(model))
-    return replace(evidence, model=keeps, stack=prepared.stack, features=found)
+    return replace(evidence, model=keeps, stack=prepared.stack, features=features)
 
 
 def with_kept_answers(model: TrainedModel) -> Runtime:
-    """The model's network, its answers kept where another run may ask it the same.
+    """The model's network, its outputs cached where another run may need the same.
 
     One that was fine-tuned belongs to its run alone.
     """
@@ -56,17 +56,17 @@ def with_kept_answers(model: TrainedModel) -> Runtime:
 
 
 def pixels_for_model(
-    model: TrainedModel, taken: PreparedDataset, digest: str, tell: Progress
+    model: TrainedModel, dataset: PreparedDataset, digest: str, progress: Progress
 ) -> Pixels:
-    """The pixels as the model wants them: those at hand where their preparation is its own."""
+    """Pixels in the model's own preparation, without a second pass where the dataset has it."""
     if model.pipeline.digest == digest:
-        return taken.pixels
+        return dataset.pixels
     return prepared_dataset.prepare_dataset(
-        taken.manifest, model.pipeline, tell("preparing")
+        dataset.manifest, model.pipeline, progress("preparing")
     ).pixels
 
 
-def read_audited_run(folder: Path, data: Path | None, tell: Progress) -> AuditedRun:
+def read_audited_run(folder: Path, data: Path | None, progress: Progress) -> AuditedRun:
     """Everything that a finished run's folder knows; `data` says where its images are now.
 
     Raises MissingError where the folder is no finished run's, HilumError where it is damaged.
@@ -93,38 +93,42 @@ def read_audited_run(folder: Path, data: Path | None, tell: Progress) -> Audited
         published=record.published,
         thorough=True,
     )
-    there, gone = _there(listed, data)
-    if there is None:
-        return AuditedRun(record, gone, evidence)
-    taken = prepared_dataset.prepare_dataset(there, model.pipeline, tell("decode and prepare"))
-    whole = replace(
-        evidence,
-        manifest=taken.manifest.table,
-        facts=taken.facts,
-        fingerprints=taken.fingerprints,
+    present, with_missing = _present_images(listed, data)
+    if present is None:
+        return AuditedRun(record, with_missing, evidence)
+    dataset = prepared_dataset.prepare_dataset(
+        present, model.pipeline, progress("decode and prepare")
     )
-    return AuditedRun(record, taken.manifest, with_model(whole, model, taken.pixels, tell))
+    complete = replace(
+        evidence,
+        manifest=dataset.manifest.table,
+        facts=dataset.facts,
+        fingerprints=dataset.fingerprints,
+    )
+    return AuditedRun(
+        record, dataset.manifest, with_model(complete, model, dataset.pixels, progress)
+    )
 
 
-def _there(listed: Manifest, data: Path | None) -> tuple[Manifest | None, Manifest]:
+def _present_images(listed: Manifest, data: Path | None) -> tuple[Manifest | None, Manifest]:
     """The images that are still there, or None; and the manifest with those that are not."""
-    found = [_found(Path(path), data) for path in listed.table["path"]]
-    table = listed.table.assign(path=[str(path) if path else "" for path in found])
-    gone = [
+    paths = [_locate(Path(path), data) for path in listed.table["path"]]
+    table = listed.table.assign(path=[str(path) if path else "" for path in paths])
+    missing = [
         LeftOut(str(before), "the image is no longer there; --data says where images are now")
-        for before, path in zip(listed.table["path"], found, strict=True)
+        for before, path in zip(listed.table["path"], paths, strict=True)
         if path is None
     ]
-    left_out = (*listed.left_out, *gone)
-    kept = table[table["path"] != ""].reset_index(drop=True)
-    whole = Manifest(listed.table, left_out, listed.notes)
-    return (_unchanged(Manifest(kept, left_out, listed.notes)) if len(kept) else None), whole
+    left_out = (*listed.left_out, *missing)
+    rows = table[table["path"] != ""].reset_index(drop=True)
+    with_missing = Manifest(listed.table, left_out, listed.notes)
+    return (_unchanged(Manifest(rows, left_out, listed.notes)) if len(rows) else None), with_missing
 
 
-def _unchanged(there: Manifest) -> Manifest | None:
+def _unchanged(present: Manifest) -> Manifest | None:
     """The images whose bytes are still those that the run has read; None where there is none."""
-    read = there.table.set_index("sample_id")["sha256"]
-    now = prepared_dataset.hashed(there)
+    read = present.table.set_index("sample_id")["sha256"]
+    now = prepared_dataset.hashed(present)
     before = now.table["sample_id"].map(read)
     same = before.isna() | (before == now.table["sha256"])
     if not same.any():
@@ -132,7 +136,7 @@ def _unchanged(there: Manifest) -> Manifest | None:
     return manifests.select(now, same, "its bytes are no longer those that the run has read")
 
 
-def _found(path: Path, data: Path | None) -> Path | None:
+def _locate(path: Path, data: Path | None) -> Path | None:
     """The file itself, or below `data` the one with the longest end of its path."""
     if path.is_file():
         return path
@@ -145,9 +149,9 @@ def _split(record: Mapping[str, Any], table: pd.DataFrame | None) -> Split | Non
     if table is None:
         return None
     seed = int(record.get("seed", 0))
-    mine = table[table["seed"] == seed] if "seed" in table else table
+    rows = table[table["seed"] == seed] if "seed" in table else table
     return Split(
-        mine[["sample_id", "fold", "part"]].reset_index(drop=True),
+        rows[["sample_id", "fold", "part"]].reset_index(drop=True),
         record.get("kind", "holdout"),
         record.get("grouped_by", "image"),
         seed,
@@ -156,7 +160,7 @@ def _split(record: Mapping[str, Any], table: pd.DataFrame | None) -> Split | Non
 
 
 def _features(
-    model: TrainedModel, prepared: Pixels, thorough: bool, tell: Progress
+    model: TrainedModel, prepared: Pixels, thorough: bool, progress: Progress
 ) -> Floats | None:
     """(image, feature): those that training has stored, or computed where that is affordable."""
     if not model.has_network:
@@ -165,4 +169,4 @@ def _features(
     stored = feature_cache.store_path(key).is_file()
     if not stored and not thorough and len(prepared.sample_ids) > MOST:
         return None
-    return feature_cache.cached(key, lambda: model.runtime(prepared.stack, tell("features")))
+    return feature_cache.cached(key, lambda: model.runtime(prepared.stack, progress("features")))

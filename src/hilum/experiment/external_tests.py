@@ -31,8 +31,8 @@ class ExternalTest:
     """Predictions of films that came later, cells named "CELL: later"; what the report says."""
 
     predictions: pd.DataFrame
-    about: dict[str, Any]  # the films: sets, numbers, what was left out
-    told: list[str]
+    data: dict[str, Any]  # the films: sets, numbers, what was left out
+    notes: list[str]
 
     def scores(self, classes: Sequence[str]) -> list[Score]:
         """Every score of every cell on these films alone."""
@@ -40,20 +40,20 @@ class ExternalTest:
         return [s for cell in cells for s in scores.score(self.predictions, classes, str(cell))]
 
 
-def test_on_later_films(ground: RunContext, grown: GridResult) -> ExternalTest | None:
-    """Show the films of `later` to the model that each cell keeps; None where none are asked for.
+def test_on_later_films(run: RunContext, grid_result: GridResult) -> ExternalTest | None:
+    """Predict the films of `external_tests` with each cell's model; None where the recipe has none.
 
-    A second test that cannot be made stops no study: the reason is told.
+    A second test that cannot be made stops no study: `notes` gives the reason.
     """
-    if not ground.recipe.external_tests:
+    if not run.recipe.external_tests:
         return None
     try:
-        taken = _films(ground)
+        films = _films(run)
     except HilumError as error:
         return ExternalTest(
             pd.DataFrame(columns=["cell"]), {}, [f"No second test on later films: {error}"]
         )
-    tables = list(_predicted(ground, grown, taken))
+    tables = list(_predict(run, grid_result, films))
     if not tables:
         why = "every one is of the source tasks' patients"
         return ExternalTest(
@@ -61,63 +61,64 @@ def test_on_later_films(ground: RunContext, grown: GridResult) -> ExternalTest |
         )
     predictions = pd.concat(tables, ignore_index=True)
     return ExternalTest(
-        predictions, summary.data(taken.manifest), [_told(ground.recipe, taken.manifest)]
+        predictions, summary.data(films.manifest), [_note(run.recipe, films.manifest)]
     )
 
 
-def _films(ground: RunContext) -> PreparedDataset:
+def _films(run: RunContext) -> PreparedDataset:
     """The films, decoded; what the study holds too, near duplicates included, is left out."""
-    own = ground.dataset
-    found = dataset.load_later_manifest(ground.recipe, ground.root, ground.out / NAME, own.manifest)
-    taken = prepared_dataset.prepare_dataset(
-        found, preprocessing_of(ground.recipe), ground.progress("decode later films")
+    study = run.dataset
+    manifest = dataset.load_later_manifest(run.recipe, run.root, run.out / NAME, study.manifest)
+    films = prepared_dataset.prepare_dataset(
+        manifest, preprocessing_of(run.recipe), run.progress("decode later films")
     )
-    sides = [(side.manifest, side.fingerprints) for side in (taken, own)]
+    sides = [(side.manifest, side.fingerprints) for side in (films, study)]
     shared = {leak.first for leak in leakage.between(sides[0], sides[1], SIDES)}
     if not shared:
-        return taken
-    apart = ~taken.manifest.table["sample_id"].isin(shared)
-    kept = manifests.select(taken.manifest, apart, "the study has the same film, or nearly")
+        return films
+    apart = ~films.manifest.table["sample_id"].isin(shared)
+    manifest = manifests.select(films.manifest, apart, "the study has the same film, or nearly")
     return prepared_dataset.prepare_dataset(
-        kept, preprocessing_of(ground.recipe), ground.progress("decode later films")
+        manifest, preprocessing_of(run.recipe), run.progress("decode later films")
     )
 
 
-def _predicted(
-    ground: RunContext, grown: GridResult, taken: PreparedDataset
+def _predict(
+    run: RunContext, grid_result: GridResult, films: PreparedDataset
 ) -> Iterator[pd.DataFrame]:
-    """Each cell's answers to the films that its source task, where it has one, was not taught."""
-    digest = preprocessing_of(ground.recipe).digest
-    for cell in grown.predictions["cell"].unique():
-        model = models.load_trained_model(checkpoints.best_model_folder(ground.work, str(cell)))
-        shown = evidence.pixels_for_model(model, taken, digest, ground.progress)
-        table = taken.manifest.table
-        learnt = grown.sources.get(str(cell))
-        if learnt is not None:
-            taught = table["sha256"].isin(learnt.facts.seen)
-            taught |= table["patient_id"].isin(learnt.patients)
+    """Each cell's predictions, without the films that its source task was trained on."""
+    digest = preprocessing_of(run.recipe).digest
+    for cell in grid_result.predictions["cell"].unique():
+        model = models.load_trained_model(checkpoints.best_model_folder(run.work, str(cell)))
+        pixels = evidence.pixels_for_model(model, films, digest, run.progress)
+        table = films.manifest.table
+        source = grid_result.sources.get(str(cell))
+        if source is not None:
+            trained_on = table["sha256"].isin(source.facts.seen)
+            trained_on |= table["patient_id"].isin(source.patients)
         else:
-            taught = pd.Series(data=False, index=table.index)
-        if taught.all():
+            trained_on = pd.Series(data=False, index=table.index)
+        if trained_on.all():
             continue
         origin = model.facts.provenance
-        about = table.loc[~taught, ["sample_id", "path", "patient_id", "source", "label"]].assign(
-            cell=f"{cell}: {NAME}", fold=origin["fold"], seed=origin["seed"]
-        )
+        rows = table.loc[
+            ~trained_on, ["sample_id", "path", "patient_id", "source", "label"]
+        ].assign(cell=f"{cell}: {NAME}", fold=origin["fold"], seed=origin["seed"])
         logits = model.logits(
-            shown.stack[~taught.to_numpy()], ground.progress(f"later films, {cell}")
+            pixels.stack[~trained_on.to_numpy()], run.progress(f"later films, {cell}")
         )
-        about[probability_columns(ground.classes)] = model.calibrated(logits)
-        yield about
+        rows[probability_columns(run.classes)] = model.calibrated(logits)
+        yield rows
 
 
-def _told(plan: Recipe, films: Manifest) -> str:
-    wanted: Counter[str] = Counter()
-    for item in plan.external_tests:
-        wanted.update(item.take)
+def _note(recipe: Recipe, films: Manifest) -> str:
+    requested: Counter[str] = Counter()
+    for item in recipe.external_tests:
+        requested.update(item.take)
     labels = films.table["label"].value_counts()
     listed = " and ".join(
-        f"{count} {name}" + (f" (of {wanted[name]} asked for)" if wanted[name] > count else "")
+        f"{count} {name}"
+        + (f" (of {requested[name]} asked for)" if requested[name] > count else "")
         for name, count in labels.items()
     )
     return (

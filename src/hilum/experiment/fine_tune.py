@@ -36,7 +36,7 @@ def fine_tune(
     fitted = copy.deepcopy(start[1].module) if start[1] else None
     top = fitted or head_module(context, len(standard.mean), key.seed)
     network = nn.Sequential(
-        InputNormalisation(context.normalise), backbone, _Scaled(standard), top
+        InputNormalisation(context.normalise), backbone, _StandardiseLayer(standard), top
     ).to(device)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     # a head alone: no BatchNorm of the backbone learns, its statistics may drift
@@ -57,12 +57,12 @@ def fine_tune(
     course = loop.train_network(
         network, batches, loop_plan(context, parts, stage, device), context.progress(label)
     )
-    tuned = _named(backbone.cpu().eval(), f"{weights.TUNED}{start[0].weights.origin}")
+    tuned = _with_origin(backbone.cpu().eval(), f"{weights.TUNED}{start[0].weights.origin}")
     return tuned, FittedHead(standard, top.cpu()), course.rows
 
 
-def _named(backbone: Backbone, origin: str) -> Backbone:
-    """The same backbone, its record telling the digest of what it has become."""
+def _with_origin(backbone: Backbone, origin: str) -> Backbone:
+    """The same backbone, its record with the digest of the tuned weights."""
     state = dict(backbone.net.state_dict())
     shapes = {name: tensor.shape for name, tensor in state.items()}
     digest = weights.state_digest(state, shapes)
@@ -70,7 +70,7 @@ def _named(backbone: Backbone, origin: str) -> Backbone:
     return backbone
 
 
-class _Scaled(nn.Module):
+class _StandardiseLayer(nn.Module):
     """Standardisation as a fixed layer, so that tuning starts from the fitted head's numbers."""
 
     def __init__(self, standard: Standardise) -> None:

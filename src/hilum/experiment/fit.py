@@ -1,4 +1,4 @@
-"""The stages of training: a head on cached features, then, where asked for, every layer."""
+"""The stages of training: a head on cached features, then, where set, every layer."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -58,24 +58,25 @@ def train_stages(
     return backbone, NumpyHead.from_module(top.standard, top.module), history
 
 
-def refitted(
+def refit_head(
     context: CellContext, parts: PartIndices, key: FoldKey, history: pd.DataFrame
 ) -> NumpyHead:
-    """The linear head at the strength that validation chose, of both parts' images together."""
+    """The linear head at the strength that validation chose, refitted to both parts' images."""
     rows = history[history["part"] == "validation"].dropna(subset="strength")
     best = rows.loc[rows.groupby("stage", sort=False)["loss"].idxmin(), "strength"]
     strengths = best.tolist()[-context.backbone.panels :]
     parts = replace(parts, train=np.concatenate([parts.train, parts.validation]))
     views = _views(context, parts, key)
     if context.recipe.train.balance == "smote_features":
-        views, parts = _blended(views, parts, key)
+        views, parts = _with_synthetic(views, parts, key)
     standard = Standardise.of(views[:, parts.train])
     weights = class_weights(context, parts)
-    train = _every_view(context, views, parts, standard)
+    train = _training_views(context, views, parts, standard)
     fitted = [
         linear_probe.solve_alone(_columns(train, block), weights, float(strength))
         for block, strength in zip(_pictures(context, views.shape[-1]), strengths, strict=True)
     ]
+    # theta (class, feature + 1): the last column is the bias
     top = _linear(context, standard, [(theta[:, :-1], theta[:, -1]) for theta in fitted])
     return NumpyHead.from_module(top.standard, top.module)
 
@@ -85,8 +86,8 @@ def _views(context: CellContext, parts: PartIndices, key: FoldKey) -> Floats:
     views = [cell_context.features(context)]
     if context.recipe.model.mirror:
         views.append(cell_context.mirrored_features(context))
-    whole = len(context.labels) == len(context.manifest.table)  # no synthetic images behind it
-    shared = whole and context.recipe.split.kind == "kfold"
+    unchanged = len(context.labels) == len(context.manifest.table)  # no synthetic images appended
+    shared = unchanged and context.recipe.split.kind == "kfold"
     used = np.arange(len(context.labels)) if shared else parts.train
     views += cell_context.augmented(context, key.seed, used)
     return np.stack(views)
@@ -98,7 +99,7 @@ def _head(
     """Fit a head on cached features."""
     views = _views(context, parts, key)
     if context.recipe.train.balance == "smote_features":
-        views, parts = _blended(views, parts, key)
+        views, parts = _with_synthetic(views, parts, key)
     standard = Standardise.of(views[:, parts.train])
     if stage.optimiser == "lbfgs" and head_plan(context.recipe.model).plain:
         return _probe(context, parts, standard, views, stage.name)
@@ -108,21 +109,21 @@ def _head(
     return FittedHead(standard, network), course.rows
 
 
-def _blended(views: Floats, parts: PartIndices, key: FoldKey) -> tuple[Floats, PartIndices]:
-    """SMOTE between features: the same parents and places in every view."""
-    drawn = smote.draw_parents(views[0], parts.labels, key.seed, rows=parts.train)
-    synthetic = np.stack([smote.blend(view, drawn) for view in views])
+def _with_synthetic(views: Floats, parts: PartIndices, key: FoldKey) -> tuple[Floats, PartIndices]:
+    """SMOTE on features (view, image, feature): the same parents and weights in every view."""
+    parents = smote.draw_parents(views[0], parts.labels, key.seed, rows=parts.train)
+    synthetic = np.stack([smote.blend(view, parents) for view in views])
     count = views.shape[1]
-    train = np.concatenate([parts.train, np.arange(count, count + len(drawn.labels))])
-    labels = np.concatenate([parts.labels, drawn.labels])
+    train = np.concatenate([parts.train, np.arange(count, count + len(parents.labels))])
+    labels = np.concatenate([parts.labels, parents.labels])
     return np.concatenate([views, synthetic], axis=1), replace(parts, train=train, labels=labels)
 
 
 def _probe(
     context: CellContext, parts: PartIndices, standard: Standardise, views: Floats, name: str
 ) -> tuple[FittedHead, list[dict[str, Any]]]:
-    """One layer, or one for each picture of the film, so that none leans on another's features."""
-    train = _every_view(context, views, parts, standard)
+    """One layer on views (view, image, feature), or one for each picture's own features."""
+    train = _training_views(context, views, parts, standard)
     rows = parts.validation
     validation = LabelledFeatures(
         standard(views[0, rows]), parts.labels[rows], sample_weights(context, rows)
@@ -133,39 +134,39 @@ def _probe(
     ]
     history = [
         {**row, "stage": name if len(fitted) == 1 else f"{name}, picture {number}"}
-        for number, one in enumerate(fitted, 1)
-        for row in one.history
+        for number, probe in enumerate(fitted, 1)
+        for row in probe.history
     ]
-    return _linear(context, standard, [(one.weights, one.bias) for one in fitted]), history
+    return _linear(context, standard, [(probe.weights, probe.bias) for probe in fitted]), history
 
 
 def _pictures(context: CellContext, width: int) -> list[slice]:
-    """Which of the features (width,) are of which picture of the film."""
-    each = width // context.backbone.panels
-    return [slice(start, start + each) for start in range(0, width, each)]
+    """The slice of the features (width,) that belongs to each picture of the film."""
+    features_each = width // context.backbone.panels
+    return [slice(start, start + features_each) for start in range(0, width, features_each)]
 
 
 def _columns(data: LabelledFeatures, block: slice) -> LabelledFeatures:
     return replace(data, features=np.ascontiguousarray(data.features[:, block]))
 
 
-def _every_view(
+def _training_views(
     context: CellContext, views: Floats, parts: PartIndices, standard: Standardise
 ) -> LabelledFeatures:
-    """The training part's views (view, image, feature) as so many images."""
+    """The training part's views (view, image, feature) as (view x image, feature)."""
     features = standard(views[:, parts.train]).reshape(-1, views.shape[-1])
-    each = sample_weights(context, parts.train)
+    weights = sample_weights(context, parts.train)
     return LabelledFeatures(
         features,
         np.tile(parts.labels[parts.train], len(views)),
-        None if each is None else np.tile(each, len(views)),
+        None if weights is None else np.tile(weights, len(views)),
     )
 
 
 def _linear(
     context: CellContext, standard: Standardise, layers: Sequence[tuple[Array, Array]]
 ) -> FittedHead:
-    """One layer whose logits are the mean of those of layers (weights, bias) on their own features.
+    """One layer with the mean logits of layers ((class, feature), (class,)) on their own features.
 
     Such a mean is the normalised geometric mean of their probabilities (Hinton 2002,
     doi:10.1162/089976602760128018).

@@ -19,18 +19,18 @@ from hilum.preprocess.lungs import segmenter
 from hilum.types import Floats, GreyImage, HilumError
 
 MOST = 750  # images of a part whose features the gate is fitted on
-TURNED = 60  # training images that are shown to the head in every pose
-ASKED = 60  # validation images whose lungs are looked for
-SHOWING = 0.95  # share of them with two lungs from which on a film must have two
+POSE_SAMPLE = 60  # training images that are shown to the head in every pose
+LUNG_SAMPLE = 60  # validation images that are searched for lungs
+LUNG_SHARE = 0.95  # share of them with two lungs from which on a film must have two
 
 
 def fit_ood_detector(run: RunContext, selected: SelectedCell) -> tuple[SelectedCell, list[str]]:
-    """The same with a gate, which is written to `model/` too; and what must be said of it.
+    """The cell with an out-of-distribution gate, also written to `model/`, and its limits as notes.
 
     A model whose images can no longer be read keeps none, and so refuses little.
     """
     try:
-        fitted = _fitted(run, selected.model, _cell_context(run, selected))
+        fitted = _fit(run, selected.model, _cell_context(run, selected))
     except HilumError as error:
         why = str(error).rstrip(".")
         return selected, [f"The model cannot refuse strange images: no gate was fitted, as {why}."]
@@ -39,7 +39,7 @@ def fit_ood_detector(run: RunContext, selected: SelectedCell) -> tuple[SelectedC
 
 
 def _cell_context(run: RunContext, selected: SelectedCell) -> CellContext:
-    """What the cell's folds stood on, with the backbone that it ended with."""
+    """The context of the cell's folds, with the backbone after training."""
     model, manifest = selected.model, run.dataset.manifest
     labels = np.array([run.classes.index(name) for name in manifest.table["label"]])
     return CellContext(
@@ -48,11 +48,11 @@ def _cell_context(run: RunContext, selected: SelectedCell) -> CellContext:
     )  # fmt: skip
 
 
-def _fitted(run: RunContext, model: TrainedModel, context: CellContext) -> ood.OodDetector:
+def _fit(run: RunContext, model: TrainedModel, context: CellContext) -> ood.OodDetector:
     train, validation = (_rows(run, model, part) for part in ("train", "validation"))
     if not len(validation):
         raise HilumError("its limits are set on validation images, of which there are none")
-    posed_films = _read(run, model, train[ood.evenly_spaced(len(train), TURNED)])
+    posed_films = _read(run, model, train[ood.evenly_spaced(len(train), POSE_SAMPLE)])
     network = evidence.with_kept_answers(model)
     turned = {
         pose: network(np.stack([model.pipeline(ood.posed(film, pose)) for film in posed_films]))
@@ -60,21 +60,21 @@ def _fitted(run: RunContext, model: TrainedModel, context: CellContext) -> ood.O
     }
     train, validation = train[ood.evenly_spaced(len(train), MOST)], validation[:MOST]
     fitted = ood.fit_detector(_features(context, train), turned, _features(context, validation))
-    films = _read(run, model, validation[ood.evenly_spaced(len(validation), ASKED)])
+    films = _read(run, model, validation[ood.evenly_spaced(len(validation), LUNG_SAMPLE)])
     finder = segmenter.load_segmenter()
     good = [finder(ood.quick_check(film).small).good for film in films]
-    return replace(fitted, lungs=bool(np.mean(good) >= SHOWING))
+    return replace(fitted, lungs=bool(np.mean(good) >= LUNG_SHARE))
 
 
 def _features(context: CellContext, rows: npt.NDArray[np.int64]) -> Floats:
-    """(row, feature), of all images at once where that is cheap: audits want them as well."""
+    """(row, feature), of all images at once where that is cheap: audits need them as well."""
     if len(context.labels) <= 2 * MOST or not context.backbone.weights.tuned:
         return np.asarray(cell_context.features(context)[rows])
     return context.runtime(context.pixels.stack[rows])
 
 
 def _rows(run: RunContext, model: TrainedModel, part: str) -> npt.NDArray[np.int64]:
-    """Positions in the manifest of a part of the model's own fold."""
+    """Rows (image,) in the manifest of a part of the model's own fold."""
     origin = model.facts.provenance
     table = run.splits[origin["seed"]].table
     rows = table[(table["fold"] == origin["fold"]) & (table["part"] == part)]
@@ -83,7 +83,7 @@ def _rows(run: RunContext, model: TrainedModel, part: str) -> npt.NDArray[np.int
 
 
 def _read(run: RunContext, model: TrainedModel, rows: npt.NDArray[np.int64]) -> list[GreyImage]:
-    """Decoded images as `predict` meets them: no step has touched them."""
+    """Decoded images (height, width) before any preprocessing step, as `predict` reads them."""
     table, side = run.dataset.manifest.table.iloc[rows], model.pipeline.decode_side
     sources = open_source_images()
     with ThreadPoolExecutor(files.available_cpus()) as pool:

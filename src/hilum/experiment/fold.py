@@ -16,7 +16,7 @@ from hilum.models.heads import NumpyHead
 from hilum.training.batches import PartIndices
 from hilum.types import HilumError, Labels, Probabilities
 
-SENSITIVITY = 0.9  # what the thresholds stored with a model aim at
+SENSITIVITY = 0.9  # target of the thresholds that are stored with a model
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,10 @@ def train_fold(context: CellContext, split: pd.DataFrame, key: FoldKey) -> Train
     parts = replace(parts, balanced=context.recipe.train.balance == "sampling")
     enlarged = synthetic_images.add_synthetic_images(context, parts, key)
     backbone, head, history = fit.train_stages(*enlarged, key)
-    model, p = _calibrated(context, _model(context, backbone, head), parts)
+    model, p = _calibrate(context, _model(context, backbone, head), parts)
     loss = _loss(context.labels[parts.validation], p)
     if context.recipe.train.stages[-1].refit:
-        model = replace(model, head=fit.refitted(*enlarged, key, history))
+        model = replace(model, head=fit.refit_head(*enlarged, key, history))
     logits = _logits(context, model, rows["test"])
     seen = np.concatenate([rows["train"], rows["validation"]])
     model = replace(
@@ -60,6 +60,7 @@ def train_fold(context: CellContext, split: pd.DataFrame, key: FoldKey) -> Train
 
 def _rows(context: CellContext, split: pd.DataFrame) -> dict[str, Any]:
     at = pd.Series(np.arange(len(context.labels)), index=list(context.pixels.sample_ids))
+    # sorted, so that sums over images do not depend on the order of the split's table
     rows = {
         part: np.sort(at.loc[group["sample_id"]].to_numpy())
         for part, group in split.groupby("part")
@@ -76,7 +77,7 @@ def _rows(context: CellContext, split: pd.DataFrame) -> dict[str, Any]:
 
 
 def _loss(labels: Labels, p: Probabilities) -> float:
-    """Log loss of the validation part; nan, which no cell is chosen by, where there is none."""
+    """Log loss of labels (image,) and p (image, class); nan, never chosen, where empty."""
     return float(metrics.log_loss(labels, p)) if len(labels) else float("nan")
 
 
@@ -91,7 +92,7 @@ def _model(context: CellContext, backbone: Backbone, head: NumpyHead) -> Trained
 
 
 def _logits(context: CellContext, model: TrainedModel, rows: Any) -> Probabilities:
-    """The model's own logits; from cached features where the backbone stayed frozen."""
+    """Logits (image, class); from cached features where the backbone stayed frozen."""
     if model.runtime is not context.runtime:
         return model.logits(context.pixels.stack[rows])
     return model.from_features(
@@ -100,12 +101,13 @@ def _logits(context: CellContext, model: TrainedModel, rows: Any) -> Probabiliti
     )
 
 
-def _calibrated(
+def _calibrate(
     context: CellContext, model: TrainedModel, parts: PartIndices
 ) -> tuple[TrainedModel, Probabilities]:
-    """Temperature, thresholds and limits from the validation part, and what is said of it then.
+    """The model with temperature, thresholds and limits, and validation p (image, class).
 
-    Without such a part all stays as it is: temperature 1, no threshold, no limit.
+    Temperature scaling is that of Guo et al. 2017, arXiv:1706.04599. Without validation images
+    all stays as it is: temperature 1, no threshold, no limit.
     """
     labels = context.labels[parts.validation]
     if not len(labels):

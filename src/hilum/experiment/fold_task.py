@@ -42,7 +42,7 @@ def run_fold(task: FoldTask, progress: Progress = silent) -> FoldResult:
 
 
 def run_or_refuse(task: FoldTask, progress: Progress) -> FoldResult | HilumError:
-    """The same; a fold that cannot be trained gives the reason, and stops no other cell."""
+    """As `run_fold`, with the error of a fold that cannot be trained as its result."""
     try:
         return run_fold(task, progress)
     except HilumError as error:

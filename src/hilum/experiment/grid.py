@@ -45,11 +45,11 @@ def run_grid(context: RunContext) -> GridResult:
         if name not in context.refused
     }
     cell_context.forget_network()
-    handed_out: list[FoldTask] = []
-    tasks = _unfinished(cells.values(), handed_out)
+    submitted: list[FoldTask] = []
+    tasks = _remaining_tasks(cells.values(), submitted)
     results = context.executor.map(fold_task.run_or_refuse, tasks, context.progress)
     for number, result in enumerate(results):
-        task = handed_out[number]
+        task = submitted[number]
         cells[task.key.cell].add(task.key, result)
     for cell in cells.values():
         cell.close()
@@ -57,10 +57,10 @@ def run_grid(context: RunContext) -> GridResult:
     done = [cell for cell in cells.values() if cell.failure is None]
     if not done:
         raise next(iter(failed.values()))
-    return _gathered(done, tuple(LeftOut(name, str(error)) for name, error in failed.items()))
+    return _gather(done, tuple(LeftOut(name, str(error)) for name, error in failed.items()))
 
 
-def _gathered(cells: list["Cell"], failed: tuple[LeftOut, ...]) -> GridResult:
+def _gather(cells: list["Cell"], failed: tuple[LeftOut, ...]) -> GridResult:
     folds = [fold for cell in cells for fold in cell.folds]
     mean = {cell.name: float(np.mean([fold.loss for fold in cell.folds])) for cell in cells}
     sources = {cell.name: cell.source for cell in cells if cell.source}
@@ -74,7 +74,7 @@ def _gathered(cells: list["Cell"], failed: tuple[LeftOut, ...]) -> GridResult:
     )
 
 
-def _unfinished(cells: Iterable["Cell"], handed_out: list[FoldTask]) -> Iterator[FoldTask]:
+def _remaining_tasks(cells: Iterable["Cell"], submitted: list[FoldTask]) -> Iterator[FoldTask]:
     """The folds that are left to run, each listed in `handed_out`; none of a cell that has failed.
 
     A cell's images and source task are only prepared when its turn comes.
@@ -84,7 +84,7 @@ def _unfinished(cells: Iterable["Cell"], handed_out: list[FoldTask]) -> Iterator
             for task in cell.tasks():
                 if cell.failure is not None:
                     break
-                handed_out.append(task)
+                submitted.append(task)
                 yield task
         except HilumError as error:
             cell.fail(error)
@@ -121,7 +121,7 @@ class Cell:
         data: PreparedDataset | None = None
         for key, table in self._tables.items():
             if key not in self._results:
-                data = data or self._prepared()
+                data = data or self._prepare()
                 yield self._task(key, table, data)
 
     def add(self, key: FoldKey, result: FoldResult | HilumError) -> None:
@@ -142,7 +142,7 @@ class Cell:
         if self.failure is not None or not source_task.enabled(self._recipe):
             return
         try:
-            planned = self._planned_source(self._context.recipe.seeds[0])
+            planned = self._plan_source(self._context.recipe.seeds[0])
             self.source = source_task.read_back(planned, self._context.progress)
         except HilumError as error:
             self.fail(error)
@@ -150,19 +150,19 @@ class Cell:
     def _task(self, key: FoldKey, table: pd.DataFrame, data: PreparedDataset) -> FoldTask:
         context, source = self._context, None
         if source_task.enabled(self._recipe):
-            source = self._planned_source(source_task.seed_of(self._recipe, key.seed)).task
+            source = self._plan_source(source_task.seed_of(self._recipe, key.seed)).task
         return FoldTask(
             key, self._recipe, context.classes, data.manifest, StoredPixels.of(data.pixels), table,
             source, context.work,
         )  # fmt: skip
 
-    def _planned_source(self, seed: int) -> PlannedSourceTask:
+    def _plan_source(self, seed: int) -> PlannedSourceTask:
         if seed not in self._planned:
             self._planned[seed] = source_task.plan(self._context, self._recipe, seed)
         return self._planned[seed]
 
-    def _prepared(self) -> PreparedDataset:
-        """The run's images as the cell wants them."""
+    def _prepare(self) -> PreparedDataset:
+        """The run's images in the cell's preparation."""
         dataset, pipeline = self._context.dataset, preprocessing_of(self._recipe)
         if pipeline.digest == preprocessing_of(self._context.recipe).digest:
             return dataset

@@ -20,10 +20,10 @@ def mask_convention(dataset: str) -> Convention:
 
 def followed(table: pd.DataFrame) -> str:
     """The convention that Dice follows in a manifest's table: one, or that of each set."""
-    found = {name: str(mask_convention(name)) for name in _datasets(table)}
-    if len(set(found.values())) == 1:
-        return next(iter(found.values()))
-    return "; ".join(f"{name}: {convention}" for name, convention in found.items())
+    conventions = {name: str(mask_convention(name)) for name in _datasets(table)}
+    if len(set(conventions.values())) == 1:
+        return next(iter(conventions.values()))
+    return "; ".join(f"{name}: {convention}" for name, convention in conventions.items())
 
 
 def note(table: pd.DataFrame) -> str:

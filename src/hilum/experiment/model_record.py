@@ -1,4 +1,4 @@
-"""What the chosen model's folder says of itself: what it was built on, and how it was judged."""
+"""The chosen model's record in its folder: the films it was built on, and the verdict."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,10 +15,10 @@ from hilum.inference.training_record import Films
 from hilum.types import Finding
 
 
-def close(run: RunContext, selected: SelectedCell) -> SelectedCell:
-    """The same, its folder with the patients and films of training and validation.
+def record_training_films(run: RunContext, selected: SelectedCell) -> SelectedCell:
+    """The cell with a record of its training and validation films, also written to its folder.
 
-    Those of a source task count: the backbone has learnt from them.
+    Those of a source task count: the backbone was trained on them.
     """
     built_on = training_record.make_record(_films(run, selected))
     models.save_built_on(run.out / "model", built_on)
@@ -37,23 +37,25 @@ def _films(run: RunContext, selected: SelectedCell) -> Films:
 
 
 def _source(run: RunContext, selected: SelectedCell, seed: int) -> Films | None:
-    """The films of the source task that a model of `seed` stands on, where there is one."""
+    """The films of the source task that a model of `seed` started from, where there is one."""
     if selected.source is None:
         return None
-    own = source_task.seed_of(selected.recipe, seed)
-    if own == run.recipe.seeds[0]:
+    source_seed = source_task.seed_of(selected.recipe, seed)
+    if source_seed == run.recipe.seeds[0]:
         return selected.source.films
-    planned = source_task.plan(run, selected.recipe, own)
+    planned = source_task.plan(run, selected.recipe, source_seed)
     return source_task.read_back(planned, run.progress).films
 
 
-def judged(verdict: str, findings: Sequence[Finding], by: str) -> dict[str, Any]:
-    """What `model.json` says of a verdict: the sentence, who failed and warned, when, and by what.
+def verdict_record(verdict: str, findings: Sequence[Finding], by: str) -> dict[str, Any]:
+    """A verdict for `model.json`: the sentence, audits that failed and warned, date, and origin.
 
     `by` is "run" or "audit".
     """
     named = {
-        status: [f"{one.id} ({one.title})" for one in findings if one.status == status]
+        status: [
+            f"{finding.id} ({finding.title})" for finding in findings if finding.status == status
+        ]
         for status in ("fail", "warn")
     }
     return {
@@ -61,12 +63,12 @@ def judged(verdict: str, findings: Sequence[Finding], by: str) -> dict[str, Any]
         "failed": named["fail"],
         "warned": named["warn"],
         "audits": len(findings),
-        "not_made": sum(one.status == "unknown" for one in findings),
+        "not_made": sum(finding.status == "unknown" for finding in findings),
         "by": by,
         "date": datetime.now(UTC).date().isoformat(),
     }
 
 
-def judge(folder: Path, verdict: str, findings: Sequence[Finding], by: str) -> None:
-    """Write a verdict to a model folder's `model.json`, in the place of an earlier one."""
-    models.amend(folder, {"judged": judged(verdict, findings, by)})
+def record_verdict(folder: Path, verdict: str, findings: Sequence[Finding], by: str) -> None:
+    """Write a verdict to a model folder's `model.json`, replacing an earlier one."""
+    models.amend(folder, {"judged": verdict_record(verdict, findings, by)})

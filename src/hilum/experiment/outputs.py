@@ -36,7 +36,7 @@ def make_run_folder(out: Path) -> Path:
 
 
 def test_folder(out: Path) -> Path:
-    """The same for a test of a finished model; what an earlier test left there is cleared away.
+    """The same for a test of a finished model; the files of an earlier test are removed.
 
     Raises HilumError for the folder of a run, whose own figures the test would overwrite.
     """
@@ -52,32 +52,32 @@ def test_folder(out: Path) -> Path:
 @contextmanager
 def removing_empty_on_failure(out: Path) -> Iterator[None]:
     """Leave no empty `out` behind where a run is refused before it has made anything."""
-    fresh = not out.exists()
+    is_new = not out.exists()
     try:
         yield
     except HilumError:
-        made = [path for path in out.rglob("*") if path.is_file() and path.name != "recipe.toml"]
-        if fresh and not made:
+        written = [path for path in out.rglob("*") if path.is_file() and path.name != "recipe.toml"]
+        if is_new and not written:
             shutil.rmtree(out, ignore_errors=True)
         raise
 
 
 def write_run(
     out: Path,
-    plan: Recipe,
+    recipe: Recipe,
     manifest: Manifest,
     splits: Mapping[int, Split],
-    grown: GridResult,
+    grid_result: GridResult,
     results: Results,
 ) -> None:
-    """Every table of a finished run, `results.json` last: where it stands, all the others do."""
-    write_recipe(out, plan)
+    """Every table of a finished run, `results.json` last: where it exists, all the others do."""
+    write_recipe(out, recipe)
     write_manifest(out, manifest)
-    write_left_out(out, (*manifest.left_out, *grown.failed))
+    write_left_out(out, (*manifest.left_out, *grid_result.failed))
     write_splits(out, {seed: split.table for seed, split in splits.items()})
-    write_history(out, grown.history)
-    write_predictions(out, grown.predictions)
-    write_sources(out, grown.sources)
+    write_history(out, grid_result.history)
+    write_predictions(out, grid_result.predictions)
+    write_sources(out, grid_result.sources)
     write_results(out, results)
 
 
@@ -133,8 +133,8 @@ def write_manifest(out: Path, manifest: Manifest) -> None:
 
 def write_splits(out: Path, splits: dict[int, pd.DataFrame]) -> None:
     """`splits.csv`: seed, sample_id, fold, part."""
-    whole = pd.concat([table.assign(seed=seed) for seed, table in splits.items()])
-    _csv(out / "splits.csv", whole[["seed", "fold", "part", "sample_id"]])
+    rows = pd.concat([table.assign(seed=seed) for seed, table in splits.items()])
+    _csv(out / "splits.csv", rows[["seed", "fold", "part", "sample_id"]])
 
 
 def write_history(out: Path, history: pd.DataFrame) -> None:
@@ -152,7 +152,7 @@ def write_predictions(out: Path, predictions: pd.DataFrame, name: str = "predict
 
 def write_sources(out: Path, sources: Mapping[str, SourceTaskResult]) -> None:
     """`source_predictions.csv`: the source tasks' own tests, with their classes' columns."""
-    tables = [learnt.predictions.assign(cell=f"{cell}: {CELL}") for cell, learnt in sources.items()]
+    tables = [result.predictions.assign(cell=f"{cell}: {CELL}") for cell, result in sources.items()]
     if tables:
         write_predictions(out, pd.concat(tables, ignore_index=True), "source_predictions.csv")
     else:
@@ -182,14 +182,14 @@ def write_findings(out: Path, findings: Sequence[Finding]) -> None:
 
 
 def _csv_or_none(path: Path, table: pd.DataFrame | None) -> None:
-    """The table, or no file where there is none; an earlier run's goes."""
+    """The table, or no file where there is none; an earlier run's is removed."""
     path.unlink(missing_ok=True)
     if table is not None and len(table):
         _csv(path, table)
 
 
 def _plain(value: Any) -> Any:
-    """Only what JSON knows: numpy's scalars unwrapped, nan and infinities as None."""
+    """Only what JSON can hold: numpy's scalars unwrapped, nan and infinities as None."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

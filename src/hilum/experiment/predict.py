@@ -1,4 +1,4 @@
-"""A finished model on unlabelled images: probabilities, and heat maps of what spoke for them."""
+"""A finished model on unlabelled images: probabilities, and heat maps of the evidence."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # torch and matplotlib are for heat maps alone
     from hilum.progress import Progress
 
 CHUNK = 128  # images held in memory at a time
-DRAWN = 16  # where their maps are held as well
+DRAWN = 16  # the same where their maps are held as well
 Decoded: TypeAlias = tuple[
     list[str], list[PreparedImage | str]
 ]  # paths, and films or what went wrong
@@ -33,7 +33,7 @@ Decoded: TypeAlias = tuple[
 
 @dataclass(frozen=True, slots=True)
 class AnsweredFiles:
-    """A table with a row per image, what was left out, and what must be said of the model."""
+    """A table with a row per image, what was left out, and cautions about the model."""
 
     table: pd.DataFrame
     left_out: list[LeftOut]
@@ -41,44 +41,48 @@ class AnsweredFiles:
 
 
 def predict_files(
-    folder: Path, paths: Sequence[Path], out: Path, tell: "Progress", heatmaps: Path | None = None
+    folder: Path,
+    paths: Sequence[Path],
+    out: Path,
+    progress: "Progress",
+    heatmaps: Path | None = None,
 ) -> AnsweredFiles:
     """Write `path, label, p_<class>..., abstain, reason, seen`, a row per image, to the CSV `out`.
 
     `folder` is a model's, or that of a finished run. `seen` marks an image that is no test of the
     model: "same file", "near duplicate" (of an image that it was built on) or "same patient".
     An image that cannot be read has a row with its reason and no probabilities; one that is not of
-    the kind that the model learnt from, or that it cannot decide, keeps them and says why it is
+    the kind that the model was trained on, or that it cannot decide, keeps them and says why it is
     abstained from. With `heatmaps`, a folder, `explain`'s files are written there as well. Raises
     MissingError for a path that does not exist, HilumError where there is no image at all.
     """
     model_folder = models.find_model_folder(folder)
     models.read_metadata(model_folder)
-    wanted, left_out = _listed(paths, "predict")
+    listed, left_out = _list_images(paths, "predict")
     files.ensure_writable_folder(out.parent, out)
     model = exported.load(model_folder)
-    drawer = _drawer(model, None, _apart(heatmaps, wanted)) if heatmaps else None
-    move, done, tables = tell("predict"), 0, []
+    drawer = _drawer(model, None, _require_apart(heatmaps, listed)) if heatmaps else None
+    advance, done, tables = progress("predict"), 0, []
     prints: list[Print] = []
     features = drawer.features if drawer else model.features
-    for names, decoded in _chunks(wanted, model.pipeline, DRAWN if drawer else CHUNK):
+    for names, decoded in _chunks(listed, model.pipeline, DRAWN if drawer else CHUNK):
         tables.append(_rows(model, names, decoded, features))
         prints += _prints(decoded)
         for _ in drawer.draw(tables[-1], decoded) if drawer else names:
             done += 1
-            move(done, len(wanted))
-    known = cautions.recognise(model, prints)
-    table = _marked(pd.concat(tables, ignore_index=True), known)
+            advance(done, len(listed))
+    recognised = cautions.recognise(model, prints)
+    table = _with_seen(pd.concat(tables, ignore_index=True), recognised)
     with files.atomic_write(out) as temporary:
         table.to_csv(temporary, index=False, float_format="%.8f")
     if drawer:
         drawer.close()
     left_out += _unread(table[table["label"] == ""])
-    return AnsweredFiles(table, left_out, cautions.collect_cautions(folder, model, known))
+    return AnsweredFiles(table, left_out, cautions.collect_cautions(folder, model, recognised))
 
 
 def explain_files(
-    folder: Path, paths: Sequence[Path], out: Path, ask: "HeatmapRequest", tell: "Progress"
+    folder: Path, paths: Sequence[Path], out: Path, request: "HeatmapRequest", progress: "Progress"
 ) -> AnsweredFiles:
     """Write one PNG per image, sheets of all, and `heatmaps.csv` to the folder `out`.
 
@@ -89,17 +93,17 @@ def explain_files(
     """
     model_folder = models.find_model_folder(folder)
     models.read_metadata(model_folder)
-    wanted, left_out = _listed(paths, "explain")
-    files.ensure_writable_folder(_apart(out, wanted))
+    listed, left_out = _list_images(paths, "explain")
+    files.ensure_writable_folder(_require_apart(out, listed))
     model = exported.load(model_folder)
-    drawer = _drawer(model, ask, out)
-    move, done = tell("explain"), 0
+    drawer = _drawer(model, request, out)
+    advance, done = progress("explain"), 0
     prints: list[Print] = []
-    for names, decoded in _chunks(wanted, model.pipeline, DRAWN):
+    for names, decoded in _chunks(listed, model.pipeline, DRAWN):
         prints += _prints(decoded)
         for _ in drawer.draw(_rows(model, names, decoded, drawer.features), decoded):
             done += 1
-            move(done, len(wanted))
+            advance(done, len(listed))
     table = drawer.close()
     left_out += _unread(table[table["file"] == ""])
     return AnsweredFiles(
@@ -111,22 +115,22 @@ def _prints(decoded: list[PreparedImage | str]) -> list[Print]:
     return [item.fingerprint for item in decoded if not isinstance(item, str)]
 
 
-def _marked(table: pd.DataFrame, known: Recognised) -> pd.DataFrame:
+def _with_seen(table: pd.DataFrame, recognised: Recognised) -> pd.DataFrame:
     """The same with a column `seen`; images that could not be read are not known."""
     seen = np.full(len(table), "", object)
-    seen[(table["label"] != "").to_numpy()] = known.kinds
+    seen[(table["label"] != "").to_numpy()] = recognised.kinds
     return table.assign(seen=seen)
 
 
-def _drawer(model: TrainedModel, ask: "HeatmapRequest | None", out: Path) -> "HeatmapWriter":
+def _drawer(model: TrainedModel, request: "HeatmapRequest | None", out: Path) -> "HeatmapWriter":
     from hilum.explain import writer
 
-    return writer.HeatmapWriter.of(model, ask or writer.HeatmapRequest(), out)
+    return writer.HeatmapWriter.of(model, request or writer.HeatmapRequest(), out)
 
 
-def _apart(out: Path, wanted: Sequence[Path]) -> Path:
+def _require_apart(out: Path, listed: Sequence[Path]) -> Path:
     """The folder itself; HilumError where films lie in it, which heat maps could overwrite."""
-    if any(path.resolve().parent == out.resolve() for path in wanted):
+    if any(path.resolve().parent == out.resolve() for path in listed):
         raise HilumError(
             f"heat maps want a folder apart from the images; got {str(out)!r}, where some of them "
             "lie; choose another."
@@ -138,9 +142,9 @@ def _unread(table: pd.DataFrame) -> list[LeftOut]:
     return [LeftOut(row.path, row.reason) for row in table.itertuples()]
 
 
-def _listed(paths: Sequence[Path], command: str) -> tuple[list[Path], list[LeftOut]]:
+def _list_images(paths: Sequence[Path], command: str) -> tuple[list[Path], list[LeftOut]]:
     """Files as named, folders searched; each image once, in order."""
-    found: dict[Path, None] = {}
+    listed: dict[Path, None] = {}
     left_out: list[LeftOut] = []
     for path in paths:
         if not path.exists():
@@ -148,20 +152,20 @@ def _listed(paths: Sequence[Path], command: str) -> tuple[list[Path], list[LeftO
                 f"{command} wants images or folders; got {images.printable(path)!r}, "
                 "which does not exist; check the path."
             )
-        inside, others = images.list_images(path) if path.is_dir() else _alone(path)
-        found |= dict.fromkeys(inside)
+        inside, others = images.list_images(path) if path.is_dir() else _list_file(path)
+        listed |= dict.fromkeys(inside)
         left_out += others
-    if not found:
+    if not listed:
         why = f" ({left_out[-1].what}: {left_out[-1].reason})" if left_out else ""
         raise HilumError(
             f"{command} wants at least one image; got none in "
             f"{', '.join(map(images.printable, paths))}{why}; "
             "PNG, JPEG, TIFF and DICOM are read."
         )
-    return list(found), left_out
+    return list(listed), left_out
 
 
-def _alone(path: Path) -> tuple[list[Path], list[LeftOut]]:
+def _list_file(path: Path) -> tuple[list[Path], list[LeftOut]]:
     """A file that was named, where a table can hold its name."""
     if images.is_text(path):
         return [path], []

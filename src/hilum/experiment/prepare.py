@@ -23,7 +23,7 @@ from hilum.progress import Progress
 from hilum.types import Grey8, GreyImage, HilumError, LeftOut, as_path, nearest_name
 
 SHOWN = 6  # films on the contact sheet
-CHUNK = 64  # images decoded before their bar moves on
+CHUNK = 64  # images decoded between two steps of the progress bar
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """One image: where it lies and where its prepared pixels and its lung mask go."""
+    """One image: its path, and the paths of its prepared pixels and its lung mask."""
 
     path: Path
     target: Path
@@ -49,8 +49,8 @@ class _Job:
 
 
 @dataclass(frozen=True, slots=True)
-class _Done:
-    """What came of a job: a fault or "", and the lungs where a step finds them."""
+class _Outcome:
+    """Outcome of a job: a fault or "", and the lungs where a step segments them."""
 
     job: _Job
     fault: str
@@ -63,8 +63,8 @@ def steps_named(names: Sequence[str], side: int | None = None) -> tuple[Step, ..
     Unlike a network's preparation these need not end at a fixed size. Raises HilumError for an
     unknown name or parameter.
     """
-    wanted = [name.strip() for name in names if name.strip()]
-    block = [_row(name) for name in wanted or [""]]
+    stripped = [name.strip() for name in names if name.strip()]
+    block = [_row(name) for name in stripped or [""]]
     # a letterbox at the end only satisfies the check for a fixed size; it is taken off again
     sized = with_side(block, side) if side else block
     return from_list([*sized, {"step": "letterbox"}], segmenter.load_segmenter).steps[:-1]
@@ -86,7 +86,7 @@ def _value(text: str) -> Any:
         return text  # a bare word is a string, so that no shell needs nested quotes
 
 
-def prepare_folder(folder: Path, steps: Sequence[Step], out: Path, tell: Progress) -> Prepared:
+def prepare_folder(folder: Path, steps: Sequence[Step], out: Path, progress: Progress) -> Prepared:
     """Write every readable image below `folder` to `out`/images, relative paths kept, as PNG.
 
     Where a step finds lungs, their masks (0 or 255, the image's own size) go to `out`/masks under
@@ -95,56 +95,56 @@ def prepare_folder(folder: Path, steps: Sequence[Step], out: Path, tell: Progres
     Raises HilumError where there is no readable image or `out` cannot be written.
     """
     root, target = as_path(folder), as_path(out)
-    paths, strangers = images.list_images(root)
-    homes = (target / "images", target / "masks")
-    jobs = _jobs(root, [path for path in paths if not set(homes) & set(path.parents)], homes)
-    files.ensure_writable_folder(homes[0], target)
-    move, done = tell("prepare"), []
+    paths, others = images.list_images(root)
+    folders = (target / "images", target / "masks")
+    jobs = _jobs(root, [path for path in paths if not set(folders) & set(path.parents)], folders)
+    files.ensure_writable_folder(folders[0], target)
+    advance, done = progress("prepare"), []
     for chunk in _chunks(jobs, steps):
         done += chunk
-        move(len(done), len(jobs))
+        advance(len(done), len(jobs))
     left_out = [
-        *strangers,
+        *others,
         *(LeftOut(str(item.job.path), item.fault) for item in done if item.fault),
     ]
     written = [job for job in jobs if job.target.is_file()]
     if not written:
-        raise HilumError(_nothing(root, left_out))
-    sheet = _sheet(_drawn(written), steps, target)
+        raise HilumError(_nothing_prepared(root, left_out))
+    sheet = _sheet(_examples(written), steps, target)
     outputs.write_left_out(target, left_out)
-    found = _masks_listed(done, target)
+    with_lungs = _write_lung_table(done, target)
     names = [step.name for step in steps]
     faulty = [
         LeftOut(str(item.job.path), item.lungs.status)
-        for item in found
+        for item in with_lungs
         if item.lungs is not None and not item.lungs.good
     ]
-    masks = homes[1] if found else None
-    return Prepared(homes[0], sheet, names, len(written), left_out, masks, faulty)
+    masks = folders[1] if with_lungs else None
+    return Prepared(folders[0], sheet, names, len(written), left_out, masks, faulty)
 
 
-def _masks_listed(done: Sequence[_Done], out: Path) -> list[_Done]:
+def _write_lung_table(done: Sequence[_Outcome], out: Path) -> list[_Outcome]:
     """`lungs.csv`, and the jobs whose images have a mask; none where no step finds lungs."""
-    found = [item for item in done if item.lungs is not None]
+    with_lungs = [item for item in done if item.lungs is not None]
     rows = [
         (str(item.job.path), str(item.job.mask), item.lungs.status, item.lungs.fraction,
          item.lungs.confidence)
-        for item in found
+        for item in with_lungs
         if item.lungs is not None
     ]  # fmt: skip
     if rows:
         columns = ["path", "mask", "status", "fraction", "confidence"]
         with files.atomic_write(out / "lungs.csv") as temporary:
             pd.DataFrame(rows, columns=columns).to_csv(temporary, index=False, float_format="%.4f")
-    return found
+    return with_lungs
 
 
-def _nothing(root: Path, left_out: Sequence[LeftOut]) -> str:
+def _nothing_prepared(root: Path, left_out: Sequence[LeftOut]) -> str:
     why = f", for instance {left_out[-1].what}: {left_out[-1].reason}" if left_out else ""
     return f"{root} must hold at least one image that can be prepared; got none{why.rstrip('.')}."
 
 
-def _jobs(root: Path, paths: Sequence[Path], homes: tuple[Path, Path]) -> list[_Job]:
+def _jobs(root: Path, paths: Sequence[Path], folders: tuple[Path, Path]) -> list[_Job]:
     """Where each image goes; two that differ in their suffix alone keep it in the name."""
     below = [path.relative_to(root) for path in paths]
     count = Counter(path.with_suffix("") for path in below)
@@ -155,41 +155,41 @@ def _jobs(root: Path, paths: Sequence[Path], homes: tuple[Path, Path]) -> list[_
         for path in below
     ]
     return [
-        _Job(path, homes[0] / name, homes[1] / name)
+        _Job(path, folders[0] / name, folders[1] / name)
         for path, name in zip(paths, names, strict=True)
     ]
 
 
-def _chunks(jobs: Sequence[_Job], steps: Sequence[Step]) -> Iterator[list[_Done]]:
+def _chunks(jobs: Sequence[_Job], steps: Sequence[Step]) -> Iterator[list[_Outcome]]:
     """Each job done, in order."""
     with ThreadPoolExecutor(files.available_cpus()) as pool:
         for start in range(0, len(jobs), CHUNK):
-            yield list(pool.map(lambda job: _done(job, steps), jobs[start : start + CHUNK]))
+            yield list(pool.map(lambda job: _prepare_one(job, steps), jobs[start : start + CHUNK]))
 
 
-def _done(job: _Job, steps: Sequence[Step]) -> _Done:
+def _prepare_one(job: _Job, steps: Sequence[Step]) -> _Outcome:
     """Read, prepare and write one image, its mask too where a step finds lungs."""
     for path in (job.target, job.mask):
         path.unlink(missing_ok=True)  # what an earlier run wrote may not be what this one is
-    found: LungMask | None = None
+    lungs: LungMask | None = None
     try:
         pixels = images.read(job.path).pixels
         finder = next((step for step in steps if isinstance(step, LungStep)), None)
         if finder is not None:
-            found = finder.lungs(pixels)
-            _write(job.mask, found.mask.astype(np.uint8) * 255)
-        _write(job.target, _with_lungs(steps, pixels, found))
+            lungs = finder.lungs(pixels)
+            _write(job.mask, lungs.mask.astype(np.uint8) * 255)
+        _write(job.target, _with_lungs(steps, pixels, lungs))
     except HilumError as error:
-        return _Done(job, str(error).removeprefix(f"{job.path}: "), found)
-    return _Done(job, "", found)
+        return _Outcome(job, str(error).removeprefix(f"{job.path}: "), lungs)
+    return _Outcome(job, "", lungs)
 
 
-def _with_lungs(steps: Sequence[Step], pixels: GreyImage, found: LungMask | None) -> Grey8:
-    """Every step; one that comes first and wants lungs is given those that were found."""
+def _with_lungs(steps: Sequence[Step], pixels: GreyImage, lungs: LungMask | None) -> Grey8:
+    """Every step on (height, width); a first step that needs lungs gets those already segmented."""
     first = steps[0] if steps else None
-    if found is None or not isinstance(first, LungStep):
+    if lungs is None or not isinstance(first, LungStep):
         return applied(steps, pixels)
-    return applied(steps[1:], first.applied(pixels, found))
+    return applied(steps[1:], first.applied(pixels, lungs))
 
 
 def applied(steps: Sequence[Step], pixels: GreyImage) -> Grey8:
@@ -208,14 +208,14 @@ def _write(path: Path, pixels: Grey8) -> None:
         raise files.write_error(path, error) from error
 
 
-def _drawn(jobs: Sequence[_Job]) -> list[_Job]:
+def _examples(jobs: Sequence[_Job]) -> list[_Job]:
     """Up to SHOWN of them, evenly spread."""
     at = np.unique(np.linspace(0, len(jobs) - 1, min(SHOWN, len(jobs))).round().astype(int))
     return [jobs[i] for i in at]
 
 
 def _sheet(jobs: Sequence[_Job], steps: Sequence[Step], out: Path) -> Path:
-    """`contact_sheet.png`: a film above, the same prepared below; its table beside it."""
+    """`contact_sheet.png`: a film above, the same prepared below; and its table."""
     from hilum.report import style
     from hilum.report.wording import short_label
 

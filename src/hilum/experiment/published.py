@@ -1,4 +1,4 @@
-"""The paper's numbers beside ours."""
+"""Comparison of the paper's numbers with the run's."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from hilum.types import Published, Score
 AT_A_THRESHOLD = ("sensitivity", "specificity")
 
 
-def beside(
+def compare_with_paper(
     numbers: Sequence[PublishedNumber],
     scores: Sequence[Score],
     chosen: str,
@@ -23,17 +23,20 @@ def beside(
 
     A number without a cell of its own is compared with the cell `chosen` on validation data. One
     with a threshold needs the test `predictions`; of several seeds those of `seed`, since the
-    images of all would count several times. Its interval is Wilson's.
+    images of all would count several times. Its interval is
+    Wilson's (Wilson 1927, doi:10.1080/01621459.1927.10502953).
     """
-    found = {(score.cell, score.name, score.class_): score for score in scores}
+    by_key = {(score.cell, score.name, score.class_): score for score in scores}
     rows = []
     for number in numbers:
         cell = number.cell or chosen
         if number.threshold is None:
-            rows.append(_row(number, found.get((cell, number.name, number.class_))))
+            rows.append(_row(number, by_key.get((cell, number.name, number.class_))))
         else:
-            mine = None if predictions is None else _of(predictions, cell, seed)
-            rows.append(_row(number, mine if mine is None else _at(number, mine)))
+            answers = None if predictions is None else _of_cell(predictions, cell, seed)
+            rows.append(
+                _row(number, answers if answers is None else _at_threshold(number, answers))
+            )
     return rows
 
 
@@ -48,19 +51,21 @@ def _row(number: PublishedNumber, ours: Score | Proportion | None) -> Published:
     return Published(*head, *measured, number.threshold, ours.k, ours.n)
 
 
-def _of(predictions: pd.DataFrame, cell: str, seed: int | None) -> pd.DataFrame:
+def _of_cell(predictions: pd.DataFrame, cell: str, seed: int | None) -> pd.DataFrame:
     """The cell's test predictions, each image once per fold."""
-    mine = predictions[predictions["cell"] == cell]
-    seeds = list(mine["seed"].unique())
-    return mine[mine["seed"] == (seed if seed in seeds else next(iter(seeds), None))]
+    rows = predictions[predictions["cell"] == cell]
+    seeds = list(rows["seed"].unique())
+    return rows[rows["seed"] == (seed if seed in seeds else next(iter(seeds), None))]
 
 
-def _at(number: PublishedNumber, mine: pd.DataFrame) -> Proportion | None:
+def _at_threshold(number: PublishedNumber, predictions: pd.DataFrame) -> Proportion | None:
     """Sensitivity or specificity where the class is called from the threshold on."""
     column = f"p_{number.class_}"
-    if number.threshold is None or number.name not in AT_A_THRESHOLD or column not in mine:
+    if number.threshold is None or number.name not in AT_A_THRESHOLD or column not in predictions:
         return None
-    positive = (mine["label"] == number.class_).to_numpy(dtype=bool)
-    (point,) = thresholds.sweep_thresholds(positive, mine[column].to_numpy(), [number.threshold])
-    found: Proportion = getattr(point, number.name)
-    return found
+    positive = (predictions["label"] == number.class_).to_numpy(dtype=bool)
+    (point,) = thresholds.sweep_thresholds(
+        positive, predictions[column].to_numpy(), [number.threshold]
+    )
+    proportion: Proportion = getattr(point, number.name)
+    return proportion

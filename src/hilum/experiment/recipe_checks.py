@@ -12,7 +12,7 @@ from hilum.recipes import CopiesPlan, Mode, ModelPlan, Recipe, Stage, TrainPlan
 from hilum.recipes.schema import PreparePlan
 from hilum.types import HilumError
 
-Moving: TypeAlias = tuple[str, int, int, tuple[str, ...]]  # trainable, last, first, freeze
+FineTuning: TypeAlias = tuple[str, int, int, tuple[str, ...]]  # trainable, last, first, freeze
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,8 @@ class Row:
     check: Callable[..., object]
 
 
-def _beside(model: ModelPlan, stages: list[Stage]) -> None:
-    """Networks beside the backbone are frozen, and hand over averages of the same films."""
+def _auxiliary_backbones(model: ModelPlan, stages: list[Stage]) -> None:
+    """Auxiliary backbones are frozen, and give averages of the same films' maps."""
     for name in model.auxiliary_backbones:
         backbones.backbone_card(name)
     if not model.auxiliary_backbones:
@@ -125,7 +125,7 @@ def _unvalidated(share: float, stages: list[Stage]) -> None:
             )
 
 
-def _freezing(name: str, pool: str, stages: list[Moving]) -> None:
+def _freezing(name: str, pool: str, stages: list[FineTuning]) -> None:
     if not stages:
         return
     card = backbones.backbone_card(name)
@@ -142,10 +142,10 @@ def _freezing(name: str, pool: str, stages: list[Moving]) -> None:
             )
 
 
-def _moving(stages: list[Stage]) -> list[Moving]:
+def _fine_tuning(stages: list[Stage]) -> list[FineTuning]:
     """What freezing depends on, of the stages that train the backbone."""
-    moving = [stage for stage in stages if stage.trainable != "head"]
-    return [(s.trainable, s.last, s.first, tuple(s.freeze)) for s in moving]
+    tuning = [stage for stage in stages if stage.trainable != "head"]
+    return [(s.trainable, s.last, s.first, tuple(s.freeze)) for s in tuning]
 
 
 def _balance(plan: TrainPlan, classes: list[str]) -> None:
@@ -163,7 +163,9 @@ def _balance(plan: TrainPlan, classes: list[str]) -> None:
 
 
 def _figures(names: Sequence[str]) -> None:
-    from hilum.report.figures import registry  # matplotlib is only loaded where figures are asked
+    from hilum.report.figures import (
+        registry,
+    )  # matplotlib is only loaded where figures are requested
 
     for name in names:
         if name not in registry.asked_figures():
@@ -180,7 +182,7 @@ def _classes(classes: list[str]) -> None:
 ALONE: dict[str, Row] = {
     "model.backbone": Row(lambda r: (r.model.backbone,), backbones.backbone_card),
     "model.head": Row(lambda r: (r.model,), _head),
-    "model.auxiliary_backbones": Row(lambda r: (r.model, r.train.stages), _beside),
+    "model.auxiliary_backbones": Row(lambda r: (r.model, r.train.stages), _auxiliary_backbones),
     "model.pool": Row(lambda r: (r.model,), _pool),
     "classes": Row(lambda r: (r.classes,), _classes),
     "figures": Row(lambda r: (r.figures,), _figures),
@@ -192,7 +194,7 @@ ALONE: dict[str, Row] = {
         lambda r: (
             r.model.backbone,
             schema_to_training.head_plan(r.model).pool,
-            _moving(r.train.stages),
+            _fine_tuning(r.train.stages),
         ),
         _freezing,
     ),

@@ -29,7 +29,7 @@ from hilum.experiment import (
     validate,
 )
 from hilum.experiment.context import RunContext, preprocessing_of
-from hilum.experiment.data_checks import Known
+from hilum.experiment.data_checks import ListedData
 from hilum.experiment.run_results import TestedRun
 from hilum.files.executors import Executor, SerialExecutor
 from hilum.inference import model_json
@@ -43,7 +43,7 @@ class RunOptions:
     """How a run is carried out; none of it changes a figure."""
 
     resume: bool = False  # finished folds, and a finished run, are taken as they are
-    beside: Path | None = None  # of a task: the main question's manifest
+    main_manifest: Path | None = None  # of a task: the main question's manifest
     executor: Executor = field(default_factory=SerialExecutor)  # of folds
 
 
@@ -52,25 +52,25 @@ def run_task(
 ) -> Results:
     """Carry out one question of a recipe and write every file of `out`.
 
-    `root` holds datasets as published. Raises ChangedError where finished folds stand on other
-    images, labels, weights or versions, HilumError for what the user can mend and MissingError for
-    data or weights that are not here.
+    `root` holds datasets as published. Raises ChangedError where finished folds used other
+    images, labels, weights or versions, HilumError for what the user can correct and MissingError
+    for data or weights that are not here.
     """
     started = time.monotonic()
     if options.resume:
         checkpoints.require_recipe(out, recipe)
-    found = _find(recipe, root, out, progress)
-    read = prepared_dataset.prepare_dataset(
-        found.manifest, preprocessing_of(recipe), progress("decode and prepare")
+    listed = _find(recipe, root, out, progress)
+    prepared = prepared_dataset.prepare_dataset(
+        listed.manifest, preprocessing_of(recipe), progress("decode and prepare")
     )
-    run = _split(recipe, found, read, (root, out), options, progress)
-    if (finished := _finished_or_begun(run, recipe, options.resume)) is not None:
+    run = _split(recipe, listed, prepared, (root, out), options, progress)
+    if (finished := _load_finished_or_begin(run, recipe, options.resume)) is not None:
         return finished
-    leaks = _leaks(run, recipe)
+    leaks = _find_leaks(run, recipe)
     images = run_results.evidence_of_images(run, leaks)
     early = audits.run_before_training(images, progress("audit the images"))
     grid_result = grid.run_grid(run)
-    selected = model_record.close(run, select.select_cell(run, grid_result))
+    selected = model_record.record_training_films(run, select.select_cell(run, grid_result))
     selected, limits = fit_ood.fit_ood_detector(run, selected)
     external = external_tests.test_on_later_films(run, grid_result)
     heatmaps_by_model.write_heatmaps_by_model(run, grid_result, selected)
@@ -83,7 +83,7 @@ def run_task(
     results = run_results.collect(tested, scored, evidence, findings, limits)
     results = replace(results, environment=environment.provenance(time.monotonic() - started))
     advance(2, 3)
-    model_record.judge(out / "model", results.verdict, findings, "run")
+    model_record.record_verdict(out / "model", results.verdict, findings, "run")
     audit_outputs.write_audit_artefacts(out, evidence)
     outputs.write_later(out, external.predictions if external else None)
     outputs.write_run(out, recipe, run.dataset.manifest, run.splits, grid_result, results)
@@ -94,7 +94,7 @@ def run_task(
 
 
 @dataclass(frozen=True, slots=True)
-class FoundImages:
+class ListedImages:
     """Images that are listed and not read yet, and the cells that cannot be run with them."""
 
     manifest: Manifest
@@ -102,41 +102,41 @@ class FoundImages:
     refused: dict[str, HilumError]
 
 
-def _find(recipe: Recipe, root: Path | None, out: Path, progress: Progress) -> FoundImages:
-    """What cannot be run is refused as early as it can be known: before and after the listing."""
+def _find(recipe: Recipe, root: Path | None, out: Path, progress: Progress) -> ListedImages:
+    """List the images; what cannot run is refused before the listing where that is possible."""
     refused = validate.check_recipe(recipe)
     outputs.make_run_folder(out)
     manifest = dataset.load_manifest(recipe, root, out, progress)
     classes = dataset.classes_of(recipe, manifest)
-    refused = validate.check_manifest(recipe, Known(manifest, classes, (root, out)), refused)
-    return FoundImages(manifest, classes, refused)
+    refused = validate.check_manifest(recipe, ListedData(manifest, classes, (root, out)), refused)
+    return ListedImages(manifest, classes, refused)
 
 
 def _split(
     recipe: Recipe,
-    found: FoundImages,
-    read: PreparedDataset,
+    listed: ListedImages,
+    prepared: PreparedDataset,
     where: tuple[Path | None, Path],
     options: RunOptions,
     progress: Progress,
 ) -> RunContext:
-    """One split for each seed; the recipe then says what "auto" has come to."""
+    """One split for each seed; "auto" in the recipe is resolved."""
     by_seed = {
-        seed: splits.make_split(recipe.split, read.manifest, read.fingerprints, seed)
+        seed: splits.make_split(recipe.split, prepared.manifest, prepared.fingerprints, seed)
         for seed in recipe.seeds
     }
-    known = Known(read.manifest, found.classes, where, by_seed)
-    refused = validate.check_splits(recipe, known, found.refused)
-    resolved = splits.resolved(recipe, read.manifest, by_seed)
+    data = ListedData(prepared.manifest, listed.classes, where, by_seed)
+    refused = validate.check_splits(recipe, data, listed.refused)
+    resolved = splits.resolve_recipe(recipe, prepared.manifest, by_seed)
     root, out = where
     return RunContext(
-        resolved, found.classes, read, by_seed, root, out, out / model_json.WORK, progress,
-        refused, options.beside, options.executor,
+        resolved, listed.classes, prepared, by_seed, root, out, out / model_json.WORK, progress,
+        refused, options.main_manifest, options.executor,
     )  # fmt: skip
 
 
-def _finished_or_begun(run: RunContext, recipe: Recipe, resume: bool) -> Results | None:
-    """The results of a run that is finished already; otherwise room is made for folds."""
+def _load_finished_or_begin(run: RunContext, recipe: Recipe, resume: bool) -> Results | None:
+    """The results of a run that is finished already; otherwise a folder for folds is set up."""
     now = dependencies.run_dependencies(run)
     results = checkpoints.finished(run.out, recipe, now) if resume else None
     if results is None:
@@ -144,7 +144,7 @@ def _finished_or_begun(run: RunContext, recipe: Recipe, resume: bool) -> Results
     return results
 
 
-def _leaks(run: RunContext, recipe: Recipe) -> list[Leak]:
+def _find_leaks(run: RunContext, recipe: Recipe) -> list[Leak]:
     prints = run.dataset.fingerprints
     leaks = splits.check_leakage(run.first, run.dataset.manifest, prints, recipe.mode)
-    return [*leaks, *splits.copied(run.first, recipe)]
+    return [*leaks, *splits.leaks_of_copies(run.first, recipe)]

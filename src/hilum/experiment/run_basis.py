@@ -1,4 +1,4 @@
-"""What the figures of a run depend on: a run that goes on never mixes two of them.
+"""What the figures of a run depend on: a resumed run never mixes two versions of it.
 
 Decision 0012 says what counts and why.
 """
@@ -20,8 +20,8 @@ NAME = "basis.parquet"
 STUDY = "the study"  # names of sets: what a change is reported of
 LATER = "the later films"
 SOURCE = "the source task"
-# what an image is to a run, in words; where it lies is no part of it
-TOLD = {
+# a change of an image, in words, by column; its path is no part of it
+COLUMN_CHANGES = {
     "sha256": "other bytes",
     "label": "another label",
     "patient_id": "another patient",
@@ -45,7 +45,7 @@ class ChangedError(HilumError):
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """Rows (set, sample_id, and the columns of TOLD) of every image, and what else counts."""
+    """Rows (set, sample_id, keys of COLUMN_CHANGES) of every image, and what else counts."""
 
     images: pd.DataFrame
     facts: Mapping[str, str]  # such as "the weights of resnet50" -> a digest
@@ -54,8 +54,8 @@ class Basis:
 def basis_rows(table: pd.DataFrame, of: str) -> pd.DataFrame:
     """Rows of a Basis from a manifest's table whose `sha256` is filled in."""
     masks = [_bytes(path) for path in table["mask_path"]]
-    found = table.assign(mask=pd.Series(masks, index=table.index, dtype="str"), set=of)
-    return found[["set", "sample_id", *TOLD]].astype("str").where(found.notna(), "")
+    rows = table.assign(mask=pd.Series(masks, index=table.index, dtype="str"), set=of)
+    return rows[["set", "sample_id", *COLUMN_CHANGES]].astype("str").where(rows.notna(), "")
 
 
 def _bytes(path: object) -> str:
@@ -67,7 +67,7 @@ def _bytes(path: object) -> str:
 
 
 def of_split(split: Split) -> str:
-    """Digest of which image plays which part in which fold."""
+    """Digest of each image's part in each fold."""
     table = split.table.sort_values(["fold", "sample_id"])
     return files.stable_digest(table[["fold", "part", "sample_id"]].to_csv(index=False))
 
@@ -96,7 +96,7 @@ def read_basis(folder: Path) -> Basis | None:
         table = pq.read_table(folder / NAME)
         facts = json.loads((table.schema.metadata or {})[_METADATA])
         images = table.to_pandas(ignore_metadata=True)
-        return Basis(images[["set", "sample_id", *TOLD]], facts)
+        return Basis(images[["set", "sample_id", *COLUMN_CHANGES]], facts)
     except (OSError, pa.ArrowException, KeyError, ValueError):
         return None
 
@@ -110,41 +110,41 @@ def require_same(out: Path, before: Basis | None, now: Basis) -> None:
             f"{wanted} with; got no record of them there ({NAME}), as from an earlier version; "
             "choose another --out, or leave --resume away to do all of it anew."
         )
-    found = list(changes(before, now))
-    if found:
-        raise ChangedError(f"{wanted} with; got {'; '.join(found)}; {way}")
+    changed = list(changes(before, now))
+    if changed:
+        raise ChangedError(f"{wanted} with; got {'; '.join(changed)}; {way}")
 
 
 def changes(before: Basis, now: Basis) -> Iterator[str]:
     """What is no longer the same, in words; nothing where all of it is."""
-    said = False
+    images_changed = False
     for name in dict.fromkeys([*before.images["set"], *now.images["set"]]):
         sides = [side.images[side.images["set"] == name] for side in (before, now)]
-        for sentence in _of_images(*(side.set_index("sample_id") for side in sides)):
-            said = True
+        for sentence in _image_changes(*(side.set_index("sample_id") for side in sides)):
+            images_changed = True
             yield sentence if name == STUDY else f"{sentence} in {name}"
     for name in dict.fromkeys([*before.facts, *now.facts]):
         was, is_ = before.facts.get(name, "none"), now.facts.get(name, "none")
         # another split follows from other images: once is enough
-        if was != is_ and not (said and name.startswith("the split")):
+        if was != is_ and not (images_changed and name.startswith("the split")):
             plain = name in VERSIONS
             yield f"{name} {is_} in place of {was}" if plain else f"other than before: {name}"
 
 
-def _of_images(before: pd.DataFrame, now: pd.DataFrame) -> Iterator[str]:
-    gone, fresh = before.index.difference(now.index), now.index.difference(before.index)
-    if len(gone):
-        yield f"{_counted(gone)} no longer there"
-    if len(fresh):
-        yield f"{_counted(fresh)} not there before"
+def _image_changes(before: pd.DataFrame, now: pd.DataFrame) -> Iterator[str]:
+    removed, added = before.index.difference(now.index), now.index.difference(before.index)
+    if len(removed):
+        yield f"{_count_and_names(removed)} no longer there"
+    if len(added):
+        yield f"{_count_and_names(added)} not there before"
     both = before.index.intersection(now.index)
-    for column, words in TOLD.items():
+    for column, words in COLUMN_CHANGES.items():
         differ = (before.loc[both, column] != now.loc[both, column]).to_numpy(dtype=bool)
         if differ.any():
-            yield f"{_counted(both[differ])} with {words}"
+            yield f"{_count_and_names(both[differ])} with {words}"
 
 
-def _counted(names: Sequence[str] | pd.Index) -> str:
+def _count_and_names(names: Sequence[str] | pd.Index) -> str:
     shown = ", ".join(map(str, names[:_SHOWN]))
     more = ", ..." if len(names) > _SHOWN else ""
     return f"{len(names):,} image{'s' if len(names) > 1 else ''} ({shown}{more})"

@@ -1,4 +1,4 @@
-"""What a run has come to: its scores, what audits may look at, and the record of all of it."""
+"""Results of a run: its scores, the evidence for its audits, and the record of all of it."""
 
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -29,7 +29,7 @@ class TestedRun:
 
 @dataclass(frozen=True, slots=True)
 class ScoredRun:
-    """Every score of every cell, and the paper's numbers beside them."""
+    """Every score of every cell, and their comparison with the paper."""
 
     scores: list[Score]
     published: list[Published]
@@ -52,16 +52,16 @@ def evidence_of_images(run: RunContext, leaks: list[Leak]) -> Evidence:
 
 
 def evidence_of_model(tested: TestedRun, images: Evidence, scored: ScoredRun) -> Evidence:
-    """The same with the chosen cell's model, every cell's predictions and the source's leaks."""
+    """`images` with the chosen cell's model, every cell's predictions and the source's leaks."""
     selected, predictions = tested.selected, tested.grid_result.predictions
-    whole = replace(
+    complete = replace(
         images,
         leaks=[*images.leaks, *(selected.source.shared if selected.source else [])],
         published=scored.published,
         predictions=predictions[predictions["cell"] == selected.cell],
         all_predictions=predictions,
     )
-    return evidence.with_model(whole, selected.model, selected.pixels, tested.run.progress)
+    return evidence.with_model(complete, selected.model, selected.pixels, tested.run.progress)
 
 
 def score_run(tested: TestedRun) -> ScoredRun:
@@ -73,13 +73,17 @@ def score_run(tested: TestedRun) -> ScoredRun:
         for score_row in scores.score(predictions, classes, str(cell))
     ]
     for cell, source in tested.grid_result.sources.items():
-        own = scores.score(source.predictions, source.classes, source_task.CELL)
-        rows += [replace(score_row, cell=f"{cell}: {source_task.CELL}") for score_row in own]
+        source_scores = scores.score(source.predictions, source.classes, source_task.CELL)
+        rows += [
+            replace(score_row, cell=f"{cell}: {source_task.CELL}") for score_row in source_scores
+        ]
     rows += tested.external.scores(classes) if tested.external else ()
     selected = tested.selected
     seed = selected.model.facts.provenance["seed"]
     numbers = tested.run.recipe.published
-    return ScoredRun(rows, published.beside(numbers, rows, selected.cell, predictions, seed))
+    return ScoredRun(
+        rows, published.compare_with_paper(numbers, rows, selected.cell, predictions, seed)
+    )
 
 
 def collect(
@@ -94,7 +98,7 @@ def collect(
     recipe, manifest = run.recipe, run.dataset.manifest
     cells = set(tested.grid_result.predictions["cell"])
     marked = audits.mark_scores(scored.scores, findings, cells)
-    own = [row for row in marked if row.cell == selected.cell]
+    selected_scores = [row for row in marked if row.cell == selected.cell]
     return Results(
         recipe=recipe.name,
         title=recipe.title,
@@ -105,12 +109,14 @@ def collect(
         published=scored.published,
         audits=findings,
         left_to_audit=audits.not_run(findings),
-        verdict=audits.verdict(own, findings, audits.tested(evidence.predictions, run.classes)),
+        verdict=audits.verdict(
+            selected_scores, findings, audits.tested(evidence.predictions, run.classes)
+        ),
         environment={},
-        data={**summary.data(manifest), **({"later": external.about} if external else {})},
+        data={**summary.data(manifest), **({"later": external.data} if external else {})},
         split=summary.split(run.splits, evidence.leaks),
         model=_model(tested),
-        limits=[*summary.limits(recipe, manifest), *limits, *(external.told if external else ())],
+        limits=[*summary.limits(recipe, manifest), *limits, *(external.notes if external else ())],
         replication=replication.replication_sentence(recipe),
         departures=replication.departure_rows(recipe),
     )

@@ -1,4 +1,4 @@
-"""A recipe's words in the terms of models and of the training loop."""
+"""Recipe keys translated to settings of models and of the training loop."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ from hilum.types import HilumError
 
 @dataclass(frozen=True, slots=True)
 class FittedHead:
-    """A fitted head as a module that the next stage can go on with, and its standardisation."""
+    """A fitted head as a module that the next stage can start from, and its standardisation."""
 
     standard: Standardise
     module: nn.Module
@@ -42,7 +42,7 @@ def head_plan(plan: ModelPlan) -> HeadPlan:
 def freezing_rules(
     card: BackboneCard, trainable: str, last: int, first: int, freeze: Sequence[str]
 ) -> list[freezing.Rule]:
-    """A stage's words as rules: its patterns first, then how much of the backbone trains."""
+    """A stage as freezing rules: its patterns first, then how much of the backbone trains."""
     rules: list[freezing.Rule] = [(pattern, "freeze") for pattern in freeze]
     if trainable == "all" and not first:
         return [*rules, freezing.EVERYTHING]
@@ -52,15 +52,15 @@ def freezing_rules(
     return [*rules, *freezing.last_stages(card, counts[trainable])]
 
 
-def trained(plan: Recipe, backbone: Backbone) -> dict[str, freezing.Action]:
+def trained_parameters(recipe: Recipe, backbone: Backbone) -> dict[str, freezing.Action]:
     """What the stages of a cell, its source task's among them, do to each backbone parameter."""
     names = [name for name, _ in backbone.named_parameters()]
     inside = [f"1.{name}" for name in names]  # as the tuned network names them
     head = ["3.layers.0.weight", "3.layers.0.bias"]  # the head's, which a pattern may be about
     changed: set[str] = set()
-    task = plan.source_task
-    plans = [plan.train, *([task.train] if task and task.enabled else [])]
-    for stage in (stage for one in plans for stage in one.stages if stage.trainable != "head"):
+    task = recipe.source_task
+    plans = [recipe.train, *([task.train] if task and task.enabled else [])]
+    for stage in (stage for plan in plans for stage in plan.stages if stage.trainable != "head"):
         rules = freezing_rules(
             backbone.card, stage.trainable, stage.last, stage.first, stage.freeze
         )
@@ -85,7 +85,7 @@ def trains_backbone(context: CellContext, stage: Stage) -> bool:
 def loop_plan(
     context: CellContext, parts: PartIndices, stage: Stage, device: str = "cpu"
 ) -> loop.LoopConfig:
-    """A stage as the loop understands it; raises HilumError for lbfgs on another head."""
+    """A stage as a LoopConfig; raises HilumError for lbfgs on another head."""
     if stage.optimiser == "lbfgs":
         raise HilumError(
             "train.stages: lbfgs fits a plain linear head; got head "

@@ -108,7 +108,7 @@ def _results(prepared: PreparedSegmentation, folds: Sequence[Fold], out: Path) -
         classes=[],
         n=summary.counts(manifest, []),
         scores=rows,
-        published=published.beside(recipe.published, rows, CELL),
+        published=published.compare_with_paper(recipe.published, rows, CELL),
         audits=[],
         verdict=_verdict(predictions, rows, mask_conventions.followed(manifest.table)),
         environment={},

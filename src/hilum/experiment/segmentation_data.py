@@ -26,7 +26,7 @@ WHITE = 127  # a mask's grey level above which it is lung
 
 @dataclass(frozen=True, slots=True)
 class SegmentationContext:
-    """What all folds stand on; rows of the stacks (image, side, side) follow the manifest."""
+    """Shared by all folds; rows of the stacks (image, side, side) follow the manifest."""
 
     recipe: Recipe
     stage: Stage
@@ -62,9 +62,9 @@ def prepare_masks(
     read = prepared_dataset.prepare_dataset(
         listed, segmenter.preparation(side), progress("decode and prepare")
     )
-    manifest, stack, masks = _paired(read.manifest, read.pixels.stack, side)
+    manifest, stack, masks = _pair(read.manifest, read.pixels.stack, side)
     area = (masks > WHITE).mean((1, 2))
-    # a split wants classes: large and small lungs, so that no part has only the hard ones
+    # a split is stratified by class: large and small lungs, so that no part has only the hard ones
     table = manifest.table.assign(label=np.where(area > np.median(area), "large", "small"))
     strata, prints = Manifest(table), read.fingerprints
     by_seed = {seed: splits.make_split(recipe.split, strata, prints, seed) for seed in recipe.seeds}
@@ -73,7 +73,7 @@ def prepare_masks(
     return PreparedSegmentation(context, by_seed, leaks)
 
 
-def _paired(manifest: Manifest, stack: Stack8, side: int) -> tuple[Manifest, Stack8, Stack8]:
+def _pair(manifest: Manifest, stack: Stack8, side: int) -> tuple[Manifest, Stack8, Stack8]:
     """Images whose masks fit, and both as (image, side, side); the others are left out."""
     masks: list[Any] = []
     faults: list[LeftOut] = []
@@ -84,18 +84,18 @@ def _paired(manifest: Manifest, stack: Stack8, side: int) -> tuple[Manifest, Sta
         except HilumError as error:
             masks.append(None)
             faults.append(LeftOut(str(row.path), str(error)))
-    kept = np.array([mask is not None for mask in masks])
-    if not kept.any():
+    paired = np.array([mask is not None for mask in masks])
+    if not paired.any():
         raise HilumError(
             f"training wants images with lung masks that fit; got none of {len(masks)}, for "
             f"instance {faults[0].what}: {faults[0].reason}"
         )
     good = np.stack([as_uint8(mask) for mask in masks if mask is not None])
-    if kept.all():
+    if paired.all():
         return manifest, stack, good
-    table = manifest.table[kept].reset_index(drop=True)
+    table = manifest.table[paired].reset_index(drop=True)
     whole_manifest = Manifest(table, (*manifest.left_out, *faults), manifest.notes)
-    return whole_manifest, np.asarray(stack[kept]), good
+    return whole_manifest, np.asarray(stack[paired]), good
 
 
 def _size_and_aspect(path: Path) -> tuple[tuple[int, int], float]:
@@ -122,7 +122,7 @@ def read_mask(path: Path, size: tuple[int, int], aspect: float = 1) -> Mask:
 def pairs(
     context: SegmentationContext, rows: pd.DataFrame
 ) -> tuple[ImageMaskPairs, npt.NDArray[np.int64]]:
-    """A fold's training and validation pairs, and the rows of its test images.
+    """A fold's training and validation pairs, and the rows (image,) of its test images.
 
     Raises HilumError where a part is empty.
     """

@@ -52,7 +52,7 @@ def run_segmentation_fold(context: SegmentationContext, rows: pd.DataFrame, key:
 def train_segmentation_fold(
     context: SegmentationContext, rows: pd.DataFrame, key: FoldKey, folder: Path
 ) -> None:
-    """Train and test one fold, and leave weights, predictions, history and `done.json` there."""
+    """Train and test one fold; writes weights, predictions, history and `done.json`."""
     recipe, stage = context.recipe, context.stage
     pairs, test = segmentation_data.pairs(context, rows)
     facts = unet.UnetConfig(
@@ -71,7 +71,7 @@ def train_segmentation_fold(
         "cuda" if torch.cuda.is_available() else "cpu",
     )
 
-    def keep() -> None:  # so that a run that is killed has something to show
+    def keep() -> None:  # so that a run that is killed keeps the weights so far
         unet.save_unet(network, folder / segmenter.WEIGHTS)
 
     course = segmentation.train_segmenter(
@@ -85,7 +85,7 @@ def train_segmentation_fold(
     )
     # tested as it is stored: read back, with fp16's rounding
     stored = unet.load_unet(unet.save_unet(network, folder / segmenter.WEIGHTS))
-    tested = pd.DataFrame(_tested(context, segmenter.compiled(stored), test, key))
+    tested = pd.DataFrame(_test(context, segmenter.compiled(stored), test, key))
     tested.to_parquet(folder / "predictions.parquet")
     course_rows = pd.DataFrame(course.rows)
     course_rows.assign(cell=CELL, fold=key.fold, seed=key.seed, stage=stage.name).to_csv(
@@ -96,12 +96,12 @@ def train_segmentation_fold(
 
 
 def _threshold(network: UNet, pairs: ImageMaskPairs) -> float:
-    """The threshold of the highest mean Dice on the validation images."""
+    """The threshold of the highest mean Dice (Dice 1945, doi:10.2307/1932409) on validation."""
     probabilities = []
     with torch.inference_mode():
         for row in pairs.validation:
             pixels = torch.from_numpy(np.array(pairs.images[row]))[None, None]
-            p = torch.sigmoid(network(pixels))
+            p = torch.sigmoid(network(pixels))  # (1, 1, height, width)
             if network.facts.mirror:
                 p = (p + torch.sigmoid(network(pixels.flip(3))).flip(3)) / 2
             probabilities.append(p[0, 0].numpy())
@@ -110,26 +110,26 @@ def _threshold(network: UNet, pairs: ImageMaskPairs) -> float:
     return THRESHOLDS[int(np.argmax(means))]
 
 
-def _tested(
+def _test(
     context: SegmentationContext, finder: segmenter.LungSegmenter, rows: Rows, key: FoldKey
 ) -> Iterator[dict[str, Any]]:
     """One row per test image at its own size; the masks go to `masks/`, for the report."""
     advance, table = context.progress("test"), context.manifest.table
-    home = files.ensure_writable_folder(context.out / "masks")
+    folder = files.ensure_writable_folder(context.out / "masks")
     for done, row in enumerate(table.iloc[rows].to_dict("records"), 1):
         image = images.read(Path(row["path"]))
         predicted = finder(image.pixels)
         aspect = float(image.facts.get("pixel_aspect", 1))
         true = segmentation_data.read_mask(Path(row["mask_path"]), predicted.mask.shape, aspect)
-        path = home / f"{files.stable_digest(row['sample_id'], key.seed)[:16]}.png"
+        path = folder / f"{files.stable_digest(row['sample_id'], key.seed)[:16]}.png"
         cv2.imwrite(str(path), predicted.mask.astype(np.uint8) * 255)
         advance(done, len(rows))
-        kept = ("sample_id", "path", "patient_id", "source", "label", "mask_path")
+        columns = ("sample_id", "path", "patient_id", "source", "label", "mask_path")
         yield {
             "cell": CELL,
             "fold": key.fold,
             "seed": key.seed,
-            **{name: row[name] for name in kept},
+            **{name: row[name] for name in columns},
             "dice": float(dice.dice(predicted.mask, true)),
             "status": predicted.status,
             "fraction": predicted.fraction,
@@ -142,7 +142,7 @@ def _tested(
 def _provenance(
     context: SegmentationContext, key: FoldKey, rows: tuple[ImageMaskPairs, Rows], dice: float
 ) -> dict[str, Any]:
-    """Where the weights come from, and who was held out, so that anyone can test again."""
+    """Origin of the weights, and the held-out patients, so that the test can be repeated."""
     table, (pairs, test) = context.manifest.table, rows
     return {
         "recipe": context.recipe.name,

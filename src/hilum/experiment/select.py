@@ -15,7 +15,7 @@ from hilum.types import Pixels
 
 @dataclass(frozen=True, slots=True)
 class SelectedCell:
-    """One cell, its recipe, its model, and the pixels as that wants them."""
+    """One cell, its recipe, its model, and the pixels in its preparation."""
 
     cell: str
     recipe: Recipe  # the cell's own

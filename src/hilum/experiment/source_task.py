@@ -55,13 +55,13 @@ class SourceTaskResult:
     history: pd.DataFrame
     shared: list[Leak]  # the target's images among those that the source was trained on
     auroc: float  # macro, on the source task's own test images
-    patients: frozenset[str] = frozenset()  # whom it was trained on, where they are known
+    patients: frozenset[str] = frozenset()  # that it was trained on, where they are known
     films: Films | None = None  # the images that it was fitted or chosen on
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedSourceTask:
-    """A source task beside what only the run itself needs to know of it."""
+    """A source task, its dataset, and what it shares with the target."""
 
     task: SourceTask
     dataset: PreparedDataset
@@ -74,7 +74,7 @@ def enabled(recipe: Recipe) -> bool:
 
 
 def seed_of(recipe: Recipe, seed: int) -> int:
-    """The seed of the source task that the folds of `seed` stand on."""
+    """The seed of the source task that the folds of `seed` start from."""
     once = recipe.source_task is not None and recipe.source_task.once
     return recipe.seeds[0] if once else seed
 
@@ -91,7 +91,11 @@ def plan(context: RunContext, recipe: Recipe, seed: int) -> PlannedSourceTask:
     )
     shared = _shared(context.dataset, prepared)
     split = _split(
-        source_recipe, source, prepared, [*shared, *_shared_beside(context, prepared)], seed
+        source_recipe,
+        source,
+        prepared,
+        [*shared, *_shared_with_main_question(context, prepared)],
+        seed,
     )
     pixels = StoredPixels.of(prepared.pixels)
     folder = _folder(source_recipe, prepared, split, seed)
@@ -102,9 +106,9 @@ def plan(context: RunContext, recipe: Recipe, seed: int) -> PlannedSourceTask:
 
 
 def fit_source_task(task: SourceTask, progress: Progress) -> Path:
-    """The folder of the trained source task; where several ask at once, one of them trains it.
+    """The folder of the trained source task; of several concurrent callers, one trains it.
 
-    Raises HilumError where it has learnt less than the recipe's `least_auroc`.
+    Raises HilumError where its AUROC is below the recipe's `least_auroc`.
     """
     if not (task.folder / DONE).is_file():
         with files.waiting(task.folder.with_suffix(".lock")):
@@ -115,9 +119,9 @@ def fit_source_task(task: SourceTask, progress: Progress) -> Path:
 
 
 def read_back(planned: PlannedSourceTask, progress: Progress) -> SourceTaskResult:
-    """The source task's outcome, read from its folder, so that every run stands on the same bits.
+    """The source task's outcome, read from its folder, so that every run starts from the same bits.
 
-    Trains it where nobody has. Raises as `train`.
+    Trains it where that is not done yet. Raises as `fit_source_task`.
     """
     task = planned.task
     folder = fit_source_task(task, progress)
@@ -142,14 +146,14 @@ def as_recipe(recipe: Recipe, source: SourcePlan) -> Recipe:
     """The source task as a recipe of its own: its preparation or the target's, and its backbone."""
     tree = recipes.as_tree(recipe)
     table = tree["source_task"]
-    own = {key: table[key] for key in ("classes", "data", "split", "augment", "train")}
-    kept = {key: tree[key] for key in ("mode", "prepare", "model", "modalities", "seeds")}
-    # what stands beside the backbone learns nothing, and its earlier maps are for the target's head
-    kept["model"]["auxiliary_backbones"] = []
-    if kept["model"].get("pool") in ("auto", "stages"):
-        kept["model"]["pool"] = None
-    kept["prepare"] = table.get("prepare", kept["prepare"])
-    return recipes.parse_recipe({"name": f"{recipe.name}-source", **kept, **own})
+    source_keys = {key: table[key] for key in ("classes", "data", "split", "augment", "train")}
+    shared_keys = {key: tree[key] for key in ("mode", "prepare", "model", "modalities", "seeds")}
+    # auxiliary backbones stay frozen, and maps of earlier stages are for the target's head
+    shared_keys["model"]["auxiliary_backbones"] = []
+    if shared_keys["model"].get("pool") in ("auto", "stages"):
+        shared_keys["model"]["pool"] = None
+    shared_keys["prepare"] = table.get("prepare", shared_keys["prepare"])
+    return recipes.parse_recipe({"name": f"{recipe.name}-source", **shared_keys, **source_keys})
 
 
 def _shared(target: PreparedDataset, source: PreparedDataset) -> list[Leak]:
@@ -158,15 +162,15 @@ def _shared(target: PreparedDataset, source: PreparedDataset) -> list[Leak]:
     return leakage.between(sides[0], sides[1], SIDES)
 
 
-def _shared_beside(context: RunContext, source: PreparedDataset) -> list[Leak]:
+def _shared_with_main_question(context: RunContext, source: PreparedDataset) -> list[Leak]:
     """The same with the main question's images, where this is one of its tasks.
 
     A task whose images are among those of the main question so has the same source training, and
     finds the main question's source model in the cache.
     """
-    if context.beside is None:
+    if context.main_manifest is None:
         return []
-    main = manifests.read_manifest(context.beside)
+    main = manifests.read_manifest(context.main_manifest)
     return _shared(prepared_dataset.prepare_dataset(main, preprocessing_of(context.recipe)), source)
 
 
@@ -183,16 +187,16 @@ def _split(
 
 
 def _folder(recipe: Recipe, dataset: PreparedDataset, split: pd.DataFrame, seed: int) -> Path:
-    # what is as by default stays out: a key that is added to recipes leaves trained models valid;
-    # and of the seeds only the one that it was trained with counts
+    # defaults stay out of the digest, so that a new recipe key leaves trained models valid; of the
+    # seeds only the one that it was trained with counts
     settings = recipe.model_dump(
         mode="json", by_alias=True, exclude_defaults=True, exclude={"name", "seeds"}
     )
     labels = dataset.manifest.table[["sample_id", "label"]].sort_values("sample_id").to_csv()
     parts = split.sort_values("sample_id").to_csv()
     start = weights.file_of(backbones.backbone_card(recipe.model.backbone), recipe.model.weights)
-    learnt_from = run_basis.of_file(start) if start else "random"
-    origin = (run_basis.VERSIONS, dataset.pixels.digest, labels, parts, learnt_from, seed)
+    starting_weights = run_basis.of_file(start) if start else "random"
+    origin = (run_basis.VERSIONS, dataset.pixels.digest, labels, parts, starting_weights, seed)
     return files.cache_home() / "sources" / files.stable_digest(settings, *origin)
 
 

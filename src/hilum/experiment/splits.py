@@ -1,4 +1,4 @@
-"""Split: the recipe's plan carried out, one split per seed, and the leak check on each."""
+"""Splits by the recipe, one per seed, and the leak check on each."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,7 +9,7 @@ import pandas as pd
 from hilum import recipes
 from hilum.data import leakage, splits
 from hilum.experiment import given_split
-from hilum.experiment.given_split import Asked
+from hilum.experiment.given_split import SplitRequest
 from hilum.recipes import Recipe, SplitPlan
 from hilum.types import Fingerprints, HilumError, Leak, Manifest, Split
 
@@ -25,13 +25,13 @@ def make_split(
     Without fingerprints no near duplicates are known: good for a trial before images are decoded.
     Raises HilumError where the data cannot be divided so.
     """
-    apart = plan.group == "image"  # as published: near duplicates may stand on both sides
+    apart = plan.group == "image"  # as published: near duplicates may be on both sides
     clusters = None if apart or not fingerprints else leakage.clusters(manifest, fingerprints)
-    request = Asked(manifest, plan.validation, plan.seed + seed, plan.group, clusters)
+    request = SplitRequest(manifest, plan.validation, plan.seed + seed, plan.group, clusters)
     if order_of(plan, manifest) == "name":
-        return _divided(plan, request)
+        return _divide(plan, request)
     request, names = _by_content(request)
-    split = _divided(plan, request)
+    split = _divide(plan, request)
     table = split.table.assign(sample_id=split.table["sample_id"].map(names))
     return replace(split, table=table)
 
@@ -44,10 +44,10 @@ def order_of(plan: SplitPlan, manifest: Manifest) -> Literal["name", "content"]:
     return "content" if users else "name"
 
 
-def _by_content(request: Asked) -> tuple[Asked, dict[str, str]]:
+def _by_content(request: SplitRequest) -> tuple[SplitRequest, dict[str, str]]:
     """The same with names that begin with the digest of each file, and the names behind them.
 
-    A split goes through images in the order of their names: so it is the same wherever they lie.
+    A split sorts images by name: this makes it independent of where they are stored.
     """
     table = request.manifest.table
     longer = table["sha256"].fillna("").astype("str") + "/" + table["sample_id"]
@@ -59,17 +59,17 @@ def _by_content(request: Asked) -> tuple[Asked, dict[str, str]]:
     return replace(request, manifest=manifest, clusters=clusters), names
 
 
-def _divided(plan: SplitPlan, request: Asked) -> Split:
+def _divide(plan: SplitPlan, request: SplitRequest) -> Split:
     if plan.kind == "auto":
-        given, notes = given_split.divide(request)
-        split = given or _anew(plan, request)
+        official, notes = given_split.divide(request)
+        split = official or _holdout_or_folds(plan, request)
         return replace(split, notes=(*notes, *split.notes))
     split = _of_kind(plan, request)
-    return replace(split, notes=(*_left_aside(plan, request.manifest.table), *split.notes))
+    return replace(split, notes=(*_unused_parts(plan, request.manifest.table), *split.notes))
 
 
-def _left_aside(plan: SplitPlan, table: pd.DataFrame) -> tuple[str, ...]:
-    """What of a set's own split a recipe does not use, though it is there."""
+def _unused_parts(plan: SplitPlan, table: pd.DataFrame) -> tuple[str, ...]:
+    """A note on the parts of a set's own split that the recipe does not use."""
     if plan.kind != "official":
         return given_split.unused(table, f'the recipe says split.kind = "{plan.kind}"')
     validation = given_split.counts(table).get("validation", 0)
@@ -81,7 +81,7 @@ def _left_aside(plan: SplitPlan, table: pd.DataFrame) -> tuple[str, ...]:
     )
 
 
-def _of_kind(plan: SplitPlan, request: Asked) -> Split:
+def _of_kind(plan: SplitPlan, request: SplitRequest) -> Split:
     rest = (request.seed, request.group, request.clusters)
     if plan.kind == "official":
         return splits.official(request.manifest, plan.validation, *rest)
@@ -92,7 +92,7 @@ def _of_kind(plan: SplitPlan, request: Asked) -> Split:
     )
 
 
-def _anew(plan: SplitPlan, request: Asked) -> Split:
+def _holdout_or_folds(plan: SplitPlan, request: SplitRequest) -> Split:
     """Once, or in folds where the test part would be smaller than FEW images."""
     images = len(request.manifest.table)
     once = plan.model_copy(update={"kind": "holdout"})
@@ -113,20 +113,20 @@ def _anew(plan: SplitPlan, request: Asked) -> Split:
     return _of_kind(once, request)
 
 
-def resolved(plan: Recipe, manifest: Manifest, splits: Mapping[int, Split]) -> Recipe:
-    """The recipe with what "auto" and the order have come to for these images."""
+def resolve_recipe(recipe: Recipe, manifest: Manifest, splits: Mapping[int, Split]) -> Recipe:
+    """The recipe with "auto" and the order replaced by what these images gave."""
     first = next(iter(splits.values()))
     folds = int(first.table["fold"].nunique())
-    changed: dict[str, Any] = {"order": order_of(plan.split, manifest)}
-    if plan.split.kind == "auto":
+    changed: dict[str, Any] = {"order": order_of(recipe.split, manifest)}
+    if recipe.split.kind == "auto":
         changed |= {"kind": first.kind, **({"folds": folds} if first.kind == "kfold" else {})}
-    return plan.model_copy(update={"split": plan.split.model_copy(update=changed)})
+    return recipe.model_copy(update={"split": recipe.split.model_copy(update=changed)})
 
 
-def copied(split: Split, plan: Recipe) -> list[Leak]:
+def leaks_of_copies(split: Split, recipe: Recipe) -> list[Leak]:
     """Test and validation images whose copies train, where copies are made before the split."""
-    plans = [cell.train.copies for cell in recipes.cells(plan).values()]
-    if not any(one is not None and one.before_split for one in plans):
+    copies = [cell.train.copies for cell in recipes.cells(recipe).values()]
+    if not any(plan is not None and plan.before_split for plan in copies):
         return []
     rows = split.table[split.table["part"] != "train"]
     return [

@@ -26,10 +26,10 @@ UNVALIDATED = (
 def counts(manifest: Manifest, classes: list[str]) -> dict[str, Any]:
     """Images and patients, overall and by class."""
     table = manifest.table
-    known = table["patient_id"].nunique()
+    patients = table["patient_id"].nunique()
     return {
         "images": len(table),
-        "patients": int(known) if table["patient_id"].notna().all() else None,
+        "patients": int(patients) if table["patient_id"].notna().all() else None,
         "classes": {name: int((table["label"] == name).sum()) for name in classes},
         "left_out": sum(item.count for item in manifest.left_out),
     }
@@ -103,11 +103,13 @@ def model(record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def layers(plan: Recipe, kept: TrainedModel) -> list[dict[str, Any]]:
+def layers(recipe: Recipe, trained_model: TrainedModel) -> list[dict[str, Any]]:
     """The parts of a cell's network, and what of each its training has changed."""
-    trained = schema_to_training.trained(plan, kept.backbone)
-    found = summary.summarise_layers(kept.backbone, kept.head, kept.pipeline.shape, trained)
-    return [asdict(part) for part in found]
+    trained = schema_to_training.trained_parameters(recipe, trained_model.backbone)
+    parts = summary.summarise_layers(
+        trained_model.backbone, trained_model.head, trained_model.pipeline.shape, trained
+    )
+    return [asdict(part) for part in parts]
 
 
 def advice(counts: Mapping[str, int], origin: str, near: bool) -> str:
@@ -118,44 +120,44 @@ def advice(counts: Mapping[str, int], origin: str, near: bool) -> str:
     if "random" in origin and not near:
         return "random weights have nothing to keep: train every layer"
     least = min(counts.values())
-    told = freezing.advise(least, "near" if near else "far")
-    return f"{least} images of the smallest class, {told}"
+    advised = freezing.advise(least, "near" if near else "far")
+    return f"{least} images of the smallest class, {advised}"
 
 
 def images_seen(history: pd.DataFrame, origin: Mapping[str, Any]) -> int | None:
     """Images times epochs that trained the stored model, all stages; None for a solved head."""
-    mine = history
+    rows = history
     for key in ("cell", "fold", "seed"):
-        mine = mine[mine[key] == origin[key]]
-    if "images_seen" not in mine or mine["images_seen"].isna().all():
+        rows = rows[rows[key] == origin[key]]
+    if "images_seen" not in rows or rows["images_seen"].isna().all():
         return None
-    return int(mine.groupby("stage")["images_seen"].max().sum())
+    return int(rows.groupby("stage")["images_seen"].max().sum())
 
 
-def limits(plan: Recipe, manifest: Manifest) -> list[str]:
-    """What a reader must not forget: the recipe's own limits, the readers' notes, and silence."""
-    found = [*plan.limits, *manifest.notes]
-    if plan.unspecified_in_paper:
-        found.append(
+def limits(recipe: Recipe, manifest: Manifest) -> list[str]:
+    """Limits of the results: the recipe's, notes on the data, and what the paper leaves open."""
+    sentences = [*recipe.limits, *manifest.notes]
+    if recipe.unspecified_in_paper:
+        sentences.append(
             "The paper does not say, so these are ours: "
-            + ", ".join(plan.unspecified_in_paper)
+            + ", ".join(recipe.unspecified_in_paper)
             + "."
         )
-    if not plan.split.validation:
-        found.append(UNVALIDATED)
-    if plan.split.kind == "kfold":
-        found.append("The figures are those of all folds; model/ holds one fold's model.")
-    found.append("No figure here was measured at a hospital that the training had not seen.")
-    return list(dict.fromkeys(found))
+    if not recipe.split.validation:
+        sentences.append(UNVALIDATED)
+    if recipe.split.kind == "kfold":
+        sentences.append("The figures are those of all folds; model/ holds one fold's model.")
+    sentences.append("No figure here was measured at a hospital that the training had not seen.")
+    return list(dict.fromkeys(sentences))
 
 
 def populations() -> dict[str, str]:
-    """Age group of each known dataset; the phantom's ages stand in its manifest."""
+    """Age group of each known dataset; the phantom's ages are in its manifest."""
     return {name: row.card.single_age for name, row in DATASETS.items()}
 
 
 def _set(name: str, rows: pd.DataFrame) -> dict[str, Any]:
-    about: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "name": name,
         "images": len(rows),
         "patients": int(rows["patient_id"].nunique()) if rows["patient_id"].notna().any() else None,
@@ -164,10 +166,10 @@ def _set(name: str, rows: pd.DataFrame) -> dict[str, Any]:
         "files_digest": release(rows["sha256"]),
     }
     if rows["mask_path"].notna().any():
-        about["mask_convention"] = str(mask_conventions.mask_convention(name))
+        facts["mask_convention"] = str(mask_conventions.mask_convention(name))
     if name in DATASETS:
         card = DATASETS[name].card
-        about |= {
+        facts |= {
             "title": card.title,
             "licence": card.licence,
             "population": card.population,
@@ -176,23 +178,23 @@ def _set(name: str, rows: pd.DataFrame) -> dict[str, Any]:
             "homepage": card.homepage,
         }
     if name == PHANTOM:
-        about |= {
+        facts |= {
             "title": "Synthetic chest radiographs",
             "licence": "Apache-2.0",
             "known_shortcuts": "those that the recipe's dials plant",
             "citation": "simulated by hilum; no patient has ever had these lungs",
         }
-    return about
+    return facts
 
 
 def release(hashes: "pd.Series[str]") -> str | None:
-    """SHA-256 of the files' sorted SHA-256, one a line: tells one release of a set from another.
+    """SHA-256 of the files' sorted SHA-256, one a line: identifies a release of a set.
 
     As `sha256sum FILES | cut -c1-64 | sort | sha256sum` has it; None where one is not known.
     """
     if hashes.isna().any():
         return None
-    lines = "".join(f"{one}\n" for one in sorted(hashes))
+    lines = "".join(f"{digest}\n" for digest in sorted(hashes))
     return hashlib.sha256(lines.encode("ascii")).hexdigest()
 
 

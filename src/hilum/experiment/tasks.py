@@ -14,7 +14,7 @@ from hilum.recipes import Recipe
 from hilum.types import HilumError, LeftOut, Results
 
 FOLDER = "tasks"
-Outcomes: TypeAlias = Mapping[str, Results | HilumError]  # task -> what came of it
+Outcomes: TypeAlias = Mapping[str, Results | HilumError]  # task -> its results or error
 
 
 def run_into(
@@ -47,8 +47,8 @@ def run_recipe(
 
     The main results then hold the tasks' scores and published numbers too. A task that fails is
     listed with its reason; with `resume` nothing that is finished is done again.
-    Raises HilumError for what the user can mend and MissingError for data or weights that are not
-    here, both of the main question.
+    Raises HilumError for what the user can correct and MissingError for data or weights that are
+    not here, both of the main question.
     """
     with files.alone(out), files.executor_of(workers) as executor:
         return _run(recipe, root, out, progress, RunOptions(resume, executor=executor))
@@ -61,31 +61,31 @@ def _run(
     tasks = recipes.tasks(recipe)
     if not (recipe.tasks or main.tasks):
         return main
-    options = replace(options, beside=out / "manifest.parquet")
+    options = replace(options, main_manifest=out / "manifest.parquet")
     outcomes: dict[str, Results | HilumError] = {}
     for name, task in tasks.items():
         folder = out / FOLDER / name
         try:
             with outputs.removing_empty_on_failure(folder):
-                named = _named(progress, name)
+                named = _with_task_name(progress, name)
                 outcomes[name] = run.run_task(task, root, folder, named, options)
         except ChangedError:  # of what is in the folder, not of the task: nothing is printed as new
             raise
         except HilumError as error:
             outcomes[name] = error
-    results = _joined(recipe, main, tasks, outcomes)
+    results = _join(recipe, main, tasks, outcomes)
     outputs.write_recipe(out, recipe)
-    outputs.relist_tasks(out, recipe.tasks, _failed(outcomes))
+    outputs.relist_tasks(out, recipe.tasks, _failures(outcomes))
     outputs.write_results(out, results)
     report.build_report(out)
     return results
 
 
-def _named(progress: Progress, name: str) -> Progress:
+def _with_task_name(progress: Progress, name: str) -> Progress:
     return lambda step: progress(f"{name}: {step}")
 
 
-def _failed(outcomes: Outcomes) -> list[LeftOut]:
+def _failures(outcomes: Outcomes) -> list[LeftOut]:
     return [
         LeftOut(f"task {name}", str(outcome))
         for name, outcome in outcomes.items()
@@ -93,7 +93,7 @@ def _failed(outcomes: Outcomes) -> list[LeftOut]:
     ]
 
 
-def _joined(
+def _join(
     recipe: Recipe, main: Results, tasks: Mapping[str, Recipe], outcomes: Outcomes
 ) -> Results:
     """The main question's results with those of its tasks, under their names."""
@@ -106,7 +106,7 @@ def _joined(
             scores += [replace(row, cell=f"{name}: {row.cell}") for row in outcome.scores]
             published += [replace(row, where=f"{name}: {row.where}") for row in outcome.published]
             sentences += [f"{name}: {outcome.replication}"] if outcome.replication else []
-    failed = [*main.model["failed"], *map(asdict, _failed(outcomes))]
+    failed = [*main.model["failed"], *map(asdict, _failures(outcomes))]
     return replace(
         main,
         scores=scores,
@@ -118,7 +118,7 @@ def _joined(
 
 
 def _without_tasks(main: Results) -> Results:
-    """Without what tasks have added, when a finished run is gone on with."""
+    """Without the rows that tasks added, for a finished run that is resumed."""
     names = [task["name"] for task in main.tasks]
     before = tuple(f"{name}: " for name in names)
     failed = [

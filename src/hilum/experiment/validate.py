@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from hilum import recipes
 from hilum.experiment import source_task
-from hilum.experiment.data_checks import DIVIDED, LISTED, Known
+from hilum.experiment.data_checks import DIVIDED, LISTED, ListedData
 from hilum.experiment.recipe_checks import ALONE, Row
 from hilum.recipes import Recipe
 from hilum.types import HilumError
@@ -21,36 +21,39 @@ def check_recipe(recipe: Recipe) -> InvalidCells:
 
     Raises the first cell's error where no cell is left.
     """
-    return _sifted(recipe, ALONE, (), {})
+    return _check_cells(recipe, ALONE, (), {})
 
 
-def check_manifest(recipe: Recipe, known: Known, refused: InvalidCells) -> InvalidCells:
+def check_manifest(recipe: Recipe, data: ListedData, refused: InvalidCells) -> InvalidCells:
     """The same, and cells that missing weights or these images make impossible.
 
-    Raises as `alone` does.
+    Raises as `check_recipe` does.
     """
-    return _sifted(recipe, LISTED, (known,), refused)
+    return _check_cells(recipe, LISTED, (data,), refused)
 
 
-def check_splits(recipe: Recipe, known: Known, refused: InvalidCells) -> InvalidCells:
-    """The same, and cells that only the split shows to be impossible. Raises as `alone` does."""
-    return _sifted(recipe, DIVIDED, (known,), refused)
+def check_splits(recipe: Recipe, data: ListedData, refused: InvalidCells) -> InvalidCells:
+    """The same, and cells that only the split shows to be impossible.
+
+    Raises as `check_recipe` does.
+    """
+    return _check_cells(recipe, DIVIDED, (data,), refused)
 
 
-def _sifted(
-    recipe: Recipe, rows: Mapping[str, Row], data: tuple[Known, ...], refused: InvalidCells
+def _check_cells(
+    recipe: Recipe, rows: Mapping[str, Row], data: tuple[ListedData, ...], refused: InvalidCells
 ) -> InvalidCells:
-    """A grid asks the same of one network many times: each question is answered once."""
+    """Cells of a grid share many checks: each is made once, by its key and arguments."""
     answers: dict[str, HilumError | None] = {}
     invalid = dict(refused)
     grid = recipes.cells(recipe)
     for name, cell in grid.items():
-        for key, row, about in _questions(cell, rows):
+        for key, row, arguments in _questions(cell, rows):
             if name in invalid:
                 break
-            question = f"{key} {about!r}"
+            question = f"{key} {arguments!r}"
             if question not in answers:
-                answers[question] = _answer(key, row, (*about, *data))
+                answers[question] = _answer(key, row, (*arguments, *data))
             if (error := answers[question]) is not None:
                 invalid[name] = error
     if len(invalid) == len(grid):
@@ -63,15 +66,15 @@ def _questions(cell: Recipe, rows: Mapping[str, Row]) -> Iterator[tuple[str, Row
     for key, row in rows.items():
         yield key, row, row.asks(cell)
     if source_task.enabled(cell) and rows is ALONE:
-        assert cell.source_task is not None  # noqa: S101 - it is wanted
+        assert cell.source_task is not None  # noqa: S101 - it is enabled
         task = source_task.as_recipe(cell, cell.source_task)
         for key, row in rows.items():
             yield f"source_task.{key}", row, row.asks(task)
 
 
-def _answer(key: str, row: Row, about: tuple[Any, ...]) -> HilumError | None:
+def _answer(key: str, row: Row, arguments: tuple[Any, ...]) -> HilumError | None:
     try:
-        row.check(*about)
+        row.check(*arguments)
     except HilumError as error:
         return type(error)(f"recipe key {key!r}: {error}")
     return None

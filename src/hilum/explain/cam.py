@@ -1,4 +1,4 @@
-"""Heat maps: which places of an image speak for a class."""
+"""Heat maps: which places of an image are evidence for a class."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,26 +21,28 @@ class Method:
     """One way to a heat map: (1, height, width), its maps, a class -> evidence (row, column)."""
 
     title: str
-    # for the class above 0, against it below; from `seen` where it needs a map
+    # for the class above 0, against it below; from the maps where it needs them
     evidence: Callable[[ExplainableModel, Stack8, Sequence[Tensor], int], Floats]
     says: str
     source: str
     needs_map: bool = True
 
 
-def look(asked: ExplainableModel, stack: Stack8, method: str = "gradcam") -> list[FeaturesAndMaps]:
-    """Prepared (image, height, width) -> what is seen in them that `method` needs for any class.
+def compute_maps(
+    explainable: ExplainableModel, stack: Stack8, method: str = "gradcam"
+) -> list[FeaturesAndMaps]:
+    """Prepared (image, height, width) -> features and last maps that `method` needs for any class.
 
-    One sight of all, and one of their mirror images where the model averages both; none for a
-    method that needs no map. Raises HilumError for an unknown method, or where it needs a map and
-    the network has none.
+    One entry for the images, and one for their mirror images where the model averages both; none
+    for a method that needs no map. Raises HilumError for an unknown method, or where it needs a map
+    and the network has none.
     """
-    if not known(method).needs_map:
+    if not find_method(method).needs_map:
         return []
     try:
-        if not asked.mirror:
-            return [asked.see(stack)]
-        both = asked.see(np.concatenate([stack, mirrored(stack)]))
+        if not explainable.mirror:
+            return [explainable.see(stack)]
+        both = explainable.see(np.concatenate([stack, mirrored(stack)]))
     except HilumError as error:
         raise HilumError(f"{error} Or take method occlusion, which needs none.") from None
     halves = np.s_[: len(stack)], np.s_[len(stack) :]
@@ -48,7 +50,7 @@ def look(asked: ExplainableModel, stack: Stack8, method: str = "gradcam") -> lis
 
 
 def heat(
-    asked: ExplainableModel,
+    explainable: ExplainableModel,
     image: Grey8,
     class_: int,
     method: str = "gradcam",
@@ -56,27 +58,29 @@ def heat(
 ) -> Floats:
     """Prepared (height, width) -> evidence for a class, 0 and more, in the image's own pixels.
 
-    What speaks against the class is left out (ReLU). `seen`: its map (1, channel, row, column),
-    and that of its mirror image, where `look` was asked before. Raises HilumError as `look` does.
+    Evidence against the class is left out (ReLU). `seen`: its map (1, channel, row, column),
+    and that of its mirror image, from `compute_maps`, whose errors are raised here too.
     """
-    maps = _maps(asked, image, method) if seen is None else seen
-    found = np.maximum(known(method).evidence(asked, image[None], maps, class_), 0)
-    height, width = image.shape
-    return np.asarray(cv2.resize(found, (width, height), interpolation=cv2.INTER_LINEAR))
+    maps = _maps(explainable, image, method) if seen is None else seen
+    values = np.maximum(find_method(method).evidence(explainable, image[None], maps, class_), 0)
+    height, width = image.shape  # upsampled bilinearly, as Selvaraju et al. 2017 do
+    return np.asarray(cv2.resize(values, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
-def evidence(asked: ExplainableModel, image: Grey8, class_: int, method: str = "gradcam") -> Floats:
-    """The same with what speaks against the class below 0, at the map's own size (row, column)."""
-    maps = _maps(asked, image, method)
-    return known(method).evidence(asked, image[None], maps, class_)
+def evidence(
+    explainable: ExplainableModel, image: Grey8, class_: int, method: str = "gradcam"
+) -> Floats:
+    """The same with evidence against the class below 0, at the map's own size (row, column)."""
+    maps = _maps(explainable, image, method)
+    return find_method(method).evidence(explainable, image[None], maps, class_)
 
 
-def require(asked: ExplainableModel, method: str, shape: tuple[int, int]) -> None:
+def require(explainable: ExplainableModel, method: str, shape: tuple[int, int]) -> None:
     """Raise HilumError where `method` is unknown or cannot be used on this network."""
-    look(asked, np.zeros((1, *shape), np.uint8), method)
+    compute_maps(explainable, np.zeros((1, *shape), np.uint8), method)
 
 
-def known(method: str) -> Method:
+def find_method(method: str) -> Method:
     """The row of METHODS called `method`; HilumError with the nearest name for another."""
     if method not in METHODS:
         hint = nearest_name(method, METHODS, "choose one.")
@@ -84,48 +88,56 @@ def known(method: str) -> Method:
     return METHODS[method]
 
 
-def relative(found: Floats) -> Floats:
+def relative(values: Floats) -> Floats:
     """Heat (height, width) as a share of its own maximum; an empty map stays empty."""
-    most = float(found.max())
-    return found / most if most > 0 else np.zeros_like(found)
+    most = float(values.max())
+    return values / most if most > 0 else np.zeros_like(values)
 
 
-def _maps(asked: ExplainableModel, image: Grey8, method: str) -> list[Tensor]:
-    return [sight.maps for sight in look(asked, image[None], method)]
+def _maps(explainable: ExplainableModel, image: Grey8, method: str) -> list[Tensor]:
+    return [sight.maps for sight in compute_maps(explainable, image[None], method)]
 
 
-def _gradcam(asked: ExplainableModel, _: Stack8, maps: Sequence[Tensor], class_: int) -> Floats:
+def _gradcam(
+    explainable: ExplainableModel, _: Stack8, maps: Sequence[Tensor], class_: int
+) -> Floats:
     from captum.attr import LayerGradCam  # half a second that predictions without maps do not wait
 
-    method = LayerGradCam(asked.tail, asked.tail.seam)
-    return _on_the_maps(maps, lambda found: method.attribute(found, class_))
+    method = LayerGradCam(explainable.tail, explainable.tail.last_map)
+    return _on_the_maps(maps, lambda maps_of_image: method.attribute(maps_of_image, class_))
 
 
-def _hirescam(asked: ExplainableModel, _: Stack8, maps: Sequence[Tensor], class_: int) -> Floats:
+def _hirescam(
+    explainable: ExplainableModel, _: Stack8, maps: Sequence[Tensor], class_: int
+) -> Floats:
     from captum.attr import LayerGradientXActivation
 
-    method = LayerGradientXActivation(asked.tail, asked.tail.seam)
-    return _on_the_maps(maps, lambda found: method.attribute(found, class_).sum(1, keepdim=True))
+    method = LayerGradientXActivation(explainable.tail, explainable.tail.last_map)
+    return _on_the_maps(
+        maps, lambda maps_of_image: method.attribute(maps_of_image, class_).sum(1, keepdim=True)
+    )
 
 
 def _on_the_maps(maps: Sequence[Tensor], attribute: Callable[[Tensor], Tensor]) -> Floats:
-    """Maps (1, channel, row, column) -> (row, column), the mirror image's turned back."""
-    plain, *turned = (_array(attribute(found)) for found in maps)
+    """Maps (1, channel, row, column) -> (row, column), averaged with the mirror image's."""
+    plain, *turned = (_array(attribute(maps_of_image)) for maps_of_image in maps)
     if not turned:
         return plain
     return np.ascontiguousarray((plain + turned[0][:, ::-1]) / 2)
 
 
-def _occlusion(asked: ExplainableModel, stack: Stack8, _: Sequence[Tensor], class_: int) -> Floats:
-    """How far the logit falls where a square of the image's mean grey hides what lies there."""
+def _occlusion(
+    explainable: ExplainableModel, stack: Stack8, _: Sequence[Tensor], class_: int
+) -> Floats:
+    """Fall of the logit where a square of mean grey hides the image -> (row, column)."""
     from captum.attr import Occlusion
 
     sides = [max(2, round(n / WINDOWS)) for n in stack.shape[1:]]
 
     def logits(pixels: Tensor) -> Tensor:
-        return torch.from_numpy(asked.logits(pixels[:, 0].to(torch.uint8).numpy()))
+        return torch.from_numpy(explainable.logits(pixels[:, 0].to(torch.uint8).numpy()))
 
-    found = Occlusion(logits).attribute(
+    attribution = Occlusion(logits).attribute(
         torch.from_numpy(stack[:, None].astype(np.float32)),
         sliding_window_shapes=(1, *sides),
         strides=(1, *(max(1, side // 2) for side in sides)),
@@ -133,7 +145,7 @@ def _occlusion(asked: ExplainableModel, stack: Stack8, _: Sequence[Tensor], clas
         target=class_,
         perturbations_per_eval=AT_ONCE,
     )
-    return _array(found)
+    return _array(attribution)
 
 
 METHODS: dict[str, Method] = {
@@ -159,6 +171,6 @@ METHODS: dict[str, Method] = {
 }
 
 
-def _array(found: Tensor) -> Floats:
+def _array(tensor: Tensor) -> Floats:
     """(1, 1, row, column) -> (row, column)."""
-    return found.detach()[0, 0].float().cpu().numpy()
+    return tensor.detach()[0, 0].float().cpu().numpy()

@@ -1,8 +1,8 @@
-"""A trained model made ready to be asked for its reasons.
+"""A trained model prepared for explanation.
 
 A backbone runs forward once, without gradient, to its last map; only what follows that map (the
 pooling and the head) is differentiated. So a heat map costs one forward pass, by a compiled network
-where there is one, and that pass hands out the features as well: the prediction costs nothing more.
+where there is one, and that pass yields the features as well: the prediction costs nothing more.
 """
 
 import copy
@@ -27,7 +27,7 @@ from hilum.types import Floats, Grey8, HilumError, Probabilities, Stack8
 
 @dataclass(frozen=True, slots=True)
 class FeaturesAndMaps:
-    """What a backbone makes of films: features (image, feature) and its last maps.
+    """Output of a backbone: features (image, feature) and its last maps.
 
     Maps: (image, channel, row, column), without gradient.
     """
@@ -44,21 +44,21 @@ class HeadFromMaps(nn.Module):
 
     def __init__(self, backbone: Backbone, head: NumpyHead) -> None:
         super().__init__()
-        self.seam = nn.Identity()  # where captum reads the map and its gradient
+        self.last_map = nn.Identity()  # where captum reads the map and its gradient
         self.backbone = backbone
         self.head = _as_module(head)
 
-    def forward(self, found: Tensor) -> Tensor:
+    def forward(self, maps: Tensor) -> Tensor:
         """(image, channel, row, column) -> (image, class)."""
-        logits: Tensor = self.head(self.backbone.from_maps(self.seam(found)).double())
+        logits: Tensor = self.head(self.backbone.from_maps(self.last_map(maps)).double())
         return logits
 
 
 @dataclass(frozen=True, slots=True)
 class ExplainableModel:
-    """A model that is asked for its reasons; `logits` takes prepared images as the model does."""
+    """A model prepared for explanation; `logits` takes prepared images as the model does."""
 
-    door: InputNormalisation
+    normalise: InputNormalisation
     tail: HeadFromMaps
     mirror: bool
     see: See  # raises HilumError where the network has no map
@@ -70,7 +70,7 @@ class ExplainableModel:
 
 
 def make_explainable(model: TrainedModel) -> ExplainableModel:
-    """A model's parts made ready, seen and answered by compiled networks."""
+    """An explainable model whose maps and logits come from compiled networks."""
     plain = of_parts(model.facts, model.backbone, model.head, model.logits)
     return replace(
         plain, see=compiled_sight(lambda: models.compile_features_and_maps(model), plain.see)
@@ -83,34 +83,34 @@ def of_parts(
     head: NumpyHead,
     logits: Callable[[Stack8], Probabilities] | None = None,
 ) -> ExplainableModel:
-    """A model's parts made ready; `logits` where a compiled model answers faster than torch."""
+    """An explainable model; `logits` where a compiled model answers faster than torch."""
     copied = copy.deepcopy(backbone).eval()
     copied.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     for layer in copied.modules():
         if hasattr(layer, "inplace"):  # two of them in a row would overwrite what a gradient needs
             layer.inplace = False  # type: ignore[assignment]
-    door, tail = InputNormalisation(facts.normalise), HeadFromMaps(copied, head).eval()
-    answer = logits or torch_logits(door, tail, facts.mirror)
-    return ExplainableModel(door, tail, facts.mirror, torch_sight(door, copied), answer)
+    normalise, tail = InputNormalisation(facts.normalise), HeadFromMaps(copied, head).eval()
+    answer = logits or torch_logits(normalise, tail, facts.mirror)
+    return ExplainableModel(normalise, tail, facts.mirror, torch_sight(normalise, copied), answer)
 
 
-def same_bits(asked: ExplainableModel, model: TrainedModel) -> bool:
+def same_bits(explainable: ExplainableModel, model: TrainedModel) -> bool:
     """Whether a film has the very features, bit by bit, that the model's own network gives it.
 
-    Only then may what is seen for a heat map stand for a prediction. False where there is no map.
+    Only then can the pass for a heat map give the prediction as well. False where there is no map.
     """
     noise = np.random.default_rng(0).integers(0, 256, (1, *model.pipeline.shape), np.uint8)
     try:
-        return np.array_equal(asked.see(noise).features, model.runtime(noise))
+        return np.array_equal(explainable.see(noise).features, model.runtime(noise))
     except HilumError:
         return False
 
 
-def torch_sight(door: InputNormalisation, backbone: Backbone) -> See:
-    """Prepared films (image, height, width) seen by torch itself."""
+def torch_sight(normalise: InputNormalisation, backbone: Backbone) -> See:
+    """Features and maps of prepared films (image, height, width), by torch itself."""
 
     def one(film: Grey8) -> tuple[Tensor, Tensor]:
-        maps = backbone.maps(door(_pixels(film)).contiguous(memory_format=torch.channels_last))
+        maps = backbone.maps(normalise(_pixels(film)).contiguous(memory_format=torch.channels_last))
         return backbone.from_maps(maps), maps
 
     def see(stack: Stack8) -> FeaturesAndMaps:
@@ -122,9 +122,9 @@ def torch_sight(door: InputNormalisation, backbone: Backbone) -> See:
 
 
 def compiled_sight(compiled: Callable[[], Runtime], plain: See) -> See:
-    """The same by a network that hands out features and flattened maps in one row.
+    """The same by a network whose output row is features, then flattened maps.
 
-    It is compiled when it is first asked; `plain` is asked once, for the map's size.
+    It is compiled at the first call; `plain` is called once, for the map's size.
     """
 
     @cache
@@ -134,22 +134,22 @@ def compiled_sight(compiled: Callable[[], Runtime], plain: See) -> See:
 
     def see(stack: Stack8) -> FeaturesAndMaps:
         runtime, size = ready(stack.shape[1:])
-        found = runtime(stack)
-        width = found.shape[1] - int(np.prod(size))
-        maps = np.ascontiguousarray(found[:, width:]).reshape(len(stack), *size)
-        return FeaturesAndMaps(np.ascontiguousarray(found[:, :width]), torch.from_numpy(maps))
+        rows = runtime(stack)
+        width = rows.shape[1] - int(np.prod(size))
+        maps = np.ascontiguousarray(rows[:, width:]).reshape(len(stack), *size)
+        return FeaturesAndMaps(np.ascontiguousarray(rows[:, :width]), torch.from_numpy(maps))
 
     return see
 
 
 def torch_logits(
-    door: InputNormalisation, tail: HeadFromMaps, mirror: bool
+    normalise: InputNormalisation, tail: HeadFromMaps, mirror: bool
 ) -> Callable[[Stack8], Probabilities]:
     """Prepared films (image, height, width) -> logits (image, class), by torch itself."""
 
     def one(film: Grey8) -> Probabilities:
-        found: Tensor = tail.head(tail.backbone(door(_pixels(film))).double())
-        return found[0].numpy()
+        output: Tensor = tail.head(tail.backbone(normalise(_pixels(film))).double())
+        return output[0].numpy()
 
     def logits(stack: Stack8) -> Probabilities:
         with torch.inference_mode():
@@ -176,7 +176,7 @@ def _as_module(head: NumpyHead) -> nn.Sequential:
 
 
 class _Standard(nn.Module):
-    """(image, feature) -> the same, standardised as the head wants it."""
+    """(image, feature) -> the same, standardised by the head's statistics."""
 
     mean: Tensor
     deviation: Tensor

@@ -1,4 +1,4 @@
-"""Pictures for people: a film beside its heat map with a colour bar, and sheets of many."""
+"""Images of a film next to its heat map with a colour bar, and sheets of many."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class HeatmapTile:
     """One film as the network sees it, its heat as a share of its maximum, and what to write."""
 
     film: Grey8  # (height, width)
-    share: Floats  # (height, width), all 0 where nothing speaks for the class
+    share: Floats  # (height, width), all 0 without evidence for the class
     lines: tuple[str, ...]
     right: bool | None = None  # None where the truth is not known
 
@@ -40,18 +40,18 @@ class HeatmapStyle:
 
     def check(self) -> None:
         """Raise HilumError for an unknown rendering or scale of colours."""
-        overlays.chosen(RENDERINGS, self.render, "a rendering")
-        overlays.chosen(COLOURS, self.colours, "a scale of colours")
+        overlays.find_row(RENDERINGS, self.render, "a rendering")
+        overlays.find_row(COLOURS, self.colours, "a scale of colours")
 
 
-def single(tile: HeatmapTile, look: HeatmapStyle, method: str, verdict: str = "") -> Colour8:
+def single(tile: HeatmapTile, style: HeatmapStyle, method: str, verdict: str = "") -> Colour8:
     """Film, heat map and colour bar side by side, with words above and below.
 
     `verdict` says how the model was judged.
     """
-    pair = _pair(tile, look, SIDE)
-    width = MARGIN + pair.shape[1] + (0 if _plain(look) else 96) + MARGIN
-    below = _notes(look, (method, verdict), 14, width - 2 * MARGIN)
+    pair = _pair(tile, style, SIDE)
+    width = MARGIN + pair.shape[1] + (0 if _plain(style) else 96) + MARGIN
+    below = _notes(style, (method, verdict), 14, width - 2 * MARGIN)
     top = MARGIN + 24 * len(tile.lines) + GAP
     page = Image.new("RGB", (width, top + pair.shape[0] + GAP + 20 * len(below) + MARGIN), PAPER)
     draw = ImageDraw.Draw(page)
@@ -59,8 +59,8 @@ def single(tile: HeatmapTile, look: HeatmapStyle, method: str, verdict: str = ""
         ink = INK if i else _ink(tile)
         _write(draw, (MARGIN, MARGIN + 24 * i), line, 18, ink, width - 2 * MARGIN)
     page.paste(Image.fromarray(pair), (MARGIN, top))
-    if not _plain(look):
-        _bar(page, (MARGIN + pair.shape[1] + 2 * GAP, top), pair.shape[0], look)
+    if not _plain(style):
+        _bar(page, (MARGIN + pair.shape[1] + 2 * GAP, top), pair.shape[0], style)
     for i, line in enumerate(below):
         at = (MARGIN, top + pair.shape[0] + GAP + 20 * i)
         _write(draw, at, line, 14, MUTED, width - 2 * MARGIN)
@@ -69,24 +69,24 @@ def single(tile: HeatmapTile, look: HeatmapStyle, method: str, verdict: str = ""
 
 def draw_sheet(
     tiles: Sequence[HeatmapTile],
-    look: HeatmapStyle,
+    style: HeatmapStyle,
     method: str,
     columns: int = COLUMNS,
     verdict: str = "",
 ) -> Colour8:
-    """Many films in rows, each beside its heat map, words below; a colour bar and notes at the end.
+    """Many films in rows, each next to its heat map, words below; colour bar and notes last.
 
     All tiles get the room of the largest.
     """
-    pairs = [_pair(tile, look, SMALL) for tile in tiles]
+    pairs = [_pair(tile, style, SMALL) for tile in tiles]
     height, width = (max(pair.shape[i] for pair in pairs) for i in (0, 1))
     lines = max(len(tile.lines) for tile in tiles)
     step = (width + MARGIN, height + 20 * lines + MARGIN)
     columns = min(columns, len(tiles))
     rows = -(-len(tiles) // columns)
     across = MARGIN + step[0] * columns
-    notes = _notes(look, (method, verdict), 16, across - 2 * MARGIN)
-    foot = 21 * len(notes) + (0 if _plain(look) else 48)
+    notes = _notes(style, (method, verdict), 16, across - 2 * MARGIN)
+    foot = 21 * len(notes) + (0 if _plain(style) else 48)
     size = (across, MARGIN + step[1] * rows + foot + MARGIN)
     page = Image.new("RGB", size, PAPER)
     draw = ImageDraw.Draw(page)
@@ -97,8 +97,8 @@ def draw_sheet(
             at = (left, top + height + 3 + 20 * k)
             _write(draw, at, line, 16, INK if k else _ink(tile), width)
     top = MARGIN + step[1] * rows
-    if not _plain(look):
-        _scale(page, (MARGIN, top), look)
+    if not _plain(style):
+        _scale(page, (MARGIN, top), style)
         top += 48
     for i, line in enumerate(notes):
         _write(draw, (MARGIN, top + 21 * i), line, 16, MUTED, across - 2 * MARGIN)
@@ -106,23 +106,23 @@ def draw_sheet(
 
 
 def save_page(page: Colour8, path: Path) -> None:
-    """Write a picture as PNG."""
+    """Write a picture (height, width, 3) as PNG."""
     Image.fromarray(page).save(path, compress_level=3)
 
 
-def _plain(look: HeatmapStyle) -> bool:
-    return look.render == "multiply"  # a grey picture has no scale of colours
+def _plain(style: HeatmapStyle) -> bool:
+    return style.render == "multiply"  # a grey picture has no scale of colours
 
 
-def _notes(look: HeatmapStyle, words: tuple[str, str], size: int, room: int) -> list[str]:
-    row, (method, verdict) = RENDERINGS[look.render], words
+def _notes(style: HeatmapStyle, words: tuple[str, str], size: int, room: int) -> list[str]:
+    row, (method, verdict) = RENDERINGS[style.render], words
     first = f"Left: the film as the network sees it. Right: {method}, {row.says}."
     warnings = [f"Warning: {row.warning}"] if row.warning else []
     notes = (first, *warnings, *([verdict] if verdict else []), NOTICE)
-    return [line for note in notes for line in _wrapped(note, size, room)]
+    return [line for note in notes for line in _wrap(note, size, room)]
 
 
-def _wrapped(text: str, size: int, room: int) -> list[str]:
+def _wrap(text: str, size: int, room: int) -> list[str]:
     """The words on as many lines as it takes so that none is wider than `room` pixels."""
     lines = [""]
     for word in text.split():
@@ -134,7 +134,7 @@ def _wrapped(text: str, size: int, room: int) -> list[str]:
     return lines
 
 
-def _pair(tile: HeatmapTile, look: HeatmapStyle, side: int) -> Colour8:
+def _pair(tile: HeatmapTile, style: HeatmapStyle, side: int) -> Colour8:
     """(height, width, 3): the film and its heat map, each picture of it made to fit `side`."""
     height, width = tile.film.shape
     pictures = max(1, height // width)  # one below the other
@@ -144,32 +144,34 @@ def _pair(tile: HeatmapTile, look: HeatmapStyle, side: int) -> Colour8:
         tile.film, size, interpolation=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
     )
     share = np.asarray(cv2.resize(tile.share, size, interpolation=cv2.INTER_LINEAR), np.float32)
-    seen = overlays.render_heat(np.asarray(film, np.uint8), share, look.render, look.colours)
+    seen = overlays.render_heat(np.asarray(film, np.uint8), share, style.render, style.colours)
     white = np.full((size[1], GAP, 3), 255, np.uint8)
     return np.concatenate([overlays.grey(np.asarray(film, np.uint8)), white, seen], axis=1)
 
 
-def _bar(page: Image.Image, at: tuple[int, int], height: int, look: HeatmapStyle) -> None:
+def _bar(page: Image.Image, at: tuple[int, int], height: int, style: HeatmapStyle) -> None:
     """An upright colour bar from 1 down to 0."""
     ramp = np.linspace(1, 0, height, dtype=np.float32)[:, None].repeat(BAR, 1)
-    page.paste(Image.fromarray(_as_seen(ramp, look)), at)
+    page.paste(Image.fromarray(_on_grey_film(ramp, style)), at)
     draw = ImageDraw.Draw(page)
     for text, y in (("most", 0), ("half", height // 2 - 8), ("none", height - 17)):
         _write(draw, (at[0] + BAR + 6, at[1] + y), text, 14, INK, 80)
 
 
-def _scale(page: Image.Image, at: tuple[int, int], look: HeatmapStyle) -> None:
+def _scale(page: Image.Image, at: tuple[int, int], style: HeatmapStyle) -> None:
     """A lying colour bar from 0 to 1 with its meaning."""
     ramp = np.linspace(0, 1, 240, dtype=np.float32)[None].repeat(14, 0)
-    page.paste(Image.fromarray(_as_seen(ramp, look)), at)
+    page.paste(Image.fromarray(_on_grey_film(ramp, style)), at)
     draw = ImageDraw.Draw(page)
     text = "heat: none (left) to the most of this image (right)"
     _write(draw, (at[0], at[1] + 18), text, 16, INK, page.width)
 
 
-def _as_seen(ramp: Floats, look: HeatmapStyle) -> Colour8:
-    """A scale of colours as it looks where it is laid on mid-grey film."""
-    return overlays.render_heat(np.full(ramp.shape, 128, np.uint8), ramp, look.render, look.colours)
+def _on_grey_film(ramp: Floats, style: HeatmapStyle) -> Colour8:
+    """A scale (height, width) as it looks over a mid-grey film -> (height, width, 3)."""
+    return overlays.render_heat(
+        np.full(ramp.shape, 128, np.uint8), ramp, style.render, style.colours
+    )
 
 
 def _ink(tile: HeatmapTile) -> str:

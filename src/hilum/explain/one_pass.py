@@ -20,21 +20,21 @@ class OnePass:
     model: TrainedModel
     explainable: ExplainableModel
     method: str
-    exact: bool  # what is seen for the maps gives the prediction's very bits
+    exact: bool  # the pass for the maps gives the prediction bit by bit
     maps: "deque[tuple[Tensor, ...]]" = field(default_factory=deque)
 
     @classmethod
     def of(cls, model: TrainedModel, explainable: ExplainableModel, method: str) -> "OnePass":
         """Raises HilumError for an unknown method, or one that cannot explain this network."""
         cam.require(explainable, method, model.pipeline.shape)
-        exact = cam.known(method).needs_map and explainer.same_bits(explainable, model)
+        exact = cam.find_method(method).needs_map and explainer.same_bits(explainable, model)
         return cls(model, explainable, method, exact)
 
     def features(self, stack: Stack8) -> Features:
         """What the model's own `features` gives of prepared films (image, height, width)."""
         if not self.exact:
             return self.model.features(stack)
-        sights = cam.look(self.explainable, stack, self.method)
+        sights = cam.compute_maps(self.explainable, stack, self.method)
         self.maps.extend(zip(*(sight.maps[:, None] for sight in sights), strict=True))
         plain, *mirror = (sight.features for sight in sights)
         return plain, mirror[0] if mirror else None

@@ -38,11 +38,11 @@ def render_heat(film: Grey8, share: Floats, rendering: str, colours: str = "plas
 
     Raises HilumError for an unknown rendering or scale of colours.
     """
-    row = chosen(RENDERINGS, rendering, "a rendering")
-    return row.draw(film, share, chosen(COLOURS, colours, "a scale of colours"))
+    row = find_row(RENDERINGS, rendering, "a rendering")
+    return row.draw(film, share, find_row(COLOURS, colours, "a scale of colours"))
 
 
-def chosen(table: Mapping[str, Row], name: str, what: str) -> Row:
+def find_row(table: Mapping[str, Row], name: str, what: str) -> Row:
     """A table's row by name; HilumError with the nearest name for another."""
     if name not in table:
         hint = nearest_name(name, table, "choose one.")

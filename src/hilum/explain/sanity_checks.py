@@ -54,7 +54,11 @@ class Energy:
 
 
 def cascading_randomisation(
-    asked: ExplainableModel, films: Stack8, classes: Labels, heater: Heater = heat, seed: int = 0
+    explainable: ExplainableModel,
+    films: Stack8,
+    classes: Labels,
+    heater: Heater = heat,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """Heat maps' likeness to the trained model's as its weights are made random, last layer first.
 
@@ -64,14 +68,14 @@ def cascading_randomisation(
     not shows the image, not the model. Adebayo et al. 2018, arXiv:1810.03292.
     """
     pairs = list(zip(films, classes.tolist(), strict=True))
-    first = [heater(asked, film, class_) for film, class_ in pairs]
-    tail = copy.deepcopy(asked.tail)
+    first = [heater(explainable, film, class_) for film, class_ in pairs]
+    tail = copy.deepcopy(explainable.tail)
     # a compiled model would not know the changed weights
     changed = replace(
-        asked,
+        explainable,
         tail=tail,
-        see=torch_sight(asked.door, tail.backbone),
-        logits=torch_logits(asked.door, tail, asked.mirror),
+        see=torch_sight(explainable.normalise, tail.backbone),
+        logits=torch_logits(explainable.normalise, tail, explainable.mirror),
     )
     rows = [("trained", 1.0, len(pairs))]
     for level, randomise in _levels(changed.tail, seed):
@@ -83,7 +87,10 @@ def cascading_randomisation(
 
 
 def likeness(first: Floats, second: Floats) -> float:
-    """Spearman's rank correlation of two maps (height, width); 0 where one is flat."""
+    """Spearman's rank correlation of two maps (height, width); 0 where one is flat.
+
+    Spearman 1904, doi:10.2307/1412159.
+    """
     if np.ptp(first) == 0 or np.ptp(second) == 0:
         return 0.0
     return float(spearmanr(first, second, axis=None).statistic)
@@ -92,17 +99,18 @@ def likeness(first: Floats, second: Floats) -> float:
 def deletion_or_insertion_curve(
     probability: Callable[[Stack8], Values],
     film: Grey8,
-    found: Floats,
+    heatmap: Floats,
     way: Literal["deletion", "insertion"],
     steps: int = STEPS,
 ) -> PerturbationCurve:
-    """What becomes of a probability as pixels go, or come, the hottest first.
+    """A class's probability as pixels are deleted, or inserted, the hottest first.
 
     `probability` takes prepared films (image, height, width). Deletion paints with the film's mean
     grey; insertion begins with the film blurred. Petsiuk et al. 2018, arXiv:1806.07421.
     """
-    start, end = (film, _mean(film)) if way == "deletion" else (_blurred(film), film)
-    order = np.argsort(-found, axis=None, kind="stable")
+    start, end = (film, _mean_grey(film)) if way == "deletion" else (_blur(film), film)
+    # stable: pixels of equal heat go in the same order on every machine
+    order = np.argsort(-heatmap, axis=None, kind="stable")
     counts = np.rint(np.linspace(0, film.size, steps + 1)).astype(int)
     stack = np.repeat(start[None], steps + 1, axis=0)
     for picture, count in zip(stack, counts, strict=True):
@@ -110,25 +118,27 @@ def deletion_or_insertion_curve(
     return PerturbationCurve(counts / film.size, np.asarray(probability(stack), np.float64))
 
 
-def pointing_game(found: Floats, mask: Mask, tolerance: int = 0) -> bool | None:
+def pointing_game(heatmap: Floats, mask: Mask, tolerance: int = 0) -> bool | None:
     """The pointing game: is the hottest pixel in the mask, or within `tolerance` pixels of it?
 
-    None for an empty map or mask. Zhang et al. 2018, doi:10.1007/s11263-017-1059-x (15 pixels).
+    Map and mask (height, width); None where one is empty.
+    Zhang et al. 2018, doi:10.1007/s11263-017-1059-x (15 pixels).
     """
-    if not found.any() or not mask.any():
+    if not heatmap.any() or not mask.any():
         return None
-    at = np.unravel_index(int(found.argmax()), found.shape)
+    at = np.unravel_index(int(heatmap.argmax()), heatmap.shape)
+    # OpenCV measures each pixel's distance to the nearest 0, here the mask
     away = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     return bool(away[at] <= tolerance)
 
 
-def energy(found: Floats, mask: Mask) -> Energy:
+def energy(heatmap: Floats, mask: Mask) -> Energy:
     """Heat (height, width) inside a mask of the same shape, against the mask's area.
 
     The energy-based pointing game of Wang et al. 2020, doi:10.1109/CVPRW50498.2020.00020.
     """
-    total = float(found.sum(dtype=np.float64))
-    inside = float(found[mask].sum(dtype=np.float64)) / total if total > 0 else float("nan")
+    total = float(heatmap.sum(dtype=np.float64))
+    inside = float(heatmap[mask].sum(dtype=np.float64)) / total if total > 0 else float("nan")
     return Energy(inside, float(mask.mean()))
 
 
@@ -136,7 +146,7 @@ def _levels(tail: HeadFromMaps, seed: int) -> Sequence[tuple[str, Callable[[], N
     """What is made random level by level, from the head down to the backbone's first stage."""
     members = [tail.backbone, *(other.backbone for other in tail.backbone.neighbours)]
     down = [level for member in members for level in _stages(member, seed)]
-    return [("head", lambda: _shaken(tail.head, seed)), *down]
+    return [("head", lambda: _randomise_head(tail.head, seed)), *down]
 
 
 def _stages(backbone: Backbone, seed: int) -> list[tuple[str, Callable[[], None]]]:
@@ -147,10 +157,12 @@ def _stages(backbone: Backbone, seed: int) -> list[tuple[str, Callable[[], None]
     state = fresh.state_dict()
 
     def stage(pattern: str) -> Callable[[], None]:
-        mine = {name: value for name, value in state.items() if re.search(pattern, f"net.{name}")}
+        weights = {
+            name: value for name, value in state.items() if re.search(pattern, f"net.{name}")
+        }
 
         def load() -> None:
-            backbone.net.load_state_dict(mine, strict=False)
+            backbone.net.load_state_dict(weights, strict=False)
 
         return load
 
@@ -160,7 +172,7 @@ def _stages(backbone: Backbone, seed: int) -> list[tuple[str, Callable[[], None]
     ]
 
 
-def _shaken(head: nn.Module, seed: int) -> None:
+def _randomise_head(head: nn.Module, seed: int) -> None:
     """Random weights as large as the head's own were."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -171,9 +183,9 @@ def _shaken(head: nn.Module, seed: int) -> None:
                 layer.weight.copy_(noise * spread)
 
 
-def _mean(film: Grey8) -> Grey8:
+def _mean_grey(film: Grey8) -> Grey8:
     return np.full_like(film, round(float(film.mean())))
 
 
-def _blurred(film: Grey8) -> Grey8:
+def _blur(film: Grey8) -> Grey8:
     return np.asarray(cv2.GaussianBlur(film, (0, 0), max(film.shape) * BLUR), np.uint8)

@@ -1,4 +1,4 @@
-"""Heat maps of a finished model's answers, drawn as its images come."""
+"""Heat maps of a finished model's answers, drawn as its images are read."""
 
 import itertools
 import re
@@ -32,15 +32,15 @@ class HeatmapRequest:
 
     method: str = "gradcam"
     class_: str | None = None
-    look: HeatmapStyle = field(default_factory=HeatmapStyle)
+    style: HeatmapStyle = field(default_factory=HeatmapStyle)
 
 
 @dataclass(slots=True)
 class HeatmapWriter:
-    """Draws heat maps as images come; a sheet is written when it is full."""
+    """Draws heat maps as images are read; a sheet is written when it is full."""
 
     model: TrainedModel
-    ask: HeatmapRequest
+    request: HeatmapRequest
     out: Path
     one_pass: OnePass
     names: set[str] = field(default_factory=set)  # of files written, in lower case
@@ -49,15 +49,15 @@ class HeatmapWriter:
     full: int = 0  # sheets that are written
 
     @classmethod
-    def of(cls, model: TrainedModel, ask: HeatmapRequest, out: Path) -> "HeatmapWriter":
-        """Ready to draw; raises HilumError for what `ask` may not ask of this model."""
-        ask.look.check()
-        _require_class(ask.class_, model.facts.classes)
-        one_pass = OnePass.of(model, explainer.make_explainable(model), ask.method)
-        return cls(model, ask, files.ensure_writable_folder(out), one_pass)
+    def of(cls, model: TrainedModel, request: HeatmapRequest, out: Path) -> "HeatmapWriter":
+        """Ready to draw; raises HilumError where the request does not fit this model."""
+        request.style.check()
+        _require_class(request.class_, model.facts.classes)
+        one_pass = OnePass.of(model, explainer.make_explainable(model), request.method)
+        return cls(model, request, files.ensure_writable_folder(out), one_pass)
 
     def features(self, stack: Stack8) -> Features:
-        """What the model's own `features` gives of prepared films, their maps kept for `draw`."""
+        """The model's `features` of films (image, height, width), maps kept for `draw`."""
         return self.one_pass.features(stack)
 
     def draw(self, rows: pd.DataFrame, decoded: Sequence[PreparedImage | str]) -> Iterator[None]:
@@ -83,14 +83,16 @@ class HeatmapWriter:
         return table
 
     def _one(self, row: dict[str, object], film: Grey8) -> dict[str, object]:
-        class_ = self.ask.class_ or str(row["label"])
+        class_ = self.request.class_ or str(row["label"])
         p = float(str(row[f"p_{class_}"]))
-        found = self.one_pass.heat(film, self.model.facts.classes.index(class_))
+        heatmap = self.one_pass.heat(film, self.model.facts.classes.index(class_))
         name = self._name(Path(str(row["path"])).stem)
-        tile = HeatmapTile(film, cam.relative(found), words(row, class_, p, empty=not found.any()))
+        tile = HeatmapTile(
+            film, cam.relative(heatmap), words(row, class_, p, empty=not heatmap.any())
+        )
         self.tiles.append(tile)
         heatmap_sheets.save_page(
-            heatmap_sheets.single(tile, self.ask.look, self._title(), self._verdict()),
+            heatmap_sheets.single(tile, self.request.style, self._title(), self._verdict()),
             self.out / name,
         )
         if len(self.tiles) == heatmap_sheets.COLUMNS * heatmap_sheets.ROWS:
@@ -98,8 +100,8 @@ class HeatmapWriter:
         return {
             "class": class_,
             "probability": p,
-            "method": self.ask.method,
-            "render": self.ask.look.render,
+            "method": self.request.method,
+            "render": self.request.style.render,
             "file": name,
         }
 
@@ -107,13 +109,13 @@ class HeatmapWriter:
         self.full += 1
         name = "sheet.png" if self.full == 1 else f"sheet-{self.full}.png"
         page = heatmap_sheets.draw_sheet(
-            self.tiles, self.ask.look, self._title(), verdict=self._verdict()
+            self.tiles, self.request.style, self._title(), verdict=self._verdict()
         )
         heatmap_sheets.save_page(page, self.out / name)
         self.tiles.clear()
 
     def _title(self) -> str:
-        return cam.known(self.ask.method).title
+        return cam.find_method(self.request.method).title
 
     def _verdict(self) -> str:
         return cautions.verdict_line(self.model.facts.judged)
@@ -128,11 +130,11 @@ class HeatmapWriter:
 
 
 def words(row: dict[str, object], class_: str, p: float, *, empty: bool) -> tuple[str, ...]:
-    """Below a film and its map: the class asked and its p, where need be two remarks, the name."""
-    said, asked = (CLASS_NAMES.get(name, name) for name in (str(row["label"]), class_))
-    lines = [f"Evidence for {asked}, p = {p:.3f}", Path(str(row["path"])).name]
+    """Lines below a film and its map: the class and its p, up to two remarks, the file's name."""
+    predicted, explained = (CLASS_NAMES.get(name, name) for name in (str(row["label"]), class_))
+    lines = [f"Evidence for {explained}, p = {p:.3f}", Path(str(row["path"])).name]
     if class_ != row["label"]:
-        lines.insert(1, f"predicted: {said}")
+        lines.insert(1, f"predicted: {predicted}")
     if empty:
         lines.insert(1, "empty map: no place speaks for it")
     return tuple(lines)

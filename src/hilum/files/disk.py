@@ -109,9 +109,9 @@ def ensure_writable_folder(folder: Path, named: Path | None = None) -> Path:
     try:
         str(folder).encode("utf-8")
     except UnicodeEncodeError:  # nor do the libraries that write there take such a name
-        told = os.fsencode(folder).decode("utf-8", "backslashreplace")
+        printable = os.fsencode(folder).decode("utf-8", "backslashreplace")
         raise HilumError(
-            f"--out must be a place with a name in UTF-8; got {told}; choose another."
+            f"--out must be a place with a name in UTF-8; got {printable}; choose another."
         ) from None
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -135,7 +135,7 @@ def write_error(path: Path, error: OSError) -> HilumError:
 
 
 def _is_about(error: OSError, temporary: Path) -> bool:
-    """Tell whether a fault is this write's own, not that of something else the block did."""
+    """Whether an error is of this write, not of something else in the block."""
     if error.filename is None:
         return error.errno in _WRITE_FAULTS
     named = Path(os.fsdecode(error.filename))

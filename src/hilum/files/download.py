@@ -52,7 +52,7 @@ class _Job:
 
 
 class _BrokenError(Exception):
-    """The connection failed in a way that another try may mend."""
+    """The connection failed in a way that another try may solve."""
 
 
 _LIMITS = HttpLimits()
@@ -67,7 +67,7 @@ def download(
 ) -> Path:
     """Fetch `url` into the file `to` and return it; a file already there with that hash stays.
 
-    An interrupted download lies in "<to>.part" and goes on from there (RFC 9110, range requests)
+    An interrupted download is kept in "<to>.part" and resumed from there (RFC 9110, range requests)
     if the server still has the same version; otherwise it starts again. `progress` counts bytes;
     its total is 0 where the server does not say. Raises MissingError where the network fails,
     HilumError for a wrong checksum (the file is deleted), an address that is not http(s), a file
@@ -133,10 +133,10 @@ def _receive(job: _Job) -> None:
 def _resumable(job: _Job) -> int:
     """Byte from which a range request may go on, 0 for a fresh start.
 
-    The last byte is asked for again, since a server refuses a range that begins at the end.
+    The last byte is requested again, since a server refuses a range that begins at the end.
     """
-    known = job.sha256 is not None or (job.tag.is_file() and job.tag.read_text("utf-8") != "")
-    return max(job.part.stat().st_size - 1, 0) if known and job.part.is_file() else 0
+    identified = job.sha256 is not None or (job.tag.is_file() and job.tag.read_text("utf-8") != "")
+    return max(job.part.stat().st_size - 1, 0) if identified and job.part.is_file() else 0
 
 
 def _open(job: _Job, held: int) -> http.client.HTTPResponse:
@@ -218,10 +218,10 @@ def _start(job: _Job, response: http.client.HTTPResponse, held: int) -> int:
     """Where the body belongs in the file: `held`, or 0 where the server sends all of it."""
     if response.status != http.client.PARTIAL_CONTENT:
         return 0
-    said = response.headers.get("Content-Range", "")
-    if not said.startswith(f"bytes {held}-"):
+    content_range = response.headers.get("Content-Range", "")
+    if not content_range.startswith(f"bytes {held}-"):
         job.part.unlink(missing_ok=True)
-        raise _BrokenError(f"bytes from {held} were wanted, the server sent {said!r}")
+        raise _BrokenError(f"bytes from {held} were wanted, the server sent {content_range!r}")
     return held
 
 

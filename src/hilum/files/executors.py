@@ -34,7 +34,7 @@ class Executor(Protocol):
 
 
 class SerialExecutor:
-    """One task after another in this process; the next is asked for when one is done."""
+    """One task after another in this process; the next is fetched when one is done."""
 
     def map(
         self, function: Function[Task, Result], tasks: Iterable[Task], progress: Progress

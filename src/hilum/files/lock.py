@@ -10,7 +10,7 @@ from hilum.files.disk import write_error
 from hilum.types import HilumError
 
 LOCK = ".hilum-lock"
-PAUSE = 0.05  # seconds between two looks at a lock that another holds
+PAUSE = 0.05  # seconds between two tries for a lock that another holds
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def alone(folder: Path) -> Iterator[None]:
             f"--out must be a place that can be written; got {str(folder)!r} "
             f"({error.strerror}); choose another."
         ) from None
-    if not _locked(handle):
+    if not _lock(handle):
         os.close(handle)
         raise HilumError(
             f"one run at a time may write to {str(folder)!r}; got another that is still "
@@ -49,13 +49,13 @@ def alone(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def waiting(path: Path) -> Iterator[None]:
-    """Hold the lock file `path`, after whoever holds it now; where others wait, one at a time.
+    """Hold the lock file `path`, after its present holder; where others wait, one at a time.
 
     Raises HilumError where it cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = _awaited(path)
+        handle = _wait(path)
     except OSError as error:
         raise write_error(path, error) from error
     try:
@@ -66,10 +66,10 @@ def waiting(path: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _awaited(path: Path) -> int:
+def _wait(path: Path) -> int:
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        while not _locked(handle):
+        while not _lock(handle):
             time.sleep(PAUSE)
         with suppress(OSError):  # the holder before may have removed the file that was waited for
             if os.fstat(handle).st_ino == path.stat().st_ino:
@@ -77,11 +77,11 @@ def _awaited(path: Path) -> int:
         os.close(handle)
 
 
-def _locked(handle: int) -> bool:
+def _lock(handle: int) -> bool:
     try:
         import fcntl
     except ImportError:  # Windows
-        return _locked_on_windows(handle)
+        return _lock_on_windows(handle)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -91,7 +91,7 @@ def _locked(handle: int) -> bool:
     return True
 
 
-def _locked_on_windows(handle: int) -> bool:
+def _lock_on_windows(handle: int) -> bool:
     import msvcrt
 
     try:

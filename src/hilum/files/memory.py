@@ -14,7 +14,7 @@ _KEEPING = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1))
 
 @contextmanager
 def retain_freed_memory() -> Iterator[bool]:
-    """Keep freed memory for the next allocation inside the block; hand it back at its end.
+    """Keep freed memory for the next allocation inside the block; return it at its end.
 
     By default glibc maps and unmaps every large tensor, and the system clears each page anew: that
     was 40 % of a fine-tuning step on two cores. Yields whether it could be set:
@@ -38,7 +38,7 @@ def _glibc() -> ctypes.CDLL | None:
     if not sys.platform.startswith("linux"):
         return None
     library = ctypes.CDLL(None)
-    known = all(
+    is_glibc = all(
         hasattr(library, name) for name in ("mallopt", "malloc_trim", "gnu_get_libc_version")
     )
-    return library if known else None
+    return library if is_glibc else None

@@ -20,7 +20,7 @@ def available_cpus() -> int:
         allowed = len(os.sched_getaffinity(0))
     else:
         allowed = os.cpu_count() or 1
-    granted = (_granted(folder) for folder in _folders())
+    granted = (_quota(folder) for folder in _folders())
     return min([allowed, *(limit for limit in granted if limit is not None)])
 
 
@@ -46,7 +46,7 @@ def _folders() -> Iterator[Path]:
         yield from (folder for folder in (below, *below.parents) if folder.is_relative_to(base))
 
 
-def _granted(folder: Path) -> int | None:
+def _quota(folder: Path) -> int | None:
     """Whole cores that a control group grants, or None where it sets no limit."""
     for names in (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
         try:

@@ -14,7 +14,7 @@ IMAGES = (
 
 
 def releases(*names: str) -> dict[str, str]:
-    """hilum's whole version; of libraries the first two numbers: a third one mends, as a rule."""
+    """hilum's whole version; of libraries the first two numbers: a third is for bug fixes."""
     return {"hilum": hilum.__version__, **{name: _release(name) for name in names}}
 
 

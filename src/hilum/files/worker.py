@@ -26,14 +26,14 @@ _SHOWN: dict[Any, Any] = {}  # warnings that were shown: each worker would show 
 
 @dataclass(frozen=True, slots=True)
 class TaskOutcome:
-    """What came of a task: its value or what it raised, and the warnings on the way."""
+    """Outcome of a task: its value or what it raised, and the warnings on the way."""
 
     value: Any
     error: BaseException | None
     warned: tuple[tuple[Warning | str, type[Warning], str, int], ...]  # text, category, file, line
 
     def result(self) -> Any:
-        """The value; warns and raises here what was warned of and raised there."""
+        """The value; warnings and errors of the worker process are raised here."""
         for text, category, file, line in self.warned:
             warnings.warn_explicit(text, category, file, line, registry=_SHOWN)
         if self.error is not None:
@@ -45,7 +45,7 @@ class Worker:
     """This side of such a process."""
 
     def __init__(self) -> None:
-        path = os.pathsep.join(filter(None, sys.path))  # it finds what this one finds
+        path = os.pathsep.join(filter(None, sys.path))  # the same modules as here
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", "from hilum.files import worker; worker.main()"],
             stdin=subprocess.PIPE,
@@ -55,14 +55,14 @@ class Worker:
 
     def ask(self, function: Callable[..., Any], task: Any) -> TaskOutcome:
         """Send one task and wait; raises HilumError where the process ends before it is done."""
-        told, heard = self._process.stdin, self._process.stdout
-        assert told is not None  # noqa: S101
-        assert heard is not None  # noqa: S101
+        to_worker, from_worker = self._process.stdin, self._process.stdout
+        assert to_worker is not None  # noqa: S101
+        assert from_worker is not None  # noqa: S101
         content = pickle.dumps((function, task))
         try:
-            pickle.dump(content, told)
-            told.flush()
-            outcome: TaskOutcome = pickle.load(heard)  # noqa: S301 - our own process
+            pickle.dump(content, to_worker)
+            to_worker.flush()
+            outcome: TaskOutcome = pickle.load(from_worker)  # noqa: S301 - our own process
         except (OSError, EOFError, pickle.UnpicklingError):
             raise HilumError(
                 f"a worker process must live until its task is done; got {self._ending()}; run "
@@ -88,14 +88,14 @@ class Worker:
 
 def main() -> None:
     """Carry out what comes on standard input, one task after the other, until that ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever started this process
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent process
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints is no answer
+    os.dup2(2, 1)  # prints of libraries stay out of the answers
     waiting: SimpleQueue[bytes] = SimpleQueue()
     Thread(target=_receive, args=(sys.stdin.buffer, waiting), daemon=True).start()
     while True:
         content = waiting.get()
-        pickle.dump(_carried_out(content), answers)
+        pickle.dump(_carry_out(content), answers)
         answers.flush()
 
 
@@ -107,7 +107,7 @@ def _receive(pipe: IO[bytes], waiting: "SimpleQueue[bytes]") -> None:
         os._exit(0)  # also in the middle of a task
 
 
-def _carried_out(content: bytes) -> TaskOutcome:
+def _carry_out(content: bytes) -> TaskOutcome:
     value, error = None, None
     with warnings.catch_warnings(record=True) as caught:
         try:
