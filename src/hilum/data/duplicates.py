@@ -49,11 +49,11 @@ def near_pairs(fingerprints: Fingerprints, near: Nearness | None = None) -> Near
 
 
 def _search(fingerprints: Fingerprints, near: Nearness) -> NearPairs:
-    found = within_radius(fingerprints.perceptual, near.bits)
-    alike = [_alike(found[i : i + _BATCH], fingerprints) for i in range(0, len(found), _BATCH)]
+    pairs = within_radius(fingerprints.perceptual, near.bits)
+    alike = [_alike(pairs[i : i + _BATCH], fingerprints) for i in range(0, len(pairs), _BATCH)]
     score = np.concatenate([np.empty(0), *alike])
     kept = score >= near.correlation
-    first, second = found[kept].T
+    first, second = pairs[kept].T
     bits = hamming(fingerprints.perceptual[first], fingerprints.perceptual[second])
     return NearPairs(first, second, bits, score[kept])
 
@@ -78,13 +78,13 @@ def within_radius(hashes: npt.NDArray[np.uint8], radius: int) -> npt.NDArray[np.
             "choose one between."
         )
     keys = _keys(hashes, radius + 1)
-    found = [np.empty((0, 2), np.int64)]
+    parts = [np.empty((0, 2), np.int64)]
     for group, key in enumerate(keys):
         for pairs in _sharing(key):
             pairs = pairs[hamming(hashes[pairs[:, 0]], hashes[pairs[:, 1]]) <= radius]
             earlier = (keys[:group, pairs[:, 0]] == keys[:group, pairs[:, 1]]).any(axis=0)
-            found.append(pairs[~earlier])  # a pair counts for the first group that it shares
-    pairs = np.sort(np.concatenate(found), axis=1)
+            parts.append(pairs[~earlier])  # a pair counts for the first group that it shares
+    pairs = np.sort(np.concatenate(parts), axis=1)
     return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
 
 

@@ -115,11 +115,11 @@ def _require_present(table: pd.DataFrame, column: str) -> None:
 
 
 def _require_among(values: pd.Series, allowed: set[str]) -> None:
-    found = set(values.dropna().unique()) - allowed
-    if found:
+    unknown = set(values.dropna().unique()) - allowed
+    if unknown:
         raise HilumError(
             f"{values.name} must be {' or '.join(sorted(allowed))}, or missing; "
-            f"got {_listed(sorted(found))}; mend those rows."
+            f"got {_listed(sorted(unknown))}; mend those rows."
         )
 
 

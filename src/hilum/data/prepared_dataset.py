@@ -82,12 +82,12 @@ def prepare_dataset(
     """
     workers = workers or files.available_cpus()
     job = _Job(open_store(prepares), prepares, progress, workers, keep_sources)
-    found = hashed(manifest, job.workers)
-    keys = [bytes.fromhex(key) for key in found.table["sha256"]]
+    manifest = hashed(manifest, job.workers)
+    keys = [bytes.fromhex(key) for key in manifest.table["sha256"]]
     if segment := job.store.sealed(keys):
         _tell(progress, len(keys), len(keys))
-        return _ingested(found, segment, 0)
-    return _filled(found, keys, job)
+        return _ingested(manifest, segment, 0)
+    return _filled(manifest, keys, job)
 
 
 def prepared_images(films: pd.DataFrame, prepares: Prepares) -> list[Grey8]:
@@ -267,13 +267,13 @@ def _in_order(
 def hashed(manifest: Manifest, workers: int | None = None) -> Manifest:
     """Hash every file anew: what an older manifest says may no longer be what is on disk."""
     table = manifest.table.reset_index(drop=True)
-    found = list(_in_order(_hash_or_fault, zip(table["path"]), workers or files.available_cpus()))
+    hashes = list(_in_order(_hash_or_fault, zip(table["path"]), workers or files.available_cpus()))
     faults = [
         LeftOut(path, fault)
-        for path, (key, fault) in zip(table["path"], found, strict=True)
+        for path, (key, fault) in zip(table["path"], hashes, strict=True)
         if not key
     ]
-    table["sha256"] = pd.Series([key for key, _ in found], index=table.index, dtype="str")
+    table["sha256"] = pd.Series([key for key, _ in hashes], index=table.index, dtype="str")
     table = table[table["sha256"] != ""].reset_index(drop=True)
     return _not_empty(Manifest(table, (*manifest.left_out, *faults), manifest.notes))
 

@@ -150,8 +150,8 @@ def _shapes(table: pd.DataFrame, facts: pd.DataFrame) -> dict[str, dict[str, int
     sized = facts[["width", "height"]].dropna().astype(int)
     texts = sized["width"].astype(str) + " x " + sized["height"].astype(str)
     labels = table.set_index("sample_id")["label"].reindex(texts.index)
-    found = _cross(labels, texts)
-    return {name: dict(list(counts.items())[:5]) for name, counts in found.items()}
+    sizes = _cross(labels, texts)
+    return {name: dict(list(counts.items())[:5]) for name, counts in sizes.items()}
 
 
 def _probe(

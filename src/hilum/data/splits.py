@@ -103,12 +103,12 @@ def folds_given(
 
 def _rotated(pool: _Pool, tested: npt.NDArray[np.int64], validation: float) -> Split:
     """Each fold (image,) tested once; validation carved from the fold's other images."""
-    found = []
+    folds = []
     for fold in range(int(tested.max()) + 1):
         parts = np.where(tested == fold, "test", "train").astype(object)
         _carve((pool, pool.inner), parts, "validation", validation, (1, 1 + fold))
-        found.append(parts)
-    return _split(pool, "kfold", found)
+        folds.append(parts)
+    return _split(pool, "kfold", folds)
 
 
 def official(
@@ -140,12 +140,12 @@ def _require_official(known: pd.Series, validation: float | None) -> None:
             f"an official split needs the publisher's part of every image; got none for {absent} "
             f"of {len(known)}; choose holdout or kfold."
         )
-    found = set(known)
+    parts = set(known)
     wanted = {"train", "test"} | (set() if validation is not None else {"validation"})
-    if not wanted <= found <= set(_OFFICIAL):
+    if not wanted <= parts <= set(_OFFICIAL):
         raise HilumError(
             f"official parts must be {', '.join(p for p in _OFFICIAL if p in wanted)}; "
-            f"got {', '.join(sorted(map(str, found)))}; choose holdout or kfold."
+            f"got {', '.join(sorted(map(str, parts)))}; choose holdout or kfold."
         )
 
 
@@ -265,8 +265,8 @@ def _carve(
     if share == 0:
         return
     free = parts == "train"
-    taken = _assign(grouped, free, [1 - share, share], stream)
-    parts[free & (taken == 1)] = name
+    side = _assign(grouped, free, [1 - share, share], stream)
+    parts[free & (side == 1)] = name
 
 
 def _assign(
@@ -312,10 +312,10 @@ def _split(
 
 def _gaps(pool: _Pool, folds: Sequence[Parts]) -> list[str]:
     """Say which part lacks a class, as patients with several labels can bring about."""
-    found = []
+    gaps = []
     for fold, parts in enumerate(folds):
         for part in sorted(set(parts)):
             present = set(pool.label[parts == part])
             absent = [name for i, name in enumerate(pool.classes) if i not in present]
-            found += [f"{part} of fold {fold} has no image of {name}" for name in absent]
-    return found
+            gaps += [f"{part} of fold {fold} has no image of {name}" for name in absent]
+    return gaps

@@ -121,8 +121,8 @@ def _views(values: pd.Series) -> pd.Series:
 
 def _absolute(paths: pd.Series, root: Path | None) -> pd.Series:
     base = Path.cwd() if root is None else root
-    found = [None if pd.isna(path) else os.path.normpath(base / path) for path in paths]
-    return pd.Series(found, index=paths.index, dtype="str")
+    resolved = [None if pd.isna(path) else os.path.normpath(base / path) for path in paths]
+    return pd.Series(resolved, index=paths.index, dtype="str")
 
 
 def _below(paths: pd.Series, root: Path | None) -> pd.Series:

@@ -146,11 +146,11 @@ def parse_dicom(stream: BinaryIO, keywords: Iterable[str]) -> DicomFile:
     syntax = _actual_syntax(stream, declared)
     little_endian = syntax != ExplicitVRBigEndian
     explicit = syntax != ImplicitVRLittleEndian
-    found = data_element_generator(
+    data_elements = data_element_generator(
         stream, not explicit, little_endian, _at_pixels,
         specific_tags=[keyword_dict[keyword] for keyword in keywords],
     )  # fmt: skip
-    elements = Elements(_by_tag(found))  # leaves the stream at the pixels
+    elements = Elements(_by_tag(data_elements))  # leaves the stream at the pixels
     tag = _tag(stream, little_endian)
     return DicomFile(
         elements,

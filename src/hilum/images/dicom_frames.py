@@ -30,8 +30,8 @@ def of_one_frame(elements: Elements) -> Elements:
         for item in elements.items(group)[:1]:
             for macro, keywords in MACROS.items():
                 tags = [keyword_dict[keyword] for keyword in keywords]
-                found = next((each.raw for each in item.items(macro)), {})
-                held = {tag: found[tag] for tag in tags if tag in found}
+                values = next((each.raw for each in item.items(macro)), {})
+                held = {tag: values[tag] for tag in tags if tag in values}
                 if held:
                     raw = {tag: value for tag, value in raw.items() if tag not in tags} | held
     return Elements(raw)

@@ -39,11 +39,11 @@ def squared(pixels: GreyImage, aspect: float) -> GreyImage:
     rows, columns = pixels.shape
     height, width = square_size(rows, columns, aspect)
     if height > rows:
-        pixels = _grown(pixels, height)
-    return _grown(pixels.T, width).T.copy() if width > columns else pixels
+        pixels = _repeat_rows(pixels, height)
+    return _repeat_rows(pixels.T, width).T.copy() if width > columns else pixels
 
 
-def _grown(pixels: GreyImage, count: int) -> GreyImage:
+def _repeat_rows(pixels: GreyImage, count: int) -> GreyImage:
     """(row, column) -> (`count`, column), no fewer rows; whole factors repeat rows exactly.
 
     In whole numbers, as OpenCV's INTER_AREA takes wrong neighbours at some enlargements.

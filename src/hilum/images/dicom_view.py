@@ -44,7 +44,7 @@ def view(elements: Elements) -> str | None:
     if coded:
         return coded.pop() if len(coded) == 1 else None
     words = [*elements.texts("ViewPosition"), *(item.text("CodeMeaning") or "" for item in items)]
-    return next((found for text in words if (found := view_words.in_words(text))), None)
+    return next((name for text in words if (name := view_words.in_words(text))), None)
 
 
 def _code(item: Elements) -> str | None:

@@ -38,7 +38,7 @@ def list_images(folder: str | Path) -> tuple[list[Path], list[LeftOut]]:
         raise HilumError(f"wanted a folder with a name in UTF-8, got {printable(root)}; rename it")
     if not root.is_dir():
         raise HilumError(f"{root}: wanted a folder of images, got none there; check the path")
-    found: list[Path] = []
+    images: list[Path] = []
     others: dict[tuple[str, str], list[str]] = {}
     closed: list[LeftOut] = []
     for path in _files(root, closed):
@@ -47,14 +47,14 @@ def list_images(folder: str | Path) -> tuple[list[Path], list[LeftOut]]:
             continue
         stranger = _stranger(path)
         if stranger is None:
-            found.append(path)
+            images.append(path)
         else:
             others.setdefault(stranger, []).append(str(path))
     left_out = [
         LeftOut(_counted(len(names), ending), why, len(names), tuple(sorted(names)))
         for (ending, why), names in sorted(others.items())
     ]
-    return sorted(found), left_out + closed
+    return sorted(images), left_out + closed
 
 
 def _files(root: Path, closed: list[LeftOut]) -> list[Path]:

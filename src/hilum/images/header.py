@@ -65,18 +65,18 @@ def read_png(stream: BinaryIO) -> Header:
     if colour not in PNG_KINDS:
         raise HilumError(f"wanted a PNG colour type of 0, 2, 3, 4 or 6, got {colour}; export again")
     stream.seek(7, 1)  # rest of IHDR and its checksum
-    found = _png_chunks(stream)
-    significant = found.get(b"sBIT", b"")[: 3 if colour in (2, 6) else 1]
+    chunks = _png_chunks(stream)
+    significant = chunks.get(b"sBIT", b"")[: 3 if colour in (2, 6) else 1]
     stated = max(significant, default=0) if bits == DEEP else 0
     return Header(
-        "PNG", width, height, bits, PNG_KINDS[colour], exif_orientation(found.get(b"eXIf", b"")),
+        "PNG", width, height, bits, PNG_KINDS[colour], exif_orientation(chunks.get(b"eXIf", b"")),
         white_bits=white_bits(stated), facts=_of_white(bits, white_bits(stated), "sBIT"),
     )  # fmt: skip
 
 
 def _png_chunks(stream: BinaryIO) -> dict[bytes, bytes]:
     """The chunks eXIf and sBIT that stand before the pixels; refuses animations."""
-    found: dict[bytes, bytes] = {}
+    chunks: dict[bytes, bytes] = {}
     for _ in range(MAX_PNG_CHUNKS):
         head = stream.read(8)
         if len(head) < 8 or head[4:] in (b"IDAT", b"IEND"):
@@ -86,9 +86,9 @@ def _png_chunks(stream: BinaryIO) -> dict[bytes, bytes]:
         if head[4:] == b"acTL" and struct.unpack(">I", take(stream, 4))[0] > 1:
             raise HilumError("wanted one image, got an animated PNG; save one frame on its own")
         if head[4:] in (b"eXIf", b"sBIT"):
-            found[head[4:]] = stream.read(length)
+            chunks[head[4:]] = stream.read(length)
         stream.seek(start + length + 4)
-    return found
+    return chunks
 
 
 def white_bits(stated: int) -> int | None:

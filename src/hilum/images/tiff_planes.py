@@ -41,9 +41,9 @@ class _Directory:
 
 def apart(data: bytes, header: Header) -> list[bytes]:
     """One TIFF of a single grey channel for each of the planes in `data`."""
-    found = _read(data)
-    tag = next((tag for tag in OFFSETS if tag in found.entries), 0)
-    offsets, lengths = found.numbers(tag), found.numbers(OFFSETS.get(tag, 0))
+    directory = _read(data)
+    tag = next((tag for tag in OFFSETS if tag in directory.entries), 0)
+    offsets, lengths = directory.numbers(tag), directory.numbers(OFFSETS.get(tag, 0))
     each = len(offsets) // header.samples
     if not each or len(lengths) != len(offsets) or len(offsets) % header.samples:
         raise HilumError(
@@ -51,26 +51,31 @@ def apart(data: bytes, header: Header) -> list[bytes]:
             "export the image with interleaved channels"
         )
     parts = [slice(plane * each, (plane + 1) * each) for plane in range(header.samples)]
-    return [_written(data, found, tag, (offsets[part], lengths[part])) for part in parts]
+    return [_written(data, directory, tag, (offsets[part], lengths[part])) for part in parts]
 
 
 def side_by_side(data: bytes, header: Header) -> bytes:
     """Interleaved channels as one grey channel, (height, width x channels), not turned upright."""
-    found = _read(data)
-    if found.numbers(PREDICTOR) not in ((), (1,)):
+    directory = _read(data)
+    if directory.numbers(PREDICTOR) not in ((), (1,)):
         raise HilumError(
             f"wanted {header.bits}-bit grey alone, got {header.samples} channels compressed with "
             "a predictor; export the image without alpha"
         )
-    tag = next((tag for tag in OFFSETS if tag in found.entries), 0)
+    tag = next((tag for tag in OFFSETS if tag in directory.entries), 0)
     wide = {
-        name: (LONG, struct.pack(found.order + "I", found.numbers(name)[0] * header.samples))
+        name: (
+            LONG,
+            struct.pack(directory.order + "I", directory.numbers(name)[0] * header.samples),
+        )
         for name in (WIDTH, TILE_WIDTH)
-        if name in found.entries
+        if name in directory.entries
     }
-    entries = {name: value for name, value in found.entries.items() if name != ORIENTATION}
-    wider = _Directory(found.order, found.big, entries | wide)
-    return _written(data, wider, tag, (found.numbers(tag), found.numbers(OFFSETS.get(tag, 0))))
+    entries = {name: value for name, value in directory.entries.items() if name != ORIENTATION}
+    wider = _Directory(directory.order, directory.big, entries | wide)
+    return _written(
+        data, wider, tag, (directory.numbers(tag), directory.numbers(OFFSETS.get(tag, 0)))
+    )
 
 
 def _read(data: bytes) -> _Directory:
@@ -91,30 +96,30 @@ def _read(data: bytes) -> _Directory:
 
 
 def _written(
-    data: bytes, found: _Directory, tag: int, pieces: tuple[Sequence[int], Sequence[int]]
+    data: bytes, directory: _Directory, tag: int, pieces: tuple[Sequence[int], Sequence[int]]
 ) -> bytes:
     """`data` with a directory at its end that knows one channel, in `pieces`: offsets, lengths."""
     ends = [start + length for start, length in zip(*pieces, strict=False)]
     if max(ends, default=0) > len(data):  # what is missing would be read from our directory
         raise HilumError("wanted all strips or tiles of a TIFF, got fewer; copy the file again")
-    order, long = found.order, LONG8 if found.big else LONG
+    order, long = directory.order, LONG8 if directory.big else LONG
     code = NUMBERS[long]
     short = {
         name: (SHORT, struct.pack(order + "H", value))
         for name, value in {
-            BITS: found.numbers(BITS)[0],
+            BITS: directory.numbers(BITS)[0],
             PHOTOMETRIC: 1,
             SAMPLES: 1,
             PLANAR: 1,
-            FORMAT: (found.numbers(FORMAT) or (1,))[0],
+            FORMAT: (directory.numbers(FORMAT) or (1,))[0],
         }.items()
     }
     placed = {
         name: (long, struct.pack(f"{order}{len(values)}{code}", *values))
         for name, values in zip((tag, OFFSETS[tag]), pieces, strict=True)
     }
-    kept = {name: value for name, value in found.entries.items() if name in KEPT}
-    return _with_directory(data, order, found.big, kept | short | placed)
+    kept = {name: value for name, value in directory.entries.items() if name in KEPT}
+    return _with_directory(data, order, directory.big, kept | short | placed)
 
 
 def _with_directory(

@@ -21,13 +21,13 @@ def in_words(text: str) -> str | None:
     if any(OTHER.search(word) for word in words):
         return None
     joined = "".join(words)
-    found = {name for name, form in (("PA", PA), ("AP", AP)) if form.search(joined)}
-    found |= {word for word in words if word in ("PA", "AP")}
+    views = {name for name, form in (("PA", PA), ("AP", AP)) if form.search(joined)}
+    views |= {word for word in words if word in ("PA", "AP")}
     if len(words) == 2 and joined in ("PA", "AP"):  # "P.A."
-        found.add(joined)
+        views.add(joined)
     if SIDES & set(words) or any(word in LATERALS for word in words):
-        found.add("lateral")
-    if len(found) != 1:
+        views.add("lateral")
+    if len(views) != 1:
         return None
-    (view,) = found
+    (view,) = views
     return "AP supine" if view == "AP" and "SUPINE" in words else view

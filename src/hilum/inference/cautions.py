@@ -46,15 +46,15 @@ def collect_cautions(folder: Path, model: TrainedModel, known: Recognised) -> Ca
     )
 
 
-def verdict_line(judged: Mapping[str, Any]) -> str:
+def verdict_line(record: Mapping[str, Any]) -> str:
     """How the model was judged, by which audits it failed, and when; one line."""
-    if not judged:
+    if not record:
         return "Verdict on this model: not recorded in its folder, which an earlier version made."
-    failed = [str(name) for name in judged.get("failed", [])]
+    failed = [str(name) for name in record.get("failed", [])]
     more = f" and {len(failed) - SHOWN} more" if len(failed) > SHOWN else ""
     names = f" Failed audits: {', '.join(failed[:SHOWN])}{more}." if failed else ""
-    by = "hilum audit" if judged.get("by") == "audit" else "the run that made it"
-    return f"Verdict on this model ({by}, {judged.get('date')}): {judged.get('verdict')}{names}"
+    by = "hilum audit" if record.get("by") == "audit" else "the run that made it"
+    return f"Verdict on this model ({by}, {record.get('date')}): {record.get('verdict')}{names}"
 
 
 def other_models(folder: Path) -> list[str]:

@@ -55,9 +55,9 @@ def prediction_sets(p: Probabilities, classes: Sequence[str], least: Mapping[str
         raise HilumError(
             f"every class needs its limit; got none for {', '.join(absent)}; make the model again."
         )
-    found = p >= np.array([least[name] for name in classes])
-    found[np.arange(len(p)), p.argmax(1)] = True
-    return np.asarray(found, bool)
+    possible = p >= np.array([least[name] for name in classes])
+    possible[np.arange(len(p)), p.argmax(1)] = True
+    return np.asarray(possible, bool)
 
 
 def abstention_reason(

@@ -83,11 +83,11 @@ def require_unchanged(folder: Path, digests: dict[str, str]) -> None:
     """Raise HilumError unless every file of an export is there with the SHA-256 it was given."""
     for name, digest in digests.items():
         try:
-            found = files.sha256(folder / name)
+            actual = files.sha256(folder / name)
         except OSError:
-            found = ""
-        if found != digest:
-            got = "another" if found else "none"
+            actual = ""
+        if actual != digest:
+            got = "another" if actual else "none"
             raise HilumError(
                 f"{name} of the exported folder {str(folder)!r} must be the one that was proven; "
                 f"got {got}; export the model again."

@@ -321,8 +321,8 @@ def _remember_conversion(model: TrainedModel, folder: Path) -> None:
 
 def _quantised(folder: Path, fingerprint: str, pipeline: Pipeline) -> Runtime:
     with _readable(folder):
-        found = compile_cache.conversion_digest(folder / QUANTISED)
-    if found != fingerprint:
+        actual = compile_cache.conversion_digest(folder / QUANTISED)
+    if actual != fingerprint:
         raise HilumError(
             f"the network in int8 of {folder} must be the one that was tested; got another; "
             "restore the folder."

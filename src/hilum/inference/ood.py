@@ -122,8 +122,8 @@ class Gate(ABC):
         """Why an unusual image (height, width) is no chest film, or "", where lungs are asked."""
         if not self.lungs or distance <= self.ordinary:
             return ""
-        found = segmenter.load_segmenter()(small)
-        return "" if found.good else f"it shows no two lungs ({found.status})"
+        lungs = segmenter.load_segmenter()(small)
+        return "" if lungs.good else f"it shows no two lungs ({lungs.status})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,8 +224,8 @@ def _covariance(table: Array) -> Array:
 
     scale = table.std(0)
     scale[scale == 0] = 1
-    found, _ = ledoit_wolf((table - table.mean(0)) / scale, assume_centered=True)
-    return np.asarray(scale[:, None] * found * scale[None, :])
+    covariance, _ = ledoit_wolf((table - table.mean(0)) / scale, assume_centered=True)
+    return np.asarray(scale[:, None] * covariance * scale[None, :])
 
 
 def _limited(gate: OodDetector, validation: Floats) -> OodDetector:
@@ -248,9 +248,9 @@ def save_detector(gate: OodDetector, folder: Path) -> None:
 
 def arrays(gate: OodDetector) -> dict[str, npt.NDArray[np.floating]]:
     """Every array of a gate by name, as its file holds them."""
-    found = {name: getattr(gate, name) for name in ("mean", "deviation", "weights", "bias")}
+    statistics = {name: getattr(gate, name) for name in ("mean", "deviation", "weights", "bias")}
     limits = np.array([gate.ordinary, gate.far, gate.turned, gate.lungs], np.float64)
-    return {**found, "bank": gate.bank.astype(np.float16), "limits": limits}
+    return {**statistics, "bank": gate.bank.astype(np.float16), "limits": limits}
 
 
 def load_detector(folder: Path) -> OodDetector | None:

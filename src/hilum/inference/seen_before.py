@@ -44,10 +44,10 @@ class Recognised:
     @property
     def kinds(self) -> list[str]:
         """(image,) One of KINDS, or ""."""
-        found = (self.files, self.near >= 0, self.patients)
+        matches = (self.files, self.near >= 0, self.patients)
         return [
             next((name for name, row in zip(KINDS, rows, strict=True) if row), "")
-            for rows in zip(*found, strict=True)
+            for rows in zip(*matches, strict=True)
         ]
 
     def of_what(self) -> str:
@@ -65,19 +65,19 @@ class Recognised:
 
     def unchecked(self) -> list[str]:
         """One sentence for each thing that could not be checked, or not for all images."""
-        found = []
+        notes = []
         if self.unchecked_films:
             what = "files" if self.files_state == "not checked" else "near duplicates"
-            found.append(f"Not checked for {what}: {self.unchecked_films}.")
+            notes.append(f"Not checked for {what}: {self.unchecked_films}.")
         if self.unchecked_patients:
             share = "Not all checked" if self.patients_state == "partly" else "Not checked"
-            found.append(f"{share} for patients: {self.unchecked_patients}.")
+            notes.append(f"{share} for patients: {self.unchecked_patients}.")
         if self.elsewhere.any():
-            found.append(
+            notes.append(
                 f"{int(self.elsewhere.sum()):,} images have a patient number that the model's "
                 "training has from another source; they count as other people."
             )
-        return found
+        return notes
 
 
 def compare_with_record(built: BuiltOn | None, seen: Sequence[str], films: Films) -> Recognised:

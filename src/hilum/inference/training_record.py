@@ -115,7 +115,7 @@ def make_record(films: Films) -> BuiltOn:
         nameless=sum(not name for name, _ in named),
         salt=salt,
         rounds=ROUNDS,
-        patients={key: frozenset(found) for key, found in known.items()},
+        patients={key: frozenset(places) for key, places in known.items()},
         films={
             key: bits.tobytes() for key, bits in zip(films.sha256, films.hashes, strict=True)
         },
@@ -200,4 +200,4 @@ def _known(rows: Sequence[tuple[str, str]]) -> Known:
     known: dict[str, set[str]] = {}
     for patient, place in rows:
         known.setdefault(patient, set()).add(place)
-    return {key: frozenset(found) for key, found in known.items()}
+    return {key: frozenset(places) for key, places in known.items()}

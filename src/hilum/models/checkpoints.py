@@ -108,9 +108,9 @@ def _tensors(content: Any, path: Path) -> State:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
     if isinstance(content, Mapping):
-        found = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
-        if found:
-            return found
+        tensors = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+        if tensors:
+            return tensors
     raise HilumError(
         f"{path} must hold a dictionary of tensors; got {type(content).__name__} without any; "
         "save the network's state_dict()."
@@ -132,14 +132,14 @@ def _with_classifier(named: State, optional: Shapes) -> State:
 
     Rows and the order of their values are the same.
     """
-    found: State = {}
+    converted: State = {}
     for name, tensor in named.items():
         module, _, leaf = name.rpartition(".")
         ours = f"{_VGG_CLASSIFIER.get(module, module)}.{leaf}"
         shape = optional.get(ours, torch.Size([0]))
         fits = tensor.shape[:1] == shape[:1] and tensor.numel() == shape.numel()
-        found[ours if fits else name] = tensor.reshape(shape) if fits else tensor
-    return found
+        converted[ours if fits else name] = tensor.reshape(shape) if fits else tensor
+    return converted
 
 
 def _by_order(raw: State, wanted: Shapes, optional: Shapes) -> State | None:
@@ -161,8 +161,8 @@ def _natural(item: tuple[str, Tensor]) -> tuple[list[tuple[int, str]], int]:
 
 def _same(theirs: list[tuple[str, Tensor]], candidate: list[tuple[str, torch.Size]]) -> bool:
     return len(theirs) == len(candidate) and all(
-        found.rsplit(".", 1)[-1] == name.rsplit(".", 1)[-1] and tensor.shape == shape
-        for (found, tensor), (name, shape) in zip(theirs, candidate, strict=True)
+        their_name.rsplit(".", 1)[-1] == name.rsplit(".", 1)[-1] and tensor.shape == shape
+        for (their_name, tensor), (name, shape) in zip(theirs, candidate, strict=True)
     )
 
 

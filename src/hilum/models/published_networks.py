@@ -59,13 +59,13 @@ class ElAzhariCnn(nn.Module):
         The last convolution's own map has 2 x 2 places. Raises HilumError for another size.
         """
         _require_side(x, self.side)
-        found: Tensor = self.features(x)
-        return found
+        spatial_map: Tensor = self.features(x)
+        return spatial_map
 
     def forward_head(self, x: Tensor, pre_logits: bool = True) -> Tensor:
         """(image, 64, 8, 8) -> (image, 1000)."""
-        found: Tensor = self.top(x)
-        return found
+        activations: Tensor = self.top(x)
+        return activations
 
 
 class WiklundFc(nn.Module):
@@ -86,8 +86,8 @@ class WiklundFc(nn.Module):
 
     def forward_head(self, x: Tensor, pre_logits: bool = True) -> Tensor:
         """(image, pixel) -> (image, 64)."""
-        found: Tensor = self.dense(x)
-        return found.relu()
+        activations: Tensor = self.dense(x)
+        return activations.relu()
 
 
 class WiklundCnn(nn.Module):
@@ -106,13 +106,13 @@ class WiklundCnn(nn.Module):
     def forward_features(self, x: Tensor) -> Tensor:
         """(image, 3, side, side) -> (image, 32, side - 2, side - 2); HilumError for another."""
         _require_side(x, self.side)
-        found: Tensor = self.conv(x)
-        return found.relu()
+        spatial_map: Tensor = self.conv(x)
+        return spatial_map.relu()
 
     def forward_head(self, x: Tensor, pre_logits: bool = True) -> Tensor:
         """(image, 32, side - 2, side - 2) -> (image, 64)."""
-        found: Tensor = self.dense(x.flatten(1))
-        return found.relu()
+        activations: Tensor = self.dense(x.flatten(1))
+        return activations.relu()
 
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {

@@ -40,24 +40,24 @@ def summarise_layers(
     stages = (*backbone.card.stages, *dense)
     ends = {stage: modules[_last(network, stage)] for stage in stages}
     seen = _shapes(network, ends, shape, bare=not backbone.kept)
-    found = [LayerSummary("film", "input", 1, *shape, 0, 0, 0)]
+    rows = [LayerSummary("film", "input", 1, *shape, 0, 0, 0)]
     for stage in stages:
-        mine = {
+        parameters = {
             f"net.{name}": value.numel()
             for name, value in network.named_parameters()
             if _inside(name, stage)
         }
-        trained = sum(count for name, count in mine.items() if actions.get(name) == "train")
+        trained = sum(count for name, count in parameters.items() if actions.get(name) == "train")
         layers = sum(
             isinstance(module, (nn.Conv2d, nn.Linear)) and _inside(name, stage)
             for name, module in modules.items()
         )
-        found.append(
+        rows.append(
             LayerSummary(
-                _named(stage), "backbone", *seen[stage], layers, sum(mine.values()), trained
+                _named(stage), "backbone", *seen[stage], layers, sum(parameters.values()), trained
             )
         )
-    return [*found, *(_whole(other.backbone) for other in backbone.neighbours), *_head(head)]
+    return [*rows, *(_whole(other.backbone) for other in backbone.neighbours), *_head(head)]
 
 
 def _whole(backbone: Backbone) -> LayerSummary:
@@ -92,8 +92,8 @@ def _shapes(
     ]
     with torch.inference_mode():
         film = torch.zeros(1, 3, *shape, device=next(network.parameters()).device)
-        found = network.eval().forward_features(film)
-        network.forward_head(found, pre_logits=bare)
+        output = network.eval().forward_features(film)
+        network.forward_head(output, pre_logits=bare)
     for hook in hooks:
         hook.remove()
     return seen
@@ -105,10 +105,10 @@ def _named(stage: tuple[str, ...]) -> str:
 
 def _head(head: NumpyHead) -> list[LayerSummary]:
     """The fitted layers, all of them trained."""
-    found = []
+    rows = []
     for i, (weights, bias) in enumerate(head.layers):
         last = i == len(head.layers) - 1
         count = weights.size + bias.size
         name = "classes" if last else f"dense {i + 1}"
-        found.append(LayerSummary(name, "head", weights.shape[0], 1, 1, 1, count, count))
-    return found
+        rows.append(LayerSummary(name, "head", weights.shape[0], 1, 1, 1, count, count))
+    return rows

@@ -39,10 +39,10 @@ def _defined() -> bool:
 
 def _compiled_operators_load() -> bool:
     """Try torchvision's own extension: a CUDA build fails beside a CPU torch."""
-    found = PathFinder.find_spec("torchvision")
-    if found is None or not found.submodule_search_locations:
+    spec = PathFinder.find_spec("torchvision")
+    if spec is None or not spec.submodule_search_locations:
         return False
-    folder = Path(next(iter(found.submodule_search_locations)))
+    folder = Path(next(iter(spec.submodule_search_locations)))
     extensions = sorted([*folder.glob("_C*.so"), *folder.glob("_C*.pyd")])
     return any(_loads(path) for path in extensions) and _defined()
 

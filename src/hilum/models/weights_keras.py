@@ -72,9 +72,9 @@ def _named(
         if not isinstance(module, nn.Conv2d | nn.BatchNorm2d | nn.Linear):
             continue
         candidates = family.names(name) if family.names else ()
-        found = next((file.layers[c] for c in candidates if c in file.layers), None)
-        if found is not None:
-            yield name, module, found
+        arrays = next((file.layers[c] for c in candidates if c in file.layers), None)
+        if arrays is not None:
+            yield name, module, arrays
         elif candidates and not (isinstance(module, nn.Linear) or name in _VGG16_CLASSIFIER):
             raise _lacking(file, " or ".join(map(repr, candidates)))
 

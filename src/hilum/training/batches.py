@@ -44,10 +44,10 @@ class PartIndices:
     def order(self, seed: int, epoch: int) -> Rows:
         """The epoch's training rows, shuffled; a longer epoch goes through all of them again."""
         random = np.random.default_rng([seed, epoch])
-        found = self._once(random)
-        while len(found) < self.images:
-            found = np.concatenate([found, self._once(random)])
-        return found[: self.images or None]
+        rows = self._once(random)
+        while len(rows) < self.images:
+            rows = np.concatenate([rows, self._once(random)])
+        return rows[: self.images or None]
 
     def _once(self, random: np.random.Generator) -> Rows:
         if not self.balanced:
@@ -71,8 +71,8 @@ class FeatureBatches:
             len(self.features), size=len(rows)
         )
         for start in _starts(len(rows), self.batch):
-            taken = slice(start, start + self.batch)
-            yield self._tensors(views[taken], rows[taken])
+            batch = slice(start, start + self.batch)
+            yield self._tensors(views[batch], rows[batch])
 
     def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
         """All watched images, plain, in one batch."""

@@ -129,14 +129,14 @@ def solve(
         loss = -(target * log_p).sum() + strength / 2 * (theta[:, :-1] ** 2).sum()
         return float(loss), slope.ravel()
 
-    found = minimize(
+    minimum = minimize(
         objective,
         start.ravel(),
         jac=True,
         method="L-BFGS-B",
         options={"maxiter": 300, "ftol": 1e-8, "gtol": 1e-5},
     )
-    return np.asarray(found.x).reshape(start.shape)
+    return np.asarray(minimum.x).reshape(start.shape)
 
 
 def loss_and_accuracy(

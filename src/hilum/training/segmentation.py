@@ -80,12 +80,12 @@ def train_segmenter(
     for epoch, rate in enumerate(plan.rates):
         for group in optimiser.param_groups:
             group["lr"] = rate
-        learnt = _train(network, pairs, plan, (optimiser, average, epoch))
-        course.rows.append({"epoch": epoch, "part": "train", **learnt})
+        trained = _train(network, pairs, plan, (optimiser, average, epoch))
+        course.rows.append({"epoch": epoch, "part": "train", **trained})
         with average.lent(network):
-            found = validate_segmenter(network, pairs, plan)
-            course.rows.append({"epoch": epoch, "part": "validation", **found})
-            _keep_best(course, network, found["dice"], keep)
+            validated = validate_segmenter(network, pairs, plan)
+            course.rows.append({"epoch": epoch, "part": "validation", **validated})
+            _keep_best(course, network, validated["dice"], keep)
         if progress is not None:
             progress(epoch + 1, len(plan.rates))
         if plan.patience and course.since >= plan.patience:
@@ -171,9 +171,11 @@ def _tensors(images: Stack8, masks: Stack8, device: str) -> tuple[Tensor, Tensor
 
 def _figures(logits: Tensor, masks: Tensor) -> npt.NDArray[np.float64]:
     """Sums over the batch: loss, share of right pixels, Dice, images."""
-    said, true = (logits > 0).cpu().numpy()[:, 0], (masks > 0.5).cpu().numpy()[:, 0]
-    right = (said == true).mean((1, 2)).sum()
-    return np.array([losses(logits, masks).sum().item(), right, dice(said, true).sum(), len(said)])
+    predicted, true = (logits > 0).cpu().numpy()[:, 0], (masks > 0.5).cpu().numpy()[:, 0]
+    right = (predicted == true).mean((1, 2)).sum()
+    return np.array(
+        [losses(logits, masks).sum().item(), right, dice(predicted, true).sum(), len(predicted)]
+    )
 
 
 def _means(sums: npt.NDArray[np.float64]) -> dict[str, float]:

@@ -108,13 +108,13 @@ def nearest_neighbours(features: Values, rows: Rows, neighbours: int) -> Rows:
     The search goes block by block, so that wide features are never copied whole.
     """
     flat = features.reshape(len(features), -1)
-    found = np.empty((len(rows), neighbours), np.int64)
+    nearest = np.empty((len(rows), neighbours), np.int64)
     for start in range(0, len(rows), QUERIES):
         block = np.arange(start, min(start + QUERIES, len(rows)))
         squares = _squares(flat, rows, block)
         squares[np.arange(len(block)), block] = np.inf
-        found[block] = squares.argsort(axis=1, kind="stable")[:, :neighbours]
-    return found
+        nearest[block] = squares.argsort(axis=1, kind="stable")[:, :neighbours]
+    return nearest
 
 
 def parents_table(made: Synthetic, sample_ids: Sequence[str]) -> pd.DataFrame:

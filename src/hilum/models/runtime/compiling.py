@@ -159,13 +159,13 @@ def _openvino_is_wanted(target: Target) -> bool:
 def _openvino_survives(target: Target) -> bool:
     from hilum.models.runtime import openvino_check
 
-    found = openvino_check.outcome()
-    if target.engine == "openvino" and not found.works:
+    outcome = openvino_check.outcome()
+    if target.engine == "openvino" and not outcome.works:
         raise HilumError(
-            f"engine openvino must survive on this processor; got a trial that {found.reason}; "
+            f"engine openvino must survive on this processor; got a trial that {outcome.reason}; "
             "choose engine torch, or try again with `hilum doctor`."
         )
-    return found.works
+    return outcome.works
 
 
 def _device(name: str) -> "torch.device":

@@ -58,8 +58,8 @@ class TorchRuntime(Runtime):
             _deterministic(),
             torch.autocast(self._device.type, torch.bfloat16, enabled=bf16),
         ):
-            found: Tensor = self._module(pixels)
-        return found.float()
+            output: Tensor = self._module(pixels)
+        return output.float()
 
 
 def within_cores() -> None:
