@@ -85,9 +85,9 @@ def prepare_dataset(
     manifest = hashed(manifest, job.workers)
     keys = [bytes.fromhex(key) for key in manifest.table["sha256"]]
     if segment := job.store.sealed(keys):
-        _tell(progress, len(keys), len(keys))
-        return _ingested(manifest, segment, 0)
-    return _filled(manifest, keys, job)
+        _report(progress, len(keys), len(keys))
+        return _dataset_of(manifest, segment, 0)
+    return _fill(manifest, keys, job)
 
 
 def prepared_images(films: pd.DataFrame, prepares: Prepares) -> list[Grey8]:
@@ -119,7 +119,7 @@ class _Job:
     keep_sources: bool
 
 
-def _filled(manifest: Manifest, keys: list[bytes], job: _Job) -> PreparedDataset:
+def _fill(manifest: Manifest, keys: list[bytes], job: _Job) -> PreparedDataset:
     """Decode what is missing into a segment of our own, then seal all images in order."""
     stored = job.store.places()
     wanted = {key: stored[key] for key in keys if key in stored}
@@ -131,11 +131,11 @@ def _filled(manifest: Manifest, keys: list[bytes], job: _Job) -> PreparedDataset
     kept = _readable(manifest, missing, faults)
     kept_keys = [bytes.fromhex(key) for key in kept.table["sha256"]]
     if len(fresh) == len(kept_keys):  # nothing was known: our segment is the whole, in order
-        return _ingested(kept, job.store.seal(writer.segment, kept_keys), writer.written)
+        return _dataset_of(kept, job.store.seal(writer.segment, kept_keys), writer.written)
     places |= {keys[row]: (writer.segment, at) for at, row in enumerate(fresh)}
     segment = job.store.sealed(kept_keys) or _copied(job.store, kept_keys, places)
     writer.segment.remove()
-    return _ingested(kept, segment, writer.written)
+    return _dataset_of(kept, segment, writer.written)
 
 
 def _decode(table: pd.DataFrame, writer: Writer, job: _Job) -> dict[str, str]:
@@ -150,7 +150,7 @@ def _decode(table: pd.DataFrame, writer: Writer, job: _Job) -> dict[str, str]:
                 faults[path] = fresh
             else:
                 writer.append(*fresh)
-            _tell(job.progress, writer.written + len(faults), len(paths))
+            _report(job.progress, writer.written + len(faults), len(paths))
     return faults
 
 
@@ -285,7 +285,7 @@ def _hash_or_fault(path: str) -> tuple[str, str]:
         return "", f"wanted a file that can be read, got: {error.strerror or error}; check it."
 
 
-def _ingested(manifest: Manifest, segment: Segment, decoded: int) -> PreparedDataset:
+def _dataset_of(manifest: Manifest, segment: Segment, decoded: int) -> PreparedDataset:
     ids = tuple(manifest.table["sample_id"])
     records = segment.records
     facts = pd.DataFrame(
@@ -316,6 +316,6 @@ def _hexadecimal(hashes: npt.NDArray[np.uint8]) -> tuple[str, ...]:
     return tuple(row.tobytes().hex() for row in np.ascontiguousarray(hashes))
 
 
-def _tell(progress: Advance | None, done: int, total: int) -> None:
+def _report(progress: Advance | None, done: int, total: int) -> None:
     if progress:
         progress(done, total)

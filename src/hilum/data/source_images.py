@@ -166,7 +166,7 @@ def _stored(entry: Path) -> tuple[Any, memoryview] | None:
 def _pixels(entry: Path, at_least: int | None) -> GreyImage | None:
     """Pixels (height, width) of an intact entry that is what `at_least` would decode to."""
     stored = _stored(entry)
-    if stored is None or not _serves(stored[0], at_least):
+    if stored is None or not _is_same_decode(stored[0], at_least):
         return None
     head, body = stored
     with suppress(OSError):
@@ -175,7 +175,7 @@ def _pixels(entry: Path, at_least: int | None) -> GreyImage | None:
     return pixels.reshape(head["shape"]).copy()  # as a decoder gives them: free to be changed
 
 
-def _serves(head: Any, at_least: int | None) -> bool:
+def _is_same_decode(head: Any, at_least: int | None) -> bool:
     """Whether decoding for `at_least` gives the very pixels that decoding for the entry's gave."""
     kept = int(head["at_least"]) or None
     if not head["shrinks"] or kept == at_least:

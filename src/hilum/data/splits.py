@@ -62,8 +62,8 @@ def holdout(
     pool = _gather(manifest, seed, group, clusters)
     _require_share("test share", shares.test, above=0)
     parts = np.full(len(pool.ids), "train", dtype=object)
-    _carve((pool, pool.group), parts, "test", shares.test, (0, 0))
-    _carve((pool, pool.inner), parts, "validation", shares.validation, (0, 1))
+    _set_aside((pool, pool.group), parts, "test", shares.test, (0, 0))
+    _set_aside((pool, pool.inner), parts, "validation", shares.validation, (0, 1))
     return _split(pool, "holdout", [parts])
 
 
@@ -106,7 +106,7 @@ def _rotated(pool: _Pool, tested: npt.NDArray[np.int64], validation: float) -> S
     folds = []
     for fold in range(int(tested.max()) + 1):
         parts = np.where(tested == fold, "test", "train").astype(object)
-        _carve((pool, pool.inner), parts, "validation", validation, (1, 1 + fold))
+        _set_aside((pool, pool.inner), parts, "validation", validation, (1, 1 + fold))
         folds.append(parts)
     return _split(pool, "kfold", folds)
 
@@ -129,7 +129,7 @@ def official(
     parts = known.to_numpy(dtype=object).copy()
     if validation is not None:
         parts[parts == "validation"] = "train"
-        _carve((pool, pool.inner), parts, "validation", validation, (2, 0))
+        _set_aside((pool, pool.inner), parts, "validation", validation, (2, 0))
     return _split(pool, "official", [parts])
 
 
@@ -174,7 +174,7 @@ def _gather(manifest: Manifest, seed: int, group: GroupBy, clusters: pd.Series |
         group,
         seed,
         _notes(table, group, clusters),
-        "" if clusters is None or group == "image" else _tie(table["patient_id"]),
+        "" if clusters is None or group == "image" else _grouping_words(table["patient_id"]),
     )
 
 
@@ -193,7 +193,7 @@ def _groups(
     keys = [table["patient_id"]]
     keys += [table["sample_id"].map(clusters)] if clusters is not None else []
     keys += [_sites(table)] if group == "site" else []
-    return _tied(keys)
+    return _components(keys)
 
 
 def _sites(table: pd.DataFrame) -> pd.Series:
@@ -207,7 +207,7 @@ def _sites(table: pd.DataFrame) -> pd.Series:
     return table["source"].astype(str) + "/" + table["site"].fillna("").astype(str)
 
 
-def _tied(keys: Sequence[pd.Series]) -> npt.NDArray[np.int64]:
+def _components(keys: Sequence[pd.Series]) -> npt.NDArray[np.int64]:
     """Connected components (image,) where equal keys tie images; a missing key ties nothing."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
@@ -238,7 +238,7 @@ def _notes(table: pd.DataFrame, group: GroupBy, clusters: pd.Series | None) -> t
     return tuple(notes)
 
 
-def _tie(patients: pd.Series) -> str:
+def _grouping_words(patients: pd.Series) -> str:
     unknown = int(patients.isna().sum())
     if not unknown:
         return "of one patient or near duplicates"
@@ -257,7 +257,7 @@ def _require_share(what: str, share: float, above: float | None = None) -> None:
         )
 
 
-def _carve(
+def _set_aside(
     grouped: _Grouped, parts: Parts, name: str, share: float, stream: tuple[int, int]
 ) -> None:
     """Turn `share` of the train images in `parts` (image,) into part `name`, whole groups."""

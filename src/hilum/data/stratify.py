@@ -22,7 +22,7 @@ def fill_strata(
     for group in order:
         gain = counts[group]
         cost = (gain * (2 * (held[:, 1:] - target) + gain) / target).sum(axis=1)
-        cost[~_open(held, left, with_total[group] > 0)] = np.inf
+        cost[~_eligible_bins(held, left, with_total[group] > 0)] = np.inf
         best = int(np.argmin(cost))
         chosen[group] = best
         held[best] += with_total[group]
@@ -30,7 +30,7 @@ def fill_strata(
     return chosen
 
 
-def _open(
+def _eligible_bins(
     held: npt.NDArray[np.int64], left: npt.NDArray[np.int64], touched: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.bool_]:
     """Bins (bin,) that a group may go to, so that no bin stays without a class that it needs."""

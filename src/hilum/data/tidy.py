@@ -48,11 +48,13 @@ def tidy(given: pd.DataFrame, dataset: str, root: Path | None) -> tuple[pd.DataF
         table[name] = missing.blanked(table[name]).astype("str")
     notes = _drop_odd_ages(table) + _drop_odd_sexes(table)
     table["view"] = _views(table["view"])
-    table["modality"] = _respelt(table["modality"], MODALITIES)
+    table["modality"] = _respell(table["modality"], MODALITIES)
     table["dataset"] = table["dataset"].fillna(dataset)
     table["path"] = _absolute(table["path"], root)
     table["mask_path"] = _absolute(table["mask_path"], root)
-    table["sample_id"] = _prefixed(table["sample_id"].fillna(_below(table["path"], root)), dataset)
+    table["sample_id"] = _prefixed(
+        table["sample_id"].fillna(_relative_to(table["path"], root)), dataset
+    )
     patients, doubts = placeholders.dropped(table)
     table["patient_id"] = _prefixed(patients.astype("str"), dataset, between=":")
     return table, notes + doubts
@@ -98,7 +100,7 @@ def _drop_odd_ages(table: pd.DataFrame) -> list[str]:
 
 
 def _drop_odd_sexes(table: pd.DataFrame) -> list[str]:
-    known = _respelt(table["sex"], SEXES)
+    known = _respell(table["sex"], SEXES)
     odd = known.notna() & ~known.isin(["F", "M"])
     table["sex"] = known.mask(odd)
     values = ", ".join(repr(value) for value in sorted(known[odd].unique())[:5])
@@ -107,13 +109,13 @@ def _drop_odd_sexes(table: pd.DataFrame) -> list[str]:
     return [f"{int(odd.sum())} entries of sex other than F and M ({values}) count as missing."]
 
 
-def _respelt(values: pd.Series, spellings: dict[str, str]) -> pd.Series:
+def _respell(values: pd.Series, spellings: dict[str, str]) -> pd.Series:
     return values.str.lower().map(spellings).astype("str").fillna(values)
 
 
 def _views(values: pd.Series) -> pd.Series:
     """One spelling for each view; words that name none stay as they are."""
-    known = _respelt(values, VIEWS)
+    known = _respell(values, VIEWS)
     odd = known.notna() & ~known.isin(set(VIEWS.values()))
     spoken = {word: images.view_in_words(word) or word for word in known[odd].unique()}
     return known.mask(odd, known.map(spoken).astype("str"))
@@ -125,7 +127,7 @@ def _absolute(paths: pd.Series, root: Path | None) -> pd.Series:
     return pd.Series(resolved, index=paths.index, dtype="str")
 
 
-def _below(paths: pd.Series, root: Path | None) -> pd.Series:
+def _relative_to(paths: pd.Series, root: Path | None) -> pd.Series:
     """Each path from `root` down, with forward slashes, as it stands in a sample_id."""
     folders = paths.dropna().map(os.path.dirname).unique()
     base = root if root is not None else Path(os.path.commonpath(list(folders) or ["/"]))

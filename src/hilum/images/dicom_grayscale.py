@@ -73,12 +73,12 @@ def display(elements: Elements, layout: Layout) -> Display:
     inverse = layout.photometric == "MONOCHROME1"
     inverse |= elements.text("PresentationLUTShape") == "INVERSE"
     return Display(
-        slope, intercept, modality, _interest(elements, measured), inverse,
+        slope, intercept, modality, _value_of_interest(elements, measured), inverse,
         _padding(elements, layout),
     )  # fmt: skip
 
 
-def _interest(elements: Elements, measured: Span) -> Lut | Window | None:
+def _value_of_interest(elements: Elements, measured: Span) -> Lut | Window | None:
     """The first readable VOI table, else the first window that the standard allows, or nothing."""
     fault: HilumError | None = None
     for item in elements.items("VOILUTSequence"):
@@ -130,13 +130,15 @@ def grey_levels(rules: Display, levels: npt.NDArray[Any], counts: npt.NDArray[An
     measured = levels * rules.slope + rules.intercept
     if rules.modality:
         measured = rules.modality(levels)
-    shown = _show(rules.interest, measured, np.where(padded, 0, counts))
+    shown = _to_display(rules.interest, measured, np.where(padded, 0, counts))
     if rules.inverse:
         shown = 1 - shown
     return np.where(padded, 0.0, shown)
 
 
-def _show(interest: Lut | Window | None, measured: Levels, counts: npt.NDArray[Any]) -> Levels:
+def _to_display(
+    interest: Lut | Window | None, measured: Levels, counts: npt.NDArray[Any]
+) -> Levels:
     """Measured (level,) -> (level,) in [0, 1] by table, window or percentiles of the image."""
     if isinstance(interest, Lut):
         return np.clip(interest(np.rint(measured)) / interest.white, 0, 1)
@@ -159,7 +161,7 @@ def from_grey(stored: npt.NDArray[Any], rules: Display, layout: Layout) -> GreyI
         levels, index = _levels(stored)
         counts = np.bincount(index.reshape(-1), minlength=len(levels))
         return grey_levels(rules, levels, counts).astype(np.float32)[index]
-    places = _places(stored)
+    places = _table_index(stored)
     low, high = int(places.min()), int(places.max())
     levels = np.arange(low, high + 1) - (HALF if stored.dtype.kind == "i" else 0)
     counts = np.zeros(len(levels), np.int64)
@@ -170,7 +172,7 @@ def from_grey(stored: npt.NDArray[Any], rules: Display, layout: Layout) -> GreyI
     return cast(GreyImage, cv2.LUT(places, table))
 
 
-def _places(stored: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:
+def _table_index(stored: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:
     """Values of one or two bytes (height, width) as places in a table of WORDS, order kept."""
     if stored.dtype.kind == "u":
         return stored.astype(np.uint16, copy=False)

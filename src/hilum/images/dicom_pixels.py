@@ -165,12 +165,12 @@ def _jpeg(data: bytes, layout: Layout, at_least: int | None) -> Values:
     _check_stream(layout, header.height, header.width, jpeg.CHANNELS.get(header.kind, 0))
     if header.bits != 8 or layout.syntax in LOSSLESS_JPEG:
         return _jpeg_by_gdcm(data, layout, header.bits)
-    if layout.photometric == "RGB" and not _tells_colour(data):
+    if layout.photometric == "RGB" and not _states_colour_space(data):
         data = data[:2] + _ADOBE_RGB + data[2:]
     return _whole(jpeg.decode_stored(data, header, at_least), 8, 0, layout.signed)
 
 
-def _tells_colour(data: bytes) -> bool:
+def _states_colour_space(data: bytes) -> bool:
     head = data[:4096]
     return b"JFIF\0" in head or b"\xff\xee\x00\x0eAdobe" in head
 

@@ -45,7 +45,7 @@ def list_images(folder: str | Path) -> tuple[list[Path], list[LeftOut]]:
         if not is_text(path):
             closed.append(LeftOut(printable(path), NO_TEXT))
             continue
-        stranger = _stranger(path)
+        stranger = _refusal(path)
         if stranger is None:
             images.append(path)
         else:
@@ -81,7 +81,7 @@ def _is_new(folder: Path, seen: set[str]) -> bool:
     return new
 
 
-def _stranger(path: Path) -> tuple[str, str] | None:
+def _refusal(path: Path) -> tuple[str, str] | None:
     """(suffix, reason) of a file that is no image to read, or None for an image."""
     suffix = path.suffix.lower()
     if suffix in SUFFIXES:

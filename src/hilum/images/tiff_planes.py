@@ -51,7 +51,9 @@ def apart(data: bytes, header: Header) -> list[bytes]:
             "export the image with interleaved channels"
         )
     parts = [slice(plane * each, (plane + 1) * each) for plane in range(header.samples)]
-    return [_written(data, directory, tag, (offsets[part], lengths[part])) for part in parts]
+    return [
+        _with_one_channel(data, directory, tag, (offsets[part], lengths[part])) for part in parts
+    ]
 
 
 def side_by_side(data: bytes, header: Header) -> bytes:
@@ -73,7 +75,7 @@ def side_by_side(data: bytes, header: Header) -> bytes:
     }
     entries = {name: value for name, value in directory.entries.items() if name != ORIENTATION}
     wider = _Directory(directory.order, directory.big, entries | wide)
-    return _written(
+    return _with_one_channel(
         data, wider, tag, (directory.numbers(tag), directory.numbers(OFFSETS.get(tag, 0)))
     )
 
@@ -95,7 +97,7 @@ def _read(data: bytes) -> _Directory:
     return _Directory(order, big, entries)
 
 
-def _written(
+def _with_one_channel(
     data: bytes, directory: _Directory, tag: int, pieces: tuple[Sequence[int], Sequence[int]]
 ) -> bytes:
     """`data` with a directory at its end that knows one channel, in `pieces`: offsets, lengths."""

@@ -54,13 +54,13 @@ def prepare_file(source: str | Path | bytes, pipeline: Pipeline) -> PreparedImag
     """A PNG, JPEG, TIFF or DICOM file, or its bytes, made ready; HilumError as `images.read`."""
     image = images.read(source, pipeline.decode_side, hashed=True)
     named = source if isinstance(source, bytes) else Path(source)
-    return _ready(image, pipeline, images.colourfulness(named, image.facts))
+    return _prepare(image, pipeline, images.colourfulness(named, image.facts))
 
 
 def prepare_array(pixels: GreyImage, pipeline: Pipeline) -> PreparedImage:
     """Grey (height, width), uint8 or floats in [0, 1], made ready; HilumError for anything else."""
     if pixels.ndim == 2 and pixels.size and pixels.dtype == np.uint8:
-        return _ready(Image(pixels), pipeline, 0.0)
+        return _prepare(Image(pixels), pipeline, 0.0)
     if pixels.ndim != 2 or not pixels.size or pixels.dtype.kind != "f":
         raise HilumError(
             "an image in memory must be grey (height, width), uint8 or floats from 0 to 1; got "
@@ -72,10 +72,10 @@ def prepare_array(pixels: GreyImage, pipeline: Pipeline) -> PreparedImage:
             f"floats of an image must lie from 0 (black) to 1 (white); got {low:g} to {high:g}; "
             "divide by the value that is white."
         )
-    return _ready(Image(pixels.astype(np.float32)), pipeline, 0.0)
+    return _prepare(Image(pixels.astype(np.float32)), pipeline, 0.0)
 
 
-def _ready(image: Image, pipeline: Pipeline, colour: float) -> PreparedImage:
+def _prepare(image: Image, pipeline: Pipeline, colour: float) -> PreparedImage:
     patient = image.facts.get("patient_id")
     fingerprint = Print(
         image.sha256, perceptual_hash(image.pixels), f"dicom:{patient}" if patient else None

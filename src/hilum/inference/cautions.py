@@ -39,7 +39,7 @@ def collect_cautions(folder: Path, model: TrainedModel, known: Recognised) -> Ca
     kinds = known.kinds
     return Cautions(
         verdict=verdict_line(model.facts.judged),
-        met=_met(known),
+        met=_recognised_line(known),
         notes=[*known.unchecked(), *other_models(folder), *unfinished(folder)],
         judged=model.facts.judged,
         counts={kind: kinds.count(kind) for kind in seen_before.KINDS},
@@ -81,7 +81,7 @@ def unfinished(folder: Path) -> list[str]:
     ]
 
 
-def _met(known: Recognised) -> str:
+def _recognised_line(known: Recognised) -> str:
     met, every = int(known.met.sum()), len(known.met)
     if not met:
         return ""

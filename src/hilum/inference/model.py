@@ -194,7 +194,7 @@ def compile_backbone(
     backbone: "Backbone", normalise: str, pipeline: Pipeline, precision: str
 ) -> Runtime:
     """Prepared pixels to pooled features: the network behind its door, compiled here."""
-    network = _behind_door(backbone, normalise, pipeline)
+    network = _normalised_backbone(backbone, normalise, pipeline)
     return compiling.compile_network(network, pipeline.shape, Target(precision))  # type: ignore[arg-type]
 
 
@@ -207,12 +207,14 @@ def compile_features_and_maps(model: TrainedModel) -> Runtime:
 
     facts, backbone = model.facts, model.backbone
     precision = "fp32" if facts.quantised else facts.precision
-    network = _behind_door(backbone, facts.normalise, model.pipeline, BackboneWithMaps(backbone))
+    network = _normalised_backbone(
+        backbone, facts.normalise, model.pipeline, BackboneWithMaps(backbone)
+    )
     target = Target(precision, alone=True)  # type: ignore[arg-type]
     return compiling.compile_network(network, model.pipeline.shape, target)
 
 
-def _behind_door(
+def _normalised_backbone(
     backbone: "Backbone", normalise: str, pipeline: Pipeline, rest: "nn.Module | None" = None
 ) -> "nn.Module":
     from torch import nn
@@ -295,13 +297,17 @@ def load_trained_model(folder: Path) -> TrainedModel:
         engine = _quantised(folder, facts.quantised, pipeline)
         return TrainedModel(facts, pipeline, held, head, engine, *beside)
     with _readable(folder):
-        decides = _decides(folder, held.record, facts)
-    saved = SavedNetwork(decides, lambda: _behind_door(held.read(), facts.normalise, pipeline))
+        decides = _network_identity(folder, held.record, facts)
+    saved = SavedNetwork(
+        decides, lambda: _normalised_backbone(held.read(), facts.normalise, pipeline)
+    )
     engine = compiling.compile_saved(saved, pipeline.shape, Target(facts.precision))  # type: ignore[arg-type]
     return TrainedModel(facts, pipeline, held, head, engine, *beside)
 
 
-def _decides(folder: Path, record: dict[str, Any], facts: ModelMetadata) -> tuple[object, ...]:
+def _network_identity(
+    folder: Path, record: dict[str, Any], facts: ModelMetadata
+) -> tuple[object, ...]:
     """What decides the network of a model folder."""
     return files.sha256(folder / TENSORS), record, facts.normalise
 
@@ -313,8 +319,8 @@ def _remember_conversion(model: TrainedModel, folder: Path) -> None:
     from hilum.models.runtime import conversion
 
     record, shape = model.backbone.record(), model.pipeline.shape
-    network = _behind_door(model.backbone, model.facts.normalise, model.pipeline)
-    saved = SavedNetwork(_decides(folder, record, model.facts), lambda: network)
+    network = _normalised_backbone(model.backbone, model.facts.normalise, model.pipeline)
+    saved = SavedNetwork(_network_identity(folder, record, model.facts), lambda: network)
     sources = conversion.layer_sources(network)
     compile_cache.remember_conversion(saved, shape, model.runtime.network, sources)
 

@@ -40,16 +40,16 @@ LEAST_FAR = 2e-3  # half precision tells no smaller distances apart
 FILE = "gate.safetensors"
 
 
-def _turned(pixels: GreyImage, quarters: int) -> GreyImage:
+def _rotate(pixels: GreyImage, quarters: int) -> GreyImage:
     return np.rot90(pixels, quarters)
 
 
 # what the head was taught to recognise: how to make it of an upright image, and what it looks like
 POSES: dict[str, tuple[Callable[[GreyImage], GreyImage], str]] = {
     "inverted": (negative, "it looks like a negative, black and white exchanged"),
-    "left": (partial(_turned, quarters=1), "it looks turned by 90 degrees"),
-    "upside down": (partial(_turned, quarters=2), "it looks upside down"),
-    "right": (partial(_turned, quarters=3), "it looks turned by 90 degrees"),
+    "left": (partial(_rotate, quarters=1), "it looks turned by 90 degrees"),
+    "upside down": (partial(_rotate, quarters=2), "it looks upside down"),
+    "right": (partial(_rotate, quarters=3), "it looks turned by 90 degrees"),
 }
 
 

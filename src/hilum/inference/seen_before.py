@@ -141,15 +141,15 @@ def _patients(built: BuiltOn | None, films: Films) -> tuple[Bools, Bools, State,
         return nobody, nobody, "not checked", "the patients of these images are unknown"
     slow = training_record.digested(filter(None, films.patients), built.salt, built.rounds)
     rows = [
-        _one(built.patients, slow[name], source) if name else ""
+        _match(built.patients, slow[name], source) if name else ""
         for name, source in zip(films.patients, films.sources, strict=True)
     ]
     met, elsewhere = (np.array([row == word for row in rows]) for word in ("met", "elsewhere"))
-    why = " and ".join(_shares(built, films))
+    why = " and ".join(_share_known(built, films))
     return met, elsewhere, "partly" if why else "checked", why
 
 
-def _one(known: training_record.Known, slow: bytes, source: str | None) -> str:
+def _match(known: training_record.Known, slow: bytes, source: str | None) -> str:
     """ "met", "elsewhere" where every source is known and another one, or ""."""
     places = known.get(training_record.short(slow))
     if places is None:
@@ -158,7 +158,7 @@ def _one(known: training_record.Known, slow: bytes, source: str | None) -> str:
     return "met" if not here or "" in places or here in places else "elsewhere"
 
 
-def _shares(built: BuiltOn, films: Films) -> list[str]:
+def _share_known(built: BuiltOn, films: Films) -> list[str]:
     unknown = sum(not name for name in films.patients)
     return [
         f"the patients of {some:,} of {every:,} {which} are unknown"

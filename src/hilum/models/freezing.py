@@ -164,14 +164,14 @@ def _fix_statistics(module: nn.Module, hold: bool) -> tuple[str, ...]:
     fixed = []
     for name, layer in module.named_modules():
         if isinstance(layer, NORMS):
-            _release(layer)
+            _remove_hook(layer)
             if hold and not any(it.requires_grad for it in layer.parameters()):
                 setattr(layer, _HANDLE, layer.register_forward_pre_hook(_stay_in_evaluation))
                 fixed.append(name)
     return tuple(fixed)
 
 
-def _release(layer: nn.Module) -> None:
+def _remove_hook(layer: nn.Module) -> None:
     handle = layer.__dict__.pop(_HANDLE, None)
     if isinstance(handle, RemovableHandle):
         handle.remove()

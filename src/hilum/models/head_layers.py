@@ -81,7 +81,7 @@ def as_arrays(module: nn.Module) -> tuple[tuple[tuple[Array, Array], ...], int]:
         if isinstance(leaf, nn.BatchNorm1d):
             norm = leaf
         elif isinstance(leaf, nn.Linear):
-            layers.append(_folded(norm, leaf))
+            layers.append(_fold_normalisation(norm, leaf))
             norm = None
     return tuple(layers), average.positions if average else 1
 
@@ -97,7 +97,7 @@ def _require_order(leaves: list[nn.Module]) -> None:
         )
 
 
-def _folded(norm: nn.BatchNorm1d | None, layer: nn.Linear) -> tuple[Array, Array]:
+def _fold_normalisation(norm: nn.BatchNorm1d | None, layer: nn.Linear) -> tuple[Array, Array]:
     """layer(norm(x)) as one layer: W (s x + t) + b = (W s) x + (W t + b)."""
     weight, bias = _array(layer.weight), _array(layer.bias)
     if norm is None:

@@ -24,7 +24,7 @@ class ElAzhariCnn(nn.Module):
 
     def __init__(self, dropout: float = 0.5) -> None:
         super().__init__()
-        self.features = _chain(
+        self.features = _named_sequence(
             {
                 "conv1": _separable(3, 16),
                 "pool1": nn.MaxPool2d(2),
@@ -41,7 +41,7 @@ class ElAzhariCnn(nn.Module):
                 "conv5": _separable(32, 64),
             }
         )
-        self.top = _chain(
+        self.top = _named_sequence(
             {
                 "pool5": nn.MaxPool2d(2),
                 "conv6": _separable(64, 64),
@@ -124,7 +124,7 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
 
 def _separable(inputs: int, outputs: int) -> nn.Sequential:
     """Keras's SeparableConv2D: 3 x 3 per channel, then 1 x 1 with bias, no padding; then ReLU."""
-    return _chain(
+    return _named_sequence(
         {
             "depthwise": glorot(nn.Conv2d(inputs, inputs, 3, groups=inputs, bias=False)),
             "pointwise": glorot(nn.Conv2d(inputs, outputs, 1)),
@@ -145,5 +145,5 @@ def _require_side(x: Tensor, side: int) -> None:
         )
 
 
-def _chain(layers: dict[str, nn.Module]) -> nn.Sequential:
+def _named_sequence(layers: dict[str, nn.Module]) -> nn.Sequential:
     return nn.Sequential(OrderedDict(layers))

@@ -182,7 +182,7 @@ def _hub_file(repository: str) -> Path | None:
     try:
         return Path(hf_hub_download(repository, HUB_FILE, local_files_only=True))
     except LocalEntryNotFoundError:
-        if _hub_is_off() or not _answers(constants.ENDPOINT):
+        if _hub_is_off() or not _is_reachable(constants.ENDPOINT):
             return None
     try:
         return Path(hf_hub_download(repository, HUB_FILE, etag_timeout=HUB_TIMEOUT))
@@ -195,7 +195,7 @@ def _hub_is_off() -> bool:
     return any(os.environ.get(name, "").lower() in _TRUE for name in names)
 
 
-def _answers(endpoint: str) -> bool:
+def _is_reachable(endpoint: str) -> bool:
     """Whether a server can be reached at all; the hub's client would retry for 20 seconds."""
     if not endpoint.startswith("https://"):
         return True  # a mirror in the house: let the client find out

@@ -44,12 +44,12 @@ class PartIndices:
     def order(self, seed: int, epoch: int) -> Rows:
         """The epoch's training rows, shuffled; a longer epoch goes through all of them again."""
         random = np.random.default_rng([seed, epoch])
-        rows = self._once(random)
+        rows = self._one_pass(random)
         while len(rows) < self.images:
-            rows = np.concatenate([rows, self._once(random)])
+            rows = np.concatenate([rows, self._one_pass(random)])
         return rows[: self.images or None]
 
-    def _once(self, random: np.random.Generator) -> Rows:
+    def _one_pass(self, random: np.random.Generator) -> Rows:
         if not self.balanced:
             return random.permutation(self.train)
         return self.train[balanced_order(self.labels[self.train], random)]

@@ -61,10 +61,10 @@ def fit_probe(
     """
     # skinny products gain nothing from BLAS threads, whose spinning costs 10x on a busy machine
     with threadpool_limits(1, "blas"):
-        return _walk(train, validation, weights, path)
+        return _fit_path(train, validation, weights, path)
 
 
-def _walk(
+def _fit_path(
     train: LabelledFeatures,
     validation: LabelledFeatures,
     weights: npt.NDArray[np.float64],

@@ -51,7 +51,7 @@ def balanced_order(labels: Labels, random: np.random.Generator) -> npt.NDArray[n
             "add images or change the split."
         )
     most = int(np.bincount(labels).max())
-    drawn = [_drawn(np.flatnonzero(labels == c), most, random) for c in np.unique(labels)]
+    drawn = [_draw(np.flatnonzero(labels == c), most, random) for c in np.unique(labels)]
     return random.permutation(np.concatenate(drawn))
 
 
@@ -65,7 +65,7 @@ def numbered(names: Sequence[str]) -> list[str]:
     return out
 
 
-def _drawn(
+def _draw(
     rows: npt.NDArray[np.int64], images: int, random: np.random.Generator
 ) -> npt.NDArray[np.int64]:
     rounds = -(-images // len(rows))

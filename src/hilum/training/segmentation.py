@@ -104,7 +104,7 @@ def validate_segmenter(
         for start in range(0, len(pairs.validation), plan.batch):
             rows = np.sort(pairs.validation[start : start + plan.batch])
             images, masks = _tensors(pairs.images[rows], pairs.masks[rows], plan.device)
-            sums += _figures(network(images), masks)
+            sums += _batch_sums(network(images), masks)
     return _means(sums)
 
 
@@ -129,7 +129,7 @@ def _train(
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         average.follow(network)
-        sums += _figures(logits.detach(), masks)
+        sums += _batch_sums(logits.detach(), masks)
     return _means(sums)
 
 
@@ -147,10 +147,10 @@ def _batches(
     """Shuffled batches, the next one warped while the network works; a lone last image waits."""
     order = np.random.default_rng([plan.seed, epoch]).permutation(pairs.train)
     starts = [s for s in range(0, len(order), plan.batch) if len(order) - s > 1 or len(order) == 1]
-    return files.prefetch(_warped(pairs, order[s : s + plan.batch], plan, epoch) for s in starts)
+    return files.prefetch(_warp(pairs, order[s : s + plan.batch], plan, epoch) for s in starts)
 
 
-def _warped(
+def _warp(
     pairs: ImageMaskPairs, rows: Rows, plan: SegmentationConfig, epoch: int
 ) -> tuple[Tensor, Tensor]:
     images, masks = np.asarray(pairs.images[rows]), np.asarray(pairs.masks[rows])
@@ -169,7 +169,7 @@ def _tensors(images: Stack8, masks: Stack8, device: str) -> tuple[Tensor, Tensor
     return x, y.float() / 255
 
 
-def _figures(logits: Tensor, masks: Tensor) -> npt.NDArray[np.float64]:
+def _batch_sums(logits: Tensor, masks: Tensor) -> npt.NDArray[np.float64]:
     """Sums over the batch: loss, share of right pixels, Dice, images."""
     predicted, true = (logits > 0).cpu().numpy()[:, 0], (masks > 0.5).cpu().numpy()[:, 0]
     right = (predicted == true).mean((1, 2)).sum()
