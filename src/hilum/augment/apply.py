@@ -63,6 +63,7 @@ def matrices(parameters: pd.DataFrame, shape: tuple[int, ...]) -> Maps:
 
     About the image's centre: rotate, shear, zoom, mirror, shift, the order of Keras'
     ImageDataGenerator; then into the box of the film that fills the frame.
+    https://www.tensorflow.org/api_docs/python/tf/keras/preprocessing/image/ImageDataGenerator
     """
     p = {name: parameters[name].to_numpy(np.float64) for name in COLUMNS}
     size = np.array([shape[1], shape[0]], np.float64)

@@ -1,4 +1,7 @@
-"""Leaks: the same patient or the same image on both sides of a boundary."""
+"""Leaks: the same patient or the same image on both sides of a boundary.
+
+What leaks do to published results: Kapoor & Narayanan 2023, doi:10.1016/j.patter.2023.100804.
+"""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace

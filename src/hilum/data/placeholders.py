@@ -1,4 +1,8 @@
-"""Patient identifiers that name nobody: what de-identification and empty forms leave behind."""
+"""Patient identifiers that name nobody: what de-identification and empty forms leave behind.
+
+What de-identification removes and replaces: DICOM PS3.15 annex E,
+https://dicom.nema.org/medical/dicom/current/output/chtml/part15/chapter_E.html
+"""
 
 import re
 from dataclasses import dataclass

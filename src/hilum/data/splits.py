@@ -1,4 +1,8 @@
-"""Splits: which images train, validate and test; patients never stand on two sides."""
+"""Splits: which images train, validate and test; patients never stand on two sides.
+
+What slices of one patient on both sides do to a result: Yagis et al. 2021,
+doi:10.1038/s41598-021-01681-w.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -79,6 +83,7 @@ def kfold(
 
     Groups as in `holdout`.
     Raises HilumError where a class has fewer groups than there are folds.
+    Stone 1974, doi:10.1111/j.2517-6161.1974.tb00994.x.
     """
     pool = _gather(manifest, seed, group, clusters)
     if folds < 2:

@@ -1,4 +1,8 @@
-"""Stratify: put whole groups of images into bins so that each bin gets its share of every class."""
+"""Stratify: put whole groups of images into bins so that each bin gets its share of every class.
+
+The task of scikit-learn's StratifiedGroupKFold:
+https://scikit-learn.org/stable/modules/generated/sklearn.model_selection.StratifiedGroupKFold.html
+"""
 
 import numpy as np
 import numpy.typing as npt

@@ -129,6 +129,7 @@ def parse_dicom(stream: BinaryIO, keywords: Iterable[str]) -> DicomFile:
 
     A missing preamble, file meta group or transfer syntax is made up for by looking at the first
     element; a deflated data set is inflated up to MAX_BYTES.
+    https://dicom.nema.org/medical/dicom/current/output/chtml/part10/chapter_7.html
     """
     stream.seek(0)
     if stream.read(132)[128:] != b"DICM":
@@ -181,7 +182,10 @@ def _at_pixels(tag: int, _vr: str | None, _length: int) -> bool:
 
 
 def _inflate(stream: BinaryIO) -> BinaryIO:
-    """The rest of `stream` without its deflate compression; DICOM PS3.5 A.5."""
+    """The rest of `stream` without its deflate compression; DICOM PS3.5 A.5.
+
+    https://dicom.nema.org/medical/dicom/current/output/chtml/part05/sect_A.5.html
+    """
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     content = inflater.decompress(stream.read(), MAX_BYTES + 1)
     if len(content) > MAX_BYTES:

@@ -24,6 +24,8 @@ def of_one_frame(elements: Elements) -> Elements:
     """`elements` with those of the first frame's macros in place of the whole image's.
 
     Real World Value Mapping (C.7.6.16.2.11) is left out: it does not say what is shown.
+    DICOM PS3.3 C.7.6.16:
+    https://dicom.nema.org/medical/dicom/current/output/chtml/part03/sect_C.7.6.16.html
     """
     raw = dict(elements.raw)
     for group in GROUPS:  # what stands with the frame itself comes last, and stays

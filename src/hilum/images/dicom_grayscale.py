@@ -2,6 +2,7 @@
 
 DICOM PS3.3 C.11.1 (modality LUT), C.11.2 (VOI LUT and window), C.11.6 (presentation LUT shape),
 C.7.5.1.1.2 (pixel padding), C.7.9 (palette).
+DICOM PS3.3 C.11: https://dicom.nema.org/medical/dicom/current/output/chtml/part03/sect_C.11.html
 """
 
 from dataclasses import dataclass
@@ -93,7 +94,10 @@ def _value_of_interest(elements: Elements, measured: Span) -> Lut | Window | Non
 
 
 def _window(elements: Elements) -> Window | None:
-    """The first of the alternative windows that the standard allows; PS3.3 C.11.2.1.2."""
+    """The first of the alternative windows that the standard allows; PS3.3 C.11.2.1.2.
+
+    https://dicom.nema.org/medical/dicom/current/output/chtml/part03/sect_C.11.2.html
+    """
     names = ("WindowCenter", "WindowWidth")
     if not all(map(elements.texts, names)):
         return None
@@ -123,7 +127,11 @@ def _padding(elements: Elements, layout: Layout) -> tuple[int, int] | None:
 
 
 def grey_levels(rules: Display, levels: npt.NDArray[Any], counts: npt.NDArray[Any]) -> Levels:
-    """Stored (level,), each met `counts` times -> grey (level,) in [0, 1], padding black."""
+    """Stored (level,), each met `counts` times -> grey (level,) in [0, 1], padding black.
+
+    Padding: DICOM PS3.3 C.7.5.1.1.2,
+    https://dicom.nema.org/medical/dicom/current/output/chtml/part03/sect_C.7.5.html
+    """
     padded = np.zeros(len(levels), bool)
     if rules.padding:
         padded = (levels >= rules.padding[0]) & (levels <= rules.padding[1])
@@ -214,7 +222,11 @@ def from_colour(stored: npt.NDArray[Any], layout: Layout) -> GreyImage:
 
 
 def from_palette(stored: npt.NDArray[Any], elements: Elements, layout: Layout) -> GreyImage:
-    """Stored palette indices (height, width) -> luma, uint8 for 8-bit palettes, else float32."""
+    """Stored palette indices (height, width) -> luma, uint8 for 8-bit palettes, else float32.
+
+    DICOM PS3.3 C.7.6.3.1.5 and C.7.6.3.1.6:
+    https://dicom.nema.org/medical/dicom/current/output/chtml/part03/sect_C.7.6.3.html
+    """
     if elements.content("SegmentedRedPaletteColorLookupTableData"):
         raise HilumError("wanted a plain palette, got a segmented one; export the image as grey")
     names = [f"{name}PaletteColorLookupTable" for name in PALETTES]

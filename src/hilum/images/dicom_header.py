@@ -31,7 +31,10 @@ LONGEST_FACT = 64  # characters, as DICOM's LO and UI allow
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How the pixels of one image are stored; DICOM PS3.3 C.7.6.3, PS3.5 section 8."""
+    """How the pixels of one image are stored; DICOM PS3.3 C.7.6.3, PS3.5 section 8.
+
+    https://dicom.nema.org/medical/dicom/current/output/chtml/part03/sect_C.7.6.3.html
+    """
 
     rows: int
     columns: int
@@ -149,6 +152,9 @@ def header_facts(file: DicomFile) -> dict[str, Any]:
 
 
 def age_in_years(text: str) -> float | None:
-    """Years of a DICOM age string ("062Y", "018M", "006W", "010D"; PS3.5 6.2) or a bare number."""
+    """Years of a DICOM age string ("062Y", "018M", "006W", "010D"; PS3.5 6.2) or a bare number.
+
+    https://dicom.nema.org/medical/dicom/current/output/chtml/part05/sect_6.2.html
+    """
     match = re.fullmatch(r"(\d{1,3})([DWMY]?)", text.strip().upper())
     return int(match[1]) * YEARS[match[2]] if match else None

@@ -40,6 +40,7 @@ def stored_values(pixels: PixelElement, layout: Layout, at_least: int | None = N
 
     Baseline JPEG may come smaller, its shorter side no less than `at_least`; HilumError where
     the transfer syntax is not one of DECODERS or the content does not match the header.
+    https://dicom.nema.org/medical/dicom/current/output/chtml/part05/chapter_8.html
     """
     if layout.syntax in NATIVE:
         return _native(pixels, layout)
@@ -84,7 +85,10 @@ def _view(stream: BinaryIO, length: int) -> bytes | memoryview:
 
 
 def _luma_of_422(data: bytes | memoryview, layout: Layout) -> Values:
-    """Y of pixels that share their chroma in pairs, Y1 Y2 Cb Cr; DICOM PS3.3 C.7.6.3.1.2."""
+    """Y of pixels that share their chroma in pairs, Y1 Y2 Cb Cr; DICOM PS3.3 C.7.6.3.1.2.
+
+    https://dicom.nema.org/medical/dicom/current/output/chtml/part03/sect_C.7.6.3.html
+    """
     count = layout.rows * layout.columns
     _check_length(len(data), 2 * count + count % 2 * 2)
     pairs = np.frombuffer(data, np.uint8, count=2 * (count + count % 2)).reshape(-1, 4)
@@ -125,6 +129,7 @@ def _of_stream(values: Values, precision: int, layout: Layout, cells: bool) -> V
     The sign is the highest stored bit. Samples of more bits than are stored may be whole pixel
     `cells` with whatever lies in their other bits. Else a value beyond the stored bits comes from
     lossy coding, or the header counts too few bits, and the stream is right.
+    https://dicom.nema.org/medical/dicom/current/output/chtml/part05/sect_8.2.html
     """
     stored, shift = layout.bits_stored, layout.high_bit + 1 - layout.bits_stored
     if precision <= stored:
@@ -137,7 +142,10 @@ def _of_stream(values: Values, precision: int, layout: Layout, cells: bool) -> V
 
 
 def _frame(pixels: PixelElement) -> bytes:
-    """The one compressed frame: all fragments after the offset table; DICOM PS3.5 A.4."""
+    """The one compressed frame: all fragments after the offset table; DICOM PS3.5 A.4.
+
+    https://dicom.nema.org/medical/dicom/current/output/chtml/part05/sect_A.4.html
+    """
     fragments = []
     while len(head := pixels.stream.read(8)) == 8:
         group, element, length = struct.unpack("<HHI", head)
@@ -222,7 +230,10 @@ def _jpeg_2000(data: bytes, layout: Layout, _at_least: int | None) -> Values:
 
 
 def _run_length(data: bytes, layout: Layout, _at_least: int | None) -> Values:
-    """RLE: one PackBits segment per byte of each sample, high byte first; DICOM PS3.5 annex G."""
+    """RLE: one PackBits segment per byte of each sample, high byte first; DICOM PS3.5 annex G.
+
+    https://dicom.nema.org/medical/dicom/current/output/chtml/part05/chapter_G.html
+    """
     count, size = layout.rows * layout.columns, -(-layout.bits_allocated // 8)
     number, *offsets = struct.unpack("<16I", data[:64])
     if number != layout.samples * size:
@@ -240,7 +251,10 @@ def _run_length(data: bytes, layout: Layout, _at_least: int | None) -> Values:
 
 
 def _unpack_bits(segment: bytes, count: int) -> npt.NDArray[np.uint8]:
-    """The first `count` bytes that a PackBits `segment` stands for."""
+    """The first `count` bytes that a PackBits `segment` stands for.
+
+    Section 9 of TIFF 6.0, https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf
+    """
     out, at = bytearray(), 0
     while at < len(segment) and len(out) < count:
         lead = segment[at]

@@ -14,7 +14,10 @@ MOST = 16  # times as long one side may be as the other: reformatted CT reaches 
 
 
 def aspect(elements: Elements) -> float:
-    """Height of a pixel over its width; 1 where they hardly differ, or nothing usable is said."""
+    """Height of a pixel over its width; 1 where they hardly differ, or nothing usable is said.
+
+    https://dicom.nema.org/medical/dicom/current/output/chtml/part03/sect_10.7.html
+    """
     for keyword in SHAPE_KEYWORDS:
         values = [value or 0.0 for value in elements.numbers(keyword)]  # vertical, horizontal
         if len(values) != 2 or min(values) <= 0:

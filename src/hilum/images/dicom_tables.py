@@ -1,4 +1,7 @@
-"""The tables and windows that a DICOM header holds; PS3.3 C.11.1, C.11.2, C.7.6.3.1.5."""
+"""The tables and windows that a DICOM header holds; PS3.3 C.11.1, C.11.2, C.7.6.3.1.5.
+
+https://dicom.nema.org/medical/dicom/current/output/chtml/part03/sect_C.11.html
+"""
 
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -44,7 +47,10 @@ class Window:
         return self.width >= 1 if self.function == "LINEAR" else self.width > 0
 
     def __call__(self, levels: Levels) -> Levels:
-        """(level,) -> (level,) in [0, 1]; DICOM PS3.3 C.11.2.1.2 and C.11.2.1.3."""
+        """(level,) -> (level,) in [0, 1]; DICOM PS3.3 C.11.2.1.2 and C.11.2.1.3.
+
+        https://dicom.nema.org/medical/dicom/current/output/chtml/part03/sect_C.11.2.html
+        """
         if self.function == "SIGMOID":
             steepness = np.clip(-4 * (levels - self.centre) / self.width, -700, 700)
             return np.asarray(1 / (1 + np.exp(steepness)))
@@ -102,6 +108,7 @@ def _white(entries: npt.NDArray[np.uint16], bits: int) -> int:
 
     An image may declare 8 or 16 bits only (PS3.3 C.11.2.1.1), so devices with tables of 10 to 14
     bits declare the size of the word. By the letter their films would be all but black.
+    https://dicom.nema.org/medical/dicom/current/output/chtml/part03/sect_C.11.2.html
     """
     needed = int(entries.max()).bit_length()
     if needed > bits or (bits == 16 and needed <= 14):

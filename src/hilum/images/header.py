@@ -56,7 +56,10 @@ def take(stream: BinaryIO, count: int) -> bytes:
 
 
 def read_png(stream: BinaryIO) -> Header:
-    """Header of the PNG in `stream`, up to its pixels; W3C PNG (Third Edition), chapter 11."""
+    """Header of the PNG in `stream`, up to its pixels; W3C PNG (Third Edition), chapter 11.
+
+    https://www.w3.org/TR/png-3/#11IHDR
+    """
     stream.seek(8)
     length, name = struct.unpack(">I4s", take(stream, 8))
     if name != b"IHDR" or length != 13:
@@ -92,7 +95,10 @@ def _png_chunks(stream: BinaryIO) -> dict[bytes, bytes]:
 
 
 def white_bits(stated: int) -> int | None:
-    """`stated` where it can be the number of significant bits in a 16-bit sample, else None."""
+    """`stated` where it can be the number of significant bits in a 16-bit sample, else None.
+
+    https://www.w3.org/TR/png-3/#11sBIT
+    """
     return stated if LEAST_BITS <= stated <= DEEP else None
 
 
@@ -104,7 +110,10 @@ def _of_white(bits: int, stated: int | None, where: str) -> dict[str, Any]:
 
 
 def exif_orientation(exif: bytes) -> int:
-    """Orientation 1-8 of an EXIF block (a TIFF without image); 1 where it is absent or broken."""
+    """Orientation 1-8 of an EXIF block (a TIFF without image); 1 where it is absent or broken.
+
+    CIPA DC-008 (Exif 2.3), https://www.cipa.jp/std/documents/e/DC-008-2012_E.pdf
+    """
     if exif[:4] not in (b"II*\0", b"MM\0*"):
         return 1
     try:
@@ -120,7 +129,10 @@ def _orientation(tags: dict[int, tuple[int, ...]]) -> int:
 
 
 def read_tiff(stream: BinaryIO) -> Header:
-    """Header of the one-page TIFF or BigTIFF in `stream`; Adobe TIFF 6.0, section 8."""
+    """Header of the one-page TIFF or BigTIFF in `stream`; Adobe TIFF 6.0, section 8.
+
+    https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf
+    """
     tags, following = _tiff_directory(stream)
     if following:
         raise HilumError("wanted one image, got a TIFF of several pages; save one page on its own")

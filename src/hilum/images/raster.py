@@ -52,6 +52,7 @@ def _is_plain_png(data: bytes, header: Header) -> bool:
     """Whether this is a PNG whose checksums all hold, to its end, and no colour is transparent.
 
     OpenCV hands out half a picture where checksums fail. W3C PNG (Third Edition), chapter 5.
+    https://www.w3.org/TR/png-3/#5Chunk-layout
     """
     if header.format != "PNG":
         return False

@@ -26,7 +26,10 @@ SHORT, LONG, LONG8 = 3, 4, 16
 
 @dataclass(frozen=True, slots=True)
 class _Directory:
-    """The entries of one directory by tag: type, and the values' bytes as they stand."""
+    """The entries of one directory by tag: type, and the values' bytes as they stand.
+
+    Section 2 of TIFF 6.0, https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf
+    """
 
     order: str  # of bytes, "<" or ">"
     big: bool

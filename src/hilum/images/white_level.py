@@ -27,6 +27,7 @@ def white(pixels: npt.NDArray[np.uint16], bits: int | None = None) -> int:
     declared, white is 2**n - 1 for the least n, 8 or more, that all but one of SPARED pixels fit
     into. Letters and frames at the file's own greatest value, 65535, do not count where the film
     stays below a quarter of that.
+    https://www.w3.org/TR/png-3/#11sBIT
     """
     counts = np.bincount(pixels.reshape(-1), minlength=2**BITS)
     spare = pixels.size // SPARED

@@ -186,7 +186,10 @@ def probability_columns(classes: list[str]) -> list[str]:
 
 
 def mirrored(stack: Stack8) -> Stack8:
-    """(image, height, width) -> each image mirrored left to right."""
+    """(image, height, width) -> each image mirrored left to right.
+
+    Averaging over mirror images in testing: Krizhevsky et al. 2012, doi:10.1145/3065386.
+    """
     return np.ascontiguousarray(stack[:, :, ::-1])
 
 
@@ -239,6 +242,7 @@ def save_trained_model(model: TrainedModel, folder: Path) -> Path:
 
     With them `seen_patients.csv` and `seen_films.csv` where it is known what the model was built
     on.
+    https://huggingface.co/docs/safetensors
     """
     from safetensors.torch import save_file as save_tensors
 

@@ -137,7 +137,10 @@ class OodDetector(Gate):
     bias: Floats  # (pose,)
 
     def distances(self, features: Floats) -> Array:
-        """(image, feature) -> 1 - cosine to the 5th nearest training image (image,)."""
+        """(image, feature) -> 1 - cosine to the 5th nearest training image (image,).
+
+        Sun et al. 2022, arXiv:2204.06507.
+        """
         near = min(NEIGHBOURS, len(self.bank))
         alike = np.partition(_unit(features) @ self.bank.T, -near, axis=1)[:, -near]
         return np.asarray(1 - alike, np.float64)
@@ -198,6 +201,7 @@ def _discriminants(groups: Sequence[Floats]) -> tuple[Floats, Floats]:
 
     Ledoit & Wolf 2004 for the shrinkage, group by group. Beyond WIDE features in the plane of their
     first components, where the covariance can still be solved for.
+    doi:10.1016/S0047-259X(03)00096-4.
     """
     from scipy.linalg import solve
 

@@ -59,6 +59,7 @@ def apply_temperature(logits: Array, temperature: float) -> Probabilities:
     """Logits or log probabilities (image, class) -> probabilities (image, class).
 
     The order of the classes, and so every prediction, stays.
+    Guo et al. 2017, arXiv:1706.04599.
     """
     if not temperature > 0:
         raise HilumError(f"a temperature must be above 0; got {temperature}; 1 changes nothing.")

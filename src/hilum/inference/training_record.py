@@ -3,6 +3,7 @@
 Patient numbers can be listed by whoever knows how a hospital counts, so a digest is pseudonymous,
 not anonymous: a salt of the model's own and a slow function (PBKDF2, RFC 8018) make the listing
 dear, nothing makes it impossible. A perceptual hash (256 bits) shows no picture.
+https://www.rfc-editor.org/rfc/rfc8018
 """
 
 import hashlib

@@ -150,7 +150,10 @@ class Backbone(nn.Module):
         return torch.cat([last, *(adaptive_avg_pool2d(one, (rows, columns)) for one in earlier)], 1)
 
     def _pooled(self, output: Tensor) -> Tensor:
-        """What `_feature_map` gives -> features (image, feature), panel by panel."""
+        """What `_feature_map` gives -> features (image, feature), panel by panel.
+
+        Global average pooling: Lin et al. 2014, arXiv:1312.4400, section 3.2.
+        """
         if self.panels > 1:
             return torch.cat([self._averaged(one) for one in output.chunk(self.panels, 2)], 1)
         return self._averaged(output)

@@ -55,7 +55,10 @@ class MatchedState:
 
 
 def read_safetensors(path: Path) -> tuple[State, str]:
-    """Every tensor of a .safetensors file, and the variant that its header names, if any."""
+    """Every tensor of a .safetensors file, and the variant that its header names, if any.
+
+    https://huggingface.co/docs/safetensors
+    """
     try:
         with safe_open(path, framework="pt") as file:
             variant = (file.metadata() or {}).get("variant", "")
@@ -67,7 +70,10 @@ def read_safetensors(path: Path) -> tuple[State, str]:
 
 
 def read_torch(path: Path) -> State:
-    """Every tensor of a .pth or .pt file, unpickled with `weights_only`: no code runs."""
+    """Every tensor of a .pth or .pt file, unpickled with `weights_only`: no code runs.
+
+    https://docs.pytorch.org/docs/stable/generated/torch.load.html
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of a pickle protocol; it loads or fails

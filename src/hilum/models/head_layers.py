@@ -18,7 +18,10 @@ MOMENTUM = 0.01  # Keras keeps 0.99 of the running statistics; torch's default i
 
 
 def glorot(layer: Layer, generator: torch.Generator | None = None) -> Layer:
-    """Weights uniform as Glorot & Bengio 2010 (PMLR 9:249-256), bias zero: Keras's defaults."""
+    """Weights uniform as Glorot & Bengio 2010 (PMLR 9:249-256), bias zero: Keras's defaults.
+
+    https://proceedings.mlr.press/v9/glorot10a.html
+    """
     if not layer.weight.is_meta:
         nn.init.xavier_uniform_(layer.weight, generator=generator)
     if layer.bias is not None:
@@ -98,7 +101,10 @@ def _require_order(leaves: list[nn.Module]) -> None:
 
 
 def _fold_normalisation(norm: nn.BatchNorm1d | None, layer: nn.Linear) -> tuple[Array, Array]:
-    """layer(norm(x)) as one layer: W (s x + t) + b = (W s) x + (W t + b)."""
+    """layer(norm(x)) as one layer: W (s x + t) + b = (W s) x + (W t + b).
+
+    In evaluation BatchNorm is affine: Ioffe & Szegedy 2015, arXiv:1502.03167.
+    """
     weight, bias = _array(layer.weight), _array(layer.bias)
     if norm is None:
         return weight, bias

@@ -123,7 +123,10 @@ def _only_model(path: Path, members: dict[str, tarfile.TarInfo]) -> PurePosixPat
 
 
 def _read_tfjs(path: Path, fetch: Callable[[str], bytes]) -> KerasFile:
-    """TensorFlow.js "layers-model": model.json names the shards and what lies in them in order."""
+    """TensorFlow.js "layers-model": model.json names the shards and what lies in them in order.
+
+    https://www.tensorflow.org/js/guide/save_load
+    """
     try:
         model = json.loads(fetch("model.json"))
         weights = [

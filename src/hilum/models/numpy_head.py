@@ -69,7 +69,10 @@ class NumpyHead:
         return out
 
     def arrays(self) -> dict[str, Array]:
-        """Every array by name, for safetensors."""
+        """Every array by name, for safetensors.
+
+        https://huggingface.co/docs/safetensors
+        """
         arrays = {"mean": self.standardise.mean, "deviation": self.standardise.deviation}
         if self.positions > 1:
             arrays["positions"] = np.array([self.positions], np.float64)

@@ -123,7 +123,10 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
 
 
 def _separable(inputs: int, outputs: int) -> nn.Sequential:
-    """Keras's SeparableConv2D: 3 x 3 per channel, then 1 x 1 with bias, no padding; then ReLU."""
+    """Keras's SeparableConv2D: 3 x 3 per channel, then 1 x 1 with bias, no padding; then ReLU.
+
+    https://keras.io/api/layers/convolution_layers/separable_convolution2d/
+    """
     return _named_sequence(
         {
             "depthwise": glorot(nn.Conv2d(inputs, inputs, 3, groups=inputs, bias=False)),

@@ -139,5 +139,8 @@ def shrunk(stack: Stack8, side: int) -> Stack8:
 
 
 def _starts(rows: int, batch: int) -> Iterable[int]:
-    """Starts of batches; a last batch of one image joins none, BatchNorm could not average it."""
+    """Starts of batches; a last batch of one image joins none, BatchNorm could not average it.
+
+    Ioffe & Szegedy 2015, arXiv:1502.03167.
+    """
     return [start for start in range(0, rows, batch) if rows - start > 1 or rows == 1]

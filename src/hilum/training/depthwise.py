@@ -2,6 +2,7 @@
 
 oneDNN has gradients of its own for weights of 3 x 3, and for images where the stride is 1; others
 it computes as if channels were mixed in blocks of sixteen, which took most of a training step.
+Depthwise separable convolutions: Chollet 2017, doi:10.1109/CVPR.2017.195.
 """
 
 from typing import Any, TypeAlias

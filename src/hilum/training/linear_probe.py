@@ -113,6 +113,7 @@ def solve(
     """(class, feature + 1) minimiser of the weighted mean log loss + strength / 2 * |W|^2.
 
     The bias, last column, is not penalised; `start` warms the search.
+    L-BFGS: Liu & Nocedal 1989, doi:10.1007/BF01589116.
     """
     rows = data.counts(weights)
     rows = rows / rows.sum()  # (image,)

@@ -15,6 +15,7 @@ def class_weights(labels: Labels, classes: int) -> npt.NDArray[np.float64]:
 
     Equation 1 of Zhang & Liu (study 003); equals scikit-learn's "balanced". Raises HilumError for
     a class without images.
+    King & Zeng 2001, doi:10.1093/oxfordjournals.pan.a004868.
     """
     counts = np.bincount(labels, minlength=classes)
     if (counts == 0).any():

@@ -194,7 +194,10 @@ def _keep_best(
 
 
 def _groups(network: nn.Module, plan: SegmentationConfig) -> list[dict[str, object]]:
-    """Filters decay; biases and normalisation do not."""
+    """Filters decay; biases and normalisation do not.
+
+    He et al. 2019, arXiv:1812.01187, section 3.1.
+    """
     moving = [p for p in network.parameters() if p.requires_grad]
     return [
         {"params": [p for p in moving if p.ndim > 1], "weight_decay": plan.weight_decay},

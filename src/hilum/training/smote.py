@@ -73,6 +73,7 @@ def draw_parents(
 
     A class of n images has n - 1 neighbours at most, fewer than asked for where it is that small.
     Raises HilumError for a single class and for a class of one image.
+    Chawla et al. 2002, doi:10.1613/jair.953.
     """
     rows = np.arange(len(labels)) if rows is None else np.asarray(rows, np.int64)
     wanted = _shortfall(labels[rows], neighbours)

@@ -67,6 +67,7 @@ def within_cores() -> None:
 
     Threads beyond a quota are stopped in the middle of a layer, and all others wait for them. What
     the user has set stays.
+    Quotas: https://docs.kernel.org/admin-guide/cgroup-v2.html
     """
     granted = files.available_cpus()
     if granted < torch.get_num_threads() and "OMP_NUM_THREADS" not in os.environ:
@@ -94,7 +95,10 @@ def _precision(device: torch.device, wanted: Wanted, module: nn.Module) -> Preci
 
 @contextmanager
 def _deterministic() -> Iterator[None]:
-    """Fixed kernels and no TF32 in cuDNN; no effect on a CPU."""
+    """Fixed kernels and no TF32 in cuDNN; no effect on a CPU.
+
+    https://docs.pytorch.org/docs/stable/notes/randomness.html
+    """
     with torch.backends.cudnn.flags(
         enabled=True, benchmark=False, deterministic=True, allow_tf32=False
     ):

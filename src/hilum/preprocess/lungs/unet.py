@@ -34,7 +34,10 @@ STRIDES = (2, 4, 8, 16)  # pixels of the image per pixel of each map that is use
 
 
 class UNet(nn.Module):
-    """Grey uint8 (image, 1, height, width) -> logits (image, 1, height, width)."""
+    """Grey uint8 (image, 1, height, width) -> logits (image, 1, height, width).
+
+    Skip connections as in Ronneberger et al. 2015, arXiv:1505.04597.
+    """
 
     def __init__(self, facts: UnetConfig) -> None:
         super().__init__()
