@@ -1,6 +1,6 @@
 """Application of augmentation: one affine warp per image, then a table of grey levels.
 
-All of it stands in a table of plain parameters (COLUMNS), so that any image can be made again.
+All of it is in a table of plain parameters (COLUMNS), so that any image can be made again.
 """
 
 from concurrent.futures import ThreadPoolExecutor

@@ -44,7 +44,7 @@ class _Related:
 
 
 def find_leaks(split: Split, manifest: Manifest, fingerprints: Fingerprints) -> list[Leak]:
-    """Find what stands in two parts of one fold: patients, and images (identical or nearly so).
+    """Find what occurs in two parts of one fold: patients, and images (identical or nearly so).
 
     A pair of images counts once as images, with the strongest of same bytes, same pixels and
     near duplicate, and once as patients where it is one patient's: the two are separate faults.

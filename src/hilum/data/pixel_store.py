@@ -65,8 +65,8 @@ class Segment:
     def records(self) -> npt.NDArray[np.void]:
         """Memory-mapped records (image,) of all images that are whole."""
         pixels, records = (file.stat().st_size for file in self.files)
-        whole = min(pixels // (self.shape[0] * self.shape[1]), records // RECORD.itemsize)
-        return _mapped(self.files[1], RECORD, (whole,))
+        complete = min(pixels // (self.shape[0] * self.shape[1]), records // RECORD.itemsize)
+        return _mapped(self.files[1], RECORD, (complete,))
 
     @cached_property
     def stack(self) -> Stack8:
@@ -143,8 +143,8 @@ class Store:
     def sealed(self, keys: Sequence[bytes]) -> Segment | None:
         """The sealed segment of these files, in this order, if there is one."""
         segment = Segment(self.folder / name_of(keys), self.shape)
-        whole = all(file.is_file() for file in segment.files) and len(segment) == len(keys)
-        return segment if whole else None
+        complete = all(file.is_file() for file in segment.files) and len(segment) == len(keys)
+        return segment if complete else None
 
     @contextmanager
     def writing(self) -> Iterator[Writer]:

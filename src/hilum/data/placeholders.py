@@ -92,8 +92,8 @@ def _holder_of(rows: pd.DataFrame) -> _Holder:
     )
 
 
-def _note(name: str, films: int, whole: int) -> str:
-    share = f"all {films:,} images" if films == whole else f"{films:,} of {whole:,} images"
+def _note(name: str, films: int, total: int) -> str:
+    share = f"all {films:,} images" if films == total else f"{films:,} of {total:,} images"
     return (
         f"The patient identifier {name!r} of {share} is a placeholder, not a person: the patients "
         "of these images are unknown."

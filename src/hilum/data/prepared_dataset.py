@@ -127,12 +127,12 @@ def _fill(manifest: Manifest, keys: list[bytes], job: _Job) -> PreparedDataset:
     missing = [row for row, key in enumerate(keys) if key not in places]
     with job.store.writing() as writer:
         faults = _decode(manifest.table.iloc[missing], writer, job)
-    fresh = [row for row in missing if manifest.table["path"].iloc[row] not in faults]
+    decoded_rows = [row for row in missing if manifest.table["path"].iloc[row] not in faults]
     kept = _readable(manifest, missing, faults)
     kept_keys = [bytes.fromhex(key) for key in kept.table["sha256"]]
-    if len(fresh) == len(kept_keys):  # nothing was known: our segment is the whole, in order
+    if len(decoded_rows) == len(kept_keys):  # nothing was known: our segment is the whole, in order
         return _dataset_of(kept, job.store.seal(writer.segment, kept_keys), writer.written)
-    places |= {keys[row]: (writer.segment, at) for at, row in enumerate(fresh)}
+    places |= {keys[row]: (writer.segment, at) for at, row in enumerate(decoded_rows)}
     segment = job.store.sealed(kept_keys) or _copied(job.store, kept_keys, places)
     writer.segment.remove()
     return _dataset_of(kept, segment, writer.written)
@@ -145,11 +145,11 @@ def _decode(table: pd.DataFrame, writer: Writer, job: _Job) -> dict[str, str]:
     wanted = list(zip(paths, table["sha256"], strict=True))
     with keeping(job.keep_sources) as keep:
         results = _in_order(_Work(job.prepares, keep), wanted, job.workers)
-        for path, fresh in zip(paths, results, strict=True):
-            if isinstance(fresh, str):
-                faults[path] = fresh
+        for path, result in zip(paths, results, strict=True):
+            if isinstance(result, str):
+                faults[path] = result
             else:
-                writer.append(*fresh)
+                writer.append(*result)
             _report(job.progress, writer.written + len(faults), len(paths))
     return faults
 

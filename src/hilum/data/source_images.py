@@ -180,8 +180,8 @@ def _is_same_decode(head: Any, at_least: int | None) -> bool:
     kept = int(head["at_least"]) or None
     if not head["shrinks"] or kept == at_least:
         return True
-    whole = bool((head["shape"] == head["file_shape"]).all())
-    if whole and kept is not None and (at_least is None or at_least >= kept):
+    unreduced = bool((head["shape"] == head["file_shape"]).all())
+    if unreduced and kept is not None and (at_least is None or at_least >= kept):
         return True  # what was not shrunk for less is not shrunk for more
     shorter = int(head["file_shape"].min())
     return images.reduction(shorter, kept) == images.reduction(shorter, at_least)
@@ -191,5 +191,5 @@ def _listed(home: Path) -> Iterator[tuple[float, int, Path]]:
     """(last use, bytes, path) of every entry of any release."""
     for path in home.glob("*/*"):
         with suppress(OSError):
-            about = path.stat()
-            yield about.st_mtime, about.st_size, path
+            stat = path.stat()
+            yield stat.st_mtime, stat.st_size, path

@@ -57,7 +57,7 @@ def holdout(
     """Divide once into train, validation and test, stratified by label, whole groups only.
 
     Groups are patients, and an image without a patient is its own group. Where `clusters`
-    (sample_id -> name) are given, near duplicates stay together as well, whoever's they are;
+    (sample_id -> name) are given, near duplicates stay together as well, of whichever patients;
     group "cluster" insists on them. Group "site" tests on sites that training never saw, a source
     without sites being one as a whole; validation is carved by patient from the others. With
     single images as groups the counts are exact, by largest remainders. Raises HilumError for

@@ -54,12 +54,12 @@ def targets(
     wanted = np.empty((len(shares), len(totals)), np.int64)
     for column, total in enumerate(totals):
         exact = total * shares
-        whole = np.floor(exact + 1e-9).astype(np.int64)
+        counts = np.floor(exact + 1e-9).astype(np.int64)
         sofar = wanted[:, :column].sum(axis=1) / shares
-        rank = np.lexsort((sofar, -np.round(exact - whole, 9)))
-        whole[rank[: total - whole.sum()]] += 1
-        while (whole == 0).any():
-            whole[np.argmax(whole)] -= 1
-            whole[np.argmin(whole)] += 1
-        wanted[:, column] = whole
+        rank = np.lexsort((sofar, -np.round(exact - counts, 9)))
+        counts[rank[: total - counts.sum()]] += 1
+        while (counts == 0).any():
+            counts[np.argmax(counts)] -= 1
+            counts[np.argmin(counts)] += 1
+        wanted[:, column] = counts
     return wanted

@@ -40,10 +40,10 @@ MODALITIES = {
 }  # CR, DX, RG, CT: DICOM PS3.3 C.7.3.1.1.1
 
 
-def tidy(given: pd.DataFrame, dataset: str, root: Path | None) -> tuple[pd.DataFrame, list[str]]:
+def tidy(rows: pd.DataFrame, dataset: str, root: Path | None) -> tuple[pd.DataFrame, list[str]]:
     """Return the manifest's columns in order, and notes on values that had to be dropped."""
-    _refuse_unknown(given, dataset)
-    table = uniform(given.reindex(columns=list(MANIFEST_COLUMNS)).reset_index(drop=True))
+    _refuse_unknown(rows, dataset)
+    table = uniform(rows.reindex(columns=list(MANIFEST_COLUMNS)).reset_index(drop=True))
     for name in WRITTEN:
         table[name] = missing.blanked(table[name]).astype("str")
     notes = _drop_odd_ages(table) + _drop_odd_sexes(table)
@@ -77,18 +77,18 @@ def _text(values: pd.Series) -> pd.Series:
     return words.where(values.notna().to_numpy() & (words != "").to_numpy())
 
 
-def _refuse_unknown(given: pd.DataFrame, dataset: str) -> None:
-    for name in given.columns:
+def _refuse_unknown(rows: pd.DataFrame, dataset: str) -> None:
+    for name in rows.columns:
         if name not in MANIFEST_COLUMNS:
             hint = nearest_name(str(name), MANIFEST_COLUMNS, "leave it out.")
             raise HilumError(
                 f"the rows of {dataset!r} must have columns among {', '.join(MANIFEST_COLUMNS)}; "
                 f"got {name!r}; {hint}"
             )
-    if "path" not in given.columns:
+    if "path" not in rows.columns:
         raise HilumError(
             f"the rows of {dataset!r} must have a path; got the columns "
-            f"{', '.join(map(str, given.columns))}; add it."
+            f"{', '.join(map(str, rows.columns))}; add it."
         )
 
 
@@ -128,7 +128,7 @@ def _absolute(paths: pd.Series, root: Path | None) -> pd.Series:
 
 
 def _relative_to(paths: pd.Series, root: Path | None) -> pd.Series:
-    """Each path from `root` down, with forward slashes, as it stands in a sample_id."""
+    """Each path from `root` down, with forward slashes, as in a sample_id."""
     folders = paths.dropna().map(os.path.dirname).unique()
     base = root if root is not None else Path(os.path.commonpath(list(folders) or ["/"]))
     prefix = str(base).rstrip(os.sep) + os.sep

@@ -1,4 +1,4 @@
-"""What an Enhanced object says of its one frame, brought to where other objects say it.
+"""What an Enhanced object says of its one frame, moved to where other objects have it.
 
 DICOM PS3.3 C.7.6.16: functional groups stand once for all frames (shared), or once for each.
 """

@@ -138,10 +138,10 @@ def grey_levels(rules: Display, levels: npt.NDArray[Any], counts: npt.NDArray[An
     measured = levels * rules.slope + rules.intercept
     if rules.modality:
         measured = rules.modality(levels)
-    shown = _to_display(rules.interest, measured, np.where(padded, 0, counts))
+    grey = _to_display(rules.interest, measured, np.where(padded, 0, counts))
     if rules.inverse:
-        shown = 1 - shown
-    return np.where(padded, 0.0, shown)
+        grey = 1 - grey
+    return np.where(padded, 0.0, grey)
 
 
 def _to_display(
@@ -190,11 +190,11 @@ def _table_index(stored: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:
 
 
 def _from_plain(stored: Grey8, rules: Display) -> Grey8:
-    shown = ~stored if rules.inverse else stored
+    grey = ~stored if rules.inverse else stored
     if rules.padding is None:
-        return shown
+        return grey
     padded = (stored >= rules.padding[0]) & (stored <= rules.padding[1])
-    return np.where(padded, np.uint8(0), shown)
+    return np.where(padded, np.uint8(0), grey)
 
 
 def _levels(stored: npt.NDArray[Any]) -> tuple[npt.NDArray[np.int64], npt.NDArray[Any]]:

@@ -186,12 +186,12 @@ def _states_colour_space(data: bytes) -> bool:
 def _jpeg_by_gdcm(data: bytes, layout: Layout, precision: int) -> Values:
     """Through GDCM in a process of its own, which a damaged frame may abort."""
     # GDCM cuts off what lies above the bits stored, which may be pixels that lie higher
-    kept = min(max(precision, layout.bits_stored), layout.bits_allocated)
-    about = json.dumps(asdict(replace(layout, bits_stored=kept))).encode() + b"\n"
+    bits_decoded = min(max(precision, layout.bits_stored), layout.bits_allocated)
+    request = json.dumps(asdict(replace(layout, bits_stored=bits_decoded))).encode() + b"\n"
     try:
         worker = subprocess.run(  # noqa: S603  (our own script, nothing of the file on the line)
             [sys.executable, "-I", str(Path(__file__).with_name("gdcm_worker.py"))],
-            input=about + data, capture_output=True, timeout=GDCM_SECONDS, check=True,
+            input=request + data, capture_output=True, timeout=GDCM_SECONDS, check=True,
         )  # fmt: skip
     except subprocess.SubprocessError:
         raise HilumError(
@@ -213,20 +213,24 @@ def _from_buffer(data: bytes | bytearray, layout: Layout, bits: int) -> Values:
 def _jpeg_ls(data: bytes, layout: Layout, _at_least: int | None) -> Values:
     header = jpeg.read_header(BytesIO(data))
     _check_stream(layout, header.height, header.width, jpeg.CHANNELS.get(header.kind, 0))
-    buffer, about = jpeg_ls.decode_pixel_data(data)
+    buffer, stream_info = jpeg_ls.decode_pixel_data(data)
     stored = _from_buffer(buffer, layout, header.bits)
-    by_plane = about["interleave_mode"] == 0
-    cells = about["allowed_lossy_error"] == 0
+    by_plane = stream_info["interleave_mode"] == 0
+    cells = stream_info["allowed_lossy_error"] == 0
     return _shaped(_of_stream(stored, header.bits, layout, cells), layout, by_plane)
 
 
 def _jpeg_2000(data: bytes, layout: Layout, _at_least: int | None) -> Values:
-    about = {
+    stream_info = {
         name: int(value) for name, value in get_parameters(data).items() if name != "colourspace"
     }
-    _check_stream(layout, about["rows"], about["columns"], about["samples_per_pixel"])
+    _check_stream(
+        layout, stream_info["rows"], stream_info["columns"], stream_info["samples_per_pixel"]
+    )
     stored = np.ascontiguousarray(decode_jpeg_2000(data))
-    return _of_stream(stored, min(about["precision"], 8 * stored.itemsize), layout, cells=False)
+    return _of_stream(
+        stored, min(stream_info["precision"], 8 * stored.itemsize), layout, cells=False
+    )
 
 
 def _run_length(data: bytes, layout: Layout, _at_least: int | None) -> Values:

@@ -1,4 +1,4 @@
-"""The shape of a pixel, and images brought to square pixels; DICOM PS3.3 10.7, C.7.6.3.1.7."""
+"""The shape of a pixel, and images resampled to square pixels; DICOM PS3.3 10.7, C.7.6.3.1.7."""
 
 import numpy as np
 

@@ -69,23 +69,28 @@ def stored_span(layout: Layout) -> Span:
 
 def lut(elements: Elements, descriptor: str, data: str, entering: Span) -> Lut:
     """The table of one item or palette: descriptor (entries, first input, bits) and content."""
-    about = elements.integers(descriptor)
-    if len(about) != 3 or not 8 <= about[2] <= 16:
+    descriptor_values = elements.integers(descriptor)
+    if len(descriptor_values) != 3 or not 8 <= descriptor_values[2] <= 16:
         raise HilumError(
             f"wanted three numbers in {descriptor}, the last 8 to 16 bits, got others; "
             "correct the header"
         )
-    count = about[0] or WORDS
+    count = descriptor_values[0] or WORDS
     content = elements.content(data)
     if len(content) >= 2 * count:
         entries = np.array(elements.integers(data)[:count], np.uint16)
-    elif len(content) >= count and about[2] == 8:
+    elif len(content) >= count and descriptor_values[2] == 8:
         entries = np.frombuffer(content, np.uint8, count=count).astype(np.uint16)
     else:
         raise HilumError(
             f"wanted {count} table entries in {data}, got {len(content)} bytes; correct the header"
         )
-    return Lut(_first(about[1], count, entering), entries, _white(entries, about[2]), about[2])
+    return Lut(
+        _first(descriptor_values[1], count, entering),
+        entries,
+        _white(entries, descriptor_values[2]),
+        descriptor_values[2],
+    )
 
 
 def _first(word: int, count: int, entering: Span) -> int:

@@ -33,19 +33,19 @@ def decode_raster(data: bytes, header: Header) -> tuple[GreyImage, dict[str, Any
             f"wanted {', '.join(less)} or {most} bits of {header.numbers} numbers, got "
             f"{header.bits}; export the image with 8 or 16 bits"
         )
-    about: dict[str, Any] = {}
+    facts: dict[str, Any] = {}
     if header.bits == 8 and header.kind in ("grey", "RGB") and _is_plain_png(data, header):
         pixels: GreyImage = _decode_plain(data, header)
     elif header.bits <= 8 and header.numbers == "unsigned":
         pixels = _decode_shallow(data, header)
     else:
-        pixels, about["greys"] = gray.scale(_decode_deep(data, header), header.white_bits)
+        pixels, facts["greys"] = gray.scale(_decode_deep(data, header), header.white_bits)
         if header.kind == WHITE_IS_ZERO:
             pixels = gray.negative(pixels)
     # both libraries turn TIFF files themselves, and neither turns PNG
     if header.format != "TIFF":
         pixels = gray.upright(pixels, header.orientation)
-    return pixels, about
+    return pixels, facts
 
 
 def _is_plain_png(data: bytes, header: Header) -> bool:

@@ -123,8 +123,8 @@ def _with_one_channel(
         name: (long, struct.pack(f"{order}{len(values)}{code}", *values))
         for name, values in zip((tag, OFFSETS[tag]), pieces, strict=True)
     }
-    kept = {name: value for name, value in directory.entries.items() if name in KEPT}
-    return _with_directory(data, order, directory.big, kept | short | placed)
+    unchanged = {name: value for name, value in directory.entries.items() if name in KEPT}
+    return _with_directory(data, order, directory.big, unchanged | short | placed)
 
 
 def _with_directory(
@@ -149,5 +149,5 @@ def _with_directory(
             table += struct.pack(order + offset, end + len(values))
             values += content + b"\0" * (len(content) % 2)
     where = 8 if big else 4
-    whole = data[:where] + struct.pack(order + offset, start) + data[where + room :]
-    return whole.ljust(start, b"\0") + table + struct.pack(order + offset, 0) + values
+    relinked = data[:where] + struct.pack(order + offset, start) + data[where + room :]
+    return relinked.ljust(start, b"\0") + table + struct.pack(order + offset, 0) + values

@@ -15,7 +15,7 @@ def in_words(text: str) -> str | None:
     """PA, AP, AP supine or lateral where the words of `text` name one of them and no other view.
 
     "AP AXIAL" (tilted tube), "AP ERECT" are AP; "XTABLE LATERAL" is lateral; "LATERAL DECUBITUS",
-    "FRONTAL" and "PA AND LATERAL" are none that can be told.
+    "FRONTAL" and "PA AND LATERAL" name none that is certain.
     """
     words = re.findall(r"[A-Z]+", text.upper())
     if any(OTHER.search(word) for word in words):

@@ -28,7 +28,7 @@ class PreparedImage:
     """An image ready for the network, what it showed before, and what it is recognised by."""
 
     pixels: Grey8  # (height, width), as the model's pipeline makes them
-    glance: QuickCheck
+    check: QuickCheck
     fingerprint: Print
 
 
@@ -93,7 +93,7 @@ def answer(
     stack = np.stack([film.pixels for film in films])
     plain, mirror = (features or model.features)(stack)
     p = model.calibrated(model.from_features(plain, mirror))
-    refused = ood.rejection_reasons(model.gate, plain, [film.glance for film in films])
+    refused = ood.rejection_reasons(model.gate, plain, [film.check for film in films])
     undecided = [""] * len(films)
     if model.facts.conformal:
         kept = conformal.prediction_sets(p, model.facts.classes, model.facts.conformal)

@@ -25,12 +25,12 @@ class Cautions:
 
     def as_json(self) -> dict[str, Any]:
         """The keys `model` and `seen` of a command's JSON."""
-        about = {"line": self.verdict, **self.judged}
-        return {"model": about, "seen": {**self.counts, "sentence": self.met, "notes": self.notes}}
+        model = {"line": self.verdict, **self.judged}
+        return {"model": model, "seen": {**self.counts, "sentence": self.met, "notes": self.notes}}
 
 
 def recognise(model: TrainedModel, prints: Sequence[Print]) -> Recognised:
-    """Which of these images the model was built on, as far as its folder tells."""
+    """Which of these images the model was built on, as far as its folder records it."""
     return seen_before.compare_with_record(model.built_on, model.facts.seen, Films.printed(prints))
 
 

@@ -85,7 +85,7 @@ class LazyBackbone:
     _read: "Backbone | None" = None
 
     @property
-    def there(self) -> bool:
+    def has_tensors(self) -> bool:
         """Whether the folder has the tensors: an exported one has its graph alone."""
         return (self.folder / TENSORS).is_file()
 
@@ -97,7 +97,7 @@ class LazyBackbone:
             from hilum.models import backbones
 
             path = self.folder / TENSORS
-            if not self.there:
+            if not self.has_tensors:
                 raise HilumError(
                     f"heat maps and audits of a network want its tensors; got {str(self.folder)!r} "
                     f"without {TENSORS}, which an exported folder has not; name the model folder "
@@ -123,17 +123,17 @@ class TrainedModel:
 
     @property
     def backbone(self) -> "Backbone":
-        """The network without its door and head."""
+        """The network without input normalisation and head."""
         return self.held.read() if isinstance(self.held, LazyBackbone) else self.held
 
     @property
     def has_network(self) -> bool:
         """Whether its backbone can be read: an exported model is a graph alone."""
-        return not isinstance(self.held, LazyBackbone) or self.held.there
+        return not isinstance(self.held, LazyBackbone) or self.held.has_tensors
 
     @property
     def tuned(self) -> bool:
-        """Whether the network has learnt images here; its tensors are not read for that."""
+        """Whether the network was trained on images here; its tensors are not read for that."""
         from hilum.models import weights
 
         held = self.held
@@ -196,7 +196,7 @@ def mirrored(stack: Stack8) -> Stack8:
 def compile_backbone(
     backbone: "Backbone", normalise: str, pipeline: Pipeline, precision: str
 ) -> Runtime:
-    """Prepared pixels to pooled features: the network behind its door, compiled here."""
+    """Prepared pixels to pooled features: normalisation and network, compiled here."""
     network = _normalised_backbone(backbone, normalise, pipeline)
     return compiling.compile_network(network, pipeline.shape, Target(precision))  # type: ignore[arg-type]
 

@@ -24,9 +24,9 @@ def find_model_folder(folder: Path) -> Path:
 
 def run_of(folder: Path) -> Path:
     """The finished run's folder that a model/ folder lies in; any other is returned as it is."""
-    whole = folder.resolve()
-    run = whole.parent
-    in_run = whole.name == MODEL and (whole / FILE).is_file() and (run / RESULTS).is_file()
+    resolved = folder.resolve()
+    run = resolved.parent
+    in_run = resolved.name == MODEL and (resolved / FILE).is_file() and (run / RESULTS).is_file()
     return run if in_run else folder
 
 

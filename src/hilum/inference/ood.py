@@ -1,7 +1,7 @@
-"""The gate of a model: images unlike those that it learnt from are refused, not classified.
+"""The gate of a model: images unlike its training images are refused, not classified.
 
 What the network sees is compared with what it saw in training: the distance of its features to
-their neighbours there (Sun et al. 2022, arXiv:2204.06507), and a small head that tells upright
+their neighbours there (Sun et al. 2022, arXiv:2204.06507), and a small head that separates upright
 images from their negatives and from turned ones (Hendrycks et al. 2019, arXiv:1812.04606). On 200
 films this refused more turned and inverted ones, at the same share of accepted films, than the
 Mahalanobis distance does.
@@ -32,11 +32,11 @@ NEIGHBOURS = 5
 BANK = 1_000_000  # numbers of training features that are kept, in half precision
 LEAST_SPREAD_INSIDE = 1e-3  # of a group, in standard deviations of the training images
 LEAST_VARIANCE = 1e-9  # beside a variance of 1
-WIDE, PLANE = 2048, 256  # features beyond which poses are told apart in so many components
+WIDE, PLANE = 2048, 256  # features beyond which poses are separated in so many components
 LEAST_SIDE, LEAST_SPREAD, MOST_COLOUR = 32, 2.0, 6.0  # pixels, grey levels, levels of chroma
-GLANCE = 512  # pixels of the longer side that the lung finder is given
+CHECK_SIDE = 512  # pixels of the longer side that the lung finder is given
 ORDINARY, FAR = 0.75, 0.98  # quantiles of validation distances
-LEAST_FAR = 2e-3  # half precision tells no smaller distances apart
+LEAST_FAR = 2e-3  # half precision resolves no smaller distances
 FILE = "gate.safetensors"
 
 
@@ -70,8 +70,8 @@ def quick_check(pixels: GreyImage, colour: float = 0.0) -> QuickCheck:
     """Look at decoded pixels (height, width) of a file with this colourfulness (levels)."""
     side, longer = min(pixels.shape), max(pixels.shape)
     small = as_uint8(pixels)
-    if longer > GLANCE:
-        size = tuple(max(1, round(n * GLANCE / longer)) for n in pixels.shape[::-1])
+    if longer > CHECK_SIDE:
+        size = tuple(max(1, round(n * CHECK_SIDE / longer)) for n in pixels.shape[::-1])
         small = cv2.resize(small, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
     if side < LEAST_SIDE:
         return QuickCheck(small, f"its shorter side has {side} pixels, fewer than {LEAST_SIDE}")
@@ -106,17 +106,17 @@ class Gate(ABC):
 
     def faults(self, features: Floats) -> list[str]:
         """(image, feature) -> why each image is refused, in words, or ""."""
-        looks = [words for _, words in POSES.values()]
+        pose_faults = [words for _, words in POSES.values()]
         p, distances = self.poses(features)[:, 1:], self.distances(features)
-        return [self._fault(d, row, looks) for d, row in zip(distances, p, strict=True)]
+        return [self._fault(d, row, pose_faults) for d, row in zip(distances, p, strict=True)]
 
-    def _fault(self, distance: float, p: Array, looks: list[str]) -> str:
+    def _fault(self, distance: float, p: Array, pose_faults: list[str]) -> str:
         if distance > self.far:
             return (
                 "it is unlike every image that the model learnt from "
                 f"(distance {distance:.2f}, at most {self.far:.2f})"
             )
-        return looks[int(p.argmax())] if p.max() > self.turned else ""
+        return pose_faults[int(p.argmax())] if p.max() > self.turned else ""
 
     def lung_fault(self, distance: float, small: Grey8) -> str:
         """Why an unusual image (height, width) is no chest film, or "", where lungs are asked."""
@@ -152,18 +152,18 @@ class OodDetector(Gate):
 
 
 def rejection_reasons(
-    gate: Gate | None, features: Floats, glances: Sequence[QuickCheck]
+    gate: Gate | None, features: Floats, checks: Sequence[QuickCheck]
 ) -> list[str]:
-    """Why each image of `features` (image, feature) is refused, or ""; without a gate, looks alone.
+    """Why each image of `features` (image, feature) is refused, or ""; no gate: the checks decide.
 
     The lungs are looked for last, and only where nothing else speaks against an unusual image.
     """
     if gate is None:
-        return [glance.fault for glance in glances]
-    rows = zip(glances, gate.faults(features), gate.distances(features), strict=True)
+        return [check.fault for check in checks]
+    rows = zip(checks, gate.faults(features), gate.distances(features), strict=True)
     return [
-        glance.fault or fault or gate.lung_fault(distance, glance.small)
-        for glance, fault, distance in rows
+        check.fault or fault or gate.lung_fault(distance, check.small)
+        for check, fault, distance in rows
     ]
 
 
@@ -181,8 +181,10 @@ def fit_detector(train: Floats, turned: Mapping[str, Floats], validation: Floats
         )
     kept = evenly_spaced(len(train), max(64, BANK // train.shape[1]))
     mean, deviation = train[kept].mean(0), train[kept].std(0) + 1e-6
-    shown = [(group - mean) / deviation for group in (train[kept], *(turned[n] for n in POSES))]
-    weights, bias = _discriminants(shown)
+    standardised = [
+        (group - mean) / deviation for group in (train[kept], *(turned[n] for n in POSES))
+    ]
+    weights, bias = _discriminants(standardised)
     gate = OodDetector(
         _unit(train[kept]).astype(np.float16).astype(np.float32),
         mean.astype(np.float32),
@@ -218,8 +220,8 @@ def _discriminants(groups: Sequence[Floats]) -> tuple[Floats, Floats]:
     # a shrunk covariance is positive: Cholesky, where scikit-learn solves least squares
     weights = solve(alike, (means / size).T, assume_a="pos").T / size
     bias = -0.5 * (means * weights).sum(1) - np.log(len(groups))
-    whole = weights if basis is None else weights @ basis
-    return whole.astype(np.float32), bias.astype(np.float32)
+    full_weights = weights if basis is None else weights @ basis
+    return full_weights.astype(np.float32), bias.astype(np.float32)
 
 
 def _covariance(table: Array) -> Array:

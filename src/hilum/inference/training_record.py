@@ -1,8 +1,8 @@
 """What a model was built on, kept without names: patients as digests, films as hashes.
 
-Patient numbers can be listed by whoever knows how a hospital counts, so a digest is pseudonymous,
-not anonymous: a salt of the model's own and a slow function (PBKDF2, RFC 8018) make the listing
-dear, nothing makes it impossible. A perceptual hash (256 bits) shows no picture.
+Patient numbers can be enumerated by anyone who knows how a hospital counts, so a digest is
+pseudonymous, not anonymous: a salt of the model's own and a slow function (PBKDF2, RFC 8018) make
+that slow, nothing makes it impossible. A perceptual hash (256 bits) shows no picture.
 https://www.rfc-editor.org/rfc/rfc8018
 """
 
@@ -178,8 +178,8 @@ def load_record(folder: Path, record: dict[str, Any] | None) -> BuiltOn | None:
             _known(patients) if patients is not None else None,
             {key: bytes.fromhex(bits) for key, bits in films} if films is not None else None,
         )
-        whole = built.patients is None or len(built.patients) == record["patients"]
-        if not whole or any(len(bits) != HASH for bits in (built.films or {}).values()):
+        complete = built.patients is None or len(built.patients) == record["patients"]
+        if not complete or any(len(bits) != HASH for bits in (built.films or {}).values()):
             raise ValueError("other numbers than model.json has")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise HilumError(

@@ -191,9 +191,9 @@ class AuxiliaryBackbone(nn.Module):
     gain: Tensor
     offset: Tensor
 
-    def __init__(self, given: str, wanted: str, backbone: Backbone) -> None:
+    def __init__(self, mode: str, wanted: str, backbone: Backbone) -> None:
         super().__init__()
-        self.modes = (given, wanted)
+        self.modes = (mode, wanted)
         self.backbone = backbone
         gain, offset = normalise.normalisation_change(*self.modes)
         self.register_buffer("gain", normalise.channels(gain), persistent=False)

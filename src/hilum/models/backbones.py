@@ -76,9 +76,9 @@ def join_backbones(first: Backbone, others: Sequence[Backbone], common: str = ""
                 f"joined networks hand over their averages; got pool {member.pool!r} of "
                 f"{member.card.name!r}; choose pool average or stages."
             )
-    whole = _bare(first.card, first.weights, first.pool, others, common, first.panels)
-    whole.net = first.net
-    return whole
+    joined = _bare(first.card, first.weights, first.pool, others, common, first.panels)
+    joined.net = first.net
+    return joined
 
 
 def with_pooling(backbone: Backbone, pool: Pool) -> Backbone:
@@ -162,7 +162,7 @@ def _bare(
     common: str = "",
     panels: int = 1,
 ) -> Backbone:
-    """A backbone whose own tensors hold anything: whoever calls loads them, or replaces them."""
+    """A backbone whose own tensors hold anything: the caller loads or replaces them."""
     # the caller's random state stays as it was
     with torch.random.fork_rng(devices=[]), networks.Unfilled():
         return Backbone(row, record, pool, beside, common, panels).eval()

@@ -54,7 +54,7 @@ class ElAzhariCnn(nn.Module):
         )
 
     def forward_features(self, x: Tensor) -> Tensor:
-        """(image, 3, 200, 200) -> (image, 64, 8, 8), the last map that tells places apart.
+        """(image, 3, 200, 200) -> (image, 64, 8, 8), the last map with spatial resolution.
 
         The last convolution's own map has 2 x 2 places. Raises HilumError for another size.
         """

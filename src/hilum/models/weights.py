@@ -37,7 +37,7 @@ class Weights:
 
     @property
     def tuned(self) -> bool:
-        """Whether they have learnt images here, of which they may know each by heart."""
+        """Whether they were trained on images here, any of which they may have memorised."""
         return is_tuned(self.origin)
 
     def without_state(self) -> "Weights":

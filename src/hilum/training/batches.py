@@ -33,7 +33,7 @@ class PartIndices:
 
     @property
     def watched(self) -> Rows:
-        """Rows whose loss stands in the history: validation, or else test."""
+        """Rows whose loss is in the history: validation, or else test."""
         return self.validation if self.test is None or len(self.validation) else self.test
 
     @property
@@ -116,8 +116,8 @@ class PixelBatches:
     ) -> tuple[Tensor, Tensor]:
         stack = np.asarray(self.stack[rows])
         if not sample.is_identity(self.ranges):
-            drawn = sample.sample(self.ranges, list(names), self.seed, epoch)
-            stack = sample.apply(stack, drawn, 1)
+            parameters = sample.sample(self.ranges, list(names), self.seed, epoch)
+            stack = sample.apply(stack, parameters, 1)
         return self._tensors(stack, rows)
 
     def _tensors(self, stack: Stack8, rows: Rows) -> tuple[Tensor, Tensor]:

@@ -179,8 +179,8 @@ def _logits(network: nn.Module, inputs: Tensor, plan: LoopConfig) -> Tensor:
     Training in bf16: Kalamkar et al. 2019, arXiv:1905.12322.
     """
     kind = inputs.device.type
-    swift = Depthwise() if plan.bf16 and kind == "cpu" else nullcontext()
-    with torch.autocast(kind, torch.bfloat16, enabled=plan.bf16), swift:
+    depthwise = Depthwise() if plan.bf16 and kind == "cpu" else nullcontext()
+    with torch.autocast(kind, torch.bfloat16, enabled=plan.bf16), depthwise:
         out: Tensor = network(inputs)
     return out.float()
 
@@ -225,9 +225,9 @@ def _keep_best(course: TrainingHistory, network: nn.Module, keep: Keep) -> None:
 
 
 def _optimiser(network: nn.Module, plan: LoopConfig) -> torch.optim.Optimizer:
-    moving = [p for p in network.parameters() if p.requires_grad]
+    trainable = [p for p in network.parameters() if p.requires_grad]
     rate = plan.rates[0]
     if plan.optimiser == "sgd":
-        return torch.optim.SGD(moving, rate, plan.momentum, weight_decay=plan.weight_decay)
+        return torch.optim.SGD(trainable, rate, plan.momentum, weight_decay=plan.weight_decay)
     kind = torch.optim.Adam if plan.optimiser == "adam" else torch.optim.AdamW
-    return kind(moving, rate, weight_decay=plan.weight_decay, eps=plan.eps)
+    return kind(trainable, rate, weight_decay=plan.weight_decay, eps=plan.eps)

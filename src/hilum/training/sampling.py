@@ -52,8 +52,8 @@ def balanced_order(labels: Labels, random: np.random.Generator) -> npt.NDArray[n
             "add images or change the split."
         )
     most = int(np.bincount(labels).max())
-    drawn = [_draw(np.flatnonzero(labels == c), most, random) for c in np.unique(labels)]
-    return random.permutation(np.concatenate(drawn))
+    parts = [_draw(np.flatnonzero(labels == c), most, random) for c in np.unique(labels)]
+    return random.permutation(np.concatenate(parts))
 
 
 def numbered(names: Sequence[str]) -> list[str]:

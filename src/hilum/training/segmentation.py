@@ -156,10 +156,10 @@ def _warp(
     images, masks = np.asarray(pairs.images[rows]), np.asarray(pairs.masks[rows])
     if not sample.is_identity(plan.ranges):
         names = [pairs.sample_ids[row] for row in rows]
-        drawn = sample.sample(plan.ranges, names, plan.seed, epoch)
-        images = sample.apply(images, drawn, 1)
+        parameters = sample.sample(plan.ranges, names, plan.seed, epoch)
+        images = sample.apply(images, parameters, 1)
         # the same places, but a mask has no brightness, and outside the film there is no lung
-        masks = sample.apply(masks, drawn.assign(value=1.0, contrast=1.0, fill=0), 1)
+        masks = sample.apply(masks, parameters.assign(value=1.0, contrast=1.0, fill=0), 1)
     return _tensors(images, masks, plan.device)
 
 
@@ -198,8 +198,8 @@ def _groups(network: nn.Module, plan: SegmentationConfig) -> list[dict[str, obje
 
     He et al. 2019, arXiv:1812.01187, section 3.1.
     """
-    moving = [p for p in network.parameters() if p.requires_grad]
+    trainable = [p for p in network.parameters() if p.requires_grad]
     return [
-        {"params": [p for p in moving if p.ndim > 1], "weight_decay": plan.weight_decay},
-        {"params": [p for p in moving if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": [p for p in trainable if p.ndim > 1], "weight_decay": plan.weight_decay},
+        {"params": [p for p in trainable if p.ndim <= 1], "weight_decay": 0.0},
     ]

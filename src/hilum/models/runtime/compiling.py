@@ -69,14 +69,14 @@ def compile_saved(
     if openvino_computes(target) and (path := compile_cache.find_conversion(saved, shape)):
         return _by_openvino(path, shape, target)
     module = saved.build()
-    made = compile_network(module, shape, target)
-    if made.network is not None:
+    runtime = compile_network(module, shape, target)
+    if runtime.network is not None:
         from hilum.models.runtime import conversion
 
         compile_cache.remember_conversion(
-            saved, shape, made.network, conversion.layer_sources(module)
+            saved, shape, runtime.network, conversion.layer_sources(module)
         )
-    return made
+    return runtime
 
 
 def _by_openvino(path: Path, shape: tuple[int, int], target: Target) -> Runtime:

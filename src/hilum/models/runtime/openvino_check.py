@@ -118,8 +118,8 @@ def _processor() -> str:
     Flags too, not the name alone: they show what a virtual machine hides of its processor.
     """
     lines = []
-    with suppress(OSError), _CPUINFO.open(encoding="utf-8", errors="replace") as about:
-        for line in about:
+    with suppress(OSError), _CPUINFO.open(encoding="utf-8", errors="replace") as cpuinfo:
+        for line in cpuinfo:
             if not line.strip():
                 break
             if not any(word in line.partition(":")[0].lower() for word in _VARIES):

@@ -33,8 +33,8 @@ def lungs(pixels: GreyImage) -> LungMask:
     height, width = (max(1, round(n * scale)) for n in grey.shape)
     small = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
     small_mask, body = _air(cv2.GaussianBlur(small, (3, 3), 0))
-    whole = cv2.resize(small_mask.astype(np.float32), grey.shape[::-1]) >= 0.5
-    return LungMask(whole, _fault(small_mask, body) or OK, float(whole.mean()), 1.0)
+    mask = cv2.resize(small_mask.astype(np.float32), grey.shape[::-1]) >= 0.5
+    return LungMask(mask, _fault(small_mask, body) or OK, float(mask.mean()), 1.0)
 
 
 def _fault(mask: Mask, body: Mask) -> str:
