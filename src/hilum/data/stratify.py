@@ -54,6 +54,7 @@ def targets(
     wanted = np.empty((len(shares), len(totals)), np.int64)
     for column, total in enumerate(totals):
         exact = total * shares
+        # binary fractions miss whole numbers and ties by their last bits
         counts = np.floor(exact + 1e-9).astype(np.int64)
         sofar = wanted[:, :column].sum(axis=1) / shares
         rank = np.lexsort((sofar, -np.round(exact - counts, 9)))

@@ -1,8 +1,8 @@
 """From stored values to displayed grey, in DICOM's order: modality, values of interest, polarity.
 
 DICOM PS3.3 C.11.1 (modality LUT), C.11.2 (VOI LUT and window), C.11.6 (presentation LUT shape),
-C.7.5.1.1.2 (pixel padding), C.7.9 (palette).
-DICOM PS3.3 C.11: https://dicom.nema.org/medical/dicom/current/output/chtml/part03/sect_C.11.html
+C.7.5.1.1.2 (pixel padding), C.7.9 (palette):
+https://dicom.nema.org/medical/dicom/current/output/chtml/part03/sect_C.11.html
 """
 
 from dataclasses import dataclass
@@ -122,6 +122,7 @@ def _padding(elements: Elements, layout: Layout) -> tuple[int, int] | None:
     if not values:
         return None
     limit = elements.integers("PixelPaddingRangeLimit", layout.signed)
+    # the limit may lie on either side of the value
     ends = sorted([values[0], (limit or values)[0]])
     return ends[0], ends[1]
 
@@ -152,10 +153,11 @@ def _to_display(
         return np.clip(interest(np.rint(measured)) / interest.white, 0, 1)
     if interest is not None:
         return interest(measured)
-    if not counts.any():
+    if not counts.any():  # padding alone
         return np.zeros(len(measured))
     low, high = np.percentile(measured, PERCENTILES, weights=counts, method="inverted_cdf")
-    return np.clip((measured - low) / ((high - low) or 1.0), 0, 1)
+    spread = (high - low) or 1.0  # of an image of one grey level
+    return np.clip((measured - low) / spread, 0, 1)
 
 
 def from_grey(stored: npt.NDArray[Any], rules: Display, layout: Layout) -> GreyImage:

@@ -52,11 +52,12 @@ class Window:
         https://dicom.nema.org/medical/dicom/current/output/chtml/part03/sect_C.11.2.html
         """
         if self.function == "SIGMOID":
+            # exp overflows beyond 709
             steepness = np.clip(-4 * (levels - self.centre) / self.width, -700, 700)
             return np.asarray(1 / (1 + np.exp(steepness)))
         if self.function == "LINEAR_EXACT":
             return np.clip((levels - self.centre) / self.width + 0.5, 0, 1)
-        if self.width == 1:
+        if self.width == 1:  # a step: the ramp of width - 1 has no extent
             return (levels > self.centre - 0.5).astype(np.float64)
         return np.clip((levels - (self.centre - 0.5)) / (self.width - 1) + 0.5, 0, 1)
 
@@ -69,28 +70,24 @@ def stored_span(layout: Layout) -> Span:
 
 def lut(elements: Elements, descriptor: str, data: str, entering: Span) -> Lut:
     """The table of one item or palette: descriptor (entries, first input, bits) and content."""
-    descriptor_values = elements.integers(descriptor)
-    if len(descriptor_values) != 3 or not 8 <= descriptor_values[2] <= 16:
+    values = elements.integers(descriptor)
+    if len(values) != 3 or not 8 <= values[2] <= 16:
         raise HilumError(
             f"wanted three numbers in {descriptor}, the last 8 to 16 bits, got others; "
             "correct the header"
         )
-    count = descriptor_values[0] or WORDS
+    count, first, bits = values
+    count = count or WORDS  # 65,536 does not fit into 16 bits: 0 stands for it (C.11.1.1)
     content = elements.content(data)
     if len(content) >= 2 * count:
         entries = np.array(elements.integers(data)[:count], np.uint16)
-    elif len(content) >= count and descriptor_values[2] == 8:
+    elif len(content) >= count and bits == 8:
         entries = np.frombuffer(content, np.uint8, count=count).astype(np.uint16)
     else:
         raise HilumError(
             f"wanted {count} table entries in {data}, got {len(content)} bytes; correct the header"
         )
-    return Lut(
-        _first(descriptor_values[1], count, entering),
-        entries,
-        _white(entries, descriptor_values[2]),
-        descriptor_values[2],
-    )
+    return Lut(_first(first, count, entering), entries, _white(entries, bits), bits)
 
 
 def _first(word: int, count: int, entering: Span) -> int:

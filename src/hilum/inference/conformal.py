@@ -35,6 +35,7 @@ def class_limits(
     """
     if not 0 < alpha < 1:
         raise HilumError(f"alpha must lie between 0 and 1; got {alpha}; 0.1 is usual.")
+    # 0.29 * 100 is below 29 in binary: hence 1e-9 here and above
     own = [np.sort(p[labels == i, i]) for i in range(len(classes))]
     ranks = [int(np.floor((len(scores) + 1) * alpha + 1e-9)) for scores in own]
     if min(ranks, default=0) < 1:

@@ -180,7 +180,7 @@ def fit_detector(train: Floats, turned: Mapping[str, Floats], validation: Floats
             f"{len(train)}, {len(validation)} and {', '.join(turned) or 'none'}; add images."
         )
     kept = evenly_spaced(len(train), max(64, BANK // train.shape[1]))
-    mean, deviation = train[kept].mean(0), train[kept].std(0) + 1e-6
+    mean, deviation = train[kept].mean(0), train[kept].std(0) + 1e-6  # some are constant
     standardised = [
         (group - mean) / deviation for group in (train[kept], *(turned[n] for n in POSES))
     ]
@@ -201,9 +201,8 @@ def fit_detector(train: Floats, turned: Mapping[str, Floats], validation: Floats
 def _discriminants(groups: Sequence[Floats]) -> tuple[Floats, Floats]:
     """(group, feature) weights and (group,) bias of shrunk linear discriminants, groups alike.
 
-    Ledoit & Wolf 2004 for the shrinkage, group by group. Beyond WIDE features in the plane of their
-    first components, where the covariance can still be solved for.
-    doi:10.1016/S0047-259X(03)00096-4.
+    Shrinkage, group by group: Ledoit & Wolf 2004, doi:10.1016/S0047-259X(03)00096-4. Beyond WIDE
+    features in the plane of their first components, where the covariance can still be solved for.
     """
     from scipy.linalg import solve
 
@@ -274,5 +273,5 @@ def load_detector(folder: Path) -> OodDetector | None:
 
 
 def _unit(features: Floats) -> Floats:
-    length = np.linalg.norm(features, axis=1, keepdims=True)
+    length = np.linalg.norm(features, axis=1, keepdims=True)  # 0 where a ReLU passes nothing
     return np.asarray(features / np.maximum(length, 1e-12), np.float32)

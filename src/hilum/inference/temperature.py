@@ -68,6 +68,7 @@ def apply_temperature(logits: Array, temperature: float) -> Probabilities:
 
 def softmax(logits: Array) -> Array:
     """(image, class) logits -> probabilities; scipy's own, bit by bit, takes long to load."""
+    # without the largest logit nothing overflows
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
 

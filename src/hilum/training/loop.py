@@ -196,6 +196,7 @@ def _sums(
     correct = (logits.argmax(1) == labels).sum()
     counts = each.new_tensor([len(labels), 1])
     sums = torch.cat([torch.stack([each.sum(), weight.sum(), correct.to(each)]), counts])
+    # one copy from the device for all five; sums over an epoch in double precision
     return each.sum() / weight.sum(), sums.detach().double().cpu()
 
 
