@@ -133,7 +133,7 @@ def _fill(manifest: Manifest, keys: list[bytes], job: _Job) -> PreparedDataset:
     if len(decoded_rows) == len(kept_keys):  # nothing was known: our segment is the whole, in order
         return _dataset_of(kept, job.store.seal(writer.segment, kept_keys), writer.written)
     places |= {keys[row]: (writer.segment, at) for at, row in enumerate(decoded_rows)}
-    segment = job.store.sealed(kept_keys) or _copied(job.store, kept_keys, places)
+    segment = job.store.sealed(kept_keys) or _copy_in_order(job.store, kept_keys, places)
     writer.segment.remove()
     return _dataset_of(kept, segment, writer.written)
 
@@ -172,7 +172,9 @@ def _not_empty(manifest: Manifest) -> Manifest:
     )
 
 
-def _copied(store: Store, keys: list[bytes], places: dict[bytes, tuple[Segment, int]]) -> Segment:
+def _copy_in_order(
+    store: Store, keys: list[bytes], places: dict[bytes, tuple[Segment, int]]
+) -> Segment:
     """Bring images from several segments together in one, in order."""
     with store.writing() as writer:
         for key in keys:

@@ -90,17 +90,17 @@ def scan(
         patients_in_two_classes=int((persons["label"].nunique() > 1).sum()),
         patients_in_two_parts=int((persons["official_part"].nunique() > 1).sum()),
         images_per_patient=_summary(persons.size()),
-        ages=_ages(table),
+        ages=_age_summaries(table),
         headers_read=len(known),
         sizes={name: _summary(known[name]) for name in _SIZES},
         shapes_by_class=_shapes(table, known),
         formats=_counts(known["format"]),
         left_out=summarise((*manifest.left_out, *faults)),
-        notes=tuple(dict.fromkeys((*manifest.notes, *_resampled(known), *_unknown_facts(known)))),
+        notes=tuple(dict.fromkeys((*manifest.notes, *_aspect_note(known), *_unknown_facts(known)))),
     )
 
 
-def _resampled(facts: pd.DataFrame) -> list[str]:
+def _aspect_note(facts: pd.DataFrame) -> list[str]:
     """A note where headers say that pixels are not square."""
     count = int(facts["pixel_aspect"].notna().sum()) if "pixel_aspect" in facts else 0
     if not count:
@@ -139,7 +139,7 @@ def _summary(values: pd.Series) -> Spread:
     return Spread(len(numbers), *(float(point) for point in points))
 
 
-def _ages(table: pd.DataFrame) -> dict[str, Spread]:
+def _age_summaries(table: pd.DataFrame) -> dict[str, Spread]:
     classes = table["label"].astype(object).fillna(UNKNOWN)
     each = {str(name): _summary(ages) for name, ages in table["age"].groupby(classes, sort=True)}
     return {"all": _summary(table["age"]), **each}

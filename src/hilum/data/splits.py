@@ -63,7 +63,7 @@ def holdout(
     single images as groups the counts are exact, by largest remainders. Raises HilumError for
     shares, seeds and data that leave a part empty.
     """
-    pool = _gather(manifest, seed, group, clusters)
+    pool = _make_pool(manifest, seed, group, clusters)
     _require_share("test share", shares.test, above=0)
     parts = np.full(len(pool.ids), "train", dtype=object)
     _set_aside((pool, pool.group), parts, "test", shares.test, (0, 0))
@@ -85,12 +85,12 @@ def kfold(
     Raises HilumError where a class has fewer groups than there are folds.
     Stone 1974, doi:10.1111/j.2517-6161.1974.tb00994.x.
     """
-    pool = _gather(manifest, seed, group, clusters)
+    pool = _make_pool(manifest, seed, group, clusters)
     if folds < 2:
         raise HilumError(f"folds must be at least 2; got {folds}; choose 5, for instance.")
     everyone = np.ones(len(pool.ids), dtype=bool)
     tested = _assign((pool, pool.group), everyone, [1 / folds] * folds, (1, 0))
-    return _rotated(pool, tested, validation)
+    return _rotate(pool, tested, validation)
 
 
 def folds_given(
@@ -102,11 +102,11 @@ def folds_given(
     clusters: pd.Series | None = None,
 ) -> Split:
     """As `kfold`, each image tested in the fold that `tested` (sample_id -> 0, 1, ...) says."""
-    pool = _gather(manifest, seed, group, clusters)
-    return _rotated(pool, tested.reindex(pool.ids).to_numpy(dtype=np.int64), validation)
+    pool = _make_pool(manifest, seed, group, clusters)
+    return _rotate(pool, tested.reindex(pool.ids).to_numpy(dtype=np.int64), validation)
 
 
-def _rotated(pool: _Pool, tested: npt.NDArray[np.int64], validation: float) -> Split:
+def _rotate(pool: _Pool, tested: npt.NDArray[np.int64], validation: float) -> Split:
     """Each fold (image,) tested once; validation carved from the fold's other images."""
     folds = []
     for fold in range(int(tested.max()) + 1):
@@ -128,7 +128,7 @@ def official(
     With `validation` None the publisher's own validation images stay as they are.
     Raises HilumError where the publisher's parts are missing.
     """
-    pool = _gather(manifest, seed, group, clusters)
+    pool = _make_pool(manifest, seed, group, clusters)
     known = manifest.table.set_index("sample_id")["official_part"].reindex(pool.ids)
     _require_official(known, validation)
     parts = known.to_numpy(dtype=object).copy()
@@ -154,7 +154,7 @@ def _require_official(known: pd.Series, validation: float | None) -> None:
         )
 
 
-def _gather(manifest: Manifest, seed: int, group: GroupBy, clusters: pd.Series | None) -> _Pool:
+def _make_pool(manifest: Manifest, seed: int, group: GroupBy, clusters: pd.Series | None) -> _Pool:
     if seed < 0:
         raise HilumError(f"seed must not be negative; got {seed}; choose 0, for instance.")
     table = manifest.table.sort_values("sample_id", kind="stable").reset_index(drop=True)
@@ -311,11 +311,11 @@ def _split(
         for fold, parts in enumerate(folds)
     ]
     table = pd.concat(tables, ignore_index=True).astype({"sample_id": "str", "part": "str"})
-    notes = (*pool.notes, *_gaps(pool, folds))
+    notes = (*pool.notes, *_missing_classes(pool, folds))
     return Split(table[list(SPLIT_COLUMNS)], kind, pool.grouped_by, pool.seed, notes)
 
 
-def _gaps(pool: _Pool, folds: Sequence[Parts]) -> list[str]:
+def _missing_classes(pool: _Pool, folds: Sequence[Parts]) -> list[str]:
     """Say which part lacks a class, as patients with several labels can bring about."""
     gaps = []
     for fold, parts in enumerate(folds):

@@ -73,7 +73,9 @@ class Elements:
         content = self.content(keyword)
         count = len(content) // 2
         return list(
-            struct.unpack(f"{self._order(keyword)}{count}{'hH'[not signed]}", content[: 2 * count])
+            struct.unpack(
+                f"{self._byte_order(keyword)}{count}{'hH'[not signed]}", content[: 2 * count]
+            )
         )
 
     def integer(self, keyword: str, default: int | None = None) -> int:
@@ -99,7 +101,7 @@ class Elements:
             )  # fmt: skip
         return [Elements(_by_tag(item.elements())) for item in sequence or ()]
 
-    def _order(self, keyword: str) -> str:
+    def _byte_order(self, keyword: str) -> str:
         element = self.raw[keyword_dict[keyword]] if self.content(keyword) else None
         return ">" if element is not None and not element.is_little_endian else "<"
 

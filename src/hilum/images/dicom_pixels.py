@@ -73,7 +73,9 @@ def _native(pixels: PixelElement, layout: Layout) -> Values:
     flat = np.frombuffer(data, f"{order}u{layout.bits_allocated // 8}", count=count)
     stored = flat.astype(flat.dtype.newbyteorder("="), copy=False)
     shift = layout.high_bit + 1 - layout.bits_stored
-    return _shaped(_whole(stored, layout.bits_stored, shift, layout.signed), layout, layout.planar)
+    return _shaped(
+        _extract_bits(stored, layout.bits_stored, shift, layout.signed), layout, layout.planar
+    )
 
 
 def _view(stream: BinaryIO, length: int) -> bytes | memoryview:
@@ -110,7 +112,7 @@ def _shaped(flat: Values, layout: Layout, planar: bool) -> Values:
     return np.moveaxis(planes, 0, -1)  # (channel, row, column) -> (row, column, channel)
 
 
-def _whole(values: Values, bits: int, shift: int, signed: bool) -> Values:
+def _extract_bits(values: Values, bits: int, shift: int, signed: bool) -> Values:
     """`bits` bits of each value from bit `shift` up, as two's complement where `signed`."""
     width = 8 * values.dtype.itemsize
     unsigned = values.view(f"u{values.dtype.itemsize}")
@@ -133,12 +135,12 @@ def _of_stream(values: Values, precision: int, layout: Layout, cells: bool) -> V
     """
     stored, shift = layout.bits_stored, layout.high_bit + 1 - layout.bits_stored
     if precision <= stored:
-        return _whole(values, precision, 0, layout.signed)
+        return _extract_bits(values, precision, 0, layout.signed)
     if shift and precision > layout.high_bit:
-        return _whole(values, stored, shift, layout.signed)
-    if not cells and _whole(values, precision, 0, signed=False).max() >= 2**stored:
-        return _whole(values, precision, 0, layout.signed)
-    return _whole(values, stored, 0, layout.signed)
+        return _extract_bits(values, stored, shift, layout.signed)
+    if not cells and _extract_bits(values, precision, 0, signed=False).max() >= 2**stored:
+        return _extract_bits(values, precision, 0, layout.signed)
+    return _extract_bits(values, stored, 0, layout.signed)
 
 
 def _frame(pixels: PixelElement) -> bytes:
@@ -175,7 +177,7 @@ def _jpeg(data: bytes, layout: Layout, at_least: int | None) -> Values:
         return _jpeg_by_gdcm(data, layout, header.bits)
     if layout.photometric == "RGB" and not _states_colour_space(data):
         data = data[:2] + _ADOBE_RGB + data[2:]
-    return _whole(jpeg.decode_stored(data, header, at_least), 8, 0, layout.signed)
+    return _extract_bits(jpeg.decode_stored(data, header, at_least), 8, 0, layout.signed)
 
 
 def _states_colour_space(data: bytes) -> bool:
@@ -251,7 +253,9 @@ def _run_length(data: bytes, layout: Layout, _at_least: int | None) -> Values:
     planes = planes.reshape(layout.samples, size, count)[:, ::-1].transpose(0, 2, 1)
     stored = np.ascontiguousarray(planes).view(f"<u{size}").reshape(-1)
     shift = layout.high_bit + 1 - layout.bits_stored
-    return _shaped(_whole(stored, layout.bits_stored, shift, layout.signed), layout, planar=True)
+    return _shaped(
+        _extract_bits(stored, layout.bits_stored, shift, layout.signed), layout, planar=True
+    )
 
 
 def _unpack_bits(segment: bytes, count: int) -> npt.NDArray[np.uint8]:

@@ -73,7 +73,7 @@ def read_png(stream: BinaryIO) -> Header:
     stated = max(significant, default=0) if bits == DEEP else 0
     return Header(
         "PNG", width, height, bits, PNG_KINDS[colour], exif_orientation(chunks.get(b"eXIf", b"")),
-        white_bits=white_bits(stated), facts=_of_white(bits, white_bits(stated), "sBIT"),
+        white_bits=white_bits(stated), facts=_white_fact(bits, white_bits(stated), "sBIT"),
     )  # fmt: skip
 
 
@@ -102,7 +102,7 @@ def white_bits(stated: int) -> int | None:
     return stated if LEAST_BITS <= stated <= DEEP else None
 
 
-def _of_white(bits: int, stated: int | None, where: str) -> dict[str, Any]:
+def _white_fact(bits: int, stated: int | None, where: str) -> dict[str, Any]:
     """The fact `white` of a file of more than 8 bits: where its white is declared, if it is."""
     if bits <= 8:
         return {}
@@ -155,7 +155,7 @@ def read_tiff(stream: BinaryIO) -> Header:
         planar=samples > 1 and tags.get(284, (1,))[0] == 2,
         alpha=tags.get(338, (0,))[0] == 2,
         white_bits=stated,
-        facts=_of_white(bits, stated, "MaxSampleValue"),
+        facts=_white_fact(bits, stated, "MaxSampleValue"),
     )  # fmt: skip
 
 

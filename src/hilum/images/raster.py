@@ -119,7 +119,7 @@ def _layers(data: bytes, header: Header) -> npt.NDArray[Any]:
     """(height, width) or (height, width, channel), red first, as they are stored."""
     if header.format == "TIFF" and header.samples > 1:
         return _tiff_layers(data, header)
-    pixels = _whole(data, header)
+    pixels = _decode_by_opencv(data, header)
     return pixels if pixels.ndim == 2 else pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]
 
 
@@ -130,16 +130,18 @@ def _tiff_layers(data: bytes, header: Header) -> npt.NDArray[Any]:
         raise _undecodable(header)
     wanted = colours + (header.alpha and header.samples > colours)
     if header.planar:
-        planes = [_whole(part, header) for part in tiff_planes.apart(data, header)[:wanted]]
+        planes = [
+            _decode_by_opencv(part, header) for part in tiff_planes.apart(data, header)[:wanted]
+        ]
         return np.stack(planes, axis=-1)
     if colours == 3 and header.samples <= 4:
-        return _whole(data, header)[..., [2, 1, 0, 3][:wanted]]
-    wide = _whole(tiff_planes.side_by_side(data, header), header, header.samples)
+        return _decode_by_opencv(data, header)[..., [2, 1, 0, 3][:wanted]]
+    wide = _decode_by_opencv(tiff_planes.side_by_side(data, header), header, header.samples)
     layers = [wide[:, at :: header.samples] for at in range(wanted)]
     return np.stack([gray.upright(layer, header.orientation) for layer in layers], axis=-1)
 
 
-def _whole(data: bytes, header: Header, wider: int = 1) -> npt.NDArray[Any]:
+def _decode_by_opencv(data: bytes, header: Header, wider: int = 1) -> npt.NDArray[Any]:
     """What OpenCV decodes, of the depth and size that the header says; `wider` by that factor."""
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     turned = header.format == "TIFF" and wider == 1

@@ -142,7 +142,7 @@ class OodDetector(Gate):
         Sun et al. 2022, arXiv:2204.06507.
         """
         near = min(NEIGHBOURS, len(self.bank))
-        alike = np.partition(_unit(features) @ self.bank.T, -near, axis=1)[:, -near]
+        alike = np.partition(_to_unit_length(features) @ self.bank.T, -near, axis=1)[:, -near]
         return np.asarray(1 - alike, np.float64)
 
     def poses(self, features: Floats) -> Array:
@@ -186,7 +186,7 @@ def fit_detector(train: Floats, turned: Mapping[str, Floats], validation: Floats
     ]
     weights, bias = _discriminants(standardised)
     gate = OodDetector(
-        _unit(train[kept]).astype(np.float16).astype(np.float32),
+        _to_unit_length(train[kept]).astype(np.float16).astype(np.float32),
         mean.astype(np.float32),
         deviation.astype(np.float32),
         weights,
@@ -195,7 +195,7 @@ def fit_detector(train: Floats, turned: Mapping[str, Floats], validation: Floats
         far=1.0,
         turned=0.5,
     )
-    return _limited(gate, validation)
+    return _with_limits(gate, validation)
 
 
 def _discriminants(groups: Sequence[Floats]) -> tuple[Floats, Floats]:
@@ -233,7 +233,7 @@ def _covariance(table: Array) -> Array:
     return np.asarray(scale[:, None] * covariance * scale[None, :])
 
 
-def _limited(gate: OodDetector, validation: Floats) -> OodDetector:
+def _with_limits(gate: OodDetector, validation: Floats) -> OodDetector:
     distances, p = gate.distances(validation), gate.poses(validation)[:, 1:].max(1)
     middle, ordinary, high = (float(q) for q in np.quantile(distances, (0.5, ORDINARY, FAR)))
     turned = max(0.5, float(np.quantile(p, FAR)))
@@ -272,6 +272,6 @@ def load_detector(folder: Path) -> OodDetector | None:
         raise HilumError(f"{path} must be readable; got {error}; restore the folder.") from None
 
 
-def _unit(features: Floats) -> Floats:
+def _to_unit_length(features: Floats) -> Floats:
     length = np.linalg.norm(features, axis=1, keepdims=True)  # 0 where a ReLU passes nothing
     return np.asarray(features / np.maximum(length, 1e-12), np.float32)

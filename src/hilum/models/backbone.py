@@ -83,7 +83,7 @@ class Backbone(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(image, 3, height, width) -> (image, feature)."""
-        own = self._map(x).flatten(1) if self.flat else self._pooled(self._feature_map(x))
+        own = self._map(x).flatten(1) if self.flat else self._pool_panels(self._feature_map(x))
         others = [other(x) for other in self.neighbours]
         return torch.cat([own, *others], 1) if others else own
 
@@ -100,7 +100,7 @@ class Backbone(nn.Module):
     def _from_map(self, spatial_map: Tensor) -> Tensor:
         if self.flat:
             return spatial_map.flatten(1)
-        return self._pooled(
+        return self._pool_panels(
             spatial_map.permute(0, 2, 3, 1) if channels_last(self.net) else spatial_map
         )
 
@@ -149,22 +149,22 @@ class Backbone(nn.Module):
         rows, columns = last.shape[2:]
         return torch.cat([last, *(adaptive_avg_pool2d(one, (rows, columns)) for one in earlier)], 1)
 
-    def _pooled(self, output: Tensor) -> Tensor:
+    def _pool_panels(self, output: Tensor) -> Tensor:
         """What `_feature_map` gives -> features (image, feature), panel by panel.
 
         Global average pooling: Lin et al. 2014, arXiv:1312.4400, section 3.2.
         """
         if self.panels > 1:
-            return torch.cat([self._averaged(one) for one in output.chunk(self.panels, 2)], 1)
-        return self._averaged(output)
+            return torch.cat([self._pool_stages(one) for one in output.chunk(self.panels, 2)], 1)
+        return self._pool_stages(output)
 
-    def _averaged(self, output: Tensor) -> Tensor:
+    def _pool_stages(self, output: Tensor) -> Tensor:
         if self.earlier:
             output, *earlier = torch.split(output, [self.card.features, *self.earlier.values()], 1)
-            return torch.cat([self._headed(output), *(one.mean((2, 3)) for one in earlier)], 1)
-        return self._headed(output)
+            return torch.cat([self._apply_head(output), *(one.mean((2, 3)) for one in earlier)], 1)
+        return self._apply_head(output)
 
-    def _headed(self, output: Tensor) -> Tensor:
+    def _apply_head(self, output: Tensor) -> Tensor:
         features: Tensor = self.net.forward_head(output, pre_logits=self.kept == 0)
         return features.mean((2, 3)) if features.ndim == 4 else features
 

@@ -151,21 +151,21 @@ def _with_classifier(named: State, optional: Shapes) -> State:
 def _by_order(raw: State, wanted: Shapes, optional: Shapes) -> State | None:
     """Rename by position, where kinds and shapes agree one by one along the whole file."""
     ours, head = list(wanted.items()), list(optional.items())
-    for theirs in (list(raw.items()), sorted(raw.items(), key=_natural)):
+    for theirs in (list(raw.items()), sorted(raw.items(), key=_natural_key)):
         for candidate in (ours + head, head + ours, ours):
-            if _same(theirs, candidate):
+            if _same_layers(theirs, candidate):
                 return {name: t for (name, _), (_, t) in zip(candidate, theirs, strict=True)}
     return None
 
 
-def _natural(item: tuple[str, Tensor]) -> tuple[list[tuple[int, str]], int]:
+def _natural_key(item: tuple[str, Tensor]) -> tuple[list[tuple[int, str]], int]:
     """Sort key of a module's place in a numbered network; safetensors stores names by alphabet."""
     module, _, leaf = item[0].rpartition(".")
     parts = [(int(part), "") if part.isdigit() else (-1, part) for part in module.split(".")]
     return parts, _LEAVES.index(leaf) if leaf in _LEAVES else len(_LEAVES)
 
 
-def _same(theirs: list[tuple[str, Tensor]], candidate: list[tuple[str, torch.Size]]) -> bool:
+def _same_layers(theirs: list[tuple[str, Tensor]], candidate: list[tuple[str, torch.Size]]) -> bool:
     return len(theirs) == len(candidate) and all(
         their_name.rsplit(".", 1)[-1] == name.rsplit(".", 1)[-1] and tensor.shape == shape
         for (their_name, tensor), (name, shape) in zip(theirs, candidate, strict=True)

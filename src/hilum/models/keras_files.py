@@ -132,7 +132,9 @@ def _read_tfjs(path: Path, fetch: Callable[[str], bytes]) -> KerasFile:
         weights = [
             pair
             for group in model["weightsManifest"]
-            for pair in _unpacked(group["weights"], b"".join(map(fetch, _plain(group["paths"]))))
+            for pair in _unpack(
+                group["weights"], b"".join(map(fetch, _checked_names(group["paths"])))
+            )
         ]
         topology = model.get("modelTopology", {}).get("model_config")
     except (JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
@@ -143,7 +145,7 @@ def _read_tfjs(path: Path, fetch: Callable[[str], bytes]) -> KerasFile:
     return KerasFile(path, _by_layer(weights), _epsilon(topology) if topology else None)
 
 
-def _plain(names: list[str]) -> list[str]:
+def _checked_names(names: list[str]) -> list[str]:
     """Shard names, refused where they lead out of the folder."""
     for name in names:
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
@@ -151,7 +153,7 @@ def _plain(names: list[str]) -> list[str]:
     return names
 
 
-def _unpacked(entries: list[dict[str, Any]], raw: bytes) -> Iterator[tuple[str, Array]]:
+def _unpack(entries: list[dict[str, Any]], raw: bytes) -> Iterator[tuple[str, Array]]:
     at = 0
     for entry in entries:
         if entry["dtype"] != "float32" or "quantization" in entry:

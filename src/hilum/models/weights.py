@@ -58,7 +58,7 @@ def load_weights(card: BackboneCard, which: str | Path, seed: int = 0, keep: int
     Raises MissingError where none of them has the weights, HilumError where a file does not fit.
     """
     if which == "random":
-        return _random(card, seed, keep)
+        return _random_weights(card, seed, keep)
     if which != "imagenet":
         return read_weights(card, as_path(which))
     return read_weights(card, *_locate(card))
@@ -119,7 +119,7 @@ def state_digest(state: State, wanted: Shapes) -> str:
     return total.hexdigest()
 
 
-def _random(card: BackboneCard, seed: int, keep: int) -> Weights:
+def _random_weights(card: BackboneCard, seed: int, keep: int) -> Weights:
     with torch.random.fork_rng(devices=[]):  # the caller's random state stays as it was
         torch.manual_seed(seed)
         network = networks.create(card, keep=keep)

@@ -42,7 +42,7 @@ class TorchRuntime(Runtime):
     def _fill(self, images: Iterator[Grey8], out: Floats, progress: Progress) -> int:
         done, waiting = 0, None
         for stack in _chunks(images, self._batch):
-            launched = (done, len(stack), self._infer(_padded(stack, self._batch)))
+            launched = (done, len(stack), self._infer(_pad(stack, self._batch)))
             _keep(out, waiting)  # copied back while the next batch is computed
             waiting, done = launched, done + len(stack)
             progress(done, len(out))
@@ -110,7 +110,7 @@ def _chunks(images: Iterator[Grey8], size: int) -> Iterator[Stack8]:
         yield np.stack([first, *islice(images, size - 1)])
 
 
-def _padded(stack: Stack8, size: int) -> Stack8:
+def _pad(stack: Stack8, size: int) -> Stack8:
     """(image, height, width) with black images added up to `size`."""
     return np.pad(stack, ((0, size - len(stack)), (0, 0), (0, 0)))
 

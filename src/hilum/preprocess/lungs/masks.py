@@ -124,11 +124,11 @@ def fault(mask: Mask, confidence: float = 1.0) -> str:
         return f"lungs of {fraction:.0%} of the image"
     if confidence < CERTAIN:
         return f"too uncertain ({confidence:.2f})"
-    if (solid := min(map(_solidity, _apart(mask, outlines)))) < SOLID:
+    if (solid := min(map(_solidity, _separate_lungs(mask, outlines)))) < SOLID:
         return f"ragged outline (solidity {solid:.2f})"
     if (edge := _on_border(mask)) > BORDER:
         return f"{edge:.0%} of the border is lung"
-    return _not_two(mask, outlines)
+    return _fault_of_pieces(mask, outlines)
 
 
 def step(seen: Grey8, mask: Mask) -> float:
@@ -157,7 +157,7 @@ def no_film(rise: float, confidence: float) -> str:
     return ""
 
 
-def _apart(mask: Mask, outlines: list[Grey8]) -> list[Grey8]:
+def _separate_lungs(mask: Mask, outlines: list[Grey8]) -> list[Grey8]:
     """Outlines of both lungs also where they are joined: cut at the lowest column between them."""
     left, _, wide, high = cv2.boundingRect(outlines[0])
     if len(outlines) > 1 or wide < high:
@@ -169,7 +169,7 @@ def _apart(mask: Mask, outlines: list[Grey8]) -> list[Grey8]:
     return _outlines(cut)
 
 
-def _not_two(mask: Mask, outlines: list[Grey8]) -> str:
+def _fault_of_pieces(mask: Mask, outlines: list[Grey8]) -> str:
     """One piece must hold both lungs, two pieces must lie side by side."""
     spans = [cv2.boundingRect(outline) for outline in outlines]
     if len(spans) == 1:
