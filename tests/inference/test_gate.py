@@ -78,12 +78,12 @@ def test_poses_undo_each_other() -> None:
         (np.tile(np.arange(128, dtype=np.uint8), (128, 1)), 0.0, ""),
     ],
 )
-def test_a_glance_says_what_is_wrong(film: np.ndarray, colour: float, said: str) -> None:
+def test_the_quick_check_says_what_is_wrong(film: np.ndarray, colour: float, said: str) -> None:
     found = ood.quick_check(film, colour)
     assert (said in found.fault) if said else found.fault == ""
 
 
-def test_a_glance_keeps_a_small_copy() -> None:
+def test_the_quick_check_keeps_a_small_copy() -> None:
     assert ood.quick_check(np.zeros((300, 2000), np.uint8)).small.shape == (77, 512)
 
 

@@ -170,11 +170,11 @@ def test_numbered_layers_are_taken_in_order_and_extra_ones_left() -> None:
     }
     layers |= {f"batch_normalization_{n}": norm(rng, 2) for n in (10, 9)}
     file = keras_files.KerasFile(Path("x.h5"), layers)
-    pairs = list(weights_keras._numbered(net, file))
+    pairs = list(weights_keras._match_numbered(net, file))
     assert [float(layer["kernel"].flat[0]) for _, _, layer in pairs[:2]] == [9, 10]
     del layers["batch_normalization_9"]
     with pytest.raises(HilumError, match="2 layers named batch_normalization_<number>"):
-        list(weights_keras._numbered(net, file))
+        list(weights_keras._match_numbered(net, file))
 
 
 def write_tfjs(folder: Path, layers: keras_files.Layers) -> Path:

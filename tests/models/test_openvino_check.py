@@ -55,7 +55,7 @@ class Machine:
 
     def new_process(self) -> None:
         """Forget what this process knows; the disk stays."""
-        openvino_check._settled.cache_clear()
+        openvino_check._cached_outcome.cache_clear()
 
     @property
     def starts(self) -> int:
@@ -65,7 +65,7 @@ class Machine:
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
     yield Machine(tmp_path, monkeypatch)
-    openvino_check._settled.cache_clear()
+    openvino_check._cached_outcome.cache_clear()
 
 
 @pytest.mark.parametrize("name", ["SIGFPE", "SIGILL", "SIGSEGV", "SIGABRT", "SIGKILL"])

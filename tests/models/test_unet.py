@@ -36,7 +36,7 @@ def test_the_encoder_is_the_backbones_and_only_that_deep(network: unet.UNet) -> 
     whole = backbones.build_backbone("tf_efficientnet_lite0").net
     pixels = torch.randint(0, 256, (1, 1, 64, 64), dtype=torch.uint8)
     with torch.no_grad():
-        x = network.door(pixels)
+        x = network.normalise(pixels)
         found = network.encoder(x)
         mine = whole.bn1(whole.conv_stem(x))
         for blocks in whole.blocks[:5]:

@@ -98,9 +98,9 @@ def test_image_and_mask_move_together_and_the_mask_keeps_its_grey_levels() -> No
         rotation=30, zoom=0.2, shear=8, shift=0.1, flip=0.5, fill=0, value=0.5
     )
     geometry = segmentation.SegmentationConfig((1.0,), moves)
-    images, moved = segmentation._warped(same, np.arange(8), geometry, 0)
+    images, moved = segmentation._warp(same, np.arange(8), geometry, 0)
     torch.testing.assert_close(images.float() / 255, moved)
-    darker, kept = segmentation._warped(
+    darker, kept = segmentation._warp(
         same, np.arange(8), segmentation.SegmentationConfig((1.0,), lights), 0
     )
     torch.testing.assert_close(kept, moved)

@@ -78,7 +78,7 @@ def lungs(evidence: Evidence, rows: npt.NDArray[np.int64]) -> list[Sequence[Lung
     new = [row for row in rows.tolist() if row not in cache]
     cache |= {row: [ct.lungs(one) for one in panels(evidence, row)] for row in new if slices[row]}
     if flat := [row for row in new if not slices[row]]:
-        each = finders.load_segmenter().glances(
+        each = finders.load_segmenter().quick_masks(
             np.concatenate([panels(evidence, row) for row in flat])
         )
         at = range(0, len(each), evidence.panels)

@@ -1,6 +1,6 @@
 """Application of augmentation: one affine warp per image, then a table of grey levels.
 
-All of it stands in a table of plain parameters (COLUMNS), so that any image can be made again.
+All of it is in a table of plain parameters (COLUMNS), so that any image can be made again.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -51,7 +51,7 @@ def apply(stack: Stack8, parameters: pd.DataFrame, workers: int = 2) -> Stack8:
 
     # OpenCV frees the interpreter lock; its warp is several times faster than a batched grid sample
     def one(i: int) -> None:
-        out[i] = _lit(_warped(stack[i], maps[i], int(fill[i])), *light[i])
+        out[i] = _scale_grey(_warp(stack[i], maps[i], int(fill[i])), *light[i])
 
     with ThreadPoolExecutor(workers) as pool:
         list(pool.map(one, range(len(stack))))
@@ -63,13 +63,14 @@ def matrices(parameters: pd.DataFrame, shape: tuple[int, ...]) -> Maps:
 
     About the image's centre: rotate, shear, zoom, mirror, shift, the order of Keras'
     ImageDataGenerator; then into the box of the film that fills the frame.
+    https://www.tensorflow.org/api_docs/python/tf/keras/preprocessing/image/ImageDataGenerator
     """
     p = {name: parameters[name].to_numpy(np.float64) for name in COLUMNS}
     size = np.array([shape[1], shape[0]], np.float64)
     centre = (size - 1) / 2
     mirrored = 1 - 2 * _axes(p["flip"], p["vertical_flip"])
     scale = mirrored / _axes(p["zoom_x"], p["zoom_y"])
-    linear = _turned(p["rotation"]) @ _leaning(p["shear"]) * scale[:, None, :]
+    linear = _rotation_matrices(p["rotation"]) @ _shear_matrices(p["shear"]) * scale[:, None, :]
     moved = centre + size * _axes(p["shift_x"], p["shift_y"])
     offset = centre - (linear @ moved[:, :, None])[:, :, 0]
     box = _axes(p["box_width"], p["box_height"])
@@ -78,7 +79,7 @@ def matrices(parameters: pd.DataFrame, shape: tuple[int, ...]) -> Maps:
     return np.concatenate([box[:, :, None] * linear, offset[:, :, None]], axis=2)
 
 
-def _warped(image: Grey8, matrix: Maps, fill: int) -> Grey8:
+def _warp(image: Grey8, matrix: Maps, fill: int) -> Grey8:
     height, width = image.shape
     return cv2.warpAffine(
         image,
@@ -90,7 +91,7 @@ def _warped(image: Grey8, matrix: Maps, fill: int) -> Grey8:
     )
 
 
-def _lit(image: Grey8, value: float, contrast: float) -> Grey8:
+def _scale_grey(image: Grey8, value: float, contrast: float) -> Grey8:
     """Grey levels times `value`, after `contrast` about the image's own mean."""
     if value == 1 and contrast == 1:
         return image
@@ -99,14 +100,14 @@ def _lit(image: Grey8, value: float, contrast: float) -> Grey8:
     return cv2.LUT(image, levels.astype(np.uint8))
 
 
-def _turned(degrees: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _rotation_matrices(degrees: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """(image, 2, 2) rotations."""
     angle = np.deg2rad(degrees)
     rows = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
     return np.moveaxis(np.array(rows), -1, 0)
 
 
-def _leaning(degrees: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _shear_matrices(degrees: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """(image, 2, 2) shears."""
     angle = np.deg2rad(degrees)
     rows = [[np.ones_like(angle), -np.sin(angle)], [np.zeros_like(angle), np.cos(angle)]]

@@ -59,7 +59,7 @@ class Offline:
 def augmented(stack: Stack8, sample_ids: Sequence[str], rows: Rows, plan: OfflineConfig) -> Offline:
     """New images made from `rows` of `stack` only: give training rows of the classes to enlarge.
 
-    `sample_ids` (image,) name the stack's images. Each copy's parameters hang on the seed and its
+    `sample_ids` (image,) name the stack's images. Each copy's parameters depend on the seed and its
     own name, not on which other images there are. Raises HilumError for no rows, and for a target
     that is smaller than what there is.
     """

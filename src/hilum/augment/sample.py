@@ -118,7 +118,7 @@ def sample(
 ) -> pd.DataFrame:
     """Plain parameters (image, column of COLUMNS), rows in the order of `sample_ids`."""
     u = dict(zip(DRAWS, uniforms(sample_ids, len(DRAWS), seed, epoch).T, strict=True))
-    parameters = {**_moves(ranges, u), **_light(ranges, u), **_box(ranges, u)}
+    parameters = {**_draw_moves(ranges, u), **_draw_light(ranges, u), **_box(ranges, u)}
     table = pd.DataFrame(parameters, index=pd.Index(sample_ids, name="sample_id"))
     mirrors = {name: u[name] < getattr(ranges, name) for name in ("flip", "vertical_flip")}
     return table.assign(**mirrors, fill=ranges.fill)[list(COLUMNS)]
@@ -148,34 +148,35 @@ def is_identity(ranges: AugmentationRanges) -> bool:
     )
 
 
-def _moves(ranges: AugmentationRanges, u: Draws) -> Draws:
+def _draw_moves(ranges: AugmentationRanges, u: Draws) -> Draws:
     """Rotation, zoom, shear and shift."""
     rotates = u["rotates"] < ranges.rotation_probability
     zoom = {
-        name: (1 + _either(u[name]) * ranges.zoom) / (1 + _either(u[name]) * ranges.keras_zoom)
+        name: (1 + _to_signed(u[name]) * ranges.zoom)
+        / (1 + _to_signed(u[name]) * ranges.keras_zoom)
         for name in ("zoom_x", "zoom_y")
     }
     return {
-        "rotation": _either(u["rotation"]) * ranges.rotation * rotates,
+        "rotation": _to_signed(u["rotation"]) * ranges.rotation * rotates,
         **zoom,
-        "shear": _either(u["shear"]) * ranges.shear,
-        "shift_x": _either(u["shift_x"]) * ranges.shift,
-        "shift_y": _either(u["shift_y"]) * ranges.shift,
+        "shear": _to_signed(u["shear"]) * ranges.shear,
+        "shift_x": _to_signed(u["shift_x"]) * ranges.shift,
+        "shift_y": _to_signed(u["shift_y"]) * ranges.shift,
     }
 
 
-def _light(ranges: AugmentationRanges, u: Draws) -> Draws:
+def _draw_light(ranges: AugmentationRanges, u: Draws) -> Draws:
     """Factors on grey levels."""
-    value = 1 + _either(u["value"]) * ranges.value
+    value = 1 + _to_signed(u["value"]) * ranges.value
     if ranges.value_limit:
         value = value.clip(1 - ranges.value_limit, 1 + ranges.value_limit)
-    return {"value": value, "contrast": 1 + _either(u["contrast"]) * ranges.contrast}
+    return {"value": value, "contrast": 1 + _to_signed(u["contrast"]) * ranges.contrast}
 
 
 def _box(ranges: AugmentationRanges, u: Draws) -> Draws:
     """The part of the film that fills the frame: a crop of it, or the frame around a small film."""
     places = ranges.aspect != 0 or ranges.placed_scale != (1.0, 1.0)
-    box = _placed(ranges, u) if places else _crop(ranges, u)
+    box = _draw_placement(ranges, u) if places else _crop(ranges, u)
     return dict(zip(("box_left", "box_top", "box_width", "box_height"), box, strict=True))
 
 
@@ -200,7 +201,9 @@ def _crop(ranges: AugmentationRanges, u: Draws) -> tuple[Uniforms, Uniforms, Uni
     return left * (1 - width), top * (1 - height), width, height
 
 
-def _placed(ranges: AugmentationRanges, u: Draws) -> tuple[Uniforms, Uniforms, Uniforms, Uniforms]:
+def _draw_placement(
+    ranges: AugmentationRanges, u: Draws
+) -> tuple[Uniforms, Uniforms, Uniforms, Uniforms]:
     """(left, top, width, height) of the frame around a film that is scaled, stretched and placed.
 
     The longer side becomes `placed_scale` of the frame's; a film smaller than the frame lands
@@ -208,13 +211,13 @@ def _placed(ranges: AugmentationRanges, u: Draws) -> tuple[Uniforms, Uniforms, U
     Zhang & Liu describe (study 003), whose film is here the whole prepared square, bars included.
     """
     low, high = ranges.placed_scale
-    wider, narrower = (1 + _either(u[name]) * ranges.aspect for name in ("wider", "narrower"))
+    wider, narrower = (1 + _to_signed(u[name]) * ranges.aspect for name in ("wider", "narrower"))
     longer, shape = low + (high - low) * u["placed_scale"], wider / narrower
     width, height = longer * np.minimum(shape, 1), longer / np.maximum(shape, 1)
     left, top = u["placed_left"] * (1 - width), u["placed_top"] * (1 - height)
     return -left / width, -top / height, 1 / width, 1 / height
 
 
-def _either(u: Uniforms) -> Uniforms:
+def _to_signed(u: Uniforms) -> Uniforms:
     """[0, 1) -> [-1, 1)."""
     return 2 * u - 1

@@ -49,16 +49,20 @@ def near_pairs(fingerprints: Fingerprints, near: Nearness | None = None) -> Near
 
 
 def _search(fingerprints: Fingerprints, near: Nearness) -> NearPairs:
-    found = within_radius(fingerprints.perceptual, near.bits)
-    alike = [_alike(found[i : i + _BATCH], fingerprints) for i in range(0, len(found), _BATCH)]
+    pairs = within_radius(fingerprints.perceptual, near.bits)
+    alike = [
+        _correlations(pairs[i : i + _BATCH], fingerprints) for i in range(0, len(pairs), _BATCH)
+    ]
     score = np.concatenate([np.empty(0), *alike])
     kept = score >= near.correlation
-    first, second = found[kept].T
+    first, second = pairs[kept].T
     bits = hamming(fingerprints.perceptual[first], fingerprints.perceptual[second])
     return NearPairs(first, second, bits, score[kept])
 
 
-def _alike(pairs: npt.NDArray[np.int64], fingerprints: Fingerprints) -> npt.NDArray[np.float64]:
+def _correlations(
+    pairs: npt.NDArray[np.int64], fingerprints: Fingerprints
+) -> npt.NDArray[np.float64]:
     return correlation(*(fingerprints.thumbnails[side] for side in pairs.T))
 
 
@@ -77,18 +81,18 @@ def within_radius(hashes: npt.NDArray[np.uint8], radius: int) -> npt.NDArray[np.
             f"radius must lie between 0 and {bits - 1} for {bits}-bit hashes; got {radius}; "
             "choose one between."
         )
-    keys = _keys(hashes, radius + 1)
-    found = [np.empty((0, 2), np.int64)]
+    keys = _group_keys(hashes, radius + 1)
+    parts = [np.empty((0, 2), np.int64)]
     for group, key in enumerate(keys):
-        for pairs in _sharing(key):
+        for pairs in _equal_key_pairs(key):
             pairs = pairs[hamming(hashes[pairs[:, 0]], hashes[pairs[:, 1]]) <= radius]
             earlier = (keys[:group, pairs[:, 0]] == keys[:group, pairs[:, 1]]).any(axis=0)
-            found.append(pairs[~earlier])  # a pair counts for the first group that it shares
-    pairs = np.sort(np.concatenate(found), axis=1)
+            parts.append(pairs[~earlier])  # a pair counts for the first group that it shares
+    pairs = np.sort(np.concatenate(parts), axis=1)
     return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
 
 
-def _keys(hashes: npt.NDArray[np.uint8], groups: int) -> npt.NDArray[np.uint32]:
+def _group_keys(hashes: npt.NDArray[np.uint8], groups: int) -> npt.NDArray[np.uint32]:
     """Each group's bits (of more than 32 the last ones) as one number (group, image).
 
     Neighbouring frequencies, which depend on each other, go to different groups.
@@ -100,7 +104,7 @@ def _keys(hashes: npt.NDArray[np.uint8], groups: int) -> npt.NDArray[np.uint32]:
     return keys
 
 
-def _sharing(key: npt.NDArray[np.uint32]) -> Iterator[npt.NDArray[np.int64]]:
+def _equal_key_pairs(key: npt.NDArray[np.uint32]) -> Iterator[npt.NDArray[np.int64]]:
     """Pairs (pair, 2) of images with equal keys (image,), in batches of at most one per image."""
     order = np.argsort(key, kind="stable")
     ordered = key[order]

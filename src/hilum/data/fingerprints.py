@@ -78,6 +78,7 @@ def perceptual_hashes(fine: npt.NDArray[np.floating | np.uint8]) -> npt.NDArray[
 
     A bit says whether one of the 16 x 16 lowest frequencies lies above their median.
     Source: Zauner 2010, "Implementation and benchmarking of perceptual image hash functions".
+    https://phash.org/docs/pubs/thesis_zauner.pdf
     """
     basis = _cosines()
     lowest = (basis @ fine.astype(np.float64) @ basis.T).reshape(len(fine), -1)
@@ -102,6 +103,7 @@ def correlation(first: Stack8, second: Stack8) -> npt.NDArray[np.float64]:
     """Pearson's correlation (pair,) of thumbnails (pair, height, width); NaN where one is flat.
 
     The sums are exact integers, so that a pair scores the same in any order and any batch.
+    Pearson 1895, doi:10.1098/rspl.1895.0041.
     """
     a, b = (side.reshape(len(side), -1).astype(np.int32) for side in (first, second))
     n, sum_a, sum_b = a.shape[1], a.sum(axis=1, dtype=np.int64), b.sum(axis=1, dtype=np.int64)

@@ -1,4 +1,7 @@
-"""Leaks: the same patient or the same image on both sides of a boundary."""
+"""Leaks: the same patient or the same image on both sides of a boundary.
+
+What leaks do to published results: Kapoor & Narayanan 2023, doi:10.1016/j.patter.2023.100804.
+"""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
@@ -41,7 +44,7 @@ class _Related:
 
 
 def find_leaks(split: Split, manifest: Manifest, fingerprints: Fingerprints) -> list[Leak]:
-    """Find what stands in two parts of one fold: patients, and images (identical or nearly so).
+    """Find what occurs in two parts of one fold: patients, and images (identical or nearly so).
 
     A pair of images counts once as images, with the strongest of same bytes, same pixels and
     near duplicate, and once as patients where it is one patient's: the two are separate faults.
@@ -52,8 +55,8 @@ def find_leaks(split: Split, manifest: Manifest, fingerprints: Fingerprints) -> 
     leaks: list[Leak] = []
     for fold, rows in split.table.groupby("fold", sort=True):
         parts = rows.set_index("sample_id")["part"].reindex(ids).to_numpy(dtype=object)
-        for found in related:
-            leaks += _across(found, ids, parts, int(str(fold)))
+        for relation in related:
+            leaks += _across(relation, ids, parts, int(str(fold)))
     return leaks
 
 
@@ -69,11 +72,11 @@ def between(first: Side, second: Side, names: tuple[str, str] = ("first", "secon
     people = table["patient_id"].map(normal, na_action="ignore")
     related = [*_images(join(sets[0][1], sets[1][1])), _patients(people)]
     ids = table["sample_id"].tolist()
-    found = [leak for one in related for leak in _across(one, ids, parts, 0)]
+    leaks = [leak for relation in related for leak in _across(relation, ids, parts, 0)]
     called = dict(zip(SIDES, names, strict=True))
     return [
         replace(leak, first_part=called[leak.first_part], second_part=called[leak.second_part])
-        for leak in found
+        for leak in leaks
     ]
 
 
@@ -81,7 +84,7 @@ def within(manifest: Manifest, fingerprints: Fingerprints) -> pd.DataFrame:
     """Duplicates inside one set (TWIN_COLUMNS), and whether labels or patients contradict."""
     table = manifest.table.reset_index(drop=True)
     related = _images(take(fingerprints, table["sample_id"].tolist()))
-    twins = pd.concat([_as_table(found) for found in related], ignore_index=True)
+    twins = pd.concat([_as_table(relation) for relation in related], ignore_index=True)
     for side in ("first", "second"):
         rows = table.iloc[twins[side].to_numpy(dtype=np.int64)].reset_index(drop=True)
         twins[side] = rows["sample_id"]
@@ -95,7 +98,7 @@ def within(manifest: Manifest, fingerprints: Fingerprints) -> pd.DataFrame:
 def clusters(manifest: Manifest, fingerprints: Fingerprints) -> pd.Series:
     """Name each image's cluster of duplicates, indexed by sample_id: its first member by name."""
     ids = manifest.table["sample_id"].tolist()
-    pairs = [found.pairs for found in _images(take(fingerprints, ids))]
+    pairs = [twins.pairs for twins in _images(take(fingerprints, ids))]
     return groups(np.concatenate(pairs), ids)
 
 
@@ -115,18 +118,18 @@ def groups(pairs: npt.NDArray[np.int64] | NearPairs, sample_ids: Sequence[str]) 
 def _images(fingerprints: Fingerprints) -> list[_Related]:
     """Pairs of twins, each once with its strongest kind."""
     near = near_pairs(fingerprints)
-    found = [
+    related = [
         _equal("same bytes", pd.Series(fingerprints.bytes_sha256, dtype="str")),
         _equal("same pixels", pd.Series(fingerprints.pixels_sha256, dtype="str")),
         _Related("near duplicate", np.stack([near.first, near.second], 1), near.bits.astype(float)),
     ]
     size, seen = len(fingerprints.sample_ids), np.empty(0, np.int64)
-    for i, item in enumerate(found):
+    for i, item in enumerate(related):
         codes = item.pairs[:, 0] * size + item.pairs[:, 1]
         new = ~np.isin(codes, seen)
-        found[i] = _Related(item.kind, item.pairs[new], item.distance[new])
+        related[i] = _Related(item.kind, item.pairs[new], item.distance[new])
         seen = np.concatenate([seen, codes])
-    return found
+    return related
 
 
 def _patients(patients: pd.Series) -> _Related:
@@ -136,24 +139,24 @@ def _patients(patients: pd.Series) -> _Related:
 def _equal(kind: Kind, keys: pd.Series) -> _Related:
     """All pairs of positions with the same key; missing keys equal nothing."""
     shared = keys[keys.notna() & keys.duplicated(keep=False)]
-    found = [np.empty((0, 2), np.int64)]
+    parts = [np.empty((0, 2), np.int64)]
     for places in shared.groupby(shared).indices.values():
         members = shared.index.to_numpy()[places]
         one, other = np.triu_indices(len(members), 1)
-        found.append(np.stack([members[one], members[other]], axis=1))
-    pairs = np.concatenate(found)
+        parts.append(np.stack([members[one], members[other]], axis=1))
+    pairs = np.concatenate(parts)
     return _Related(kind, pairs, np.full(len(pairs), np.nan))
 
 
 def _across(
-    found: _Related, ids: Sequence[Hashable], parts: npt.NDArray[np.object_], fold: int
+    relation: _Related, ids: Sequence[Hashable], parts: npt.NDArray[np.object_], fold: int
 ) -> list[Leak]:
     """Leaks among the pairs whose images have parts (image,), and different ones."""
-    one, other = parts[found.pairs[:, 0]], parts[found.pairs[:, 1]]
+    one, other = parts[relation.pairs[:, 0]], parts[relation.pairs[:, 1]]
     apart = ~pd.isna(one) & ~pd.isna(other) & (one != other)
     return [
         Leak(
-            found.kind,
+            relation.kind,
             fold,
             str(ids[first]),
             str(parts[first]),
@@ -161,16 +164,18 @@ def _across(
             str(parts[second]),
             None if np.isnan(distance) else float(distance),
         )
-        for (first, second), distance in zip(found.pairs[apart], found.distance[apart], strict=True)
+        for (first, second), distance in zip(
+            relation.pairs[apart], relation.distance[apart], strict=True
+        )
     ]
 
 
-def _as_table(found: _Related) -> pd.DataFrame:
+def _as_table(relation: _Related) -> pd.DataFrame:
     return pd.DataFrame(
         {
-            "first": found.pairs[:, 0],
-            "second": found.pairs[:, 1],
-            "kind": pd.Series([found.kind] * len(found.pairs), dtype="str"),
-            "distance": found.distance,
+            "first": relation.pairs[:, 0],
+            "second": relation.pairs[:, 1],
+            "kind": pd.Series([relation.kind] * len(relation.pairs), dtype="str"),
+            "distance": relation.distance,
         }
     )

@@ -32,13 +32,13 @@ def assemble_manifest(
     """Make a manifest of `rows`, each with a `path` and whatever other columns are known.
 
     `sample_id` is "<dataset>/<path below root>" unless the row brings its own; without `root` the
-    folder common to all paths stands in. Columns not given are filled in as missing, patients
+    folder common to all paths is the root. Columns not given are filled in as missing, patients
     are prefixed with "<dataset>:", spellings of sex, view and modality are made uniform.
     Raises HilumError for no rows, an unknown column or anything else that `check` refuses.
     """
-    given = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame.from_records(list(rows))
-    _require_rows(given, dataset, left_out)
-    table, remarks = tidy(given, dataset, None if root is None else as_path(root))
+    frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame.from_records(list(rows))
+    _require_rows(frame, dataset, left_out)
+    table, remarks = tidy(frame, dataset, None if root is None else as_path(root))
     require_manifest(table)
     return Manifest(table, tuple(left_out), (*notes, *remarks))
 
@@ -115,11 +115,11 @@ def _require_present(table: pd.DataFrame, column: str) -> None:
 
 
 def _require_among(values: pd.Series, allowed: set[str]) -> None:
-    found = set(values.dropna().unique()) - allowed
-    if found:
+    unknown = set(values.dropna().unique()) - allowed
+    if unknown:
         raise HilumError(
             f"{values.name} must be {' or '.join(sorted(allowed))}, or missing; "
-            f"got {_listed(sorted(found))}; mend those rows."
+            f"got {_listed(sorted(unknown))}; mend those rows."
         )
 
 

@@ -27,15 +27,15 @@ _EXAMPLES = 5
 
 def is_missing(text: str) -> bool:
     """Whether `text` says that there is no value: "NA", "n.a.", "#N/A", "unknown", "?", "-"."""
-    whole = unicodedata.normalize("NFKC", text).casefold().strip()
-    if inner := _BRACKETS.fullmatch(whole):
-        whole = next(text for text in inner.groups() if text is not None)
-    letters = _FILLERS.sub("", whole.rstrip("!") if whole.startswith("#") else whole)
+    normalised = unicodedata.normalize("NFKC", text).casefold().strip()
+    if inner := _BRACKETS.fullmatch(normalised):
+        normalised = next(text for text in inner.groups() if text is not None)
+    letters = _FILLERS.sub("", normalised.rstrip("!") if normalised.startswith("#") else normalised)
     if letters in _EXCEL:
-        return whole.startswith("#")
+        return normalised.startswith("#")
     if letters in _DOTTED:
-        return "." in whole
-    return letters in WORDS or whole == "\\n"  # MySQL's null
+        return "." in normalised
+    return letters in WORDS or normalised == "\\n"  # MySQL's null
 
 
 def words(cells: Iterable[str]) -> set[str]:

@@ -23,5 +23,8 @@ def normal(patient: str) -> str:
 
 
 def plain_identifier(text: str) -> str:
-    """Text without blanks around it, in one case and one form of its letters (Unicode's NFKC)."""
+    """Text without blanks around it, in one case and one form of its letters (Unicode's NFKC).
+
+    Unicode Standard Annex 15, https://unicode.org/reports/tr15/
+    """
     return unicodedata.normalize("NFKC", text).strip(BLANK).casefold()

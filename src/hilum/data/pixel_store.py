@@ -65,8 +65,8 @@ class Segment:
     def records(self) -> npt.NDArray[np.void]:
         """Memory-mapped records (image,) of all images that are whole."""
         pixels, records = (file.stat().st_size for file in self.files)
-        whole = min(pixels // (self.shape[0] * self.shape[1]), records // RECORD.itemsize)
-        return _mapped(self.files[1], RECORD, (whole,))
+        complete = min(pixels // (self.shape[0] * self.shape[1]), records // RECORD.itemsize)
+        return _mapped(self.files[1], RECORD, (complete,))
 
     @cached_property
     def stack(self) -> Stack8:
@@ -128,23 +128,23 @@ class Store:
     def segments(self) -> list[Segment]:
         """Every segment with both its files, sealed or not."""
         bases = [path.with_suffix("") for path in sorted(self.folder.glob("*.records"))]
-        found = [Segment(base, self.shape) for base in bases]
-        return [item for item in found if all(file.is_file() for file in item.files)]
+        segments = [Segment(base, self.shape) for base in bases]
+        return [item for item in segments if all(file.is_file() for file in item.files)]
 
     def places(self) -> dict[bytes, tuple[Segment, int]]:
         """Where each image is, by the SHA-256 of its file's bytes."""
-        found: dict[bytes, tuple[Segment, int]] = {}
+        places: dict[bytes, tuple[Segment, int]] = {}
         for segment in self.segments():
             with suppress(FileNotFoundError):  # another process has just sealed or swept it
                 hashes = np.ascontiguousarray(segment.records["bytes_sha256"])
-                found |= {key.tobytes(): (segment, row) for row, key in enumerate(hashes)}
-        return found
+                places |= {key.tobytes(): (segment, row) for row, key in enumerate(hashes)}
+        return places
 
     def sealed(self, keys: Sequence[bytes]) -> Segment | None:
         """The sealed segment of these files, in this order, if there is one."""
         segment = Segment(self.folder / name_of(keys), self.shape)
-        whole = all(file.is_file() for file in segment.files) and len(segment) == len(keys)
-        return segment if whole else None
+        complete = all(file.is_file() for file in segment.files) and len(segment) == len(keys)
+        return segment if complete else None
 
     @contextmanager
     def writing(self) -> Iterator[Writer]:
@@ -180,8 +180,8 @@ class Store:
 def open_store(prepares: Prepares) -> Store:
     """The store of what `prepares` makes; the folder need not exist yet."""
     made_by = files.releases(*IMAGES)  # pixels that an older decoder gave are not taken for its own
-    asked = (prepares.digest, list(prepares.shape), prepares.decode_side)
-    digest = files.stable_digest(VERSION, made_by, *asked)
+    settings = (prepares.digest, list(prepares.shape), prepares.decode_side)
+    digest = files.stable_digest(VERSION, made_by, *settings)
     return Store(files.cache_home() / "pixels" / digest, prepares.shape)
 
 

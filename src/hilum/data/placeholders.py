@@ -1,4 +1,8 @@
-"""Patient identifiers that name nobody: what de-identification and empty forms leave behind."""
+"""Patient identifiers that name nobody: what de-identification and empty forms leave behind.
+
+What de-identification removes and replaces: DICOM PS3.15 annex E,
+https://dicom.nema.org/medical/dicom/current/output/chtml/part15/chapter_E.html
+"""
 
 import re
 from dataclasses import dataclass
@@ -46,7 +50,7 @@ def dropped(table: pd.DataFrame) -> tuple[pd.Series, list[str]]:
     counts = patients.value_counts()
     # on one image it divides no one from anyone
     nobody = [name for name in counts.index[counts > 1] if _is_anonymous(str(name))]
-    shared = _shared(table, patients, counts.drop(nobody))
+    shared = _commonest_placeholder(table, patients, counts.drop(nobody))
     nobody += [] if shared is None else [shared]
     notes = [_note(str(name), int(counts[name]), len(table)) for name in nobody]
     return patients.mask(patients.isin(nobody), None), notes
@@ -56,13 +60,15 @@ def _is_anonymous(name: str) -> bool:
     return re.sub(r"[\W_]+", "", name.casefold()) in ANONYMOUS
 
 
-def _shared(table: pd.DataFrame, patients: pd.Series, counts: pd.Series) -> str | None:
+def _commonest_placeholder(
+    table: pd.DataFrame, patients: pd.Series, counts: pd.Series
+) -> str | None:
     """The one identifier, the commonest, that is no person by the films that it stands on."""
     if counts.empty:
         return None
     name, films = str(counts.index[0]), int(counts.iloc[0])
     following = int(counts.iloc[1]) if len(counts) > 1 else 0
-    holder = _holder(table[patients == name])
+    holder = _holder_of(table[patients == name])
     if holder.classes < 2 or holder.slices or holder.of_one_age_and_sex:
         return None
     if FILLER.fullmatch(name):
@@ -71,7 +77,7 @@ def _shared(table: pd.DataFrame, patients: pd.Series, counts: pd.Series) -> str 
     return name if most and (holder.of_many or films >= TIMES * following) else None
 
 
-def _holder(rows: pd.DataFrame) -> _Holder:
+def _holder_of(rows: pd.DataFrame) -> _Holder:
     known = rows.reindex(columns=["label", "age", "sex", "modality"])
     ages = pd.to_numeric(known["age"], errors="coerce")
     span = float(ages.max() - ages.min()) if ages.notna().any() else 0.0
@@ -86,8 +92,8 @@ def _holder(rows: pd.DataFrame) -> _Holder:
     )
 
 
-def _note(name: str, films: int, whole: int) -> str:
-    share = f"all {films:,} images" if films == whole else f"{films:,} of {whole:,} images"
+def _note(name: str, films: int, total: int) -> str:
+    share = f"all {films:,} images" if films == total else f"{films:,} of {total:,} images"
     return (
         f"The patient identifier {name!r} of {share} is a placeholder, not a person: the patients "
         "of these images are unknown."

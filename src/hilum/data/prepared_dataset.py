@@ -82,12 +82,12 @@ def prepare_dataset(
     """
     workers = workers or files.available_cpus()
     job = _Job(open_store(prepares), prepares, progress, workers, keep_sources)
-    found = hashed(manifest, job.workers)
-    keys = [bytes.fromhex(key) for key in found.table["sha256"]]
+    manifest = hashed(manifest, job.workers)
+    keys = [bytes.fromhex(key) for key in manifest.table["sha256"]]
     if segment := job.store.sealed(keys):
-        _tell(progress, len(keys), len(keys))
-        return _ingested(found, segment, 0)
-    return _filled(found, keys, job)
+        _report(progress, len(keys), len(keys))
+        return _dataset_of(manifest, segment, 0)
+    return _fill(manifest, keys, job)
 
 
 def prepared_images(films: pd.DataFrame, prepares: Prepares) -> list[Grey8]:
@@ -119,7 +119,7 @@ class _Job:
     keep_sources: bool
 
 
-def _filled(manifest: Manifest, keys: list[bytes], job: _Job) -> PreparedDataset:
+def _fill(manifest: Manifest, keys: list[bytes], job: _Job) -> PreparedDataset:
     """Decode what is missing into a segment of our own, then seal all images in order."""
     stored = job.store.places()
     wanted = {key: stored[key] for key in keys if key in stored}
@@ -127,15 +127,15 @@ def _filled(manifest: Manifest, keys: list[bytes], job: _Job) -> PreparedDataset
     missing = [row for row, key in enumerate(keys) if key not in places]
     with job.store.writing() as writer:
         faults = _decode(manifest.table.iloc[missing], writer, job)
-    fresh = [row for row in missing if manifest.table["path"].iloc[row] not in faults]
+    decoded_rows = [row for row in missing if manifest.table["path"].iloc[row] not in faults]
     kept = _readable(manifest, missing, faults)
     kept_keys = [bytes.fromhex(key) for key in kept.table["sha256"]]
-    if len(fresh) == len(kept_keys):  # nothing was known: our segment is the whole, in order
-        return _ingested(kept, job.store.seal(writer.segment, kept_keys), writer.written)
-    places |= {keys[row]: (writer.segment, at) for at, row in enumerate(fresh)}
-    segment = job.store.sealed(kept_keys) or _copied(job.store, kept_keys, places)
+    if len(decoded_rows) == len(kept_keys):  # nothing was known: our segment is the whole, in order
+        return _dataset_of(kept, job.store.seal(writer.segment, kept_keys), writer.written)
+    places |= {keys[row]: (writer.segment, at) for at, row in enumerate(decoded_rows)}
+    segment = job.store.sealed(kept_keys) or _copy_in_order(job.store, kept_keys, places)
     writer.segment.remove()
-    return _ingested(kept, segment, writer.written)
+    return _dataset_of(kept, segment, writer.written)
 
 
 def _decode(table: pd.DataFrame, writer: Writer, job: _Job) -> dict[str, str]:
@@ -145,12 +145,12 @@ def _decode(table: pd.DataFrame, writer: Writer, job: _Job) -> dict[str, str]:
     wanted = list(zip(paths, table["sha256"], strict=True))
     with keeping(job.keep_sources) as keep:
         results = _in_order(_Work(job.prepares, keep), wanted, job.workers)
-        for path, fresh in zip(paths, results, strict=True):
-            if isinstance(fresh, str):
-                faults[path] = fresh
+        for path, result in zip(paths, results, strict=True):
+            if isinstance(result, str):
+                faults[path] = result
             else:
-                writer.append(*fresh)
-            _tell(job.progress, writer.written + len(faults), len(paths))
+                writer.append(*result)
+            _report(job.progress, writer.written + len(faults), len(paths))
     return faults
 
 
@@ -172,7 +172,9 @@ def _not_empty(manifest: Manifest) -> Manifest:
     )
 
 
-def _copied(store: Store, keys: list[bytes], places: dict[bytes, tuple[Segment, int]]) -> Segment:
+def _copy_in_order(
+    store: Store, keys: list[bytes], places: dict[bytes, tuple[Segment, int]]
+) -> Segment:
     """Bring images from several segments together in one, in order."""
     with store.writing() as writer:
         for key in keys:
@@ -267,13 +269,13 @@ def _in_order(
 def hashed(manifest: Manifest, workers: int | None = None) -> Manifest:
     """Hash every file anew: what an older manifest says may no longer be what is on disk."""
     table = manifest.table.reset_index(drop=True)
-    found = list(_in_order(_hash_or_fault, zip(table["path"]), workers or files.available_cpus()))
+    hashes = list(_in_order(_hash_or_fault, zip(table["path"]), workers or files.available_cpus()))
     faults = [
         LeftOut(path, fault)
-        for path, (key, fault) in zip(table["path"], found, strict=True)
+        for path, (key, fault) in zip(table["path"], hashes, strict=True)
         if not key
     ]
-    table["sha256"] = pd.Series([key for key, _ in found], index=table.index, dtype="str")
+    table["sha256"] = pd.Series([key for key, _ in hashes], index=table.index, dtype="str")
     table = table[table["sha256"] != ""].reset_index(drop=True)
     return _not_empty(Manifest(table, (*manifest.left_out, *faults), manifest.notes))
 
@@ -285,7 +287,7 @@ def _hash_or_fault(path: str) -> tuple[str, str]:
         return "", f"wanted a file that can be read, got: {error.strerror or error}; check it."
 
 
-def _ingested(manifest: Manifest, segment: Segment, decoded: int) -> PreparedDataset:
+def _dataset_of(manifest: Manifest, segment: Segment, decoded: int) -> PreparedDataset:
     ids = tuple(manifest.table["sample_id"])
     records = segment.records
     facts = pd.DataFrame(
@@ -316,6 +318,6 @@ def _hexadecimal(hashes: npt.NDArray[np.uint8]) -> tuple[str, ...]:
     return tuple(row.tobytes().hex() for row in np.ascontiguousarray(hashes))
 
 
-def _tell(progress: Advance | None, done: int, total: int) -> None:
+def _report(progress: Advance | None, done: int, total: int) -> None:
     if progress:
         progress(done, total)

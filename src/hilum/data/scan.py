@@ -72,7 +72,7 @@ def scan(
     be read are added to what was left out.
     """
     table = manifest.table
-    known, faults = (facts, []) if facts is not None else _probe(table, most, progress)
+    known, faults = (facts, []) if facts is not None else _read_headers(table, most, progress)
     known = known.reindex(columns=list({*known.columns, *_SIZES, "format"}))
     persons = table[table["patient_id"].notna()].groupby("patient_id")
     return Scan(
@@ -84,23 +84,23 @@ def scan(
         sexes=_counts(table["sex"]),
         licences=_counts(table["licence"]),
         parts=_counts(table["official_part"]),
-        by_source=_cross(table["label"], table["source"]),
+        by_source=_crosstab(table["label"], table["source"]),
         patients=persons.ngroups,
         images_without_patient=int(table["patient_id"].isna().sum()),
         patients_in_two_classes=int((persons["label"].nunique() > 1).sum()),
         patients_in_two_parts=int((persons["official_part"].nunique() > 1).sum()),
-        images_per_patient=_spread(persons.size()),
-        ages=_ages(table),
+        images_per_patient=_summary(persons.size()),
+        ages=_age_summaries(table),
         headers_read=len(known),
-        sizes={name: _spread(known[name]) for name in _SIZES},
+        sizes={name: _summary(known[name]) for name in _SIZES},
         shapes_by_class=_shapes(table, known),
         formats=_counts(known["format"]),
         left_out=summarise((*manifest.left_out, *faults)),
-        notes=tuple(dict.fromkeys((*manifest.notes, *_resampled(known), *_doubts(known)))),
+        notes=tuple(dict.fromkeys((*manifest.notes, *_aspect_note(known), *_unknown_facts(known)))),
     )
 
 
-def _resampled(facts: pd.DataFrame) -> list[str]:
+def _aspect_note(facts: pd.DataFrame) -> list[str]:
     """A note where headers say that pixels are not square."""
     count = int(facts["pixel_aspect"].notna().sum()) if "pixel_aspect" in facts else 0
     if not count:
@@ -111,7 +111,7 @@ def _resampled(facts: pd.DataFrame) -> list[str]:
     ]
 
 
-def _doubts(facts: pd.DataFrame) -> tuple[str, ...]:
+def _unknown_facts(facts: pd.DataFrame) -> tuple[str, ...]:
     """What the headers that were read do not say."""
     if "white" not in facts.columns:
         return ()
@@ -125,13 +125,13 @@ def _counts(values: pd.Series) -> dict[str, int]:
     return {str(value): int(n) for value, n in counted.items()}
 
 
-def _cross(rows: pd.Series, columns: pd.Series) -> dict[str, dict[str, int]]:
+def _crosstab(rows: pd.Series, columns: pd.Series) -> dict[str, dict[str, int]]:
     """Images per pair of values; pairs that do not occur are absent."""
     groups = columns.groupby(rows.astype(object).fillna(UNKNOWN), sort=True)
     return {str(name): _counts(values) for name, values in groups}
 
 
-def _spread(values: pd.Series) -> Spread:
+def _summary(values: pd.Series) -> Spread:
     numbers = pd.to_numeric(values, errors="coerce").dropna().to_numpy(np.float64)
     if not len(numbers):
         return Spread(0)
@@ -139,10 +139,10 @@ def _spread(values: pd.Series) -> Spread:
     return Spread(len(numbers), *(float(point) for point in points))
 
 
-def _ages(table: pd.DataFrame) -> dict[str, Spread]:
+def _age_summaries(table: pd.DataFrame) -> dict[str, Spread]:
     classes = table["label"].astype(object).fillna(UNKNOWN)
-    each = {str(name): _spread(ages) for name, ages in table["age"].groupby(classes, sort=True)}
-    return {"all": _spread(table["age"]), **each}
+    each = {str(name): _summary(ages) for name, ages in table["age"].groupby(classes, sort=True)}
+    return {"all": _summary(table["age"]), **each}
 
 
 def _shapes(table: pd.DataFrame, facts: pd.DataFrame) -> dict[str, dict[str, int]]:
@@ -150,11 +150,11 @@ def _shapes(table: pd.DataFrame, facts: pd.DataFrame) -> dict[str, dict[str, int
     sized = facts[["width", "height"]].dropna().astype(int)
     texts = sized["width"].astype(str) + " x " + sized["height"].astype(str)
     labels = table.set_index("sample_id")["label"].reindex(texts.index)
-    found = _cross(labels, texts)
-    return {name: dict(list(counts.items())[:5]) for name, counts in found.items()}
+    sizes = _crosstab(labels, texts)
+    return {name: dict(list(counts.items())[:5]) for name, counts in sizes.items()}
 
 
-def _probe(
+def _read_headers(
     table: pd.DataFrame, most: int, progress: Advance | None
 ) -> tuple[pd.DataFrame, list[LeftOut]]:
     """Header facts by sample_id of up to `most` images, and those whose header is broken."""

@@ -166,7 +166,7 @@ def _stored(entry: Path) -> tuple[Any, memoryview] | None:
 def _pixels(entry: Path, at_least: int | None) -> GreyImage | None:
     """Pixels (height, width) of an intact entry that is what `at_least` would decode to."""
     stored = _stored(entry)
-    if stored is None or not _serves(stored[0], at_least):
+    if stored is None or not _is_same_decode(stored[0], at_least):
         return None
     head, body = stored
     with suppress(OSError):
@@ -175,13 +175,13 @@ def _pixels(entry: Path, at_least: int | None) -> GreyImage | None:
     return pixels.reshape(head["shape"]).copy()  # as a decoder gives them: free to be changed
 
 
-def _serves(head: Any, at_least: int | None) -> bool:
+def _is_same_decode(head: Any, at_least: int | None) -> bool:
     """Whether decoding for `at_least` gives the very pixels that decoding for the entry's gave."""
     kept = int(head["at_least"]) or None
     if not head["shrinks"] or kept == at_least:
         return True
-    whole = bool((head["shape"] == head["file_shape"]).all())
-    if whole and kept is not None and (at_least is None or at_least >= kept):
+    unreduced = bool((head["shape"] == head["file_shape"]).all())
+    if unreduced and kept is not None and (at_least is None or at_least >= kept):
         return True  # what was not shrunk for less is not shrunk for more
     shorter = int(head["file_shape"].min())
     return images.reduction(shorter, kept) == images.reduction(shorter, at_least)
@@ -191,5 +191,5 @@ def _listed(home: Path) -> Iterator[tuple[float, int, Path]]:
     """(last use, bytes, path) of every entry of any release."""
     for path in home.glob("*/*"):
         with suppress(OSError):
-            about = path.stat()
-            yield about.st_mtime, about.st_size, path
+            stat = path.stat()
+            yield stat.st_mtime, stat.st_size, path

@@ -1,4 +1,8 @@
-"""Splits: which images train, validate and test; patients never stand on two sides."""
+"""Splits: which images train, validate and test; patients never stand on two sides.
+
+What slices of one patient on both sides do to a result: Yagis et al. 2021,
+doi:10.1038/s41598-021-01681-w.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,17 +57,17 @@ def holdout(
     """Divide once into train, validation and test, stratified by label, whole groups only.
 
     Groups are patients, and an image without a patient is its own group. Where `clusters`
-    (sample_id -> name) are given, near duplicates stay together as well, whoever's they are;
+    (sample_id -> name) are given, near duplicates stay together as well, of whichever patients;
     group "cluster" insists on them. Group "site" tests on sites that training never saw, a source
     without sites being one as a whole; validation is carved by patient from the others. With
     single images as groups the counts are exact, by largest remainders. Raises HilumError for
     shares, seeds and data that leave a part empty.
     """
-    pool = _gather(manifest, seed, group, clusters)
+    pool = _make_pool(manifest, seed, group, clusters)
     _require_share("test share", shares.test, above=0)
     parts = np.full(len(pool.ids), "train", dtype=object)
-    _carve((pool, pool.group), parts, "test", shares.test, (0, 0))
-    _carve((pool, pool.inner), parts, "validation", shares.validation, (0, 1))
+    _set_aside((pool, pool.group), parts, "test", shares.test, (0, 0))
+    _set_aside((pool, pool.inner), parts, "validation", shares.validation, (0, 1))
     return _split(pool, "holdout", [parts])
 
 
@@ -79,13 +83,14 @@ def kfold(
 
     Groups as in `holdout`.
     Raises HilumError where a class has fewer groups than there are folds.
+    Stone 1974, doi:10.1111/j.2517-6161.1974.tb00994.x.
     """
-    pool = _gather(manifest, seed, group, clusters)
+    pool = _make_pool(manifest, seed, group, clusters)
     if folds < 2:
         raise HilumError(f"folds must be at least 2; got {folds}; choose 5, for instance.")
     everyone = np.ones(len(pool.ids), dtype=bool)
     tested = _assign((pool, pool.group), everyone, [1 / folds] * folds, (1, 0))
-    return _rotated(pool, tested, validation)
+    return _rotate(pool, tested, validation)
 
 
 def folds_given(
@@ -97,18 +102,18 @@ def folds_given(
     clusters: pd.Series | None = None,
 ) -> Split:
     """As `kfold`, each image tested in the fold that `tested` (sample_id -> 0, 1, ...) says."""
-    pool = _gather(manifest, seed, group, clusters)
-    return _rotated(pool, tested.reindex(pool.ids).to_numpy(dtype=np.int64), validation)
+    pool = _make_pool(manifest, seed, group, clusters)
+    return _rotate(pool, tested.reindex(pool.ids).to_numpy(dtype=np.int64), validation)
 
 
-def _rotated(pool: _Pool, tested: npt.NDArray[np.int64], validation: float) -> Split:
+def _rotate(pool: _Pool, tested: npt.NDArray[np.int64], validation: float) -> Split:
     """Each fold (image,) tested once; validation carved from the fold's other images."""
-    found = []
+    folds = []
     for fold in range(int(tested.max()) + 1):
         parts = np.where(tested == fold, "test", "train").astype(object)
-        _carve((pool, pool.inner), parts, "validation", validation, (1, 1 + fold))
-        found.append(parts)
-    return _split(pool, "kfold", found)
+        _set_aside((pool, pool.inner), parts, "validation", validation, (1, 1 + fold))
+        folds.append(parts)
+    return _split(pool, "kfold", folds)
 
 
 def official(
@@ -123,13 +128,13 @@ def official(
     With `validation` None the publisher's own validation images stay as they are.
     Raises HilumError where the publisher's parts are missing.
     """
-    pool = _gather(manifest, seed, group, clusters)
+    pool = _make_pool(manifest, seed, group, clusters)
     known = manifest.table.set_index("sample_id")["official_part"].reindex(pool.ids)
     _require_official(known, validation)
     parts = known.to_numpy(dtype=object).copy()
     if validation is not None:
         parts[parts == "validation"] = "train"
-        _carve((pool, pool.inner), parts, "validation", validation, (2, 0))
+        _set_aside((pool, pool.inner), parts, "validation", validation, (2, 0))
     return _split(pool, "official", [parts])
 
 
@@ -140,16 +145,16 @@ def _require_official(known: pd.Series, validation: float | None) -> None:
             f"an official split needs the publisher's part of every image; got none for {absent} "
             f"of {len(known)}; choose holdout or kfold."
         )
-    found = set(known)
+    parts = set(known)
     wanted = {"train", "test"} | (set() if validation is not None else {"validation"})
-    if not wanted <= found <= set(_OFFICIAL):
+    if not wanted <= parts <= set(_OFFICIAL):
         raise HilumError(
             f"official parts must be {', '.join(p for p in _OFFICIAL if p in wanted)}; "
-            f"got {', '.join(sorted(map(str, found)))}; choose holdout or kfold."
+            f"got {', '.join(sorted(map(str, parts)))}; choose holdout or kfold."
         )
 
 
-def _gather(manifest: Manifest, seed: int, group: GroupBy, clusters: pd.Series | None) -> _Pool:
+def _make_pool(manifest: Manifest, seed: int, group: GroupBy, clusters: pd.Series | None) -> _Pool:
     if seed < 0:
         raise HilumError(f"seed must not be negative; got {seed}; choose 0, for instance.")
     table = manifest.table.sort_values("sample_id", kind="stable").reset_index(drop=True)
@@ -174,7 +179,7 @@ def _gather(manifest: Manifest, seed: int, group: GroupBy, clusters: pd.Series |
         group,
         seed,
         _notes(table, group, clusters),
-        "" if clusters is None or group == "image" else _tie(table["patient_id"]),
+        "" if clusters is None or group == "image" else _grouping_words(table["patient_id"]),
     )
 
 
@@ -193,7 +198,7 @@ def _groups(
     keys = [table["patient_id"]]
     keys += [table["sample_id"].map(clusters)] if clusters is not None else []
     keys += [_sites(table)] if group == "site" else []
-    return _tied(keys)
+    return _components(keys)
 
 
 def _sites(table: pd.DataFrame) -> pd.Series:
@@ -207,7 +212,7 @@ def _sites(table: pd.DataFrame) -> pd.Series:
     return table["source"].astype(str) + "/" + table["site"].fillna("").astype(str)
 
 
-def _tied(keys: Sequence[pd.Series]) -> npt.NDArray[np.int64]:
+def _components(keys: Sequence[pd.Series]) -> npt.NDArray[np.int64]:
     """Connected components (image,) where equal keys tie images; a missing key ties nothing."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
@@ -238,7 +243,7 @@ def _notes(table: pd.DataFrame, group: GroupBy, clusters: pd.Series | None) -> t
     return tuple(notes)
 
 
-def _tie(patients: pd.Series) -> str:
+def _grouping_words(patients: pd.Series) -> str:
     unknown = int(patients.isna().sum())
     if not unknown:
         return "of one patient or near duplicates"
@@ -257,7 +262,7 @@ def _require_share(what: str, share: float, above: float | None = None) -> None:
         )
 
 
-def _carve(
+def _set_aside(
     grouped: _Grouped, parts: Parts, name: str, share: float, stream: tuple[int, int]
 ) -> None:
     """Turn `share` of the train images in `parts` (image,) into part `name`, whole groups."""
@@ -265,8 +270,8 @@ def _carve(
     if share == 0:
         return
     free = parts == "train"
-    taken = _assign(grouped, free, [1 - share, share], stream)
-    parts[free & (taken == 1)] = name
+    side = _assign(grouped, free, [1 - share, share], stream)
+    parts[free & (side == 1)] = name
 
 
 def _assign(
@@ -306,16 +311,16 @@ def _split(
         for fold, parts in enumerate(folds)
     ]
     table = pd.concat(tables, ignore_index=True).astype({"sample_id": "str", "part": "str"})
-    notes = (*pool.notes, *_gaps(pool, folds))
+    notes = (*pool.notes, *_missing_classes(pool, folds))
     return Split(table[list(SPLIT_COLUMNS)], kind, pool.grouped_by, pool.seed, notes)
 
 
-def _gaps(pool: _Pool, folds: Sequence[Parts]) -> list[str]:
+def _missing_classes(pool: _Pool, folds: Sequence[Parts]) -> list[str]:
     """Say which part lacks a class, as patients with several labels can bring about."""
-    found = []
+    gaps = []
     for fold, parts in enumerate(folds):
         for part in sorted(set(parts)):
             present = set(pool.label[parts == part])
             absent = [name for i, name in enumerate(pool.classes) if i not in present]
-            found += [f"{part} of fold {fold} has no image of {name}" for name in absent]
-    return found
+            gaps += [f"{part} of fold {fold} has no image of {name}" for name in absent]
+    return gaps

@@ -1,4 +1,8 @@
-"""Stratify: put whole groups of images into bins so that each bin gets its share of every class."""
+"""Stratify: put whole groups of images into bins so that each bin gets its share of every class.
+
+The task of scikit-learn's StratifiedGroupKFold:
+https://scikit-learn.org/stable/modules/generated/sklearn.model_selection.StratifiedGroupKFold.html
+"""
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +26,7 @@ def fill_strata(
     for group in order:
         gain = counts[group]
         cost = (gain * (2 * (held[:, 1:] - target) + gain) / target).sum(axis=1)
-        cost[~_open(held, left, with_total[group] > 0)] = np.inf
+        cost[~_eligible_bins(held, left, with_total[group] > 0)] = np.inf
         best = int(np.argmin(cost))
         chosen[group] = best
         held[best] += with_total[group]
@@ -30,7 +34,7 @@ def fill_strata(
     return chosen
 
 
-def _open(
+def _eligible_bins(
     held: npt.NDArray[np.int64], left: npt.NDArray[np.int64], touched: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.bool_]:
     """Bins (bin,) that a group may go to, so that no bin stays without a class that it needs."""
@@ -50,12 +54,13 @@ def targets(
     wanted = np.empty((len(shares), len(totals)), np.int64)
     for column, total in enumerate(totals):
         exact = total * shares
-        whole = np.floor(exact + 1e-9).astype(np.int64)
+        # binary fractions miss whole numbers and ties by their last bits
+        counts = np.floor(exact + 1e-9).astype(np.int64)
         sofar = wanted[:, :column].sum(axis=1) / shares
-        rank = np.lexsort((sofar, -np.round(exact - whole, 9)))
-        whole[rank[: total - whole.sum()]] += 1
-        while (whole == 0).any():
-            whole[np.argmax(whole)] -= 1
-            whole[np.argmin(whole)] += 1
-        wanted[:, column] = whole
+        rank = np.lexsort((sofar, -np.round(exact - counts, 9)))
+        counts[rank[: total - counts.sum()]] += 1
+        while (counts == 0).any():
+            counts[np.argmax(counts)] -= 1
+            counts[np.argmin(counts)] += 1
+        wanted[:, column] = counts
     return wanted

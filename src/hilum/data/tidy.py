@@ -40,19 +40,21 @@ MODALITIES = {
 }  # CR, DX, RG, CT: DICOM PS3.3 C.7.3.1.1.1
 
 
-def tidy(given: pd.DataFrame, dataset: str, root: Path | None) -> tuple[pd.DataFrame, list[str]]:
+def tidy(rows: pd.DataFrame, dataset: str, root: Path | None) -> tuple[pd.DataFrame, list[str]]:
     """Return the manifest's columns in order, and notes on values that had to be dropped."""
-    _refuse_unknown(given, dataset)
-    table = uniform(given.reindex(columns=list(MANIFEST_COLUMNS)).reset_index(drop=True))
+    _refuse_unknown(rows, dataset)
+    table = uniform(rows.reindex(columns=list(MANIFEST_COLUMNS)).reset_index(drop=True))
     for name in WRITTEN:
         table[name] = missing.blanked(table[name]).astype("str")
     notes = _drop_odd_ages(table) + _drop_odd_sexes(table)
     table["view"] = _views(table["view"])
-    table["modality"] = _respelt(table["modality"], MODALITIES)
+    table["modality"] = _respell(table["modality"], MODALITIES)
     table["dataset"] = table["dataset"].fillna(dataset)
     table["path"] = _absolute(table["path"], root)
     table["mask_path"] = _absolute(table["mask_path"], root)
-    table["sample_id"] = _prefixed(table["sample_id"].fillna(_below(table["path"], root)), dataset)
+    table["sample_id"] = _prefixed(
+        table["sample_id"].fillna(_relative_to(table["path"], root)), dataset
+    )
     patients, doubts = placeholders.dropped(table)
     table["patient_id"] = _prefixed(patients.astype("str"), dataset, between=":")
     return table, notes + doubts
@@ -75,18 +77,18 @@ def _text(values: pd.Series) -> pd.Series:
     return words.where(values.notna().to_numpy() & (words != "").to_numpy())
 
 
-def _refuse_unknown(given: pd.DataFrame, dataset: str) -> None:
-    for name in given.columns:
+def _refuse_unknown(rows: pd.DataFrame, dataset: str) -> None:
+    for name in rows.columns:
         if name not in MANIFEST_COLUMNS:
             hint = nearest_name(str(name), MANIFEST_COLUMNS, "leave it out.")
             raise HilumError(
                 f"the rows of {dataset!r} must have columns among {', '.join(MANIFEST_COLUMNS)}; "
                 f"got {name!r}; {hint}"
             )
-    if "path" not in given.columns:
+    if "path" not in rows.columns:
         raise HilumError(
             f"the rows of {dataset!r} must have a path; got the columns "
-            f"{', '.join(map(str, given.columns))}; add it."
+            f"{', '.join(map(str, rows.columns))}; add it."
         )
 
 
@@ -98,7 +100,7 @@ def _drop_odd_ages(table: pd.DataFrame) -> list[str]:
 
 
 def _drop_odd_sexes(table: pd.DataFrame) -> list[str]:
-    known = _respelt(table["sex"], SEXES)
+    known = _respell(table["sex"], SEXES)
     odd = known.notna() & ~known.isin(["F", "M"])
     table["sex"] = known.mask(odd)
     values = ", ".join(repr(value) for value in sorted(known[odd].unique())[:5])
@@ -107,13 +109,13 @@ def _drop_odd_sexes(table: pd.DataFrame) -> list[str]:
     return [f"{int(odd.sum())} entries of sex other than F and M ({values}) count as missing."]
 
 
-def _respelt(values: pd.Series, spellings: dict[str, str]) -> pd.Series:
+def _respell(values: pd.Series, spellings: dict[str, str]) -> pd.Series:
     return values.str.lower().map(spellings).astype("str").fillna(values)
 
 
 def _views(values: pd.Series) -> pd.Series:
     """One spelling for each view; words that name none stay as they are."""
-    known = _respelt(values, VIEWS)
+    known = _respell(values, VIEWS)
     odd = known.notna() & ~known.isin(set(VIEWS.values()))
     spoken = {word: images.view_in_words(word) or word for word in known[odd].unique()}
     return known.mask(odd, known.map(spoken).astype("str"))
@@ -121,12 +123,12 @@ def _views(values: pd.Series) -> pd.Series:
 
 def _absolute(paths: pd.Series, root: Path | None) -> pd.Series:
     base = Path.cwd() if root is None else root
-    found = [None if pd.isna(path) else os.path.normpath(base / path) for path in paths]
-    return pd.Series(found, index=paths.index, dtype="str")
+    resolved = [None if pd.isna(path) else os.path.normpath(base / path) for path in paths]
+    return pd.Series(resolved, index=paths.index, dtype="str")
 
 
-def _below(paths: pd.Series, root: Path | None) -> pd.Series:
-    """Each path from `root` down, with forward slashes, as it stands in a sample_id."""
+def _relative_to(paths: pd.Series, root: Path | None) -> pd.Series:
+    """Each path from `root` down, with forward slashes, as in a sample_id."""
     folders = paths.dropna().map(os.path.dirname).unique()
     base = root if root is not None else Path(os.path.commonpath(list(folders) or ["/"]))
     prefix = str(base).rstrip(os.sep) + os.sep

@@ -192,7 +192,7 @@ def processor() -> str:
 def _answers(
     facts: ModelMetadata, p: Probabilities, seen: tuple[Gate | None, Floats], shown: ProofImages
 ) -> Answers:
-    refused = ood.rejection_reasons(*seen, [film.glance for film in shown.films])
+    refused = ood.rejection_reasons(*seen, [film.check for film in shown.films])
     undecided = [False] * len(p)
     if facts.conformal:
         kept = conformal.prediction_sets(p, facts.classes, facts.conformal)

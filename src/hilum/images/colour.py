@@ -18,6 +18,7 @@ def colourfulness(source: Path | bytes, facts: dict[str, Any]) -> float:
 
     `facts` are those that `read` gave, so that grey files are not opened again. A sepia or blue
     film is of one tint, which follows its luma, and stays near 0; ITU-R BT.601 YCbCr.
+    https://www.itu.int/rec/R-REC-BT.601
     """
     if facts.get("photometric") not in COLOURED or facts.get("format") == "DICOM":
         return 0.0

@@ -54,11 +54,11 @@ def text(stream: BinaryIO, keyword: str) -> str | None:
 def decode_dicom(stream: BinaryIO, at_least: int | None = None) -> tuple[GreyImage, dict[str, Any]]:
     """Grey (height, width) and facts; 8-bit JPEG may shrink to a shorter side of `at_least`."""
     file, layout, facts = open_header(stream)
-    grey, rule = _shown(file, layout, at_least)
+    grey, rule = _to_grey(file, layout, at_least)
     return dicom_shape.squared(grey, facts.get("pixel_aspect", 1.0)), facts | rule
 
 
-def _shown(
+def _to_grey(
     file: DicomFile, layout: Layout, at_least: int | None
 ) -> tuple[GreyImage, dict[str, Any]]:
     """Grey (row, column), and the facts that only a grey image has."""

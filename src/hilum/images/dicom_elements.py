@@ -73,7 +73,9 @@ class Elements:
         content = self.content(keyword)
         count = len(content) // 2
         return list(
-            struct.unpack(f"{self._order(keyword)}{count}{'hH'[not signed]}", content[: 2 * count])
+            struct.unpack(
+                f"{self._byte_order(keyword)}{count}{'hH'[not signed]}", content[: 2 * count]
+            )
         )
 
     def integer(self, keyword: str, default: int | None = None) -> int:
@@ -99,7 +101,7 @@ class Elements:
             )  # fmt: skip
         return [Elements(_by_tag(item.elements())) for item in sequence or ()]
 
-    def _order(self, keyword: str) -> str:
+    def _byte_order(self, keyword: str) -> str:
         element = self.raw[keyword_dict[keyword]] if self.content(keyword) else None
         return ">" if element is not None and not element.is_little_endian else "<"
 
@@ -129,6 +131,7 @@ def parse_dicom(stream: BinaryIO, keywords: Iterable[str]) -> DicomFile:
 
     A missing preamble, file meta group or transfer syntax is made up for by looking at the first
     element; a deflated data set is inflated up to MAX_BYTES.
+    https://dicom.nema.org/medical/dicom/current/output/chtml/part10/chapter_7.html
     """
     stream.seek(0)
     if stream.read(132)[128:] != b"DICM":
@@ -146,11 +149,11 @@ def parse_dicom(stream: BinaryIO, keywords: Iterable[str]) -> DicomFile:
     syntax = _actual_syntax(stream, declared)
     little_endian = syntax != ExplicitVRBigEndian
     explicit = syntax != ImplicitVRLittleEndian
-    found = data_element_generator(
+    data_elements = data_element_generator(
         stream, not explicit, little_endian, _at_pixels,
         specific_tags=[keyword_dict[keyword] for keyword in keywords],
     )  # fmt: skip
-    elements = Elements(_by_tag(found))  # leaves the stream at the pixels
+    elements = Elements(_by_tag(data_elements))  # leaves the stream at the pixels
     tag = _tag(stream, little_endian)
     return DicomFile(
         elements,
@@ -181,7 +184,10 @@ def _at_pixels(tag: int, _vr: str | None, _length: int) -> bool:
 
 
 def _inflate(stream: BinaryIO) -> BinaryIO:
-    """The rest of `stream` without its deflate compression; DICOM PS3.5 A.5."""
+    """The rest of `stream` without its deflate compression; DICOM PS3.5 A.5.
+
+    https://dicom.nema.org/medical/dicom/current/output/chtml/part05/sect_A.5.html
+    """
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     content = inflater.decompress(stream.read(), MAX_BYTES + 1)
     if len(content) > MAX_BYTES:

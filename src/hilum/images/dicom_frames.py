@@ -1,4 +1,4 @@
-"""What an Enhanced object says of its one frame, brought to where other objects say it.
+"""What an Enhanced object says of its one frame, moved to where other objects have it.
 
 DICOM PS3.3 C.7.6.16: functional groups stand once for all frames (shared), or once for each.
 """
@@ -24,14 +24,16 @@ def of_one_frame(elements: Elements) -> Elements:
     """`elements` with those of the first frame's macros in place of the whole image's.
 
     Real World Value Mapping (C.7.6.16.2.11) is left out: it does not say what is shown.
+    DICOM PS3.3 C.7.6.16:
+    https://dicom.nema.org/medical/dicom/current/output/chtml/part03/sect_C.7.6.16.html
     """
     raw = dict(elements.raw)
     for group in GROUPS:  # what stands with the frame itself comes last, and stays
         for item in elements.items(group)[:1]:
             for macro, keywords in MACROS.items():
                 tags = [keyword_dict[keyword] for keyword in keywords]
-                found = next((each.raw for each in item.items(macro)), {})
-                held = {tag: found[tag] for tag in tags if tag in found}
+                values = next((each.raw for each in item.items(macro)), {})
+                held = {tag: values[tag] for tag in tags if tag in values}
                 if held:
                     raw = {tag: value for tag, value in raw.items() if tag not in tags} | held
     return Elements(raw)

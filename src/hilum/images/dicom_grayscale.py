@@ -1,7 +1,8 @@
 """From stored values to displayed grey, in DICOM's order: modality, values of interest, polarity.
 
 DICOM PS3.3 C.11.1 (modality LUT), C.11.2 (VOI LUT and window), C.11.6 (presentation LUT shape),
-C.7.5.1.1.2 (pixel padding), C.7.9 (palette).
+C.7.5.1.1.2 (pixel padding), C.7.9 (palette):
+https://dicom.nema.org/medical/dicom/current/output/chtml/part03/sect_C.11.html
 """
 
 from dataclasses import dataclass
@@ -73,12 +74,12 @@ def display(elements: Elements, layout: Layout) -> Display:
     inverse = layout.photometric == "MONOCHROME1"
     inverse |= elements.text("PresentationLUTShape") == "INVERSE"
     return Display(
-        slope, intercept, modality, _interest(elements, measured), inverse,
+        slope, intercept, modality, _value_of_interest(elements, measured), inverse,
         _padding(elements, layout),
     )  # fmt: skip
 
 
-def _interest(elements: Elements, measured: Span) -> Lut | Window | None:
+def _value_of_interest(elements: Elements, measured: Span) -> Lut | Window | None:
     """The first readable VOI table, else the first window that the standard allows, or nothing."""
     fault: HilumError | None = None
     for item in elements.items("VOILUTSequence"):
@@ -93,7 +94,10 @@ def _interest(elements: Elements, measured: Span) -> Lut | Window | None:
 
 
 def _window(elements: Elements) -> Window | None:
-    """The first of the alternative windows that the standard allows; PS3.3 C.11.2.1.2."""
+    """The first of the alternative windows that the standard allows; PS3.3 C.11.2.1.2.
+
+    https://dicom.nema.org/medical/dicom/current/output/chtml/part03/sect_C.11.2.html
+    """
     names = ("WindowCenter", "WindowWidth")
     if not all(map(elements.texts, names)):
         return None
@@ -118,34 +122,42 @@ def _padding(elements: Elements, layout: Layout) -> tuple[int, int] | None:
     if not values:
         return None
     limit = elements.integers("PixelPaddingRangeLimit", layout.signed)
+    # the limit may lie on either side of the value
     ends = sorted([values[0], (limit or values)[0]])
     return ends[0], ends[1]
 
 
 def grey_levels(rules: Display, levels: npt.NDArray[Any], counts: npt.NDArray[Any]) -> Levels:
-    """Stored (level,), each met `counts` times -> grey (level,) in [0, 1], padding black."""
+    """Stored (level,), each met `counts` times -> grey (level,) in [0, 1], padding black.
+
+    Padding: DICOM PS3.3 C.7.5.1.1.2,
+    https://dicom.nema.org/medical/dicom/current/output/chtml/part03/sect_C.7.5.html
+    """
     padded = np.zeros(len(levels), bool)
     if rules.padding:
         padded = (levels >= rules.padding[0]) & (levels <= rules.padding[1])
     measured = levels * rules.slope + rules.intercept
     if rules.modality:
         measured = rules.modality(levels)
-    shown = _show(rules.interest, measured, np.where(padded, 0, counts))
+    grey = _to_display(rules.interest, measured, np.where(padded, 0, counts))
     if rules.inverse:
-        shown = 1 - shown
-    return np.where(padded, 0.0, shown)
+        grey = 1 - grey
+    return np.where(padded, 0.0, grey)
 
 
-def _show(interest: Lut | Window | None, measured: Levels, counts: npt.NDArray[Any]) -> Levels:
+def _to_display(
+    interest: Lut | Window | None, measured: Levels, counts: npt.NDArray[Any]
+) -> Levels:
     """Measured (level,) -> (level,) in [0, 1] by table, window or percentiles of the image."""
     if isinstance(interest, Lut):
         return np.clip(interest(np.rint(measured)) / interest.white, 0, 1)
     if interest is not None:
         return interest(measured)
-    if not counts.any():
+    if not counts.any():  # padding alone
         return np.zeros(len(measured))
     low, high = np.percentile(measured, PERCENTILES, weights=counts, method="inverted_cdf")
-    return np.clip((measured - low) / ((high - low) or 1.0), 0, 1)
+    spread = (high - low) or 1.0  # of an image of one grey level
+    return np.clip((measured - low) / spread, 0, 1)
 
 
 def from_grey(stored: npt.NDArray[Any], rules: Display, layout: Layout) -> GreyImage:
@@ -159,7 +171,7 @@ def from_grey(stored: npt.NDArray[Any], rules: Display, layout: Layout) -> GreyI
         levels, index = _levels(stored)
         counts = np.bincount(index.reshape(-1), minlength=len(levels))
         return grey_levels(rules, levels, counts).astype(np.float32)[index]
-    places = _places(stored)
+    places = _table_index(stored)
     low, high = int(places.min()), int(places.max())
     levels = np.arange(low, high + 1) - (HALF if stored.dtype.kind == "i" else 0)
     counts = np.zeros(len(levels), np.int64)
@@ -170,7 +182,7 @@ def from_grey(stored: npt.NDArray[Any], rules: Display, layout: Layout) -> GreyI
     return cast(GreyImage, cv2.LUT(places, table))
 
 
-def _places(stored: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:
+def _table_index(stored: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:
     """Values of one or two bytes (height, width) as places in a table of WORDS, order kept."""
     if stored.dtype.kind == "u":
         return stored.astype(np.uint16, copy=False)
@@ -180,11 +192,11 @@ def _places(stored: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:
 
 
 def _from_plain(stored: Grey8, rules: Display) -> Grey8:
-    shown = ~stored if rules.inverse else stored
+    grey = ~stored if rules.inverse else stored
     if rules.padding is None:
-        return shown
+        return grey
     padded = (stored >= rules.padding[0]) & (stored <= rules.padding[1])
-    return np.where(padded, np.uint8(0), shown)
+    return np.where(padded, np.uint8(0), grey)
 
 
 def _levels(stored: npt.NDArray[Any]) -> tuple[npt.NDArray[np.int64], npt.NDArray[Any]]:
@@ -212,7 +224,11 @@ def from_colour(stored: npt.NDArray[Any], layout: Layout) -> GreyImage:
 
 
 def from_palette(stored: npt.NDArray[Any], elements: Elements, layout: Layout) -> GreyImage:
-    """Stored palette indices (height, width) -> luma, uint8 for 8-bit palettes, else float32."""
+    """Stored palette indices (height, width) -> luma, uint8 for 8-bit palettes, else float32.
+
+    DICOM PS3.3 C.7.6.3.1.5 and C.7.6.3.1.6:
+    https://dicom.nema.org/medical/dicom/current/output/chtml/part03/sect_C.7.6.3.html
+    """
     if elements.content("SegmentedRedPaletteColorLookupTableData"):
         raise HilumError("wanted a plain palette, got a segmented one; export the image as grey")
     names = [f"{name}PaletteColorLookupTable" for name in PALETTES]

@@ -31,7 +31,10 @@ LONGEST_FACT = 64  # characters, as DICOM's LO and UI allow
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How the pixels of one image are stored; DICOM PS3.3 C.7.6.3, PS3.5 section 8."""
+    """How the pixels of one image are stored; DICOM PS3.3 C.7.6.3, PS3.5 section 8.
+
+    https://dicom.nema.org/medical/dicom/current/output/chtml/part03/sect_C.7.6.3.html
+    """
 
     rows: int
     columns: int
@@ -73,7 +76,7 @@ def layout(file: DicomFile) -> Layout:
     single = photometric in SINGLE
     bits_allocated = elements.integer("BitsAllocated")
     bits_stored = elements.integer("BitsStored", bits_allocated)
-    found = Layout(
+    image_layout = Layout(
         elements.integer("Rows"),
         elements.integer("Columns"),
         elements.integer("SamplesPerPixel", 1 if single else 3),
@@ -85,8 +88,8 @@ def layout(file: DicomFile) -> Layout:
         photometric,
         file.syntax,
     )
-    _check(found)
-    return found
+    _check(image_layout)
+    return image_layout
 
 
 def _modality(elements: Elements) -> str:
@@ -95,26 +98,26 @@ def _modality(elements: Elements) -> str:
     return code if re.fullmatch(r"[A-Z]{2,10}", code) else "unknown"
 
 
-def _check(found: Layout) -> None:
-    if found.photometric not in SINGLE | COLOURS:
+def _check(layout: Layout) -> None:
+    if layout.photometric not in SINGLE | COLOURS:
         raise HilumError(
             "wanted a grey, palette, RGB or YBR photometric interpretation, got none or another; "
             "export the image as MONOCHROME2"
         )
-    if found.samples != (1 if found.photometric in SINGLE else 3):
+    if layout.samples != (1 if layout.photometric in SINGLE else 3):
         raise HilumError(
-            f"wanted the samples per pixel that {found.photometric} has, got {found.samples}; "
+            f"wanted the samples per pixel that {layout.photometric} has, got {layout.samples}; "
             "correct the header"
         )
-    if found.bits_allocated not in (1, 8, 16, 32):
+    if layout.bits_allocated not in (1, 8, 16, 32):
         raise HilumError(
-            f"wanted 1, 8, 16 or 32 bits allocated per sample, got {found.bits_allocated}; "
+            f"wanted 1, 8, 16 or 32 bits allocated per sample, got {layout.bits_allocated}; "
             "export the image again"
         )
-    if not 0 < found.bits_stored <= found.high_bit + 1 <= found.bits_allocated:
+    if not 0 < layout.bits_stored <= layout.high_bit + 1 <= layout.bits_allocated:
         raise HilumError(
-            f"wanted bits stored that fit into those allocated, got {found.bits_stored} up to "
-            f"high bit {found.high_bit} of {found.bits_allocated}; correct the header"
+            f"wanted bits stored that fit into those allocated, got {layout.bits_stored} up to "
+            f"high bit {layout.high_bit} of {layout.bits_allocated}; correct the header"
         )
 
 
@@ -122,7 +125,7 @@ def header_facts(file: DicomFile) -> dict[str, Any]:
     """What the manifest can use, where known: patient_id, view, modality, age (years), sex..."""
     elements = file.elements
     modality = elements.text("Modality")
-    found = {
+    facts = {
         "patient_id": elements.text("PatientID"),
         "view": dicom_view.view(elements),
         "modality": MODALITIES.get(modality or ""),
@@ -141,7 +144,7 @@ def header_facts(file: DicomFile) -> dict[str, Any]:
         "station": elements.text("StationName"),
         "transfer_syntax": UID(file.syntax).name,
     }
-    known = {name: value for name, value in found.items() if value is not None}
+    known = {name: value for name, value in facts.items() if value is not None}
     return {
         name: value[:LONGEST_FACT] if isinstance(value, str) else value
         for name, value in known.items()
@@ -149,6 +152,9 @@ def header_facts(file: DicomFile) -> dict[str, Any]:
 
 
 def age_in_years(text: str) -> float | None:
-    """Years of a DICOM age string ("062Y", "018M", "006W", "010D"; PS3.5 6.2) or a bare number."""
+    """Years of a DICOM age string ("062Y", "018M", "006W", "010D"; PS3.5 6.2) or a bare number.
+
+    https://dicom.nema.org/medical/dicom/current/output/chtml/part05/sect_6.2.html
+    """
     match = re.fullmatch(r"(\d{1,3})([DWMY]?)", text.strip().upper())
     return int(match[1]) * YEARS[match[2]] if match else None

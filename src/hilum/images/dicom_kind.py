@@ -35,7 +35,11 @@ OTHERS = frozenset(
 
 
 def require_picture(elements: Elements) -> None:
-    """Raise HilumError for an object that is no picture by its SOP class or its modality."""
+    """Raise HilumError for an object that is no picture by its SOP class or its modality.
+
+    SOP classes: DICOM PS3.4 B.5,
+    https://dicom.nema.org/medical/dicom/current/output/chtml/part04/sect_B.5.html
+    """
     name = _name(elements)
     modality = elements.text("Modality") or ""
     if (name and PICTURE not in name) or modality in NO_PICTURE:

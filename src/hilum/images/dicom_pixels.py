@@ -40,6 +40,7 @@ def stored_values(pixels: PixelElement, layout: Layout, at_least: int | None = N
 
     Baseline JPEG may come smaller, its shorter side no less than `at_least`; HilumError where
     the transfer syntax is not one of DECODERS or the content does not match the header.
+    https://dicom.nema.org/medical/dicom/current/output/chtml/part05/chapter_8.html
     """
     if layout.syntax in NATIVE:
         return _native(pixels, layout)
@@ -72,7 +73,9 @@ def _native(pixels: PixelElement, layout: Layout) -> Values:
     flat = np.frombuffer(data, f"{order}u{layout.bits_allocated // 8}", count=count)
     stored = flat.astype(flat.dtype.newbyteorder("="), copy=False)
     shift = layout.high_bit + 1 - layout.bits_stored
-    return _shaped(_whole(stored, layout.bits_stored, shift, layout.signed), layout, layout.planar)
+    return _shaped(
+        _extract_bits(stored, layout.bits_stored, shift, layout.signed), layout, layout.planar
+    )
 
 
 def _view(stream: BinaryIO, length: int) -> bytes | memoryview:
@@ -84,7 +87,10 @@ def _view(stream: BinaryIO, length: int) -> bytes | memoryview:
 
 
 def _luma_of_422(data: bytes | memoryview, layout: Layout) -> Values:
-    """Y of pixels that share their chroma in pairs, Y1 Y2 Cb Cr; DICOM PS3.3 C.7.6.3.1.2."""
+    """Y of pixels that share their chroma in pairs, Y1 Y2 Cb Cr; DICOM PS3.3 C.7.6.3.1.2.
+
+    https://dicom.nema.org/medical/dicom/current/output/chtml/part03/sect_C.7.6.3.html
+    """
     count = layout.rows * layout.columns
     _check_length(len(data), 2 * count + count % 2 * 2)
     pairs = np.frombuffer(data, np.uint8, count=2 * (count + count % 2)).reshape(-1, 4)
@@ -106,7 +112,7 @@ def _shaped(flat: Values, layout: Layout, planar: bool) -> Values:
     return np.moveaxis(planes, 0, -1)  # (channel, row, column) -> (row, column, channel)
 
 
-def _whole(values: Values, bits: int, shift: int, signed: bool) -> Values:
+def _extract_bits(values: Values, bits: int, shift: int, signed: bool) -> Values:
     """`bits` bits of each value from bit `shift` up, as two's complement where `signed`."""
     width = 8 * values.dtype.itemsize
     unsigned = values.view(f"u{values.dtype.itemsize}")
@@ -125,19 +131,23 @@ def _of_stream(values: Values, precision: int, layout: Layout, cells: bool) -> V
     The sign is the highest stored bit. Samples of more bits than are stored may be whole pixel
     `cells` with whatever lies in their other bits. Else a value beyond the stored bits comes from
     lossy coding, or the header counts too few bits, and the stream is right.
+    https://dicom.nema.org/medical/dicom/current/output/chtml/part05/sect_8.2.html
     """
     stored, shift = layout.bits_stored, layout.high_bit + 1 - layout.bits_stored
     if precision <= stored:
-        return _whole(values, precision, 0, layout.signed)
+        return _extract_bits(values, precision, 0, layout.signed)
     if shift and precision > layout.high_bit:
-        return _whole(values, stored, shift, layout.signed)
-    if not cells and _whole(values, precision, 0, signed=False).max() >= 2**stored:
-        return _whole(values, precision, 0, layout.signed)
-    return _whole(values, stored, 0, layout.signed)
+        return _extract_bits(values, stored, shift, layout.signed)
+    if not cells and _extract_bits(values, precision, 0, signed=False).max() >= 2**stored:
+        return _extract_bits(values, precision, 0, layout.signed)
+    return _extract_bits(values, stored, 0, layout.signed)
 
 
 def _frame(pixels: PixelElement) -> bytes:
-    """The one compressed frame: all fragments after the offset table; DICOM PS3.5 A.4."""
+    """The one compressed frame: all fragments after the offset table; DICOM PS3.5 A.4.
+
+    https://dicom.nema.org/medical/dicom/current/output/chtml/part05/sect_A.4.html
+    """
     fragments = []
     while len(head := pixels.stream.read(8)) == 8:
         group, element, length = struct.unpack("<HHI", head)
@@ -165,12 +175,12 @@ def _jpeg(data: bytes, layout: Layout, at_least: int | None) -> Values:
     _check_stream(layout, header.height, header.width, jpeg.CHANNELS.get(header.kind, 0))
     if header.bits != 8 or layout.syntax in LOSSLESS_JPEG:
         return _jpeg_by_gdcm(data, layout, header.bits)
-    if layout.photometric == "RGB" and not _tells_colour(data):
+    if layout.photometric == "RGB" and not _states_colour_space(data):
         data = data[:2] + _ADOBE_RGB + data[2:]
-    return _whole(jpeg.decode_stored(data, header, at_least), 8, 0, layout.signed)
+    return _extract_bits(jpeg.decode_stored(data, header, at_least), 8, 0, layout.signed)
 
 
-def _tells_colour(data: bytes) -> bool:
+def _states_colour_space(data: bytes) -> bool:
     head = data[:4096]
     return b"JFIF\0" in head or b"\xff\xee\x00\x0eAdobe" in head
 
@@ -178,12 +188,12 @@ def _tells_colour(data: bytes) -> bool:
 def _jpeg_by_gdcm(data: bytes, layout: Layout, precision: int) -> Values:
     """Through GDCM in a process of its own, which a damaged frame may abort."""
     # GDCM cuts off what lies above the bits stored, which may be pixels that lie higher
-    kept = min(max(precision, layout.bits_stored), layout.bits_allocated)
-    about = json.dumps(asdict(replace(layout, bits_stored=kept))).encode() + b"\n"
+    bits_decoded = min(max(precision, layout.bits_stored), layout.bits_allocated)
+    request = json.dumps(asdict(replace(layout, bits_stored=bits_decoded))).encode() + b"\n"
     try:
         worker = subprocess.run(  # noqa: S603  (our own script, nothing of the file on the line)
             [sys.executable, "-I", str(Path(__file__).with_name("gdcm_worker.py"))],
-            input=about + data, capture_output=True, timeout=GDCM_SECONDS, check=True,
+            input=request + data, capture_output=True, timeout=GDCM_SECONDS, check=True,
         )  # fmt: skip
     except subprocess.SubprocessError:
         raise HilumError(
@@ -205,24 +215,31 @@ def _from_buffer(data: bytes | bytearray, layout: Layout, bits: int) -> Values:
 def _jpeg_ls(data: bytes, layout: Layout, _at_least: int | None) -> Values:
     header = jpeg.read_header(BytesIO(data))
     _check_stream(layout, header.height, header.width, jpeg.CHANNELS.get(header.kind, 0))
-    buffer, about = jpeg_ls.decode_pixel_data(data)
+    buffer, stream_info = jpeg_ls.decode_pixel_data(data)
     stored = _from_buffer(buffer, layout, header.bits)
-    by_plane = about["interleave_mode"] == 0
-    cells = about["allowed_lossy_error"] == 0
+    by_plane = stream_info["interleave_mode"] == 0
+    cells = stream_info["allowed_lossy_error"] == 0
     return _shaped(_of_stream(stored, header.bits, layout, cells), layout, by_plane)
 
 
 def _jpeg_2000(data: bytes, layout: Layout, _at_least: int | None) -> Values:
-    about = {
+    stream_info = {
         name: int(value) for name, value in get_parameters(data).items() if name != "colourspace"
     }
-    _check_stream(layout, about["rows"], about["columns"], about["samples_per_pixel"])
+    _check_stream(
+        layout, stream_info["rows"], stream_info["columns"], stream_info["samples_per_pixel"]
+    )
     stored = np.ascontiguousarray(decode_jpeg_2000(data))
-    return _of_stream(stored, min(about["precision"], 8 * stored.itemsize), layout, cells=False)
+    return _of_stream(
+        stored, min(stream_info["precision"], 8 * stored.itemsize), layout, cells=False
+    )
 
 
 def _run_length(data: bytes, layout: Layout, _at_least: int | None) -> Values:
-    """RLE: one PackBits segment per byte of each sample, high byte first; DICOM PS3.5 annex G."""
+    """RLE: one PackBits segment per byte of each sample, high byte first; DICOM PS3.5 annex G.
+
+    https://dicom.nema.org/medical/dicom/current/output/chtml/part05/chapter_G.html
+    """
     count, size = layout.rows * layout.columns, -(-layout.bits_allocated // 8)
     number, *offsets = struct.unpack("<16I", data[:64])
     if number != layout.samples * size:
@@ -236,11 +253,16 @@ def _run_length(data: bytes, layout: Layout, _at_least: int | None) -> Values:
     planes = planes.reshape(layout.samples, size, count)[:, ::-1].transpose(0, 2, 1)
     stored = np.ascontiguousarray(planes).view(f"<u{size}").reshape(-1)
     shift = layout.high_bit + 1 - layout.bits_stored
-    return _shaped(_whole(stored, layout.bits_stored, shift, layout.signed), layout, planar=True)
+    return _shaped(
+        _extract_bits(stored, layout.bits_stored, shift, layout.signed), layout, planar=True
+    )
 
 
 def _unpack_bits(segment: bytes, count: int) -> npt.NDArray[np.uint8]:
-    """The first `count` bytes that a PackBits `segment` stands for."""
+    """The first `count` bytes that a PackBits `segment` stands for.
+
+    Section 9 of TIFF 6.0, https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf
+    """
     out, at = bytearray(), 0
     while at < len(segment) and len(out) < count:
         lead = segment[at]

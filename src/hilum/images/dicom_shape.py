@@ -1,4 +1,4 @@
-"""The shape of a pixel, and images brought to square pixels; DICOM PS3.3 10.7, C.7.6.3.1.7."""
+"""The shape of a pixel, and images resampled to square pixels; DICOM PS3.3 10.7, C.7.6.3.1.7."""
 
 import numpy as np
 
@@ -14,7 +14,10 @@ MOST = 16  # times as long one side may be as the other: reformatted CT reaches 
 
 
 def aspect(elements: Elements) -> float:
-    """Height of a pixel over its width; 1 where they hardly differ, or nothing usable is said."""
+    """Height of a pixel over its width; 1 where they hardly differ, or nothing usable is said.
+
+    https://dicom.nema.org/medical/dicom/current/output/chtml/part03/sect_10.7.html
+    """
     for keyword in SHAPE_KEYWORDS:
         values = [value or 0.0 for value in elements.numbers(keyword)]  # vertical, horizontal
         if len(values) != 2 or min(values) <= 0:
@@ -39,11 +42,11 @@ def squared(pixels: GreyImage, aspect: float) -> GreyImage:
     rows, columns = pixels.shape
     height, width = square_size(rows, columns, aspect)
     if height > rows:
-        pixels = _grown(pixels, height)
-    return _grown(pixels.T, width).T.copy() if width > columns else pixels
+        pixels = _repeat_rows(pixels, height)
+    return _repeat_rows(pixels.T, width).T.copy() if width > columns else pixels
 
 
-def _grown(pixels: GreyImage, count: int) -> GreyImage:
+def _repeat_rows(pixels: GreyImage, count: int) -> GreyImage:
     """(row, column) -> (`count`, column), no fewer rows; whole factors repeat rows exactly.
 
     In whole numbers, as OpenCV's INTER_AREA takes wrong neighbours at some enlargements.

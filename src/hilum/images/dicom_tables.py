@@ -1,4 +1,7 @@
-"""The tables and windows that a DICOM header holds; PS3.3 C.11.1, C.11.2, C.7.6.3.1.5."""
+"""The tables and windows that a DICOM header holds; PS3.3 C.11.1, C.11.2, C.7.6.3.1.5.
+
+https://dicom.nema.org/medical/dicom/current/output/chtml/part03/sect_C.11.html
+"""
 
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -44,13 +47,17 @@ class Window:
         return self.width >= 1 if self.function == "LINEAR" else self.width > 0
 
     def __call__(self, levels: Levels) -> Levels:
-        """(level,) -> (level,) in [0, 1]; DICOM PS3.3 C.11.2.1.2 and C.11.2.1.3."""
+        """(level,) -> (level,) in [0, 1]; DICOM PS3.3 C.11.2.1.2 and C.11.2.1.3.
+
+        https://dicom.nema.org/medical/dicom/current/output/chtml/part03/sect_C.11.2.html
+        """
         if self.function == "SIGMOID":
+            # exp overflows beyond 709
             steepness = np.clip(-4 * (levels - self.centre) / self.width, -700, 700)
             return np.asarray(1 / (1 + np.exp(steepness)))
         if self.function == "LINEAR_EXACT":
             return np.clip((levels - self.centre) / self.width + 0.5, 0, 1)
-        if self.width == 1:
+        if self.width == 1:  # a step: the ramp of width - 1 has no extent
             return (levels > self.centre - 0.5).astype(np.float64)
         return np.clip((levels - (self.centre - 0.5)) / (self.width - 1) + 0.5, 0, 1)
 
@@ -63,23 +70,24 @@ def stored_span(layout: Layout) -> Span:
 
 def lut(elements: Elements, descriptor: str, data: str, entering: Span) -> Lut:
     """The table of one item or palette: descriptor (entries, first input, bits) and content."""
-    about = elements.integers(descriptor)
-    if len(about) != 3 or not 8 <= about[2] <= 16:
+    values = elements.integers(descriptor)
+    if len(values) != 3 or not 8 <= values[2] <= 16:
         raise HilumError(
             f"wanted three numbers in {descriptor}, the last 8 to 16 bits, got others; "
             "correct the header"
         )
-    count = about[0] or WORDS
+    count, first, bits = values
+    count = count or WORDS  # 65,536 does not fit into 16 bits: 0 stands for it (C.11.1.1)
     content = elements.content(data)
     if len(content) >= 2 * count:
         entries = np.array(elements.integers(data)[:count], np.uint16)
-    elif len(content) >= count and about[2] == 8:
+    elif len(content) >= count and bits == 8:
         entries = np.frombuffer(content, np.uint8, count=count).astype(np.uint16)
     else:
         raise HilumError(
             f"wanted {count} table entries in {data}, got {len(content)} bytes; correct the header"
         )
-    return Lut(_first(about[1], count, entering), entries, _white(entries, about[2]), about[2])
+    return Lut(_first(first, count, entering), entries, _white(entries, bits), bits)
 
 
 def _first(word: int, count: int, entering: Span) -> int:
@@ -102,6 +110,7 @@ def _white(entries: npt.NDArray[np.uint16], bits: int) -> int:
 
     An image may declare 8 or 16 bits only (PS3.3 C.11.2.1.1), so devices with tables of 10 to 14
     bits declare the size of the word. By the letter their films would be all but black.
+    https://dicom.nema.org/medical/dicom/current/output/chtml/part03/sect_C.11.2.html
     """
     needed = int(entries.max()).bit_length()
     if needed > bits or (bits == 16 and needed <= 14):

@@ -27,6 +27,8 @@ def view(elements: Elements) -> str | None:
 
     A code decides by its value, whatever its meaning says and in whatever language (PS3.3 8.3);
     View Position and then the meaning are asked where no code is known.
+    https://dicom.nema.org/medical/dicom/current/output/chtml/part03/sect_8.3.html and, for the
+    views, https://dicom.nema.org/medical/dicom/current/output/chtml/part16/sect_CID_4010.html
     """
     if "AXIAL" in elements.texts("ImageType"):
         return "axial"
@@ -44,7 +46,7 @@ def view(elements: Elements) -> str | None:
     if coded:
         return coded.pop() if len(coded) == 1 else None
     words = [*elements.texts("ViewPosition"), *(item.text("CodeMeaning") or "" for item in items)]
-    return next((found for text in words if (found := view_words.in_words(text))), None)
+    return next((name for text in words if (name := view_words.in_words(text))), None)
 
 
 def _code(item: Elements) -> str | None:

@@ -38,23 +38,23 @@ def list_images(folder: str | Path) -> tuple[list[Path], list[LeftOut]]:
         raise HilumError(f"wanted a folder with a name in UTF-8, got {printable(root)}; rename it")
     if not root.is_dir():
         raise HilumError(f"{root}: wanted a folder of images, got none there; check the path")
-    found: list[Path] = []
+    images: list[Path] = []
     others: dict[tuple[str, str], list[str]] = {}
     closed: list[LeftOut] = []
     for path in _files(root, closed):
         if not is_text(path):
             closed.append(LeftOut(printable(path), NO_TEXT))
             continue
-        stranger = _stranger(path)
+        stranger = _refusal(path)
         if stranger is None:
-            found.append(path)
+            images.append(path)
         else:
             others.setdefault(stranger, []).append(str(path))
     left_out = [
         LeftOut(_counted(len(names), ending), why, len(names), tuple(sorted(names)))
         for (ending, why), names in sorted(others.items())
     ]
-    return sorted(found), left_out + closed
+    return sorted(images), left_out + closed
 
 
 def _files(root: Path, closed: list[LeftOut]) -> list[Path]:
@@ -81,7 +81,7 @@ def _is_new(folder: Path, seen: set[str]) -> bool:
     return new
 
 
-def _stranger(path: Path) -> tuple[str, str] | None:
+def _refusal(path: Path) -> tuple[str, str] | None:
     """(suffix, reason) of a file that is no image to read, or None for an image."""
     suffix = path.suffix.lower()
     if suffix in SUFFIXES:

@@ -11,7 +11,7 @@ from typing import Any
 import gdcm
 
 
-def decode_frame(about: dict[str, Any], frame: bytes) -> bytes:
+def decode_frame(layout: dict[str, Any], frame: bytes) -> bytes:
     """Raw little-endian pixels of `frame`; ValueError where GDCM finds none."""
     fragment = gdcm.Fragment()
     fragment.SetByteStringValue(frame)
@@ -21,16 +21,16 @@ def decode_frame(about: dict[str, Any], frame: bytes) -> bytes:
     element.SetValue(fragments.__ref__())
     image = gdcm.Image()
     image.SetNumberOfDimensions(2)
-    image.SetDimensions((about["columns"], about["rows"], 1))
+    image.SetDimensions((layout["columns"], layout["rows"], 1))
     image.SetDataElement(element)
-    kind = gdcm.PhotometricInterpretation.GetPIType(about["photometric"])
+    kind = gdcm.PhotometricInterpretation.GetPIType(layout["photometric"])
     image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(kind))
-    if about["samples"] > 1:
-        image.SetPlanarConfiguration(int(about["planar"]))
-    syntax = gdcm.TransferSyntax.GetTSType(about["syntax"])
+    if layout["samples"] > 1:
+        image.SetPlanarConfiguration(int(layout["planar"]))
+    syntax = gdcm.TransferSyntax.GetTSType(layout["syntax"])
     image.SetTransferSyntax(gdcm.TransferSyntax(syntax))
-    bits = about["bits_stored"]
-    form = (about["samples"], about["bits_allocated"], bits, bits - 1, int(about["signed"]))
+    bits = layout["bits_stored"]
+    form = (layout["samples"], layout["bits_allocated"], bits, bits - 1, int(layout["signed"]))
     image.SetPixelFormat(gdcm.PixelFormat(*form))
     text = image.GetBuffer()  # GDCM hands bytes out as text with surrogates, or None on failure
     if text is None:

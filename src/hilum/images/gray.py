@@ -15,7 +15,10 @@ AS_STORED = "as stored"
 
 
 def luma(colour: npt.NDArray[Number]) -> npt.NDArray[Number]:
-    """(height, width, RGB) -> (height, width) of the same type; ITU-R BT.601, rounded."""
+    """(height, width, RGB) -> (height, width) of the same type; ITU-R BT.601, rounded.
+
+    https://www.itu.int/rec/R-REC-BT.601
+    """
     red, green, blue = (colour[..., channel] for channel in range(3))
     if np.array_equal(red, green) and np.array_equal(red, blue):
         return np.ascontiguousarray(red)
@@ -86,7 +89,10 @@ def negative(pixels: GreyImage) -> GreyImage:
 
 
 def upright(pixels: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
-    """(height, width) turned and mirrored as TIFF 6.0 tag 274 (EXIF orientation 1-8) asks."""
+    """(height, width) turned and mirrored as TIFF 6.0 tag 274 (EXIF orientation 1-8) asks.
+
+    TIFF 6.0, https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf
+    """
     if orientation >= 5:
         pixels = pixels.T
     if orientation in (2, 3, 6, 7):

@@ -56,7 +56,10 @@ def take(stream: BinaryIO, count: int) -> bytes:
 
 
 def read_png(stream: BinaryIO) -> Header:
-    """Header of the PNG in `stream`, up to its pixels; W3C PNG (Third Edition), chapter 11."""
+    """Header of the PNG in `stream`, up to its pixels; W3C PNG (Third Edition), chapter 11.
+
+    https://www.w3.org/TR/png-3/#11IHDR
+    """
     stream.seek(8)
     length, name = struct.unpack(">I4s", take(stream, 8))
     if name != b"IHDR" or length != 13:
@@ -65,18 +68,18 @@ def read_png(stream: BinaryIO) -> Header:
     if colour not in PNG_KINDS:
         raise HilumError(f"wanted a PNG colour type of 0, 2, 3, 4 or 6, got {colour}; export again")
     stream.seek(7, 1)  # rest of IHDR and its checksum
-    found = _png_chunks(stream)
-    significant = found.get(b"sBIT", b"")[: 3 if colour in (2, 6) else 1]
+    chunks = _png_chunks(stream)
+    significant = chunks.get(b"sBIT", b"")[: 3 if colour in (2, 6) else 1]
     stated = max(significant, default=0) if bits == DEEP else 0
     return Header(
-        "PNG", width, height, bits, PNG_KINDS[colour], exif_orientation(found.get(b"eXIf", b"")),
-        white_bits=white_bits(stated), facts=_of_white(bits, white_bits(stated), "sBIT"),
+        "PNG", width, height, bits, PNG_KINDS[colour], exif_orientation(chunks.get(b"eXIf", b"")),
+        white_bits=white_bits(stated), facts=_white_fact(bits, white_bits(stated), "sBIT"),
     )  # fmt: skip
 
 
 def _png_chunks(stream: BinaryIO) -> dict[bytes, bytes]:
     """The chunks eXIf and sBIT that stand before the pixels; refuses animations."""
-    found: dict[bytes, bytes] = {}
+    chunks: dict[bytes, bytes] = {}
     for _ in range(MAX_PNG_CHUNKS):
         head = stream.read(8)
         if len(head) < 8 or head[4:] in (b"IDAT", b"IEND"):
@@ -86,17 +89,20 @@ def _png_chunks(stream: BinaryIO) -> dict[bytes, bytes]:
         if head[4:] == b"acTL" and struct.unpack(">I", take(stream, 4))[0] > 1:
             raise HilumError("wanted one image, got an animated PNG; save one frame on its own")
         if head[4:] in (b"eXIf", b"sBIT"):
-            found[head[4:]] = stream.read(length)
+            chunks[head[4:]] = stream.read(length)
         stream.seek(start + length + 4)
-    return found
+    return chunks
 
 
 def white_bits(stated: int) -> int | None:
-    """`stated` where it can be the number of significant bits in a 16-bit sample, else None."""
+    """`stated` where it can be the number of significant bits in a 16-bit sample, else None.
+
+    https://www.w3.org/TR/png-3/#11sBIT
+    """
     return stated if LEAST_BITS <= stated <= DEEP else None
 
 
-def _of_white(bits: int, stated: int | None, where: str) -> dict[str, Any]:
+def _white_fact(bits: int, stated: int | None, where: str) -> dict[str, Any]:
     """The fact `white` of a file of more than 8 bits: where its white is declared, if it is."""
     if bits <= 8:
         return {}
@@ -104,7 +110,10 @@ def _of_white(bits: int, stated: int | None, where: str) -> dict[str, Any]:
 
 
 def exif_orientation(exif: bytes) -> int:
-    """Orientation 1-8 of an EXIF block (a TIFF without image); 1 where it is absent or broken."""
+    """Orientation 1-8 of an EXIF block (a TIFF without image); 1 where it is absent or broken.
+
+    CIPA DC-008 (Exif 2.3), https://www.cipa.jp/std/documents/e/DC-008-2012_E.pdf
+    """
     if exif[:4] not in (b"II*\0", b"MM\0*"):
         return 1
     try:
@@ -120,7 +129,10 @@ def _orientation(tags: dict[int, tuple[int, ...]]) -> int:
 
 
 def read_tiff(stream: BinaryIO) -> Header:
-    """Header of the one-page TIFF or BigTIFF in `stream`; Adobe TIFF 6.0, section 8."""
+    """Header of the one-page TIFF or BigTIFF in `stream`; Adobe TIFF 6.0, section 8.
+
+    https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf
+    """
     tags, following = _tiff_directory(stream)
     if following:
         raise HilumError("wanted one image, got a TIFF of several pages; save one page on its own")
@@ -143,7 +155,7 @@ def read_tiff(stream: BinaryIO) -> Header:
         planar=samples > 1 and tags.get(284, (1,))[0] == 2,
         alpha=tags.get(338, (0,))[0] == 2,
         white_bits=stated,
-        facts=_of_white(bits, stated, "MaxSampleValue"),
+        facts=_white_fact(bits, stated, "MaxSampleValue"),
     )  # fmt: skip
 
 

@@ -35,7 +35,10 @@ _LUMINANCE = np.array(
 
 
 def read_header(stream: BinaryIO) -> Header:
-    """Header of the JPEG in `stream`, up to its first scan; ITU-T T.81 (1992), annex B."""
+    """Header of the JPEG in `stream`, up to its first scan; ITU-T T.81 (1992), annex B.
+
+    https://www.w3.org/Graphics/JPEG/itu-t81.pdf
+    """
     stream.seek(2)
     frame, tables, orientation = b"", b"", 1
     for marker, content in _segments(stream):
@@ -88,7 +91,10 @@ def _next_marker(stream: BinaryIO) -> int:
 
 @lru_cache(maxsize=256)  # a whole dataset shares a handful of tables
 def quality(tables: bytes) -> int | None:
-    """IJG quality 1-100 whose luminance table has the sum nearest to that of `tables` (DQT)."""
+    """IJG quality 1-100 whose luminance table has the sum nearest to that of `tables` (DQT).
+
+    The scaling of the tables is that of the Independent JPEG Group's library, https://www.ijg.org.
+    """
     if len(tables) < 65 or tables[0] & 15:
         return None
     wide = tables[0] >> 4
@@ -105,6 +111,7 @@ def decode_jpeg(data: bytes, header: Header, at_least: int | None = None) -> Gre
     """Pixels (height, width), upright; the shorter side may shrink to no less than `at_least`.
 
     Colour comes out as the luma that the file stores (ITU-T T.871, JFIF), CMYK through Pillow.
+    https://www.itu.int/rec/T-REC-T.871
     """
     if header.bits != 8:
         raise HilumError(

@@ -33,25 +33,26 @@ def decode_raster(data: bytes, header: Header) -> tuple[GreyImage, dict[str, Any
             f"wanted {', '.join(less)} or {most} bits of {header.numbers} numbers, got "
             f"{header.bits}; export the image with 8 or 16 bits"
         )
-    about: dict[str, Any] = {}
+    facts: dict[str, Any] = {}
     if header.bits == 8 and header.kind in ("grey", "RGB") and _is_plain_png(data, header):
         pixels: GreyImage = _decode_plain(data, header)
     elif header.bits <= 8 and header.numbers == "unsigned":
         pixels = _decode_shallow(data, header)
     else:
-        pixels, about["greys"] = gray.scale(_decode_deep(data, header), header.white_bits)
+        pixels, facts["greys"] = gray.scale(_decode_deep(data, header), header.white_bits)
         if header.kind == WHITE_IS_ZERO:
             pixels = gray.negative(pixels)
     # both libraries turn TIFF files themselves, and neither turns PNG
     if header.format != "TIFF":
         pixels = gray.upright(pixels, header.orientation)
-    return pixels, about
+    return pixels, facts
 
 
 def _is_plain_png(data: bytes, header: Header) -> bool:
     """Whether this is a PNG whose checksums all hold, to its end, and no colour is transparent.
 
     OpenCV hands out half a picture where checksums fail. W3C PNG (Third Edition), chapter 5.
+    https://www.w3.org/TR/png-3/#5Chunk-layout
     """
     if header.format != "PNG":
         return False
@@ -118,7 +119,7 @@ def _layers(data: bytes, header: Header) -> npt.NDArray[Any]:
     """(height, width) or (height, width, channel), red first, as they are stored."""
     if header.format == "TIFF" and header.samples > 1:
         return _tiff_layers(data, header)
-    pixels = _whole(data, header)
+    pixels = _decode_by_opencv(data, header)
     return pixels if pixels.ndim == 2 else pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]
 
 
@@ -129,16 +130,18 @@ def _tiff_layers(data: bytes, header: Header) -> npt.NDArray[Any]:
         raise _undecodable(header)
     wanted = colours + (header.alpha and header.samples > colours)
     if header.planar:
-        planes = [_whole(part, header) for part in tiff_planes.apart(data, header)[:wanted]]
+        planes = [
+            _decode_by_opencv(part, header) for part in tiff_planes.apart(data, header)[:wanted]
+        ]
         return np.stack(planes, axis=-1)
     if colours == 3 and header.samples <= 4:
-        return _whole(data, header)[..., [2, 1, 0, 3][:wanted]]
-    wide = _whole(tiff_planes.side_by_side(data, header), header, header.samples)
+        return _decode_by_opencv(data, header)[..., [2, 1, 0, 3][:wanted]]
+    wide = _decode_by_opencv(tiff_planes.side_by_side(data, header), header, header.samples)
     layers = [wide[:, at :: header.samples] for at in range(wanted)]
     return np.stack([gray.upright(layer, header.orientation) for layer in layers], axis=-1)
 
 
-def _whole(data: bytes, header: Header, wider: int = 1) -> npt.NDArray[Any]:
+def _decode_by_opencv(data: bytes, header: Header, wider: int = 1) -> npt.NDArray[Any]:
     """What OpenCV decodes, of the depth and size that the header says; `wider` by that factor."""
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     turned = header.format == "TIFF" and wider == 1

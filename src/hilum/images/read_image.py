@@ -99,8 +99,8 @@ def _decode(data: bytes, name: Format, at_least: int | None) -> tuple[GreyImage,
     header = _checked_header(BytesIO(data), name)
     if name == "JPEG":
         return jpeg.decode_jpeg(data, header, at_least), _facts(header)
-    pixels, about = raster.decode_raster(data, header)
-    return pixels, _facts(header) | about
+    pixels, facts = raster.decode_raster(data, header)
+    return pixels, _facts(header) | facts
 
 
 def _checked_header(stream: BinaryIO, name: Format) -> Header:
@@ -111,8 +111,8 @@ def _checked_header(stream: BinaryIO, name: Format) -> Header:
 
 def _facts(header: Header) -> dict[str, Any]:
     width, height = header.upright_size
-    about = {"format": header.format, "width": width, "height": height, "bits": header.bits}
-    return about | {"photometric": header.kind} | header.facts
+    facts = {"format": header.format, "width": width, "height": height, "bits": header.bits}
+    return facts | {"photometric": header.kind} | header.facts
 
 
 @contextmanager

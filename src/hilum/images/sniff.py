@@ -34,7 +34,11 @@ _SHORT_VRS = frozenset({b"UL", b"UI", b"CS", b"DA", b"TM", b"SH", b"LO", b"OB", 
 
 
 def sniff(head: bytes) -> Format:
-    """The format of a file that begins with `head` (SNIFFED bytes); HilumError for any other."""
+    """The format of a file that begins with `head` (SNIFFED bytes); HilumError for any other.
+
+    PNG: https://www.w3.org/TR/png-3/#5PNG-file-signature; the DICOM preamble:
+    https://dicom.nema.org/medical/dicom/current/output/chtml/part10/chapter_7.html
+    """
     if head[128:132] == b"DICM":  # first: the preamble may pose as a TIFF header
         return "DICOM"
     for magic, name in MAGIC.items():

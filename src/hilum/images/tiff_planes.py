@@ -26,7 +26,10 @@ SHORT, LONG, LONG8 = 3, 4, 16
 
 @dataclass(frozen=True, slots=True)
 class _Directory:
-    """The entries of one directory by tag: type, and the values' bytes as they stand."""
+    """The entries of one directory by tag: type, and the values' bytes as they stand.
+
+    Section 2 of TIFF 6.0, https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf
+    """
 
     order: str  # of bytes, "<" or ">"
     big: bool
@@ -41,9 +44,9 @@ class _Directory:
 
 def apart(data: bytes, header: Header) -> list[bytes]:
     """One TIFF of a single grey channel for each of the planes in `data`."""
-    found = _read(data)
-    tag = next((tag for tag in OFFSETS if tag in found.entries), 0)
-    offsets, lengths = found.numbers(tag), found.numbers(OFFSETS.get(tag, 0))
+    directory = _read(data)
+    tag = next((tag for tag in OFFSETS if tag in directory.entries), 0)
+    offsets, lengths = directory.numbers(tag), directory.numbers(OFFSETS.get(tag, 0))
     each = len(offsets) // header.samples
     if not each or len(lengths) != len(offsets) or len(offsets) % header.samples:
         raise HilumError(
@@ -51,26 +54,33 @@ def apart(data: bytes, header: Header) -> list[bytes]:
             "export the image with interleaved channels"
         )
     parts = [slice(plane * each, (plane + 1) * each) for plane in range(header.samples)]
-    return [_written(data, found, tag, (offsets[part], lengths[part])) for part in parts]
+    return [
+        _with_one_channel(data, directory, tag, (offsets[part], lengths[part])) for part in parts
+    ]
 
 
 def side_by_side(data: bytes, header: Header) -> bytes:
     """Interleaved channels as one grey channel, (height, width x channels), not turned upright."""
-    found = _read(data)
-    if found.numbers(PREDICTOR) not in ((), (1,)):
+    directory = _read(data)
+    if directory.numbers(PREDICTOR) not in ((), (1,)):
         raise HilumError(
             f"wanted {header.bits}-bit grey alone, got {header.samples} channels compressed with "
             "a predictor; export the image without alpha"
         )
-    tag = next((tag for tag in OFFSETS if tag in found.entries), 0)
+    tag = next((tag for tag in OFFSETS if tag in directory.entries), 0)
     wide = {
-        name: (LONG, struct.pack(found.order + "I", found.numbers(name)[0] * header.samples))
+        name: (
+            LONG,
+            struct.pack(directory.order + "I", directory.numbers(name)[0] * header.samples),
+        )
         for name in (WIDTH, TILE_WIDTH)
-        if name in found.entries
+        if name in directory.entries
     }
-    entries = {name: value for name, value in found.entries.items() if name != ORIENTATION}
-    wider = _Directory(found.order, found.big, entries | wide)
-    return _written(data, wider, tag, (found.numbers(tag), found.numbers(OFFSETS.get(tag, 0))))
+    entries = {name: value for name, value in directory.entries.items() if name != ORIENTATION}
+    wider = _Directory(directory.order, directory.big, entries | wide)
+    return _with_one_channel(
+        data, wider, tag, (directory.numbers(tag), directory.numbers(OFFSETS.get(tag, 0)))
+    )
 
 
 def _read(data: bytes) -> _Directory:
@@ -90,31 +100,31 @@ def _read(data: bytes) -> _Directory:
     return _Directory(order, big, entries)
 
 
-def _written(
-    data: bytes, found: _Directory, tag: int, pieces: tuple[Sequence[int], Sequence[int]]
+def _with_one_channel(
+    data: bytes, directory: _Directory, tag: int, pieces: tuple[Sequence[int], Sequence[int]]
 ) -> bytes:
     """`data` with a directory at its end that knows one channel, in `pieces`: offsets, lengths."""
     ends = [start + length for start, length in zip(*pieces, strict=False)]
     if max(ends, default=0) > len(data):  # what is missing would be read from our directory
         raise HilumError("wanted all strips or tiles of a TIFF, got fewer; copy the file again")
-    order, long = found.order, LONG8 if found.big else LONG
+    order, long = directory.order, LONG8 if directory.big else LONG
     code = NUMBERS[long]
     short = {
         name: (SHORT, struct.pack(order + "H", value))
         for name, value in {
-            BITS: found.numbers(BITS)[0],
+            BITS: directory.numbers(BITS)[0],
             PHOTOMETRIC: 1,
             SAMPLES: 1,
             PLANAR: 1,
-            FORMAT: (found.numbers(FORMAT) or (1,))[0],
+            FORMAT: (directory.numbers(FORMAT) or (1,))[0],
         }.items()
     }
     placed = {
         name: (long, struct.pack(f"{order}{len(values)}{code}", *values))
         for name, values in zip((tag, OFFSETS[tag]), pieces, strict=True)
     }
-    kept = {name: value for name, value in found.entries.items() if name in KEPT}
-    return _with_directory(data, order, found.big, kept | short | placed)
+    unchanged = {name: value for name, value in directory.entries.items() if name in KEPT}
+    return _with_directory(data, order, directory.big, unchanged | short | placed)
 
 
 def _with_directory(
@@ -139,5 +149,5 @@ def _with_directory(
             table += struct.pack(order + offset, end + len(values))
             values += content + b"\0" * (len(content) % 2)
     where = 8 if big else 4
-    whole = data[:where] + struct.pack(order + offset, start) + data[where + room :]
-    return whole.ljust(start, b"\0") + table + struct.pack(order + offset, 0) + values
+    relinked = data[:where] + struct.pack(order + offset, start) + data[where + room :]
+    return relinked.ljust(start, b"\0") + table + struct.pack(order + offset, 0) + values

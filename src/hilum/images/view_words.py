@@ -15,19 +15,19 @@ def in_words(text: str) -> str | None:
     """PA, AP, AP supine or lateral where the words of `text` name one of them and no other view.
 
     "AP AXIAL" (tilted tube), "AP ERECT" are AP; "XTABLE LATERAL" is lateral; "LATERAL DECUBITUS",
-    "FRONTAL" and "PA AND LATERAL" are none that can be told.
+    "FRONTAL" and "PA AND LATERAL" name none that is certain.
     """
     words = re.findall(r"[A-Z]+", text.upper())
     if any(OTHER.search(word) for word in words):
         return None
     joined = "".join(words)
-    found = {name for name, form in (("PA", PA), ("AP", AP)) if form.search(joined)}
-    found |= {word for word in words if word in ("PA", "AP")}
+    views = {name for name, form in (("PA", PA), ("AP", AP)) if form.search(joined)}
+    views |= {word for word in words if word in ("PA", "AP")}
     if len(words) == 2 and joined in ("PA", "AP"):  # "P.A."
-        found.add(joined)
+        views.add(joined)
     if SIDES & set(words) or any(word in LATERALS for word in words):
-        found.add("lateral")
-    if len(found) != 1:
+        views.add("lateral")
+    if len(views) != 1:
         return None
-    (view,) = found
+    (view,) = views
     return "AP supine" if view == "AP" and "SUPINE" in words else view

@@ -27,19 +27,20 @@ def white(pixels: npt.NDArray[np.uint16], bits: int | None = None) -> int:
     declared, white is 2**n - 1 for the least n, 8 or more, that all but one of SPARED pixels fit
     into. Letters and frames at the file's own greatest value, 65535, do not count where the film
     stays below a quarter of that.
+    https://www.w3.org/TR/png-3/#11sBIT
     """
     counts = np.bincount(pixels.reshape(-1), minlength=2**BITS)
     spare = pixels.size // SPARED
-    drawn, top = _greatest(counts, spare), _greatest(counts[:-1], spare)
+    greatest, top = _greatest(counts, spare), _greatest(counts[:-1], spare)
     if not spare or not LEAST_BITS < top.bit_length() <= MOST_BELOW_LETTERS:
-        top = drawn
+        top = greatest
     stated = declared(bits)
     if bits is None or stated is None:
         return max(2 ** top.bit_length(), 2**LEAST_BITS) - 1
     if top <= stated and _fills_low_bits(counts[: stated + 1], bits, spare):
         return stated
-    left = stated << BITS - bits
-    return left if top <= left and _is_shifted(counts, bits, spare) else 2**BITS - 1
+    shifted = stated << BITS - bits
+    return shifted if top <= shifted and _is_shifted(counts, bits, spare) else 2**BITS - 1
 
 
 def without_lone_pixels(pixels: npt.NDArray[np.uint16], top: int) -> npt.NDArray[np.uint16]:

@@ -28,7 +28,7 @@ class PreparedImage:
     """An image ready for the network, what it showed before, and what it is recognised by."""
 
     pixels: Grey8  # (height, width), as the model's pipeline makes them
-    glance: QuickCheck
+    check: QuickCheck
     fingerprint: Print
 
 
@@ -58,13 +58,13 @@ def prepare_file(source: str | Path | bytes, pipeline: Pipeline) -> PreparedImag
 def from_image(image: Image, source: str | Path | bytes, pipeline: Pipeline) -> PreparedImage:
     """The same where the file is decoded already, at the pipeline's size and with its hash."""
     named = source if isinstance(source, bytes) else Path(source)
-    return _ready(image, pipeline, images.colourfulness(named, image.facts))
+    return _prepare(image, pipeline, images.colourfulness(named, image.facts))
 
 
 def prepare_array(pixels: GreyImage, pipeline: Pipeline) -> PreparedImage:
     """Grey (height, width), uint8 or floats in [0, 1], made ready; HilumError for anything else."""
     if pixels.ndim == 2 and pixels.size and pixels.dtype == np.uint8:
-        return _ready(Image(pixels), pipeline, 0.0)
+        return _prepare(Image(pixels), pipeline, 0.0)
     if pixels.ndim != 2 or not pixels.size or pixels.dtype.kind != "f":
         raise HilumError(
             "an image in memory must be grey (height, width), uint8 or floats from 0 to 1; got "
@@ -76,10 +76,10 @@ def prepare_array(pixels: GreyImage, pipeline: Pipeline) -> PreparedImage:
             f"floats of an image must lie from 0 (black) to 1 (white); got {low:g} to {high:g}; "
             "divide by the value that is white."
         )
-    return _ready(Image(pixels.astype(np.float32)), pipeline, 0.0)
+    return _prepare(Image(pixels.astype(np.float32)), pipeline, 0.0)
 
 
-def _ready(image: Image, pipeline: Pipeline, colour: float) -> PreparedImage:
+def _prepare(image: Image, pipeline: Pipeline, colour: float) -> PreparedImage:
     patient = image.facts.get("patient_id")
     fingerprint = Print(
         image.sha256, perceptual_hash(image.pixels), f"dicom:{patient}" if patient else None
@@ -97,7 +97,7 @@ def answer(
     stack = np.stack([film.pixels for film in films])
     plain, mirror = (features or model.features)(stack)
     p = model.calibrated(model.from_features(plain, mirror))
-    refused = ood.rejection_reasons(model.gate, plain, [film.glance for film in films])
+    refused = ood.rejection_reasons(model.gate, plain, [film.check for film in films])
     undecided = [""] * len(films)
     if model.facts.conformal:
         kept = conformal.prediction_sets(p, model.facts.classes, model.facts.conformal)

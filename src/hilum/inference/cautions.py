@@ -25,12 +25,12 @@ class Cautions:
 
     def as_json(self) -> dict[str, Any]:
         """The keys `model` and `seen` of a command's JSON."""
-        about = {"line": self.verdict, **self.judged}
-        return {"model": about, "seen": {**self.counts, "sentence": self.met, "notes": self.notes}}
+        model = {"line": self.verdict, **self.judged}
+        return {"model": model, "seen": {**self.counts, "sentence": self.met, "notes": self.notes}}
 
 
 def recognise(model: TrainedModel, prints: Sequence[Print]) -> Recognised:
-    """Which of these images the model was built on, as far as its folder tells."""
+    """Which of these images the model was built on, as far as its folder records it."""
     return seen_before.compare_with_record(model.built_on, model.facts.seen, Films.printed(prints))
 
 
@@ -39,22 +39,22 @@ def collect_cautions(folder: Path, model: TrainedModel, known: Recognised) -> Ca
     kinds = known.kinds
     return Cautions(
         verdict=verdict_line(model.facts.judged),
-        met=_met(known),
+        met=_recognised_line(known),
         notes=[*known.unchecked(), *other_models(folder), *unfinished(folder)],
         judged=model.facts.judged,
         counts={kind: kinds.count(kind) for kind in seen_before.KINDS},
     )
 
 
-def verdict_line(judged: Mapping[str, Any]) -> str:
+def verdict_line(record: Mapping[str, Any]) -> str:
     """How the model was judged, by which audits it failed, and when; one line."""
-    if not judged:
+    if not record:
         return "Verdict on this model: not recorded in its folder, which an earlier version made."
-    failed = [str(name) for name in judged.get("failed", [])]
+    failed = [str(name) for name in record.get("failed", [])]
     more = f" and {len(failed) - SHOWN} more" if len(failed) > SHOWN else ""
     names = f" Failed audits: {', '.join(failed[:SHOWN])}{more}." if failed else ""
-    by = "hilum audit" if judged.get("by") == "audit" else "the run that made it"
-    return f"Verdict on this model ({by}, {judged.get('date')}): {judged.get('verdict')}{names}"
+    by = "hilum audit" if record.get("by") == "audit" else "the run that made it"
+    return f"Verdict on this model ({by}, {record.get('date')}): {record.get('verdict')}{names}"
 
 
 def other_models(folder: Path) -> list[str]:
@@ -81,7 +81,7 @@ def unfinished(folder: Path) -> list[str]:
     ]
 
 
-def _met(known: Recognised) -> str:
+def _recognised_line(known: Recognised) -> str:
     met, every = int(known.met.sum()), len(known.met)
     if not met:
         return ""

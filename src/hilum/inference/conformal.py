@@ -31,9 +31,11 @@ def class_limits(
     `labels` (image,), `p` (image, class). With n images of a class it is the k-th smallest of its
     own probabilities there, k = floor((n + 1) alpha). Empty where a class has too few images to
     promise anything.
+    Vovk 2012, arXiv:1209.2673.
     """
     if not 0 < alpha < 1:
         raise HilumError(f"alpha must lie between 0 and 1; got {alpha}; 0.1 is usual.")
+    # 0.29 * 100 is below 29 in binary: hence 1e-9 here and above
     own = [np.sort(p[labels == i, i]) for i in range(len(classes))]
     ranks = [int(np.floor((len(scores) + 1) * alpha + 1e-9)) for scores in own]
     if min(ranks, default=0) < 1:
@@ -49,15 +51,16 @@ def prediction_sets(p: Probabilities, classes: Sequence[str], least: Mapping[str
 
     That one is kept where none reaches its limit, so that a set is never empty: more is covered
     than was promised. Raises HilumError where `least` lacks a class.
+    Sadinle et al. 2019, doi:10.1080/01621459.2017.1395341.
     """
     absent = [name for name in classes if name not in least]
     if absent:
         raise HilumError(
             f"every class needs its limit; got none for {', '.join(absent)}; make the model again."
         )
-    found = p >= np.array([least[name] for name in classes])
-    found[np.arange(len(p)), p.argmax(1)] = True
-    return np.asarray(found, bool)
+    possible = p >= np.array([least[name] for name in classes])
+    possible[np.arange(len(p)), p.argmax(1)] = True
+    return np.asarray(possible, bool)
 
 
 def abstention_reason(

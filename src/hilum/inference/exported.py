@@ -89,11 +89,11 @@ def require_unchanged(folder: Path, digests: dict[str, str]) -> None:
     """Raise HilumError unless every file of an export is there with the SHA-256 it was given."""
     for name, digest in digests.items():
         try:
-            found = files.sha256(folder / name)
+            actual = files.sha256(folder / name)
         except OSError:
-            found = ""
-        if found != digest:
-            got = "another" if found else "none"
+            actual = ""
+        if actual != digest:
+            got = "another" if actual else "none"
             raise HilumError(
                 f"{name} of the exported folder {str(folder)!r} must be the one that was proven; "
                 f"got {got}; export the model again."
@@ -142,19 +142,19 @@ def in_rows(graph: Path, shape: tuple[int, int], gated: bool) -> "ov.Model":
     from openvino import opset13 as ops
 
     # read, then compiled: compile_model(path) with a cache would answer with earlier weights
-    whole = ov.Core().read_model(graph)
-    whole.reshape([1, *shape])
+    model = ov.Core().read_model(graph)
+    model.reshape([1, *shape])
     pixels = ops.parameter([1, 1, *shape], np.uint8)
-    inner = whole.get_parameters()[0]
+    inner = model.get_parameters()[0]
     inner.output(0).replace(ops.squeeze(pixels, ops.constant([1])).output(0))
-    p = _output(whole, "probabilities")
+    p = _output(model, "probabilities")
     parts = [ops.log(ops.maximum(p, ops.constant(np.float32(LEAST))))]
     if gated:
-        distance = ops.unsqueeze(_output(whole, "distance"), ops.constant([1]))
-        parts += [distance, _output(whole, "poses")]
+        distance = ops.unsqueeze(_output(model, "distance"), ops.constant([1]))
+        parts += [distance, _output(model, "poses")]
     return ov.Model([ops.concat(parts, 1)], [pixels], "rows")
 
 
-def _output(whole: "ov.Model", name: str) -> Any:
+def _output(model: "ov.Model", name: str) -> Any:
     """What feeds an output, by the output's name."""
-    return whole.output(name).get_node().input_value(0)
+    return model.output(name).get_node().input_value(0)

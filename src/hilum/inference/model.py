@@ -85,7 +85,7 @@ class LazyBackbone:
     _read: "Backbone | None" = None
 
     @property
-    def there(self) -> bool:
+    def has_tensors(self) -> bool:
         """Whether the folder has the tensors: an exported one has its graph alone."""
         return (self.folder / TENSORS).is_file()
 
@@ -97,7 +97,7 @@ class LazyBackbone:
             from hilum.models import backbones
 
             path = self.folder / TENSORS
-            if not self.there:
+            if not self.has_tensors:
                 raise HilumError(
                     f"heat maps and audits of a network want its tensors; got {str(self.folder)!r} "
                     f"without {TENSORS}, which an exported folder has not; name the model folder "
@@ -123,17 +123,17 @@ class TrainedModel:
 
     @property
     def backbone(self) -> "Backbone":
-        """The network without its door and head."""
+        """The network without input normalisation and head."""
         return self.held.read() if isinstance(self.held, LazyBackbone) else self.held
 
     @property
     def has_network(self) -> bool:
         """Whether its backbone can be read: an exported model is a graph alone."""
-        return not isinstance(self.held, LazyBackbone) or self.held.there
+        return not isinstance(self.held, LazyBackbone) or self.held.has_tensors
 
     @property
     def tuned(self) -> bool:
-        """Whether the network has learnt images here; its tensors are not read for that."""
+        """Whether the network was trained on images here; its tensors are not read for that."""
         from hilum.models import weights
 
         held = self.held
@@ -188,15 +188,18 @@ def probability_columns(classes: list[str]) -> list[str]:
 
 
 def mirrored(stack: Stack8) -> Stack8:
-    """(image, height, width) -> each image mirrored left to right."""
+    """(image, height, width) -> each image mirrored left to right.
+
+    Averaging over mirror images in testing: Krizhevsky et al. 2012, doi:10.1145/3065386.
+    """
     return np.ascontiguousarray(stack[:, :, ::-1])
 
 
 def compile_backbone(
     backbone: "Backbone", normalise: str, pipeline: Pipeline, precision: str
 ) -> Runtime:
-    """Prepared pixels to pooled features: the network behind its door, compiled here."""
-    network = _behind_door(backbone, normalise, pipeline)
+    """Prepared pixels to pooled features: normalisation and network, compiled here."""
+    network = _normalised_backbone(backbone, normalise, pipeline)
     return compiling.compile_network(network, pipeline.shape, Target(precision))  # type: ignore[arg-type]
 
 
@@ -209,12 +212,14 @@ def compile_features_and_maps(model: TrainedModel) -> Runtime:
 
     facts, backbone = model.facts, model.backbone
     precision = "fp32" if facts.quantised else facts.precision
-    network = _behind_door(backbone, facts.normalise, model.pipeline, BackboneWithMaps(backbone))
+    network = _normalised_backbone(
+        backbone, facts.normalise, model.pipeline, BackboneWithMaps(backbone)
+    )
     target = Target(precision, alone=True)  # type: ignore[arg-type]
     return compiling.compile_network(network, model.pipeline.shape, target)
 
 
-def _behind_door(
+def _normalised_backbone(
     backbone: "Backbone", normalise: str, pipeline: Pipeline, rest: "nn.Module | None" = None
 ) -> "nn.Module":
     from torch import nn
@@ -239,6 +244,7 @@ def save_trained_model(model: TrainedModel, folder: Path) -> Path:
 
     With them `seen_patients.csv` and `seen_films.csv` where it is known what the model was built
     on.
+    https://huggingface.co/docs/safetensors
     """
     from safetensors.torch import save_file as save_tensors
 
@@ -297,13 +303,17 @@ def load_trained_model(folder: Path) -> TrainedModel:
         engine = _quantised(folder, facts.quantised, pipeline)
         return TrainedModel(facts, pipeline, held, head, engine, *beside)
     with _readable(folder):
-        decides = _decides(folder, held.record, facts)
-    saved = SavedNetwork(decides, lambda: _behind_door(held.read(), facts.normalise, pipeline))
+        decides = _network_identity(folder, held.record, facts)
+    saved = SavedNetwork(
+        decides, lambda: _normalised_backbone(held.read(), facts.normalise, pipeline)
+    )
     engine = compiling.compile_saved(saved, pipeline.shape, Target(facts.precision))  # type: ignore[arg-type]
     return TrainedModel(facts, pipeline, held, head, engine, *beside)
 
 
-def _decides(folder: Path, record: dict[str, Any], facts: ModelMetadata) -> tuple[object, ...]:
+def _network_identity(
+    folder: Path, record: dict[str, Any], facts: ModelMetadata
+) -> tuple[object, ...]:
     """What decides the network of a model folder."""
     return files.sha256(folder / TENSORS), record, facts.normalise
 
@@ -315,16 +325,16 @@ def _remember_conversion(model: TrainedModel, folder: Path) -> None:
     from hilum.models.runtime import conversion
 
     record, shape = model.backbone.record(), model.pipeline.shape
-    network = _behind_door(model.backbone, model.facts.normalise, model.pipeline)
-    saved = SavedNetwork(_decides(folder, record, model.facts), lambda: network)
+    network = _normalised_backbone(model.backbone, model.facts.normalise, model.pipeline)
+    saved = SavedNetwork(_network_identity(folder, record, model.facts), lambda: network)
     sources = conversion.layer_sources(network)
     compile_cache.remember_conversion(saved, shape, model.runtime.network, sources)
 
 
 def _quantised(folder: Path, fingerprint: str, pipeline: Pipeline) -> Runtime:
     with _readable(folder):
-        found = compile_cache.conversion_digest(folder / QUANTISED)
-    if found != fingerprint:
+        actual = compile_cache.conversion_digest(folder / QUANTISED)
+    if actual != fingerprint:
         raise HilumError(
             f"the network in int8 of {folder} must be the one that was tested; got another; "
             "restore the folder."

@@ -24,10 +24,10 @@ def find_model_folder(folder: Path) -> Path:
 
 def run_of(folder: Path) -> Path:
     """The finished run's folder that a model/ folder lies in; any other is returned as it is."""
-    whole = folder.resolve()
-    run = whole.parent
-    mine = whole.name == MODEL and (whole / FILE).is_file() and (run / RESULTS).is_file()
-    return run if mine else folder
+    resolved = folder.resolve()
+    run = resolved.parent
+    in_run = resolved.name == MODEL and (resolved / FILE).is_file() and (run / RESULTS).is_file()
+    return run if in_run else folder
 
 
 def task_models(folder: Path) -> list[str]:

@@ -1,7 +1,7 @@
-"""The gate of a model: images unlike those that it learnt from are refused, not classified.
+"""The gate of a model: images unlike its training images are refused, not classified.
 
 What the network sees is compared with what it saw in training: the distance of its features to
-their neighbours there (Sun et al. 2022, arXiv:2204.06507), and a small head that tells upright
+their neighbours there (Sun et al. 2022, arXiv:2204.06507), and a small head that separates upright
 images from their negatives and from turned ones (Hendrycks et al. 2019, arXiv:1812.04606). On 200
 films this refused more turned and inverted ones, at the same share of accepted films, than the
 Mahalanobis distance does.
@@ -32,24 +32,24 @@ NEIGHBOURS = 5
 BANK = 1_000_000  # numbers of training features that are kept, in half precision
 LEAST_SPREAD_INSIDE = 1e-3  # of a group, in standard deviations of the training images
 LEAST_VARIANCE = 1e-9  # beside a variance of 1
-WIDE, PLANE = 2048, 256  # features beyond which poses are told apart in so many components
+WIDE, PLANE = 2048, 256  # features beyond which poses are separated in so many components
 LEAST_SIDE, LEAST_SPREAD, MOST_COLOUR = 32, 2.0, 6.0  # pixels, grey levels, levels of chroma
-GLANCE = 512  # pixels of the longer side that the lung finder is given
+CHECK_SIDE = 512  # pixels of the longer side that the lung finder is given
 ORDINARY, FAR = 0.75, 0.98  # quantiles of validation distances
-LEAST_FAR = 2e-3  # half precision tells no smaller distances apart
+LEAST_FAR = 2e-3  # half precision resolves no smaller distances
 FILE = "gate.safetensors"
 
 
-def _turned(pixels: GreyImage, quarters: int) -> GreyImage:
+def _rotate(pixels: GreyImage, quarters: int) -> GreyImage:
     return np.rot90(pixels, quarters)
 
 
 # what the head was taught to recognise: how to make it of an upright image, and what it looks like
 POSES: dict[str, tuple[Callable[[GreyImage], GreyImage], str]] = {
     "inverted": (negative, "it looks like a negative, black and white exchanged"),
-    "left": (partial(_turned, quarters=1), "it looks turned by 90 degrees"),
-    "upside down": (partial(_turned, quarters=2), "it looks upside down"),
-    "right": (partial(_turned, quarters=3), "it looks turned by 90 degrees"),
+    "left": (partial(_rotate, quarters=1), "it looks turned by 90 degrees"),
+    "upside down": (partial(_rotate, quarters=2), "it looks upside down"),
+    "right": (partial(_rotate, quarters=3), "it looks turned by 90 degrees"),
 }
 
 
@@ -70,8 +70,8 @@ def quick_check(pixels: GreyImage, colour: float = 0.0) -> QuickCheck:
     """Look at decoded pixels (height, width) of a file with this colourfulness (levels)."""
     side, longer = min(pixels.shape), max(pixels.shape)
     small = as_uint8(pixels)
-    if longer > GLANCE:
-        size = tuple(max(1, round(n * GLANCE / longer)) for n in pixels.shape[::-1])
+    if longer > CHECK_SIDE:
+        size = tuple(max(1, round(n * CHECK_SIDE / longer)) for n in pixels.shape[::-1])
         small = cv2.resize(small, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
     if side < LEAST_SIDE:
         return QuickCheck(small, f"its shorter side has {side} pixels, fewer than {LEAST_SIDE}")
@@ -106,24 +106,24 @@ class Gate(ABC):
 
     def faults(self, features: Floats) -> list[str]:
         """(image, feature) -> why each image is refused, in words, or ""."""
-        looks = [words for _, words in POSES.values()]
+        pose_faults = [words for _, words in POSES.values()]
         p, distances = self.poses(features)[:, 1:], self.distances(features)
-        return [self._fault(d, row, looks) for d, row in zip(distances, p, strict=True)]
+        return [self._fault(d, row, pose_faults) for d, row in zip(distances, p, strict=True)]
 
-    def _fault(self, distance: float, p: Array, looks: list[str]) -> str:
+    def _fault(self, distance: float, p: Array, pose_faults: list[str]) -> str:
         if distance > self.far:
             return (
                 "it is unlike every image that the model learnt from "
                 f"(distance {distance:.2f}, at most {self.far:.2f})"
             )
-        return looks[int(p.argmax())] if p.max() > self.turned else ""
+        return pose_faults[int(p.argmax())] if p.max() > self.turned else ""
 
     def lung_fault(self, distance: float, small: Grey8) -> str:
         """Why an unusual image (height, width) is no chest film, or "", where lungs are asked."""
         if not self.lungs or distance <= self.ordinary:
             return ""
-        found = segmenter.load_segmenter()(small)
-        return "" if found.good else f"it shows no two lungs ({found.status})"
+        lungs = segmenter.load_segmenter()(small)
+        return "" if lungs.good else f"it shows no two lungs ({lungs.status})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +137,12 @@ class OodDetector(Gate):
     bias: Floats  # (pose,)
 
     def distances(self, features: Floats) -> Array:
-        """(image, feature) -> 1 - cosine to the 5th nearest training image (image,)."""
+        """(image, feature) -> 1 - cosine to the 5th nearest training image (image,).
+
+        Sun et al. 2022, arXiv:2204.06507.
+        """
         near = min(NEIGHBOURS, len(self.bank))
-        alike = np.partition(_unit(features) @ self.bank.T, -near, axis=1)[:, -near]
+        alike = np.partition(_to_unit_length(features) @ self.bank.T, -near, axis=1)[:, -near]
         return np.asarray(1 - alike, np.float64)
 
     def poses(self, features: Floats) -> Array:
@@ -149,18 +152,18 @@ class OodDetector(Gate):
 
 
 def rejection_reasons(
-    gate: Gate | None, features: Floats, glances: Sequence[QuickCheck]
+    gate: Gate | None, features: Floats, checks: Sequence[QuickCheck]
 ) -> list[str]:
-    """Why each image of `features` (image, feature) is refused, or ""; without a gate, looks alone.
+    """Why each image of `features` (image, feature) is refused, or ""; no gate: the checks decide.
 
     The lungs are looked for last, and only where nothing else speaks against an unusual image.
     """
     if gate is None:
-        return [glance.fault for glance in glances]
-    rows = zip(glances, gate.faults(features), gate.distances(features), strict=True)
+        return [check.fault for check in checks]
+    rows = zip(checks, gate.faults(features), gate.distances(features), strict=True)
     return [
-        glance.fault or fault or gate.lung_fault(distance, glance.small)
-        for glance, fault, distance in rows
+        check.fault or fault or gate.lung_fault(distance, check.small)
+        for check, fault, distance in rows
     ]
 
 
@@ -177,11 +180,13 @@ def fit_detector(train: Floats, turned: Mapping[str, Floats], validation: Floats
             f"{len(train)}, {len(validation)} and {', '.join(turned) or 'none'}; add images."
         )
     kept = evenly_spaced(len(train), max(64, BANK // train.shape[1]))
-    mean, deviation = train[kept].mean(0), train[kept].std(0) + 1e-6
-    shown = [(group - mean) / deviation for group in (train[kept], *(turned[n] for n in POSES))]
-    weights, bias = _discriminants(shown)
+    mean, deviation = train[kept].mean(0), train[kept].std(0) + 1e-6  # some are constant
+    standardised = [
+        (group - mean) / deviation for group in (train[kept], *(turned[n] for n in POSES))
+    ]
+    weights, bias = _discriminants(standardised)
     gate = OodDetector(
-        _unit(train[kept]).astype(np.float16).astype(np.float32),
+        _to_unit_length(train[kept]).astype(np.float16).astype(np.float32),
         mean.astype(np.float32),
         deviation.astype(np.float32),
         weights,
@@ -190,14 +195,14 @@ def fit_detector(train: Floats, turned: Mapping[str, Floats], validation: Floats
         far=1.0,
         turned=0.5,
     )
-    return _limited(gate, validation)
+    return _with_limits(gate, validation)
 
 
 def _discriminants(groups: Sequence[Floats]) -> tuple[Floats, Floats]:
     """(group, feature) weights and (group,) bias of shrunk linear discriminants, groups alike.
 
-    Ledoit & Wolf 2004 for the shrinkage, group by group. Beyond WIDE features in the plane of their
-    first components, where the covariance can still be solved for.
+    Shrinkage, group by group: Ledoit & Wolf 2004, doi:10.1016/S0047-259X(03)00096-4. Beyond WIDE
+    features in the plane of their first components, where the covariance can still be solved for.
     """
     from scipy.linalg import solve
 
@@ -214,8 +219,8 @@ def _discriminants(groups: Sequence[Floats]) -> tuple[Floats, Floats]:
     # a shrunk covariance is positive: Cholesky, where scikit-learn solves least squares
     weights = solve(alike, (means / size).T, assume_a="pos").T / size
     bias = -0.5 * (means * weights).sum(1) - np.log(len(groups))
-    whole = weights if basis is None else weights @ basis
-    return whole.astype(np.float32), bias.astype(np.float32)
+    full_weights = weights if basis is None else weights @ basis
+    return full_weights.astype(np.float32), bias.astype(np.float32)
 
 
 def _covariance(table: Array) -> Array:
@@ -224,11 +229,11 @@ def _covariance(table: Array) -> Array:
 
     scale = table.std(0)
     scale[scale == 0] = 1
-    found, _ = ledoit_wolf((table - table.mean(0)) / scale, assume_centered=True)
-    return np.asarray(scale[:, None] * found * scale[None, :])
+    covariance, _ = ledoit_wolf((table - table.mean(0)) / scale, assume_centered=True)
+    return np.asarray(scale[:, None] * covariance * scale[None, :])
 
 
-def _limited(gate: OodDetector, validation: Floats) -> OodDetector:
+def _with_limits(gate: OodDetector, validation: Floats) -> OodDetector:
     distances, p = gate.distances(validation), gate.poses(validation)[:, 1:].max(1)
     middle, ordinary, high = (float(q) for q in np.quantile(distances, (0.5, ORDINARY, FAR)))
     turned = max(0.5, float(np.quantile(p, FAR)))
@@ -248,9 +253,9 @@ def save_detector(gate: OodDetector, folder: Path) -> None:
 
 def arrays(gate: OodDetector) -> dict[str, npt.NDArray[np.floating]]:
     """Every array of a gate by name, as its file holds them."""
-    found = {name: getattr(gate, name) for name in ("mean", "deviation", "weights", "bias")}
+    statistics = {name: getattr(gate, name) for name in ("mean", "deviation", "weights", "bias")}
     limits = np.array([gate.ordinary, gate.far, gate.turned, gate.lungs], np.float64)
-    return {**found, "bank": gate.bank.astype(np.float16), "limits": limits}
+    return {**statistics, "bank": gate.bank.astype(np.float16), "limits": limits}
 
 
 def load_detector(folder: Path) -> OodDetector | None:
@@ -267,6 +272,6 @@ def load_detector(folder: Path) -> OodDetector | None:
         raise HilumError(f"{path} must be readable; got {error}; restore the folder.") from None
 
 
-def _unit(features: Floats) -> Floats:
-    length = np.linalg.norm(features, axis=1, keepdims=True)
+def _to_unit_length(features: Floats) -> Floats:
+    length = np.linalg.norm(features, axis=1, keepdims=True)  # 0 where a ReLU passes nothing
     return np.asarray(features / np.maximum(length, 1e-12), np.float32)

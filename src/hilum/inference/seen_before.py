@@ -44,10 +44,10 @@ class Recognised:
     @property
     def kinds(self) -> list[str]:
         """(image,) One of KINDS, or ""."""
-        found = (self.files, self.near >= 0, self.patients)
+        matches = (self.files, self.near >= 0, self.patients)
         return [
             next((name for name, row in zip(KINDS, rows, strict=True) if row), "")
-            for rows in zip(*found, strict=True)
+            for rows in zip(*matches, strict=True)
         ]
 
     def of_what(self) -> str:
@@ -65,19 +65,19 @@ class Recognised:
 
     def unchecked(self) -> list[str]:
         """One sentence for each thing that could not be checked, or not for all images."""
-        found = []
+        notes = []
         if self.unchecked_films:
             what = "files" if self.files_state == "not checked" else "near duplicates"
-            found.append(f"Not checked for {what}: {self.unchecked_films}.")
+            notes.append(f"Not checked for {what}: {self.unchecked_films}.")
         if self.unchecked_patients:
             share = "Not all checked" if self.patients_state == "partly" else "Not checked"
-            found.append(f"{share} for patients: {self.unchecked_patients}.")
+            notes.append(f"{share} for patients: {self.unchecked_patients}.")
         if self.elsewhere.any():
-            found.append(
+            notes.append(
                 f"{int(self.elsewhere.sum()):,} images have a patient number that the model's "
                 "training has from another source; they count as other people."
             )
-        return found
+        return notes
 
 
 def compare_with_record(built: BuiltOn | None, seen: Sequence[str], films: Films) -> Recognised:
@@ -141,15 +141,15 @@ def _patients(built: BuiltOn | None, films: Films) -> tuple[Bools, Bools, State,
         return nobody, nobody, "not checked", "the patients of these images are unknown"
     slow = training_record.digested(filter(None, films.patients), built.salt, built.rounds)
     rows = [
-        _one(built.patients, slow[name], source) if name else ""
+        _match(built.patients, slow[name], source) if name else ""
         for name, source in zip(films.patients, films.sources, strict=True)
     ]
     met, elsewhere = (np.array([row == word for row in rows]) for word in ("met", "elsewhere"))
-    why = " and ".join(_shares(built, films))
+    why = " and ".join(_share_known(built, films))
     return met, elsewhere, "partly" if why else "checked", why
 
 
-def _one(known: training_record.Known, slow: bytes, source: str | None) -> str:
+def _match(known: training_record.Known, slow: bytes, source: str | None) -> str:
     """ "met", "elsewhere" where every source is known and another one, or ""."""
     places = known.get(training_record.short(slow))
     if places is None:
@@ -158,7 +158,7 @@ def _one(known: training_record.Known, slow: bytes, source: str | None) -> str:
     return "met" if not here or "" in places or here in places else "elsewhere"
 
 
-def _shares(built: BuiltOn, films: Films) -> list[str]:
+def _share_known(built: BuiltOn, films: Films) -> list[str]:
     unknown = sum(not name for name in films.patients)
     return [
         f"the patients of {some:,} of {every:,} {which} are unknown"

@@ -59,6 +59,7 @@ def apply_temperature(logits: Array, temperature: float) -> Probabilities:
     """Logits or log probabilities (image, class) -> probabilities (image, class).
 
     The order of the classes, and so every prediction, stays.
+    Guo et al. 2017, arXiv:1706.04599.
     """
     if not temperature > 0:
         raise HilumError(f"a temperature must be above 0; got {temperature}; 1 changes nothing.")
@@ -67,6 +68,7 @@ def apply_temperature(logits: Array, temperature: float) -> Probabilities:
 
 def softmax(logits: Array) -> Array:
     """(image, class) logits -> probabilities; scipy's own, bit by bit, takes long to load."""
+    # without the largest logit nothing overflows
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
 

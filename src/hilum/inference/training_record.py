@@ -1,8 +1,9 @@
 """What a model was built on, kept without names: patients as digests, films as hashes.
 
-Patient numbers can be listed by whoever knows how a hospital counts, so a digest is pseudonymous,
-not anonymous: a salt of the model's own and a slow function (PBKDF2, RFC 8018) make the listing
-dear, nothing makes it impossible. A perceptual hash (256 bits) shows no picture.
+Patient numbers can be enumerated by anyone who knows how a hospital counts, so a digest is
+pseudonymous, not anonymous: a salt of the model's own and a slow function (PBKDF2, RFC 8018) make
+that slow, nothing makes it impossible. A perceptual hash (256 bits) shows no picture.
+https://www.rfc-editor.org/rfc/rfc8018
 """
 
 import hashlib
@@ -115,7 +116,7 @@ def make_record(films: Films) -> BuiltOn:
         nameless=sum(not name for name, _ in named),
         salt=salt,
         rounds=ROUNDS,
-        patients={key: frozenset(found) for key, found in known.items()},
+        patients={key: frozenset(places) for key, places in known.items()},
         films={
             key: bits.tobytes() for key, bits in zip(films.sha256, films.hashes, strict=True)
         },
@@ -177,8 +178,8 @@ def load_record(folder: Path, record: dict[str, Any] | None) -> BuiltOn | None:
             _known(patients) if patients is not None else None,
             {key: bytes.fromhex(bits) for key, bits in films} if films is not None else None,
         )
-        whole = built.patients is None or len(built.patients) == record["patients"]
-        if not whole or any(len(bits) != HASH for bits in (built.films or {}).values()):
+        complete = built.patients is None or len(built.patients) == record["patients"]
+        if not complete or any(len(bits) != HASH for bits in (built.films or {}).values()):
             raise ValueError("other numbers than model.json has")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise HilumError(
@@ -200,4 +201,4 @@ def _known(rows: Sequence[tuple[str, str]]) -> Known:
     known: dict[str, set[str]] = {}
     for patient, place in rows:
         known.setdefault(patient, set()).add(place)
-    return {key: frozenset(found) for key, found in known.items()}
+    return {key: frozenset(places) for key, places in known.items()}

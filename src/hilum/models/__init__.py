@@ -2,6 +2,6 @@
 
 import sys
 
-# openvino and nncf tell a web service of every start, and write to the home folder, unless the
-# package that does it is missing: nothing of a hospital's work is told to anyone
+# openvino and nncf report every start to a web service, and write to the home folder, unless the
+# package that does it is missing: nothing of a hospital's work leaves it
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]

@@ -60,47 +60,49 @@ class Backbone(nn.Module):
         Earlier maps, averaged to its size, and the maps of networks beside it follow as further
         channels. Raises HilumError for a network without any, and where theirs are of other sizes.
         """
-        found = [self._map(x), *(other.backbone.maps(other.seen(x)) for other in self.neighbours)]
-        if len(found) == 1:
-            return found[0]
+        maps = [self._map(x), *(other.backbone.maps(other.seen(x)) for other in self.neighbours)]
+        if len(maps) == 1:
+            return maps[0]
         try:  # comparing sizes here would stop the tracing of a conversion
-            return torch.cat(found, 1)
+            return torch.cat(maps, 1)
         except RuntimeError:
-            sizes = sorted({tuple(one.shape[2:]) for one in found})
+            sizes = sorted({tuple(one.shape[2:]) for one in maps})
             raise HilumError(
                 f"joined networks need maps of one size; got {sizes}; join others."
             ) from None
 
     def _map(self, x: Tensor) -> Tensor:
-        found = self._found(x)
-        if found.ndim != 4:
+        output = self._feature_map(x)
+        if output.ndim != 4:
             raise HilumError(
-                f"a spatial map has four axes; {self.card.name!r} gives {found.ndim}; "
+                f"a spatial map has four axes; {self.card.name!r} gives {output.ndim}; "
                 "choose a convolutional backbone."
             )
         # some transformers put the channels last
-        return found.permute(0, 3, 1, 2) if channels_last(self.net) else found
+        return output.permute(0, 3, 1, 2) if channels_last(self.net) else output
 
     def forward(self, x: Tensor) -> Tensor:
         """(image, 3, height, width) -> (image, feature)."""
-        mine = self._map(x).flatten(1) if self.flat else self._pooled(self._found(x))
+        own = self._map(x).flatten(1) if self.flat else self._pool_panels(self._feature_map(x))
         others = [other(x) for other in self.neighbours]
-        return torch.cat([mine, *others], 1) if others else mine
+        return torch.cat([own, *others], 1) if others else own
 
-    def from_maps(self, found: Tensor) -> Tensor:
+    def from_maps(self, maps: Tensor) -> Tensor:
         """(image, channel, row, column), as `maps` gives -> features: the rest of `forward`."""
         if not self.beside:
-            return self._from_map(found)
+            return self._from_map(maps)
         members = [other.backbone for other in self.neighbours]
         widths = [self.channels, *(member.channels for member in members)]
-        mine, *others = torch.split(found, widths, 1)
+        own, *others = torch.split(maps, widths, 1)
         rest = [member.from_maps(one) for member, one in zip(members, others, strict=True)]
-        return torch.cat([self._from_map(mine), *rest], 1)
+        return torch.cat([self._from_map(own), *rest], 1)
 
-    def _from_map(self, found: Tensor) -> Tensor:
+    def _from_map(self, spatial_map: Tensor) -> Tensor:
         if self.flat:
-            return found.flatten(1)
-        return self._pooled(found.permute(0, 2, 3, 1) if channels_last(self.net) else found)
+            return spatial_map.flatten(1)
+        return self._pool_panels(
+            spatial_map.permute(0, 2, 3, 1) if channels_last(self.net) else spatial_map
+        )
 
     def shape(self, width: int) -> tuple[int, int]:
         """(channel, position) of features (image, width): a flattened map lists channel first."""
@@ -129,17 +131,17 @@ class Backbone(nn.Module):
             f"{self.card.timm_name!r}, pool={self.pool!r}, variant={self.weights.variant!r}{panels}"
         )
 
-    def _found(self, x: Tensor) -> Tensor:
+    def _feature_map(self, x: Tensor) -> Tensor:
         """What `forward_features` gives of (image, 3, height, width), earlier maps behind it.
 
         Of panels each by itself; their maps stand one below the other as they do.
         """
         if self.panels > 1:
-            each = self._found_of(torch.cat(x.chunk(self.panels, 2)))
+            each = self._network_output(torch.cat(x.chunk(self.panels, 2)))
             return torch.cat(each.chunk(self.panels), 2)
-        return self._found_of(x)
+        return self._network_output(x)
 
-    def _found_of(self, x: Tensor) -> Tensor:
+    def _network_output(self, x: Tensor) -> Tensor:
         if not self.earlier:
             last: Tensor = self.net.forward_features(x)
             return last
@@ -147,20 +149,23 @@ class Backbone(nn.Module):
         rows, columns = last.shape[2:]
         return torch.cat([last, *(adaptive_avg_pool2d(one, (rows, columns)) for one in earlier)], 1)
 
-    def _pooled(self, found: Tensor) -> Tensor:
-        """What `_found` gives -> features (image, feature), panel by panel."""
+    def _pool_panels(self, output: Tensor) -> Tensor:
+        """What `_feature_map` gives -> features (image, feature), panel by panel.
+
+        Global average pooling: Lin et al. 2014, arXiv:1312.4400, section 3.2.
+        """
         if self.panels > 1:
-            return torch.cat([self._averaged(one) for one in found.chunk(self.panels, 2)], 1)
-        return self._averaged(found)
+            return torch.cat([self._pool_stages(one) for one in output.chunk(self.panels, 2)], 1)
+        return self._pool_stages(output)
 
-    def _averaged(self, found: Tensor) -> Tensor:
+    def _pool_stages(self, output: Tensor) -> Tensor:
         if self.earlier:
-            found, *earlier = torch.split(found, [self.card.features, *self.earlier.values()], 1)
-            return torch.cat([self._headed(found), *(one.mean((2, 3)) for one in earlier)], 1)
-        return self._headed(found)
+            output, *earlier = torch.split(output, [self.card.features, *self.earlier.values()], 1)
+            return torch.cat([self._apply_head(output), *(one.mean((2, 3)) for one in earlier)], 1)
+        return self._apply_head(output)
 
-    def _headed(self, found: Tensor) -> Tensor:
-        features: Tensor = self.net.forward_head(found, pre_logits=self.kept == 0)
+    def _apply_head(self, output: Tensor) -> Tensor:
+        features: Tensor = self.net.forward_head(output, pre_logits=self.kept == 0)
         return features.mean((2, 3)) if features.ndim == 4 else features
 
 
@@ -176,8 +181,8 @@ class BackboneWithMaps(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(image, 3, height, width) -> (image, feature + channel x row x column)."""
-        found = self.backbone.maps(x)
-        return torch.cat([self.backbone.from_maps(found), found.flatten(1)], 1)
+        maps = self.backbone.maps(x)
+        return torch.cat([self.backbone.from_maps(maps), maps.flatten(1)], 1)
 
 
 class AuxiliaryBackbone(nn.Module):
@@ -186,9 +191,9 @@ class AuxiliaryBackbone(nn.Module):
     gain: Tensor
     offset: Tensor
 
-    def __init__(self, given: str, wanted: str, backbone: Backbone) -> None:
+    def __init__(self, mode: str, wanted: str, backbone: Backbone) -> None:
         super().__init__()
-        self.modes = (given, wanted)
+        self.modes = (mode, wanted)
         self.backbone = backbone
         gain, offset = normalise.normalisation_change(*self.modes)
         self.register_buffer("gain", normalise.channels(gain), persistent=False)
@@ -200,8 +205,8 @@ class AuxiliaryBackbone(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(image, 3, height, width) -> (image, feature)."""
-        found: Tensor = self.backbone(self.seen(x))
-        return found
+        features: Tensor = self.backbone(self.seen(x))
+        return features
 
     def extra_repr(self) -> str:
         """Modes, for the printed network."""
@@ -223,17 +228,17 @@ def earlier(net: Any, name: str) -> dict[int, int]:
     """Which of a network's stages pool "stages" adds, as timm counts them: {index: channels}."""
     stages: Any = getattr(net, "feature_info", None)
     able = isinstance(stages, list) and hasattr(net, "forward_intermediates")
-    found = {
+    channels = {
         index: int(stage["num_chs"])
         for index, stage in enumerate(stages if able and not channels_last(net) else ())
         if stage["reduction"] in EARLIER
     }
-    if len(found) != len(EARLIER):  # a transformer has a dozen, or none
+    if len(channels) != len(EARLIER):  # a transformer has a dozen, or none
         raise HilumError(
             f"pool 'stages' wants a network whose stages timm can hand out; {name} is none; choose "
             "pool average."
         )
-    return found
+    return channels
 
 
 def channels_last(net: Any) -> bool:

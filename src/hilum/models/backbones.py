@@ -55,7 +55,7 @@ def build_backbone(
     """
     row = backbone_card(name)
     loaded = weights.load_weights(row, which, seed, kept(row, pool))
-    backbone = _bare(row, loaded.without_state(), pool)
+    backbone = _uninitialised(row, loaded.without_state(), pool)
     state = _backbone_part(backbone, loaded)
     backbone.net.load_state_dict(state)
     if backbone.kept:  # the fully connected layers count as well
@@ -76,9 +76,9 @@ def join_backbones(first: Backbone, others: Sequence[Backbone], common: str = ""
                 f"joined networks hand over their averages; got pool {member.pool!r} of "
                 f"{member.card.name!r}; choose pool average or stages."
             )
-    whole = _bare(first.card, first.weights, first.pool, others, common, first.panels)
-    whole.net = first.net
-    return whole
+    joined = _uninitialised(first.card, first.weights, first.pool, others, common, first.panels)
+    joined.net = first.net
+    return joined
 
 
 def with_pooling(backbone: Backbone, pool: Pool) -> Backbone:
@@ -91,7 +91,7 @@ def with_pooling(backbone: Backbone, pool: Pool) -> Backbone:
             f"pool {pool!r} of {backbone.card.name!r} needs other layers than pool "
             f"{backbone.pool!r} has kept; choose pool {backbone.pool}."
         )
-    other = _bare(backbone.card, backbone.weights, pool, panels=backbone.panels)
+    other = _uninitialised(backbone.card, backbone.weights, pool, panels=backbone.panels)
     other.net = backbone.net
     return other
 
@@ -121,7 +121,7 @@ def with_panels(backbone: Backbone, panels: int) -> Backbone:
     if panels == backbone.panels:
         return backbone
     require_panels(backbone.card, backbone.pool, panels)
-    other = _bare(backbone.card, backbone.weights, backbone.pool, panels=panels)
+    other = _uninitialised(backbone.card, backbone.weights, backbone.pool, panels=panels)
     other.net = backbone.net
     return other
 
@@ -131,7 +131,7 @@ def rebuild_backbone(record: Mapping[str, Any], state: Mapping[str, Tensor]) -> 
 
     Raises HilumError where the two do not belong together.
     """
-    backbone = _unfilled(record)
+    backbone = _without_tensors(record)
     try:
         backbone.load_state_dict(dict(state))
     except RuntimeError as error:
@@ -142,19 +142,19 @@ def rebuild_backbone(record: Mapping[str, Any], state: Mapping[str, Tensor]) -> 
     return backbone
 
 
-def _unfilled(record: Mapping[str, Any]) -> Backbone:
+def _without_tensors(record: Mapping[str, Any]) -> Backbone:
     """What `record` describes, without its tensors."""
     digest, origin, licence, variant = (
         str(record[key]) for key in ("digest", "origin", "licence", "variant")
     )
     loaded = Weights({}, digest, origin, licence, variant)
-    beside = [_unfilled(other) for other in record.get("beside", ())]
+    beside = [_without_tensors(other) for other in record.get("beside", ())]
     row, common = backbone_card(str(record["name"])), str(record.get("common", ""))
     panels = int(record.get("panels", 1))
-    return _bare(row, loaded, record["pool"], beside, common, panels)
+    return _uninitialised(row, loaded, record["pool"], beside, common, panels)
 
 
-def _bare(
+def _uninitialised(
     row: BackboneCard,
     record: Weights,
     pool: Pool,
@@ -162,7 +162,7 @@ def _bare(
     common: str = "",
     panels: int = 1,
 ) -> Backbone:
-    """A backbone whose own tensors hold anything: whoever calls loads them, or replaces them."""
+    """A backbone whose own tensors hold anything: the caller loads or replaces them."""
     # the caller's random state stays as it was
     with torch.random.fork_rng(devices=[]), networks.Unfilled():
         return Backbone(row, record, pool, beside, common, panels).eval()
@@ -183,7 +183,7 @@ def require_fit(row: BackboneCard, size: tuple[int, int]) -> None:
     The shapes are worked through without arithmetic, on torch's meta device.
     """
     require_size(row, size)
-    if min(size) < LEAST_SIDE or not _passes(row, size):
+    if min(size) < LEAST_SIDE or not _has_output(row, size):
         raise HilumError(
             f"{row.name} cannot take images of {size[0]} x {size[1]} pixels; it was trained on "
             f"{row.side} x {row.side} and needs {LEAST_SIDE} or more; set prepare.side to 0 or "
@@ -192,7 +192,7 @@ def require_fit(row: BackboneCard, size: tuple[int, int]) -> None:
 
 
 @cache
-def _passes(row: BackboneCard, size: tuple[int, int]) -> bool:
+def _has_output(row: BackboneCard, size: tuple[int, int]) -> bool:
     """Whether images of `size` come through the network with a place left; asked once of each."""
     if row.own or size == (row.side, row.side):
         return True

@@ -151,7 +151,9 @@ def _lite(number: int, side: int, embedded: bool) -> BackboneCard:
     )
 
 
-def _own(name: str, side: int, features: int, stages: Stages, citation: str) -> BackboneCard:
+def _without_weights(
+    name: str, side: int, features: int, stages: Stages, citation: str
+) -> BackboneCard:
     return BackboneCard(name, "", side, "unit", features, stages, "none needed", citation, own=True)
 
 
@@ -220,9 +222,9 @@ _ROWS = (
     _lite(0, 224, embedded=True),
     _lite(1, 240, embedded=False),
     _lite(2, 260, embedded=False),
-    _own("elazhari_cnn", 200, 1000, _ELAZHARI, _EL_AZHARI),
-    _own("wiklund_fc", 224, 64, (("dense",),), _WIKLUND),
-    _own("wiklund_cnn", 224, 64, (("conv",), ("dense",)), _WIKLUND),
+    _without_weights("elazhari_cnn", 200, 1000, _ELAZHARI, _EL_AZHARI),
+    _without_weights("wiklund_fc", 224, 64, (("dense",),), _WIKLUND),
+    _without_weights("wiklund_cnn", 224, 64, (("conv",), ("dense",)), _WIKLUND),
 )
 BACKBONES: dict[str, BackboneCard] = {row.name: row for row in _ROWS}
 ALIAS_NOTES: dict[str, str] = {

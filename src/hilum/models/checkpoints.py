@@ -55,7 +55,10 @@ class MatchedState:
 
 
 def read_safetensors(path: Path) -> tuple[State, str]:
-    """Every tensor of a .safetensors file, and the variant that its header names, if any."""
+    """Every tensor of a .safetensors file, and the variant that its header names, if any.
+
+    https://huggingface.co/docs/safetensors
+    """
     try:
         with safe_open(path, framework="pt") as file:
             variant = (file.metadata() or {}).get("variant", "")
@@ -67,7 +70,10 @@ def read_safetensors(path: Path) -> tuple[State, str]:
 
 
 def read_torch(path: Path) -> State:
-    """Every tensor of a .pth or .pt file, unpickled with `weights_only`: no code runs."""
+    """Every tensor of a .pth or .pt file, unpickled with `weights_only`: no code runs.
+
+    https://docs.pytorch.org/docs/stable/generated/torch.load.html
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of a pickle protocol; it loads or fails
@@ -108,9 +114,9 @@ def _tensors(content: Any, path: Path) -> State:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
     if isinstance(content, Mapping):
-        found = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
-        if found:
-            return found
+        tensors = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+        if tensors:
+            return tensors
     raise HilumError(
         f"{path} must hold a dictionary of tensors; got {type(content).__name__} without any; "
         "save the network's state_dict()."
@@ -132,37 +138,37 @@ def _with_classifier(named: State, optional: Shapes) -> State:
 
     Rows and the order of their values are the same.
     """
-    found: State = {}
+    converted: State = {}
     for name, tensor in named.items():
         module, _, leaf = name.rpartition(".")
         ours = f"{_VGG_CLASSIFIER.get(module, module)}.{leaf}"
         shape = optional.get(ours, torch.Size([0]))
         fits = tensor.shape[:1] == shape[:1] and tensor.numel() == shape.numel()
-        found[ours if fits else name] = tensor.reshape(shape) if fits else tensor
-    return found
+        converted[ours if fits else name] = tensor.reshape(shape) if fits else tensor
+    return converted
 
 
 def _by_order(raw: State, wanted: Shapes, optional: Shapes) -> State | None:
     """Rename by position, where kinds and shapes agree one by one along the whole file."""
     ours, head = list(wanted.items()), list(optional.items())
-    for theirs in (list(raw.items()), sorted(raw.items(), key=_natural)):
+    for theirs in (list(raw.items()), sorted(raw.items(), key=_natural_key)):
         for candidate in (ours + head, head + ours, ours):
-            if _same(theirs, candidate):
+            if _same_layers(theirs, candidate):
                 return {name: t for (name, _), (_, t) in zip(candidate, theirs, strict=True)}
     return None
 
 
-def _natural(item: tuple[str, Tensor]) -> tuple[list[tuple[int, str]], int]:
+def _natural_key(item: tuple[str, Tensor]) -> tuple[list[tuple[int, str]], int]:
     """Sort key of a module's place in a numbered network; safetensors stores names by alphabet."""
     module, _, leaf = item[0].rpartition(".")
     parts = [(int(part), "") if part.isdigit() else (-1, part) for part in module.split(".")]
     return parts, _LEAVES.index(leaf) if leaf in _LEAVES else len(_LEAVES)
 
 
-def _same(theirs: list[tuple[str, Tensor]], candidate: list[tuple[str, torch.Size]]) -> bool:
+def _same_layers(theirs: list[tuple[str, Tensor]], candidate: list[tuple[str, torch.Size]]) -> bool:
     return len(theirs) == len(candidate) and all(
-        found.rsplit(".", 1)[-1] == name.rsplit(".", 1)[-1] and tensor.shape == shape
-        for (found, tensor), (name, shape) in zip(theirs, candidate, strict=True)
+        their_name.rsplit(".", 1)[-1] == name.rsplit(".", 1)[-1] and tensor.shape == shape
+        for (their_name, tensor), (name, shape) in zip(theirs, candidate, strict=True)
     )
 
 

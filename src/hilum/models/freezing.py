@@ -1,6 +1,7 @@
 """Freezing: an ordered list of patterns says which parameters learn and which stay.
 
 After big_vision's optimiser masks: the first match wins, and every parameter must be covered.
+https://github.com/google-research/big_vision
 """
 
 import re
@@ -112,6 +113,7 @@ def advise(images: int, similarity: str) -> str:
 
     `similarity` of the images to those of the pretraining is "near" or "far". Raises HilumError for
     another word and for less than one image.
+    How far features transfer, layer by layer: Yosinski et al. 2014, arXiv:1411.1792.
     """
     if similarity not in ("near", "far") or images < 1:
         raise HilumError(
@@ -164,14 +166,14 @@ def _fix_statistics(module: nn.Module, hold: bool) -> tuple[str, ...]:
     fixed = []
     for name, layer in module.named_modules():
         if isinstance(layer, NORMS):
-            _release(layer)
+            _remove_hook(layer)
             if hold and not any(it.requires_grad for it in layer.parameters()):
                 setattr(layer, _HANDLE, layer.register_forward_pre_hook(_stay_in_evaluation))
                 fixed.append(name)
     return tuple(fixed)
 
 
-def _release(layer: nn.Module) -> None:
+def _remove_hook(layer: nn.Module) -> None:
     handle = layer.__dict__.pop(_HANDLE, None)
     if isinstance(handle, RemovableHandle):
         handle.remove()

@@ -18,7 +18,10 @@ MOMENTUM = 0.01  # Keras keeps 0.99 of the running statistics; torch's default i
 
 
 def glorot(layer: Layer, generator: torch.Generator | None = None) -> Layer:
-    """Weights uniform as Glorot & Bengio 2010 (PMLR 9:249-256), bias zero: Keras's defaults."""
+    """Weights uniform as Glorot & Bengio 2010 (PMLR 9:249-256), bias zero: Keras's defaults.
+
+    https://proceedings.mlr.press/v9/glorot10a.html
+    """
     if not layer.weight.is_meta:
         nn.init.xavier_uniform_(layer.weight, generator=generator)
     if layer.bias is not None:
@@ -81,7 +84,7 @@ def as_arrays(module: nn.Module) -> tuple[tuple[tuple[Array, Array], ...], int]:
         if isinstance(leaf, nn.BatchNorm1d):
             norm = leaf
         elif isinstance(leaf, nn.Linear):
-            layers.append(_folded(norm, leaf))
+            layers.append(_fold_normalisation(norm, leaf))
             norm = None
     return tuple(layers), average.positions if average else 1
 
@@ -97,8 +100,11 @@ def _require_order(leaves: list[nn.Module]) -> None:
         )
 
 
-def _folded(norm: nn.BatchNorm1d | None, layer: nn.Linear) -> tuple[Array, Array]:
-    """layer(norm(x)) as one layer: W (s x + t) + b = (W s) x + (W t + b)."""
+def _fold_normalisation(norm: nn.BatchNorm1d | None, layer: nn.Linear) -> tuple[Array, Array]:
+    """layer(norm(x)) as one layer: W (s x + t) + b = (W s) x + (W t + b).
+
+    In evaluation BatchNorm is affine: Ioffe & Szegedy 2015, arXiv:1502.03167.
+    """
     weight, bias = _array(layer.weight), _array(layer.bias)
     if norm is None:
         return weight, bias

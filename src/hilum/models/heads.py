@@ -31,7 +31,11 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class HeadPlan:
-    """What a head does, in the order of its fields; the last linear layer is always there."""
+    """What a head does, in the order of its fields; the last linear layer is always there.
+
+    Dropout: Srivastava et al. 2014, https://jmlr.org/papers/v15/srivastava14a.html; BatchNorm:
+    Ioffe & Szegedy 2015, arXiv:1502.03167.
+    """
 
     pool: Pool = "average"  # what the backbone is to hand over, as flattened features
     map_dropout: float = 0.0  # on all of that
@@ -135,6 +139,7 @@ def activity_penalty(activations: Sequence[Tensor], l1: float, l2: float) -> Ten
 
     Keras's activity regularizer: on outputs after their activation, divided by the batch size.
     On softmax the L1 part is the constant l1, whose gradient is zero.
+    https://keras.io/api/layers/regularizers/
     """
     total = torch.zeros(())
     for values in activations:

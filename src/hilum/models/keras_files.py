@@ -50,14 +50,14 @@ def _read_h5(path: Path) -> KerasFile:
     try:
         with h5py.File(path, "r") as file:
             group = file.get("model_weights", file)  # a whole model, or weights alone
-            found = [(name, np.asarray(group[at], np.float32)) for at, name in _datasets(group)]
+            weights = [(name, np.asarray(group[at], np.float32)) for at, name in _datasets(group)]
             config = file.attrs.get("model_config")
     except (OSError, KeyError, ValueError) as error:
         raise HilumError(
             f"{path} must be weights or a model that Keras 2 or 3 saved as .h5; got: {error}; "
             "save it again with model.save_weights('name.h5')."
         ) from error
-    return KerasFile(path, _by_layer(found), _epsilon(json.loads(config)) if config else None)
+    return KerasFile(path, _by_layer(weights), _epsilon(json.loads(config)) if config else None)
 
 
 def _datasets(group: Any) -> Iterator[tuple[str, str]]:
@@ -113,23 +113,28 @@ def _only_model(path: Path, members: dict[str, tarfile.TarInfo]) -> PurePosixPat
     """The folder inside the archive that holds model.json."""
     if sum(member.size for member in members.values()) > MAX_BYTES:
         raise HilumError(f"{path} must unpack to less than {MAX_BYTES} bytes; got more; check it.")
-    found = [name for name in members if PurePosixPath(name).name == "model.json"]
-    if len(found) != 1:
+    descriptions = [name for name in members if PurePosixPath(name).name == "model.json"]
+    if len(descriptions) != 1:
         raise HilumError(
-            f"{path} must hold one model.json; got {len(found)} of them; "
+            f"{path} must hold one model.json; got {len(descriptions)} of them; "
             "unpack it and pass the folder of the model that you mean."
         )
-    return PurePosixPath(found[0]).parent
+    return PurePosixPath(descriptions[0]).parent
 
 
 def _read_tfjs(path: Path, fetch: Callable[[str], bytes]) -> KerasFile:
-    """TensorFlow.js "layers-model": model.json names the shards and what lies in them in order."""
+    """TensorFlow.js "layers-model": model.json names the shards and what lies in them in order.
+
+    https://www.tensorflow.org/js/guide/save_load
+    """
     try:
         model = json.loads(fetch("model.json"))
-        found = [
+        weights = [
             pair
             for group in model["weightsManifest"]
-            for pair in _unpacked(group["weights"], b"".join(map(fetch, _plain(group["paths"]))))
+            for pair in _unpack(
+                group["weights"], b"".join(map(fetch, _checked_names(group["paths"])))
+            )
         ]
         topology = model.get("modelTopology", {}).get("model_config")
     except (JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
@@ -137,10 +142,10 @@ def _read_tfjs(path: Path, fetch: Callable[[str], bytes]) -> KerasFile:
             f"{path} must be a TensorFlow.js layers model with float32 weights; got: {error!r}; "
             "convert it again with tensorflowjs_converter."
         ) from error
-    return KerasFile(path, _by_layer(found), _epsilon(topology) if topology else None)
+    return KerasFile(path, _by_layer(weights), _epsilon(topology) if topology else None)
 
 
-def _plain(names: list[str]) -> list[str]:
+def _checked_names(names: list[str]) -> list[str]:
     """Shard names, refused where they lead out of the folder."""
     for name in names:
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
@@ -148,7 +153,7 @@ def _plain(names: list[str]) -> list[str]:
     return names
 
 
-def _unpacked(entries: list[dict[str, Any]], raw: bytes) -> Iterator[tuple[str, Array]]:
+def _unpack(entries: list[dict[str, Any]], raw: bytes) -> Iterator[tuple[str, Array]]:
     at = 0
     for entry in entries:
         if entry["dtype"] != "float32" or "quantization" in entry:
@@ -160,10 +165,10 @@ def _unpacked(entries: list[dict[str, Any]], raw: bytes) -> Iterator[tuple[str, 
         raise ValueError(f"{len(raw)} bytes of weights where {at} are declared")
 
 
-def _by_layer(found: list[tuple[str, Array]]) -> Layers:
+def _by_layer(weights: list[tuple[str, Array]]) -> Layers:
     """("conv1/conv/kernel:0", values) -> layers["conv1_conv"]["kernel"]; Keras 3 writes no ":0"."""
     layers: Layers = {}
-    for name, values in found:
+    for name, values in weights:
         layer, _, kind = name.partition(":")[0].rpartition("/")
         layers.setdefault(layer.replace("/", "_"), {})[kind] = values
     return layers

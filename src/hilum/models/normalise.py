@@ -1,4 +1,4 @@
-"""What a backbone wants its pixels to look like, and the door that prepared pixels enter by."""
+"""What a backbone wants its pixels to look like, and the layer that normalises prepared pixels."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -15,7 +15,10 @@ PerChannel: TypeAlias = npt.NDArray[np.float64]  # (3,)
 
 @dataclass(frozen=True, slots=True)
 class Normalise:
-    """y = (x * scale - mean) / std for x in 0..255; channels in the network's own order."""
+    """y = (x * scale - mean) / std for x in 0..255; channels in the network's own order.
+
+    The rows below are those of Keras Applications (https://keras.io/api/applications/) and timm.
+    """
 
     scale: float
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)

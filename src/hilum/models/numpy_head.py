@@ -69,13 +69,16 @@ class NumpyHead:
         return out
 
     def arrays(self) -> dict[str, Array]:
-        """Every array by name, for safetensors."""
-        found = {"mean": self.standardise.mean, "deviation": self.standardise.deviation}
+        """Every array by name, for safetensors.
+
+        https://huggingface.co/docs/safetensors
+        """
+        arrays = {"mean": self.standardise.mean, "deviation": self.standardise.deviation}
         if self.positions > 1:
-            found["positions"] = np.array([self.positions], np.float64)
+            arrays["positions"] = np.array([self.positions], np.float64)
         for i, (weight, bias) in enumerate(self.layers):
-            found |= {f"{i}.weight": weight, f"{i}.bias": bias}
-        return found
+            arrays |= {f"{i}.weight": weight, f"{i}.bias": bias}
+        return arrays
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[np.floating]]) -> "NumpyHead":

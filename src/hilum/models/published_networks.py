@@ -24,7 +24,7 @@ class ElAzhariCnn(nn.Module):
 
     def __init__(self, dropout: float = 0.5) -> None:
         super().__init__()
-        self.features = _chain(
+        self.features = _named_sequence(
             {
                 "conv1": _separable(3, 16),
                 "pool1": nn.MaxPool2d(2),
@@ -41,7 +41,7 @@ class ElAzhariCnn(nn.Module):
                 "conv5": _separable(32, 64),
             }
         )
-        self.top = _chain(
+        self.top = _named_sequence(
             {
                 "pool5": nn.MaxPool2d(2),
                 "conv6": _separable(64, 64),
@@ -54,18 +54,18 @@ class ElAzhariCnn(nn.Module):
         )
 
     def forward_features(self, x: Tensor) -> Tensor:
-        """(image, 3, 200, 200) -> (image, 64, 8, 8), the last map that tells places apart.
+        """(image, 3, 200, 200) -> (image, 64, 8, 8), the last map with spatial resolution.
 
         The last convolution's own map has 2 x 2 places. Raises HilumError for another size.
         """
         _require_side(x, self.side)
-        found: Tensor = self.features(x)
-        return found
+        spatial_map: Tensor = self.features(x)
+        return spatial_map
 
     def forward_head(self, x: Tensor, pre_logits: bool = True) -> Tensor:
         """(image, 64, 8, 8) -> (image, 1000)."""
-        found: Tensor = self.top(x)
-        return found
+        activations: Tensor = self.top(x)
+        return activations
 
 
 class WiklundFc(nn.Module):
@@ -86,8 +86,8 @@ class WiklundFc(nn.Module):
 
     def forward_head(self, x: Tensor, pre_logits: bool = True) -> Tensor:
         """(image, pixel) -> (image, 64)."""
-        found: Tensor = self.dense(x)
-        return found.relu()
+        activations: Tensor = self.dense(x)
+        return activations.relu()
 
 
 class WiklundCnn(nn.Module):
@@ -106,13 +106,13 @@ class WiklundCnn(nn.Module):
     def forward_features(self, x: Tensor) -> Tensor:
         """(image, 3, side, side) -> (image, 32, side - 2, side - 2); HilumError for another."""
         _require_side(x, self.side)
-        found: Tensor = self.conv(x)
-        return found.relu()
+        spatial_map: Tensor = self.conv(x)
+        return spatial_map.relu()
 
     def forward_head(self, x: Tensor, pre_logits: bool = True) -> Tensor:
         """(image, 32, side - 2, side - 2) -> (image, 64)."""
-        found: Tensor = self.dense(x.flatten(1))
-        return found.relu()
+        activations: Tensor = self.dense(x.flatten(1))
+        return activations.relu()
 
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
@@ -123,8 +123,11 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
 
 
 def _separable(inputs: int, outputs: int) -> nn.Sequential:
-    """Keras's SeparableConv2D: 3 x 3 per channel, then 1 x 1 with bias, no padding; then ReLU."""
-    return _chain(
+    """Keras's SeparableConv2D: 3 x 3 per channel, then 1 x 1 with bias, no padding; then ReLU.
+
+    https://keras.io/api/layers/convolution_layers/separable_convolution2d/
+    """
+    return _named_sequence(
         {
             "depthwise": glorot(nn.Conv2d(inputs, inputs, 3, groups=inputs, bias=False)),
             "pointwise": glorot(nn.Conv2d(inputs, outputs, 1)),
@@ -145,5 +148,5 @@ def _require_side(x: Tensor, side: int) -> None:
         )
 
 
-def _chain(layers: dict[str, nn.Module]) -> nn.Sequential:
+def _named_sequence(layers: dict[str, nn.Module]) -> nn.Sequential:
     return nn.Sequential(OrderedDict(layers))

@@ -38,40 +38,45 @@ def summarise_layers(
     modules = dict(network.named_modules())
     dense = ((name,) for name in backbone.card.classifier[: backbone.kept])
     stages = (*backbone.card.stages, *dense)
-    ends = {stage: modules[_last(network, stage)] for stage in stages}
+    ends = {stage: modules[_last_module(network, stage)] for stage in stages}
     seen = _shapes(network, ends, shape, bare=not backbone.kept)
-    found = [LayerSummary("film", "input", 1, *shape, 0, 0, 0)]
+    rows = [LayerSummary("film", "input", 1, *shape, 0, 0, 0)]
     for stage in stages:
-        mine = {
+        parameters = {
             f"net.{name}": value.numel()
             for name, value in network.named_parameters()
-            if _inside(name, stage)
+            if _belongs_to(name, stage)
         }
-        trained = sum(count for name, count in mine.items() if actions.get(name) == "train")
+        trained = sum(count for name, count in parameters.items() if actions.get(name) == "train")
         layers = sum(
-            isinstance(module, (nn.Conv2d, nn.Linear)) and _inside(name, stage)
+            isinstance(module, (nn.Conv2d, nn.Linear)) and _belongs_to(name, stage)
             for name, module in modules.items()
         )
-        found.append(
+        rows.append(
             LayerSummary(
-                _named(stage), "backbone", *seen[stage], layers, sum(mine.values()), trained
+                _stage_name(stage),
+                "backbone",
+                *seen[stage],
+                layers,
+                sum(parameters.values()),
+                trained,
             )
         )
-    return [*found, *(_whole(other.backbone) for other in backbone.neighbours), *_head(head)]
+    return [*rows, *(_whole_network(other.backbone) for other in backbone.neighbours), *_head(head)]
 
 
-def _whole(backbone: Backbone) -> LayerSummary:
+def _whole_network(backbone: Backbone) -> LayerSummary:
     """A network that stands beside another, as one box; it is never trained."""
     layers = sum(isinstance(module, (nn.Conv2d, nn.Linear)) for module in backbone.modules())
     count = sum(value.numel() for value in backbone.parameters())
     return LayerSummary(backbone.card.name, "beside", backbone.channels, 1, 1, layers, count, 0)
 
 
-def _inside(name: str, stage: tuple[str, ...]) -> bool:
+def _belongs_to(name: str, stage: tuple[str, ...]) -> bool:
     return any(name == prefix or name.startswith(f"{prefix}.") for prefix in stage)
 
 
-def _last(network: nn.Module, stage: tuple[str, ...]) -> str:
+def _last_module(network: nn.Module, stage: tuple[str, ...]) -> str:
     """The module of a stage that comes last in the network's own order."""
     return [name for name, _ in network.named_modules() if name in stage][-1]
 
@@ -92,23 +97,23 @@ def _shapes(
     ]
     with torch.inference_mode():
         film = torch.zeros(1, 3, *shape, device=next(network.parameters()).device)
-        found = network.eval().forward_features(film)
-        network.forward_head(found, pre_logits=bare)
+        output = network.eval().forward_features(film)
+        network.forward_head(output, pre_logits=bare)
     for hook in hooks:
         hook.remove()
     return seen
 
 
-def _named(stage: tuple[str, ...]) -> str:
+def _stage_name(stage: tuple[str, ...]) -> str:
     return stage[0] if len(stage) == 1 else f"{stage[0]} to {stage[-1]}"
 
 
 def _head(head: NumpyHead) -> list[LayerSummary]:
     """The fitted layers, all of them trained."""
-    found = []
+    rows = []
     for i, (weights, bias) in enumerate(head.layers):
         last = i == len(head.layers) - 1
         count = weights.size + bias.size
         name = "classes" if last else f"dense {i + 1}"
-        found.append(LayerSummary(name, "head", weights.shape[0], 1, 1, 1, count, count))
-    return found
+        rows.append(LayerSummary(name, "head", weights.shape[0], 1, 1, 1, count, count))
+    return rows

@@ -25,7 +25,7 @@ def repair() -> torch.library.Library | None:
     Returns the library that owns the definitions, which live as long as it does; None where
     nothing had to be done.
     """
-    if _defined() or _compiled_operators_load():
+    if _operators_defined() or _compiled_operators_load():
         return None
     library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
     for name in OPERATORS:
@@ -33,21 +33,21 @@ def repair() -> torch.library.Library | None:
     return library
 
 
-def _defined() -> bool:
+def _operators_defined() -> bool:
     return all(hasattr(torch.ops.torchvision, name) for name in OPERATORS)
 
 
 def _compiled_operators_load() -> bool:
     """Try torchvision's own extension: a CUDA build fails beside a CPU torch."""
-    found = PathFinder.find_spec("torchvision")
-    if found is None or not found.submodule_search_locations:
+    spec = PathFinder.find_spec("torchvision")
+    if spec is None or not spec.submodule_search_locations:
         return False
-    folder = Path(next(iter(found.submodule_search_locations)))
+    folder = Path(next(iter(spec.submodule_search_locations)))
     extensions = sorted([*folder.glob("_C*.so"), *folder.glob("_C*.pyd")])
-    return any(_loads(path) for path in extensions) and _defined()
+    return any(_can_load(path) for path in extensions) and _operators_defined()
 
 
-def _loads(path: Path) -> bool:
+def _can_load(path: Path) -> bool:
     try:
         torch.ops.load_library(path)  # type: ignore[no-untyped-call]
     except (OSError, ImportError):
@@ -58,14 +58,14 @@ def _loads(path: Path) -> bool:
 def timm() -> ModuleType:
     """The timm package, imported after the repair, without torch's compiler."""
     if "timm" not in sys.modules and COMPILER not in sys.modules:
-        with _compiler_later():
+        with _without_compiler():
             import_module("torchvision")
             import_module("timm")
     return import_module("timm")  # waits where another thread is importing it
 
 
 @contextmanager
-def _compiler_later() -> Iterator[None]:
+def _without_compiler() -> Iterator[None]:
     """Keep both imports from loading torch.compile: seconds that no network here needs.
 
     torchvision's RoI pooling asks the compiler for one function, and is given one that loads it
@@ -74,7 +74,7 @@ def _compiler_later() -> Iterator[None]:
     shield = torch.compiler.disable
     sys.modules[COMPILER] = stand_in = ModuleType(COMPILER)
     stand_in.is_compile_supported = _is_compile_supported  # type: ignore[attr-defined]
-    torch.compiler.disable = _as_it_is  # type: ignore[assignment]
+    torch.compiler.disable = _undecorated  # type: ignore[assignment]
     try:
         yield
     finally:
@@ -83,7 +83,7 @@ def _compiler_later() -> Iterator[None]:
             del sys.modules[COMPILER]
 
 
-def _as_it_is(method: Any) -> Any:
+def _undecorated(method: Any) -> Any:
     return method
 
 

@@ -37,7 +37,7 @@ class Weights:
 
     @property
     def tuned(self) -> bool:
-        """Whether they have learnt images here, of which they may know each by heart."""
+        """Whether they were trained on images here, any of which they may have memorised."""
         return is_tuned(self.origin)
 
     def without_state(self) -> "Weights":
@@ -58,10 +58,10 @@ def load_weights(card: BackboneCard, which: str | Path, seed: int = 0, keep: int
     Raises MissingError where none of them has the weights, HilumError where a file does not fit.
     """
     if which == "random":
-        return _random(card, seed, keep)
+        return _random_weights(card, seed, keep)
     if which != "imagenet":
         return read_weights(card, as_path(which))
-    return read_weights(card, *_found(card))
+    return read_weights(card, *_locate(card))
 
 
 def require_weights(card: BackboneCard, which: str | Path) -> None:
@@ -74,7 +74,7 @@ def file_of(card: BackboneCard, which: str | Path) -> Path | None:
     if which == "random":
         return None
     if which == "imagenet":
-        return _found(card)[0]
+        return _locate(card)[0]
     path = as_path(which)
     _require_file(card, path)
     return path
@@ -119,7 +119,7 @@ def state_digest(state: State, wanted: Shapes) -> str:
     return total.hexdigest()
 
 
-def _random(card: BackboneCard, seed: int, keep: int) -> Weights:
+def _random_weights(card: BackboneCard, seed: int, keep: int) -> Weights:
     with torch.random.fork_rng(devices=[]):  # the caller's random state stays as it was
         torch.manual_seed(seed)
         network = networks.create(card, keep=keep)
@@ -138,7 +138,7 @@ def _require_file(card: BackboneCard, path: Path) -> None:
     _reader(path)
 
 
-def _found(card: BackboneCard) -> tuple[Path, str]:
+def _locate(card: BackboneCard) -> tuple[Path, str]:
     """The file of the ImageNet weights, and where it was found."""
     if card.own:
         raise MissingError(
@@ -146,8 +146,8 @@ def _found(card: BackboneCard) -> tuple[Path, str]:
             "to random, or to a file of weights that you trained."
         )
     for place in (_in_cache, _in_package, _on_hub):
-        if (found := place(card)) is not None:
-            return found
+        if (located := place(card)) is not None:
+            return located
     raise MissingError(
         f"ImageNet weights of {card.timm_name} are not on this machine and the hub cannot be "
         f"reached; fetch {HUB_FILE} of {card.hub} and pass it with --weights FILE or put it at "
@@ -165,8 +165,8 @@ def _in_package(card: BackboneCard) -> tuple[Path, str] | None:
     spec = find_spec(card.package) if card.package else None
     if spec is None or spec.origin is None:
         return None
-    found = sorted((Path(spec.origin).parent / "models").glob("*.pth"))
-    return (found[0], f"package {card.package}") if found else None
+    paths = sorted((Path(spec.origin).parent / "models").glob("*.pth"))
+    return (paths[0], f"package {card.package}") if paths else None
 
 
 def _on_hub(card: BackboneCard) -> tuple[Path, str] | None:
@@ -182,7 +182,7 @@ def _hub_file(repository: str) -> Path | None:
     try:
         return Path(hf_hub_download(repository, HUB_FILE, local_files_only=True))
     except LocalEntryNotFoundError:
-        if _hub_is_off() or not _answers(constants.ENDPOINT):
+        if _hub_is_off() or not _is_reachable(constants.ENDPOINT):
             return None
     try:
         return Path(hf_hub_download(repository, HUB_FILE, etag_timeout=HUB_TIMEOUT))
@@ -195,7 +195,7 @@ def _hub_is_off() -> bool:
     return any(os.environ.get(name, "").lower() in _TRUE for name in names)
 
 
-def _answers(endpoint: str) -> bool:
+def _is_reachable(endpoint: str) -> bool:
     """Whether a server can be reached at all; the hub's client would retry for 20 seconds."""
     if not endpoint.startswith("https://"):
         return True  # a mirror in the house: let the client find out
@@ -230,8 +230,8 @@ def _read_torch(card: BackboneCard, path: Path) -> tuple[State, str]:
 
 
 def _read_keras(card: BackboneCard, path: Path) -> tuple[State, str]:
-    found = keras_files.read_keras(path)
-    return weights_keras.convert(card, networks.outline(card, classifier=True), found)
+    keras_file = keras_files.read_keras(path)
+    return weights_keras.convert(card, networks.outline(card, classifier=True), keras_file)
 
 
 READERS: dict[tuple[str, ...], Callable[[BackboneCard, Path], tuple[State, str]]] = {

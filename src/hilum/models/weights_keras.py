@@ -39,7 +39,11 @@ def convert(card: BackboneCard, network: nn.Module, file: KerasFile) -> tuple[St
     builds differently, and for a layer that the file lacks.
     """
     family = _family(card, file)
-    pairs = _numbered(network, file) if family.names is None else _named(network, family, file)
+    pairs = (
+        _match_numbered(network, file)
+        if family.names is None
+        else _match_layers(network, family, file)
+    )
     state: State = {}
     biases: dict[str, Array] = {}
     for name, module, layer in pairs:
@@ -64,7 +68,7 @@ def _family(card: BackboneCard, file: KerasFile) -> Family:
     )
 
 
-def _named(
+def _match_layers(
     network: nn.Module, family: Family, file: KerasFile
 ) -> Iterator[tuple[str, nn.Module, dict[str, Array]]]:
     """(timm's name, module, Keras's arrays); a classifier that the file lacks is left out."""
@@ -72,14 +76,14 @@ def _named(
         if not isinstance(module, nn.Conv2d | nn.BatchNorm2d | nn.Linear):
             continue
         candidates = family.names(name) if family.names else ()
-        found = next((file.layers[c] for c in candidates if c in file.layers), None)
-        if found is not None:
-            yield name, module, found
+        arrays = next((file.layers[c] for c in candidates if c in file.layers), None)
+        if arrays is not None:
+            yield name, module, arrays
         elif candidates and not (isinstance(module, nn.Linear) or name in _VGG16_CLASSIFIER):
-            raise _lacking(file, " or ".join(map(repr, candidates)))
+            raise _missing_layer(file, " or ".join(map(repr, candidates)))
 
 
-def _numbered(
+def _match_numbered(
     network: nn.Module, file: KerasFile
 ) -> Iterator[tuple[str, nn.Module, dict[str, Array]]]:
     """The same for conv2d_7 and batch_normalization_7: in order of creation, which timm keeps."""
@@ -87,7 +91,7 @@ def _numbered(
         ours = [(name, m) for name, m in network.named_modules() if isinstance(m, kind)]
         theirs = _in_order(file.layers, prefix)[: len(ours)]  # a head of the user's own comes later
         if len(theirs) < len(ours):
-            raise _lacking(file, f"{len(ours)} layers named {prefix}_<number>")
+            raise _missing_layer(file, f"{len(ours)} layers named {prefix}_<number>")
         for (name, module), layer in zip(ours, theirs, strict=True):
             yield name, module, layer
 
@@ -155,7 +159,7 @@ def _norm_of(conv: str) -> str:
     return f"{head}.{renamed}" if head else renamed
 
 
-def _lacking(file: KerasFile, wanted: str) -> HilumError:
+def _missing_layer(file: KerasFile, wanted: str) -> HilumError:
     first = ", ".join(map(repr, list(file.layers)[:3])) or "none"
     return HilumError(
         f"{file.path} must hold {wanted}; got {len(file.layers)} layers ({first} first); "

@@ -47,7 +47,10 @@ class Letterbox:
 
 @dataclass(frozen=True, slots=True)
 class Resize:
-    """Stretch to a square and accept the distortion, as Keras' `load_img` does."""
+    """Stretch to a square and accept the distortion, as Keras' `load_img` does.
+
+    https://keras.io/api/data_loading/image/
+    """
 
     side: int = 224
     name: ClassVar[str] = "resize"
@@ -68,7 +71,10 @@ class Resize:
 
 @dataclass(frozen=True, slots=True)
 class ResizeShorter:
-    """Scale so that the shorter side is `side`, aspect ratio kept (torchvision's `Resize(int)`)."""
+    """Scale so that the shorter side is `side`, aspect ratio kept (torchvision's `Resize(int)`).
+
+    https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.Resize.html
+    """
 
     side: int = 224
     name: ClassVar[str] = "resize_shorter"
@@ -91,7 +97,10 @@ class ResizeShorter:
 
 @dataclass(frozen=True, slots=True)
 class CentreCrop:
-    """Keep the central square; an image smaller than that is refused."""
+    """Keep the central square; an image smaller than that is refused.
+
+    https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.CenterCrop.html
+    """
 
     side: int = 224
     name: ClassVar[str] = "centre_crop"
@@ -154,7 +163,10 @@ class BorderCrop:
 
 
 def _pillow(pixels: GreyImage, size: Size) -> GreyImage:
-    """Pillow's antialiased bicubic filter; bit-compatible with the published pipeline."""
+    """Pillow's antialiased bicubic filter; bit-compatible with the published pipeline.
+
+    https://pillow.readthedocs.io/en/stable/handbook/concepts.html#filters
+    """
     image = Pillow.fromarray(np.ascontiguousarray(pixels))
     out = np.asarray(image.resize((size[1], size[0]), Pillow.Resampling.BICUBIC))
     return out if out.dtype == np.uint8 else np.clip(out, 0, 1).astype(np.float32)

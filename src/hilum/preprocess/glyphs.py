@@ -98,7 +98,7 @@ class _Planes:
 
 
 def _slope(film: Grey8) -> Floats:
-    """Gradient in grey levels per pixel (Scharr 2000)."""
+    """Gradient in grey levels per pixel (Scharr 2000, doi:10.11588/heidok.00000962)."""
     across = cv2.Scharr(film, cv2.CV_32F, 1, 0, scale=1 / 32)
     return np.asarray(cv2.magnitude(across, cv2.Scharr(film, cv2.CV_32F, 0, 1, scale=1 / 32)))
 

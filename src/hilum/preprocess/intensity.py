@@ -73,7 +73,10 @@ class Clahe(_Intensity):
 
 @dataclass(frozen=True, slots=True)
 class Equalise(_Intensity):
-    """Global histogram equalisation of the 8-bit image."""
+    """Global histogram equalisation of the 8-bit image.
+
+    Hummel 1977, doi:10.1016/S0146-664X(77)80011-7.
+    """
 
     name: ClassVar[str] = "equalise"
 

@@ -24,8 +24,8 @@ def plate(film: Grey8, ink: Mask) -> Mask | None:
     for tolerance, sharp in EVEN:
         even = off <= tolerance
         if even[rim].mean() >= MOST:
-            patch = fill_plate(_joined(even | (near > 0), rim & even))
-            if _fits(patch, mark) and _jump(film, patch) >= sharp:
+            patch = fill_plate(_largest_piece(even | (near > 0), rim & even))
+            if _is_plate_shaped(patch, mark) and _outline_contrast(film, patch) >= sharp:
                 return patch > 0
     return None
 
@@ -36,7 +36,7 @@ def fill_plate(patch: Grey8) -> Grey8:
     return np.asarray(cv2.drawContours(patch, outline, -1, (1,), cv2.FILLED))
 
 
-def _fits(patch: Grey8, mark: Grey8) -> bool:
+def _is_plate_shaped(patch: Grey8, mark: Grey8) -> bool:
     """Whether a patch is as compact as a disc at least, and no wide field around a small mark."""
     _, _, wide, high = cv2.boundingRect(patch)
     _, _, mark_wide, mark_high = cv2.boundingRect(mark)
@@ -44,14 +44,14 @@ def _fits(patch: Grey8, mark: Grey8) -> bool:
     return bool(small and patch.sum() >= COMPACT * wide * high)
 
 
-def _joined(where: Mask, seed: Mask) -> Grey8:
+def _largest_piece(where: Mask, seed: Mask) -> Grey8:
     """The piece of `where` (height, width) that holds most of `seed`."""
     count, pieces = cv2.connectedComponents(where.astype(np.uint8), connectivity=4)
     most = np.bincount(pieces[seed], minlength=count)[1:].argmax() + 1
     return (pieces == most).astype(np.uint8)
 
 
-def _jump(film: Grey8, patch: Grey8) -> float:
+def _outline_contrast(film: Grey8, patch: Grey8) -> float:
     """Median step in grey across a patch's outline, which is small where anatomy ends."""
     slope = cv2.morphologyEx(film, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
     outer = (cv2.dilate(patch, np.ones((3, 3), np.uint8)) > 0) & (patch == 0)

@@ -151,10 +151,10 @@ def _marks(film: Grey8) -> Markers:
     mask, boxes = np.zeros(film.shape, np.uint8), []
     for score in glyphs.scores(film).values():
         for place, ink in _groups(score):
-            if _speck(ink):
+            if _is_speck(ink):
                 continue
             plate_mask = plate(film[place], ink)
-            if plate_mask is not None and not _leaks(plate_mask, place, film.shape):
+            if plate_mask is not None and not _leaves_window(plate_mask, place, film.shape):
                 ink |= plate_mask
             # an outlined arrow goes with what it encloses
             mask[place] |= fill_plate(ink.astype(np.uint8))
@@ -174,7 +174,7 @@ def _groups(score: glyphs.Scores) -> Iterator[tuple[tuple[slice, slice], Mask]]:
         return
     frames, best, at = stats[1:, :4], np.zeros(count, np.float32), np.flatnonzero(likely)
     np.maximum.at(best, labels.ravel()[at], score.ravel()[at])
-    near = _near(frames)
+    near = _are_neighbours(frames)
     sure = best[1:] > SURE
     kept = sure | (near & sure).any(1)
     group = connected_components(near & kept & kept[:, None])[1]
@@ -184,12 +184,12 @@ def _groups(score: glyphs.Scores) -> Iterator[tuple[tuple[slice, slice], Mask]]:
         yield place, np.isin(labels[place], parts + 1)
 
 
-def _speck(ink: Mask) -> bool:
+def _is_speck(ink: Mask) -> bool:
     _, _, wide, high = cv2.boundingRect(ink.view(np.uint8))
     return min(wide, high) < LEAST[0] or max(wide, high) < LEAST[1]
 
 
-def _near(frames: Frames) -> npt.NDArray[np.bool_]:
+def _are_neighbours(frames: Frames) -> npt.NDArray[np.bool_]:
     """(part, part): of one mark, as two letters are that are of like size and close by."""
     low, size = frames[:, :2], frames[:, 2:].max(1)
     high = low + frames[:, 2:]
@@ -209,7 +209,7 @@ def _window(frames: Frames) -> tuple[slice, slice]:
     )
 
 
-def _leaks(patch: Mask, place: tuple[slice, slice], shape: tuple[int, ...]) -> bool:
+def _leaves_window(patch: Mask, place: tuple[slice, slice], shape: tuple[int, ...]) -> bool:
     """Whether a patch reaches an edge of its window that is no edge of the film."""
     rows, columns = place
     return bool(
@@ -225,11 +225,11 @@ def _outermost(boxes: list[MarkerBox]) -> Iterator[MarkerBox]:
     ordered = sorted(boxes, key=lambda box: -box.width * box.height)
     for index, box in enumerate(ordered):
         area = box.width * box.height
-        if all(_common(box, larger) < NESTED * area for larger in ordered[:index]):
+        if all(_overlap(box, larger) < NESTED * area for larger in ordered[:index]):
             yield box
 
 
-def _common(one: MarkerBox, other: MarkerBox) -> int:
+def _overlap(one: MarkerBox, other: MarkerBox) -> int:
     """Pixels that two boxes share."""
     wide = min(one.left + one.width, other.left + other.width) - max(one.left, other.left)
     high = min(one.top + one.height, other.top + other.height) - max(one.top, other.top)

@@ -123,7 +123,7 @@ def from_list(block: Sequence[Mapping[str, Any]], lungs_of: LungsOf | None = Non
 
     `lungs_of` is only called where a step finds the lungs of radiographs.
     """
-    return Pipeline(tuple(_complete(_step(row), lungs_of) for row in block))
+    return Pipeline(tuple(_with_lung_finder(_step(row), lungs_of) for row in block))
 
 
 def with_side(block: Sequence[Mapping[str, Any]], side: int) -> list[dict[str, Any]]:
@@ -148,7 +148,7 @@ def _step(row: Mapping[str, Any]) -> Step:
     return kind(**parameters)
 
 
-def _complete(step: Step, lungs_of: LungsOf | None) -> Step:
+def _with_lung_finder(step: Step, lungs_of: LungsOf | None) -> Step:
     """The step with what it needs from above."""
     if lungs_of is not None and isinstance(step, LungStep) and step.kind == "radiograph":
         complete: Step = with_finder(step, lungs_of(step.network))

@@ -33,7 +33,7 @@ class PartIndices:
 
     @property
     def watched(self) -> Rows:
-        """Rows whose loss stands in the history: validation, or else test."""
+        """Rows whose loss is in the history: validation, or else test."""
         return self.validation if self.test is None or len(self.validation) else self.test
 
     @property
@@ -44,12 +44,12 @@ class PartIndices:
     def order(self, seed: int, epoch: int) -> Rows:
         """The epoch's training rows, shuffled; a longer epoch goes through all of them again."""
         random = np.random.default_rng([seed, epoch])
-        found = self._once(random)
-        while len(found) < self.images:
-            found = np.concatenate([found, self._once(random)])
-        return found[: self.images or None]
+        rows = self._one_pass(random)
+        while len(rows) < self.images:
+            rows = np.concatenate([rows, self._one_pass(random)])
+        return rows[: self.images or None]
 
-    def _once(self, random: np.random.Generator) -> Rows:
+    def _one_pass(self, random: np.random.Generator) -> Rows:
         if not self.balanced:
             return random.permutation(self.train)
         return self.train[balanced_order(self.labels[self.train], random)]
@@ -71,8 +71,8 @@ class FeatureBatches:
             len(self.features), size=len(rows)
         )
         for start in _starts(len(rows), self.batch):
-            taken = slice(start, start + self.batch)
-            yield self._tensors(views[taken], rows[taken])
+            batch = slice(start, start + self.batch)
+            yield self._tensors(views[batch], rows[batch])
 
     def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
         """All watched images, plain, in one batch."""
@@ -116,8 +116,8 @@ class PixelBatches:
     ) -> tuple[Tensor, Tensor]:
         stack = np.asarray(self.stack[rows])
         if not sample.is_identity(self.ranges):
-            drawn = sample.sample(self.ranges, list(names), self.seed, epoch)
-            stack = sample.apply(stack, drawn, 1)
+            parameters = sample.sample(self.ranges, list(names), self.seed, epoch)
+            stack = sample.apply(stack, parameters, 1)
         return self._tensors(stack, rows)
 
     def _tensors(self, stack: Stack8, rows: Rows) -> tuple[Tensor, Tensor]:
@@ -139,5 +139,8 @@ def shrunk(stack: Stack8, side: int) -> Stack8:
 
 
 def _starts(rows: int, batch: int) -> Iterable[int]:
-    """Starts of batches; a last batch of one image joins none, BatchNorm could not average it."""
+    """Starts of batches; a last batch of one image joins none, BatchNorm could not average it.
+
+    Ioffe & Szegedy 2015, arXiv:1502.03167.
+    """
     return [start for start in range(0, rows, batch) if rows - start > 1 or rows == 1]

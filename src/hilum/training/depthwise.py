@@ -2,6 +2,7 @@
 
 oneDNN has gradients of its own for weights of 3 x 3, and for images where the stride is 1; others
 it computes as if channels were mixed in blocks of sixteen, which took most of a training step.
+Depthwise separable convolutions: Chollet 2017, doi:10.1109/CVPR.2017.195.
 """
 
 from typing import Any, TypeAlias
@@ -107,8 +108,8 @@ def _of_weight(
         for j in _starts(weight.shape[3]):
             seen = framed[:, :, i : i + height, j : j + width]
             seen = seen.contiguous(memory_format=CHANNELS_LAST)
-            found = _native(slope, seen, small, stride, (0, 0), images=False)
-            out[:, :, i : i + BLOCK, j : j + BLOCK] = found
+            gradient = _native(slope, seen, small, stride, (0, 0), images=False)
+            out[:, :, i : i + BLOCK, j : j + BLOCK] = gradient
     return out
 
 
@@ -121,10 +122,10 @@ def _native(
     slope: Tensor, seen: Tensor, weight: Tensor, stride: Pair, padding: Pair, *, images: bool
 ) -> Tensor:
     """torch's own gradient, of the images or of the weight."""
-    found = torch.ops.aten.convolution_backward(
+    gradients = torch.ops.aten.convolution_backward(
         slope, seen, weight, None, stride, padding,
         dilation=(1, 1), transposed=False, output_padding=(0, 0), groups=len(weight),
         output_mask=(images, not images, False),
     )  # fmt: skip
-    gradient: Tensor = found[0] if images else found[1]
+    gradient: Tensor = gradients[0] if images else gradients[1]
     return gradient

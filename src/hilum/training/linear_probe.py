@@ -61,10 +61,10 @@ def fit_probe(
     """
     # skinny products gain nothing from BLAS threads, whose spinning costs 10x on a busy machine
     with threadpool_limits(1, "blas"):
-        return _walk(train, validation, weights, path)
+        return _fit_path(train, validation, weights, path)
 
 
-def _walk(
+def _fit_path(
     train: LabelledFeatures,
     validation: LabelledFeatures,
     weights: npt.NDArray[np.float64],
@@ -113,9 +113,11 @@ def solve(
     """(class, feature + 1) minimiser of the weighted mean log loss + strength / 2 * |W|^2.
 
     The bias, last column, is not penalised; `start` warms the search.
+    L-BFGS: Liu & Nocedal 1989, doi:10.1007/BF01589116.
     """
     rows = data.counts(weights)
     rows = rows / rows.sum()  # (image,)
+    # products with all features take the time: single precision; loss and step stay double
     features = data.features.astype(np.float32)
     target = np.eye(len(weights))[data.labels] * rows[:, None]  # (image, class)
 
@@ -129,14 +131,14 @@ def solve(
         loss = -(target * log_p).sum() + strength / 2 * (theta[:, :-1] ** 2).sum()
         return float(loss), slope.ravel()
 
-    found = minimize(
+    minimum = minimize(
         objective,
         start.ravel(),
         jac=True,
         method="L-BFGS-B",
         options={"maxiter": 300, "ftol": 1e-8, "gtol": 1e-5},
     )
-    return np.asarray(found.x).reshape(start.shape)
+    return np.asarray(minimum.x).reshape(start.shape)
 
 
 def loss_and_accuracy(
@@ -145,8 +147,8 @@ def loss_and_accuracy(
     """Weighted mean log loss and plain accuracy of `theta` (class, feature + 1)."""
     p = softmax(_logits(theta, data.features), axis=1)
     rows = data.counts(weights)
-    own = p[np.arange(len(p)), data.labels]
-    loss = -(rows * np.log(np.maximum(own, 1e-12))).sum() / rows.sum()
+    p_true = p[np.arange(len(p)), data.labels]  # may underflow to 0
+    loss = -(rows * np.log(np.maximum(p_true, 1e-12))).sum() / rows.sum()
     return float(loss), float((p.argmax(1) == data.labels).mean())
 
 

@@ -33,7 +33,11 @@ class Batches(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LoopConfig:
-    """How to optimise; learning rates per epoch, weights (class,) or None."""
+    """How to optimise; learning rates per epoch, weights (class,) or None.
+
+    Adam: Kingma & Ba 2015, arXiv:1412.6980; AdamW: Loshchilov & Hutter 2019, arXiv:1711.05101;
+    label smoothing: Szegedy et al. 2016, arXiv:1512.00567, section 7.
+    """
 
     optimiser: Literal["adam", "adamw", "sgd"]
     rates: tuple[float, ...]  # one per epoch
@@ -77,7 +81,10 @@ class _Step:
 def learning_rates(
     lr: float, epochs: int, kind: str, every: int, factor: float
 ) -> tuple[float, ...]:
-    """Learning rate of each epoch: constant, lr * factor ** (epoch // every), or half a cosine."""
+    """Learning rate of each epoch: constant, lr * factor ** (epoch // every), or half a cosine.
+
+    The cosine is that of Loshchilov & Hutter 2017, arXiv:1608.03983, without restarts.
+    """
     if kind == "step":
         return tuple(lr * factor ** (epoch // every) for epoch in range(epochs))
     if kind == "cosine":
@@ -121,7 +128,10 @@ def train_network(
 
 
 def _is_over(course: TrainingHistory, plan: LoopConfig) -> bool:
-    """Whether patience has run out or the stop rule holds at the end of this epoch."""
+    """Whether patience has run out or the stop rule holds at the end of this epoch.
+
+    Prechelt 1998, doi:10.1007/3-540-49430-8_3.
+    """
     if plan.patience and course.since >= plan.patience:
         return True
     if plan.stop is None:
@@ -164,10 +174,13 @@ def _train(network: nn.Module, batches: Batches, plan: LoopConfig, step: _Step) 
 
 
 def _logits(network: nn.Module, inputs: Tensor, plan: LoopConfig) -> Tensor:
-    """(image, class) in fp32; the network itself in bf16 where the plan says so."""
+    """(image, class) in fp32; the network itself in bf16 where the plan says so.
+
+    Training in bf16: Kalamkar et al. 2019, arXiv:1905.12322.
+    """
     kind = inputs.device.type
-    swift = Depthwise() if plan.bf16 and kind == "cpu" else nullcontext()
-    with torch.autocast(kind, torch.bfloat16, enabled=plan.bf16), swift:
+    depthwise = Depthwise() if plan.bf16 and kind == "cpu" else nullcontext()
+    with torch.autocast(kind, torch.bfloat16, enabled=plan.bf16), depthwise:
         out: Tensor = network(inputs)
     return out.float()
 
@@ -183,6 +196,7 @@ def _sums(
     correct = (logits.argmax(1) == labels).sum()
     counts = each.new_tensor([len(labels), 1])
     sums = torch.cat([torch.stack([each.sum(), weight.sum(), correct.to(each)]), counts])
+    # one copy from the device for all five; sums over an epoch in double precision
     return each.sum() / weight.sum(), sums.detach().double().cpu()
 
 
@@ -212,9 +226,9 @@ def _keep_best(course: TrainingHistory, network: nn.Module, keep: Keep) -> None:
 
 
 def _optimiser(network: nn.Module, plan: LoopConfig) -> torch.optim.Optimizer:
-    moving = [p for p in network.parameters() if p.requires_grad]
+    trainable = [p for p in network.parameters() if p.requires_grad]
     rate = plan.rates[0]
     if plan.optimiser == "sgd":
-        return torch.optim.SGD(moving, rate, plan.momentum, weight_decay=plan.weight_decay)
+        return torch.optim.SGD(trainable, rate, plan.momentum, weight_decay=plan.weight_decay)
     kind = torch.optim.Adam if plan.optimiser == "adam" else torch.optim.AdamW
-    return kind(moving, rate, weight_decay=plan.weight_decay, eps=plan.eps)
+    return kind(trainable, rate, weight_decay=plan.weight_decay, eps=plan.eps)

@@ -15,6 +15,7 @@ def class_weights(labels: Labels, classes: int) -> npt.NDArray[np.float64]:
 
     Equation 1 of Zhang & Liu (study 003); equals scikit-learn's "balanced". Raises HilumError for
     a class without images.
+    King & Zeng 2001, doi:10.1093/oxfordjournals.pan.a004868.
     """
     counts = np.bincount(labels, minlength=classes)
     if (counts == 0).any():
@@ -51,8 +52,8 @@ def balanced_order(labels: Labels, random: np.random.Generator) -> npt.NDArray[n
             "add images or change the split."
         )
     most = int(np.bincount(labels).max())
-    drawn = [_drawn(np.flatnonzero(labels == c), most, random) for c in np.unique(labels)]
-    return random.permutation(np.concatenate(drawn))
+    parts = [_draw(np.flatnonzero(labels == c), most, random) for c in np.unique(labels)]
+    return random.permutation(np.concatenate(parts))
 
 
 def numbered(names: Sequence[str]) -> list[str]:
@@ -65,7 +66,7 @@ def numbered(names: Sequence[str]) -> list[str]:
     return out
 
 
-def _drawn(
+def _draw(
     rows: npt.NDArray[np.int64], images: int, random: np.random.Generator
 ) -> npt.NDArray[np.int64]:
     rounds = -(-images // len(rows))

@@ -80,12 +80,12 @@ def train_segmenter(
     for epoch, rate in enumerate(plan.rates):
         for group in optimiser.param_groups:
             group["lr"] = rate
-        learnt = _train(network, pairs, plan, (optimiser, average, epoch))
-        course.rows.append({"epoch": epoch, "part": "train", **learnt})
+        trained = _train(network, pairs, plan, (optimiser, average, epoch))
+        course.rows.append({"epoch": epoch, "part": "train", **trained})
         with average.lent(network):
-            found = validate_segmenter(network, pairs, plan)
-            course.rows.append({"epoch": epoch, "part": "validation", **found})
-            _keep_best(course, network, found["dice"], keep)
+            validated = validate_segmenter(network, pairs, plan)
+            course.rows.append({"epoch": epoch, "part": "validation", **validated})
+            _keep_best(course, network, validated["dice"], keep)
         if progress is not None:
             progress(epoch + 1, len(plan.rates))
         if plan.patience and course.since >= plan.patience:
@@ -104,7 +104,7 @@ def validate_segmenter(
         for start in range(0, len(pairs.validation), plan.batch):
             rows = np.sort(pairs.validation[start : start + plan.batch])
             images, masks = _tensors(pairs.images[rows], pairs.masks[rows], plan.device)
-            sums += _figures(network(images), masks)
+            sums += _batch_sums(network(images), masks)
     return _means(sums)
 
 
@@ -129,7 +129,7 @@ def _train(
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         average.follow(network)
-        sums += _figures(logits.detach(), masks)
+        sums += _batch_sums(logits.detach(), masks)
     return _means(sums)
 
 
@@ -147,19 +147,19 @@ def _batches(
     """Shuffled batches, the next one warped while the network works; a lone last image waits."""
     order = np.random.default_rng([plan.seed, epoch]).permutation(pairs.train)
     starts = [s for s in range(0, len(order), plan.batch) if len(order) - s > 1 or len(order) == 1]
-    return files.prefetch(_warped(pairs, order[s : s + plan.batch], plan, epoch) for s in starts)
+    return files.prefetch(_warp(pairs, order[s : s + plan.batch], plan, epoch) for s in starts)
 
 
-def _warped(
+def _warp(
     pairs: ImageMaskPairs, rows: Rows, plan: SegmentationConfig, epoch: int
 ) -> tuple[Tensor, Tensor]:
     images, masks = np.asarray(pairs.images[rows]), np.asarray(pairs.masks[rows])
     if not sample.is_identity(plan.ranges):
         names = [pairs.sample_ids[row] for row in rows]
-        drawn = sample.sample(plan.ranges, names, plan.seed, epoch)
-        images = sample.apply(images, drawn, 1)
+        parameters = sample.sample(plan.ranges, names, plan.seed, epoch)
+        images = sample.apply(images, parameters, 1)
         # the same places, but a mask has no brightness, and outside the film there is no lung
-        masks = sample.apply(masks, drawn.assign(value=1.0, contrast=1.0, fill=0), 1)
+        masks = sample.apply(masks, parameters.assign(value=1.0, contrast=1.0, fill=0), 1)
     return _tensors(images, masks, plan.device)
 
 
@@ -169,11 +169,13 @@ def _tensors(images: Stack8, masks: Stack8, device: str) -> tuple[Tensor, Tensor
     return x, y.float() / 255
 
 
-def _figures(logits: Tensor, masks: Tensor) -> npt.NDArray[np.float64]:
+def _batch_sums(logits: Tensor, masks: Tensor) -> npt.NDArray[np.float64]:
     """Sums over the batch: loss, share of right pixels, Dice, images."""
-    said, true = (logits > 0).cpu().numpy()[:, 0], (masks > 0.5).cpu().numpy()[:, 0]
-    right = (said == true).mean((1, 2)).sum()
-    return np.array([losses(logits, masks).sum().item(), right, dice(said, true).sum(), len(said)])
+    predicted, true = (logits > 0).cpu().numpy()[:, 0], (masks > 0.5).cpu().numpy()[:, 0]
+    right = (predicted == true).mean((1, 2)).sum()
+    return np.array(
+        [losses(logits, masks).sum().item(), right, dice(predicted, true).sum(), len(predicted)]
+    )
 
 
 def _means(sums: npt.NDArray[np.float64]) -> dict[str, float]:
@@ -192,9 +194,12 @@ def _keep_best(
 
 
 def _groups(network: nn.Module, plan: SegmentationConfig) -> list[dict[str, object]]:
-    """Filters decay; biases and normalisation do not."""
-    moving = [p for p in network.parameters() if p.requires_grad]
+    """Filters decay; biases and normalisation do not.
+
+    He et al. 2019, arXiv:1812.01187, section 3.1.
+    """
+    trainable = [p for p in network.parameters() if p.requires_grad]
     return [
-        {"params": [p for p in moving if p.ndim > 1], "weight_decay": plan.weight_decay},
-        {"params": [p for p in moving if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": [p for p in trainable if p.ndim > 1], "weight_decay": plan.weight_decay},
+        {"params": [p for p in trainable if p.ndim <= 1], "weight_decay": 0.0},
     ]

@@ -58,8 +58,8 @@ def synthetic(
 
     Chawla, Bowyer, Hall & Kegelmeyer 2002, doi:10.1613/jair.953.
     """
-    drawn = draw_parents(features, labels, seed, neighbours, rows)
-    return Synthetic(blend(features, drawn), drawn.labels, drawn.parents, drawn.lambdas)
+    draws = draw_parents(features, labels, seed, neighbours, rows)
+    return Synthetic(blend(features, draws), draws.labels, draws.parents, draws.lambdas)
 
 
 def draw_parents(
@@ -73,6 +73,7 @@ def draw_parents(
 
     A class of n images has n - 1 neighbours at most, fewer than asked for where it is that small.
     Raises HilumError for a single class and for a class of one image.
+    Chawla et al. 2002, doi:10.1613/jair.953.
     """
     rows = np.arange(len(labels)) if rows is None else np.asarray(rows, np.int64)
     wanted = _shortfall(labels[rows], neighbours)
@@ -85,20 +86,20 @@ def draw_parents(
         first, which = np.divmod(random.randint(0, near.size, missing), near.shape[1])
         lambdas.append(random.uniform(size=missing))
         parents.append(np.column_stack([own[first], own[near[first, which]]]))
-    made = np.repeat(np.array(list(wanted), np.int64), list(wanted.values()))
-    return Draws(np.concatenate(parents), np.concatenate(lambdas), made)
+    classes = np.repeat(np.array(list(wanted), np.int64), list(wanted.values()))
+    return Draws(np.concatenate(parents), np.concatenate(lambdas), classes)
 
 
-def blend(features: Values, drawn: Draws) -> Values:
+def blend(features: Values, draws: Draws) -> Values:
     """(image, ...) on the line between each pair of parents, in the originals' kind of number."""
-    whole = features.dtype.kind in "iu"
-    out = np.empty((len(drawn.parents), *features.shape[1:]), features.dtype)
-    for i, (first, second) in enumerate(drawn.parents):
+    integers = features.dtype.kind in "iu"
+    out = np.empty((len(draws.parents), *features.shape[1:]), features.dtype)
+    for i, (first, second) in enumerate(draws.parents):
         start, end = features[first], features[second]
         # unsigned differences would wrap
-        step = end.astype(np.float64) - start if whole else end - start
-        made = start + drawn.lambdas[i] * step
-        out[i] = np.rint(made) if whole else made
+        step = end.astype(np.float64) - start if integers else end - start
+        between = start + draws.lambdas[i] * step
+        out[i] = np.rint(between) if integers else between
     return out
 
 
@@ -108,28 +109,28 @@ def nearest_neighbours(features: Values, rows: Rows, neighbours: int) -> Rows:
     The search goes block by block, so that wide features are never copied whole.
     """
     flat = features.reshape(len(features), -1)
-    found = np.empty((len(rows), neighbours), np.int64)
+    nearest = np.empty((len(rows), neighbours), np.int64)
     for start in range(0, len(rows), QUERIES):
         block = np.arange(start, min(start + QUERIES, len(rows)))
         squares = _squares(flat, rows, block)
         squares[np.arange(len(block)), block] = np.inf
-        found[block] = squares.argsort(axis=1, kind="stable")[:, :neighbours]
-    return found
+        nearest[block] = squares.argsort(axis=1, kind="stable")[:, :neighbours]
+    return nearest
 
 
-def parents_table(made: Synthetic, sample_ids: Sequence[str]) -> pd.DataFrame:
+def parents_table(images: Synthetic, sample_ids: Sequence[str]) -> pd.DataFrame:
     """One row per synthetic image: its own sample_id, its parents' ids, lambda and class number.
 
     `sample_ids` (image,) name the originals; the new name is the first parent's with a number.
     """
-    first, second = ([sample_ids[row] for row in side] for side in made.parents.T)
+    first, second = ([sample_ids[row] for row in side] for side in images.parents.T)
     return pd.DataFrame(
         {
             "sample_id": [f"{name}#smote{i}" for i, name in enumerate(first)],
             "first": first,
             "second": second,
-            "lambda": made.lambdas,
-            "label": made.labels,
+            "lambda": images.lambdas,
+            "label": images.labels,
         }
     )
 

@@ -62,7 +62,7 @@ class Runtime(ABC):
         Raises HilumError for an image of another shape, or where there are not `count` of them.
         """
         out = np.empty((count, self.facts.outputs), np.float32)
-        done = self._fill(self._checked(images, count), out, progress or _silent)
+        done = self._fill(self._checked(images, count), out, progress or _no_progress)
         if done != count:
             raise HilumError(f"{count} images were announced; got {done}; pass the true number.")
         return out
@@ -101,5 +101,5 @@ def evaluating(module: "nn.Module") -> Iterator[None]:
             layer.training = mode
 
 
-def _silent(done: int, total: int) -> None:
+def _no_progress(done: int, total: int) -> None:
     pass

@@ -48,9 +48,9 @@ def find_conversion(saved: SavedNetwork, shape: tuple[int, int]) -> Path | None:
     table of networks, and the source files of the network's layers.
     """
     try:
-        told = json.loads(_note(saved, shape).read_text())
-        same = all(files.sha256(path) == digest for path, digest in told["sources"].items())
-        path = path_of(told["key"])
+        note = json.loads(_note(saved, shape).read_text())
+        same = all(files.sha256(path) == digest for path, digest in note["sources"].items())
+        path = path_of(note["key"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return path if same and path.is_file() else None
@@ -60,12 +60,12 @@ def remember_conversion(
     saved: SavedNetwork, shape: tuple[int, int], path: Path, sources: Iterable[Path]
 ) -> None:
     """Remember where the conversion lies; a cache that cannot be written costs time only."""
-    told = {
+    note = {
         "key": path.parent.name,
         "sources": {str(source): files.sha256(source) for source in sources},
     }
     with suppress(HilumError), files.atomic_write(_note(saved, shape)) as temporary:
-        temporary.write_text(json.dumps(told, indent=1))
+        temporary.write_text(json.dumps(note, indent=1))
 
 
 def _note(saved: SavedNetwork, shape: tuple[int, int]) -> Path:

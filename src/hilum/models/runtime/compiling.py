@@ -69,14 +69,14 @@ def compile_saved(
     if openvino_computes(target) and (path := compile_cache.find_conversion(saved, shape)):
         return _by_openvino(path, shape, target)
     module = saved.build()
-    made = compile_network(module, shape, target)
-    if made.network is not None:
+    runtime = compile_network(module, shape, target)
+    if runtime.network is not None:
         from hilum.models.runtime import conversion
 
         compile_cache.remember_conversion(
-            saved, shape, made.network, conversion.layer_sources(module)
+            saved, shape, runtime.network, conversion.layer_sources(module)
         )
-    return made
+    return runtime
 
 
 def _by_openvino(path: Path, shape: tuple[int, int], target: Target) -> Runtime:
@@ -159,13 +159,13 @@ def _openvino_is_wanted(target: Target) -> bool:
 def _openvino_survives(target: Target) -> bool:
     from hilum.models.runtime import openvino_check
 
-    found = openvino_check.outcome()
-    if target.engine == "openvino" and not found.works:
+    outcome = openvino_check.outcome()
+    if target.engine == "openvino" and not outcome.works:
         raise HilumError(
-            f"engine openvino must survive on this processor; got a trial that {found.reason}; "
+            f"engine openvino must survive on this processor; got a trial that {outcome.reason}; "
             "choose engine torch, or try again with `hilum doctor`."
         )
-    return found.works
+    return outcome.works
 
 
 def _device(name: str) -> "torch.device":

@@ -97,5 +97,5 @@ def _tensors(module: nn.Module) -> str:
 def layer_sources(module: nn.Module) -> list[Path]:
     """The files that define the layers' classes."""
     kinds = {type(layer) for layer in module.modules()}
-    found = {file for kind in kinds if (file := inspect.getsourcefile(kind)) is not None}
-    return [path for path in map(Path, sorted(found)) if path.is_file()]
+    sources = {file for kind in kinds if (file := inspect.getsourcefile(kind)) is not None}
+    return [path for path in map(Path, sorted(sources)) if path.is_file()]

@@ -41,12 +41,12 @@ def outcome() -> CheckOutcome:
 
     Warns once, when it is found out, that torch computes instead.
     """
-    return _settled(_place())
+    return _cached_outcome(_place())
 
 
 def again() -> CheckOutcome:
     """The same, found out anew."""
-    _settled.cache_clear()
+    _cached_outcome.cache_clear()
     with suppress(OSError):
         _place().unlink()
     return outcome()
@@ -61,21 +61,21 @@ def why_torch_computes(reason: str) -> str:
 
 
 @cache
-def _settled(place: Path) -> CheckOutcome:
+def _cached_outcome(place: Path) -> CheckOutcome:
     with suppress(OSError, ValueError, KeyError, TypeError):
         known = json.loads(place.read_text())
         return CheckOutcome(bool(known["works"]), str(known["reason"]))
-    found = _tried()
-    if found is None:
+    outcome = _try_in_child()
+    if outcome is None:
         return CheckOutcome(works=True)  # not known: as if nobody had asked
     with suppress(HilumError), files.atomic_write(place) as path:  # it is asked again next time
-        path.write_text(json.dumps({"works": found.works, "reason": found.reason}) + "\n")
-    if not found.works:
-        warnings.warn(why_torch_computes(found.reason), HilumWarning, stacklevel=2)
-    return found
+        path.write_text(json.dumps({"works": outcome.works, "reason": outcome.reason}) + "\n")
+    if not outcome.works:
+        warnings.warn(why_torch_computes(outcome.reason), HilumWarning, stacklevel=2)
+    return outcome
 
 
-def _tried() -> CheckOutcome | None:
+def _try_in_child() -> CheckOutcome | None:
     """The child's end; None where that says nothing: it could not start, or was stopped."""
     try:
         # no folder of a script on the path: modules beside this one have names that others have
@@ -118,8 +118,8 @@ def _processor() -> str:
     Flags too, not the name alone: they show what a virtual machine hides of its processor.
     """
     lines = []
-    with suppress(OSError), _CPUINFO.open(encoding="utf-8", errors="replace") as about:
-        for line in about:
+    with suppress(OSError), _CPUINFO.open(encoding="utf-8", errors="replace") as cpuinfo:
+        for line in cpuinfo:
             if not line.strip():
                 break
             if not any(word in line.partition(":")[0].lower() for word in _VARIES):

@@ -42,7 +42,7 @@ class TorchRuntime(Runtime):
     def _fill(self, images: Iterator[Grey8], out: Floats, progress: Progress) -> int:
         done, waiting = 0, None
         for stack in _chunks(images, self._batch):
-            launched = (done, len(stack), self._infer(_padded(stack, self._batch)))
+            launched = (done, len(stack), self._infer(_pad(stack, self._batch)))
             _keep(out, waiting)  # copied back while the next batch is computed
             waiting, done = launched, done + len(stack)
             progress(done, len(out))
@@ -58,8 +58,8 @@ class TorchRuntime(Runtime):
             _deterministic(),
             torch.autocast(self._device.type, torch.bfloat16, enabled=bf16),
         ):
-            found: Tensor = self._module(pixels)
-        return found.float()
+            output: Tensor = self._module(pixels)
+        return output.float()
 
 
 def within_cores() -> None:
@@ -67,6 +67,7 @@ def within_cores() -> None:
 
     Threads beyond a quota are stopped in the middle of a layer, and all others wait for them. What
     the user has set stays.
+    Quotas: https://docs.kernel.org/admin-guide/cgroup-v2.html
     """
     granted = files.available_cpus()
     if granted < torch.get_num_threads() and "OMP_NUM_THREADS" not in os.environ:
@@ -94,7 +95,10 @@ def _precision(device: torch.device, wanted: Wanted, module: nn.Module) -> Preci
 
 @contextmanager
 def _deterministic() -> Iterator[None]:
-    """Fixed kernels and no TF32 in cuDNN; no effect on a CPU."""
+    """Fixed kernels and no TF32 in cuDNN; no effect on a CPU.
+
+    https://docs.pytorch.org/docs/stable/notes/randomness.html
+    """
     with torch.backends.cudnn.flags(
         enabled=True, benchmark=False, deterministic=True, allow_tf32=False
     ):
@@ -106,7 +110,7 @@ def _chunks(images: Iterator[Grey8], size: int) -> Iterator[Stack8]:
         yield np.stack([first, *islice(images, size - 1)])
 
 
-def _padded(stack: Stack8, size: int) -> Stack8:
+def _pad(stack: Stack8, size: int) -> Stack8:
     """(image, height, width) with black images added up to `size`."""
     return np.pad(stack, ((0, size - len(stack)), (0, 0), (0, 0)))
 

@@ -33,8 +33,8 @@ def lungs(pixels: GreyImage) -> LungMask:
     height, width = (max(1, round(n * scale)) for n in grey.shape)
     small = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
     small_mask, body = _air(cv2.GaussianBlur(small, (3, 3), 0))
-    whole = cv2.resize(small_mask.astype(np.float32), grey.shape[::-1]) >= 0.5
-    return LungMask(whole, _fault(small_mask, body) or OK, float(whole.mean()), 1.0)
+    mask = cv2.resize(small_mask.astype(np.float32), grey.shape[::-1]) >= 0.5
+    return LungMask(mask, _fault(small_mask, body) or OK, float(mask.mean()), 1.0)
 
 
 def _fault(mask: Mask, body: Mask) -> str:
@@ -55,13 +55,13 @@ def _fault(mask: Mask, body: Mask) -> str:
 def _air(small: Grey8) -> tuple[Mask, Mask]:
     """Dark pieces that are not around the body, closed over vessels and opacities; and the body."""
     level = _otsu(small)
-    inside = ~_outside(_opened(small <= level))
+    inside = ~_outer_air(_open(small <= level))
     if float(inside.mean()) < LEAST_BODY:  # the threshold has split tissue, not air from tissue
         level = _otsu(small[small <= level])
-        inside = ~_outside(_opened(small <= level))
+        inside = ~_outer_air(_open(small <= level))
     # black air around the body hides the step from grey lung to tissue: look again without it
-    dark = _opened(inside & (small <= _otsu(small[inside])))
-    lung = dark & ~_outside(dark)
+    dark = _open(inside & (small <= _otsu(small[inside])))
+    lung = dark & ~_outer_air(dark)
     pieces = _without_small_holes(lung & largest(lung, most=4))
     room = cv2.copyMakeBorder(
         pieces.astype(np.uint8), *(CLOSING,) * 4, borderType=cv2.BORDER_REPLICATE
@@ -79,7 +79,7 @@ def _without_small_holes(mask: Mask) -> Mask:
     return np.asarray(mask | (holes & small[labels]))
 
 
-def _outside(dark: Mask) -> Mask:
+def _outer_air(dark: Mask) -> Mask:
     """Dark pieces that hold a corner of the picture or lie mostly at its rim."""
     count, labels = cv2.connectedComponents(dark.astype(np.uint8))
     height, width = dark.shape
@@ -92,7 +92,7 @@ def _outside(dark: Mask) -> Mask:
     return np.asarray(outside[labels])
 
 
-def _opened(dark: Mask) -> Mask:
+def _open(dark: Mask) -> Mask:
     return cv2.morphologyEx(dark.astype(np.uint8), cv2.MORPH_OPEN, _disc(OPENING)).astype(bool)
 
 

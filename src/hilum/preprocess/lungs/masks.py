@@ -10,7 +10,7 @@ from hilum.types import Floats, Grey8, GreyImage, Mask
 
 VERSION = 2  # raise when the arithmetic of masks or of their check changes, here or in `ct`
 OK = "ok"
-LEAST_SIDE = 64  # pixels: on smaller films ribs and outlines are no longer told apart
+LEAST_SIDE = 64  # pixels: on smaller films ribs and outlines can no longer be separated
 LEAST_SECOND = 0.15  # share of the larger lung that the smaller one must have
 AREA = (0.06, 0.75)  # share of the image
 SOLID = 0.75  # share of its convex hull that a lung fills at least
@@ -58,16 +58,16 @@ def assess_mask(p: Floats, threshold: float, size: tuple[int, int], seen: Grey8)
 
     `seen` (row, column) are the grey levels that the network saw.
     """
-    whole = cv2.resize(p, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
-    mask = largest(whole >= threshold)
-    sizes = float(whole.sum(dtype=np.float64)) + int(mask.sum())
-    confidence = 2 * float(whole[mask].sum(dtype=np.float64)) / sizes if mask.any() else 0.0
+    enlarged = cv2.resize(p, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
+    mask = largest(enlarged >= threshold)
+    sizes = float(enlarged.sum(dtype=np.float64)) + int(mask.sum())
+    confidence = 2 * float(enlarged[mask].sum(dtype=np.float64)) / sizes if mask.any() else 0.0
     wrong = fault(mask, confidence) or no_film(step(seen, mask), confidence)
     return LungMask(mask, wrong or OK, float(mask.mean()), confidence)
 
 
 def largest(mask: Mask, most: int = 2) -> Mask:
-    """(height, width) -> its largest pieces without holes; a crumb is no second lung."""
+    """(height, width) -> its largest pieces without holes; a small fragment is no second lung."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
     areas = stats[1:, cv2.CC_STAT_AREA]
     kept = [i + 1 for i in np.argsort(-areas, kind="stable")[:most]]
@@ -124,11 +124,11 @@ def fault(mask: Mask, confidence: float = 1.0) -> str:
         return f"lungs of {fraction:.0%} of the image"
     if confidence < CERTAIN:
         return f"too uncertain ({confidence:.2f})"
-    if (solid := min(map(_solidity, _apart(mask, outlines)))) < SOLID:
+    if (solid := min(map(_solidity, _separate_lungs(mask, outlines)))) < SOLID:
         return f"ragged outline (solidity {solid:.2f})"
     if (edge := _on_border(mask)) > BORDER:
         return f"{edge:.0%} of the border is lung"
-    return _not_two(mask, outlines)
+    return _fault_of_pieces(mask, outlines)
 
 
 def step(seen: Grey8, mask: Mask) -> float:
@@ -157,7 +157,7 @@ def no_film(rise: float, confidence: float) -> str:
     return ""
 
 
-def _apart(mask: Mask, outlines: list[Grey8]) -> list[Grey8]:
+def _separate_lungs(mask: Mask, outlines: list[Grey8]) -> list[Grey8]:
     """Outlines of both lungs also where they are joined: cut at the lowest column between them."""
     left, _, wide, high = cv2.boundingRect(outlines[0])
     if len(outlines) > 1 or wide < high:
@@ -169,7 +169,7 @@ def _apart(mask: Mask, outlines: list[Grey8]) -> list[Grey8]:
     return _outlines(cut)
 
 
-def _not_two(mask: Mask, outlines: list[Grey8]) -> str:
+def _fault_of_pieces(mask: Mask, outlines: list[Grey8]) -> str:
     """One piece must hold both lungs, two pieces must lie side by side."""
     spans = [cv2.boundingRect(outline) for outline in outlines]
     if len(spans) == 1:

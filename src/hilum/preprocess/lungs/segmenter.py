@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # lungs are found without torch where the network's conversio
     from hilum.preprocess.lungs.unet import UNet
 
 WEIGHTS = "lungs.safetensors"
-EVERYWHERE = Target("fp32", "cpu")  # the mask does not hang on the processor
+EVERYWHERE = Target("fp32", "cpu")  # the mask does not depend on the processor
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class LungSegmenter:
         small = self.pipeline(pixels)
         return assess_mask(self._p(small), self.facts.threshold, (height, width), small)
 
-    def glances(self, stack: Stack8) -> list[LungMask]:
+    def quick_masks(self, stack: Stack8) -> list[LungMask]:
         """(image, height, width) -> the lungs of each after one pass, without its mirror image.
 
         Three times as fast as one by one, for those who ask after hundreds.

@@ -34,13 +34,16 @@ STRIDES = (2, 4, 8, 16)  # pixels of the image per pixel of each map that is use
 
 
 class UNet(nn.Module):
-    """Grey uint8 (image, 1, height, width) -> logits (image, 1, height, width)."""
+    """Grey uint8 (image, 1, height, width) -> logits (image, 1, height, width).
+
+    Skip connections as in Ronneberger et al. 2015, arXiv:1505.04597.
+    """
 
     def __init__(self, facts: UnetConfig) -> None:
         super().__init__()
         card = backbones.backbone_card(facts.encoder)
         self.facts = facts
-        self.door = InputNormalisation(card.normalise)
+        self.normalise = InputNormalisation(card.normalise)
         self.encoder, channels = _encoder(card.timm_name or card.name)
         self.context = _Context(channels[-1], facts.widths[0])
         self.up = nn.ModuleList()
@@ -56,7 +59,7 @@ class UNet(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """(image, 1, height, width) in 0..255 -> (image, 1, height, width)."""
-        maps = self.encoder(self.door(pixels))
+        maps = self.encoder(self.normalise(pixels))
         x = self.context(maps[-1])
         for up, skip in zip(self.up, maps[-2::-1], strict=True):
             x = up(torch.cat([F.interpolate(x, scale_factor=2.0, mode="nearest"), skip], 1))
@@ -119,10 +122,10 @@ def build_unet(facts: UnetConfig, which: str | Path = "imagenet", seed: int = 0)
 def save_unet(network: UNet, path: Path, half: bool = True) -> Path:
     """Write the tensors, as fp16 unless `half` is false, and the facts beside them."""
     state = {name: _stored(tensor, half) for name, tensor in network.state_dict().items()}
-    kept = {name: tensor for name, tensor in state.items() if "num_batches" not in name}
+    tensors = {name: tensor for name, tensor in state.items() if "num_batches" not in name}
     header = {"format": str(FORMAT), "facts": json.dumps(asdict(network.facts))}
     with files.atomic_write(path) as temporary:
-        save_file(kept, temporary, header)
+        save_file(tensors, temporary, header)
     return path
 
 
