@@ -11,7 +11,7 @@ from typer.main import get_command
 import hilum
 from hilum.api.own_images import OwnImages, TableColumns
 from hilum.datasets.columns import Columns
-from hilum.recipes import load
+from hilum.recipes import load_recipe
 
 NAMED = TableColumns("datei", "befund", "person", "haus", "strahlengang", "teil")
 
@@ -37,7 +37,7 @@ def test_columns_by_other_names_are_read(table: Path) -> None:
     assert set(found["source"]) == {"a", "b"}
     assert set(found["view"]) == {"PA"}
     assert found["official_part"].value_counts().to_dict() == {"train": 30, "test": 10}
-    with pytest.raises(hilum.HilumError, match="--label-column"):
+    with pytest.raises(hilum.HilumError, match="--path-column"):
         hilum.open_data(table)
 
 
@@ -63,11 +63,11 @@ def test_jobs_take_what_commands_take(job: object) -> None:
 
 def test_a_recipe_gets_the_same(table: Path) -> None:
     own = OwnImages(NAMED, source_tag=None)
-    (data,) = load("default", changes=[own.change(table)]).data
+    (data,) = load_recipe("default", changes=[own.change(table)]).data
     assert data.path == str(table)
     assert data.columns == NAMED.roles()
     tagged = OwnImages(labels=table, source_tag="none").change(table.parent)
-    (data,) = load("default", changes=[tagged]).data
+    (data,) = load_recipe("default", changes=[tagged]).data
     assert (data.labels, data.source_tag) == (str(table), "none")
 
 

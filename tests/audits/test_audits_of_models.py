@@ -170,13 +170,13 @@ def test_a_probe_is_never_tested_on_its_own_fold() -> None:
     labels = np.repeat(random.integers(0, 2, 60), 2)
     table = np.repeat(np.eye(60, dtype=np.float32), 2, axis=0)
     apart = np.repeat(np.arange(60) % 4, 2)
-    tested, p = c01_lungs_blacked_out._told(table, labels, np.arange(120), apart, 0)
+    tested, p = c01_lungs_blacked_out._probe_probabilities(table, labels, np.arange(120), apart, 0)
     assert tested.tolist() == list(range(120))
     assert roc_auc_score(labels, p[:, 1]) < 0.6
     across = np.tile(np.arange(2), 60)  # a patient's two images in two folds
-    _, p = c01_lungs_blacked_out._told(table, labels, np.arange(120), across, 0)
+    _, p = c01_lungs_blacked_out._probe_probabilities(table, labels, np.arange(120), across, 0)
     assert roc_auc_score(labels, p[:, 1]) > 0.99
-    tested, _ = c01_lungs_blacked_out._told(
+    tested, _ = c01_lungs_blacked_out._probe_probabilities(
         table, labels, np.arange(120), np.where(apart == 0, 0, -1), 0
     )
     assert tested.tolist() == np.flatnonzero(apart == 0).tolist()

@@ -48,7 +48,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Results]:
     out = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as patch:
         for name, row in AUDITS.items():
-            patch.setitem(AUDITS, name, replace(row, answer=noted(name, row.answer)))
+            patch.setitem(AUDITS, name, replace(row, check=noted(name, row.check)))
         return out, experiment.run_recipe(small(), None, out, telling)
 
 

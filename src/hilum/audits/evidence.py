@@ -74,7 +74,8 @@ class Evidence:
         Raises HilumError where it can no longer be read.
         """
         film = self.manifest.iloc[row]
-        return open_source_images().read(film["path"], film["sha256"], at_least)
+        digest = film["sha256"] if isinstance(film["sha256"], str) else ""  # not hashed yet
+        return open_source_images().read(film["path"], digest, at_least)
 
     def once(self, name: str, make: Callable[[], Value]) -> Value:
         """What `make` gives, made by the first audit that wants it and kept for the others."""
