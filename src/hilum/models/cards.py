@@ -87,7 +87,7 @@ class BackboneCard:
     aliases: tuple[str, ...] = ()
     note: str = ""  # what a reader must know about the name that was asked for
     classifier: tuple[str, ...] = ()  # fully connected layers that a pool fc1, fc2, ... can keep
-    own: bool = False  # built in papers.py for one image size, never trained on ImageNet
+    own: bool = False  # of published_networks.py: one image size, never trained on ImageNet
 
     @property
     def hub(self) -> str:
@@ -157,7 +157,7 @@ def _without_weights(
     return BackboneCard(name, "", side, "unit", features, stages, "none needed", citation, own=True)
 
 
-_ROWS = (
+ROWS = (
     _resnet(18, 512, ("resnet_18",)),
     _resnet(50, 2048, ("resnet_50",)),
     _resnet(101, 2048, ("resnet_101",)),
@@ -226,7 +226,7 @@ _ROWS = (
     _without_weights("wiklund_fc", 224, 64, (("dense",),), _WIKLUND),
     _without_weights("wiklund_cnn", 224, 64, (("conv",), ("dense",)), _WIKLUND),
 )
-BACKBONES: dict[str, BackboneCard] = {row.name: row for row in _ROWS}
+BACKBONES: dict[str, BackboneCard] = {row.name: row for row in ROWS}
 ALIAS_NOTES: dict[str, str] = {
     "inception_v2": "Inception V2 was asked for and Inception V3 is used: studies that name V2 "
     "with Keras and 299-pixel input can only mean V3."
@@ -237,7 +237,7 @@ def known_card(name: str) -> BackboneCard | None:
     """The row of BACKBONES that `name` or an alias of it leads to; needs neither torch nor timm."""
     if name in BACKBONES:
         return BACKBONES[name]
-    for row in _ROWS:
+    for row in ROWS:
         if name in row.aliases:
             return replace(row, note=ALIAS_NOTES.get(name, ""))
     return None

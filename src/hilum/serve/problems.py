@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 from hilum.types import NOTICE
 
@@ -52,15 +53,24 @@ def fault() -> JSONResponse:
     )
 
 
-async def on_http(_: Request, error: Exception) -> JSONResponse:
+async def on_http(request: Request, error: Exception) -> JSONResponse:
     """Routes and methods that are not there, in our words."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
     raise ProblemError(
         HTTPStatus(error.status_code),
-        "wanted POST /v1/predict, or GET /, /v1/model, /health, /ready, /metrics, /openapi.json; "
-        "got another path or method; use one of these.",
+        f"wanted {_routes(request)}; got another path or method; use one of these.",
         error.headers,
     )
+
+
+def _routes(request: Request) -> str:
+    """Every path of the server with its methods, as its own table of routes has them."""
+    named = [
+        f"{'/'.join(sorted(route.methods - {'HEAD'}))} {route.path}"
+        for route in request.app.routes
+        if isinstance(route, Route) and route.methods
+    ]
+    return ", ".join(sorted(named))
 
 
 async def on_parameters(_: Request, error: Exception) -> JSONResponse:
