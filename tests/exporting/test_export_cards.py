@@ -64,7 +64,7 @@ def test_a_network_of_random_weights_exports(name: str, tmp_path: Path) -> None:
     graph = ExportGraph(model).eval()
     if name in BACKBONES:
         assert ("heat" in graph.names) == (name not in NO_HEAT)
-    path = onnx_file.write(onnx_file.made(graph, pipeline.shape), tmp_path / "model.onnx")
+    path = onnx_file.write(onnx_file.to_onnx(graph, pipeline.shape), tmp_path / "model.onnx")
     want = np.exp(engines.torch_rows(graph)(stack))
     assert want.shape == (3, len(CLASSES))
     for rows in (engines.onnxruntime_rows(path), engines.openvino_rows(path)):
