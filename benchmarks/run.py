@@ -16,7 +16,7 @@ from side_by_side import load, markdown
 
 HERE = Path(__file__).resolve().parent
 SCRIPTS = (
-    "decode", "features", "precision", "frozen", "latency", "serve", "start", "fine_tuning",
+    "decode", "features", "precision", "frozen", "latency", "export", "serve", "start", "fine_tuning",
     "growth", "neighbours",
 )  # fmt: skip
 

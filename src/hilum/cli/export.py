@@ -46,9 +46,7 @@ def export(
     screen.say(result.record["verdict"])
     screen.point("Exported model", result.graph.resolve())
     screen.say(NOTICE, "dim")
-    screen.give(
-        {"folder": str(result.folder), "proof": result.proof, **result.record}
-    )
+    screen.give({"folder": str(result.folder), "proof": result.proof, **result.record})
 
 
 def _row(engine: dict[str, Any]) -> tuple[str, ...]:
