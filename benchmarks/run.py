@@ -16,8 +16,8 @@ from side_by_side import load, markdown
 
 HERE = Path(__file__).resolve().parent
 SCRIPTS = (
-    "decode", "features", "precision", "frozen", "latency", "serve", "start", "fine_tuning",
-    "growth", "neighbours",
+    "decode", "features", "precision", "frozen", "latency", "export", "serve", "start",
+    "fine_tuning", "growth", "neighbours",
 )  # fmt: skip
 
 

@@ -11,54 +11,46 @@ import cv2
 import numpy as np
 import onnxruntime
 
-folder = Path(sys.argv[1])
-facts = json.loads((folder / "preparation.json").read_text())
-session = onnxruntime.InferenceSession(folder / facts["graph"])
-rule, wanted = facts["abstention"], facts["decode_side"]
+facts = json.loads(Path(sys.argv[1], "preparation.json").read_text())
+session = onnxruntime.InferenceSession(Path(sys.argv[1], facts["graph"]))
+rule = facts["abstention"]
 
 
 def read(path: str) -> np.ndarray:
     """Grey (height, width), a JPEG at the smallest scale that keeps `decode_side`."""
-    grey = cv2.imread(path, cv2.IMREAD_GRAYSCALE)
-    sizes = [(scale, min(-(-n // scale) for n in grey.shape)) for scale in (8, 4, 2)]
-    for scale, side in sizes if path.lower().endswith((".jpg", ".jpeg")) else []:
-        if wanted and side >= wanted:
+    grey, least = cv2.imread(path, cv2.IMREAD_GRAYSCALE), facts["decode_side"]
+    for scale in (8, 4, 2) if path.lower().endswith((".jpg", ".jpeg")) else ():
+        if least and min(grey.shape) > scale * (least - 1):
             return cv2.imread(path, getattr(cv2, f"IMREAD_REDUCED_GRAYSCALE_{scale}"))
     return grey
 
 
-def resize(grey: np.ndarray, side: int, width: int = 0) -> np.ndarray:
-    width = width or side
-    how = cv2.INTER_AREA if side * width < grey.size else cv2.INTER_CUBIC
-    return cv2.resize(grey, (width, side), interpolation=how)
+def scaled(grey: np.ndarray, height: int, width: int) -> np.ndarray:
+    how = cv2.INTER_AREA if height * width < grey.size else cv2.INTER_CUBIC
+    return cv2.resize(grey, (width, height), interpolation=how)
 
 
 def letterbox(grey: np.ndarray, side: int, fill: int, method: str) -> np.ndarray:
-    if method != "area":
-        sys.exit("this model was prepared with Pillow's filter, which OpenCV has not")
-    scale = min(side / grey.shape[1], side / grey.shape[0])
-    height, width = (max(1, int(n * scale)) for n in grey.shape)
-    out = np.full((side, side), fill, np.uint8)
+    assert method == "area", "OpenCV has no filter like Pillow's"  # noqa: S101
+    height, width = (max(1, int(n * (side / max(grey.shape)))) for n in grey.shape)
     top, left = (side - height) // 2, (side - width) // 2
-    out[top : top + height, left : left + width] = resize(grey, height, width)
-    return out
+    bars = ((top, side - height - top), (left, side - width - left))
+    return np.pad(scaled(grey, height, width), bars, constant_values=fill)
 
 
-STEPS = {"letterbox": letterbox, "resize": resize}
-print(facts["verdict"])
+STEPS = {"letterbox": letterbox, "resize": lambda grey, side: scaled(grey, side, side)}
+print(facts["verdict"], facts["notice"], sep="\n")
 for path in sys.argv[2:]:
     film = read(path)
     for step in facts["steps"]:
         film = STEPS[step["step"]](film, **{k: v for k, v in step.items() if k != "step"})
-    names = [name for name in facts["outputs"] if name not in ("map", "map_mirrored", "heat")]
-    found = dict(zip(names, session.run(names, {"pixels": film[None]}), strict=True))
-    (p,) = found["probabilities"]
-    line = " ".join(f"{name}={value:.6f}" for name, value in zip(facts["classes"], p, strict=True))
-    if "distance" in found and found["distance"][0] > rule["distance_above"]:
+    outputs = dict(zip(facts["outputs"], session.run(None, {"pixels": film[None]}), strict=True))
+    p = dict(zip(facts["classes"], outputs["probabilities"][0], strict=True))
+    line = " ".join(f"{name}={value:.6f}" for name, value in p.items())
+    if "distance" in outputs and outputs["distance"][0] > rule["distance_above"]:
         line += " refused: unlike the training images"
-    elif "poses" in found and found["poses"][0, 1:].max() > rule["pose_above"]:
-        line += " refused: " + list(rule["poses"].values())[1 + found["poses"][0, 1:].argmax()]
-    elif "possible" in found and found["possible"][0].sum() > 1:
+    elif "poses" in outputs and outputs["poses"][0, 1:].max() > rule["pose_above"]:
+        line += " refused: " + list(rule["poses"].values())[1 + outputs["poses"][0, 1:].argmax()]
+    elif "possible" in outputs and outputs["possible"][0].sum() > 1:
         line += " abstains: several classes stay possible"
     print(Path(path).name, line)
-print(facts["notice"])

@@ -1,6 +1,8 @@
 """Every network of the table exports, and ONNX Runtime and OpenVINO compute what torch does."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from hilum.models.normalise import InputNormalisation
 from hilum.models.runtime.base import Runtime, RuntimeInfo
 from hilum.types import Grey8
 
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "export.md"
 QUICK = {"resnet18", "elazhari_cnn"}
 NO_HEAT = {"elazhari_cnn", "wiklund_cnn", "wiklund_fc"}  # the last has no map either
 BEYOND = ("vit_tiny_patch16_224", "convnext_atto")  # of timm, without a row
@@ -50,24 +53,68 @@ def names() -> list[object]:
     return [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in every]
 
 
-@pytest.mark.parametrize("name", names())
-def test_a_network_of_random_weights_exports(name: str, tmp_path: Path) -> None:
+@dataclass(frozen=True, slots=True)
+class CardExport:
+    """What came of one network's export."""
+
+    change: float  # largest, of a probability, by any engine
+    outputs: list[str]
+    size: int  # bytes of model.onnx
+
+    @property
+    def heat(self) -> str:
+        """The word of the documentation's table."""
+        if "map" not in self.outputs:
+            return "no map"
+        return "yes" if "heat" in self.outputs else "map alone"
+
+    def line(self, name: str) -> str:
+        """A row of the documentation's table."""
+        megabytes = f"{self.size / 1e6:.1f} MB"
+        return f"| `{name}` | {self.change:.1e} | {self.heat} | {megabytes} |"
+
+
+def export_card(name: str, folder: Path) -> CardExport:
+    """Export a network of random weights; every engine's answers beside torch's."""
     card = backbones.backbone_card(name)
     backbone = backbones.build_backbone(name, "random")
     pipeline = preprocess.from_list([{"step": "resize", "side": card.side}])
     facts = ModelMetadata(CLASSES, card.normalise, "fp32", mirror=True)
     stack = noise(card.side)
     with torch.no_grad():
-        seen = InputNormalisation(card.normalise)(torch.from_numpy(stack[:, None]))
-        head = head_for(backbone(seen).numpy())
-    model = TrainedModel(facts, pipeline, backbone, head, Absent())
-    graph = ExportGraph(model).eval()
-    if name in BACKBONES:
-        assert ("heat" in graph.names) == (name not in NO_HEAT)
-    path = onnx_file.write(onnx_file.made(graph, pipeline.shape), tmp_path / "model.onnx")
+        normalised = InputNormalisation(card.normalise)(torch.from_numpy(stack[:, None]))
+        head = head_for(backbone(normalised).numpy())
+    graph = ExportGraph(TrainedModel(facts, pipeline, backbone, head, Absent())).eval()
+    path = onnx_file.write(onnx_file.to_onnx(graph, pipeline.shape), folder / "model.onnx")
     want = np.exp(engines.torch_rows(graph)(stack))
     assert want.shape == (3, len(CLASSES))
+    changes = []
     for rows in (engines.onnxruntime_rows(path), engines.openvino_rows(path)):
-        assert np.abs(np.exp(rows(stack)) - want).max() < 1e-4
-        one = np.exp(np.concatenate([rows(image[None]) for image in stack]))
-        assert np.abs(one - want).max() < 1e-4
+        changes.append(np.abs(np.exp(rows(stack)) - want).max())
+        one_by_one = np.exp(np.concatenate([rows(image[None]) for image in stack]))
+        changes.append(np.abs(one_by_one - want).max())
+    return CardExport(float(max(changes)), graph.names, path.stat().st_size)
+
+
+def documented(name: str) -> list[str]:
+    """The cells of a network's row in the documentation."""
+    (line,) = [line for line in DOCS.read_text().splitlines() if line.startswith(f"| `{name}` |")]
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_network_of_random_weights_exports(name: str, tmp_path: Path) -> None:
+    result = export_card(name, tmp_path)
+    assert result.change < 1e-4
+    if name in BACKBONES:
+        assert ("heat" in result.outputs) == (name not in NO_HEAT)
+    _, change, heat, size = documented(name)
+    assert float(change) < 1e-4
+    assert heat == result.heat
+    assert float(size.removesuffix(" MB")) == pytest.approx(result.size / 1e6, abs=0.1, rel=0.01)
+
+
+if __name__ == "__main__":  # the table of docs/export.md
+    for every in (*BACKBONES, *BEYOND):
+        with TemporaryDirectory() as place:
+            print(export_card(every, Path(place)).line(every), flush=True)

@@ -19,8 +19,8 @@ from hilum.types import HilumError, Stack8
 def outputs(model: TrainedModel, stack: Stack8) -> dict[str, np.ndarray]:
     graph = ExportGraph(model).eval()
     with torch.inference_mode():
-        found = graph(torch.from_numpy(stack))
-    return {name: value.numpy() for name, value in zip(graph.names, found, strict=True)}
+        values = graph(torch.from_numpy(stack))
+    return {name: value.numpy() for name, value in zip(graph.names, values, strict=True)}
 
 
 def agree(model: TrainedModel, stack: Stack8, *, varies: bool = True) -> dict[str, np.ndarray]:
@@ -37,9 +37,9 @@ def agree(model: TrainedModel, stack: Stack8, *, varies: bool = True) -> dict[st
     assert np.array_equal(got["possible"].astype(bool), kept)
     assert not varies or 0 < kept.mean() < 1
     if "heat" in got:
-        asked = explainer.make_explainable(model)
+        explained = explainer.make_explainable(model)
         for i, class_ in ((0, 0), (1, len(CLASSES) - 1)):
-            heat = cam.evidence(asked, stack[i], class_)
+            heat = cam.evidence(explained, stack[i], class_)
             assert np.abs(got["heat"][i, class_] - heat).max() < 1e-3 * np.abs(heat).max() + 1e-6
     return got
 

@@ -35,18 +35,18 @@ def export(
 
     screen = terminal(as_json, verbose, quiet)
     with screen.working():
-        made = run(model, out, ExportRequest(format_, precision, proof), screen.step)
+        result = run(model, out, ExportRequest(format_, precision, proof), screen.step)
     screen.table(
-        f"Proof on {made.proof['source']}",
+        f"Proof on {result.proof['source']}",
         ("engine", "version", "largest change of p", "AUROC falls by", "flips"),
-        [_row(engine) for engine in made.engines],
+        [_row(engine) for engine in result.engines],
     )
-    for note in made.record["notes"]:
+    for note in result.record["notes"]:
         screen.say(note, "yellow")
-    screen.say(made.record["verdict"])
-    screen.point("Exported model", made.graph.resolve())
+    screen.say(result.record["verdict"])
+    screen.point("Exported model", result.graph.resolve())
     screen.say(NOTICE, "dim")
-    screen.give({"folder": str(made.folder), "proof": made.proof, **made.record})
+    screen.give({"folder": str(result.folder), "proof": result.proof, **result.record})
 
 
 def _row(engine: dict[str, Any]) -> tuple[str, ...]:

@@ -45,9 +45,10 @@ def with_model(
 def with_kept_answers(model: TrainedModel) -> Runtime:
     """The model's network, its outputs cached where another run may need the same.
 
-    One that was fine-tuned belongs to its run alone.
+    One that was fine-tuned belongs to its run alone; an exported one has a graph that names no
+    weights.
     """
-    if model.tuned:
+    if model.tuned or not model.has_network:
         return model.runtime
     shape = model.pipeline.shape
     none = Pixels(np.empty((0, *shape), np.uint8), (), "any images")

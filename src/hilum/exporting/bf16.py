@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import onnx
 
 
-def halved(proto: "onnx.ModelProto") -> "onnx.ModelProto":
+def round_weights(proto: "onnx.ModelProto") -> "onnx.ModelProto":
     """The same graph, its network's kernels and matrices in bf16 with a Cast behind each.
 
     Head, gate and biases stay in float32: the refusal distance is a small difference.
@@ -16,10 +16,10 @@ def halved(proto: "onnx.ModelProto") -> "onnx.ModelProto":
     import ml_dtypes
     from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-    made = ModelProto()
-    made.CopyFrom(proto)
+    result = ModelProto()
+    result.CopyFrom(proto)
     casts = []
-    for tensor in made.graph.initializer:
+    for tensor in result.graph.initializer:
         if not _is_kernel(tensor, TensorProto.FLOAT):
             continue
         name = tensor.name
@@ -28,10 +28,10 @@ def halved(proto: "onnx.ModelProto") -> "onnx.ModelProto":
         casts.append(
             helper.make_node("Cast", [tensor.name], [name], f"{name}.cast", to=TensorProto.FLOAT)
         )
-    nodes = [*casts, *made.graph.node]
-    del made.graph.node[:]
-    made.graph.node.extend(nodes)
-    return made
+    nodes = [*casts, *result.graph.node]
+    del result.graph.node[:]
+    result.graph.node.extend(nodes)
+    return result
 
 
 def _is_kernel(tensor: Any, float32: int) -> bool:

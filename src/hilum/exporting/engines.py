@@ -37,8 +37,8 @@ def torch_rows(graph: ExportGraph) -> Rows:
 
     def one(batch: Stack8) -> Floats:
         with torch.inference_mode():
-            found = graph(torch.from_numpy(batch))
-        return _rows({name: t.numpy() for name, t in zip(graph.names, found, strict=True)})
+            outputs = graph(torch.from_numpy(batch))
+        return _rows({name: t.numpy() for name, t in zip(graph.names, outputs, strict=True)})
 
     return _in_batches(one)
 
@@ -56,8 +56,8 @@ def onnxruntime_rows(path: Path) -> Rows:
     wanted = _wanted([output.name for output in session.get_outputs()])
 
     def one(batch: Stack8) -> Floats:
-        found = session.run(wanted, {INPUT: batch})
-        return _rows(dict(zip(wanted, found, strict=True)))
+        outputs = session.run(wanted, {INPUT: batch})
+        return _rows(dict(zip(wanted, outputs, strict=True)))
 
     return _in_batches(one)
 
@@ -90,11 +90,11 @@ def _wanted(names: list[str]) -> list[str]:
     return [name for name in ("probabilities", "distance", "poses") if name in names]
 
 
-def _rows(found: Mapping[str, npt.NDArray[Any]]) -> Floats:
+def _rows(outputs: Mapping[str, npt.NDArray[Any]]) -> Floats:
     """Outputs by name -> (image, row)."""
-    parts = [np.log(np.maximum(found["probabilities"], exported.LEAST))]
-    if "distance" in found:
-        parts += [found["distance"][:, None], found["poses"]]
+    parts = [np.log(np.maximum(outputs["probabilities"], exported.LEAST))]
+    if "distance" in outputs:
+        parts += [outputs["distance"][:, None], outputs["poses"]]
     return np.concatenate(parts, 1).astype(np.float32)
 
 

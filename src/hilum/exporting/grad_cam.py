@@ -52,8 +52,8 @@ class GradCam(nn.Module):
         weights = [
             member.weights(part, places) for member, part in zip(self.members, parts, strict=True)
         ]
-        found = torch.bmm(torch.cat(weights, 2), maps.flatten(2))
-        return found.reshape(-1, gradient.shape[1], rows, columns)
+        evidence = torch.bmm(torch.cat(weights, 2), maps.flatten(2))
+        return evidence.reshape(-1, gradient.shape[1], rows, columns)
 
 
 def grad_cam_of(
@@ -62,8 +62,8 @@ def grad_cam_of(
     """The layer for maps of `size` (channel, row, column), or None and why there is none."""
     networks = [backbone, *(other.backbone for other in backbone.neighbours)]
     members = [Member(each.channels, each.panels, each.flat) for each in networks]
-    wanted = sum(member.features(size[1] * size[2]) for member in members)
-    alike = len(head.standardise.mean) == wanted
+    width = sum(member.features(size[1] * size[2]) for member in members)
+    alike = len(head.standardise.mean) == width
     alike = alike and sum(member.channels for member in members) == size[0]
     alike = alike and all(
         member.flat or _averages(each, member, size)
@@ -79,6 +79,6 @@ def _averages(network: Backbone, member: Member, size: tuple[int, int, int]) -> 
         1, member.channels, rows, columns, generator=torch.Generator().manual_seed(0)
     )
     with torch.no_grad():
-        found = network._from_map(noise)
+        features = network._from_map(noise)
     means = torch.cat([part.mean((2, 3)) for part in noise.chunk(member.panels, 2)], 1)
-    return found.shape == means.shape and torch.allclose(found, means, atol=1e-5)
+    return features.shape == means.shape and torch.allclose(features, means, atol=1e-5)

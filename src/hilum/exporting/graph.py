@@ -70,35 +70,35 @@ class ExportGraph(nn.Module):
     def forward(self, pixels: Tensor) -> Outputs:
         """(image, height, width) uint8 -> one tensor for each of `names`."""
         both = torch.cat([pixels, pixels.flip(2)]) if self.mirror else pixels
-        features, maps = self._seen(both)
+        features, maps = self._features_and_maps(both)
         count = pixels.shape[0]
-        p = self.head.calibrated(self._averaged(self.head(features), count))
-        found = {"probabilities": p}
+        p = self.head.calibrated(self._mean_of_views(self.head(features), count))
+        outputs = {"probabilities": p}
         if self.bounds is not None:
-            found["possible"] = possible(p, self.bounds)
+            outputs["possible"] = possible(p, self.bounds)
         if self.gate is not None:
-            found["distance"], found["poses"] = self.gate(features[:count])
+            outputs["distance"], outputs["poses"] = self.gate(features[:count])
         if maps is not None:
-            found |= {"map": maps[:count], "map_mirrored": maps[count:]}
+            outputs |= {"map": maps[:count], "map_mirrored": maps[count:]}
             if self.grad_cam is not None:
                 evidence = self.grad_cam(self.head.gradient(features), maps)
-                found["heat"] = self._averaged(evidence, count, turned=True)
-        return tuple(found[name] for name in self.names)
+                outputs["heat"] = self._mean_of_views(evidence, count, turned=True)
+        return tuple(outputs[name] for name in self.names)
 
-    def _seen(self, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
+    def _features_and_maps(self, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
         """(image, height, width) -> features (image, feature), and the last map if there is one."""
         x = self.normalise(pixels.unsqueeze(1))
         if self.maps is None:
             return self.backbone(x), None
-        found = self.backbone.maps(x)
-        return self.backbone.from_maps(found), found
+        maps = self.backbone.maps(x)
+        return self.backbone.from_maps(maps), maps
 
-    def _averaged(self, found: Tensor, count: int, *, turned: bool = False) -> Tensor:
+    def _mean_of_views(self, values: Tensor, count: int, *, turned: bool = False) -> Tensor:
         """What is known of `count` images, then of their mirror images -> the mean of both."""
         if not self.mirror:
-            return found
-        mirrored = found[count:]
-        return (found[:count] + (mirrored.flip(3) if turned else mirrored)) / 2
+            return values
+        mirrored = values[count:]
+        return (values[:count] + (mirrored.flip(3) if turned else mirrored)) / 2
 
 
 class HeadLayers(nn.Module):
@@ -130,12 +130,12 @@ class HeadLayers(nn.Module):
         """(image, feature) -> gradient of each logit by each feature (image, class, feature)."""
         *hidden, _ = self._steps(features)
         *below, last = self._linear_layers
-        found = last.weight.expand(features.shape[0], -1, -1)
+        gradient = last.weight.expand(features.shape[0], -1, -1)
         for layer, values in zip(reversed(below), reversed(hidden), strict=True):
-            found = (found * (values > 0).to(found.dtype).unsqueeze(1)) @ layer.weight
+            gradient = (gradient * (values > 0).to(gradient.dtype).unsqueeze(1)) @ layer.weight
         if self.positions > 1:  # a mean hands every position the same share
-            found = found.repeat_interleave(self.positions, 2) / self.positions
-        return found / self.deviation
+            gradient = gradient.repeat_interleave(self.positions, 2) / self.positions
+        return gradient / self.deviation
 
     @property
     def _linear_layers(self) -> list[nn.Linear]:
@@ -145,11 +145,11 @@ class HeadLayers(nn.Module):
         """(image, feature) -> what each layer gives (image, unit), before its ReLU."""
         x = (features - self.mean) / self.deviation
         x = self.average(x) if self.positions > 1 else x
-        found: list[Tensor] = []
+        outputs: list[Tensor] = []
         for layer in self._linear_layers:
-            x = layer(found[-1].relu() if found else x)
-            found.append(x)
-        return found
+            x = layer(outputs[-1].relu() if outputs else x)
+            outputs.append(x)
+        return outputs
 
 
 def possible(p: Tensor, bounds: Tensor) -> Tensor:
@@ -165,10 +165,10 @@ def map_of(backbone: Backbone, shape: tuple[int, int]) -> tuple[tuple[int, int, 
     """(channel, row, column) of the last map for films of `shape`, or None and why not."""
     try:
         with torch.no_grad():
-            found = backbone.maps(torch.zeros(1, 3, *shape))
+            maps = backbone.maps(torch.zeros(1, 3, *shape))
     except HilumError as error:
         return None, str(error)
-    channel, row, column = found.shape[1:]
+    channel, row, column = maps.shape[1:]
     return (channel, row, column), ""
 
 

@@ -17,7 +17,7 @@ PREFIX = "hilum."
 NETWORK = "backbone."  # begins the names of the network's own tensors
 
 
-def made(graph: ExportGraph, shape: tuple[int, int]) -> "onnx.ModelProto":
+def to_onnx(graph: ExportGraph, shape: tuple[int, int]) -> "onnx.ModelProto":
     """The graph for films of `shape` (height, width) and batches of any size."""
     example = torch.zeros((2, *shape), dtype=torch.uint8)
     with warnings.catch_warnings():

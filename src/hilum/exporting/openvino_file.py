@@ -11,7 +11,7 @@ from hilum.exporting.record import as_text
 KEY = "hilum"  # of the record in `rt_info`
 
 
-def made(onnx_file: Path) -> ov.Model:
+def to_openvino(onnx_file: Path) -> ov.Model:
     """OpenVINO's own form of an ONNX file, in full precision."""
     return ov.convert_model(onnx_file)
 

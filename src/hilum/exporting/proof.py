@@ -97,11 +97,11 @@ def engine_answers(model: TrainedModel, shown: ProofImages, rows: Rows) -> Answe
     classes = len(model.facts.classes)
     limits = {} if model.gate is None else gate_limits(model.gate)
     gate = exported.gate_of(limits, classes)
-    found = rows(shown.stack)
-    logits = exported.reader(classes, gate is not None).logits(found)
+    graph_rows = rows(shown.stack)
+    logits = exported.reader(classes, gate is not None).logits(graph_rows)
     p = np.round(temperature.softmax(logits), 8)
     facts = replace(model.facts, conformal=exported.lowered(model.facts.conformal))
-    return _answers(facts, p, (gate, found), shown)
+    return _answers(facts, p, (gate, graph_rows), shown)
 
 
 def compare(want: Answers, answers: Mapping[str, Answers], labels: Labels) -> list[EngineProof]:
@@ -126,30 +126,35 @@ def _row(engine: tuple[str, str], want: Answers, got: Answers, labels: Labels) -
 
 def faults(rows: list[EngineProof], precision: str, images: int) -> list[str]:
     """By how much which engine goes beyond the limits of `precision`, in words."""
-    allowed, found = LIMITS[precision], []
+    allowed, problems = LIMITS[precision], []
     for row in rows:
         most_change = 1.0 if allowed.change is None else allowed.change
         if not row.largest_change <= most_change:  # nan is none of both
-            found.append(
+            problems.append(
                 f"a probability changes by {row.largest_change:.2g} by {row.engine} (at most "
                 f"{most_change:g})"
             )
         fall = row.auroc_fall or 0.0
         if allowed.auroc is not None and fall > allowed.auroc:
-            found.append(f"AUROC falls by {fall:.4f} by {row.engine} (at most {allowed.auroc})")
+            problems.append(f"AUROC falls by {fall:.4f} by {row.engine} (at most {allowed.auroc})")
         for kind, flips in row.flips().items():
             most = int((allowed.decisions if kind == KINDS[0] else allowed.others) * images)
             if flips > most:
-                found.append(f"{flips} of {images} {kind} flip by {row.engine} (at most {most})")
-    return found
+                problems.append(f"{flips} of {images} {kind} flip by {row.engine} (at most {most})")
+    return problems
 
 
-def refused(found: list[str], precision: str) -> RefusedExportError:
-    """What to raise where there are faults."""
+def refused(problems: list[str], precision: str, form: Mapping[str, Any]) -> RefusedExportError:
+    """What to raise where there are faults; `form`: what a record says of the last form tried."""
     instead = "report it" if precision == "fp32" else "choose precision fp32"
+    layers = (
+        f" with {form['layers_in_fp32']} of {form['layers']} layers in fp32"
+        if "layers_in_fp32" in form
+        else ""
+    )
     return RefusedExportError(
-        f"an export in {precision} must answer as its model does; got: {'; '.join(found)}; "
-        f"{instead}."
+        f"an export in {precision} must answer as its model does; got{layers}: "
+        f"{'; '.join(problems)}; {instead}."
     )
 
 

@@ -46,7 +46,7 @@ class ProofImages:
         return ProofImages(chosen, self.labels[list(positions)], self.source)
 
 
-def gathered(
+def load_images(
     folder: Path | None, classes: list[str], pipeline: Pipeline, advance: Advance
 ) -> ProofImages:
     """The images of `folder`, or the phantom's where it is None; raises what `of_folder` does."""
@@ -67,9 +67,9 @@ def of_folder(
             f"--proof wants a folder of images; got {str(folder)!r}, which does not exist; check "
             "the path."
         )
-    named = _named(folder, classes)
+    named = _list_named(folder, classes)
     named = [named[i] for i in ood.evenly_spaced(len(named), MOST)] if named else []
-    films, kept = _decoded([path for path, _ in named], pipeline, advance)
+    films, kept = _decode([path for path, _ in named], pipeline, advance)
     if len(films) < LEAST:
         raise HilumError(
             f"a proof wants at least {LEAST} images that can be read; got {len(films)} in "
@@ -91,10 +91,10 @@ def of_phantom(classes: list[str], pipeline: Pipeline, advance: Advance) -> Proo
     films: list[PreparedImage] = []
     labels: list[int] = []
     for seed in range(PHANTOM_SEED, PHANTOM_SEED + ROUNDS):
-        made = phantom.generate(
+        films_drawn = phantom.generate(
             phantom.Request(images=LEAST, size=PHANTOM_SIDE, seed=seed, classes=drawn)
         )
-        for film, label in zip(made.images, made.table["label"], strict=True):
+        for film, label in zip(films_drawn.images, films_drawn.table["label"], strict=True):
             with suppress(HilumError):
                 films.append(answer.prepare_array(film, pipeline))
                 labels.append(classes.index(label) if label in classes else -1)
@@ -108,17 +108,17 @@ def of_phantom(classes: list[str], pipeline: Pipeline, advance: Advance) -> Proo
     )
 
 
-def _named(folder: Path, classes: list[str]) -> Named:
+def _list_named(folder: Path, classes: list[str]) -> Named:
     """Labelled images where the folder is read as such and has the model's classes; else all."""
     with suppress(HilumError):
         table = datasets.open_path(folder, options=datasets.TreeOptions(fewest=1)).table
         if table["label"].isin(classes).any():
             return [(Path(p), str(c)) for p, c in zip(table["path"], table["label"], strict=True)]
-    found, _ = images.list_images(folder) if folder.is_dir() else ([], [])
-    return [(path, "") for path in found]
+    paths, _ = images.list_images(folder) if folder.is_dir() else ([], [])
+    return [(path, "") for path in paths]
 
 
-def _decoded(
+def _decode(
     paths: list[Path], pipeline: Pipeline, advance: Advance
 ) -> tuple[list[PreparedImage], list[int]]:
     """Films that can be read, and their positions among `paths`."""

@@ -76,16 +76,16 @@ def of(
 
 def notes(graph: ExportGraph) -> list[str]:
     """What the graph lacks, and why."""
-    found = []
+    sentences = []
     if graph.without_map:
-        found.append(f"The graph has no map and no heat: {graph.without_map}")
+        sentences.append(f"The graph has no map and no heat: {graph.without_map}")
     elif graph.without_heat:
-        found.append(f"The graph has no heat: {graph.without_heat}.")
+        sentences.append(f"The graph has no heat: {graph.without_heat}.")
     if graph.gate is None:
-        found.append("The graph has no distance and no poses: this model refuses no image.")
+        sentences.append("The graph has no distance and no poses: this model refuses no image.")
     if graph.bounds is None:
-        found.append("The graph has no possible: this model has no conformal bounds.")
-    return found
+        sentences.append("The graph has no possible: this model has no conformal bounds.")
+    return sentences
 
 
 def abstention(model: TrainedModel) -> dict[str, Any]:

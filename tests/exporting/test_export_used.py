@@ -1,0 +1,69 @@
+"""An exported folder at work: `evaluate` scores it as its model, `serve` answers with it."""
+
+import asyncio
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from export_models import CLASSES
+
+import hilum
+from hilum import phantom
+from hilum.inference import exported as exports
+from hilum.serve.digest import model_digest
+from hilum.serve.limits import Limits
+from hilum.serve.service import Service
+from hilum.serve.uploads import Upload
+
+
+@pytest.fixture(scope="module")
+def labelled(films: phantom.Phantom, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """24 films in folders of three classes."""
+    root = tmp_path_factory.mktemp("labelled")
+    for i in range(24):
+        place = root / films.table["label"][i]
+        place.mkdir(exist_ok=True)
+        cv2.imwrite(str(place / f"patient{i}.png"), films.images[i])
+    return root
+
+
+def test_evaluate_gives_the_scores_of_the_model_itself(
+    exported: Path, folder: Path, labelled: Path, tmp_path: Path
+) -> None:
+    tables, results = [], []
+    for place, out in ((folder, tmp_path / "model"), (exported, tmp_path / "export")):
+        results.append(hilum.evaluate(place, labelled, out))
+        tables.append(pd.read_csv(out / "predictions.csv"))
+    columns = [f"p_{name}" for name in CLASSES]
+    want, got = (table.sort_values("sample_id") for table in tables)
+    assert list(got["sample_id"]) == list(want["sample_id"])
+    assert len(got) == 24
+    assert np.abs(got[columns].to_numpy() - want[columns].to_numpy()).max() < 1e-5
+    own, of_graph = (
+        {(row.name, row.class_): row.value for row in result.scores} for result in results
+    )
+    assert own.keys() == of_graph.keys()
+    for key, value in own.items():
+        assert of_graph[key] == pytest.approx(value, abs=1e-4, nan_ok=True), key
+    by_id = {finding.id: finding for finding in results[1].audits}
+    assert "name the model folder" in by_id["C-14"].sentence
+    assert (tmp_path / "export" / "report.html").is_file()
+
+
+def test_a_server_answers_with_an_exported_folder(exported: Path, labelled: Path) -> None:
+    model = exports.load(exported)
+    service = Service.of(model, model_digest(exported), Limits(decoders=1))
+    paths = sorted(labelled.rglob("*.png"))[:3]
+    uploads = [Upload(path.name, path.read_bytes()) for path in paths]
+    service.start()
+    try:
+        rows = asyncio.run(service.answer(uploads, heat=True, picture=False))
+    finally:
+        service.stop()
+    want = hilum.load_model(exported).predict(paths)
+    assert [row.probabilities for row in rows] == [answer.probabilities for answer in want]
+    assert [row.reason for row in rows] == [answer.reason for answer in want]
+    heatmaps = [row.heatmap for row in rows if row.heatmap is not None]
+    assert all(heat.png == "" and "it was exported" in heat.reason for heat in heatmaps)
