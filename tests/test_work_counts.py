@@ -138,7 +138,7 @@ def _bench(films: Manifest) -> tuple[CellContext, Counter]:
     return made, runtime
 
 
-@pytest.mark.parametrize("folds", [1, 3])
+@pytest.mark.parametrize("folds", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_cells_network_is_built_and_compiled_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folds: int
 ) -> None:

@@ -17,7 +17,13 @@ def example(name: str) -> doctest.DocTest:
     return doctest.DocTestParser().get_doctest(owner.__doc__ or "", {}, name, None, None)
 
 
-@pytest.mark.parametrize("name", hilum.__all__)
+SLOW = {"export"}  # proves itself on 200 films by three engines
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in hilum.__all__],
+)
 def test_the_example_of_every_name_runs(name: str, at_home: Path) -> None:
     test = example(name)
     assert test.examples, f"hilum.{name} has no example in its docstring"

@@ -49,7 +49,9 @@ def kept(out: Path) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("changes", [(STAGES,), (SOURCE, "seeds=[0]", KFOLD)])
+@pytest.mark.parametrize(
+    "changes", [(STAGES,), pytest.param((SOURCE, "seeds=[0]", KFOLD), marks=pytest.mark.slow)]
+)
 def test_the_same_bytes_as_in_one_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: tuple[str, ...]
 ) -> None:

@@ -1,5 +1,6 @@
 """Every network of the table exports, and ONNX Runtime and OpenVINO compute what torch does."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -117,4 +118,4 @@ def test_a_network_of_random_weights_exports(name: str, tmp_path: Path) -> None:
 if __name__ == "__main__":  # the table of docs/export.md
     for every in (*BACKBONES, *BEYOND):
         with TemporaryDirectory() as place:
-            print(export_card(every, Path(place)).line(every), flush=True)
+            sys.stdout.write(f"{export_card(every, Path(place)).line(every)}\n")
