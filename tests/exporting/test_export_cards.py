@@ -117,4 +117,4 @@ def test_a_network_of_random_weights_exports(name: str, tmp_path: Path) -> None:
 if __name__ == "__main__":  # the table of docs/export.md
     for every in (*BACKBONES, *BEYOND):
         with TemporaryDirectory() as place:
-            print(export_card(every, Path(place)).line(every), flush=True)
+            print(export_card(every, Path(place)).line(every), flush=True)  # noqa: T201

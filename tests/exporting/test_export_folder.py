@@ -78,6 +78,7 @@ def test_onnx_says_all_that_the_record_says_and_nothing_of_this_machine(exported
     assert not any(item.external_data for item in model.graph.initializer)
 
 
+@pytest.mark.slow
 def test_the_same_model_gives_the_same_bytes(exported: Path, folder: Path, tmp_path: Path) -> None:
     again = export(folder, tmp_path / "again", ExportRequest(), quiet).folder
     assert (again / "model.onnx").read_bytes() == (exported / "model.onnx").read_bytes()
@@ -127,6 +128,7 @@ def test_the_example_without_hilum_gives_the_same_digits(
     assert 0 < stopped < len(files)
 
 
+@pytest.mark.usefixtures("translated_once")
 def test_openvino_keeps_weights_whole_and_the_record_as_one_text(
     folder: Path, files: list[Path], tmp_path: Path
 ) -> None:
@@ -145,6 +147,8 @@ def test_openvino_keeps_weights_whole_and_the_record_as_one_text(
     assert (want.label, want.reason) == (got.label, got.reason)
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("translated_once")
 def test_another_format_takes_the_place_of_the_first(
     exported: Path, folder: Path, tmp_path: Path
 ) -> None:
@@ -173,6 +177,7 @@ def test_a_stale_or_damaged_file_is_said(
         hilum.load_model(out)
 
 
+@pytest.mark.usefixtures("translated_once")
 def test_a_graph_that_answers_otherwise_is_refused_and_nothing_is_left(
     folder: Path, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
