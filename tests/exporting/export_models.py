@@ -51,7 +51,8 @@ def model_of(
     step = "resize" if stack.shape[1] == side else "film_and_lungs"
     pipeline = preprocess.from_list([{"step": step, "side": side}])
     name = backbone.card.normalise
-    facts = ModelMetadata(CLASSES, name, "fp32", mirror, temperature=1.7)
+    provenance = {"recipe": "", "cell": "main", "fold": 0, "seed": 0, "images": 90, "engine": ""}
+    facts = ModelMetadata(CLASSES, name, "fp32", mirror, temperature=1.7, provenance=provenance)
     engine = models.compile_backbone(backbone, name, pipeline, "fp32")
     features = engine(stack)
     head = head_for(features, hidden, positions)

@@ -128,7 +128,7 @@ def test_the_example_without_hilum_gives_the_same_digits(
     assert 0 < stopped < len(files)
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("translated_once")
 def test_openvino_keeps_weights_whole_and_the_record_as_one_text(
     folder: Path, files: list[Path], tmp_path: Path
 ) -> None:
@@ -148,6 +148,7 @@ def test_openvino_keeps_weights_whole_and_the_record_as_one_text(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("translated_once")
 def test_another_format_takes_the_place_of_the_first(
     exported: Path, folder: Path, tmp_path: Path
 ) -> None:
@@ -176,7 +177,7 @@ def test_a_stale_or_damaged_file_is_said(
         hilum.load_model(out)
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("translated_once")
 def test_a_graph_that_answers_otherwise_is_refused_and_nothing_is_left(
     folder: Path, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,7 +67,7 @@ def test_every_head_and_pool(kind: str, films: phantom.Phantom) -> None:
     elif kind == "panels":
         first = backbones.with_panels(first, 2)
     elif kind == "beside":
-        first = backbones.join_backbones(first, [backbones.build_backbone("resnet18", "random")])
+        first = backbones.join_backbones(first, [backbones.build_backbone(SMALL, "random")])
     assert "heat" in agree(model_of(first, stack, **shape), stack[:5])
 
 

@@ -54,8 +54,7 @@ def test_the_first_layers_are_those_of_fp32(
 ) -> None:
     stack, layers = stack_of(films)[20:50], quantise.layers(whole)
     want = engines.onnxruntime_rows(onnx_file.write(whole, tmp_path / "whole.onnx"))(stack)
-    assert weights_in_int8(every_layer) == len(layers)
-    errors = []
+    errors, quantised = [], []
     for kept in (0, len(layers) // 2, len(layers)):
         form = every_layer
         if kept:
@@ -64,12 +63,15 @@ def test_the_first_layers_are_those_of_fp32(
             used = {name for node in form.graph.node for name in node.input}
             assert {t.name for t in form.graph.initializer} <= used
             assert len({t.name for t in form.graph.initializer}) == len(form.graph.initializer)
-        assert weights_in_int8(form) == len(layers) - kept
+        quantised.append(weights_in_int8(form))
         rows = engines.onnxruntime_rows(onnx_file.write(form, tmp_path / "form.onnx"))(stack)
         errors.append(np.abs(np.exp(rows) - np.exp(want))[:, : len(CLASSES)].max())
-    assert errors[0] > errors[1] > errors[2]
+    assert quantised[0] > quantised[1] > quantised[2] == 0
+    assert min(errors[:2]) > 1e-3
+    assert errors[2] < 1e-5
 
 
+@pytest.mark.usefixtures("translated_once")
 def test_one_calibration_and_a_few_images_rule_forms_out(
     folder: Path, many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,7 +98,7 @@ def test_one_calibration_and_a_few_images_rule_forms_out(
     monkeypatch.setitem(proof.LIMITS, "int8", Limits(None, 0.002, -0.01, 0.05))
     with pytest.raises(
         proof.RefusedExportError,
-        match=r"got with \d+ of \d+ layers in fp32: .* decisions flip by torch .*choose precision",
+        match=r"got with \d+ of \d+ layers in fp32: .* decisions flip by .*choose precision",
     ):
         export(folder, tmp_path / "int8", ExportRequest("onnx", "int8", many), quiet)
     assert sizes == [64, 64, 64, 210]
@@ -104,6 +106,7 @@ def test_one_calibration_and_a_few_images_rule_forms_out(
     assert list((tmp_path / "int8").iterdir()) == []
 
 
+@pytest.mark.usefixtures("translated_once")
 def test_what_is_proven_is_a_model(
     folder: Path, many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -22,11 +22,10 @@ from hilum.exporting.variants import Variant
 from hilum.inference import exported, model_json, training_record
 from hilum.inference import model as models
 from hilum.inference.model import TrainedModel
-from hilum.inference.ood import evenly_spaced
-from hilum.progress import Advance, Progress
+from hilum.progress import Progress
 from hilum.types import HilumError
 
-FEW = 64  # images that can show that a form flips too many, before all of them are answered
+FEW = 64  # closest decisions: where more of them flip than may of all, no other image is needed
 SEEN = ("seen.csv", training_record.PATIENTS, training_record.FILMS)
 EVERY_FILE = (*record.GRAPHS.values(), "model.bin", record.FILE, proof.FILE, *SEEN, model_json.FILE)
 
@@ -101,62 +100,69 @@ class Work:
         return variants.of(self.graph, form, self.shown, progress)
 
     def readers(self) -> dict[str, Callable[[Path], Rows]]:
-        """Every engine that reads the graph's file, the quickest to load first."""
+        """Every engine that reads the graph's file."""
         by_openvino = partial(engines.openvino_rows, precision=self.request.precision)
         if self.request.format == "openvino":
             return {"OpenVINO": by_openvino}
         return {"ONNX Runtime": engines.onnxruntime_rows, "OpenVINO": by_openvino}
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """What hilum itself answers in full precision, and what torch makes of the graph."""
+@dataclass(frozen=True)
+class Judge:
+    """Hilum's own answers in full precision, which those of every engine are compared with."""
 
+    work: Work
     own: Answers
-    torch: Answers
 
-    @classmethod
-    def of(cls, work: Work, advance: Advance) -> "Reference":
-        """Both, on all of the proof's images."""
-        own = proof.own_answers(_in_full_precision(work.model), work.shown)
-        advance(1, 2)
-        by_torch = proof.engine_answers(work.model, work.shown, engines.torch_rows(work.graph))
-        advance(2, 2)
-        return cls(own, by_torch)
+    @cached_property
+    def torch_answers(self) -> Answers:
+        """What torch makes of the graph: the same for every form of its file."""
+        return proof.engine_answers(
+            self.work.model, self.work.shown, engines.torch_rows(self.work.graph)
+        )
 
-    def rows(self, work: Work, path: Path, positions: Sequence[int]) -> list[EngineProof]:
-        """The proof of a written graph on some of the images."""
-        shown = work.shown.part(positions)
-        answers = {"torch": self.torch.part(positions)}
-        for engine, read in work.readers().items():
-            answers[engine] = proof.engine_answers(work.model, shown, read(path))
-        return proof.compare(self.own.part(positions), answers, shown.labels)
+    def by_torch(self, positions: Sequence[int]) -> EngineProof:
+        """The graph itself on some of the images."""
+        labels = self.work.shown.part(positions).labels
+        answers = {"torch": self.torch_answers.part(positions)}
+        return proof.compare(self.own.part(positions), answers, labels)[0]
 
-    def is_hopeless(self, work: Work, path: Path, positions: Sequence[int]) -> bool:
-        """Whether by one engine so many of a few images flip as may flip of all."""
-        few = [positions[i] for i in evenly_spaced(len(positions), FEW)]
-        shown = work.shown.part(few)
-        engine, read = next(iter(work.readers().items()))
-        answers = {engine: proof.engine_answers(work.model, shown, read(path))}
-        unlabelled = np.full(len(few), -1)  # what AUROC falls by is a matter of all of them
-        rows = proof.compare(self.own.part(few), answers, unlabelled)
-        return bool(proof.faults(rows, work.request.precision, len(positions)))
+    def by_file(
+        self, path: Path, positions: Sequence[int], *, labelled: bool = True
+    ) -> Iterator[EngineProof]:
+        """A written graph on some of the images, engine by engine."""
+        shown, own = self.work.shown.part(positions), self.own.part(positions)
+        labels = shown.labels if labelled else np.full(len(positions), -1)
+        for engine, read in self.work.readers().items():
+            answers = {engine: proof.engine_answers(self.work.model, shown, read(path))}
+            yield from proof.compare(own, answers, labels)
+
+    def is_hopeless(self, path: Path, positions: Sequence[int]) -> bool:
+        """Whether by some engine more of the closest decisions flip than may flip of all."""
+        few = [positions[i] for i in proof.closest(self.own.part(positions), FEW)]
+        return any(
+            proof.faults([row], self.work.request.precision, len(positions))
+            for row in self.by_file(path, few, labelled=False)  # AUROC is a matter of all images
+        )
 
 
 def _prove(
     work: Work, place: Path, described: dict[str, Any], progress: Progress
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Write the graph to `place`; its proof and its record. RefusedExportError without a proof."""
-    reference, precision = Reference.of(work, progress("answer in fp32")), work.request.precision
-    advance = progress("write and prove")
+    advance, precision = progress("write and prove"), work.request.precision
+    judge = Judge(work, proof.own_answers(_in_full_precision(work.model), work.shown))
     for number, variant in enumerate(work.variants(progress), 1):
         record_of_form, positions = {**described, **variant.facts}, variant.proven_on
         path = variant.write(place / described["graph"], record_of_form)
         advance(number, number + variant.followed_by)
-        if variant.followed_by and reference.is_hopeless(work, path, positions):
+        if variant.followed_by and judge.is_hopeless(path, positions):
             continue
-        rows = reference.rows(work, path, positions)
+        rows = list(judge.by_file(path, positions))
         faults = proof.faults(rows, precision, len(positions))
+        if not faults:
+            rows = [judge.by_torch(positions), *rows]
+            faults = proof.faults(rows, precision, len(positions))
         if not faults:
             more = {"tested_precision": work.model.facts.precision, **variant.facts}
             shown = work.shown.part(positions)

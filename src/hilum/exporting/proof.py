@@ -104,6 +104,12 @@ def engine_answers(model: TrainedModel, shown: ProofImages, rows: Rows) -> Answe
     return _answers(facts, p, (gate, graph_rows), shown)
 
 
+def closest(answers: Answers, most: int) -> list[int]:
+    """At most `most` positions of images, those first whose two best classes lie closest."""
+    best = np.sort(answers.p, 1)
+    return list(map(int, np.argsort(best[:, -1] - best[:, -2], kind="stable")[:most]))
+
+
 def compare(want: Answers, answers: Mapping[str, Answers], labels: Labels) -> list[EngineProof]:
     """Each engine's row of the proof: its `answers` beside hilum's own."""
     releases = engines.versions(list(answers))
