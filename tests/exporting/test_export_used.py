@@ -14,7 +14,7 @@ from hilum import phantom
 from hilum.experiment.evidence import with_kept_answers
 from hilum.inference import exported as exports
 from hilum.serve.digest import model_digest
-from hilum.serve.limits import Limits
+from hilum.serve.limits import ServerLimits
 from hilum.serve.service import Service
 from hilum.serve.uploads import Upload
 
@@ -60,7 +60,7 @@ def test_evaluate_gives_the_scores_of_the_model_itself(
 
 def test_a_server_answers_with_an_exported_folder(exported: Path, labelled: Path) -> None:
     model = exports.load(exported)
-    service = Service.of(model, model_digest(exported), Limits(decoders=1))
+    service = Service.of(model, model_digest(exported), ServerLimits(decoders=1))
     paths = sorted(labelled.rglob("*.png"))[:3]
     uploads = [Upload(path.name, path.read_bytes()) for path in paths]
     service.start()

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from hilum.serve.access import Access
 from hilum.serve.application import create_app
 from hilum.serve.engine import Engine
-from hilum.serve.limits import Limits
+from hilum.serve.limits import ServerLimits
 from hilum.serve.server import Address, Server
 from hilum.serve.service import Service
 
@@ -28,7 +28,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
 @pytest.fixture(scope="session")
 def live(tiny: Tiny) -> Iterator[str]:
     """The address of a server with a decoding process of its own."""
-    with running(Server.of(tiny.folder, Address(port=0), None, Limits(decoders=1))) as url:
+    with running(Server.of(tiny.folder, Address(port=0), None, ServerLimits(decoders=1))) as url:
         yield url
 
 
@@ -38,11 +38,11 @@ def in_process(tiny: Tiny) -> Iterator[Callable[..., TestClient]]:
     clients: list[TestClient] = []
 
     def make(
-        limits: Limits | None = None,
+        limits: ServerLimits | None = None,
         access: Access | None = None,
         gate: threading.Event | None = None,
     ) -> TestClient:
-        limits = limits or Limits()
+        limits = limits or ServerLimits()
         decoders = InThisProcess(tiny.model.pipeline.as_list(), limits, gate=gate)
         service = Service(tiny.model, "digest", limits, Engine(tiny.model), decoders)
         client = TestClient(create_app(service, access or Access()), base_url="http://localhost")

@@ -14,10 +14,10 @@ from serving import Tiny
 
 from hilum.inference import answer
 from hilum.serve.decoding import DecodedFilm, Decoders
-from hilum.serve.limits import MEBI, Limits
+from hilum.serve.limits import MEBI, ServerLimits
 
 FILM = encoded(".png", grey())
-LIMITS = Limits(decoders=1, film_seconds=4.0, film_processor=1.0, film_memory=1024 * MEBI)
+LIMITS = ServerLimits(decoders=1, film_seconds=4.0, film_processor=1.0, film_memory=1024 * MEBI)
 
 
 @pytest.fixture(scope="module")

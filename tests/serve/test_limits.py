@@ -20,7 +20,7 @@ from starlette.testclient import TestClient
 from uvicorn.server import ServerState
 
 from hilum.serve import guard
-from hilum.serve.limits import MEBI, Limits
+from hilum.serve.limits import MEBI, ServerLimits
 from hilum.serve.protocol import BoundedProtocol
 from hilum.serve.server import Address, Server
 
@@ -32,7 +32,7 @@ Make = Callable[..., TestClient]
 
 
 def test_a_body_beyond_the_bound(in_process: Make) -> None:
-    client = in_process(Limits(body=len(FILM) + 10))
+    client = in_process(ServerLimits(body=len(FILM) + 10))
     assert client.post(PREDICT, content=FILM, headers=RAW).status_code == 200
     problem(client.post(PREDICT, content=FILM * 2, headers=RAW), 413, "in a request; got more")
 
@@ -40,11 +40,11 @@ def test_a_body_beyond_the_bound(in_process: Make) -> None:
         yield from (FILM, FILM)
 
     problem(client.post(PREDICT, content=pieces(), headers=RAW), 413, "in a request; got more")
-    assert Limits().body == 32 * MEBI
+    assert ServerLimits().body == 32 * MEBI
 
 
 def test_more_films_than_the_bound(in_process: Make) -> None:
-    client = in_process(Limits(parts=3, queue=5))
+    client = in_process(ServerLimits(parts=3, queue=5))
     for count, status in ((3, 200), (4, 413), (1000, 413)):
         films = {f"{i}.png": SMALL for i in range(count)}
         response = client.post(PREDICT, files=multipart(films))
@@ -95,7 +95,7 @@ def test_paths_methods_and_options_that_are_not_there(in_process: Make) -> None:
 
 def test_a_full_queue_says_when_to_come_back(in_process: Make) -> None:
     gate = threading.Event()
-    client = in_process(Limits(queue=3), gate=gate)
+    client = in_process(ServerLimits(queue=3), gate=gate)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(client.post, PREDICT, files=multipart({"a": FILM, "b": FILM}))
         wait_for(lambda: "hilum_films_waiting 2.0" in client.get("/metrics").text)
@@ -111,7 +111,7 @@ def test_a_full_queue_says_when_to_come_back(in_process: Make) -> None:
 
 def test_ready_is_no_longer_said_when_nothing_more_is_taken(in_process: Make) -> None:
     gate = threading.Event()
-    client = in_process(Limits(queue=1), gate=gate)
+    client = in_process(ServerLimits(queue=1), gate=gate)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(client.post, PREDICT, content=FILM, headers=RAW)
         wait_for(lambda: client.get("/ready").status_code == 503)
@@ -125,7 +125,7 @@ def test_ready_is_no_longer_said_when_nothing_more_is_taken(in_process: Make) ->
 
 def test_bytes_of_all_requests_together_are_bounded(in_process: Make) -> None:
     gate = threading.Event()
-    client = in_process(Limits(held=len(FILM) + 10), gate=gate)
+    client = in_process(ServerLimits(held=len(FILM) + 10), gate=gate)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(client.post, PREDICT, content=FILM, headers=RAW)
         wait_for(lambda: "hilum_films_waiting 1.0" in client.get("/metrics").text)
@@ -149,7 +149,7 @@ def test_pixels_beyond_the_bound(in_process: Make) -> None:
 @pytest.fixture(scope="module")
 def impatient(tiny: Tiny) -> Iterator[tuple[str, int]]:
     """A server that waits half a second, without processes of its own."""
-    limits = Limits(idle_seconds=0.5, upload_seconds=1.5, connections=5)
+    limits = ServerLimits(idle_seconds=0.5, upload_seconds=1.5, connections=5)
     server = Server.of(tiny.folder, Address(port=0), None, limits)
     server.service.decoders = InThisProcess(tiny.model.pipeline.as_list(), limits)
     with running(server) as url:
@@ -262,7 +262,7 @@ def test_a_refused_client_gets_to_read_why(
 @pytest.mark.parametrize("catches_up", [False, True])
 def test_an_answer_that_is_not_taken_is_given_up(catches_up: bool) -> None:
     class Quick(BoundedProtocol):
-        limits = Limits(upload_seconds=0.05)
+        limits = ServerLimits(upload_seconds=0.05)
 
     async def connection() -> bool:
         transport = Mock()

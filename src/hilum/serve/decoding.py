@@ -20,7 +20,7 @@ from hilum.preprocess.geometry import Resize
 from hilum.preprocess.lungs import segmenter
 from hilum.preprocess.step import as_uint8
 from hilum.serve import bounds
-from hilum.serve.limits import Limits
+from hilum.serve.limits import ServerLimits
 from hilum.serve.pictures import FilmPicture, grey_rule, outlines, picture, smaller
 from hilum.types import HilumError, Image
 
@@ -46,7 +46,7 @@ class Decoders:
     """Processes that read films; start with `open`, end with `close`."""
 
     steps: Sequence[Mapping[str, Any]]  # the model's preparation, as data
-    limits: Limits
+    limits: ServerLimits
     decode: Decoder = field(default_factory=lambda: decode)
     died: int = 0  # processes that a film has ended
     pool: ProcessPool | None = None

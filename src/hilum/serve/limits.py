@@ -6,7 +6,7 @@ MEBI = 2**20
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ServerLimits:
     """Bounds of the server; whatever goes beyond one of them is refused in one sentence."""
 
     body: int = 32 * MEBI  # bytes of a request

@@ -8,13 +8,13 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from hilum.serve import problems
-from hilum.serve.limits import Limits
+from hilum.serve.limits import ServerLimits
 
 
 class BoundedProtocol(H11Protocol):
     """A connection that is closed where its client stalls; subclass to set other limits."""
 
-    limits = Limits()
+    limits = ServerLimits()
     _request: asyncio.TimerHandle | None = None  # headers must be whole by then
     _answer: asyncio.TimerHandle | None = None  # an answer must be taken by then
 

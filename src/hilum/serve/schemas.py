@@ -18,7 +18,7 @@ class Heat(BaseModel):
     reason: str = Field("", description="why there is none")
 
 
-class Picture(BaseModel):
+class DrawnFilm(BaseModel):
     """A film drawn for a person."""
 
     png: str = Field(description="PNG, base64, grey")
@@ -39,11 +39,11 @@ class FilmAnswer(BaseModel):
     reason: str = Field(description="why the model abstains, or why the film could not be read")
     seen: str = Field(description="same file, near duplicate, same patient: no test of the model")
     heatmap: Heat | None = None
-    film: Picture | None = Field(None, description="as its file shows it")
-    as_seen: Picture | None = Field(None, description="as the network sees it, drawn finer")
+    film: DrawnFilm | None = Field(None, description="as its file shows it")
+    as_seen: DrawnFilm | None = Field(None, description="as the network sees it, drawn finer")
 
 
-class Answers(BaseModel):
+class FilmAnswers(BaseModel):
     """The answers to a request's films, and what they must not be read without."""
 
     predictions: list[FilmAnswer]

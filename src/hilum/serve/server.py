@@ -13,7 +13,7 @@ from hilum.inference.model_json import find_model_folder
 from hilum.serve.access import access_for
 from hilum.serve.application import create_app
 from hilum.serve.digest import model_digest
-from hilum.serve.limits import Limits
+from hilum.serve.limits import ServerLimits
 from hilum.serve.protocol import BoundedProtocol
 from hilum.serve.service import Service
 from hilum.types import HilumError
@@ -47,13 +47,17 @@ class Server:
 
     @classmethod
     def of(
-        cls, folder: Path, address: Address, token_file: Path | None, limits: Limits | None = None
+        cls,
+        folder: Path,
+        address: Address,
+        token_file: Path | None,
+        limits: ServerLimits | None = None,
     ) -> "Server":
         """Load the model and take the port.
 
         Raises HilumError for a port in use or a host without token, and what `models.load` does.
         """
-        access, limits = access_for(address.host, token_file), limits or Limits()
+        access, limits = access_for(address.host, token_file), limits or ServerLimits()
         listener = _listen(address)
         try:
             home = find_model_folder(folder)

@@ -11,10 +11,10 @@ from hilum.inference.model import TrainedModel
 from hilum.serve.decoding import DecodedFilm, Decoders
 from hilum.serve.engine import Answer, Engine
 from hilum.serve.heat import METHOD
-from hilum.serve.limits import MEBI, Limits
+from hilum.serve.limits import MEBI, ServerLimits
 from hilum.serve.pictures import FilmPicture, heat_layer
 from hilum.serve.problems import ProblemError
-from hilum.serve.schemas import FilmAnswer, Heat, Picture
+from hilum.serve.schemas import DrawnFilm, FilmAnswer, Heat
 from hilum.serve.telemetry import Telemetry
 from hilum.serve.uploads import Upload
 
@@ -27,7 +27,7 @@ class Service:
 
     model: TrainedModel
     digest: str
-    limits: Limits
+    limits: ServerLimits
     engine: Engine
     decoders: Decoders
     telemetry: Telemetry = field(default_factory=Telemetry)
@@ -36,7 +36,7 @@ class Service:
     ready: bool = False
 
     @classmethod
-    def of(cls, model: TrainedModel, digest: str, limits: Limits) -> "Service":
+    def of(cls, model: TrainedModel, digest: str, limits: ServerLimits) -> "Service":
         """A service that is not started."""
         decoders = Decoders(model.pipeline.as_list(), limits)
         return cls(model, digest, limits, Engine(model), decoders)
@@ -133,8 +133,8 @@ def _heat(answer: Answer) -> Heat | None:
     return Heat(png=layer, method=METHOD, reason=answer.heat_reason, class_=label)
 
 
-def _picture(drawn: FilmPicture | None) -> Picture | None:
-    return Picture(**{**asdict(drawn), "png": _text(drawn.png)}) if drawn else None
+def _picture(drawn: FilmPicture | None) -> DrawnFilm | None:
+    return DrawnFilm(**{**asdict(drawn), "png": _text(drawn.png)}) if drawn else None
 
 
 def _text(data: bytes) -> str:

@@ -10,7 +10,7 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
-from hilum.serve.limits import MEBI, Limits
+from hilum.serve.limits import MEBI, ServerLimits
 from hilum.serve.problems import ProblemError
 
 MULTIPART = "multipart/form-data"
@@ -34,7 +34,7 @@ class _InMemory(MultiPartParser):
     spool_max_size = sys.maxsize
 
 
-def declared_size(request: Request, limits: Limits) -> int:
+def declared_size(request: Request, limits: ServerLimits) -> int:
     """Bytes that a request says it has, or may have; ProblemError for more than one may."""
     declared = request.headers.get("content-length", "")
     size = int(declared) if declared.isdecimal() else limits.body
@@ -43,7 +43,7 @@ def declared_size(request: Request, limits: Limits) -> int:
     return size
 
 
-async def read(request: Request, limits: Limits) -> list[Upload]:
+async def read(request: Request, limits: ServerLimits) -> list[Upload]:
     """The films of a multipart body, or the one that is the body; ProblemError for none."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != MULTIPART and kind not in RAW:
@@ -62,7 +62,7 @@ async def read(request: Request, limits: Limits) -> list[Upload]:
     return films
 
 
-async def _body(request: Request, limits: Limits) -> bytes:
+async def _body(request: Request, limits: ServerLimits) -> bytes:
     """All bytes of a request, within its bounds of size and time."""
     body, stream = bytearray(), request.stream()
     try:
@@ -87,7 +87,7 @@ async def _body(request: Request, limits: Limits) -> bytes:
         ) from None
 
 
-def _too_large(limits: Limits) -> ProblemError:
+def _too_large(limits: ServerLimits) -> ProblemError:
     return ProblemError(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         f"wanted at most {limits.body / MEBI:g} MiB in a request; got more; send fewer films at "
@@ -96,7 +96,7 @@ def _too_large(limits: Limits) -> ProblemError:
     )
 
 
-async def _parts(request: Request, body: bytes, limits: Limits) -> list[Upload]:
+async def _parts(request: Request, body: bytes, limits: ServerLimits) -> list[Upload]:
     async def whole() -> AsyncGenerator[bytes, None]:
         yield body
 
@@ -111,7 +111,7 @@ async def _parts(request: Request, body: bytes, limits: Limits) -> list[Upload]:
     return films
 
 
-def _form_problem(message: str, limits: Limits) -> ProblemError:
+def _form_problem(message: str, limits: ServerLimits) -> ProblemError:
     """Starlette's complaint in our words; its own could quote a field."""
     if message.startswith("Too many files"):
         return ProblemError(

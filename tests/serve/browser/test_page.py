@@ -15,7 +15,7 @@ from serving import Tiny, running
 
 from hilum.experiment import predict_files
 from hilum.progress import silent
-from hilum.serve.limits import Limits
+from hilum.serve.limits import ServerLimits
 from hilum.serve.server import Address, Server
 
 if TYPE_CHECKING:
@@ -202,7 +202,7 @@ def test_a_name_is_text_never_markup_nor_a_formula(open_page: Open, tmp_path: Pa
 def test_a_server_with_a_token_asks_for_it(open_page: Open, tiny: Tiny, tmp_path: Path) -> None:
     key = tmp_path / "token"
     key.write_text("0123456789abcdef-right")
-    server = Server.of(tiny.folder, Address(port=0), key, Limits(decoders=1))
+    server = Server.of(tiny.folder, Address(port=0), key, ServerLimits(decoders=1))
     with running(server) as url:
         page = open_page(url)
         field = page.get_by_label("This server asks for a token")
