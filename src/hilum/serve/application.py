@@ -19,7 +19,7 @@ from hilum.inference import cautions
 from hilum.serve import openapi, problems, uploads
 from hilum.serve.access import Access
 from hilum.serve.guard import Guard
-from hilum.serve.schemas import FilmAnswer, FilmAnswers, Health, ModelCard, RequestLimits
+from hilum.serve.schemas import AnsweredFilms, FilmAnswer, Health, ModelCard, RequestLimits
 from hilum.serve.service import Service
 from hilum.types import NOTICE
 
@@ -57,7 +57,7 @@ def create_app(service: Service, access: Access) -> FastAPI:
 
 def _add_films(app: FastAPI, service: Service) -> None:
     @app.post(
-        "/v1/predict", response_model=FilmAnswers, response_model_exclude_none=True,
+        "/v1/predict", response_model=AnsweredFilms, response_model_exclude_none=True,
         openapi_extra=openapi.FILMS, responses=FILM_PROBLEMS,
     )  # fmt: skip
     async def predict(
@@ -75,7 +75,7 @@ def _add_films(app: FastAPI, service: Service) -> None:
 def _response(service: Service, rows: list[FilmAnswer]) -> Response:
     """The films' answers; a problem with the same content where not one film could be read."""
     facts = service.model.facts
-    answers = FilmAnswers(
+    answers = AnsweredFilms(
         predictions=rows,
         thresholds=facts.thresholds,
         verdict=cautions.verdict_line(facts.judged),

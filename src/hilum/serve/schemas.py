@@ -43,7 +43,7 @@ class FilmAnswer(BaseModel):
     as_seen: DrawnFilm | None = Field(None, description="as the network sees it, drawn finer")
 
 
-class FilmAnswers(BaseModel):
+class AnsweredFilms(BaseModel):
     """The answers to a request's films, and what they must not be read without."""
 
     predictions: list[FilmAnswer]
