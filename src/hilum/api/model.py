@@ -161,11 +161,7 @@ class Model:
             raise
         except HilumError as error:
             return Prediction("", {}, abstained=True, reason=str(error), path=path)
-        (p,), (reason,) = answer.answer(self.trained, [film])
-        (seen,) = cautions.recognise(self.trained, [film.fingerprint]).kinds
-        probabilities = dict(zip(self.classes, map(float, p), strict=True))
-        label = self.classes[int(p.argmax())]
-        prediction = Prediction(label, probabilities, reason != "", reason, seen)
+        (prediction,) = answer.predict(self.trained, [film])
         return replace(prediction, path=path)
 
     def __repr__(self) -> str:

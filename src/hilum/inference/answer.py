@@ -13,7 +13,7 @@ import numpy as np
 
 from hilum import images
 from hilum.data.fingerprints import perceptual_hash
-from hilum.inference import conformal, ood
+from hilum.inference import cautions, conformal, ood
 from hilum.inference.model import Features, TrainedModel
 from hilum.inference.ood import QuickCheck
 from hilum.inference.training_record import Print
@@ -103,3 +103,22 @@ def answer(
         kept = conformal.prediction_sets(p, model.facts.classes, model.facts.conformal)
         undecided = [conformal.abstention_reason(row, model.facts.classes) for row in kept]
     return p, [first or second for first, second in zip(refused, undecided, strict=True)]
+
+
+def predict(
+    model: TrainedModel, films: Sequence[PreparedImage], features: See | None = None
+) -> list[Prediction]:
+    """The whole answer to each film, with what the model has seen of it; `features` as above."""
+    p, reasons = answer(model, films, features)
+    kinds = cautions.recognise(model, [film.fingerprint for film in films]).kinds
+    classes = model.facts.classes
+    return [
+        Prediction(
+            classes[int(row.argmax())],
+            dict(zip(classes, map(float, row), strict=True)),
+            reason != "",
+            reason,
+            seen,
+        )
+        for row, reason, seen in zip(p, reasons, kinds, strict=True)
+    ]

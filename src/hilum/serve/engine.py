@@ -5,7 +5,7 @@ import threading
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from hilum.inference import answer, cautions
+from hilum.inference import answer
 from hilum.inference.answer import Prediction, PreparedImage
 from hilum.inference.model import TrainedModel
 from hilum.serve.heat import HeatmapSource, share_of
@@ -95,13 +95,10 @@ class Engine:
 
     def _answers(self, films: list[PreparedImage], heat: bool) -> list[Answer]:
         one_pass = self._heatmaps.one_pass() if heat else None
-        p, reasons = answer.answer(self.model, films, one_pass.features if one_pass else None)
-        kinds = cautions.recognise(self.model, [film.fingerprint for film in films]).kinds
+        predictions = answer.predict(self.model, films, one_pass.features if one_pass else None)
         classes, answers = self.model.facts.classes, []
-        for i, (row, reason, seen) in enumerate(zip(p, reasons, kinds, strict=True)):
-            best = int(row.argmax())
-            probabilities = dict(zip(classes, map(float, row), strict=True))
-            prediction = Prediction(classes[best], probabilities, reason != "", reason, seen)
-            layer = share_of(one_pass, films[i].pixels, best) if one_pass else None
+        for film, prediction in zip(films, predictions, strict=True):
+            best = classes.index(prediction.label)
+            layer = share_of(one_pass, film.pixels, best) if one_pass else None
             answers.append(Answer(prediction, layer, self._heatmaps.reason if heat else ""))
         return answers
