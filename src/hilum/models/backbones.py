@@ -12,6 +12,7 @@ from torch import Tensor
 from hilum.models import networks, weights
 from hilum.models.backbone import Backbone, channels_last, earlier, kept
 from hilum.models.cards import BACKBONES, BackboneCard, Pool, known_card
+from hilum.models.unfilled import Unfilled
 from hilum.models.weights import Weights
 from hilum.types import HilumError, MissingError
 
@@ -164,7 +165,7 @@ def _uninitialised(
 ) -> Backbone:
     """A backbone whose own tensors hold anything: the caller loads or replaces them."""
     # the caller's random state stays as it was
-    with torch.random.fork_rng(devices=[]), networks.Unfilled():
+    with torch.random.fork_rng(devices=[]), Unfilled():
         return Backbone(row, record, pool, beside, common, panels).eval()
 
 
