@@ -10,6 +10,7 @@ from hilum.cli.app import Json, Quiet, Verbose, app, terminal
 from hilum.cli.own_image_options import with_own_image_options
 from hilum.cli.results import beforehand, show
 from hilum.cli.terminal import Terminal
+from hilum.progress import StepName
 from hilum.types import NOTICE
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def evaluate(
 
     screen = terminal(as_json, verbose, quiet)
     with screen.working():
-        headers = screen.step_later("read headers")
+        headers = screen.step_later(StepName("read headers", "headers"))
         results = experiment.evaluate_model(
             model, data, out, screen.step, read=lambda path: own.open(path, headers, fewest=1)
         )

@@ -11,7 +11,7 @@ import pandas as pd
 from hilum import datasets, phantom
 from hilum.data import manifest as manifests
 from hilum.datasets import registry
-from hilum.progress import Advance, Progress, silent
+from hilum.progress import Advance, Progress, StepName, silent
 from hilum.recipes import DataSet, Recipe
 from hilum.types import HilumError, Manifest, MissingError
 
@@ -125,7 +125,10 @@ def _read(
         columns = datasets.columns_from_roles(item.columns)
         options = datasets.TreeOptions(item.labels, item.source_tag)
         return datasets.open_path(
-            Path(item.path), columns, deferred_step(progress, "read headers"), options
+            Path(item.path),
+            columns,
+            deferred_step(progress, StepName("read headers", "headers")),
+            options,
         )
     if item.phantom:
         return phantom.write_phantom(_request(item, classes), out / "data", progress("draw films"))

@@ -63,6 +63,7 @@ def predict_files(
     model = exported.load(model_folder)
     drawer = _drawer(model, None, _require_apart(heatmaps, listed)) if heatmaps else None
     advance, done, tables = progress("predict"), 0, []
+    advance(0, len(listed))
     prints: list[Print] = []
     features = drawer.features if drawer else model.features
     for names, decoded in _chunks(listed, model.pipeline, DRAWN if drawer else CHUNK):
@@ -98,6 +99,7 @@ def explain_files(
     model = exported.load(model_folder)
     drawer = _drawer(model, request, out)
     advance, done = progress("explain"), 0
+    advance(0, len(listed))
     prints: list[Print] = []
     for names, decoded in _chunks(listed, model.pipeline, DRAWN):
         prints += _prints(decoded)

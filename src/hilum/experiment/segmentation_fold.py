@@ -19,6 +19,7 @@ from hilum.experiment.segmentation_data import SegmentationContext
 from hilum.metrics import dice
 from hilum.preprocess.lungs import segmenter, unet
 from hilum.preprocess.lungs.unet import UNet
+from hilum.progress import StepName
 from hilum.training import loop, segmentation
 from hilum.training.segmentation import ImageMaskPairs
 
@@ -75,7 +76,7 @@ def train_segmentation_fold(
         unet.save_unet(network, folder / segmenter.WEIGHTS)
 
     course = segmentation.train_segmenter(
-        network, pairs, how, context.progress(f"fold {key.fold + 1}"), keep
+        network, pairs, how, context.progress(StepName(f"fold {key.fold + 1}", "epochs")), keep
     )
     network = network.cpu().eval()
     unet.with_facts(
