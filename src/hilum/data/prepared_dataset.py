@@ -91,6 +91,16 @@ def prepare_dataset(
     return _fill(manifest, keys, job)
 
 
+def stored_dataset(manifest: Manifest, prepares: Prepares) -> tuple[int, PreparedDataset | None]:
+    """How many of a hashed manifest's images are in the store; all of them, where all are."""
+    store = open_store(prepares)
+    keys = [bytes.fromhex(key) for key in manifest.table["sha256"]]
+    if segment := store.sealed(keys):
+        return len(keys), _dataset_of(manifest, segment, 0)
+    places = store.places()
+    return sum(key in places for key in keys), None
+
+
 def prepared_images(films: pd.DataFrame, prepares: Prepares) -> list[Grey8]:
     """The prepared images (height, width) of a manifest's rows, decoded only where none is stored.
 

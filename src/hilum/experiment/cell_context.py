@@ -93,7 +93,7 @@ def _network(recipe: Recipe, pipeline: Pipeline, source: Path | None) -> Compile
     key = files.stable_digest(model, prepare, recipe.seeds[0], shape, str(source))
     if key not in _latest:
         _latest.clear()
-        backbone = _backbone(recipe, pipeline.panels, source)
+        backbone = backbone_of(recipe, pipeline.panels, source)
         precision = recipe.model.precision
         runtime = compile_backbone(backbone, normalisation(recipe), pipeline, precision)
         _latest[key] = CompiledNetwork(backbone, runtime)
@@ -105,7 +105,7 @@ def forget_network() -> None:
     _latest.clear()
 
 
-def _backbone(recipe: Recipe, panels: int, source: Path | None) -> Backbone:
+def backbone_of(recipe: Recipe, panels: int, source: Path | None = None) -> Backbone:
     """The recipe's backbone, joined with its auxiliary backbones where there are any."""
     plan, seed = recipe.model, recipe.seeds[0]
     common = "" if recipe.prepare.normalise == "auto" else recipe.prepare.normalise

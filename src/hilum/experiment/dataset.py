@@ -131,7 +131,9 @@ def _read(
             options,
         )
     if item.phantom:
-        return phantom.write_phantom(_request(item, classes), out / "data", progress("draw films"))
+        return phantom.write_phantom(
+            phantom_request(item, classes), out / "data", progress("draw films")
+        )
     if root is None:
         folder = registry.find_dataset(item.card).card.folder
         raise MissingError(
@@ -153,7 +155,7 @@ def deferred_step(progress: Progress, name: str) -> Advance:
     return advance
 
 
-def _request(item: DataSet, classes: list[str]) -> phantom.Request:
+def phantom_request(item: DataSet, classes: list[str]) -> phantom.Request:
     """The phantom's dials; its classes are the recipe's unless it names its own."""
     dials = {"classes": classes or phantom.CLASSES, **item.phantom}
     try:

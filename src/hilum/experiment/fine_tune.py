@@ -14,6 +14,7 @@ from hilum.models import freezing, weights
 from hilum.models.backbones import Backbone
 from hilum.models.heads import Standardise
 from hilum.models.normalise import InputNormalisation
+from hilum.models.runtime import compiling
 from hilum.progress import StepName
 from hilum.recipes import Stage
 from hilum.training import loop
@@ -32,7 +33,7 @@ def fine_tune(
     Starting from a fitted head keeps the features from being torn up by a random one (Kumar et
     al. 2022, arXiv:2202.10054).
     """
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = compiling.training_device()
     backbone, standard = copy.deepcopy(start[0]), _standard(context, parts, start[1])
     fitted = copy.deepcopy(start[1].module) if start[1] else None
     top = fitted or head_module(context, len(standard.mean), key.seed)

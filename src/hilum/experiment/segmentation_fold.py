@@ -17,6 +17,7 @@ from hilum.experiment import cell_context, mask_conventions, segmentation_data
 from hilum.experiment.cell_context import FoldKey
 from hilum.experiment.segmentation_data import SegmentationContext
 from hilum.metrics import dice
+from hilum.models.runtime import compiling
 from hilum.preprocess.lungs import segmenter, unet
 from hilum.preprocess.lungs.unet import UNet
 from hilum.progress import StepName
@@ -69,7 +70,7 @@ def train_segmentation_fold(
         stage.average,
         key.seed,
         stage.patience,
-        "cuda" if torch.cuda.is_available() else "cpu",
+        compiling.training_device(),
     )
 
     def keep() -> None:  # so that a run that is killed keeps the weights so far
