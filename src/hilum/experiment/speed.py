@@ -4,18 +4,17 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import nn
 
 from hilum import files, images
-from hilum.models.backbones import Backbone
-from hilum.models.normalise import InputNormalisation
 from hilum.models.runtime.base import Runtime
-from hilum.models.runtime.compiling import training_device
 from hilum.preprocess import Pipeline
 from hilum.types import Grey8, HilumError, Stack8
+
+if TYPE_CHECKING:  # a prediction does without torch
+    from hilum.models.backbones import Backbone
 
 DECODED = 8  # images of the trial
 PASSES = 16  # images through the network
@@ -67,8 +66,14 @@ def passing(runtime: Runtime, prepared: Sequence[Grey8]) -> float:
     return (time.perf_counter() - began) / len(stack)
 
 
-def learning(backbone: Backbone, normalise: str, prepared: Sequence[Grey8]) -> float:
+def learning(backbone: "Backbone", normalise: str, prepared: Sequence[Grey8]) -> float:
     """Seconds per image of one training step, forwards and backwards, in fp32."""
+    import torch
+    from torch import nn
+
+    from hilum.models.normalise import InputNormalisation
+    from hilum.models.runtime.compiling import training_device
+
     device = training_device()
     pixels = torch.from_numpy(repeated(prepared, BATCH))[:, None].to(device)
     network = nn.Sequential(InputNormalisation(normalise), backbone).to(device).train()
