@@ -6,7 +6,15 @@ from dataclasses import dataclass, field
 
 from rich.console import Console
 from rich.filesize import decimal
-from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TextColumn,
+)
 from rich.table import Column
 from rich.text import Text
 
@@ -94,7 +102,7 @@ class Bar:
     pace: Pace = field(default_factory=Pace)
     finished: bool = False
     _words: str = ""
-    _task: int | None = None
+    _task: TaskID | None = None
 
     def __call__(self, done: int, total: int) -> None:
         """Move to `done` of `total`; what was opened inside this step is over."""
