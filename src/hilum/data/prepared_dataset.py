@@ -16,7 +16,7 @@ from hilum import files, images
 from hilum.data.fingerprints import THUMBNAIL_SIDE, fingerprint, thumbnail
 from hilum.data.pixel_store import NUMBERS, RECORD, Segment, Store, Writer, open_store
 from hilum.data.source_images import Keep, keeping, open_source_images
-from hilum.progress import Advance
+from hilum.progress import Advance, note
 from hilum.types import (
     Fingerprints,
     Grey8,
@@ -82,12 +82,23 @@ def prepare_dataset(
     """
     workers = workers or files.available_cpus()
     job = _Job(open_store(prepares), prepares, progress, workers, keep_sources)
-    manifest = hashed(manifest, job.workers)
+    manifest = hashed(manifest, job.workers, progress)
     keys = [bytes.fromhex(key) for key in manifest.table["sha256"]]
     if segment := job.store.sealed(keys):
+        note(progress, "all from the cache")
         _report(progress, len(keys), len(keys))
         return _dataset_of(manifest, segment, 0)
     return _fill(manifest, keys, job)
+
+
+def stored_dataset(manifest: Manifest, prepares: Prepares) -> tuple[int, PreparedDataset | None]:
+    """How many of a hashed manifest's images are in the store; all of them, where all are."""
+    store = open_store(prepares)
+    keys = [bytes.fromhex(key) for key in manifest.table["sha256"]]
+    if segment := store.sealed(keys):
+        return len(keys), _dataset_of(manifest, segment, 0)
+    places = store.places()
+    return sum(key in places for key in keys), None
 
 
 def prepared_images(films: pd.DataFrame, prepares: Prepares) -> list[Grey8]:
@@ -125,6 +136,7 @@ def _fill(manifest: Manifest, keys: list[bytes], job: _Job) -> PreparedDataset:
     wanted = {key: stored[key] for key in keys if key in stored}
     places = {key: (segment, row) for key, (segment, row) in wanted.items() if segment.intact(row)}
     missing = [row for row, key in enumerate(keys) if key not in places]
+    note(job.progress, _new_and_known(len(missing), len(keys)))
     with job.store.writing() as writer:
         faults = _decode(manifest.table.iloc[missing], writer, job)
     decoded_rows = [row for row in missing if manifest.table["path"].iloc[row] not in faults]
@@ -136,6 +148,11 @@ def _fill(manifest: Manifest, keys: list[bytes], job: _Job) -> PreparedDataset:
     segment = job.store.sealed(kept_keys) or _copy_in_order(job.store, kept_keys, places)
     writer.segment.remove()
     return _dataset_of(kept, segment, writer.written)
+
+
+def _new_and_known(missing: int, images: int) -> str:
+    known = images - missing
+    return f"{missing:,} to decode, {known:,} from the cache" if known else ""
 
 
 def _decode(table: pd.DataFrame, writer: Writer, job: _Job) -> dict[str, str]:
@@ -266,10 +283,15 @@ def _in_order(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def hashed(manifest: Manifest, workers: int | None = None) -> Manifest:
+def hashed(
+    manifest: Manifest, workers: int | None = None, progress: Advance | None = None
+) -> Manifest:
     """Hash every file anew: what an older manifest says may no longer be what is on disk."""
     table = manifest.table.reset_index(drop=True)
-    hashes = list(_in_order(_hash_or_fault, zip(table["path"]), workers or files.available_cpus()))
+    wanted, hashes = zip(table["path"]), []
+    for done in _in_order(_hash_or_fault, wanted, workers or files.available_cpus()):
+        hashes.append(done)
+        note(progress, f"{len(hashes):,} of {len(table):,} files read")
     faults = [
         LeftOut(path, fault)
         for path, (key, fault) in zip(table["path"], hashes, strict=True)

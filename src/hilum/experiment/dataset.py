@@ -11,7 +11,7 @@ import pandas as pd
 from hilum import datasets, phantom
 from hilum.data import manifest as manifests
 from hilum.datasets import registry
-from hilum.progress import Advance, Progress, silent
+from hilum.progress import Advance, Progress, StepName, silent
 from hilum.recipes import DataSet, Recipe
 from hilum.types import HilumError, Manifest, MissingError
 
@@ -125,10 +125,15 @@ def _read(
         columns = datasets.columns_from_roles(item.columns)
         options = datasets.TreeOptions(item.labels, item.source_tag)
         return datasets.open_path(
-            Path(item.path), columns, deferred_step(progress, "read headers"), options
+            Path(item.path),
+            columns,
+            deferred_step(progress, StepName("read headers", "headers")),
+            options,
         )
     if item.phantom:
-        return phantom.write_phantom(_request(item, classes), out / "data", progress("draw films"))
+        return phantom.write_phantom(
+            phantom_request(item, classes), out / "data", progress("draw films")
+        )
     if root is None:
         folder = registry.find_dataset(item.card).card.folder
         raise MissingError(
@@ -150,7 +155,7 @@ def deferred_step(progress: Progress, name: str) -> Advance:
     return advance
 
 
-def _request(item: DataSet, classes: list[str]) -> phantom.Request:
+def phantom_request(item: DataSet, classes: list[str]) -> phantom.Request:
     """The phantom's dials; its classes are the recipe's unless it names its own."""
     dials = {"classes": classes or phantom.CLASSES, **item.phantom}
     try:

@@ -56,7 +56,7 @@ def evaluate_model(
     started = time.monotonic()
     folder = models.find_model_folder(folder)
     model = exported.load(folder)
-    manifest = _select_classes(read(data), model.facts.classes)
+    manifest = select_classes(read(data), model.facts.classes)
     outputs.test_folder(out)
     dataset_read = prepared_dataset.prepare_dataset(
         manifest, model.pipeline, progress("decode and prepare")
@@ -149,7 +149,7 @@ def _new_images(
     )
 
 
-def _select_classes(manifest: Manifest, classes: list[str]) -> Manifest:
+def select_classes(manifest: Manifest, classes: list[str]) -> Manifest:
     selected = manifest.table["label"].isin(classes)
     if not selected.any():
         labels = ", ".join(sorted(set(manifest.table["label"].dropna().astype(str)))) or "no labels"

@@ -58,11 +58,12 @@ def predict_files(
     """
     model_folder = models.find_model_folder(folder)
     models.read_metadata(model_folder)
-    listed, left_out = _list_images(paths, "predict")
+    listed, left_out = list_images(paths, "predict")
     files.ensure_writable_folder(out.parent, out)
     model = exported.load(model_folder)
     drawer = _drawer(model, None, _require_apart(heatmaps, listed)) if heatmaps else None
     advance, done, tables = progress("predict"), 0, []
+    advance(0, len(listed))
     prints: list[Print] = []
     features = drawer.features if drawer else model.features
     for names, decoded in _chunks(listed, model.pipeline, DRAWN if drawer else CHUNK):
@@ -93,11 +94,12 @@ def explain_files(
     """
     model_folder = models.find_model_folder(folder)
     models.read_metadata(model_folder)
-    listed, left_out = _list_images(paths, "explain")
+    listed, left_out = list_images(paths, "explain")
     files.ensure_writable_folder(_require_apart(out, listed))
     model = exported.load(model_folder)
     drawer = _drawer(model, request, out)
     advance, done = progress("explain"), 0
+    advance(0, len(listed))
     prints: list[Print] = []
     for names, decoded in _chunks(listed, model.pipeline, DRAWN):
         prints += _prints(decoded)
@@ -142,7 +144,7 @@ def _unread(table: pd.DataFrame) -> list[LeftOut]:
     return [LeftOut(row.path, row.reason) for row in table.itertuples()]
 
 
-def _list_images(paths: Sequence[Path], command: str) -> tuple[list[Path], list[LeftOut]]:
+def list_images(paths: Sequence[Path], command: str) -> tuple[list[Path], list[LeftOut]]:
     """Files as named, folders searched; each image once, in order."""
     listed: dict[Path, None] = {}
     left_out: list[LeftOut] = []

@@ -22,7 +22,7 @@ from hilum.exporting.variants import Variant
 from hilum.inference import exported, model_json, training_record
 from hilum.inference import model as models
 from hilum.inference.model import TrainedModel
-from hilum.progress import Progress
+from hilum.progress import Progress, StepName
 from hilum.types import HilumError
 
 FEW = 64  # closest decisions: where more of them flip than may of all, no other image is needed
@@ -150,7 +150,8 @@ def _prove(
     work: Work, place: Path, described: dict[str, Any], progress: Progress
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Write the graph to `place`; its proof and its record. RefusedExportError without a proof."""
-    advance, precision = progress("write and prove"), work.request.precision
+    advance = progress(StepName("write and prove", "forms"))
+    precision = work.request.precision
     judge = Judge(work, proof.own_answers(_in_full_precision(work.model), work.shown))
     for number, variant in enumerate(work.variants(progress), 1):
         record_of_form, positions = {**described, **variant.facts}, variant.proven_on

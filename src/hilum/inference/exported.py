@@ -63,6 +63,7 @@ def load(folder: Path) -> TrainedModel:
     """
     if not is_exported(folder):
         return model.load_trained_model(folder)
+    compiling.require_cpu("an exported model")
     record = model_json.read_metadata(folder)
     part = record[KEY]
     require_unchanged(folder, part["files"])

@@ -114,9 +114,10 @@ def train_network(
         with average.lent(network):
             _record(course, epoch, plan.watches, validate_network(network, batches, plan))
             _keep_best(course, network, plan.keep)
+        over = _is_over(course, plan)
         if progress is not None:
-            progress(epoch + 1, len(plan.rates))
-        if _is_over(course, plan):
+            progress(epoch + 1, epoch + 1 if over else len(plan.rates))
+        if over:
             break
     if not math.isfinite(course.loss):
         raise HilumError(
