@@ -82,11 +82,12 @@ def test_json_of_every_command(
         ("predict", model, one, "--out", tmp_path / "p.csv"): {"predictions", "notice"},
         ("evaluate", model, trained.data, "--out", tmp_path / "e"): {"scores", "verdict", "notice"},
         ("export", model, "--out", tmp_path / "x"): {"proof", "classes", "verdict", "notice"},
+        ("card", trained.folder, "--out", tmp_path / "c"): {"cards", "notice"},
         ("compare", trained.folder, trained.folder): {"differences", "notice"},
         ("check-table", tmp_path / "t.csv"): {"violations", "checks", "left_out"},
         ("prepare", trained.data, "--steps", "clahe", "--out", tmp_path / "o"): {"written"},
     }
-    assert len(commands) == 12
+    assert len(commands) == 13
     for words, keys in commands.items():
         done = hilum(*words, "--json")
         assert done.code == 0, done.err
