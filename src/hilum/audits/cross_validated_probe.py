@@ -71,8 +71,8 @@ def out_of_fold(
     per_class = [len(np.unique(groups[labels == c])) for c in np.unique(labels)]
     if min(per_class) < 2 or len(per_class) < 2:
         raise HilumError(
-            f"two classes with at least two patients each are needed; got {per_class} patients per "
-            "class; add images."
+            f"two classes with at least two patients each are needed; got {per_class} "
+            "patients per class; add images."
         )
     folds = StratifiedGroupKFold(min(FOLDS, *per_class), shuffle=True, random_state=seed)
     return part_by_part(table, labels, folds.split(table, labels, groups))
