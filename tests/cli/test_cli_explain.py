@@ -137,7 +137,7 @@ def test_missing_models_and_images_are_named(hilum: Run, model: Path, tmp_path: 
     none = hilum("explain", tmp_path, tmp_path / "x.png", "--out", tmp_path / "o")
     assert (none.code, "model.json" in none.err) == (3, True)
     gone = hilum("explain", model, tmp_path / "x.png", "--out", tmp_path / "o")
-    assert (gone.code, "explain wants images or folders" in gone.err) == (3, True)
+    assert (gone.code, "explain needs images or folders" in gone.err) == (3, True)
     (tmp_path / "empty").mkdir()
     empty = hilum("explain", model, tmp_path / "empty", "--out", tmp_path / "o")
     assert (empty.code, "at least one image" in empty.err) == (2, True)

@@ -282,7 +282,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     ),
     "one patient": (
         lambda: splits.kfold(manifest_of([("a", "p")] * 9 + [("b", None)] * 9), 5, 0.2, 0),
-        r"wanted at least as many patients per class as folds or parts \(5\); got 1 for 'a'; merge",
+        r"expected at least as many patients per class as folds or parts \(5\); got 1 for 'a'",
     ),
     "nothing left to validate": (
         lambda: splits.holdout(singles(a=2, b=20), SplitFractions(0.5, 0.5), 0),

@@ -126,7 +126,7 @@ def test_bombs_have_a_sentence_each_and_disturb_no_other(
     assert len(bad) == 3
     for row in bad:
         assert row["label"] == ""
-        assert row["reason"].startswith("wanted "), row
+        assert row["reason"].startswith("expected "), row
 
 
 def test_nothing_but_unreadable_films_is_a_problem(live: str) -> None:

@@ -96,7 +96,7 @@ def test_no_more_memory_than_the_bound_is_taken(tiny: Tiny) -> None:
         (result,) = read(bounded, film)
         bounded.close()
         assert isinstance(result, DecodedFilm) is readable, result
-        assert readable or "wanted enough memory to decode the image" in str(result)
+        assert readable or "expected enough memory to decode the image" in str(result)
 
 
 def pids(decoders: Decoders) -> list[int]:

@@ -1,4 +1,4 @@
-"""C-01: how well can the classes be told apart with the lungs blacked out?"""
+"""C-01: how well can the classes be separated with the lungs blacked out?"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -64,7 +64,7 @@ def audit(evidence: Evidence) -> Finding:
     full, without = areas[0]
     if np.nanquantile(areas[1:, 0], 0.025) <= 0.5:
         raise HilumError(
-            "the classes cannot be told apart on whole images either (AUROC "
+            "the classes cannot be separated on whole images either (AUROC "
             f"{full:.2f}, {len(labels[tested])} images)"
         )
     ratios = metrics.ratio((areas - 0.5)[:, 1], (areas - 0.5)[:, 0])

@@ -15,8 +15,7 @@ RULE = AuditRule(
     "0.9 or more fails, where they are not independent (chi-squared, p < 0.01)",
     source="Zech et al. 2018, doi:10.1371/journal.pmed.1002683: AUC 0.861 from the hospital alone; "
     "Bergsma 2013, doi:10.1016/j.jkss.2012.10.002 (correction)",
-    remedy="add images until every source has every class, or train and test within one "
-    "source",
+    remedy="add images until every source has every class, or train and test within one source",
     severity=220,
     before_training=True,
     whole_set=True,

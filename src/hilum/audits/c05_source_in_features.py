@@ -17,8 +17,7 @@ RULE = AuditRule(
     "above 0.3)",
     source="Zech et al. 2018, doi:10.1371/journal.pmed.1002683; Teixeira et al. 2021, "
     "doi:10.3390/s21217116",
-    remedy="add images until every source has every class, or train and test within one "
-    "source",
+    remedy="add images until every source has every class, or train and test within one source",
     severity=170,
 )
 MOST = 1000  # images of a probe

@@ -11,8 +11,7 @@ RULE = AuditRule(
     rule=marked_films.RULE_TEXT,
     source="Wirgård Wiklund et al. 2020, section 5.1; DeGrave et al. 2021, "
     "doi:10.1038/s42256-021-00338-7",
-    remedy="remove burnt-in markers from all images (step remove_markers), and train "
-    "again",
+    remedy="remove burnt-in markers from all images (step remove_markers), and train again",
     severity=190,
 )
 

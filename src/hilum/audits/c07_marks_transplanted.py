@@ -22,12 +22,11 @@ RULE = AuditRule(
     "< 0.05): fails",
     source="Wirgård Wiklund et al. 2020, section 5.2 and Fig. 11; DeGrave et al. 2021; Wilcoxon "
     "1945",
-    remedy="remove burnt-in markers from all images (step remove_markers), and train "
-    "again",
+    remedy="remove burnt-in markers from all images (step remove_markers), and train again",
     severity=200,
 )
 RISE, SURE = 0.05, 0.05
-FEW = 13  # films, of which scipy tries every sign
+FEW = 13  # films; scipy tries every sign of so many
 REPLICATES = 1000
 
 

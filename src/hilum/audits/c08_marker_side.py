@@ -1,4 +1,4 @@
-"""C-08: does the side on which a marker stands matter, when the patient stays the same?"""
+"""C-08: does the side of a marker matter, when the patient stays the same?"""
 
 import numpy as np
 
@@ -14,8 +14,7 @@ RULE = AuditRule(
     title="Side of the marker",
     rule=marked_films.RULE_TEXT,
     source="DeGrave et al. 2021, doi:10.1038/s42256-021-00338-7 (laterality markers)",
-    remedy="remove burnt-in markers from all images (step remove_markers), and train "
-    "again",
+    remedy="remove burnt-in markers from all images (step remove_markers), and train again",
     severity=180,
 )
 

@@ -15,8 +15,7 @@ RULE = AuditRule(
     rule="Cramér's V of label and being a child, corrected for chance: above 0.3 warns; 0.9 "
     "or more, or one class of children only and another without any, fails",
     source="Roberts et al. 2021, doi:10.1038/s42256-021-00307-0 (paediatric controls)",
-    remedy="take every class from the same age group, or add children and adults to every "
-    "class",
+    remedy="take every class from the same age group, or add children and adults to every class",
     severity=210,
     before_training=True,
 )

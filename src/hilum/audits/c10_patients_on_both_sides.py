@@ -1,4 +1,4 @@
-"""C-10: do images of one patient stand on both sides of the split?"""
+"""C-10: are images of one patient on both sides of the split?"""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""C-11: do identical or nearly identical images stand on both sides of the split?"""
+"""C-11: are identical or nearly identical images on both sides of the split?"""
 
 from hilum.audits.base import AuditRule
 from hilum.audits.evidence import Evidence

@@ -15,8 +15,7 @@ RULE = AuditRule(
     "nearest training image predicts better than chance by two standard errors fail",
     source="Yagis et al. 2021, doi:10.1038/s41598-021-01681-w: 96% of random labels, split by "
     "slice",
-    remedy="give every image a patient_id, so that the split keeps each patient on one "
-    "side",
+    remedy="give every image a patient_id, so that the split keeps each patient on one side",
     severity=240,
 )
 PERMUTATIONS = 50

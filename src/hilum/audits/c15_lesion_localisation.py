@@ -73,7 +73,7 @@ def geometry(pipeline: Pipeline) -> Pipeline:
         for row, step in zip(pipeline.as_list(), pipeline.steps, strict=True)
         if step.moves_pixels == "by size"
     ]
-    # bars beside the film are no lesion
+    # bars next to the film are no lesion
     return from_list([{**row, "fill": 0} if "fill" in row else row for row in rows])
 
 

@@ -24,7 +24,7 @@ RULE = AuditRule(
     severity=100,
 )
 SURE = 0.01  # with 0.05 for each of 27 audits only one clean study in four would pass them all
-POOR = 0.8  # a sensitivity that nobody would call 90 %
+POOR = 0.8  # a sensitivity that nobody would call 90%
 
 
 def audit(evidence: Evidence) -> Finding:
@@ -77,7 +77,7 @@ def _ppv(kept: Proportion, spared: Proportion) -> str:
 def p_kept(share: Proportion, validated: int, promised: float = SENSITIVITY) -> float:
     """p that a share on test is no less than `promised`, on which `validated` images agree.
 
-    A limit that keeps 90 % of 20 validation images keeps 90 % of all patients only on average.
+    A limit that keeps 90% of 20 validation images keeps 90% of all patients only on average.
     """
     spread = promised * (1 - promised) * (1 / max(share.n, 1) + (1 / validated if validated else 0))
     return float(ndtr((share.value - promised) / np.sqrt(spread)))

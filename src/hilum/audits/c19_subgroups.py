@@ -62,7 +62,7 @@ def audit(evidence: Evidence) -> Finding:
 
 
 def _finding(gaps: list[Gap]) -> Finding:
-    """The widest gap that stands at a false discovery rate of RATE.
+    """The widest gap that is significant at a false discovery rate of RATE.
 
     Benjamini & Hochberg 1995, doi:10.1111/j.2517-6161.1995.tb02031.x.
     """

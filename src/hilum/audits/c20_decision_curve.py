@@ -19,7 +19,7 @@ RULE = AuditRule(
     severity=80,
 )
 SURE = 0.01
-ODDS = tuple(round(0.05 * i, 2) for i in range(1, 11))  # threshold probabilities: 5 % to 50 %
+ODDS = tuple(round(0.05 * i, 2) for i in range(1, 11))  # threshold probabilities: 5% to 50%
 
 
 def audit(evidence: Evidence) -> Finding:

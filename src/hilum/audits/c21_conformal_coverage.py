@@ -17,8 +17,7 @@ RULE = AuditRule(
     "chance explains in test and validation (p < 0.05 over all classes, or of all "
     "images), fails; abstaining on more than half, with the whole interval, warns",
     source="Angelopoulos & Bates 2021, arXiv:2107.07511; Vovk 2012, arXiv:1209.2673",
-    remedy="calibrate on more validation images of each class, and do not rely on "
-    "abstentions",
+    remedy="calibrate on more validation images of each class, and do not rely on abstentions",
     severity=90,
 )
 SURE = 0.05  # of a promise to each class, whose images are few

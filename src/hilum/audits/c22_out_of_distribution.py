@@ -27,7 +27,7 @@ GRAINS = (0.0, 3.0, 12.0)  # pixels by which noise is blurred
 
 
 def audit(evidence: Evidence) -> Finding:
-    """The gate's AUROC between test films and both kinds of strangers."""
+    """The gate's AUROC between test films and both kinds of other images."""
     model, features = evidence.model, evidence.features
     if model is None or model.gate is None:
         return RULE.unknown("the model has no out-of-distribution check")
@@ -43,11 +43,11 @@ def audit(evidence: Evidence) -> Finding:
     near = [ood.posed(film, pose) for film in films for pose in ood.POSES]
     usual = model.gate.scores(np.asarray(features[at]))
     areas = []
-    for strangers in (far, near):
-        features_of_strangers: Floats = model.runtime(
-            np.stack([model.pipeline(image) for image in strangers])
+    for others in (far, near):
+        features_of_others: Floats = model.runtime(
+            np.stack([model.pipeline(image) for image in others])
         )
-        scores = np.concatenate([usual, model.gate.scores(features_of_strangers)])
+        scores = np.concatenate([usual, model.gate.scores(features_of_others)])
         areas.append(metrics.auroc(np.arange(len(scores)) >= len(usual), scores))
     refused = float((usual > 1).mean())
     sentence = (

@@ -62,7 +62,7 @@ def matrix(evidence: Evidence) -> pd.DataFrame:
     """Train-on x test-on: columns train, test, auroc, inside, drop, sure, classes; a row per pair.
 
     `auroc` on the diagonal is out of fold, by patient; `inside` is the training sources' own; on a
-    source left out the true drop is at least `sure` (95 % over all of them together). `classes`
+    source left out the true drop is at least `sure` (95% over all of them together). `classes`
     are those that `auroc` is the mean over: the ones that both sides have.
     """
     columns = ["train", "test", "auroc", "inside", "drop", "sure", "classes"]

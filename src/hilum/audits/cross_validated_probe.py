@@ -21,7 +21,7 @@ def macro_auroc(labels: Labels, p: Probabilities, classes: Labels) -> float:
 def auroc_with_interval(
     table: npt.NDArray[np.floating], labels: Labels, groups: npt.NDArray[np.int64], seed: int
 ) -> tuple[float, tuple[float, float]]:
-    """Macro AUROC of logistic regression on `table` (image, feature), out of fold, and its 95 %
+    """Macro AUROC of logistic regression on `table` (image, feature), out of fold, and its 95%
     interval: of 60 images without any rule one in six is above 0.6.
 
     Raises as `out_of_fold` does.

@@ -64,7 +64,7 @@ def sampled_films(evidence: Evidence) -> list[MarkedFilm]:
 
 
 def films_with_marks(evidence: Evidence) -> list[MarkedFilm]:
-    """Those that bear marks; raises HilumError where they are too few."""
+    """Those that have markers; raises HilumError where they are too few."""
     films = [film for film in sampled_films(evidence) if film.marks.boxes]
     if len(films) < LEAST:
         several = "no test film has" if not films else f"only {len(films)} test films have"

@@ -166,7 +166,7 @@ def _denominators(experiment: Experiment, figure: Figure) -> list[int]:
     if own is None or figure.metric not in ("sensitivity", "specificity"):
         return []
     rest = sum(sizes.per_class.values()) - own
-    # "specificity" beside the negative class is often that class's own share
+    # "specificity" next to the negative class is often that class's own share
     return [own] if figure.metric == "sensitivity" else [rest, own]
 
 

@@ -87,7 +87,7 @@ def lungs(evidence: Evidence, rows: npt.NDArray[np.int64]) -> list[Sequence[Lung
 
 
 def panels(evidence: Evidence, row: int) -> Stack8:
-    """(panel, height, width): the pictures of a film that stand one below the other."""
+    """(panel, height, width): the pictures of a film that are one below the other."""
     film = stack(evidence)[row]
     return film.reshape(evidence.panels, -1, film.shape[1])
 

@@ -90,6 +90,6 @@ def _recognised_line(known: Recognised) -> str:
     if not met:
         return ""
     return (
-        f"{met:,} of {every:,} images {'was' if met == 1 else 'were'} part of building this model "
-        f"({known.of_what()}). Its answers to them do not show how it does on other images."
+        f"{met:,} of {every:,} images {'is' if met == 1 else 'are'} no test of this "
+        f"model ({known.of_what()}). Its answers to them say nothing about other images."
     )
