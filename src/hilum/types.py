@@ -84,7 +84,7 @@ class MissingError(HilumError):
     ...     hilum.load_model("nowhere")
     ... except hilum.MissingError as error:
     ...     print(error)
-    a model folder holds model.json; got 'nowhere' without; name a finished run's folder, ...
+    a model folder contains model.json; got 'nowhere' without it; name a finished run's folder, ...
     """
 
     exit_code = 3

@@ -128,7 +128,7 @@ def test_films_are_never_overwritten(hilum: Run, model: Path, trained: Trained) 
         ("predict", model, film, "--out", home / "p.csv", "--heatmaps", home),
     ):
         done = hilum(*words)
-        assert (done.code, "apart from the images" in done.err) == (2, True)
+        assert (done.code, "separate from the images" in done.err) == (2, True)
     assert film.read_bytes() == before
     assert [path.name for path in home.iterdir()] == [film.name]
 

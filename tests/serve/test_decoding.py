@@ -46,8 +46,8 @@ def same(result: DecodedFilm | str, tiny: Tiny) -> bool:
 @pytest.mark.parametrize(
     ("word", "sentence", "died"),
     [
-        (b"exit....", "ends the decoder (it was started anew)", 1),
-        (b"segfault", "ends the decoder (it was started anew)", 1),
+        (b"exit....", "ends the decoder (which was restarted)", 1),
+        (b"segfault", "ends the decoder (which was restarted)", 1),
         (b"sleep...", "computing and 4 s in all, got one that takes longer", 1),
         (b"compute.", "decoded within 1 s of computing", 1),
         (b"allocate", "on which the decoder fails (", 0),

@@ -31,14 +31,14 @@ def verdict(
     unknown = sum(finding.status == "unknown" for finding in findings)
     accuracy = _score(scores, "accuracy")
     lead = f"{accuracy.value:.1%} of test images are classified correctly" if accuracy else "scored"
-    lead += _classes_without_images(tested or {})
+    absent = _classes_without_images(tested or {})
     if findings and unknown == len(findings):
         return f"Nothing is known about this classifier: none of {unknown} checks could be run."
     limits = _limits(tested or {})
     sentence = (
-        _without_judgement(accuracy, lead, limits, failed, warned)
+        _without_judgement(lead + _counted(accuracy) + absent, limits, failed, warned)
         if accuracy and limits
-        else _judgement(scores, lead, failed, warned, len(findings) - unknown)
+        else _judgement(scores, lead + absent, failed, warned, len(findings) - unknown)
     )
     missing = f" {unknown} of {len(findings)} checks could not be run." if unknown else ""
     return sentence + missing + (_next_step(failed) if sentence.startswith(DO_NOT_TRUST) else "")
@@ -54,7 +54,7 @@ def _classes_without_images(tested: Mapping[str, int]) -> str:
     """That some of the classes have no test image, where others have."""
     absent = [CLASS_NAMES.get(name, name) for name, n in tested.items() if not n]
     some = any(tested.values()) and absent
-    return f" (no test image is of {' or '.join(absent)})" if some else ""
+    return f", with no test image of {' or '.join(absent)}" if some else ""
 
 
 def _limits(tested: Mapping[str, int]) -> tuple[str, str] | None:
@@ -73,7 +73,6 @@ def _limits(tested: Mapping[str, int]) -> tuple[str, str] | None:
 
 
 def _without_judgement(
-    accuracy: Score,
     lead: str,
     limits: tuple[str, str],
     failed: list[Finding],
@@ -82,7 +81,6 @@ def _without_judgement(
     """No judgement on the figures; what audits have found of the set stays true."""
     certain = [finding for finding in failed if AUDITS[finding.id].rule.whole_set]
     heading, reason = limits
-    lead += _counted(accuracy)
     if certain:
         rest = _others([finding for finding in failed if finding is not certain[0]], "failed")
         return f"{DO_NOT_TRUST}: {lead}, but {_lower(certain[0].sentence)}{rest} {reason}"

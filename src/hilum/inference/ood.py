@@ -123,7 +123,7 @@ class Gate(ABC):
         if not self.lungs or distance <= self.ordinary:
             return ""
         lungs = segmenter.load_segmenter()(small)
-        return "" if lungs.good else f"no pair of lungs was found ({lungs.status})"
+        return "" if lungs.good else f"it shows no pair of lungs ({lungs.status})"
 
 
 @dataclass(frozen=True, slots=True)
