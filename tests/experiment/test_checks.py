@@ -105,7 +105,7 @@ def run(out: Path, *changes: str) -> None:
         ("prepare.side", ["model.backbone=wiklund_fc", "prepare.side=96"], "224 x 224 pixels; got"),
         ("split", ["split.kind=official"], "publisher's part of every image; got none for 14"),
         ("split", ["split={kind='kfold', folds=9}"], "per class as folds"),
-        ("data.take", ['data=[{path="PLACE", take={covid19=9}}]'], "wants 9 images.*got 8"),
+        ("data.take", ['data=[{path="PLACE", take={covid19=9}}]'], "needs 9 images.*got 8"),
         (
             "source_task",
             ['source_task={classes=["covid19","tb"], data=[{path="PLACE"}]}'],

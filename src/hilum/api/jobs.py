@@ -34,7 +34,7 @@ def run(
     >>> films = "data=[{phantom={images=40, size=96}}]"
     >>> two = 'classes=["covid19", "normal"]'
     >>> hilum.run("demo", out="small", changes=[films, two, "augment.views=0"]).verdict
-    'Too few to say: ...'
+    'Too few test images to say: ...'
     """
     from hilum.experiment.tasks import run_into
 
@@ -88,7 +88,7 @@ def evaluate(
 
     >>> import hilum
     >>> hilum.evaluate("out", "other_hospital", "tested").verdict
-    'Too few to say: ...'
+    'Too few test images to say: ...'
     """
     from hilum.experiment import evaluate_model, outputs
 

@@ -54,7 +54,7 @@ class PreparedDataset:
 
 @dataclass(frozen=True, slots=True)
 class ThumbnailOnly:
-    """A preparation for those who want fingerprints only: the thumbnail (32, 32) of the image."""
+    """A preparation for those who need fingerprints only: the thumbnail (32, 32) of the image."""
 
     digest: str = "miniature"
     shape: tuple[int, int] = (THUMBNAIL_SIDE, THUMBNAIL_SIDE)
@@ -184,8 +184,8 @@ def _not_empty(manifest: Manifest) -> Manifest:
         return manifest
     first = f"{manifest.left_out[-1].what}: {manifest.left_out[-1].reason}"
     raise HilumError(
-        f"wanted at least one readable image; got none, for instance {first.rstrip('.')}; "
-        "check the files."
+        "expected at least one readable image; got none, for instance "
+        f"{first.rstrip('.')}; check the files."
     )
 
 
@@ -215,7 +215,10 @@ class _Work:
             return str(error).removeprefix(f"{path}: ")
         _require_promise(prepared, self.prepares.shape)
         if image.sha256 != sha256:
-            return "wanted a file at rest, got one that changed since it was hashed; try again."
+            return (
+                "expected a file that does not change, got one that changed since it was "
+                "hashed; try again."
+            )
         self.keep(image, self.prepares.decode_side)
         return prepared, _record(sha256, image)
 
@@ -223,8 +226,8 @@ class _Work:
 def _require_promise(prepared: Grey8, shape: tuple[int, int]) -> None:
     if prepared.shape != shape or prepared.dtype != np.uint8:
         raise HilumError(
-            f"a preparation must give uint8 images of its shape {shape}; got {prepared.dtype} "
-            f"of shape {prepared.shape}; mend its last step."
+            f"a preparation must give uint8 images of its shape {shape}; got "
+            f"{prepared.dtype} of shape {prepared.shape}; correct its last step."
         )
 
 
@@ -258,7 +261,7 @@ def _of_bytes(pixels: GreyImage) -> list[float]:
 
 
 def _of_any(pixels: GreyImage) -> list[float]:
-    """The same of any grey levels, of which floating ones lie between 0 and 1."""
+    """The same of any grey levels; floating ones lie between 0 and 1."""
     scale = 255.0 if pixels.dtype.kind == "f" else 1.0
     dark, bright = pixels <= _DARK / scale, pixels >= _BRIGHT / scale
     mean = float(pixels.mean(dtype=np.float64)) * scale
@@ -269,7 +272,7 @@ def _of_any(pixels: GreyImage) -> list[float]:
 def _in_order(
     work: Callable[..., Done], wanted: Iterable[tuple[str, ...]], workers: int
 ) -> Iterator[Done]:
-    """Results in the order of `wanted`, a bounded number of them ahead of the consumer."""
+    """Results in the order of `expected`, a bounded number of them ahead of the consumer."""
     waiting: deque[Future[Done]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         try:
@@ -286,7 +289,7 @@ def _in_order(
 def hashed(
     manifest: Manifest, workers: int | None = None, progress: Advance | None = None
 ) -> Manifest:
-    """Hash every file anew: what an older manifest says may no longer be what is on disk."""
+    """Hash every file again: what an older manifest says may no longer be what is on disk."""
     table = manifest.table.reset_index(drop=True)
     wanted, hashes = zip(table["path"]), []
     for done in _in_order(_hash_or_fault, wanted, workers or files.available_cpus()):
@@ -306,7 +309,7 @@ def _hash_or_fault(path: str) -> tuple[str, str]:
     try:
         return files.sha256(path), ""
     except OSError as error:
-        return "", f"wanted a file that can be read, got: {error.strerror or error}; check it."
+        return "", f"expected a file that can be read, got: {error.strerror or error}; check it."
 
 
 def _dataset_of(manifest: Manifest, segment: Segment, decoded: int) -> PreparedDataset:

@@ -62,7 +62,7 @@ _latest: dict[str, CompiledNetwork] = {}  # one at most: the network of the cell
 
 @dataclass(frozen=True, slots=True)
 class FoldKey:
-    """Which fold of which cell, and its seed."""
+    """A cell, one of its folds, and the seed."""
 
     cell: str
     seed: int

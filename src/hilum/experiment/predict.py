@@ -134,8 +134,8 @@ def _require_apart(out: Path, listed: Sequence[Path]) -> Path:
     """The folder itself; HilumError where films lie in it, which heat maps could overwrite."""
     if any(path.resolve().parent == out.resolve() for path in listed):
         raise HilumError(
-            f"heat maps want a folder apart from the images; got {str(out)!r}, where some of them "
-            "lie; choose another."
+            f"heat maps need a folder separate from the images; got {str(out)!r}, which "
+            "contains some of them; choose another."
         )
     return out
 
@@ -151,7 +151,7 @@ def list_images(paths: Sequence[Path], command: str) -> tuple[list[Path], list[L
     for path in paths:
         if not path.exists():
             raise MissingError(
-                f"{command} wants images or folders; got {images.printable(path)!r}, "
+                f"{command} needs images or folders; got {images.printable(path)!r}, "
                 "which does not exist; check the path."
             )
         inside, others = images.list_images(path) if path.is_dir() else _list_file(path)
@@ -160,7 +160,7 @@ def list_images(paths: Sequence[Path], command: str) -> tuple[list[Path], list[L
     if not listed:
         why = f" ({left_out[-1].what}: {left_out[-1].reason})" if left_out else ""
         raise HilumError(
-            f"{command} wants at least one image; got none in "
+            f"{command} needs at least one image; got none in "
             f"{', '.join(map(images.printable, paths))}{why}; "
             "PNG, JPEG, TIFF and DICOM are read."
         )

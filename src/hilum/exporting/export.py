@@ -32,7 +32,7 @@ EVERY_FILE = (*record.GRAPHS.values(), "model.bin", record.FILE, proof.FILE, *SE
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """What is wanted: the file's form, its precision, and the images of the proof or None."""
+    """What is expected: the file's form, its precision, and the images of the proof or None."""
 
     format: str = "onnx"
     precision: str = "fp32"
@@ -64,8 +64,8 @@ def export(folder: Path, out: Path, request: ExportRequest, progress: Progress) 
     folder = models.find_model_folder(folder)
     if exported.is_exported(folder):
         raise HilumError(
-            f"export wants a trained model's folder; got {str(folder)!r}, which is an export; name "
-            "the folder that it was made from."
+            f"export needs a trained model's folder; got {str(folder)!r}, which is an "
+            "export; name the folder that it was made from."
         )
     model = models.load_trained_model(folder)
     graph = ExportGraph(model)
@@ -200,7 +200,7 @@ def _write_json(path: Path, value: Any) -> None:
 
 @contextmanager
 def _moved_when_whole(out: Path) -> Iterator[Path]:
-    """A folder beside `out` whose files go there at the end.
+    """A folder next to `out` whose files go there at the end.
 
     `model.json` leaves first and comes last: half an export is none.
     """

@@ -66,8 +66,9 @@ class Worker:
             outcome: TaskOutcome = pickle.load(from_worker)  # noqa: S301 - our own process
         except (OSError, EOFError, pickle.UnpicklingError):
             raise HilumError(
-                f"a worker process must live until its task is done; got {self._ending()}; run "
-                "with fewer --workers where memory ran out, or go on with --resume."
+                "a worker process must live until its task is done; got "
+                f"{self._ending()}; use fewer --workers if memory ran out, or continue "
+                "with --resume."
             ) from None
         return outcome
 

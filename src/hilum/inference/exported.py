@@ -96,8 +96,8 @@ def require_unchanged(folder: Path, digests: dict[str, str]) -> None:
         if actual != digest:
             got = "another" if actual else "none"
             raise HilumError(
-                f"{name} of the exported folder {str(folder)!r} must be the one that was proven; "
-                f"got {got}; export the model again."
+                f"{name} of the exported folder {str(folder)!r} must be the file that "
+                f"was tested at export; got {got}; export the model again."
             )
 
 

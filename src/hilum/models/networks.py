@@ -119,7 +119,7 @@ def _mode(name: str, config: Any) -> str:
         if row.mean == tuple(config.mean) and row.std == tuple(config.std):
             return mode
     raise HilumError(
-        f"a backbone's input is normalised as one of {', '.join(NORMALISE)}; {name!r} wants mean "
+        f"a backbone's input is normalised as one of {', '.join(NORMALISE)}; {name!r} needs mean "
         f"{tuple(config.mean)} and deviation {tuple(config.std)}; choose another backbone."
     )
 

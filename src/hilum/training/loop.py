@@ -121,7 +121,7 @@ def train_network(
             break
     if not math.isfinite(course.loss):
         raise HilumError(
-            f"training wants a finite validation loss; got none in {len(plan.rates)} epochs; "
+            f"training needs a finite validation loss; got none in {len(plan.rates)} epochs; "
             "lower train.stages' lr."
         )
     network.load_state_dict(course.state)
@@ -162,7 +162,7 @@ def _train(network: nn.Module, batches: Batches, plan: LoopConfig, step: _Step) 
         loss, part = _sums(logits, labels, plan.weights, plan.smoothing)
         if not torch.isfinite(loss):
             raise HilumError(
-                f"training wants a finite loss; got {loss.item()} in epoch {step.epoch}; "
+                f"training needs a finite loss; got {loss.item()} in epoch {step.epoch}; "
                 "lower train.stages' lr."
             )
         if plan.penalty is not None:

@@ -124,7 +124,7 @@ def _train(
         loss = losses(logits, masks).mean()
         if not torch.isfinite(loss):
             raise HilumError(
-                f"training wants a finite loss; got {loss.item()} in epoch {epoch}; "
+                f"training needs a finite loss; got {loss.item()} in epoch {epoch}; "
                 "lower train.stages' lr."
             )
         loss.backward()  # type: ignore[no-untyped-call]
