@@ -119,6 +119,6 @@ def test_evaluate_takes_one_class_alone(
     assert scores["sensitivity", "covid19"]["n"] > 30
     assert 0 <= scores["sensitivity", "covid19"]["value"] <= 1
     assert results["verdict"].startswith("Only one class was tested")
-    assert any("All test images are of covid19: AUROC" in limit for limit in results["limits"])
+    assert any("All test images are of covid19. AUROC" in limit for limit in results["limits"])
     assert "nan" not in done.out
     assert hilum("train", data, "--out", tmp_path / "t").code == 2

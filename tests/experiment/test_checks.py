@@ -183,7 +183,7 @@ def test_a_cell_without_weights_fails_alone(monkeypatch: pytest.MonkeyPatch) -> 
     known = ListedData(Manifest(table), ["a", "b"], (None, Path()))
     refused = validate.check_manifest(plan, known, validate.check_recipe(plan))
     assert list(refused) == ["backbone=resnet18,seeds=0", "backbone=resnet18,seeds=1"]
-    assert "hub cannot be reached; fetch model.safetensors" in str(refused.popitem()[1])
+    assert "hub cannot be reached; download model.safetensors" in str(refused.popitem()[1])
 
 
 def test_what_smote_lacks_only_the_split_can_tell() -> None:
