@@ -351,7 +351,7 @@ def test_of_several_models_the_main_one_is_used_and_the_others_are_named(
     shutil.rmtree(own.out / "model")
     with pytest.raises(MissingError, match=r"1 model is below it\. Name one: .*lungs_hidden"):
         experiment.predict_files(own.out, films, tmp_path / "p.csv", silent)
-    with pytest.raises(MissingError, match=r"name one: .*lungs_hidden"):
+    with pytest.raises(MissingError, match=r"Name one: .*lungs_hidden"):
         experiment.evaluate_model(own.out / "tasks", own.data, tmp_path / "o", silent)
 
 
