@@ -189,7 +189,9 @@ def head(features: Floats, labels: Any) -> NumpyHead:
     """Logistic regression as a head of two classes."""
     fitted = cross_validated_probe.fit_probe_pipeline(features, labels)
     scaler, linear = fitted[0], fitted[-1]
-    plane = fitted[1].components_ if len(fitted) > 2 else np.eye(features.shape[1])
+    plane = np.eye(features.shape[1])
+    if len(fitted) > 2:
+        plane = fitted[1].kw_args["b"].T
     weight = linear.coef_ @ plane * np.array([[-0.5], [0.5]])
     bias = linear.intercept_ * np.array([-0.5, 0.5])
     return NumpyHead(Standardise(scaler.mean_, scaler.scale_), ((weight, bias),))

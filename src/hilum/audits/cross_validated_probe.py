@@ -11,6 +11,7 @@ from hilum.types import HilumError, Labels, Probabilities
 
 FOLDS = 5
 REPLICATES = 1000
+FLAT = 1e-10  # share of the largest variance below which a direction is rounding
 
 
 def macro_auroc(labels: Labels, p: Probabilities, classes: Labels) -> float:
@@ -101,11 +102,23 @@ def fit_probe_pipeline(table: npt.NDArray[np.floating], labels: Labels) -> Any:
     same answer there (the representer theorem, Schölkopf et al. 2001,
     doi:10.1007/3-540-44581-1_27), and the table is as narrow as it is long.
     """
-    from sklearn.decomposition import PCA
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
+    from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-    turned = [PCA(svd_solver="full")] if len(table) < table.shape[1] else []
+    scaler = StandardScaler().fit(table)
+    turned = []
+    if len(table) < table.shape[1]:
+        turned = [FunctionTransformer(np.dot, kw_args={"b": _basis(scaler.transform(table))})]
     probe = LogisticRegression(C=0.1, max_iter=2000, class_weight="balanced")
-    return make_pipeline(StandardScaler(), *turned, probe).fit(table, labels)
+    return make_pipeline(scaler, *turned, probe).fit(table, labels)
+
+
+def _basis(table: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    """(feature, component) orthonormal: the plane that the rows of `table` (image, feature) span.
+
+    From the small matrix of the images' products, which costs a tenth of decomposing the table.
+    """
+    values, vectors = np.linalg.eigh(table @ table.T)
+    spanned = values > FLAT * values[-1]
+    return np.asarray(table.T @ (vectors[:, spanned] / np.sqrt(values[spanned])))
