@@ -14,7 +14,7 @@ STRICT = 1  # exit code of violations under --strict
 def check_table(
     file: Annotated[Path, typer.Argument(help="CSV with one published figure per row.")],
     strict: Annotated[
-        bool, typer.Option("--strict", help="Exit with 1 where a figure is impossible.")
+        bool, typer.Option("--strict", help="Exit with code 1 if a figure is impossible.")
     ] = False,
     as_json: Json = False,
     verbose: Verbose = 0,

@@ -17,6 +17,7 @@ from hilum.cli import (  # noqa: F401
     data,
     data_leaks,
     data_scan,
+    doctor,
     export,
     info,
     predict,
@@ -80,7 +81,7 @@ def _outcome() -> tuple[int, str]:
     except UnicodeEncodeError as error:  # only names of files can hold what is no text
         name = ascii(str(error.object)[-LONGEST_NAME:])
         return HilumError.exit_code, (
-            f"wanted names of files and folders in UTF-8, got one that is not: {name}; rename it."
+            f"names of files and folders must be in UTF-8; got one that is not: {name}; rename it."
         )
     except (OSError, MemoryError) as error:
         return HilumError.exit_code, clean(f"the system refused: {error or 'out of memory'}.")

@@ -1,0 +1,201 @@
+"""hilum doctor: what this machine has, what is missing, and what can be reached from it."""
+
+import os
+import re
+import shutil
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from rich.filesize import decimal
+
+from hilum.cli.app import Json, Quiet, Verbose, app, terminal
+from hilum.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from hilum.files import CacheUsage
+    from hilum.models.weights_check import WeightsAtHand
+
+KINDS = {
+    "compiled": "networks compiled for this processor",
+    "datasets": "downloaded datasets",
+    "engines": "whether OpenVINO works here",
+    "features": "features of frozen networks",
+    "pixels": "prepared images",
+    "sources": "decoded images and networks trained on source tasks",
+    "weights": "weights that you put there",
+}  # folder of the cache -> what it holds
+FOR_DEVELOPERS = {"browser", "dev"}  # extras that nobody else needs
+NOT_TRIED = "not tried"
+NEEDED = re.compile(r"""([\w.-]+).*\bextra == ['"]([\w-]+)['"]""")
+
+
+@app.command()
+def doctor(as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) -> None:
+    """Versions, processor, memory, cache, weights, extras and network of this machine."""
+    from hilum import files
+    from hilum.models import weights_check
+
+    screen = terminal(as_json, verbose, quiet)
+    facts = _machine()
+    kinds, weights = files.cache_usage(), weights_check.weights_at_hand()
+    extras, network, proxies = _extras(), _network(), files.proxies()
+    screen.table("This machine", ("what", "value"), _shown(facts))
+    _show_cache(kinds, facts, screen)
+    _show_weights(weights, screen)
+    rows = [(one["name"], _installed(one["missing"], one["name"])) for one in extras]
+    screen.table("Extras", ("extra", "installed"), rows)
+    servers = [(one["host"], one["for"], _answer(one)) for one in network]
+    screen.table("Network", ("server", "what for", "reachable"), servers)
+    for scheme, proxy in proxies.items():
+        screen.say(f"Proxy for {scheme}: {proxy}")
+    screen.give(
+        facts
+        | {"cache_kinds": kinds, "weights": weights, "extras": extras}
+        | {"network": network, "proxies": proxies}
+    )
+
+
+def _machine() -> dict[str, Any]:
+    """Versions, processor, device, memory and the cache's place, as --json gives them."""
+    import torch
+
+    from hilum import experiment, files
+    from hilum.models.runtime import compiling, openvino_check
+
+    engine = "torch"
+    if compiling.has_openvino():
+        checked = openvino_check.again()
+        engine = "openvino" if checked.works else f"torch, since OpenVINO {checked.reason}"
+    home = files.cache_home()
+    total, free = _memory()
+    return experiment.describe_environment() | {
+        "engine": engine,
+        "device": os.environ.get(compiling.DEVICE, "").strip() or "auto",
+        "threads": torch.get_num_threads(),
+        "memory_bytes": total,
+        "memory_free_bytes": free,
+        "cache_folder": str(home),
+        "disk_free_bytes": _disk_free(home),
+    }
+
+
+def _memory() -> tuple[int | None, int | None]:
+    """Bytes of the machine's memory, and of those what is free; None where nobody says."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        kibibytes = {line.partition(":")[0]: int(line.split()[1]) for line in lines}
+        return 1024 * kibibytes["MemTotal"], 1024 * kibibytes["MemAvailable"]
+    except (OSError, ValueError, KeyError, IndexError):
+        pass  # not Linux
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), None
+    except (OSError, ValueError, AttributeError):
+        return None, None
+
+
+def _disk_free(folder: Path) -> int | None:
+    """Bytes that are free where the cache is, or will be."""
+    there = next((place for place in (folder, *folder.parents) if place.exists()), None)
+    try:
+        return shutil.disk_usage(there).free if there else None
+    except OSError:
+        return None
+
+
+def _shown(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    """The same for people: sizes in units, what is unknown left away."""
+    rows = []
+    for name, value in facts.items():
+        words = name.removesuffix("_bytes").replace("_", " ")
+        if value is not None and not name.startswith("cache"):
+            rows.append((words, decimal(value) if name.endswith("_bytes") else str(value)))
+    return rows
+
+
+def _show_cache(kinds: "list[CacheUsage]", facts: dict[str, Any], screen: Terminal) -> None:
+    rows = [
+        (one.kind, KINDS.get(one.kind, ""), f"{one.files:,}", decimal(one.bytes)) for one in kinds
+    ]
+    screen.table("Cache", ("folder", "what it holds", "files", "size"), rows)
+    screen.gap()
+    screen.point("Cache folder", facts["cache_folder"])
+    total = sum(one.bytes for one in kinds)
+    screen.say(
+        f"The cache takes {decimal(total)}. It can be deleted at any time, except for "
+        "weights/ and datasets/; HILUM_CACHE moves it."
+        if kinds
+        else "The cache is empty. HILUM_CACHE moves it."
+    )
+
+
+def _show_weights(weights: "list[WeightsAtHand]", screen: Terminal) -> None:
+    rows = [(one.backbone, one.origin, decimal(one.bytes), one.state) for one in weights]
+    screen.table("Weights on this machine", ("backbone", "from", "size", "state"), rows)
+    screen.gap()
+    for one in weights:
+        screen.point(one.backbone, one.path)
+        screen.point("  sha256", one.sha256 or "unknown")
+
+
+def _extras() -> list[dict[str, Any]]:
+    """Each extra that users install, and which of its packages are missing."""
+    try:
+        needed = [NEEDED.match(line) for line in requires("hilum") or ()]
+    except PackageNotFoundError:
+        return []  # run from the source, never installed
+    packages: dict[str, list[str]] = {}
+    for found in needed:
+        if found and found[2] not in FOR_DEVELOPERS:
+            packages.setdefault(found[2], []).append(found[1])
+    return [
+        {"name": name, "missing": [one for one in names if not _has(one)]}
+        for name, names in sorted(packages.items())
+    ]
+
+
+def _has(package: str) -> bool:
+    try:
+        return bool(version(package))
+    except PackageNotFoundError:
+        return False
+
+
+def _installed(missing: list[str], name: str) -> str:
+    return f"no: pip install 'hilum[{name}]' ({', '.join(missing)})" if missing else "yes"
+
+
+def _answer(server: dict[str, Any]) -> str:
+    reason = str(server["reason"])
+    return reason if reason.startswith(NOT_TRIED) else f"no: {reason}" if reason else "yes"
+
+
+def _network() -> list[dict[str, Any]]:
+    """The servers that downloads come from, and whether they answer; never an error."""
+    from huggingface_hub import constants
+
+    from hilum import files
+    from hilum.datasets.registry import DATASETS
+    from hilum.models import weights
+
+    purposes: dict[str, list[str]] = {}
+    for row in DATASETS.values():
+        for item in row.card.download:
+            parts = urlsplit(item.url)
+            names = purposes.setdefault(f"{parts.scheme}://{parts.netloc}", [])
+            names += [row.card.name] * (row.card.name not in names)
+    off = weights.hub_is_off()
+    asked = [*purposes] if off else [constants.ENDPOINT, *purposes]
+    reasons = files.unreachable(asked)
+    if off:
+        reasons = {constants.ENDPOINT: f"{NOT_TRIED}: HF_HUB_OFFLINE is set"} | reasons
+    return [
+        {
+            "host": urlsplit(url).netloc,
+            "for": ", ".join(purposes.get(url, ["weights"])),
+            "reachable": not reason,
+            "reason": reason,
+        }
+        for url, reason in reasons.items()
+    ]
