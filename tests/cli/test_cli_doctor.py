@@ -106,6 +106,7 @@ def test_doctor_in_words(hilum: Run, machine: Path) -> None:
     assert "no: pip install 'hilum[serve]' (no-such-package)" in done.out
     assert "no: Name or service not known" in done.out
     assert "sha256 as published" in done.out
+    assert "Your own images need no network" in done.out
 
 
 def test_a_copy_that_is_not_what_was_published_is_named(

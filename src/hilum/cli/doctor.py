@@ -1,4 +1,4 @@
-"""hilum doctor: what this machine has, what is missing, and what can be reached from it."""
+"""hilum doctor: what this machine has, what is missing, and which servers it reaches."""
 
 import os
 import re
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 KINDS = {
     "compiled": "networks compiled for this processor",
     "datasets": "downloaded datasets",
-    "engines": "whether OpenVINO works here",
+    "engines": "results of the OpenVINO check",
     "features": "features of frozen networks",
     "pixels": "prepared images",
     "sources": "decoded images and networks trained on source tasks",
@@ -33,7 +33,7 @@ NEEDED = re.compile(r"""([\w.-]+).*\bextra == ['"]([\w-]+)['"]""")
 
 @app.command()
 def doctor(as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) -> None:
-    """Versions, processor, memory, cache, weights, extras and network of this machine."""
+    """Check this machine: versions, processor, memory, cache, weights, extras, network."""
     from hilum import files
     from hilum.models import weights_check
 
@@ -50,10 +50,11 @@ def doctor(as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) ->
     screen.table("Network", ("server", "what for", "reachable"), servers)
     for scheme, proxy in proxies.items():
         screen.say(f"Proxy for {scheme}: {proxy}")
+    screen.say(need := _need_of_network(weights))
     screen.give(
         facts
         | {"cache_kinds": kinds, "weights": weights, "extras": extras}
-        | {"network": network, "proxies": proxies}
+        | {"network": network, "proxies": proxies, "network_needed": need}
     )
 
 
@@ -82,7 +83,7 @@ def _machine() -> dict[str, Any]:
 
 
 def _memory() -> tuple[int | None, int | None]:
-    """Bytes of the machine's memory, and of those what is free; None where nobody says."""
+    """Bytes of the machine's memory, and of those what is free; None where that is unknown."""
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         kibibytes = {line.partition(":")[0]: int(line.split()[1]) for line in lines}
@@ -105,7 +106,7 @@ def _disk_free(folder: Path) -> int | None:
 
 
 def _shown(facts: dict[str, Any]) -> list[tuple[str, str]]:
-    """The same for people: sizes in units, what is unknown left away."""
+    """The same for people: sizes in units, without what is unknown."""
     rows = []
     for name, value in facts.items():
         words = name.removesuffix("_bytes").replace("_", " ")
@@ -164,6 +165,22 @@ def _has(package: str) -> bool:
 
 def _installed(missing: list[str], name: str) -> str:
     return f"no: pip install 'hilum[{name}]' ({', '.join(missing)})" if missing else "yes"
+
+
+def _need_of_network(weights: "list[WeightsAtHand]") -> str:
+    """What a network is needed for, given the weights at hand."""
+    from hilum import recipes
+
+    default = recipes.load_recipe("default").model.backbone
+    if any(one.backbone == default and one.intact is not False for one in weights):
+        return (
+            f"Your own images need no network: the weights of {default}, the default, are here. "
+            "Only public datasets and the weights of other networks are downloaded."
+        )
+    return (
+        f"The weights of {default}, the default network, are not on this machine: a network is "
+        "needed once to fetch them, or a file for --weights."
+    )
 
 
 def _answer(server: dict[str, Any]) -> str:

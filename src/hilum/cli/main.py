@@ -20,6 +20,7 @@ from hilum.cli import (  # noqa: F401
     doctor,
     export,
     info,
+    init,
     predict,
     prepare,
     serve,
@@ -32,7 +33,7 @@ from hilum.types import HilumError, HilumWarning
 # typer has taken click in: its errors of usage are reached through the one it shows
 UsageError: type[typer.BadParameter] = typer.BadParameter.mro()[1]
 ORDER = (
-    *("demo", "run", "train", "predict", "evaluate", "explain", "audit", "serve"),
+    *("demo", "init", "run", "train", "predict", "evaluate", "explain", "audit", "serve"),
     *("export", "card", "compare", "check-table", "prepare", "recipes", "show", "doctor"),
 )  # of the commands in the help; others follow
 LONGEST_NAME = 60  # characters of a name that a message shows

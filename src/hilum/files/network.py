@@ -13,7 +13,7 @@ def unreachable(urls: Sequence[str], seconds: float = PATIENCE) -> dict[str, str
     All are asked at once. A name that no server resolves can block longer than any timeout of a
     socket, so that each is asked by a thread of its own, which is left behind after `seconds`.
     """
-    reasons = {url: f"no answer within {seconds:g} s" for url in urls}
+    reasons = dict.fromkeys(urls, f"no answer within {seconds:g} s")
     threads = [
         threading.Thread(target=_ask, args=(url, seconds, reasons), daemon=True) for url in reasons
     ]

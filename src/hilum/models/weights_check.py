@@ -40,7 +40,8 @@ def _checked(card: BackboneCard, path: Path, origin: str) -> WeightsAtHand:
     try:
         size, got = path.stat().st_size, files.sha256(path)
     except OSError as error:
-        return WeightsAtHand(card.name, origin, path, 0, "", False, f"cannot be read: {error}")
+        state = f"cannot be read: {error}"
+        return WeightsAtHand(card.name, origin, path, 0, "", intact=False, state=state)
     expected = _of_the_package(card, path) or _of_the_hub(path)
     if not expected:
         intact, state = _fits(card, path)
@@ -58,9 +59,9 @@ def _of_the_package(card: BackboneCard, path: Path) -> str:
     except PackageNotFoundError:
         return ""
     for file in listed or ():
-        if file.hash and file.hash.mode == "sha256" and file.name == path.name:
-            if Path(str(file.locate())).resolve() == path.resolve():
-                return base64.urlsafe_b64decode(file.hash.value + "=").hex()
+        listed_with_hash = file.hash and file.hash.mode == "sha256" and file.name == path.name
+        if listed_with_hash and Path(str(file.locate())).resolve() == path.resolve():
+            return base64.urlsafe_b64decode(file.hash.value + "=").hex()
     return ""
 
 
