@@ -12,7 +12,7 @@ import pytest
 from command_line import Run
 
 from hilum import files
-from hilum.cli import doctor
+from hilum.cli import extras
 from hilum.models import weights_check
 
 
@@ -68,7 +68,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(files, "unreachable", asked)
     lines = ["numpy>=2", 'h5py>=3.12; extra == "keras"', 'no-such-package; extra == "serve"',
              "ruff; extra == 'dev'"]  # fmt: skip
-    monkeypatch.setattr(doctor, "requires", lambda name: lines)
+    monkeypatch.setattr(extras, "requires", lambda name: lines)
     return tmp_path / "cache"
 
 
@@ -86,8 +86,8 @@ def test_doctor_says_what_is_there_and_what_is_missing(hilum: Run, machine: Path
     assert kinds["pixels"] == (3, 1300)
     assert said["cores"] >= said["threads"] >= 1
     assert 0 < said["memory_free_bytes"] < said["memory_bytes"]
-    extras = {one["name"]: one["missing"] for one in said["extras"]}
-    assert extras == {"keras": [], "serve": ["no-such-package"]}
+    missing = {one["name"]: one["missing"] for one in said["extras"]}
+    assert missing == {"keras": [], "serve": ["no-such-package"]}
     reached = {one["host"]: (one["reachable"], one["reason"]) for one in said["network"]}
     assert reached["huggingface.co"] == (False, "not tried: HF_HUB_OFFLINE is set")
     assert reached["github.com"] == (False, "Name or service not known")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hilum.cli.app import Json, Quiet, Verbose, app, terminal
+from hilum.cli.completion import recipes_like
 from hilum.cli.terminal import Terminal
 from hilum.types import HilumError, nearest_names
 
@@ -20,7 +21,8 @@ def check_table(
     table: Annotated[
         str | None,
         typer.Argument(
-            help="CSV with one published figure per row, or a recipe with such figures."
+            help="CSV with one published figure per row, or a recipe with such figures.",
+            autocompletion=recipes_like,
         ),
     ] = None,
     template: Annotated[
@@ -76,8 +78,8 @@ def _check(source: str, strict: bool, screen: Terminal) -> None:
     screen.gap()
     listed = screen.verbosity > 0 or not checked.left_out
     screen.say(
-        f"{checked.checks:,} checks, {len(rows):,} impossible figures; "
-        f"{len(checked.left_out):,} rows have nothing that can be checked"
+        f"Checks: {checked.checks:,}. Impossible figures: {len(rows):,}. "
+        f"Rows with nothing that can be checked: {len(checked.left_out):,}"
         + ("." if listed else " (-v lists them)."),
         "bold",
     )

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from hilum.cli.app import Json, Quiet, Verbose, app, terminal
+from hilum.cli.completion import datasets_like
 from hilum.progress import StepName
 
 data = typer.Typer(
@@ -43,7 +44,9 @@ def list_(as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) -> 
 
 @data.command()
 def fetch(
-    name: Annotated[str, typer.Argument(help="A name from `hilum data list`.")],
+    name: Annotated[
+        str, typer.Argument(help="A name from `hilum data list`.", autocompletion=datasets_like)
+    ],
     to: Annotated[
         Path | None, typer.Option("--to", help="Folder to put it in; default: the cache.")
     ] = None,

@@ -1,15 +1,14 @@
 """hilum doctor: what this machine has, what is missing, and which servers it reaches."""
 
 import os
-import re
 import shutil
-from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from rich.filesize import decimal
 
+from hilum.cli import extras
 from hilum.cli.app import Json, Quiet, Verbose, app, terminal
 from hilum.cli.terminal import Terminal
 
@@ -26,9 +25,7 @@ KINDS = {
     "sources": "decoded images and networks trained on source tasks",
     "weights": "weights that you put there",
 }  # folder of the cache -> what it holds
-FOR_DEVELOPERS = {"browser", "dev"}  # extras that nobody else needs
 NOT_TRIED = "not tried"
-NEEDED = re.compile(r"""([\w.-]+).*\bextra == ['"]([\w-]+)['"]""")
 
 
 @app.command()
@@ -40,11 +37,11 @@ def doctor(as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) ->
     screen = terminal(as_json, verbose, quiet)
     facts = _machine()
     kinds, weights = files.cache_usage(), weights_check.weights_at_hand()
-    extras, network, proxies = _extras(), _network(), files.proxies()
+    optional, network, proxies = extras.missing_packages(), _network(), files.proxies()
     screen.table("This machine", ("what", "value"), _shown(facts))
     _show_cache(kinds, facts, screen)
     _show_weights(weights, screen)
-    rows = [(one["name"], _installed(one["missing"], one["name"])) for one in extras]
+    rows = [(name, _installed(missing, name)) for name, missing in optional.items()]
     screen.table("Extras", ("extra", "installed"), rows)
     servers = [(one["host"], one["for"], _answer(one)) for one in network]
     screen.table("Network", ("server", "what for", "reachable"), servers)
@@ -53,7 +50,8 @@ def doctor(as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) ->
     screen.say(need := _need_of_network(weights))
     screen.give(
         facts
-        | {"cache_kinds": kinds, "weights": weights, "extras": extras}
+        | {"cache_kinds": kinds, "weights": weights}
+        | {"extras": [{"name": name, "missing": gone} for name, gone in optional.items()]}
         | {"network": network, "proxies": proxies, "network_needed": need}
     )
 
@@ -138,29 +136,6 @@ def _show_weights(weights: "list[WeightsAtHand]", screen: Terminal) -> None:
     for one in weights:
         screen.point(one.backbone, one.path)
         screen.point("  sha256", one.sha256 or "unknown")
-
-
-def _extras() -> list[dict[str, Any]]:
-    """Each extra that users install, and which of its packages are missing."""
-    try:
-        needed = [NEEDED.match(line) for line in requires("hilum") or ()]
-    except PackageNotFoundError:
-        return []  # run from the source, never installed
-    packages: dict[str, list[str]] = {}
-    for found in needed:
-        if found and found[2] not in FOR_DEVELOPERS:
-            packages.setdefault(found[2], []).append(found[1])
-    return [
-        {"name": name, "missing": [one for one in names if not _has(one)]}
-        for name, names in sorted(packages.items())
-    ]
-
-
-def _has(package: str) -> bool:
-    try:
-        return bool(version(package))
-    except PackageNotFoundError:
-        return False
 
 
 def _installed(missing: list[str], name: str) -> str:

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from hilum.cli.app import Json, Quiet, Verbose, app, checked_mode, terminal
+from hilum.cli.completion import recipes_like
 
 
 @app.command()
@@ -21,7 +22,12 @@ def recipes(as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) -
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="A recipe's name or file.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="A TOML file, or a name from `hilum recipes`.", autocompletion=recipes_like
+        ),
+    ],
     mode: Annotated[
         str | None,
         typer.Option("--mode", help="published: as the paper did. corrected: its errors fixed."),

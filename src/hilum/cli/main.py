@@ -19,6 +19,7 @@ from hilum.cli import (  # noqa: F401
     data_scan,
     doctor,
     export,
+    extras,
     info,
     init,
     predict,
@@ -84,6 +85,10 @@ def _outcome() -> tuple[int, str]:
         return HilumError.exit_code, (
             f"names of files and folders must be in UTF-8; got one that is not: {name}; rename it."
         )
+    except ModuleNotFoundError as error:
+        if not (missing := extras.sentence(error.name or "")):
+            raise
+        return HilumError.exit_code, missing
     except (OSError, MemoryError) as error:
         return HilumError.exit_code, clean(f"the system refused: {error or 'out of memory'}.")
     if code == INTERRUPTED:

@@ -8,6 +8,7 @@ import typer
 
 from hilum.api.own_images import OwnImages
 from hilum.cli.app import Data, Json, Quiet, Verbose, app, checked_mode, terminal
+from hilum.cli.completion import recipes_like
 from hilum.cli.dry_run import DryRun, show_runs
 from hilum.cli.machine_options import with_machine_options
 from hilum.cli.own_image_options import with_own_image_options
@@ -60,7 +61,12 @@ def demo(
 @app.command()
 @with_machine_options
 def run(
-    recipe: Annotated[str, typer.Argument(help="A TOML file, or a name from `hilum recipes`.")],
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            help="A TOML file, or a name from `hilum recipes`.", autocompletion=recipes_like
+        ),
+    ],
     data: Data = None,
     out: Out = Path("hilum-run"),
     mode: Mode = None,

@@ -94,7 +94,7 @@ def _apart(found: FoundImages) -> bool:
 
 
 def _found(found: FoundImages) -> list[str]:
-    """What was counted, a line each; what is unknown everywhere is left away."""
+    """What was counted, a line each; without what is unknown everywhere."""
     scan = found.scan
     known = f"of {scan.patients:,} patients" if scan.patients else "of unknown patients"
     left_out = sum(item.count for item in scan.left_out)
@@ -117,8 +117,8 @@ def _found(found: FoundImages) -> list[str]:
 
 def _own_split(scan: Scan) -> str:
     if parts := _known(scan.parts):
-        return f"the split that the images bring ({_listed(parts)})."
-    return "a part of the images tests, or folds where that would be few; they bring no split."
+        return f"the split that comes with the images ({_listed(parts)})."
+    return "no split comes with the images: one part is held out, or 5 folds if it would be small."
 
 
 def _choices(scan: Scan) -> dict[str, list[str]]:
