@@ -10,9 +10,14 @@ import hilum
 from hilum.cli.terminal import Terminal
 from hilum.types import NOTICE, HilumError
 
+START = (
+    "New here? `hilum demo` needs nothing but this installation. With images of your own: "
+    "`hilum init FOLDER`, or `hilum train FOLDER` at once."
+)
+
 app = typer.Typer(
     name="hilum",
-    help=f"{hilum.__doc__}\n\n{NOTICE}",
+    help="\n\n".join((str(hilum.__doc__).partition("\n\n")[0], START, NOTICE)),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
