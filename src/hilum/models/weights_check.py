@@ -59,8 +59,9 @@ def _of_the_package(card: BackboneCard, path: Path) -> str:
     except PackageNotFoundError:
         return ""
     for file in listed or ():
-        listed_with_hash = file.hash and file.hash.mode == "sha256" and file.name == path.name
-        if listed_with_hash and Path(str(file.locate())).resolve() == path.resolve():
+        if file.hash is None or file.hash.mode != "sha256" or file.name != path.name:
+            continue
+        if Path(str(file.locate())).resolve() == path.resolve():
             return base64.urlsafe_b64decode(file.hash.value + "=").hex()
     return ""
 
