@@ -22,7 +22,7 @@ ALLOWED = {
     '"model.beside"': "a recipe key of earlier versions",
     "(`beside`)": "an argument, named after a key of model folders",
 }
-OTHERS = {"cli", "report"}  # folders with texts of their own, judged by their pages and screens
+OTHERS = {"report"}  # texts of its own, judged by its pages
 
 
 def texts(path: Path) -> Iterator[tuple[int, str]]:

@@ -231,7 +231,8 @@ def test_files_that_are_no_such_table_are_refused(tmp_path: Path) -> None:
     with pytest.raises(HilumError, match="without study"):
         published_arithmetic.check_table(tmp_path / "other.csv")
     (tmp_path / "empty.csv").write_text(",".join(published_table.COLUMNS) + "\n")
-    assert published_arithmetic.check_table(tmp_path / "empty.csv").checks == 0
+    with pytest.raises(HilumError, match=r"empty\.csv' without any"):
+        published_arithmetic.check_table(tmp_path / "empty.csv")
     (tmp_path / "binary.csv").write_bytes(bytes(range(256)))
     with pytest.raises(HilumError, match=r"binary\.csv"):
         published_arithmetic.check_table(tmp_path / "binary.csv")

@@ -1,5 +1,6 @@
 """hilum data scan and leaks, prepare, compare, check-table: their numbers, by hand."""
 
+import csv
 import re
 import shutil
 from pathlib import Path
@@ -9,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from command_line import Run, Trained, noise, write
+
+from hilum.audits import published_table
 
 FIGURES = "study,dataset,model,init,freeze,class,metric,value,where\n"
 
@@ -354,3 +357,41 @@ def test_check_table_wants_its_columns(hilum: Run, tmp_path: Path) -> None:
     done = hilum("check-table", tmp_path / "t.csv")
     assert done.code == 2
     assert "without study" in done.err
+
+
+def test_check_table_writes_a_table_that_it_reads(hilum: Run, tmp_path: Path) -> None:
+    """The template with the example's row, as a spreadsheet may save it: semicolons and a BOM."""
+    file = tmp_path / "t.csv"
+    done = hilum("check-table", "--template", file)
+    assert (done.code, done.err) == (0, "")
+    text = file.read_text()
+    for name in published_table.COLUMNS:
+        assert f"# {name}: " in text
+        assert name in done.out
+    empty = hilum("check-table", file)
+    assert empty.code == 2
+    assert "t.csv' without any; fill it in" in empty.err
+    rows = [*csv.reader(text.splitlines()), published_table.EXAMPLE]
+    rows.append([*rows[-1][:5], "other", "specificity@0.15", "0.899", "Table 1"])
+    with file.open("w", encoding="utf-8-sig", newline="") as written:
+        csv.writer(written, delimiter=";").writerows(rows)
+    checked = hilum("check-table", file, "--json").json
+    assert [item["kind"] for item in checked["violations"]] == ["share"]
+    assert checked["left_out"] == []
+    assert hilum("check-table", "--template", file).code == 2
+    assert "yamani2021" in file.read_text()
+
+
+def test_check_table_of_a_recipe_knows_how_many_were_tested(hilum: Run) -> None:
+    """Spec S4-12: 97.6 and 94.3 percent cannot come from 100 films; study 002 is possible."""
+    done = hilum("check-table", "yamani2021", "--strict", "--json")
+    assert done.code == 1
+    found = [(v["study"], v["where"], v["metric"]) for v in done.json["violations"]]
+    assert found == [
+        ("004", "Table 1, threshold 0.15", "sensitivity"),
+        ("004", "Table 1, threshold 0.20", "sensitivity"),
+    ]
+    possible = hilum("check-table", "cuijpers2020", "--strict")
+    assert possible.code == 0
+    assert "Checks: 52. Impossible figures: 0." in possible.out
+    assert "Not checked: " in hilum("check-table", "elazhari2022").out

@@ -85,9 +85,11 @@ def test_json_of_every_command(
         ("card", trained.folder, "--out", tmp_path / "c"): {"cards", "notice"},
         ("compare", trained.folder, trained.folder): {"differences", "notice"},
         ("check-table", tmp_path / "t.csv"): {"violations", "checks", "left_out"},
+        ("check-table", "--template", tmp_path / "n.csv"): {"template", "columns"},
+        ("init", trained.data, "--out", tmp_path / "n.toml"): {"recipe", "name", "advice", "scan"},
         ("prepare", trained.data, "--steps", "clahe", "--out", tmp_path / "o"): {"written"},
     }
-    assert len(commands) == 13
+    assert len(commands) == 15
     for words, keys in commands.items():
         done = hilum(*words, "--json")
         assert done.code == 0, done.err
@@ -104,6 +106,8 @@ def test_quiet_is_silent(hilum: Run, trained: Trained, tmp_path: Path) -> None:
         ("data", "leaks", trained.data),
         ("compare", trained.folder, trained.folder),
         ("check-table", tmp_path / "t.csv"),
+        ("check-table", "--template", tmp_path / "n.csv"),
+        ("init", trained.data, "--out", tmp_path / "n.toml"),
     ):
         done = hilum(*words, "-q")
         assert (done.code, done.out, done.err) == (0, "", ""), words

@@ -14,7 +14,7 @@ from hilum.cli.results import show
 from hilum.cli.terminal import PIPE, Terminal
 from hilum.types import Published, Results, Score
 
-COLUMNS = ("where", "score", "published", "measured", "of images", "95 %", "within our interval")
+COLUMNS = ("where", "score", "published", "measured", "of images", "95%", "within our interval")
 ROWS = [
     ("Table 1, threshold 0.10", "sensitivity at 0.10, not COVID-19", "0.976", "0.985", "128/130",
      "0.946–0.994", "yes"),

@@ -120,7 +120,7 @@ def test_an_installation_without_the_extra(tiny: Tiny) -> None:
         "u.find_spec = lambda name, *rest: None if name in gone else whole(name, *rest); "
     )
     sentence = refused(tiny.folder, before=hide)
-    assert "without pebble, uvicorn; run pip install 'hilum[serve]'" in sentence
+    assert "not installed: pebble, uvicorn; run pip install 'hilum[serve]'" in sentence
 
 
 def test_a_folder_that_is_half_there(tiny: Tiny, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """C-27: are the numbers that the paper prints arithmetically possible?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -24,7 +24,9 @@ def audit(evidence: Evidence) -> Finding:
     if not evidence.published:
         return RULE.unknown("the recipe states no published numbers")
     result = published_arithmetic.check_arithmetic(
-        *published_table.parse_published_table(as_table(evidence.published))
+        *published_table.parse_published_table(
+            as_table(evidence.published, evidence.published_sizes)
+        )
     )
     if not result.checks:
         return RULE.unknown("none of the published numbers can be checked against another")
@@ -36,22 +38,21 @@ def audit(evidence: Evidence) -> Finding:
     return RULE.finding("pass", 0.0, sentence)
 
 
-def as_table(published: Sequence[Published]) -> pd.DataFrame:
-    """Published numbers as `check-table` reads them; each place in the paper is an experiment."""
+def as_table(published: Sequence[Published], sizes: Mapping[str, int]) -> pd.DataFrame:
+    """Published numbers as `check-table` reads them; each place in the paper is an experiment.
+
+    `sizes`: class -> images that the paper tested, empty where it does not say.
+    """
+    figures = [(n.where, n.class_, _metric(n), f"{n.published:g}") for n in published]
+    places = dict.fromkeys(number.where for number in published)
+    figures += [(at, name, "n", str(size)) for at in places for name, size in sizes.items()]
     rows = [
-        {
-            "study": "published",
-            "dataset": "",
-            "model": number.where,
-            "init": "",
-            "freeze": "",
-            "class": number.class_,
-            "metric": number.name
-            if number.threshold is None
-            else f"{number.name}@{number.threshold}",
-            "value": f"{number.published:g}",
-            "where": number.where,
-        }
-        for number in published
-    ]
-    return pd.DataFrame(rows, columns=list(published_table.COLUMNS), dtype=str)
+        {"study": "published", "model": where, "class": class_, "metric": metric, "value": value,
+         "where": where}
+        for where, class_, metric, value in figures
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=list(published_table.COLUMNS), dtype=str).fillna("")
+
+
+def _metric(number: Published) -> str:
+    return number.name if number.threshold is None else f"{number.name}@{number.threshold}"

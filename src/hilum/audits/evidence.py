@@ -42,6 +42,7 @@ class Evidence:
     features: Floats | None = None  # (image, feature) of its backbone, in the manifest's order
     all_predictions: pd.DataFrame | None = None  # of every cell, seed and fold
     published: Sequence[Published] = ()  # the paper's numbers, where the recipe states some
+    published_sizes: Mapping[str, int] = field(default_factory=dict)  # class -> images it tested
     recognised: Recognised | None = None  # external test: its images before any was set aside
     thorough: bool = False  # `hilum audit`: slow audits too, and more images in each
     shared: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)

@@ -1,5 +1,6 @@
 """Published figures as a CSV gives them: values with their rounding, and how many were tested."""
 
+import csv
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,9 +9,29 @@ from pathlib import Path
 
 import pandas as pd
 
+from hilum import files
+from hilum.datasets import columns
 from hilum.types import HilumError, LeftOut, require_columns
 
-COLUMNS = ("study", "dataset", "model", "init", "freeze", "class", "metric", "value", "where")
+EXPLAINED = {
+    "study": "a name for the paper, the same in each of its rows",
+    "dataset": "the images; with 'test 42/282' in it the sizes of the test classes are known, in "
+    "the order in which the table names them",
+    "model": "the network; rows with the same study, dataset, model, init and freeze are one "
+    "experiment, whose figures are checked against each other",
+    "init": "its weights before training, such as ImageNet; may be empty",
+    "freeze": "what was not trained; may be empty",
+    "class": "a class, or overall, macro, micro, weighted or average for all of them",
+    "metric": "accuracy, balanced_accuracy, sensitivity (or recall), specificity, precision (or "
+    "ppv), npv or f1; @0.15 behind it names a threshold; or a count: TP, FP, FN, TN, or n for the "
+    "test images of the class",
+    "value": "as it is printed, with all its digits: 0.90 says more than 0.9; rates from 0 to 1",
+    "where": "the place in the paper, such as Table 2",
+}  # column -> what belongs in it
+COLUMNS = tuple(EXPLAINED)
+EXAMPLE = ("yamani2021", "COVID-Xray-5k, test 100/3000", "ResNet18", "ImageNet", "all but the last "
+           "layer", "covid19", "sensitivity@0.15", "0.976", "Table 1")  # fmt: skip
+REMARK = "#"  # begins a row that explains
 GROUP = ["study", "dataset", "model", "init", "freeze"]  # what makes rows one experiment
 COUNTS = ("TP", "FP", "FN", "TN", "n")
 RATES = {
@@ -77,14 +98,38 @@ def read_published_table(path: Path) -> tuple[list[Experiment], list[LeftOut]]:
 
     Raises HilumError for a file that is no such table.
     """
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
+    if not path.is_file():
         raise HilumError(
-            f"a table of published figures must be a CSV; got '{path}': {error}."
-        ) from error
-    require_columns(table, COLUMNS, "a table of published figures")
-    return parse_published_table(table)
+            f"a table of published figures must be a CSV; got '{path}', which is "
+            f"{'a folder' if path.is_dir() else 'not there'}; check the path."
+        )
+    table = columns.read_cells(path)
+    require_columns(table, COLUMNS, f"a table of published figures ('{path}')")
+    rows = table[~table["study"].str.startswith(REMARK)].reset_index(drop=True)
+    if rows.empty:
+        raise HilumError(
+            f"a table of published figures must have a row for each figure; got '{path}' "
+            "without any; fill it in."
+        )
+    return parse_published_table(rows)
+
+
+def write_template(path: Path) -> None:
+    """Write an empty table of published figures, its columns explained in rows that are skipped.
+
+    Raises HilumError where something is there already.
+    """
+    if path.exists() or path.is_symlink():
+        raise HilumError(
+            f"--template writes a new file and changes none; got '{path}', which exists; "
+            "name another file, or delete it."
+        )
+    remarks = [f"{name}: {words}" for name, words in EXPLAINED.items()]
+    example = ",".join(f'"{cell}"' if "," in cell else cell for cell in EXAMPLE)
+    remarks += [f"for example: {example}", "rows that begin with # are skipped"]
+    rows = [COLUMNS, *((f"{REMARK} {text}", *[""] * (len(COLUMNS) - 1)) for text in remarks)]
+    with files.atomic_write(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
 
 
 def parse_published_table(table: pd.DataFrame) -> tuple[list[Experiment], list[LeftOut]]:

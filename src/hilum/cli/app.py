@@ -10,20 +10,27 @@ import hilum
 from hilum.cli.terminal import Terminal
 from hilum.types import NOTICE, HilumError
 
+START = (
+    "New here? `hilum demo` needs nothing but this installation. With images of your own: "
+    "`hilum init FOLDER`, or `hilum train FOLDER` at once."
+)
+
 app = typer.Typer(
     name="hilum",
-    help=f"{hilum.__doc__}\n\n{NOTICE}",
+    help="\n\n".join((str(hilum.__doc__).partition("\n\n")[0], START, NOTICE)),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
-Verbose = Annotated[int, typer.Option("-v", "--verbose", count=True, help="Say more.")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON only.")]
+Verbose = Annotated[int, typer.Option("-v", "--verbose", count=True, help="Print more details.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but errors.")]
 Data = Annotated[
     Path | None,
-    typer.Option("--data", envvar="HILUM_DATA", help="Folder of datasets as published."),
+    typer.Option(
+        "--data", envvar="HILUM_DATA", help="Folder with the public datasets, each as published."
+    ),
 ]
 
 
@@ -35,7 +42,7 @@ def terminal(as_json: bool, verbose: int, quiet: bool) -> Terminal:
 def checked_mode(mode: str | None) -> Literal["published", "corrected"] | None:
     """A recipe's mode, or None for its own; HilumError for another word."""
     if mode not in (None, "published", "corrected"):
-        raise HilumError(f"--mode wants published or corrected; got {mode!r}; choose one.")
+        raise HilumError(f"--mode must be published or corrected; got {mode!r}; choose one.")
     return mode  # type: ignore[return-value]  # narrowed by the test above
 
 
@@ -48,7 +55,10 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _common(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Print the version and exit."
+        ),
     ] = False,
 ) -> None:
     pass

@@ -24,15 +24,17 @@ def audit(
         typer.Option(
             "--data",
             envvar="HILUM_DATA",
-            help="Where a run's images are now; for a model/ folder: labelled images.",
+            help="Where the run's images are now. For a model/ folder: labelled images.",
         ),
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 when an audit fails.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with code 1 if an audit fails.")
+    ] = False,
     as_json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Does the classifier read the lungs or the hospital? Asks every audit, the dear ones too."""
+    """Run every audit, the slow ones too: does the model read the lungs or the hospital?"""
     from hilum.experiment import audit, outputs
 
     screen = terminal(as_json, verbose, quiet)

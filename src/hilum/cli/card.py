@@ -16,13 +16,15 @@ def card(
     out: Annotated[Path, typer.Option("--out", help="Folder for the cards.")],
     licence: Annotated[
         str,
-        typer.Option("--licence", help="The model's licence, as the Hugging Face hub names it."),
+        typer.Option(
+            "--licence", help="The model's licence as the Hugging Face hub calls it: mit."
+        ),
     ] = "",
     as_json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Write the model card, CLAIM 2024, TRIPOD+AI and the CHAI card, filled from a run."""
+    """Write a model card and three reporting checklists (CLAIM, TRIPOD+AI, CHAI) from a run."""
     from hilum.report.cards import write_cards
 
     screen = terminal(as_json, verbose, quiet)

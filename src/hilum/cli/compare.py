@@ -21,7 +21,7 @@ def compare(
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Paired differences of two runs on the same test images, with intervals and tests."""
+    """Compare two runs on the same test images: differences, intervals and p-values."""
     from hilum.experiment import compare
 
     screen = terminal(as_json, verbose, quiet)
@@ -39,7 +39,7 @@ def compare(
         for row in comparison.differences
     ]
     screen.say(comparison.sentence, "bold")
-    columns = ("score", "first", "second", "difference", "95 %", "p (Holm)", "")
+    columns = ("score", "first", "second", "difference", "95%", "p (Holm)", "")
     screen.table("Second minus first", columns, rows)
     screen.left_out(comparison.left_out)
     for note in comparison.notes:

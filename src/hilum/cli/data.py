@@ -6,15 +6,19 @@ from typing import Annotated
 import typer
 
 from hilum.cli.app import Json, Quiet, Verbose, app, terminal
+from hilum.cli.completion import datasets_like
 from hilum.progress import StepName
 
-data = typer.Typer(help="Know your images before you train on them.", no_args_is_help=True)
+data = typer.Typer(
+    help="Before training: count images, find duplicates, fetch public datasets.",
+    no_args_is_help=True,
+)
 app.add_typer(data, name="data")
 
 
 @data.command("list")
 def list_(as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) -> None:
-    """The public datasets that hilum knows how to read."""
+    """List the public datasets that hilum can read."""
     from hilum.datasets.registry import DATASETS
 
     screen = terminal(as_json, verbose, quiet)
@@ -40,13 +44,17 @@ def list_(as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) -> 
 
 @data.command()
 def fetch(
-    name: Annotated[str, typer.Argument(help="A name from `hilum data list`.")],
-    to: Annotated[Path | None, typer.Option("--to", help="Folder; default: the cache.")] = None,
+    name: Annotated[
+        str, typer.Argument(help="A name from `hilum data list`.", autocompletion=datasets_like)
+    ],
+    to: Annotated[
+        Path | None, typer.Option("--to", help="Folder to put it in; default: the cache.")
+    ] = None,
     as_json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Download a dataset that needs no account; for others, say where to get it."""
+    """Download a public dataset that needs no account; for the others, say where to get it."""
     from hilum.datasets import download as fetching
 
     screen = terminal(as_json, verbose, quiet)

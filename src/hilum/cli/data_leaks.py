@@ -51,7 +51,9 @@ class Between:
 
 @commands.command()
 def leaks(
-    paths: Annotated[list[str], typer.Argument(help="Folders, tables, or datasets' names.")],
+    paths: Annotated[
+        list[str], typer.Argument(help="Folders, tables, or names from `hilum data list`.")
+    ],
     data: Data = None,
     as_json: Json = False,
     verbose: Verbose = 0,
@@ -146,10 +148,11 @@ def _show_inside(within: Inside, screen: Terminal) -> None:
         )
     if within.patients_in_two_parts:
         screen.say(
-            f"{within.patients_in_two_parts:,} patients stand in two published parts.", "red"
+            f"{within.patients_in_two_parts:,} patients are in two parts of the published split.",
+            "red",
         )
     rows = [(kind, n, within.across_parts.get(kind, 0)) for kind, n in within.counts.items()]
-    screen.table("Twins", ("kind", "pairs", "across published parts"), rows)
+    screen.table("Twins", ("kind", "pairs", "across parts of the published split"), rows)
     # contradictions first: they are what the user must decide about
     worst = sorted(within.pairs, key=lambda row: -len(_differing(row)))
     shown = worst if screen.verbosity > 0 else worst[:LISTED]

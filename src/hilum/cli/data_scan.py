@@ -23,7 +23,7 @@ MOST = 8  # values of one kind that are listed
 @commands.command()
 @with_own_image_options
 def scan(
-    path: Annotated[str, typer.Argument(help="Folder, table, or a dataset's name.")],
+    path: Annotated[str, typer.Argument(help="Folder, table, or a name from `hilum data list`.")],
     own: OwnImages,
     data: Data = None,
     as_json: Json = False,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 DryRun = Annotated[
     bool,
     typer.Option(
-        "--dry-run", help="Say what would be read, split and run, and how long; write nothing."
+        "--dry-run", help="Only say what would be read, split and run, and how long it would take."
     ),
 ]
 PARTS = ("train", "validation", "test")

@@ -21,17 +21,19 @@ def export(
         str, typer.Option("--format", help="onnx, or openvino (model.xml and model.bin).")
     ] = "onnx",
     precision: Annotated[
-        str, typer.Option("--precision", help="fp32, bf16 or int8 (which needs --proof).")
+        str, typer.Option("--precision", help="fp32, bf16, or int8 (int8 needs --proof).")
     ] = "fp32",
     proof: Annotated[
         Path | None,
-        typer.Option("--proof", help="Images to prove it on, 200 or more; else the phantom's."),
+        typer.Option(
+            "--proof", help="Images for the proof, 200 or more; default: synthetic films."
+        ),
     ] = None,
     as_json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Write a model as one graph, proven to answer as the model does; refused where it does not."""
+    """Write a model as ONNX or OpenVINO, with a proof that it gives the same answers."""
     from hilum.exporting.export import ExportRequest
     from hilum.exporting.export import export as run
 

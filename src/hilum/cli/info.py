@@ -1,15 +1,16 @@
-"""recipes, show, doctor: what there is and whether it works here."""
+"""recipes and show: which recipes there are, and what one of them says."""
 
 from typing import Annotated
 
 import typer
 
 from hilum.cli.app import Json, Quiet, Verbose, app, checked_mode, terminal
+from hilum.cli.completion import recipes_like
 
 
 @app.command()
 def recipes(as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) -> None:
-    """The recipes that come with hilum."""
+    """List the recipes that come with hilum."""
     from hilum import recipes
 
     screen = terminal(as_json, verbose, quiet)
@@ -21,14 +22,24 @@ def recipes(as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) -
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="A recipe's name or file.")],
-    mode: Annotated[str | None, typer.Option("--mode", help="published or corrected.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="The smaller grid.")] = False,
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="A TOML file, or a name from `hilum recipes`.", autocompletion=recipes_like
+        ),
+    ],
+    mode: Annotated[
+        str | None,
+        typer.Option("--mode", help="published: as the paper did. corrected: its errors fixed."),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Show the recipe's shorter version.")
+    ] = False,
     as_json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Print a recipe with every default spelt out."""
+    """Print a recipe with all defaults included."""
     from hilum import recipes
 
     screen = terminal(as_json, verbose, quiet)
@@ -36,19 +47,3 @@ def show(
     screen.give(recipes.as_tree(loaded))
     if not as_json:
         screen.out.print(recipes.as_toml(loaded), markup=False, highlight=False, soft_wrap=True)
-
-
-@app.command()
-def doctor(as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) -> None:
-    """Versions, processor, accelerator, cache and weights of this machine."""
-    from hilum import experiment
-    from hilum.models.runtime import compiling, openvino_check
-
-    screen = terminal(as_json, verbose, quiet)
-    engine = "torch"
-    if compiling.has_openvino():
-        checked = openvino_check.again()
-        engine = "openvino" if checked.works else f"torch, since OpenVINO {checked.reason}"
-    facts = experiment.describe_environment() | {"engine": engine}
-    screen.table("This machine", ("what", "value"), list(facts.items()))
-    screen.give(facts)

@@ -12,7 +12,7 @@ from hilum.cli.own_image_options import with_parameters
 
 Device = Annotated[
     Literal["auto", "cpu", "cuda"],
-    typer.Option("--device", help="auto: the GPU if there is one. Or cpu, or cuda."),
+    typer.Option("--device", help="auto: the GPU if there is one; or cpu; or cuda."),
 ]
 Threads = Annotated[
     int | None,

@@ -17,8 +17,11 @@ from hilum.cli import (  # noqa: F401
     data,
     data_leaks,
     data_scan,
+    doctor,
     export,
+    extras,
     info,
+    init,
     predict,
     prepare,
     serve,
@@ -31,7 +34,7 @@ from hilum.types import HilumError, HilumWarning
 # typer has taken click in: its errors of usage are reached through the one it shows
 UsageError: type[typer.BadParameter] = typer.BadParameter.mro()[1]
 ORDER = (
-    *("demo", "run", "train", "predict", "evaluate", "explain", "audit", "serve"),
+    *("demo", "init", "run", "train", "predict", "evaluate", "explain", "audit", "serve"),
     *("export", "card", "compare", "check-table", "prepare", "recipes", "show", "doctor"),
 )  # of the commands in the help; others follow
 LONGEST_NAME = 60  # characters of a name that a message shows
@@ -80,8 +83,12 @@ def _outcome() -> tuple[int, str]:
     except UnicodeEncodeError as error:  # only names of files can hold what is no text
         name = ascii(str(error.object)[-LONGEST_NAME:])
         return HilumError.exit_code, (
-            f"wanted names of files and folders in UTF-8, got one that is not: {name}; rename it."
+            f"names of files and folders must be in UTF-8; got one that is not: {name}; rename it."
         )
+    except ModuleNotFoundError as error:
+        if not (missing := extras.sentence(error.name or "")):
+            raise
+        return HilumError.exit_code, missing
     except (OSError, MemoryError) as error:
         return HilumError.exit_code, clean(f"the system refused: {error or 'out of memory'}.")
     if code == INTERRUPTED:

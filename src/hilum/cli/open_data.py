@@ -30,7 +30,7 @@ def open_set(
     near = nearest_names(name, DATASETS)
     if near and not there:
         raise HilumError(
-            f"wanted a path or a dataset of `hilum data list`; got {name!r}; "
+            f"expected a path or a dataset of `hilum data list`; got {name!r}; "
             f"did you mean {near[0]!r}?"
         )
     return own.open(

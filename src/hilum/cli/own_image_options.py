@@ -13,20 +13,20 @@ from hilum.api.own_images import OwnImages, TableColumns
 
 OWN = "own"  # the parameter that the options take the place of
 LABELS = (
-    "A CSV, from anywhere, that labels the folder's images by path, SOPInstanceUID, "
+    "CSV file, in any place, that labels the folder's images by path, SOPInstanceUID, "
     "StudyInstanceUID, AccessionNumber or PatientID."
 )
 SOURCE_TAG = (
-    "The DICOM element that says where an image was made, such as InstitutionName "
-    "(by name) or StationName; none: no element does."
+    "DICOM element that names the source of an image (its hospital or scanner), such as "
+    "InstitutionName or StationName; none: use no element."
 )
 HELD = {
     "path": "image files",
     "label": "classes",
     "patient": "patients",
     "source": "hospitals",
-    "view": "views",
-    "split": "parts: train, validation, test",
+    "view": "views: PA, AP, lateral",
+    "split": "the split: train, validation, test",
 }  # what each of TableColumns holds
 
 
@@ -34,7 +34,7 @@ def _options() -> dict[str, Any]:
     """Name of a parameter -> its annotation, in the order of the help."""
     options: dict[str, Any] = {"labels": Annotated[Path | None, typer.Option(help=LABELS)]}
     for column in fields(TableColumns):
-        held = f"The table's column of {HELD[column.name]}."
+        held = f"Column of the table with the {HELD[column.name]}."
         option = typer.Option(f"--{column.name}-column", help=held)
         options[f"{column.name}_column"] = Annotated[str | None, option]
     return {**options, "source_tag": Annotated[str | None, typer.Option(help=SOURCE_TAG)]}

@@ -32,14 +32,14 @@ def predict(
     paths: Images,
     out: Annotated[Path, typer.Option("--out", help="CSV file to write.")] = Path("preds.csv"),
     heatmaps: Annotated[
-        Path | None, typer.Option("--heatmaps", help="Folder to write heat maps to as well.")
+        Path | None, typer.Option("--heatmaps", help="Also draw heat maps, into this folder.")
     ] = None,
     dry_run: DryRun = False,
     as_json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Write the probabilities of each class for each image, and what it abstains from, to a CSV."""
+    """Apply a model to images: a CSV with the probability of each class, or why it abstains."""
     from hilum.experiment import predict
 
     screen = terminal(as_json, verbose, quiet)
@@ -98,7 +98,7 @@ def explain(
         str, typer.Option("--method", help="gradcam, hirescam or occlusion.")
     ] = "gradcam",
     class_: Annotated[
-        str | None, typer.Option("--class", help="Explain this class, not the predicted one.")
+        str | None, typer.Option("--class", help="Explain this class instead of the predicted one.")
     ] = None,
     render: Annotated[
         str, typer.Option("--render", help="overlay, mask, or multiply (hides dark lungs).")
@@ -110,7 +110,7 @@ def explain(
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Draw heat maps of what in each image spoke for a class: PNG files, a sheet, and a table."""
+    """Draw heat maps of what in each image led to the answer: PNG files, a sheet, and a table."""
     from hilum.experiment import predict
     from hilum.explain.heatmap_sheets import HeatmapStyle
     from hilum.explain.writer import HeatmapRequest
@@ -152,7 +152,9 @@ def _say(caution: "Cautions", screen: Terminal) -> None:
 @with_own_image_options
 def evaluate(
     model: Folder,
-    data: Annotated[Path, typer.Argument(help="Class folders, a table, or a manifest.")],
+    data: Annotated[
+        Path, typer.Argument(help="A folder per class, a CSV table, a DICOM tree, or a manifest.")
+    ],
     out: Annotated[Path, typer.Option("--out", help="Folder for the report.")],
     own: OwnImages,
     dry_run: DryRun = False,
@@ -160,7 +162,7 @@ def evaluate(
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Test a finished model on images it has not seen; those that it has are set aside."""
+    """Test a model on other labelled images; its own training images are left out."""
     from hilum import experiment
     from hilum.experiment import forecast_model
     from hilum.inference.cautions import other_models

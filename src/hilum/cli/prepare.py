@@ -14,20 +14,21 @@ def prepare(
     steps: Annotated[
         str,
         typer.Option(
-            "--steps", help="Names in order, commas between; name:key=value sets a parameter."
+            "--steps", help="Names of steps, separated by commas; name:key=value sets a parameter."
         ),
     ],
     out: Annotated[
         Path, typer.Option("--out", help="Folder for images/, masks/ and a contact sheet.")
     ],
     side: Annotated[
-        int | None, typer.Option("--side", min=1, help="Pixels of the steps that have a side.")
+        int | None,
+        typer.Option("--side", min=1, help="Side in pixels, for the steps that have one."),
     ] = None,
     as_json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Write prepared images as PNG under their own names, and a sheet of before and after."""
+    """Apply preparation steps to images: PNG files, and a sheet of before and after."""
     from hilum.experiment import prepare
 
     screen = terminal(as_json, verbose, quiet)

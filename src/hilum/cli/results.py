@@ -58,7 +58,7 @@ def _scores(scores: Sequence[Score], screen: Terminal) -> None:
     """The chosen cell's scores: those in brief, or all of them under -v."""
     from hilum.metrics import registry
 
-    columns = ("score", "value", "95 %", "of images")
+    columns = ("score", "value", "95%", "of images")
     if screen.verbosity > 0:
         from hilum.report.wording import class_name, score_name
 
@@ -138,7 +138,7 @@ def _questions(results: Results, screen: Terminal) -> None:
 
 
 def _published(results: Results, screen: Terminal) -> None:
-    """The paper's numbers beside ours, after what makes this another experiment."""
+    """The paper's numbers next to ours, after what makes this another experiment."""
     numbers: Sequence[Published] = results.published
     if numbers and results.replication:
         screen.gap()
@@ -157,7 +157,7 @@ def _published(results: Results, screen: Terminal) -> None:
                 {True: "yes", False: "no", None: "–"}[number.agrees],
             )
         )
-    columns = ("published", "measured", "of images", "95 %", "within our interval")
+    columns = ("published", "measured", "of images", "95%", "within our interval")
     first = ("what",) if screen.narrow else ("where", "score")
     screen.table("Published and measured", (*first, *columns), rows)
 
@@ -167,7 +167,7 @@ def _at(threshold: float | None) -> str:
 
 
 def audits(findings: Sequence[Finding], screen: Terminal) -> None:
-    """Every finding in one row; its rule and source stand in the report."""
+    """Every finding in one row; the report has its rule and source."""
     rows: list[tuple[Cell, ...]] = []
     for finding in findings:
         question = () if screen.narrow else (finding.title,)

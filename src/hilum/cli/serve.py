@@ -18,20 +18,21 @@ EXTRA = ("fastapi", "pebble", "prometheus_client", "python_multipart", "uvicorn"
 @with_machine_options
 def serve(
     model: Annotated[Path, typer.Argument(help="A finished run's folder, or its model/ folder.")],
-    host: Annotated[str, typer.Option("--host", help="Address to listen at.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", help="Port; 0: any free one.")] = 8000,
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", help="Port to listen on; 0: any free one.")] = 8000,
     token_file: Annotated[
-        Path | None, typer.Option("--token-file", help="File with the token that clients send.")
+        Path | None,
+        typer.Option("--token-file", help="File with the token that clients must send."),
     ] = None,
     as_json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Answer films over HTTP with a finished model, and show a page for them."""
+    """Serve a model: a page for the browser, and an HTTP interface for programs."""
     absent = [name for name in EXTRA if find_spec(name) is None]
     if absent:
         raise HilumError(
-            f"serve needs the extra 'serve'; got an installation without {', '.join(absent)}; "
+            f"serve needs packages that are not installed: {', '.join(absent)}; "
             "run pip install 'hilum[serve]'."
         )
     from hilum.inference import cautions

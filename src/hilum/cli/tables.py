@@ -1,7 +1,7 @@
 """One table, drawn for a terminal or as plain aligned text for a pipe.
 
-Short columns stay whole and long ones share what is left. Where that would be too little, rows
-stand below each other, a line for each column.
+Short columns stay whole and long ones share what is left. Where that would be too little, each
+row becomes a block with a line for each column.
 """
 
 import re
@@ -16,7 +16,7 @@ from rich.text import Text
 Cell: TypeAlias = str | int | Text
 NUMBER = re.compile(r"[-+]?[\d.,]+( ?%)?([-/–][\d.,]+)?|–|")  # also "0.91-0.95", "47/50", nothing
 NARROW = 24  # a column of cells no longer than that is never wrapped
-LEAST = 14  # letters that a wrapped column has; with fewer a row's columns stand below each other
+LEAST = 14  # letters that a wrapped column has; with fewer each row becomes a block of lines
 NAMES = 20  # letters of a column's name where they do
 # where a word that is longer than its column may be broken, the better places first: paths and
 # the names of a grid's cells stay readable

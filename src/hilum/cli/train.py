@@ -8,6 +8,7 @@ import typer
 
 from hilum.api.own_images import OwnImages
 from hilum.cli.app import Data, Json, Quiet, Verbose, app, checked_mode, terminal
+from hilum.cli.completion import recipes_like
 from hilum.cli.dry_run import DryRun, show_runs
 from hilum.cli.machine_options import with_machine_options
 from hilum.cli.own_image_options import with_own_image_options
@@ -19,18 +20,26 @@ Out = Annotated[
     Path, typer.Option("--out", help="Folder for the report, the model and all tables.")
 ]
 Set = Annotated[
-    list[str] | None, typer.Option("--set", help="Change one recipe key: a.b=c. May be repeated.")
+    list[str] | None,
+    typer.Option("--set", help="Change one setting, as in split.folds=3. May be repeated."),
 ]
 Weights = Annotated[
-    Path | None, typer.Option("--weights", help="File with the backbone's weights.")
+    Path | None, typer.Option("--weights", help="File with the pretrained weights of the network.")
 ]
-Seeds = Annotated[int | None, typer.Option("--seeds", min=1, help="Repeat with N seeds.")]
+Seeds = Annotated[
+    int | None,
+    typer.Option("--seeds", min=1, help="Train N times, each with other random numbers."),
+]
 Mode = Annotated[
-    str | None, typer.Option("--mode", help="published (as the paper did) or corrected.")
+    str | None,
+    typer.Option("--mode", help="published: as the paper did. corrected: its errors fixed."),
 ]
-Quick = Annotated[bool, typer.Option("--quick", help="The smaller grid.")]
+Quick = Annotated[bool, typer.Option("--quick", help="Run the recipe's shorter version.")]
 Workers = Annotated[
-    int, typer.Option("--workers", min=1, help="Train folds in N processes; the same results.")
+    int,
+    typer.Option(
+        "--workers", min=1, help="Train N folds at the same time. The results are the same."
+    ),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue an interrupted run in --out.")]
 
@@ -43,7 +52,7 @@ def demo(
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
-    """The whole pipeline on embedded synthetic films and an embedded ImageNet backbone."""
+    """Try everything on synthetic films that come with hilum; no data and no network needed."""
     from hilum import recipes
 
     _run(recipes.load_recipe("demo"), None, out, terminal(as_json, verbose, quiet))
@@ -52,7 +61,12 @@ def demo(
 @app.command()
 @with_machine_options
 def run(
-    recipe: Annotated[str, typer.Argument(help="A TOML file, or a name from `hilum recipes`.")],
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            help="A TOML file, or a name from `hilum recipes`.", autocompletion=recipes_like
+        ),
+    ],
     data: Data = None,
     out: Out = Path("hilum-run"),
     mode: Mode = None,
@@ -67,7 +81,7 @@ def run(
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Run a study from its recipe; published and measured numbers side by side."""
+    """Run a study from its recipe, and compare its numbers with the published ones."""
     from hilum import recipes
 
     wanted = _changes(changes, weights, seeds)
@@ -83,7 +97,9 @@ def run(
 @with_machine_options
 @with_own_image_options
 def train(
-    folder: Annotated[Path, typer.Argument(help="Class folders, a CSV table, or a DICOM tree.")],
+    folder: Annotated[
+        Path, typer.Argument(help="A folder per class, a CSV table, or a DICOM tree.")
+    ],
     own: OwnImages,
     out: Out = Path("hilum-train"),
     changes: Set = None,
@@ -95,7 +111,7 @@ def train(
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Train on your own images with sensible defaults; the same report as a study's."""
+    """Train and test a classifier on your own images, and write the report."""
     from hilum import recipes
 
     wanted = [own.change(folder), *_changes(changes, weights, seeds)]

@@ -92,6 +92,7 @@ def read_audited_run(folder: Path, data: Path | None, progress: Progress) -> Aud
         model=model,
         all_predictions=run.predictions,
         published=record.published,
+        published_sizes=run.recipe.get("paper", {}).get("tested", {}),
         thorough=True,
     )
     present, with_missing = _present_images(listed, data)

@@ -58,6 +58,7 @@ def evidence_of_model(tested: TestedRun, images: Evidence, scored: ScoredRun) ->
         images,
         leaks=[*images.leaks, *(selected.source.shared if selected.source else [])],
         published=scored.published,
+        published_sizes=tested.run.recipe.paper.tested,
         predictions=predictions[predictions["cell"] == selected.cell],
         all_predictions=predictions,
     )

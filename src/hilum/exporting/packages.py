@@ -16,12 +16,13 @@ def require(format_: str, precision: str, *, proof: bool) -> None:
     _one_of("a precision of an export", precision, PRECISIONS)
     wanted = ["onnx", "onnxscript"]
     wanted += ["onnxruntime"] if format_ == "onnx" else []
+    wanted += ["ml_dtypes"] if precision == "bf16" else []
     wanted += ["nncf"] if precision == "int8" else []
     missing = [name for name in wanted if find_spec(name) is None]
     if missing:
         raise HilumError(
-            f"export in {format_}, {precision} needs the packages {', '.join(wanted)}; got a "
-            f"Python without {', '.join(missing)}; run pip install 'hilum[export]'."
+            f"export in {format_}, {precision} needs packages that are not installed: "
+            f"{', '.join(missing)}; run pip install 'hilum[export]'."
         )
     if precision == "int8" and not proof:
         raise HilumError(

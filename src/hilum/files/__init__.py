@@ -1,5 +1,6 @@
 """Files and the machine: cache home, hashes, writes whole or not at all, downloads, cores."""
 
+from hilum.files.cache_usage import CacheUsage, cache_usage
 from hilum.files.disk import (
     atomic_write,
     cache_home,
@@ -12,11 +13,13 @@ from hilum.files.download import HttpLimits, download
 from hilum.files.executors import Executor, ProcessExecutor, SerialExecutor, executor_of
 from hilum.files.lock import alone, waiting
 from hilum.files.memory import retain_freed_memory
+from hilum.files.network import proxies, unreachable
 from hilum.files.parallel import available_cpus, limit_threads, prefetch, wanted_threads
 from hilum.files.scratch import scratch_cache
 from hilum.files.versions import releases
 
 __all__ = [
+    "CacheUsage",
     "Executor",
     "HttpLimits",
     "ProcessExecutor",
@@ -25,16 +28,19 @@ __all__ = [
     "atomic_write",
     "available_cpus",
     "cache_home",
+    "cache_usage",
     "download",
     "ensure_writable_folder",
     "executor_of",
     "limit_threads",
     "prefetch",
+    "proxies",
     "releases",
     "retain_freed_memory",
     "scratch_cache",
     "sha256",
     "stable_digest",
+    "unreachable",
     "waiting",
     "wanted_threads",
     "write_error",

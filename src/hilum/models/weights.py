@@ -101,6 +101,18 @@ def cache_path(card: BackboneCard) -> Path:
     return files.cache_home() / "weights" / f"{card.name}.safetensors"
 
 
+def at_hand(card: BackboneCard) -> list[tuple[Path, str]]:
+    """Every copy of the ImageNet weights on this machine, the one that `load` takes first."""
+    places = (_in_cache, _in_package, _in_hub_cache)
+    return [] if card.own else [found for place in places if (found := place(card)) is not None]
+
+
+def hub_is_off() -> bool:
+    """Whether the environment forbids asking the hub."""
+    names = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+    return any(os.environ.get(name, "").lower() in _TRUE for name in names)
+
+
 def shapes(card: BackboneCard) -> tuple[Shapes, Shapes]:
     """(backbone, classifier) tensor shapes by name."""
     wanted = _shapes(networks.outline(card))
@@ -174,25 +186,35 @@ def _on_hub(card: BackboneCard) -> tuple[Path, str] | None:
     return (path, f"hub {card.hub}") if path else None
 
 
+def _in_hub_cache(card: BackboneCard) -> tuple[Path, str] | None:
+    path = _hub_copy(card.hub)
+    return (path, f"hub {card.hub}") if path else None
+
+
+def _hub_copy(repository: str) -> Path | None:
+    """The hub client's copy of a repository's weights, without asking the hub."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        return Path(hf_hub_download(repository, HUB_FILE, local_files_only=True))
+    except LocalEntryNotFoundError:
+        return None
+
+
 def _hub_file(repository: str) -> Path | None:
     """The hub client's copy of a repository's weights, fetched where the hub answers at once."""
     from huggingface_hub import constants, hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-    try:
-        return Path(hf_hub_download(repository, HUB_FILE, local_files_only=True))
-    except LocalEntryNotFoundError:
-        if _hub_is_off() or not _is_reachable(constants.ENDPOINT):
-            return None
+    if (copy := _hub_copy(repository)) is not None:
+        return copy
+    if hub_is_off() or not _is_reachable(constants.ENDPOINT):
+        return None
     try:
         return Path(hf_hub_download(repository, HUB_FILE, etag_timeout=HUB_TIMEOUT))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError):
         return None
-
-
-def _hub_is_off() -> bool:
-    names = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
-    return any(os.environ.get(name, "").lower() in _TRUE for name in names)
 
 
 def _is_reachable(endpoint: str) -> bool:

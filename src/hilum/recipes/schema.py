@@ -21,6 +21,8 @@ class Paper(Strict):
     title: str = ""
     year: int = 0
     reference: str = ""
+    # class -> test images, where the paper says so: its figures are checked against them
+    tested: dict[str, int] = Field(default_factory=dict)
 
 
 class DataSet(Strict):
