@@ -210,11 +210,12 @@ def figures_page() -> str:
     always = [row for row in FIGURES.values() if not row.asked_as]
     asked = [row for row in FIGURES.values() if row.asked_as]
     head = ("files", "title", "section", "needs")
+    named = [(code(row.asked_as), *_figure(row)) for row in asked]
     return (
         "# Figures\n\nEach figure is a PNG in `figures/` with its data as a CSV of the same "
         f"name.\n\n## In every report\n\n{table(head, map(_figure, always))}\n\n"
         "## On request\n\nA recipe's `figures` lists these by name.\n\n"
-        f"{table(('name in a recipe', *head), [(code(row.asked_as), *_figure(row)) for row in asked])}\n"
+        f"{table(('name in a recipe', *head), named)}\n"
     )
 
 

@@ -13,8 +13,8 @@ from code_facts import FieldFacts, fields_of, members_of, plain, signature_of
 from markdown_parts import code, table
 
 import hilum
-from hilum.cli import main as command_line
 from hilum.cli.app import app
+from hilum.cli.main import _place
 from hilum.recipes.schema import Recipe, Strict
 
 FENCE = "`" * 5  # outside those of examples
@@ -97,7 +97,7 @@ def command_line_page() -> str:
 
 def commands() -> Iterator[tuple[str, Any]]:
     """("hilum data scan", command) of every command, in the order of the help."""
-    app.registered_commands.sort(key=command_line._place)
+    app.registered_commands.sort(key=_place)
     yield from _below("hilum", typer.main.get_command(app))
 
 
@@ -115,7 +115,7 @@ def _command(words: str, command: Any) -> str:
     usage = " ".join([words, *map(_usage, arguments), *(["[OPTIONS]"] if options else [])])
     parts = [f"## {words}", command.help or "", f"```text\n{usage}\n```"]
     if arguments:
-        rows = [(code(p.human_readable_name), p.help or "") for p in arguments]
+        rows = [(code(p.name.upper()), p.help or "") for p in arguments]
         parts.append(table(("argument", "what it is"), rows))
     rows = [(_flags(p), _kind(p), _default(p), p.help or "") for p in options]
     parts.append(table(("option", "takes", "default", "what it does"), rows))
@@ -123,7 +123,7 @@ def _command(words: str, command: Any) -> str:
 
 
 def _usage(argument: Any) -> str:
-    name = argument.human_readable_name
+    name = argument.name.upper()
     name += "..." if argument.nargs == -1 else ""
     return name if argument.required else f"[{name}]"
 
@@ -135,7 +135,9 @@ def _flags(option: Any) -> str:
 def _kind(option: Any) -> str:
     if option.is_flag or option.count:
         return "nothing" if not option.count else "nothing; may be repeated"
-    name = str(option.type.name).replace("integer", "whole number")
+    words = {"Path": "path", "str": "text", "int": "whole number", "float": "number"}
+    kind = getattr(option.type_descriptor.annotation, "__name__", "")
+    name = words.get(kind, kind)
     return f"{name}; may be repeated" if option.multiple else name
 
 
