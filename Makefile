@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 BENCH := .venv-bench
 SIZE ?=
 
-.PHONY: install demo test test-browser test-slow check bench clean
+.PHONY: install demo test test-browser test-slow check bench docs docs-pictures clean
 
 install: $(STAMP)
 
@@ -58,6 +58,21 @@ $(BENCH)/.installed: $(STAMP) benchmarks/requirements.txt
 # make bench SIZE=--quick, or SIZE=--full, or SIZE="--data FOLDER"
 bench: $(BENCH)/.installed
 	$(BENCH)/bin/python benchmarks/run.py $(SIZE)
+
+# The site in build/site: every warning is an error. Once installed, it needs no network.
+$(VENV)/.docs: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	touch $@
+
+docs: $(VENV)/.docs
+	mkdir -p build/pages
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -b html -c docs/site \
+		-d build/doctrees build/pages build/site
+	@echo build/site/index.html
+
+# The pictures of the explanation pages, from runs on synthetic films: minutes.
+docs-pictures: install
+	$(BIN)/python docs/site/draw_pictures.py
 
 clean:
 	rm -rf $(VENV) $(BENCH) out build dist

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from sphinx.application import Sphinx
+from sphinx.errors import ConfigError
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
@@ -43,4 +44,12 @@ html_theme_options = {
 
 def setup(app: Sphinx) -> None:
     """Stage the pages before Sphinx looks for them."""
-    app.connect("builder-inited", lambda built: stage_pages.stage(Path(built.srcdir)))
+    app.connect("builder-inited", lambda built: stage(Path(built.srcdir)))
+
+
+def stage(folder: Path) -> None:
+    """The pages below `folder`; a link that leads nowhere is one sentence, not a traceback."""
+    try:
+        stage_pages.stage(folder)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error

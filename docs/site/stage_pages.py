@@ -88,18 +88,28 @@ def _write(path: Path, text: str) -> None:
 
 def _page(root: Path, name: str, page: str, site: Site) -> str:
     """The text of a file as a page: links lead to pages, fences name lexers that there are."""
-    lines, closing = [], ""
+    parts: list[str] = []
+    prose: list[str] = []  # a link may go over the end of a line
+    closing = ""
+
+    def end_of_prose() -> None:
+        text = "".join(f"{line}\n" for line in prose)
+        parts.append(LINK.sub(lambda found: _link(found, root, name, page, site), text))
+        prose.clear()
+
     for line in (root / name).read_text(encoding="utf-8").splitlines():
         fence = FENCE.match(line)
         if closing:
+            parts.append(f"{line}\n")
             closing = "" if line.strip() == closing else closing
         elif fence:
+            end_of_prose()
             closing = fence[1]
-            line = _fence(line, fence[1])
+            parts.append(_fence(line, closing) + "\n")
         else:
-            line = LINK.sub(lambda found: _link(found, root, name, page, site), line)
-        lines.append(line)
-    return "\n".join(lines) + "\n"
+            prose.append(line)
+    end_of_prose()
+    return "".join(parts)
 
 
 def _fence(line: str, ticks: str) -> str:
