@@ -100,7 +100,7 @@ def leak(folder: Path) -> Figure:
 def calibration(folder: Path) -> Figure:
     """A head that was trained for too long, before and after temperature scaling."""
     stage = '{optimiser="adam", epochs=60, lr=0.003, keep="last"}'
-    films = "images=700, size=96, seed=3, severity=0.0, signal=0.5, images_per_patient=1"
+    films = "images=700, size=128, seed=3, severity=0.7, images_per_patient=1"
     _train(folder, films, 'model.head="mlp"', f"train.stages=[{stage}]", "split.test=0.4")
     table = pd.read_csv(folder / "predictions.csv")
     heat = json.loads((folder / "model" / "model.json").read_text())["temperature"]
@@ -134,7 +134,7 @@ def calibration(folder: Path) -> Figure:
 
 def abstention(folder: Path) -> Figure:
     """Test films by their probability, and the band in which both classes stay possible."""
-    films = "images=700, size=96, seed=4, severity=0.1, images_per_patient=1"
+    films = "images=700, size=128, seed=4, severity=0.7, images_per_patient=1"
     _train(folder, films, "split.test=0.25", "split.validation=0.3")
     table = pd.read_csv(folder / "predictions.csv").sort_values("p_covid19", ignore_index=True)
     limits = json.loads((folder / "model" / "model.json").read_text())["conformal"]
@@ -153,7 +153,9 @@ def abstention(folder: Path) -> Figure:
             axes.scatter(rows.index, rows["p_covid19"], 16, COLOUR[name], marker=MARK[name],
                          label=f"is {WORDS[name]}", alpha=0.8)  # fmt: skip
         axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0%", "25%", "50%", "75%", "100%"])
-        axes.set(xlabel="Test films, in order", ylabel="Probability of COVID-19", ylim=(-0.02, 1.02))
+        axes.set(
+            xlabel="Test films, in order", ylabel="Probability of COVID-19", ylim=(-0.02, 1.02)
+        )
         axes.legend(loc="upper left")
     return figure
 

@@ -136,8 +136,9 @@ def _kind(option: Any) -> str:
     if option.is_flag or option.count:
         return "nothing" if not option.count else "nothing; may be repeated"
     words = {"Path": "path", "str": "text", "int": "whole number", "float": "number"}
+    choices = get_args(option.type_descriptor.annotation)  # of a Literal
     kind = getattr(option.type_descriptor.annotation, "__name__", "")
-    name = words.get(kind, kind)
+    name = " or ".join(map(code, map(str, choices))) if choices else words.get(kind, kind)
     return f"{name}; may be repeated" if option.multiple else name
 
 

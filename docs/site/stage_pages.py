@@ -23,7 +23,10 @@ SECTIONS = {
 }
 HOME = "docs/site/home.md"
 EXAMPLES = "reference/examples.md"
-DECISIONS = "decisions/index.md"
+LISTS = {
+    "decisions": "# Decisions\n\nWhat was decided, and why.",
+    "log": "# Log\n\nNotes on what was tried, by subject.",
+}  # folder of pages that no page lists: how its list begins
 NAMED = {
     HOME: "index.md",
     "README.md": "readme.md",
@@ -54,8 +57,8 @@ class Site:
 
     def page_of(self, target: str) -> str | None:
         """The page that a file or folder of the repository leads to."""
-        if target == "docs/decisions":
-            return DECISIONS
+        if target.removeprefix("docs/") in LISTS:
+            return f"{target.removeprefix('docs/')}/index.md"
         if target == "examples" or target.startswith("examples/"):
             return EXAMPLES
         return self.pages.get(target) or self.pages.get(f"{target}/index.md")
@@ -65,7 +68,7 @@ def stage(folder: Path, root: Path = ROOT) -> None:
     """Write every page, and the pictures, below `folder`; what is no longer a page is removed."""
     site = Site.of(root)
     texts = {page: _page(root, name, page, site) for name, page in site.pages.items()}
-    texts[DECISIONS] = _decisions(texts)
+    texts |= {f"{folder}/index.md": _list(folder, texts) for folder in LISTS}
     made = generate_reference.pages()
     texts["reference/index.md"] += _generated(made)
     texts |= {f"reference/{name}": text for name, text in made.items()}
@@ -134,10 +137,10 @@ def _link(found: re.Match[str], root: Path, name: str, page: str, site: Site) ->
     return f"{mark}[{words}]({os.path.relpath(place, Path(page).parent)}{hash_}{anchor})"
 
 
-def _decisions(texts: Mapping[str, str]) -> str:
-    records = sorted(p for p in texts if p.startswith("decisions/"))
-    lines = [f"- [{_title(texts[page])}]({Path(page).name})" for page in records]
-    return "# Decisions\n\nWhat was decided, and why.\n\n" + "\n".join(lines) + "\n"
+def _list(folder: str, texts: Mapping[str, str]) -> str:
+    pages = sorted(page for page in texts if page.startswith(f"{folder}/"))
+    lines = [f"- [{_title(texts[page])}]({Path(page).name})" for page in pages]
+    return LISTS[folder] + "\n\n" + "\n".join(lines) + "\n"
 
 
 def _generated(made: Mapping[str, str]) -> str:
@@ -154,13 +157,14 @@ def contents(texts: Mapping[str, str]) -> dict[str, str]:
     free = dict.fromkeys(page for page in texts if page != "index.md")
     trees: dict[str, str] = {}
     indices = [f"{section}/index.md" for section in SECTIONS]
-    for index in [*indices, DECISIONS]:
+    lists = [f"{folder}/index.md" for folder in LISTS]
+    for index in [*indices, *lists]:
         free.pop(index)
         chosen = [page for page in linked(texts[index], index) if page in free]
         trees[index] = _tree(chosen, index)
         for page in chosen:
             free.pop(page)
-    rest = [*free, DECISIONS]
+    rest = [*free, *lists]
     trees["index.md"] = "".join(
         [_tree(indices, "index.md"), _tree(sorted(rest), "index.md", "Project")]
     )
@@ -175,5 +179,6 @@ def linked(text: str, page: str) -> Iterator[str]:
 
 def _tree(pages: list[str], index: str, caption: str = "") -> str:
     names = [os.path.relpath(page, Path(index).parent).removesuffix(".md") for page in pages]
+    names = [f"README <{name}>" if name == "readme" else name for name in names]
     head = ["", "```{toctree}", ":hidden:", *([f":caption: {caption}"] if caption else []), ""]
     return "\n".join([*head, *names, "```", ""])
