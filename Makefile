@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BENCH := .venv-bench
 SIZE ?=
+ONLY ?=
 
 .PHONY: install demo test test-browser test-slow check bench docs docs-pictures clean
 
@@ -37,8 +38,8 @@ $(VENV)/.browser: $(STAMP)
 	} || echo "no Chromium here and no right to install it: the tests of the page will be skipped"
 	touch $@
 
-test-browser: $(VENV)/.browser
-	$(BIN)/python -m pytest -m browser tests/serve/browser
+test-browser: $(VENV)/.browser $(VENV)/.docs
+	$(BIN)/python -m pytest -m browser tests/serve/browser tests/docs
 
 test-slow: install
 	$(BIN)/python -m pytest -n auto --dist loadfile -m 'slow and not gpu'
@@ -70,9 +71,10 @@ docs: $(VENV)/.docs
 		-d build/doctrees build/pages build/site
 	@echo build/site/index.html
 
-# The pictures of the explanation pages, from runs on synthetic films: minutes.
-docs-pictures: install
-	$(BIN)/python docs/site/draw_pictures.py
+# The pictures of the explanation pages, and that of the report, from runs on synthetic films: minutes.
+# One alone: make docs-pictures ONLY=report
+docs-pictures: $(VENV)/.browser
+	$(BIN)/python docs/site/draw_pictures.py $(ONLY)
 
 clean:
 	rm -rf $(VENV) $(BENCH) out build dist

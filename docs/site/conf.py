@@ -33,6 +33,7 @@ html_theme = "furo"
 html_title = f"hilum {release}"
 html_static_path = ["static"]
 html_css_files = ["hilum.css"]
+html_js_files = ["hilum.js"]
 html_copy_source = False
 html_show_sphinx = False
 html_theme_options = {

@@ -1,4 +1,4 @@
-"""`make docs-pictures`: the pictures of the explanation pages, from runs on synthetic films.
+"""`make docs-pictures`: the pictures of explanation pages and README, from runs on synthetic films.
 
     python docs/site/draw_pictures.py [NAME...]
 
@@ -6,29 +6,34 @@ Each function trains on films whose truth is known and draws what that run found
 shows is also printed, so that its caption can be compared with it.
 """
 
+import io
 import json
 import re
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import hilum
 import numpy as np
 import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+import hilum
 from hilum.inference.temperature import apply_temperature
 from hilum.metrics import curves
 from hilum.report.contact_sheet import show_film
 from hilum.report.palette import INK, MUTED, OKABE_ITO
 from hilum.report.style import blank, style, unit_axes
 from hilum.types import shown_probability
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES = ROOT / "docs" / "images"
 COLOURS = 96
+EACH = 2  # films of either class
+SCREEN = {"width": 960, "height": 990}  # pixels of the report that are shown
 CLASSES = ["covid19", "normal"]
 COLOUR = {"covid19": OKABE_ITO["vermillion"], "normal": OKABE_ITO["blue"]}
 MARK = {"covid19": "o", "normal": "s"}
@@ -41,13 +46,13 @@ def shortcut(folder: Path) -> Figure:
     steps = 'prepare.steps=[{step="hide_lungs", box=true}, {step="letterbox"}]'
     runs = {folder / "whole": (), folder / "hidden": (steps,)}
     with style():
-        figure = blank(9.2, 4.4)
-        rows = figure.subplots(2, 6)
+        figure = blank(6.6, 4.6)
+        rows = figure.subplots(2, 2 * EACH)
     for axes, (out, changes) in zip(rows, runs.items(), strict=True):
         right = _score(_train(out, films, *changes), "accuracy")
         print(out.name, right)
         table, model = pd.read_csv(out / "predictions.csv"), hilum.load_model(out)
-        for i, path in enumerate(_three_of_each(table)):
+        for i, path in enumerate(_some_of_each(table)):
             answer = model.predict(path)
             label = table.loc[table["path"] == path, "label"].iloc[0]
             said = max(answer.probabilities, key=answer.probabilities.__getitem__)
@@ -62,9 +67,10 @@ def shortcut(folder: Path) -> Figure:
     return figure
 
 
-def _three_of_each(table: pd.DataFrame) -> list[str]:
+def _some_of_each(table: pd.DataFrame) -> list[str]:
     """Paths of the first test films of either class."""
-    return [str(path) for name in CLASSES for path in table[table["label"] == name]["path"][:3]]
+    firsts = (table[table["label"] == name]["path"][:EACH] for name in CLASSES)
+    return [str(path) for paths in firsts for path in paths]
 
 
 def leak(folder: Path) -> Figure:
@@ -160,6 +166,26 @@ def abstention(folder: Path) -> Figure:
     return figure
 
 
+def report(folder: Path) -> Image.Image:
+    """The first screen of the demonstration's report; its date is left out."""
+    from playwright.sync_api import sync_playwright
+
+    hilum.run("demo", out=folder)
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if program is None:
+        raise SystemExit("the picture of the report needs Chromium, which is not installed here.")
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        page = browser.new_page(viewport=SCREEN, color_scheme="light")
+        page.goto((folder / "report.html").as_uri())
+        dated = page.get_by_text(re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d")).all()
+        for place in dated:
+            place.evaluate("(node) => { node.style.visibility = 'hidden'; }")
+        data = page.screenshot()
+        browser.close()
+    return Image.open(io.BytesIO(data))
+
+
 def _train(folder: Path, films: str, *changes: str) -> hilum.Results:
     """The demonstration's recipe on other films, of two classes."""
     fixed = [f"data=[{{phantom={{{films}}}}}]", f"classes={json.dumps(CLASSES)}",
@@ -171,20 +197,22 @@ def _score(results: hilum.Results, name: str) -> hilum.Score:
     return next(s for s in results.scores if (s.name, s.class_) == (name, "overall"))
 
 
-def save(figure: Figure, path: Path) -> None:
+def save(picture: Figure | Image.Image, path: Path) -> None:
     """A PNG of few colours."""
-    canvas = FigureCanvasAgg(figure)
-    with style():
-        canvas.draw()
-    full = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-    full.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+    if isinstance(picture, Figure):
+        canvas = FigureCanvasAgg(picture)
+        with style():
+            canvas.draw()
+        picture = Image.fromarray(np.asarray(canvas.buffer_rgba()))
+    picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
-PICTURES: dict[str, Callable[[Path], Figure]] = {
+PICTURES: dict[str, Callable[[Path], Figure | Image.Image]] = {
     "shortcut": shortcut,
     "leak": leak,
     "calibration": calibration,
     "abstention": abstention,
+    "report": report,
 }
 
 

@@ -40,6 +40,13 @@ def test_files_of_a_tutorial_are_sound(page: str, tmp_path: Path) -> None:
                 compile(path.read_text(encoding="utf-8"), block.words, "exec")
 
 
+def test_the_first_part_of_reviewing_a_paper_runs(tmp_path: Path) -> None:
+    """What takes seconds; the rest is in the slow test below."""
+    reader = Reader(tmp_path, {"PATH": tutorials.path_of_commands()})
+    reader.follow(FOLDER / "reviewing-a-paper.md", "## Write the study down as a recipe")
+    assert reader.outputs >= 3
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 def test_a_tutorial_runs_to_its_last_line(page: str, tmp_path: Path) -> None:

@@ -42,9 +42,13 @@ class Block:
     after: str = ""  # of an insertion: the beginning of the line above; "" is the file's end
 
 
-def blocks(page: Path) -> list[Block]:
-    """Every fenced block of a page, in order."""
-    return [_block(info, text) for info, text in FENCE.findall(page.read_text(encoding="utf-8"))]
+def blocks(page: Path, until: str = "") -> list[Block]:
+    """Every fenced block of a page in order, or those above the heading `until`."""
+    text = page.read_text(encoding="utf-8")
+    if until:
+        text, heading, _ = text.partition(f"\n{until}\n")
+        assert heading, f"{page.name} has no heading {until}"
+    return [_block(info, block) for info, block in FENCE.findall(text)]
 
 
 def _block(info: str, text: str) -> Block:
@@ -71,10 +75,10 @@ class Reader:
     outputs: int = 0  # lines of output that were compared
     _server: subprocess.Popen[str] | None = None
 
-    def follow(self, page: Path) -> None:
-        """Do every block of a page; a server is stopped whatever happens."""
+    def follow(self, page: Path, until: str = "") -> None:
+        """Do every block above the heading `until`, or all; a server is always stopped."""
         try:
-            for block in blocks(page):
+            for block in blocks(page, until):
                 self._do(block)
         finally:
             self._stop()
