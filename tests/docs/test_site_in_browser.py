@@ -2,7 +2,10 @@
 
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,9 +46,25 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "html"
 
 
+class Silent(SimpleHTTPRequestHandler):
+    """Files of a folder, without a line for each."""
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's own name
+        """Say nothing."""
+
+
+@pytest.fixture(scope="session")
+def served(site: Path) -> Iterator[str]:
+    """The site's address on this machine."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Silent, directory=str(site))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
 @pytest.fixture
-def open_site(browser: "Browser", site: Path) -> Iterator[Callable[..., "Page"]]:
-    """Open a page from the disk; it loads nothing from elsewhere, and no script fails."""
+def open_site(browser: "Browser", served: str) -> Iterator[Callable[..., "Page"]]:
+    """Open a page; it loads nothing from elsewhere, and no script fails."""
     contexts: list[Any] = []
     wrong: list[str] = []
 
@@ -58,10 +77,10 @@ def open_site(browser: "Browser", site: Path) -> Iterator[Callable[..., "Page"]]
         page.on(
             "request",
             lambda request: (
-                None if request.url.startswith(("file:", "data:")) else wrong.append(request.url)
+                None if request.url.startswith((served, "data:")) else wrong.append(request.url)
             ),
         )
-        page.goto((site / f"{name}.html").as_uri())
+        page.goto(f"{served}/{name}.html")
         return page
 
     yield make
@@ -72,12 +91,12 @@ def open_site(browser: "Browser", site: Path) -> Iterator[Callable[..., "Page"]]
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
-def test_pages_fit_and_can_be_read(open_site: Open, site: Path, scheme: str, width: int) -> None:
+def test_pages_fit_and_can_be_read(open_site: Open, served: str, scheme: str, width: int) -> None:
     """No page is wider than the screen, its ground follows the theme, and axe finds nothing."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     page = open_site("index", color_scheme=scheme, viewport={"width": width, "height": 844})
     for name in PAGES:
-        page.goto((site / f"{name}.html").as_uri())
+        page.goto(f"{served}/{name}.html")
         assert page.evaluate("document.documentElement.scrollWidth") <= width, name
         ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
         red = int(ground.removeprefix("rgb(").partition(",")[0])
@@ -110,3 +129,11 @@ def test_search_finds_pages_by_their_words(open_site: Open, width: int) -> None:
         assert any(goal in title for title in titles), (words, titles)
     search("qqqqzzzz")
     page.get_by_text("did not match any documents").wait_for()
+
+
+def test_search_works_on_pages_opened_from_the_disk(browser: "Browser", site: Path) -> None:
+    """There it shows titles, without the words around what was found."""
+    page = browser.new_page()
+    page.goto(f"{(site / 'search.html').as_uri()}?q=temperature")
+    page.locator("#search-results").get_by_text("Calibration", exact=True).first.wait_for()
+    page.close()

@@ -10,3 +10,10 @@ function reachable() {
 }
 addEventListener("load", reachable);
 addEventListener("resize", reachable);
+// A heading for screen readers needs a level, which Sphinx does not give to the captions of its contents.
+for (const caption of document.querySelectorAll("p.caption[role=heading]")) caption.setAttribute("aria-level", "2");
+// The arguments of a long signature are a list of definitions without terms: a plain list.
+for (const list of document.querySelectorAll("dt.sig dl")) {
+  list.setAttribute("role", "list");
+  for (const item of list.children) item.setAttribute("role", "listitem");
+}
