@@ -5,8 +5,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BENCH := .venv-bench
 SIZE ?=
+ONLY ?=
 
-.PHONY: install demo test test-browser test-slow check bench clean
+.PHONY: install demo test test-browser test-slow check bench docs docs-pictures clean
 
 install: $(STAMP)
 
@@ -37,8 +38,8 @@ $(VENV)/.browser: $(STAMP)
 	} || echo "no Chromium here and no right to install it: the tests of the page will be skipped"
 	touch $@
 
-test-browser: $(VENV)/.browser
-	$(BIN)/python -m pytest -m browser tests/serve/browser
+test-browser: $(VENV)/.browser $(VENV)/.docs
+	$(BIN)/python -m pytest -m browser tests/serve/browser tests/docs
 
 test-slow: install
 	$(BIN)/python -m pytest -n auto --dist loadfile -m 'slow and not gpu'
@@ -58,6 +59,22 @@ $(BENCH)/.installed: $(STAMP) benchmarks/requirements.txt
 # make bench SIZE=--quick, or SIZE=--full, or SIZE="--data FOLDER"
 bench: $(BENCH)/.installed
 	$(BENCH)/bin/python benchmarks/run.py $(SIZE)
+
+# The site in build/site: every warning is an error. Once installed, it needs no network.
+$(VENV)/.docs: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	touch $@
+
+docs: $(VENV)/.docs
+	mkdir -p build/pages
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -b html -c docs/site \
+		-d build/doctrees build/pages build/site
+	@echo build/site/index.html
+
+# The pictures of the explanation pages, and that of the report, from runs on synthetic films: minutes.
+# One alone: make docs-pictures ONLY=report
+docs-pictures: $(VENV)/.browser
+	$(BIN)/python docs/site/draw_pictures.py $(ONLY)
 
 clean:
 	rm -rf $(VENV) $(BENCH) out build dist

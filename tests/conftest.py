@@ -1,6 +1,7 @@
 """Fixtures that every room's tests share."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,11 +12,13 @@ from hypothesis import settings
 import scheduling
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Browser
     from xdist.remote import Producer
 
 # a busy machine is no failure
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -74,3 +77,21 @@ def small_samples() -> Iterator[None]:
 
     with brevity.small_samples():
         yield
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator["Browser"]:
+    """Chromium of this machine, without a window."""
+    driver = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if program is None:
+        pytest.skip(f"no browser on this machine: none of {', '.join(BROWSERS)}")
+    with driver.sync_playwright() as play:
+        try:
+            running = play.chromium.launch(
+                executable_path=program, args=["--no-sandbox", "--disable-gpu"]
+            )
+        except driver.Error as error:  # of the machine, not of the page
+            pytest.skip(f"{program} does not start here: {str(error).splitlines()[0]}")
+        yield running
+        running.close()

@@ -1,6 +1,5 @@
-"""Fixtures of the page's tests: Debian's Chromium, and a page whose every request is known."""
+"""Fixtures of the page's tests: a page whose every request is known."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,26 +9,6 @@ from films_to_send import formats
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
-
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator["Browser"]:
-    """The browser of this machine, without a window."""
-    driver = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    program = next(filter(None, map(shutil.which, NAMES)), None)
-    if program is None:
-        pytest.skip(f"no browser on this machine: none of {', '.join(NAMES)}")
-    with driver.sync_playwright() as play:
-        try:
-            running = play.chromium.launch(
-                executable_path=program, args=["--no-sandbox", "--disable-gpu"]
-            )
-        except driver.Error as error:  # of the machine, not of the page
-            pytest.skip(f"{program} does not start here: {str(error).splitlines()[0]}")
-        yield running
-        running.close()
 
 
 @pytest.fixture
