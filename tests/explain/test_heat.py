@@ -10,7 +10,7 @@ import torch
 from captum.attr import LayerGradCam, LayerGradientXActivation
 
 from hilum import preprocess
-from hilum.explain import cam
+from hilum.explain import cam, render
 from hilum.explain import explainer as subjects
 from hilum.explain.cam import METHODS
 from hilum.explain.explainer import ExplainableModel, FeaturesAndMaps
@@ -291,8 +291,8 @@ def test_unknown_methods_are_refused_with_the_nearest() -> None:
 
 
 def test_relative_heat_has_its_maximum_at_one_and_an_empty_map_stays_empty() -> None:
-    assert cam.relative(np.array([[0.0, 2.0]], np.float32)).tolist() == [[0, 1]]
-    assert not cam.relative(np.zeros((2, 2), np.float32)).any()
+    assert render.relative(np.array([[0.0, 2.0]], np.float32)).tolist() == [[0, 1]]
+    assert not render.relative(np.zeros((2, 2), np.float32)).any()
 
 
 def _never(*args: object) -> None:

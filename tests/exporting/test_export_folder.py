@@ -1,6 +1,8 @@
 """An exported folder: its files, its proof, its answers, and what is refused."""
 
+import errno
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -18,6 +20,9 @@ import hilum
 from hilum import phantom
 from hilum.exporting import bf16, engines, onnx_file, packages, proof
 from hilum.exporting.export import ExportRequest, export
+from hilum.inference import exported as exports
+from hilum.inference import model_json
+from hilum.inference.digest import model_digest
 from hilum.types import HilumError
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "exported_model.py"
@@ -39,7 +44,9 @@ def read_json(folder: Path, name: str) -> dict:
     return json.loads((folder / name).read_text())
 
 
-def test_the_folder_holds_graph_record_proof_and_what_was_seen(exported: Path) -> None:
+def test_the_folder_holds_graph_record_proof_and_what_was_seen(
+    exported: Path, folder: Path
+) -> None:
     names = {path.name for path in exported.iterdir()}
     assert names == {"model.onnx", "model.json", "preparation.json", "proof.json", "seen.csv"}
     record = read_json(exported, "preparation.json")
@@ -48,7 +55,7 @@ def test_the_folder_holds_graph_record_proof_and_what_was_seen(exported: Path) -
     assert record["steps"] == [{"step": "resize", "side": SIDE}]
     assert record["opset"] == 18
     assert set(record["abstention"]["possible_from"]) == set(CLASSES)
-    assert len(record["weights_digest"]) == 64
+    assert record["weights_digest"] == model_digest(folder)
 
 
 def test_the_proof_is_within_its_limits(exported: Path) -> None:
@@ -94,8 +101,29 @@ def test_an_export_answers_as_its_model(exported: Path, folder: Path, files: lis
             assert abs(got.probabilities[name] - want.probabilities[name]) < 1e-5
     together = graph.predict(files)
     assert [a.probabilities for a in together] == [graph.predict(f).probabilities for f in files]
-    with pytest.raises(HilumError, match="exported folder"):
-        graph.explain(files[0])
+
+
+def test_an_export_explains_as_its_model(
+    exported: Path, folder: Path, files: list[Path], tmp_path: Path
+) -> None:
+    whole, graph = hilum.load_model(folder), hilum.load_model(exported)
+    shown = 0
+    for path in files[:3]:
+        for class_ in CLASSES:
+            want, got = (model.explain(path, class_=class_) for model in (whole, graph))
+            assert got.probability == pytest.approx(want.probability, abs=1e-5)
+            assert np.abs(got.array - want.array).max() < 1e-3
+            shown += got.array.any()
+    assert shown
+    with pytest.raises(HilumError, match=r"heat maps by gradcam only; got method 'hirescam'"):
+        graph.explain(files[0], method="hirescam")
+    network = onnx.load(exported / "model.onnx")
+    kept = [output for output in network.graph.output if output.name != "heat"]
+    del network.graph.output[:]
+    network.graph.output.extend(kept)
+    onnx.save(network, tmp_path / "model.onnx")
+    with pytest.raises(HilumError, match=r"output heat; got one without, .* model folder"):
+        exports.compiled_heat(tmp_path / "model.onnx", graph.trained.pipeline)
 
 
 def test_the_example_without_hilum_gives_the_same_digits(
@@ -175,6 +203,67 @@ def test_a_stale_or_damaged_file_is_said(
         HilumError, match=rf"{name} of the exported folder .* export the model again"
     ):
         hilum.load_model(out)
+
+
+def test_every_digit_of_its_record_is_checked_but_the_verdict(
+    exported: Path, tmp_path: Path
+) -> None:
+    out = Path(shutil.copytree(exported, tmp_path / "out"))
+    record = read_json(exported, "model.json")
+    model_json.amend(out, {"judged": {"verdict": "Judged anew."}})
+    assert "Judged anew" in hilum.load_model(out).verdict
+    part = record[exports.KEY]
+    bounds = part["abstention"]["possible_from"]
+    for more in (
+        {"classes": [*CLASSES[:2], "pneumonja"]},
+        {"thresholds": {**record["thresholds"], CLASSES[0]: 0.9}},
+        {exports.KEY: {**part, "abstention": {**part["abstention"], "pose_above": 0.9}}},
+    ):
+        model_json.amend(out, {**record, **more})
+        with pytest.raises(HilumError, match=r"model.json of the exported folder .* got another"):
+            hilum.load_model(out)
+    earlier = {key: value for key, value in part.items() if key != exports.RECORD}
+    model_json.amend(out, {**record, exports.KEY: earlier})  # of a version without the hash
+    assert hilum.load_model(out).trained.facts.conformal == bounds
+    for damaged in (
+        {**record, exports.KEY: {**earlier, "graph": "other.onnx"}},
+        {**record, exports.KEY: {k: v for k, v in earlier.items() if k != "abstention"}},
+        {**record, exports.KEY: earlier, "preparation": {"steps": "resize"}},
+        {**record, exports.KEY: "model.onnx"},
+    ):
+        model_json.write_record(out, damaged)
+        with pytest.raises(
+            HilumError, match=r"model.json must be as hilum wrote it; got .* restor"
+        ):
+            hilum.load_model(out)
+
+
+def test_no_trained_model_is_overwritten(folder: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(folder, run / "model")
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    for out in (run, run / "model"):
+        with pytest.raises(HilumError, match=r"has a trained model; choose another"):
+            export(folder, out, ExportRequest(), quiet)
+    (tmp_path / "file").touch()
+    with pytest.raises(HilumError, match="must be a place that can be written"):
+        export(folder, tmp_path / "file", ExportRequest(), quiet)
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.usefixtures("translated_once")
+def test_a_full_disk_is_one_sentence_and_leaves_the_earlier_export(
+    exported: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    out = Path(shutil.copytree(exported, tmp_path / "out"))
+    monkeypatch.setattr(onnx_file, "write", full)
+    with pytest.raises(HilumError, match=r"out must be written; got: the disk is full; free"):
+        export(folder, out, ExportRequest(), quiet)
+    assert hilum.load_model(out).classes == CLASSES
+    assert not [path for path in out.iterdir() if path.name.startswith(".")]
 
 
 @pytest.mark.usefixtures("translated_once")

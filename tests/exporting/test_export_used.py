@@ -1,6 +1,7 @@
 """An exported folder at work: `evaluate` scores it as its model, `serve` answers with it."""
 
 import asyncio
+from base64 import b64decode
 from pathlib import Path
 
 import cv2
@@ -12,8 +13,9 @@ from export_models import CLASSES
 import hilum
 from hilum import phantom
 from hilum.experiment.evidence import with_kept_answers
+from hilum.explain.render import OPAQUE
 from hilum.inference import exported as exports
-from hilum.serve.digest import model_digest
+from hilum.inference.digest import model_digest
 from hilum.serve.limits import ServerLimits
 from hilum.serve.service import Service
 from hilum.serve.uploads import Upload
@@ -71,5 +73,11 @@ def test_a_server_answers_with_an_exported_folder(exported: Path, labelled: Path
     want = hilum.load_model(exported).predict(paths)
     assert [row.probabilities for row in rows] == [answer.probabilities for answer in want]
     assert [row.reason for row in rows] == [answer.reason for answer in want]
-    heatmaps = [row.heatmap for row in rows if row.heatmap is not None]
-    assert all(heat.png == "" and "it was exported" in heat.reason for heat in heatmaps)
+    explained = hilum.load_model(exported)
+    for row, path in zip(rows, paths, strict=True):
+        assert row.heatmap is not None
+        assert (row.heatmap.reason, row.heatmap.class_) == ("", row.label)
+        layer = cv2.imdecode(np.frombuffer(b64decode(row.heatmap.png), np.uint8), -1)
+        assert layer is not None
+        heat = explained.explain(path).array
+        assert np.abs(layer[..., 3] / (255 * OPAQUE) - heat).max() < 0.01

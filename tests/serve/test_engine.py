@@ -11,7 +11,8 @@ from films_to_send import CLASSES, grey
 from serving import Tiny
 
 from hilum import preprocess
-from hilum.explain import cam, explainer
+from hilum.explain import cam, explainer, render
+from hilum.explain.one_pass import OnePass
 from hilum.inference import answer, exported
 from hilum.inference import model as models
 from hilum.inference.answer import PreparedImage
@@ -54,12 +55,12 @@ def test_heat_maps_of_one_pass_are_not_mixed_up() -> None:
     engine.start()
     results = [future.result(300) for future in futures]
     one_pass = engine._heatmaps.one_pass()
-    assert one_pass is not None
+    assert isinstance(one_pass, OnePass)
     assert one_pass.exact
     subject = explainer.make_explainable(model)
     for film, result in zip(prepared, results, strict=True):
         index = CLASSES.index(result.prediction.label)
-        expected = cam.relative(cam.heat(subject, film.pixels, index))
+        expected = render.relative(cam.heat(subject, film.pixels, index))
         np.testing.assert_allclose(result.heat, expected, atol=1e-5)
     engine.stop()
 
@@ -118,5 +119,5 @@ def test_a_folder_that_went_costs_the_heat_map_alone(tiny: Tiny, tmp_path: Path)
     engine.stop()
     assert result.prediction.label in CLASSES
     assert result.heat is None
-    assert "or its folder changed" in result.heat_reason
+    assert "its folder has changed" in result.heat_reason
     assert str(tmp_path) not in result.heat_reason

@@ -28,6 +28,7 @@ FILM = encoded(".png", grey())
 SMALL = encoded(".png", grey(0, 40, 40))
 RAW = {"Content-Type": "image/png"}
 PREDICT = "/v1/predict"
+FORM_PART = b'--x\r\nContent-Disposition: form-data; name="f"; filename="one.png"\r\n\r\n'
 Make = Callable[..., TestClient]
 
 
@@ -40,6 +41,8 @@ def test_a_body_beyond_the_bound(in_process: Make) -> None:
         yield from (FILM, FILM)
 
     problem(client.post(PREDICT, content=pieces(), headers=RAW), 413, "in a request; got more")
+    whole = client.post(PREDICT, content=iter([FILM[:99], FILM[99:]]), headers=RAW)
+    assert whole.json()["predictions"][0]["label"]
     assert ServerLimits().body == 32 * MEBI
 
 
@@ -62,7 +65,7 @@ def test_more_films_than_the_bound(in_process: Make) -> None:
         (
             b'--x\r\nContent-Disposition: form-data; name="heatmap"\r\n\r\ntrue\r\n--x--\r\n',
             "multipart/form-data; boundary=x",
-            "go into the query",
+            "into the query",
         ),
         (
             b'--x\r\nContent-Disposition: form-data; name="f"; filename=""\r\n\r\n\r\n--x--\r\n',
@@ -77,6 +80,8 @@ def test_a_body_without_films(in_process: Make, body: bytes, kind: str, words: s
 
 def test_another_content_type(in_process: Make) -> None:
     client = in_process()
+    zipped = client.post(PREDICT, content=FILM, headers=RAW | {"Content-Encoding": "gzip"})
+    problem(zipped, 415, "got one with a Content-Encoding")
     for headers in ({"Content-Type": "text/html"}, {"Content-Type": "application/json"}, {}):
         problem(
             client.post(PREDICT, content=FILM, headers=headers), 415, "got another Content-Type"
@@ -85,12 +90,45 @@ def test_another_content_type(in_process: Make) -> None:
 
 def test_paths_methods_and_options_that_are_not_there(in_process: Make) -> None:
     client = in_process()
-    for path in ("/v1/nothing", "/page/nothing.js", "/page/../../pyproject.toml", "/docs"):
+    for path in (
+        "/v1/nothing",
+        "/page/nothing.js",
+        "/page/../../pyproject.toml",
+        "/docs",
+        "/page/%00.js",
+    ):
         problem(client.get(path), 404, "got another path or method")
     problem(client.get(PREDICT), 405, "got another path or method")
     wrong = client.post(f"{PREDICT}?heatmap=perhaps&film=2", content=FILM, headers=RAW)
     problem(wrong, 400, "film, heatmap must be true or false")
     assert "perhaps" not in wrong.text
+    misspelt = client.post(f"{PREDICT}?heatmaps=true", content=FILM, headers=RAW)
+    problem(misspelt, 400, "only heatmap and film as options")
+    assert "heatmaps" not in misspelt.text
+    assert client.get("/v1/predict/").status_code == 404  # no redirect, which names http://
+
+
+def test_head_is_answered_as_get_without_a_body(live: str) -> None:
+    for path in ("/", "/health", "/ready", "/metrics", "/v1/model", "/page/page.js"):
+        head, get = httpx.head(live + path), httpx.get(live + path)
+        assert (head.status_code, head.content) == (200, b""), path
+        assert head.headers["content-type"] == get.headers["content-type"]
+    assert httpx.head(live + PREDICT).headers["allow"] == "POST"
+
+
+@pytest.mark.parametrize("charset", ["undefined", "idna", "hex", "no such"])
+def test_a_form_with_a_strange_charset(in_process: Make, charset: str) -> None:
+    kind = f"multipart/form-data; boundary=x; charset={charset}"
+    body = FORM_PART.replace(b"one.png", b"\xff.png") + FILM + b"\r\n--x--\r\n"
+    answer = in_process().post(PREDICT, content=body, headers={"Content-Type": kind})
+    assert answer.status_code in (200, 400), answer.text
+
+
+@pytest.mark.parametrize("end", [b"", b"\r\n--x", b"\r\n--x\r\n"])
+def test_a_form_that_ends_too_soon_loses_no_film_silently(in_process: Make, end: bytes) -> None:
+    whole, cut = FORM_PART + FILM + b"\r\n", FORM_PART + FILM[:100] + end
+    kind = {"Content-Type": "multipart/form-data; boundary=x"}
+    problem(in_process().post(PREDICT, content=whole + cut, headers=kind), 400, "a damaged one")
 
 
 def test_a_full_queue_says_when_to_come_back(in_process: Make) -> None:
@@ -233,6 +271,26 @@ def test_what_is_no_http(impatient: tuple[str, int]) -> None:
     assert head.startswith(b"HTTP/1.1 400 ")
     assert b"application/problem+json" in head
     assert json.loads(body)["detail"].startswith("expected a request in HTTP/1.1")
+
+
+def test_headers_beyond_the_bound(impatient: tuple[str, int]) -> None:
+    with connect(impatient[1]) as connection:
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-Jane: " + b"x" * 20_000)
+        head, _, body = everything(connection).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 431 ")
+    assert "at most 16 KiB before" in json.loads(body)["detail"]
+    assert b"Jane" not in body
+
+
+def test_slow_clients_keep_no_other_waiting(live: str) -> None:
+    slow = [connect(httpx.URL(live).port or 0) for _ in range(8)]
+    for each in slow:
+        each.sendall(f"{HEAD}Content-Length: 1000\r\n\r\nabc".encode())
+    began = time.monotonic()
+    assert httpx.post(live + PREDICT, content=FILM, headers=RAW, timeout=60).status_code == 200
+    assert time.monotonic() - began < ServerLimits().idle_seconds
+    for each in slow:
+        each.close()
 
 
 def test_more_connections_than_the_bound(impatient: tuple[str, int]) -> None:

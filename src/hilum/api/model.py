@@ -15,7 +15,7 @@ from hilum.types import Floats, Grey8, GreyImage, HilumError, MissingError, near
 
 if TYPE_CHECKING:
     from hilum.explain.explainer import ExplainableModel
-    from hilum.explain.one_pass import OnePass
+    from hilum.explain.passes import Pass
     from hilum.explain.render import Colour8
 
 Source: TypeAlias = str | Path | bytes | GreyImage  # a file, its bytes, or grey (height, width)
@@ -78,7 +78,7 @@ class Model:
         self.folder = find_model_folder(Path(folder).expanduser())
         self.trained: TrainedModel = exported.load(self.folder)
         self._explainable: ExplainableModel | None = None  # made when it is first expected
-        self._passes: dict[str, OnePass] = {}  # by method
+        self._passes: dict[str, Pass] = {}  # by method
 
     @property
     def classes(self) -> list[str]:
@@ -117,7 +117,7 @@ class Model:
         Raises HilumError for an unreadable image, an unknown method or class, or a network that
         the method cannot explain.
         """
-        from hilum.explain import cam
+        from hilum.explain import render
 
         if class_ is not None and class_ not in self.classes:
             raise HilumError(
@@ -129,17 +129,21 @@ class Model:
         (p,), _ = answer.answer(self.trained, [film], one_pass.features)
         index = int(p.argmax()) if class_ is None else self.classes.index(class_)
         heat = one_pass.heat(film.pixels, index)
-        name, share = self.classes[index], cam.relative(heat)
+        name, share = self.classes[index], render.relative(heat)
         return Heatmap(share, film.pixels, name, float(p[index]), method, self.verdict)
 
-    def _one_pass(self, method: str) -> "OnePass":
-        from hilum.explain import explainer
-        from hilum.explain.one_pass import OnePass
+    def _one_pass(self, method: str) -> "Pass":
+        from hilum.explain import passes
 
         if method not in self._passes:
-            self._explainable = self._explainable or explainer.make_explainable(self.trained)
-            self._passes[method] = OnePass.of(self.trained, self._explainable, method)
+            self._passes[method] = passes.pass_of(self.trained, method, self._made_explainable)
         return self._passes[method]
+
+    def _made_explainable(self) -> "ExplainableModel":
+        from hilum.explain import explainer
+
+        self._explainable = self._explainable or explainer.make_explainable(self.trained)
+        return self._explainable
 
     def _prepared(self, source: Source) -> PreparedImage:
         if isinstance(source, np.ndarray):

@@ -27,7 +27,7 @@ def write_heatmaps_by_model(
     """
     if heatmaps_by_model.NAME not in run.recipe.figures:
         return
-    from hilum.explain import cam, explainer
+    from hilum.explain import cam, explainer, render
 
     networks = {
         str(cell): models.load_trained_model(checkpoints.best_model_folder(run.work, str(cell)))
@@ -48,7 +48,7 @@ def write_heatmaps_by_model(
             image = np.ascontiguousarray(prepared.stack[film["at"]])
             (p,) = model.probabilities(image[None])
             predicted = int(p.argmax())
-            share = cam.relative(cam.heat(explainable, image, predicted, heatmap_page.METHOD))
+            share = render.relative(cam.heat(explainable, image, predicted, heatmap_page.METHOD))
             rows.append(
                 heatmaps_by_model.Seen(
                     cell, film["sample_id"], film["label"], run.classes[predicted],

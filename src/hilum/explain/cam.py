@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
+from hilum.explain import render
 from hilum.explain.explainer import ExplainableModel, FeaturesAndMaps
 from hilum.inference.model import mirrored
 from hilum.types import Floats, Grey8, HilumError, Stack8, nearest_name
@@ -62,9 +62,8 @@ def heat(
     and that of its mirror image, from `compute_maps`, whose errors are raised here too.
     """
     maps = _maps(explainable, image, method) if seen is None else seen
-    values = np.maximum(find_method(method).evidence(explainable, image[None], maps, class_), 0)
-    height, width = image.shape  # upsampled bilinearly, as Selvaraju et al. 2017 do
-    return np.asarray(cv2.resize(values, (width, height), interpolation=cv2.INTER_LINEAR))
+    values = find_method(method).evidence(explainable, image[None], maps, class_)
+    return render.enlarged(values, image.shape)
 
 
 def evidence(
@@ -86,12 +85,6 @@ def find_method(method: str) -> Method:
         hint = nearest_name(method, METHODS, "choose one.")
         raise HilumError(f"a method is one of {', '.join(METHODS)}; got {method!r}; {hint}")
     return METHODS[method]
-
-
-def relative(values: Floats) -> Floats:
-    """Heat (height, width) as a share of its own maximum; an empty map stays empty."""
-    most = float(values.max())
-    return values / most if most > 0 else np.zeros_like(values)
 
 
 def _maps(explainable: ExplainableModel, image: Grey8, method: str) -> list[Tensor]:

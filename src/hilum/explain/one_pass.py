@@ -1,7 +1,7 @@
 """One pass through the network for an answer and its heat map, where both have the same bits."""
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from hilum.explain import cam, explainer
@@ -29,6 +29,10 @@ class OnePass:
         cam.require(explainable, method, model.pipeline.shape)
         exact = cam.find_method(method).needs_map and explainer.same_bits(explainable, model)
         return cls(model, explainable, method, exact)
+
+    def fresh(self) -> "OnePass":
+        """The same, holding no maps yet."""
+        return replace(self, maps=deque())
 
     def features(self, stack: Stack8) -> Features:
         """What the model's own `features` gives of prepared films (image, height, width)."""

@@ -50,6 +50,22 @@ def find_row(table: Mapping[str, Row], name: str, what: str) -> Row:
     return table[name]
 
 
+def relative(values: Floats) -> Floats:
+    """Heat (height, width) as a share of its own maximum; an empty map stays empty."""
+    most = float(values.max())
+    return values / most if most > 0 else np.zeros_like(values)
+
+
+def enlarged(evidence: Floats, shape: tuple[int, int]) -> Floats:
+    """Evidence (row, column) -> heat (height, width) of `shape`; what speaks against is left out.
+
+    Bilinear, as Selvaraju et al. 2017 do.
+    """
+    height, width = shape
+    values = np.maximum(evidence, 0)
+    return np.asarray(cv2.resize(values, (width, height), interpolation=cv2.INTER_LINEAR))
+
+
 def coloured(share: Floats, scale: int) -> Colour8:
     """Heat in [0, 1] (height, width) -> colours (height, width, 3)."""
     levels = np.rint(np.clip(share, 0, 1) * 255).astype(np.uint8)

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from hilum import files
-from hilum.explain import cam, explainer, heatmap_sheets
+from hilum.explain import cam, heatmap_sheets, passes, render
 from hilum.explain.heatmap_sheets import HeatmapStyle, HeatmapTile
-from hilum.explain.one_pass import OnePass
+from hilum.explain.passes import Pass
 from hilum.inference import cautions
 from hilum.inference.answer import PreparedImage
 from hilum.inference.model import Features, TrainedModel
@@ -42,7 +42,7 @@ class HeatmapWriter:
     model: TrainedModel
     request: HeatmapRequest
     out: Path
-    one_pass: OnePass
+    one_pass: Pass
     names: set[str] = field(default_factory=set)  # of files written, in lower case
     tiles: list[HeatmapTile] = field(default_factory=list)
     rows: list[dict[str, object]] = field(default_factory=list)
@@ -53,7 +53,7 @@ class HeatmapWriter:
         """Ready to draw; raises HilumError where the request does not fit this model."""
         request.style.check()
         _require_class(request.class_, model.facts.classes)
-        one_pass = OnePass.of(model, explainer.make_explainable(model), request.method)
+        one_pass = passes.pass_of(model, request.method)
         return cls(model, request, files.ensure_writable_folder(out), one_pass)
 
     def features(self, stack: Stack8) -> Features:
@@ -88,7 +88,7 @@ class HeatmapWriter:
         heatmap = self.one_pass.heat(film, self.model.facts.classes.index(class_))
         name = self._name(Path(str(row["path"])).stem)
         tile = HeatmapTile(
-            film, cam.relative(heatmap), words(row, class_, p, empty=not heatmap.any())
+            film, render.relative(heatmap), words(row, class_, p, empty=not heatmap.any())
         )
         self.tiles.append(tile)
         heatmap_sheets.save_page(

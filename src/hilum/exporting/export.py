@@ -67,6 +67,7 @@ def export(folder: Path, out: Path, request: ExportRequest, progress: Progress) 
             f"export needs a trained model's folder; got {str(folder)!r}, which is an "
             "export; name the folder that it was made from."
         )
+    _require_no_model(out)
     model = models.load_trained_model(folder)
     graph = ExportGraph(model)
     out = files.ensure_writable_folder(out)
@@ -183,6 +184,7 @@ def _in_full_precision(model: TrainedModel) -> TrainedModel:
 def _model_record(folder: Path, place: Path, described: dict[str, Any]) -> dict[str, Any]:
     """`model.json` of the export: the model's own, and what belongs to the graph."""
     names = sorted(path.name for path in place.iterdir())
+    record = models.read_metadata(folder)
     part = {
         "graph": described["graph"],
         "format": described["graph_format"],
@@ -191,26 +193,40 @@ def _model_record(folder: Path, place: Path, described: dict[str, Any]) -> dict[
         "weights_digest": described["weights_digest"],
         "files": {name: files.sha256(place / name) for name in names},
     }
-    return {**models.read_metadata(folder), exported.KEY: part}
+    own = exported.digest_of_record({**record, exported.KEY: part})
+    return {**record, exported.KEY: {**part, exported.RECORD: own}}
 
 
 def _write_json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def _require_no_model(out: Path) -> None:
+    """HilumError where `out` is a trained model's folder or a run's: an export would spoil it."""
+    if (models.find_model_folder(out) / models.HEAD).is_file():
+        raise HilumError(
+            f"--out must be a folder of its own; got {str(out)!r}, which has a trained model; "
+            "choose another."
+        )
+
+
 @contextmanager
 def _moved_when_whole(out: Path) -> Iterator[Path]:
-    """A folder next to `out` whose files go there at the end.
+    """A folder in `out` whose files go there at the end; HilumError where the disk refuses.
 
     `model.json` leaves first and comes last: half an export is none.
     """
-    place = Path(mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    place = None
     try:
+        place = Path(mkdtemp(prefix=".export-", dir=out))  # in it: another disk may begin at `out`
         yield place
         for name in reversed(EVERY_FILE):
             (out / name).unlink(missing_ok=True)
         for name in EVERY_FILE:
             if (place / name).is_file():
                 (place / name).rename(out / name)
+    except OSError as error:
+        raise files.write_error(out, error) from error
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        if place is not None:
+            shutil.rmtree(place, ignore_errors=True)

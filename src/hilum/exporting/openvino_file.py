@@ -22,5 +22,10 @@ def write(model: ov.Model, record: Mapping[str, Any], path: Path) -> Path:
     The record is one text in `rt_info`, which keeps six digits of a number and joins lists.
     """
     model.set_rt_info(as_text(dict(record)), [KEY])
-    ov.save_model(model, path, compress_to_fp16=False)
+    try:
+        ov.save_model(model, path, compress_to_fp16=False)
+    except RuntimeError as error:  # a full disk as well, without its number
+        raise OSError(
+            f"OpenVINO could not write {path.name} ({str(error).splitlines()[-1]})"
+        ) from error
     return path

@@ -2,20 +2,17 @@
 
 import json
 from contextlib import suppress
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 import hilum
 from hilum.exporting.graph import INPUT, OUTPUTS, ExportGraph
 from hilum.inference import model_json, ood
 from hilum.inference.cautions import verdict_line
+from hilum.inference.digest import model_digest
 from hilum.inference.exported import lowered
 from hilum.inference.model import TrainedModel
-from hilum.inference.ood import Gate, OodDetector
+from hilum.inference.ood import Gate
 from hilum.types import NOTICE
 
 FORMAT = 1
@@ -70,7 +67,7 @@ def of(
         "judged": facts.judged,
         "audits": audits(folder),
         "provenance": facts.provenance,
-        "weights_digest": weights_digest(model),
+        "weights_digest": model_digest(folder),
     }
 
 
@@ -123,29 +120,6 @@ def audits(folder: Path) -> list[dict[str, Any]]:
         rows = json.loads(results.read_text(encoding="utf-8")).get("audits", [])
         return [{key: row.get(key) for key in AUDIT_KEYS} for row in rows]
     return []
-
-
-def weights_digest(model: TrainedModel) -> str:
-    """SHA-256 of all that decides an answer: every tensor by name, and the calibration.
-
-    Not of files: safetensors writes its metadata in any order.
-    """
-    total = sha256()
-    tensors: dict[str, npt.NDArray[Any]] = {
-        f"backbone.{name}": tensor.detach().cpu().numpy()
-        for name, tensor in model.backbone.state_dict().items()
-    }
-    tensors |= {f"head.{name}": values for name, values in model.head.arrays().items()}
-    if isinstance(model.gate, OodDetector):
-        tensors |= {f"gate.{name}": values for name, values in ood.arrays(model.gate).items()}
-    for name in sorted(tensors):
-        values = np.ascontiguousarray(tensors[name])
-        total.update(f"{name} {values.dtype} {values.shape};".encode())
-        total.update(values.tobytes())
-    facts = model.facts
-    calibration = [facts.classes, facts.temperature, facts.conformal, facts.mirror]
-    total.update(as_text(calibration).encode())
-    return total.hexdigest()
 
 
 def as_text(value: Any) -> str:

@@ -13,8 +13,9 @@ import numpy as np
 
 from hilum import files
 from hilum.inference import model, model_json, training_record
-from hilum.inference.model import BUILT_ON, LazyBackbone, TrainedModel
+from hilum.inference.model import BUILT_ON, LazyBackbone, ModelMetadata, TrainedModel
 from hilum.inference.ood import Array, Gate
+from hilum.inference.training_record import BuiltOn
 from hilum.models.numpy_head import NumpyHead, Standardise
 from hilum.models.runtime import compiling
 from hilum.models.runtime.base import Runtime, Target
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     import openvino as ov
 
 KEY = "exported"  # of `model.json`: what an exported folder says of its graph
+RECORD, JUDGED = "record", "judged"  # there: its own hash; of `model.json`: the verdict
+HEAT = "heat"  # the graph's output with Grad-CAM, where it has one
+REMOVABLE = (training_record.PATIENTS, training_record.FILMS)
 POSES = 5  # upright, and the rows of ood.POSES
 SLACK = 1e-6  # by which bounds are lowered: float32 rounds, and a bound is a probability once seen
 # bf16 is computed in where hilum would do so unasked: depthwise convolutions lose too much by it
@@ -64,41 +68,86 @@ def load(folder: Path) -> TrainedModel:
     if not is_exported(folder):
         return model.load_trained_model(folder)
     compiling.require_cpu("an exported model")
+    with model_json.well_formed(folder):
+        parts = _read(folder)
+    gated = parts.gate is not None
+    return TrainedModel(
+        parts.facts,
+        parts.pipeline,
+        parts.held,
+        reader(len(parts.facts.classes), gated),
+        compiled(parts.graph, parts.pipeline, parts.precision, gated),
+        parts.gate,
+        parts.built_on,
+        parts.graph,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What an exported folder holds, nothing compiled."""
+
+    facts: ModelMetadata
+    pipeline: Pipeline
+    held: LazyBackbone
+    gate: GraphGate | None
+    built_on: BuiltOn | None
+    graph: Path
+    precision: str
+
+
+def _read(folder: Path) -> _Parts:
     record = model_json.read_metadata(folder)
     part = record[KEY]
-    require_unchanged(folder, part["files"])
+    if part.get(RECORD, digest_of_record(record)) != digest_of_record(record):
+        raise _changed(model_json.FILE, folder, "another")
+    if part["precision"] not in WANTED:
+        raise ValueError(f"precision {part['precision']!r}")
+    graph = part["graph"]
+    require_unchanged(folder, {graph: part["files"][graph], **part["files"]})  # listed, or KeyError
     facts = replace(
         model.metadata_of(record, folder),
         mirror=False,  # the graph has done both
         temperature=1.0,
         conformal=part["abstention"]["possible_from"],
     )
-    pipeline = model.pipeline_of(record, folder)
-    gate = gate_of(part["abstention"], len(facts.classes))
-    return TrainedModel(
+    return _Parts(
         facts,
-        pipeline,
+        model.pipeline_of(record, folder),
         LazyBackbone(folder, record["backbone"]),
-        reader(len(facts.classes), gate is not None),
-        compiled(folder / part["graph"], pipeline, part["precision"], gate is not None),
-        gate,
+        gate_of(part["abstention"], len(facts.classes)),
         training_record.load_record(folder, record.get(BUILT_ON)),
+        folder / graph,
+        part["precision"],
     )
 
 
+def digest_of_record(record: Mapping[str, Any]) -> str:
+    """Hash of all that an export's `model.json` holds but the verdict, which an audit replaces."""
+    part = {key: value for key, value in record[KEY].items() if key != RECORD}
+    rest = {key: value for key, value in record.items() if key not in (KEY, JUDGED)}
+    return files.stable_digest(rest, part)
+
+
 def require_unchanged(folder: Path, digests: dict[str, str]) -> None:
-    """Raise HilumError unless every file of an export is there with the SHA-256 it was given."""
+    """Raise HilumError unless every file of an export is there with the SHA-256 it was given.
+
+    What tells of patients may be taken away before a model is passed on.
+    """
     for name, digest in digests.items():
         try:
             actual = files.sha256(folder / name)
         except OSError:
             actual = ""
-        if actual != digest:
-            got = "another" if actual else "none"
-            raise HilumError(
-                f"{name} of the exported folder {str(folder)!r} must be the file that "
-                f"was tested at export; got {got}; export the model again."
-            )
+        if actual != digest and (actual or name not in REMOVABLE):
+            raise _changed(name, folder, "another" if actual else "none")
+
+
+def _changed(name: str, folder: Path, got: str) -> HilumError:
+    return HilumError(
+        f"{name} of the exported folder {str(folder)!r} must be the file that "
+        f"was tested at export; got {got}; export the model again."
+    )
 
 
 def lowered(bounds: Mapping[str, float]) -> dict[str, float]:
@@ -137,8 +186,46 @@ def compiled(graph: Path, pipeline: Pipeline, precision: str, gated: bool) -> Ru
     return OpenVinoRuntime(rows, pipeline.shape, WANTED[precision])
 
 
+def compiled_heat(graph: Path, pipeline: Pipeline) -> tuple[Runtime, tuple[int, ...]]:
+    """The same to evidence, flattened: also its shape (class, row, column).
+
+    In full precision, as heat maps are. Raises HilumError for a graph without the output.
+    """
+    compiling.openvino_computes(Target(device="cpu", engine="openvino"))
+    import openvino as ov
+    from openvino import opset13 as ops
+
+    from hilum.models.runtime.openvino import OpenVinoRuntime
+
+    model, pixels = _with_pixels(graph, pipeline.shape)
+    if HEAT not in {name for output in model.outputs for name in output.names}:
+        raise HilumError(
+            "a heat map of an exported model needs a graph with the output heat; got one without, "
+            "as its notes in preparation.json explain; name the model folder that it was made from."
+        )
+    heat = _output(model, HEAT)
+    shape = tuple(heat.get_shape())[1:]
+    row = ops.reshape(heat, ops.constant(np.array([1, -1])), special_zero=False)
+    network = ov.Model([row], [pixels], HEAT)
+    return OpenVinoRuntime(network, pipeline.shape, "fp32"), shape
+
+
 def in_rows(graph: Path, shape: tuple[int, int], gated: bool) -> "ov.Model":
     """uint8 (1, 1, height, width) -> float (1, row); what no row holds is not computed."""
+    import openvino as ov
+    from openvino import opset13 as ops
+
+    model, pixels = _with_pixels(graph, shape)
+    p = _output(model, "probabilities")
+    parts = [ops.log(ops.maximum(p, ops.constant(np.float32(LEAST))))]
+    if gated:
+        distance = ops.unsqueeze(_output(model, "distance"), ops.constant([1]))
+        parts += [distance, _output(model, "poses")]
+    return ov.Model([ops.concat(parts, 1)], [pixels], "rows")
+
+
+def _with_pixels(graph: Path, shape: tuple[int, int]) -> tuple["ov.Model", Any]:
+    """A graph that takes uint8 (1, 1, height, width), and that input."""
     import openvino as ov
     from openvino import opset13 as ops
 
@@ -148,12 +235,7 @@ def in_rows(graph: Path, shape: tuple[int, int], gated: bool) -> "ov.Model":
     pixels = ops.parameter([1, 1, *shape], np.uint8)
     inner = model.get_parameters()[0]
     inner.output(0).replace(ops.squeeze(pixels, ops.constant([1])).output(0))
-    p = _output(model, "probabilities")
-    parts = [ops.log(ops.maximum(p, ops.constant(np.float32(LEAST))))]
-    if gated:
-        distance = ops.unsqueeze(_output(model, "distance"), ops.constant([1]))
-        parts += [distance, _output(model, "poses")]
-    return ov.Model([ops.concat(parts, 1)], [pixels], "rows")
+    return model, pixels
 
 
 def _output(model: "ov.Model", name: str) -> Any:

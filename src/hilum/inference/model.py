@@ -17,7 +17,14 @@ from safetensors.numpy import load_file, save_file
 
 from hilum import files, preprocess
 from hilum.inference import ood, temperature, training_record
-from hilum.inference.model_json import FORMAT, amend, find_model_folder, read_metadata, write_record
+from hilum.inference.model_json import (
+    FORMAT,
+    amend,
+    find_model_folder,
+    read_metadata,
+    well_formed,
+    write_record,
+)
 from hilum.inference.ood import Gate, OodDetector
 from hilum.inference.training_record import BuiltOn
 from hilum.models.numpy_head import NumpyHead
@@ -53,7 +60,7 @@ __all__ = [
     "save_built_on",
     "save_trained_model",
 ]
-TENSORS = "backbone.safetensors"
+TENSORS, HEAD = "backbone.safetensors", "head.safetensors"
 QUANTISED = "quantised.xml"  # the network in int8; its numbers lie next to it as .bin
 Progress = Callable[[int, int], None]
 Features: TypeAlias = tuple[Floats, Floats | None]  # (image, feature) of films and their mirrors
@@ -99,11 +106,11 @@ class LazyBackbone:
             path = self.folder / TENSORS
             if not self.has_tensors:
                 raise HilumError(
-                    "heat maps and audits need the network's tensors; got "
+                    "audits of the network need its tensors; got "
                     f"{str(self.folder)!r} without {TENSORS}, as an exported folder is; "
                     "name the model folder that it was made from."
                 )
-            with _readable(self.folder):
+            with readable(self.folder):
                 tensors = load_tensors(path)
             self._read = backbones.rebuild_backbone(self.record, tensors)
         return self._read
@@ -120,6 +127,7 @@ class TrainedModel:
     runtime: Runtime
     gate: Gate | None = None  # None: made by a version that refused no image
     built_on: BuiltOn | None = None  # None: made by a version that kept no such record
+    graph: Path | None = None  # file of an exported model, which has its network there alone
 
     @property
     def backbone(self) -> "Backbone":
@@ -269,7 +277,7 @@ def save_trained_model(model: TrainedModel, folder: Path) -> Path:
     }
     with files.atomic_write(folder / TENSORS) as path:
         save_tensors(_contiguous(model.backbone.state_dict()), path)
-    with files.atomic_write(folder / "head.safetensors") as path:
+    with files.atomic_write(folder / HEAD) as path:
         # safetensors writes a strided array's buffer as it lies in memory
         save_file({k: np.ascontiguousarray(v) for k, v in model.head.arrays().items()}, path)
     _remember_conversion(model, folder)
@@ -302,7 +310,7 @@ def load_trained_model(folder: Path) -> TrainedModel:
     if facts.quantised:
         engine = _quantised(folder, facts.quantised, pipeline)
         return TrainedModel(facts, pipeline, held, head, engine, *beside)
-    with _readable(folder):
+    with readable(folder):
         decides = _network_identity(folder, held.record, facts)
     saved = SavedNetwork(
         decides, lambda: _normalised_backbone(held.read(), facts.normalise, pipeline)
@@ -332,7 +340,7 @@ def _remember_conversion(model: TrainedModel, folder: Path) -> None:
 
 
 def _quantised(folder: Path, fingerprint: str, pipeline: Pipeline) -> Runtime:
-    with _readable(folder):
+    with readable(folder):
         actual = compile_cache.conversion_digest(folder / QUANTISED)
     if actual != fingerprint:
         raise HilumError(
@@ -354,10 +362,12 @@ def read_parts(folder: Path) -> "tuple[ModelMetadata, Pipeline, Backbone, NumpyH
 
 def _parts(folder: Path) -> tuple[ModelMetadata, Pipeline, LazyBackbone, NumpyHead]:
     record = read_metadata(folder)
-    pipeline = pipeline_of(record, folder)
-    with _readable(folder):
-        head = NumpyHead.from_arrays(load_file(folder / "head.safetensors"))
-    return metadata_of(record, folder), pipeline, LazyBackbone(folder, record["backbone"]), head
+    with well_formed(folder):
+        pipeline, facts = pipeline_of(record, folder), metadata_of(record, folder)
+        held = LazyBackbone(folder, record["backbone"])
+    with readable(folder):
+        head = NumpyHead.from_arrays(load_file(folder / HEAD))
+    return facts, pipeline, held, head
 
 
 def pipeline_of(record: dict[str, Any], folder: Path) -> Pipeline:
@@ -373,11 +383,11 @@ def pipeline_of(record: dict[str, Any], folder: Path) -> Pipeline:
 
 
 @contextmanager
-def _readable(folder: Path) -> Iterator[None]:
+def readable(folder: Path) -> Iterator[None]:
     """One sentence where the tensors of a model folder cannot be read."""
     try:
         yield
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise HilumError(
             f"the tensors of {folder} must be readable; got {error}; restore the folder."
         ) from None

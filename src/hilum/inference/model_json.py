@@ -1,7 +1,8 @@
 """`model.json`: where it lies below a run's folder, read, written and added to."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,15 +46,35 @@ def read_metadata(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise MissingError(_missing(folder))
     try:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        record: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise HilumError(f"{path} must be JSON; got {error}; restore the folder.") from None
+    if not isinstance(record, dict):
+        raise HilumError(
+            f"{path} must be a JSON object; got {type(record).__name__}; restore the folder."
+        )
     if record.get("format") != FORMAT:
         raise HilumError(
             f"{path} must have format {FORMAT}; got {record.get('format')!r}; "
             "use the hilum version that wrote it."
         )
     return record
+
+
+@contextmanager
+def well_formed(folder: Path) -> Iterator[None]:
+    """One sentence where a key of `model.json` is missing, or holds another kind of value."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise HilumError(
+            f"{folder / FILE} must be as hilum wrote it; got a damaged one ({_said(error)}); "
+            "restore the folder."
+        ) from error
+
+
+def _said(error: Exception) -> str:
+    return f"no {error}" if isinstance(error, KeyError) else str(error)
 
 
 def _missing(folder: Path) -> str:

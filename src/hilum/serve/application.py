@@ -1,6 +1,7 @@
 """The HTTP interface of one model."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -19,7 +20,14 @@ from hilum.inference import cautions
 from hilum.serve import openapi, problems, uploads
 from hilum.serve.access import Access
 from hilum.serve.guard import Guard
-from hilum.serve.schemas import AnsweredFilms, FilmAnswer, Health, ModelCard, RequestLimits
+from hilum.serve.schemas import (
+    AnsweredFilms,
+    FilmAnswer,
+    FilmOptions,
+    Health,
+    ModelCard,
+    RequestLimits,
+)
 from hilum.serve.service import Service
 from hilum.types import NOTICE
 
@@ -44,7 +52,7 @@ def create_app(service: Service, access: Access) -> FastAPI:
 
     app = FastAPI(
         title="hilum", version=hilum.__version__, description=NOTICE, lifespan=lifespan,
-        docs_url=None, redoc_url=None, responses=REFUSALS,
+        docs_url=None, redoc_url=None, responses=REFUSALS, redirect_slashes=False,
     )  # fmt: skip
     app.add_exception_handler(HTTPException, problems.on_http)
     app.add_exception_handler(RequestValidationError, problems.on_parameters)
@@ -60,15 +68,11 @@ def _add_films(app: FastAPI, service: Service) -> None:
         "/v1/predict", response_model=AnsweredFilms, response_model_exclude_none=True,
         openapi_extra=openapi.FILMS, responses=FILM_PROBLEMS,
     )  # fmt: skip
-    async def predict(
-        request: Request,
-        heatmap: Annotated[bool, Query(description="the predicted class's heat map")] = False,
-        film: Annotated[bool, Query(description="the film drawn, its lungs outlined")] = False,
-    ) -> Response:
+    async def predict(request: Request, options: Annotated[FilmOptions, Query()]) -> Response:
         """Classify one film (the body) or several (multipart)."""
         with service.room(uploads.declared_size(request, service.limits)):
             films = await uploads.read(request, service.limits)
-            rows = await service.answer(films, heatmap, film)
+            rows = await service.answer(films, options.heatmap, options.film)
         return _response(service, rows)
 
 
@@ -134,4 +138,15 @@ def _add_page(app: FastAPI) -> None:
     async def page() -> Response:
         return Response((folder / "index.html").read_bytes(), media_type="text/html")
 
-    app.mount("/page", StaticFiles(directory=str(folder)), name="page")
+    app.mount("/page", _Parts(directory=str(folder)), name="page")
+
+
+class _Parts(StaticFiles):
+    """Files of the page; a name that no file can have is one that is not there."""
+
+    def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
+        """The file's whole path and what the system says of it, or None."""
+        try:
+            return super().lookup_path(path)
+        except ValueError:  # a zero byte
+            return "", None

@@ -19,7 +19,7 @@ from hilum.preprocess import Pipeline, from_list
 from hilum.preprocess.geometry import Resize
 from hilum.preprocess.lungs import segmenter
 from hilum.preprocess.step import as_uint8
-from hilum.serve import bounds
+from hilum.serve import bounds, silence
 from hilum.serve.limits import ServerLimits
 from hilum.serve.pictures import FilmPicture, grey_rule, outlines, picture, smaller
 from hilum.types import HilumError, Image
@@ -132,6 +132,7 @@ def prepare_process(steps: Sequence[Mapping[str, Any]], more_memory: int, proces
 
     Signals are the parent's to answer: a service manager may send them to every process.
     """
+    silence.mute_process()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     cv2.setNumThreads(1)

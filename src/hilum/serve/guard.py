@@ -48,6 +48,8 @@ class Guard:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         start, status, body = time.perf_counter(), 0, _Body(receive)
+        if scope["method"] == "HEAD":  # as GET; the protocol leaves out the body
+            scope = {**scope, "method": "GET"}
 
         async def with_headers(message: Message) -> None:
             nonlocal status

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
-MEBI = 2**20
+KIBI, MEBI = 2**10, 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class ServerLimits:
     """Bounds of the server; whatever goes beyond one of them is refused in one sentence."""
 
+    head: int = 16 * KIBI  # bytes of a request's first line and headers
     body: int = 32 * MEBI  # bytes of a request
     held: int = 512 * MEBI  # bytes of all requests that are read or wait for their answer
     parts: int = 64  # films of a request

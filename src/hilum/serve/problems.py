@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from hilum.serve.schemas import FilmOptions
 from hilum.types import NOTICE
 
 TYPE = "application/problem+json"
@@ -74,9 +75,16 @@ def _routes(request: Request) -> str:
 
 
 async def on_parameters(_: Request, error: Exception) -> JSONResponse:
-    """Query parameters of the wrong kind; their values are not repeated."""
+    """Query parameters of the wrong kind or name; what the client wrote is not repeated."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class
-    names = sorted({str(row["loc"][-1]) for row in error.errors()})
+    rows = error.errors()
+    if any(row["type"] == "extra_forbidden" for row in rows):
+        raise ProblemError(
+            HTTPStatus.BAD_REQUEST,
+            f"expected only {' and '.join(FilmOptions.model_fields)} as options in the query; got "
+            "another name; correct it.",
+        )
+    names = sorted({str(row["loc"][-1]) for row in rows})
     raise ProblemError(
         HTTPStatus.BAD_REQUEST,
         f"{', '.join(names)} must be true or false; got something else; correct the query.",

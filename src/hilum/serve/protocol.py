@@ -2,13 +2,14 @@
 
 import asyncio
 import json
+import sys
 from http import HTTPStatus
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from hilum.serve import problems
-from hilum.serve.limits import ServerLimits
+from hilum.serve.limits import KIBI, ServerLimits
 
 
 class BoundedProtocol(H11Protocol):
@@ -55,11 +56,19 @@ class BoundedProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
-        """A request that is no HTTP, without its own words."""
-        self.transport.write(_refusal(
-            HTTPStatus.BAD_REQUEST,
-            "expected a request in HTTP/1.1; got something else; correct it.",
-        ))  # fmt: skip
+        """A request that is no HTTP, or whose headers are too long, without its own words."""
+        hint = getattr(sys.exception(), "error_status_hint", 0)  # called while h11's is handled
+        if hint == HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE:
+            status, sentence = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, (
+                f"expected at most {self.limits.head // KIBI} KiB before a request's body; got "
+                "more; send shorter headers."
+            )  # fmt: skip
+        else:
+            status, sentence = (
+                HTTPStatus.BAD_REQUEST,
+                ("expected a request in HTTP/1.1; got something else; correct it."),
+            )
+        self.transport.write(_refusal(status, sentence))
         self.transport.close()
 
 

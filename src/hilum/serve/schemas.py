@@ -7,6 +7,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from hilum.types import NOTICE
 
 
+class FilmOptions(BaseModel):
+    """What may be asked for besides the answer, in the query."""
+
+    model_config = ConfigDict(extra="forbid")  # a misspelt option must not pass for "no"
+
+    heatmap: bool = Field(default=False, description="the predicted class's heat map")
+    film: bool = Field(default=False, description="the film drawn, its lungs outlined")
+
+
 class Heat(BaseModel):
     """The heat map of the predicted class."""
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import uvicorn
 
 from hilum.inference import exported
+from hilum.inference.digest import model_digest
 from hilum.inference.model_json import find_model_folder
+from hilum.serve import silence
 from hilum.serve.access import access_for
 from hilum.serve.application import create_app
-from hilum.serve.digest import model_digest
 from hilum.serve.limits import ServerLimits
 from hilum.serve.protocol import BoundedProtocol
 from hilum.serve.service import Service
@@ -69,7 +70,7 @@ class Server:
             create_app(service, access),
             http=type("Protocol", (BoundedProtocol,), {"limits": limits}),
             ws="none", log_config=None, access_log=False, server_header=False,
-            timeout_graceful_shutdown=FINISH_SECONDS,
+            timeout_graceful_shutdown=FINISH_SECONDS, h11_max_incomplete_event_size=limits.head,
         )  # fmt: skip
         bound = Address(address.host, listener.getsockname()[1])
         return cls(bound, service, uvicorn.Server(config), listener)
@@ -78,6 +79,7 @@ class Server:
         """Answer until SIGTERM or Ctrl-C; what was accepted is finished first."""
         for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises them again at its end
             signal.signal(number, lambda *_: None)
+        silence.keep_own_words()
         self.run_here()
 
     def run_here(self) -> None:

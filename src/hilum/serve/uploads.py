@@ -17,6 +17,7 @@ MULTIPART = "multipart/form-data"
 RAW = (
     "application/dicom", "application/octet-stream", "image/jpeg", "image/png", "image/tiff",
 )  # fmt: skip
+PLAIN = "identity"  # RFC 9110: not encoded
 FIELD = "films"  # of a multipart body, in the documents; any name is taken
 
 
@@ -29,9 +30,22 @@ class Upload:
 
 
 class _InMemory(MultiPartParser):
-    """Starlette's parser, which would write parts above a mebibyte to a temporary file."""
+    """Starlette's parser, which would write parts above a mebibyte to a temporary file.
+
+    It also takes a body that ends in the middle of a film, whose films would be fewer than sent.
+    """
 
     spool_max_size = sys.maxsize
+    ended = False  # whether the closing boundary has come
+
+    def on_end(self) -> None:
+        """Called at the closing boundary."""
+        self.ended = True
+
+    def close(self) -> None:
+        """Let go of every film, also of one that has no end and is in no form."""
+        for file in self._files_to_close_on_error:
+            file.close()
 
 
 def declared_size(request: Request, limits: ServerLimits) -> int:
@@ -51,6 +65,12 @@ async def read(request: Request, limits: ServerLimits) -> list[Upload]:
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             f"expected {MULTIPART}, or one film as {', '.join(RAW)}; got another Content-Type; "
             "send one of these.",
+        )
+    if request.headers.get("content-encoding", PLAIN).strip().lower() != PLAIN:
+        raise ProblemError(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            "expected a body as it is; got one with a Content-Encoding; send the films' own bytes.",
+            {"Accept-Encoding": PLAIN},
         )
     body = await _body(request, limits)
     films = await _parts(request, body, limits) if kind == MULTIPART else [Upload("", body)]
@@ -105,6 +125,11 @@ async def _parts(request: Request, body: bytes, limits: ServerLimits) -> list[Up
         form = await parser.parse()
     except MultiPartException as error:
         raise _form_problem(error.message, limits) from None
+    except UnicodeError:  # a charset that decodes nothing
+        raise _form_problem("", limits) from None
+    if not parser.ended:
+        parser.close()
+        raise _form_problem("", limits)
     files = [part for _, part in form.multi_items() if isinstance(part, UploadFile)]
     films = [Upload(part.filename or "", await part.read()) for part in files]
     await form.close()
@@ -122,8 +147,8 @@ def _form_problem(message: str, limits: ServerLimits) -> ProblemError:
     if message.startswith("Too many fields"):
         return ProblemError(
             HTTPStatus.BAD_REQUEST,
-            "expected films alone in a multipart body; got a field that is no file; options such "
-            "as heatmap=true go into the query.",
+            "expected only films in a multipart body; got a part without filename=; name every "
+            "film's file, and put options such as heatmap=true into the query.",
         )
     return ProblemError(
         HTTPStatus.BAD_REQUEST,

@@ -114,7 +114,7 @@ def _read(path: Path, key: str) -> Maps | None:
 
 
 def _compute_maps(run: RunFolder, rows: pd.DataFrame) -> Maps | None:
-    from hilum.explain import cam, explainer
+    from hilum.explain import cam, explainer, render
     from hilum.inference import model  # torch is only loaded where maps are made
 
     try:
@@ -127,7 +127,7 @@ def _compute_maps(run: RunFolder, rows: pd.DataFrame) -> Maps | None:
         return None
     wanted = [facts.classes.index(name) for name in rows["prediction"]]
     heats = [cam.heat(subject, film, i, METHOD) for film, i in zip(films, wanted, strict=True)]
-    shares = np.stack([cam.relative(one) for one in heats])
+    shares = np.stack([render.relative(one) for one in heats])
     return Maps(np.stack(films), np.rint(shares * 255).astype(np.uint8))
 
 
