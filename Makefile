@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 BENCH := .venv-bench
 SIZE ?=
 
-.PHONY: install demo test test-browser test-slow check bench clean
+.PHONY: install demo test test-browser test-slow check bench release-check clean
 
 install: $(STAMP)
 
@@ -58,6 +58,10 @@ $(BENCH)/.installed: $(STAMP) benchmarks/requirements.txt
 # make bench SIZE=--quick, or SIZE=--full, or SIZE="--data FOLDER"
 bench: $(BENCH)/.installed
 	$(BENCH)/bin/python benchmarks/run.py $(SIZE)
+
+# Wheel and sdist, built and used where nothing else is installed: docs/release.md. Needs about 6 GB in TMPDIR.
+release-check: install
+	$(BIN)/python scripts/release_check.py
 
 clean:
 	rm -rf $(VENV) $(BENCH) out build dist

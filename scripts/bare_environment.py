@@ -35,6 +35,12 @@ class Environment:
         """The home folder of every command of hilum."""
         return self.folder / "home"
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """Those of every command of hilum."""
+        path = os.pathsep.join((str(self.folder / "bin"), "/usr/bin", "/bin"))
+        return {"PATH": path, "HOME": str(self.home), "LANG": "C.UTF-8", "COLUMNS": "200"}
+
     def pip(self, *words: str) -> str:
         """Run pip as its user has set it up: mirrors and its cache are those of the machine."""
         quiet = ("--quiet", "--disable-pip-version-check")
@@ -49,9 +55,8 @@ class Environment:
 
         Raises CheckError for another exit code than `code`, or a traceback.
         """
-        path = f"{self.folder / 'bin'}{os.pathsep}/usr/bin{os.pathsep}/bin"
-        bare = {"PATH": path, "HOME": str(self.home), "LANG": "C.UTF-8", "COLUMNS": "200"}
-        printed = call([str(self.folder / "bin/hilum"), *words], bare, self.home, code)
+        command = [str(self.folder / "bin/hilum"), *words]
+        printed = call(command, self.variables, self.home, code)
         if "Traceback" in printed:
             raise CheckError(f"hilum {' '.join(words)} printed a traceback: {printed}")
         return printed

@@ -9,12 +9,14 @@ Each check prints one line; the first that fails ends the script with exit code 
     build         wheel and sdist; the wheel, built from the sdist, has every file of src/hilum
     bare          the wheel alone in an environment: --help, doctor, demo, an empty home folder
     sentences     serve and export without their extras say what to install
+    serve         with the extra serve alone: `hilum serve` answers as `hilum predict` does
     extras        each extra can be resolved, with the tested versions and with the newest
-    runtime       an exported model is used by the small installation: same bytes, <= 40% of the size
+    runtime       the small installation uses an exported model: same bytes, <= 40% of the size
     pythons       the fast tests with other versions of Python that are on this machine
 """
 
 import argparse
+import csv
 import re
 import shutil
 import sys
@@ -28,6 +30,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+import other_pythons
+import served
 from bare_environment import CONSTRAINTS, ROOT, CheckError, Environment, call, inherited
 
 PACKAGE = ROOT / "src" / "hilum"
@@ -35,13 +39,8 @@ RUNTIME = ROOT / "requirements-runtime.txt"
 TOOLS = ("build", "validate-pyproject", "trove-classifiers", "pyyaml")
 IN_SDIST = ("CHANGELOG.md", "CITATION.cff", "LICENSE", "README.md", "tests/conftest.py")
 LARGEST_SHARE = 0.40  # of the whole installation's size: the small one
+DIGITS = 1e-8  # of a probability in a CSV
 FILMS = 6  # of the demonstration, answered by both installations
-VERSIONS = ("3.11", "3.12", "3.13")
-TESTS = ("contracts", "data", "images", "inference", "metrics", "models", "preprocess", "recipes")
-TEST_PACKAGES = (
-    "h5py", "hypothesis", "imagehash", "imbalanced-learn", "pytest", "pytest-xdist",
-    "scikit-image", "statsmodels", "tifffile",
-)  # fmt: skip
 
 
 @dataclass
@@ -51,6 +50,7 @@ class Release:
     folder: Path
     pythons: list[str]
     made: dict[str, Environment] = field(default_factory=dict)
+    whole_size: float = 0.0  # megabytes of the installation without extras
 
     @cached_property
     def project(self) -> dict[str, object]:
@@ -79,6 +79,7 @@ class Release:
                 made.pip("install", *TOOLS)
             if name == "bare":
                 made.pip("install", *CONSTRAINTS, str(self.built[0]))
+                self.whole_size = made.megabytes()
         return self.made[name]
 
 
@@ -168,6 +169,38 @@ def check_sentences(release: Release) -> str:
     return "serve, export"
 
 
+def check_serve(release: Release) -> str:
+    """The extra serve is all that `hilum serve` needs."""
+    bare = with_demo(release)
+    bare.pip("install", *CONSTRAINTS, f"{release.built[0]}[serve]")
+    film = films_of(bare)[0]
+    start = time.monotonic()
+    got = served.ask(bare, bare.home / "demo", film)
+    spent = time.monotonic() - start
+    bare.hilum("predict", "demo", str(film), "--out", "one.csv")
+    with (bare.home / "one.csv").open(newline="", encoding="utf-8") as file:
+        (row,) = csv.DictReader(file)
+    if not got or any(abs(float(row[f"p_{name}"]) - p) > DIGITS for name, p in got.items()):
+        raise CheckError(f"hilum serve should answer as hilum predict; got {got}, {row}")
+    return f"page, interface and one answer in {spent:.0f} s"
+
+
+def with_demo(release: Release) -> Environment:
+    """The bare environment, with the demonstration's run in its home."""
+    bare = release.environment("bare")
+    if not (bare.home / "demo").is_dir():
+        bare.hilum("demo", "--out", "demo")
+    return bare
+
+
+def films_of(environment: Environment) -> list[Path]:
+    """Films that the demonstration has left."""
+    films = sorted((environment.home / ".cache/hilum").rglob("images/*.png"))[:FILMS]
+    if len(films) < FILMS:
+        raise CheckError(f"the demonstration should leave {FILMS} films; got {len(films)}")
+    return films
+
+
 def check_extras(release: Release) -> str:
     """pip finds versions that fit together, for each extra and all of them."""
     extras = sorted(release.project["optional-dependencies"])  # type: ignore[call-overload]
@@ -181,25 +214,22 @@ def check_extras(release: Release) -> str:
 
 def check_runtime(release: Release) -> str:
     """The small installation answers as the whole one does, in its share of the size."""
-    whole, small = release.environment("bare"), release.environment("runtime")
-    full = whole.megabytes()
+    whole, small, full = with_demo(release), release.environment("runtime"), release.whole_size
     small.pip("install", "--no-deps", str(release.built[0]))
     small.pip("install", *CONSTRAINTS, "-r", str(RUNTIME))
     size = small.megabytes()
     whole.pip("install", *CONSTRAINTS, f"{release.built[0]}[export]")
     exported, answers = str(whole.home / "exported"), []
     whole.hilum("export", "demo", "--out", exported)
-    films = sorted((whole.home / ".cache/hilum").rglob("images/*.png"))[:FILMS]
-    if len(films) < FILMS:
-        raise CheckError(f"the demonstration should leave {FILMS} films; got {len(films)}")
+    films = films_of(whole)
     for one in (whole, small):
         one.hilum("predict", exported, *map(str, films), "--out", "preds.csv")
         answers.append((one.home / "preds.csv").read_bytes())
     if answers[0] != answers[1]:
         raise CheckError("the small installation answers differently")
-    said = " ".join(small.hilum("demo", code=3).split())
-    if "pip install hilum" not in said:
-        raise CheckError(f"hilum demo should say that torch is missing; it said: {said}")
+    said = " ".join(small.hilum("demo", code=2).split())
+    if "run pip install hilum" not in said:
+        raise CheckError(f"hilum demo should say what is missing; it said: {said}")
     if size > LARGEST_SHARE * full:
         raise CheckError(f"small {size:.0f} MB is more than {LARGEST_SHARE:.0%} of {full:.0f} MB")
     return f"small {size:.0f} MB, whole {full:.0f} MB: {size / full:.0%}; same bytes for {FILMS}"
@@ -208,39 +238,16 @@ def check_runtime(release: Release) -> str:
 def check_pythons(release: Release) -> str:
     """The fast tests pass with the other versions of Python that there are."""
     said = []
-    for version in VERSIONS:
-        python = found_python(version, release.pythons)
+    for version in other_pythons.VERSIONS:
+        python = other_pythons.found(version, release.pythons)
         if version == f"{sys.version_info.major}.{sys.version_info.minor}":
             said.append(f"{version} is this one")
         elif not python:
             said.append(f"{version} not checked: no such interpreter here")
         else:
-            said.append(f"{version}: {tested(release, version, python)}")
+            other = release.environment(f"python{version}", python)
+            said.append(f"{version}: {other_pythons.tested(other, release.built[0])}")
     return "; ".join(said)
-
-
-def tested(release: Release, version: str, python: str) -> str:
-    """pytest's last line; a reason where the packages cannot be had for that Python."""
-    other = release.environment(f"python{version}", python)
-    try:
-        other.pip("install", *CONSTRAINTS, str(release.built[0]), *TEST_PACKAGES)
-    except CheckError as error:
-        return f"not checked, pip finds no packages for it ({str(error).splitlines()[-1]})"
-    folders = [str(ROOT / "tests" / name) for name in TESTS]
-    return other.python("-m", "pytest", "-n", "2", *folders).splitlines()[-1]
-
-
-def found_python(version: str, named: list[str]) -> str:
-    """An interpreter of that version: named, on PATH, or of pyenv; "" where there is none."""
-    pyenv = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
-    code = "import sys; print('%d.%d' % sys.version_info[:2])"
-    for python in (*named, f"python{version}", *map(str, pyenv)):
-        try:
-            if call([python, "-c", code], inherited()).strip() == version:
-                return python
-        except (CheckError, OSError):
-            continue
-    return ""
 
 
 CHECKS: dict[str, Callable[[Release], str]] = {
@@ -249,6 +256,7 @@ CHECKS: dict[str, Callable[[Release], str]] = {
     "build": check_build,
     "bare": check_bare,
     "sentences": check_sentences,
+    "serve": check_serve,
     "extras": check_extras,
     "runtime": check_runtime,
     "pythons": check_pythons,

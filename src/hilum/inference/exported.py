@@ -19,6 +19,7 @@ from hilum.models.numpy_head import NumpyHead, Standardise
 from hilum.models.runtime import compiling
 from hilum.models.runtime.base import Runtime, Target
 from hilum.preprocess import Pipeline
+from hilum.preprocess.lungs import carried
 from hilum.types import Floats, HilumError
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def load(folder: Path) -> TrainedModel:
     record = model_json.read_metadata(folder)
     part = record[KEY]
     require_unchanged(folder, part["files"])
+    carried.adopt(folder, part.get("lungs", ""))
     facts = replace(
         model.metadata_of(record, folder),
         mirror=False,  # the graph has done both
