@@ -2,7 +2,7 @@
 
     python scripts/release_check.py [--python PYTHON ...] [--only NAME ...]
 
-Each check prints one line; the first that fails ends the script with exit code 1. Checks:
+Each check prints one line; where any fails, the exit code is 1. Checks:
 
     version       the changelog's top release, CITATION.cff and the commit's tag are this version
     metadata      pyproject.toml and CITATION.cff against their published schemas
@@ -195,7 +195,7 @@ def with_demo(release: Release) -> Environment:
 
 def films_of(environment: Environment) -> list[Path]:
     """Films that the demonstration has left."""
-    films = sorted((environment.home / ".cache/hilum").rglob("images/*.png"))[:FILMS]
+    films = sorted((environment.home / "demo/data/images").glob("*.png"))[:FILMS]
     if len(films) < FILMS:
         raise CheckError(f"the demonstration should leave {FILMS} films; got {len(films)}")
     return films
@@ -270,14 +270,15 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=CHECKS, default=list(CHECKS))
     wanted = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
-        release = Release(Path(place), wanted.python)
+        release, failed = Release(Path(place), wanted.python), 0
         for name in wanted.only:
             start = time.monotonic()
             try:
-                outcome = CHECKS[name](release)
+                word, outcome = "ok    ", CHECKS[name](release)
             except CheckError as error:
-                sys.exit(f"FAILED  {name}: {error}")
-            print(f"ok      {name} ({time.monotonic() - start:.0f} s): {outcome}", flush=True)
+                word, outcome, failed = "FAILED", str(error), failed + 1
+            print(f"{word}  {name} ({time.monotonic() - start:.0f} s): {outcome}", flush=True)
+    sys.exit(min(failed, 1))
 
 
 if __name__ == "__main__":
