@@ -34,6 +34,8 @@ def ask(environment: Environment, model: Path, film: Path) -> dict[str, float]:
         server.send_signal(signal.SIGTERM)
         if code := server.wait(timeout=60):
             raise CheckError(f"hilum serve should end with exit code 0; got {code}")
+    except OSError as error:
+        raise CheckError(f"hilum serve should answer; got {error}") from error
     finally:
         limit.cancel()
         server.kill()
@@ -49,5 +51,5 @@ def _address(server: "subprocess.Popen[str]") -> str:
     for line in server.stdout:
         printed.append(line)
         if found := re.match(r"(http://\S+) answers with ", line):
-            return found[1]
+            return found[1].rstrip("/")
     raise CheckError(f"hilum serve should print its address; got: {''.join(printed)}")
