@@ -7,7 +7,7 @@ BENCH := .venv-bench
 SIZE ?=
 ONLY ?=
 
-.PHONY: install demo test test-browser test-slow check bench docs docs-pictures clean
+.PHONY: install demo test test-browser test-slow check bench docs docs-pictures release-check clean
 
 install: $(STAMP)
 
@@ -75,6 +75,10 @@ docs: $(VENV)/.docs
 # One alone: make docs-pictures ONLY=report
 docs-pictures: $(VENV)/.browser
 	$(BIN)/python docs/site/draw_pictures.py $(ONLY)
+
+# Wheel and sdist, built and used where nothing else is installed: docs/release.md. Needs about 6 GB in TMPDIR.
+release-check: install
+	$(BIN)/python scripts/release_check.py
 
 clean:
 	rm -rf $(VENV) $(BENCH) out build dist

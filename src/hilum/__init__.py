@@ -11,7 +11,7 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # OpenMP's threads sleep, not spin, until the others have done their part of a layer: on a busy
 # machine a spinning one holds the core that the others need. Here, since the library reads it when

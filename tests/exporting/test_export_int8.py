@@ -98,7 +98,7 @@ def test_one_calibration_and_a_few_images_rule_forms_out(
     monkeypatch.setitem(proof.LIMITS, "int8", Limits(None, 0.002, -0.01, 0.05))
     with pytest.raises(
         proof.RefusedExportError,
-        match=r"got with \d+ of \d+ layers in fp32: .* decisions flip by .*choose precision",
+        match=r"with \d+ of \d+ layers kept in fp32, .* decisions flip under .* --precision bf16",
     ):
         export(folder, tmp_path / "int8", ExportRequest("onnx", "int8", many), quiet)
     assert sizes == [64, 64, 64, 210]

@@ -55,7 +55,10 @@ def export(
 
 def _row(engine: dict[str, Any]) -> tuple[str, ...]:
     fall = engine["auroc_fall"]
-    flips = ", ".join(f"{engine[kind]} {kind}" for kind in ("decisions", "refusals", "abstentions"))
+    flips = ", ".join(
+        f"{engine[kind]} {kind.removesuffix('s') if engine[kind] == 1 else kind}"
+        for kind in ("decisions", "refusals", "abstentions")
+    )
     return (
         engine["engine"],
         engine["version"],

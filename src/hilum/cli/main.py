@@ -80,6 +80,14 @@ def _outcome() -> tuple[int, str]:
         return error.exit_code, clean(str(error))
     except UsageError as error:
         return HilumError.exit_code, _usage(error)
+    except ModuleNotFoundError as error:  # the small installation has no torch, for example
+        package = (error.name or "hilum").partition(".")[0]
+        if package == "hilum":
+            raise
+        return HilumError.exit_code, (
+            f"this command needs the package {package}; got an installation without it; run pip "
+            "install hilum, which adds what is missing."
+        )
     except UnicodeEncodeError as error:  # only names of files can hold what is no text
         name = ascii(str(error.object)[-LONGEST_NAME:])
         return HilumError.exit_code, (

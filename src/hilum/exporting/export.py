@@ -22,12 +22,14 @@ from hilum.exporting.variants import Variant
 from hilum.inference import exported, model_json, training_record
 from hilum.inference import model as models
 from hilum.inference.model import TrainedModel
+from hilum.preprocess.lungs import carried
 from hilum.progress import Progress, StepName
 from hilum.types import HilumError
 
 FEW = 64  # closest decisions: where more of them flip than may of all, no other image is needed
 SEEN = ("seen.csv", training_record.PATIENTS, training_record.FILMS)
-EVERY_FILE = (*record.GRAPHS.values(), "model.bin", record.FILE, proof.FILE, *SEEN, model_json.FILE)
+GRAPH_FILES = (*record.GRAPHS.values(), "model.bin", *carried.NAMES)
+EVERY_FILE = (*GRAPH_FILES, record.FILE, proof.FILE, *SEEN, model_json.FILE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,8 @@ def export(folder: Path, out: Path, request: ExportRequest, progress: Progress) 
         for name in SEEN:
             if (folder / name).is_file():
                 shutil.copyfile(folder / name, place / name)
-        _write_json(place / model_json.FILE, _model_record(folder, place, described))
+        lungs = lungs_for(model, place)
+        _write_json(place / model_json.FILE, _model_record(folder, place, described, lungs))
     return Exported(out, out / described["graph"], proven, described)
 
 
@@ -181,7 +184,15 @@ def _in_full_precision(model: TrainedModel) -> TrainedModel:
     return replace(model, facts=facts, runtime=engine)
 
 
-def _model_record(folder: Path, place: Path, described: dict[str, Any]) -> dict[str, Any]:
+def lungs_for(model: TrainedModel, place: Path) -> str:
+    """Write the lung network to `place` where this model needs it; its digest, or ""."""
+    asks = model.gate is not None and model.gate.lungs
+    return carried.write(place) if asks or carried.is_needed(model.pipeline) else ""
+
+
+def _model_record(
+    folder: Path, place: Path, described: dict[str, Any], lungs: str
+) -> dict[str, Any]:
     """`model.json` of the export: the model's own, and what belongs to the graph."""
     names = sorted(path.name for path in place.iterdir())
     record = models.read_metadata(folder)
@@ -191,6 +202,7 @@ def _model_record(folder: Path, place: Path, described: dict[str, Any]) -> dict[
         "precision": described["precision"],
         "abstention": described["abstention"],
         "weights_digest": described["weights_digest"],
+        "lungs": lungs,
         "files": {name: files.sha256(place / name) for name in names},
     }
     own = exported.digest_of_record({**record, exported.KEY: part})

@@ -42,6 +42,11 @@ LIMITS = {
     "bf16": Limits(None, 0.002, 0.01, 0.05),
     "int8": Limits(None, 0.002, 0.01, 0.05),
 }
+INSTEAD = {
+    "fp32": "nothing was written; please report this as a fault of hilum",
+    "bf16": "nothing was written; choose --precision fp32",
+    "int8": "nothing was written; choose --precision bf16 or fp32",
+}
 
 
 class RefusedExportError(HilumError):
@@ -137,30 +142,33 @@ def faults(rows: list[EngineProof], precision: str, images: int) -> list[str]:
         most_change = 1.0 if allowed.change is None else allowed.change
         if not row.largest_change <= most_change:  # nan is none of both
             problems.append(
-                f"a probability changes by {row.largest_change:.2g} by {row.engine} (at most "
+                f"a probability changes by {row.largest_change:.2g} under {row.engine} (at most "
                 f"{most_change:g})"
             )
         fall = row.auroc_fall or 0.0
         if allowed.auroc is not None and fall > allowed.auroc:
-            problems.append(f"AUROC falls by {fall:.4f} by {row.engine} (at most {allowed.auroc})")
+            problems.append(
+                f"AUROC falls by {fall:.4f} under {row.engine} (at most {allowed.auroc})"
+            )
         for kind, flips in row.flips().items():
             most = int((allowed.decisions if kind == KINDS[0] else allowed.others) * images)
             if flips > most:
-                problems.append(f"{flips} of {images} {kind} flip by {row.engine} (at most {most})")
+                problems.append(
+                    f"{flips} of {images} {kind} flip under {row.engine} (at most {most})"
+                )
     return problems
 
 
 def refused(problems: list[str], precision: str, form: Mapping[str, Any]) -> RefusedExportError:
     """What to raise where there are faults; `form`: what a record says of the last form tried."""
-    instead = "report it" if precision == "fp32" else "choose precision fp32"
     layers = (
-        f" with {form['layers_in_fp32']} of {form['layers']} layers in fp32"
+        f"with {form['layers_in_fp32']} of {form['layers']} layers kept in fp32, "
         if "layers_in_fp32" in form
         else ""
     )
     return RefusedExportError(
-        f"an export in {precision} must answer as its model does; got{layers}: "
-        f"{'; '.join(problems)}; {instead}."
+        f"an export in {precision} must answer as its model does; got other answers: {layers}"
+        f"{'; '.join(problems)}; {INSTEAD[precision]}."
     )
 
 

@@ -20,6 +20,7 @@ from hilum.models.numpy_head import NumpyHead, Standardise
 from hilum.models.runtime import compiling
 from hilum.models.runtime.base import Runtime, Target
 from hilum.preprocess import Pipeline
+from hilum.preprocess.lungs import carried
 from hilum.types import Floats, HilumError
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ def _read(folder: Path) -> _Parts:
         raise ValueError(f"precision {part['precision']!r}")
     graph = part["graph"]
     require_unchanged(folder, {graph: part["files"][graph], **part["files"]})  # listed, or KeyError
+    carried.adopt(folder, part.get("lungs", ""))
     facts = replace(
         model.metadata_of(record, folder),
         mirror=False,  # the graph has done both

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,7 +69,15 @@ def remember_conversion(
 
 
 def _note(saved: SavedNetwork, shape: tuple[int, int]) -> Path:
-    versions = [version(name) for name in PACKAGES]
+    versions = [_installed(name) for name in PACKAGES]
     own = sorted(files.sha256(path) for path in Path(__file__).parent.glob("*.py"))
     name = files.stable_digest(versions, own, *saved.decides, list(shape))
     return files.cache_home() / "compiled" / f"{name}.json"
+
+
+def _installed(package: str) -> str:
+    """A package's version; "" without it, as where exported models are used without torch."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""

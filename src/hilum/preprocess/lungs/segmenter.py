@@ -1,5 +1,6 @@
 """The lungs of a radiograph: a U-Net's file of weights behind its own preparation, compiled."""
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cache, partial
 from importlib import resources
@@ -90,9 +91,19 @@ def compiled(network: "UNet") -> LungSegmenter:
 def stored(path: Path) -> LungSegmenter:
     """The network of a file made ready on this machine. Raises as `load_unet` does."""
     facts = unet_file.read_unet_config(path)
-    saved = SavedNetwork((files.sha256(path),), partial(_built, path))
-    engine = compiling.compile_saved(saved, (facts.side, facts.side), EVERYWHERE)
+    engine = compiling.compile_saved(*saved_network(path), EVERYWHERE)
     return LungSegmenter(facts, preparation(facts.side), engine, unet_file.unet_file_digest(path))
+
+
+def saved_network(path: Path) -> tuple[SavedNetwork, tuple[int, int]]:
+    """The network of a file, not yet built, and the (height, width) that it sees."""
+    side = unet_file.read_unet_config(path).side
+    return SavedNetwork((files.sha256(path),), partial(_built, path)), (side, side)
+
+
+def embedded() -> AbstractContextManager[Path]:
+    """The file of the network that comes with hilum."""
+    return resources.as_file(resources.files("hilum.preprocess.lungs") / WEIGHTS)
 
 
 def _built(path: Path) -> "nn.Module":
@@ -113,5 +124,5 @@ def load_segmenter(network: str = "") -> LungSegmenter:
 def _cached(network: str) -> LungSegmenter:
     if network:
         return stored(as_path(network))
-    with resources.as_file(resources.files("hilum.preprocess.lungs") / WEIGHTS) as path:
+    with embedded() as path:
         return stored(path)
