@@ -14,6 +14,7 @@ from hilum.report.run_folder import RunFolder
 from hilum.report.wording import without_paths
 
 TEMPLATES = Path(__file__).parent / "templates"
+EMBEDDED = ("data:image/", "data:text/csv;base64,")
 AUDIT = re.compile(r"C-\d\d")
 
 
@@ -41,7 +42,7 @@ def render_template(name: str, values: Mapping[str, Any], roots: Sequence[str] =
 def cut(value: Any, roots: Sequence[str] = ()) -> Any:
     """A value without absolute paths; markup and embedded pictures stay as they are."""
     text = isinstance(value, str) and not isinstance(value, Markup)
-    return without_paths(value, roots) if text and not value.startswith("data:image/") else value
+    return without_paths(value, roots) if text and not value.startswith(EMBEDDED) else value
 
 
 def unbroken(sentence: str, roots: Sequence[str] = ()) -> Markup:
