@@ -3,9 +3,15 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+import scheduling
+
+if TYPE_CHECKING:
+    from xdist.remote import Producer
 
 # a busy machine is no failure
 settings.register_profile("patient", deadline=None)
@@ -19,6 +25,19 @@ def pytest_configure(config: pytest.Config) -> None:
     if worker and hasattr(os, "sched_setaffinity"):
         allowed = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {allowed[int(worker.removeprefix("gw")) % len(allowed)]})
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long comes first."""
+    items.sort(key=lambda item: scheduling.rank(item.nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(
+    config: pytest.Config, log: "Producer"
+) -> scheduling.LongestFirst | None:
+    """Workers share the tests out as scheduling.py says, unless another way is asked for."""
+    return scheduling.LongestFirst(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")
@@ -51,13 +70,7 @@ def private_cache(common: Path) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def small_samples() -> Iterator[None]:
     """Audits and gate look at a few images: where it matters that they are asked, not how sure."""
-    from hilum.audits import c01_lungs_blacked_out, marked_films, sampled_maps
-    from hilum.experiment import fit_ood
+    import brevity
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(c01_lungs_blacked_out, "FEW", 40)
-        patch.setattr(marked_films, "FEW", 12)
-        patch.setattr(sampled_maps, "FEW", 10)
-        patch.setattr(fit_ood, "POSE_SAMPLE", 8)
-        patch.setattr(fit_ood, "LUNG_SAMPLE", 6)
+    with brevity.small_samples():
         yield

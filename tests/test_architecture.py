@@ -30,7 +30,8 @@ HEIGHT = {room: len(LAYERS) - i for i, rooms in enumerate(LAYERS) for room in ro
 # the same of the modules of experiment/
 FLOORS = (
     {"audit", "tasks"},
-    {"evaluate", "prepare", "run", "segmentation"},
+    {"forecast_model"},
+    {"evaluate", "forecast", "prepare", "run", "segmentation"},
     {"audit_outputs", "fit_ood", "heatmaps_by_model", "model_record", "run_results"},
     {"external_tests", "outputs", "segmentation_fold", "select"},
     {"dependencies", "grid", "segmentation_data", "validate"},
@@ -43,7 +44,7 @@ FLOORS = (
     {"cell_context"},
     {"context", "splits"},
     {"clear_previous", "compare", "dataset", "environment", "given_split", "mask_conventions"}
-    | {"published", "replication", "run_basis"},
+    | {"published", "replication", "run_basis", "speed", "work_count"},
 )
 FLOOR = {name: len(FLOORS) - i for i, names in enumerate(FLOORS) for name in names}
 ALLOWED_LAZY_CYCLES = 0

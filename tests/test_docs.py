@@ -5,9 +5,12 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+import brevity
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -24,6 +27,13 @@ def blocks(kind: str) -> list[tuple[str, str]]:
     ]
 
 
+@pytest.fixture
+def brief() -> Iterator[None]:
+    """A snippet runs with few audits and no figures; `experiment/test_run.py` has all of them."""
+    with brevity.small_samples(), brevity.audits_of_tables(), brevity.no_figures():
+        yield
+
+
 def commands() -> list[tuple[str, list[str]]]:
     """Every `hilum ...` line of every shell block, marked or not."""
     lines = [
@@ -35,7 +45,7 @@ def commands() -> list[tuple[str, list[str]]]:
     return [(page, shlex.split(line, comments=True)) for page, line in lines if "hilum " in line]
 
 
-@pytest.mark.usefixtures("small_samples")
+@pytest.mark.usefixtures("brief")
 @pytest.mark.parametrize(("page", "text"), blocks("python"))
 def test_python_snippets_run(
     page: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

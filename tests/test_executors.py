@@ -129,6 +129,8 @@ def test_no_process_outlives_the_run(tmp_path: Path, how: signal.Signals) -> Non
     code = (
         f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         "from hilum import files; from test_executors import endless, silent\n"
+        # a shell's background job, and what it starts, ignores Ctrl-C
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "with files.executor_of(2) as executor:\n"
         f"    list(executor.map(endless, {[str(mark) for mark in marks]!r}, silent))\n"
     )

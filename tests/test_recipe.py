@@ -59,7 +59,7 @@ def test_changes_come_last_and_bare_words_are_strings() -> None:
         ("train.stages=[{epoch=3}]", "did you mean 'epochs'"),
         ("split.folds=1", "'split.folds'.*greater than or equal to 2; got 1"),
         ("split.kind=kfolds", "'split.kind'"),
-        ("nonsense", "--set wants key=value"),
+        ("nonsense", "--set needs key=value"),
         ("data=[{card='cohen', path='x'}]", "exactly one of card, path, phantom"),
         ('train.stages=[{trainable="all"}]', "lbfgs fits a head only"),
     ],

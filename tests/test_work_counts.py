@@ -138,6 +138,7 @@ def _bench(films: Manifest) -> tuple[CellContext, Counter]:
     return made, runtime
 
 
+@pytest.mark.usefixtures("small_samples")
 @pytest.mark.parametrize("folds", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_cells_network_is_built_and_compiled_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folds: int
@@ -241,17 +242,18 @@ def test_a_film_is_decoded_once_whoever_looks_at_it_later(
     """Training, detector, audits, gallery, heat maps; then `hilum audit` and a second run."""
     only = {name: AUDITS[name] for name in OF_FILMS}
     monkeypatch.setattr(registry, "AUDITS", only)
-    films, out = _class_folders(tmp_path, 48, seed=1), tmp_path / "run"
-    hilum.train(films, out)
+    films, out = _class_folders(tmp_path, 32, seed=1), tmp_path / "run"
+    two_folds = ["split={kind='kfold', folds=2}", "augment.views=1"]
+    hilum.train(films, out, changes=two_folds)
     assert sorted(decoded) == sorted(map(str, films.rglob("*.png")))
-    assert searches == [48]
+    assert searches == [32]
     assert (out / "figures" / "heatmaps.npz").is_file()
     assert any((out / "figures" / "thumbnails").iterdir())
     decoded.clear()
     hilum.audit(out, out=tmp_path / "audit")
-    hilum.train(films, tmp_path / "again")
+    hilum.train(films, tmp_path / "again", changes=two_folds)
     assert decoded == []
-    assert searches == [48] * 3
+    assert searches == [32] * 3
 
     others = _class_folders(tmp_path / "other", 6, seed=2)
     hilum.evaluate(out, others, tmp_path / "test")
@@ -283,6 +285,7 @@ def test_films_are_decoded_in_few_places() -> None:
         "experiment/prepare.py",  # `hilum prepare` writes what it decodes
         "experiment/segmentation_data.py",
         "experiment/segmentation_fold.py",
+        "experiment/speed.py",  # the few films that a dry run times
         "report/segmentation.py",
         "serve/decoding.py",  # films that are sent and never kept
     }

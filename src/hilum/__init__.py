@@ -1,4 +1,4 @@
-"""hilum: transfer learning on chest radiographs and lung CT that is honest about what it learnt.
+"""hilum: transfer learning on chest radiographs and lung CT that is honest about what it learned.
 
 What `import hilum` offers is listed in `__all__`; each name is loaded when it is first used.
 

@@ -1,9 +1,31 @@
 """What long work reports to, whatever shows it: a bar in a terminal, a server, nothing."""
 
 from collections.abc import Callable
-from typing import Protocol, TypeAlias
+from typing import Protocol, Self, TypeAlias, runtime_checkable
 
 Advance: TypeAlias = Callable[[int, int], None]  # (done, total): how far a step of the work is
+
+IMAGES = "images"  # what a step counts unless it says otherwise
+
+
+class StepName(str):
+    """A step's name with the plural of what it counts; a plain string is a step of images.
+
+    >>> StepName("fold 1, head", "epochs").within("main")
+    'main: fold 1, head'
+    """
+
+    unit: str
+
+    def __new__(cls, name: str, unit: str = IMAGES) -> Self:
+        """Name and unit."""
+        step = super().__new__(cls, name)
+        step.unit = unit
+        return step
+
+    def within(self, task: str) -> Self:
+        """The same step of a named task."""
+        return type(self)(f"{task}: {self}", self.unit)
 
 
 class Progress(Protocol):
@@ -20,9 +42,28 @@ class Progress(Protocol):
     """
 
     def __call__(self, step: str, /) -> Advance:
-        """Open a step."""
+        """Open a step; a StepName also says what is counted."""
+
+
+@runtime_checkable
+class TakesNotes(Protocol):
+    """An Advance that can show a few words as well; one that cannot is never asked to."""
+
+    def note(self, words: str, /) -> None:
+        """Show `words` next to the step, in place of earlier ones."""
 
 
 def silent(step: str, /) -> Advance:
     """Show nothing."""
     return lambda done, total: None
+
+
+def note(advance: Advance | None, words: str) -> None:
+    """Show a few words next to a step, such as how many images come from the cache."""
+    if isinstance(advance, TakesNotes):
+        advance.note(words)
+
+
+def unit_of(step: str) -> str:
+    """The plural of what a step counts."""
+    return step.unit if isinstance(step, StepName) else IMAGES

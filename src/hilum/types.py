@@ -1,6 +1,6 @@
 """The frozen records that travel between packages, and the array aliases.
 
-Tables are pandas data frames; the columns each must have stand beside its record, and
+Tables are pandas data frames; the columns each must have are next to its record, and
 `require_columns` checks them where a table enters a package.
 """
 
@@ -59,7 +59,7 @@ CLASS_NAMES = {
 
 
 class HilumError(Exception):
-    """Something the user can mend, said in one sentence: wanted, got, what to do. Exit code 2.
+    """Something the user can correct, said in one sentence: expected, got, what to do. Exit code 2.
 
     >>> import hilum
     >>> try:
@@ -72,7 +72,7 @@ class HilumError(Exception):
     exit_code = 2
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle without calling `__init__` again, whatever arguments a subclass wants."""
+        """Pickle without calling `__init__` again, whatever arguments a subclass needs."""
         return BaseException.__new__, (type(self), *self.args), self.__dict__
 
 
@@ -84,7 +84,7 @@ class MissingError(HilumError):
     ...     hilum.load_model("nowhere")
     ... except hilum.MissingError as error:
     ...     print(error)
-    a model folder holds model.json; got 'nowhere' without; name a finished run's folder, ...
+    a model folder contains model.json; got 'nowhere' without it; name a finished run's folder, ...
     """
 
     exit_code = 3
@@ -190,7 +190,7 @@ class Fingerprints:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One figure: value, k of n where it is a proportion, and its 95 % interval.
+    """One figure: value, k of n where it is a proportion, and its 95% interval.
 
     >>> import hilum
     >>> score = hilum.Score("main", "accuracy", "overall", 0.9, 45, 50, 0.79, 0.96, "wilson")
@@ -213,7 +213,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """One number of a paper beside ours.
+    """One number of a paper next to ours.
 
     >>> import hilum
     >>> row = hilum.Published("Table 1", "accuracy", "overall", 0.98, 0.9, 0.8, 0.95, agrees=False)
@@ -254,7 +254,7 @@ class Finding:
     reference: str
     sentence: str
     title: str = ""
-    low: float | None = None  # of the figure's 95 % interval
+    low: float | None = None  # of the figure's 95% interval
     high: float | None = None
 
 
@@ -332,8 +332,13 @@ def _nan(value: float | None) -> float:
     return float("nan") if value is None else value
 
 
+def shown_probability(p: float) -> str:
+    """A probability after the letter p: "= 0.731", and never 1 or 0, which no model can know."""
+    return "> 0.999" if p >= 0.9995 else "< 0.001" if p < 0.0005 else f"= {p:.3f}"
+
+
 def require_columns(table: pd.DataFrame, wanted: Sequence[str], what: str) -> None:
-    """Raise HilumError unless `table` has every column in `wanted`."""
+    """Raise HilumError unless `table` has every column in `expected`."""
     missing = [name for name in wanted if name not in table.columns]
     if missing:
         raise HilumError(

@@ -29,7 +29,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
             folder.mkdir(parents=True, exist_ok=True)
             assert cv2.imwrite(str(folder / f"{row['patient_id']}_{i}.png"), films.images[i])
     (home / "film.png").write_bytes(min((home / "films" / "normal").iterdir()).read_bytes())
-    with brevity.audits_of_tables(), brevity.no_figures():
+    with brevity.small_samples(), brevity.audits_of_tables(), brevity.no_figures():
         hilum.run("demo", out=home / "out", changes=CHANGES)
     return home
 

@@ -18,7 +18,10 @@ published = [{ where = "Table 1", name = "accuracy", class = "overall", value = 
 # script -> its words, and what it prints among other things
 SCRIPTS = {
     "predict_one_film.py": ("out film.png heat.png", "Research use only. Not for clinical use."),
-    "train_and_test_elsewhere.py": ("films other_hospital both", "elsewhere: Too few to say"),
+    "train_and_test_elsewhere.py": (
+        "films other_hospital both",
+        "elsewhere: Too few test images",
+    ),
     "explain_one_film.py": ("out film.png maps", "normal: p = "),
     "audit_a_run.py": ("out examined", "C-02 "),
     "rerun_a_study.py": ("mine.toml study", "Table 1, accuracy of overall: 0.980 in print"),

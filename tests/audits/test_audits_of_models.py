@@ -48,14 +48,14 @@ def reads_marks(marked: Evidence) -> Evidence:
 def test_without_a_model_nothing_passes(marked: Evidence, name: str) -> None:
     found = AUDITS[name](marked)
     assert found.status == "unknown"
-    assert found.sentence == "Not checked: the model is not at hand."
+    assert found.sentence == "Not checked: the model is not available."
 
 
 def test_images_that_the_model_was_fitted_on_do_not_count(reads_marks: Evidence) -> None:
     seen = tuple(reads_marks.manifest["sha256"])
     found = AUDITS["C-06"](replace(reads_marks, model=readers_of.model(corners, seen=seen)))
     assert found.status == "unknown"
-    assert "not fitted on" in found.sentence
+    assert "used to fit the model" in found.sentence
 
 
 @pytest.mark.parametrize("count", [0, 1, 7])
@@ -85,7 +85,7 @@ def test_marks_that_lower_every_probability_raise_none(
     monkeypatch.setattr(c07_marks_transplanted, "_rise", lambda _evidence, _class: fall)
     found = AUDITS["C-07"](reads_marks)
     assert (found.status, found.value) == ("pass", pytest.approx(-0.3))
-    assert "raise no class's probability by more than 0.00 (median of 12 films)" in found.sentence
+    assert "left the probabilities unchanged (median change 0.00, 12 films)" in found.sentence
 
 
 def test_films_that_have_moved_are_named(reads_marks: Evidence) -> None:
@@ -107,7 +107,7 @@ def test_a_reader_of_nothing_cannot_be_checked_for_masked_lungs(
     blind = replace(marked, model=readers_of.model(lambda image: [0.5, 0.5]))
     found = AUDITS["C-01"](blind)
     assert found.status == "unknown"
-    assert "cannot be told apart on whole images" in found.sentence
+    assert "cannot be separated on whole images" in found.sentence
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_too_few_films_are_no_pass_for_masked_lungs(
     found = AUDITS["C-01"](reads_marks)
     assert found.status == said, found.sentence
     if said == "unknown":
-        assert "too few to tell" in found.sentence
+        assert "too few to say" in found.sentence
         assert "R lies between -0.29 and 1.33" in found.sentence
 
 

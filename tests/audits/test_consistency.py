@@ -57,7 +57,7 @@ def test_study_003_has_four_flaws() -> None:
     ]
     sentences = [v.sentence for v in run(rows, ZHANG).violations]
     assert "0.98439" in sentences[2]
-    assert "0.9370 (unweighed 0.9299)" in sentences[3]
+    assert "0.9370 (unweighted 0.9299)" in sentences[3]
     honest = [*zhang_rows(), row("4-class", "accuracy", 0.937, "abstract")]
     assert "accuracy" not in {kind for kind, *_ in found(honest, ZHANG)}
 

@@ -94,7 +94,7 @@ def _awaited(home: Path) -> Trained:
 @pytest.fixture
 def brief() -> Iterator[None]:
     """Runs in this process with the audits that read tables; `trained` has all, and figures."""
-    with brevity.audits_of_tables(), brevity.no_figures():
+    with brevity.small_samples(), brevity.audits_of_tables(), brevity.no_figures():
         yield
 
 

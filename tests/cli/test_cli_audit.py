@@ -71,7 +71,7 @@ def test_a_model_alone_passes_nothing(hilum: Run, model: Path, tmp_path: Path) -
     assert severities == sorted(severities, reverse=True)
     assert {row["status"] for row in done.json["audits"]} == {"unknown"}
     assert "--data" in done.json["audits"][0]["sentence"]
-    assert done.json["verdict"].startswith("Nothing is known of this classifier")
+    assert done.json["verdict"].startswith("Nothing is known about this classifier")
 
 
 def test_what_is_no_run_and_no_model_is_refused(hilum: Run, tmp_path: Path) -> None:

@@ -171,9 +171,9 @@ def test_duplicated_ids(hilum: Run, here: Path) -> None:
             "train . --set model.bakbone=x",
             "'model.bakbone' does not exist; did you mean 'backbone'",
         ),
-        ("train . --set seeds", "--set wants key=value"),
+        ("train . --set seeds", "--set needs key=value"),
         ("prepare . --out o --steps leterbox", "got 'leterbox'; did you mean 'letterbox'"),
-        ("prepare . --out o --steps ,", "--steps wants names among .*letterbox"),
+        ("prepare . --out o --steps ,", "--steps needs names among .*letterbox"),
         ("data scan kermani", "did you mean 'kermany'"),
         ("data fetch kermani", "did you mean 'kermany'"),
         ("check-table nothing.csv", "must be a CSV; got 'nothing.csv'"),
@@ -192,13 +192,13 @@ def test_words_that_do_not_exist(hilum: Run, here: Path, words: str, sentence: s
     ("words", "sentence"),
     [
         ("run zhang2022", "needs the dataset .*; got no --data; .*HILUM_DATA"),
-        ("run zhang2022 --data nowhere", "must lie in .*nowhere/.*, laid out as published"),
+        ("run zhang2022 --data nowhere", "must lie in .*nowhere/.*, with the folders as published"),
         ("data scan nih --data nowhere", "'nih' must lie in .*nowhere/nih-chestxray14"),
         ("data fetch nih", "cannot be fetched without a person"),
         ("run demo --weights nowhere.pth", "--weights must be a file.*nowhere.pth"),
         ("train . --weights nowhere.pth", "--weights must be a file.*nowhere.pth"),
-        ("predict nowhere nothing.png", "a model folder holds model.json; got 'nowhere'"),
-        ("evaluate nowhere . --out o", "a model folder holds model.json; got 'nowhere'"),
+        ("predict nowhere nothing.png", "a model folder contains model.json; got 'nowhere'"),
+        ("evaluate nowhere . --out o", "a model folder contains model.json; got 'nowhere'"),
         ("compare nowhere here", "two finished runs; got 'nowhere' without results.json"),
     ],
 )
@@ -225,7 +225,7 @@ def test_missing_weights_name_the_file_and_its_place(
         "--set",
         "model.backbone=resnet18",
     )
-    assert "fetch model.safetensors of timm/resnet18" in said
+    assert "download model.safetensors of timm/resnet18" in said
     assert "--weights FILE" in said
     assert str(Path(os.environ["HILUM_CACHE"]) / "weights" / "resnet18.safetensors") in said
 
@@ -249,7 +249,7 @@ def test_a_name_that_is_no_text_stops_nothing_else(hilum: Run, model: Path, here
     assert done.code == 0
     assert r"th\xe9.png" in done.out
     assert len((here / "p.csv").read_text().splitlines()) == 2
-    refused(hilum, 2, "no text in UTF-8; rename it", "predict", model, odd.name)
+    refused(hilum, 2, "not UTF-8 text; rename it", "predict", model, odd.name)
     out = os.fsdecode(b"out\xe9")
     refused(hilum, 2, "name in UTF-8; got", "prepare", here, "--steps", "clahe", "--out", out)
 

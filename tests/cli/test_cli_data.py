@@ -78,7 +78,7 @@ def test_scan_of_labels_that_would_meet_by_chance(hilum: Run, tmp_path: Path) ->
         write(tmp_path / name / "a.png", noise(i))
     done = hilum("data", "scan", tmp_path)
     assert done.code == 2
-    assert "got 'T 1' and 'T-1', both of which would be t_1" in done.err
+    assert "got 'T 1' and 'T-1', and both would be t_1" in done.err
 
 
 def test_scan_of_a_table_whose_images_are_elsewhere(hilum: Run, tmp_path: Path) -> None:

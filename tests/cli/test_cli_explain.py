@@ -128,7 +128,7 @@ def test_films_are_never_overwritten(hilum: Run, model: Path, trained: Trained) 
         ("predict", model, film, "--out", home / "p.csv", "--heatmaps", home),
     ):
         done = hilum(*words)
-        assert (done.code, "apart from the images" in done.err) == (2, True)
+        assert (done.code, "separate from the images" in done.err) == (2, True)
     assert film.read_bytes() == before
     assert [path.name for path in home.iterdir()] == [film.name]
 
@@ -137,7 +137,7 @@ def test_missing_models_and_images_are_named(hilum: Run, model: Path, tmp_path: 
     none = hilum("explain", tmp_path, tmp_path / "x.png", "--out", tmp_path / "o")
     assert (none.code, "model.json" in none.err) == (3, True)
     gone = hilum("explain", model, tmp_path / "x.png", "--out", tmp_path / "o")
-    assert (gone.code, "explain wants images or folders" in gone.err) == (3, True)
+    assert (gone.code, "explain needs images or folders" in gone.err) == (3, True)
     (tmp_path / "empty").mkdir()
     empty = hilum("explain", model, tmp_path / "empty", "--out", tmp_path / "o")
     assert (empty.code, "at least one image" in empty.err) == (2, True)

@@ -17,6 +17,7 @@ from hilum.cli import tables
 from hilum.cli.json_output import as_json
 from hilum.cli.results import MASKS, show
 from hilum.cli.terminal import Terminal
+from hilum.exporting import proof_images
 from hilum.metrics import registry
 from hilum.types import Finding, Leak, LeftOut, Published, Results, Score
 
@@ -63,8 +64,12 @@ def test_every_command_has_help_and_says_what_it_does(hilum: Run) -> None:
 
 
 @pytest.mark.usefixtures("brief")
-def test_json_of_every_command(hilum: Run, trained: Trained, tmp_path: Path) -> None:
+def test_json_of_every_command(
+    hilum: Run, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Valid JSON, and nothing else, on stdout; nothing on stderr."""
+    monkeypatch.setattr(proof_images, "LEAST", 12)  # tests/exporting proves on all of them
+    monkeypatch.setattr(proof_images, "PHANTOM_SIDE", 96)
     (tmp_path / "t.csv").write_text(FIGURES + "1,d,m,,,covid,recall,0.5,Table 1\n")
     model, one = trained.folder / "model", next((trained.data / "covid19").glob("*.png"))
     commands: dict[tuple[str | Path, ...], set[str]] = {
@@ -77,11 +82,12 @@ def test_json_of_every_command(hilum: Run, trained: Trained, tmp_path: Path) -> 
         ("predict", model, one, "--out", tmp_path / "p.csv"): {"predictions", "notice"},
         ("evaluate", model, trained.data, "--out", tmp_path / "e"): {"scores", "verdict", "notice"},
         ("export", model, "--out", tmp_path / "x"): {"proof", "classes", "verdict", "notice"},
+        ("card", trained.folder, "--out", tmp_path / "c"): {"cards", "notice"},
         ("compare", trained.folder, trained.folder): {"differences", "notice"},
         ("check-table", tmp_path / "t.csv"): {"violations", "checks", "left_out"},
         ("prepare", trained.data, "--steps", "clahe", "--out", tmp_path / "o"): {"written"},
     }
-    assert len(commands) == 12
+    assert len(commands) == 13
     for words, keys in commands.items():
         done = hilum(*words, "--json")
         assert done.code == 0, done.err

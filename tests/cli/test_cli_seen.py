@@ -77,7 +77,7 @@ def test_a_folder_of_an_earlier_version_is_read_and_says_what_it_cannot(
     assert old.code == 0, old.err
     assert "Not checked for files" in flat(old.out)
     assert "Not checked for patients" in flat(old.out)
-    assert "not recorded in its folder" in flat(old.out)
+    assert "not recorded, because an earlier version made its folder" in flat(old.out)
     hilum("predict", trained.folder, trained.data, "--out", tmp_path / "new.csv")
     tables = [
         pd.read_csv(tmp_path / name, keep_default_na=False) for name in ("old.csv", "new.csv")
@@ -118,7 +118,7 @@ def test_evaluate_takes_one_class_alone(
     assert {row["value"] for (name, _), row in scores.items() if name == "auroc"} == {None}
     assert scores["sensitivity", "covid19"]["n"] > 30
     assert 0 <= scores["sensitivity", "covid19"]["value"] <= 1
-    assert results["verdict"].startswith("One class alone")
-    assert any("All test images are of covid19: AUROC" in limit for limit in results["limits"])
+    assert results["verdict"].startswith("Only one class was tested")
+    assert any("All test images are of covid19. AUROC" in limit for limit in results["limits"])
     assert "nan" not in done.out
     assert hilum("train", data, "--out", tmp_path / "t").code == 2

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from command_line import BAD, Run, Trained, write
+from identifiers import differences
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
 
@@ -80,8 +81,8 @@ def test_bad_files_are_left_out_counted_and_listed(trained: Trained) -> None:
 def test_a_table_whose_columns_are_named(hilum: Run, films: Phantom, tmp_path: Path) -> None:
     rows = ["Datei;Befund;Person;Haus"]
     for i, row in films.table.iterrows():
-        write(tmp_path / "films" / f"{i}.png", films.images[i])
-        rows.append(f"{i}.png;{row['label']};{row['patient_id']};{row['source']}")
+        write(tmp_path / "films" / f"FILE{i}.png", films.images[i])
+        rows.append(f"FILE{i}.png;{row['label']};PERSON{row['patient_id']};HOUSE{row['source']}")
     (tmp_path / "befunde.csv").write_text("\n".join(rows))
     columns = {"path": "Datei", "label": "Befund", "patient": "Person", "source": "haus"}
     options = [word for role, name in columns.items() for word in (f"--{role}-column", name)]
@@ -91,7 +92,10 @@ def test_a_table_whose_columns_are_named(hilum: Run, films: Phantom, tmp_path: P
     results = finished(out)
     assert results["n"]["patients"] == films.table["patient_id"].nunique()
     manifest = pd.read_parquet(out / "manifest.parquet")
-    assert sorted(manifest["source"].unique()) == sorted(films.table["source"].unique())
+    houses = {f"HOUSE{source}" for source in films.table["source"]}
+    assert set(manifest["source"]) == houses
+    marked = {"patient": "PERSON", "name": "FILE", "path": str(tmp_path), "hospital": "HOUSE"}
+    assert differences(out, marked) == []  # docs/privacy.md
     predicts(hilum, out, tmp_path / "films", tmp_path)
     again = hilum("show", out / "recipe.toml", "--json").json
     assert again["data"][0]["columns"]["label"] == "Befund"

@@ -95,13 +95,11 @@ def test_synonyms_are_said(tmp_path: Path) -> None:
     assert set(found.table["label"]) == {"covid19", "normal"}
     assert "Label 'covid' is read as class covid19." in found.notes
     assert "Label 'no_finding' is read as class normal." in found.notes
-    assert any("'no_finding' is read as normal, yet says less" in note for note in found.notes)
+    assert any("'no_finding' is read as normal but says less" in note for note in found.notes)
 
 
 def test_no_finding_and_normal_are_not_the_same(tmp_path: Path) -> None:
-    with pytest.raises(
-        HilumError, match="'No finding' and 'Normal', both of which would be normal"
-    ):
+    with pytest.raises(HilumError, match="'No finding' and 'Normal', and both would be normal"):
         read_folders(tmp_path, ["No finding", "Normal", "Mass"])
 
 
@@ -163,7 +161,7 @@ def test_a_list_in_a_cell_is_its_findings(tmp_path: Path, one: str, other: str) 
 def test_lists_as_json_writes_them(tmp_path: Path) -> None:
     found = read_table(tmp_path, ['[""a""]', '[""b""]', '[""No Finding""]'])
     assert set(found.table["label"]) == {"a", "b", "normal"}
-    assert any("yet says less" in note for note in found.notes)
+    assert any("but says less" in note for note in found.notes)
 
 
 def test_brackets_without_quotes_are_no_list(tmp_path: Path) -> None:

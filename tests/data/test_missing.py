@@ -121,7 +121,7 @@ def test_words_of_deidentification_are_nobody(name: str) -> None:
     patients, notes = placeholders.dropped(people([name, "P1", name, "P2"]))
     assert patients.isna().tolist() == [True, False, True, False]
     assert notes == [
-        f"The patient identifier {name!r} of 2 of 4 images is a placeholder, not a person: the "
+        f"The patient identifier {name!r} of 2 of 4 images is a placeholder, not a person. The "
         "patients of these images are unknown."
     ]
 

@@ -403,7 +403,7 @@ def test_file_that_changes_after_it_was_hashed_is_left_out(
     monkeypatch.setattr(images, "read", slow)
     taken = prepared_dataset.prepare_dataset(every(folder), Small())
     assert [item.reason for item in taken.left_out] == [
-        "wanted a file at rest, got one that changed since it was hashed; try again."
+        "expected a file that does not change, got one that changed since it was hashed; try again."
     ]
 
 

@@ -377,7 +377,7 @@ def test_covidx_chooses_one_version(tmp_path: Path, versions: tuple[str, ...], c
 def test_covidx_without_its_test_list_is_refused(tmp_path: Path):
     text(tmp_path, "train.txt", ("1 a.png normal",))
     put(tmp_path, ("train/a.png",))
-    with pytest.raises(HilumError, match=r"'test\.txt' must stand beside train\.txt"):
+    with pytest.raises(HilumError, match=r"'test\.txt' must be next to train\.txt"):
         DATASETS["covidx"].read(tmp_path)
 
 

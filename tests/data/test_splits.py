@@ -181,7 +181,7 @@ def test_by_image_patients_are_torn_apart_and_the_notes_say_so() -> None:
     spread = joined(split, manifest).groupby("patient_id")["part"].nunique()
     assert spread.max() > 1
     assert split.grouped_by == "image"
-    assert split.notes == ("split by image: images of one patient may stand in several parts",)
+    assert split.notes == ("split by image: images of one patient may be in several parts",)
 
 
 def test_unknown_patients_are_counted_in_the_notes() -> None:
@@ -189,8 +189,7 @@ def test_unknown_patients_are_counted_in_the_notes() -> None:
         [(label, f"{label}{i}" if i else None) for label in "ab" for i in range(9)]
     )
     assert splits.holdout(manifest, SplitFractions(), 0).notes == (
-        "patient identifiers do not exist for 2 images: "
-        "leakage between patients cannot be excluded",
+        "2 images have no patient identifier: leakage between patients cannot be excluded",
     )
 
 
@@ -213,7 +212,7 @@ def test_clusters_stay_together_and_tie_patients(seed: int) -> None:
         assert part[names[[0, 1, 10]]].nunique() == 1
         assert part[names[[11, 12]]].nunique() == 1
         assert split.grouped_by == group
-        assert "near-duplicate images were kept together in place of patients" in split.notes
+        assert "near-duplicate images were kept together instead of patients" in split.notes
 
 
 def of_sites(rows: list[tuple[str, str, str, str | None]]) -> Manifest:
@@ -282,7 +281,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     ),
     "one patient": (
         lambda: splits.kfold(manifest_of([("a", "p")] * 9 + [("b", None)] * 9), 5, 0.2, 0),
-        r"wanted at least as many patients per class as folds or parts \(5\); got 1 for 'a'; merge",
+        r"expected at least as many patients per class as folds or parts \(5\); got 1 for 'a'",
     ),
     "nothing left to validate": (
         lambda: splits.holdout(singles(a=2, b=20), SplitFractions(0.5, 0.5), 0),

@@ -385,7 +385,7 @@ def test_a_table_s_source_is_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("sexes", "said"),
-    [("FFFF", "2 patient numbers occur at several sources: each"), ("FMFF", "1 of them with both")],
+    [("FFFF", "2 patient numbers occur at several sources. Each"), ("FMFF", "1 of them with both")],
 )
 def test_equal_numbers_of_two_hospitals(tmp_path: Path, sexes: str, said: str) -> None:
     lines = ["path,label,patient,hospital,sex"]

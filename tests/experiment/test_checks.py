@@ -105,7 +105,7 @@ def run(out: Path, *changes: str) -> None:
         ("prepare.side", ["model.backbone=wiklund_fc", "prepare.side=96"], "224 x 224 pixels; got"),
         ("split", ["split.kind=official"], "publisher's part of every image; got none for 14"),
         ("split", ["split={kind='kfold', folds=9}"], "per class as folds"),
-        ("data.take", ['data=[{path="PLACE", take={covid19=9}}]'], "wants 9 images.*got 8"),
+        ("data.take", ['data=[{path="PLACE", take={covid19=9}}]'], "needs 9 images.*got 8"),
         (
             "source_task",
             ['source_task={classes=["covid19","tb"], data=[{path="PLACE"}]}'],
@@ -183,7 +183,7 @@ def test_a_cell_without_weights_fails_alone(monkeypatch: pytest.MonkeyPatch) -> 
     known = ListedData(Manifest(table), ["a", "b"], (None, Path()))
     refused = validate.check_manifest(plan, known, validate.check_recipe(plan))
     assert list(refused) == ["backbone=resnet18,seeds=0", "backbone=resnet18,seeds=1"]
-    assert "hub cannot be reached; fetch model.safetensors" in str(refused.popitem()[1])
+    assert "hub cannot be reached; download model.safetensors" in str(refused.popitem()[1])
 
 
 def test_what_smote_lacks_only_the_split_can_tell() -> None:

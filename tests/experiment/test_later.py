@@ -122,7 +122,8 @@ def test_fewer_later_films_than_asked_for_stop_no_study(
     films: Path, tmp_path: Path, keep: str, some: bool
 ) -> None:
     later = f'{{path="{films}", keep={{{keep}}}, take={{normal=500}}}}'
-    results = experiment.run_recipe(plan(films, later), None, tmp_path, silent)
+    small = plan(films, later, "prepare.side=64")
+    results = experiment.run_recipe(small, None, tmp_path, silent)
     if some:
         table = pd.read_csv(films)
         left = int((table["label"] == "normal").sum()) - 25

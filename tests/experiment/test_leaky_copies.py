@@ -88,7 +88,7 @@ def test_copies_made_before_the_split_find_what_is_not_there(tmp_path: Path) -> 
 
 
 def test_the_leak_is_refused_where_corrected(tmp_path: Path) -> None:
-    with pytest.raises(HilumError, match=r"'train\.copies'.*only a published mode may repeat"):
+    with pytest.raises(HilumError, match=r"'train\.copies'.*only a published mode may make them"):
         ran(tmp_path, "corrected", COPIES % "true")
 
 

@@ -96,7 +96,7 @@ def test_a_release_of_a_set_is_told_by_its_files_as_coreutils_has_it(tmp_path: P
         ),
         ({"a": 1000}, "package x", False, "large and far from the pretraining: train every layer"),
         ({"a": 30}, "tuned from random, seed 0", True, "near to the pretraining: train the head"),
-        ({"a": 30}, "random, seed 0", False, "nothing to keep: train every layer"),
+        ({"a": 30}, "random, seed 0", False, "nothing worth keeping: train every layer"),
     ],
 )
 def test_advice_goes_by_the_smallest_class(

@@ -172,7 +172,7 @@ CHANGES: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "weights": (
         lambda home: learn_weights(home / "w.safetensors", 1),
-        "other than before: the weights of test_efficientnet",
+        "different: the weights of test_efficientnet",
     ),
     "later films": (later_relabelled, "another label in the later films"),
 }
@@ -203,14 +203,14 @@ def test_changed_data_are_refused_by_name_and_nothing_is_touched(
     do(restored.home)
     with pytest.raises(ChangedError, match=said) as error:
         experiment.run_recipe(restored.plan, None, out, silent, resume=True)
-    assert "choose another --out, or leave --resume away" in str(error.value)
+    assert "choose another --out, or leave --resume out" in str(error.value)
     assert error.value.exit_code == 2
     assert content(out) == before
 
 
 def test_another_version_is_refused_and_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_basis, "VERSIONS", {**run_basis.VERSIONS, "torch": "9.9"})
-    with pytest.raises(ChangedError, match=r"torch 9\.9 in place of \d"):
+    with pytest.raises(ChangedError, match=r"torch 9\.9 instead of \d"):
         experiment.run_recipe(run.plan, None, run.killed, silent, resume=True)
 
 
@@ -263,11 +263,11 @@ def test_a_run_that_is_killed_leaves_no_results_of_an_earlier_one(
     films = [run.home / "new" / "0.png"]
     for named in (out, out / "model"):
         found = predict.predict_files(named, films, tmp_path / "p.csv", silent)
-        assert any("may be of an earlier run" in note for note in found.cautions.notes)
+        assert any("may come from an earlier run" in note for note in found.cautions.notes)
     tested = experiment.evaluate_model(out, run.home / "later.csv", tmp_path / "test", silent)
-    assert any("may be of an earlier run" in note for note in tested.limits)
+    assert any("may come from an earlier run" in note for note in tested.limits)
     whole = predict.predict_files(run.finished, films, tmp_path / "p.csv", silent)
-    assert not any("may be of an earlier run" in note for note in whole.cautions.notes)
+    assert not any("may come from an earlier run" in note for note in whole.cautions.notes)
 
 
 @pytest.mark.parametrize("state", ["killed", "finished"])
@@ -450,8 +450,8 @@ def test_an_audit_leaves_out_images_whose_bytes_changed(restored: Run, tmp_path:
     (restored.home / "im/08.png").unlink()
     results = audit.run_audit(restored.finished, None, tmp_path / "audit", silent)
     told = {row["reason"]: row["what"] for row in results.data["left_out"]}
-    (changed,) = [what for reason, what in told.items() if "no longer those" in reason]
-    (gone,) = [what for reason, what in told.items() if "no longer there" in reason]
+    (changed,) = [what for reason, what in told.items() if "not those" in reason]
+    (gone,) = [what for reason, what in told.items() if "not there any more" in reason]
     assert "07.png" in changed
     assert "08.png" in gone
 

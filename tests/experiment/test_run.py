@@ -216,7 +216,7 @@ def test_unreadable_images_have_a_row_and_a_reason(
 def test_missing_data_and_models_are_exit_code_3(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="needs the dataset 'cohen'; got no --data"):
         experiment.run_recipe(recipes.load_recipe("zhang2022"), None, tmp_path, silent)
-    with pytest.raises(MissingError, match="model folder holds"):
+    with pytest.raises(MissingError, match="model folder contains"):
         experiment.predict_files(tmp_path, [tmp_path], tmp_path / "p.csv", silent)
 
 

@@ -199,7 +199,7 @@ def test_resume_does_no_fold_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     done.clear()
     with pytest.raises(KeyboardInterrupt):
         experiment.run_recipe(plan, None, tmp_path, silent)
-    with pytest.raises(HilumError, match="--resume wants the recipe"):
+    with pytest.raises(HilumError, match="--resume needs the recipe"):
         experiment.run_recipe(small("seeds=[1]"), None, tmp_path, silent, resume=True)
 
 

@@ -344,14 +344,14 @@ def test_of_several_models_the_main_one_is_used_and_the_others_are_named(
     shutil.copytree(own.out / "model", task)
     films = [own.data.parent / "im" / "0000.png"]
     found = predict.predict_files(own.out, films, tmp_path / "p.csv", silent)
-    assert "This run holds 2 models" in found.cautions.notes[-1]
+    assert "This run has 2 models" in found.cautions.notes[-1]
     assert "tasks/lungs_hidden" in found.cautions.notes[-1]
     named = predict.predict_files(own.out / "model", films, tmp_path / "p.csv", silent)
-    assert not any("holds 2 models" in note for note in named.cautions.notes)
+    assert not any("has 2 models" in note for note in named.cautions.notes)
     shutil.rmtree(own.out / "model")
-    with pytest.raises(MissingError, match=r"1 model lies below it; name one: .*lungs_hidden"):
+    with pytest.raises(MissingError, match=r"1 model is below it\. Name one: .*lungs_hidden"):
         experiment.predict_files(own.out, films, tmp_path / "p.csv", silent)
-    with pytest.raises(MissingError, match=r"name one: .*lungs_hidden"):
+    with pytest.raises(MissingError, match=r"Name one: .*lungs_hidden"):
         experiment.evaluate_model(own.out / "tasks", own.data, tmp_path / "o", silent)
 
 

@@ -172,6 +172,6 @@ def test_what_stands_beside_is_not_trained() -> None:
         "demo", changes=[f'model.beside=["{LITE0}"]', f"train.stages={STAGES}"]
     )
     with pytest.raises(
-        HilumError, match=r"'model.auxiliary_backbones': networks beside the backbone are froz"
+        HilumError, match=r"'model.auxiliary_backbones': auxiliary networks are froz"
     ):
         experiment.run_recipe(tuned, None, Path("nowhere"), silent)

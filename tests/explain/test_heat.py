@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from captum.attr import LayerGradCam, LayerGradientXActivation
 
 from hilum import preprocess
 from hilum.explain import cam
@@ -15,7 +16,7 @@ from hilum.explain.cam import METHODS
 from hilum.explain.explainer import ExplainableModel, FeaturesAndMaps
 from hilum.inference import model as models
 from hilum.inference.model import ModelMetadata, TrainedModel
-from hilum.models import networks
+from hilum.models import unfilled
 from hilum.models.backbones import BACKBONES, Backbone
 from hilum.models.cards import BackboneCard
 from hilum.models.heads import NumpyHead, Standardise
@@ -27,7 +28,7 @@ SMALL = 96  # pixels: no network of the table comes down to nothing
 
 def network(row: BackboneCard, pool: str = "average") -> Backbone:
     """A backbone with random weights, filled faster than its own initialisation would."""
-    with torch.device("meta"), networks.Unfilled():
+    with torch.device("meta"), unfilled.Unfilled():
         empty = Backbone(row, Weights({}, "", "", ""), pool)  # type: ignore[arg-type]
     backbone = empty.to_empty(device="cpu").eval()
     noise = torch.rand(3_000_017, generator=torch.Generator().manual_seed(3)) * 2 - 1
@@ -93,6 +94,19 @@ def test_gradcam_of_a_hidden_layer_agrees_with_finite_differences(resnet: Backbo
     want = np.tensordot(slope / channels[0].size, channels, 1)
     found = cam.evidence(subject, picture, 1)
     np.testing.assert_allclose(found, want, rtol=0, atol=1e-4 * np.abs(want).max())
+
+
+@pytest.mark.parametrize("method", ["gradcam", "hirescam"])
+def test_both_are_captums(resnet: Backbone, method: str) -> None:
+    subject, picture = asked(resnet, head(512, hidden=16)), film(96)
+    maps, layer = subject.last_map(picture), torch.nn.Identity()
+    whole = torch.nn.Sequential(layer, subject.tail)
+    if method == "gradcam":
+        want = LayerGradCam(whole, layer).attribute(maps, 1)
+    else:
+        want = LayerGradientXActivation(whole, layer).attribute(maps, 1).sum(1, keepdim=True)
+    found = cam.evidence(subject, picture, 1, method)
+    np.testing.assert_allclose(found, want[0, 0].detach().numpy(), rtol=1e-6)
 
 
 def test_what_is_differentiated_is_what_predicts(resnet: Backbone) -> None:

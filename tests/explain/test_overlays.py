@@ -78,7 +78,7 @@ def test_multiplication_hides_dark_lungs_and_says_so() -> None:
     assert (
         overlays.render_heat(lungs, hot, "multiply").max() == 4
     )  # all of the heat, next to nothing
-    assert "Dark is either" in overlays.RENDERINGS["multiply"].warning
+    assert "Dark places have no heat" in overlays.RENDERINGS["multiply"].warning
     assert not overlays.RENDERINGS["overlay"].warning
 
 
@@ -131,6 +131,6 @@ def test_a_sheet_shows_the_words_of_every_class_in_full(
     heatmap_sheets.draw_sheet([tile], HeatmapStyle(), "Grad-CAM")
     assert set(lines) <= set(written)
     assert not any("…" in line for line in written)
-    assert "at half of the most. Research use only." in " ".join(written)  # the notes, in full
+    assert "marks half the maximum. Research use only." in " ".join(written)  # the notes, in full
     assert "0.043" in lines[0]
     assert lines[-1] == "a.png"

@@ -27,7 +27,7 @@ from hilum import images
 from hilum.images import limits
 from hilum.types import HilumError
 
-SENTENCE = re.compile(r"^[^\n]+: wanted [^\n]+, got [^\n]+; [^\n]+\.$")
+SENTENCE = re.compile(r"^[^\n]+: expected [^\n]+, got [^\n]+; [^\n]+\.$")
 
 
 def encoded(form: str, mode: str = "L", **options: Any) -> bytes:
@@ -110,7 +110,7 @@ BAD: dict[str, tuple[bytes, str]] = {
     "png magic only": (b"\x89PNG\r\n\x1a\n", "cut short"),
     "png cut": (encoded("PNG")[:-200], "damaged or unsupported"),
     "png checksum": (encoded("PNG")[:60] + b"\0\1\2" + encoded("PNG")[63:], "damaged"),
-    "png cut by its encoder": (png_short_of_rows(), "wanted all pixels of a PNG, got fewer"),
+    "png cut by its encoder": (png_short_of_rows(), "expected all pixels of a PNG, got fewer"),
     "png colour type": (png_claiming(5, 5)[:25] + b"\x05" + png_claiming(5, 5)[26:], "got 5"),
     "png of no height": (png_claiming(5, 0), "got 5 x 0"),
     "png bomb": (png_claiming(50_000, 50_000), "got 50000 x 50000"),
@@ -135,7 +135,7 @@ BAD: dict[str, tuple[bytes, str]] = {
     "jpeg of endless segments": (b"\xff\xd8" + b"\xff\xe2\0\2" * 5000, "2048 JPEG segments"),
     "jpeg of strays": (b"\xff\xd8\xff\xe2\0\2" + b"\1" * 9000, "got 4096 other bytes"),
     "tiff magic only": (b"II*\0", "cut short"),
-    "tiff cut": (tiff(np.ones((40, 40), np.uint8))[:-300], "wanted"),
+    "tiff cut": (tiff(np.ones((40, 40), np.uint8))[:-300], "expected"),
     "deep tiff cut": (tiff(np.ones((40, 40), np.uint16))[:-300], "cannot be decoded"),
     "tiff without size": (b"II*\0\x08\0\0\0\0\0\0\0\0\0", "got neither"),
     "tiff of many entries": (later_directory(tiff(np.ones((4, 4), np.uint8))), "65,535"),
@@ -152,7 +152,7 @@ BAD: dict[str, tuple[bytes, str]] = {
         "photometric 8",
     ),
     "dicom cut in the header": (dicom()[:300], "without pixel data"),
-    "dicom cut in the pixels": (dicom()[:-20], "wanted 60 bytes of pixel data, got 40"),
+    "dicom cut in the pixels": (dicom()[:-20], "expected 60 bytes of pixel data, got 40"),
     "dicom bomb": (dicom(Rows=65535, Columns=65535), "got 65535 x 65535"),
     "dicom of no rows": (dicom(Rows=0), "got 5 x 0"),
     "dicom of frames": (dicom(NumberOfFrames=3), "of 3 frames"),
@@ -197,9 +197,9 @@ def test_paths_that_are_no_files(call: Callable[[Path], Any], tmp_path: Path) ->
     (tmp_path / "file").write_bytes(b"x")
     for path, words in {
         tmp_path: "got a folder",
-        tmp_path / "absent.png": "where nothing is",
+        tmp_path / "absent.png": "where there is none",
         tmp_path / "pipe": "got a device, pipe or socket",
-        tmp_path / "dangling": "where nothing is",
+        tmp_path / "dangling": "where there is none",
         tmp_path / "circle": "leads nowhere",
         tmp_path / "file" / "below": "leads nowhere",
         tmp_path / ("n" * 300): "leads nowhere",
@@ -226,7 +226,9 @@ def test_permission_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     path = tmp_path / "closed.png"
     path.write_bytes(encoded("PNG"))
     monkeypatch.setattr(Path, "read_bytes", refuse)
-    with pytest.raises(HilumError, match=r"closed\.png: wanted a file that may be read, got perm"):
+    with pytest.raises(
+        HilumError, match=r"closed\.png: expected a file that may be read, got perm"
+    ):
         images.read(path)
 
 
@@ -234,7 +236,7 @@ def test_too_many_bytes(tmp_path: Path) -> None:
     path = tmp_path / "huge.png"
     with path.open("wb") as file:
         file.truncate(limits.MAX_BYTES + 1)  # sparse: takes no room on the disk
-    with pytest.raises(HilumError, match="wanted a file of at most 268,435,456 bytes"):
+    with pytest.raises(HilumError, match="expected a file of at most 268,435,456 bytes"):
         images.read(path)
 
 

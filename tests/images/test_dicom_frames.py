@@ -155,5 +155,5 @@ def test_several_frames_are_still_refused(save: Saver) -> None:
     dataset = enhanced({"shared": {"PixelValueTransformationSequence": RESCALE}})
     dataset.NumberOfFrames = 2
     dataset.PixelData *= 2
-    with pytest.raises(HilumError, match="wanted one image, got a DICOM file of 2 frames"):
+    with pytest.raises(HilumError, match="expected one image, got a DICOM file of 2 frames"):
         images.read(save(dataset))

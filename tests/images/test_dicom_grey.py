@@ -275,5 +275,5 @@ def test_damaged_rules_are_refused(save: Saver) -> None:
         {"SamplesPerPixel": 2},
         {"BitsAllocated": 24},
     ):
-        with pytest.raises(HilumError, match=r"wanted .* got .*; "):
+        with pytest.raises(HilumError, match=r"expected .* got .*; "):
             images.read(save(dicom(ramp(np.uint16), tags)))

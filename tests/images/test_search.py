@@ -101,7 +101,7 @@ def test_a_hidden_root_is_searched(tmp_path: Path) -> None:
 def test_only_folders_are_searched(tmp_path: Path) -> None:
     for path in (tmp_path / "absent", tmp_path / "file.png"):
         (tmp_path / "file.png").write_bytes(b"x")
-        with pytest.raises(HilumError, match="wanted a folder of images"):
+        with pytest.raises(HilumError, match="expected a folder of images"):
             images.list_images(path)
 
 

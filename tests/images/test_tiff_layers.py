@@ -123,7 +123,7 @@ def test_deep_files_that_nothing_here_decodes_are_refused(
         planes = channels(4, np.uint16, rng)
         planes = planes if planar == "contig" else planes.transpose(2, 0, 1)
         data = tiff(planes, photometric=kind, planarconfig=planar)
-    with pytest.raises(HilumError, match="wanted 16-bit"):
+    with pytest.raises(HilumError, match="expected 16-bit"):
         decoded(data)
 
 

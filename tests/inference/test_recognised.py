@@ -131,7 +131,7 @@ def test_one_number_at_two_hospitals() -> None:
     other = met(at_a, "table:17", "B")
     assert not other.met[0]
     assert other.elsewhere[0]
-    assert "patient number that the model's training has from another source" in " ".join(
+    assert "patient number that also occurs in the training data from another source" in " ".join(
         other.unchecked()
     )
 
@@ -140,7 +140,7 @@ def test_one_number_at_two_hospitals() -> None:
     ("model", "patient", "state", "why"),
     [
         (None, "table:1", "not checked", "an earlier version"),
-        (replace(built(), patients=None), "table:1", "not checked", "seen_patients.csv is not in"),
+        (replace(built(), patients=None), "table:1", "not checked", "no seen_patients.csv"),
         (built(patients=(None, None)), "table:1", "not checked", "model was built on are unknown"),
         (built(), None, "not checked", "of these images are unknown"),
         (built(), "table:1", "partly", "1 of 4 images that the model was built on are unknown"),

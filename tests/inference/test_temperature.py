@@ -53,10 +53,10 @@ def test_validation_sets_that_cannot_tell_change_nothing() -> None:
     logits = np.random.default_rng(2).normal(size=(30, 3))
     perfect = temperature.fit_temperature(logits.argmax(1), logits)
     assert (perfect.value, perfect.before) == (1.0, perfect.after)
-    assert "sharper" in perfect.reason
+    assert "to 0 and 1" in perfect.reason
     hopeless = temperature.fit_temperature(logits.argmin(1), logits)
     assert hopeless.value == 1.0
-    assert "nothing" in hopeless.reason
+    assert "do not predict" in hopeless.reason
     flat = temperature.fit_temperature(np.zeros(30, dtype=np.int64), np.zeros((30, 3)))
     assert flat.value == 1.0
     assert temperature.fit_temperature(np.array([], dtype=np.int64), np.zeros((0, 3))).value == 1.0

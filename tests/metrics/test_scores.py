@@ -262,7 +262,7 @@ def test_tables_that_cannot_be_scored_are_refused() -> None:
         by_key(rows.iloc[:0])
     two = pd.concat([rows, rows.assign(cell="other")])
     assert len(by_key(two)) == len(by_key(rows))
-    with pytest.raises(HilumError, match="one cell is wanted; got 2"):
+    with pytest.raises(HilumError, match="scores need one cell; got 2"):
         predictions.read_predictions(two, CLASSES)
 
 

@@ -73,7 +73,7 @@ def test_a_child_that_dies_makes_torch_compute_and_is_said_once(
     name: str, machine: Machine
 ) -> None:
     machine.child(DIES.format(name))
-    with pytest.warns(HilumWarning, match=rf"was ended by {name} .* torch computes") as said:
+    with pytest.warns(HilumWarning, match=rf"was ended by {name} .* Torch computes") as said:
         run = compile_network(Network(), (SIDE, SIDE))
     assert len(said) == 1
     for new in (False, True):  # no further word in this process, nor in the next

@@ -52,7 +52,7 @@ def test_record_and_compiled_network_keep_the_panels() -> None:
 
 def test_networks_without_averaged_maps_are_refused() -> None:
     for name, pool in (("resnet18", "flatten"), ("wiklund_fc", "average")):
-        with pytest.raises(HilumError, match="2 pictures of a film want"):
+        with pytest.raises(HilumError, match="2 pictures of a film need"):
             backbones.with_panels(backbones.build_backbone(name, "random", pool=pool), 2)
 
 

@@ -99,7 +99,7 @@ def test_encoders_without_four_maps_are_refused(encoder: str) -> None:
 
 
 def test_widths_fit_the_maps() -> None:
-    with pytest.raises(HilumError, match="wants 4 widths"):
+    with pytest.raises(HilumError, match="needs 4 widths"):
         unet.build_unet(unet.UnetConfig(widths=(8, 8)), "random")
 
 

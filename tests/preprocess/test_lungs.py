@@ -169,7 +169,7 @@ def test_a_film_and_its_lungs_stand_one_below_the_other() -> None:
     np.testing.assert_array_equal(twice[:64], whole)
     stretched = preprocess.from_list([{"step": "resize", "side": 64}])(FILM)
     np.testing.assert_array_equal(twice[64:], stretched)
-    with pytest.raises(HilumError, match="2 pictures one below the other must stay so"):
+    with pytest.raises(HilumError, match="2 pictures one below the other must keep their places"):
         preprocess.from_list([{"step": "film_and_lungs"}, {"step": "resize"}])
 
 
@@ -216,7 +216,7 @@ def test_a_step_is_given_the_network_that_it_names() -> None:
 def test_other_words_are_refused(settings: dict[str, str], words: str) -> None:
     with pytest.raises(HilumError, match=words):
         built(Known(), "keep_lungs", **settings)
-    with pytest.raises(HilumError, match="something that finds lungs"):
+    with pytest.raises(HilumError, match="a lung segmenter"):
         KeepLungs()(FILM)
 
 

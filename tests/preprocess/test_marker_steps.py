@@ -101,7 +101,7 @@ def test_wrong_parameters_are_refused(row: dict[str, object], sentence: str) -> 
 
 
 def test_a_missing_donor_is_named(tmp_path: Path) -> None:
-    with pytest.raises(MissingError, match="not there"):
+    with pytest.raises(MissingError, match="which does not exist"):
         TransplantMarkers(donor=str(tmp_path / "none"))(FILMS[0])
     with pytest.raises(MissingError, match="got none"):
         TransplantMarkers(donor=str(tmp_path))(FILMS[0])

@@ -80,7 +80,7 @@ def test_every_step_keeps_kind_and_range(
     film = pixels if deep else np.rint(pixels * 255).astype(np.uint8)
     step = step_of(name)
     if name == "centre_crop" and min(film.shape) < 224:
-        with pytest.raises(HilumError, match="centre_crop wants"):
+        with pytest.raises(HilumError, match="centre_crop needs"):
             step(film)
         return
     out = step(film)

@@ -169,8 +169,8 @@ def test_folds_of_a_recipe_by_old_names_go_on(tmp_path: Path) -> None:
     mark.write_text(text)
     checkpoints.require_recipe(tmp_path / "out", plan)
     other = plan.model_copy(update={"seeds": [1]})
-    with pytest.raises(ChangedError, match="--resume wants the recipe"):
+    with pytest.raises(ChangedError, match="--resume needs the recipe"):
         checkpoints.require_recipe(tmp_path / "out", other)
     mark.write_text("no TOML")
-    with pytest.raises(ChangedError, match="--resume wants the recipe"):
+    with pytest.raises(ChangedError, match="--resume needs the recipe"):
         checkpoints.require_recipe(tmp_path / "out", plan)

@@ -100,17 +100,18 @@ def bombs() -> dict[str, bytes]:
 
 def tiny_model(folder: Path, seen: tuple[str, ...] = ()) -> TrainedModel:
     """A network with random weights that abstains from half of `formats`, saved in `folder`."""
-    random = np.random.default_rng(1)
-    head = NumpyHead(Standardise.none(64), ((random.normal(size=(2, 64)), np.zeros(2)),))
     facts = ModelMetadata(
-        CLASSES, "unit", "fp32", mirror=True, temperature=20.0, seen=seen, judged=JUDGED,
+        CLASSES, "imagenet", "fp32", mirror=True, temperature=20.0, seen=seen, judged=JUDGED,
         thresholds={"covid19": 0.31, "normal": 0.62},
     )  # fmt: skip
     pipeline = preprocess.from_list([{"step": "resize", "side": SIDE}])
-    model = models.compile_model(
-        facts, pipeline, backbones.build_backbone("wiklund_cnn", "random"), head
-    )
     films = [answer.prepare_file(data, pipeline) for data in formats().values()]
+    network = backbones.build_backbone("test_efficientnet", "random")
+    engine = models.compile_backbone(network, facts.normalise, pipeline, "fp32")
+    features = engine(np.stack([film.pixels for film in films]))
+    weight = np.random.default_rng(1).normal(size=(2, features.shape[1]))
+    head = NumpyHead(Standardise.of(features), ((weight, np.zeros(2)),))
+    model = models.compile_model(facts, pipeline, network, head)
     second = np.median(answer.answer(model, films)[0].min(1))  # p of the less probable class
     facts = replace(facts, conformal=dict.fromkeys(CLASSES, float(second)))
     model = replace(model, facts=facts)

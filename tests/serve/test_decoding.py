@@ -46,8 +46,8 @@ def same(result: DecodedFilm | str, tiny: Tiny) -> bool:
 @pytest.mark.parametrize(
     ("word", "sentence", "died"),
     [
-        (b"exit....", "ends the decoder (it was started anew)", 1),
-        (b"segfault", "ends the decoder (it was started anew)", 1),
+        (b"exit....", "ends the decoder (which was restarted)", 1),
+        (b"segfault", "ends the decoder (which was restarted)", 1),
         (b"sleep...", "computing and 4 s in all, got one that takes longer", 1),
         (b"compute.", "decoded within 1 s of computing", 1),
         (b"allocate", "on which the decoder fails (", 0),
@@ -96,7 +96,7 @@ def test_no_more_memory_than_the_bound_is_taken(tiny: Tiny) -> None:
         (result,) = read(bounded, film)
         bounded.close()
         assert isinstance(result, DecodedFilm) is readable, result
-        assert readable or "wanted enough memory to decode the image" in str(result)
+        assert readable or "expected enough memory to decode the image" in str(result)
 
 
 def pids(decoders: Decoders) -> list[int]:

@@ -140,7 +140,7 @@ def test_pixels_beyond_the_bound(in_process: Make) -> None:
     bomb = bytearray(encoded(".png", np.zeros((8, 8), np.uint8)))
     bomb[16:24] = (100_000).to_bytes(4, "big") * 2
     response = in_process().post(PREDICT, content=bytes(bomb), headers=RAW)
-    assert "pixels" in problem(response, 422, "wanted").json()["detail"]
+    assert "pixels" in problem(response, 422, "expected").json()["detail"]
 
 
 # ---- slow clients, on a real port
@@ -232,7 +232,7 @@ def test_what_is_no_http(impatient: tuple[str, int]) -> None:
         head, _, body = everything(connection).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400 ")
     assert b"application/problem+json" in head
-    assert json.loads(body)["detail"].startswith("wanted a request in HTTP/1.1")
+    assert json.loads(body)["detail"].startswith("expected a request in HTTP/1.1")
 
 
 def test_more_connections_than_the_bound(impatient: tuple[str, int]) -> None:

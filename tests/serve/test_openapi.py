@@ -67,7 +67,7 @@ def test_a_fault_of_ours_has_no_words(
     client = in_process()
     with caplog.at_level(logging.DEBUG):
         response = client.post("/v1/predict", content=FILM, headers={"Content-Type": "image/png"})
-    problem(response, 500, "a fault of its own")
+    problem(response, 500, "the server has failed")
     (line,) = [record.getMessage() for record in caplog.records if record.name == "hilum.serve"]
     assert line.startswith("fault: ValueError at test_openapi.py:")
     assert "Jane" not in caplog.text + response.text

@@ -7,7 +7,7 @@ from typing import Literal
 from hilum import recipes
 from hilum.api.model import Model
 from hilum.api.own_images import OwnImages, TableColumns
-from hilum.progress import Progress, silent
+from hilum.progress import Progress, StepName, silent
 from hilum.recipes import Recipe
 from hilum.types import Manifest, Results, as_path
 
@@ -34,7 +34,7 @@ def run(
     >>> films = "data=[{phantom={images=40, size=96}}]"
     >>> two = 'classes=["covid19", "normal"]'
     >>> hilum.run("demo", out="small", changes=[films, two, "augment.views=0"]).verdict
-    'Too few to say: ...'
+    'Too few test images to say: ...'
     """
     from hilum.experiment.tasks import run_into
 
@@ -88,7 +88,7 @@ def evaluate(
 
     >>> import hilum
     >>> hilum.evaluate("out", "other_hospital", "tested").verdict
-    'Too few to say: ...'
+    'Too few test images to say: ...'
     """
     from hilum.experiment import evaluate_model, outputs
 
@@ -96,7 +96,7 @@ def evaluate(
     step = progress or silent
 
     def read(path: Path) -> Manifest:
-        return own.open(path, step("read headers"), fewest=1)
+        return own.open(path, step(StepName("read headers", "headers")), fewest=1)
 
     with outputs.removing_empty_on_failure(as_path(out)):
         return evaluate_model(_folder(model), as_path(data), as_path(out), step, read=read)
@@ -171,7 +171,7 @@ def open_data(
     ['covid19', 'normal']
     """
     own = OwnImages(columns or TableColumns(), labels, source_tag)
-    return own.open(data, (progress or silent)("read headers"))
+    return own.open(data, (progress or silent)(StepName("read headers", "headers")))
 
 
 def _folder(model: Model | str | Path) -> Path:

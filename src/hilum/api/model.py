@@ -49,12 +49,12 @@ class Heatmap:
         """Write film, heat map, colour bar and notice as one PNG; HilumError if unknown."""
         from hilum.explain import cam
         from hilum.explain import heatmap_sheets as sheets
-        from hilum.types import CLASS_NAMES
+        from hilum.types import CLASS_NAMES, shown_probability
 
         style = sheets.HeatmapStyle(rendering, colours)
         style.check()
         words = (f"Evidence for {CLASS_NAMES.get(self.class_, self.class_)}, "
-                 f"p = {self.probability:.3f}",)  # fmt: skip
+                 f"p {shown_probability(self.probability)}",)  # fmt: skip
         tile = sheets.HeatmapTile(self.film, self.array, words)
         title = cam.find_method(self.method).title
         sheets.save_page(sheets.single(tile, style, title, self.verdict), Path(path))
@@ -77,7 +77,7 @@ class Model:
         """Raises MissingError where `folder` is no model's or run's, HilumError if damaged."""
         self.folder = find_model_folder(Path(folder).expanduser())
         self.trained: TrainedModel = exported.load(self.folder)
-        self._explainable: ExplainableModel | None = None  # made when it is first wanted
+        self._explainable: ExplainableModel | None = None  # made when it is first expected
         self._passes: dict[str, OnePass] = {}  # by method
 
     @property

@@ -42,7 +42,7 @@ class TableColumns:
 
 @dataclass(frozen=True, slots=True)
 class OwnImages:
-    """All that train, evaluate and scan take beside a path; HilumError where two things differ."""
+    """All that train, evaluate and scan take with a path; HilumError where two things differ."""
 
     columns: TableColumns = field(default_factory=TableColumns)
     labels: str | Path | None = None  # a CSV, from anywhere, that labels a folder's images
@@ -52,8 +52,8 @@ class OwnImages:
         """Refuse two sources."""
         if self.source_tag is not None and self.columns.source is not None:
             raise HilumError(
-                "the source of an image is a table's column or a DICOM element; got both "
-                "(--source-column and --source-tag); leave one out."
+                "the source of an image is a table's column or a DICOM element; got "
+                "both (--source-column and --source-tag); leave one out."
             )
 
     def change(self, path: str | Path) -> str:

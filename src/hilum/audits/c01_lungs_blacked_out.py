@@ -1,4 +1,4 @@
-"""C-01: how well can the classes be told apart with the lungs blacked out?"""
+"""C-01: how well can the classes be separated with the lungs blacked out?"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,11 +17,13 @@ from hilum.types import Finding, Floats, Grey8, HilumError, Labels, Probabilitie
 RULE = AuditRule(
     id="C-01",
     title="Lungs blacked out",
-    rule="R = (AUROC with the lungs blacked out - 0.5) / (AUROC of whole images - 0.5), of a "
-    "linear probe on the model's own features: above 0.25 warns, above 0.5 fails; where the "
-    "interval of such an R reaches 0, the images are too few to tell",
+    rule="R = (AUROC with the lungs blacked out - 0.5) / (AUROC of whole images - 0.5), of "
+    "a linear probe on the model's own features: above 0.25 warns, above 0.5 fails; "
+    "where the interval of such an R reaches 0, the images are too few to say",
     source="Maguolo & Nanni 2021, doi:10.1016/j.inffus.2021.04.008: similar results without the "
     "lungs",
+    remedy="crop the images to the lungs (step crop_lungs), and take every class from the "
+    "same sources",
     severity=270,
 )
 WARNS, FAILS = 0.25, 0.5  # of R
@@ -62,17 +64,17 @@ def audit(evidence: Evidence) -> Finding:
     full, without = areas[0]
     if np.nanquantile(areas[1:, 0], 0.025) <= 0.5:
         raise HilumError(
-            "the classes cannot be told apart on whole images either "
-            f"(AUROC {full:.2f} of {len(labels[tested])} images)"
+            "the classes cannot be separated on whole images either (AUROC "
+            f"{full:.2f}, {len(labels[tested])} images)"
         )
     ratios = metrics.ratio((areas - 0.5)[:, 1], (areas - 0.5)[:, 0])
     low, high = (float(x) for x in np.nanquantile(ratios[1:], [0.025, 0.975]))
     value = float(ratios[0])
     if low <= 0 and value > WARNS:
         raise HilumError(
-            f"{len(tested)} images are too few to tell how much of the score remains with the "
-            f"lungs blacked out (AUROC {without:.2f} against {full:.2f}; R lies between {low:.2f} "
-            f"and {high:.2f})"
+            f"{len(tested)} images are too few to say how much of the score remains "
+            f"with the lungs blacked out (AUROC {without:.2f} against {full:.2f}; R "
+            f"lies between {low:.2f} and {high:.2f})"
         )
     status: Status = "fail" if value > FAILS else "warn" if value > WARNS else "pass"
     sentence = _sentence(status, value, (float(full), float(without)), seen)
@@ -161,7 +163,10 @@ def _sentence(status: Status, value: float, areas: tuple[float, float], seen: Hi
     figures = f"(AUROC {without:.2f} against {full:.2f})"
     without_lungs = len(seen.rows) - seen.with_lungs
     rest = (
-        f" Where no lungs were found ({without_lungs} times), the usual box was taken."
+        (
+            f" In {without_lungs} images no lungs were found; there the box usual for this "
+            "set was blacked out."
+        )
         if without_lungs
         else ""
     )
@@ -171,7 +176,7 @@ def _sentence(status: Status, value: float, areas: tuple[float, float], seen: Hi
         return f"{lead}{'the lungs' if value > 0.75 else 'the lungs alone'}.{rest}"
     if status == "warn":
         return f"Part of the score remains with the lungs blacked out {figures}.{rest}"
-    return f"With the lungs blacked out little of the score remains {figures}.{rest}"
+    return f"With the lungs blacked out, little of the score remains {figures}.{rest}"
 
 
 def _usual(boxes: list[Box]) -> Box:

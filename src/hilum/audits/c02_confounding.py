@@ -15,6 +15,7 @@ RULE = AuditRule(
     "0.9 or more fails, where they are not independent (chi-squared, p < 0.01)",
     source="Zech et al. 2018, doi:10.1371/journal.pmed.1002683: AUC 0.861 from the hospital alone; "
     "Bergsma 2013, doi:10.1016/j.jkss.2012.10.002 (correction)",
+    remedy="add images until every source has every class, or train and test within one source",
     severity=220,
     before_training=True,
     whole_set=True,
@@ -73,11 +74,15 @@ def _sentence(sources: int, v: float, status: Status) -> str:
         return "All images come from one source, so the source cannot give the label away."
     if status == "fail":
         return (
-            f"The classes come from different sources (V = {v:.2f}): whoever recognises the "
-            "source knows the label, and no figure within this set can tell the two apart."
+            f"The classes come from different sources (V = {v:.2f}): a model that "
+            "recognises the source knows the label, and no score within this set can "
+            "show the difference."
         )
     if status == "warn":
-        return f"Sources differ in their mix of classes (V = {v:.2f}): part of any score may be it."
+        return (
+            f"The mix of classes differs between sources (V = {v:.2f}), so part of any "
+            "score may come from recognising the source."
+        )
     if v > 0.3:
-        return f"Source and label may go together (V = {v:.2f}), by no more than chance can do."
+        return f"Source and label may be related (V = {v:.2f}), but by no more than chance allows."
     return f"Source and label are almost unrelated (V = {v:.2f})."

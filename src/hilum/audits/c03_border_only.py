@@ -11,9 +11,11 @@ from hilum.types import Finding, Status
 RULE = AuditRule(
     id="C-03",
     title="Border only",
-    rule="AUROC of a model that sees only the outer 10 % frame: above 0.6 warns where its "
+    rule="AUROC of a model that sees only the outer 10% frame: above 0.6 warns where its "
     "interval lies above 0.5, above 0.8 fails where it lies above 0.6",
     source="DeGrave et al. 2021, doi:10.1038/s42256-021-00338-7; Maguolo & Nanni 2021",
+    remedy="crop the images to the lungs (step crop_lungs), and take every class from the "
+    "same sources",
     severity=150,
     before_training=True,
 )
@@ -24,7 +26,7 @@ SIDE = 30  # the frame is 3 of 30 pixels wide on each side
 def audit(evidence: Evidence) -> Finding:
     """Logistic regression on the frame of 30 x 30 thumbnails, cross-validated by patient."""
     if evidence.stack is None:
-        return RULE.unknown("the prepared pixels are not at hand")
+        return RULE.unknown("the prepared pixels are not available")
     rows = sampling.balanced_sample(evidence, np.flatnonzero(evidence.labels >= 0), MOST)
     small = np.stack(
         [
@@ -45,9 +47,9 @@ def audit(evidence: Evidence) -> Finding:
     meaning = (
         "what lies outside the lungs gives the label away"
         if warns
-        else "the frame tells little"
+        else "the frame says little about the label"
         if value <= 0.6
-        else "on so few images chance can do that too"
+        else "with so few images this may be chance"
     )
     sentence = f"A model that sees only the outer frame reaches AUROC {value:.2f}; {meaning}."
     return RULE.finding(status, value, sentence, (low, high))

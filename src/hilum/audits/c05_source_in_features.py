@@ -12,10 +12,12 @@ from hilum.types import Finding, Status
 RULE = AuditRule(
     id="C-05",
     title="Source in the features",
-    rule="AUROC above 0.8 of a linear probe for the source, within a class, with its interval "
-    "above 0.5, warns, and fails where source and label go together (C-02: V above 0.3)",
+    rule="AUROC above 0.8 of a linear probe for the source, within a class, with its "
+    "interval above 0.5, warns, and fails where source and label are related (C-02: V "
+    "above 0.3)",
     source="Zech et al. 2018, doi:10.1371/journal.pmed.1002683; Teixeira et al. 2021, "
     "doi:10.3390/s21217116",
+    remedy="add images until every source has every class, or train and test within one source",
     severity=170,
 )
 MOST = 1000  # images of a probe
@@ -26,7 +28,7 @@ def audit(evidence: Evidence) -> Finding:
     """The most telling class: AUROC of its images' source from their features."""
     sources = evidence.manifest["source"]
     if evidence.features is None:
-        return RULE.unknown("the network's features are not at hand")
+        return RULE.unknown("the network's features are not available")
     if sources.isna().any() or sources.nunique() < 2:
         state = "unknown" if sources.isna().any() else "the same for all images"
         return RULE.unknown(f"the source is {state}")
@@ -42,14 +44,15 @@ def audit(evidence: Evidence) -> Finding:
             )
     if not aurocs:
         return RULE.unknown(
-            f"no class has {LEAST} images of each of two sources, so that source and label are one"
+            f"no class has {LEAST} images from each of two sources, so source and label "
+            "cannot be separated"
         )
     name = max(aurocs, key=lambda name: aurocs[name])
     value, interval = aurocs[name]
     v = c02_confounding.of_patients(evidence.manifest)[0]
     sentence = (
-        f"Within {name} a linear probe tells the source of an image with AUROC {value:.2f}; "
-        f"source and label go together with V = {v:.2f}."
+        f"Within {name}, a linear probe recognises the source of an image with AUROC "
+        f"{value:.2f} (association of source and label: V = {v:.2f})."
     )
     source_known = value > 0.8 and interval[0] > 0.5
     status: Status = "pass" if not source_known else "fail" if v > 0.3 else "warn"

@@ -7,10 +7,11 @@ from hilum.types import Finding
 
 RULE = AuditRule(
     id="C-06",
-    title="Marks filled in",
+    title="Burnt-in markers filled in",
     rule=marked_films.RULE_TEXT,
     source="Wirgård Wiklund et al. 2020, section 5.1; DeGrave et al. 2021, "
     "doi:10.1038/s42256-021-00338-7",
+    remedy="remove burnt-in markers from all images (step remove_markers), and train again",
     severity=190,
 )
 
@@ -20,4 +21,4 @@ def audit(evidence: Evidence) -> Finding:
     answers = marked_films.answers_before_and_after(
         evidence, marked_films.films_with_marks(evidence), marked_films.fill_marks
     )
-    return marked_films.finding(RULE, answers, "Filling in burnt-in marks")
+    return marked_films.finding(RULE, answers, "Filling in burnt-in markers")

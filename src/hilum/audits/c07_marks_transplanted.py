@@ -16,15 +16,17 @@ from hilum.types import Finding, Grey8, HilumError
 
 RULE = AuditRule(
     id="C-07",
-    title="Marks of another class",
-    rule="a class's probability rises by more than 0.05 (median) when films of other classes bear "
-    "its marks instead of their own class's (Wilcoxon, Holm-corrected p < 0.05): fails",
+    title="Markers of another class",
+    rule="a class's probability rises by more than 0.05 (median) when films of other "
+    "classes show its markers instead of their own class's (Wilcoxon, Holm-corrected p "
+    "< 0.05): fails",
     source="Wirgård Wiklund et al. 2020, section 5.2 and Fig. 11; DeGrave et al. 2021; Wilcoxon "
     "1945",
+    remedy="remove burnt-in markers from all images (step remove_markers), and train again",
     severity=200,
 )
 RISE, SURE = 0.05, 0.05
-FEW = 13  # films, of which scipy tries every sign
+FEW = 13  # films; scipy tries every sign of so many
 REPLICATES = 1000
 
 
@@ -59,14 +61,18 @@ def audit(evidence: Evidence) -> Finding:
     named = ", ".join(rise.class_ for rise in fails)
     if fails:
         sentence = (
-            f"Marks of {named} films on films of other classes raise its probability by "
-            f"{worst.median:.2f}: the classifier reads the marks."
+            f"Pasting the markers of {named} films into films of other classes raises "
+            f"that class's probability by {worst.median:.2f} (median): the classifier "
+            "reads the markers."
         )
         return RULE.finding("fail", worst.median, sentence, interval)
     raised = max(worst.median, 0.0)  # where every class falls, none is raised
+    change = (
+        "left the probabilities unchanged" if raised < 0.005 else "hardly raised any probability"
+    )
     sentence = (
-        f"Marks of another class raise no class's probability by more than {raised:.2f} "
-        f"(median of {len(worst.by)} films)."
+        f"Pasting in another class's markers {change} (median change {raised:.2f}, "
+        f"{len(worst.by)} films)."
     )
     return RULE.finding("pass", worst.median, sentence, interval)
 

@@ -1,4 +1,4 @@
-"""C-08: does the side on which a marker stands matter, when the patient stays the same?"""
+"""C-08: does the side of a marker matter, when the patient stays the same?"""
 
 import numpy as np
 
@@ -14,6 +14,7 @@ RULE = AuditRule(
     title="Side of the marker",
     rule=marked_films.RULE_TEXT,
     source="DeGrave et al. 2021, doi:10.1038/s42256-021-00338-7 (laterality markers)",
+    remedy="remove burnt-in markers from all images (step remove_markers), and train again",
     severity=180,
 )
 
@@ -23,7 +24,7 @@ def audit(evidence: Evidence) -> Finding:
     films = marked_films.films_with_marks(evidence)
     answers = marked_films.answers_before_and_after(evidence, films, _change)
     return marked_films.finding(
-        RULE, answers, "Moving burnt-in marks to the other side", _mirrored(evidence, films)
+        RULE, answers, "Moving burnt-in markers to the other side", _mirrored(evidence, films)
     )
 
 
@@ -65,5 +66,6 @@ def _mirrored(evidence: Evidence, films: list[MarkedFilm]) -> str:
         int((classes[2] != classes[3]).sum()),
     )
     return (
-        f" Mirroring the patient under the marks changes {with_marks}, without marks {bare_flips}."
+        f" Mirroring the patient changes {with_marks} answers with the markers in place "
+        f"and {bare_flips} without them."
     )

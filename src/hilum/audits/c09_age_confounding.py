@@ -12,9 +12,10 @@ ADULT = 16  # years
 RULE = AuditRule(
     id="C-09",
     title="Children and adults",
-    rule="Cramér's V of label and being a child, corrected for chance: above 0.3 warns; 0.9 or "
-    "more, or a class of children beside one without any, fails",
+    rule="Cramér's V of label and being a child, corrected for chance: above 0.3 warns; 0.9 "
+    "or more, or one class of children only and another without any, fails",
     source="Roberts et al. 2021, doi:10.1038/s42256-021-00307-0 (paediatric controls)",
+    remedy="take every class from the same age group, or add children and adults to every class",
     severity=210,
     before_training=True,
 )
@@ -27,23 +28,28 @@ def audit(evidence: Evidence) -> Finding:
     groups = age_groups(evidence)
     share_known = groups.notna().groupby(evidence.manifest["label"]).mean()
     if unknown := [name for name in names if share_known[name] < 0.5]:
-        return RULE.unknown(f"nothing is known of the ages in: {', '.join(unknown)}")
+        return RULE.unknown(f"the ages are unknown in: {', '.join(unknown)}")
     young = (groups == "children").groupby(evidence.manifest["label"]).mean() / share_known
     v = c02_confounding.corrected_v(groups, evidence.manifest["label"])
     children = [name for name in names if young[name] == 1]
     without = [name for name in names if young[name] == 0]
     if children and without:
         sentence = (
-            f"{', '.join(children)} are children and {', '.join(without)} are not: "
-            "a classifier of age would score as well."
+            f"All of {', '.join(children)} and none of {', '.join(without)} are "
+            "children: a model that only recognises age would score as well."
         )
         return RULE.finding("fail", v, sentence)
     shares = ", ".join(f"{young[name]:.0%} of {name}" for name in names)
     if v > MUCH:
-        part = "nearly as well" if v >= ALL else "part of it"
-        sentence = f"Children are {shares} (V = {v:.2f}): a classifier of age would score {part}."
+        part = "nearly as well" if v >= ALL else "part of this"
+        sentence = (
+            f"Children are {shares} (V = {v:.2f}): a model that only recognises age would "
+            f"score {part}."
+        )
         return RULE.finding("fail" if v >= ALL else "warn", v, sentence)
-    return RULE.finding("pass", v, f"Children are {shares}: age group and label hardly relate.")
+    return RULE.finding(
+        "pass", v, f"Children are {shares}: age group and label are hardly related."
+    )
 
 
 def age_groups(evidence: Evidence) -> pd.Series:

@@ -1,4 +1,4 @@
-"""C-10: do images of one patient stand on both sides of the split?"""
+"""C-10: are images of one patient on both sides of the split?"""
 
 import numpy as np
 
@@ -12,9 +12,11 @@ DROP = 0.05
 RULE = AuditRule(
     id="C-10",
     title="Patients on both sides",
-    rule="any pair across parts fails; missing patient identifiers warn, and fail where the "
-    f"nearest training image's label is right for {DROP:.0%} fewer once look-alikes are left out",
+    rule="any patient in two parts fails; missing patient identifiers warn, and fail where "
+    f"the nearest training image has the right label for {DROP:.0%} fewer test images "
+    "once look-alikes are left out",
     source="Yagis et al. 2021, doi:10.1038/s41598-021-01681-w: slice-level splits add 29-55 points",
+    remedy="give every image a patient_id, and keep each patient on one side of the split",
     severity=250,
     before_training=True,
     leakage=True,
@@ -30,12 +32,15 @@ def audit(evidence: Evidence) -> Finding:
     pairs = [leak for leak in evidence.leaks if leak.kind == "same patient"]
     if pairs:
         patients = len({leak.first for leak in pairs})
-        sentence = f"{patients} images have their own patient in another part of the split."
+        sentence = (
+            f"{patients} images have another image of the same patient in another part of "
+            "the split."
+        )
         return RULE.finding("fail", float(len(pairs)), sentence)
     missing = int(evidence.manifest["patient_id"].isna().sum())
     if missing:
         return _nameless(evidence, missing)
-    return RULE.finding("pass", 0.0, "No patient stands in two parts of the split.")
+    return RULE.finding("pass", 0.0, "No patient is in two parts of the split.")
 
 
 def _patients_met(recognised: Recognised) -> Finding:
@@ -43,29 +48,31 @@ def _patients_met(recognised: Recognised) -> Finding:
     met, why = int(recognised.patients.sum()), recognised.unchecked_patients
     if met:
         sentence = (
-            f"{met:,} of {len(recognised.patients):,} images are of patients whom the model was "
-            "built on; no score counts them."
+            f"{met:,} of {len(recognised.patients):,} images are of patients who were "
+            "used to build the model; no score counts them."
         )
         return RULE.finding("fail", float(met), sentence)
     if recognised.patients_state == "not checked":
         return RULE.unknown(why)
     if recognised.elsewhere.any():
         sentence = (
-            f"{int(recognised.elsewhere.sum()):,} images have a patient number that the model's "
-            "training has from another source: leakage cannot be excluded where sources share "
-            "their numbers."
+            f"{int(recognised.elsewhere.sum()):,} images have a patient number that "
+            "training has from another source: leakage cannot be excluded if sources "
+            "share their numbers."
         )
         return RULE.finding("warn", 0.0, sentence)
     if recognised.patients_state == "partly":
-        sentence = f"Leakage between patients cannot be excluded: {why}. No known one is met again."
+        sentence = (
+            f"Leakage between patients cannot be excluded: {why}. No known patient is in both sets."
+        )
         return RULE.finding("warn", 0.0, sentence)
-    return RULE.finding("pass", 0.0, "The model was built on no patient of this test.")
+    return RULE.finding("pass", 0.0, "No patient of this test was used to build the model.")
 
 
 def _nameless(evidence: Evidence, missing: int) -> Finding:
     """What clusters of near duplicates tell where patients are unknown."""
     lead = (
-        f"Patient identifiers do not exist for {missing} of {len(evidence.manifest)} images: "
+        f"{missing} of {len(evidence.manifest)} images have no patient identifier: "
         "leakage between patients cannot be excluded."
     )
     learned, tested = look_alikes.first_fold(evidence)
@@ -75,9 +82,10 @@ def _nameless(evidence: Evidence, missing: int) -> Finding:
     single, without = look_alikes.side_by_side(evidence, groups, learned, tested)
     met = int(np.isin(groups[tested], groups[learned]).sum())
     seen = (
-        f"{met} of {len(tested)} test images have a look-alike in training, and the nearest image "
-        f"there has the right label for {single:.1%} of the test, for {without:.1%} once "
-        f"look-alikes are left out ({len(np.unique(groups))} clusters)."
+        f"{met} of {len(tested)} test images have a look-alike in training, and the "
+        f"nearest training image has the right label for {single:.1%} of the test "
+        f"images ({without:.1%} once look-alikes are left out; {len(np.unique(groups))} "
+        "clusters)."
     )
     if single - without > DROP:
         return RULE.finding("fail", single - without, f"{seen} {lead}")

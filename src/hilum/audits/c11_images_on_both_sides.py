@@ -1,4 +1,4 @@
-"""C-11: do identical or nearly identical images stand on both sides of the split?"""
+"""C-11: are identical or nearly identical images on both sides of the split?"""
 
 from hilum.audits.base import AuditRule
 from hilum.audits.evidence import Evidence
@@ -10,6 +10,7 @@ RULE = AuditRule(
     title="Images on both sides",
     rule="any identical or near-identical pair across parts fails",
     source="Roberts et al. 2021, doi:10.1038/s42256-021-00307-0 (Frankenstein datasets)",
+    remedy="list the duplicates with hilum data leaks, and test on other images",
     severity=260,
     before_training=True,
     leakage=True,
@@ -24,7 +25,7 @@ def audit(evidence: Evidence) -> Finding:
         return RULE.unknown("no split was recorded")
     pairs = [leak for leak in evidence.leaks if leak.kind != "same patient"]
     if not pairs:
-        return RULE.finding("pass", 0.0, "No image has a twin in another part of the split.")
+        return RULE.finding("pass", 0.0, "No image has a duplicate in another part of the split.")
     return RULE.finding("fail", float(len(pairs)), _twins(pairs))
 
 
@@ -43,12 +44,16 @@ def _images_met(recognised: Recognised) -> Finding:
     )
     if same or near:
         sentence = (
-            f"{same + near:,} of {len(recognised.files):,} images are among those that the model "
-            f"was built on ({same:,} the very files, {near:,} near duplicates); no score counts "
-            "them."
+            f"{same + near:,} of {len(recognised.files):,} images were used to build "
+            f"the model ({same:,} identical files, {near:,} near duplicates); no score "
+            "counts them."
         )
         return RULE.finding("fail", float(same + near), sentence)
     if recognised.films_state == "not checked":
-        only = "" if recognised.files_state == "not checked" else "; none is one of its very files"
+        only = (
+            ""
+            if recognised.files_state == "not checked"
+            else ("; none is a file that the model was built on")
+        )
         return RULE.unknown(f"{recognised.unchecked_films}{only}")
-    return RULE.finding("pass", 0.0, "No image is among those that the model was built on.")
+    return RULE.finding("pass", 0.0, "None of the images was used to build the model.")

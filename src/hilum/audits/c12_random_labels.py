@@ -11,10 +11,11 @@ from hilum.types import Finding, Labels
 RULE = AuditRule(
     id="C-12",
     title="Random labels",
-    rule="labels drawn anew for each patient, or cluster of near duplicates, that the nearest "
-    "training image predicts better than chance by two standard errors fail",
-    source="Yagis et al. 2021, doi:10.1038/s41598-021-01681-w: 96 % of random labels, split by "
+    rule="labels shuffled between patients, or clusters of near duplicates, that the "
+    "nearest training image predicts better than chance by two standard errors fail",
+    source="Yagis et al. 2021, doi:10.1038/s41598-021-01681-w: 96% of random labels, split by "
     "slice",
+    remedy="give every image a patient_id, so that the split keeps each patient on one side",
     severity=240,
 )
 PERMUTATIONS = 50
@@ -23,10 +24,10 @@ PERMUTATIONS = 50
 def audit(evidence: Evidence) -> Finding:
     """Share of test images whose new label is that of the nearest training image."""
     if evidence.features is None or evidence.split is None:
-        return RULE.unknown("features or split are not at hand")
+        return RULE.unknown("the features or the split are not available")
     train, test = look_alikes.first_fold(evidence)
     if not len(train) or not len(test):
-        return RULE.unknown("no training images are among those at hand")
+        return RULE.unknown("none of the training images is available")
     groups = look_alikes.look_alike_groups(evidence)
     learned, tested = (look_alikes.unit(evidence.features[rows]) for rows in (train, test))
     near = train[(tested @ learned.T).argmax(1)]
@@ -36,14 +37,20 @@ def audit(evidence: Evidence) -> Finding:
     apart = groups[near] != groups[test]  # where no leak is, these alone are left
     chance = _chance(_by_group(evidence, groups))
     error = float(np.sqrt(chance * (1 - chance) / len(np.unique(groups[test]))))
-    shares = f"{right:.0%} of test images are told right, chance is {chance:.0%} ± {2 * error:.0%}"
+    limits = f"{chance:.0%} ± {2 * error:.0%}"
     if right > chance + 2 * error:
         sentence = (
-            f"With labels drawn anew for each patient or cluster {shares}: "
-            f"{int((~apart).sum())} of {len(test)} have their own in training."
+            f"Given shuffled labels, the check still gets {right:.0%} of test images "
+            f"right (chance: {limits}): {int((~apart).sum())} of {len(test)} have an "
+            "image of the same patient or cluster in training."
         )
         return RULE.finding("fail", right, sentence)
-    return RULE.finding("pass", right, f"With random labels {shares}.")
+    return RULE.finding(
+        "pass",
+        right,
+        f"Given shuffled labels, the check gets {right:.0%} of test images right, as chance "
+        f"would ({limits}).",
+    )
 
 
 def _by_group(evidence: Evidence, groups: npt.NDArray[np.int64]) -> Labels:

@@ -11,9 +11,10 @@ from hilum.types import Finding, HilumError, Status
 RULE = AuditRule(
     id="C-13",
     title="Heat in the lungs",
-    rule="lift = share of the Grad-CAM heat that lies in the lungs / share of the image that they "
-    "are: below 1 warns, below 1 with its whole interval fails",
+    rule="lift = share of the Grad-CAM heat that lies in the lungs / share of the image "
+    "that the lungs cover: below 1 warns, below 1 with its whole interval fails",
     source="López-Cabrera et al. 2021, doi:10.1007/s12553-021-00520-2; Wang et al. 2020 (energy)",
+    remedy="look at the heat maps, and crop the images to the lungs (step crop_lungs)",
     severity=160,
 )
 LEAST = 10  # images with lungs and heat
@@ -49,8 +50,8 @@ def audit(evidence: Evidence) -> Finding:
     low, high = sampled_maps.interval(lift, len(inside), evidence.seed)
     status: Status = "fail" if high < 1 else "warn" if value < 1 else "pass"
     sentence = (
-        f"{inside.mean():.0%} of the heat lies in the lungs, which are {area.mean():.0%} of the "
-        f"image (lift {value:.2f}, {len(shares)} images)"
-        f"{': the explanations point elsewhere' if value < 1 else ''}."
+        f"{inside.mean():.0%} of the heat lies in the lungs, which cover "
+        f"{area.mean():.0%} of the image (lift {value:.2f}, {len(shares)} "
+        f"images){': the model looks elsewhere' if value < 1 else ''}."
     )
     return RULE.finding(status, value, sentence, (low, high))

@@ -11,6 +11,7 @@ RULE = AuditRule(
     rule="rank correlation of heat maps before and after all weights are made random: above 0.3 "
     "fails",
     source="Adebayo et al. 2018, arXiv:1810.03292",
+    remedy="do not use heat maps to explain this model",
     severity=20,
     expensive=True,
 )
@@ -31,10 +32,12 @@ def audit(evidence: Evidence) -> Finding:
     value, head = float(course["spearman"].iloc[-1]), float(course["spearman"].iloc[1])
     status: Status = "fail" if value > LIMIT else "pass"
     meaning = (
-        "the maps show the image, not the model" if status == "fail" else "the maps depend on it"
+        "the maps show the image, not the model"
+        if status == "fail"
+        else ("the maps depend on the model")
     )
     sentence = (
-        f"With every weight made random the heat maps still agree by {value:.2f} (rank "
-        f"correlation; {head:.2f} with the head alone): {meaning}."
+        "After all weights are randomised, the heat maps have a rank correlation of "
+        f"{value:.2f} with the originals ({head:.2f} with the head alone): {meaning}."
     )
     return RULE.finding(status, value, sentence)

@@ -16,8 +16,8 @@ from hilum.types import Finding, Floats, HilumError, Mask, Status
 RULE = AuditRule(
     id="C-15",
     title="Heat on the lesion",
-    rule="pointing game: share of images whose hottest place lies on the outlined lesion; not "
-    "more than chance would hit (binomial, p < 0.01) warns; it never fails",
+    rule="pointing game: share of images whose hottest place lies on the outlined lesion; "
+    "no more than chance would hit (binomial, p < 0.01) warns; it never fails",
     source="Saporta et al. 2022, doi:10.1038/s42256-022-00536-x; Zhang et al. 2018 (pointing game)",
     severity=30,
 )
@@ -37,7 +37,7 @@ def audit(evidence: Evidence) -> Finding:
 
     table = evidence.manifest
     if COLUMN not in table or table[COLUMN].isna().all():
-        return RULE.unknown(f"nobody has outlined the lesions (no {COLUMN} in the manifest)")
+        return RULE.unknown(f"the lesions are not outlined (no {COLUMN} in the manifest)")
     sample = sampled_maps.heat_maps(evidence)
     place = geometry(sampling.model(evidence).pipeline)
     off, hits, chances, overlaps = round(NEAR * max(place.shape)), [], [], []
@@ -67,13 +67,13 @@ def geometry(pipeline: Pipeline) -> Pipeline:
     """The steps that move pixels; HilumError where some go by what the film shows."""
     for step in pipeline.steps:
         if step.moves_pixels == "by content":
-            raise HilumError(f"step {step.name} moves pixels by what it sees in the film")
+            raise HilumError(f"step {step.name} moves pixels depending on what the film shows")
     rows = [
         row
         for row, step in zip(pipeline.as_list(), pipeline.steps, strict=True)
         if step.moves_pixels == "by size"
     ]
-    # bars beside the film are no lesion
+    # bars next to the film are no lesion
     return from_list([{**row, "fill": 0} if "fill" in row else row for row in rows])
 
 

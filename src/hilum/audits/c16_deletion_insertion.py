@@ -19,6 +19,7 @@ RULE = AuditRule(
     rule="gain over random maps in the area under the deletion and insertion curves, mean: not "
     "above 0 warns, below 0 with its whole interval fails",
     source="Petsiuk et al. 2018, arXiv:1806.07421",
+    remedy="do not use heat maps to explain this model",
     severity=40,
     expensive=True,
 )
@@ -47,8 +48,8 @@ def audit(evidence: Evidence) -> Finding:
     value = float(gain.mean())
     status: Status = "fail" if high < 0 else "warn" if value <= 0 else "pass"
     sentence = (
-        f"Taking away or bringing back what the heat maps name changes the probability by "
-        f"{abs(value):.3f} {'more' if value > 0 else 'less'} than random places do."
+        "Deleting or inserting the hottest regions changes the probability by "
+        f"{abs(value):.3f} {'more' if value > 0 else 'less'} than random regions do."
     )
     return RULE.finding(status, value, sentence, (low, high))
 

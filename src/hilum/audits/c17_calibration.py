@@ -12,7 +12,7 @@ from hilum.types import Finding
 RULE = AuditRule(
     id="C-17",
     title="Calibration",
-    rule="expected calibration error (bins of equal mass) above 0.05, and above what 99 % of "
+    rule="expected calibration error (bins of equal mass) above 0.05, and above what 99% of "
     "calibrated models would show on as many images, warns",
     source="Guo et al. 2017, arXiv:1706.04599; Bröcker & Smith 2007, doi:10.1175/WAF993.1",
     severity=110,
@@ -30,11 +30,10 @@ def audit(evidence: Evidence) -> Finding:
     limit = by_chance(confidence, bins, evidence.seed)
     plain = among_the_scores(evidence.predictions, confidence, right)
     sentence = (
-        f"Probabilities are {100 * value:.1f} points from the truth on average, in {bins} bins of "
-        f"as many images each; a calibrated model would stay below {100 * limit:.1f} on {len(p)} "
-        f"images. The ECE among the scores is {plain:.3f}, since it takes {calibration.BINS} bins "
-        "of "
-        "equal width."
+        f"Probabilities are {100 * value:.1f} points off on average ({bins} bins of "
+        f"equal mass); a calibrated model would stay below {100 * limit:.1f} on "
+        f"{len(p)} images. The ECE among the scores is {plain:.3f}, because it uses "
+        f"{calibration.BINS} bins of equal width."
     )
     if value > 0.05 and value > limit:
         return RULE.finding("warn", value, sentence)

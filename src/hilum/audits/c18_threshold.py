@@ -15,14 +15,16 @@ PREVALENCES = (0.01, 0.1, 0.5)
 RULE = AuditRule(
     id="C-18",
     title="Threshold",
-    rule=f"a threshold chosen on validation for {SENSITIVITY:.0%} sensitivity that keeps less on "
-    "test than chance explains in both sets (p < 0.01 over all classes) warns, less than 80 % "
-    f"fails; classes with fewer than {FEW_OF_A_CLASS} test images, or others, are not checked",
+    rule=f"a threshold chosen on validation for {SENSITIVITY:.0%} sensitivity that keeps "
+    "less on test than chance explains in both sets (p < 0.01 over all classes) warns, "
+    f"less than 80% fails; classes with fewer than {FEW_OF_A_CLASS} test images, or "
+    "others, are not checked",
     source="Wilson 1927; Altman & Bland 1994, doi:10.1136/bmj.309.6947.102 (predictive values)",
+    remedy="choose the threshold again on more validation images",
     severity=100,
 )
 SURE = 0.01  # with 0.05 for each of 27 audits only one clean study in four would pass them all
-POOR = 0.8  # a sensitivity that nobody would call 90 %
+POOR = 0.8  # a sensitivity that nobody would call 90%
 
 
 def audit(evidence: Evidence) -> Finding:
@@ -39,43 +41,43 @@ def audit(evidence: Evidence) -> Finding:
     if not points:
         most = max(min((labels == i).sum(), (labels != i).sum()) for i in range(p.shape[1]))
         return RULE.unknown(
-            f"only {most} test images of a class, or of the others; at least {FEW_OF_A_CLASS} of "
-            "each are needed"
+            f"at least {FEW_OF_A_CLASS} test images of a class and {FEW_OF_A_CLASS} "
+            f"others are needed; there are only {most}"
         )
     validated = predictions.validated(evidence)
     name = min(points, key=lambda name: p_kept(points[name].sensitivity, validated[name]))
     kept, spared = points[name].sensitivity, points[name].specificity
     sentence = (
-        f"At the threshold chosen for {SENSITIVITY:.0%} sensitivity {name} is found in {kept.k} "
-        f"of {kept.n} ({kept.low:.0%} to {kept.high:.0%}). {spared.k} of {spared.n} others are "
-        f"left alone ({spared.low:.0%} to {spared.high:.0%}){_worth(kept, spared)}."
+        f"At the threshold chosen for {SENSITIVITY:.0%} sensitivity, {name} is found in "
+        f"{kept.k} of {kept.n} ({kept.low:.0%} to {kept.high:.0%}). Specificity is "
+        f"{spared.value:.0%}, {spared.k} of {spared.n} ({spared.low:.0%} to "
+        f"{spared.high:.0%}).{_ppv(kept, spared)}"
     )
     short = p_kept(kept, validated[name]) * len(points) < SURE
     status: Status = "pass" if not short else "fail" if kept.value < POOR else "warn"
     return RULE.finding(status, kept.value, sentence, (kept.low, kept.high))
 
 
-def _worth(kept: Proportion, spared: Proportion) -> str:
+def _ppv(kept: Proportion, spared: Proportion) -> str:
     """In what share a positive answer would be right at other prevalences, with its interval."""
     ends = Interval(kept.low, kept.high), Interval(spared.low, spared.high)
     values = thresholds.predictive_values(kept.value, spared.value, PREVALENCES)
     intervals = thresholds.predictive_intervals(*ends, PREVALENCES)
     values_at_prevalences = ", ".join(
-        f"{row.ppv:.0%} ({at.ppv_low:.0%} to {at.ppv_high:.0%}) where {row.prevalence:.0%} have it"
+        (
+            f"{row.ppv:.0%} ({at.ppv_low:.0%} to {at.ppv_high:.0%}) at {row.prevalence:.0%} "
+            "prevalence"
+        )
         for row, at in zip(values.itertuples(), intervals.itertuples(), strict=True)
         if not np.isnan(row.ppv)
     )
-    return (
-        f"; a positive answer would be right in {values_at_prevalences}"
-        if values_at_prevalences
-        else ""
-    )
+    return f" The PPV would be {values_at_prevalences}." if values_at_prevalences else ""
 
 
 def p_kept(share: Proportion, validated: int, promised: float = SENSITIVITY) -> float:
     """p that a share on test is no less than `promised`, on which `validated` images agree.
 
-    A limit that keeps 90 % of 20 validation images keeps 90 % of all patients only on average.
+    A limit that keeps 90% of 20 validation images keeps 90% of all patients only on average.
     """
     spread = promised * (1 - promised) * (1 / max(share.n, 1) + (1 / validated if validated else 0))
     return float(ndtr((share.value - promised) / np.sqrt(spread)))

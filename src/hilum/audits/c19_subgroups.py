@@ -16,10 +16,11 @@ from hilum.types import Finding, Labels, Probabilities
 RULE = AuditRule(
     id="C-19",
     title="Subgroup gaps",
-    rule="a gap of more than 0.05 in AUROC, sensitivity or false alarms between a group and all "
-    "others that is significant at a false discovery rate of 5 % fails",
+    rule="a gap of more than 0.05 in AUROC, sensitivity or false alarms between a group and "
+    "all others that is significant at a false discovery rate of 5% fails",
     source="Seyyed-Kalantari et al. 2021, doi:10.1038/s41591-021-01595-0; Benjamini & Hochberg "
     "1995",
+    remedy="add images of that group, and report its scores separately",
     severity=130,
 )
 GAP, RATE = 0.05, 0.05
@@ -51,17 +52,17 @@ def audit(evidence: Evidence) -> Finding:
     gaps = [gap for name in names for gap in _of(evidence, _groups(table, name), labels, p)]
     if not gaps:
         why = (
-            f"no group of {', '.join(names)} has {LEAST} images with and without a class, inside "
-            "and outside"
+            f"no group by {', '.join(names)} has at least {LEAST} images with and "
+            f"{LEAST} without a class, both inside and outside the group"
             if names
-            else "sex, age, view and source of the images are unknown"
+            else "the sex, age, view and source of the images are unknown"
         )
         return RULE.unknown(why)
     return _finding(gaps)
 
 
 def _finding(gaps: list[Gap]) -> Finding:
-    """The widest gap that stands at a false discovery rate of RATE.
+    """The widest gap that is significant at a false discovery rate of RATE.
 
     Benjamini & Hochberg 1995, doi:10.1111/j.2517-6161.1995.tb02031.x.
     """
@@ -76,13 +77,16 @@ def _finding(gaps: list[Gap]) -> Finding:
     if bad:
         size, gap = max(bad, key=lambda pair: pair[0])
         sentence = (
-            f"For {gap.group} the {gap.what} of {gap.class_} is {gap.inside:.2f}, for all others "
-            f"{gap.outside:.2f}; {len(bad)} of {len(gaps)} gaps are more than chance."
+            f"For {gap.group}, the {gap.what} of {gap.class_} is {gap.inside:.2f}, "
+            f"against {gap.outside:.2f} for all others; {len(bad)} of {len(gaps)} gaps "
+            "are more than chance."
         )
         return RULE.finding("fail", size, sentence)
     size = max(abs(gap.inside - gap.outside) for gap in gaps)
     groups = len({gap.group for gap in gaps})
-    sentence = f"None of {len(gaps)} gaps between {groups} groups and the others is beyond chance."
+    sentence = (
+        f"None of {len(gaps)} gaps between {groups} groups and the others is larger than chance."
+    )
     return RULE.finding("pass", size, sentence)
 
 

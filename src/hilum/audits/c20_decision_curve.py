@@ -13,13 +13,13 @@ from hilum.types import Finding, HilumError
 RULE = AuditRule(
     id="C-20",
     title="Decision curve",
-    rule="net benefit that is nowhere above both treating all and treating none, beyond chance (p "
-    "< 0.01 over all thresholds), warns",
+    rule="net benefit that is nowhere above both treating everyone and treating no one, "
+    "beyond chance (p < 0.01 over all thresholds), warns",
     source="Vickers & Elkin 2006, doi:10.1177/0272989X06295361",
     severity=80,
 )
 SURE = 0.01
-ODDS = tuple(round(0.05 * i, 2) for i in range(1, 11))  # threshold probabilities: 5 % to 50 %
+ODDS = tuple(round(0.05 * i, 2) for i in range(1, 11))  # threshold probabilities: 5% to 50%
 
 
 def audit(evidence: Evidence) -> Finding:
@@ -42,13 +42,14 @@ def audit(evidence: Evidence) -> Finding:
     luck, gain, share = gains[name]
     if luck * len(ODDS) >= SURE:
         sentence = (
-            f"For {name} the classifier is at no threshold from 5 % to 50 % above both by more "
-            f"than chance (at most {gain:.3f}): whoever treats all, or none, does as well."
+            "At no threshold from 5% to 50% is the classifier clearly better for "
+            f"{name} than treating everyone or treating no one (net benefit at most "
+            f"{gain:.3f} higher)."
         )
         return RULE.finding("warn", gain, sentence)
     sentence = (
-        f"For {name} it is worth up to {gain:.3f} in net benefit over treating all or none, at "
-        f"{share:.0%} of the thresholds from 5 % to 50 %."
+        f"For {name}, the classifier adds up to {gain:.3f} in net benefit over treating "
+        f"everyone or no one, at {share:.0%} of the thresholds from 5% to 50%."
     )
     return RULE.finding("pass", gain, sentence)
 

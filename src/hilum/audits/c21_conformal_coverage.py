@@ -13,10 +13,11 @@ from hilum.types import Finding, Status
 RULE = AuditRule(
     id="C-21",
     title="Conformal coverage",
-    rule="a class, or all images together, covered less than the 90 % promised by more than chance "
-    "explains in test and validation (p < 0.05 over all classes, or of all images) fails; more "
-    "than half abstained from, with the whole interval, warns",
+    rule="a class, or all images together, covered less than the 90% promised, by more than "
+    "chance explains in test and validation (p < 0.05 over all classes, or of all "
+    "images), fails; abstaining on more than half, with the whole interval, warns",
     source="Angelopoulos & Bates 2021, arXiv:2107.07511; Vovk 2012, arXiv:1209.2673",
+    remedy="calibrate on more validation images of each class, and do not rely on abstentions",
     severity=90,
 )
 SURE = 0.05  # of a promise to each class, whose images are few
@@ -47,9 +48,9 @@ def audit(evidence: Evidence) -> Finding:
     least = min(luck[name] * len(luck), p_kept(every, sum(validated.values()), goal))
     abstained = proportion(int((kept.sum(1) > 1).sum()), len(kept))
     sentence = (
-        f"The true class stays possible in {share.k} of {share.n} images of {name} "
-        f"and in {every.k} of {every.n} of all (promised: {goal:.0%}); {abstained.value:.0%} of "
-        "the images are abstained from."
+        f"The set of possible classes holds the true one in {share.k} of {share.n} "
+        f"images of {name} and in {every.k} of {every.n} of all (promised: {goal:.0%}). "
+        f"The model abstains on {abstained.value:.0%} of the images."
     )
     status: Status = "fail" if least < SURE else "warn" if abstained.low > 0.5 else "pass"
     return RULE.finding(status, share.value, sentence, (share.low, share.high))

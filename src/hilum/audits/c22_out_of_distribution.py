@@ -11,11 +11,13 @@ from hilum.types import Finding, Floats, GreyImage, HilumError, Status
 
 RULE = AuditRule(
     id="C-22",
-    title="Strangers at the gate",
-    rule="AUROC of the gate below 0.98 on far images (noise, photographs) or below 0.9 on near "
-    "ones (inverted and turned test films) fails; more than 10 % of test films refused warns",
+    title="Out-of-distribution check",
+    rule="AUROC of the out-of-distribution check below 0.98 on far images (noise, "
+    "photographs) or below 0.9 on near ones (inverted and turned test films) fails; "
+    "more than 10% of test films rejected warns",
     source="Çallı et al. 2023, doi:10.1109/TMI.2022.3224067 (FRODO); Sun et al. 2022, "
     "arXiv:2204.06507",
+    remedy="check by eye that every image is of the kind that the model was trained on",
     severity=60,
 )
 FAR, NEAR, REFUSED = 0.98, 0.9, 0.1
@@ -25,12 +27,12 @@ GRAINS = (0.0, 3.0, 12.0)  # pixels by which noise is blurred
 
 
 def audit(evidence: Evidence) -> Finding:
-    """The gate's AUROC between test films and both kinds of strangers."""
+    """The gate's AUROC between test films and both kinds of other images."""
     model, features = evidence.model, evidence.features
     if model is None or model.gate is None:
-        return RULE.unknown("the model has no gate")
+        return RULE.unknown("the model has no out-of-distribution check")
     if features is None:
-        return RULE.unknown("the network's features are not at hand")
+        return RULE.unknown("the network's features are not available")
     at = predictions.predicted_rows(evidence, predictions.predictions(evidence))
     at = at[at >= 0]
     at = at[ood.evenly_spaced(len(at), OWN)] if len(at) else at
@@ -41,16 +43,17 @@ def audit(evidence: Evidence) -> Finding:
     near = [ood.posed(film, pose) for film in films for pose in ood.POSES]
     usual = model.gate.scores(np.asarray(features[at]))
     areas = []
-    for strangers in (far, near):
-        features_of_strangers: Floats = model.runtime(
-            np.stack([model.pipeline(image) for image in strangers])
+    for others in (far, near):
+        features_of_others: Floats = model.runtime(
+            np.stack([model.pipeline(image) for image in others])
         )
-        scores = np.concatenate([usual, model.gate.scores(features_of_strangers)])
+        scores = np.concatenate([usual, model.gate.scores(features_of_others)])
         areas.append(metrics.auroc(np.arange(len(scores)) >= len(usual), scores))
     refused = float((usual > 1).mean())
     sentence = (
-        f"The gate tells test films from noise and photographs with AUROC {areas[0]:.2f}, from "
-        f"inverted and turned ones with {areas[1]:.2f}, and refuses {refused:.0%} of the films."
+        "The out-of-distribution check separates test films from noise and photographs "
+        f"with AUROC {areas[0]:.2f}, and from inverted and turned films with "
+        f"{areas[1]:.2f}. It rejects {refused:.0%} of the test films."
     )
     bad = areas[0] < FAR or areas[1] < NEAR
     status: Status = "fail" if bad else "warn" if refused > REFUSED else "pass"

@@ -19,6 +19,7 @@ RULE = AuditRule(
     "chance (bootstrap, p < 0.05 over all sources), warns, by more than 0.1 fails",
     source="Zech et al. 2018, doi:10.1371/journal.pmed.1002683; DeGrave et al. 2021, "
     "doi:10.1038/s42256-021-00338-7",
+    remedy="train on more sources, and test on each of them separately",
     severity=230,
 )
 Floats64: TypeAlias = npt.NDArray[np.float64]
@@ -31,12 +32,12 @@ SOURCES = 6  # of the train-on x test-on matrix
 def audit(evidence: Evidence) -> Finding:
     """The greatest fall of AUROC from the sources trained on to one that was left out."""
     if evidence.features is None:
-        return RULE.unknown("the network's features are not at hand")
+        return RULE.unknown("the network's features are not available")
     table = evidence.once("matrix", lambda: matrix(evidence))
     if table.empty:
         return RULE.unknown(
-            f"no two sources have {LEAST} images each of two classes; test on another hospital "
-            "with hilum evaluate"
+            f"no two sources have {LEAST} images each of two classes; test at another "
+            "hospital with hilum evaluate"
         )
     left = table[table["train"] == REST]
     sure = left[left["sure"] > 0]  # where chance alone does not lose as much
@@ -44,9 +45,9 @@ def audit(evidence: Evidence) -> Finding:
     fall = float(worst["drop"]) if len(sure) else 0.0
     status: Status = "fail" if fall > 0.1 else "warn" if fall > 0.05 else "pass"
     sentence = (
-        f"A probe trained without {worst['test']} has AUROC {worst['auroc']:.2f} there"
-        f"{_over(worst['classes'], evidence.classes)}, and {worst['inside']:.2f} on the sources "
-        "that it was trained on."
+        f"A probe trained without {worst['test']} has AUROC {worst['auroc']:.2f} "
+        f"there{_over(worst['classes'], evidence.classes)}, against "
+        f"{worst['inside']:.2f} on the sources that it was trained on."
     )
     return RULE.finding(status, float(worst["drop"]), sentence)
 
@@ -61,7 +62,7 @@ def matrix(evidence: Evidence) -> pd.DataFrame:
     """Train-on x test-on: columns train, test, auroc, inside, drop, sure, classes; a row per pair.
 
     `auroc` on the diagonal is out of fold, by patient; `inside` is the training sources' own; on a
-    source left out the true drop is at least `sure` (95 % over all of them together). `classes`
+    source left out the true drop is at least `sure` (95% over all of them together). `classes`
     are those that `auroc` is the mean over: the ones that both sides have.
     """
     columns = ["train", "test", "auroc", "inside", "drop", "sure", "classes"]

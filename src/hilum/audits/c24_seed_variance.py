@@ -12,10 +12,10 @@ from hilum.types import Finding
 
 RULE = AuditRule(
     id="C-24",
-    title="Luck of the seed",
-    rule="fewer than five seeds cannot be checked; seeds whose AUROC differs by more than 0.05 "
-    "warn; a chosen cell that no test (DeLong by patient, Holm) puts above the others is said to "
-    "be no better",
+    title="Variation between seeds",
+    rule="fewer than five seeds are not checked; seeds whose AUROC differs by more than "
+    "0.05 warn; where no test (DeLong by patient, Holm) puts the chosen model above "
+    "the others, the sentence says so",
     source="Bouthillier et al. 2021, arXiv:2103.03098; DeLong et al. 1988, doi:10.2307/2531595; "
     "Obuchowski 1997, doi:10.2307/2533958",
     severity=70,
@@ -30,8 +30,7 @@ def audit(evidence: Evidence) -> Finding:
     if count < SEEDS:
         seeds = "one seed was" if count == 1 else f"{count} seeds were"
         return RULE.unknown(
-            f"only {seeds} run; at least {SEEDS} are needed (--seeds {SEEDS}); "
-            f"{_against_other_cells(evidence)}"
+            f"only {seeds} run; run with --seeds {SEEDS}. {_against_other_cells(evidence)}"
         )
     areas = []
     for _, rows in table.groupby("seed"):
@@ -39,8 +38,8 @@ def audit(evidence: Evidence) -> Finding:
         areas.append(np.mean([metrics.auroc(labels == c, p[:, c]) for c in np.unique(labels)]))
     low, high, sd = float(min(areas)), float(max(areas)), float(np.std(areas, ddof=1))
     sentence = (
-        f"Over {count} seeds AUROC has a standard deviation of {sd:.3f}, the worst {low:.3f}, the "
-        f"best {high:.3f}; {_against_other_cells(evidence)}."
+        f"Over {count} seeds, AUROC has a standard deviation of {sd:.3f} (worst "
+        f"{low:.3f}, best {high:.3f}). {_against_other_cells(evidence)}."
     )
     return RULE.finding("warn" if high - low > SPAN else "pass", high - low, sentence)
 
@@ -49,14 +48,17 @@ def _against_other_cells(evidence: Evidence) -> str:
     """Whether the chosen cell beats the others on the same images."""
     p_values = superiority(evidence)
     if not p_values:
-        return "there is no other cell to be better than"
+        return "Only one model was trained, so there is nothing to compare it with"
     equal = [cell for cell, p in p_values.items() if not p < 0.05]
     table = evidence.predictions
     alone = "patient_id" in table and table["patient_id"].isna().any()
-    unit = ", images counting as patients where none is known" if alone else ""
+    unit = ", counting images as patients where the patient is unknown" if alone else ""
     if not equal:
-        return f"the chosen cell is above all {len(p_values)} others{unit}"
-    return f"the chosen cell cannot be told from {len(equal)} of {len(p_values)} others{unit}"
+        return f"The chosen model is better than all {len(p_values)} others{unit}"
+    return (
+        f"No test shows the chosen model to be better than {len(equal)} of {len(p_values)} "
+        f"others{unit}"
+    )
 
 
 def superiority(evidence: Evidence) -> dict[str, float]:

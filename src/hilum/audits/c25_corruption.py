@@ -14,11 +14,10 @@ from hilum.types import Finding, Grey8, HilumError, Labels
 
 RULE = AuditRule(
     id="C-25",
-    title="Worse images",
-    rule="share of what balanced accuracy has above chance that is lost, mean of 6 corruptions at "
-    "3 strengths: above 0.5 warns; it never fails",
-    source="Hendrycks & Dietterich 2019, arXiv:1903.12261 (relative mCE; chance stands in for "
-    "AlexNet)",
+    title="Degraded images",
+    rule="share of the balanced accuracy above chance that is lost, mean of 6 corruptions "
+    "at 3 strengths: above 0.5 warns; it never fails",
+    source="Hendrycks & Dietterich 2019, arXiv:1903.12261 (relative mCE; chance replaces AlexNet)",
     severity=50,
     expensive=True,
 )
@@ -85,14 +84,14 @@ def audit(evidence: Evidence) -> Finding:
     chance = 1 / len(np.unique(labels))
     if np.quantile(accuracies[1:, 0], 0.025) <= chance:
         raise HilumError(
-            f"the classifier is not better than chance on {len(rows)} images as they are"
+            f"the classifier is no better than chance on the {len(rows)} images as they are"
         )
     loss = relative_losses(accuracies, chance)
     each = loss[0].reshape(len(CORRUPTIONS), -1).mean(1)
     value, worst = float(loss[0].mean()), int(each.argmax())
     low, high = (float(x) for x in np.quantile(loss[1:].mean(1), [0.025, 0.975]))
     sentence = (
-        f"Slightly worse images cost {max(value, 0):.0%} of what the classifier knows above "
+        f"Slightly degraded images cost {max(value, 0):.0%} of the accuracy above "
         f"chance; {[*CORRUPTIONS][worst]} costs most ({max(each[worst], 0):.0%})."
     )
     return RULE.finding("warn" if value > LIMIT else "pass", value, sentence, (low, high))

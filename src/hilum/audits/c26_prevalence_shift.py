@@ -11,8 +11,8 @@ from hilum.types import Finding, Labels, Probabilities
 RULE = AuditRule(
     id="C-26",
     title="Prevalence shift",
-    rule="an estimate of the tested images' class shares that is off by more than 0.1, and by "
-    "more than chance (bootstrap, 99 % over all classes), warns",
+    rule="an estimate of the tested images' class shares that is off by more than 0.1, and "
+    "by more than chance (bootstrap, 99% over all classes), warns",
     source="Saerens et al. 2002, doi:10.1162/089976602753284446; Cohen et al. 2020, "
     "arXiv:2002.02497",
     severity=120,
@@ -54,9 +54,10 @@ def audit(evidence: Evidence) -> Finding:
     i = int(np.abs(shares - truth).argmax())
     before, after = ((table.argmax(1) == labels).mean() for table in (p, corrected))
     sentence = (
-        f"{evidence.classes[i]} makes up {prior[i]:.0%} in training and {truth[i]:.0%} of the "
-        f"tested images, estimated from the answers alone {shares[i]:.0%}; accuracy is "
-        f"{before:.1%}, and {after:.1%} once corrected for it."
+        f"{evidence.classes[i]} makes up {prior[i]:.0%} of training and {truth[i]:.0%} "
+        f"of the tested images; the model's answers alone suggest {shares[i]:.0%}. "
+        f"Accuracy is {before:.1%}, and {after:.1%} after correcting for the suggested "
+        "shares."
     )
     beyond = off > OFF and beyond_chance(labels, p, prior, evidence.seed)[i]
     return RULE.finding("warn" if beyond else "pass", off, sentence)

@@ -12,8 +12,8 @@ from hilum.types import Finding, Published
 RULE = AuditRule(
     id="C-27",
     title="Published numbers",
-    rule="any printed figure that no table of counts can give warns: it says nothing of this "
-    "classifier",
+    rule="any printed figure that no table of counts can produce warns; this says nothing "
+    "about the classifier",
     source="Brown & Heathers 2017, doi:10.1177/1948550616673876 (GRIM)",
     severity=10,
 )
@@ -27,7 +27,7 @@ def audit(evidence: Evidence) -> Finding:
         *published_table.parse_published_table(as_table(evidence.published))
     )
     if not result.checks:
-        return RULE.unknown("none of the published numbers is of a kind that others can contradict")
+        return RULE.unknown("none of the published numbers can be checked against another")
     wrong = len(result.violations)
     if wrong:
         sentence = f"{wrong} of {result.checks} checks fail: {result.violations[0].sentence}"

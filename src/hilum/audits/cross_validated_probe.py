@@ -21,7 +21,7 @@ def macro_auroc(labels: Labels, p: Probabilities, classes: Labels) -> float:
 def auroc_with_interval(
     table: npt.NDArray[np.floating], labels: Labels, groups: npt.NDArray[np.int64], seed: int
 ) -> tuple[float, tuple[float, float]]:
-    """Macro AUROC of logistic regression on `table` (image, feature), out of fold, and its 95 %
+    """Macro AUROC of logistic regression on `table` (image, feature), out of fold, and its 95%
     interval: of 60 images without any rule one in six is above 0.6.
 
     Raises as `out_of_fold` does.
@@ -71,8 +71,8 @@ def out_of_fold(
     per_class = [len(np.unique(groups[labels == c])) for c in np.unique(labels)]
     if min(per_class) < 2 or len(per_class) < 2:
         raise HilumError(
-            f"two classes with at least two patients each are needed; got {per_class} patients per "
-            "class; add images."
+            f"two classes with at least two patients each are needed; got {per_class} "
+            "patients per class; add images."
         )
     folds = StratifiedGroupKFold(min(FOLDS, *per_class), shuffle=True, random_state=seed)
     return part_by_part(table, labels, folds.split(table, labels, groups))

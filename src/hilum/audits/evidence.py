@@ -43,7 +43,7 @@ class Evidence:
     all_predictions: pd.DataFrame | None = None  # of every cell, seed and fold
     published: Sequence[Published] = ()  # the paper's numbers, where the recipe states some
     recognised: Recognised | None = None  # external test: its images before any was set aside
-    thorough: bool = False  # `hilum audit`: dear audits too, and more images in each
+    thorough: bool = False  # `hilum audit`: slow audits too, and more images in each
     shared: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
@@ -65,7 +65,7 @@ class Evidence:
 
     @property
     def panels(self) -> int:
-        """How many pictures of a film stand one below the other in `stack`: each is a square."""
+        """How many pictures of a film are one below the other in `stack`: each is a square."""
         return 1 if self.stack is None else max(1, self.stack.shape[1] // self.stack.shape[2])
 
     def source_image(self, row: int, at_least: int | None) -> GreyImage:
@@ -78,7 +78,7 @@ class Evidence:
         return open_source_images().read(film["path"], digest, at_least)
 
     def once(self, name: str, make: Callable[[], Value]) -> Value:
-        """What `make` gives, made by the first audit that wants it and kept for the others."""
+        """What `make` gives, made by the first audit that needs it and kept for the others."""
         if name not in self.shared:
             self.shared[name] = make()
         value: Value = self.shared[name]

@@ -3,9 +3,9 @@
 Which likeness means one patient is read off the images themselves: those of different classes are
 of different patients, so the limit is what one image in a hundred exceeds with its nearest image of
 another class. On 368 slices of COVID-CT, whose patients are known, features of EfficientNet-Lite0
-bring half of the slices to a sibling (cosines above 0.98, the usual limit: 3 %) and 7 % to a
-stranger; the nearest other image has the right label for 86 %, for 75 % once clusters stay
-together, and for 68 % once patients do. Clusters show a leak and undo most of it; they are no
+bring half of the slices to a sibling (cosines above 0.98, the usual limit: 3%) and 7% to a
+look-alike; the nearest other image has the right label for 86%, for 75% once clusters stay
+together, and for 68% once patients do. Clusters show a leak and undo most of it; they are no
 patients.
 """
 

@@ -20,8 +20,8 @@ FEW, MANY = 48, 256  # films in a run, and in `hilum audit`
 LEAST = 10  # films with marks, or no audit of marks is made
 SHARE, SURE = 0.02, 0.05
 RULE_TEXT = (
-    "more than 2 % of answers change, and more than with a placebo (McNemar, p < 0.05): warns; "
-    "fails where the interval of the share lies above 2 %"
+    "more than 2% of answers change, and more than with a placebo (McNemar, p < 0.05): "
+    "warns; fails where the interval of the share lies above 2%"
 )
 
 
@@ -64,7 +64,7 @@ def sampled_films(evidence: Evidence) -> list[MarkedFilm]:
 
 
 def films_with_marks(evidence: Evidence) -> list[MarkedFilm]:
-    """Those that bear marks; raises HilumError where they are too few."""
+    """Those that have markers; raises HilumError where they are too few."""
     films = [film for film in sampled_films(evidence) if film.marks.boxes]
     if len(films) < LEAST:
         several = "no test film has" if not films else f"only {len(films)} test films have"
@@ -119,9 +119,10 @@ def finding(rule: AuditRule, answers: MarkerAnswers, what: str, more: str = "") 
         status = "fail" if low > SHARE else "warn"
     moved = float(np.abs(answers.after - answers.before).max(1).mean())
     sentence = (
-        f"{what} changes {flips} of {n} answers and probabilities by {moved:.2f} on average; "
-        f"doing the same where no mark is changes {int(placebo.sum())}"
-        f"{': the classifier reads the marks' if status != 'pass' else ''}.{more}"
+        f"{what} changes {flips} of {n} answers, and the same change away from the "
+        "markers "
+        f"{int(placebo.sum())}{': the classifier reads the markers' if status != 'pass' else ''}. "
+        f"Probabilities change by {moved:.2f} on average.{more}"
     )
     return rule.finding(status, flips / n, sentence, (low, high))
 
@@ -142,7 +143,7 @@ def _sampled_films(evidence: Evidence) -> list[MarkedFilm]:
     films = [_film(row, film) for row, film in sampling.read_sampled(evidence, rows)]
     if not films:
         first = evidence.manifest["path"].iloc[rows[0]]
-        raise HilumError(f"the images are no longer where they were ({first})")
+        raise HilumError(f"the images cannot be found any more ({first})")
     return films
 
 

@@ -151,8 +151,8 @@ def _shares(experiment: Experiment) -> Iterator[Outcome]:
         else:
             fits = any(is_share(figure, n) for n in range(1, max(totals) + 1))
             wrong = (
-                f"which is k of n for no n up to {max(totals)}: it can only be an average over "
-                "folds or runs."
+                f"but no n up to {max(totals)} gives it as k of n: it can only be an "
+                "average over folds or runs."
             )
         yield figure, "share", "" if fits else wrong
 
@@ -166,7 +166,7 @@ def _denominators(experiment: Experiment, figure: Figure) -> list[int]:
     if own is None or figure.metric not in ("sensitivity", "specificity"):
         return []
     rest = sum(sizes.per_class.values()) - own
-    # "specificity" beside the negative class is often that class's own share
+    # "specificity" next to the negative class is often that class's own share
     return [own] if figure.metric == "sensitivity" else [rest, own]
 
 
@@ -232,8 +232,8 @@ def _accuracy(experiment: Experiment) -> Iterator[Outcome]:
         slack = float(weights @ [one.half for one in recalls])
         mean = float(np.mean([one.value for one in recalls]))
         wrong = (
-            f"but the recalls, weighed by the {sum(sizes.values())} images of their classes, give "
-            f"{value:.4f} (unweighed {mean:.4f})."
+            f"but the recalls, weighted by the {sum(sizes.values())} images of their "
+            f"classes, give {value:.4f} (unweighted {mean:.4f})."
         )
         yield figure, "accuracy", "" if figure.allows(value - slack, value + slack) else wrong
 

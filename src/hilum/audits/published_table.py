@@ -31,7 +31,7 @@ NUMBERS = re.compile(r"(?<![\w.@-])\d+(?![\w.%-])")
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One printed rate: its value, half a unit of its last digit, and where it stands."""
+    """One printed rate: its value, half a unit of its last digit, and where it is."""
 
     class_: str
     metric: str  # a name of METRICS, or a sum of counts

@@ -38,8 +38,8 @@ from hilum.audits.evidence import Evidence
 from hilum.types import Finding, Score
 
 Progress: TypeAlias = Callable[[int, int], None]
-NO_IMAGES = "no images are at hand; name labelled ones with --data"
-NONE_NEW = "the model was built on these very images or their patients"
+NO_IMAGES = "there are no images; name labelled ones with --data"
+NONE_NEW = "these images, or their patients, were used to build the model"
 ROWS = (
     Audit(c01_lungs_blacked_out.RULE, c01_lungs_blacked_out.audit),
     Audit(c02_confounding.RULE, c02_confounding.audit),

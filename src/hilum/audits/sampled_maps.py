@@ -54,7 +54,7 @@ def explainable(evidence: Evidence) -> ExplainableModel:
 def interval(
     figure: Callable[[npt.NDArray[np.int64]], float], count: int, seed: int
 ) -> tuple[float, float]:
-    """95 % interval of `figure` over resampled images (image,): percentile bootstrap.
+    """95% interval of `figure` over resampled images (image,): percentile bootstrap.
 
     Efron & Tibshirani 1993, doi:10.1201/9780429246593, chapter 13.
     """

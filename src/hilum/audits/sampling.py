@@ -25,14 +25,14 @@ LONGEST = 1024  # pixels of a film's longer side while it is audited: hundreds a
 def model(evidence: Evidence) -> TrainedModel:
     """The model; raises HilumError where there is none."""
     if evidence.model is None:
-        raise HilumError("the model is not at hand")
+        raise HilumError("the model is not available")
     return evidence.model
 
 
 def stack(evidence: Evidence) -> Stack8:
     """The prepared pixels (image, height, width); raises HilumError where there are none."""
     if evidence.stack is None:
-        raise HilumError("the prepared pixels are not at hand")
+        raise HilumError("the prepared pixels are not available")
     return evidence.stack
 
 
@@ -43,7 +43,7 @@ def unseen(evidence: Evidence, most: int) -> npt.NDArray[np.int64]:
     """
     free = ~evidence.seen & (evidence.labels >= 0)
     if not free.any():
-        raise HilumError("there is no image of these classes that the model was not fitted on")
+        raise HilumError("every image of these classes was used to fit the model")
     return balanced_sample(evidence, np.flatnonzero(free), most)
 
 
@@ -87,7 +87,7 @@ def lungs(evidence: Evidence, rows: npt.NDArray[np.int64]) -> list[Sequence[Lung
 
 
 def panels(evidence: Evidence, row: int) -> Stack8:
-    """(panel, height, width): the pictures of a film that stand one below the other."""
+    """(panel, height, width): the pictures of a film that are one below the other."""
     film = stack(evidence)[row]
     return film.reshape(evidence.panels, -1, film.shape[1])
 

@@ -1,4 +1,4 @@
-"""One sentence that a clinician understands, derived from scores and findings."""
+"""A verdict in a few sentences that a clinician understands, derived from scores and findings."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from hilum.types import CLASS_NAMES, Finding, Score
 
 if TYPE_CHECKING:
     import pandas as pd
+
+NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+DO_NOT_TRUST = "Do not trust this classifier yet"
 
 
 def verdict(
@@ -28,17 +31,17 @@ def verdict(
     unknown = sum(finding.status == "unknown" for finding in findings)
     accuracy = _score(scores, "accuracy")
     lead = f"{accuracy.value:.1%} of test images are classified correctly" if accuracy else "scored"
-    lead += _classes_without_images(tested or {})
+    absent = _classes_without_images(tested or {})
     if findings and unknown == len(findings):
-        return f"Nothing is known of this classifier: none of {unknown} audits could be made."
+        return f"Nothing is known about this classifier: none of {unknown} checks could be run."
     limits = _limits(tested or {})
     sentence = (
-        _without_judgement(accuracy, lead, limits, failed, warned)
+        _without_judgement(lead + _counted(accuracy) + absent, limits, failed, warned)
         if accuracy and limits
-        else _judgement(scores, lead, failed, warned, len(findings) - unknown)
+        else _judgement(scores, lead + absent, failed, warned, len(findings) - unknown)
     )
-    missing = f" {unknown} of {len(findings)} audits could not be made." if unknown else ""
-    return sentence + missing
+    missing = f" {unknown} of {len(findings)} checks could not be run." if unknown else ""
+    return sentence + missing + (_next_step(failed) if sentence.startswith(DO_NOT_TRUST) else "")
 
 
 def tested(predictions: pd.DataFrame, classes: Sequence[str]) -> dict[str, int]:
@@ -51,47 +54,50 @@ def _classes_without_images(tested: Mapping[str, int]) -> str:
     """That some of the classes have no test image, where others have."""
     absent = [CLASS_NAMES.get(name, name) for name, n in tested.items() if not n]
     some = any(tested.values()) and absent
-    return f" (no test image is of {' or '.join(absent)})" if some else ""
+    return f", with no test image of {' or '.join(absent)}" if some else ""
 
 
 def _limits(tested: Mapping[str, int]) -> tuple[str, str] | None:
-    """(heading, reason) where the test images cannot show what the classifier is worth."""
+    """(heading, reason) where the test images cannot show how good the classifier is."""
     n, present = sum(tested.values()), [name for name, count in tested.items() if count]
     if 0 < n < FEW_IMAGES:
-        images = "1 test image" if n == 1 else f"{n} test images"
-        least = f"at least {FEW_IMAGES} are wanted"
-        return "Too few to say", f"{images} cannot show what a classifier is worth, {least}"
+        least = f"there should be at least {FEW_IMAGES}"
+        images = "There is only 1 test image" if n == 1 else f"There are only {n} test images"
+        return "Too few test images to say", f"{images}; {least}."
     if len(present) == 1 and len(tested) > 1:
         return (
-            "One class alone",
-            "whether it tells the classes apart cannot be seen on these images",
+            "Only one class was tested",
+            "These images cannot show whether it separates the classes.",
         )
     return None
 
 
 def _without_judgement(
-    accuracy: Score,
     lead: str,
     limits: tuple[str, str],
     failed: list[Finding],
     warned: list[Finding],
 ) -> str:
     """No judgement on the figures; what audits have found of the set stays true."""
-    counted = "" if accuracy.k is None else f", {accuracy.k} of {accuracy.n}"
-    known = accuracy.low is not None and accuracy.high is not None
-    ends = f" (95 % interval {accuracy.low:.0%} to {accuracy.high:.0%})" if known else ""
     certain = [finding for finding in failed if AUDITS[finding.id].rule.whole_set]
     heading, reason = limits
     if certain:
-        rest = _others([finding for finding in failed if finding is not certain[0]], "fail")
-        return (
-            f"Do not trust this classifier yet: {lead}{counted}{ends}, but "
-            f"{_lower(certain[0].sentence)}{rest} Besides, {reason}."
-        )
-    sentence = f"{heading}: {lead}{counted}{ends}; {reason}."
+        rest = _others([finding for finding in failed if finding is not certain[0]], "failed")
+        return f"{DO_NOT_TRUST}: {lead}, but {_lower(certain[0].sentence)}{rest} {reason}"
+    sentence = f"{heading}: {lead}. {reason}"
     if failed:
-        return f"{sentence} Even so: {_lower(failed[0].sentence)}{_others(failed[1:], 'fail')}"
-    return sentence + _others(warned, "warn").replace(" too.", ".")
+        return f"{sentence} Even so, {_lower(failed[0].sentence)}{_others(failed[1:], 'failed')}"
+    return sentence + _others(warned, "gave a warning", more="")
+
+
+def _counted(accuracy: Score | None) -> str:
+    """The accuracy's k of n and its interval, in brackets."""
+    if accuracy is None:
+        return ""
+    counted = [] if accuracy.k is None else [f"{accuracy.k} of {accuracy.n}"]
+    known = accuracy.low is not None and accuracy.high is not None
+    ends = [f"95% interval {accuracy.low:.0%} to {accuracy.high:.0%}"] if known else []
+    return f" ({', '.join(counted + ends)})" if counted or ends else ""
 
 
 def _judgement(
@@ -99,29 +105,43 @@ def _judgement(
 ) -> str:
     if _worse_than_chance(scores):
         return (
-            f"This classifier is worse than chance: {lead}; labels may be inverted somewhere, or "
-            "BatchNorm in the wrong mode."
+            f"This classifier is worse than chance: {lead}. Labels may be inverted somewhere, or "
+            "BatchNorm may be in the wrong mode."
         )
     if _no_better_than_chance(scores):
-        return f"This classifier has learnt nothing that shows: {lead}, no better than chance."
+        accuracy = _score(scores, "accuracy")
+        return (
+            f"No evidence that this classifier learned anything: {lead}{_counted(accuracy)}, "
+            "no better than chance (the interval of AUROC reaches 0.5)."
+        )
     if failed:
-        rest = _others(failed[1:], "fail")
-        return f"Do not trust this classifier yet: {lead}, but {_lower(failed[0].sentence)}{rest}"
+        rest = _others(failed[1:], "failed")
+        return f"{DO_NOT_TRUST}: {lead}, but {_lower(failed[0].sentence)}{rest}"
     if warned:
-        rest = _others(warned[1:], "warn")
-        return f"Read with caution: {lead}; {_lower(warned[0].sentence)}{rest}"
+        rest = _others(warned[1:], "gave a warning")
+        return f"Read with caution: {lead}, but {_lower(warned[0].sentence)}{rest}"
+    checks = "the one check that ran" if ran == 1 else f"the {ran} checks that ran"
     return (
-        f"{lead[0].upper()}{lead[1:]}, and the {ran} audits that ran found no shortcut; "
-        "test it on another hospital before you believe it."
+        f"{lead[0].upper()}{lead[1:]}, and {checks} found no shortcut. "
+        "Test it at another hospital before you rely on it."
     )
 
 
-def _others(findings: Sequence[Finding], how: str) -> str:
-    """The names of those that are not told in full."""
+def _others(findings: Sequence[Finding], how: str, more: str = "more ") -> str:
+    """How many other audits failed or warned, and their names."""
     if not findings:
         return ""
-    names = ", ".join(finding.id for finding in findings)
-    return f" {names} {how if len(findings) > 1 else f'{how}s'} too."
+    names = "; ".join(_lower_first(AUDITS[finding.id].rule.title) for finding in findings)
+    n = len(findings)
+    number = NUMBERS[n].capitalize() if n < len(NUMBERS) else str(n)
+    return f" {number} {more}{'check' if n == 1 else 'checks'} {how} ({names})."
+
+
+def _next_step(failed: Sequence[Finding]) -> str:
+    """What to do about the worst failure that something can be done about."""
+    remedies = [AUDITS[finding.id].rule.remedy for finding in failed]
+    first = next(filter(None, remedies), "")
+    return f" Next step: {first}." if first else ""
 
 
 def _worse_than_chance(scores: Sequence[Score]) -> bool:
@@ -142,4 +162,9 @@ def _score(scores: Sequence[Score], name: str, class_: str = "overall") -> Score
 def _lower(sentence: str) -> str:
     """The first sentence of what an audit finds, to go on with after a comma."""
     first = sentence.partition(". ")[0].removesuffix(".")
-    return f"{first[0].lower()}{first[1:]}."
+    return f"{_lower_first(first)}."
+
+
+def _lower_first(words: str) -> str:
+    """The words with a small first letter, but "COVID-19" and "AUROC" as they are."""
+    return words if words[1:2].isupper() else f"{words[:1].lower()}{words[1:]}"

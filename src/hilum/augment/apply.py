@@ -41,7 +41,7 @@ def apply(stack: Stack8, parameters: pd.DataFrame, workers: int = 2) -> Stack8:
     """
     if len(stack) != len(parameters):
         raise HilumError(
-            f"augmentation wants one row of parameters per image; got {len(parameters)} rows for "
+            f"augmentation needs one row of parameters per image; got {len(parameters)} rows for "
             f"{len(stack)} images; sample them for the same images."
         )
     maps = matrices(parameters, stack.shape[1:])
@@ -74,7 +74,7 @@ def matrices(parameters: pd.DataFrame, shape: tuple[int, ...]) -> Maps:
     moved = centre + size * _axes(p["shift_x"], p["shift_y"])
     offset = centre - (linear @ moved[:, :, None])[:, :, 0]
     box = _axes(p["box_width"], p["box_height"])
-    # pixel x stands at the fraction (x + 1/2) / width of the film
+    # pixel x is at the fraction (x + 1/2) / width of the film
     offset = box * offset + (box - 1) / 2 + size * _axes(p["box_left"], p["box_top"])
     return np.concatenate([box[:, :, None] * linear, offset[:, :, None]], axis=2)
 

@@ -14,7 +14,7 @@ from hilum.types import HilumError, Stack8
 
 Rows: TypeAlias = npt.NDArray[np.int64]  # (image,) indices
 
-CHUNK = 256  # images copied at once beside the result
+CHUNK = 256  # images copied at once, apart from the result
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class OfflineConfig:
     def __post_init__(self) -> None:
         if (self.times > 0) == (self.target > 0) or min(self.times, self.target) < 0:
             raise HilumError(
-                "offline augmentation wants either times or target above zero; "
+                "offline augmentation needs either times or target above zero; "
                 f"got times = {self.times} and target = {self.target}; set one."
             )
 
@@ -81,7 +81,7 @@ def _schedule(rows: Rows, plan: OfflineConfig) -> tuple[Rows, Rows]:
     """Parent row and copy number of each new image: whole rounds, then a drawn part of one."""
     if len(rows) == 0:
         raise HilumError(
-            f"offline augmentation wants training images; got {len(rows)}; "
+            f"offline augmentation needs training images; got {len(rows)}; "
             "add images of that class or change the split."
         )
     count = (plan.target or plan.times * len(rows)) - len(rows)

@@ -7,6 +7,7 @@ import typer
 
 from hilum.cli.app import Json, Quiet, Verbose, app, terminal
 from hilum.cli.json_output import plain_json
+from hilum.cli.machine_options import with_machine_options
 from hilum.cli.results import audits, beforehand
 from hilum.types import NOTICE, LeftOut
 
@@ -14,6 +15,7 @@ FAILED = 1  # exit code under --strict
 
 
 @app.command()
+@with_machine_options
 def audit(
     model: Annotated[Path, typer.Argument(help="A finished run's folder, or a model/ folder.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for the findings and the report.")],

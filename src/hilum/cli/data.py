@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from hilum.cli.app import Json, Quiet, Verbose, app, terminal
+from hilum.progress import StepName
 
 data = typer.Typer(help="Know your images before you train on them.", no_args_is_help=True)
 app.add_typer(data, name="data")
@@ -50,6 +51,6 @@ def fetch(
 
     screen = terminal(as_json, verbose, quiet)
     with screen.working():
-        folder = fetching.fetch(name, to, screen.step(f"fetching {name}"))
+        folder = fetching.fetch(name, to, screen.step(StepName(f"fetching {name}", "bytes")))
     screen.point(name, folder)
     screen.give({"name": name, "folder": folder})

@@ -11,6 +11,7 @@ from hilum.cli.data import data as commands
 from hilum.cli.open_data import open_set, title
 from hilum.cli.own_image_options import with_own_image_options
 from hilum.cli.terminal import Terminal
+from hilum.progress import StepName
 from hilum.types import CLASS_NAMES
 
 if TYPE_CHECKING:
@@ -35,7 +36,9 @@ def scan(
     screen = terminal(as_json, verbose, quiet)
     with screen.working():
         manifest = open_set(path, data, screen, own)
-        scanned = scanning.scan(manifest, progress=screen.step_later("read headers of a sample"))
+        scanned = scanning.scan(
+            manifest, progress=screen.step_later(StepName("read headers of a sample", "headers"))
+        )
     screen.say(_summary(scanned, title(path)), "bold")
     _classes(scanned, screen)
     _sources(scanned, screen)

@@ -6,12 +6,14 @@ from typing import Annotated, Any
 import typer
 
 from hilum.cli.app import Json, Quiet, Verbose, app, terminal
+from hilum.cli.machine_options import with_machine_options
 from hilum.types import NOTICE
 
 Folder = Annotated[Path, typer.Argument(help="A finished run's folder, or its model/ folder.")]
 
 
 @app.command()
+@with_machine_options
 def export(
     model: Folder,
     out: Annotated[Path, typer.Option("--out", help="Folder for the exported model.")],

@@ -11,6 +11,7 @@ from typer.models import CommandInfo
 
 from hilum.cli import (  # noqa: F401
     audit,
+    card,
     check_table,
     compare,
     data,
@@ -31,7 +32,7 @@ from hilum.types import HilumError, HilumWarning
 UsageError: type[typer.BadParameter] = typer.BadParameter.mro()[1]
 ORDER = (
     *("demo", "run", "train", "predict", "evaluate", "explain", "audit", "serve"),
-    *("export", "compare", "check-table", "prepare", "recipes", "show", "doctor"),
+    *("export", "card", "compare", "check-table", "prepare", "recipes", "show", "doctor"),
 )  # of the commands in the help; others follow
 LONGEST_NAME = 60  # characters of a name that a message shows
 INTERRUPTED = 130  # what a shell reports of a program ended by Ctrl-C

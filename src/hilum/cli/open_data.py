@@ -4,6 +4,7 @@ from pathlib import Path
 
 from hilum.api.own_images import OwnImages
 from hilum.cli.terminal import Terminal
+from hilum.progress import StepName
 from hilum.types import HilumError, Manifest, as_path, nearest_names
 
 
@@ -32,7 +33,9 @@ def open_set(
             f"wanted a path or a dataset of `hilum data list`; got {name!r}; "
             f"did you mean {near[0]!r}?"
         )
-    return own.open(name, screen.step_later("read headers"), unlabelled=unlabelled)
+    return own.open(
+        name, screen.step_later(StepName("read headers", "headers")), unlabelled=unlabelled
+    )
 
 
 def title(name: str) -> str:

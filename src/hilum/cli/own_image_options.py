@@ -57,9 +57,16 @@ def with_own_image_options(command: Callable[..., None]) -> Callable[..., None]:
     parameters = []
     for parameter in inspect.signature(command).parameters.values():
         parameters += _parameters() if parameter.name == OWN else [parameter]
-    parsed.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    parsed.__annotations__ = {one.name: one.annotation for one in parameters}
-    return parsed
+    return with_parameters(parsed, parameters)
+
+
+def with_parameters(
+    command: Callable[..., None], parameters: list[inspect.Parameter]
+) -> Callable[..., None]:
+    """The command, which typer takes to have these parameters."""
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {one.name: one.annotation for one in parameters}
+    return command
 
 
 def _parameters() -> list[inspect.Parameter]:

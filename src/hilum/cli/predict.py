@@ -7,14 +7,18 @@ import typer
 
 from hilum.api.own_images import OwnImages
 from hilum.cli.app import Json, Quiet, Verbose, app, terminal
+from hilum.cli.dry_run import DryRun, show_model
+from hilum.cli.machine_options import with_machine_options
 from hilum.cli.own_image_options import with_own_image_options
 from hilum.cli.results import beforehand, show
 from hilum.cli.terminal import Terminal
+from hilum.progress import StepName
 from hilum.types import NOTICE
 
 if TYPE_CHECKING:
     from hilum.experiment.predict import AnsweredFiles
     from hilum.inference.cautions import Cautions
+    from hilum.types import Manifest
 
 Folder = Annotated[Path, typer.Argument(help="A finished run's folder, or its model/ folder.")]
 Images = Annotated[list[Path], typer.Argument(help="Images, or folders searched recursively.")]
@@ -22,6 +26,7 @@ SHOWN = 20  # predictions that are shown; the file has them all
 
 
 @app.command()
+@with_machine_options
 def predict(
     model: Folder,
     paths: Images,
@@ -29,6 +34,7 @@ def predict(
     heatmaps: Annotated[
         Path | None, typer.Option("--heatmaps", help="Folder to write heat maps to as well.")
     ] = None,
+    dry_run: DryRun = False,
     as_json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
@@ -37,6 +43,11 @@ def predict(
     from hilum.experiment import predict
 
     screen = terminal(as_json, verbose, quiet)
+    if dry_run:
+        from hilum.experiment import forecast_model
+
+        show_model(forecast_model.forecast_predict(model, paths), screen)
+        return
     with screen.working():
         answers = predict.predict_files(model, paths, out, screen.step, heatmaps)
     _show(answers, screen)
@@ -78,6 +89,7 @@ def _show(answers: "AnsweredFiles", screen: Terminal) -> None:
 
 
 @app.command()
+@with_machine_options
 def explain(
     model: Folder,
     paths: Images,
@@ -136,26 +148,37 @@ def _say(caution: "Cautions", screen: Terminal) -> None:
 
 
 @app.command()
+@with_machine_options
 @with_own_image_options
 def evaluate(
     model: Folder,
     data: Annotated[Path, typer.Argument(help="Class folders, a table, or a manifest.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for the report.")],
     own: OwnImages,
+    dry_run: DryRun = False,
     as_json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
     """Test a finished model on images it has not seen; those that it has are set aside."""
     from hilum import experiment
+    from hilum.experiment import forecast_model
     from hilum.inference.cautions import other_models
 
     screen = terminal(as_json, verbose, quiet)
     with screen.working():
-        headers = screen.step_later("read headers")
-        results = experiment.evaluate_model(
-            model, data, out, screen.step, read=lambda path: own.open(path, headers, fewest=1)
-        )
+        headers = screen.step_later(StepName("read headers", "headers"))
+
+        def read(path: Path) -> "Manifest":
+            return own.open(path, headers, fewest=1)
+
+        if dry_run:
+            foreseen = forecast_model.forecast_evaluate(model, data, screen.step, read)
+        else:
+            results = experiment.evaluate_model(model, data, out, screen.step, read=read)
+    if dry_run:
+        show_model(foreseen, screen)
+        return
     beforehand(results, screen)
     for note in other_models(model):
         screen.say(note, "yellow")

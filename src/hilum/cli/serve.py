@@ -8,12 +8,14 @@ from typing import Annotated
 import typer
 
 from hilum.cli.app import Json, Quiet, Verbose, app, terminal
+from hilum.cli.machine_options import with_machine_options
 from hilum.types import NOTICE, HilumError
 
 EXTRA = ("fastapi", "pebble", "prometheus_client", "python_multipart", "uvicorn")
 
 
 @app.command()
+@with_machine_options
 def serve(
     model: Annotated[Path, typer.Argument(help="A finished run's folder, or its model/ folder.")],
     host: Annotated[str, typer.Option("--host", help="Address to listen at.")] = "127.0.0.1",

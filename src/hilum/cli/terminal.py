@@ -2,26 +2,19 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-)
 from rich.text import Text
 
 from hilum.cli import tables
 from hilum.cli.json_output import as_json
+from hilum.cli.progress_bars import Bars
 from hilum.cli.tables import Cell
+from hilum.progress import Advance, silent
 from hilum.types import LeftOut
 
 LISTED = 10  # things of one kind that are shown without -v
@@ -38,7 +31,8 @@ class Terminal:
     verbosity: int = 0  # -1 quiet, 0 normal, 1 verbose
     out: Console = field(default_factory=Console)
     log: Console = field(default_factory=lambda: Console(stderr=True))
-    bars: Progress | None = None
+    bars: Bars | None = None
+    _said: set[str] = field(default_factory=set)  # steps that -v has named
 
     @property
     def silent(self) -> bool:
@@ -61,35 +55,23 @@ class Terminal:
     @contextmanager
     def working(self) -> Iterator["Terminal"]:
         """Show progress bars for the steps that `step` opens inside this block."""
-        columns = (
-            SpinnerColumn(finished_text="✓"),
-            TextColumn("{task.description:<28}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-        )
-        hidden = self.silent or not self.log.is_terminal
-        with Progress(*columns, console=self.log, disable=hidden) as self.bars:
+        self.bars = Bars(self.log, self.silent or not self.log.is_terminal)
+        with self.bars.shown:
             yield self
         self.bars = None
 
-    def step(self, name: str) -> Callable[[int, int], None]:
+    def step(self, name: str) -> Advance:
         """Open a bar and return the function that moves it: (done, total)."""
-        bars, task = self.bars, None
-        if bars is not None and not bars.disable:
-            task = bars.add_task(tables.clean(name), total=None)
-        elif self.verbosity > 0 and not self.as_json:
+        if self.bars is not None and not self.bars.hidden:
+            return self.bars.open(name)
+        if self.verbosity > 0 and not self.as_json and name not in self._said:
+            self._said.add(name)
             self.log.print(Text(tables.clean(name)))
+        return silent(name)
 
-        def advance(done: int, total: int) -> None:
-            if bars is not None and task is not None:
-                bars.update(TaskID(task), completed=done, total=total)
-
-        return advance
-
-    def step_later(self, name: str) -> Callable[[int, int], None]:
+    def step_later(self, name: str) -> Advance:
         """The same, but shown from the first move on: for work that may turn out to be none."""
-        opened: list[Callable[[int, int], None]] = []
+        opened: list[Advance] = []
 
         def advance(done: int, total: int) -> None:
             if not opened:

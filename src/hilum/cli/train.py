@@ -8,6 +8,8 @@ import typer
 
 from hilum.api.own_images import OwnImages
 from hilum.cli.app import Data, Json, Quiet, Verbose, app, checked_mode, terminal
+from hilum.cli.dry_run import DryRun, show_runs
+from hilum.cli.machine_options import with_machine_options
 from hilum.cli.own_image_options import with_own_image_options
 from hilum.cli.results import show
 from hilum.cli.terminal import Terminal
@@ -34,6 +36,7 @@ Resume = Annotated[bool, typer.Option("--resume", help="Continue an interrupted 
 
 
 @app.command()
+@with_machine_options
 def demo(
     out: Out = Path("hilum-demo"),
     as_json: Json = False,
@@ -47,6 +50,7 @@ def demo(
 
 
 @app.command()
+@with_machine_options
 def run(
     recipe: Annotated[str, typer.Argument(help="A TOML file, or a name from `hilum recipes`.")],
     data: Data = None,
@@ -58,6 +62,7 @@ def run(
     seeds: Seeds = None,
     resume: Resume = False,
     workers: Workers = 1,
+    dry_run: DryRun = False,
     as_json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
@@ -67,10 +72,15 @@ def run(
 
     wanted = _changes(changes, weights, seeds)
     loaded = recipes.load_recipe(recipe, checked_mode(mode), quick, wanted)
-    _run(loaded, data, out, terminal(as_json, verbose, quiet), resume, workers)
+    screen = terminal(as_json, verbose, quiet)
+    if dry_run:
+        _forecast(loaded, data, screen)
+    else:
+        _run(loaded, data, out, screen, resume, workers)
 
 
 @app.command()
+@with_machine_options
 @with_own_image_options
 def train(
     folder: Annotated[Path, typer.Argument(help="Class folders, a CSV table, or a DICOM tree.")],
@@ -80,6 +90,7 @@ def train(
     weights: Weights = None,
     seeds: Seeds = None,
     workers: Workers = 1,
+    dry_run: DryRun = False,
     as_json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
@@ -89,7 +100,11 @@ def train(
 
     wanted = [own.change(folder), *_changes(changes, weights, seeds)]
     screen = terminal(as_json, verbose, quiet)
-    _run(recipes.load_recipe("default", changes=wanted), None, out, screen, workers=workers)
+    loaded = recipes.load_recipe("default", changes=wanted)
+    if dry_run:
+        _forecast(loaded, None, screen)
+    else:
+        _run(loaded, None, out, screen, workers=workers)
 
 
 def _changes(changes: list[str] | None, weights: Path | None, seeds: int | None) -> list[str]:
@@ -114,6 +129,14 @@ def _existing(weights: Path) -> Path:
 
 def _toml(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
+
+
+def _forecast(recipe: Any, data: Path | None, screen: Terminal) -> None:
+    from hilum.experiment import forecast
+
+    with screen.working():
+        forecasts = forecast.forecast_run(recipe, data, screen.step)
+    show_runs(forecasts, screen)
 
 
 def _run(

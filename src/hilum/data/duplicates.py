@@ -16,8 +16,8 @@ _BATCH = 4096  # pairs of thumbnails in memory at a time
 class Nearness:
     """What counts as near: both must hold.
 
-    Of 900 real films' copies at 50-90 % size, JPEG quality 30-90 and 10 % more or less brightness
-    and contrast, 99.9 % are near; of 134,550 pairs of films only the one true duplicate is, and no
+    Of 900 real films' copies at 50-90% size, JPEG quality 30-90 and 10% more or less brightness
+    and contrast, 99.9% are near; of 134,550 pairs of films only the one true duplicate is, and no
     other comes within 36 bits. Flipped, turned and cropped copies are not near.
     """
 
@@ -38,7 +38,7 @@ class NearPairs:
 def near_pairs(fingerprints: Fingerprints, near: Nearness | None = None) -> NearPairs:
     """Find every pair of images within `near`; a flat thumbnail is near to nothing.
 
-    The same fingerprints are searched once: split, leak check and audits want the same pairs.
+    The same fingerprints are searched once: split, leak check and audits need the same pairs.
     Raises HilumError for a radius that the search cannot promise.
     """
     near = near or Nearness()
@@ -78,8 +78,8 @@ def within_radius(hashes: npt.NDArray[np.uint8], radius: int) -> npt.NDArray[np.
     bits = 8 * hashes.shape[1]
     if not 0 <= radius < bits:
         raise HilumError(
-            f"radius must lie between 0 and {bits - 1} for {bits}-bit hashes; got {radius}; "
-            "choose one between."
+            f"radius must lie between 0 and {bits - 1} for {bits}-bit hashes; got "
+            f"{radius}; choose one in between."
         )
     keys = _group_keys(hashes, radius + 1)
     parts = [np.empty((0, 2), np.int64)]

@@ -140,7 +140,7 @@ def take(fingerprints: Fingerprints, sample_ids: Sequence[str]) -> Fingerprints:
 
 
 def join(first: Fingerprints, second: Fingerprints) -> Fingerprints:
-    """Put two sets under one another; a sample_id may then stand twice."""
+    """Put two sets under one another; a sample_id may then occur twice."""
     return Fingerprints(
         first.sample_ids + second.sample_ids,
         first.bytes_sha256 + second.bytes_sha256,

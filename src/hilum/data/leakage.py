@@ -103,7 +103,7 @@ def clusters(manifest: Manifest, fingerprints: Fingerprints) -> pd.Series:
 
 
 def groups(pairs: npt.NDArray[np.int64] | NearPairs, sample_ids: Sequence[str]) -> pd.Series:
-    """Connected components of pairs (pair, 2) of positions; who has no pair stands alone."""
+    """Connected components of pairs (pair, 2) of positions; a position without a pair is alone."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 

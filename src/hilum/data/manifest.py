@@ -17,9 +17,9 @@ Rows: TypeAlias = Iterable[Mapping[str, Any]] | pd.DataFrame
 
 _SEXES = {"F", "M"}
 _MODALITIES = {"X-ray", "CT"}
-_METADATA = b"hilum"  # key of what the Parquet file carries beside the table
+_METADATA = b"hilum"  # key of what the Parquet file carries next to the table
 _SHOWN = 5  # names in an error's list
-_EXAMPLES = 3  # names beside a count of what was left out
+_EXAMPLES = 3  # names next to a count of what was left out
 
 
 def assemble_manifest(
@@ -101,7 +101,7 @@ def require_manifest(table: pd.DataFrame) -> None:
     _require_among(table["modality"], _MODALITIES)
     if not pd.api.types.is_numeric_dtype(table["age"]):
         raise HilumError(
-            f"age must be a number of years; got {table['age'].dtype} values; mend it."
+            f"age must be a number of years; got {table['age'].dtype} values; correct it."
         )
 
 
@@ -119,7 +119,7 @@ def _require_among(values: pd.Series, allowed: set[str]) -> None:
     if unknown:
         raise HilumError(
             f"{values.name} must be {' or '.join(sorted(allowed))}, or missing; "
-            f"got {_listed(sorted(unknown))}; mend those rows."
+            f"got {_listed(sorted(unknown))}; correct those rows."
         )
 
 
@@ -135,8 +135,7 @@ def require_classes(manifest: Manifest) -> list[str]:
     if len(names) < 2:
         got = f"only {names[0]!r}" if names else "none"
         raise HilumError(
-            f"at least two classes with images are wanted to tell apart; got {got}; "
-            "add images of another class."
+            f"at least two classes with images are needed; got {got}; add images of another class."
         )
     return names
 
@@ -193,7 +192,7 @@ def _read_parquet(file: Path) -> tuple[pd.DataFrame, tuple[LeftOut, ...], tuple[
     table.validate(full=True)  # text that is no UTF-8 would crash later
     beside = json.loads((table.schema.metadata or {}).get(_METADATA, b"{}"))
     if not isinstance(beside, dict):
-        raise TypeError(f"{type(beside).__name__} beside the table")
+        raise TypeError(f"{type(beside).__name__} next to the table")
     left_out = tuple(_left_out(*row) for row in beside.get("left_out", []))
     notes = tuple(str(note) for note in beside.get("notes", []))
     return table.to_pandas(ignore_metadata=True), left_out, notes
@@ -211,7 +210,7 @@ def _first_line(error: BaseException) -> str:
 def concat(manifests: Sequence[Manifest]) -> Manifest:
     """Put manifests under one another; raise HilumError where two share a sample_id."""
     if not manifests:
-        raise HilumError("at least one manifest is wanted to put together; got 0; name a dataset.")
+        raise HilumError("at least one manifest is needed to combine; got 0; name a dataset.")
     table = pd.concat([item.table for item in manifests], ignore_index=True)
     require_manifest(table)
     left_out = tuple(item for manifest in manifests for item in manifest.left_out)

@@ -8,7 +8,7 @@ published set are compared within that set.
 import re
 import unicodedata
 
-OWN = ("folder", "table", "dicom")  # what stands before the patients of one's own images
+OWN = ("folder", "table", "dicom")  # what precedes the patients of one's own images
 BLANK = " \t\r\n\0"  # DICOM pads to even length with a blank (PS3.5 6.2), some writers with NUL
 WHOLE = re.compile(r"[0-9]+(\.0+)?")
 

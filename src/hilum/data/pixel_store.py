@@ -1,4 +1,4 @@
-"""The pixel store on disk: segments of prepared images beside their records, addressed by content.
+"""The pixel store on disk: segments of prepared images next to their records, addressed by content.
 
 A segment is two files that only ever grow: raw pixels, and one record of fixed length per image.
 Each process writes segments of its own, so that writers need no lock; what a killed writer leaves
@@ -97,7 +97,7 @@ class Writer:
             self._files = [file.open("wb") for file in segment.files]
 
     def append(self, image: Grey8, record: npt.NDArray[np.void]) -> None:
-        """Write one image (height, width) and its record (), checked anew."""
+        """Write one image (height, width) and its record (), checked again."""
         record["check"] = record_checksum(image, record)
         with _refusals(self.segment.base):
             for file, content in zip(self._files, (image, record), strict=True):

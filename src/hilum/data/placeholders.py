@@ -63,7 +63,7 @@ def _is_anonymous(name: str) -> bool:
 def _commonest_placeholder(
     table: pd.DataFrame, patients: pd.Series, counts: pd.Series
 ) -> str | None:
-    """The one identifier, the commonest, that is no person by the films that it stands on."""
+    """The most common identifier, where its films show that it is not a person."""
     if counts.empty:
         return None
     name, films = str(counts.index[0]), int(counts.iloc[0])
@@ -95,6 +95,6 @@ def _holder_of(rows: pd.DataFrame) -> _Holder:
 def _note(name: str, films: int, total: int) -> str:
     share = f"all {films:,} images" if films == total else f"{films:,} of {total:,} images"
     return (
-        f"The patient identifier {name!r} of {share} is a placeholder, not a person: the patients "
-        "of these images are unknown."
+        f"The patient identifier {name!r} of {share} is a placeholder, not a person. "
+        "The patients of these images are unknown."
     )

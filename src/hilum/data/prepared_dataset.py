@@ -16,7 +16,7 @@ from hilum import files, images
 from hilum.data.fingerprints import THUMBNAIL_SIDE, fingerprint, thumbnail
 from hilum.data.pixel_store import NUMBERS, RECORD, Segment, Store, Writer, open_store
 from hilum.data.source_images import Keep, keeping, open_source_images
-from hilum.progress import Advance
+from hilum.progress import Advance, note
 from hilum.types import (
     Fingerprints,
     Grey8,
@@ -54,7 +54,7 @@ class PreparedDataset:
 
 @dataclass(frozen=True, slots=True)
 class ThumbnailOnly:
-    """A preparation for those who want fingerprints only: the thumbnail (32, 32) of the image."""
+    """A preparation for those who need fingerprints only: the thumbnail (32, 32) of the image."""
 
     digest: str = "miniature"
     shape: tuple[int, int] = (THUMBNAIL_SIDE, THUMBNAIL_SIDE)
@@ -82,12 +82,23 @@ def prepare_dataset(
     """
     workers = workers or files.available_cpus()
     job = _Job(open_store(prepares), prepares, progress, workers, keep_sources)
-    manifest = hashed(manifest, job.workers)
+    manifest = hashed(manifest, job.workers, progress)
     keys = [bytes.fromhex(key) for key in manifest.table["sha256"]]
     if segment := job.store.sealed(keys):
+        note(progress, "all from the cache")
         _report(progress, len(keys), len(keys))
         return _dataset_of(manifest, segment, 0)
     return _fill(manifest, keys, job)
+
+
+def stored_dataset(manifest: Manifest, prepares: Prepares) -> tuple[int, PreparedDataset | None]:
+    """How many of a hashed manifest's images are in the store; all of them, where all are."""
+    store = open_store(prepares)
+    keys = [bytes.fromhex(key) for key in manifest.table["sha256"]]
+    if segment := store.sealed(keys):
+        return len(keys), _dataset_of(manifest, segment, 0)
+    places = store.places()
+    return sum(key in places for key in keys), None
 
 
 def prepared_images(films: pd.DataFrame, prepares: Prepares) -> list[Grey8]:
@@ -125,6 +136,7 @@ def _fill(manifest: Manifest, keys: list[bytes], job: _Job) -> PreparedDataset:
     wanted = {key: stored[key] for key in keys if key in stored}
     places = {key: (segment, row) for key, (segment, row) in wanted.items() if segment.intact(row)}
     missing = [row for row, key in enumerate(keys) if key not in places]
+    note(job.progress, _new_and_known(len(missing), len(keys)))
     with job.store.writing() as writer:
         faults = _decode(manifest.table.iloc[missing], writer, job)
     decoded_rows = [row for row in missing if manifest.table["path"].iloc[row] not in faults]
@@ -136,6 +148,11 @@ def _fill(manifest: Manifest, keys: list[bytes], job: _Job) -> PreparedDataset:
     segment = job.store.sealed(kept_keys) or _copy_in_order(job.store, kept_keys, places)
     writer.segment.remove()
     return _dataset_of(kept, segment, writer.written)
+
+
+def _new_and_known(missing: int, images: int) -> str:
+    known = images - missing
+    return f"{missing:,} to decode, {known:,} from the cache" if known else ""
 
 
 def _decode(table: pd.DataFrame, writer: Writer, job: _Job) -> dict[str, str]:
@@ -167,8 +184,8 @@ def _not_empty(manifest: Manifest) -> Manifest:
         return manifest
     first = f"{manifest.left_out[-1].what}: {manifest.left_out[-1].reason}"
     raise HilumError(
-        f"wanted at least one readable image; got none, for instance {first.rstrip('.')}; "
-        "check the files."
+        "expected at least one readable image; got none, for instance "
+        f"{first.rstrip('.')}; check the files."
     )
 
 
@@ -198,7 +215,10 @@ class _Work:
             return str(error).removeprefix(f"{path}: ")
         _require_promise(prepared, self.prepares.shape)
         if image.sha256 != sha256:
-            return "wanted a file at rest, got one that changed since it was hashed; try again."
+            return (
+                "expected a file that does not change, got one that changed since it was "
+                "hashed; try again."
+            )
         self.keep(image, self.prepares.decode_side)
         return prepared, _record(sha256, image)
 
@@ -206,8 +226,8 @@ class _Work:
 def _require_promise(prepared: Grey8, shape: tuple[int, int]) -> None:
     if prepared.shape != shape or prepared.dtype != np.uint8:
         raise HilumError(
-            f"a preparation must give uint8 images of its shape {shape}; got {prepared.dtype} "
-            f"of shape {prepared.shape}; mend its last step."
+            f"a preparation must give uint8 images of its shape {shape}; got "
+            f"{prepared.dtype} of shape {prepared.shape}; correct its last step."
         )
 
 
@@ -241,7 +261,7 @@ def _of_bytes(pixels: GreyImage) -> list[float]:
 
 
 def _of_any(pixels: GreyImage) -> list[float]:
-    """The same of any grey levels, of which floating ones lie between 0 and 1."""
+    """The same of any grey levels; floating ones lie between 0 and 1."""
     scale = 255.0 if pixels.dtype.kind == "f" else 1.0
     dark, bright = pixels <= _DARK / scale, pixels >= _BRIGHT / scale
     mean = float(pixels.mean(dtype=np.float64)) * scale
@@ -252,7 +272,7 @@ def _of_any(pixels: GreyImage) -> list[float]:
 def _in_order(
     work: Callable[..., Done], wanted: Iterable[tuple[str, ...]], workers: int
 ) -> Iterator[Done]:
-    """Results in the order of `wanted`, a bounded number of them ahead of the consumer."""
+    """Results in the order of `expected`, a bounded number of them ahead of the consumer."""
     waiting: deque[Future[Done]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         try:
@@ -266,10 +286,15 @@ def _in_order(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def hashed(manifest: Manifest, workers: int | None = None) -> Manifest:
-    """Hash every file anew: what an older manifest says may no longer be what is on disk."""
+def hashed(
+    manifest: Manifest, workers: int | None = None, progress: Advance | None = None
+) -> Manifest:
+    """Hash every file again: what an older manifest says may no longer be what is on disk."""
     table = manifest.table.reset_index(drop=True)
-    hashes = list(_in_order(_hash_or_fault, zip(table["path"]), workers or files.available_cpus()))
+    wanted, hashes = zip(table["path"]), []
+    for done in _in_order(_hash_or_fault, wanted, workers or files.available_cpus()):
+        hashes.append(done)
+        note(progress, f"{len(hashes):,} of {len(table):,} files read")
     faults = [
         LeftOut(path, fault)
         for path, (key, fault) in zip(table["path"], hashes, strict=True)
@@ -284,7 +309,7 @@ def _hash_or_fault(path: str) -> tuple[str, str]:
     try:
         return files.sha256(path), ""
     except OSError as error:
-        return "", f"wanted a file that can be read, got: {error.strerror or error}; check it."
+        return "", f"expected a file that can be read, got: {error.strerror or error}; check it."
 
 
 def _dataset_of(manifest: Manifest, segment: Segment, decoded: int) -> PreparedDataset:

@@ -106,8 +106,9 @@ def _aspect_note(facts: pd.DataFrame) -> list[str]:
     if not count:
         return []
     return [
-        f"{count:,} of {len(facts):,} headers read describe pixels that are not square: these "
-        "images are resampled to square pixels, in which their width and height are given"
+        f"{count:,} of {len(facts):,} headers read describe pixels that are not square. "
+        "These images are resampled to square pixels, in which their width and height "
+        "are given"
     ]
 
 

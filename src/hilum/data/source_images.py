@@ -1,6 +1,6 @@
 """Source images: what files decoded to, kept so that no later reader decodes them again.
 
-Training needs prepared pixels; the out-of-distribution detector, the audits and the report want the
+Training needs prepared pixels; the out-of-distribution detector, the audits and the report need the
 film before any step. Each entry is one image, whole and exact, under the SHA-256 of its file's
 bytes. Entries are raw: a lossless codec takes longer to read than most films take to decode. The
 folder is bounded, the entries that were unused for longest go first, and none is indispensable:
@@ -25,7 +25,7 @@ from hilum.types import GreyImage, Image
 
 VERSION = 1  # raise when the layout of an entry or what a file decodes to changes
 MOST_BYTES = 2 << 30  # of all entries together
-AT_ONCE = 1 << 30  # bytes that one preparation keeps: later readers want a few hundred images
+AT_ONCE = 1 << 30  # bytes that one preparation keeps: later readers need a few hundred images
 SCALES = (1, 2, 4, 8)  # of a file's further entries, where its first is of another scale
 _FREE = 4  # a preparation takes no more than one part in so many of the free disk
 Keep: TypeAlias = Callable[[Image, int | None], None]  # an image, the side that it was decoded for

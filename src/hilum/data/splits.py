@@ -1,4 +1,4 @@
-"""Splits: which images train, validate and test; patients never stand on two sides.
+"""Splits: which images train, validate and test; no patient is on two sides.
 
 What slices of one patient on both sides do to a result: Yagis et al. 2021,
 doi:10.1038/s41598-021-01681-w.
@@ -167,8 +167,8 @@ def _make_pool(manifest: Manifest, seed: int, group: GroupBy, clusters: pd.Serie
     label, names = pd.factorize(table["label"], sort=True)
     if len(names) < 2:
         raise HilumError(
-            f"at least two classes are wanted to split; got {', '.join(map(str, names)) or 'none'};"
-            " add images of another class."
+            "at least two classes are needed to split; got "
+            f"{', '.join(map(str, names)) or 'none'}; add images of another class."
         )
     return _Pool(
         table["sample_id"].to_numpy(dtype=object),
@@ -233,13 +233,13 @@ def _notes(table: pd.DataFrame, group: GroupBy, clusters: pd.Series | None) -> t
     notes = []
     if unknown:
         notes.append(
-            f"patient identifiers do not exist for {unknown} images: "
-            "leakage between patients cannot be excluded"
+            f"{unknown} images have no patient identifier: leakage between patients "
+            "cannot be excluded"
         )
     if unknown and clusters is not None and group != "image":
-        notes.append("near-duplicate images were kept together in place of patients")
+        notes.append("near-duplicate images were kept together instead of patients")
     if group == "image" and unknown < len(table):
-        notes.append("split by image: images of one patient may stand in several parts")
+        notes.append("split by image: images of one patient may be in several parts")
     return tuple(notes)
 
 
@@ -298,7 +298,7 @@ def _require_groups(pool: _Pool, counts: npt.NDArray[np.int64], bins: int) -> No
         if have < bins:
             why = f", whose {images} images are {pool.tied}" if pool.tied and images >= bins else ""
             raise HilumError(
-                f"wanted at least as many {pool.grouped_by}s per class as folds or parts "
+                f"expected at least as many {pool.grouped_by}s per class as folds or parts "
                 f"({bins}); got {have} for {name!r}{why}; merge classes, add data or lower folds."
             )
 

@@ -50,7 +50,7 @@ def _eligible_bins(
 def targets(
     totals: npt.NDArray[np.int64], shares: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.int64]:
-    """Images wanted (bin, class): largest remainders, at least 1, ties to the emptier bin."""
+    """Images expected (bin, class): largest remainders, at least 1, ties to the emptier bin."""
     wanted = np.empty((len(shares), len(totals)), np.int64)
     for column, total in enumerate(totals):
         exact = total * shares

@@ -32,7 +32,7 @@ def read(name: str, root: str | Path) -> Manifest:
         if place.is_dir() and dataset.recognises(place):
             return dataset.read(place)
     raise MissingError(
-        f"the dataset {name!r} must lie in {named[0]}, laid out as published; "
+        f"the dataset {name!r} must lie in {named[0]}, with the folders as published; "
         f"got {_state(named[0])}; {card.advice}"
     )
 
@@ -55,7 +55,7 @@ def open_path(
 
     `roles` says which columns of a table are what, where their names do not tell; then a table it
     must be. `progress` counts the DICOM headers read. With a table of labels in `options` it is a
-    folder of the user's own. Raises HilumError saying what was wanted and what was found.
+    folder of the user's own. Raises HilumError saying what was expected and what was found.
     """
     place = as_path(path)
     if not place.exists():
@@ -101,7 +101,7 @@ def _open_folder(place: Path, roles: Columns, progress: Progress, options: TreeO
 
 
 def _open_own(place: Path, roles: Columns, progress: Progress, options: TreeOptions) -> Manifest:
-    """A user's own folder: a tree of DICOM files, a table beside its images, or class folders."""
+    """A user's own folder: a tree of DICOM files, a table next to its images, or class folders."""
     if roles == _USUAL and not (options.labels or options.source_tag):
         _refuse_several(place)
     paths, _ = images.list_images(place)

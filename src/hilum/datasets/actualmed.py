@@ -1,4 +1,4 @@
-"""Actualmed's COVID-19 images from Spain: `metadata.csv` beside `images/`, by `imagename`."""
+"""Actualmed's COVID-19 images from Spain: `metadata.csv` next to `images/`, by `imagename`."""
 
 from pathlib import Path
 

@@ -219,7 +219,7 @@ def _pour(
 
 
 def _safe_parts(archive: Path, name: str) -> list[str]:
-    """The components of a member's name, which may stand below the folder."""
+    """The components of a member's name, which may be below the folder."""
     parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
     if name.startswith(("/", "\\")) or any(_is_unsafe(part) for part in parts):
         raise _refusal(archive, f"the name {name!r}, which could lead outside")

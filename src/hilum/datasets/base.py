@@ -9,7 +9,7 @@ from hilum.types import Manifest
 
 TORN = "images cut from publications: burnt-in letters, arrows, dates, lossy rescaling"
 CONFOUNDED = (
-    "COVID-19 and control images come from different collections: the source tells the label"
+    "COVID-19 and control images come from different collections: the source gives the label away"
 )
 
 
@@ -33,7 +33,7 @@ class Download:
     """A file that anyone can fetch without an account."""
 
     url: str
-    sha256: str | None  # None: the publisher packs it anew, so that no checksum can stand
+    sha256: str | None  # None: the publisher packs it again, so that no checksum can hold
     filename: str
 
 
@@ -57,7 +57,7 @@ class DatasetCard:
     patient_ids: bool  # whether the publisher says which images are of one patient
     known_shortcuts: tuple[str, ...] = ()
     convention: Convention | None = None  # of its lung masks; None where it has none
-    mixes: tuple[str, ...] = ()  # cards of which it holds images, or may hold some
+    mixes: tuple[str, ...] = ()  # cards whose images it holds, or may hold some
 
     @property
     def folders(self) -> tuple[str, ...]:

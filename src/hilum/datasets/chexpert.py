@@ -27,9 +27,10 @@ CARD = DatasetCard(
     licence="Stanford University Dataset Research Use Agreement",
     citation="Irvin et al. 2019, CheXpert, AAAI, doi:10.1609/aaai.v33i01.3301590",
     homepage="https://stanfordmlgroup.github.io/competitions/chexpert/",
-    access="Register with Stanford (homepage), fetch CheXpert-v1.0-small and put it into your data "
-    "folder, with train.csv and valid.csv directly in it; or unpack all batches of the full "
-    "release beside each other, each under its own name, into CheXpert-v1.0/.",
+    access="Register with Stanford (homepage), fetch CheXpert-v1.0-small and put it into your "
+    "data folder, with train.csv and valid.csv directly in it; or unpack all batches "
+    "of the full release next to each other, each under its own name, into "
+    "CheXpert-v1.0/.",
     modality="X-ray",
     label_map={"No Finding": "normal", "Pneumonia": "pneumonia"},
     population="adults at Stanford Hospital, 2002 to 2017",
@@ -87,7 +88,7 @@ def _tables(folder: Path) -> dict[str, Path]:
 
 
 def _batches(folder: Path) -> list[Path]:
-    """The full release's folders below `folder`, the first of which has the tables."""
+    """The full release's folders below `folder`; the first has the tables."""
     folders = folder.glob("*[Bb][Aa][Tt][Cc][Hh]*")
     return sorted(item for item in folders if BATCH.search(item.name) and item.is_dir())
 

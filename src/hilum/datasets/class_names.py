@@ -103,7 +103,7 @@ def _refuse_chance(names: Mapping[str, str], meanings: Mapping[str, frozenset[st
         if other is not None:
             raise HilumError(
                 f"labels that differ must become different classes; got {texts[0]!r} and "
-                f"{other!r}, both of which would be {name}; write them alike if they mean the "
+                f"{other!r}, and both would be {name}; write them alike if they mean the "
                 "same, else rename one."
             )
 
@@ -129,7 +129,7 @@ def _renamed(names: Mapping[str, str], several: Mapping[str, tuple[str, ...]]) -
 
 def says_less(text: str) -> str:
     """That a report without a finding is not a film that somebody has called normal."""
-    return f"{text!r} is read as normal, yet says less: no finding was reported."
+    return f"{text!r} is read as normal but says less: no finding was reported."
 
 
 def _choice(several: Mapping[str, tuple[str, ...]]) -> list[str]:
@@ -139,8 +139,8 @@ def _choice(several: Mapping[str, tuple[str, ...]]) -> list[str]:
         return []
     count = f"{len(labels)} labels name" if len(labels) > 1 else "One label names"
     return [
-        f"{count} several findings of one image, such as {labels[0]!r}: each combination counts as "
-        "a class of its own, in whatever order it is written. hilum gives one class to an image; "
-        "if single findings are meant, name a column with one finding (--label-column), or keep "
-        "one finding for each image."
+        f"{count} several findings of one image, such as {labels[0]!r}. Each "
+        "combination counts as a class of its own, in whatever order it is written. "
+        "hilum gives one class to an image. For single findings, name a column with "
+        "one finding (--label-column), or keep one finding for each image."
     ]

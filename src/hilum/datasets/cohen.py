@@ -1,4 +1,4 @@
-"""The COVID-19 image data collection: `metadata.csv` beside `images/` (Cohen et al. 2020).
+"""The COVID-19 image data collection: `metadata.csv` next to `images/` (Cohen et al. 2020).
 
 `label` is covid19, pneumonia (any other) or normal; the publisher's own words, in either of its
 two styles ("COVID-19, ARDS", "Pneumonia/Viral/COVID-19"), stay in `finding` for finer filters.

@@ -129,7 +129,7 @@ def _encoding(path: Path) -> str:
 
 
 def _separator(path: Path, encoding: str) -> tuple[str, int]:
-    """What stands between cells, and how many lines above the names: Excel's "sep=;" is one."""
+    """What is between cells, and how many lines above the names: Excel's "sep=;" is one."""
     with path.open(encoding=encoding, newline=None) as lines:
         first = lines.readline()
     if declared := re.fullmatch(r'"?sep=([,;\t|])"?', first.strip("\r\n")):

@@ -24,7 +24,7 @@ CARD = DatasetCard(
     population="adults with COVID-19, from websites and publications",
     single_age="adults",
     patient_ids=False,
-    known_shortcuts=(TORN, "numbered anew: overlap with Cohen shows only in the pixels"),
+    known_shortcuts=(TORN, "renumbered: overlap with Cohen shows only in the pixels"),
     mixes=("cohen", "figure1"),
 )
 LAYOUT = r"chest_xray_images/(?P<finding>covid19|normal)/(?:.+/)?[^/]+"
@@ -44,9 +44,9 @@ def read(folder: Path) -> Manifest:
 
 
 NOTES = (
-    "COVID-CXNet: no patient identifiers exist; images of one patient can stand on both sides "
+    "COVID-CXNet: no patient identifiers exist; images of one patient can be on both sides "
     "of a split.",
-    "COVID-CXNet: images were gathered from websites and other collections; look for duplicates "
-    "before using it beside another COVID-19 set.",
+    "COVID-CXNet: images were gathered from websites and other collections; look for "
+    "duplicates before using it with another COVID-19 set.",
 )
 DATASET = Dataset(CARD, recognises, read)

@@ -59,11 +59,12 @@ def read(folder: Path) -> Manifest:
 
 def _notes(covid: int) -> tuple[str, ...]:
     return (
-        "COVID-Xray-5k: every COVID-19 image is from Cohen and every other from CheXpert, "
-        "so the source alone tells the label.",
+        "COVID-Xray-5k: every COVID-19 image is from Cohen and every other from "
+        "CheXpert, so the source alone gives the label away.",
         "COVID-Xray-5k: patients are not published for the COVID-19 images.",
-        f"COVID-Xray-5k: {covid} COVID-19 training images were found; the publisher has 84, "
-        "or 420 after augmentation, and augmented siblings of one film must stay together.",
+        f"COVID-Xray-5k: {covid} COVID-19 training images were found. The publisher has "
+        "84, or 420 after augmentation, and augmented siblings of one film must stay "
+        "together.",
     )
 
 

@@ -1,4 +1,4 @@
-"""COVIDx: lists of "patient file class source" beside `train/` and `test/` (Wang et al. 2020).
+"""COVIDx: lists of "patient file class source" next to `train/` and `test/` (Wang et al. 2020).
 
 A mixture of other collections: `source` is the collection that the list names.
 """
@@ -91,7 +91,7 @@ def _numbers(version: str) -> tuple[bool, list[int]]:
 def _list(root: Path, part: str, version: str, tally: Tally) -> pd.DataFrame:
     path = root / f"{part}{version}.txt"
     if not path.is_file() and part == "test":
-        raise HilumError(f"{path.name!r} must stand beside train{version}.txt; fetch the list.")
+        raise HilumError(f"{path.name!r} must be next to train{version}.txt; fetch the list.")
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     hits = [(line, LINE.fullmatch(line.strip())) for line in lines if line.strip()]
     unread = [line for line, hit in hits if hit is None]

@@ -1,4 +1,4 @@
-"""Pictures that may not belong among films and slices: left out beside better ones, or noted."""
+"""Pictures that may not belong among films: left out where there are better ones, or noted."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ WORDS = {
 }
 REASONS = {
     LOCALIZER: "a localizer (Image Type LOCALIZER) among other images of its class",
-    PROCESSING: "FOR PROCESSING, beside an image of the same patient that is for presentation",
+    PROCESSING: "FOR PROCESSING, next to an image of the same patient that is for presentation",
 }
 
 
@@ -46,7 +46,7 @@ def set_apart(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[LeftOut], list[str
 
 
 def _beside(chosen: "pd.Series[bool]", groups: list[pd.Series]) -> "pd.Series[bool]":
-    """Whether any row of each row's group is wanted; groups with an unknown name have none."""
+    """Whether any row of each row's group is expected; groups with an unknown name have none."""
     complete = pd.concat(groups, axis=1).notna().all(axis=1)
     return chosen.groupby(groups).transform("any").where(complete, other=False).astype(bool)
 

@@ -66,7 +66,7 @@ def _place(file: Path, folder: Path) -> None:
 
 @contextmanager
 def _appearing(folder: Path) -> Iterator[Path]:
-    """Yield a hidden folder beside `folder` that takes its name when the block ends well."""
+    """Yield a hidden folder next to `folder` that takes its name when the block ends well."""
     hidden = folder.with_name(f".{uuid4().hex[:8]}-{folder.name}")
     try:
         hidden.mkdir(parents=True)

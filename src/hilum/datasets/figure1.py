@@ -1,4 +1,4 @@
-"""Figure 1's COVID-19 images: `metadata.csv` beside `images/`, named after the patient.
+"""Figure 1's COVID-19 images: `metadata.csv` next to `images/`, named after the patient.
 
 A letter behind the number ("COVID-00003a") tells one patient's images apart.
 """

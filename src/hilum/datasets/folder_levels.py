@@ -95,7 +95,7 @@ def _parts_first(
 
 
 def _unused_folders(placed: Sequence[_File]) -> list[str]:
-    """Notes on part folders without class folders, and on folders beside them that are no part."""
+    """Notes on part folders without class folders, and on folders next to them that are no part."""
     images = [file for file in placed if not file.is_mask]
     kept = [file.part for file in images if file.finding]
     notes = part_folders.lost_parts((file.part for file in images), kept, "no class folder in it")

@@ -30,7 +30,7 @@ def reason(rows: pd.DataFrame) -> str:
         return f"the name of {named:,} is the PatientID of its images"
     names = rows["finding"].drop_duplicates()
     if folders > 1 and all(map(_is_shard, names, rows.groupby("finding", sort=False)["path"])):
-        return f"{names.iloc[0]} holds folders of which each is called {names.iloc[0]} and a number"
+        return f"{names.iloc[0]} holds folders that are each called {names.iloc[0]} and a number"
     if folders < MANY or any(plain_term(name) in CLASSES for name in names):
         return ""
     for column, what in FACTS.items():
@@ -62,7 +62,7 @@ def _is_shard(name: str, group: tuple[str, "pd.Series[str]"]) -> bool:
 
 
 def _named_by_patient(rows: pd.DataFrame) -> int:
-    """Folders of which every image is of the one patient after whom the folder is named."""
+    """Folders that are named after the one patient of all their images."""
     if "patient_id" not in rows:
         return 0
     return sum(

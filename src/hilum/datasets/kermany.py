@@ -1,6 +1,6 @@
 """Chest X-rays of children from Guangzhou in `train`, `test`, `val` (Kermany et al. 2018).
 
-`label` is normal, bacterial_pneumonia or viral_pneumonia: the cause stands in the file name.
+`label` is normal, bacterial_pneumonia or viral_pneumonia: the cause is in the file name.
 Numbers are given out per cause: `person7_bacteria` and `person7_virus` are different children.
 """
 
@@ -43,7 +43,7 @@ CARD = DatasetCard(
     single_age="children",
     patient_ids=True,
     known_shortcuts=(
-        "paediatric: against adults the size of the thorax tells the label",
+        "paediatric: against adults, the size of the thorax gives the label away",
         "exact duplicates within each part",
         "the published validation part has 16 images",
     ),

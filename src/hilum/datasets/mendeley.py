@@ -38,7 +38,7 @@ CARD = DatasetCard(
     single_age="unknown",
     patient_ids=False,
     known_shortcuts=(
-        "augmented before release: siblings of one image stand in every part of a random split",
+        "augmented before release: siblings of one image are in every part of a random split",
         "the origin of the images is not stated; it may differ between the classes",
     ),
 )
@@ -46,13 +46,13 @@ LAYOUT = r"(?:.+/)?(?P<modality>X-ray|CT)/(?P<finding>(?i:COVID|Non-COVID))/[^/]
 
 
 def recognises(folder: Path) -> bool:
-    """Whether radiographs and CT slices stand side by side, in class folders."""
+    """Whether radiographs and CT slices are side by side, in class folders."""
     homes = (folder, folder / "COVID-19 Dataset")
     return any(has(home, "X-ray/COVID", "CT/COVID") for home in homes)
 
 
 def read(folder: Path) -> Manifest:
-    """All images of both modalities, told apart in `modality`."""
+    """All images of both modalities, separated in `modality`."""
     root, tally = as_path(folder), Tally()
     rows = match_paths(walk(root, tally), LAYOUT, tally)
     rows = rows.assign(label=values.classes(rows["finding"], CARD.label_map))

@@ -79,8 +79,9 @@ def _refuse_several(
     got = f"{', '.join(map(repr, named[:_SHOWN]))} together" if named else "none of them"
     listed = ", ".join(repr(str(name)) for name in marks.columns[:_SHOWN])
     raise HilumError(
-        f"{where} must have a column of labels, or one column a class with exactly one of them "
-        f"marked in each row; got {got} in line {line + 2} and the like in {int(wrong.sum()):,} "
-        f"of {len(table):,} rows; name one of {listed} with --label-column to tell its 1 from "
-        "its 0, or add a column 'label' with the one class of each image."
+        f"{where} must have a column of labels, or one column a class with exactly one "
+        f"of them marked in each row; got {got} in line {line + 2} and others like it "
+        f"in {int(wrong.sum()):,} of {len(table):,} rows; name one of {listed} with "
+        "--label-column to separate its 1 from its 0, or add a column 'label' with the "
+        "one class of each image."
     )

@@ -15,7 +15,7 @@ COLUMN = "official_part"  # a usual name of a column of splits
 def folded(table: pd.DataFrame, roles: Columns, where: str) -> tuple[pd.DataFrame, list[str]]:
     """`table` with its columns of flags as one column of splits, where it has none; and notes.
 
-    A row that no flag claims is of the part that has no flag: test beside `is_train` alone, else
+    A row that no flag claims is of the part that has no flag: test if only `is_train`, else
     train. A column `test` alone may be the result of one: it is left, with a note. Raises
     HilumError for a row that two flags claim.
     """

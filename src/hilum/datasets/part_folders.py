@@ -38,7 +38,7 @@ def part_of(folder: str, means: Callable[[str], str | None] = part_name) -> str 
 
 
 def lost_parts(every: Iterable[str | None], kept: Iterable[str | None], why: str) -> list[str]:
-    """Notes on validation and test images of which none is kept, since `why`; parts by image."""
+    """Notes on validation and test images where none is kept, because `why`; parts by image."""
     listed, left = list(every), set(kept)
     return [
         f"None of the {listed.count(part):,} {part} images can be used: {why}."
@@ -48,7 +48,7 @@ def lost_parts(every: Iterable[str | None], kept: Iterable[str | None], why: str
 
 
 def lost_rows(every: pd.DataFrame, kept: pd.DataFrame) -> list[str]:
-    """Notes on the validation or test images of a table of which none has a label and a file."""
+    """Notes on the validation or test images of a table where none has a label and a file."""
     unlabelled = every[every["label"] == ""]
     parts = [_stated_parts(rows) for rows in (every, unlabelled, kept)]
     bare = {part for part in parts[0] if parts[0].count(part) == parts[1].count(part)}

@@ -81,9 +81,9 @@ def _doubts(patients: pd.Series) -> list[str]:
         "every image" if unknown == len(patients) else f"{unknown:,} of {len(patients):,} images"
     )
     return [
-        f"The patient of {share} is unknown: images of one person may stand on both sides of a "
-        f"split, which flatters every score; a {PATIENTS} with the columns path and patient_id "
-        "beside the images mends that."
+        f"The patient of {share} is unknown: images of one person may be on both sides "
+        f"of a split, which inflates every score. To fix this, put a {PATIENTS} "
+        "(columns: path, patient_id) next to the images."
     ]
 
 
@@ -103,10 +103,11 @@ def _namesakes(rows: pd.DataFrame) -> list[str]:
     alike = of_patients[of_patients["patient_id"].isin(shared)]
     several = len(shared) > 1
     return [
-        f"{len(shared):,} patient number{'s occur' if several else ' occurs'} at several sources"
-        f"{_of_both_sexes(alike)}: each counts as one person, so that none stands on both sides of "
-        "a split; where sources number their own patients, the counts of patients are too low: put "
-        "the source before the number (A-7, B-7)."
+        f"{len(shared):,} patient number{'s occur' if several else ' occurs'} at "
+        f"several sources{_of_both_sexes(alike)}. Each counts as one person, so that no "
+        "person is on both sides of a split. If sources number their own patients, put "
+        "the source before the number (A-7, B-7); otherwise the counts of patients are "
+        "too low."
     ]
 
 

@@ -95,7 +95,7 @@ def _source(url: str) -> str:
 NOTES = (
     "Radiography Database: a mixture of other collections; its viral pneumonia and a part of its "
     "normal images are children from Kermany, its COVID-19 images adults.",
-    "Radiography Database: no patient identifiers exist; images of one patient can stand on both "
+    "Radiography Database: no patient identifiers exist; images of one patient can be on both "
     "sides of a split.",
     "Radiography Database: `Lung_Opacity` (non-COVID-19 lung infection) is read as pneumonia.",
 )

@@ -24,7 +24,7 @@ CARD = DatasetCard(
     single_age="adults",
     patient_ids=False,
     known_shortcuts=(
-        "several slices of a patient, and no record of which",
+        "several slices of a patient, not recorded which",
         "sizes and windows differ from image to image",
     ),
 )
@@ -47,7 +47,7 @@ def read(folder: Path) -> Manifest:
 
 def _notes(count: int) -> tuple[str, ...]:
     patients = (
-        "SARS-CoV-2 CT: no patient identifiers exist, so slices of one patient can stand on both "
+        "SARS-CoV-2 CT: no patient identifiers exist, so slices of one patient can be on both "
         "sides of any split; results on this set alone are not evidence."
     )
     if count in PUBLISHED:

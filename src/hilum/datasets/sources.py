@@ -47,7 +47,7 @@ def with_sources(rows: pd.DataFrame, tag: str = "") -> tuple[pd.DataFrame, list[
 
     The headers' InstitutionName, or Manufacturer and StationName where more images have these, as
     digests: a report is passed on, and nobody has said that it may name hospitals. With `tag`,
-    what that element says, as it stands, whatever a table says. Raises HilumError where it is
+    what that element says, as it is, whatever a table says. Raises HilumError where it is
     empty in every header.
     """
     keyword = checked(tag)

@@ -57,7 +57,7 @@ def recognises(folder: Path, roles: Columns) -> bool:
 
 
 def _has_class_folders(folder: Path) -> bool:
-    """Whether a table of marks beside the images may be about something else than classes."""
+    """Whether a table of marks next to the images may be about something else than classes."""
     try:
         folder_levels.read_levels(folder, images.list_images(folder)[0])
     except HilumError:
@@ -160,7 +160,7 @@ def _refuse_nowhere(paths: pd.Series, missing_files: Sequence[LeftOut], file: Pa
         f"{file} must name images that exist; got {len(missing_files):,} of {len(paths):,} paths "
         f"that lead nowhere, such as {path!r} ({why}; looked for "
         f"{table_paths.first_place(path, file.parent)}, then for the name below {file.parent}); "
-        "put the table beside its images, correct the paths, "
+        "put the table next to its images, correct the paths, "
         "or name the right column with --path-column."
     )
 
@@ -243,7 +243,7 @@ def require_classes(
     raise HilumError(
         f"{file} must have images of {fewest} to {MOST_CLASSES} classes; got {got}"
         f"{f' (left out: {beside})' if beside else ''}; "
-        "name the right column with --label-column, or mend the table."
+        "name the right column with --label-column, or correct the table."
     )
 
 

@@ -22,7 +22,7 @@ class Tally:
             self._names.setdefault((unit, reason), []).extend(listed)
 
     def keep(self, table: pd.DataFrame, kept: "pd.Series[bool]", reason: str) -> pd.DataFrame:
-        """The rows that are wanted; the others are counted under `reason` by their `name`."""
+        """The rows that are expected; the others are counted under `reason` by their `name`."""
         self.skip(reason, table.loc[~kept, "name"].astype(str))
         return table[kept]
 

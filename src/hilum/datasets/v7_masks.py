@@ -66,8 +66,7 @@ def _described(paired: pd.DataFrame, index: pd.DataFrame, tally: Tally) -> pd.Da
 
 
 NOTES = (
-    "V7: images and patient numbers are those of Cohen; do not split the two sets apart from each "
-    "other.",
+    "V7: images and patient numbers are those of Cohen; do not split the two sets separately.",
     "V7: both lungs are one mask, drawn through opacities and the heart's shadow behind them.",
 )
 DATASET = Dataset(CARD, recognises, read)

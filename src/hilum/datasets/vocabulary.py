@@ -76,7 +76,7 @@ SIGNS = {
     "&": "and",
 }  # read aloud; every other sign has its Unicode name
 SEPARATORS = frozenset(" ./\\,:;|()[]{}'\"&`´’‘“”")
-RESERVED = {"overall", "macro"}  # scores over all classes stand under these
+RESERVED = {"overall", "macro"}  # scores over all classes have these names
 _FOLD = re.compile(r"(?:k|cv)?[ _-]?folds?[ _-]*(\d+)")
 _DASHES = re.compile("[\u2010-\u2015\u2212]")
 
@@ -138,7 +138,7 @@ def _is_letter(char: str) -> bool:
 
 
 def _signs(gap: str, before: bool, after: str) -> list[str]:
-    """What stands between two words, or at an end, and is no mere separator, in words."""
+    """What is between two words, or at an end, and is no mere separator, in words."""
     spaced = re.sub(r"[\s_]", " ", gap)
     inside = before and after != ""
     if inside and _is_hyphen(spaced, after):

@@ -19,7 +19,7 @@ from hilum.experiment import (
 )
 from hilum.inference import model as models
 from hilum.inference import model_json
-from hilum.progress import Progress
+from hilum.progress import Progress, StepName
 from hilum.types import MANIFEST_COLUMNS, PREDICTION_COLUMNS, Finding, HilumError, Manifest, Results
 
 
@@ -47,7 +47,7 @@ def _audit_run(folder: Path, data: Path | None, out: Path, progress: Progress) -
     audited = evidence.read_audited_run(folder, data, progress)
     before = audited.record
     outputs.make_run_folder(out)
-    findings = audits.run_audits(audited.evidence, progress("audit"))
+    findings = audits.run_audits(audited.evidence, progress(StepName("audit", "audits")))
     if out.resolve() != folder.resolve():
         outputs.write_manifest(out, audited.manifest)
         outputs.write_predictions(out, audited.evidence.predictions)

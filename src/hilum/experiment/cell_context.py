@@ -19,7 +19,7 @@ from hilum.models import backbones, heads
 from hilum.models.backbones import Backbone, Pool
 from hilum.models.runtime.base import Runtime
 from hilum.preprocess import Pipeline
-from hilum.progress import Progress
+from hilum.progress import Progress, note
 from hilum.recipes import AugmentPlan, ModelPlan, Recipe
 from hilum.types import Floats, Grey8, Labels, Manifest, Pixels, Stack8
 
@@ -62,7 +62,7 @@ _latest: dict[str, CompiledNetwork] = {}  # one at most: the network of the cell
 
 @dataclass(frozen=True, slots=True)
 class FoldKey:
-    """Which fold of which cell, and its seed."""
+    """A cell, one of its folds, and the seed."""
 
     cell: str
     seed: int
@@ -93,7 +93,7 @@ def _network(recipe: Recipe, pipeline: Pipeline, source: Path | None) -> Compile
     key = files.stable_digest(model, prepare, recipe.seeds[0], shape, str(source))
     if key not in _latest:
         _latest.clear()
-        backbone = _backbone(recipe, pipeline.panels, source)
+        backbone = backbone_of(recipe, pipeline.panels, source)
         precision = recipe.model.precision
         runtime = compile_backbone(backbone, normalisation(recipe), pipeline, precision)
         _latest[key] = CompiledNetwork(backbone, runtime)
@@ -105,7 +105,7 @@ def forget_network() -> None:
     _latest.clear()
 
 
-def _backbone(recipe: Recipe, panels: int, source: Path | None) -> Backbone:
+def backbone_of(recipe: Recipe, panels: int, source: Path | None = None) -> Backbone:
     """The recipe's backbone, joined with its auxiliary backbones where there are any."""
     plan, seed = recipe.model, recipe.seeds[0]
     common = "" if recipe.prepare.normalise == "auto" else recipe.prepare.normalise
@@ -181,16 +181,16 @@ def _view(
     def change(stack: Stack8, start: int) -> Stack8:
         return sample.apply(stack, parameters.iloc[start : start + len(stack)], workers=1)
 
+    step = f"features, view {number + 1}"
+
     def compute() -> Floats:
         out = np.zeros((len(context.labels), context.runtime.facts.outputs), np.float32)
         images = _images(context.pixels.stack, rows, change)
-        out[rows] = context.runtime.stream(
-            images, len(rows), context.progress(f"features, view {number + 1}")
-        )
+        out[rows] = context.runtime.stream(images, len(rows), context.progress(step))
         return out
 
     key = files.stable_digest(_key(context), "augmented", repr(spread), seed, number, names)
-    return feature_cache.cached(key, compute)
+    return _cached(context, key, step, compute)
 
 
 def _names(context: CellContext) -> Sequence[str]:
@@ -206,7 +206,16 @@ def _kept(context: CellContext, view: str, change: Callable[[Stack8], Stack8], s
         images = _images(context.pixels.stack, rows, lambda stack, start: change(stack))
         return context.runtime.stream(images, len(rows), context.progress(step))
 
-    return feature_cache.cached(files.stable_digest(_key(context), view), compute)
+    return _cached(context, files.stable_digest(_key(context), view), step, compute)
+
+
+def _cached(context: CellContext, key: str, step: str, compute: Callable[[], Floats]) -> Floats:
+    """The features of `key`; of those in the cache the step says so."""
+    if feature_cache.store_path(key).is_file():
+        advance, images = context.progress(step), len(context.labels)
+        note(advance, "all from the cache")
+        advance(images, images)
+    return feature_cache.cached(key, compute)
 
 
 def _images(

@@ -44,8 +44,8 @@ def require_recipe(out: Path, recipe: Recipe) -> None:
         finished_recipe is not None and finished_recipe != recipes.without_tasks(recipe)
     ):
         raise ChangedError(
-            f"--resume wants the recipe that {str(out)!r} was begun with; got a changed one; "
-            "choose another --out or leave --resume away."
+            f"--resume needs the recipe that {str(out)!r} was started with; got a "
+            "changed one; choose another --out or leave --resume out."
         )
 
 

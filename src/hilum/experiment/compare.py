@@ -97,8 +97,9 @@ def _read(folder: Path) -> ComparedRun:
     for path in paths:
         if not path.is_file():
             raise MissingError(
-                f"a comparison wants the --out folders of two finished runs; got {str(folder)!r} "
-                f"without {path.name}; run it to its end, or check the path."
+                "a comparison needs the --out folders of two finished runs; got "
+                f"{str(folder)!r} without {path.name}; finish that run, or check the "
+                "path."
             )
     run = run_folder.read_run(folder)
     predictions = run.chosen()
@@ -114,7 +115,7 @@ def _require_same_classes(first: ComparedRun, second: ComparedRun) -> None:
     one, other = first.run, second.run
     if set(one.classes) != set(other.classes):
         raise HilumError(
-            f"a comparison wants runs with the same classes; got {', '.join(one.classes)} in "
+            f"a comparison needs runs with the same classes; got {', '.join(one.classes)} in "
             f"{one.folder} and {', '.join(other.classes)} in {other.folder}; choose others."
         )
 
@@ -151,7 +152,7 @@ def _shared(first: ComparedRun, second: ComparedRun) -> set[str]:
     ids = [set(run.predictions["sample_id"]) for run in (first, second)]
     if not ids[0] & ids[1]:
         raise HilumError(
-            f"a comparison wants test images that both runs have; got {len(ids[0]):,} in "
+            f"a comparison needs test images that both runs have; got {len(ids[0]):,} in "
             f"{first.run.folder} and {len(ids[1]):,} in {second.run.folder}, none of them shared; "
             "run both on the same data with the same split."
         )

@@ -40,8 +40,9 @@ def _modalities(modalities: str, data: ListedData) -> None:
     if modalities == "one" and len(counts) > 1:
         listed = " and ".join(f"{count} of {name}" for name, count in counts.items())
         raise HilumError(
-            f"radiographs and CT are not mixed, since a network could tell them apart by their "
-            f'looks; got {listed} images; keep one with data.keep.modality, or set it to "mixed".'
+            "radiographs and CT are not mixed, because a network could separate them "
+            f"by their looks; got {listed} images; keep one with data.keep.modality, or "
+            'set it to "mixed".'
         )
 
 
@@ -77,7 +78,7 @@ def _neighbours_left(balance: str, data: ListedData) -> None:
         train = split.table[split.table["part"] == "train"]
         for fold, rows in train.groupby("fold"):
             counts = labels[rows["sample_id"]].value_counts().to_dict()
-            remark = f"left to train in fold {fold} of seed {seed}, as only the split could tell"
+            remark = f"left to train in fold {fold} of seed {seed}, which only the split could show"
             _require_enough(counts, remark)
 
 
@@ -86,9 +87,9 @@ def _require_enough(counts: Mapping[str, int], remark: str) -> None:
     for name, count in counts.items():
         if count < most and count <= NEIGHBOURS:
             raise HilumError(
-                f"SMOTE with {NEIGHBOURS} neighbours wants more than {NEIGHBOURS} images of a "
-                f"class that it enlarges; got {count} of {name!r} {remark}; add images or choose "
-                "none."
+                f"SMOTE with {NEIGHBOURS} neighbours needs more than {NEIGHBOURS} "
+                f"images of a class that it enlarges; got {count} of {name!r} {remark}; "
+                "add images or choose none."
             )
 
 
@@ -96,8 +97,8 @@ def _copies(plan: CopiesPlan | None, data: ListedData) -> None:
     for name in plan.classes if plan else ():
         if name not in data.classes:
             raise HilumError(
-                f"copies are made of classes that there are ({', '.join(data.classes)}); got "
-                f"{name!r}; mend it."
+                "copies can only be made of classes that exist "
+                f"({', '.join(data.classes)}); got {name!r}; correct it."
             )
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from hilum import datasets, phantom
 from hilum.data import manifest as manifests
 from hilum.datasets import registry
-from hilum.progress import Advance, Progress, silent
+from hilum.progress import Advance, Progress, StepName, silent
 from hilum.recipes import DataSet, Recipe
 from hilum.types import HilumError, Manifest, MissingError
 
@@ -57,8 +57,8 @@ def load_later_manifest(recipe: Recipe, root: Path | None, out: Path, study: Man
     films = manifests.select(films, selected, "label is not among the recipe's classes")
     if not len(films.table):
         raise HilumError(
-            "later films are of patients that the study does not have; got none of the study's "
-            "classes; name another set, or drop the key."
+            "later films must be of patients that the study does not have; got none of "
+            "the study's classes; name another set, or drop the key."
         )
     return films
 
@@ -84,9 +84,10 @@ def _namesakes(recipe: Recipe, parts: Sequence[Manifest]) -> list[str]:
     if not shared:
         return []
     return [
-        f"{shared:,} patient numbers occur in several sets of data: each counts as one person, so "
-        "that none stands on both sides of a split; where sets number their own patients, the "
-        "counts of patients are too low: put the set's name before the number."
+        f"{shared:,} patient numbers occur in several sets of data. Each counts as one "
+        "person, so that no person is on both sides of a split. If sets number their "
+        "own patients, put the set's name before the number; otherwise the counts of "
+        "patients are too low."
     ]
 
 
@@ -97,7 +98,7 @@ def _select(item: DataSet, manifest: Manifest, seed: int) -> Manifest:
         if column not in manifest.table:
             columns = ", ".join(manifest.table.columns)
             raise HilumError(
-                f"data.keep wants a column of the manifest ({columns}); got {column!r}; mend it."
+                f"data.keep needs a column of the manifest ({columns}); got {column!r}; correct it."
             )
         mask = manifest.table[column].astype("str").isin(allowed)
         manifest = manifests.select(manifest, mask, f"{column} is not {' or '.join(allowed)}")
@@ -109,8 +110,8 @@ def _rename(manifest: Manifest, names: dict[str, str]) -> Manifest:
     for name in names:
         if name not in labels:
             raise HilumError(
-                f"data.rename wants labels of these images ({', '.join(labels)}); got {name!r}; "
-                "mend it."
+                f"data.rename needs labels of these images ({', '.join(labels)}); got {name!r}; "
+                "correct it."
             )
     table = manifest.table.assign(label=manifest.table["label"].replace(names))
     notes = [f"The recipe renames {name} to {target}." for name, target in names.items()]
@@ -125,15 +126,20 @@ def _read(
         columns = datasets.columns_from_roles(item.columns)
         options = datasets.TreeOptions(item.labels, item.source_tag)
         return datasets.open_path(
-            Path(item.path), columns, deferred_step(progress, "read headers"), options
+            Path(item.path),
+            columns,
+            deferred_step(progress, StepName("read headers", "headers")),
+            options,
         )
     if item.phantom:
-        return phantom.write_phantom(_request(item, classes), out / "data", progress("draw films"))
+        return phantom.write_phantom(
+            phantom_request(item, classes), out / "data", progress("draw films")
+        )
     if root is None:
         folder = registry.find_dataset(item.card).card.folder
         raise MissingError(
-            f"this recipe needs the dataset {item.card!r}; got no --data; "
-            f"name the folder that holds {folder}/ with --data or in HILUM_DATA."
+            f"this recipe needs the dataset {item.card!r}; got no --data; name the "
+            f"folder that holds {folder}/ with --data or in HILUM_DATA."
         )
     return datasets.read(item.card, root)
 
@@ -150,14 +156,14 @@ def deferred_step(progress: Progress, name: str) -> Advance:
     return advance
 
 
-def _request(item: DataSet, classes: list[str]) -> phantom.Request:
+def phantom_request(item: DataSet, classes: list[str]) -> phantom.Request:
     """The phantom's dials; its classes are the recipe's unless it names its own."""
     dials = {"classes": classes or phantom.CLASSES, **item.phantom}
     try:
         return phantom.Request(**{**dials, "classes": tuple(dials["classes"])})
     except TypeError as error:
         names = ", ".join(field.name for field in fields(phantom.Request))
-        raise HilumError(f"data.phantom takes {names}; got {error}; mend that key.") from None
+        raise HilumError(f"data.phantom takes {names}; got {error}; correct that key.") from None
 
 
 def _draw(manifest: Manifest, take: dict[str, int], seed: int) -> Manifest:
@@ -167,7 +173,7 @@ def _draw(manifest: Manifest, take: dict[str, int], seed: int) -> Manifest:
         names = manifest.table.loc[manifest.table["label"] == label, "sample_id"].sort_values()
         if len(names) < count:
             raise HilumError(
-                f"data.take wants {count} images of {label!r}; got {len(names)}; lower the number."
+                f"data.take needs {count} images of {label!r}; got {len(names)}; lower the number."
             )
         sampled = np.random.default_rng(seed).choice(len(names), count, replace=False)
         keep[names.index.difference(names.index[sampled])] = False
@@ -178,6 +184,6 @@ def _all_present(table: pd.DataFrame, classes: list[str]) -> None:
     missing = [name for name in classes if not (table["label"] == name).any()]
     if missing:
         raise HilumError(
-            f"the recipe wants images of {', '.join(classes)}; got none of {', '.join(missing)}; "
-            "check data.keep and the folder named with --data."
+            f"the recipe needs images of {', '.join(classes)}; got none of "
+            f"{', '.join(missing)}; check data.keep and the folder named with --data."
         )

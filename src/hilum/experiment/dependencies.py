@@ -16,7 +16,7 @@ from hilum.types import HilumError, Manifest, Split
 
 
 def run_dependencies(run: RunContext) -> Basis:
-    """The inputs of every fold and figure of the run; files are hashed anew, none is decoded.
+    """The inputs of every fold and figure of the run; files are hashed again, none is decoded.
 
     Data of a source task or of later films that cannot be read count as none: the error is
     raised where they are used.

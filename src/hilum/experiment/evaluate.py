@@ -56,7 +56,7 @@ def evaluate_model(
     started = time.monotonic()
     folder = models.find_model_folder(folder)
     model = exported.load(folder)
-    manifest = _select_classes(read(data), model.facts.classes)
+    manifest = select_classes(read(data), model.facts.classes)
     outputs.test_folder(out)
     dataset_read = prepared_dataset.prepare_dataset(
         manifest, model.pipeline, progress("decode and prepare")
@@ -149,12 +149,12 @@ def _new_images(
     )
 
 
-def _select_classes(manifest: Manifest, classes: list[str]) -> Manifest:
+def select_classes(manifest: Manifest, classes: list[str]) -> Manifest:
     selected = manifest.table["label"].isin(classes)
     if not selected.any():
         labels = ", ".join(sorted(set(manifest.table["label"].dropna().astype(str)))) or "no labels"
         raise HilumError(
-            f"evaluate wants images of the model's classes ({', '.join(classes)}); got {labels}; "
+            f"evaluate needs images of the model's classes ({', '.join(classes)}); got {labels}; "
             "rename the class folders."
         )
     return manifests.select(manifest, selected, "label is not among the model's classes")
@@ -222,8 +222,9 @@ def _one_class(test: Test) -> list[str]:
     if len(labels) != 1:
         return []
     return [
-        f"All test images are of {labels[0]}: AUROC and specificity for it are undefined, and its "
-        "precision and AUPRC say nothing about the model; add images of another class."
+        f"All test images are of {labels[0]}. AUROC and specificity for it are "
+        "undefined, and its precision and AUPRC say nothing about the model. Add "
+        "images of another class."
     ]
 
 
@@ -254,12 +255,12 @@ def met_again(recognised: Recognised) -> str:
         return ""
     if met == total:
         return (
-            f"None of the {total:,} images tests this model ({recognised.of_what()}): no score is "
-            "given; test it on images of other patients."
+            f"None of the {total:,} images tests this model ({recognised.of_what()}), "
+            "so no score is given. Test it on images of other patients."
         )
     return (
-        f"{met:,} of {total:,} images {'is' if met == 1 else 'are'} no test of this model "
-        f"({recognised.of_what()}): the scores are of the other {total - met:,}."
+        f"{met:,} of {total:,} images {'is' if met == 1 else 'are'} no test of this "
+        f"model ({recognised.of_what()}). The scores are of the other {total - met:,}."
     )
 
 

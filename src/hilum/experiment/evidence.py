@@ -75,7 +75,7 @@ def read_audited_run(folder: Path, data: Path | None, progress: Progress) -> Aud
     run = folders.read_run(folder)
     if run.manifest is None or run.predictions is None:
         raise MissingError(
-            f"an audit wants a finished run's folder, or a model/ folder; got {str(folder)!r} "
+            f"an audit needs a finished run's folder, or a model/ folder; got {str(folder)!r} "
             "without manifest.parquet and predictions.csv; name another."
         )
     record = run.record()
@@ -116,7 +116,9 @@ def _present_images(listed: Manifest, data: Path | None) -> tuple[Manifest | Non
     paths = [_locate(Path(path), data) for path in listed.table["path"]]
     table = listed.table.assign(path=[str(path) if path else "" for path in paths])
     missing = [
-        LeftOut(str(before), "the image is no longer there; --data says where images are now")
+        LeftOut(
+            str(before), "the image is not there any more; say where images are now with --data"
+        )
         for before, path in zip(listed.table["path"], paths, strict=True)
         if path is None
     ]
@@ -134,7 +136,7 @@ def _unchanged(present: Manifest) -> Manifest | None:
     same = before.isna() | (before == now.table["sha256"])
     if not same.any():
         return None
-    return manifests.select(now, same, "its bytes are no longer those that the run has read")
+    return manifests.select(now, same, "its bytes are not those that the run has read")
 
 
 def _locate(path: Path, data: Path | None) -> Path | None:

@@ -55,7 +55,7 @@ def test_on_later_films(run: RunContext, grid_result: GridResult) -> ExternalTes
         )
     tables = list(_predict(run, grid_result, films))
     if not tables:
-        why = "every one is of the source tasks' patients"
+        why = "all of them are of the source tasks' patients"
         return ExternalTest(
             pd.DataFrame(columns=["cell"]), {}, [f"No second test on later films: {why}."]
         )
@@ -122,6 +122,7 @@ def _note(recipe: Recipe, films: Manifest) -> str:
         for name, count in labels.items()
     )
     return (
-        f"Cells named 'later' are a second test: {listed} of other patients than the study's, "
-        "shown to the model that each cell keeps. Nothing was chosen by them."
+        f"Cells named 'later' are a second test: {listed} of other patients than the "
+        "study's, shown to the model that each cell keeps. They had no part in any "
+        "choice."
     )

@@ -14,6 +14,8 @@ from hilum.models import freezing, weights
 from hilum.models.backbones import Backbone
 from hilum.models.heads import Standardise
 from hilum.models.normalise import InputNormalisation
+from hilum.models.runtime import compiling
+from hilum.progress import StepName
 from hilum.recipes import Stage
 from hilum.training import loop
 from hilum.training.batches import PartIndices, PixelBatches
@@ -31,7 +33,7 @@ def fine_tune(
     Starting from a fitted head keeps the features from being torn up by a random one (Kumar et
     al. 2022, arXiv:2202.10054).
     """
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = compiling.training_device()
     backbone, standard = copy.deepcopy(start[0]), _standard(context, parts, start[1])
     fitted = copy.deepcopy(start[1].module) if start[1] else None
     top = fitted or head_module(context, len(standard.mean), key.seed)
@@ -53,12 +55,15 @@ def fine_tune(
         device,
         stage.side,
     )
-    label = f"{key.cell}: fold {key.fold + 1}, {stage.name}"
-    course = loop.train_network(
-        network, batches, loop_plan(context, parts, stage, device), context.progress(label)
-    )
+    plan = loop_plan(context, parts, stage, device)
+    course = loop.train_network(network, batches, plan, context.progress(step_of(key, stage)))
     tuned = _with_origin(backbone.cpu().eval(), f"{weights.TUNED}{start[0].weights.origin}")
     return tuned, FittedHead(standard, top.cpu()), course.rows
+
+
+def step_of(key: FoldKey, stage: Stage) -> StepName:
+    """The step of a stage's training, for progress."""
+    return StepName(f"seed {key.seed}, fold {key.fold + 1}, {stage.name}", "epochs")
 
 
 def _with_origin(backbone: Backbone, origin: str) -> Backbone:

@@ -105,7 +105,8 @@ def _head(
         return _probe(context, parts, standard, views, stage.name)
     network = head_module(context, views.shape[-1], key.seed)
     batches = FeatureBatches(standard(views), parts, stage.batch, key.seed)
-    course = loop.train_network(network, batches, loop_plan(context, parts, stage))
+    advance = context.progress(fine_tune.step_of(key, stage))
+    course = loop.train_network(network, batches, loop_plan(context, parts, stage), advance)
     return FittedHead(standard, network), course.rows
 
 

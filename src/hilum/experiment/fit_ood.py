@@ -33,7 +33,10 @@ def fit_ood_detector(run: RunContext, selected: SelectedCell) -> tuple[SelectedC
         fitted = _fit(run, selected.model, _cell_context(run, selected))
     except HilumError as error:
         why = str(error).rstrip(".")
-        return selected, [f"The model cannot refuse strange images: no gate was fitted, as {why}."]
+        return selected, [
+            "The model cannot reject unusual images: its out-of-distribution check was not "
+            f"fitted, because {why}."
+        ]
     ood.save_detector(fitted, run.out / "model")
     return replace(selected, model=replace(selected.model, gate=fitted)), []
 
@@ -51,7 +54,7 @@ def _cell_context(run: RunContext, selected: SelectedCell) -> CellContext:
 def _fit(run: RunContext, model: TrainedModel, context: CellContext) -> ood.OodDetector:
     train, validation = (_rows(run, model, part) for part in ("train", "validation"))
     if not len(validation):
-        raise HilumError("its limits are set on validation images, of which there are none")
+        raise HilumError("its limits are set on validation images, and there are none")
     posed_films = _read(run, model, train[ood.evenly_spaced(len(train), POSE_SAMPLE)])
     network = evidence.with_kept_answers(model)
     turned = {

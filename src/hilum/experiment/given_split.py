@@ -13,7 +13,7 @@ from hilum.types import HilumError, Manifest, Split
 PARTS = ("train", "validation", "test")
 FOLD = re.compile(r"fold (\d+)")
 OWN = ("folder", "table", "dicom")  # a user's own datasets: the user can fill in what is missing
-ANEW = "set split.kind to holdout or kfold (--set split.kind=holdout) to have it divided anew"
+ANEW = "set split.kind to holdout or kfold (--set split.kind=holdout) for a new split"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from hilum.experiment.checkpoints import FoldResult
 from hilum.experiment.context import RunContext, StoredPixels, preprocessing_of
 from hilum.experiment.fold_task import FoldTask
 from hilum.experiment.source_task import PlannedSourceTask, SourceTaskResult
-from hilum.progress import Advance, silent
+from hilum.progress import Advance, StepName, note, silent
 from hilum.recipes import Recipe
 from hilum.types import HilumError, LeftOut
 
@@ -114,10 +114,13 @@ class Cell:
 
     def tasks(self) -> Iterator[FoldTask]:
         """What is not finished yet; raises HilumError where a fold's data cannot be prepared."""
-        self._advance = self._context.progress(f"folds of {self.name}")
+        self._advance = self._context.progress(StepName(f"folds of {self.name}", "folds"))
+        self._advance(0, len(self._tables))
         for key in self._tables:
             if (stored := checkpoints.load_fold(self._context.work, key)) is not None:
                 self.add(key, stored)
+        if self._results:
+            note(self._advance, f"{len(self._results):,} trained before")
         data: PreparedDataset | None = None
         for key, table in self._tables.items():
             if key not in self._results:

@@ -12,6 +12,7 @@ from hilum.experiment.grid import GridResult
 from hilum.experiment.select import SelectedCell
 from hilum.inference import model as models
 from hilum.inference.model import TrainedModel
+from hilum.progress import StepName
 from hilum.report.figures import heatmap_page, heatmaps_by_model
 from hilum.types import HilumError
 
@@ -33,7 +34,8 @@ def write_heatmaps_by_model(
         for cell in grid_result.predictions["cell"].unique()
     }
     films = _films(run, grid_result, selected, networks)
-    advance, rows = run.progress("heat maps of every model"), []
+    advance, rows = run.progress(StepName("heat maps of every model", "models")), []
+    advance(0, len(networks))
     for number, (cell, model) in enumerate(networks.items(), 1):
         try:
             explainable = explainer.make_explainable(model)

@@ -33,9 +33,10 @@ def note(table: pd.DataFrame) -> str:
         return ""
     sets = ", ".join(f"{name} ({kind})" for name, kind in kinds.items())
     return (
-        f"lung masks of one convention are wanted; got a mixture: {sets}. Masks that end at the "
-        f"heart's border and masks that go on behind it have a Dice of about {APART:.2f} with each "
-        "other though both are right: read the scores set by set, or train on one of them."
+        f"lung masks of one convention are needed; got a mixture: {sets}. Masks that "
+        "end at the heart's border and masks that continue behind it have a Dice of "
+        f"about {APART:.2f} with each other though both are right: read the scores set "
+        "by set, or train on one of them."
     )
 
 

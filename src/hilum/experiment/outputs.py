@@ -42,8 +42,8 @@ def test_folder(out: Path) -> Path:
     """
     if (out / "model").is_dir() or (out / "work").is_dir():
         raise HilumError(
-            f"the test of a model goes into a folder of its own; got {str(out)!r}, which holds a "
-            "run with its model; choose another --out."
+            f"the test of a model needs a folder of its own; got {str(out)!r}, which "
+            "holds a run with its model; choose another --out."
         )
     clear_previous.clear(out)
     return make_run_folder(out)

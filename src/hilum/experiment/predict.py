@@ -58,11 +58,12 @@ def predict_files(
     """
     model_folder = models.find_model_folder(folder)
     models.read_metadata(model_folder)
-    listed, left_out = _list_images(paths, "predict")
+    listed, left_out = list_images(paths, "predict")
     files.ensure_writable_folder(out.parent, out)
     model = exported.load(model_folder)
     drawer = _drawer(model, None, _require_apart(heatmaps, listed)) if heatmaps else None
     advance, done, tables = progress("predict"), 0, []
+    advance(0, len(listed))
     prints: list[Print] = []
     features = drawer.features if drawer else model.features
     for names, decoded in _chunks(listed, model.pipeline, DRAWN if drawer else CHUNK):
@@ -93,11 +94,12 @@ def explain_files(
     """
     model_folder = models.find_model_folder(folder)
     models.read_metadata(model_folder)
-    listed, left_out = _list_images(paths, "explain")
+    listed, left_out = list_images(paths, "explain")
     files.ensure_writable_folder(_require_apart(out, listed))
     model = exported.load(model_folder)
     drawer = _drawer(model, request, out)
     advance, done = progress("explain"), 0
+    advance(0, len(listed))
     prints: list[Print] = []
     for names, decoded in _chunks(listed, model.pipeline, DRAWN):
         prints += _prints(decoded)
@@ -132,8 +134,8 @@ def _require_apart(out: Path, listed: Sequence[Path]) -> Path:
     """The folder itself; HilumError where films lie in it, which heat maps could overwrite."""
     if any(path.resolve().parent == out.resolve() for path in listed):
         raise HilumError(
-            f"heat maps want a folder apart from the images; got {str(out)!r}, where some of them "
-            "lie; choose another."
+            f"heat maps need a folder separate from the images; got {str(out)!r}, which "
+            "contains some of them; choose another."
         )
     return out
 
@@ -142,14 +144,14 @@ def _unread(table: pd.DataFrame) -> list[LeftOut]:
     return [LeftOut(row.path, row.reason) for row in table.itertuples()]
 
 
-def _list_images(paths: Sequence[Path], command: str) -> tuple[list[Path], list[LeftOut]]:
+def list_images(paths: Sequence[Path], command: str) -> tuple[list[Path], list[LeftOut]]:
     """Files as named, folders searched; each image once, in order."""
     listed: dict[Path, None] = {}
     left_out: list[LeftOut] = []
     for path in paths:
         if not path.exists():
             raise MissingError(
-                f"{command} wants images or folders; got {images.printable(path)!r}, "
+                f"{command} needs images or folders; got {images.printable(path)!r}, "
                 "which does not exist; check the path."
             )
         inside, others = images.list_images(path) if path.is_dir() else _list_file(path)
@@ -158,7 +160,7 @@ def _list_images(paths: Sequence[Path], command: str) -> tuple[list[Path], list[
     if not listed:
         why = f" ({left_out[-1].what}: {left_out[-1].reason})" if left_out else ""
         raise HilumError(
-            f"{command} wants at least one image; got none in "
+            f"{command} needs at least one image; got none in "
             f"{', '.join(map(images.printable, paths))}{why}; "
             "PNG, JPEG, TIFF and DICOM are read."
         )

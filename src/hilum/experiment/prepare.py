@@ -74,7 +74,7 @@ def _row(text: str) -> dict[str, Any]:
     name, *settings = text.split(":")
     if name not in STEPS:
         hint = nearest_name(name, STEPS, "name one or more of these.")
-        raise HilumError(f"--steps wants names among {', '.join(STEPS)}; got {name!r}; {hint}")
+        raise HilumError(f"--steps needs names among {', '.join(STEPS)}; got {name!r}; {hint}")
     pairs = [setting.partition("=") for setting in settings]
     return {"step": name} | {key: _value(value) for key, _, value in pairs}
 

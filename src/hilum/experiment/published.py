@@ -19,7 +19,7 @@ def compare_with_paper(
     predictions: pd.DataFrame | None = None,
     seed: int | None = None,
 ) -> list[Published]:
-    """One row per published number; it agrees when it lies in our 95 % interval.
+    """One row per published number; it agrees when it lies in our 95% interval.
 
     A number without a cell of its own is compared with the cell `chosen` on validation data. One
     with a threshold needs the test `predictions`; of several seeds those of `seed`, since the

@@ -31,8 +31,8 @@ def _auxiliary_backbones(model: ModelPlan, stages: list[Stage]) -> None:
         return
     if any(stage.through for stage in stages):
         raise HilumError(
-            "networks beside the backbone are frozen, and their head is trained alone; got a stage "
-            "that goes through the backbone; give every stage trainable = 'head'."
+            "auxiliary networks are frozen, and their head is trained alone; got a "
+            "stage that trains the backbone; give every stage trainable = 'head'."
         )
     pool = schema_to_training.head_plan(model).pool
     if pool not in backbones.AVERAGES:
@@ -81,13 +81,13 @@ def _copies(plan: CopiesPlan | None, mode: Mode) -> None:
     cell_context.ranges(plan.ranges)
     if plan.before_split and (mode != "published" or not plan.times):
         raise HilumError(
-            "copies made before the split leak each test image into training, which only a "
-            "published mode may repeat, with times set; got before_split = true in the "
-            f"{mode} mode with times = {plan.times}; drop before_split."
+            "copies made before the split leak each test image into training, so only "
+            "a published mode may make them, with times set; got before_split = true "
+            f"in the {mode} mode with times = {plan.times}; drop before_split."
         )
     if (plan.times > 0) == (plan.target > 0):
         raise HilumError(
-            f"copies want times or target, one of them above 0; got times = {plan.times} and "
+            f"copies need times or target, one of them above 0; got times = {plan.times} and "
             f"target = {plan.target}; set one."
         )
 
@@ -104,8 +104,8 @@ def _stages(stages: list[Stage], model: ModelPlan, cache: bool) -> None:
             )
         if through and not stage.through:
             raise HilumError(
-                f"a stage of the head alone comes before those of the backbone; got {stage.name!r} "
-                f"after {through!r}; change their order."
+                "a stage of the head alone comes before those of the backbone; got "
+                f"{stage.name!r} after {through!r}; change their order."
             )
         through = stage.name if stage.through or not cache else through
 
@@ -137,8 +137,8 @@ def _freezing(name: str, pool: str, stages: list[FineTuning]) -> None:
         )
         if "train" not in {actions[name] for name in names}:
             raise HilumError(
-                f"a stage that trains the backbone leaves some of it to train; got none of "
-                f"{len(names)} parameters; freeze less, or train the head alone."
+                "a stage that trains the backbone must leave some of it to train; got "
+                f"none of {len(names)} parameters; freeze less, or train the head alone."
             )
 
 
@@ -157,8 +157,9 @@ def _balance(plan: TrainPlan, classes: list[str]) -> None:
     others = [stage.optimiser for stage in plan.stages if stage.optimiser != "lbfgs"]
     if plan.balance == "sources" and (others or plan.copies is not None):
         raise HilumError(
-            "balance by sources weighs the images that a linear head is fitted to by lbfgs; got "
-            f"{', '.join(others) or 'copies of images'}; choose weights or sampling for that."
+            "balance by sources weights the images that a linear head is fitted to by "
+            f"lbfgs; got {', '.join(others) or 'copies of images'}; choose weights or "
+            "sampling for that."
         )
 
 
@@ -169,13 +170,14 @@ def _figures(names: Sequence[str]) -> None:
 
     for name in names:
         if name not in registry.asked_figures():
-            raise HilumError(f"figures wants figures of a report; {registry.unknown(name)}")
+            raise HilumError(f"figures needs figures of a report; {registry.unknown(name)}")
 
 
 def _classes(classes: list[str]) -> None:
     if len(set(classes)) != len(classes) or len(classes) == 1:
         raise HilumError(
-            f"at least two different classes are wanted; got {', '.join(classes)}; mend the list."
+            f"at least two different classes are needed; got {', '.join(classes)}; "
+            "correct the list."
         )
 
 

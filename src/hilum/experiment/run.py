@@ -33,7 +33,7 @@ from hilum.experiment.data_checks import ListedData
 from hilum.experiment.run_results import TestedRun
 from hilum.files.executors import Executor, SerialExecutor
 from hilum.inference import model_json
-from hilum.progress import Progress
+from hilum.progress import Progress, StepName
 from hilum.recipes import Recipe
 from hilum.types import HilumError, Leak, Manifest, Results
 
@@ -68,18 +68,19 @@ def run_task(
         return finished
     leaks = _find_leaks(run, recipe)
     images = run_results.evidence_of_images(run, leaks)
-    early = audits.run_before_training(images, progress("audit the images"))
+    early = audits.run_before_training(images, progress(StepName("audit the images", "audits")))
     grid_result = grid.run_grid(run)
     selected = model_record.record_training_films(run, select.select_cell(run, grid_result))
     selected, limits = fit_ood.fit_ood_detector(run, selected)
     external = external_tests.test_on_later_films(run, grid_result)
     heatmaps_by_model.write_heatmaps_by_model(run, grid_result, selected)
-    advance = progress("score, audit, report")
+    advance = progress(StepName("score, audit, report", "steps"))
+    advance(0, 3)
     tested = TestedRun(run, grid_result, selected, external)
     scored = run_results.score_run(tested)
     advance(1, 3)
     evidence = run_results.evidence_of_model(tested, images, scored)
-    findings = audits.run_audits(evidence, known=early)
+    findings = audits.run_audits(evidence, progress(StepName("audit", "audits")), early)
     results = run_results.collect(tested, scored, evidence, findings, limits)
     results = replace(results, environment=environment.provenance(time.monotonic() - started))
     advance(2, 3)

@@ -103,12 +103,14 @@ def read_basis(folder: Path) -> Basis | None:
 
 def require_same(out: Path, before: Basis | None, now: Basis) -> None:
     """Raise ChangedError, naming what changed, unless a run may go on."""
-    wanted = f"--resume wants the images, labels, weights and versions that {str(out)!r} was begun"
-    way = "put them back, choose another --out, or leave --resume away to do all of it anew."
+    wanted = (
+        f"--resume needs the images, labels, weights and versions that {str(out)!r} was started"
+    )
+    way = "restore them, choose another --out, or leave --resume out to start again."
     if before is None:
         raise ChangedError(
-            f"{wanted} with; got no record of them there ({NAME}), as from an earlier version; "
-            "choose another --out, or leave --resume away to do all of it anew."
+            f"{wanted} with; got no record of them there ({NAME}), as from an earlier "
+            "version; choose another --out, or leave --resume out to start again."
         )
     changed = list(changes(before, now))
     if changed:
@@ -128,7 +130,7 @@ def changes(before: Basis, now: Basis) -> Iterator[str]:
         # another split follows from other images: once is enough
         if was != is_ and not (images_changed and name.startswith("the split")):
             plain = name in VERSIONS
-            yield f"{name} {is_} in place of {was}" if plain else f"other than before: {name}"
+            yield f"{name} {is_} instead of {was}" if plain else f"different: {name}"
 
 
 def _image_changes(before: pd.DataFrame, now: pd.DataFrame) -> Iterator[str]:

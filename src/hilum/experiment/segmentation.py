@@ -172,9 +172,9 @@ def _verdict(predictions: pd.DataFrame, rows: list[Score], convention: str) -> s
     people = predictions["patient_id"].nunique() or "an unknown number of"
     span = "" if overall.low is None else f" ({overall.low:.3f} to {overall.high:.3f})"
     return (
-        f"Mean Dice {overall.value:.3f}{span} on {overall.n} images of {people} patients that "
-        f"training has not seen; {passed.k} of {passed.n} masks pass their check. "
-        f"Convention of the reference masks: {convention}."
+        f"Mean Dice {overall.value:.3f}{span} on {overall.n} images of {people} "
+        f"patients that were not in training. {passed.k} of {passed.n} masks pass their "
+        f"check. Convention of the reference masks: {convention}."
     )
 
 

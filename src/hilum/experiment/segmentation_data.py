@@ -87,7 +87,7 @@ def _pair(manifest: Manifest, stack: Stack8, side: int) -> tuple[Manifest, Stack
     paired = np.array([mask is not None for mask in masks])
     if not paired.any():
         raise HilumError(
-            f"training wants images with lung masks that fit; got none of {len(masks)}, for "
+            f"training needs images with lung masks that fit; got none of {len(masks)}, for "
             f"instance {faults[0].what}: {faults[0].reason}"
         )
     good = np.stack([as_uint8(mask) for mask in masks if mask is not None])
@@ -114,7 +114,7 @@ def read_mask(path: Path, size: tuple[int, int], aspect: float = 1) -> Mask:
     if abs(ratio - 1) > SHAPES and abs(ratio / aspect - 1) > SHAPES:
         raise HilumError(
             f"a mask must have its image's shape; got {grey.shape[1]} x {grey.shape[0]} for an "
-            f"image of {size[1]} x {size[0]} ({path.name}); mend or remove it."
+            f"image of {size[1]} x {size[0]} ({path.name}); correct or remove it."
         )
     return np.asarray(resized(grey, size) > WHITE)
 

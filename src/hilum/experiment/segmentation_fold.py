@@ -17,8 +17,10 @@ from hilum.experiment import cell_context, mask_conventions, segmentation_data
 from hilum.experiment.cell_context import FoldKey
 from hilum.experiment.segmentation_data import SegmentationContext
 from hilum.metrics import dice
+from hilum.models.runtime import compiling
 from hilum.preprocess.lungs import segmenter, unet
 from hilum.preprocess.lungs.unet import UNet
+from hilum.progress import StepName
 from hilum.training import loop, segmentation
 from hilum.training.segmentation import ImageMaskPairs
 
@@ -68,14 +70,14 @@ def train_segmentation_fold(
         stage.average,
         key.seed,
         stage.patience,
-        "cuda" if torch.cuda.is_available() else "cpu",
+        compiling.training_device(),
     )
 
     def keep() -> None:  # so that a run that is killed keeps the weights so far
         unet.save_unet(network, folder / segmenter.WEIGHTS)
 
     course = segmentation.train_segmenter(
-        network, pairs, how, context.progress(f"fold {key.fold + 1}"), keep
+        network, pairs, how, context.progress(StepName(f"fold {key.fold + 1}", "epochs")), keep
     )
     network = network.cpu().eval()
     unet.with_facts(

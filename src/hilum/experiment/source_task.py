@@ -214,7 +214,7 @@ def _require_auroc(task: SourceTask, predictions: pd.DataFrame) -> None:
     auroc = _auroc(task, predictions)
     if not auroc >= task.least_auroc:
         raise HilumError(
-            f"a source task must be learnt to an AUROC of at least {task.least_auroc}; got "
+            f"a source task must reach an AUROC of at least {task.least_auroc}; got "
             f"{auroc:.3f}; {_remedy(auroc)}."
         )
 
@@ -229,8 +229,8 @@ def _remedy(auroc: float) -> str:
     """What to do; where it is worse than chance, the likeliest causes first (spec S1-12)."""
     if auroc < CHANCE:
         return (
-            "less than 0.5 is chance or worse: train it longer, and where it stays there, labels "
-            "may be inverted, or BatchNorm in the wrong mode"
+            "less than 0.5 is chance or worse: train it longer, and if that does not "
+            "help, labels may be inverted, or BatchNorm may be in the wrong mode"
         )
     return "train it longer, or leave the source out"
 

@@ -76,8 +76,8 @@ def _unused_parts(plan: SplitPlan, table: pd.DataFrame) -> tuple[str, ...]:
     if not validation or not plan.validation:
         return ()
     return (
-        f"The set's own {validation:,} validation images are drawn anew, from all that it does not "
-        "test, as an official split in a recipe has it.",
+        f"The set's own {validation:,} validation images are drawn again, from all "
+        "images that it does not test, because the recipe asks for an official split.",
     )
 
 
@@ -105,9 +105,9 @@ def _holdout_or_folds(plan: SplitPlan, request: SplitRequest) -> Split:
         except HilumError:  # a class with fewer patients than folds
             continue
         note = (
-            f"{folds}-fold cross-validation, since one test part of {images} images would hold "
-            f"fewer than {FEW}: every image is tested once, by a model that has not seen it "
-            "(--set split.kind=holdout divides once)."
+            f"{folds}-fold cross-validation, because one test part of {images} images "
+            f"would hold fewer than {FEW}. Every image is tested once, by a model that "
+            "has not seen it (--set split.kind=holdout splits once)."
         )
         return replace(split, notes=(note, *split.notes))
     return _of_kind(once, request)
@@ -146,8 +146,8 @@ def check_leakage(
     patients = [leak for leak in leaks if leak.kind == "same patient"]
     if patients and mode == "corrected" and split.grouped_by in ("patient", "site"):
         raise HilumError(
-            f"no patient may stand on both sides of a split; got {len(patients)} pairs, as "
-            f"{patients[0].first} and {patients[0].second}; {_remedy(split)}."
+            f"no patient may be on both sides of a split; got {len(patients)} pairs, "
+            f"such as {patients[0].first} and {patients[0].second}; {_remedy(split)}."
         )
     return leaks
 

@@ -17,9 +17,10 @@ from hilum.types import Leak, LeftOut, Manifest, Split
 EXAMPLES = 3
 PHANTOM = "phantom"
 UNVALIDATED = (
-    "No image validates: the last epoch is kept, probabilities are not calibrated (temperature 1), "
-    "no threshold is chosen, strange images are not refused, and of several cells the first stands "
-    "in model/. The curves are of the test images, which decide nothing."
+    "There are no validation images. The last epoch is kept, probabilities are not "
+    "calibrated (temperature 1), no threshold is chosen, unusual images are not "
+    "rejected, and model/ holds the first of several cells. The curves are of the test "
+    "images, which decide nothing."
 )
 
 
@@ -118,7 +119,7 @@ def advice(counts: Mapping[str, int], origin: str, near: bool) -> str:
     `near`: the backbone has seen a source task of the same kind of images.
     """
     if "random" in origin and not near:
-        return "random weights have nothing to keep: train every layer"
+        return "random weights have nothing worth keeping: train every layer"
     least = min(counts.values())
     advised = freezing.advise(least, "near" if near else "far")
     return f"{least} images of the smallest class, {advised}"
@@ -147,7 +148,7 @@ def limits(recipe: Recipe, manifest: Manifest) -> list[str]:
         sentences.append(UNVALIDATED)
     if recipe.split.kind == "kfold":
         sentences.append("The figures are those of all folds; model/ holds one fold's model.")
-    sentences.append("No figure here was measured at a hospital that the training had not seen.")
+    sentences.append("No figure here was measured at a hospital that was not in training.")
     return list(dict.fromkeys(sentences))
 
 
@@ -181,8 +182,8 @@ def _set(name: str, rows: pd.DataFrame) -> dict[str, Any]:
         facts |= {
             "title": "Synthetic chest radiographs",
             "licence": "Apache-2.0",
-            "known_shortcuts": "those that the recipe's dials plant",
-            "citation": "simulated by hilum; no patient has ever had these lungs",
+            "known_shortcuts": "those that the recipe's settings plant",
+            "citation": "simulated by hilum; no patient has these lungs",
         }
     return facts
 

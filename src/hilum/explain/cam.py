@@ -101,21 +101,28 @@ def _maps(explainable: ExplainableModel, image: Grey8, method: str) -> list[Tens
 def _gradcam(
     explainable: ExplainableModel, _: Stack8, maps: Sequence[Tensor], class_: int
 ) -> Floats:
-    from captum.attr import LayerGradCam  # half a second that predictions without maps do not wait
+    def attribute(maps_of_image: Tensor) -> Tensor:
+        gradient = _gradient(explainable, maps_of_image, class_)
+        return (gradient.mean((2, 3), keepdim=True) * maps_of_image).sum(1, keepdim=True)
 
-    method = LayerGradCam(explainable.tail, explainable.tail.last_map)
-    return _on_the_maps(maps, lambda maps_of_image: method.attribute(maps_of_image, class_))
+    return _on_the_maps(maps, attribute)
 
 
 def _hirescam(
     explainable: ExplainableModel, _: Stack8, maps: Sequence[Tensor], class_: int
 ) -> Floats:
-    from captum.attr import LayerGradientXActivation
+    def attribute(maps_of_image: Tensor) -> Tensor:
+        gradient = _gradient(explainable, maps_of_image, class_)
+        return (gradient * maps_of_image).sum(1, keepdim=True)
 
-    method = LayerGradientXActivation(explainable.tail, explainable.tail.last_map)
-    return _on_the_maps(
-        maps, lambda maps_of_image: method.attribute(maps_of_image, class_).sum(1, keepdim=True)
-    )
+    return _on_the_maps(maps, attribute)
+
+
+def _gradient(explainable: ExplainableModel, maps: Tensor, class_: int) -> Tensor:
+    """Of a class's logit by the last maps (image, channel, row, column), of the same shape."""
+    variable = maps.detach().requires_grad_()
+    logits = explainable.tail(variable)[:, class_].sum()
+    return torch.autograd.grad(logits, variable)[0]
 
 
 def _on_the_maps(maps: Sequence[Tensor], attribute: Callable[[Tensor], Tensor]) -> Floats:
@@ -130,7 +137,7 @@ def _occlusion(
     explainable: ExplainableModel, stack: Stack8, _: Sequence[Tensor], class_: int
 ) -> Floats:
     """Fall of the logit where a square of mean grey hides the image -> (row, column)."""
-    from captum.attr import Occlusion
+    from captum.attr import Occlusion  # half a second that other methods do not wait
 
     sides = [max(2, round(n / WINDOWS)) for n in stack.shape[1:]]
 

@@ -44,13 +44,12 @@ class HeadFromMaps(nn.Module):
 
     def __init__(self, backbone: Backbone, head: NumpyHead) -> None:
         super().__init__()
-        self.last_map = nn.Identity()  # where captum reads the map and its gradient
         self.backbone = backbone
         self.head = _as_module(head)
 
     def forward(self, maps: Tensor) -> Tensor:
         """(image, channel, row, column) -> (image, class)."""
-        logits: Tensor = self.head(self.backbone.from_maps(self.last_map(maps)).double())
+        logits: Tensor = self.head(self.backbone.from_maps(maps).double())
         return logits
 
 

@@ -163,7 +163,7 @@ def _scale(page: Image.Image, at: tuple[int, int], style: HeatmapStyle) -> None:
     ramp = np.linspace(0, 1, 240, dtype=np.float32)[None].repeat(14, 0)
     page.paste(Image.fromarray(_on_grey_film(ramp, style)), at)
     draw = ImageDraw.Draw(page)
-    text = "heat: none (left) to the most of this image (right)"
+    text = "heat: none (left) to this image's maximum (right)"
     _write(draw, (at[0], at[1] + 18), text, 16, INK, page.width)
 
 

@@ -84,13 +84,13 @@ def _multiply(film: Grey8, share: Floats, scale: int) -> Colour8:
 RENDERINGS: dict[str, Rendering] = {
     "overlay": Rendering(
         _overlay,
-        "laid on the film, clear where there is none; the line is at half of the most",
+        "shown over the film, transparent where there is none; the outline marks half the maximum",
     ),
     "mask": Rendering(_mask, "the heat alone"),
     "multiply": Rendering(
         _multiply,
-        "the film times the heat",
-        "Dark is either a place without heat or aerated lung, which is dark by itself: compare "
+        "the film multiplied by the heat",
+        "Dark places have no heat, or are aerated lung, which is dark itself. Compare "
         "with the film.",
     ),
 }

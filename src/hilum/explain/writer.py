@@ -16,7 +16,7 @@ from hilum.explain.one_pass import OnePass
 from hilum.inference import cautions
 from hilum.inference.answer import PreparedImage
 from hilum.inference.model import Features, TrainedModel
-from hilum.types import CLASS_NAMES, Grey8, HilumError, Stack8, nearest_name
+from hilum.types import CLASS_NAMES, Grey8, HilumError, Stack8, nearest_name, shown_probability
 
 LONGEST = 100  # letters of a file's name that are kept
 RESERVED = re.compile(r"sheet(-\d+)?", re.I)  # names that the sheets have
@@ -28,7 +28,7 @@ EMPTY: dict[str, object] = {**dict.fromkeys(HEATMAP_COLUMNS, ""), "probability":
 
 @dataclass(frozen=True, slots=True)
 class HeatmapRequest:
-    """Which heat maps are wanted; without a class, those of each image's predicted class."""
+    """Which heat maps are expected; without a class, those of each image's predicted class."""
 
     method: str = "gradcam"
     class_: str | None = None
@@ -132,11 +132,11 @@ class HeatmapWriter:
 def words(row: dict[str, object], class_: str, p: float, *, empty: bool) -> tuple[str, ...]:
     """Lines below a film and its map: the class and its p, up to two remarks, the file's name."""
     predicted, explained = (CLASS_NAMES.get(name, name) for name in (str(row["label"]), class_))
-    lines = [f"Evidence for {explained}, p = {p:.3f}", Path(str(row["path"])).name]
+    lines = [f"Evidence for {explained}, p {shown_probability(p)}", Path(str(row["path"])).name]
     if class_ != row["label"]:
         lines.insert(1, f"predicted: {predicted}")
     if empty:
-        lines.insert(1, "empty map: no place speaks for it")
+        lines.insert(1, "empty map: nothing in the image supports it")
     return tuple(lines)
 
 

@@ -22,7 +22,7 @@ from hilum.exporting.variants import Variant
 from hilum.inference import exported, model_json, training_record
 from hilum.inference import model as models
 from hilum.inference.model import TrainedModel
-from hilum.progress import Progress
+from hilum.progress import Progress, StepName
 from hilum.types import HilumError
 
 FEW = 64  # closest decisions: where more of them flip than may of all, no other image is needed
@@ -32,7 +32,7 @@ EVERY_FILE = (*record.GRAPHS.values(), "model.bin", record.FILE, proof.FILE, *SE
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """What is wanted: the file's form, its precision, and the images of the proof or None."""
+    """What is expected: the file's form, its precision, and the images of the proof or None."""
 
     format: str = "onnx"
     precision: str = "fp32"
@@ -64,8 +64,8 @@ def export(folder: Path, out: Path, request: ExportRequest, progress: Progress) 
     folder = models.find_model_folder(folder)
     if exported.is_exported(folder):
         raise HilumError(
-            f"export wants a trained model's folder; got {str(folder)!r}, which is an export; name "
-            "the folder that it was made from."
+            f"export needs a trained model's folder; got {str(folder)!r}, which is an "
+            "export; name the folder that it was made from."
         )
     model = models.load_trained_model(folder)
     graph = ExportGraph(model)
@@ -150,7 +150,8 @@ def _prove(
     work: Work, place: Path, described: dict[str, Any], progress: Progress
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Write the graph to `place`; its proof and its record. RefusedExportError without a proof."""
-    advance, precision = progress("write and prove"), work.request.precision
+    advance = progress(StepName("write and prove", "forms"))
+    precision = work.request.precision
     judge = Judge(work, proof.own_answers(_in_full_precision(work.model), work.shown))
     for number, variant in enumerate(work.variants(progress), 1):
         record_of_form, positions = {**described, **variant.facts}, variant.proven_on
@@ -199,7 +200,7 @@ def _write_json(path: Path, value: Any) -> None:
 
 @contextmanager
 def _moved_when_whole(out: Path) -> Iterator[Path]:
-    """A folder beside `out` whose files go there at the end.
+    """A folder next to `out` whose files go there at the end.
 
     `model.json` leaves first and comes last: half an export is none.
     """

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from hilum.models.backbone import Backbone
 from hilum.models.numpy_head import NumpyHead
 
-NOT_LINEAR = "what follows the last map is more than a mean of it: its gradient needs torch"
+NOT_LINEAR = "what follows the last map is more than its mean, so its gradient needs torch"
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,6 +189,6 @@ def _linear(weight: Array, bias: Array) -> nn.Linear:
 def _require_full_precision(model: TrainedModel) -> None:
     if model.facts.quantised:
         raise HilumError(
-            "export wants a model whose network computes in bf16 or fp32; got one in int8; train "
+            "export needs a model whose network computes in bf16 or fp32; got one in int8; train "
             "it with model.precision auto, and give export --precision int8."
         )

@@ -25,8 +25,8 @@ def require(format_: str, precision: str, *, proof: bool) -> None:
         )
     if precision == "int8" and not proof:
         raise HilumError(
-            "precision int8 is calibrated and proven on images of the model's own kind; got none; "
-            "give a folder of at least 200 with --proof."
+            "precision int8 is calibrated and tested on images of the model's own "
+            "kind; got none; give a folder of at least 200 with --proof."
         )
     compiling.openvino_computes(Target(device="cpu", engine="openvino"))
 

@@ -1,4 +1,4 @@
-"""The proof of an export: every engine's answers beside hilum's own, and what may differ.
+"""The proof of an export: every engine's answers next to hilum's own, and what may differ.
 
 A flip is an image whose answer changes: its class (decision), whether it is refused, or whether
 more than one class stays possible (abstention).
@@ -69,7 +69,7 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class EngineProof:
-    """One engine beside hilum's own answers, ready for JSON."""
+    """One engine next to hilum's own answers, ready for JSON."""
 
     engine: str
     version: str
@@ -111,7 +111,7 @@ def closest(answers: Answers, most: int) -> list[int]:
 
 
 def compare(want: Answers, answers: Mapping[str, Answers], labels: Labels) -> list[EngineProof]:
-    """Each engine's row of the proof: its `answers` beside hilum's own."""
+    """Each engine's row of the proof: its `answers` next to hilum's own."""
     releases = engines.versions(list(answers))
     return [_row((name, releases[name]), want, got, labels) for name, got in answers.items()]
 
@@ -182,7 +182,7 @@ def record(
 
 
 def macro_auroc(labels: Labels, p: Probabilities) -> float | None:
-    """Mean over the classes that have images and others beside them; None where there is none."""
+    """Mean over the classes that have images and others next to them; None where there is none."""
     labelled = labels >= 0
     present = np.unique(labels[labelled])
     if len(present) < 2:

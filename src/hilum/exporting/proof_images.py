@@ -64,7 +64,7 @@ def of_folder(
     """
     if not folder.exists():
         raise MissingError(
-            f"--proof wants a folder of images; got {str(folder)!r}, which does not exist; check "
+            f"--proof needs a folder of images; got {str(folder)!r}, which does not exist; check "
             "the path."
         )
     named = _list_named(folder, classes)
@@ -72,12 +72,12 @@ def of_folder(
     films, kept = _decode([path for path, _ in named], pipeline, advance)
     if len(films) < LEAST:
         raise HilumError(
-            f"a proof wants at least {LEAST} images that can be read; got {len(films)} in "
+            f"a proof needs at least {LEAST} images that can be read; got {len(films)} in "
             f"{str(folder)!r}; add some, or leave --proof out for the phantom's."
         )
     places = {name: i for i, name in enumerate(classes)}
     labels = np.array([places.get(named[i][1], -1) for i in kept], np.int64)
-    return ProofImages(films, labels, f"{len(films)} images of the folder that was given")
+    return ProofImages(films, labels, f"{len(films)} images of the given folder")
 
 
 def of_phantom(classes: list[str], pipeline: Pipeline, advance: Advance) -> ProofImages:
@@ -103,7 +103,7 @@ def of_phantom(classes: list[str], pipeline: Pipeline, advance: Advance) -> Proo
             source = f"{LEAST} films of the embedded phantom"
             return ProofImages(films[:LEAST], np.array(labels[:LEAST], np.int64), source)
     raise HilumError(
-        f"a proof wants {LEAST} films that this model's preparation takes; got {len(films)} of "
+        f"a proof needs {LEAST} films that this model's preparation takes; got {len(films)} of "
         f"{ROUNDS * LEAST} of the phantom; give images with --proof FOLDER."
     )
 

@@ -12,7 +12,8 @@ from hilum.files.download import HttpLimits, download
 from hilum.files.executors import Executor, ProcessExecutor, SerialExecutor, executor_of
 from hilum.files.lock import alone, waiting
 from hilum.files.memory import retain_freed_memory
-from hilum.files.parallel import available_cpus, prefetch
+from hilum.files.parallel import available_cpus, limit_threads, prefetch, wanted_threads
+from hilum.files.scratch import scratch_cache
 from hilum.files.versions import releases
 
 __all__ = [
@@ -27,11 +28,14 @@ __all__ = [
     "download",
     "ensure_writable_folder",
     "executor_of",
+    "limit_threads",
     "prefetch",
     "releases",
     "retain_freed_memory",
+    "scratch_cache",
     "sha256",
     "stable_digest",
     "waiting",
+    "wanted_threads",
     "write_error",
 ]

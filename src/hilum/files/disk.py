@@ -25,7 +25,7 @@ _WRITE_FAULTS = {
     errno.EIO: "the disk reports an input/output error; choose another",
     errno.ENOTDIR: "a part of the path is a file, not a folder; choose another path",
     errno.EEXIST: "a part of the path is a file, not a folder; choose another path",
-    errno.EISDIR: "it is a folder, and a file was wanted; choose another path",
+    errno.EISDIR: "it is a folder, and a file was expected; choose another path",
     errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
 }
 

@@ -221,7 +221,7 @@ def _start(job: _Job, response: http.client.HTTPResponse, held: int) -> int:
     content_range = response.headers.get("Content-Range", "")
     if not content_range.startswith(f"bytes {held}-"):
         job.part.unlink(missing_ok=True)
-        raise _BrokenError(f"bytes from {held} were wanted, the server sent {content_range!r}")
+        raise _BrokenError(f"bytes from {held} were requested, the server sent {content_range!r}")
     return held
 
 
@@ -271,6 +271,6 @@ def _verify(job: _Job) -> None:
         job.part.unlink()
         job.tag.unlink(missing_ok=True)
         raise HilumError(
-            f"{job.url} must have SHA-256 {job.sha256}; got {got}; it was deleted: "
-            "try again, and if it stays so, the publisher has changed the file."
+            f"{job.url} must have SHA-256 {job.sha256}; got {got}; it was deleted. Try "
+            "again; if the result is the same, the publisher has changed the file."
         )

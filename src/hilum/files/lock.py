@@ -33,7 +33,7 @@ def alone(folder: Path) -> Iterator[None]:
         os.close(handle)
         raise HilumError(
             f"one run at a time may write to {str(folder)!r}; got another that is still "
-            "going on; wait for its end, or choose another --out."
+            "running; wait until it ends, or choose another --out."
         )
     try:
         yield

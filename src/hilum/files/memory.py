@@ -16,8 +16,8 @@ _KEEPING = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1))
 def retain_freed_memory() -> Iterator[bool]:
     """Keep freed memory for the next allocation inside the block; return it at its end.
 
-    By default glibc maps and unmaps every large tensor, and the system clears each page anew: that
-    was 40 % of a fine-tuning step on two cores. Yields whether it could be set:
+    By default glibc maps and unmaps every large tensor, and the system clears each page again: that
+    was 40% of a fine-tuning step on two cores. Yields whether it could be set:
     elsewhere than on glibc nothing changes.
     """
     library = _glibc()

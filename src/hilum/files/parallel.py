@@ -1,17 +1,23 @@
 """How much of the machine this process may use, and work that overlaps."""
 
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+from hilum.types import HilumError
+
 T = TypeVar("T")
+THREADS = "HILUM_THREADS"  # at most so many; processes that this one starts keep to it as well
+# by which libraries that are loaded later learn it: torch, OpenMP in scikit-learn and faiss, BLAS
+_LIBRARIES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _GROUPS, _MINE = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
 def available_cpus() -> int:
-    """How many processor cores this process may use: by affinity and by control group.
+    """How many cores this process may use: by affinity, control group and $HILUM_THREADS.
 
     A group grants what the strictest of its parents does (Linux kernel documentation: control
     group v2, cpu.max; v1, CFS bandwidth control).
@@ -21,7 +27,35 @@ def available_cpus() -> int:
     else:
         allowed = os.cpu_count() or 1
     granted = (_quota(folder) for folder in _folders())
-    return min([allowed, *(limit for limit in granted if limit is not None)])
+    limits = (*granted, wanted_threads())
+    return min([allowed, *(limit for limit in limits if limit is not None)])
+
+
+def wanted_threads() -> int | None:
+    """What $HILUM_THREADS says, or None; raises HilumError for what is no number of threads."""
+    text = os.environ.get(THREADS, "").strip()
+    if not text:
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise HilumError(
+            f"{THREADS} must be a whole number of at least 1; got {text!r}; change or unset it."
+        )
+    return int(text)
+
+
+def limit_threads(count: int) -> None:
+    """Use at most `count` threads: in this process, its libraries, and processes that it starts."""
+    import cv2
+    from threadpoolctl import threadpool_limits
+
+    os.environ |= dict.fromkeys((THREADS, *_LIBRARIES), str(count))
+    cores = available_cpus()
+    cv2.setNumThreads(cores)
+    threadpool_limits(cores)  # BLAS is loaded by now
+    if "torch" in sys.modules:  # otherwise it reads the environment
+        import torch
+
+        torch.set_num_threads(cores)
 
 
 def _folders() -> Iterator[Path]:

@@ -18,6 +18,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import IO, Any
 
+from hilum.files.parallel import limit_threads, wanted_threads
 from hilum.progress import silent
 from hilum.types import HilumError
 
@@ -65,8 +66,9 @@ class Worker:
             outcome: TaskOutcome = pickle.load(from_worker)  # noqa: S301 - our own process
         except (OSError, EOFError, pickle.UnpicklingError):
             raise HilumError(
-                f"a worker process must live until its task is done; got {self._ending()}; run "
-                "with fewer --workers where memory ran out, or go on with --resume."
+                "a worker process must live until its task is done; got "
+                f"{self._ending()}; use fewer --workers if memory ran out, or continue "
+                "with --resume."
             ) from None
         return outcome
 
@@ -91,6 +93,8 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent process
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # prints of libraries stay out of the answers
+    if (threads := wanted_threads()) is not None:
+        limit_threads(threads)
     waiting: SimpleQueue[bytes] = SimpleQueue()
     Thread(target=_receive, args=(sys.stdin.buffer, waiting), daemon=True).start()
     while True:

@@ -34,7 +34,7 @@ class Elements:
     raw: dict[int, Any]
 
     def content(self, keyword: str) -> bytes:
-        """The value's bytes as they stand in the file; empty where the element is absent."""
+        """The value's bytes as they are in the file; empty where the element is absent."""
         element = self.raw.get(keyword_dict[keyword])
         value = getattr(element, "value", b"")
         return value if isinstance(value, bytes) else b""
@@ -61,7 +61,9 @@ class Elements:
         except ValueError:
             values = [float("nan")]
         if not all(abs(value) < float("inf") for value in values):
-            raise HilumError(f"wanted numbers in {keyword}, got something else; correct the header")
+            raise HilumError(
+                f"expected numbers in {keyword}, got something else; correct the header"
+            )
         return values
 
     def numbers(self, keyword: str) -> list[float | None]:
@@ -84,7 +86,7 @@ class Elements:
         if values:
             return values[0]
         if default is None:
-            raise HilumError(f"wanted a DICOM image with {keyword}, got none; export it again")
+            raise HilumError(f"expected a DICOM image with {keyword}, got none; export it again")
         return default
 
     def items(self, keyword: str) -> list["Elements"]:
@@ -192,10 +194,12 @@ def _inflate(stream: BinaryIO) -> BinaryIO:
     content = inflater.decompress(stream.read(), MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise HilumError(
-            f"wanted at most {MAX_BYTES:,} bytes once inflated, got more; export it uncompressed"
+            f"expected at most {MAX_BYTES:,} bytes once inflated, got more; export it uncompressed"
         )
     if not inflater.eof:
-        raise HilumError("wanted a whole deflated data set, got one cut short; copy the file again")
+        raise HilumError(
+            "expected a whole deflated data set, got one cut short; copy the file again"
+        )
     return BytesIO(content)
 
 

@@ -1,6 +1,6 @@
 """What an Enhanced object says of its one frame, moved to where other objects have it.
 
-DICOM PS3.3 C.7.6.16: functional groups stand once for all frames (shared), or once for each.
+DICOM PS3.3 C.7.6.16: functional groups occur once for all frames (shared), or once for each.
 """
 
 from pydicom.datadict import keyword_dict
@@ -28,7 +28,7 @@ def of_one_frame(elements: Elements) -> Elements:
     https://dicom.nema.org/medical/dicom/current/output/chtml/part03/sect_C.7.6.16.html
     """
     raw = dict(elements.raw)
-    for group in GROUPS:  # what stands with the frame itself comes last, and stays
+    for group in GROUPS:  # the frame's own values come last and win
         for item in elements.items(group)[:1]:
             for macro, keywords in MACROS.items():
                 tags = [keyword_dict[keyword] for keyword in keywords]

@@ -104,7 +104,7 @@ def _window(elements: Elements) -> Window | None:
     function = elements.text("VOILUTFunction") or "LINEAR"
     if function not in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
         raise HilumError(
-            "wanted LINEAR, LINEAR_EXACT or SIGMOID as VOILUTFunction, got another; "
+            "expected LINEAR, LINEAR_EXACT or SIGMOID as VOILUTFunction, got another; "
             "correct the header"
         )
     for centre, width in zip(*map(elements.numbers, names), strict=False):
@@ -230,7 +230,7 @@ def from_palette(stored: npt.NDArray[Any], elements: Elements, layout: Layout) -
     https://dicom.nema.org/medical/dicom/current/output/chtml/part03/sect_C.7.6.3.html
     """
     if elements.content("SegmentedRedPaletteColorLookupTableData"):
-        raise HilumError("wanted a plain palette, got a segmented one; export the image as grey")
+        raise HilumError("expected a plain palette, got a segmented one; export the image as grey")
     names = [f"{name}PaletteColorLookupTable" for name in PALETTES]
     entering = stored_span(layout)
     tables = [lut(elements, f"{name}Descriptor", f"{name}Data", entering) for name in names]

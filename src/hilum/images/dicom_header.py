@@ -59,18 +59,19 @@ def layout(file: DicomFile) -> Layout:
     elements = file.elements
     if file.floats:
         raise HilumError(
-            f"wanted pixels as whole numbers, got {file.floats} (modality "
+            f"expected pixels as whole numbers, got {file.floats} (modality "
             f"{_modality(elements)!r}), as maps of measured values have; leave it out"
         )
     if file.pixels is None:
         raise HilumError(
-            f"wanted a DICOM image, got one without pixel data (modality {_modality(elements)!r}); "
+            "expected a DICOM image, got one without pixel data (modality "
+            f"{_modality(elements)!r}); "
             "leave it out"
         )
     frames = elements.decimals("NumberOfFrames")
     if frames and frames[0] > 1:
         raise HilumError(
-            f"wanted one image, got a DICOM file of {frames[0]:.0f} frames; save one on its own"
+            f"expected one image, got a DICOM file of {frames[0]:.0f} frames; save one on its own"
         )
     photometric = elements.text("PhotometricInterpretation") or ""
     single = photometric in SINGLE
@@ -101,22 +102,22 @@ def _modality(elements: Elements) -> str:
 def _check(layout: Layout) -> None:
     if layout.photometric not in SINGLE | COLOURS:
         raise HilumError(
-            "wanted a grey, palette, RGB or YBR photometric interpretation, got none or another; "
+            "expected a grey, palette, RGB or YBR photometric interpretation, got none or another; "
             "export the image as MONOCHROME2"
         )
     if layout.samples != (1 if layout.photometric in SINGLE else 3):
         raise HilumError(
-            f"wanted the samples per pixel that {layout.photometric} has, got {layout.samples}; "
+            f"expected the samples per pixel that {layout.photometric} has, got {layout.samples}; "
             "correct the header"
         )
     if layout.bits_allocated not in (1, 8, 16, 32):
         raise HilumError(
-            f"wanted 1, 8, 16 or 32 bits allocated per sample, got {layout.bits_allocated}; "
+            f"expected 1, 8, 16 or 32 bits allocated per sample, got {layout.bits_allocated}; "
             "export the image again"
         )
     if not 0 < layout.bits_stored <= layout.high_bit + 1 <= layout.bits_allocated:
         raise HilumError(
-            f"wanted bits stored that fit into those allocated, got {layout.bits_stored} up to "
+            f"expected bits stored that fit into those allocated, got {layout.bits_stored} up to "
             f"high bit {layout.high_bit} of {layout.bits_allocated}; correct the header"
         )
 

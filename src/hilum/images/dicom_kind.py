@@ -9,7 +9,7 @@ from pydicom.uid import UID
 from hilum.images.dicom_elements import Elements
 from hilum.types import HilumError
 
-KIND_KEYWORDS = ("SOPClassUID", "PresentationIntentType")  # beside Modality and Image Type
+KIND_KEYWORDS = ("SOPClassUID", "PresentationIntentType")  # used with Modality and Image Type
 PICTURE = "Image Storage"  # in the name of every SOP class whose objects are pictures
 STORAGE = "Storage"
 NEWER = {
@@ -45,7 +45,7 @@ def require_picture(elements: Elements) -> None:
     if (name and PICTURE not in name) or modality in NO_PICTURE:
         what = name.partition(f" {STORAGE}")[0] if PICTURE not in name else ""
         raise HilumError(
-            "wanted a picture, got a DICOM object that is none "
+            "expected a picture, got a DICOM object that is none "
             f"({what or modality}{REMARKS.get(what, '')}); leave it out"
         )
 

@@ -47,7 +47,7 @@ def stored_values(pixels: PixelElement, layout: Layout, at_least: int | None = N
     decode = DECODERS.get(layout.syntax)
     if decode is None:
         raise HilumError(
-            f"wanted a still-image transfer syntax, got {uid.UID(layout.syntax).name[:80]!r}; "
+            f"expected a still-image transfer syntax, got {uid.UID(layout.syntax).name[:80]!r}; "
             "save the image uncompressed"
         )
     return decode(_frame(pixels), layout, at_least)
@@ -56,7 +56,7 @@ def stored_values(pixels: PixelElement, layout: Layout, at_least: int | None = N
 def _native(pixels: PixelElement, layout: Layout) -> Values:
     if pixels.length is None:
         raise HilumError(
-            "wanted uncompressed pixel data, got compressed content under an uncompressed or "
+            "expected uncompressed pixel data, got compressed content under an uncompressed or "
             "missing transfer syntax; correct the header"
         )
     data = _view(pixels.stream, pixels.length)
@@ -100,7 +100,7 @@ def _luma_of_422(data: bytes | memoryview, layout: Layout) -> Values:
 def _check_length(got: int, wanted: int) -> None:
     if got < wanted:
         raise HilumError(
-            f"wanted {wanted:,} bytes of pixel data, got {got:,}: the file is cut short; "
+            f"expected {wanted:,} bytes of pixel data, got {got:,}: the file is cut short; "
             "copy it again"
         )
 
@@ -156,7 +156,9 @@ def _frame(pixels: PixelElement) -> bytes:
         fragments.append(pixels.stream.read(length))
         _check_length(len(fragments[-1]), length)
     if len(fragments) < 2:
-        raise HilumError("wanted compressed pixel data in fragments, got none; copy the file again")
+        raise HilumError(
+            "expected compressed pixel data in fragments, got none; copy the file again"
+        )
     return b"".join(fragments[1:])
 
 
@@ -164,7 +166,7 @@ def _check_stream(layout: Layout, rows: int, columns: int, samples: int) -> None
     """A compressed stream of another size would be decoded past what was checked."""
     if (rows, columns, samples) != (layout.rows, layout.columns, layout.samples):
         raise HilumError(
-            f"wanted compressed pixels of {layout.columns} x {layout.rows} x {layout.samples}, "
+            f"expected compressed pixels of {layout.columns} x {layout.rows} x {layout.samples}, "
             f"got {columns} x {rows} x {samples}; correct the header"
         )
 
@@ -197,7 +199,8 @@ def _jpeg_by_gdcm(data: bytes, layout: Layout, precision: int) -> Values:
         )  # fmt: skip
     except subprocess.SubprocessError:
         raise HilumError(
-            "wanted whole JPEG pixel data, got content that GDCM cannot decode; copy the file again"
+            "expected whole JPEG pixel data, got content that GDCM cannot decode; copy the "
+            "file again"
         ) from None
     stored = _from_buffer(worker.stdout, layout, layout.bits_allocated)
     cells = layout.syntax in LOSSLESS_JPEG
@@ -244,7 +247,8 @@ def _run_length(data: bytes, layout: Layout, _at_least: int | None) -> Values:
     number, *offsets = struct.unpack("<16I", data[:64])
     if number != layout.samples * size:
         raise HilumError(
-            f"wanted {layout.samples * size} run-length segments, got {number}; copy the file again"
+            f"expected {layout.samples * size} run-length segments, got {number}; "
+            "copy the file again"
         )
     ends = [*offsets[1:number], len(data)]
     segments = [data[start:end] for start, end in zip(offsets, ends, strict=False)]

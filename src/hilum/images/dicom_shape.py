@@ -25,7 +25,7 @@ def aspect(elements: Elements) -> float:
         ratio = values[0] / values[1]
         if not 1 / MOST <= ratio <= MOST:
             raise HilumError(
-                f"wanted pixels of which one side is at most {MOST} times the other, got "
+                f"expected pixels with one side at most {MOST} times the other, got "
                 f"{ratio:.3g} to 1 in {keyword}; correct the header"
             )
         return 1.0 if abs(ratio - 1) <= SQUARE else ratio

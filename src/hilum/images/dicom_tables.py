@@ -73,7 +73,7 @@ def lut(elements: Elements, descriptor: str, data: str, entering: Span) -> Lut:
     values = elements.integers(descriptor)
     if len(values) != 3 or not 8 <= values[2] <= 16:
         raise HilumError(
-            f"wanted three numbers in {descriptor}, the last 8 to 16 bits, got others; "
+            f"expected three numbers in {descriptor}, the last 8 to 16 bits, got others; "
             "correct the header"
         )
     count, first, bits = values
@@ -85,7 +85,8 @@ def lut(elements: Elements, descriptor: str, data: str, entering: Span) -> Lut:
         entries = np.frombuffer(content, np.uint8, count=count).astype(np.uint16)
     else:
         raise HilumError(
-            f"wanted {count} table entries in {data}, got {len(content)} bytes; correct the header"
+            f"expected {count} table entries in {data}, got {len(content)} bytes; "
+            "correct the header"
         )
     return Lut(_first(first, count, entering), entries, _white(entries, bits), bits)
 

@@ -3,7 +3,7 @@
 from hilum.images import view_words
 from hilum.images.dicom_elements import Elements
 
-# DICOM PS3.3 8.1: these names of coding schemes stand for SNOMED CT, SNOMED RT and DICOM
+# DICOM PS3.3 8.1: these names of coding schemes mean SNOMED CT, SNOMED RT and DICOM
 SCHEMES = frozenset({"SCT", "SRT", "SNM3", "99SDM", "DCM", "2.16.840.1.113883.6.96"})
 # PS3.16 CID 4010 "DX View", in SNOMED CT and in the SNOMED RT that older files have
 CODES = {

@@ -7,7 +7,7 @@ from hilum.images.sniff import SNIFFED, SUFFIXES
 from hilum.types import HilumError, LeftOut
 
 SKIPPED_FOLDERS = frozenset({"__MACOSX"})
-NO_TEXT = "its name, or that of a folder above it, is no text in UTF-8; rename it"
+NO_TEXT = "its name, or that of a folder above it, is not UTF-8 text; rename it"
 INDEX = "DICOMDIR"  # a medium's table of contents: DICOM, but no image
 
 
@@ -35,9 +35,11 @@ def list_images(folder: str | Path) -> tuple[list[Path], list[LeftOut]]:
     """
     root = Path(folder).expanduser().absolute()
     if not is_text(root):
-        raise HilumError(f"wanted a folder with a name in UTF-8, got {printable(root)}; rename it")
+        raise HilumError(
+            f"expected a folder with a name in UTF-8, got {printable(root)}; rename it"
+        )
     if not root.is_dir():
-        raise HilumError(f"{root}: wanted a folder of images, got none there; check the path")
+        raise HilumError(f"{root}: expected a folder of images, got none there; check the path")
     images: list[Path] = []
     others: dict[tuple[str, str], list[str]] = {}
     closed: list[LeftOut] = []

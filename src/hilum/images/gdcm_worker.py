@@ -34,7 +34,7 @@ def decode_frame(layout: dict[str, Any], frame: bytes) -> bytes:
     image.SetPixelFormat(gdcm.PixelFormat(*form))
     text = image.GetBuffer()  # GDCM hands bytes out as text with surrogates, or None on failure
     if text is None:
-        raise ValueError(f"wanted pixels, got none from {len(frame)} bytes")
+        raise ValueError(f"expected pixels, got none from {len(frame)} bytes")
     return bytes(text.encode("utf-8", "surrogateescape"))
 
 

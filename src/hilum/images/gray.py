@@ -71,7 +71,7 @@ def _range(pixels: npt.NDArray[Any]) -> tuple[float, float]:
     if not np.isfinite(ends).all():
         broken = int((~np.isfinite(pixels)).sum())
         raise HilumError(
-            f"wanted finite pixels, got {broken:,} that are NaN or infinite; "
+            f"expected finite pixels, got {broken:,} that are NaN or infinite; "
             "replace them before saving the image"
         )
     spare = pixels.size // white_level.SPARED

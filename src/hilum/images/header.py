@@ -49,7 +49,7 @@ def take(stream: BinaryIO, count: int) -> bytes:
     got = stream.read(count)
     if len(got) < count:
         raise HilumError(
-            f"wanted {count} more header bytes, got {len(got)}: the file is cut short; "
+            f"expected {count} more header bytes, got {len(got)}: the file is cut short; "
             "copy it again"
         )
     return got
@@ -63,10 +63,12 @@ def read_png(stream: BinaryIO) -> Header:
     stream.seek(8)
     length, name = struct.unpack(">I4s", take(stream, 8))
     if name != b"IHDR" or length != 13:
-        raise HilumError(f"wanted a PNG header chunk, got {name!r}; export the image again")
+        raise HilumError(f"expected a PNG header chunk, got {name!r}; export the image again")
     width, height, bits, colour = struct.unpack(">IIBB", take(stream, 10))
     if colour not in PNG_KINDS:
-        raise HilumError(f"wanted a PNG colour type of 0, 2, 3, 4 or 6, got {colour}; export again")
+        raise HilumError(
+            f"expected a PNG colour type of 0, 2, 3, 4 or 6, got {colour}; export again"
+        )
     stream.seek(7, 1)  # rest of IHDR and its checksum
     chunks = _png_chunks(stream)
     significant = chunks.get(b"sBIT", b"")[: 3 if colour in (2, 6) else 1]
@@ -78,7 +80,7 @@ def read_png(stream: BinaryIO) -> Header:
 
 
 def _png_chunks(stream: BinaryIO) -> dict[bytes, bytes]:
-    """The chunks eXIf and sBIT that stand before the pixels; refuses animations."""
+    """The chunks eXIf and sBIT that are before the pixels; refuses animations."""
     chunks: dict[bytes, bytes] = {}
     for _ in range(MAX_PNG_CHUNKS):
         head = stream.read(8)
@@ -87,7 +89,7 @@ def _png_chunks(stream: BinaryIO) -> dict[bytes, bytes]:
         length = int.from_bytes(head[:4], "big")
         start = stream.tell()
         if head[4:] == b"acTL" and struct.unpack(">I", take(stream, 4))[0] > 1:
-            raise HilumError("wanted one image, got an animated PNG; save one frame on its own")
+            raise HilumError("expected one image, got an animated PNG; save one frame on its own")
         if head[4:] in (b"eXIf", b"sBIT"):
             chunks[head[4:]] = stream.read(length)
         stream.seek(start + length + 4)
@@ -135,13 +137,15 @@ def read_tiff(stream: BinaryIO) -> Header:
     """
     tags, following = _tiff_directory(stream)
     if following:
-        raise HilumError("wanted one image, got a TIFF of several pages; save one page on its own")
+        raise HilumError(
+            "expected one image, got a TIFF of several pages; save one page on its own"
+        )
     if 256 not in tags or 257 not in tags:
-        raise HilumError("wanted a TIFF with a width and a height, got neither; export it again")
+        raise HilumError("expected a TIFF with a width and a height, got neither; export it again")
     kind, sample = tags.get(262, (1,))[0], tags.get(339, (1,))[0]
     if kind not in TIFF_KINDS or sample not in (1, 2, 3, 4):
         raise HilumError(
-            f"wanted a grey, palette, RGB, CMYK or YCbCr TIFF, got photometric {kind} "
+            f"expected a grey, palette, RGB, CMYK or YCbCr TIFF, got photometric {kind} "
             f"with sample format {sample}; export it as 8- or 16-bit grey"
         )
     bits = max(tags.get(258, (1,)))
@@ -191,7 +195,7 @@ def _tiff_directory(stream: BinaryIO) -> tuple[dict[int, tuple[int, ...]], int]:
     count = unpack("Q" if big else "H")[0]
     if count > MAX_TIFF_ENTRIES:
         raise HilumError(
-            f"wanted a TIFF directory of at most {MAX_TIFF_ENTRIES} entries, got {count:,}; "
+            f"expected a TIFF directory of at most {MAX_TIFF_ENTRIES} entries, got {count:,}; "
             "export the image again"
         )
     tags = dict(_tiff_entry(stream, unpack, big) for _ in range(count))

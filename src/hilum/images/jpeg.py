@@ -49,7 +49,7 @@ def read_header(stream: BinaryIO) -> Header:
         elif content.startswith(b"Exif\0"):
             orientation = exif_orientation(content[6:])
     if len(frame) < 6:
-        raise HilumError("wanted a JPEG with a frame header, got none; export the image again")
+        raise HilumError("expected a JPEG with a frame header, got none; export the image again")
     bits, height, width, channels = struct.unpack(">BHHB", frame[:6])
     facts = {
         "quantisation": hashlib.blake2s(tables, digest_size=8).hexdigest(),
@@ -73,7 +73,7 @@ def _segments(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
             yield marker, take(stream, length)
         stream.seek(start + length)
     raise HilumError(
-        f"wanted pixels within {MAX_SEGMENTS} JPEG segments, got none; export the image again"
+        f"expected pixels within {MAX_SEGMENTS} JPEG segments, got none; export the image again"
     )
 
 
@@ -86,7 +86,7 @@ def _next_marker(stream: BinaryIO) -> int:
         if code not in (0, 0xFF):
             return code
         stream.seek(-1, 1)  # 0xFF may be a fill byte: the next one decides
-    raise HilumError(f"wanted a JPEG marker, got {MAX_STRAY} other bytes; copy the file again")
+    raise HilumError(f"expected a JPEG marker, got {MAX_STRAY} other bytes; copy the file again")
 
 
 @lru_cache(maxsize=256)  # a whole dataset shares a handful of tables
@@ -115,7 +115,7 @@ def decode_jpeg(data: bytes, header: Header, at_least: int | None = None) -> Gre
     """
     if header.bits != 8:
         raise HilumError(
-            f"wanted a JPEG of 8 bits per channel, got {header.bits}; export it as 16-bit PNG"
+            f"expected a JPEG of 8 bits per channel, got {header.bits}; export it as 16-bit PNG"
         )
     return gray.upright(decode_stored(data, header, at_least), header.orientation)
 
@@ -148,7 +148,7 @@ def reduction(shorter: int, at_least: int | None) -> int:
 def _decode_with_pillow(data: bytes) -> Grey8:
     with Image.open(BytesIO(data), formats=("JPEG", "MPO")) as image:
         if image.mode not in ("L", "RGB", "CMYK"):
-            raise HilumError(f"wanted a grey, colour or CMYK JPEG, got {image.mode!r}; export it")
+            raise HilumError(f"expected a grey, colour or CMYK JPEG, got {image.mode!r}; export it")
         if image.mode == "L":
             return np.asarray(image)
         return gray.luma(np.asarray(image.convert("RGB")))

@@ -30,7 +30,7 @@ def decode_raster(data: bytes, header: Header) -> tuple[GreyImage, dict[str, Any
     if header.bits not in DEPTHS[header.numbers]:
         *less, most = map(str, DEPTHS[header.numbers])
         raise HilumError(
-            f"wanted {', '.join(less)} or {most} bits of {header.numbers} numbers, got "
+            f"expected {', '.join(less)} or {most} bits of {header.numbers} numbers, got "
             f"{header.bits}; export the image with 8 or 16 bits"
         )
     facts: dict[str, Any] = {}
@@ -72,7 +72,7 @@ def _decode_plain(data: bytes, header: Header) -> Grey8:
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.shape[1::-1] != (header.width, header.height):
         raise HilumError(
-            "wanted all pixels of a PNG, got fewer, though its checksums hold: the program that "
+            "expected all pixels of a PNG, got fewer, though its checksums hold: the program that "
             "wrote it failed; export the image again"
         )
     grey8: Grey8 = np.asarray(pixels, np.uint8)
@@ -89,7 +89,9 @@ def _decode_shallow(data: bytes, header: Header) -> Grey8:
         if mode in ("RGB", "CMYK", "YCbCr") and "transparency" not in image.info:
             return gray.luma(np.asarray(image.convert("RGB")))
         if mode not in ("1", "L", "RGB", "P", "LA", "PA", "RGBA"):
-            raise HilumError(f"wanted a grey or colour image, got mode {mode!r}; export it as grey")
+            raise HilumError(
+                f"expected a grey or colour image, got mode {mode!r}; export it as grey"
+            )
         layers = np.asarray(image.convert("RGBA"))
     return gray.on_black(gray.luma(layers[..., :3]), layers[..., 3])
 
@@ -111,7 +113,7 @@ def _decode_deep(data: bytes, header: Header) -> npt.NDArray[Any]:
     if layers.dtype == np.uint16:
         return gray.on_black(bright, layers[..., -1])
     raise HilumError(
-        f"wanted 1 or 3 channels of {layers.dtype}, got {count}; export the image as grey"
+        f"expected 1 or 3 channels of {layers.dtype}, got {count}; export the image as grey"
     )
 
 
@@ -154,6 +156,6 @@ def _decode_by_opencv(data: bytes, header: Header, wider: int = 1) -> npt.NDArra
 
 def _undecodable(header: Header) -> HilumError:
     return HilumError(
-        f"wanted {header.bits}-bit {header.kind} pixels, got content that cannot be decoded: "
+        f"expected {header.bits}-bit {header.kind} pixels, got content that cannot be decoded: "
         "the file is damaged or of a rare kind; export it again as 16-bit PNG"
     )

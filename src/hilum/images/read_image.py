@@ -19,7 +19,7 @@ from hilum.types import GreyImage, HilumError, Image
 
 IN_MEMORY = Path("image in memory")  # how messages call bytes that have no path
 SHRINKING = frozenset({"JPEG", "DICOM"})  # formats that may be decoded smaller (`at_least`)
-NO_MEMORY = "wanted enough memory to decode the image, got too little; make it smaller."
+NO_MEMORY = "expected enough memory to decode the image, got too little; make it smaller."
 HEADERS = {"PNG": read_png, "JPEG": jpeg.read_header, "TIFF": read_tiff}
 # What the decoders raise on damaged content. Pillow: OSError, SyntaxError, ValueError, LookupError,
 # OverflowError; pydicom: EOFError, LookupError, NotImplementedError, OSError, RecursionError,
@@ -43,7 +43,9 @@ def read(source: str | Path | bytes, at_least: int | None = None, *, hashed: boo
     True
     """
     if at_least is not None and at_least < 1:
-        raise HilumError(f"wanted at_least to be 1 pixel or more, or None, got {at_least}; mend it")
+        raise HilumError(
+            f"expected at_least to be 1 pixel or more, or None, got {at_least}; correct it"
+        )
     with _one_sentence(IN_MEMORY if isinstance(source, bytes) else Path(source)) as file:
         data = _content(source if isinstance(source, bytes) else file)
         pixels, facts = _decode(data, sniff(data[:SNIFFED]), at_least)
@@ -127,7 +129,7 @@ def _one_sentence(path: Path) -> Iterator[Path]:
         raise HilumError(f"{path}: {error}.") from None
     except PermissionError:
         raise HilumError(
-            f"{path}: wanted a file that may be read, got permission denied; change its rights."
+            f"{path}: expected a file that may be read, got permission denied; change its rights."
         ) from None
     except MemoryError:
         raise HilumError(f"{path}: {NO_MEMORY}") from None
@@ -135,6 +137,6 @@ def _one_sentence(path: Path) -> Iterator[Path]:
         if getattr(error, "code", None) == cv2.Error.StsNoMem:
             raise HilumError(f"{path}: {NO_MEMORY}") from None
         raise HilumError(
-            f"{path}: wanted a whole image, got damaged or unsupported content "
+            f"{path}: expected a whole image, got damaged or unsupported content "
             f"({type(error).__name__}); copy or export the file again."
         ) from None

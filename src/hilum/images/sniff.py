@@ -47,7 +47,7 @@ def sniff(head: bytes) -> Format:
     if _is_bare_dicom(head):
         return "DICOM"
     raise HilumError(
-        f"wanted the content of a PNG, JPEG, TIFF or DICOM file, got {_describe(head)}; "
+        f"expected the content of a PNG, JPEG, TIFF or DICOM file, got {_describe(head)}; "
         "export the image to one of these"
     )
 

@@ -1,7 +1,7 @@
 """A TIFF whose channels OpenCV mixes up, taken apart into files of one channel each.
 
 OpenCV takes planes that lie one after the other for interleaved ones, and hands out 16-bit grey
-with alpha as 8 bits (findings/opencv_tiff_separate_planes.sh). Only the directory is written anew,
+with alpha as 8 bits (findings/opencv_tiff_separate_planes.sh). Only the directory is rewritten,
 at the end of the file: libtiff still decodes whatever compression the planes have. Adobe TIFF 6.0,
 sections 2, 8 and 14 to 15.
 """
@@ -26,7 +26,7 @@ SHORT, LONG, LONG8 = 3, 4, 16
 
 @dataclass(frozen=True, slots=True)
 class _Directory:
-    """The entries of one directory by tag: type, and the values' bytes as they stand.
+    """The entries of one directory by tag: type, and the values' bytes as they are.
 
     Section 2 of TIFF 6.0, https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf
     """
@@ -50,7 +50,7 @@ def apart(data: bytes, header: Header) -> list[bytes]:
     each = len(offsets) // header.samples
     if not each or len(lengths) != len(offsets) or len(offsets) % header.samples:
         raise HilumError(
-            f"wanted strips or tiles for {header.samples} planes, got {len(offsets)} of them; "
+            f"expected strips or tiles for {header.samples} planes, got {len(offsets)} of them; "
             "export the image with interleaved channels"
         )
     parts = [slice(plane * each, (plane + 1) * each) for plane in range(header.samples)]
@@ -64,7 +64,7 @@ def side_by_side(data: bytes, header: Header) -> bytes:
     directory = _read(data)
     if directory.numbers(PREDICTOR) not in ((), (1,)):
         raise HilumError(
-            f"wanted {header.bits}-bit grey alone, got {header.samples} channels compressed with "
+            f"expected {header.bits}-bit grey alone, got {header.samples} channels compressed with "
             "a predictor; export the image without alpha"
         )
     tag = next((tag for tag in OFFSETS if tag in directory.entries), 0)
@@ -106,7 +106,7 @@ def _with_one_channel(
     """`data` with a directory at its end that knows one channel, in `pieces`: offsets, lengths."""
     ends = [start + length for start, length in zip(*pieces, strict=False)]
     if max(ends, default=0) > len(data):  # what is missing would be read from our directory
-        raise HilumError("wanted all strips or tiles of a TIFF, got fewer; copy the file again")
+        raise HilumError("expected all strips or tiles of a TIFF, got fewer; copy the file again")
     order, long = directory.order, LONG8 if directory.big else LONG
     code = NUMBERS[long]
     short = {

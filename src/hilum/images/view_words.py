@@ -2,7 +2,7 @@
 
 import re
 
-# words of other views, beside which PA, AP and lateral say nothing: oblique, decubitus
+# words of other views, next to which PA, AP and lateral say nothing: oblique, decubitus
 OTHER = re.compile(r"OBL|DECUB|^MEDIO|^LATERO|^(?:RAO|LAO|RPO|LPO|RLO|LLO|RLD|LLD)$")
 SIDES = frozenset({"LL", "RL", "LAT", "LATERAL", "LATERALE", "LLAT", "RLAT", "LATL", "LATR"})
 LATERALS = ("LEFTLATERAL", "RIGHTLATERAL", "XTABLELATERAL", "TABLELATERAL")

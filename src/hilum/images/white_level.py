@@ -22,7 +22,7 @@ def declared(bits: int | None) -> int | None:
 def white(pixels: npt.NDArray[np.uint16], bits: int | None = None) -> int:
     """Stored value that is white in (height, width); `bits` are those that the file declares.
 
-    Declared bits stand at the top of the sample, as the PNG standard (Third Edition, 11.3.2.4)
+    Declared bits are at the top of the sample, as the PNG standard (Third Edition, 11.3.2.4)
     asks, or at its bottom, as detectors deliver them: the values show which. Where nothing is
     declared, white is 2**n - 1 for the least n, 8 or more, that all but one of SPARED pixels fit
     into. Letters and frames at the file's own greatest value, 65535, do not count where the film
@@ -44,7 +44,7 @@ def white(pixels: npt.NDArray[np.uint16], bits: int | None = None) -> int:
 
 
 def without_lone_pixels(pixels: npt.NDArray[np.uint16], top: int) -> npt.NDArray[np.uint16]:
-    """(height, width) with each pixel above `top` that has none such beside it as its neighbours.
+    """(height, width) with each pixel above `top` that has none such next to it as its neighbours.
 
     Nothing in a body or on a film is brighter than white and one pixel small: that is a defect of
     the detector. It becomes the median of the 8 around it, as detectors correct such pixels.
@@ -89,14 +89,14 @@ def white_is_guessed(facts: Mapping[str, Any]) -> bool:
 
 
 def white_note(guessed: int, images: int) -> tuple[str, ...]:
-    """What a reader must be told of `guessed` files among `images`; nothing where there are none.
+    """What a reader must know about `guessed` files among `images`; nothing where there are none.
 
     The sentence does not depend on how many of them were looked at first.
     """
     if not guessed:
         return ()
     return (
-        f"{guessed:,} of {images:,} files have more than 8 bits and do not say which value is "
-        f"white: it is guessed for each by itself, from all but one in {SPARED:,} of its pixels, "
-        "so that one exposed less than others may be shown brighter than it was.",
+        f"{guessed:,} of {images:,} files have more than 8 bits and do not say which "
+        f"value is white. It is guessed for each file from all but one in {SPARED:,} of "
+        "its pixels, so an underexposed image may be shown brighter than it was.",
     )

@@ -92,7 +92,7 @@ def answer(
 ) -> tuple[Probabilities, list[str]]:
     """Probabilities (image, class), and why each image is abstained from, or "".
 
-    `features` takes the place of the model's own where maps are wanted from the same pass.
+    `features` takes the place of the model's own where maps are expected from the same pass.
     """
     stack = np.stack([film.pixels for film in films])
     plain, mirror = (features or model.features)(stack)

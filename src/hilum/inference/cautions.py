@@ -1,5 +1,6 @@
-"""What is said with a model's answers: its verdict, and which images are no test of it."""
+"""What is printed with a model's answers: its verdict, and the images it was built on."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from hilum.inference.seen_before import Recognised
 from hilum.inference.training_record import Films, Print
 
 SHOWN = 4  # failed audits that a line names
+NAMED = re.compile(r"^C-\d+ \((.*)\)$")  # "C-03 (Border only)", as a record has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +20,7 @@ class Cautions:
     """Sentences for a person, and the same as plain values."""
 
     verdict: str  # one line: how the model was judged, and when
-    met: str  # which images are no test of it, or ""
+    met: str  # which images it was built on, or ""
     notes: list[str]  # what could not be checked, which other models there are
     judged: Mapping[str, Any]  # as in `model.json`; empty where it is not recorded
     counts: dict[str, int]  # "same file", "near duplicate", "same patient"; images of each
@@ -35,7 +37,7 @@ def recognise(model: TrainedModel, prints: Sequence[Print]) -> Recognised:
 
 
 def collect_cautions(folder: Path, model: TrainedModel, known: Recognised) -> Cautions:
-    """All that must be said; `folder` is the one that the user named."""
+    """Everything a reader must know; `folder` is the one that the user named."""
     kinds = known.kinds
     return Cautions(
         verdict=verdict_line(model.facts.judged),
@@ -47,14 +49,16 @@ def collect_cautions(folder: Path, model: TrainedModel, known: Recognised) -> Ca
 
 
 def verdict_line(record: Mapping[str, Any]) -> str:
-    """How the model was judged, by which audits it failed, and when; one line."""
+    """How the model was judged and when, and the failed audits that its verdict does not name."""
     if not record:
-        return "Verdict on this model: not recorded in its folder, which an earlier version made."
-    failed = [str(name) for name in record.get("failed", [])]
+        return "Verdict on this model: not recorded, because an earlier version made its folder."
+    verdict = str(record.get("verdict"))
+    titles = [NAMED.sub(r"\1", str(name)) for name in record.get("failed", [])]
+    failed = [title for title in titles if title.lower() not in verdict.lower()]
     more = f" and {len(failed) - SHOWN} more" if len(failed) > SHOWN else ""
     names = f" Failed audits: {', '.join(failed[:SHOWN])}{more}." if failed else ""
     by = "hilum audit" if record.get("by") == "audit" else "the run that made it"
-    return f"Verdict on this model ({by}, {record.get('date')}): {record.get('verdict')}{names}"
+    return f"Verdict on this model ({by}, {record.get('date')}): {verdict}{names}"
 
 
 def other_models(folder: Path) -> list[str]:
@@ -64,20 +68,20 @@ def other_models(folder: Path) -> list[str]:
         return []
     listed = ", ".join(names)
     return [
-        f"This run holds {len(names) + 1} models; the main question's is used. Of its tasks: "
-        f"{listed}; name one of these folders to use another."
+        f"This run has {len(names) + 1} models, and the model of the main question is used. "
+        f"To use another, name one of these folders: {listed}."
     ]
 
 
 def unfinished(folder: Path) -> list[str]:
-    """A sentence where the run that a model lies in has been begun anew and not come to its end."""
+    """A sentence where the model's run was started again and has not finished."""
     home = model_json.find_model_folder(folder).absolute()
     run = home.parent
     if home.name != model_json.MODEL or not (run / model_json.WORK / model_json.MARK).is_file():
         return []
     return [
-        f"The run in {str(run)!r} is not finished: this model may be of an earlier run there, on "
-        "other images; finish it with hilum run --resume."
+        f"The run in {str(run)!r} is not finished, so this model may come from an earlier run on "
+        "other images. Finish the run with hilum run --resume."
     ]
 
 
@@ -86,6 +90,6 @@ def _recognised_line(known: Recognised) -> str:
     if not met:
         return ""
     return (
-        f"{met:,} of {every:,} images {'is' if met == 1 else 'are'} no test of this model "
-        f"({known.of_what()}): its answers there tell nothing about other images."
+        f"{met:,} of {every:,} images {'is' if met == 1 else 'are'} no test of this "
+        f"model ({known.of_what()}). Its answers to them say nothing about other images."
     )

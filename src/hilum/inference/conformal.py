@@ -56,7 +56,7 @@ def prediction_sets(p: Probabilities, classes: Sequence[str], least: Mapping[str
     absent = [name for name in classes if name not in least]
     if absent:
         raise HilumError(
-            f"every class needs its limit; got none for {', '.join(absent)}; make the model again."
+            f"every class needs a limit; got none for {', '.join(absent)}; make the model again."
         )
     possible = p >= np.array([least[name] for name in classes])
     possible[np.arange(len(p)), p.argmax(1)] = True

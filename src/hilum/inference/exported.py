@@ -63,6 +63,7 @@ def load(folder: Path) -> TrainedModel:
     """
     if not is_exported(folder):
         return model.load_trained_model(folder)
+    compiling.require_cpu("an exported model")
     record = model_json.read_metadata(folder)
     part = record[KEY]
     require_unchanged(folder, part["files"])
@@ -95,8 +96,8 @@ def require_unchanged(folder: Path, digests: dict[str, str]) -> None:
         if actual != digest:
             got = "another" if actual else "none"
             raise HilumError(
-                f"{name} of the exported folder {str(folder)!r} must be the one that was proven; "
-                f"got {got}; export the model again."
+                f"{name} of the exported folder {str(folder)!r} must be the file that "
+                f"was tested at export; got {got}; export the model again."
             )
 
 

@@ -54,7 +54,7 @@ __all__ = [
     "save_trained_model",
 ]
 TENSORS = "backbone.safetensors"
-QUANTISED = "quantised.xml"  # the network in int8; its numbers lie beside it as .bin
+QUANTISED = "quantised.xml"  # the network in int8; its numbers lie next to it as .bin
 Progress = Callable[[int, int], None]
 Features: TypeAlias = tuple[Floats, Floats | None]  # (image, feature) of films and their mirrors
 
@@ -68,7 +68,7 @@ class ModelMetadata:
     precision: str  # "bf16", "fp32" or "int8", as used when it was tested
     mirror: bool  # average each image with its mirror image
     temperature: float = 1.0
-    thresholds: dict[str, float] = field(default_factory=dict)  # class -> p for 90 % sensitivity
+    thresholds: dict[str, float] = field(default_factory=dict)  # class -> p for 90% sensitivity
     provenance: dict[str, Any] = field(default_factory=dict)
     seen: tuple[str, ...] = ()  # SHA-256 of the files that it was fitted or chosen on
     conformal: dict[str, float] = field(default_factory=dict)  # class -> least p that is possible
@@ -99,9 +99,9 @@ class LazyBackbone:
             path = self.folder / TENSORS
             if not self.has_tensors:
                 raise HilumError(
-                    f"heat maps and audits of a network want its tensors; got {str(self.folder)!r} "
-                    f"without {TENSORS}, which an exported folder has not; name the model folder "
-                    "that it was made from."
+                    "heat maps and audits need the network's tensors; got "
+                    f"{str(self.folder)!r} without {TENSORS}, as an exported folder is; "
+                    "name the model folder that it was made from."
                 )
             with _readable(self.folder):
                 tensors = load_tensors(path)
@@ -336,8 +336,8 @@ def _quantised(folder: Path, fingerprint: str, pipeline: Pipeline) -> Runtime:
         actual = compile_cache.conversion_digest(folder / QUANTISED)
     if actual != fingerprint:
         raise HilumError(
-            f"the network in int8 of {folder} must be the one that was tested; got another; "
-            "restore the folder."
+            f"the int8 network of {folder} must be the one that was tested; got "
+            "another; restore the folder."
         )
     return compiling.compile_quantised(folder / QUANTISED, pipeline.shape)
 
@@ -365,8 +365,9 @@ def pipeline_of(record: dict[str, Any], folder: Path) -> Pipeline:
     pipeline = preprocess.from_list(record["preparation"]["steps"], segmenter.load_segmenter)
     if pipeline.digest != record["preparation_digest"]:
         raise HilumError(
-            f"the preparation of {folder} must be executed as it was trained; got another version "
-            "of its steps; install the hilum version named in model.json's provenance."
+            f"the preparation in {folder} must run as it did in training; got another "
+            "version of its steps; install the hilum version named in model.json's "
+            "provenance."
         )
     return pipeline
 

@@ -58,14 +58,14 @@ def read_metadata(folder: Path) -> dict[str, Any]:
 
 def _missing(folder: Path) -> str:
     """What to name in its place: one of the models below it, or a finished run."""
-    start = f"a model folder holds {FILE}; got {str(folder)!r} without"
+    start = f"a model folder contains {FILE}; got {str(folder)!r} without it"
     below = [*_models(folder), *_models(folder / TASKS)]
     if not below:
         return f"{start}; name a finished run's folder, or its model/ folder."
     names = [str(path.parent.parent) for path in below[:SHOWN]]
     more = f" and {len(below) - SHOWN} more" if len(below) > SHOWN else ""
-    which = "1 model lies" if len(below) == 1 else f"{len(below)} models lie"
-    return f"{start}, but {which} below it; name one: {', '.join(names)}{more}."
+    which = "1 model is" if len(below) == 1 else f"{len(below)} models are"
+    return f"{start}, but {which} below it. Name one: {', '.join(names)}{more}."
 
 
 def write_record(folder: Path, record: Mapping[str, Any]) -> None:

@@ -31,7 +31,7 @@ Array: TypeAlias = npt.NDArray[np.float64]
 NEIGHBOURS = 5
 BANK = 1_000_000  # numbers of training features that are kept, in half precision
 LEAST_SPREAD_INSIDE = 1e-3  # of a group, in standard deviations of the training images
-LEAST_VARIANCE = 1e-9  # beside a variance of 1
+LEAST_VARIANCE = 1e-9  # added to a variance of 1
 WIDE, PLANE = 2048, 256  # features beyond which poses are separated in so many components
 LEAST_SIDE, LEAST_SPREAD, MOST_COLOUR = 32, 2.0, 6.0  # pixels, grey levels, levels of chroma
 CHECK_SIDE = 512  # pixels of the longer side that the lung finder is given
@@ -46,7 +46,7 @@ def _rotate(pixels: GreyImage, quarters: int) -> GreyImage:
 
 # what the head was taught to recognise: how to make it of an upright image, and what it looks like
 POSES: dict[str, tuple[Callable[[GreyImage], GreyImage], str]] = {
-    "inverted": (negative, "it looks like a negative, black and white exchanged"),
+    "inverted": (negative, "it looks like a negative (black and white exchanged)"),
     "left": (partial(_rotate, quarters=1), "it looks turned by 90 degrees"),
     "upside down": (partial(_rotate, quarters=2), "it looks upside down"),
     "right": (partial(_rotate, quarters=3), "it looks turned by 90 degrees"),
@@ -76,7 +76,7 @@ def quick_check(pixels: GreyImage, colour: float = 0.0) -> QuickCheck:
     if side < LEAST_SIDE:
         return QuickCheck(small, f"its shorter side has {side} pixels, fewer than {LEAST_SIDE}")
     if (spread := float(small.std())) < LEAST_SPREAD:
-        return QuickCheck(small, f"it is almost of one grey (spread {spread:.1f} of 255 levels)")
+        return QuickCheck(small, f"it is almost uniformly grey (spread {spread:.1f} of 255 levels)")
     if colour > MOST_COLOUR:
         return QuickCheck(small, "it is a colour picture, not a radiograph or CT slice")
     return QuickCheck(small)
@@ -113,8 +113,8 @@ class Gate(ABC):
     def _fault(self, distance: float, p: Array, pose_faults: list[str]) -> str:
         if distance > self.far:
             return (
-                "it is unlike every image that the model learnt from "
-                f"(distance {distance:.2f}, at most {self.far:.2f})"
+                "it is unlike the images that the model was trained on (distance "
+                f"{distance:.2f}, at most {self.far:.2f})"
             )
         return pose_faults[int(p.argmax())] if p.max() > self.turned else ""
 
@@ -123,7 +123,7 @@ class Gate(ABC):
         if not self.lungs or distance <= self.ordinary:
             return ""
         lungs = segmenter.load_segmenter()(small)
-        return "" if lungs.good else f"it shows no two lungs ({lungs.status})"
+        return "" if lungs.good else f"it shows no pair of lungs ({lungs.status})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +176,9 @@ def fit_detector(train: Floats, turned: Mapping[str, Floats], validation: Floats
     """
     if len(train) < 2 or not len(validation) or set(turned) != set(POSES):
         raise HilumError(
-            "a gate wants two training images, a validation image and every pose; got "
-            f"{len(train)}, {len(validation)} and {', '.join(turned) or 'none'}; add images."
+            "the out-of-distribution check needs two training images, a validation "
+            f"image and every pose; got {len(train)}, {len(validation)} and "
+            f"{', '.join(turned) or 'none'}; add images."
         )
     kept = evenly_spaced(len(train), max(64, BANK // train.shape[1]))
     mean, deviation = train[kept].mean(0), train[kept].std(0) + 1e-6  # some are constant

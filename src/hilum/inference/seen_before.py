@@ -17,9 +17,9 @@ from hilum.inference.training_record import BuiltOn, Films
 
 Bools: TypeAlias = npt.NDArray[np.bool_]
 State: TypeAlias = Literal["checked", "partly", "not checked"]
-KINDS = ("same file", "near duplicate", "same patient")  # the gravest first
+KINDS = ("same file", "near duplicate", "same patient")  # the most serious first
 FAR = 1 << 30  # bits
-EARLIER = "the model's folder, made by an earlier version, does not say {what} it was built on"
+EARLIER = "an earlier version made the model's folder, which does not say {what} it was built on"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,9 @@ class Recognised:
             notes.append(f"{share} for patients: {self.unchecked_patients}.")
         if self.elsewhere.any():
             notes.append(
-                f"{int(self.elsewhere.sum()):,} images have a patient number that the model's "
-                "training has from another source; they count as other people."
+                f"{int(self.elsewhere.sum()):,} images have a patient number that also "
+                "occurs in the training data from another source. They count as "
+                "different people."
             )
         return notes
 
@@ -105,7 +106,7 @@ def compare_with_record(built: BuiltOn | None, seen: Sequence[str], films: Films
 def _no_films(built: BuiltOn | None) -> str:
     if built is None:
         return EARLIER.format(what="which films")
-    return f"{training_record.FILMS} is not in the model's folder"
+    return f"the model's folder has no {training_record.FILMS}"
 
 
 def _nearest(known: list[bytes], hashes: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
@@ -133,7 +134,7 @@ def _patients(built: BuiltOn | None, films: Films) -> tuple[Bools, Bools, State,
             nobody,
             nobody,
             "not checked",
-            f"{training_record.PATIENTS} is not in the model's folder",
+            f"the model's folder has no {training_record.PATIENTS}",
         )
     if not built.patients:
         return nobody, nobody, "not checked", "the patients that the model was built on are unknown"

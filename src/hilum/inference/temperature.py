@@ -36,8 +36,9 @@ def fit_temperature(labels: Labels, logits: Array) -> Temperature:
 
     if not np.isfinite(logits).all():
         raise HilumError(
-            f"temperature scaling wants finite logits; got {int((~np.isfinite(logits)).sum())} "
-            "that are not; take the logarithms of probabilities above 0."
+            "temperature scaling needs finite logits; got "
+            f"{int((~np.isfinite(logits)).sum())} that are not; take the logarithms of "
+            "probabilities above 0."
         )
     if not len(labels):
         return Temperature(1.0, float("nan"), float("nan"), "no validation images")
@@ -45,12 +46,10 @@ def fit_temperature(labels: Labels, logits: Array) -> Temperature:
     cold, hot = (_slope(labels, logits, 1 / t) for t in (COLDEST, HOTTEST))
     if cold <= 0:
         return Temperature(
-            1.0, before, before, "validation images ask for ever sharper probabilities"
+            1.0, before, before, "the fit on validation images pushes probabilities to 0 and 1"
         )
     if hot >= 0:
-        return Temperature(
-            1.0, before, before, "validation logits say nothing true about the labels"
-        )
+        return Temperature(1.0, before, before, "the validation logits do not predict the labels")
     sharpness = float(brentq(lambda b: _slope(labels, logits, b), 1 / HOTTEST, 1 / COLDEST))
     return Temperature(1 / sharpness, before, _loss(labels, logits, sharpness))
 

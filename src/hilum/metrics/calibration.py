@@ -20,7 +20,7 @@ def edges(confidence: Array, bins: int = BINS, mass: bool = False) -> Array:
     Equal confidences never part, so bins of equal mass may be fewer than asked.
     """
     if bins < 1:
-        raise HilumError(f"calibration wants at least one bin; got {bins}; ask for 10 or 15.")
+        raise HilumError(f"calibration needs at least one bin; got {bins}; ask for 10 or 15.")
     if not mass or not len(confidence):
         return np.linspace(0, 1, bins + 1)
     # a border is the first value of its bin, so that ties stay together

@@ -102,7 +102,7 @@ def _one_class(predictions: pd.DataFrame, class_: str) -> tuple[metrics.Bools, m
     bad = int((~np.isfinite(p) | labels.isna().to_numpy()).sum())
     if bad or not len(p):
         raise HilumError(
-            f"a curve of '{class_}' wants images with a label and a probability; got {len(p)}, "
+            f"a curve of '{class_}' needs images with a label and a probability; got {len(p)}, "
             f"{bad} of them without; leave these out."
         )
     return (labels == class_).to_numpy(dtype=bool), p

@@ -26,7 +26,7 @@ def dice(predicted: Masks, true: Masks) -> npt.NDArray[np.float64]:
 
 
 def mean(table: pd.DataFrame, name: str, cell: str, of: str = "overall", seed: int = 0) -> Score:
-    """Mean of the column `name` over images, with a 95 % BCa interval by patient.
+    """Mean of the column `name` over images, with a 95% BCa interval by patient.
 
     `table` has a row per image; an image without `patient_id` counts as a patient of its own.
     """

@@ -72,7 +72,7 @@ def proportion(k: int, n: int, level: float = LEVEL) -> Proportion:
 def _check(k: int, n: int) -> None:
     if not 0 <= k <= n:
         raise HilumError(
-            f"a proportion wants 0 <= k <= n; got k = {k}, n = {n}; check the counting."
+            f"a proportion needs 0 <= k <= n; got k = {k}, n = {n}; check the counting."
         )
 
 

@@ -96,13 +96,13 @@ def _same_images(first: pd.DataFrame, second: pd.DataFrame) -> None:
     apart = set(one["sample_id"]) ^ set(other["sample_id"])
     if apart:
         raise HilumError(
-            f"a comparison wants the same images in both runs; got {len(apart)} in only one, such "
+            f"a comparison needs the same images in both runs; got {len(apart)} in only one, such "
             f"as '{min(apart)}'; compare runs on the same test images."
         )
     differ = (one.fillna("").to_numpy() != other.fillna("").to_numpy()).any(1)
     if differ.any():
         raise HilumError(
-            "a comparison wants the same label and patient for each image in both runs; got "
+            "a comparison needs the same label and patient for each image in both runs; got "
             f"{int(differ.sum())} that differ, such as '{one['sample_id'][differ].iloc[0]}'; run "
             "both from one manifest."
         )
@@ -176,7 +176,7 @@ def mcnemar(only_first: int, only_second: int, mid: bool = True) -> float:
     fewer, n = min(only_first, only_second), only_first + only_second
     if min(only_first, only_second) < 0:
         raise HilumError(
-            f"McNemar's test wants counts; got {only_first} and {only_second}; check the counting."
+            f"McNemar's test needs counts; got {only_first} and {only_second}; check the counting."
         )
     below = float(bdtr(fewer, n, 0.5))
     here = below - (float(bdtr(fewer - 1, n, 0.5)) if fewer else 0.0)

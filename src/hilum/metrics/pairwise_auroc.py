@@ -39,7 +39,7 @@ def score_pairs(
 ) -> list[Score]:
     """AUROC of each pair of classes by p_first / (p_first + p_second), as if it were one of them.
 
-    `sources` are by sample_id. Nothing is told of two classes or of one source, where the AUROC of
+    `sources` are by sample_id. There is nothing for two classes or one source, where the AUROC of
     a class says as much. Hand & Till 2001, doi:10.1023/A:1010920819831, average such areas.
     """
     each = [np.array([sources.get(str(i), "") for i in s.ids], object) for s in samples.seeds]

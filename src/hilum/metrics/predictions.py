@@ -43,7 +43,7 @@ class CellPredictions:
     classes: tuple[str, ...]
     seeds: tuple[SeedPredictions, ...]
     patients: int
-    unknown: int  # images without a patient: each stands for a patient of its own
+    unknown: int  # images without a patient: each counts as a patient of its own
 
     @property
     def independent(self) -> bool:
@@ -61,13 +61,14 @@ class CellPredictions:
         images = len(np.unique(np.concatenate([sample.ids for sample in self.seeds])))
         if self.unit == "image":
             return (
-                f"No patient is known: each of {images:,} images counts as a patient of its own, "
-                "so intervals are too narrow and p values too small where people have several."
+                f"No patient is known: each of {images:,} images counts as a patient of "
+                "its own. Where people have several images, intervals are too narrow "
+                "and p values too small."
             )
         if self.unknown:
             return (
-                f"{self.unknown:,} of {images:,} images are of unknown patients and count as "
-                "patients of their own; intervals may be too narrow."
+                f"{self.unknown:,} of {images:,} images are of unknown patients and "
+                "count as patients of their own. Intervals may be too narrow."
             )
         if images == self.patients:
             return f"Each of {images:,} images is of another patient."
@@ -105,9 +106,9 @@ def read_predictions(
 def _of_cell(predictions: pd.DataFrame, cell: str | None) -> tuple[pd.DataFrame, str]:
     cells = [str(name) for name in predictions["cell"].unique()]
     if not cells:
-        raise HilumError("scores want at least one prediction; got an empty table; predict first.")
+        raise HilumError("scores need at least one prediction; got an empty table; predict first.")
     if cell is None and len(cells) > 1:
-        raise HilumError(f"one cell is wanted; got {len(cells)}: {', '.join(cells)}; choose one.")
+        raise HilumError(f"scores need one cell; got {len(cells)}: {', '.join(cells)}; choose one.")
     wanted = cells[0] if cell is None else cell
     rows = predictions[predictions["cell"].astype(str) == wanted]
     if rows.empty:

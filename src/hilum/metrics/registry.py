@@ -66,7 +66,7 @@ def _all(own: Bools, named: Bools) -> Bools:
 
 ROWS = (
     Metric(
-        "accuracy", "Accuracy", "share of all images that are right",
+        "accuracy", "Accuracy", "share of all images that are classified correctly",
         "counts", metrics.accuracy, ("overall",), share=_all,
         headline=1, brief=True, spread=True, compared=("overall",),
     ),
@@ -89,17 +89,17 @@ ROWS = (
         brief=True, compared=("each",), aliases={"recall": "Sensitivity (recall)"},
     ),
     Metric(
-        "specificity", "Specificity", "share of the other images that are not so named",
+        "specificity", "Specificity", "share of the other images that are not given this class",
         "counts", metrics.specificity, ("each", "macro"), share=lambda own, named: ~own,
         brief=True,
     ),
     Metric(
-        "precision", "Precision (PPV)", "share of the images so named that are of the class",
+        "precision", "Precision (PPV)", "share of the images given this class that belong to it",
         "counts", metrics.precision, ("each", *AVERAGES), share=lambda own, named: named,
         aliases={"ppv": "PPV"},
     ),
     Metric(
-        "npv", "NPV", "share of the images not so named that are not of the class",
+        "npv", "NPV", "share of the images not given this class that do not belong to it",
         "counts", metrics.npv, ("each", "macro"), share=lambda own, named: ~named,
     ),
     Metric(
@@ -160,5 +160,5 @@ def brief() -> list[Metric]:
 
 
 def spread() -> list[Metric]:
-    """The metrics that are also told per fold, per seed and per task."""
+    """The metrics that are also reported per fold, per seed and per task."""
     return [row for row in METRICS.values() if row.spread]

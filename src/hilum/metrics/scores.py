@@ -10,7 +10,7 @@ How the data decide:
 - Several folds are pooled; the mean and sd of the folds follow as scores of their own.
 - Three classes or more from several sources: also two classes at a time, inside each source too.
 - The calibration error is biased upwards, so its interval is the basic one, and approximate: in
-  simulations of 400 images it holds the truth in 87 % of runs (error 0.1) and in 70 % (error 0).
+  simulations of 400 images it holds the truth in 87% of runs (error 0.1) and in 70% (error 0).
 - No spread at all (everything right): the bootstrap would claim certainty, so Wilson and Newcombe
   answer with as many cases as there are patients, or there is no interval.
 """

@@ -65,7 +65,7 @@ def choose_threshold(positive: Bools, p: Array, sensitivity: float = 0.9) -> Ope
         )
     if not len(scores):
         raise HilumError(
-            f"choosing a threshold wants at least one positive image; got none of {len(p)}; "
+            f"choosing a threshold needs at least one positive image; got none of {len(p)}; "
             "use a validation part that has the class."
         )
     needed = int(np.ceil(sensitivity * len(scores) - 1e-9))  # 0.9 * 10 is 9.000000000000002
@@ -97,7 +97,7 @@ def predictive_intervals(
     """Columns prevalence, ppv_low, ppv_high, npv_low, npv_high: the ends of both carried through.
 
     Both values rise with sensitivity and with specificity, so the lower ends give the lower end.
-    Two 95 % intervals that are wrong apart make one that is a little too wide rather than too
+    Two 95% intervals that are wrong apart make one that is a little too wide rather than too
     narrow. Altman & Bland 1994, doi:10.1136/bmj.309.6947.102.
     """
     low = predictive_values(sensitivity.low, specificity.low, prevalences)
@@ -126,7 +126,7 @@ def net_benefit(positive: Bools, p: Array, thresholds: Sequence[float]) -> pd.Da
     outside = t[~((t >= 0) & (t < 1))]
     if len(outside):
         raise HilumError(
-            f"a decision curve wants thresholds from 0 to below 1; got {outside[0]}; leave it out."
+            f"a decision curve needs thresholds from 0 to below 1; got {outside[0]}; leave it out."
         )
     odds, truth = t / (1 - t), np.asarray(positive, bool)
     points = sweep_thresholds(truth, p, [float(x) for x in t])

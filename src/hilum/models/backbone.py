@@ -1,4 +1,4 @@
-"""One backbone: a network without its classifier, alone or with others beside it."""
+"""One backbone: a network without its classifier, alone or with others next to it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,9 +18,9 @@ EARLIER = (8, 16)  # pixels from place to place of the maps that pool "stages" a
 class Backbone(nn.Module):
     """Normalised float (image, 3, height, width) -> features (image, feature).
 
-    With pool "stages" the means of earlier maps stand after those of the last, for a head that is
+    With pool "stages" the means of earlier maps follow those of the last, for a head that is
     trained alone: what transfers is often there (Evci et al. 2022, Head2Toe, arXiv:2201.03529).
-    Networks `beside` it see the same films, and their features stand after its own.
+    Auxiliary networks (`beside`) see the same films, and their features follow its own.
     """
 
     def __init__(
@@ -51,13 +51,13 @@ class Backbone(nn.Module):
 
     @property
     def neighbours(self) -> list["AuxiliaryBackbone"]:
-        """The networks beside it."""
+        """The networks next to it."""
         return [other for other in self.beside if isinstance(other, AuxiliaryBackbone)]
 
     def maps(self, x: Tensor) -> Tensor:
         """(image, 3, height, width) -> the last spatial map (image, channel, row, column).
 
-        Earlier maps, averaged to its size, and the maps of networks beside it follow as further
+        Earlier maps, averaged to its size, and the maps of networks next to it follow as further
         channels. Raises HilumError for a network without any, and where theirs are of other sizes.
         """
         maps = [self._map(x), *(other.backbone.maps(other.seen(x)) for other in self.neighbours)]
@@ -134,7 +134,7 @@ class Backbone(nn.Module):
     def _feature_map(self, x: Tensor) -> Tensor:
         """What `forward_features` gives of (image, 3, height, width), earlier maps behind it.
 
-        Of panels each by itself; their maps stand one below the other as they do.
+        Of panels each by itself; their maps are one below the other as they do.
         """
         if self.panels > 1:
             each = self._network_output(torch.cat(x.chunk(self.panels, 2)))
@@ -186,7 +186,7 @@ class BackboneWithMaps(nn.Module):
 
 
 class AuxiliaryBackbone(nn.Module):
-    """A network beside another: from pixels as that one wants them to its own features."""
+    """An auxiliary network: from pixels as that one needs them to its own features."""
 
     gain: Tensor
     offset: Tensor
@@ -200,7 +200,7 @@ class AuxiliaryBackbone(nn.Module):
         self.register_buffer("offset", normalise.channels(offset), persistent=False)
 
     def seen(self, x: Tensor) -> Tensor:
-        """(image, 3, height, width), normalised anew."""
+        """(image, 3, height, width), normalised again."""
         return x * self.gain + self.offset
 
     def forward(self, x: Tensor) -> Tensor:
@@ -235,8 +235,8 @@ def earlier(net: Any, name: str) -> dict[int, int]:
     }
     if len(channels) != len(EARLIER):  # a transformer has a dozen, or none
         raise HilumError(
-            f"pool 'stages' wants a network whose stages timm can hand out; {name} is none; choose "
-            "pool average."
+            f"pool 'stages' needs a network whose stages timm can return; {name} is not "
+            "one; choose pool average."
         )
     return channels
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from hilum.models import networks, weights
 from hilum.models.backbone import Backbone, channels_last, earlier, kept
 from hilum.models.cards import BACKBONES, BackboneCard, Pool, known_card
+from hilum.models.unfilled import Unfilled
 from hilum.models.weights import Weights
 from hilum.types import HilumError, MissingError
 
@@ -65,15 +66,15 @@ def build_backbone(
 
 
 def join_backbones(first: Backbone, others: Sequence[Backbone], common: str = "") -> Backbone:
-    """`first` with other networks beside it, all of them as they are.
+    """`first` with other networks next to it, all of them as they are.
 
     `common` is the normalisation that all of them see, where it is not each one's own. Raises
-    HilumError unless every one hands over its averages and stands alone.
+    HilumError unless every one hands over its averages and is alone.
     """
     for member in (first, *others):
         if member.pool not in AVERAGES or member.beside:
             raise HilumError(
-                f"joined networks hand over their averages; got pool {member.pool!r} of "
+                f"joined networks return their averages; got pool {member.pool!r} of "
                 f"{member.card.name!r}; choose pool average or stages."
             )
     joined = _uninitialised(first.card, first.weights, first.pool, others, common, first.panels)
@@ -164,7 +165,7 @@ def _uninitialised(
 ) -> Backbone:
     """A backbone whose own tensors hold anything: the caller loads or replaces them."""
     # the caller's random state stays as it was
-    with torch.random.fork_rng(devices=[]), networks.Unfilled():
+    with torch.random.fork_rng(devices=[]), Unfilled():
         return Backbone(row, record, pool, beside, common, panels).eval()
 
 
@@ -211,7 +212,7 @@ def require_panels(row: BackboneCard, pool: str, panels: int) -> None:
     """Raise HilumError where a network's maps are not averaged picture by picture."""
     if pool not in AVERAGES or row.own or channels_last(networks.outline(row)):
         raise HilumError(
-            f"{panels} pictures of a film want a network whose maps are averaged; got pool "
+            f"{panels} pictures of a film need a network whose maps are averaged; got pool "
             f"{pool!r} of {row.name!r}; choose another network, or pool average or stages."
         )
 

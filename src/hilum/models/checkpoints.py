@@ -90,7 +90,7 @@ def read_torch(path: Path) -> State:
 def match_state(raw: State, wanted: Shapes, optional: Shapes, path: Path | str) -> MatchedState:
     """Bring a file's tensors under the network's names, by name or by order and shape.
 
-    `wanted` must all be there; `optional` (the classifier) may be. Batch counters may be absent,
+    `expected` must all be there; `optional` (the classifier) may be. Batch counters may be absent,
     half precision becomes single. Raises HilumError with the first tensor that does not fit.
     """
     raw = {name: tensor for name, tensor in raw.items() if not name.endswith(_COUNTER)}
@@ -124,7 +124,7 @@ def _tensors(content: Any, path: Path) -> State:
 
 
 def _by_name(raw: State, wanted: Shapes) -> State | None:
-    """Rename by stripping a wrapper's prefix, where that yields every name that is wanted."""
+    """Rename by stripping a wrapper's prefix, where that yields every name that is expected."""
     plain = {_OLD_DENSENET.sub(r"\1\2\3.", name): tensor for name, tensor in raw.items()}
     for prefix in _PREFIXES:
         renamed = {name.removeprefix(prefix): tensor for name, tensor in plain.items()}

@@ -117,7 +117,7 @@ def advise(images: int, similarity: str) -> str:
     """
     if similarity not in ("near", "far") or images < 1:
         raise HilumError(
-            "advice on freezing wants one image per class or more, and similarity near or far; got "
+            "advice on freezing needs one image per class or more, and similarity near or far; got "
             f"{images} and {similarity!r}; correct them."
         )
     return ADVICE["small" if images < SMALL else "large", similarity]

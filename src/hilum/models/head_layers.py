@@ -8,6 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from hilum.models.unfilled import Unfilled
 from hilum.types import HilumError
 
 Array: TypeAlias = npt.NDArray[np.float64]
@@ -36,10 +37,8 @@ def dense(inputs: int, outputs: int, generator: torch.Generator | None = None) -
 
 def uninitialised_linear(inputs: int, outputs: int) -> nn.Linear:
     """A linear layer not initialised: the caller's random state is not touched."""
-    layer: nn.Linear = nn.utils.skip_init(  # type: ignore[no-untyped-call]
-        nn.Linear, inputs, outputs, device=torch.get_default_device()
-    )
-    return layer
+    with Unfilled():  # torch's own skip_init goes by the meta device, which loads the compiler
+        return nn.Linear(inputs, outputs)
 
 
 class PositionMean(nn.Module):

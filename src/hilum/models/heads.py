@@ -49,7 +49,7 @@ class HeadPlan:
 
     @property
     def plain(self) -> bool:
-        """Whether it is one linear layer and nothing else, whatever it stands on."""
+        """Whether it is one linear layer and nothing else, whatever its features."""
         return replace(self, pool="average") == HeadPlan()
 
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
 from hilum.models import published_networks, torchvision_compat
 from hilum.models.cards import BACKBONES, BackboneCard, Stages
 from hilum.models.normalise import NORMALISE
+from hilum.models.unfilled import Unfilled
 from hilum.types import HilumError, nearest_names
 
 V1_STRIDES = "v1_strides"  # the original ResNet: a stage halves in its first 1x1 convolution
@@ -47,24 +47,6 @@ def outline(card: BackboneCard, classifier: bool = False, keep: int = 0) -> nn.M
     """The same network with shapes only: no memory, no arithmetic."""
     with torch.device("meta"), Unfilled():
         return create(card, classifier=classifier, keep=keep)
-
-
-class Unfilled(TorchFunctionMode):
-    """Leaves tensors as they are where they would be filled at random.
-
-    For networks whose tensors are loaded next: the random numbers would take most of the time. On
-    the meta device there is nothing to fill, and torch loads its compiler to find that out.
-    """
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        """Call `func`, or hand its tensor back."""
-        kwargs = kwargs or {}
-        home = getattr(func, "__module__", "")  # some are slots of C, which have none
-        if home == "torch.nn.init" or func.__name__ in ("normal_", "uniform_"):
-            return args[0] if args else kwargs["tensor"]
-        return func(*args, **kwargs)
 
 
 def use_v1_strides(network: nn.Module, name: str) -> None:
@@ -137,7 +119,7 @@ def _mode(name: str, config: Any) -> str:
         if row.mean == tuple(config.mean) and row.std == tuple(config.std):
             return mode
     raise HilumError(
-        f"a backbone's input is normalised as one of {', '.join(NORMALISE)}; {name!r} wants mean "
+        f"a backbone's input is normalised as one of {', '.join(NORMALISE)}; {name!r} needs mean "
         f"{tuple(config.mean)} and deviation {tuple(config.std)}; choose another backbone."
     )
 

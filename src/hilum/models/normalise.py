@@ -1,4 +1,4 @@
-"""What a backbone wants its pixels to look like, and the layer that normalises prepared pixels."""
+"""What a backbone needs its pixels to look like, and the layer that normalises prepared pixels."""
 
 from dataclasses import dataclass
 from typing import TypeAlias

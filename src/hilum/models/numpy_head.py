@@ -89,7 +89,7 @@ class NumpyHead:
         missing = sorted(set(names) - set(arrays))
         if missing or count == 0:
             raise HilumError(
-                f"a head wants mean, deviation and 0.weight, 0.bias, ...; got {sorted(arrays)}, "
+                f"a head needs mean, deviation and 0.weight, 0.bias, ...; got {sorted(arrays)}, "
                 f"without {missing}; restore the model folder."
             )
         plain = {name: np.ascontiguousarray(arrays[name], np.float64) for name in names}

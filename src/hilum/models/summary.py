@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -11,13 +11,15 @@ from hilum.models.backbones import Backbone
 from hilum.models.freezing import Action
 from hilum.models.numpy_head import NumpyHead
 
+Place: TypeAlias = Literal["input", "backbone", "beside", "head"]
+
 
 @dataclass(frozen=True, slots=True)
 class LayerSummary:
     """One stage of a network, or one layer of its head."""
 
     name: str
-    where: str  # "input", "backbone", "beside" or "head"
+    where: Place
     channels: int
     rows: int  # of the map that it hands on; 1 for a vector
     columns: int
@@ -66,7 +68,7 @@ def summarise_layers(
 
 
 def _whole_network(backbone: Backbone) -> LayerSummary:
-    """A network that stands beside another, as one box; it is never trained."""
+    """An auxiliary network, as one box; it is never trained."""
     layers = sum(isinstance(module, (nn.Conv2d, nn.Linear)) for module in backbone.modules())
     count = sum(value.numel() for value in backbone.parameters())
     return LayerSummary(backbone.card.name, "beside", backbone.channels, 1, 1, layers, count, 0)

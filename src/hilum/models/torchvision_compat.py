@@ -1,4 +1,4 @@
-"""Makes torchvision importable beside a torch build that its compiled operators do not fit.
+"""Makes torchvision importable with a torch build that its compiled operators do not fit.
 
 Import this module before the first import of torchvision or timm.
 """
@@ -38,7 +38,7 @@ def _operators_defined() -> bool:
 
 
 def _compiled_operators_load() -> bool:
-    """Try torchvision's own extension: a CUDA build fails beside a CPU torch."""
+    """Try torchvision's own extension: a CUDA build fails with a CPU torch."""
     spec = PathFinder.find_spec("torchvision")
     if spec is None or not spec.submodule_search_locations:
         return False

@@ -20,7 +20,7 @@ from hilum.types import HilumError, MissingError, as_path
 
 HUB_TIMEOUT = 3.0  # seconds to wait for the hub's first answer
 HUB_FILE = "model.safetensors"
-TUNED = "tuned from "  # begins the origin of weights that have learnt images here
+TUNED = "tuned from "  # begins the origin of weights that have learned images here
 _TRUE = {"1", "on", "true", "yes"}
 
 
@@ -37,7 +37,7 @@ class Weights:
 
     @property
     def tuned(self) -> bool:
-        """Whether they were trained on images here, any of which they may have memorised."""
+        """Whether they were trained on images here, which they may have memorised."""
         return is_tuned(self.origin)
 
     def without_state(self) -> "Weights":
@@ -109,7 +109,7 @@ def shapes(card: BackboneCard) -> tuple[Shapes, Shapes]:
 
 
 def state_digest(state: State, wanted: Shapes) -> str:
-    """SHA-256 over the names, shapes and float32 values of the wanted tensors; counters aside."""
+    """SHA-256 over the names, shapes and float32 values of the expected tensors; counters aside."""
     total = hashlib.sha256()
     for name in sorted(wanted):
         if not name.endswith("num_batches_tracked"):
@@ -149,9 +149,9 @@ def _locate(card: BackboneCard) -> tuple[Path, str]:
         if (located := place(card)) is not None:
             return located
     raise MissingError(
-        f"ImageNet weights of {card.timm_name} are not on this machine and the hub cannot be "
-        f"reached; fetch {HUB_FILE} of {card.hub} and pass it with --weights FILE or put it at "
-        f"{cache_path(card)}."
+        f"ImageNet weights of {card.timm_name} are not on this machine and the hub "
+        f"cannot be reached; download {HUB_FILE} of {card.hub}, then pass it with "
+        f"--weights FILE or put it at {cache_path(card)}."
     )
 
 

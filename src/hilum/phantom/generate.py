@@ -29,7 +29,7 @@ from hilum.types import Grey8, Mask, Stack8
 BOARD_FIELD = 40.0  # cm that `size` pixels cover on the board
 CENTRE = -0.6  # v that lies in the middle of the film
 VISIBLE = 0.05  # optical path that a lesion must add to be in its mask
-STICKER_STREAM = 5  # key of the random stream, beside those of anatomy and roles
+STICKER_STREAM = 5  # key of the random stream, apart from those of anatomy and roles
 DATASET = "phantom"
 
 Person: TypeAlias = tuple[Patient, vessels.Segments, Role]

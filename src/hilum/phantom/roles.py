@@ -6,7 +6,7 @@ import numpy as np
 
 from hilum.phantom.request import Request
 
-ROLE_STREAM, BLOCK_STREAM = 3, 4  # keys of the random streams, beside those of anatomy
+ROLE_STREAM, BLOCK_STREAM = 3, 4  # keys of the random streams, apart from those of anatomy
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Marks of every kind that real films bear, anywhere on the film, at places that are known."""
+"""Marks of every kind that real films have, anywhere on the film, at places that are known."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -111,7 +111,7 @@ class CentreCrop:
         height, width = pixels.shape
         if min(height, width) < self.side:
             raise HilumError(
-                f"centre_crop wants an image of at least {self.side} x {self.side} pixels; got "
+                f"centre_crop needs an image of at least {self.side} x {self.side} pixels; got "
                 f"{width} x {height}; put resize_shorter before it or choose a smaller side."
             )
         top, left = round((height - self.side) / 2), round((width - self.side) / 2)
@@ -130,7 +130,7 @@ class CentreCrop:
 class BorderCrop:
     """Cut the same fraction off each of the four sides, where letters and dates are burnt in.
 
-    Study 001 (Wirgård Wiklund et al., Fig. 8) gives no fraction; 10 % is ours.
+    Study 001 (Wirgård Wiklund et al., Fig. 8) gives no fraction; 10% is ours.
     """
 
     fraction: float = 0.1
@@ -140,7 +140,7 @@ class BorderCrop:
     def __post_init__(self) -> None:
         if not 0 <= self.fraction < 0.5:
             raise HilumError(
-                f"border_crop wants a fraction from 0 to below 0.5; got {self.fraction}; "
+                f"border_crop needs a fraction from 0 to below 0.5; got {self.fraction}; "
                 "0.1 cuts a tenth off each side."
             )
 

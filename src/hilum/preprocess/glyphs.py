@@ -15,7 +15,7 @@ Labels: TypeAlias = npt.NDArray[np.uint16]  # (height, width), 0 is none
 Scores: TypeAlias = npt.NDArray[np.float32]  # (height, width), 0 to 1
 
 KERNEL = 15  # pixels: a stroke must be thinner, bone and soft tissue are wider
-LEVELS = (20, 40, 80)  # grey levels that a stroke must stand out by: faint, plain, bright
+LEVELS = (20, 40, 80)  # grey levels that a stroke must differ by: faint, plain, bright
 SMALLEST = 5  # pixels of the longer side
 LARGEST = 0.35  # of the film's longer side
 CLUTTER = 25  # pixels of the window in which the neighbourhood's restlessness is measured

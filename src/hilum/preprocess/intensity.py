@@ -36,7 +36,7 @@ class PercentileWindow(_Intensity):
     def __post_init__(self) -> None:
         if not 0 <= self.low < self.high <= 100:
             raise HilumError(
-                f"percentile_window wants 0 <= low < high <= 100; got low {self.low} and high "
+                f"percentile_window needs 0 <= low < high <= 100; got low {self.low} and high "
                 f"{self.high}; try 0.5 and 99.5."
             )
 

@@ -1,4 +1,4 @@
-"""The plate that a mark stands on: a sticker, a lead tag, a disc, cut out by its even grey."""
+"""The plate that a mark is on: a sticker, a lead tag, a disc, cut out by its even grey."""
 
 import cv2
 import numpy as np

@@ -75,7 +75,7 @@ class RemoveMarkers(_Marked):
         _require_one_of(self.name, "fill", self.fill, tuple(FILLS))
         if not 0 < self.radius <= 100:
             raise HilumError(
-                f"remove_markers wants a radius above 0 and up to 100 pixels; got {self.radius}; "
+                f"remove_markers needs a radius above 0 and up to 100 pixels; got {self.radius}; "
                 "3 is usual."
             )
 
@@ -111,7 +111,7 @@ class CropBorders:
 class TransplantMarkers(_Marked):
     """Another film's marks on this one, as study 001 tried (section 5.2, Fig. 11).
 
-    `donor` is an image or a folder of images, of which the film's own pixels choose one; without
+    `donor` is an image or a folder of images, and the film's own pixels choose one; without
     one an L and PORTABLE are drawn. Change the donor's name when its images change: prepared
     pixels are remembered by names.
     """
@@ -142,8 +142,9 @@ def _donors(donor: str) -> tuple[Path, ...]:
     place = Path(donor)
     if not place.exists():
         raise MissingError(
-            f"transplant_markers wants an image or a folder of images as donor; got {donor!r}, "
-            "which is not there; name another, or none to have a mark drawn."
+            "transplant_markers needs an image or a folder of images as donor; got "
+            f"{donor!r}, which does not exist; name another, or none to have a marker "
+            "drawn."
         )
     paths = (place,) if place.is_file() else tuple(sorted(images.list_images(place)[0]))
     if not paths:

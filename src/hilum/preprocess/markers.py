@@ -20,7 +20,7 @@ Frames: TypeAlias = npt.NDArray[np.int32]  # (part, 4) left, top, width, height
 SIDE = 448  # pixels of the longer side at which marks are looked for
 READABLE = 32  # a film with a shorter side below this holds no letter that could be read
 LEAST = (3, 6)  # pixels of a mark's shorter and longer side at SIDE
-SURE, LIKELY = 0.6, 0.35  # scores of a mark's surest part and of the parts beside it
+SURE, LIKELY = 0.6, 0.35  # scores of a mark's surest part and of the parts next to it
 NEAR = 0.5  # gap between the letters of one mark, share of the smaller
 ALIKE = 2.5  # how often the smaller letter of one mark goes into the larger
 NESTED = 0.8  # share of a box inside another that makes it a part of that one
@@ -96,7 +96,7 @@ def transplant(pixels: GreyImage, donor: GreyImage, method: Method = "shape") ->
 def borders(film: Grey8) -> tuple[int, int, int, int]:
     """Pixels of flat black or white border at the top, right, bottom and left of (height, width).
 
-    A border ends where the film sets in with a step; air beside the patient fades in and stays.
+    A border ends where the film sets in with a step; air next to the patient fades in and stays.
     """
     top, bottom = _strip(film), _strip(film[::-1])
     left, right = _strip(film.T), _strip(film.T[::-1])
@@ -124,7 +124,7 @@ def _by_threshold(film: Grey8) -> Markers:
 
 
 def _by_shape(film: Grey8) -> Markers:
-    """Groups of likely glyphs that hold at least one sure one, with the plates they stand on."""
+    """Groups of likely glyphs that hold at least one sure one, with the plates they are on."""
     scale = SIDE / max(film.shape)
     if scale >= 1:
         return _marks(film)

@@ -69,8 +69,9 @@ class Pipeline:
         height, width = self.shape
         if self.panels > 1 and height != self.panels * width:
             raise HilumError(
-                f"{self.panels} pictures one below the other must stay so; got a last step that "
-                f"gives {height} x {width}; cut and scale before film_and_lungs."
+                f"{self.panels} pictures one below the other must keep their places; "
+                f"got a last step that gives {height} x {width}; cut and scale before "
+                "film_and_lungs."
             )
 
     def __call__(self, pixels: GreyImage) -> Grey8:
@@ -94,7 +95,7 @@ class Pipeline:
 
     @property
     def panels(self) -> int:
-        """How many pictures of the film stand one below the other in what comes out."""
+        """How many pictures of the film are one below the other in what comes out."""
         return max((getattr(step, "panels", 1) for step in self.steps), default=1)
 
     @property
@@ -136,7 +137,7 @@ def _step(row: Mapping[str, Any]) -> Step:
     name = str(row.get("step", ""))
     if name not in STEPS:
         hint = nearest_name(name, STEPS)
-        raise HilumError(f"preparation step must be a step that there is; got {name!r}; {hint}")
+        raise HilumError(f"a preparation step must exist; got {name!r}; {hint}")
     kind, parameters = STEPS[name], {k: v for k, v in row.items() if k != "step"}
     parameters_of_step = _fields(kind)
     for key in parameters:

@@ -13,7 +13,7 @@ from hilum.types import HilumError, nearest_name
 
 ARM_KEYS = ("model", "augment", "train", "source_task")  # none of them touches images or splits
 SWITCH = "enabled"
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")  # it names a folder, and stands before ":" and ","
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")  # it names a folder, and is before ":" and ","
 PLACE = re.compile(r"[A-Za-z0-9_-]+=[A-Za-z0-9_. -]+(,[A-Za-z0-9_-]+=[A-Za-z0-9_. -]+)*")
 RESERVED = ("main", "source")  # cells of these names are there anyway
 
@@ -59,7 +59,7 @@ def cells(recipe: Recipe) -> dict[str, Recipe]:
 def tasks(recipe: Recipe) -> dict[str, Recipe]:
     """The enabled tasks by name, each a recipe of its own without tasks.
 
-    One with published numbers departs from the same task laid over the paper's settings.
+    One with published numbers departs from the same task merged into the paper's settings.
     """
     paper = departures.reference(recipe)
     named = {}
@@ -113,16 +113,16 @@ def _refusal(where: str, key: str) -> str:
     if key not in Recipe.model_fields:
         return f"recipe key {where!r} does not exist; " + nearest_name(key, ARM_KEYS)
     return (
-        f"an arm may change {', '.join(ARM_KEYS)}, since all arms stand on the same images and "
-        f"splits; got {where!r}; make it a task: [tasks.NAME] may change anything."
+        f"an arm may change {', '.join(ARM_KEYS)}, because all arms use the same images "
+        f"and splits; got {where!r}; make it a task: [tasks.NAME] may change anything."
     )
 
 
 def _task(recipe: Recipe, name: str, over: Mapping[str, Any]) -> Recipe:
-    """The recipe with the task laid over it; the paper's numbers are those of one question."""
+    """The recipe with the task merged into it; the paper's numbers are those of one question."""
     if "tasks" in over:
         raise HilumError(
-            f"a task cannot have tasks; got 'tasks.{name}.tasks'; put it beside {name!r}."
+            f"a task cannot have tasks; got 'tasks.{name}.tasks'; move it to the level of {name!r}."
         )
     renamed: Tree = {"name": f"{recipe.name}-{name}", "title": name.replace("_", " ")}
     tree = {**as_tree(recipe), **renamed, "published": [], "tasks": {}}
@@ -141,8 +141,8 @@ def _require_one_name(grid: Mapping[str, Any], where: str) -> None:
     keys = [new_key(key) for key in grid]
     for key in {key for key in keys if keys.count(key) > 1}:
         raise HilumError(
-            f"{where}grid must name a key once; got {key!r} by its old and its new name; leave the "
-            "old one out."
+            f"{where}grid must name a key once; got {key!r} by its old and its new "
+            "name; leave the old one out."
         )
 
 

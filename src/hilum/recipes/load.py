@@ -1,4 +1,4 @@
-"""From TOML to a checked recipe: base, mode, quick and changes, laid upon each other."""
+"""From TOML to a checked recipe: base, mode, quick and changes, merged in order."""
 
 import json
 import tomllib
@@ -57,7 +57,7 @@ def load_recipe(
 def _of_the_paper(tree: Tree, modes: Mapping[str, Any], mode: str) -> Recipe:
     """The file in its published mode; of a stored recipe, with its departures taken back.
 
-    A file without that mode is the paper's as it stands, whatever `mode` it is run in. A copy of a
+    A file without that mode is the paper's as it is, whatever `mode` it is run in. A copy of a
     recipe that comes with hilum is compared with that one, whatever was changed in the copy.
     """
     if (
@@ -89,13 +89,17 @@ def _quoted(text: str) -> str:
 
 
 def _laid(tree: Tree, over: Mapping[str, Any]) -> Tree:
-    """`over` upon the tree; what it switches must be there, or a slip would switch nothing."""
+    """`over` merged into the tree; what it switches must be there, or a slip would switch
+    nothing.
+    """
     for kind in ("arms", "tasks"):
         known, named = tree.get(kind, {}), over.get(kind, {})
         for name, table in named.items() if isinstance(named, Mapping) else ():
             if name not in known and isinstance(table, Mapping) and [*table] == ["enabled"]:
                 hint = nearest_name(name, known, "" if known else "there are none.")
-                raise HilumError(f"{kind}.{name} is switched, but there is no such table; {hint}")
+                raise HilumError(
+                    f"{kind}.{name} is switched on or off, but there is no such table; {hint}"
+                )
     return merged(tree, over)
 
 
@@ -119,14 +123,14 @@ def _parsed(path: Path) -> Tree:
         raise HilumError(f"recipe file {path} cannot be read ({error}); check the path.") from None
     except tomllib.TOMLDecodeError as error:
         raise HilumError(
-            f"recipe file {path} is not valid TOML: {error}; mend that line."
+            f"recipe file {path} is not valid TOML: {error}; correct that line."
         ) from None
 
 
 def _change(change: str) -> Tree:
     key, equals, text = change.partition("=")
     if not equals or not key.strip():
-        raise HilumError(f"--set wants key=value, as in model.backbone=resnet50; got {change!r}.")
+        raise HilumError(f"--set needs key=value, as in model.backbone=resnet50; got {change!r}.")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

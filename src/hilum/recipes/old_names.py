@@ -7,7 +7,7 @@ from hilum.types import HilumError
 
 Path: TypeAlias = tuple[str, ...]
 
-# where a key stands, by present names, and what it was called -> what it is called
+# where a key is, by present names, and what it was called -> what it is called
 NEW_NAMES: dict[Path, str] = {
     ("source",): "source_task",
     ("source_task", "apart"): "exclude_target",

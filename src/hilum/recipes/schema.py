@@ -41,7 +41,7 @@ class DataSet(Strict):
         if sum(map(bool, (self.card, self.path, self.phantom))) != 1:
             raise ValueError("each [[data]] needs exactly one of card, path, phantom")
         if (self.labels or self.source_tag) and not self.path:
-            raise ValueError("labels and source_tag of [[data]] go with a path of your own")
+            raise ValueError("labels and source_tag of [[data]] need a path of your own")
         return self
 
 
@@ -89,9 +89,7 @@ class ModelPlan(Strict):
     @classmethod
     def _trains_in_floating_point(cls, precision: object) -> object:
         if precision == "int8":
-            raise ValueError(
-                "int8 is now a precision of `hilum export`, so that training wants 'auto'"
-            )
+            raise ValueError("int8 is now a precision of `hilum export`; for training use 'auto'")
         return precision
 
 
@@ -179,9 +177,14 @@ class Stage(Strict):
         if self.through and self.optimiser == "lbfgs":
             raise ValueError("optimiser lbfgs fits a head only; use adam, adamw or sgd")
         if self.refit and self.optimiser != "lbfgs":
-            raise ValueError("refit wants optimiser lbfgs: other heads need validation to stop")
+            raise ValueError(
+                "refit needs optimiser lbfgs, because other heads need validation to stop"
+            )
         if self.trainable == "head" and self.freeze:
-            raise ValueError("freeze wants trainable all or last: a head alone leaves all as it is")
+            raise ValueError(
+                "freeze needs trainable = all or last, because training the head alone "
+                "freezes everything anyway"
+            )
         return self
 
     @property
@@ -212,8 +215,8 @@ class SourcePlan(Strict):
     augment: AugmentPlan = AugmentPlan()
     train: TrainPlan = TrainPlan()
     exclude_target: bool = True  # leave out of it whatever the target task holds, patients included
-    least_auroc: float = Field(0.6, ge=0, le=1)  # a backbone that has learnt less is refused
-    once: bool = False  # every seed stands on what the first one's source task has taught
+    least_auroc: float = Field(0.6, ge=0, le=1)  # a backbone that has learned less is refused
+    once: bool = False  # every seed starts from the first seed's source task
 
 
 class PublishedNumber(Strict):

@@ -1,4 +1,4 @@
-"""Recipes as trees of plain values: laid upon each other, and checked against the models."""
+"""Recipes as trees of plain values: merged in order, and checked against the models."""
 
 import json
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ def as_tree(recipe: Recipe) -> Tree:
 
 
 def merged(base: Tree, over: Mapping[str, Any]) -> Tree:
-    """`over` laid upon `base`, table by table; lists are replaced whole."""
+    """`over` merged into `base`, table by table; lists are replaced whole."""
     out = dict(base)
     for key, value in over.items():
         both = isinstance(value, Mapping) and isinstance(out.get(key), Mapping)

@@ -20,6 +20,7 @@ from hilum.report import (
 )
 from hilum.report import render as page
 from hilum.report import run_folder as folder
+from hilum.report.cards import key_facts
 from hilum.report.figures import gallery, registry
 from hilum.report.printed_table import PrintedTable, printed_counts, printed_texts
 from hilum.report.run_folder import RunFolder
@@ -270,7 +271,8 @@ def _list(run: RunFolder, table: pd.DataFrame, name: str) -> str:
 def _closing(run: RunFolder) -> dict[str, Any]:
     limits = run.results.get("limits")
     return {
-        **_model(run),
+        "model": key_facts.key_facts(run),
+        "layers": _layers(run),
         "limits": [prose(str(limit)) for limit in limits] if isinstance(limits, list) else [],
         "environment": sections.pairs(run.section("environment")),
         "citations": [(item.title, item.citation) for item in sections.sets(run) if item.citation],
@@ -278,16 +280,12 @@ def _closing(run: RunFolder) -> dict[str, Any]:
     }
 
 
-def _model(run: RunFolder) -> dict[str, Any]:
-    """The model's facts, its layers as a table; lists that are empty say nothing."""
-    record = {key: value for key, value in run.section("model").items() if value != []}
-    layers = [row for row in record.get("layers") or [] if isinstance(row, Mapping)]
-    return {
-        "model": sections.pairs(record, without=("failed", "layers")),
-        "layers": printed_texts(pd.DataFrame(layers).rename(columns=title), "Layers of the model")
-        if layers
-        else None,
-    }
+def _layers(run: RunFolder) -> PrintedTable | None:
+    """The model's layers as a table."""
+    layers = [row for row in run.section("model").get("layers") or [] if isinstance(row, Mapping)]
+    if not layers:
+        return None
+    return printed_texts(pd.DataFrame(layers).rename(columns=title), "Layers of the model")
 
 
 def _methods(run: RunFolder) -> list[str]:

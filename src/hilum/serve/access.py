@@ -37,8 +37,8 @@ class Access:
         if origin is not None and origin.partition("//")[2] != host:
             raise ProblemError(
                 HTTPStatus.FORBIDDEN,
-                "films are taken from this server's own page and from programs; got a request by "
-                "another site's page; open this server's page.",
+                "films are accepted from this server's own page and from programs; got "
+                "a request from another site's page; open this server's page.",
             )
         if self.token and path not in OPEN and not path.startswith(PAGE):
             self._check_token(headers.get("authorization", ""))
@@ -49,7 +49,7 @@ class Access:
         if kind.lower() != "bearer" or not same:
             raise ProblemError(
                 HTTPStatus.UNAUTHORIZED,
-                "wanted the header 'Authorization: Bearer TOKEN' with this server's token; got "
+                "expected the header 'Authorization: Bearer TOKEN' with this server's token; got "
                 f"{'another token' if header else 'none'}; ask the person who runs the server.",
                 {"WWW-Authenticate": "Bearer"},
             )
@@ -61,8 +61,8 @@ def access_for(host: str, token_file: Path | None) -> Access:
     if not _is_loopback(host):
         if not token:
             raise HilumError(
-                f"--host {host} lets other machines ask, which needs a token; got none; give "
-                "--token-file FILE, or leave --host at 127.0.0.1."
+                f"--host {host} lets other machines ask, which needs a token; got none; "
+                "give --token-file FILE, or leave --host at 127.0.0.1."
             )
         return Access(token)
     return Access(token, frozenset({"localhost", "127.0.0.1", "::1", host}))

@@ -92,17 +92,17 @@ class Decoders:
     def _sentence(self, error: BaseException) -> str:
         if isinstance(error, TimeoutError) or getattr(error, "exitcode", 0) == -signal.SIGXCPU:
             return (
-                f"wanted a film that is decoded within {self.limits.film_processor:g} s of "
-                f"computing and {self.limits.film_seconds:g} s in all, got one that takes longer; "
-                "export it again."
+                f"expected a film that is decoded within {self.limits.film_processor:g} "
+                f"s of computing and {self.limits.film_seconds:g} s in all, got one "
+                "that takes longer; export it again."
             )
         if isinstance(error, ProcessExpired):
             return (
-                "wanted a film that can be decoded, got one that ends the decoder (it was started "
-                "anew); export it again."
+                "expected a film that can be decoded, got one that ends the decoder "
+                "(which was restarted); export it again."
             )
         return (  # its own words may quote the film
-            "wanted a film that can be prepared, got one on which the decoder fails "
+            "expected a film that can be prepared, got one on which the decoder fails "
             f"({type(error).__name__}); export it again."
         )
 

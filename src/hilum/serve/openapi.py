@@ -27,13 +27,13 @@ FILMS = {
 _REASONS = {
     400: "no film, a damaged body, or an unknown value of an option",
     401: "no token, or another one",
-    403: "a request by another site's page",
+    403: "a request from another site's page",
     404: "no such path",
     408: "a client that is too slow",
     413: "too many bytes or films",
     415: "another Content-Type",
     421: "another host name",
-    422: "not one of the films can be read; `predictions` has each one's reason",
+    422: "none of the films can be read; `predictions` has the reason for each",
     503: "too many films wait; Retry-After says when to try again",
 }
 

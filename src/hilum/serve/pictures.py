@@ -18,8 +18,8 @@ RLE = (cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE)  # quick, and sma
 SMOOTH = 0.002  # of the outline's length: how far a straight line may stray from it
 GREYS = {
     "as stored": "greys as the file stores them",
-    "percentiles": "no window in the file: its darkest and brightest 0.5 % are black and white; "
-    "another viewer may show the full range",
+    "percentiles": "the file has no window: its darkest and brightest 0.5% are shown black and "
+    "white; another viewer may show the full range",
     "table": "the file's own grey table (VOI LUT)",
 }
 
@@ -49,7 +49,7 @@ def png(pixels: npt.NDArray[np.uint8]) -> bytes:
         pixels = np.asarray(cv2.cvtColor(pixels, order[pixels.shape[2]]), np.uint8)
     done, data = cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1, *RLE])
     if not done:
-        raise HilumError(f"wanted a picture to draw, got pixels of shape {pixels.shape}.")
+        raise HilumError(f"expected a picture to draw, got pixels of shape {pixels.shape}.")
     return data.tobytes()
 
 

@@ -16,7 +16,7 @@ TYPE = "application/problem+json"
 
 
 class ProblemError(Exception):
-    """A request that gets no answer: status, and one sentence (wanted, got, what to do)."""
+    """A request that gets no answer: status, and one sentence (expected, got, what to do)."""
 
     def __init__(
         self, status: HTTPStatus, sentence: str, headers: Mapping[str, str] | None = None
@@ -49,7 +49,7 @@ def fault() -> JSONResponse:
     """The answer to everything unforeseen: no word of it, since it may quote a film."""
     return respond(
         HTTPStatus.INTERNAL_SERVER_ERROR,
-        "the server met a fault of its own; try once more, and report it if it stays.",
+        "the server has failed; try once more, and report it if it fails again.",
     )
 
 
@@ -58,7 +58,7 @@ async def on_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
     raise ProblemError(
         HTTPStatus(error.status_code),
-        f"wanted {_routes(request)}; got another path or method; use one of these.",
+        f"expected {_routes(request)}; got another path or method; use one of these.",
         error.headers,
     )
 

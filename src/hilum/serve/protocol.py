@@ -24,7 +24,7 @@ class BoundedProtocol(H11Protocol):
         if len(self.connections) > self.limits.connections:
             transport.write(_refusal(
                 HTTPStatus.SERVICE_UNAVAILABLE,
-                f"wanted at most {self.limits.connections} connections; got more; try again in a "
+                f"expected at most {self.limits.connections} connections; got more; try again in a "
                 "moment.",
             ))  # fmt: skip
             transport.close()
@@ -57,7 +57,8 @@ class BoundedProtocol(H11Protocol):
     def send_400_response(self, msg: str) -> None:
         """A request that is no HTTP, without its own words."""
         self.transport.write(_refusal(
-            HTTPStatus.BAD_REQUEST, "wanted a request in HTTP/1.1; got something else; correct it."
+            HTTPStatus.BAD_REQUEST,
+            "expected a request in HTTP/1.1; got something else; correct it.",
         ))  # fmt: skip
         self.transport.close()
 

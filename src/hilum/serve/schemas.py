@@ -13,7 +13,7 @@ class Heat(BaseModel):
     model_config = ConfigDict(populate_by_name=True)
 
     png: str = Field(description="PNG, base64: colours on clear ground, of the prepared film")
-    class_: str = Field(alias="class", description="the class that it speaks for")
+    class_: str = Field(alias="class", description="the class that it supports")
     method: str
     reason: str = Field("", description="why there is none")
 
@@ -47,7 +47,7 @@ class AnsweredFilms(BaseModel):
     """The answers to a request's films, and what they must not be read without."""
 
     predictions: list[FilmAnswer]
-    thresholds: dict[str, float] = Field(description="class -> p at 90 % sensitivity in validation")
+    thresholds: dict[str, float] = Field(description="class -> p at 90% sensitivity in validation")
     verdict: str
     failed_audits: list[str]
     digest: str = Field(description="of the model")
@@ -59,7 +59,7 @@ class Problem(BaseModel):
 
     title: str
     status: int
-    detail: str = Field(description="one sentence: wanted, got, what to do")
+    detail: str = Field(description="one sentence: expected, got, what to do")
     notice: str = NOTICE
 
 

@@ -87,7 +87,7 @@ class Service:
         """The answer to a client where the queue is full."""
         return ProblemError(
             HTTPStatus.SERVICE_UNAVAILABLE,
-            f"wanted room among {self.limits.queue} waiting films of {self.limits.held // MEBI} "
+            f"expected room among {self.limits.queue} waiting films of {self.limits.held // MEBI} "
             "MiB; got a full queue; send the films again in a moment.",
             {"Retry-After": str(RETRY_SECONDS)},
         )

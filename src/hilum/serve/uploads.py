@@ -49,7 +49,7 @@ async def read(request: Request, limits: ServerLimits) -> list[Upload]:
     if kind != MULTIPART and kind not in RAW:
         raise ProblemError(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            f"wanted {MULTIPART}, or one film as {', '.join(RAW)}; got another Content-Type; "
+            f"expected {MULTIPART}, or one film as {', '.join(RAW)}; got another Content-Type; "
             "send one of these.",
         )
     body = await _body(request, limits)
@@ -57,7 +57,7 @@ async def read(request: Request, limits: ServerLimits) -> list[Upload]:
     films = [film for film in films if film.data or film.name]  # a form's empty field has neither
     if not films:
         raise ProblemError(
-            HTTPStatus.BAD_REQUEST, "wanted at least one film; got none; send its bytes."
+            HTTPStatus.BAD_REQUEST, "expected at least one film; got none; send its bytes."
         )
     return films
 
@@ -77,20 +77,20 @@ async def _body(request: Request, limits: ServerLimits) -> bytes:
     except TimeoutError:
         raise ProblemError(
             HTTPStatus.REQUEST_TIMEOUT,
-            f"wanted a whole request within {limits.upload_seconds:g} s and no pause longer than "
+            f"expected a whole request within {limits.upload_seconds:g} s and no pause longer than "
             f"{limits.idle_seconds:g} s; got a slower one; send fewer films at a time.",
             {"Connection": "close"},
         ) from None
     except ClientDisconnect:
         raise ProblemError(
-            HTTPStatus.BAD_REQUEST, "wanted a whole request; got a part of one; send it again."
+            HTTPStatus.BAD_REQUEST, "expected a whole request; got a part of one; send it again."
         ) from None
 
 
 def _too_large(limits: ServerLimits) -> ProblemError:
     return ProblemError(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        f"wanted at most {limits.body / MEBI:g} MiB in a request; got more; send fewer films at "
+        f"expected at most {limits.body / MEBI:g} MiB in a request; got more; send fewer films at "
         "a time.",
         {"Connection": "close"},
     )
@@ -116,16 +116,16 @@ def _form_problem(message: str, limits: ServerLimits) -> ProblemError:
     if message.startswith("Too many files"):
         return ProblemError(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            f"wanted at most {limits.parts} films in a request; got more; send the others in "
+            f"expected at most {limits.parts} films in a request; got more; send the others in "
             "another.",
         )
     if message.startswith("Too many fields"):
         return ProblemError(
             HTTPStatus.BAD_REQUEST,
-            "wanted films alone in a multipart body; got a field that is no file; options such "
+            "expected films alone in a multipart body; got a field that is no file; options such "
             "as heatmap=true go into the query.",
         )
     return ProblemError(
         HTTPStatus.BAD_REQUEST,
-        "wanted a multipart body as RFC 7578 describes; got a damaged one; send it again.",
+        "expected a multipart body as RFC 7578 describes; got a damaged one; send it again.",
     )

@@ -114,13 +114,14 @@ def train_network(
         with average.lent(network):
             _record(course, epoch, plan.watches, validate_network(network, batches, plan))
             _keep_best(course, network, plan.keep)
+        over = _is_over(course, plan)
         if progress is not None:
-            progress(epoch + 1, len(plan.rates))
-        if _is_over(course, plan):
+            progress(epoch + 1, epoch + 1 if over else len(plan.rates))
+        if over:
             break
     if not math.isfinite(course.loss):
         raise HilumError(
-            f"training wants a finite validation loss; got none in {len(plan.rates)} epochs; "
+            f"training needs a finite validation loss; got none in {len(plan.rates)} epochs; "
             "lower train.stages' lr."
         )
     network.load_state_dict(course.state)
@@ -161,7 +162,7 @@ def _train(network: nn.Module, batches: Batches, plan: LoopConfig, step: _Step) 
         loss, part = _sums(logits, labels, plan.weights, plan.smoothing)
         if not torch.isfinite(loss):
             raise HilumError(
-                f"training wants a finite loss; got {loss.item()} in epoch {step.epoch}; "
+                f"training needs a finite loss; got {loss.item()} in epoch {step.epoch}; "
                 "lower train.stages' lr."
             )
         if plan.penalty is not None:

@@ -21,7 +21,7 @@ def class_weights(labels: Labels, classes: int) -> npt.NDArray[np.float64]:
     if (counts == 0).any():
         empty = [int(i) for i in np.flatnonzero(counts == 0)]
         raise HilumError(
-            f"class weights want at least one training image per class; got none for class number "
+            f"class weights need at least one training image per class; got none for class number "
             f"{empty}; add images or drop the class."
         )
     return len(labels) / (classes * counts)
@@ -48,7 +48,7 @@ def balanced_order(labels: Labels, random: np.random.Generator) -> npt.NDArray[n
     """
     if len(labels) == 0:
         raise HilumError(
-            f"balanced sampling wants training images; got {len(labels)}; "
+            f"balanced sampling needs training images; got {len(labels)}; "
             "add images or change the split."
         )
     most = int(np.bincount(labels).max())

@@ -86,9 +86,10 @@ def train_segmenter(
             validated = validate_segmenter(network, pairs, plan)
             course.rows.append({"epoch": epoch, "part": "validation", **validated})
             _keep_best(course, network, validated["dice"], keep)
+        over = bool(plan.patience) and course.since >= plan.patience
         if progress is not None:
-            progress(epoch + 1, len(plan.rates))
-        if plan.patience and course.since >= plan.patience:
+            progress(epoch + 1, epoch + 1 if over else len(plan.rates))
+        if over:
             break
     network.load_state_dict(course.state)
     return course
@@ -123,7 +124,7 @@ def _train(
         loss = losses(logits, masks).mean()
         if not torch.isfinite(loss):
             raise HilumError(
-                f"training wants a finite loss; got {loss.item()} in epoch {epoch}; "
+                f"training needs a finite loss; got {loss.item()} in epoch {epoch}; "
                 "lower train.stages' lr."
             )
         loss.backward()  # type: ignore[no-untyped-call]

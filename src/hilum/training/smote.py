@@ -51,9 +51,9 @@ def synthetic(
     """Bring every class to the size of the largest; `features` (image, ...), `labels` (image,).
 
     Only `rows` (default: all) count and become parents: give the training rows. Equals
-    imbalanced-learn's SMOTE for the same `random_state`, which starts anew with the seed in every
+    imbalanced-learn's SMOTE for the same `random_state`, which starts again with the seed in every
     class. Pixels of uint8 are rounded to the nearest level. Grey pixels have the neighbours and
-    lines of three equal channels, so a third of the published 150,528 numbers suffices. Beside the
+    lines of three equal channels, so a third of the published 150,528 numbers suffices. Next to the
     result it needs a few megabytes. Raises HilumError as `draw` does.
 
     Chawla, Bowyer, Hall & Kegelmeyer 2002, doi:10.1613/jair.953.
@@ -139,13 +139,13 @@ def _shortfall(labels: Labels, neighbours: int) -> dict[int, int]:
     """How many images each smaller class lacks, in the order of the class numbers."""
     if neighbours < 1:
         raise HilumError(
-            f"SMOTE wants at least one neighbour; got neighbours = {neighbours}; 5 is usual."
+            f"SMOTE needs at least one neighbour; got neighbours = {neighbours}; 5 is usual."
         )
     classes, counts = np.unique(labels, return_counts=True)
     if len(classes) < 2:
         raise HilumError(
-            f"SMOTE balances two classes or more; got training images of the classes "
-            f"{classes.tolist()} only; add the other classes or set train.balance otherwise."
+            "SMOTE balances two classes or more; got training images of the classes "
+            f"{classes.tolist()} only; add the other classes or change train.balance."
         )
     wanted = {
         int(class_): int(counts.max() - count)
@@ -155,8 +155,8 @@ def _shortfall(labels: Labels, neighbours: int) -> dict[int, int]:
     single = [int(c) for c, count in zip(classes, counts, strict=True) if count == 1]
     if wanted and single:
         raise HilumError(
-            f"SMOTE wants at least two training images per class; got one of class number "
-            f"{single}; add images or set train.balance otherwise."
+            "SMOTE needs at least two training images per class; got one of class "
+            f"number {single}; add images or change train.balance."
         )
     return wanted
 

@@ -68,7 +68,7 @@ def test_answers_are_those_of_the_server(open_page: Open, films: Path, live: str
         assert ("Most probable" in outcome) != row["abstain"]
         assert (row["reason"][1:] in outcome) or not row["reason"]
         assert ("no test of it" in outcome) == bool(row["seen"])
-    assert "no window in the file" in card(page, "sixteen.dcm").locator("figcaption").inner_text()
+    assert "the file has no window" in card(page, "sixteen.dcm").locator("figcaption").inner_text()
 
 
 def test_a_file_that_is_no_film_says_why(open_page: Open, films: Path) -> None:

@@ -1,6 +1,6 @@
 """Converted networks on disk, and how that of a saved network is found without building it.
 
-To build a network only to learn its key takes torch, timm and seconds. So a note stands beside the
+To build a network only to learn its key takes torch, timm and seconds. So a note is next to the
 conversions: what decided a saved network then, and the source files of its layers.
 """
 

@@ -4,6 +4,7 @@ Neither torch nor a network is loaded where a saved network's conversion for Ope
 """
 
 import ctypes
+import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,6 +30,7 @@ __all__ = [
     "compile_saved",
 ]
 
+DEVICE = "HILUM_DEVICE"  # what device "auto" is; unset: CUDA where there is any
 ENGINES = ("auto", "openvino", "torch")
 PRECISIONS = ("auto", "bf16", "fp32")
 DRIVERS = {"linux": "libcuda.so.1", "win32": "nvcuda.dll"}  # NVIDIA's, by sys.platform
@@ -124,6 +126,7 @@ def openvino_computes(target: Target) -> bool:
 
 def _is_cpu(name: str) -> bool:
     """Whether a device is the CPU; torch is asked only where it could be another."""
+    name = _wanted(name)
     if name == "cpu" or (name == "auto" and not _has_driver()):
         return True
     return _device(name).type == "cpu"
@@ -168,9 +171,26 @@ def _openvino_survives(target: Target) -> bool:
     return outcome.works
 
 
+def training_device() -> str:
+    """Where networks are trained: on $HILUM_DEVICE, or CUDA where there is any."""
+    return str(_device("auto"))
+
+
+def require_cpu(what: str) -> None:
+    """Raise HilumError where $HILUM_DEVICE asks for another device than the CPU."""
+    if (name := _wanted("auto")) not in ("auto", "cpu"):
+        raise HilumError(f"{what} runs on the CPU only; got device {name!r}; choose auto or cpu.")
+
+
+def _wanted(name: str) -> str:
+    """The device itself, or for "auto" what $HILUM_DEVICE says."""
+    return (os.environ.get(DEVICE, "").strip() or name) if name == "auto" else name
+
+
 def _device(name: str) -> "torch.device":
     import torch
 
+    name = _wanted(name)
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

@@ -45,7 +45,7 @@ def outcome() -> CheckOutcome:
 
 
 def again() -> CheckOutcome:
-    """The same, found out anew."""
+    """The same, found out again."""
     _cached_outcome.cache_clear()
     with suppress(OSError):
         _place().unlink()
@@ -55,8 +55,9 @@ def again() -> CheckOutcome:
 def why_torch_computes(reason: str) -> str:
     """What a person should know where OpenVINO is not used."""
     return (
-        f"OpenVINO {version('openvino')} {reason} when it compiled a small network on this "
-        "processor, so torch computes in its place, which is slower; `hilum doctor` tries again."
+        f"OpenVINO {version('openvino')} {reason} when it compiled a small network on "
+        "this processor. Torch computes instead, which is slower. `hilum doctor` tries "
+        "again."
     )
 
 
@@ -78,7 +79,7 @@ def _cached_outcome(place: Path) -> CheckOutcome:
 def _try_in_child() -> CheckOutcome | None:
     """The child's end; None where that says nothing: it could not start, or was stopped."""
     try:
-        # no folder of a script on the path: modules beside this one have names that others have
+        # no folder of a script on the path: modules next to this one have names that others have
         done = subprocess.run(  # noqa: S603  (our own script)
             [sys.executable, "-P", str(CHILD)], capture_output=True, timeout=SECONDS, check=False
         )

@@ -39,7 +39,7 @@ class LungMask:
 
 
 class FindsLungs(Protocol):
-    """What finds the lungs of a radiograph; it is handed to the steps that want one."""
+    """What finds the lungs of a radiograph; it is handed to the steps that need one."""
 
     @property
     def digest(self) -> str:

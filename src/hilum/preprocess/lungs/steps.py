@@ -57,7 +57,7 @@ class _Finds:
             return ct.lungs(pixels)
         if self.finder is None:
             raise HilumError(
-                "a lung step wants something that finds lungs; got none; build the preparation "
+                "a lung step needs a lung segmenter; got none; build the preparation "
                 "with preprocess.from_list(steps, segmenter.load_segmenter)."
             )
         return self.finder(pixels)
@@ -66,7 +66,7 @@ class _Finds:
         """Whether the image stays as it is; raises HilumError where it must be left out."""
         if not lungs.good and self.failed == "leave_out":
             raise HilumError(
-                f"wanted a chest image whose lungs can be outlined; got {lungs.status}; look at "
+                f"expected a chest image whose lungs can be outlined; got {lungs.status}; look at "
                 'it, or set failed = "whole" to keep such images unmasked.'
             )
         return not lungs.good

@@ -50,7 +50,7 @@ class UNet(nn.Module):
         skips = channels[-2::-1]
         if len(facts.widths) != len(channels):
             raise HilumError(
-                f"a U-Net on {facts.encoder} wants {len(channels)} widths; got {facts.widths}; "
+                f"a U-Net on {facts.encoder} needs {len(channels)} widths; got {facts.widths}; "
                 "give one for each of its maps."
             )
         for before, skip, after in zip(facts.widths[:-1], skips, facts.widths[1:], strict=True):
@@ -68,7 +68,7 @@ class UNet(nn.Module):
 
 
 class Flat(nn.Module):
-    """A U-Net as an executor wants it: one row of probabilities per image."""
+    """A U-Net as an executor needs it: one row of probabilities per image."""
 
     def __init__(self, network: UNet) -> None:
         super().__init__()
@@ -120,7 +120,7 @@ def build_unet(facts: UnetConfig, which: str | Path = "imagenet", seed: int = 0)
 
 
 def save_unet(network: UNet, path: Path, half: bool = True) -> Path:
-    """Write the tensors, as fp16 unless `half` is false, and the facts beside them."""
+    """Write the tensors, as fp16 unless `half` is false, and the facts next to them."""
     state = {name: _stored(tensor, half) for name, tensor in network.state_dict().items()}
     tensors = {name: tensor for name, tensor in state.items() if "num_batches" not in name}
     header = {"format": str(FORMAT), "facts": json.dumps(asdict(network.facts))}
@@ -169,7 +169,7 @@ def _encoder(name: str) -> tuple[nn.Module, list[int]]:
         )
     except (AttributeError, RuntimeError, ValueError) as error:
         raise HilumError(
-            f"a U-Net wants an encoder with maps at strides 2 to {STRIDES[-1]}; got {name!r} "
+            f"a U-Net needs an encoder with maps at strides 2 to {STRIDES[-1]}; got {name!r} "
             f"({type(error).__name__}); choose tf_efficientnet_lite0, for instance."
         ) from error
     last = str(network.feature_info[maps - 1]["module"])

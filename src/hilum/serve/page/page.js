@@ -64,7 +64,7 @@ function showCard(card) {
 
 async function predict(file) {
   if (file.size > state.limit - 2048) { // the server would close the connection in our face
-    return unread(`wanted at most ${Math.floor(state.limit / 2 ** 20)} MiB, got a larger file; export it again, compressed.`);
+    return unread(`expected at most ${Math.floor(state.limit / 2 ** 20)} MiB, got a larger file; export it again, compressed.`);
   }
   const body = new FormData();
   body.append("films", file, file.webkitRelativePath || file.name);
@@ -78,6 +78,8 @@ async function predict(file) {
     return answer.predictions?.[0] ?? unread(answer.detail);
   }
 }
+
+const shownProbability = (p) => (p >= 0.9995 ? "> 0.999" : p < 0.0005 ? "< 0.001" : p.toFixed(3));
 
 const unread = (reason) => ({ path: "", label: "", probabilities: {}, abstain: true, reason, seen: "" });
 
@@ -238,7 +240,7 @@ function showOutcome(card, row) {
     label.textContent = `Most probable: ${named(row.label)}`;
     why.textContent = "";
   }
-  if (row.seen) why.textContent += ` Part of what the model was built on (${row.seen}): no test of it.`;
+  if (row.seen) why.textContent += ` The model was built on it (${row.seen}), so it is no test of the model.`;
 }
 
 function bar(name, p) {
@@ -246,7 +248,7 @@ function bar(name, p) {
   row.className = "row";
   row.setAttribute("role", "listitem");
   const threshold = state.thresholds[name];
-  const words = wrap("div", [element("span", named(name)), element("span", p.toFixed(3))]);
+  const words = wrap("div", [element("span", named(name)), element("span", shownProbability(p))]);
   words.className = "words";
   const track = element("div"), fill = element("span");
   track.className = "track";
@@ -259,7 +261,7 @@ function bar(name, p) {
     mark.className = "threshold";
     mark.style.left = `calc(${100 * Math.min(threshold, 1)}% - 1px)`;
     track.append(mark);
-    const note = element("div", `threshold ${threshold.toFixed(3)} (90 % sensitivity in validation)`);
+    const note = element("div", `threshold ${threshold.toFixed(3)} (90% sensitivity in validation)`);
     note.className = "small";
     row.append(note);
   }
@@ -354,7 +356,7 @@ function caption(name, picture, heat) {
   const grey = `Grey: ${picture.greys}.`;
   if (name === "film") return `The whole film. ${lungs} ${grey}`;
   const map = heat?.png
-    ? `Colour: what speaks for ${named(heat.class)} (${METHODS[heat.method] ?? heat.method}), brightest where most does. It shows where the network looks, not whether it is right.`
+    ? `Colour: evidence for ${named(heat.class)} (${METHODS[heat.method] ?? heat.method}), brightest where it is strongest. It shows where the network looks, not whether it is right.`
     : sentence(heat?.reason || "No heat map");
   return `As the network sees it. ${map} ${lungs} ${grey}`;
 }
