@@ -53,6 +53,7 @@ CONTENTS = {  # anchors and headings, in the order of the page
     "citation": "What to cite",
 }
 FOLDED = ("training", "model", "provenance", "citation")  # reference matter, opened on demand
+CONCERNS = ("fail", "warn")  # said under the verdict
 ROW = 6  # of the worst errors are seen at once
 CITED = {
     "wilson": "Intervals of proportions: Wilson 1927, doi:10.1080/01621459.1927.10502953",
@@ -134,7 +135,8 @@ def _verdict(run: RunFolder, audits: list[sections.AuditRow]) -> dict[str, Any]:
         "tally": f"{count(len(audits), 'audit')}: {', '.join(counted)}."
         if audits
         else "No audit was run.",
-        "concerns": [audit for audit in audits if audit.status.name in ("fail", "warn")],
+        "concerns": [audit for audit in audits if audit.status.name in CONCERNS],
+        "others": [audit for audit in audits if audit.status.name not in CONCERNS],
     }
 
 

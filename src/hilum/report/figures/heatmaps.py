@@ -80,8 +80,8 @@ def _bars_pointed_out(on_bars: Sequence[float]) -> str:
         return ""
     return (
         f" On {len(hot)} of {len(on_bars)} films {MUCH:.0%} or more of the heat lies on the grey "
-        f"bars that pad a film to a square (at most {max(hot):.0%}): nothing of the patient is "
-        "there, so the model is reading the shape of the film."
+        f"bars that pad a film to a square (at most {max(hot):.0%}). Nothing of the patient is "
+        "there: the model may be using the shape of the film."
     )
 
 

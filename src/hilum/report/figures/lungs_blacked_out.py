@@ -18,6 +18,7 @@ from hilum.types import Grey8, Stack8
 
 FILE = "blacked_out.npz"
 EACH = 1.53  # inches: six films fill the page
+HARDLY = ", hardly changed"
 SAME = 0.05  # of probability: below it the answer has hardly changed
 
 
@@ -81,7 +82,7 @@ def films_figure(shown: Blacked) -> Figure:
     count = len(shown.table)
     same = list(_hardly_changed(shown.table))
     with style():
-        figure = blank(EACH * count, 2 * EACH + 0.85)
+        figure = blank(EACH * count, 2 * EACH + 0.75)
         axes = figure.subplots(2, count, squeeze=False)
         for i, row in enumerate(shown.table.itertuples()):
             predicted = class_name(str(row.said))
@@ -94,7 +95,7 @@ def films_figure(shown: Blacked) -> Figure:
             show_film(
                 axes[1, i],
                 shown.dark(i),
-                "hardly changed" if same[i] else "",
-                f"{predicted}\n{probability_words(row.dark, 2)}",
+                "",
+                f"{predicted}\n{probability_words(row.dark, 2)}{HARDLY if same[i] else ''}",
             )
     return figure
