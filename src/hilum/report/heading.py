@@ -1,4 +1,4 @@
-"""What stands at the head of a report: whose run it is, of which images, by which model."""
+"""The head of a report: whose run it is, of which images, by which model; and its contents."""
 
 import re
 from collections.abc import Mapping
@@ -9,6 +9,25 @@ from hilum.report.run_folder import OWN_DATA, RunFolder
 from hilum.report.wording import NOT_RECORDED
 from hilum.types import NOTICE
 
+CONTENTS = {  # anchors and headings, in the order of the page
+    "verdict": "Verdict",
+    "questions": "Questions of this study",
+    "published": "Published and measured",
+    "scores": "Scores",
+    "curves": "Confusion and curves",
+    "study": "Where the model looks",
+    "errors": "Worst errors",
+    "audits": "Audits",
+    "data": "Data",
+    "split": "Split",
+    "limits": "Limits",
+    "training": "Training",
+    "model": "Model card",
+    "provenance": "Provenance",
+    "citation": "What to cite",
+    "glossary": "Glossary",
+}
+FOLDED = ("training", "model", "provenance", "citation", "glossary")  # reference matter, opened on demand
 OWN_RECIPE = "default"
 MODES = {
     "published": "as published (the paper's protocol with its methodological errors)",
@@ -33,6 +52,14 @@ def heading(run: RunFolder) -> dict[str, Any]:
         "date": sections.date(run),
         "notice": str(run.results.get("notice") or NOTICE),
     }
+
+
+def contents(run: RunFolder) -> dict[str, str]:
+    """Anchors and headings; the figures that a recipe asks for are those of its study."""
+    asked = run.recipe.get("figures") or []
+    maps_alone = [asked] if isinstance(asked, str) else [*asked]
+    heading_of_study = {} if maps_alone == ["heatmaps"] else {"study": "Figures of the study"}
+    return CONTENTS | heading_of_study
 
 
 def folder_name(run: RunFolder) -> str:

@@ -11,6 +11,7 @@ import pandas as pd
 from hilum import files
 from hilum.report import (
     figure_csv,
+    glossary,
     heading,
     leak_check,
     predictive_values,
@@ -35,24 +36,6 @@ from hilum.report.wording import (
     title,
 )
 
-CONTENTS = {  # anchors and headings, in the order of the page
-    "verdict": "Verdict",
-    "questions": "Questions of this study",
-    "published": "Published and measured",
-    "scores": "Scores",
-    "curves": "Confusion and curves",
-    "study": "Where the model looks",
-    "errors": "Worst errors",
-    "audits": "Audits",
-    "data": "Data",
-    "split": "Split",
-    "limits": "Limits",
-    "training": "Training",
-    "model": "Model card",
-    "provenance": "Provenance",
-    "citation": "What to cite",
-}
-FOLDED = ("training", "model", "provenance", "citation")  # reference matter, opened on demand
 CONCERNS = ("fail", "warn")  # said under the verdict
 ROW = 6  # of the worst errors are seen at once
 CITED = {
@@ -79,9 +62,11 @@ def build_report(run_folder: Path) -> Path:
 def render_page(values: Mapping[str, Any], roots: Sequence[str] = ()) -> str:
     """The page of a context: values escaped, styles allowed by their hash alone, no path whole.
 
-    `roots`: folders whose names are cut wherever they stand.
+    Its glossary holds the terms that the page uses. `roots`: folders whose names are cut.
     """
-    return page.render_template("report.html.j2", values, roots)
+    bare = page.render_template("report.html.j2", {**values, "glossary": ()}, roots)
+    used = glossary.used_in(page.visible_text(bare), glossary.read_glossary())
+    return page.render_template("report.html.j2", {**values, "glossary": used}, roots)
 
 
 def context(run: RunFolder) -> dict[str, Any]:
@@ -100,8 +85,8 @@ def context(run: RunFolder) -> dict[str, Any]:
         **_scores(run),
         **_errors(run),
         **_closing(run),
-        "contents": [item for item in _contents(run).items() if item[0] not in absent],
-        "folded": FOLDED,
+        "contents": [item for item in heading.contents(run).items() if item[0] not in absent],
+        "folded": heading.FOLDED,
         "published": published,
         "replication": prose(str(run.results.get("replication") or "")),
         "questions": questions,
@@ -110,14 +95,6 @@ def context(run: RunFolder) -> dict[str, Any]:
         "figures": figures,
         "faults": run.faults,
     }
-
-
-def _contents(run: RunFolder) -> dict[str, str]:
-    """The headings; the figures that a recipe asks for are those of its study."""
-    asked = run.recipe.get("figures") or []
-    maps_alone = [asked] if isinstance(asked, str) else [*asked]
-    heading_of_study = {} if maps_alone == ["heatmaps"] else {"study": "Figures of the study"}
-    return CONTENTS | heading_of_study
 
 
 def _verdict(run: RunFolder, audits: list[sections.AuditRow]) -> dict[str, Any]:

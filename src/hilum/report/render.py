@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import html
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from hilum.report.wording import without_paths
 
 TEMPLATES = Path(__file__).parent / "templates"
 EMBEDDED = ("data:image/", "data:text/csv;base64,")
+UNREAD = re.compile(r"<style>.*?</style>|<[^>]*>", re.DOTALL)
 AUDIT = re.compile(r"C-\d\d")
 
 
@@ -37,6 +39,11 @@ def render_template(name: str, values: Mapping[str, Any], roots: Sequence[str] =
     digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode("ascii")
     style = {"style": Markup(css), "style_hash": f"sha256-{digest}"}  # noqa: S704 - our own file
     return environment.get_template(name).render(**values, **style)
+
+
+def visible_text(page: str) -> str:
+    """The words of a page, without its markup."""
+    return html.unescape(UNREAD.sub(" ", page))
 
 
 def cut(value: Any, roots: Sequence[str] = ()) -> Any:
