@@ -38,7 +38,12 @@ def test_each_film_stands_above_itself_with_the_same_classs_probability(folder: 
     drawn = registry.FIGURES["blacked"].draw(RunFolder(folder, {}))
     assert drawn is not None
     said = [axes.get_xlabel() for axes in drawn.figure.axes]
-    assert [text.split("= ")[1] for text in said] == ["0.91", "0.72", "0.88, hardly changed", "0.13"]
+    assert [text.split("= ")[1] for text in said] == [
+        "0.91",
+        "0.72",
+        "0.88, hardly changed",
+        "0.13",
+    ]
     assert "In 1 of these 2 films the probability changes by less than 0.05." in drawn.caption
     assert list(drawn.data["dark"]) == [0.88, 0.13]
     assert not drawn.data["code"].str.contains("a/").any()

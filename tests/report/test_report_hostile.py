@@ -57,8 +57,8 @@ def test_a_hundred_hostile_names_at_once() -> None:
             "environment": {p: {p: p} for p in payloads},
         },
     )
-    values = html._verdict(run, html.sections.audits(run)) | html._closing(run)
-    values |= html.heading.heading(run)
+    audits = html.sections.audits(run)
+    values = html.heading.heading(run) | html.heading.judgement(run, audits) | html._closing(run)
     empty = {
         "published": [], "sources_recorded": False, "one_source": "", "source_alone": "",
         "samples": [], "left_out": [], "headlines": [], "further_worst": [], "worst_data": "",
@@ -77,7 +77,7 @@ def test_a_hundred_hostile_names_at_once() -> None:
              "report": "tasks/a"}
             for p in payloads for reason in (p, None)
         ],
-        "audits": html.sections.audits(run), "left_to_audit": payloads[:1],
+        "audits": audits, "left_to_audit": payloads[:1],
         "sets": html.sections.sets(run),
     }  # fmt: skip
     page = Page(html.render_page(values | empty))

@@ -1,12 +1,14 @@
 """The head of a report: whose run it is, of which images, by which model; and its contents."""
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hilum.report import sections
 from hilum.report.run_folder import OWN_DATA, RunFolder
-from hilum.report.wording import NOT_RECORDED
+from hilum.report.sections import AuditRow
+from hilum.report.wording import NOT_RECORDED, as_sentence, count, prose
 from hilum.types import NOTICE
 
 CONTENTS = {  # anchors and headings, in the order of the page
@@ -27,7 +29,15 @@ CONTENTS = {  # anchors and headings, in the order of the page
     "citation": "What to cite",
     "glossary": "Glossary",
 }
-FOLDED = ("training", "model", "provenance", "citation", "glossary")  # reference matter, opened on demand
+FOLDED = (
+    "training",
+    "model",
+    "provenance",
+    "citation",
+    "glossary",
+)  # reference matter, opened on demand
+CONCERNS = ("fail", "warn")  # said under the verdict
+TALLY = {"fail": "failed", "warn": "warned", "pass": "passed", "unknown": "could not be checked"}
 OWN_RECIPE = "default"
 MODES = {
     "published": "as published (the paper's protocol with its methodological errors)",
@@ -51,6 +61,21 @@ def heading(run: RunFolder) -> dict[str, Any]:
         else run.section("model").get("backbone", run.cell),
         "date": sections.date(run),
         "notice": str(run.results.get("notice") or NOTICE),
+    }
+
+
+def judgement(run: RunFolder, audits: Sequence[AuditRow]) -> dict[str, Any]:
+    """Verdict, traffic light and tally of the audits; these parted into objections and others."""
+    tally = Counter(audit.status.name for audit in audits)
+    counted = [f"{tally[name]} {word}" for name, word in TALLY.items() if tally[name]]
+    return {
+        "verdict": prose(as_sentence(str(run.results.get("verdict") or f"Verdict {NOT_RECORDED}"))),
+        "standing": sections.standing(run),
+        "tally": f"{count(len(audits), 'audit')}: {', '.join(counted)}."
+        if audits
+        else "No audit was run.",
+        "concerns": [audit for audit in audits if audit.status.name in CONCERNS],
+        "others": [audit for audit in audits if audit.status.name not in CONCERNS],
     }
 
 

@@ -27,7 +27,6 @@ from hilum.report.printed_table import PrintedTable, printed_counts, printed_tex
 from hilum.report.run_folder import RunFolder
 from hilum.report.wording import (
     NOT_RECORDED,
-    as_sentence,
     class_name,
     code,
     count,
@@ -36,7 +35,6 @@ from hilum.report.wording import (
     title,
 )
 
-CONCERNS = ("fail", "warn")  # said under the verdict
 ROW = 6  # of the worst errors are seen at once
 CITED = {
     "wilson": "Intervals of proportions: Wilson 1927, doi:10.1080/01621459.1927.10502953",
@@ -79,7 +77,7 @@ def context(run: RunFolder) -> dict[str, Any]:
     absent = [name for name, rows in optional.items() if not rows]
     return {
         **heading.heading(run),
-        **_verdict(run, audits),
+        **heading.judgement(run, audits),
         **_data(run),
         **_split(run),
         **_scores(run),
@@ -94,26 +92,6 @@ def context(run: RunFolder) -> dict[str, Any]:
         "left_to_audit": [str(name) for name in run.results.get("left_to_audit") or []],
         "figures": figures,
         "faults": run.faults,
-    }
-
-
-def _verdict(run: RunFolder, audits: list[sections.AuditRow]) -> dict[str, Any]:
-    tally = pd.Series([audit.status.name for audit in audits], dtype="str").value_counts()
-    words = {
-        "fail": "failed",
-        "warn": "warned",
-        "pass": "passed",
-        "unknown": "could not be checked",
-    }
-    counted = [f"{tally[name]} {word}" for name, word in words.items() if name in tally]
-    return {
-        "verdict": prose(as_sentence(str(run.results.get("verdict") or f"Verdict {NOT_RECORDED}"))),
-        "standing": sections.standing(run),
-        "tally": f"{count(len(audits), 'audit')}: {', '.join(counted)}."
-        if audits
-        else "No audit was run.",
-        "concerns": [audit for audit in audits if audit.status.name in CONCERNS],
-        "others": [audit for audit in audits if audit.status.name not in CONCERNS],
     }
 
 
