@@ -282,6 +282,12 @@ def test_compare_says_what_is_not_shared(hilum: Run, trained: Trained, tmp_path:
     done = hilum("compare", trained.folder, fewer)
     assert done.code == 2
     assert "none of them shared" in done.err
+    done = hilum("compare", trained.folder, fewer, "--html", tmp_path / "new" / "page.html")
+    assert done.code == 0, done.err
+    assert str(tmp_path / "new" / "page.html") in done.out
+    page = (tmp_path / "new" / "page.html").read_text()
+    assert "Not checked: paired differences, because no test image is in both runs." in page
+    assert "p (Holm)" not in page
 
 
 def test_compare_knows_a_file_by_its_bytes(hilum: Run, trained: Trained, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Built reports that the tests of this room share."""
 
+import base64
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -94,8 +96,18 @@ class Built:
         return self.path.read_text(encoding="utf-8")
 
     @property
+    def readable(self) -> str:
+        """The page with what its embedded tables hold in plain text, and without its pictures."""
+        text = re.sub(r"data:image/[a-z]+;base64,[A-Za-z0-9+/=]+", "", self.html)
+        return re.sub(r"data:text/csv;base64,([A-Za-z0-9+/=]+)", _decoded, text)
+
+    @property
     def page(self) -> Page:
         return Page(self.html)
+
+
+def _decoded(found: re.Match[str]) -> str:
+    return base64.b64decode(found[1]).decode()
 
 
 def build(folder: Path) -> Built:

@@ -1,11 +1,11 @@
-"""Films with their lungs taken out: the box is black, the rest is the film, p stands below."""
+"""Films with their lungs taken out, and heat on the bars that pad a film: against a count."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from hilum.report.figures import lungs_blacked_out, registry
+from hilum.report.figures import heatmaps, letterbox_bars, lungs_blacked_out, registry
 from hilum.report.run_folder import RunFolder
 
 
@@ -38,7 +38,13 @@ def test_each_film_stands_above_itself_with_the_same_classs_probability(folder: 
     drawn = registry.FIGURES["blacked"].draw(RunFolder(folder, {}))
     assert drawn is not None
     said = [axes.get_xlabel() for axes in drawn.figure.axes]
-    assert [text.split("= ")[1] for text in said] == ["0.91", "0.72", "0.88", "0.13"]
+    assert [text.split("= ")[1] for text in said] == [
+        "0.91",
+        "0.72",
+        "0.88, hardly changed",
+        "0.13",
+    ]
+    assert "In 1 of these 2 films the probability changes by less than 0.05." in drawn.caption
     assert list(drawn.data["dark"]) == [0.88, 0.13]
     assert not drawn.data["code"].str.contains("a/").any()
 
@@ -48,3 +54,30 @@ def test_without_the_films_there_is_no_figure(tmp_path: Path, content: bytes | N
     if content:
         (tmp_path / lungs_blacked_out.FILE).write_bytes(content)
     assert registry.FIGURES["blacked"].draw(RunFolder(tmp_path, {})) is None
+
+
+def test_heat_on_letterbox_bars_is_its_share_of_all_heat() -> None:
+    film = np.random.default_rng(0).integers(0, 128, (40, 30), dtype=np.uint8)
+    film[:6], film[:, 27:], film[20] = 128, 128, 128  # a grey row inside is part of the film
+    heat = np.random.default_rng(1).integers(0, 255, (40, 30), dtype=np.uint8)
+    on_bars = sum(int(heat[y, x]) for y in range(40) for x in range(30) if y < 6 or x >= 27)
+    share = letterbox_bars.heat_on_bars(film, heat, 128)
+    assert share == pytest.approx(on_bars / int(heat.sum(dtype=np.int64)))
+    assert letterbox_bars.heat_on_bars(film, heat, None) == 0
+    assert letterbox_bars.heat_on_bars(film, np.zeros_like(heat), 128) == 0
+    assert letterbox_bars.heat_on_bars(np.full_like(film, 128), heat, 128) == 0
+
+
+def test_the_grey_of_the_bars_is_that_of_the_models_letterbox() -> None:
+    steps = [{"step": "clahe"}, {"step": "letterbox", "side": 224}]
+    assert letterbox_bars.fill_level({"preparation": {"steps": steps}}) == 128
+    steps[1]["fill"] = 0
+    assert letterbox_bars.fill_level({"preparation": {"steps": steps}}) == 0
+    assert letterbox_bars.fill_level({"preparation": {"steps": steps[:1]}}) is None
+    assert letterbox_bars.fill_level({"preparation": ["letterbox 224"]}) is None
+
+
+def test_the_caption_points_heat_on_bars_out() -> None:
+    assert heatmaps._bars_pointed_out([0.0, 0.09]) == ""
+    assert "On 2 of 3 films 10% or more" in heatmaps._bars_pointed_out([0.0, 0.3, 0.1])
+    assert "at most 30%" in heatmaps._bars_pointed_out([0.0, 0.3, 0.1])

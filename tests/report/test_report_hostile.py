@@ -57,24 +57,27 @@ def test_a_hundred_hostile_names_at_once() -> None:
             "environment": {p: {p: p} for p in payloads},
         },
     )
-    values = html._verdict(run, html.sections.audits(run)) | html._top(run) | html._closing(run)
+    audits = html.sections.audits(run)
+    values = html.heading.heading(run) | html.heading.judgement(run, audits) | html._closing(run)
     empty = {
-        "published": [], "sources_recorded": False, "one_source": "", "samples": [], "left_out": [],
+        "published": [], "sources_recorded": False, "one_source": "", "source_alone": "",
+        "samples": [], "left_out": [], "headlines": [], "further_worst": [], "worst_data": "",
+        "folded": html.heading.FOLDED,
         "left_out_total": "", "left_out_listed": False, "failed": [],
         "faults": (), "left_out_recorded": False, "names_hidden": False,
         "split_facts": [], "split_notes": [], "parts": None, "leaks": [],
         "leaks_recorded": False, "leak_boxes": [], "overall": [],
         "further": [], "by_class": html.score_tables.by_class(run), "elsewhere": [],
         "prevalences": [],
-        "by_cell": None, "methods": "", "begin": "0", "worst": [],
+        "by_cell": None, "interval_notes": [], "score_notes": [], "begin": "0", "worst": [],
         "predictions_recorded": False, "errors_text": "",
         "figures": {section: [] for section in base.SECTIONS},
-        "contents": [], "questions": [
+        "contents": [*html.heading.CONTENTS.items()], "questions": [
             {"title": p, "reason": reason, "verdict": p, "figures": [(p, p, p)],
              "report": "tasks/a"}
             for p in payloads for reason in (p, None)
         ],
-        "audits": html.sections.audits(run), "left_to_audit": payloads[:1],
+        "audits": audits, "left_to_audit": payloads[:1],
         "sets": html.sections.sets(run),
     }  # fmt: skip
     page = Page(html.render_page(values | empty))
@@ -134,8 +137,9 @@ def test_own_files_appear_under_codes_whose_key_stays_in_the_folder(tmp_path: Pa
     results["split"] = {"leaks": [{"kind": "same bytes", "fold": 0, **ids}]}
     (folder / "results.json").write_text(json.dumps(results))
     built = build(folder)
-    assert "DOE" not in built.html
-    assert "CANARY" not in built.html
+    assert "wrong" in built.readable  # hence the embedded table of the worst errors
+    assert "DOE" not in built.readable
+    assert "CANARY" not in built.readable
     assert "1 × a lateral view" in built.page.text
     key = pd.read_csv(folder / "figures" / "worst_errors.csv")
     assert len(key) >= 1

@@ -16,8 +16,7 @@ import pytest
 from PIL import Image
 
 from conftest import Built, build
-from hilum.report import page as html
-from hilum.report import run_folder
+from hilum.report import figure_csv, glossary, heading, run_folder
 from hilum.report.figures import registry
 from hilum.report.wording import class_name, interval, number, score_name
 from hilum.types import NOTICE, HilumError, MissingError
@@ -66,10 +65,50 @@ def test_every_section_is_there_and_the_contents_lead_to_it(study: Built, binary
         page = built.page
         ids = [e.attributes["id"] for e in page.elements if "id" in e.attributes]
         assert len(ids) == len(set(ids))
-        leads = [(e.attributes["href"] or "")[1:] for e in page.all("a")]
-        assert set(leads) == set(ids)
+        leads = [e.attributes["href"] or "" for e in page.all("a")]
+        inside = {lead[1:] for lead in leads if lead.startswith("#")}
+        assert inside == set(ids) - set(heading.FOLDED)  # these are opened by what is in them
         absent = {"questions", "study"} if built is study else {"questions", "published", "study"}
-        assert set(html.CONTENTS) - set(ids) == absent
+        assert set(heading.CONTENTS) - set(ids) == absent
+
+
+def test_verdict_and_objections_come_first_and_reference_matter_is_folded(study: Built) -> None:
+    page = study.page
+    order = [e.attributes["id"] for e in page.all("section")]
+    first = ["verdict", "published", "scores", "curves", "errors", "audits", "data"]
+    assert order[: len(first)] == first
+    assert order[-len(heading.FOLDED) :] == [*heading.FOLDED]
+    verdict = study.html[: study.html.index('<section id="published"')]
+    for words in ("6 audits:", "The source of an image alone gives away its label."):
+        assert words in verdict
+    for name in heading.FOLDED:
+        assert f'<section id="{name}">\n<details><summary>' in study.html
+
+
+def test_the_data_of_each_figure_are_one_click_away(study: Built) -> None:
+    links = {e.attributes.get("download"): e.attributes["href"] or "" for e in study.page.all("a")}
+    links.pop(None)
+    stored = {path.name: path.read_text() for path in (study.folder / "figures").glob("*.csv")}
+    assert set(links) == {*stored} - {"samples.csv"}  # whose pictures name nothing on the page
+    embedded = 0
+    for name, address in links.items():
+        if address == f"figures/{name}":  # a long one
+            assert len(stored[name]) > figure_csv.EMBEDDED
+        else:
+            text = base64.b64decode(address.removeprefix("data:text/csv;base64,")).decode()
+            assert text == stored[name]
+            embedded += 1
+    assert embedded >= 6
+
+
+def test_a_page_has_the_glossary_of_its_words(study: Built, binary: Built) -> None:
+    def terms(built: Built) -> list[str]:
+        text = built.html[built.html.index('id="glossary-more"') :]
+        return re.findall("<dt>(.*?)</dt>", text[: text.index("</section>")])
+
+    assert {"AUROC", "Sensitivity", "Backbone"} <= set(terms(study))
+    assert set(terms(binary)) < {term.word for term in glossary.read_glossary()}
+    assert "#glossary-more" in study.html[study.html.index("<footer>") :]
 
 
 def test_headings_are_a_tree(study: Built) -> None:
@@ -119,8 +158,9 @@ def test_facts_of_the_run_reach_the_page(study: Built) -> None:
     results: dict[str, Any] = json.loads((study.folder / "results.json").read_text())
     text, rows = study.page.text, study.page.tables
     for audit in results["audits"]:
-        row = next(row for row in rows if row[0].startswith(audit["id"]))
-        assert row[3].startswith(f"{audit['sentence']} Rule: {audit['rule']}. {audit['reference']}")
+        assert text.count(audit["sentence"]) == 1
+        row = next(row for row in rows if row[0] == audit["id"])
+        assert row[2:] == [audit["rule"], audit["reference"]]
     for words in (
         *results["limits"],
         *results["split"]["notes"],

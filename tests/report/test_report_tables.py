@@ -6,7 +6,15 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from hilum.report import page, predictive_values, score_basis, score_tables, sections, wording
+from hilum.report import (
+    heading,
+    page,
+    predictive_values,
+    score_basis,
+    score_tables,
+    sections,
+    wording,
+)
 from hilum.report.run_folder import RunFolder
 
 ROW: dict[str, Any] = {
@@ -30,7 +38,7 @@ def audits(*statuses: str) -> list[dict[str, str]]:
         (("unknown",), "unknown", "Not audited"),
         (("pass",), "pass", "Passes its audits"),
         (("pass", "unknown"), "pass", "Passes its audits"),
-        (("pass", "unknown", "unknown"), "unknown", "Most audits could not be made"),
+        (("pass", "unknown", "unknown"), "unknown", "Most audits could not be run"),
         (("pass", "warn", "unknown", "unknown"), "warn", "Passes, with warnings"),
         (("fail", "warn", "pass"), "fail", "Fails its audits"),
         (("nonsense", "fail"), "fail", "Fails its audits"),
@@ -148,7 +156,7 @@ def test_headlines_prefer_the_whole_over_a_class() -> None:
     run = run_of(scores=rows, model={"cell": "a"}, n={"images": 1234, "patients": None})
     shown = [(h.name, h.value) for h in score_tables.headlines(run)]
     assert shown == [("Accuracy", "0.750"), ("AUROC, macro", "0.800"), ("Images", "1,234")]
-    assert score_tables.headlines(run)[0].notes[:2] == ("95 % interval 0.300 to 0.950", "3 of 4")
+    assert score_tables.headlines(run)[0].notes[:2] == ("95% interval 0.300 to 0.950", "3 of 4")
 
 
 def test_cells_are_compared_only_where_there_are_several() -> None:
@@ -170,6 +178,14 @@ def test_a_class_alone_in_its_source_is_named() -> None:
     counts.loc["normal", "A"] = 1
     assert page._one_source(counts) == ""
     assert page._one_source(counts.iloc[:1]) == ""
+
+
+def test_one_source_is_a_sentence_in_place_of_a_chart() -> None:
+    counts = pd.DataFrame({"A": [5, 4]}, index=["covid19", "normal"])
+    assert page._source_alone(counts) == "All images are from one source: A."
+    unknown = page._source_alone(counts.rename(columns={"A": wording.NOT_RECORDED}))
+    assert unknown.startswith("The source of every image is unknown")
+    assert page._source_alone(counts.assign(B=1)) == ""
 
 
 def test_rare_sources_are_gathered() -> None:
@@ -299,6 +315,42 @@ def test_sentences_name_classes_as_readers_do() -> None:
     assert wording.prose(words) == (
         "viral pneumonia and COVID-19 are not not COVID-19; normal is; my_covid19_set stays."
     )
+
+
+@pytest.mark.parametrize(
+    ("p", "words"),
+    [(1.0, "p > 0.999"), (0.9995, "p > 0.999"), (0.9994, "p = 0.999"), (0.0004, "p < 0.001"),
+     (0.0005, "p = 0.001"), (0.25, "p = 0.250")],
+)  # fmt: skip
+def test_no_probability_is_printed_as_certain(p: float, words: str) -> None:
+    assert wording.probability_words(p) == words
+
+
+def test_how_intervals_were_made_is_one_note() -> None:
+    boot = {"name": "f1", "low": 0.1, "method": "bootstrap by patient, 5 folds pooled"}
+    none = {"low": None, "method": "no interval: no spread in this sample"}
+    rows = [ROW, {**ROW, "class": "covid19"}, boot, {**boot, "name": "auroc"}, ROW]
+    rows += [{**none, "name": "ece"}, {**none, "name": "sensitivity"}, {**none, "name": "ece"}]
+    assert score_basis.interval_notes(rows) == [
+        "Intervals by Wilson (accuracy), bootstrap by patient (all others).",
+        "No interval for ECE, sensitivity: no spread in this sample.",
+    ]
+    assert score_basis.interval_notes([ROW]) == ["Intervals by Wilson."]
+    assert score_basis.interval_notes([]) == []
+
+
+@pytest.mark.parametrize(
+    ("recipe", "paths", "title"),
+    [("default", ["/srv/films/"], "films"), ("default", [r"D:\chest\films"], "films"),
+     ("default", ["a", "b"], "Own images"), ("zhang2022", ["/srv/films"], "Own images")],
+)  # fmt: skip
+def test_a_report_on_own_images_has_the_name_of_their_folder(
+    recipe: str, paths: list[str], title: str
+) -> None:
+    results = {"recipe": recipe, "mode": "corrected", "title": "Own images"}
+    plan = {"data": [{"path": path} for path in paths]}
+    run = RunFolder(Path("nowhere"), results, recipe=plan)
+    assert heading.heading(run)["title"] == title
 
 
 def test_methods_without_particulars() -> None:

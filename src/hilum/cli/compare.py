@@ -17,6 +17,9 @@ SURE = 0.05  # corrected p below which a difference is marked
 def compare(
     first: Run,
     second: Run,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="A new file: both runs side by side on a page.")
+    ] = None,
     as_json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
@@ -25,7 +28,7 @@ def compare(
     from hilum.experiment import compare
 
     screen = terminal(as_json, verbose, quiet)
-    comparison = compare.compare_runs(first, second)
+    comparison = compare.compare_runs(first, second, html)
     rows = [
         (
             _name(row.name, row.class_),
@@ -44,6 +47,8 @@ def compare(
     screen.left_out(comparison.left_out)
     for note in comparison.notes:
         screen.say(f"• {note}")
+    if html is not None:
+        screen.point("Page", html.resolve())
     screen.say(NOTICE, "dim")
     screen.give({**comparison.as_json(), "notice": NOTICE})
 

@@ -9,7 +9,7 @@ import pandas as pd
 from hilum.inference.model_json import run_of
 from hilum.metrics import paired_tests, predictions
 from hilum.metrics.paired_tests import Difference
-from hilum.report import run_folder
+from hilum.report import run_folder, side_by_side
 from hilum.report.run_folder import RunFolder
 from hilum.types import HilumError, LeftOut, MissingError
 
@@ -52,26 +52,39 @@ class ComparedRun:
     predictions: pd.DataFrame
 
 
-def compare_runs(first: Path, second: Path) -> Comparison:
+def compare_runs(first: Path, second: Path, page: Path | None = None) -> Comparison:
     """Compare the chosen cells of two finished runs on the images that both have tested.
 
-    Raises MissingError for a folder without a finished run, HilumError where the runs have other
-    classes, labels or patients, or share no image.
+    `page`: where to write both side by side as HTML, which does without shared images. Raises
+    MissingError for a folder without a finished run, HilumError where the runs have other classes,
+    labels or patients, or share no image.
     """
     one, other = _read(run_of(first)), _read(run_of(second))
     _require_same_classes(one, other)
-    runs = _match_names(one, other)
-    shared = _shared(*runs)
+    found = _compare((str(first), str(second)), _match_names(one, other), page is not None)
+    if page is not None:
+        pairing = side_by_side.Pairing(found.images, found.differences, found.notes)
+        side_by_side.build_side_by_side((one.run, other.run), pairing, page)
+    return found
+
+
+def _compare(
+    names: tuple[str, str], runs: tuple[ComparedRun, ComparedRun], unpaired: bool
+) -> Comparison:
+    """Paired where the runs share test images; where they share none, and may, without tests."""
+    shared = _shared(*runs, required=not unpaired)
     tables = [run.predictions[run.predictions["sample_id"].isin(shared)] for run in runs]
     left_out = [item for run in runs for item in _unshared(run, shared)]
     notes = ["Images that only one run has tested do not count."] if left_out else []
-    differences = paired_tests.compare_paired(tables[0], tables[1], runs[0].run.classes)
-    notes += [
-        *_tests(differences),
-        predictions.read_predictions(tables[0], runs[0].run.classes).assumption,
-    ]
+    differences: list[Difference] = []
+    if shared:
+        differences = paired_tests.compare_paired(tables[0], tables[1], runs[0].run.classes)
+        assumption = predictions.read_predictions(tables[0], runs[0].run.classes).assumption
+        notes += [*_tests(differences), assumption]
+    else:
+        notes = ["Not checked: paired differences, because no test image is in both runs."]
     return Comparison(
-        runs=(str(first), str(second)),
+        runs=names,
         cells=(runs[0].run.cell, runs[1].run.cell),
         classes=runs[0].run.classes,
         images=len(shared),
@@ -148,13 +161,13 @@ def _bytes(run: ComparedRun) -> dict[str, str]:
     return dict(zip(table["sample_id"], table["sha256"], strict=True))
 
 
-def _shared(first: ComparedRun, second: ComparedRun) -> set[str]:
+def _shared(first: ComparedRun, second: ComparedRun, required: bool) -> set[str]:
     ids = [set(run.predictions["sample_id"]) for run in (first, second)]
-    if not ids[0] & ids[1]:
+    if required and not ids[0] & ids[1]:
         raise HilumError(
             f"a comparison needs test images that both runs have; got {len(ids[0]):,} in "
             f"{first.run.folder} and {len(ids[1]):,} in {second.run.folder}, none of them shared; "
-            "run both on the same data with the same split."
+            "run both on the same data with the same split, or give --html for both side by side."
         )
     return ids[0] & ids[1]
 

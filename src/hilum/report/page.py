@@ -2,6 +2,7 @@
 
 import importlib.metadata
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pandas as pd
 from hilum import files
 from hilum.report import (
     figure_csv,
+    glossary,
+    heading,
     leak_check,
     predictive_values,
     score_basis,
@@ -20,41 +23,19 @@ from hilum.report import render as page
 from hilum.report import run_folder as folder
 from hilum.report.cards import key_facts
 from hilum.report.figures import gallery, registry
-from hilum.report.printed_table import PrintedTable, printed_counts
+from hilum.report.printed_table import PrintedTable, printed_counts, printed_texts
 from hilum.report.run_folder import RunFolder
 from hilum.report.wording import (
     NOT_RECORDED,
-    as_sentence,
     class_name,
     code,
     count,
-    family,
     number,
     prose,
+    title,
 )
-from hilum.types import NOTICE
 
-CONTENTS = {
-    "verdict": "Verdict",
-    "published": "Published and measured",
-    "questions": "Further questions",
-    "data": "Data",
-    "split": "Split",
-    "scores": "Scores",
-    "curves": "Confusion and curves",
-    "training": "Training",
-    "study": "Figures of the study",
-    "errors": "Worst errors",
-    "audits": "Audits",
-    "model": "Model card",
-    "limits": "Limits",
-    "provenance": "Provenance",
-    "citation": "What to cite",
-}
-MODES = {
-    "published": "as published (the paper's protocol, faults included)",
-    "corrected": "corrected (the paper's faults mended)",
-}
+ROW = 6  # of the worst errors are seen at once
 CITED = {
     "wilson": "Intervals of proportions: Wilson 1927, doi:10.1080/01621459.1927.10502953",
     "bootstrap": "Bootstrap intervals: Efron 1979, doi:10.1214/aos/1176344552",
@@ -79,9 +60,11 @@ def build_report(run_folder: Path) -> Path:
 def render_page(values: Mapping[str, Any], roots: Sequence[str] = ()) -> str:
     """The page of a context: values escaped, styles allowed by their hash alone, no path whole.
 
-    `roots`: folders whose names are cut wherever they stand.
+    Its glossary holds the terms that the page uses. `roots`: folders whose names are cut.
     """
-    return page.render_template("report.html.j2", values, roots)
+    bare = page.render_template("report.html.j2", {**values, "glossary": ()}, roots)
+    used = glossary.used_in(page.visible_text(bare), glossary.read_glossary())
+    return page.render_template("report.html.j2", {**values, "glossary": used}, roots)
 
 
 def context(run: RunFolder) -> dict[str, Any]:
@@ -93,14 +76,15 @@ def context(run: RunFolder) -> dict[str, Any]:
     optional = {"published": published, "questions": questions, "study": figures["study"]}
     absent = [name for name, rows in optional.items() if not rows]
     return {
-        **_top(run),
-        **_verdict(run, audits),
+        **heading.heading(run),
+        **heading.judgement(run, audits),
         **_data(run),
         **_split(run),
         **_scores(run),
         **_errors(run),
         **_closing(run),
-        "contents": [item for item in CONTENTS.items() if item[0] not in absent],
+        "contents": [item for item in heading.contents(run).items() if item[0] not in absent],
+        "folded": heading.FOLDED,
         "published": published,
         "replication": prose(str(run.results.get("replication") or "")),
         "questions": questions,
@@ -111,60 +95,19 @@ def context(run: RunFolder) -> dict[str, Any]:
     }
 
 
-def _top(run: RunFolder) -> dict[str, Any]:
-    recipe = str(run.results.get("recipe") or "")
-    return {
-        "title": str(run.results.get("title") or recipe or run.folder.name),
-        "recipe": recipe,
-        "mode": _mode(run),
-        "cell": run.cell,
-        "model_name": run.cell
-        if _cells(run) > 1
-        else run.section("model").get("backbone", run.cell),
-        "date": sections.date(run),
-        "notice": str(run.results.get("notice") or NOTICE),
-    }
-
-
-def _cells(run: RunFolder) -> int:
-    return len({row.get("cell") for row in run.scores})
-
-
-def _mode(run: RunFolder) -> str:
-    """The mode, explained where there is a paper that it is about."""
-    mode = str(run.results.get("mode") or NOT_RECORDED)
-    return MODES.get(mode, mode) if run.rows("published") else mode
-
-
-def _verdict(run: RunFolder, audits: list[sections.AuditRow]) -> dict[str, Any]:
-    tally = pd.Series([audit.status.name for audit in audits], dtype="str").value_counts()
-    words = {
-        "fail": "failed",
-        "warn": "warned",
-        "pass": "passed",
-        "unknown": "could not be checked",
-    }
-    counted = [f"{tally[name]} {word}" for name, word in words.items() if name in tally]
-    return {
-        "verdict": prose(as_sentence(str(run.results.get("verdict") or f"Verdict {NOT_RECORDED}"))),
-        "standing": sections.standing(run),
-        "tally": f"{count(len(audits), 'audit')}: {', '.join(counted)}."
-        if audits
-        else "No audit was run.",
-        "headlines": score_tables.headlines(run),
-        "concerns": [audit for audit in audits if audit.status.name in ("fail", "warn")],
-    }
-
-
 def _data(run: RunFolder) -> dict[str, Any]:
     samples = gallery.samples(run)
     if samples:
         _list(run, pd.concat([strip.rows for strip in samples]), "samples")
     sources, left_out = sections.labels_by_source(run), sections.left_out(run)
     return {
-        "sets": sections.sets(run),
+        "sets": [
+            replace(one, title=heading.set_title(run, one.name, one.title))
+            for one in sections.sets(run)
+        ],
         "sources_recorded": sources is not None and not sources.empty,
         "one_source": _one_source(sources),
+        "source_alone": _source_alone(sources),
         "samples": samples,
         "left_out": left_out,
         "left_out_total": count(sum(item.n for item in left_out), "item"),
@@ -185,6 +128,18 @@ def _one_source(counts: pd.DataFrame | None) -> str:
     names = " and ".join(f"“{class_name(str(name))}”" for name in alone)
     share = "shares" if len(alone) == 1 else "each share"
     return f"{names} {share} no source with another class: the source alone gives the label away."
+
+
+def _source_alone(counts: pd.DataFrame | None) -> str:
+    """In the place of a chart with one bar: that there is one source, or that none is known."""
+    if counts is None or len(counts.columns) != 1:
+        return ""
+    if str(counts.columns[0]) == NOT_RECORDED:
+        return (
+            "The source of every image is unknown: whether the source gives the label away "
+            "cannot be checked."
+        )
+    return f"All images are from one source: {counts.columns[0]}."
 
 
 def _split(run: RunFolder) -> dict[str, Any]:
@@ -216,13 +171,8 @@ def _leak(row: Mapping[str, Any]) -> list[str]:
 
 def _scores(run: RunFolder) -> dict[str, Any]:
     overall = score_tables.overall(run)
-    methods = [
-        str(row["method"])
-        for row in score_tables.chosen_scores(run)
-        if row.get("method") and row.get("low") is not None
-    ]
-    named = "; ".join(dict.fromkeys(map(family, methods)))
     return {
+        "headlines": score_tables.headlines(run),
         "overall": [row for row in overall if not row.further],
         "further": [row for row in overall if row.further],
         "begin": f"{score_tables.start(run):g}",
@@ -236,52 +186,63 @@ def _scores(run: RunFolder) -> dict[str, Any]:
             *(f"at {share:.0%}" for share in predictive_values.PREVALENCES),
         ],
         "score_notes": score_basis.notes(score_tables.chosen_scores(run)),
-        "methods": f"Intervals by: {named}." if named else "",
+        "interval_notes": score_basis.interval_notes(score_tables.chosen_scores(run)),
     }
 
 
 def _errors(run: RunFolder) -> dict[str, Any]:
     table, pictures = gallery.worst(run)
-    _list(run, table, "worst_errors")
+    data = _list(run, table, "worst_errors")
     predictions = run.chosen()
     n = 0 if predictions is None else predictions["sample_id"].nunique()
     seeds = 0 if predictions is None else predictions["seed"].nunique()
     mean = " (the mean over the seeds)" if seeds > 1 else ""
     return {
-        "worst": pictures,
+        "worst": pictures[:ROW],
+        "further_worst": pictures[ROW:],
+        "worst_data": data,
         "predictions_recorded": predictions is not None,
         "errors_text": (
-            f"The model errs on {len(table):,} of {count(n, 'image')}; below, "
+            f"The model is wrong on {len(table):,} of {count(n, 'image')}; below, "
             f"{_surest(len(table), len(pictures))}. "
             "Look for letters, tubes and borders, and for labels that are wrong. "
-            f"The number is the probability of the wrong prediction{mean}; all are in "
-            "figures/worst_errors.csv."
+            f"The number is the probability of the wrong prediction{mean}."
         ),
     }
 
 
 def _surest(errors: int, shown: int) -> str:
     if errors == shown:
-        return "this one" if errors == 1 else "all of them, the surest first"
-    return f"the {shown} that it was surest of"
+        return "this one" if errors == 1 else "all of them, the most confident first"
+    return f"its {shown} most confident mistakes"
 
 
-def _list(run: RunFolder, table: pd.DataFrame, name: str) -> None:
-    """Store which images the page shows, with the codes that it may show them under."""
+def _list(run: RunFolder, table: pd.DataFrame, name: str) -> str:
+    """Store which images the page shows, with their codes; where the page finds this table."""
     coded = table.assign(code=[code("image", str(i)) for i in table["sample_id"]])
     (run.folder / "figures").mkdir(exist_ok=True)
     figure_csv.write_figure_csv(coded, run.folder / "figures" / f"{name}.csv")
+    return figure_csv.csv_address(coded, name, run.own_data)
 
 
 def _closing(run: RunFolder) -> dict[str, Any]:
     limits = run.results.get("limits")
     return {
         "model": key_facts.key_facts(run),
+        "layers": _layers(run),
         "limits": [prose(str(limit)) for limit in limits] if isinstance(limits, list) else [],
         "environment": sections.pairs(run.section("environment")),
         "citations": [(item.title, item.citation) for item in sections.sets(run) if item.citation],
         "methods_cited": _methods(run),
     }
+
+
+def _layers(run: RunFolder) -> PrintedTable | None:
+    """The model's layers as a table."""
+    layers = [row for row in run.section("model").get("layers") or [] if isinstance(row, Mapping)]
+    if not layers:
+        return None
+    return printed_texts(pd.DataFrame(layers).rename(columns=title), "Layers of the model")
 
 
 def _methods(run: RunFolder) -> list[str]:

@@ -45,7 +45,7 @@ class Status:
 STATUSES = {
     "fail": Status("fail", "Fail", "Fails its audits", 0),
     "warn": Status("warn", "Warning", "Passes, with warnings", 1),
-    "unknown": Status("unknown", "Cannot be checked", "Not audited", 2),
+    "unknown": Status("unknown", "Not checked", "Not audited", 2),
     "pass": Status("pass", "Pass", "Passes its audits", 3),
 }
 

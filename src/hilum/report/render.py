@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import html
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,8 @@ from hilum.report.run_folder import RunFolder
 from hilum.report.wording import without_paths
 
 TEMPLATES = Path(__file__).parent / "templates"
+EMBEDDED = ("data:image/", "data:text/csv;base64,")
+UNREAD = re.compile(r"<style>.*?</style>|<[^>]*>", re.DOTALL)
 AUDIT = re.compile(r"C-\d\d")
 
 
@@ -38,10 +41,15 @@ def render_template(name: str, values: Mapping[str, Any], roots: Sequence[str] =
     return environment.get_template(name).render(**values, **style)
 
 
+def visible_text(page: str) -> str:
+    """The words of a page, without its markup."""
+    return html.unescape(UNREAD.sub(" ", page))
+
+
 def cut(value: Any, roots: Sequence[str] = ()) -> Any:
     """A value without absolute paths; markup and embedded pictures stay as they are."""
     text = isinstance(value, str) and not isinstance(value, Markup)
-    return without_paths(value, roots) if text and not value.startswith("data:image/") else value
+    return without_paths(value, roots) if text and not value.startswith(EMBEDDED) else value
 
 
 def unbroken(sentence: str, roots: Sequence[str] = ()) -> Markup:

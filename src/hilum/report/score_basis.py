@@ -1,10 +1,10 @@
 """What the scores of a run rest on: the classes of an average, and images taken for patients."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hilum.metrics.registry import WHOLE
-from hilum.report.wording import class_name
+from hilum.report.wording import class_name, family, score_name
 
 UNKNOWN = ("patients unknown", "by image")
 
@@ -30,3 +30,41 @@ def notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
             "people have several."
         )
     return sentences
+
+
+def interval_notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """How the intervals were made, and which scores have none: each method and reason once."""
+    with_one = [row for row in rows if row.get("method") and row.get("low") is not None]
+    without = [row for row in rows if row.get("method") and row.get("low") is None]
+    sentences = []
+    made = _names_by(family, with_one)
+    if made:
+        most = max(made, key=lambda method: len(made[method]))
+        words = [
+            f"{method} ({', '.join(names) if len(made) > 1 and method != most else 'all others'})"
+            for method, names in sorted(made.items(), key=lambda item: item[0] == most)
+        ]
+        sentences.append(f"Intervals by {', '.join(words) if len(made) > 1 else most}.")
+    for reason, names in _names_by(_reason, without).items():
+        sentences.append(f"No interval for {', '.join(names)}: {reason}.")
+    return sentences
+
+
+def _names_by(key: Callable[[str], str], rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Scores by what is said of their method, each name once."""
+    groups: dict[str, list[str]] = {}
+    for row in rows:
+        names = groups.setdefault(key(str(row["method"])), [])
+        name = _in_sentence(score_name(str(row.get("name"))))
+        if name not in names:
+            names.append(name)
+    return groups
+
+
+def _in_sentence(name: str) -> str:
+    """ "accuracy", but "AUROC", "F1" and "Cohen's kappa"."""
+    return name[:1].lower() + name[1:] if name[1:2].islower() and "'" not in name else name
+
+
+def _reason(method: str) -> str:
+    return method.removeprefix("no interval: ")

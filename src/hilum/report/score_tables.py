@@ -128,11 +128,10 @@ def _pick(rows: Iterable[Mapping[str, Any]], metric: Metric) -> Mapping[str, Any
 
 def _headline(run: RunFolder, row: Mapping[str, Any]) -> Headline:
     written = line(row, start(run))
-    notes = [f"95 % interval {written.interval}" if written.interval else "no interval recorded"]
+    notes = [f"95% interval {written.interval}" if written.interval else "no interval"]
     notes += [written.ratio] if written.ratio else []
     if row.get("name") == "accuracy":
         notes += _majority(run)
-    notes += [f"audits of the images alone: {row['stamp']}"] if row.get("stamp") else []
     return Headline(_heading(row), written.value, tuple(notes), written.bar)
 
 

@@ -265,7 +265,7 @@ def standing(run: RunFolder) -> Status:
     if worst.name != "fail" and _chance(run):
         return replace(STATUSES["fail"], verdict="No better than chance")
     if worst.name == "pass" and 2 * len(checked) < len(rows):
-        return replace(STATUSES["unknown"], verdict="Most audits could not be made")
+        return replace(STATUSES["unknown"], verdict="Most audits could not be run")
     return worst
 
 

@@ -61,6 +61,20 @@ def number(value: object, digits: int = 3) -> str:
     return f"{value:.{digits}f}"
 
 
+def probability(p: float, digits: int = 3) -> str:
+    """A probability with fixed decimals; "> 0.999" and "< 0.001" where it would round to 1 or 0."""
+    least = 10.0**-digits
+    if p >= 1 - least / 2:
+        return f"> {1 - least:.{digits}f}"
+    return f"< {least:.{digits}f}" if p < least / 2 else f"{p:.{digits}f}"
+
+
+def probability_words(p: float, digits: int = 3) -> str:
+    """ "p = 0.982", "p > 0.999"."""
+    words = probability(p, digits)
+    return f"p {words}" if words[0] in "<>" else f"p = {words}"
+
+
 def interval(row: Mapping[str, Any], digits: int = 3) -> str:
     """ "low to high" of a score, or "" where it has no interval."""
     low, high = row.get("low"), row.get("high")

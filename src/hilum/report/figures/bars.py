@@ -22,7 +22,7 @@ def draw_bars(run: RunFolder) -> DrawnFigure | None:
         bars(table),
         table,
         f"Bars: precision, recall, F1, micro F1 and accuracy of {table['cell'].nunique()} models.",
-        "Precision, recall and F1 of each class, micro F1 and accuracy over all, with 95 % "
+        "Precision, recall and F1 of each class, micro F1 and accuracy over all, with 95% "
         "intervals. With one label per image the last two are the same figure.",
         "full",
         range_notes(table),

@@ -13,7 +13,7 @@ from hilum.report.style import COLOURS
 
 # the sections of the page that show figures, by their anchors
 Section: TypeAlias = Literal[
-    "data", "split", "scores", "curves", "training", "study", "errors", "audits", "model"
+    "verdict", "data", "split", "scores", "curves", "training", "study", "errors", "audits", "model"
 ]
 SECTIONS: tuple[Section, ...] = get_args(Section)
 CONTROLS = ("normal", "non_covid")
@@ -32,6 +32,7 @@ class DrawnFigure:
     notes: tuple[str, ...] = ()  # sentences to print below the caption
     table: PrintedTable | None = None  # to print below, where a reader wants the numbers
     colours: int = COLOURS  # of the stored palette; 0: all
+    films: bool = False  # it shows images, whose greys no theme may invert
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import pandas as pd
 
 from hilum.data.source_images import open_source_images
 from hilum.report.run_folder import OWN_DATA, RunFolder
-from hilum.report.wording import class_name, code
+from hilum.report.wording import class_name, code, probability
 from hilum.types import Grey8, GreyImage, HilumError
 
 SIDE = 216  # longer side in pixels: twice the size on the page
@@ -33,7 +33,7 @@ class Picture:
     patient: str
     source: str
     prediction: str = ""
-    probability: float | None = None
+    certainty: str = ""  # the probability of the prediction
     image: str = ""
 
 
@@ -115,7 +115,7 @@ def _picture(run: RunFolder, row: dict[str, object]) -> Picture:
         patient=patient,
         source="not recorded" if pd.isna(source) else str(source),
         prediction=prediction,
-        probability=float(p) if isinstance(p, float) else None,
+        certainty=probability(p) if isinstance(p, float) else "",
         image=shown,
     )
 

@@ -16,11 +16,12 @@ from hilum import files
 from hilum.data import prepared_dataset
 from hilum.explain import heatmap_sheets
 from hilum.explain.heatmap_sheets import HeatmapStyle, HeatmapTile
+from hilum.report.figures import letterbox_bars
 from hilum.report.figures.base import DrawnFigure, labelled
 from hilum.report.figures.gallery import identity
 from hilum.report.figures.heatmap_page import METHOD, TITLE, sheet_figure
 from hilum.report.run_folder import RunFolder
-from hilum.report.wording import class_name, code
+from hilum.report.wording import class_name, code, probability_words
 from hilum.types import Grey8, HilumError, Stack8
 
 MOST = 12  # images: some seconds on two cores
@@ -28,9 +29,10 @@ NEEDS = (
     "the model's folder, its test images, and a network with a spatial map (a convolutional one)"
 )
 RULE = (
-    "Of each class, the right images whose probability lies in the middle of all right ones, and "
-    "the wrong ones that the model was surest of"
+    "of each class, correctly classified images of typical probability, and the model's most "
+    "confident mistakes"
 )
+MUCH = 0.1  # of a film's heat: so much on the bars is pointed out
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +49,39 @@ def draw_heatmaps(run: RunFolder) -> DrawnFigure | None:
     maps = None if rows.empty else _stored_maps(run, rows)
     if maps is None:
         return None
-    tiles = [_tile(row, maps, i) for i, row in enumerate(rows.to_dict("records"))]
+    on_bars = _heat_on_bars(run, maps)
+    tiles = [_tile(row, maps, i, on_bars[i]) for i, row in enumerate(rows.to_dict("records"))]
     return DrawnFigure(
         sheet_figure(heatmap_sheets.draw_sheet(tiles, HeatmapStyle(), TITLE)),
-        _listing(rows, maps),
+        _listing(rows, maps).assign(heat_on_bars=on_bars),
         f"{len(rows)} films, each beside its heat map. Which they are stands in the CSV.",
         f"{TITLE} of the predicted class, by the stored model on test images that it was not "
-        f"trained on. {RULE}. Blue: right; orange: wrong. A heat map says where the model looked, "
-        "not that what lies there is disease.",
+        f"trained on. Shown: {RULE}. Blue: right; orange: wrong.{_bars_pointed_out(on_bars)} "
+        "A heat map says where the model looked, not that what lies there is disease.",
         "full",
         colours=0,
+        films=True,
+    )
+
+
+def _heat_on_bars(run: RunFolder, maps: Maps) -> list[float]:
+    """Of each film the share of its heat that lies on letterbox bars."""
+    fill = letterbox_bars.fill_level(run.section("model"))
+    return [
+        letterbox_bars.heat_on_bars(film, share, fill)
+        for film, share in zip(maps.films, maps.shares, strict=True)
+    ]
+
+
+def _bars_pointed_out(on_bars: Sequence[float]) -> str:
+    """That heat lies where nothing of the patient is, where it does."""
+    hot = [share for share in on_bars if share >= MUCH]
+    if not hot:
+        return ""
+    return (
+        f" On {len(hot)} of {len(on_bars)} films {MUCH:.0%} or more of the heat lies on the grey "
+        f"bars that pad a film to a square (at most {max(hot):.0%}). Nothing of the patient is "
+        "there: the model may be using the shape of the film."
     )
 
 
@@ -131,11 +156,12 @@ def _compute_maps(run: RunFolder, rows: pd.DataFrame) -> Maps | None:
     return Maps(np.stack(films), np.rint(shares * 255).astype(np.uint8))
 
 
-def _tile(row: dict[str, Any], maps: Maps, i: int) -> HeatmapTile:
+def _tile(row: dict[str, Any], maps: Maps, i: int, on_bars: float) -> HeatmapTile:
     film: Grey8 = maps.films[i]
     predicted, truth = class_name(str(row["prediction"])), class_name(str(row["label"]))
-    first = f"{predicted}, p = {row['probability']:.3f}"
-    second = f"{'right' if row['right'] else f'wrong, is {truth}'}; {identity(row)[0]}"
+    first = f"{predicted}, {probability_words(row['probability'])}"
+    second = "right" if row["right"] else f"wrong; truth {truth}"
+    second += f"; {on_bars:.0%} of heat on bars" if on_bars >= MUCH else f"; {identity(row)[0]}"
     share = maps.shares[i].astype(np.float32) / np.float32(255)
     return HeatmapTile(film, share, (first, second), bool(row["right"]))
 

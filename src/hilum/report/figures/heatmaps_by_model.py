@@ -19,7 +19,7 @@ from hilum.explain.heatmap_sheets import HeatmapStyle, HeatmapTile
 from hilum.report.figures.base import DrawnFigure
 from hilum.report.figures.heatmap_page import METHOD, TITLE, sheet_figure
 from hilum.report.run_folder import RunFolder
-from hilum.report.wording import class_name, short_label
+from hilum.report.wording import class_name, probability_words, short_label
 from hilum.types import Grey8
 
 NAME = "heatmaps_by_model"
@@ -80,11 +80,12 @@ def draw_heatmaps_by_model(run: RunFolder) -> DrawnFigure | None:
         "right; orange: wrong.",
         "full",
         colours=0,
+        films=True,
     )
 
 
 def _tile_of(row: dict[str, Any], kept: Mapping[str, Any], i: int) -> HeatmapTile:
     right = row["said"] == row["label"]
-    answer = f"{class_name(row['said'])}, p = {row['probability']:.3f}"
+    answer = f"{class_name(row['said'])}, {probability_words(row['probability'])}"
     words = (answer, short_label(str(row["cell"]), 52))
     return HeatmapTile(kept[f"film{i}"], kept[f"share{i}"].astype(np.float32) / 255, words, right)

@@ -13,11 +13,13 @@ from hilum.report.contact_sheet import show_film
 from hilum.report.figures.base import DrawnFigure
 from hilum.report.run_folder import RunFolder
 from hilum.report.style import blank, style
-from hilum.report.wording import class_name, code
+from hilum.report.wording import class_name, code, probability_words
 from hilum.types import Grey8, Stack8
 
 FILE = "blacked_out.npz"
 EACH = 1.53  # inches: six films fill the page
+HARDLY = ", hardly changed"
+SAME = 0.05  # of probability: below it the answer has hardly changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +47,13 @@ def draw_lungs_blacked_out(run: RunFolder) -> DrawnFigure | None:
         shown.table,
         "Films above, the same films with the lungs blacked out below, each with the probability "
         "of one class. Values in the CSV.",
-        "What audit C-01 shows the model: test films of middling certainty, and the same without "
-        "the lungs. Below each stands the class that the model gives to the whole film, with its "
-        "probability. Where it hardly falls, the answer did not come from the lungs.",
+        f"Test films, and below each the same film with the lungs blacked out. {_unchanged(shown)} "
+        "Under each film: the model's answer to the whole film, and its probability. Where that "
+        "hardly changes without the lungs, the answer did not come from them. The films are of "
+        "typical certainty, not picked for the effect.",
         "full",
         colours=0,
+        films=True,
     )
 
 
@@ -64,19 +68,34 @@ def read_films(folder: Path) -> Blacked | None:
         return None
 
 
+def _unchanged(shown: Blacked) -> str:
+    kept, all_ = int(_hardly_changed(shown.table).sum()), len(shown.table)
+    return f"In {kept} of these {all_} films the probability changes by less than {SAME:.2f}."
+
+
+def _hardly_changed(table: pd.DataFrame) -> "pd.Series[bool]":
+    return (table["whole"] - table["dark"]).abs() < SAME
+
+
 def films_figure(shown: Blacked) -> Figure:
     """Above the films as they are, below the same with the lungs taken out."""
     count = len(shown.table)
+    same = list(_hardly_changed(shown.table))
     with style():
-        figure = blank(EACH * count, 2 * EACH + 0.85)
+        figure = blank(EACH * count, 2 * EACH + 0.75)
         axes = figure.subplots(2, count, squeeze=False)
         for i, row in enumerate(shown.table.itertuples()):
             predicted = class_name(str(row.said))
             show_film(
                 axes[0, i],
                 shown.films[i],
-                f"is {class_name(str(row.label))}",
-                f"{predicted}\np = {row.whole:.2f}",
+                f"truth: {class_name(str(row.label))}",
+                f"{predicted}\n{probability_words(row.whole, 2)}",
             )
-            show_film(axes[1, i], shown.dark(i), "", f"{predicted}\np = {row.dark:.2f}")
+            show_film(
+                axes[1, i],
+                shown.dark(i),
+                "",
+                f"{predicted}\n{probability_words(row.dark, 2)}{HARDLY if same[i] else ''}",
+            )
     return figure

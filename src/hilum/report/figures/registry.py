@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from hilum.report import style
+from hilum.report import figure_csv, style
 from hilum.report.figures import (
     across,
     bars,
@@ -44,8 +44,8 @@ ROWS = (
     ReportFigure("sources", "Class by source", "data", sources.draw_sources, "labels and sources"),
     ReportFigure("across", "Across sources", "data", across.draw_across, "across_sources.csv"),
     ReportFigure("confusion", "Confusion", "curves", confusion.draw_confusion, PREDICTIONS),
-    ReportFigure("reliability", "Calibration", "curves", reliability.draw_reliability, PREDICTIONS),
     ReportFigure("roc", "ROC curves", "curves", roc.draw_roc, PREDICTIONS),
+    ReportFigure("reliability", "Calibration", "curves", reliability.draw_reliability, PREDICTIONS),
     ReportFigure(
         "precision_recall", "Precision and recall", "curves",
         precision_recall.draw_precision_recall, PREDICTIONS,
@@ -53,7 +53,7 @@ ROWS = (
     ReportFigure("histograms", "Scores", "curves", histograms.draw_histograms, PREDICTIONS),
     ReportFigure("training", "Training", "training", training.draw_training, "history.csv"),
     ReportFigure(
-        "blacked", "Lungs blacked out", "audits", lungs_blacked_out.draw_lungs_blacked_out,
+        "blacked", "Lungs blacked out", "verdict", lungs_blacked_out.draw_lungs_blacked_out,
         "blacked_out.npz",
     ),
     ReportFigure(
@@ -125,6 +125,8 @@ class EmbeddedFigure:
     size: tuple[int, int]  # page pixels
     notes: tuple[str, ...] = ()
     table: PrintedTable | None = None  # to be printed below
+    kind: str = "chart"  # "chart", or "films" whose greys stay as they are in a dark theme
+    data: str = ""  # the address of its CSV
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,7 @@ def _figures_of_every_report(run: RunFolder) -> Iterator[tuple[Section, Shown]]:
     for row in FIGURES.values():
         drawn = None if row.asked_as else row.draw(run)
         if drawn is not None:
-            yield row.section, Shown("", store(run.folder, row.name, drawn))
+            yield row.section, Shown("", store(run.folder, row.name, drawn, run.own_data))
 
 
 def _figures_asked_for(run: RunFolder) -> Iterator[tuple[Section, Shown]]:
@@ -173,7 +175,7 @@ def _figures_asked_for(run: RunFolder) -> Iterator[tuple[Section, Shown]]:
         if drawn is None:
             yield row.section, Shown(row.title, None, f"it needs {row.needs}.")
         else:
-            yield row.section, Shown(row.title, store(run.folder, row.name, drawn))
+            yield row.section, Shown(row.title, store(run.folder, row.name, drawn, run.own_data))
 
 
 def unknown(name: str) -> str:
@@ -196,10 +198,22 @@ def _is_half(shown: Shown) -> bool:
     return shown.panel is not None and not shown.title and shown.panel.width == "half"
 
 
-def store(folder: Path, name: str, drawn: DrawnFigure) -> EmbeddedFigure:
-    """Write a figure and its data to `figures/` and return it as the page embeds it."""
+def store(folder: Path, name: str, drawn: DrawnFigure, anonymous: bool = False) -> EmbeddedFigure:
+    """Write a figure and its data to `figures/` and return it as the page embeds it.
+
+    `anonymous`: the data that go into the page name no image.
+    """
     path = style.save_figure(drawn.figure, drawn.data, folder / "figures", name, drawn.colours)
     with Image.open(path) as image:
         size = (image.width // 2, image.height // 2)
     words = (drawn.alt, drawn.caption, drawn.width)
-    return EmbeddedFigure(name, data_uri(path), *words, size, drawn.notes, drawn.table)
+    return EmbeddedFigure(
+        name,
+        data_uri(path),
+        *words,
+        size,
+        drawn.notes,
+        drawn.table,
+        "films" if drawn.films else "chart",
+        figure_csv.csv_address(drawn.data, name, anonymous),
+    )

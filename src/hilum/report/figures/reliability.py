@@ -22,7 +22,7 @@ def draw_reliability(run: RunFolder) -> DrawnFigure | None:
         bins,
         "Reliability curve: share of right predictions per bin of confidence. Values in the CSV.",
         f"Calibration, {sample_size(len(predictions))}: how often a prediction is right at each "
-        "confidence, with 95 % intervals; below, images per bin. On the dashed line, confidence "
+        "confidence, with 95% intervals; below, images per bin. On the dashed line, confidence "
         "equals truth.",
     )
 

@@ -45,7 +45,7 @@ def draw_samples(run: RunFolder) -> DrawnFigure | None:
     ]
     words = f"Sample images: {heads[0]} in the first two rows, {heads[1]} in the last two."
     rows = pd.concat(tables, ignore_index=True).drop(columns="path")
-    return DrawnFigure(sheet_of_blocks(blocks), rows, words, words, "full")
+    return DrawnFigure(sheet_of_blocks(blocks), rows, words, words, "full", films=True)
 
 
 def _rows_of_kind(images: pd.DataFrame, kind: list[str], block: int) -> pd.DataFrame:

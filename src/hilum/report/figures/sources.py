@@ -17,8 +17,8 @@ from hilum.report.wording import class_name, sample_size, short_label
 
 def draw_sources(run: RunFolder) -> DrawnFigure | None:
     counts = labels_by_source(run)
-    if counts is None or counts.empty:
-        return None
+    if counts is None or counts.empty or len(counts.columns) < 2:
+        return None  # a bar of one colour says no more than a count
     n = int(counts.to_numpy().sum())
     return DrawnFigure(
         sources(counts),

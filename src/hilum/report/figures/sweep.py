@@ -23,12 +23,12 @@ def draw_sweep(run: RunFolder) -> DrawnFigure | None:
     if table["series"].nunique() > 1:
         shown["Series"] = table["series"]
     shown["Accuracy"] = [number(value) for value in table["value"]]
-    shown["95 % interval"] = [interval(row) or "–" for row in table.to_dict("records")]
+    shown["95% interval"] = [interval(row) or "–" for row in table.to_dict("records")]
     return DrawnFigure(
         sweep(table),
         table,
         f"Accuracy against {table['axis'].iloc[0]}. Table below.",
-        f"Accuracy on test images against {table['axis'].iloc[0]}, with 95 % intervals"
+        f"Accuracy on test images against {table['axis'].iloc[0]}, with 95% intervals"
         " (points moved sideways a little so that they do not hide each other).",
         "full",
         table=printed_texts(shown, TITLE),

@@ -26,7 +26,7 @@ def draw_thresholds(run: RunFolder) -> DrawnFigure | None:
         points,
         "Sensitivity, specificity and predictive values at each threshold. Table below.",
         f"{class_name(sought)} is called from each threshold on, {sample_size(len(predictions))}. "
-        f"Bars: Wilson's 95 % intervals, images taken as independent.{seed_note(run)} The "
+        f"Bars: Wilson's 95% intervals, images taken as independent.{seed_note(run)} The "
         "thresholds are given, not chosen on these images.",
         "full",
         table=printed_texts(operating_points.printable(points), TITLE),
