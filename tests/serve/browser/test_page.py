@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
 pytestmark = pytest.mark.browser
+SHOWN = {"covid19": "COVID-19", "normal": "normal"}
 Open = Callable[..., "Page"]
 
 
@@ -68,6 +69,8 @@ def test_answers_are_those_of_the_server(open_page: Open, films: Path, live: str
         assert ("Most probable" in outcome) != row["abstain"]
         assert (row["reason"][1:] in outcome) or not row["reason"]
         assert ("no test of the model" in outcome) == bool(row["seen"])
+        listed = page.locator("#rows tr").filter(has_text=row["path"]).locator(".col-label")
+        assert listed.inner_text() == ("abstains" if row["abstain"] else SHOWN[row["label"]])
     assert "the file has no window" in card(page, "sixteen.dcm").locator("figcaption").inner_text()
 
 

@@ -170,7 +170,7 @@ function showTable() {
   $("#rows").replaceChildren(...rows.map((row) => wrap("tr", all.map(([name, of]) => {
     const found = of(row);
     const number = typeof found === "number";
-    const cell = element("td", number ? found.toFixed(3) : shown(name, found));
+    const cell = element("td", number ? found.toFixed(3) : shown(name, found, row));
     cell.className = number ? "number" : `col-${name}`;
     if (name === "path") cell.replaceChildren(linkTo(row));
     return cell;
@@ -187,8 +187,9 @@ function linkTo(row) {
   return button;
 }
 
-const shown = (name, value) => (name === "abstain" ? (value ? "yes" : "no")
-  : name === "label" ? named(value) : String(value));
+// a class beside "abstains" would be read as an answer; the CSV has it, as that of the command
+const shown = (name, value, row) => (name === "abstain" ? (value ? "yes" : "no")
+  : name === "label" ? (row.label && row.abstain ? "abstains" : named(value)) : String(value));
 const compare = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b
   : String(a).localeCompare(String(b), undefined, { numeric: true }));
 
@@ -236,6 +237,7 @@ function showOutcome(card, row) {
     label.textContent = "The model abstains";
     why.textContent = `${sentence(row.reason)} Its probabilities below are no answer.`;
     $(".outcome", card).classList.add("abstains");
+    card.classList.add("undecided");
   } else {
     label.textContent = `Most probable: ${named(row.label)}`;
     why.textContent = "";
