@@ -330,10 +330,10 @@ def test_how_intervals_were_made_is_one_note() -> None:
     boot = {"name": "f1", "low": 0.1, "method": "bootstrap by patient, 5 folds pooled"}
     none = {"low": None, "method": "no interval: no spread in this sample"}
     rows = [ROW, {**ROW, "class": "covid19"}, boot, {**boot, "name": "auroc"}, ROW]
-    rows += [{**none, "name": "ece"}, {**none, "name": "sensitivity"}, {**none, "name": "ece"}]
+    rows += [{**none, "name": name} for name in ("ece", "brier", "sensitivity", "ece")]
     assert score_basis.interval_notes(rows) == [
         "Intervals by Wilson (accuracy), bootstrap by patient (all others).",
-        "No interval for ECE, sensitivity: no spread in this sample.",
+        "No interval for calibration error (ECE), Brier score, sensitivity: no spread in this sample.",
     ]
     assert score_basis.interval_notes([ROW]) == ["Intervals by Wilson."]
     assert score_basis.interval_notes([]) == []
@@ -349,7 +349,8 @@ def test_a_report_on_own_images_has_the_name_of_their_folder(
 ) -> None:
     results = {"recipe": recipe, "mode": "corrected", "title": "Own images"}
     plan = {"data": [{"path": path} for path in paths]}
-    run = RunFolder(Path("nowhere"), results, recipe=plan)
+    own = pd.DataFrame({"sample_id": ["folder/a.png"]})
+    run = RunFolder(Path("nowhere"), results, own, recipe=plan)
     assert heading.heading(run)["title"] == title
 
 

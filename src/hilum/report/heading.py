@@ -65,7 +65,7 @@ def heading(run: RunFolder) -> dict[str, Any]:
 
 
 def judgement(run: RunFolder, audits: Sequence[AuditRow]) -> dict[str, Any]:
-    """Verdict, traffic light and tally of the audits; these parted into objections and others."""
+    """Verdict, traffic light and tally of the audits; these parted by outcome."""
     tally = Counter(audit.status.name for audit in audits)
     counted = [f"{tally[name]} {word}" for name, word in TALLY.items() if tally[name]]
     return {
@@ -75,7 +75,8 @@ def judgement(run: RunFolder, audits: Sequence[AuditRow]) -> dict[str, Any]:
         if audits
         else "No audit was run.",
         "concerns": [audit for audit in audits if audit.status.name in CONCERNS],
-        "others": [audit for audit in audits if audit.status.name not in CONCERNS],
+        "unchecked": [audit for audit in audits if audit.status.name == "unknown"],
+        "passed": [audit for audit in audits if audit.status.name == "pass"],
     }
 
 

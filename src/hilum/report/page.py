@@ -27,6 +27,7 @@ from hilum.report.printed_table import PrintedTable, printed_counts, printed_tex
 from hilum.report.run_folder import RunFolder
 from hilum.report.wording import (
     NOT_RECORDED,
+    as_sentence,
     class_name,
     code,
     count,
@@ -147,7 +148,7 @@ def _split(run: RunFolder) -> dict[str, Any]:
     leaks = [(kind, [_leak(row) for row in rows]) for kind, rows in sections.leaks(run)]
     return {
         "split_facts": sections.division(run),
-        "split_notes": [str(note) for note in split.get("notes") or []],
+        "split_notes": [as_sentence(str(note)) for note in split.get("notes") or []],
         "parts": _parts(run),
         "leaks": leaks,
         "leaks_recorded": "leaks" in split,

@@ -6,6 +6,7 @@ from typing import Any
 from hilum.metrics.registry import WHOLE
 from hilum.report.wording import class_name, family, score_name
 
+PEOPLE = ("Brier", "Cohen", "Matthews")
 UNKNOWN = ("patients unknown", "by image")
 
 
@@ -63,7 +64,8 @@ def _names_by(key: Callable[[str], str], rows: Sequence[Mapping[str, Any]]) -> d
 
 def _in_sentence(name: str) -> str:
     """ "accuracy", but "AUROC", "F1" and "Cohen's kappa"."""
-    return name[:1].lower() + name[1:] if name[1:2].islower() and "'" not in name else name
+    kept = name.startswith(PEOPLE) or not name[1:2].islower()
+    return name if kept else name[:1].lower() + name[1:]
 
 
 def _reason(method: str) -> str:
