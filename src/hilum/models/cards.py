@@ -6,8 +6,10 @@ from typing import Literal, TypeAlias
 Stages: TypeAlias = tuple[tuple[str, ...], ...]  # module-name prefixes, from input to output
 # What becomes of the last map: its mean over places, the same with the means of earlier maps behind
 # it, all of its values, or what the published network itself hands to its fully connected layers;
-# or these, the first one to three of them.
-Pool: TypeAlias = Literal["average", "stages", "flatten", "last", "fc1", "fc2", "fc3"]
+# or these, the first one to three of them. "early" is short for the strides 8 and 16.
+PoolName: TypeAlias = Literal["average", "stages", "early", "flatten", "last", "fc1", "fc2", "fc3"]
+Strides: TypeAlias = tuple[int, ...]  # the means of the maps with so many pixels a place, no other
+Pool: TypeAlias = PoolName | Strides
 
 _RESNET: Stages = (("conv1", "bn1"), ("layer1",), ("layer2",), ("layer3",), ("layer4",))
 _RESNETV2: Stages = (
