@@ -46,7 +46,8 @@ class Backbone(nn.Module):
         self.earlier = earlier(self.net, row.name, strides) if strides else {}
         self.cut = not isinstance(pool, str)  # the last of these maps is the network's end
         if self.cut:
-            self.net.prune_intermediate_layers(indices=list(self.earlier))
+            net: Any = self.net  # a module's attributes are tensors or modules to mypy
+            net.prune_intermediate_layers(indices=list(self.earlier))
         self.last = 0 if self.cut else row.features  # channels of the last map
         self.channels = self.last + sum(self.earlier.values())  # of `maps`, without neighbours
         self.beside = nn.ModuleList(

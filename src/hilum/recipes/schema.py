@@ -100,8 +100,8 @@ class ModelPlan(Strict):
     @classmethod
     def _pool_or_pools(cls, pool: object) -> object:
         """In one sentence what pydantic would say once for each kind of value."""
-        several = isinstance(pool, list | tuple)
-        for one in pool if several and pool and not _strides(pool) else [pool]:
+        several = isinstance(pool, list) and bool(pool) and not _strides(pool)
+        for one in pool if isinstance(pool, list) and several else [pool]:
             known = one in get_args(PoolKey) if isinstance(one, str) else one is None
             if not (known or _strides(one)) or (several and one in ("auto", "choose")):
                 raise ValueError(
@@ -120,7 +120,7 @@ class ModelPlan(Strict):
 
 
 def _strides(pool: object) -> TypeGuard[Sequence[int]]:
-    return isinstance(pool, list | tuple) and bool(pool) and all(type(n) is int for n in pool)
+    return isinstance(pool, list) and bool(pool) and all(type(n) is int for n in pool)
 
 
 class AugmentPlan(Strict):
