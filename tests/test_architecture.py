@@ -37,7 +37,7 @@ FLOORS = (
     {"dependencies", "grid", "segmentation_data", "validate"},
     {"data_checks", "fold_task"},
     {"checkpoints", "source_task"},
-    {"evidence", "fold", "predict"},
+    {"evidence", "fold", "pool_choice", "predict"},
     {"fit", "recipe_checks", "summary", "synthetic_images"},
     {"fine_tune"},
     {"schema_to_training"},

@@ -19,6 +19,7 @@ TIMM = {
     "inception_v3", "inception_resnet_v2", "mobilenetv2_100", "tf_efficientnet_lite0",
     "tf_efficientnet_lite1", "tf_efficientnet_lite2",
 }  # fmt: skip
+CT = {"astra2d"}  # timm's network, weights from elsewhere
 OWN = {"elazhari_cnn", "wiklund_fc", "wiklund_cnn"}
 # shapes of the last map, where its channels are not the features
 MAPS = {"elazhari_cnn": (64, 8, 8), "wiklund_cnn": (32, 222, 222)}
@@ -27,6 +28,7 @@ PARAMETERS = {
     "resnet18": 11_176_512,
     "resnet50": 23_508_032,
     "resnet101": 42_500_160,
+    "astra2d": 60_192_808 - 2_049_000,  # ResNet-152
     "densenet121": 6_953_856,
     "densenet201": 18_092_928,
     "vgg16": 14_714_688,
@@ -99,9 +101,9 @@ def test_row_of_our_own_names_no_source_of_weights(name: str) -> None:
 
 
 def test_the_table_holds_every_backbone_of_the_studies() -> None:
-    assert set(BACKBONES) == TIMM | OWN
+    assert set(BACKBONES) == TIMM | CT | OWN
     assert set(published_networks.NETWORKS) == OWN
-    assert len(BACKBONES) == 16  # as many rows as `test_row` visits
+    assert len(BACKBONES) == 17  # as many rows as `test_row` visits
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,7 @@ def test_aliases_are_unique_and_an_old_name_comes_with_a_note() -> None:
     assert len(names) == len(set(names))
     assert "Inception V3 is used" in backbone_card("inception_v2").note
     assert not backbone_card("inception_v3").note
+    assert "not on ImageNet" in backbone_card("astra").note
 
 
 @pytest.mark.parametrize("name", ["convnext_atto", "vit_tiny_patch16_224", "resnet50.a1_in1k"])

@@ -50,7 +50,7 @@ def noise(side: int) -> Grey8:
 def names() -> list[object]:
     """The quick ones, and all others as slow."""
     every = [*BACKBONES, *BEYOND]
-    assert len(every) == 18
+    assert len(every) == 19
     return [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in every]
 
 

@@ -75,12 +75,12 @@ def test_every_network_hands_out_two_earlier_stages(name: str) -> None:
 def test_networks_without_stages_hand_over_averages(names: list[str], pool: str) -> None:
     assert backbones.richest_common_pooling(names) == pool
     pools = [
-        cell_context.pool(
+        cell_context.pools_of(
             ModelPlan(pool="auto", backbone=names[0], auxiliary_backbones=names[1:], head=head)
         )
         for head in ("linear", "mlp")
     ]
-    assert pools == [pool, "average"]
+    assert pools == [(pool,), ("average",)]
 
 
 def test_maps_and_features_agree() -> None:

@@ -15,7 +15,7 @@ from hilum.experiment.context import preprocessing_of
 from hilum.files.versions import NETWORKS
 from hilum.inference.model import compile_backbone, mirrored
 from hilum.inference.model import read_parts as read_model
-from hilum.models import backbones, heads
+from hilum.models import backbones, heads, pools
 from hilum.models.backbones import Backbone, Pool
 from hilum.models.runtime.base import Runtime
 from hilum.preprocess import Pipeline
@@ -57,7 +57,8 @@ class CompiledNetwork:
     runtime: Runtime
 
 
-_latest: dict[str, CompiledNetwork] = {}  # one at most: the network of the cell that is trained
+CANDIDATES: tuple[Pool, ...] = ("stages", "average", (8, 16), (16,))  # of pool "choose"
+_latest: dict[str, CompiledNetwork] = {}  # the network of the cell that is trained, by its pools
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +71,19 @@ class FoldKey:
 
 
 def set_up(
-    recipe: Recipe, dataset: CellData, progress: Progress, source: Path | None = None
+    recipe: Recipe,
+    dataset: CellData,
+    progress: Progress,
+    source: Path | None = None,
+    keep: bool = False,
 ) -> CellContext:
     """Read the cell's network, or that of a source task's folder, and compile it.
 
-    The folds of a cell that are trained one after another in a process share one network.
+    The folds of a cell that are trained one after another in a process share one network; with
+    `keep`, those that differ in their pool alone.
     """
     pipeline = preprocessing_of(recipe)
-    network = _network(recipe, pipeline, source)
+    network = _network(recipe, pipeline, source, keep)
     names = dataset.classes
     labels = np.array([names.index(name) for name in dataset.manifest.table["label"]], np.int64)
     return CellContext(
@@ -86,13 +92,18 @@ def set_up(
     )  # fmt: skip
 
 
-def _network(recipe: Recipe, pipeline: Pipeline, source: Path | None) -> CompiledNetwork:
+def _network(
+    recipe: Recipe, pipeline: Pipeline, source: Path | None, keep: bool
+) -> CompiledNetwork:
     """The cell's network; the latest one where it is the same."""
     model, prepare = recipe.model.model_dump(mode="json"), recipe.prepare.normalise
     shape = (list(pipeline.shape), pipeline.panels)
-    key = files.stable_digest(model, prepare, recipe.seeds[0], shape, str(source))
+    cell = {name: value for name, value in model.items() if name != "pool"}
+    others = files.stable_digest(cell, prepare, recipe.seeds[0], shape, str(source))
+    key = f"{others} {model['pool']}"
     if key not in _latest:
-        _latest.clear()
+        if not keep or not all(known.startswith(others) for known in _latest):
+            _latest.clear()
         backbone = backbone_of(recipe, pipeline.panels, source)
         precision = recipe.model.precision
         runtime = compile_backbone(backbone, normalisation(recipe), pipeline, precision)
@@ -109,7 +120,7 @@ def backbone_of(recipe: Recipe, panels: int, source: Path | None = None) -> Back
     """The recipe's backbone, joined with its auxiliary backbones where there are any."""
     plan, seed = recipe.model, recipe.seeds[0]
     common = "" if recipe.prepare.normalise == "auto" else recipe.prepare.normalise
-    pooling = pool(plan)
+    pooling = pools_of(plan)[0]
     first = (
         read_model(source)[2]
         if source
@@ -125,16 +136,23 @@ def backbone_of(recipe: Recipe, panels: int, source: Path | None = None) -> Back
     return backbones.join_backbones(first, others, common) if others else first
 
 
-def pool(plan: ModelPlan) -> Pool:
-    """Pooling of the maps that the head gets; raises HilumError for an unknown head."""
-    head = heads.find_head(plan.head)
-    if plan.pool == "auto":
-        return (
-            backbones.richest_common_pooling([plan.backbone, *plan.auxiliary_backbones])
-            if head.plain
-            else head.pool
-        )
-    return plan.pool or head.pool
+def pools_of(plan: ModelPlan) -> tuple[Pool, ...]:
+    """Poolings of the maps that the head may get: one, or those that validation chooses among.
+
+    Raises HilumError for an unknown head, and for strides that no network has.
+    """
+    head, names = heads.find_head(plan.head), [plan.backbone, *plan.auxiliary_backbones]
+    match plan.pool:
+        case None:
+            return (head.pool,)
+        case "auto":
+            return (backbones.richest_common_pooling(names) if head.plain else head.pool,)
+        case "choose":
+            richest = backbones.richest_common_pooling(names)
+            return CANDIDATES if richest == "stages" and head.plain else (head.pool,)
+        case list() as several if not isinstance(several[0], int):
+            return tuple(dict.fromkeys(map(pools.settled, several)))
+    return (pools.settled(plan.pool),)
 
 
 def normalisation(recipe: Recipe) -> str:

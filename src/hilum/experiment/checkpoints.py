@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pandas as pd
@@ -35,6 +36,7 @@ class FoldResult:
     predictions: pd.DataFrame
     history: pd.DataFrame
     loss: float  # on validation, nan without
+    choice: dict[str, Any] | None = None  # how its pool was chosen among several
 
 
 def require_recipe(out: Path, recipe: Recipe) -> None:
@@ -86,8 +88,9 @@ def save_fold(work: Path, fold: TrainedFold) -> FoldResult:
     model.save_trained_model(fold.model, folder / MODEL)
     # written last: a fold counts as done only when all of it is there
     with files.atomic_write(folder / DONE) as temporary:
-        temporary.write_text(json.dumps({"loss": fold.loss}))
-    return FoldResult(fold.key, fold.predictions, fold.history, fold.loss)
+        chosen = {} if fold.choice is None else {"choice": fold.choice}
+        temporary.write_text(json.dumps({"loss": fold.loss, **chosen}))
+    return FoldResult(fold.key, fold.predictions, fold.history, fold.loss, fold.choice)
 
 
 def load_fold(work: Path, key: FoldKey) -> FoldResult | None:
@@ -96,9 +99,10 @@ def load_fold(work: Path, key: FoldKey) -> FoldResult | None:
     if not (folder / DONE).is_file():
         return None
     try:
-        loss = json.loads((folder / DONE).read_text())["loss"]
+        done = json.loads((folder / DONE).read_text())
         predictions = pd.read_parquet(folder / "predictions.parquet")
-        return FoldResult(key, predictions, pd.read_csv(folder / "history.csv"), loss)
+        history = pd.read_csv(folder / "history.csv")
+        return FoldResult(key, predictions, history, done["loss"], done.get("choice"))
     except (OSError, ValueError, KeyError):  # cut short by a power failure: trained again
         return None
 

@@ -43,7 +43,7 @@ def fine_tune(
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     # a head alone: no BatchNorm of the backbone learns, its statistics may drift
     batch_norm = stage.batch_norm if stage.through else "frozen"
-    rules = freezing_rules(backbone.card, stage.trainable, stage.last, stage.first, stage.freeze)
+    rules = freezing_rules(backbone.reached, stage.trainable, stage.last, stage.first, stage.freeze)
     freezing.apply_rules(network, rules, batch_norm)
     batches = PixelBatches(
         context.pixels.stack,

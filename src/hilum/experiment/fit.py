@@ -66,22 +66,22 @@ def refit_head(
     best = rows.loc[rows.groupby("stage", sort=False)["loss"].idxmin(), "strength"]
     strengths = best.tolist()[-context.backbone.panels :]
     parts = replace(parts, train=np.concatenate([parts.train, parts.validation]))
-    views = _views(context, parts, key)
+    views = all_views(context, parts, key)
     if context.recipe.train.balance == "smote_features":
         views, parts = _with_synthetic(views, parts, key)
     standard = Standardise.of(views[:, parts.train])
     weights = class_weights(context, parts)
-    train = _training_views(context, views, parts, standard)
+    train = training_views(context, views, parts, standard)
     fitted = [
-        linear_probe.solve_alone(_columns(train, block), weights, float(strength))
-        for block, strength in zip(_pictures(context, views.shape[-1]), strengths, strict=True)
+        linear_probe.solve_alone(columns(train, block), weights, float(strength))
+        for block, strength in zip(pictures(context, views.shape[-1]), strengths, strict=True)
     ]
     # theta (class, feature + 1): the last column is the bias
     top = _linear(context, standard, [(theta[:, :-1], theta[:, -1]) for theta in fitted])
     return NumpyHead.from_module(top.standard, top.module)
 
 
-def _views(context: CellContext, parts: PartIndices, key: FoldKey) -> Floats:
+def all_views(context: CellContext, parts: PartIndices, key: FoldKey) -> Floats:
     """(view, image, feature): plain, mirrored where predictions average it, and augmented."""
     views = [cell_context.features(context)]
     if context.recipe.model.mirror:
@@ -97,7 +97,7 @@ def _head(
     context: CellContext, parts: PartIndices, stage: Stage, key: FoldKey
 ) -> tuple[FittedHead, list[dict[str, Any]]]:
     """Fit a head on cached features."""
-    views = _views(context, parts, key)
+    views = all_views(context, parts, key)
     if context.recipe.train.balance == "smote_features":
         views, parts = _with_synthetic(views, parts, key)
     standard = Standardise.of(views[:, parts.train])
@@ -124,14 +124,14 @@ def _probe(
     context: CellContext, parts: PartIndices, standard: Standardise, views: Floats, name: str
 ) -> tuple[FittedHead, list[dict[str, Any]]]:
     """One layer on views (view, image, feature), or one for each picture's own features."""
-    train = _training_views(context, views, parts, standard)
+    train = training_views(context, views, parts, standard)
     rows = parts.validation
     validation = LabelledFeatures(
         standard(views[0, rows]), parts.labels[rows], sample_weights(context, rows)
     )
-    weights, blocks = class_weights(context, parts), _pictures(context, views.shape[-1])
+    weights, blocks = class_weights(context, parts), pictures(context, views.shape[-1])
     fitted = [
-        linear_probe.fit_probe(_columns(train, b), _columns(validation, b), weights) for b in blocks
+        linear_probe.fit_probe(columns(train, b), columns(validation, b), weights) for b in blocks
     ]
     history = [
         {**row, "stage": name if len(fitted) == 1 else f"{name}, picture {number}"}
@@ -141,17 +141,18 @@ def _probe(
     return _linear(context, standard, [(probe.weights, probe.bias) for probe in fitted]), history
 
 
-def _pictures(context: CellContext, width: int) -> list[slice]:
+def pictures(context: CellContext, width: int) -> list[slice]:
     """The slice of the features (width,) that belongs to each picture of the film."""
     features_each = width // context.backbone.panels
     return [slice(start, start + features_each) for start in range(0, width, features_each)]
 
 
-def _columns(data: LabelledFeatures, block: slice) -> LabelledFeatures:
+def columns(data: LabelledFeatures, block: slice) -> LabelledFeatures:
+    """The same images with these features alone."""
     return replace(data, features=np.ascontiguousarray(data.features[:, block]))
 
 
-def _training_views(
+def training_views(
     context: CellContext, views: Floats, parts: PartIndices, standard: Standardise
 ) -> LabelledFeatures:
     """The training part's views (view, image, feature) as (view x image, feature)."""

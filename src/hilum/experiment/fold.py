@@ -28,6 +28,7 @@ class TrainedFold:
     predictions: pd.DataFrame
     history: pd.DataFrame
     loss: float
+    choice: dict[str, Any] | None = None  # how its pool was chosen among several
 
 
 def train_fold(context: CellContext, split: pd.DataFrame, key: FoldKey) -> TrainedFold:
@@ -56,6 +57,13 @@ def train_fold(context: CellContext, split: pd.DataFrame, key: FoldKey) -> Train
     )
     predictions = _predictions(context, model, logits, rows["test"], key)
     return TrainedFold(key, model, predictions, history, loss)
+
+
+def with_choice(trained: TrainedFold, choice: dict[str, Any]) -> TrainedFold:
+    """The fold, and its model, with the record of how its pool was chosen."""
+    facts = trained.model.facts
+    facts = replace(facts, provenance={**facts.provenance, "pool_choice": choice})
+    return replace(trained, choice=choice, model=replace(trained.model, facts=facts))
 
 
 def _rows(context: CellContext, split: pd.DataFrame) -> dict[str, Any]:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from hilum.experiment import cell_context, checkpoints, fold, source_task
+from hilum.experiment import cell_context, checkpoints, fold, pool_choice, source_task
 from hilum.experiment.cell_context import CellData, FoldKey
 from hilum.experiment.checkpoints import FoldResult
 from hilum.experiment.context import StoredPixels
+from hilum.experiment.pool_choice import FoldImages
 from hilum.experiment.source_task import SourceTask
 from hilum.progress import Progress, silent
 from hilum.recipes import Recipe
@@ -31,14 +32,20 @@ class FoldTask:
     split: pd.DataFrame  # sample_id and part
     source: SourceTask | None
     work: Path
+    rounds: "pd.Series[int] | None" = None  # inside training, where a pool is chosen
 
 
 def run_fold(task: FoldTask, progress: Progress = silent) -> FoldResult:
     """Train and test one fold, its source task first where needed, and keep it in its folder."""
     source = source_task.fit_source_task(task.source, progress) if task.source else None
     data = CellData(task.classes, task.manifest, task.pixels.open())
-    context = cell_context.set_up(task.recipe, data, progress, source)
-    return checkpoints.save_fold(task.work, fold.train_fold(context, task.split, task.key))
+    images = FoldImages(data, task.split, task.rounds)
+    recipe, choice = pool_choice.choose_pool(task.recipe, images, task.key, progress, source)
+    context = cell_context.set_up(recipe, data, progress, source, keep=choice is not None)
+    trained = fold.train_fold(context, task.split, task.key)
+    if choice is not None:
+        trained = fold.with_choice(trained, choice)
+    return checkpoints.save_fold(task.work, trained)
 
 
 def run_or_refuse(task: FoldTask, progress: Progress) -> FoldResult | HilumError:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ import pandas as pd
 from hilum import recipes
 from hilum.data import prepared_dataset
 from hilum.data.prepared_dataset import PreparedDataset
-from hilum.experiment import cell_context, checkpoints, fold_task, source_task
+from hilum.experiment import cell_context, checkpoints, fold_task, source_task, splits
 from hilum.experiment.cell_context import FoldKey
 from hilum.experiment.checkpoints import FoldResult
 from hilum.experiment.context import RunContext, StoredPixels, preprocessing_of
@@ -32,6 +33,7 @@ class GridResult:
     chosen: str
     failed: tuple[LeftOut, ...]
     sources: dict[str, SourceTaskResult]  # cell -> its source task, of the first seed
+    choices: tuple[dict[str, Any], ...] = ()  # of each fold that chose its pool among several
 
 
 def run_grid(context: RunContext) -> GridResult:
@@ -71,6 +73,11 @@ def _gather(cells: list["Cell"], failed: tuple[LeftOut, ...]) -> GridResult:
         min(mean, key=lambda name: mean[name]),  # the first, where all are nan
         failed,
         sources,
+        tuple(
+            {"cell": fold.key.cell, "seed": fold.key.seed, "fold": fold.key.fold, **fold.choice}
+            for fold in folds
+            if fold.choice is not None
+        ),
     )
 
 
@@ -156,8 +163,15 @@ class Cell:
             source = self._plan_source(source_task.seed_of(self._recipe, key.seed)).task
         return FoldTask(
             key, self._recipe, context.classes, data.manifest, StoredPixels.of(data.pixels), table,
-            source, context.work,
+            source, context.work, self._rounds(key, table),
         )  # fmt: skip
+
+    def _rounds(self, key: FoldKey, table: pd.DataFrame) -> "pd.Series[int] | None":
+        """Rounds inside a fold's training images, where its pool is chosen among several."""
+        if len(cell_context.pools_of(self._recipe.model)) == 1:
+            return None
+        data, plan = self._context.dataset, self._recipe.split
+        return splits.inner_rounds(plan, data.manifest, data.fingerprints, table, key.seed)
 
     def _plan_source(self, seed: int) -> PlannedSourceTask:
         if seed not in self._planned:

@@ -6,8 +6,8 @@ from typing import Any, TypeAlias
 
 from hilum.experiment import cell_context, schema_to_training
 from hilum.experiment.context import prepared
-from hilum.models import backbones, freezing, heads, networks
-from hilum.models.backbone import kept
+from hilum.models import backbones, freezing, heads, pools
+from hilum.models.cards import Pool
 from hilum.recipes import CopiesPlan, Mode, ModelPlan, Recipe, Stage, TrainPlan
 from hilum.recipes.schema import PreparePlan
 from hilum.types import HilumError
@@ -34,12 +34,12 @@ def _auxiliary_backbones(model: ModelPlan, stages: list[Stage]) -> None:
             "auxiliary networks are frozen, and their head is trained alone; got a "
             "stage that trains the backbone; give every stage trainable = 'head'."
         )
-    pool = schema_to_training.head_plan(model).pool
-    if pool not in backbones.AVERAGES:
-        raise HilumError(
-            f"joined networks hand over their averages; got pool {pool!r}; choose average or "
-            "stages."
-        )
+    for pool in cell_context.pools_of(model):
+        if not pools.averages(pool):
+            raise HilumError(
+                f"joined networks hand over their averages; got pool {pool!r}; choose average, "
+                "stages or early."
+            )
 
 
 def _panels(plan: PreparePlan, model: ModelPlan, views: int, stages: list[Stage]) -> None:
@@ -58,13 +58,37 @@ def _panels(plan: PreparePlan, model: ModelPlan, views: int, stages: list[Stage]
             "film_and_lungs is for one network; got others in model.auxiliary_backbones; leave "
             "them out."
         )
-    pool = schema_to_training.head_plan(model).pool
-    backbones.require_panels(backbones.backbone_card(model.backbone), pool, panels)
+    for pool in cell_context.pools_of(model):
+        backbones.require_panels(backbones.backbone_card(model.backbone), pool, panels)
 
 
-def _pool(model: ModelPlan) -> None:
-    pool = schema_to_training.head_plan(model).pool
-    backbones.require_pool(backbones.backbone_card(model.backbone), pool)
+def _pool(model: ModelPlan, train: TrainPlan, share: float) -> None:
+    _choice(model, train, share)
+    for name in (model.backbone, *model.auxiliary_backbones):
+        for pool in cell_context.pools_of(model):
+            backbones.require_pool(backbones.backbone_card(name), pool)
+
+
+def _choice(model: ModelPlan, train: TrainPlan, share: float) -> None:
+    """A pool is chosen among several by fits of a plain head, on validation images."""
+    if len(cell_context.pools_of(model)) == 1:
+        return
+    if not schema_to_training.head_plan(model).plain or not train.cache:
+        raise HilumError(
+            "a pool is chosen among several for a plain linear head on cached features; got head "
+            f"{model.head!r} and train.cache = {str(train.cache).lower()}; name one pool."
+        )
+    through = [stage.name for stage in train.stages if stage.through]
+    if through:
+        raise HilumError(
+            "a pool is chosen among several for a frozen network; got a stage that trains the "
+            f"backbone, {through[0]!r}; name one pool, or give every stage trainable = 'head'."
+        )
+    if not share:
+        raise HilumError(
+            "a pool is chosen on validation images; got split.validation = 0; set it above 0, or "
+            "name one pool."
+        )
 
 
 def _head(model: ModelPlan) -> None:
@@ -125,12 +149,12 @@ def _unvalidated(share: float, stages: list[Stage]) -> None:
             )
 
 
-def _freezing(name: str, pool: str, stages: list[FineTuning]) -> None:
+def _freezing(name: str, pool: Pool, stages: list[FineTuning]) -> None:
     if not stages:
         return
-    card = backbones.backbone_card(name)
-    network = networks.outline(card, keep=kept(card, pool))
-    names = [f"net.{name}" for name, _ in network.named_parameters()]
+    backbone = backbones.outline_backbone(backbones.backbone_card(name), pool)
+    card = backbone.reached
+    names = [f"net.{name}" for name, _ in backbone.net.named_parameters()]
     for stage in stages:
         actions = freezing.resolve(
             [*names, "head"], schema_to_training.freezing_rules(card, *stage)
@@ -185,7 +209,7 @@ ALONE: dict[str, Row] = {
     "model.backbone": Row(lambda r: (r.model.backbone,), backbones.backbone_card),
     "model.head": Row(lambda r: (r.model,), _head),
     "model.auxiliary_backbones": Row(lambda r: (r.model, r.train.stages), _auxiliary_backbones),
-    "model.pool": Row(lambda r: (r.model,), _pool),
+    "model.pool": Row(lambda r: (r.model, r.train, r.split.validation), _pool),
     "classes": Row(lambda r: (r.classes,), _classes),
     "figures": Row(lambda r: (r.figures,), _figures),
     "train.balance": Row(lambda r: (r.train, r.classes), _balance),
@@ -195,7 +219,7 @@ ALONE: dict[str, Row] = {
     "train.stages.freeze": Row(
         lambda r: (
             r.model.backbone,
-            schema_to_training.head_plan(r.model).pool,
+            cell_context.pools_of(r.model)[0],
             _fine_tuning(r.train.stages),
         ),
         _freezing,

@@ -135,5 +135,7 @@ def _model(tested: TestedRun) -> dict[str, Any]:
         "layers": summary.layers(selected.recipe, selected.model),
         "images_seen": summary.images_seen(grid_result.history, record["provenance"]),
         "failed": [asdict(item) for item in grid_result.failed],
+        "pool": record["backbone"]["pool"],
+        "pool_choice": list(grid_result.choices),
         "lineage": source_task.lineage(selected.source) if selected.source else "no source task",
     }

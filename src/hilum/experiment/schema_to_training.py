@@ -36,7 +36,7 @@ def head_plan(plan: ModelPlan) -> HeadPlan:
         for name in ("hidden", "dropout", "map_dropout", "penalise")
         if (value := getattr(plan, name)) is not None
     }
-    return replace(heads.find_head(plan.head), pool=cell_context.pool(plan), **changes)
+    return replace(heads.find_head(plan.head), pool=cell_context.pools_of(plan)[0], **changes)
 
 
 def freezing_rules(
@@ -62,7 +62,7 @@ def trained_parameters(recipe: Recipe, backbone: Backbone) -> dict[str, freezing
     plans = [recipe.train, *([task.train] if task and task.enabled else [])]
     for stage in (stage for plan in plans for stage in plan.stages if stage.trainable != "head"):
         rules = freezing_rules(
-            backbone.card, stage.trainable, stage.last, stage.first, stage.freeze
+            backbone.reached, stage.trainable, stage.last, stage.first, stage.freeze
         )
         actions = freezing.resolve([*inside, *head], rules)
         changed |= {

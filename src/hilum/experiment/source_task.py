@@ -28,6 +28,7 @@ from hilum.types import HilumError, Leak, Manifest
 
 CELL = "source"
 CHANCE = 0.5  # AUROC
+OF_LAST_MAP = ("average", "flatten", "last", "fc1", "fc2", "fc3")  # pools that it has as well
 DONE = "done"
 SIDES = ("the source task's training", "test")
 
@@ -150,7 +151,7 @@ def as_recipe(recipe: Recipe, source: SourcePlan) -> Recipe:
     shared_keys = {key: tree[key] for key in ("mode", "prepare", "model", "modalities", "seeds")}
     # auxiliary backbones stay frozen, and maps of earlier stages are for the target's head
     shared_keys["model"]["auxiliary_backbones"] = []
-    if shared_keys["model"].get("pool") in ("auto", "stages"):
+    if shared_keys["model"].get("pool") not in OF_LAST_MAP:
         shared_keys["model"]["pool"] = None
     shared_keys["prepare"] = table.get("prepare", shared_keys["prepare"])
     return recipes.parse_recipe({"name": f"{recipe.name}-source", **shared_keys, **source_keys})

@@ -15,6 +15,7 @@ from hilum.types import Fingerprints, HilumError, Leak, Manifest, Split
 
 FEW = 30  # test images; with fewer of them no figure says anything, so that folds test every image
 LEAST_FOLDS = 3
+ROUNDS = 5  # of the cross-validation inside a fold that chooses its pool
 
 
 def make_split(
@@ -34,6 +35,32 @@ def make_split(
     split = _divide(plan, request)
     table = split.table.assign(sample_id=split.table["sample_id"].map(names))
     return replace(split, table=table)
+
+
+def inner_rounds(
+    plan: SplitPlan,
+    manifest: Manifest,
+    fingerprints: Fingerprints,
+    fold: pd.DataFrame,
+    seed: int,
+) -> "pd.Series[int] | None":
+    """Round (sample_id -> 0, 1, ...) of each image that a fold does not test, grouped as folds are.
+
+    By patient where sites are too few. None where no grouping allows two rounds.
+    """
+    free = fold.loc[fold["part"] != "test", "sample_id"]
+    rows = manifest.table[manifest.table["sample_id"].isin(free)].reset_index(drop=True)
+    groups = ("site", "patient") if plan.group == "site" else (plan.group,)
+    for group, rounds in ((group, n) for group in groups for n in range(ROUNDS, 1, -1)):
+        update = {"kind": "kfold", "folds": rounds, "validation": 0.0, "group": group}
+        inner = plan.model_copy(update=update)
+        try:
+            split = make_split(inner, replace(manifest, table=rows), fingerprints, seed).table
+        except HilumError:  # a class with fewer groups than rounds
+            continue
+        tested = split[split["part"] == "test"]
+        return tested.set_index("sample_id")["fold"].sort_index()
+    return None
 
 
 def order_of(plan: SplitPlan, manifest: Manifest) -> Literal["name", "content"]:

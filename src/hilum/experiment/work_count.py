@@ -104,7 +104,10 @@ def _features(cell: Recipe, fold: _Fold, made: int, shared: bool) -> dict[str, i
     mirrored = {"mirror": fold.images + made} if cell.model.mirror else {}
     seen = fold.images if shared else fold.train + made
     views = {f"view {number}": seen for number in range(cell.augment.views)}
-    return {"plain": fold.images + made, **mirrored, **views}
+    sets = {"plain": fold.images + made, **mirrored, **views}
+    if not cell.model.chooses_pool:
+        return sets
+    return {**sets, **{f"{view}, all pools": images for view, images in sets.items()}}
 
 
 def _scope(view: str, made: int, shared: bool, fold: tuple[int, object]) -> tuple[object, ...]:

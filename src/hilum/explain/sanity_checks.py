@@ -168,7 +168,7 @@ def _stages(backbone: Backbone, seed: int) -> list[tuple[str, Callable[[], None]
 
     return [
         (" + ".join(names), stage(freezing.stage_pattern(names)))
-        for names in reversed(backbone.card.stages)
+        for names in reversed(backbone.reached.stages)
     ]
 
 

@@ -1,18 +1,17 @@
 """One backbone: a network without its classifier, alone or with others next to it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
-from hilum.models import networks, normalise
-from hilum.models.cards import BackboneCard, Pool
+from hilum.models import networks, normalise, pools
+from hilum.models.cards import BackboneCard, Pool, Strides
 from hilum.models.weights import Weights
 from hilum.types import HilumError
-
-EARLIER = (8, 16)  # pixels from place to place of the maps that pool "stages" adds to the last
 
 
 class Backbone(nn.Module):
@@ -20,6 +19,7 @@ class Backbone(nn.Module):
 
     With pool "stages" the means of earlier maps follow those of the last, for a head that is
     trained alone: what transfers is often there (Evci et al. 2022, Head2Toe, arXiv:2201.03529).
+    With strides as pool the features are the means of those maps, and the network ends with them.
     Auxiliary networks (`beside`) see the same films, and their features follow its own.
     """
 
@@ -37,13 +37,19 @@ class Backbone(nn.Module):
         self.panels = panels
         self.card = row
         self.weights = record
-        self.pool = pool
+        self.pool = pool = pools.settled(pool)
         self.kept = kept(row, pool)  # fully connected layers that stay
         self.flat = pool == "flatten" or (pool == "last" and bool(row.classifier))
         # timm's networks have no common type
         self.net: Any = networks.create(row, record.variant, keep=self.kept)
-        self.earlier = earlier(self.net, row.name) if pool == "stages" else {}
-        self.channels = row.features + sum(self.earlier.values())  # of `maps`, without neighbours
+        strides = pools.strides_of(pool)
+        self.earlier = earlier(self.net, row.name, strides) if strides else {}
+        self.cut = not isinstance(pool, str)  # the last of these maps is the network's end
+        if self.cut:
+            net: Any = self.net  # a module's attributes are tensors or modules to mypy
+            net.prune_intermediate_layers(indices=list(self.earlier))
+        self.last = 0 if self.cut else row.features  # channels of the last map
+        self.channels = self.last + sum(self.earlier.values())  # of `maps`, without neighbours
         self.beside = nn.ModuleList(
             AuxiliaryBackbone(common or row.normalise, common or other.card.normalise, other)
             for other in beside
@@ -53,6 +59,19 @@ class Backbone(nn.Module):
     def neighbours(self) -> list["AuxiliaryBackbone"]:
         """The networks next to it."""
         return [other for other in self.beside if isinstance(other, AuxiliaryBackbone)]
+
+    @property
+    def reached(self) -> BackboneCard:
+        """The card with those stages alone that the pool leaves in the network."""
+        if not self.cut:
+            return self.card
+        names = [name for name, _ in self.net.named_parameters()]
+        stages = tuple(
+            stage
+            for stage in self.card.stages
+            if any(name.startswith(f"{prefix}.") for name in names for prefix in stage)
+        )
+        return replace(self.card, stages=stages)
 
     def maps(self, x: Tensor) -> Tensor:
         """(image, 3, height, width) -> the last spatial map (image, channel, row, column).
@@ -108,13 +127,26 @@ class Backbone(nn.Module):
         """(channel, position) of features (image, width): a flattened map lists channel first."""
         return (self.card.features, width // self.card.features) if self.flat else (width, 1)
 
+    def columns(self, pool: Pool) -> list[int]:
+        """Which of its features a pool of some of its maps would give, in their order."""
+        wanted, start = pools.maps_of(pools.settled(pool)), 0
+        picked: list[int] = []
+        for member in (self, *(other.backbone for other in self.neighbours)):
+            widths = [*member.earlier.values()]
+            widths = widths if member.cut else [member.last, *widths]
+            each = list(zip(pools.maps_of(member.pool), widths, strict=True))
+            for kind, width in each * self.panels:
+                picked += range(start, start + width) if kind in wanted else ()
+                start += width
+        return picked
+
     def record(self) -> dict[str, Any]:
         """What `rebuild` needs besides the tensors, ready for JSON."""
         others = [other.backbone.record() for other in self.neighbours]
         return {
             "name": self.card.name,
             "timm_name": self.card.timm_name,
-            "pool": self.pool,
+            "pool": pools.plain(self.pool),
             "variant": self.weights.variant,
             "digest": self.weights.digest,
             "origin": self.weights.origin,
@@ -127,9 +159,8 @@ class Backbone(nn.Module):
     def extra_repr(self) -> str:
         """Name, pooling and variant, for the printed network."""
         panels = f", panels={self.panels}" if self.panels > 1 else ""
-        return (
-            f"{self.card.timm_name!r}, pool={self.pool!r}, variant={self.weights.variant!r}{panels}"
-        )
+        pool, variant = pools.plain(self.pool), self.weights.variant
+        return f"{self.card.timm_name!r}, pool={pool!r}, variant={variant!r}{panels}"
 
     def _feature_map(self, x: Tensor) -> Tensor:
         """What `forward_features` gives of (image, 3, height, width), earlier maps behind it.
@@ -145,9 +176,15 @@ class Backbone(nn.Module):
         if not self.earlier:
             last: Tensor = self.net.forward_features(x)
             return last
-        last, earlier = self.net.forward_intermediates(x, indices=list(self.earlier))
+        if self.cut:
+            *earlier, last = self.net.forward_intermediates(
+                x, indices=list(self.earlier), stop_early=True, intermediates_only=True
+            )
+        else:
+            last, earlier = self.net.forward_intermediates(x, indices=list(self.earlier))
         rows, columns = last.shape[2:]
-        return torch.cat([last, *(adaptive_avg_pool2d(one, (rows, columns)) for one in earlier)], 1)
+        smaller = [adaptive_avg_pool2d(one, (rows, columns)) for one in earlier]
+        return torch.cat([*smaller, last] if self.cut else [last, *smaller], 1)
 
     def _pool_panels(self, output: Tensor) -> Tensor:
         """What `_feature_map` gives -> features (image, feature), panel by panel.
@@ -159,8 +196,10 @@ class Backbone(nn.Module):
         return self._pool_stages(output)
 
     def _pool_stages(self, output: Tensor) -> Tensor:
+        if self.cut:
+            return output.mean((2, 3))
         if self.earlier:
-            output, *earlier = torch.split(output, [self.card.features, *self.earlier.values()], 1)
+            output, *earlier = torch.split(output, [self.last, *self.earlier.values()], 1)
             return torch.cat([self._apply_head(output), *(one.mean((2, 3)) for one in earlier)], 1)
         return self._apply_head(output)
 
@@ -213,32 +252,40 @@ class AuxiliaryBackbone(nn.Module):
         return f"modes={self.modes!r}"
 
 
-def kept(row: BackboneCard, pool: str) -> int:
+def kept(row: BackboneCard, pool: Pool) -> int:
     """How many fully connected layers `pool` keeps. Raises HilumError where there are none."""
     layers = [f"fc{i}" for i in range(1, len(row.classifier) + 1)]
     known_pools = ["average", "last", *([] if row.own else ["stages", "flatten"]), *layers]
-    if pool not in known_pools:
+    depths = "" if row.own else ", early, or a list of strides such as [8, 16]"
+    by_depth = not isinstance(pools.settled(pool), str)
+    if row.own if by_depth else pool not in known_pools:
         raise HilumError(
-            f"a pool of {row.name} is one of {', '.join(known_pools)}; got {pool!r}; choose one."
+            f"a pool of {row.name} is one of {', '.join(known_pools)}{depths}; got "
+            f"{pools.plain(pool)!r}; choose one."
         )
-    return layers.index(pool) + 1 if pool in layers else 0
+    return layers.index(str(pool)) + 1 if pool in layers else 0
 
 
-def earlier(net: Any, name: str) -> dict[int, int]:
-    """Which of a network's stages pool "stages" adds, as timm counts them: {index: channels}."""
+def earlier(net: Any, name: str, strides: Strides = pools.EARLIER) -> dict[int, int]:
+    """Which of a network's stages have these strides, as timm counts them: {index: channels}.
+
+    Raises HilumError where it has not one stage of each.
+    """
     stages: Any = getattr(net, "feature_info", None)
     able = isinstance(stages, list) and hasattr(net, "forward_intermediates")
-    channels = {
-        index: int(stage["num_chs"])
+    found = {
+        index: stage
         for index, stage in enumerate(stages if able and not channels_last(net) else ())
-        if stage["reduction"] in EARLIER
+        if stage["reduction"] in strides
     }
-    if len(channels) != len(EARLIER):  # a transformer has a dozen, or none
+    if len(found) != len(strides):  # a transformer has a dozen, or none
+        has = sorted({int(stage["reduction"]) for stage in stages}) if able else []
         raise HilumError(
-            f"pool 'stages' needs a network whose stages timm can return; {name} is not "
-            "one; choose pool average."
+            f"pool 'stages' and pools by stride need a network whose stages timm can return; "
+            f"{name} is not one{f' for strides {list(strides)}: it has {has}' if has else ''}; "
+            "choose pool average."
         )
-    return channels
+    return {index: int(stage["num_chs"]) for index, stage in found.items()}
 
 
 def channels_last(net: Any) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hilum.models import networks, weights
+from hilum.models import networks, pools, weights
 from hilum.models.backbone import Backbone, channels_last, earlier, kept
 from hilum.models.cards import BACKBONES, BackboneCard, Pool, known_card
 from hilum.models.unfilled import Unfilled
@@ -17,7 +17,6 @@ from hilum.models.weights import Weights
 from hilum.types import HilumError, MissingError
 
 __all__ = [
-    "AVERAGES",
     "BACKBONES",
     "Backbone",
     "BackboneCard",
@@ -25,6 +24,7 @@ __all__ = [
     "backbone_card",
     "build_backbone",
     "join_backbones",
+    "outline_backbone",
     "rebuild_backbone",
     "require_fit",
     "require_panels",
@@ -34,7 +34,6 @@ __all__ = [
     "with_panels",
     "with_pooling",
 ]
-AVERAGES: tuple[Pool, ...] = ("average", "stages")  # pools that networks side by side can have
 LEAST_SIDE = 32  # pixels: five halvings leave one place (Keras's min_size as well)
 
 
@@ -72,10 +71,10 @@ def join_backbones(first: Backbone, others: Sequence[Backbone], common: str = ""
     HilumError unless every one hands over its averages and is alone.
     """
     for member in (first, *others):
-        if member.pool not in AVERAGES or member.beside:
+        if not pools.averages(member.pool) or member.beside:
             raise HilumError(
                 f"joined networks return their averages; got pool {member.pool!r} of "
-                f"{member.card.name!r}; choose pool average or stages."
+                f"{member.card.name!r}; choose pool average, stages or early."
             )
     joined = _uninitialised(first.card, first.weights, first.pool, others, common, first.panels)
     joined.net = first.net
@@ -93,8 +92,24 @@ def with_pooling(backbone: Backbone, pool: Pool) -> Backbone:
             f"{backbone.pool!r} has kept; choose pool {backbone.pool}."
         )
     other = _uninitialised(backbone.card, backbone.weights, pool, panels=backbone.panels)
-    other.net = backbone.net
+    if not (other.cut or backbone.cut):
+        other.net = backbone.net
+        return other
+    state = backbone.net.state_dict()
+    wanted = other.net.state_dict()
+    if not wanted.keys() <= state.keys():
+        raise HilumError(
+            f"pool {pools.name_of(other.pool)!r} of {backbone.card.name!r} needs deeper layers "
+            f"than pool {pools.name_of(backbone.pool)!r} has kept; choose that pool."
+        )
+    other.net.load_state_dict({name: state[name] for name in wanted})
     return other
+
+
+def outline_backbone(row: BackboneCard, pool: Pool) -> Backbone:
+    """The backbone with shapes only: no memory, no arithmetic."""
+    with torch.device("meta"), Unfilled():
+        return Backbone(row, Weights({}, "", "", "", ""), pool)
 
 
 def richest_common_pooling(names: Sequence[str]) -> Pool:
@@ -152,7 +167,7 @@ def _without_tensors(record: Mapping[str, Any]) -> Backbone:
     beside = [_without_tensors(other) for other in record.get("beside", ())]
     row, common = backbone_card(str(record["name"])), str(record.get("common", ""))
     panels = int(record.get("panels", 1))
-    return _uninitialised(row, loaded, record["pool"], beside, common, panels)
+    return _uninitialised(row, loaded, pools.settled(record["pool"]), beside, common, panels)
 
 
 def _uninitialised(
@@ -208,18 +223,20 @@ def _has_output(row: BackboneCard, size: tuple[int, int]) -> bool:
     return True
 
 
-def require_panels(row: BackboneCard, pool: str, panels: int) -> None:
+def require_panels(row: BackboneCard, pool: Pool, panels: int) -> None:
     """Raise HilumError where a network's maps are not averaged picture by picture."""
-    if pool not in AVERAGES or row.own or channels_last(networks.outline(row)):
+    if not pools.averages(pool) or row.own or channels_last(networks.outline(row)):
         raise HilumError(
             f"{panels} pictures of a film need a network whose maps are averaged; got pool "
-            f"{pool!r} of {row.name!r}; choose another network, or pool average or stages."
+            f"{pool!r} of {row.name!r}; choose another network, or pool average, stages or early."
         )
 
 
-def require_pool(row: BackboneCard, pool: str) -> None:
+def require_pool(row: BackboneCard, pool: Pool) -> None:
     """Raise HilumError where a network has nothing that `pool` could hand over."""
     kept(row, pool)
+    if strides := pools.strides_of(pools.settled(pool)):
+        earlier(networks.outline(row), row.name, strides)
 
 
 def _backbone_part(backbone: Backbone, loaded: Weights) -> dict[str, Tensor]:

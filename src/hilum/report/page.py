@@ -23,6 +23,7 @@ from hilum.report import render as page
 from hilum.report import run_folder as folder
 from hilum.report.cards import key_facts
 from hilum.report.figures import gallery, registry
+from hilum.report.pool_table import pool_table
 from hilum.report.printed_table import PrintedTable, printed_counts, printed_texts
 from hilum.report.run_folder import RunFolder
 from hilum.report.wording import (
@@ -231,6 +232,7 @@ def _closing(run: RunFolder) -> dict[str, Any]:
     return {
         "model": key_facts.key_facts(run),
         "layers": _layers(run),
+        "pool_choice": pool_table(run),
         "limits": [prose(str(limit)) for limit in limits] if isinstance(limits, list) else [],
         "environment": sections.pairs(run.section("environment")),
         "citations": [(item.title, item.citation) for item in sections.sets(run) if item.citation],
