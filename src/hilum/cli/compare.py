@@ -1,15 +1,23 @@
-"""hilum compare: two runs on the images that both have tested."""
+"""hilum compare: two runs on the images that both have tested; more of them in one table."""
 
 from math import isnan
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hilum.cli.app import Json, Quiet, Verbose, app, terminal
+from hilum.cli.terminal import Terminal
 from hilum.types import CLASS_NAMES, NOTICE
 
+if TYPE_CHECKING:
+    from hilum.experiment.leaderboard import Figure
+
 Run = Annotated[Path, typer.Argument(help="The --out folder of a finished run.")]
+Runs = Annotated[
+    list[Path] | None,
+    typer.Argument(help="Further runs: then all of them in one table, the best first."),
+]
 SURE = 0.05  # corrected p below which a difference is marked
 
 
@@ -17,14 +25,46 @@ SURE = 0.05  # corrected p below which a difference is marked
 def compare(
     first: Run,
     second: Run,
+    others: Runs = None,
     as_json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Paired differences of two runs on the same test images, with intervals and tests."""
+    """Paired differences of two runs on the same test images; of more runs, a table of all."""
+    screen = terminal(as_json, verbose, quiet)
+    if others:
+        _leaderboard([first, second, *others], screen)
+    else:
+        _pair(first, second, screen)
+
+
+def _leaderboard(folders: list[Path], screen: Terminal) -> None:
+    from hilum.experiment import leaderboard
+
+    board = leaderboard.rank_runs(folders)
+    titles = [figure.title for figure in board.standings[0].figures]
+    shown = 1 if screen.narrow else len(titles)
+    rows = [
+        (
+            place,
+            standing.run,
+            *(_with_interval(figure) for figure in standing.figures[:shown]),
+            standing.images,
+            standing.verdict,
+        )
+        for place, standing in enumerate(board.standings, 1)
+    ]
+    columns = ("", "run", *titles[:shown], "test images", "verdict")
+    screen.table(f"Runs by {titles[0].lower()} (95% intervals)", columns, rows)
+    for note in board.notes:
+        screen.say(f"• {note}")
+    screen.say(NOTICE, "dim")
+    screen.give({**board.as_json(), "notice": NOTICE})
+
+
+def _pair(first: Path, second: Path, screen: Terminal) -> None:
     from hilum.experiment import compare
 
-    screen = terminal(as_json, verbose, quiet)
     comparison = compare.compare_runs(first, second)
     rows = [
         (
@@ -46,6 +86,12 @@ def compare(
         screen.say(f"• {note}")
     screen.say(NOTICE, "dim")
     screen.give({**comparison.as_json(), "notice": NOTICE})
+
+
+def _with_interval(figure: "Figure") -> str:
+    if figure.low is None or figure.high is None:
+        return _figure(figure.value)
+    return f"{figure.value:.3f} ({figure.low:.3f}–{figure.high:.3f})"
 
 
 def _figure(value: float, sign: str = "") -> str:
