@@ -13,6 +13,7 @@ LAYERS = (
     {"cli"},
     {"serve"},
     {"api"},
+    {"interop"},
     {"experiment", "exporting"},
     {"recipes", "report"},
     {"audits"},
@@ -25,6 +26,7 @@ LAYERS = (
     {"images"},
     {"files"},
     {"progress", "types"},
+    {"notebook"},
 )
 HEIGHT = {room: len(LAYERS) - i for i, rooms in enumerate(LAYERS) for room in rooms}
 # the same of the modules of experiment/
@@ -43,8 +45,8 @@ FLOORS = (
     {"schema_to_training"},
     {"cell_context"},
     {"context", "splits"},
-    {"clear_previous", "compare", "dataset", "environment", "given_split", "mask_conventions"}
-    | {"published", "replication", "run_basis", "speed", "work_count"},
+    {"clear_previous", "compare", "dataset", "environment", "given_split", "leaderboard"}
+    | {"mask_conventions", "published", "replication", "run_basis", "speed", "work_count"},
 )
 FLOOR = {name: len(FLOORS) - i for i, names in enumerate(FLOORS) for name in names}
 ALLOWED_LAZY_CYCLES = 0

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from hilum import notebook
+
 if TYPE_CHECKING:
     import pandas as pd  # 0.3 s that `hilum --help` need not pay
 
@@ -210,6 +212,9 @@ class Score:
     stamp: str = ""  # what audits of the images alone say: "pass", "fail: C-02; warn: C-03", ...
     over: tuple[str, ...] = ()  # of an average: the classes with test images, where some have none
 
+    def _repr_html_(self) -> str:
+        return notebook.score(asdict(self), NOTICE)
+
 
 @dataclass(frozen=True, slots=True)
 class Published:
@@ -326,6 +331,9 @@ class Results:
             "audits": [Finding(**row) for row in plain["audits"]],
         }
         return cls(**{**plain, **told})
+
+    def _repr_html_(self) -> str:
+        return notebook.results(self.as_json())
 
 
 def _nan(value: float | None) -> float:

@@ -5,13 +5,26 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
+import cv2
 import numpy as np
 
+from hilum import notebook
 from hilum.inference import answer, cautions, exported
 from hilum.inference.answer import Prediction, PreparedImage
 from hilum.inference.model import TrainedModel
 from hilum.inference.model_json import find_model_folder
-from hilum.types import Floats, Grey8, GreyImage, HilumError, MissingError, nearest_name
+from hilum.preprocess import Pipeline
+from hilum.types import (
+    CLASS_NAMES,
+    NOTICE,
+    Floats,
+    Grey8,
+    GreyImage,
+    HilumError,
+    MissingError,
+    nearest_name,
+    shown_probability,
+)
 
 if TYPE_CHECKING:
     from hilum.explain.explainer import ExplainableModel
@@ -49,7 +62,6 @@ class Heatmap:
         """Write film, heat map, colour bar and notice as one PNG; HilumError if unknown."""
         from hilum.explain import cam
         from hilum.explain import heatmap_sheets as sheets
-        from hilum.types import CLASS_NAMES, shown_probability
 
         style = sheets.HeatmapStyle(rendering, colours)
         style.check()
@@ -59,6 +71,24 @@ class Heatmap:
         title = cam.find_method(self.method).title
         sheets.save_page(sheets.single(tile, style, title, self.verdict), Path(path))
         return Path(path)
+
+    def _repr_html_(self) -> str:
+        """The film, and the film under its heat."""
+        from hilum.explain import cam
+
+        method = cam.find_method(self.method).title
+        title = (
+            f"{method}: evidence for {CLASS_NAMES.get(self.class_, self.class_)}, "
+            f"p {shown_probability(self.probability)}"
+        )
+        pictures = {"film": self.film, "heat on the film": self.render()[..., ::-1]}  # cv2: BGR
+        shown = {caption: _png(pixels) for caption, pixels in pictures.items()}
+        return notebook.heatmap(title, shown, self.verdict, NOTICE)
+
+
+def _png(pixels: "Grey8 | Colour8") -> bytes:
+    """(height, width) grey, or (height, width, 3) as OpenCV orders colours, as a PNG file."""
+    return cv2.imencode(".png", pixels)[1].tobytes()
 
 
 class Model:
@@ -84,6 +114,11 @@ class Model:
     def classes(self) -> list[str]:
         """The classes, in the order of the probabilities."""
         return list(self.trained.facts.classes)
+
+    @property
+    def preparation(self) -> Pipeline:
+        """What makes any image ready for the network; `interop.ManifestDataset` takes it."""
+        return self.trained.pipeline
 
     @property
     def verdict(self) -> str:
@@ -164,9 +199,10 @@ class Model:
         except MissingError:
             raise
         except HilumError as error:
-            return Prediction("", {}, abstained=True, reason=str(error), path=path)
+            reason = str(error)
+            return Prediction("", {}, True, reason, path=path, verdict=self.verdict)  # noqa: FBT003
         (prediction,) = answer.predict(self.trained, [film])
-        return replace(prediction, path=path)
+        return replace(prediction, path=path, verdict=self.verdict)
 
     def __repr__(self) -> str:
         return f"Model({str(self.folder)!r}, classes={self.classes})"

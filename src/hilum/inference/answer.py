@@ -5,20 +5,20 @@ one film has one answer.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 
-from hilum import images
+from hilum import images, notebook
 from hilum.data.fingerprints import perceptual_hash
 from hilum.inference import cautions, conformal, ood
 from hilum.inference.model import Features, TrainedModel
 from hilum.inference.ood import QuickCheck
 from hilum.inference.training_record import Print
 from hilum.preprocess import Pipeline
-from hilum.types import Grey8, GreyImage, HilumError, Image, Probabilities, Stack8
+from hilum.types import NOTICE, Grey8, GreyImage, HilumError, Image, Probabilities, Stack8
 
 See: TypeAlias = Callable[[Stack8], Features]
 
@@ -48,6 +48,10 @@ class Prediction:
     reason: str = ""  # why the model abstains, or why the image could not be read
     seen: str = ""  # "same file", "near duplicate" or "same patient": no test of this model
     path: str = ""  # of a file
+    verdict: str = field(default="", compare=False, repr=False)  # on the model, one line
+
+    def _repr_html_(self) -> str:
+        return notebook.prediction(asdict(self), NOTICE)
 
 
 def prepare_file(source: str | Path | bytes, pipeline: Pipeline) -> PreparedImage:
