@@ -80,11 +80,11 @@ def _outcome() -> tuple[int, str]:
         return error.exit_code, clean(str(error))
     except UsageError as error:
         return HilumError.exit_code, _usage(error)
-    except ModuleNotFoundError as error:  # the small installation has no torch, for example
+    except ModuleNotFoundError as error:  # an extra's, or torch in the small installation
         package = (error.name or "hilum").partition(".")[0]
         if package == "hilum":
             raise
-        return HilumError.exit_code, (
+        return HilumError.exit_code, extras.sentence(package) or (
             f"this command needs the package {package}; got an installation without it; run pip "
             "install hilum, which adds what is missing."
         )
@@ -93,10 +93,6 @@ def _outcome() -> tuple[int, str]:
         return HilumError.exit_code, (
             f"names of files and folders must be in UTF-8; got one that is not: {name}; rename it."
         )
-    except ModuleNotFoundError as error:
-        if not (missing := extras.sentence(error.name or "")):
-            raise
-        return HilumError.exit_code, missing
     except (OSError, MemoryError) as error:
         return HilumError.exit_code, clean(f"the system refused: {error or 'out of memory'}.")
     if code == INTERRUPTED:
