@@ -325,7 +325,9 @@ def test_a_missing_extra_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> Non
         return None if name == "onnxscript" else object()
 
     monkeypatch.setattr(packages, "find_spec", absent)
-    with pytest.raises(HilumError, match=r"without onnxscript; run pip install 'hilum\[export\]'"):
+    with pytest.raises(
+        HilumError, match=r"not installed: onnxscript; run pip install 'hilum\[export\]'"
+    ):
         packages.require("onnx", "fp32", proof=False)
 
 
