@@ -333,7 +333,8 @@ def test_how_intervals_were_made_is_one_note() -> None:
     rows += [{**none, "name": name} for name in ("ece", "brier", "sensitivity", "ece")]
     assert score_basis.interval_notes(rows) == [
         "Intervals by Wilson (accuracy), bootstrap by patient (all others).",
-        "No interval for calibration error (ECE), Brier score, sensitivity: no spread in this sample.",
+        "No interval for calibration error (ECE), Brier score, sensitivity: "
+        "no spread in this sample.",
     ]
     assert score_basis.interval_notes([ROW]) == ["Intervals by Wilson."]
     assert score_basis.interval_notes([]) == []
