@@ -208,9 +208,13 @@ def test_cards_name_no_place_on_this_machine(cards: dict[str, str], study: Built
 def test_the_report_shows_the_key_facts_folded(study: Built) -> None:
     rows = dict(key_facts(read_run(study.folder)))
     assert "temperature of 1.310" in rows["Calibration"]
-    html = study.html
-    assert '<details class="card"><summary>Key facts of the model card</summary>' in html
-    assert "hilum card RUN --out DIR" in html
+    begin = study.html.index('<section id="model">')
+    section = study.html[begin : study.html.index("</section>", begin)]
+    assert section.startswith(
+        '<section id="model">\n<details><summary><h2>Model card</h2></summary>'
+    )
+    for words in ("temperature of 1.310", "hilum card RUN --out DIR"):
+        assert words in section
 
 
 def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:

@@ -190,15 +190,19 @@ def _contrast(one: str, other: str) -> float:
 
 def test_text_has_the_contrast_of_wcag_aa(study: Built) -> None:
     assert _contrast("#000000", "#ffffff") == pytest.approx(21)
-    css = study.page.style
-    colours = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", css))
-    pairs = [(colours[name], "#ffffff") for name in ("ink", "muted", "link")]
-    for name in ("pass", "warn", "fail", "unknown"):
-        pairs += [(colours[name], "#ffffff"), (colours[name], colours[f"{name}-soft"])]
-        pairs += [(colours["ink"], colours[f"{name}-soft"])]
-    assert len(pairs) == 15
-    for front, back in [*pairs, (palette.INK, "#ffffff"), (palette.MUTED, "#ffffff")]:
-        assert _contrast(front, back) >= 4.5
+    light, dark = re.findall(r":root \{(.*?)\}", study.page.style, re.DOTALL)
+    for theme in (light, dark):
+        colours = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", theme))
+        pairs = [(colours[name], colours["paper"]) for name in ("ink", "muted", "link")]
+        for name in ("pass", "warn", "fail", "unknown"):
+            soft = colours[f"{name}-soft"]
+            pairs += [(colours[name], back) for back in (colours["paper"], soft)]
+            pairs += [(colours["ink"], soft)]
+        assert len(pairs) == 15
+        for front, back in pairs:
+            assert _contrast(front, back) >= 4.5
+    for front in (palette.INK, palette.MUTED):  # of the figures
+        assert _contrast(front, "#ffffff") >= 4.5
 
 
 def test_worst_errors_are_found_by_a_plain_loop(run: RunFolder) -> None:
