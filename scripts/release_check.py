@@ -215,8 +215,8 @@ def check_extras(release: Release) -> str:
 def check_runtime(release: Release) -> str:
     """The small installation answers as the whole one does, in its share of the size."""
     whole, small, full = with_demo(release), release.environment("runtime"), release.whole_size
-    small.pip("install", "--no-deps", str(release.built[0]))
     small.pip("install", *CONSTRAINTS, "-r", str(RUNTIME))
+    small.pip("install", "--no-deps", str(release.built[0]))
     size = small.megabytes()
     whole.pip("install", *CONSTRAINTS, f"{release.built[0]}[export]")
     exported, answers = str(whole.home / "exported"), []
