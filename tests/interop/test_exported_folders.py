@@ -20,6 +20,12 @@ from hilum.interop.own_answers import OwnAnswers
 from hilum.models.torchvision_compat import timm
 
 
+@pytest.fixture(autouse=True)
+def few_films(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each folder is checked on four phantom films."""
+    monkeypatch.setattr(own_answers, "FILMS", 4)
+
+
 @pytest.fixture(scope="module")
 def mirroring(out: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run's model alone, made to average films with their mirror images."""

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,9 @@ from hilum.cli.own_image_options import with_own_image_options
 from hilum.cli.results import show
 from hilum.cli.terminal import Terminal
 from hilum.types import MissingError, as_path
+
+if TYPE_CHECKING:
+    from hilum.interop.run_log import Destination
 
 Out = Annotated[
     Path, typer.Option("--out", help="Folder for the report, the model and all tables.")
@@ -31,6 +34,10 @@ Mode = Annotated[
 Quick = Annotated[bool, typer.Option("--quick", help="The smaller grid.")]
 Workers = Annotated[
     int, typer.Option("--workers", min=1, help="Train folds in N processes; the same results.")
+]
+Log = Annotated[
+    list[str] | None,
+    typer.Option("--log", help="mlflow:DIR or tensorboard:DIR: log the run. May be repeated."),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue an interrupted run in --out.")]
 
@@ -62,6 +69,7 @@ def run(
     seeds: Seeds = None,
     resume: Resume = False,
     workers: Workers = 1,
+    log: Log = None,
     dry_run: DryRun = False,
     as_json: Json = False,
     verbose: Verbose = 0,
@@ -76,7 +84,7 @@ def run(
     if dry_run:
         _forecast(loaded, data, screen)
     else:
-        _run(loaded, data, out, screen, resume, workers)
+        _run(loaded, data, out, screen, resume, workers, log)
 
 
 @app.command()
@@ -90,6 +98,7 @@ def train(
     weights: Weights = None,
     seeds: Seeds = None,
     workers: Workers = 1,
+    log: Log = None,
     dry_run: DryRun = False,
     as_json: Json = False,
     verbose: Verbose = 0,
@@ -104,7 +113,7 @@ def train(
     if dry_run:
         _forecast(loaded, None, screen)
     else:
-        _run(loaded, None, out, screen, workers=workers)
+        _run(loaded, None, out, screen, workers=workers, log=log)
 
 
 def _changes(changes: list[str] | None, weights: Path | None, seeds: int | None) -> list[str]:
@@ -146,9 +155,31 @@ def _run(
     screen: Terminal,
     resume: bool = False,
     workers: int = 1,
+    log: list[str] | None = None,
 ) -> None:
     from hilum.experiment.tasks import run_into
 
+    destinations = _destinations(log)
     with screen.working():
         results = run_into(recipe, data, out, screen.step, resume, workers)
+    logged = _logged(out, destinations)
     show(results, out, screen)
+    for where in logged:
+        screen.say(where)
+
+
+def _destinations(log: list[str] | None) -> "list[Destination]":
+    """Read before the work begins: a mistake in one costs no run."""
+    if not log:
+        return []
+    from hilum.interop.run_log import Destination
+
+    return [Destination.of(words) for words in log]
+
+
+def _logged(out: Path, destinations: "list[Destination]") -> list[str]:
+    if not destinations:
+        return []
+    from hilum.interop.run_log import log_run
+
+    return log_run(out, destinations)
