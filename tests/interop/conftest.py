@@ -13,6 +13,7 @@ CHANGES = (
     'classes=["covid19", "normal"]',
     "augment.views=0",
     "model.mirror=false",
+    'model.precision="fp32"',
     'model.pool="stages"',
     'train.balance="weights"',
     "figures=[]",

@@ -129,12 +129,14 @@ def export(
     model: Model | str | Path,
     out: str | Path,
     *,
-    format: Literal["onnx", "openvino"] = "onnx",  # noqa: A002 - as the command calls it
+    format: Literal["onnx", "openvino", "huggingface", "monai"] = "onnx",  # noqa: A002 - as the command calls it
     precision: Literal["fp32", "bf16", "int8"] = "fp32",
     proof: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Write a model as one graph of ONNX or OpenVINO that is proven to answer alike; its folder.
+
+    Or as a folder that Hugging Face's or MONAI's tools load, checked on phantom films.
 
     `proof` is a folder of 200 images or more, else the phantom's are taken. Raises HilumError for
     what cannot be exported, and where the proof fails: `out` then stays as it was.
@@ -146,9 +148,15 @@ def export(
     >>> hilum.load_model(folder).classes
     ['covid19', 'normal']
     """
+    from hilum.exporting import packages
     from hilum.exporting.export import ExportRequest
     from hilum.exporting.export import export as run
 
+    if format in packages.FOLDERS:
+        from hilum.interop import folders
+
+        folders.export_folder(format, _folder(model), as_path(out), precision, proof)
+        return as_path(out)
     shown = None if proof is None else as_path(proof)
     request = ExportRequest(format, precision, shown)
     return run(_folder(model), as_path(out), request, progress or silent).folder

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hilum.cli.app import Json, Quiet, Verbose, app, terminal
+from hilum.cli.tables import Cell
 from hilum.cli.terminal import Terminal
 from hilum.types import CLASS_NAMES, NOTICE, HilumError
 
@@ -56,7 +57,7 @@ def _leaderboard(folders: list[Path], screen: Terminal) -> None:
     board = leaderboard.rank_runs(folders)
     titles = [figure.title for figure in board.standings[0].figures]
     shown = 1 if screen.narrow else len(titles)
-    rows = [
+    rows: list[tuple[Cell, ...]] = [
         (
             place,
             standing.run,

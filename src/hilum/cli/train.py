@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +15,9 @@ from hilum.cli.own_image_options import with_own_image_options
 from hilum.cli.results import show
 from hilum.cli.terminal import Terminal
 from hilum.types import MissingError, as_path
+
+if TYPE_CHECKING:
+    from hilum.interop.run_log import Destination
 
 Out = Annotated[
     Path, typer.Option("--out", help="Folder for the report, the model and all tables.")
@@ -40,6 +43,10 @@ Workers = Annotated[
     typer.Option(
         "--workers", min=1, help="Train N folds at the same time. The results are the same."
     ),
+]
+Log = Annotated[
+    list[str] | None,
+    typer.Option("--log", help="mlflow:DIR or tensorboard:DIR: log the run. May be repeated."),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue an interrupted run in --out.")]
 
@@ -76,6 +83,7 @@ def run(
     seeds: Seeds = None,
     resume: Resume = False,
     workers: Workers = 1,
+    log: Log = None,
     dry_run: DryRun = False,
     as_json: Json = False,
     verbose: Verbose = 0,
@@ -90,7 +98,7 @@ def run(
     if dry_run:
         _forecast(loaded, data, screen)
     else:
-        _run(loaded, data, out, screen, resume, workers)
+        _run(loaded, data, out, screen, resume, workers, log)
 
 
 @app.command()
@@ -106,6 +114,7 @@ def train(
     weights: Weights = None,
     seeds: Seeds = None,
     workers: Workers = 1,
+    log: Log = None,
     dry_run: DryRun = False,
     as_json: Json = False,
     verbose: Verbose = 0,
@@ -120,7 +129,7 @@ def train(
     if dry_run:
         _forecast(loaded, None, screen)
     else:
-        _run(loaded, None, out, screen, workers=workers)
+        _run(loaded, None, out, screen, workers=workers, log=log)
 
 
 def _changes(changes: list[str] | None, weights: Path | None, seeds: int | None) -> list[str]:
@@ -162,9 +171,31 @@ def _run(
     screen: Terminal,
     resume: bool = False,
     workers: int = 1,
+    log: list[str] | None = None,
 ) -> None:
     from hilum.experiment.tasks import run_into
 
+    destinations = _destinations(log)
     with screen.working():
         results = run_into(recipe, data, out, screen.step, resume, workers)
+    logged = _logged(out, destinations)
     show(results, out, screen)
+    for where in logged:
+        screen.say(where)
+
+
+def _destinations(log: list[str] | None) -> "list[Destination]":
+    """Read before the work begins: a mistake in one costs no run."""
+    if not log:
+        return []
+    from hilum.interop.run_log import Destination
+
+    return [Destination.of(words) for words in log]
+
+
+def _logged(out: Path, destinations: "list[Destination]") -> list[str]:
+    if not destinations:
+        return []
+    from hilum.interop.run_log import log_run
+
+    return log_run(out, destinations)

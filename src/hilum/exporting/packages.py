@@ -6,7 +6,9 @@ from hilum.models.runtime import compiling
 from hilum.models.runtime.base import Target
 from hilum.types import HilumError, nearest_name
 
-FORMATS = ("onnx", "openvino")
+GRAPHS = ("onnx", "openvino")
+FOLDERS = ("huggingface", "monai")  # of other libraries: hilum.interop writes them
+FORMATS = (*GRAPHS, *FOLDERS)
 PRECISIONS = ("fp32", "bf16", "int8")
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hilum.interop.head_classifier import HeadClassifier
     from hilum.interop.jupyter_progress import bars
     from hilum.interop.manifest_dataset import ManifestDataset, PreparedFilm
+    from hilum.interop.run_log import log_run
     from hilum.interop.torchxrayvision_reader import read_torchxrayvision
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "ManifestDataset",
     "PreparedFilm",
     "bars",
+    "log_run",
     "read_torchxrayvision",
 ]
 
@@ -29,6 +31,7 @@ _HOMES = {
     "ManifestDataset": "manifest_dataset",
     "PreparedFilm": "manifest_dataset",
     "bars": "jupyter_progress",
+    "log_run": "run_log",
     "read_torchxrayvision": "torchxrayvision_reader",
 }
 

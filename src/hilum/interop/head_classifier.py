@@ -82,7 +82,7 @@ class HeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
                 "add images of another class."
             )
         train, validation = self._parts(labels, held_back)
-        self._fit(X, labels.astype(np.int64), train, validation)
+        self._fit(np.asarray(X), labels.astype(np.int64), train, validation)
         return self
 
     def decision_function(self, X: npt.ArrayLike) -> npt.NDArray[np.float64]:

@@ -13,7 +13,7 @@ class StepBar:
     """One step's bar: call it with (done, total); it closes when the step is complete."""
 
     def __init__(self, step: str) -> None:
-        tqdm = optional.load("tqdm.auto", "a progress bar in a notebook", "tqdm").tqdm
+        tqdm: Any = optional.load("tqdm.auto", "a progress bar in a notebook", "tqdm").tqdm
         self._make = lambda total: tqdm(desc=str(step), unit=f" {unit_of(step)}", total=total)
         self._bar: Any = None  # opened by the first report: work that turns out to be none has none
         self._words = ""

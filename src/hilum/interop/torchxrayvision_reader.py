@@ -52,7 +52,9 @@ class Labelling:
         unknown = [name for name in row.index if pd.isna(row[name])]
         if named:
             in_doubt = {self.classes[str(name)] for name in unknown if name in self.classes}
-            return ("", "is uncertain about another class") if in_doubt - named else (*named, "")
+            if in_doubt - named:
+                return "", "is uncertain about another class"
+            return named.pop(), ""
         if found:
             return "", "has findings of none of the classes"
         if unknown:
