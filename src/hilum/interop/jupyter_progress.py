@@ -3,6 +3,7 @@
 tqdm draws a widget in Jupyter where ipywidgets is installed, a text bar elsewhere.
 """
 
+from functools import partial
 from typing import Any
 
 from hilum.interop import optional
@@ -14,7 +15,7 @@ class StepBar:
 
     def __init__(self, step: str) -> None:
         tqdm: Any = optional.load("tqdm.auto", "a progress bar in a notebook", "tqdm").tqdm
-        self._make = lambda total: tqdm(desc=str(step), unit=f" {unit_of(step)}", total=total)
+        self._make: Any = partial(tqdm, desc=str(step), unit=f" {unit_of(step)}")
         self._bar: Any = None  # opened by the first report: work that turns out to be none has none
         self._words = ""
 
@@ -22,7 +23,7 @@ class StepBar:
         """Move to `done` of `total`; a step that begins again has a new bar."""
         if self._bar is None or done < self._bar.n:
             self._close()
-            self._bar = self._make(total or None)
+            self._bar = self._make(total=total or None)
             self._bar.set_postfix_str(self._words)
         self._bar.total = total or None
         self._bar.update(done - self._bar.n)

@@ -132,7 +132,7 @@ def settings_apart(runs: tuple[RunFolder, RunFolder]) -> list[tuple[str, str, st
     """Settings of the recipes that differ: the key, and the value of either run."""
     one, other = (dict(_flat(run.recipe)) for run in runs)
     return [
-        (key, *(plain_value(flat.get(key)) for flat in (one, other)))
+        (key, plain_value(one.get(key)), plain_value(other.get(key)))
         for key in dict.fromkeys([*one, *other])
         if one.get(key) != other.get(key) and key.partition(".")[0] not in REFERENCE
     ]
