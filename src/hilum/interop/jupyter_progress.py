@@ -3,7 +3,6 @@
 tqdm draws a widget in Jupyter where ipywidgets is installed, a text bar elsewhere.
 """
 
-from functools import partial
 from typing import Any
 
 from hilum.interop import optional
@@ -14,8 +13,8 @@ class StepBar:
     """One step's bar: call it with (done, total); it closes when the step is complete."""
 
     def __init__(self, step: str) -> None:
-        tqdm: Any = optional.load("tqdm.auto", "a progress bar in a notebook", "tqdm").tqdm
-        self._make: Any = partial(tqdm, desc=str(step), unit=f" {unit_of(step)}")
+        self._step = step
+        self._tqdm: Any = optional.load("tqdm.auto", "a progress bar in a notebook", "tqdm").tqdm
         self._bar: Any = None  # opened by the first report: work that turns out to be none has none
         self._words = ""
 
@@ -23,7 +22,8 @@ class StepBar:
         """Move to `done` of `total`; a step that begins again has a new bar."""
         if self._bar is None or done < self._bar.n:
             self._close()
-            self._bar = self._make(total=total or None)
+            name, unit = str(self._step), f" {unit_of(self._step)}"
+            self._bar = self._tqdm(desc=name, unit=unit, total=total or None)
             self._bar.set_postfix_str(self._words)
         self._bar.total = total or None
         self._bar.update(done - self._bar.n)
