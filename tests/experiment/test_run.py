@@ -138,7 +138,7 @@ def test_every_figure_bears_what_the_audits_of_its_images_say(
     ]
     (stamp,) = {row["stamp"] for row in json.loads((out / "results.json").read_text())["scores"]}
     assert stamp == ("; ".join(words) or "pass")
-    assert f"audits of the images alone: {stamp}" in (out / "report.html").read_text()
+    assert f"Audits of the images alone: {stamp}." in (out / "report.html").read_text()
 
 
 def test_predictions_have_the_contracts_columns(finished: tuple[Path, Results]) -> None:

@@ -17,8 +17,11 @@ def over(row: Mapping[str, Any]) -> str:
 
 
 def notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What a reader of these scores must know: classes without test images, unknown patients."""
+    """What a reader of these scores must know: classes without test images, unknown patients, and
+    what the audits of the images alone have found.
+    """
     sentences = []
+    stamps = dict.fromkeys(str(row["stamp"]) for row in rows if row.get("stamp"))
     averages = next((row for row in rows if row.get("over")), None)
     if averages:
         classes = {str(row.get("class")) for row in rows if row.get("name") == "sensitivity"}
@@ -30,7 +33,7 @@ def notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
             "Intervals count images of unknown patients as patients of their own: too narrow where "
             "people have several."
         )
-    return sentences
+    return sentences + [f"Audits of the images alone: {stamp}." for stamp in stamps]
 
 
 def interval_notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
