@@ -11,6 +11,7 @@ from hilum.inference import answer, cautions, exported
 from hilum.inference.answer import Prediction, PreparedImage
 from hilum.inference.model import TrainedModel
 from hilum.inference.model_json import find_model_folder
+from hilum.inference.training_record import Print
 from hilum.types import Floats, Grey8, GreyImage, HilumError, MissingError, nearest_name
 
 if TYPE_CHECKING:
@@ -61,6 +62,15 @@ class Heatmap:
         return Path(path)
 
 
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """A prediction, and what a batch is judged by where the film could be read."""
+
+    prediction: Prediction
+    fingerprint: Print | None = None
+    points: Floats | None = None  # (1, component)
+
+
 class Model:
     """A trained classifier with the preparation, refusals and verdict that belong to it.
 
@@ -96,18 +106,25 @@ class Model:
         return dict(self.trained.facts.provenance)
 
     @overload
-    def predict(self, source: Source) -> Prediction: ...  # type: ignore[overload-overlap]
+    def predict(  # type: ignore[overload-overlap]
+        self, source: Source, *, accept_new_source: bool = False
+    ) -> Prediction: ...
     @overload
-    def predict(self, source: Sequence[Source]) -> list[Prediction]: ...
-    def predict(self, source: Source | Sequence[Source]) -> Prediction | list[Prediction]:
+    def predict(
+        self, source: Sequence[Source], *, accept_new_source: bool = False
+    ) -> list[Prediction]: ...
+    def predict(
+        self, source: Source | Sequence[Source], *, accept_new_source: bool = False
+    ) -> Prediction | list[Prediction]:
         """The answer to a film, or to each of a list, as `hilum predict` writes it.
 
-        An image that cannot be read has its reason and no label. Raises MissingError for a file
-        that does not exist.
+        Films of a list that together are of a source new to the model are abstained from, unless
+        `accept_new_source`. An image that cannot be read has its reason and no label. Raises
+        MissingError for a file that does not exist.
         """
         if not isinstance(source, (str, Path, bytes, np.ndarray)):
-            return [self._one(each) for each in source]
-        return self._one(source)
+            return self._batch(source, accept_new_source)
+        return self._batch([source], accept_new_source)[0]
 
     def explain(
         self, source: Source, *, method: str = "gradcam", class_: str | None = None
@@ -153,16 +170,25 @@ class Model:
                 )
         return answer.prepare_file(source, self.trained.pipeline)
 
-    def _one(self, source: Source) -> Prediction:
+    def _batch(self, sources: Sequence[Source], accept_new_source: bool) -> list[Prediction]:
+        """Each answer by itself, then what all together say of their source."""
+        rows = [self._one(source) for source in sources]
+        prints = [row.fingerprint for row in rows if row.fingerprint is not None]
+        points = [row.points for row in rows if row.points is not None]
+        known = cautions.recognise(self.trained, prints)
+        judged = answer.judge_source(self.trained, prints, points, known)
+        return [answer.with_source(row.prediction, judged, accept_new_source) for row in rows]
+
+    def _one(self, source: Source) -> "_Answered":
         path = str(source) if isinstance(source, (str, Path)) else ""
         try:
             film = self._prepared(source)
         except MissingError:
             raise
         except HilumError as error:
-            return Prediction("", {}, abstained=True, reason=str(error), path=path)
-        (prediction,) = answer.predict(self.trained, [film])
-        return replace(prediction, path=path)
+            return _Answered(Prediction("", {}, abstained=True, reason=str(error), path=path))
+        (prediction,), points = answer.predict_each(self.trained, [film])
+        return _Answered(replace(prediction, path=path), film.fingerprint, points)
 
     def __repr__(self) -> str:
         return f"Model({str(self.folder)!r}, classes={self.classes})"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from hilum import files
-from hilum.inference import model, model_json, training_record
+from hilum.inference import model, model_json, new_source, training_record
 from hilum.inference.model import BUILT_ON, LazyBackbone, TrainedModel
 from hilum.inference.ood import Array, Gate
 from hilum.models.numpy_head import NumpyHead, Standardise
@@ -83,6 +83,7 @@ def load(folder: Path) -> TrainedModel:
         compiled(folder / part["graph"], pipeline, part["precision"], gate is not None),
         gate,
         training_record.load_record(folder, record.get(BUILT_ON)),
+        new_source.EXPORTED,
     )
 
 

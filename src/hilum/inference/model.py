@@ -16,8 +16,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from hilum import files, preprocess
-from hilum.inference import ood, temperature, training_record
+from hilum.inference import new_source, ood, temperature, training_record
 from hilum.inference.model_json import FORMAT, amend, find_model_folder, read_metadata, write_record
+from hilum.inference.new_source import SourceReference
 from hilum.inference.ood import Gate, OodDetector
 from hilum.inference.training_record import BuiltOn
 from hilum.models.numpy_head import NumpyHead
@@ -51,6 +52,7 @@ __all__ = [
     "read_metadata",
     "read_parts",
     "save_built_on",
+    "save_sources",
     "save_trained_model",
 ]
 TENSORS = "backbone.safetensors"
@@ -120,6 +122,7 @@ class TrainedModel:
     runtime: Runtime
     gate: Gate | None = None  # None: made by a version that refused no image
     built_on: BuiltOn | None = None  # None: made by a version that kept no such record
+    sources: SourceReference | str = new_source.EARLIER  # or why no batch is compared with any
 
     @property
     def backbone(self) -> "Backbone":
@@ -243,7 +246,7 @@ def save_trained_model(model: TrainedModel, folder: Path) -> Path:
     """Write `model.json`, `backbone.`, `head.` and `gate.safetensors`, and `seen.csv`.
 
     With them `seen_patients.csv` and `seen_films.csv` where it is known what the model was built
-    on.
+    on, and `sources.safetensors` where batches are compared with its sources.
     https://huggingface.co/docs/safetensors
     """
     from safetensors.torch import save_file as save_tensors
@@ -266,6 +269,7 @@ def save_trained_model(model: TrainedModel, folder: Path) -> Path:
         "provenance": facts.provenance,
         **({"judged": facts.judged} if facts.judged else {}),
         **({BUILT_ON: model.built_on.record()} if model.built_on else {}),
+        **new_source.as_record(model.sources),
     }
     with files.atomic_write(folder / TENSORS) as path:
         save_tensors(_contiguous(model.backbone.state_dict()), path)
@@ -279,6 +283,7 @@ def save_trained_model(model: TrainedModel, folder: Path) -> Path:
         path.write_text("\n".join(["sha256", *facts.seen]) + "\n")
     if model.built_on is not None:
         training_record.save_record(model.built_on, folder)
+    new_source.save_reference(model.sources, folder)
     write_record(folder, record)
     return folder
 
@@ -289,15 +294,23 @@ def save_built_on(folder: Path, built: BuiltOn) -> None:
     amend(folder, {BUILT_ON: built.record()})
 
 
+def save_sources(folder: Path, sources: SourceReference | str) -> None:
+    """Write what a batch's source is recognised by to a model's folder."""
+    new_source.save_reference(sources, folder)
+    amend(folder, new_source.as_record(sources))
+
+
 def load_trained_model(folder: Path) -> TrainedModel:
     """Read a model folder and compile it; raises what `read` does.
 
     The network is not built where the conversion of the very same files is found.
     """
     facts, pipeline, held, head = _parts(folder)
+    record = read_metadata(folder)
     beside = (
         ood.load_detector(folder),
-        training_record.load_record(folder, read_metadata(folder).get(BUILT_ON)),
+        training_record.load_record(folder, record.get(BUILT_ON)),
+        new_source.load_reference(folder, record.get(new_source.KEY)),
     )
     if facts.quantised:
         engine = _quantised(folder, facts.quantised, pipeline)
