@@ -17,8 +17,8 @@ from hilum.experiment import cell_context, evidence
 from hilum.experiment.cell_context import CellContext
 from hilum.experiment.context import RunContext
 from hilum.experiment.select import SelectedCell
+from hilum.inference import kept_films, new_source, ood
 from hilum.inference import model as models
-from hilum.inference import new_source, ood
 from hilum.inference.model import TrainedModel
 from hilum.preprocess.lungs import segmenter
 from hilum.types import Floats, GreyImage, HilumError
@@ -64,7 +64,31 @@ def fit_source_reference(run: RunContext, selected: SelectedCell) -> SelectedCel
     except HilumError as error:
         fitted = str(error).rstrip(".")
     models.save_sources(run.out / "model", fitted)
+    _keep_films(run, selected.model, _cell_context(run, selected))
     return replace(selected, model=replace(selected.model, sources=fitted))
+
+
+def _keep_films(run: RunContext, model: TrainedModel, context: CellContext) -> None:
+    """Write features of some films, so that `adapt` can say what it costs on their sources."""
+    if not kept_films.is_plain(model.head):
+        return
+    rows = np.concatenate([_rows(run, model, part) for part in ("validation", "train")])
+    rows = np.sort(rows[: max(kept_films.MOST, len(_rows(run, model, "validation")))])
+    rows = rows[ood.evenly_spaced(len(rows), kept_films.MOST)]
+    features = np.asarray(_features(context, rows), np.float32)
+    if model.facts.mirror:
+        features = (features + _mirrored(context, rows)) / 2
+    sources = run.dataset.manifest.table["source"].fillna("unknown source").astype(str)
+    kept = kept_films.KeptFilms.of(features, context.labels[rows], tuple(sources.iloc[rows]))
+    kept_films.save_kept(kept, run.out / "model")
+    models.amend(run.out / "model", {kept_films.KEY: kept.record()})
+
+
+def _mirrored(context: CellContext, rows: npt.NDArray[np.int64]) -> Floats:
+    """The same as `_features` of the mirror images."""
+    if len(context.labels) <= 2 * MOST or not context.backbone.weights.tuned:
+        return np.asarray(cell_context.mirrored_features(context)[rows])
+    return context.runtime(models.mirrored(context.pixels.stack[rows]))
 
 
 def _reference(

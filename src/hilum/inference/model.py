@@ -52,6 +52,8 @@ __all__ = [
     "read_metadata",
     "read_parts",
     "save_built_on",
+    "save_head",
+    "save_seen",
     "save_sources",
     "save_trained_model",
 ]
@@ -273,19 +275,29 @@ def save_trained_model(model: TrainedModel, folder: Path) -> Path:
     }
     with files.atomic_write(folder / TENSORS) as path:
         save_tensors(_contiguous(model.backbone.state_dict()), path)
-    with files.atomic_write(folder / "head.safetensors") as path:
-        # safetensors writes a strided array's buffer as it lies in memory
-        save_file({k: np.ascontiguousarray(v) for k, v in model.head.arrays().items()}, path)
+    save_head(folder, model.head)
     _remember_conversion(model, folder)
     if isinstance(model.gate, OodDetector):
         ood.save_detector(model.gate, folder)
-    with files.atomic_write(folder / "seen.csv") as path:
-        path.write_text("\n".join(["sha256", *facts.seen]) + "\n")
+    save_seen(folder, facts.seen)
     if model.built_on is not None:
         training_record.save_record(model.built_on, folder)
     new_source.save_reference(model.sources, folder)
     write_record(folder, record)
     return folder
+
+
+def save_head(folder: Path, head: NumpyHead) -> None:
+    """Write `head.safetensors`."""
+    with files.atomic_write(folder / "head.safetensors") as path:
+        # safetensors writes a strided array's buffer as it lies in memory
+        save_file({k: np.ascontiguousarray(v) for k, v in head.arrays().items()}, path)
+
+
+def save_seen(folder: Path, seen: tuple[str, ...]) -> None:
+    """Write `seen.csv`: the SHA-256 of each file that the model was built on."""
+    with files.atomic_write(folder / "seen.csv") as path:
+        path.write_text("\n".join(["sha256", *seen]) + "\n")
 
 
 def save_built_on(folder: Path, built: BuiltOn) -> None:

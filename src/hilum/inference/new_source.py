@@ -9,7 +9,7 @@ compared with all mixtures of sources and classes among them (`two_sample`).
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -197,6 +197,30 @@ def fit_reference(
     levels = np.clip(np.round(points / STEP), -TOP, TOP).astype(np.int8)
     _, patient = np.unique(np.array(patients, dtype=str), return_inverse=True)
     return SourceReference(mean, projection, levels, group, patient.astype(np.int64), names)
+
+
+def extended(
+    reference: SourceReference,
+    features: Floats,
+    groups: Sequence[tuple[str, str]],
+    patients: Sequence[str],
+) -> SourceReference:
+    """The reference with `features` (image, feature) of another source, which is no longer new.
+
+    `groups` (image,) are source and class; classes of few images count as one group.
+    """
+    points = reference.project(features)
+    levels = np.clip(np.round(points / STEP), -TOP, TOP).astype(np.int8)
+    names, group = number_groups(groups)
+    named = tuple(f"{name} (adapted to)" for name in names)
+    _, patient = np.unique(np.array(patients, dtype=str), return_inverse=True)
+    return replace(
+        reference,
+        levels=np.concatenate([reference.levels, levels]),
+        group=np.concatenate([reference.group, group + len(reference.groups)]),
+        patient=np.concatenate([reference.patient, patient + 1 + reference.patient.max()]),
+        groups=(*reference.groups, *named),
+    )
 
 
 def number_groups(groups: Sequence[tuple[str, str]]) -> tuple[tuple[str, ...], Indices]:

@@ -1,0 +1,313 @@
+"""A hospital that no training image came from: each source of `robust` left out in turn.
+
+    python benchmarks/other_hospital.py --data DATA alarm   # the two-sample test of a batch
+    python benchmarks/other_hospital.py --data DATA adapt   # the curve of `hilum adapt`
+    python benchmarks/other_hospital.py --data DATA train   # what lowers errors there
+
+Features are those of the recipe `robust` (both pictures, earlier maps), computed once and kept in
+hilum's cache. Nothing is chosen on a source that a row is tested on.
+"""
+
+import argparse
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from hilum import recipes
+from hilum.data import prepared_dataset
+from hilum.experiment import cell_context, dataset
+from hilum.experiment.cell_context import CellData
+from hilum.experiment.context import preprocessing_of
+from hilum.inference import new_source, two_sample
+from hilum.inference.temperature import fit_temperature, softmax
+from hilum.metrics.calibration import ece
+from hilum.metrics.intervals import wilson
+from hilum.metrics.metrics import auroc, log_loss
+from hilum.models.numpy_head import Standardise
+from hilum.progress import silent
+from hilum.training.adaptation import NewFilms, choose_strength, class_shares, fit_shift
+from hilum.training.linear_probe import LabelledFeatures, fit_probe, solve_alone
+from hilum.types import Floats, Labels
+
+Rows = npt.NDArray[np.int64]
+CLASSES = ["covid19", "pneumonia", "normal"]
+
+
+@dataclass(frozen=True, slots=True)
+class Films:
+    """Features and facts of films, in one order."""
+
+    plain: Floats  # (film, feature)
+    mirror: Floats  # (film, feature)
+    labels: Labels  # (film,) of CLASSES
+    source: npt.NDArray[np.str_]
+    patient: npt.NDArray[np.str_]
+
+    def take(self, rows: Rows) -> "Films":
+        """Some of them."""
+        return Films(
+            self.plain[rows], self.mirror[rows], self.labels[rows], self.source[rows],
+            self.patient[rows],
+        )  # fmt: skip
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def read_films(data: Path) -> Films:
+    """The films of `robust` and their features."""
+    recipe = recipes.load_recipe("robust")
+    with tempfile.TemporaryDirectory() as out:
+        manifest = dataset.load_manifest(recipe, data, Path(out), silent)
+    prepared = prepared_dataset.prepare_dataset(manifest, preprocessing_of(recipe), silent("p"))
+    context = cell_context.set_up(
+        recipe, CellData(CLASSES, prepared.manifest, prepared.pixels), silent
+    )
+    table = prepared.manifest.table
+    return Films(
+        np.asarray(cell_context.features(context)),
+        np.asarray(cell_context.mirrored_features(context)),
+        context.labels,
+        table["source"].astype(str).to_numpy(str),
+        table["patient_id"].fillna(table["sample_id"]).astype(str).to_numpy(str),
+    )
+
+
+def by_patient(films: Films, rows: Rows, share: float, random: np.random.Generator) -> list[Rows]:
+    """Rows of `share` of the patients of each source, and those of the others."""
+    first = []
+    for name in sorted(set(films.source[rows].tolist())):
+        patients = np.unique(films.patient[rows][films.source[rows] == name])
+        first += random.permutation(patients)[: round(share * len(patients))].tolist()
+    inside = np.isin(films.patient[rows], first)
+    return [rows[inside], rows[~inside]]
+
+
+def draw(films: Films, rows: Rows, count: int, random: np.random.Generator) -> Rows:
+    """Rows of patients in random order, until there are `count`."""
+    patients, place = np.unique(films.patient[rows], return_inverse=True)
+    order = random.permutation(len(patients))[place]
+    return rows[np.argsort(order, kind="stable")][:count]
+
+
+def reference(films: Films, rows: Rows) -> new_source.SourceReference:
+    """As training makes it of a frozen network."""
+    _, number = np.unique(films.patient[rows], return_inverse=True)
+    basis, known = rows[number % 2 == 0], rows[number % 2 == 1]
+    groups = [(films.source[i], CLASSES[films.labels[i]]) for i in known.tolist()]
+    return new_source.fit_reference(
+        films.plain[basis], films.plain[known], groups, films.patient[known].tolist()
+    )
+
+
+def measure_alarm(films: Films, splits: int, batches: int) -> pd.DataFrame:
+    """One row per batch: which source is left out, where the batch is from, its size, p."""
+    rows, names = [], sorted(set(films.source.tolist()))
+    for left_out in names:
+        inside = np.flatnonzero(films.source != left_out)
+        for split in range(splits):
+            random = np.random.default_rng([split, names.index(left_out)])
+            fit, held = by_patient(films, inside, 0.7, random)
+            known = reference(films, fit)
+            places = {name: held[films.source[held] == name] for name in names if name != left_out}
+            places["both"] = held
+            places |= {
+                f"{name}, {CLASSES[label]} alone": at
+                for name in places
+                for label in range(len(CLASSES))
+                if len(at := places[name][films.labels[places[name]] == label]) >= 60
+            }
+            places["left out"] = np.flatnonzero(films.source == left_out)
+            for place, at in places.items():
+                for size in (10, 30, 100):
+                    for _ in range(batches if size < len(at) else 0):
+                        batch = draw(films, at, size, random)
+                        found = two_sample.measure_apart(
+                            known.known, known.project(films.plain[batch])
+                        )
+                        rows.append((left_out, place, size, found.used, found.p))
+    return pd.DataFrame(rows, columns=["left_out", "batch", "films", "used", "p"])
+
+
+def alarm_table(measured: pd.DataFrame, level: float = new_source.LEVEL) -> str:
+    """Markdown: the share of batches that count as new."""
+    lines = [
+        "| source left out | batch of | 10 films | 30 films | 100 films |",
+        "|---|---|---|---|---|",
+    ]
+    for (left_out, batch), part in measured.groupby(["left_out", "batch"], sort=False):
+        cells = []
+        for size in (10, 30, 100):
+            p = part.loc[part["films"] == size, "p"]
+            low, high = wilson(int((p <= level).sum()), len(p)) if len(p) else (np.nan, np.nan)
+            cells.append(f"{(p <= level).mean():.1%} ({low:.3f}-{high:.3f})" if len(p) else "-")
+        lines.append(f"| {left_out} | {batch} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A linear head on standardised features of both pictures, and its temperature."""
+
+    standard: Standardise
+    weights: npt.NDArray[np.float64]  # (class, feature)
+    bias: npt.NDArray[np.float64]  # (class,)
+    temperature: float
+
+    def features(self, films: Films) -> npt.NDArray[np.float64]:
+        """(film, feature) Standardised, the mean of film and mirror image: the head is linear."""
+        both = (films.plain.astype(np.float64) + films.mirror) / 2
+        return (both - self.standard.mean) / self.standard.deviation
+
+    def logits(self, films: Films) -> npt.NDArray[np.float64]:
+        """(film, class) at its temperature."""
+        return (self.features(films) @ self.weights.T + self.bias) / self.temperature
+
+
+def train_head(films: Films, rows: Rows, seed: int = 0, by_source: bool = False) -> Head:
+    """As the recipe does: a head for each picture, strength and temperature by validation."""
+    train, validation = by_patient(films, rows, 0.82, np.random.default_rng(seed))
+
+    def data(at: Rows, standard: Standardise, views: int = 2) -> LabelledFeatures:
+        stack = [films.plain[at], films.mirror[at]][:views]
+        labels = films.labels[at]
+        shares = None
+        if by_source:
+            pairs = [f"{films.source[i]} {films.labels[i]}" for i in at.tolist()]
+            names, place, counts = np.unique(pairs, return_inverse=True, return_counts=True)
+            shares = np.tile(len(at) / counts[place] / len(names), views)
+        return LabelledFeatures(
+            np.concatenate([standard(view) for view in stack]), np.tile(labels, views), shares
+        )
+
+    def fit(at: Rows, strengths: list[float] | None) -> tuple[Head, list[float]]:
+        standard = Standardise.of(np.stack([films.plain[at], films.mirror[at]]))
+        counts = np.bincount(films.labels[at], minlength=len(CLASSES))
+        weights = np.where(counts, len(at) / np.maximum(counts, 1) / (counts > 0).sum(), 0.0)
+        if by_source:
+            weights = np.ones(len(CLASSES))
+        half = films.plain.shape[1] // 2
+        layers, chosen = [], []
+        for number, block in enumerate((slice(0, half), slice(half, None))):
+            ours = replace(known := data(at, standard), features=known.features[:, block])
+            if strengths is None:
+                asked = data(validation, standard, 1)
+                probe = fit_probe(ours, replace(asked, features=asked.features[:, block]), weights)
+                layers.append((probe.weights, probe.bias))
+                chosen.append(probe.strength)
+            else:
+                theta = solve_alone(ours, weights, strengths[number])
+                layers.append((theta[:, :-1], theta[:, -1]))
+        joined = np.concatenate([weight for weight, _ in layers], axis=1) / 2
+        bias = np.mean([bias for _, bias in layers], axis=0)
+        absent = counts == 0
+        bias[absent] = bias[~absent].min() - 20  # a class that it never saw
+        return Head(standard, joined, bias, 1.0), chosen
+
+    first, strengths = fit(train, None)
+    held = films.take(validation)
+    temperature = fit_temperature(held.labels, first.logits(held)).value
+    return replace(fit(rows, strengths)[0], temperature=temperature)
+
+
+def scores_of(labels: Labels, p: npt.NDArray[np.float64]) -> dict[str, float]:
+    """AUROC (mean over the classes that are there), calibration error, log loss, share right."""
+    there = [c for c in range(len(CLASSES)) if 10 <= (labels == c).sum() < len(labels)]
+    confidence, right = p.max(1), p.argmax(1) == labels
+    return {
+        "auroc": float(np.mean([auroc(labels == c, p[:, c]) for c in there])),
+        "ece": ece(confidence, right, 10),
+        "gap": abs(float(confidence.mean() - right.mean())),
+        "loss": log_loss(labels, np.clip(p, 1e-9, 1)),
+        "right": float(right.mean()),
+    }
+
+
+def measure_adapt(films: Films, draws: int) -> pd.DataFrame:
+    """One row per source left out, number of films, draw and way of adapting."""
+    rows = []
+    for name in sorted(set(films.source.tolist())):
+        old = train_head(films, np.flatnonzero(films.source != name))
+        there = np.flatnonzero(films.source == name)
+        for seed in range(draws):
+            random = np.random.default_rng([seed, 5])
+            pool, test = by_patient(films, there, 0.5, random)
+            asked = films.take(test)
+            logits, features = old.logits(asked), old.features(asked)
+            own = train_head(films, pool, seed)
+            answers = {
+                (0, "as it was"): softmax(logits),
+                (len(pool), "trained there"): softmax(own.logits(asked)),
+            }
+            for size in (10, 30, 100):
+                some = films.take(draw(films, pool, size, random))
+                _, patients = np.unique(some.patient, return_inverse=True)
+                new = NewFilms(old.logits(some), old.features(some), some.labels, patients)
+                prior = softmax(new.logits)
+                shares = class_shares(prior, np.full(len(CLASSES), 1 / len(CLASSES)))
+                answers[size, "shares of classes, no labels"] = softmax(
+                    logits + np.log(shares + 1e-3)
+                )
+                both = np.concatenate([some.plain, some.mirror]).astype(np.float64)
+                keep = size / (size + 30)
+                moved = (1 - keep) * old.standard.mean + keep * both.mean(0)
+                shifted = (
+                    (asked.plain.astype(np.float64) + asked.mirror) / 2 - moved
+                ) / old.standard.deviation
+                answers[size, "mean of features, no labels"] = softmax(
+                    (shifted @ old.weights.T + old.bias) / old.temperature
+                )
+                for what, strength in (
+                    ("scale and offsets", np.inf),
+                    ("chosen layer", choose_strength(new, seed)),
+                ):
+                    answers[size, what] = softmax(fit_shift(new, strength)(logits, features))
+                    if what == "chosen layer":
+                        print(name, seed, size, strength, flush=True)
+            rows += [
+                {
+                    "source": name,
+                    "draw": seed,
+                    "films": size,
+                    "way": way,
+                    **scores_of(asked.labels, p),
+                }
+                for (size, way), p in answers.items()
+            ]
+        table = pd.DataFrame(rows)
+        print(
+            table[table.source == name]
+            .groupby(["films", "way"])
+            .mean(numeric_only=True)
+            .round(3)
+            .to_string(),
+            flush=True,
+        )
+    return pd.DataFrame(rows)
+
+
+def main() -> None:
+    """Measure, write a CSV, print the table."""
+    given = argparse.ArgumentParser(description=__doc__)
+    given.add_argument("what", choices=["alarm", "adapt", "train"])
+    given.add_argument("--data", type=Path, required=True, help="datasets as published")
+    given.add_argument("--out", type=Path, default=Path())
+    given.add_argument("--splits", type=int, default=5)
+    given.add_argument("--batches", type=int, default=20)
+    asked = given.parse_args()
+    films = read_films(asked.data)
+    print(pd.crosstab(films.source, np.array(CLASSES)[films.labels]))
+    if asked.what == "alarm":
+        measured = measure_alarm(films, asked.splits, asked.batches)
+        print(alarm_table(measured))
+    if asked.what == "adapt":
+        measured = measure_adapt(films, asked.splits)
+    measured.to_csv(asked.out / f"other_hospital_{asked.what}.csv", index=False)
+
+
+if __name__ == "__main__":
+    main()
