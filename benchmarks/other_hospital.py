@@ -30,11 +30,18 @@ from hilum.metrics.metrics import auroc, log_loss
 from hilum.models.numpy_head import Standardise
 from hilum.progress import silent
 from hilum.training.adaptation import NewFilms, choose_strength, class_shares, fit_shift
-from hilum.training.linear_probe import LabelledFeatures, fit_probe, solve_alone
+from hilum.training.linear_probe import (
+    PATH,
+    LabelledFeatures,
+    fit_probe,
+    loss_and_accuracy,
+    solve_alone,
+)
 from hilum.types import Floats, Labels
 
 Rows = npt.NDArray[np.int64]
 CLASSES = ["covid19", "pneumonia", "normal"]
+SIZES = (10, 30, 100)  # films of a new hospital
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +175,13 @@ class Head:
         return (self.features(films) @ self.weights.T + self.bias) / self.temperature
 
 
-def train_head(films: Films, rows: Rows, seed: int = 0, by_source: bool = False) -> Head:
+def train_head(
+    films: Films,
+    rows: Rows,
+    seed: int = 0,
+    by_source: bool = False,
+    strengths: list[float] | None = None,
+) -> Head:
     """As the recipe does: a head for each picture, strength and temperature by validation."""
     train, validation = by_patient(films, rows, 0.82, np.random.default_rng(seed))
 
@@ -208,10 +221,10 @@ def train_head(films: Films, rows: Rows, seed: int = 0, by_source: bool = False)
         bias[absent] = bias[~absent].min() - 20  # a class that it never saw
         return Head(standard, joined, bias, 1.0), chosen
 
-    first, strengths = fit(train, None)
+    first, chosen = fit(train, strengths)
     held = films.take(validation)
     temperature = fit_temperature(held.labels, first.logits(held)).value
-    return replace(fit(rows, strengths)[0], temperature=temperature)
+    return replace(fit(rows, strengths or chosen)[0], temperature=temperature)
 
 
 def scores_of(labels: Labels, p: npt.NDArray[np.float64]) -> dict[str, float]:
@@ -237,56 +250,128 @@ def measure_adapt(films: Films, draws: int) -> pd.DataFrame:
             random = np.random.default_rng([seed, 5])
             pool, test = by_patient(films, there, 0.5, random)
             asked = films.take(test)
-            logits, features = old.logits(asked), old.features(asked)
-            own = train_head(films, pool, seed)
+            all_there = train_head(films, pool, seed)
             answers = {
-                (0, "as it was"): softmax(logits),
-                (len(pool), "trained there"): softmax(own.logits(asked)),
+                (0, "as it was"): softmax(old.logits(asked)),
+                (0, "trained there, on half of its films"): softmax(all_there.logits(asked)),
             }
-            for size in (10, 30, 100):
+            for size in SIZES:
                 some = films.take(draw(films, pool, size, random))
-                _, patients = np.unique(some.patient, return_inverse=True)
-                new = NewFilms(old.logits(some), old.features(some), some.labels, patients)
-                prior = softmax(new.logits)
-                shares = class_shares(prior, np.full(len(CLASSES), 1 / len(CLASSES)))
-                answers[size, "shares of classes, no labels"] = softmax(
-                    logits + np.log(shares + 1e-3)
-                )
-                both = np.concatenate([some.plain, some.mirror]).astype(np.float64)
-                keep = size / (size + 30)
-                moved = (1 - keep) * old.standard.mean + keep * both.mean(0)
-                shifted = (
-                    (asked.plain.astype(np.float64) + asked.mirror) / 2 - moved
-                ) / old.standard.deviation
-                answers[size, "mean of features, no labels"] = softmax(
-                    (shifted @ old.weights.T + old.bias) / old.temperature
-                )
-                for what, strength in (
-                    ("scale and offsets", np.inf),
-                    ("chosen layer", choose_strength(new, seed)),
-                ):
-                    answers[size, what] = softmax(fit_shift(new, strength)(logits, features))
-                    if what == "chosen layer":
-                        print(name, seed, size, strength, flush=True)
+                answers |= {(size, way): p for way, p in adapted_answers(old, some, asked).items()}
             rows += [
-                {
-                    "source": name,
-                    "draw": seed,
-                    "films": size,
-                    "way": way,
-                    **scores_of(asked.labels, p),
-                }
+                {"source": name, "films": size, "way": way, "draw": seed,
+                 **scores_of(asked.labels, p)}
                 for (size, way), p in answers.items()
-            ]
-        table = pd.DataFrame(rows)
-        print(
-            table[table.source == name]
-            .groupby(["films", "way"])
-            .mean(numeric_only=True)
-            .round(3)
-            .to_string(),
-            flush=True,
+            ]  # fmt: skip
+            print(name, seed, flush=True)
+    return pd.DataFrame(rows)
+
+
+def adapted_answers(old: Head, some: Films, asked: Films) -> dict[str, npt.NDArray[np.float64]]:
+    """Way of adapting a head to `some` films -> probabilities (film, class) of `asked`."""
+    _, patients = np.unique(some.patient, return_inverse=True)
+    new = NewFilms(old.logits(some), old.features(some), some.labels, patients)
+    logits, features = old.logits(asked), old.features(asked)
+    fresh = replace(new, logits=np.zeros_like(new.logits))
+    alone = fit_shift(fresh, choose_strength(fresh))
+    even = np.full(len(CLASSES), 1 / len(CLASSES))
+    moved = replace(old.standard, mean=_moved(old, some))
+    shares = class_shares(softmax(new.logits), even)
+    return {
+        "hilum adapt": softmax(fit_shift(new, choose_strength(new))(logits, features)),
+        "scale and offsets alone": softmax(fit_shift(new, np.inf)(logits, features)),
+        "a head of these films alone": softmax(alone(np.zeros_like(logits), features)),
+        "no labels: shares of classes": softmax(logits + np.log(shares / even + 1e-3)),
+        "no labels: mean of features": softmax(replace(old, standard=moved).logits(asked)),
+    }
+
+
+def _moved(old: Head, some: Films) -> npt.NDArray[np.float64]:
+    """The old mean of features, moved towards that of films, the more of them the further."""
+    share = len(some) / (len(some) + 30)
+    own = np.concatenate([some.plain, some.mirror]).astype(np.float64).mean(0)
+    return (1 - share) * old.standard.mean + share * own
+
+
+def adapt_table(measured: pd.DataFrame) -> str:
+    """Markdown: means over draws."""
+    lines = [
+        "| source | films | way | AUROC | calibration error | right |",
+        "|---|---|---|---|---|---|",
+    ]
+    for (source, size, way), part in measured.groupby(["source", "films", "way"], sort=False):
+        mean = part.mean(numeric_only=True)
+        lines.append(
+            f"| {source} | {size} | {way} | {mean.auroc:.3f} | {mean.ece:.3f} | {mean.right:.3f} |"
         )
+    return "\n".join(lines)
+
+
+def matched(films: Films) -> Films:
+    """Features with each source's own mean and spread taken off: needs films, not labels, of it."""
+    plain, mirror = films.plain.copy(), films.mirror.copy()
+    for name in sorted(set(films.source.tolist())):
+        rows = np.flatnonzero(films.source == name)
+        standard = Standardise.of(np.stack([plain[rows], mirror[rows]]))
+        plain[rows], mirror[rows] = standard(plain[rows]), standard(mirror[rows])
+    return replace(films, plain=plain, mirror=mirror)
+
+
+def worst_source_strengths(films: Films, rows: Rows) -> list[float]:
+    """Of each picture's head: the strength whose worst loss at a training source is the lowest.
+
+    A head fitted on one training source is tried on the other, on classes that both have.
+    """
+    names = sorted(set(films.source[rows].tolist()))
+    there = [set(films.labels[rows][films.source[rows] == name].tolist()) for name in names]
+    both = sorted(set.intersection(*there))
+    rows = rows[np.isin(films.labels[rows], both)]
+    half, chosen = films.plain.shape[1] // 2, []
+    weights = np.ones(len(both))
+    for block in (slice(0, half), slice(half, None)):
+        losses = []
+        for name in names:
+            fit, test = rows[films.source[rows] != name], rows[films.source[rows] == name]
+            standard = Standardise.of(films.plain[fit])
+            first, second = (
+                LabelledFeatures(
+                    standard(films.plain[at])[:, block],
+                    np.searchsorted(both, films.labels[at]).astype(np.int64),
+                )
+                for at in (fit, test)
+            )
+            losses.append([
+                loss_and_accuracy(solve_alone(first, weights, s), second, weights)[0] for s in PATH
+            ])  # fmt: skip
+        chosen.append(PATH[int(np.max(losses, axis=0).argmin())])
+    return chosen
+
+
+def measure_train(films: Films) -> pd.DataFrame:
+    """One row per source left out and way of training."""
+    rows = []
+    level = matched(films)
+    for name in sorted(set(films.source.tolist())):
+        inside, there = (np.flatnonzero((films.source == name) == same) for same in (False, True))
+        worst = worst_source_strengths(films, inside)
+        ways = {
+            "classes balanced (the recipe)": (films, train_head(films, inside)),
+            "sources balanced": (films, train_head(films, inside, by_source=True)),
+            "moments of each source matched": (level, train_head(level, inside)),
+            "strength by the worst source": (films, train_head(films, inside, strengths=worst)),
+        }
+        for way, (seen, head) in ways.items():
+            p, labels = softmax(head.logits(seen.take(there))), films.labels[there]
+            pair = np.isin(labels, (1, 2))
+            rest = p[pair, 1] / np.maximum(p[pair, 1] + p[pair, 2], 1e-12)
+            rows.append({
+                "source": name, "way": way,
+                "pneumonia_or_normal": auroc(labels[pair] == 1, rest),
+                "called_covid19": float((p[pair].argmax(1) == 0).mean()),
+                "right_of_both": float((p[pair].argmax(1) == labels[pair]).mean()),
+                "loss_of_both": log_loss(labels[pair], np.clip(p[pair], 1e-9, 1)),
+            })  # fmt: skip
+            print(rows[-1], flush=True)
     return pd.DataFrame(rows)
 
 
@@ -304,8 +389,12 @@ def main() -> None:
     if asked.what == "alarm":
         measured = measure_alarm(films, asked.splits, asked.batches)
         print(alarm_table(measured))
+    if asked.what == "train":
+        measured = measure_train(films)
+        print(measured.round(3).to_string())
     if asked.what == "adapt":
         measured = measure_adapt(films, asked.splits)
+        print(adapt_table(measured))
     measured.to_csv(asked.out / f"other_hospital_{asked.what}.csv", index=False)
 
 

@@ -68,3 +68,24 @@ def test_a_model_of_few_films_says_that_it_does_not_check(
     done = hilum("predict", trained.folder, film, "--out", tmp_path / "p.csv")
     assert "Not checked: whether these images come from a source of training." in done.out
     assert pd.read_csv(tmp_path / "p.csv")["new_source"].tolist() == ["not checked"]
+
+
+def test_adapt_writes_a_model_that_predicts_and_refuses_few_films(
+    hilum: Run, elsewhere: tuple[Path, Path], trained: Trained, tmp_path: Path
+) -> None:
+    model, films = elsewhere
+    done = hilum("adapt", model, films, "--out", tmp_path / "a", "--json")
+    assert done.code == 0, done.err
+    assert done.json["films"]["images"] == 12
+    assert "not_checked" not in done.json["old_sources"]
+    answered = hilum("predict", tmp_path / "a", films, "--out", tmp_path / "p.csv", "--json").json
+    assert answered["seen"]["same file"] == 12
+    assert "hilum adapt" in answered["model"]["line"]
+    again = hilum("adapt", tmp_path / "a", films, "--out", tmp_path / "b")
+    assert again.code == 2
+    assert "the model was not built on" in again.err
+    assert not (tmp_path / "b").exists()
+    shutil.rmtree(films / "covid19")
+    few = hilum("adapt", model, films, "--out", tmp_path / "c")
+    assert few.code == 2
+    assert "4 or more in each of two classes" in " ".join(few.err.split())

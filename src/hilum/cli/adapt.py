@@ -55,7 +55,7 @@ def adapt(
     screen.give({"folder": str(adapted.folder), **record, "notice": NOTICE})
 
 
-def _rows(scores: dict[str, Any]) -> list[tuple[str, str, str]]:
+def _rows(scores: dict[str, Any]) -> list[tuple[str, ...]]:
     from hilum.experiment import adapt_report
 
     return [

@@ -77,7 +77,7 @@ def _keep_films(run: RunContext, model: TrainedModel, context: CellContext) -> N
     rows = rows[ood.evenly_spaced(len(rows), kept_films.MOST)]
     features = np.asarray(_features(context, rows), np.float32)
     if model.facts.mirror:
-        features = (features + _mirrored(context, rows)) / 2
+        features = (features + _mirrored(context, rows)) / np.float32(2)
     sources = run.dataset.manifest.table["source"].fillna("unknown source").astype(str)
     kept = kept_films.KeptFilms.of(features, context.labels[rows], tuple(sources.iloc[rows]))
     kept_films.save_kept(kept, run.out / "model")

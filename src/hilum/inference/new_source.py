@@ -188,7 +188,7 @@ def fit_reference(
     """
     if len(features) < LEAST_KNOWN or len(basis) < LEAST_KNOWN:
         raise HilumError(
-            f"sources are told apart by {LEAST_KNOWN} images or more; got {len(features)} and "
+            f"sources are compared by {LEAST_KNOWN} images or more; got {len(features)} and "
             f"{len(basis)}; add images."
         )
     mean, projection = _components(basis)
