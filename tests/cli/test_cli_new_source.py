@@ -48,7 +48,7 @@ def test_predict_abstains_unless_that_is_accepted(
     second = pd.read_csv(tmp_path / "q.csv")
     same = [name for name in first if name not in ("abstain", "reason")]
     pd.testing.assert_frame_equal(first[same], second[same])
-    assert not second["reason"].fillna("").str.contains("source is new").any()
+    assert not second["reason"].astype(str).str.contains("source is new").any()
 
 
 @pytest.mark.usefixtures("brief")

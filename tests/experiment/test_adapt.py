@@ -10,7 +10,7 @@ import pytest
 from scipy.special import softmax
 
 from hilum import phantom, preprocess
-from hilum.experiment import adapt
+from hilum.experiment import adapt, adapt_report
 from hilum.experiment.adapt import Adaptation
 from hilum.inference import exported, kept_films, model_json, new_source, ood
 from hilum.inference import model as models
@@ -22,6 +22,7 @@ from hilum.training import adaptation
 from hilum.types import HilumError
 
 SIDE, CLASSES = 64, ["covid19", "normal"]
+SHORT = (np.inf, 10.0, 1.0)  # strengths
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +65,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def adapted(home: Path) -> Adaptation:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(adaptation, "PATH", (np.inf, 10.0, 1.0))
+        patch.setattr(adaptation, "PATH", SHORT)
+        patch.setattr(adapt_report, "PATH", SHORT)
         return adapt.adapt_model(home / "model", home / "films", home / "out", silent)
 
 
@@ -76,7 +78,11 @@ def test_the_new_folder_answers_as_the_shift_says(home: Path, adapted: Adaptatio
     assert mirror is not None
     inputs = (adapt.last_inputs(old.head, plain) + adapt.last_inputs(old.head, mirror)) / 2
     films = adapt._films(old, _open(home), silent).new
-    shift = adaptation.fit_shift(films, adapted.record["strength"] or np.inf)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(adaptation, "PATH", SHORT)
+        weights = adaptation.weigh_strengths(films)
+        shift = adaptation.fit_weighed(films, weights)
+    assert list(adapted.record["strengths"].values()) == pytest.approx(weights, abs=1e-3)
     expected = softmax(shift(old.logits(stack) / 1.7, inputs), axis=1)
     assert new.probabilities(stack) == pytest.approx(expected, abs=1e-6)
     assert adapted.record["scale"] == pytest.approx(shift.scale, abs=1e-5)
@@ -90,7 +96,7 @@ def test_its_figures_are_out_of_fold_and_set_its_limits(home: Path, adapted: Ada
     old, new = (exported.load(folder) for folder in (home / "model", adapted.folder))
     films = adapt._films(old, _open(home), silent).new
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(adaptation, "PATH", (np.inf, 10.0, 1.0))
+        patch.setattr(adaptation, "PATH", SHORT)
         p = np.round(softmax(adaptation.out_of_fold(films), axis=1), 8)
     right = float((p.argmax(1) == films.labels).mean())
     assert adapted.record["after"]["right"] == pytest.approx(right, abs=1e-6)

@@ -58,7 +58,9 @@ def test_a_draw_is_compared_with_all_other_known_points(monkeypatch: pytest.Monk
     monkeypatch.setattr(two_sample, "DRAWS", 1)
     known, shares = known_groups(), np.array([0.25, 0.75])
     (drawn,) = two_sample.null_distances(known, shares, 20, np.random.default_rng(4))
-    chosen = two_sample._draw(known, np.array([5, 15]), np.random.default_rng(4))
+    chosen = two_sample._draw(
+        two_sample._by_group(known), np.array([5, 15]), np.random.default_rng(4)
+    )
     assert (known.group[chosen] == 1).sum() == 15
     rest = np.setdiff1d(np.arange(len(known.points)), chosen)
     others = Known(

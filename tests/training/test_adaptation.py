@@ -61,9 +61,15 @@ def test_a_stronger_penalty_stays_nearer_and_an_infinite_one_adds_no_layer() -> 
     assert sizes == sorted(sizes)
 
 
-def test_a_layer_is_chosen_where_films_ask_for_it_and_left_out_films_gain() -> None:
+def test_a_layer_is_chosen_where_films_ask_for_it_and_left_out_films_gain(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(adaptation, "PATH", (np.inf, 100.0, 3.0, 0.3))
     plain, useful = films(60, 1), films(60, 1, useful=3.0)
-    assert adaptation.choose_strength(plain) > adaptation.choose_strength(useful)
+    first, second = adaptation.weigh_strengths(plain), adaptation.weigh_strengths(useful)
+    assert first.sum() == pytest.approx(1)
+    assert first[:2].sum() > 0.5  # no layer, or hardly any
+    assert second[2:].sum() > 0.8
     before = -log_softmax(useful.logits, axis=1)[np.arange(60), useful.labels].mean()
     after = -log_softmax(adaptation.out_of_fold(useful), axis=1)[np.arange(60), useful.labels]
     assert after.mean() < before - 0.05
@@ -75,6 +81,7 @@ def test_a_film_is_answered_without_its_patient(monkeypatch: pytest.MonkeyPatch)
     assert all(len(set(fold[some.patients == number])) == 1 for number in range(12))
     assert sorted(set(fold.tolist())) == [0, 1, 2, 3, 4]
     monkeypatch.setattr(adaptation, "folds_of", lambda films, _: films.patients % 4)
+    monkeypatch.setattr(adaptation, "PATH", (np.inf, 3.0))
     first = adaptation.out_of_fold(some)
     labels = some.labels.copy()
     labels[:2] = 1 - labels[:2]  # both films of the first patient
@@ -97,3 +104,25 @@ def test_shares_of_classes_are_found_without_labels() -> None:
     )  # a fixed point
     with pytest.raises(HilumError, match="a share above 0 of each"):
         adaptation.class_shares(p, np.array([1.0, 0.0, 0.0]))
+
+
+def test_weights_are_those_of_the_left_out_likelihood_and_the_mean_is_a_shift(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(adaptation, "PATH", (np.inf, 3.0))
+    some = films(20, 5, width=30, useful=2.0)
+    fold = adaptation.folds_of(some, 0)
+    likelihood = np.zeros(2)
+    for number in range(5):
+        rows, rest = np.flatnonzero(fold == number), np.flatnonzero(fold != number)
+        left = some.take(rows)
+        for step, strength in enumerate(adaptation.PATH):
+            logits = adaptation.fit_shift(some.take(rest), strength)(left.logits, left.features)
+            p = softmax(logits, axis=1)[np.arange(len(left)), left.labels]
+            likelihood[step] += np.log(p).sum()
+    ratio = np.exp(adaptation.FLATTENED * (likelihood[1] - likelihood[0]))
+    weights = adaptation.weigh_strengths(some)
+    assert weights[1] / weights[0] == pytest.approx(ratio, rel=1e-2)
+    both = [adaptation.fit_shift(some, s)(some.logits, some.features) for s in adaptation.PATH]
+    mean = adaptation.fit_weighed(some, weights)(some.logits, some.features)
+    assert mean == pytest.approx(weights[0] * both[0] + weights[1] * both[1])

@@ -100,8 +100,8 @@ def adapt_model(
     require_enough(films.new, model.facts.classes)
     advance = progress("adapt")
     advance(0, 2)
-    strength = adaptation.choose_strength(films.new)
-    shift = adaptation.fit_shift(films.new, strength)
+    weights = adaptation.weigh_strengths(films.new)
+    shift = adaptation.fit_weighed(films.new, weights)
     advance(1, 2)
     p = np.round(softmax(adaptation.out_of_fold(films.new)), 8)
     advance(2, 2)
@@ -109,7 +109,7 @@ def adapt_model(
     kept = kept_films.load_kept(folder, models.read_metadata(folder).get(kept_films.KEY))
     record = {
         "films": adapt_report.counts(films.new, model.facts.classes),
-        "strength": None if np.isinf(strength) else strength,
+        "strengths": adapt_report.strengths(weights),
         "scale": round(shift.scale, 6),
         "offset": dict(zip(model.facts.classes, shift.offset.round(6).tolist(), strict=True)),
         **adapt_report.before_and_after(model, adapted, films.new, p),
@@ -266,7 +266,7 @@ def _write(old: Path, folder: Path, model: TrainedModel, record: dict[str, Any])
     if model.built_on is not None:
         training_record.save_record(model.built_on, folder)
     facts = model.facts
-    origin = {**facts.provenance, "adapted": {key: record[key] for key in ("films", "strength")}}
+    origin = {**facts.provenance, "adapted": {key: record[key] for key in ("films", "strengths")}}
     models.amend(folder, {
         "temperature": facts.temperature,
         "thresholds": facts.thresholds,

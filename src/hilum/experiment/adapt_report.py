@@ -13,7 +13,7 @@ from hilum.inference.kept_films import KeptFilms
 from hilum.inference.model import TrainedModel
 from hilum.inference.temperature import softmax
 from hilum.metrics import calibration, metrics
-from hilum.training.adaptation import NewFilms
+from hilum.training.adaptation import PATH, NewFilms
 from hilum.types import NOTICE, Labels, Probabilities
 
 Array: TypeAlias = npt.NDArray[np.float64]
@@ -37,6 +37,12 @@ def counts(films: NewFilms, classes: Sequence[str]) -> dict[str, Any]:
         "patients": len(np.unique(films.patients)),
         "classes": dict(zip(classes, each, strict=True)),
     }
+
+
+def strengths(weights: Array) -> dict[str, float]:
+    """Strength of the penalty -> its weight (strength,); "no layer" for the strongest."""
+    names = ["no layer" if np.isinf(strength) else f"{strength:g}" for strength in PATH]
+    return dict(zip(names, weights.round(4).tolist(), strict=True))
 
 
 def before_and_after(

@@ -26,7 +26,7 @@ from hilum.types import Floats, GreyImage, HilumError
 MOST = 750  # images of a part whose features the gate is fitted on
 POSE_SAMPLE = 60  # training images that are shown to the head in every pose
 LUNG_SAMPLE = 60  # validation images that are searched for lungs
-KNOWN = 1000  # images that new ones are compared with
+BASIS, KNOWN = 400, 1000  # images that components are found on, and that new ones are compared with
 LUNG_SHARE = 0.95  # share of them with two lungs from which on a film must have two
 
 
@@ -72,9 +72,10 @@ def _keep_films(run: RunContext, model: TrainedModel, context: CellContext) -> N
     """Write features of some films, so that `adapt` can say what it costs on their sources."""
     if not kept_films.is_plain(model.head):
         return
-    rows = np.concatenate([_rows(run, model, part) for part in ("validation", "train")])
-    rows = np.sort(rows[: max(kept_films.MOST, len(_rows(run, model, "validation")))])
+    train, rows = (_rows(run, model, part) for part in ("train", "validation"))
     rows = rows[ood.evenly_spaced(len(rows), kept_films.MOST)]
+    train = train[ood.evenly_spaced(len(train), kept_films.MOST - len(rows))]
+    rows = np.sort(np.concatenate([rows, train]))
     features = np.asarray(_features(context, rows), np.float32)
     if model.facts.mirror:
         features = (features + _mirrored(context, rows)) / np.float32(2)
@@ -100,7 +101,7 @@ def _reference(
     basis, known = train, validation
     if not model.tuned:  # its features of training images are those of any other image
         basis, known = _halves(np.concatenate([train, validation]), patients)
-    basis = basis[ood.evenly_spaced(len(basis), MOST)]
+    basis = basis[ood.evenly_spaced(len(basis), BASIS)]
     known = known[ood.evenly_spaced(len(known), KNOWN)]
     pairs = table[["source", "label"]].fillna("unknown source").astype(str).to_numpy()[known]
     return new_source.fit_reference(

@@ -163,9 +163,9 @@ def null_distances(known: Known, shares: Array, size: int, random: np.random.Gen
     members, sums = known.members, known.kernel @ known.members
     counts, whole = members.sum(0), known.members.T @ sums
     batches, inners, crosses = [], [], []
-    wanted = _rounded(shares, size)
+    wanted, groups = _rounded(shares, size), _by_group(known)
     for _ in range(DRAWS):
-        drawn = _draw(known, wanted, random)
+        drawn = _draw(groups, wanted, random)
         ours, block = members[drawn], known.kernel[np.ix_(drawn, drawn)]
         inside = ours.T @ block @ ours
         left = np.maximum(counts - ours.sum(0), 1)
@@ -186,14 +186,23 @@ def _rounded(shares: Array, size: int) -> Indices:
     return whole
 
 
-def _draw(known: Known, wanted: Indices, random: np.random.Generator) -> Indices:
+def _by_group(known: Known) -> list[tuple[Indices, Indices, int]]:
+    """Of each group its points' positions, the number of each one's patient, and of patients."""
+    rows = [np.flatnonzero(known.group == number) for number in range(known.members.shape[1])]
+    patients = [np.unique(known.patient[at], return_inverse=True) for at in rows]
+    return [
+        (at, place.astype(np.int64), len(names))
+        for at, (names, place) in zip(rows, patients, strict=True)
+    ]
+
+
+def _draw(
+    groups: list[tuple[Indices, Indices, int]], wanted: Indices, random: np.random.Generator
+) -> Indices:
     """Positions of known points, so many of each group; patients whole but for the last."""
     chosen = []
-    for number, count in enumerate(wanted.tolist()):
-        if not count:
-            continue
-        rows = np.flatnonzero(known.group == number)
-        names, place = np.unique(known.patient[rows], return_inverse=True)
-        order = random.permutation(len(names))[place]
-        chosen.append(rows[np.argsort(order, kind="stable")][:count])
+    for (rows, patient, patients), count in zip(groups, wanted.tolist(), strict=True):
+        if count:
+            order = random.permutation(patients)[patient]
+            chosen.append(rows[np.argsort(order, kind="stable")][:count])
     return np.concatenate(chosen)

@@ -2,27 +2,28 @@
 
 New logits are `scale` times the old ones, plus an offset of each class, plus a linear layer on the
 same features. A penalty keeps all three near the old head (scale 1, nothing added), so that few
-films change little: for the layer it is chosen by films left out, for scale and offsets it is that
-of a normal distribution around them. Multi-task form: Evgeniou & Pontil 2004,
+films change little. The layer's is found by films left out; that of scale and offsets is a normal
+distribution around them. Multi-task form: Evgeniou & Pontil 2004,
 doi:10.1145/1014052.1014067; of a prior head: Li et al. 2018, arXiv:1802.01483.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
 from threadpoolctl import threadpool_limits
 
 from hilum.types import HilumError, Labels, Probabilities
 
 Array: TypeAlias = npt.NDArray[np.float64]
 Rows: TypeAlias = npt.NDArray[np.int64]
-PATH: tuple[float, ...] = (np.inf, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3)  # L2, strong to weak
+PATH: tuple[float, ...] = (np.inf, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0)  # L2, strong to weak
 SCALE_SPREAD, OFFSET_SPREAD = 0.5, 3.0  # standard deviations of scale and offsets, before any film
 FOLDS = 5
+FLATTENED = 0.5  # of the log likelihood of films left out, see `weigh_strengths`
 ROUNDS, CLOSE = 1000, 1e-9  # of the search for shares of classes
 
 
@@ -64,13 +65,23 @@ def fit_shift(films: NewFilms, strength: float) -> Shift:
     The layer lies in the span of the films' features, so as many directions as films are searched.
     """
     with threadpool_limits(1, "blas"):
-        left, sizes, right = np.linalg.svd(films.features, full_matrices=False)
-        kept = sizes > 1e-8 * max(float(sizes.max(initial=0.0)), 1e-300)
-        points = left[:, kept] * sizes[kept]
+        points, directions = compact(films.features)
         if np.isinf(strength):
-            points = points[:, :0]
-        theta, offset, scale = _minimise(films, points, 0.0 if np.isinf(strength) else strength)
-        return Shift(scale, offset, theta @ right[kept][: points.shape[1]])
+            points, directions, strength = points[:, :0], directions[:0], 0.0
+        theta, offset, scale = _minimise(films, points, strength)
+        return Shift(scale, offset, theta @ directions)
+
+
+def compact(features: Array) -> tuple[Array, Array]:
+    """(image, feature) -> (image, direction) of the same inner products, (direction, feature).
+
+    As they are where there are no more features than images.
+    """
+    if features.shape[1] <= len(features):
+        return features, np.eye(features.shape[1])
+    left, sizes, right = np.linalg.svd(features, full_matrices=False)
+    kept = sizes > 1e-8 * max(float(sizes.max(initial=0.0)), 1e-300)
+    return left[:, kept] * sizes[kept], right[kept]
 
 
 def _minimise(films: NewFilms, points: Array, strength: float) -> tuple[Array, Array, float]:
@@ -116,28 +127,45 @@ def folds_of(films: NewFilms, seed: int, folds: int = FOLDS) -> Rows:
     return np.asarray(fold[place], np.int64)
 
 
-def choose_strength(films: NewFilms, seed: int = 0) -> float:
-    """The strength with the lowest log loss on films that were left out by patient."""
-    fold = folds_of(films, seed)
-    losses = np.zeros((len(PATH), len(films)))
+def weigh_strengths(films: NewFilms, seed: int = 0) -> Array:
+    """(strength,) How much each of PATH counts, by the log loss on films left out by patient.
+
+    Weights by the likelihood of left-out films are pseudo-BMA weights (Yao et al. 2018,
+    doi:10.1214/17-BA1091); flattened, because the loss of few films is itself uncertain.
+    """
+    films, fold = replace(films, features=compact(films.features)[0]), folds_of(films, seed)
+    losses = np.zeros(len(PATH))
     for number in np.unique(fold).tolist():
-        inside, outside = films.take(np.flatnonzero(fold != number)), np.flatnonzero(fold == number)
-        left = films.take(outside)
+        inside, left = (
+            films.take(np.flatnonzero(fold != number)),
+            films.take(np.flatnonzero(fold == number)),
+        )
         for step, strength in enumerate(PATH):
-            logits = fit_shift(inside, strength)(left.logits, left.features)
-            losses[step, outside] = -log_softmax(logits, axis=1)[np.arange(len(left)), left.labels]
-    return PATH[int(losses.mean(1).argmin())]
+            log_p = log_softmax(fit_shift(inside, strength)(left.logits, left.features), axis=1)
+            losses[step] -= log_p[np.arange(len(left)), left.labels].sum()
+    return np.asarray(softmax(-FLATTENED * losses))
+
+
+def fit_weighed(films: NewFilms, weights: Array) -> Shift:
+    """The mean of the shifts of all strengths by weights (strength,): a shift as well."""
+    shifts = [fit_shift(films, strength) for strength in PATH]
+    return Shift(
+        float(np.average([shift.scale for shift in shifts], weights=weights)),
+        np.average([shift.offset for shift in shifts], axis=0, weights=weights),
+        np.average([shift.layer for shift in shifts], axis=0, weights=weights),
+    )
 
 
 def out_of_fold(films: NewFilms, seed: int = 0) -> Array:
     """New logits (image, class), each by a shift that saw neither the film nor its patient.
 
-    Nested: the strength is chosen anew without each fold.
+    Nested: strengths are weighed anew without each fold.
     """
-    fold, logits = folds_of(films, seed), np.zeros_like(films.logits)
+    films, fold = replace(films, features=compact(films.features)[0]), folds_of(films, seed)
+    logits = np.zeros_like(films.logits)
     for number in np.unique(fold).tolist():
         inside, rows = films.take(np.flatnonzero(fold != number)), np.flatnonzero(fold == number)
-        shift = fit_shift(inside, choose_strength(inside, seed + 1))
+        shift = fit_weighed(inside, weigh_strengths(inside, seed + 1))
         logits[rows] = shift(films.logits[rows], films.features[rows])
     return logits
 
