@@ -100,6 +100,17 @@ def test_a_reference_is_read_back_as_it_was_written(
     assert np.array_equal(again.project(asked), reference.project(asked))
     assert np.array_equal(again.known.points, reference.known.points)
     assert again.groups == reference.groups
+    more = [("c", "normal")] * 15
+    twice = again
+    for seed in (6, 7):  # a source of the same name twice stays two groups
+        twice = new_source.extended(twice, features(seed, 15, 3), more, list("abcdefghijklmno"))
+    new_source.save_reference(twice, tmp_path)
+    third = new_source.load_reference(tmp_path, twice.record())
+    assert isinstance(third, SourceReference)
+    assert third.groups[3:] == ("c, normal (adapted to)",) * 2
+    alien = third.project(features(8, 14, 3))
+    assert new_source.judge(third, alien, [None] * 14).state != "yes"  # it is known by now
+    new_source.save_reference(reference, tmp_path)
     with pytest.raises(HilumError, match="must be the file that training wrote"):
         new_source.load_reference(tmp_path, {**record, "sha256": "0"})
     assert "an earlier version" in str(new_source.load_reference(tmp_path, None))

@@ -70,7 +70,8 @@ class SourceReference:
             "sha256": self.digest,
             "level": LEVEL,
             "least_images": LEAST,
-            "images": dict(zip(self.groups, counts, strict=True)),
+            "groups": list(self.groups),
+            "images": counts,
         }
 
 
@@ -305,7 +306,7 @@ def load_reference(folder: Path, record: Mapping[str, Any] | None) -> SourceRefe
         reference = SourceReference(
             read["mean"], read["projection"].astype(np.float32), read["levels"],
             read["group"].astype(np.int64), read["patient"].astype(np.int64),
-            tuple(record["images"]),
+            tuple(record["groups"]),
         )  # fmt: skip
         same = reference.digest == record["sha256"]
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
