@@ -21,7 +21,7 @@ if not any(name in os.environ for name in _WAITING):
     os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
 if TYPE_CHECKING:
-    from hilum.api.jobs import adapt, audit, evaluate, export, open_data, run, train
+    from hilum.api.jobs import audit, evaluate, export, open_data, run, train
     from hilum.api.model import Heatmap, Model, load_model
     from hilum.api.own_images import TableColumns
     from hilum.images.read_image import read as read_image
@@ -57,7 +57,6 @@ __all__ = [
     "Results",
     "Score",
     "TableColumns",
-    "adapt",
     "audit",
     "evaluate",
     "export",
@@ -78,7 +77,7 @@ _HOMES = {
     **{name: ("hilum.types", name) for name in _RECORDS},
     **{
         name: ("hilum.api.jobs", name)
-        for name in ("adapt", "audit", "evaluate", "export", "open_data", "run", "train")
+        for name in ("audit", "evaluate", "export", "open_data", "run", "train")
     },
     **{name: ("hilum.api.model", name) for name in ("Heatmap", "Model", "load_model")},
     "TableColumns": ("hilum.api.own_images", "TableColumns"),

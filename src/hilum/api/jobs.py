@@ -117,8 +117,8 @@ def adapt(
     `columns`, `labels` and `source_tag` as for `train`. Raises HilumError for too few films, or
     where `out` holds a model already.
 
-    >>> import hilum
-    >>> hilum.adapt("out", "other_hospital", "adapted").verdict
+    >>> from hilum.api.jobs import adapt
+    >>> adapt("out", "other_hospital", "adapted").verdict
     'Verdict on this model (hilum adapt, ...): Adapted to 24 films of ...'
     """
     from hilum.experiment import outputs
