@@ -31,7 +31,7 @@ LAYERS = (
 HEIGHT = {room: len(LAYERS) - i for i, rooms in enumerate(LAYERS) for room in rooms}
 # the same of the modules of experiment/
 FLOORS = (
-    {"audit", "tasks"},
+    {"adapt", "audit", "tasks"},
     {"forecast_model"},
     {"evaluate", "forecast", "prepare", "run", "segmentation"},
     {"audit_outputs", "fit_ood", "heatmaps_by_model", "model_record", "run_results"},
@@ -40,7 +40,7 @@ FLOORS = (
     {"data_checks", "fold_task"},
     {"checkpoints", "source_task"},
     {"evidence", "fold", "pool_choice", "predict"},
-    {"fit", "recipe_checks", "summary", "synthetic_images"},
+    {"adapt_report", "fit", "recipe_checks", "summary", "synthetic_images"},
     {"fine_tune"},
     {"schema_to_training"},
     {"cell_context"},

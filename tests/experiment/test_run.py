@@ -178,7 +178,8 @@ def test_predict_gives_exactly_the_runs_own_probabilities(
     assert list(again["path"]) == list(own["path"])
     alone = pd.read_csv(tmp_path / "one.csv")
     assert alone[columns].equals(again.iloc[::-1][columns].iloc[3:4].reset_index(drop=True))
-    assert list(again.columns) == ["path", "label", *columns, "abstain", "reason", "seen"]
+    flags = ["abstain", "reason", "seen", "new_source"]
+    assert list(again.columns) == ["path", "label", *columns, *flags]
 
 
 def test_evaluate_gives_the_runs_own_probabilities_and_names_what_was_trained_on(

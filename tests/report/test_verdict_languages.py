@@ -8,8 +8,8 @@ from string import Formatter
 
 import pytest
 
-from hilum.audits import verdict
 from hilum.audits.registry import AUDITS
+from hilum.audits.verdict import DO_NOT_TRUST, KINDS, NO_SHORTCUT
 from hilum.report import run_folder, verdict_languages
 
 FIELDS = {
@@ -24,7 +24,7 @@ FIELDS = {
 @pytest.mark.parametrize("code", verdict_languages.LANGUAGES)
 def test_a_language_has_every_string(code: str) -> None:
     strings = verdict_languages.read_strings(code)
-    assert set(strings["verdict"]) == set(verdict.KINDS)
+    assert set(strings["verdict"]) == set(KINDS)
     assert set(strings["audits"]) == set(AUDITS)
     for key, fields in FIELDS.items():
         assert {name for _, name, _, _ in Formatter().parse(strings[key]) if name} == fields
@@ -47,7 +47,7 @@ def a_run(folder: Path, text: str) -> run_folder.RunFolder:
 
 
 def test_numbers_and_outcomes_are_those_of_the_run(tmp_path: Path) -> None:
-    run = a_run(tmp_path / "run", f"{verdict.DO_NOT_TRUST}: 98.3% of test images ...")
+    run = a_run(tmp_path / "run", f"{DO_NOT_TRUST}: 98.3% of test images ...")
     german, french, spanish, chinese = verdict_languages.translated_verdicts(run)
     assert german.sentences == (
         "Vertrauen Sie diesem Klassifikator noch nicht.",
@@ -70,7 +70,7 @@ def test_a_verdict_of_another_kind_has_no_translation(tmp_path: Path) -> None:
             verdict_languages.translated_verdicts(
                 a_run(
                     tmp_path / "run",
-                    f"All right, and the one check that ran {verdict.NO_SHORTCUT}.",
+                    f"All right, and the one check that ran {NO_SHORTCUT}.",
                 )
             )
         )

@@ -24,6 +24,9 @@ def serve(
         Path | None,
         typer.Option("--token-file", help="File with the token that clients must send."),
     ] = None,
+    accept_new_source: Annotated[
+        bool, typer.Option("--accept-new-source", help="Answer films of a source new to the model.")
+    ] = False,
     as_json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
@@ -40,7 +43,9 @@ def serve(
 
     screen = terminal(as_json, verbose, quiet)
     with screen.working():
-        server = Server.of(model, Address(host, port), token_file)
+        server = Server.of(
+            model, Address(host, port), token_file, accept_new_source=accept_new_source
+        )
     facts, url = server.service.model.facts, server.address.url
     for note in (*cautions.other_models(model), *cautions.unfinished(model)):
         screen.say(note, "yellow")

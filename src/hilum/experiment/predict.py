@@ -15,10 +15,11 @@ from hilum.inference import model as models
 from hilum.inference.answer import PreparedImage, See
 from hilum.inference.cautions import Cautions
 from hilum.inference.model import TrainedModel, probability_columns
+from hilum.inference.new_source import NewSource
 from hilum.inference.seen_before import Recognised
 from hilum.inference.training_record import Print
 from hilum.preprocess import Pipeline
-from hilum.types import HilumError, LeftOut, MissingError
+from hilum.types import Floats, HilumError, LeftOut, MissingError
 
 if TYPE_CHECKING:  # torch and matplotlib are for heat maps alone
     from hilum.explain.writer import HeatmapRequest, HeatmapWriter
@@ -38,6 +39,7 @@ class AnsweredFiles:
     table: pd.DataFrame
     left_out: list[LeftOut]
     cautions: Cautions
+    source: NewSource  # whether the images together are of a source new to the model
 
 
 def predict_files(
@@ -46,11 +48,14 @@ def predict_files(
     out: Path,
     progress: "Progress",
     heatmaps: Path | None = None,
+    accept_new_source: bool = False,
 ) -> AnsweredFiles:
-    """Write `path, label, p_<class>..., abstain, reason, seen`, a row per image, to the CSV `out`.
+    """Write `path, label, p_<class>..., abstain, reason, seen, new_source` per image to `out`.
 
     `folder` is a model's, or that of a finished run. `seen` marks an image that is no test of the
     model: "same file", "near duplicate" (of an image that it was built on) or "same patient".
+    `new_source` is "yes" where all images together are unlike every source of training: their
+    probabilities are not calibrated, and they are abstained from unless that is accepted.
     An image that cannot be read has a row with its reason and no probabilities; one that is not of
     the kind that the model was trained on, or that it cannot decide, keeps them and says why it is
     abstained from. With `heatmaps`, a folder, `explain`'s files are written there as well. Raises
@@ -65,21 +70,27 @@ def predict_files(
     advance, done, tables = progress("predict"), 0, []
     advance(0, len(listed))
     prints: list[Print] = []
+    points: list[Floats] = []
     features = drawer.features if drawer else model.features
     for names, decoded in _chunks(listed, model.pipeline, DRAWN if drawer else CHUNK):
-        tables.append(_rows(model, names, decoded, features))
+        table, where = _rows(model, names, decoded, features)
+        tables.append(table)
+        points += where
         prints += _prints(decoded)
-        for _ in drawer.draw(tables[-1], decoded) if drawer else names:
+        for _ in drawer.draw(table, decoded) if drawer else names:
             done += 1
             advance(done, len(listed))
     recognised = cautions.recognise(model, prints)
+    source = answer.judge_source(model, prints, points, recognised)
     table = _with_seen(pd.concat(tables, ignore_index=True), recognised)
+    table = _with_source(table, source, accept_new_source)
     with files.atomic_write(out) as temporary:
         table.to_csv(temporary, index=False, float_format="%.8f")
     if drawer:
         drawer.close()
     left_out += _unread(table[table["label"] == ""])
-    return AnsweredFiles(table, left_out, cautions.collect_cautions(folder, model, recognised))
+    said = cautions.collect_cautions(folder, model, recognised)
+    return AnsweredFiles(table, left_out, said, source)
 
 
 def explain_files(
@@ -101,16 +112,20 @@ def explain_files(
     advance, done = progress("explain"), 0
     advance(0, len(listed))
     prints: list[Print] = []
+    points: list[Floats] = []
     for names, decoded in _chunks(listed, model.pipeline, DRAWN):
         prints += _prints(decoded)
-        for _ in drawer.draw(_rows(model, names, decoded, drawer.features), decoded):
+        table, where = _rows(model, names, decoded, drawer.features)
+        points += where
+        for _ in drawer.draw(table, decoded):
             done += 1
             advance(done, len(listed))
     table = drawer.close()
     left_out += _unread(table[table["file"] == ""])
-    return AnsweredFiles(
-        table, left_out, cautions.collect_cautions(folder, model, cautions.recognise(model, prints))
-    )
+    recognised = cautions.recognise(model, prints)
+    said = cautions.collect_cautions(folder, model, recognised)
+    source = answer.judge_source(model, prints, points, recognised)
+    return AnsweredFiles(table, left_out, said, source)
 
 
 def _prints(decoded: list[PreparedImage | str]) -> list[Print]:
@@ -122,6 +137,16 @@ def _with_seen(table: pd.DataFrame, recognised: Recognised) -> pd.DataFrame:
     seen = np.full(len(table), "", object)
     seen[(table["label"] != "").to_numpy()] = recognised.kinds
     return table.assign(seen=seen)
+
+
+def _with_source(table: pd.DataFrame, source: NewSource, accepted: bool) -> pd.DataFrame:
+    """The same with a column `new_source`; what it says of an answer, unless that is accepted."""
+    read = table["label"] != ""
+    table = table.assign(new_source=np.where(read, source.state, ""))
+    if source.apart and not accepted:
+        table.loc[read, "abstain"] = True
+        table.loc[read & (table["reason"] == ""), "reason"] = source.reason
+    return table
 
 
 def _drawer(model: TrainedModel, request: "HeatmapRequest | None", out: Path) -> "HeatmapWriter":
@@ -192,7 +217,8 @@ def _chunks(paths: Sequence[Path], pipeline: Pipeline, size: int) -> Iterator[De
 
 def _rows(
     model: TrainedModel, names: list[str], decoded: list[PreparedImage | str], features: See
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, list[Floats]]:
+    """A row per image, and the points (image, component) of those that could be read."""
     classes = model.facts.classes
     table = pd.DataFrame(
         {
@@ -204,11 +230,14 @@ def _rows(
         }
     )
     good = [i for i, item in enumerate(decoded) if not isinstance(item, str)]
+    points = []
     if good:
         films = [item for item in decoded if not isinstance(item, str)]
-        p, reasons = answer.answer(model, films, features)
+        answers = answer.answer_each(model, films, features)
+        p, reasons = answers.probabilities, answers.reasons
+        points = [answers.points]
         table.loc[good, probability_columns(classes)] = p
         table.loc[good, "label"] = np.array(classes)[p.argmax(1)]
         table.loc[good, "abstain"] = [reason != "" for reason in reasons]
         table.loc[good, "reason"] = reasons
-    return table
+    return table, points

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
-from hilum.audits import verdict
-from hilum.report import sections
+from hilum.audits.verdict import kind_of
+from hilum.report import score_tables, sections
 from hilum.report.run_folder import RunFolder
 
 LANGUAGES = ("de", "fr", "es", "zh")  # in the order of the page
@@ -29,7 +29,7 @@ class TranslatedVerdict:
 
 def translated_verdicts(run: RunFolder) -> list[TranslatedVerdict]:
     """One for each language; none where the verdict's kind is not recorded."""
-    kind = verdict.kind_of(str(run.results.get("verdict") or ""))
+    kind = kind_of(str(run.results.get("verdict") or ""))
     return [_translated(run, kind, code) for code in LANGUAGES] if kind else []
 
 
@@ -54,7 +54,7 @@ def _translated(run: RunFolder, kind: str, code: str) -> TranslatedVerdict:
 
 def _accuracy(run: RunFolder, strings: Mapping[str, Any]) -> str:
     """The share of right answers with its interval; "" where it was not scored."""
-    rows = [row for row in sections.chosen_scores(run) if row.get("name") == "accuracy"]
+    rows = [row for row in score_tables.chosen_scores(run) if row.get("name") == "accuracy"]
     row = next((one for one in rows if one.get("class") == "overall"), {})
     if not isinstance(row.get("value"), float):
         return ""
