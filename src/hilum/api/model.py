@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from hilum import notebook
+from hilum.api import results
 from hilum.inference import answer, cautions, exported
 from hilum.inference.answer import Prediction, PreparedImage
 from hilum.inference.model import TrainedModel
@@ -225,12 +226,17 @@ class Model:
         except MissingError:
             raise
         except HilumError as error:
-            reason = str(error)
-            refused = Prediction("", {}, True, reason, path=path, verdict=self.verdict)  # noqa: FBT003
-            return _Answered(refused)
+            refused = Prediction("", {}, abstained=True, reason=str(error))
+            digest = results.digest_of(source) if not isinstance(source, np.ndarray) else ""
+            return _Answered(self._signed(refused, path, digest))
         (prediction,), points = answer.predict_each(self.trained, [film])
-        answered = replace(prediction, path=path, verdict=self.verdict)
-        return _Answered(answered, film.fingerprint, points)
+        signed = self._signed(prediction, path, film.fingerprint.sha256)
+        return _Answered(signed, film.fingerprint, points)
+
+    def _signed(self, prediction: Prediction, path: str, digest: str) -> Prediction:
+        """The same with the film's path, and with this model for results as DICOM."""
+        made_by = results.MadeBy(self.folder, digest, self)
+        return replace(prediction, path=path, verdict=self.verdict, made_by=made_by)
 
     def __repr__(self) -> str:
         return f"Model({str(self.folder)!r}, classes={self.classes})"

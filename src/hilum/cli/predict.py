@@ -39,6 +39,10 @@ def predict(
     accept_new_source: Annotated[
         bool, typer.Option("--accept-new-source", help="Answer films of a source new to the model.")
     ] = False,
+    dicom: Annotated[
+        Path | None,
+        typer.Option("--dicom", help="Also write results as DICOM objects, into this folder."),
+    ] = None,
     dry_run: DryRun = False,
     as_json: Json = False,
     verbose: Verbose = 0,
@@ -54,13 +58,17 @@ def predict(
         show_model(forecast_model.forecast_predict(model, paths), screen)
         return
     with screen.working():
-        answers = predict.predict_files(model, paths, out, screen.step, heatmaps, accept_new_source)
+        answers = predict.predict_files(
+            model, paths, out, screen.step, heatmaps, accept_new_source, dicom
+        )
     _show(answers, screen)
     _say_source(answers.source, answers.source.sentence(accept_new_source), screen)
     _say(answers.cautions, screen)
     screen.point("Predictions", out.resolve())
     if heatmaps:
         screen.point("Heat maps", heatmaps.resolve())
+    if dicom:
+        screen.point("Results as DICOM", dicom.resolve())
     screen.say(NOTICE, "dim")
     rest = {
         "left_out": answers.left_out,

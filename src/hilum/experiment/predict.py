@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ import pandas as pd
 from hilum import files, images
 from hilum.inference import answer, cautions, exported
 from hilum.inference import model as models
-from hilum.inference.answer import PreparedImage, See
+from hilum.inference.answer import Prediction, PreparedImage, See
 from hilum.inference.cautions import Cautions
 from hilum.inference.model import TrainedModel, probability_columns
 from hilum.inference.new_source import NewSource
@@ -21,7 +21,8 @@ from hilum.inference.training_record import Print
 from hilum.preprocess import Pipeline
 from hilum.types import Floats, HilumError, LeftOut, MissingError
 
-if TYPE_CHECKING:  # torch and matplotlib are for heat maps alone
+if TYPE_CHECKING:  # torch and matplotlib are for heat maps alone, highdicom for results as DICOM
+    from hilum.dicom.folder import ResultFolder
     from hilum.explain.writer import HeatmapRequest, HeatmapWriter
     from hilum.progress import Progress
 
@@ -49,6 +50,7 @@ def predict_files(
     progress: "Progress",
     heatmaps: Path | None = None,
     accept_new_source: bool = False,
+    dicom: Path | None = None,
 ) -> AnsweredFiles:
     """Write `path, label, p_<class>..., abstain, reason, seen, new_source` per image to `out`.
 
@@ -58,8 +60,9 @@ def predict_files(
     probabilities are not calibrated, and they are abstained from unless that is accepted.
     An image that cannot be read has a row with its reason and no probabilities; one that is not of
     the kind that the model was trained on, or that it cannot decide, keeps them and says why it is
-    abstained from. With `heatmaps`, a folder, `explain`'s files are written there as well. Raises
-    MissingError for a path that does not exist, HilumError where there is no image at all.
+    abstained from. With `heatmaps`, a folder, `explain`'s files are written there as well, and with
+    `dicom`, a folder, each film's results as DICOM. Raises MissingError for a path that does not
+    exist, HilumError where there is no image at all.
     """
     model_folder = models.find_model_folder(folder)
     models.read_metadata(model_folder)
@@ -67,6 +70,7 @@ def predict_files(
     files.ensure_writable_folder(out.parent, out)
     model = exported.load(model_folder)
     drawer = _drawer(model, None, _require_apart(heatmaps, listed)) if heatmaps else None
+    writer = _result_folder(dicom, model_folder, model, listed) if dicom else None
     advance, done, tables = progress("predict"), 0, []
     advance(0, len(listed))
     prints: list[Print] = []
@@ -88,6 +92,8 @@ def predict_files(
         table.to_csv(temporary, index=False, float_format="%.8f")
     if drawer:
         drawer.close()
+    if writer:
+        left_out += _write_results(writer, table, model.facts.classes)
     left_out += _unread(table[table["label"] == ""])
     said = cautions.collect_cautions(folder, model, recognised)
     return AnsweredFiles(table, left_out, said, source)
@@ -126,6 +132,34 @@ def explain_files(
     said = cautions.collect_cautions(folder, model, recognised)
     source = answer.judge_source(model, prints, points, recognised)
     return AnsweredFiles(table, left_out, said, source)
+
+
+def _result_folder(
+    out: Path, folder: Path, model: TrainedModel, listed: Sequence[Path]
+) -> "ResultFolder":
+    from hilum.dicom.folder import ResultFolder
+
+    return ResultFolder.of(out, folder, model, listed)
+
+
+def _write_results(
+    writer: "ResultFolder", table: pd.DataFrame, classes: list[str]
+) -> list[LeftOut]:
+    """Results as DICOM of a table's films; those that get none, and why."""
+    reasons = (
+        (row["path"], writer.write(Path(row["path"]), _prediction(row, classes)))
+        for row in table.to_dict("records")
+    )
+    return [LeftOut(path, reason) for path, reason in reasons if reason]
+
+
+def _prediction(row: dict[str, Any], classes: list[str]) -> Prediction:
+    """A row of the table as an answer; one that could not be read has no probabilities."""
+    known = {name: float(row[f"p_{name}"]) for name in classes} if row["label"] else {}
+    return Prediction(
+        row["label"], known, bool(row["abstain"]), row["reason"], row["seen"], row["path"],
+        new_source=row["new_source"],
+    )  # fmt: skip
 
 
 def _prints(decoded: list[PreparedImage | str]) -> list[Print]:

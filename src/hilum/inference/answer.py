@@ -7,7 +7,7 @@ one film has one answer.
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,9 @@ from hilum.inference.training_record import Print
 from hilum.preprocess import Pipeline
 from hilum.types import NOTICE, Floats, Grey8, GreyImage, HilumError, Image, Probabilities, Stack8
 
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
 See: TypeAlias = Callable[[Stack8], Features]
 NOWHERE = float("nan")  # of an image that is compared with no source
 
@@ -34,6 +37,13 @@ class PreparedImage:
     pixels: Grey8  # (height, width), as the model's pipeline makes them
     check: QuickCheck
     fingerprint: Print
+
+
+class WritesResults(Protocol):
+    """What made a prediction, and can write it as DICOM."""
+
+    def objects(self, film: str | Path | bytes, prediction: "Prediction") -> "list[Dataset]":
+        """Report, picture and lungs; raises as `Prediction.to_dicom`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +64,24 @@ class Prediction:
     path: str = ""  # of a file
     verdict: str = field(default="", compare=False, repr=False)  # on the model, one line
     new_source: State | Literal[""] = ""  # whether all images asked about are of a new source
+    made_by: WritesResults | None = field(default=None, compare=False, repr=False)
+
+    def to_dicom(self, film: str | Path | bytes) -> "list[Dataset]":
+        """The answer as DICOM objects for the study of `film`, the file that was predicted.
+
+        A report (Comprehensive 3D SR), a picture (Secondary Capture) and, where they are found,
+        the lungs (Segmentation), each complete and ready to be stored or sent. Raises HilumError
+        where `film` is no DICOM file or another one.
+        """
+        if self.made_by is None:
+            raise HilumError(
+                "results as DICOM name the model; got a prediction that knows none; take one from "
+                "Model.predict."
+            )
+        return self.made_by.objects(film, self)
 
     def _repr_html_(self) -> str:
-        return notebook.prediction(asdict(self), NOTICE)
+        return notebook.prediction(asdict(replace(self, made_by=None)), NOTICE)
 
 
 @dataclass(frozen=True, slots=True)
