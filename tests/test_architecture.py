@@ -17,6 +17,7 @@ LAYERS = (
     {"experiment", "exporting"},
     {"recipes", "report"},
     {"audits"},
+    {"dicom"},
     {"explain", "training"},
     {"inference"},
     {"metrics", "phantom", "datasets"},
