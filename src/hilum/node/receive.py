@@ -32,7 +32,8 @@ REFUSED = (
     sop.MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
     sop.MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
     sop.MultiFrameTrueColorSecondaryCaptureImageStorage,
-    sop.DigitalMammographyXRayImageStorageForPresentation, sop.PositronEmissionTomographyImageStorage,
+    sop.DigitalMammographyXRayImageStorageForPresentation,
+    sop.PositronEmissionTomographyImageStorage,
 )  # fmt: skip
 SYNTAXES = [
     uid.ExplicitVRLittleEndian, uid.ImplicitVRLittleEndian, uid.ExplicitVRBigEndian,
