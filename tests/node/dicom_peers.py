@@ -24,7 +24,7 @@ from hilum.node.work import Answers
 
 LOOPBACK = "127.0.0.1"
 PATIENCE = 60.0  # seconds
-SECRET = "Doe^Jane"  # in every film; never in a log
+NAME = "Doe^Jane"  # in every film; never in a log
 
 
 def film(seed: int, **tags: Any) -> Dataset:
@@ -39,7 +39,7 @@ def film(seed: int, **tags: Any) -> Dataset:
     made.SOPInstanceUID = uid.generate_uid(entropy_srcs=[f"film {seed}"])
     made.StudyInstanceUID = uid.generate_uid(entropy_srcs=[f"study {seed}"])
     made.SeriesInstanceUID = uid.generate_uid(entropy_srcs=[f"series {seed}"])
-    made.Modality, made.PatientID, made.PatientName = "DX", f"P-{seed}", SECRET
+    made.Modality, made.PatientID, made.PatientName = "DX", f"P-{seed}", NAME
     made.PatientBirthDate = made.PatientSex = made.StudyDate = made.StudyTime = ""
     made.ReferringPhysicianName = made.StudyID = made.AccessionNumber = ""
     made.PresentationIntentType = "FOR PRESENTATION"
@@ -62,6 +62,7 @@ def send(
 ) -> list[int | None]:
     """The status of each film; None where there was no answer or no association."""
     entity = AE(calling)
+    entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 5
     for one in films:
         entity.add_requested_context(one.SOPClassUID, one.file_meta.TransferSyntaxUID)
     association = entity.associate(LOOPBACK, port, ae_title=called)

@@ -57,7 +57,7 @@ class Delivery:
             except (OSError, sqlite3.Error) as error:  # of the queue itself
                 LOG.warning("the queue cannot be written: %s", error)
                 self._ended.wait(self.first_pause)
-            self.spool.results_came.wait(IDLE)
+            self.spool.results_came.wait(min(IDLE, self.first_pause))
 
     def _send(self, results: list[Result]) -> None:
         answered = 0
@@ -82,8 +82,6 @@ class Delivery:
         if outcome.kind == "sent":
             self.spool.settle(result, "sent", outcome.note)
             LOG.info("a result of film %d sent", result.film)
-            if outcome.note:
-                self.spool.count("results stored with a warning")
         elif outcome.kind == "refused" and result.tries + 1 >= REFUSALS:
             self.spool.settle(result, "failed", f"{outcome.note}, {REFUSALS} times")
             LOG.warning("film %d failed; see hilum node --status", result.film)

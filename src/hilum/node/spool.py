@@ -206,6 +206,8 @@ class Spool:
                 "UPDATE results SET state=?, note=?, tries=tries+1 WHERE id=?",
                 (state, note, result.id),
             )
+            if state == "sent" and note:
+                add_count(queue, "results stored with a warning")
             left = queue.execute(
                 "SELECT count(*) FROM results WHERE film=? AND state='waiting'", (result.film,)
             ).fetchone()[0]
