@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from hilum import notebook
+from hilum.api import results
 from hilum.inference import answer, cautions, exported
 from hilum.inference.answer import Prediction, PreparedImage
 from hilum.inference.model import TrainedModel
@@ -199,10 +200,13 @@ class Model:
         except MissingError:
             raise
         except HilumError as error:
-            reason = str(error)
-            return Prediction("", {}, True, reason, path=path, verdict=self.verdict)  # noqa: FBT003
-        (prediction,) = answer.predict(self.trained, [film])
-        return replace(prediction, path=path, verdict=self.verdict)
+            prediction = Prediction("", {}, abstained=True, reason=str(error))
+            digest = results.digest_of(source) if not isinstance(source, np.ndarray) else ""
+        else:
+            (prediction,) = answer.predict(self.trained, [film])
+            digest = film.fingerprint.sha256
+        made_by = results.MadeBy(self.folder, digest, self)
+        return replace(prediction, path=path, verdict=self.verdict, made_by=made_by)
 
     def __repr__(self) -> str:
         return f"Model({str(self.folder)!r}, classes={self.classes})"

@@ -34,6 +34,10 @@ def predict(
     heatmaps: Annotated[
         Path | None, typer.Option("--heatmaps", help="Also draw heat maps, into this folder.")
     ] = None,
+    dicom: Annotated[
+        Path | None,
+        typer.Option("--dicom", help="Also write results as DICOM objects, into this folder."),
+    ] = None,
     dry_run: DryRun = False,
     as_json: Json = False,
     verbose: Verbose = 0,
@@ -49,12 +53,14 @@ def predict(
         show_model(forecast_model.forecast_predict(model, paths), screen)
         return
     with screen.working():
-        answers = predict.predict_files(model, paths, out, screen.step, heatmaps)
+        answers = predict.predict_files(model, paths, out, screen.step, heatmaps, dicom)
     _show(answers, screen)
     _say(answers.cautions, screen)
     screen.point("Predictions", out.resolve())
     if heatmaps:
         screen.point("Heat maps", heatmaps.resolve())
+    if dicom:
+        screen.point("Results as DICOM", dicom.resolve())
     screen.say(NOTICE, "dim")
     rest = {"left_out": answers.left_out, **answers.cautions.as_json(), "notice": NOTICE}
     screen.give({"predictions": answers.table.to_dict("records"), **rest})

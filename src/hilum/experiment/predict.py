@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ import pandas as pd
 from hilum import files, images
 from hilum.inference import answer, cautions, exported
 from hilum.inference import model as models
-from hilum.inference.answer import PreparedImage, See
+from hilum.inference.answer import Prediction, PreparedImage, See
 from hilum.inference.cautions import Cautions
 from hilum.inference.model import TrainedModel, probability_columns
 from hilum.inference.seen_before import Recognised
@@ -20,7 +20,8 @@ from hilum.inference.training_record import Print
 from hilum.preprocess import Pipeline
 from hilum.types import HilumError, LeftOut, MissingError
 
-if TYPE_CHECKING:  # torch and matplotlib are for heat maps alone
+if TYPE_CHECKING:  # torch and matplotlib are for heat maps alone, highdicom for results as DICOM
+    from hilum.dicom.folder import ResultFolder
     from hilum.explain.writer import HeatmapRequest, HeatmapWriter
     from hilum.progress import Progress
 
@@ -46,6 +47,7 @@ def predict_files(
     out: Path,
     progress: "Progress",
     heatmaps: Path | None = None,
+    dicom: Path | None = None,
 ) -> AnsweredFiles:
     """Write `path, label, p_<class>..., abstain, reason, seen`, a row per image, to the CSV `out`.
 
@@ -53,8 +55,9 @@ def predict_files(
     model: "same file", "near duplicate" (of an image that it was built on) or "same patient".
     An image that cannot be read has a row with its reason and no probabilities; one that is not of
     the kind that the model was trained on, or that it cannot decide, keeps them and says why it is
-    abstained from. With `heatmaps`, a folder, `explain`'s files are written there as well. Raises
-    MissingError for a path that does not exist, HilumError where there is no image at all.
+    abstained from. With `heatmaps`, a folder, `explain`'s files are written there as well, and with
+    `dicom`, a folder, each film's results as DICOM. Raises MissingError for a path that does not
+    exist, HilumError where there is no image at all.
     """
     model_folder = models.find_model_folder(folder)
     models.read_metadata(model_folder)
@@ -62,6 +65,7 @@ def predict_files(
     files.ensure_writable_folder(out.parent, out)
     model = exported.load(model_folder)
     drawer = _drawer(model, None, _require_apart(heatmaps, listed)) if heatmaps else None
+    writer = _result_folder(dicom, model_folder, model, listed) if dicom else None
     advance, done, tables = progress("predict"), 0, []
     advance(0, len(listed))
     prints: list[Print] = []
@@ -69,6 +73,8 @@ def predict_files(
     for names, decoded in _chunks(listed, model.pipeline, DRAWN if drawer else CHUNK):
         tables.append(_rows(model, names, decoded, features))
         prints += _prints(decoded)
+        if writer:
+            left_out += _write_results(writer, model, tables[-1], decoded)
         for _ in drawer.draw(tables[-1], decoded) if drawer else names:
             done += 1
             advance(done, len(listed))
@@ -110,6 +116,38 @@ def explain_files(
     left_out += _unread(table[table["file"] == ""])
     return AnsweredFiles(
         table, left_out, cautions.collect_cautions(folder, model, cautions.recognise(model, prints))
+    )
+
+
+def _result_folder(
+    out: Path, folder: Path, model: TrainedModel, listed: Sequence[Path]
+) -> "ResultFolder":
+    from hilum.dicom.folder import ResultFolder
+
+    return ResultFolder.of(out, folder, model, listed)
+
+
+def _write_results(
+    writer: "ResultFolder",
+    model: TrainedModel,
+    table: pd.DataFrame,
+    decoded: list[PreparedImage | str],
+) -> list[LeftOut]:
+    """Results as DICOM of a table's films; those that get none, and why."""
+    whole = _with_seen(table, cautions.recognise(model, _prints(decoded)))
+    left_out = []
+    for row in whole.to_dict("records"):
+        reason = writer.write(Path(row["path"]), _prediction(row, model.facts.classes))
+        if reason:
+            left_out.append(LeftOut(row["path"], reason))
+    return left_out
+
+
+def _prediction(row: dict[str, Any], classes: list[str]) -> Prediction:
+    """A row of the table as an answer; one that could not be read has no probabilities."""
+    known = {name: float(row[f"p_{name}"]) for name in classes} if row["label"] else {}
+    return Prediction(
+        row["label"], known, bool(row["abstain"]), row["reason"], row["seen"], row["path"]
     )
 
 

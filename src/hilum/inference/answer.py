@@ -5,9 +5,9 @@ one film has one answer.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from hilum.inference.training_record import Print
 from hilum.preprocess import Pipeline
 from hilum.types import NOTICE, Grey8, GreyImage, HilumError, Image, Probabilities, Stack8
 
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
 See: TypeAlias = Callable[[Stack8], Features]
 
 
@@ -30,6 +33,13 @@ class PreparedImage:
     pixels: Grey8  # (height, width), as the model's pipeline makes them
     check: QuickCheck
     fingerprint: Print
+
+
+class WritesResults(Protocol):
+    """What made a prediction, and can write it as DICOM."""
+
+    def objects(self, film: str | Path | bytes, prediction: "Prediction") -> "list[Dataset]":
+        """Report, picture and lungs; raises as `Prediction.to_dicom`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +60,24 @@ class Prediction:
     path: str = ""  # of a file
     verdict: str = field(default="", compare=False, repr=False)  # on the model, one line
 
+    made_by: WritesResults | None = field(default=None, compare=False, repr=False)
+
+    def to_dicom(self, film: str | Path | bytes) -> "list[Dataset]":
+        """The answer as DICOM objects for the study of `film`, the file that was predicted.
+
+        A report (Comprehensive 3D SR), a picture (Secondary Capture) and, where they are found,
+        the lungs (Segmentation), each complete and ready to be stored or sent. Raises HilumError
+        where `film` is no DICOM file or another one.
+        """
+        if self.made_by is None:
+            raise HilumError(
+                "results as DICOM name the model; got a prediction that knows none; take one from "
+                "Model.predict."
+            )
+        return self.made_by.objects(film, self)
+
     def _repr_html_(self) -> str:
-        return notebook.prediction(asdict(self), NOTICE)
+        return notebook.prediction(asdict(replace(self, made_by=None)), NOTICE)
 
 
 def prepare_file(source: str | Path | bytes, pipeline: Pipeline) -> PreparedImage:
