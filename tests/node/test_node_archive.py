@@ -192,7 +192,7 @@ def kill_again_and_again(folder: Path, kills: int, films: int) -> None:
     def send_all(port: int) -> None:
         while waiting:
             with lock:
-                part = waiting[:2]
+                part = waiting[:4]
             try:
                 answers = send(port, part)
             except (OSError, RuntimeError):  # the node was killed while it answered
@@ -225,7 +225,7 @@ def kill_again_and_again(folder: Path, kills: int, films: int) -> None:
 
 
 def test_a_node_that_is_killed_loses_nothing(tmp_path: Path) -> None:
-    kill_again_and_again(tmp_path, 3, 30)
+    kill_again_and_again(tmp_path, 2, 16)
 
 
 @pytest.mark.slow
