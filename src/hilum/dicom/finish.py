@@ -24,6 +24,8 @@ def finish(made: Dataset, source: Source, identity: Identity, description: str) 
         if first in made:
             setattr(made, first, date)
             setattr(made, second, time)
+    for name, value in source.names.items():
+        setattr(made, name, value)
     made.InstanceCreatorUID = identity.device_uid
     made.Manufacturer, made.SeriesDescription = MANUFACTURER, description
     made.ContributingEquipmentSequence = Sequence([identity.equipment()])

@@ -62,7 +62,7 @@ def draw(panels: Panels, prediction: Prediction, verdict: str, maker: str) -> Co
         _paste(page, top, panels)
         _write(pen, after - MARGIN // 2, below)
     for i, (name, p) in enumerate(rows):
-        _bar(pen, bars + LINE * i, name, p)
+        _bar(pen, bars + LINE * i, (name, p), MUTED if prediction.abstained else BAR)
     _write(pen, last, foot)
     return np.asarray(page)
 
@@ -97,7 +97,7 @@ def _paste(page: Image.Image, top: int, panels: Panels) -> None:
     for i, picture in enumerate(pictures):
         if picture is not None:
             height, width = picture.shape[:2]
-            left = MARGIN + i * (SIDE + MARGIN // 2 * 2) + (SIDE - width) // 2
+            left = MARGIN + i * (SIDE + MARGIN) + (SIDE - width) // 2
             page.paste(Image.fromarray(picture), (left, top + (SIDE - height) // 2))
 
 
@@ -113,15 +113,16 @@ def _like(share: Floats, film: Grey8) -> Floats:
     return np.asarray(cv2.resize(share, film.shape[::-1], interpolation=cv2.INTER_LINEAR))
 
 
-def _bar(pen: ImageDraw.ImageDraw, top: int, name: str, p: float) -> None:
+def _bar(pen: ImageDraw.ImageDraw, top: int, row: tuple[str, float], ink: str) -> None:
     """Name, bar and number of one class."""
+    name, p = row
     left, font = WIDTH // 3, _font(NORMAL)
     words = _cut(CLASS_NAMES.get(name, name), font, left - 2 * MARGIN)
     pen.text((MARGIN, top), words, INK, font)
     box = (left, top + 4, left + BAR_WIDTH, top + LINE - 6)
     pen.rectangle(box, BAR_PAPER)
     if p > 0:
-        pen.rectangle((box[0], box[1], left + max(1, round(BAR_WIDTH * p)), box[3]), BAR)
+        pen.rectangle((box[0], box[1], left + max(1, round(BAR_WIDTH * p)), box[3]), ink)
     pen.text((left + BAR_WIDTH + MARGIN, top), f"p {shown_probability(p)}", INK, font)
 
 

@@ -68,6 +68,8 @@ def segmentation(source: Source, mask: Mask, identity: Identity) -> Dataset:
         content_description="Lungs, found automatically. Research use only.",
         content_label="LUNGS",
     )
+    if "FrameOfReferenceUID" not in made:
+        made.PatientOrientation = source.header.get("PatientOrientation")  # rows are the film's own
     _own_dimension(made, identity.uid("dimension", source.instance))
     return finish(made, source, identity, DESCRIPTION)
 

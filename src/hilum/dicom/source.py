@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from io import BytesIO
+from typing import Any
 
-from pydicom import Dataset, dcmwrite
+from pydicom import DataElement, Dataset, dcmwrite
 from pydicom.uid import (
     ComputedRadiographyImageStorage,
     CTImageStorage,
@@ -28,6 +29,7 @@ EMPTY = (
     "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime",
     "StudyID", "AccessionNumber", "ReferringPhysicianName",
 )  # fmt: skip
+NAMES = ("PatientName", "ReferringPhysicianName")
 PLACED = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")
 PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 DATES = ("Acquisition", "Content", "Series", "Study")
@@ -39,6 +41,7 @@ class Source:
     """A film: its header without pixels, and what was decoded of it."""
 
     header: Dataset
+    names: dict[str, Any]  # of persons, which the header has empty
     image: Image | None  # None: it cannot be read
 
     @property
@@ -75,10 +78,14 @@ def read_source(dataset: Dataset, side: int | None) -> Source:
     Raises HilumError where it lacks what results must refer to, or is no film.
     """
     header = _header(dataset)
+    # highdicom warns of names with one component only, as many archives have them
+    names = {name: header[name].value for name in NAMES}
+    for name in NAMES:
+        header[name] = DataElement(name, "PN", "")
     try:
-        return Source(header, images.read(_file(dataset), side))
+        return Source(header, names, images.read(_file(dataset), side))
     except HilumError:
-        return Source(header, None)
+        return Source(header, names, None)
 
 
 def _header(dataset: Dataset) -> Dataset:

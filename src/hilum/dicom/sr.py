@@ -103,19 +103,22 @@ def _algorithm(identity: Identity) -> sr.AlgorithmIdentification:
 
 
 def _probability(name: str, value: float, source: Source, identity: Identity) -> sr.Measurement:
-    """One class's probability; highdicom refuses NumPy's numbers."""
-    return sr.Measurement(
+    """One class's probability, the class as its modifier; highdicom refuses NumPy's numbers."""
+    what = f"Probability of {CLASS_NAMES.get(name, name)}"
+    measurement = sr.Measurement(
         name=standard.DCM.Probability,
         value=float(value),
         unit=NO_UNIT,
-        tracking_identifier=_tracking(
-            identity, source, f"Probability of {CLASS_NAMES.get(name, name)}"
-        ),
-        finding_sites=None,
-        properties=None,
-        method=None,
-        derivation=None,
+        tracking_identifier=_tracking(identity, source, what),
     )
+    measurement[0].ContentSequence.append(
+        sr.CodeContentItem(
+            standard.DCM.Finding,
+            codes.class_code(name),
+            sr.RelationshipTypeValues.HAS_CONCEPT_MOD,
+        )
+    )
+    return measurement
 
 
 def _tracking(identity: Identity, source: Source, what: str) -> sr.TrackingIdentifier:
