@@ -11,7 +11,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "hilum"
 # top to bottom; rooms on one line are siblings and never import each other
 LAYERS = (
     {"cli"},
-    {"serve"},
+    {"node", "serve"},
     {"api"},
     {"interop"},
     {"experiment", "exporting"},
