@@ -109,7 +109,7 @@ def film(kind: str, **changes: Any) -> Dataset:
     _place(made, kind)
     for keyword, value in changes.items():
         if value is None:
-            del made[keyword]
+            delattr(made, keyword)
         else:
             setattr(made, keyword, value)
     made.file_meta.MediaStorageSOPInstanceUID = made.get("SOPInstanceUID", "1.2")
