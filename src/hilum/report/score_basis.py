@@ -17,11 +17,8 @@ def over(row: Mapping[str, Any]) -> str:
 
 
 def notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What a reader of these scores must know: classes without test images, unknown patients, and
-    what the audits of the images alone have found.
-    """
+    """What a reader of these scores must know: classes without test images, unknown patients."""
     sentences = []
-    stamps = dict.fromkeys(str(row["stamp"]) for row in rows if row.get("stamp"))
     averages = next((row for row in rows if row.get("over")), None)
     if averages:
         classes = {str(row.get("class")) for row in rows if row.get("name") == "sensitivity"}
@@ -33,7 +30,13 @@ def notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
             "Intervals count images of unknown patients as patients of their own: too narrow where "
             "people have several."
         )
-    return sentences + [f"Audits of the images alone: {stamp}." for stamp in stamps]
+    return sentences
+
+
+def stamps(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What audits of the images alone have found of these scores, each once."""
+    found = dict.fromkeys(str(row["stamp"]) for row in rows if row.get("stamp"))
+    return [f"Audits of the images alone: {stamp}." for stamp in found]
 
 
 def interval_notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
