@@ -120,7 +120,10 @@ def _place(made: Dataset, kind: str) -> None:
     if kind == "CT":
         made.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
         made.FrameOfReferenceUID, made.PositionReferenceIndicator = f"{ROOT}.4", ""
-        made.ImagePositionPatient, made.ImageOrientationPatient = [-90, -90, 12.5], [1, 0, 0, 0, 1, 0]
+        made.ImagePositionPatient, made.ImageOrientationPatient = (
+            [-90, -90, 12.5],
+            [1, 0, 0, 0, 1, 0],
+        )
         made.PixelSpacing, made.SliceThickness = [0.75, 0.75], 5
         made.RescaleSlope, made.RescaleIntercept = 1, -1024
         return

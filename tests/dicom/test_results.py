@@ -82,9 +82,9 @@ def test_a_report_has_the_probabilities_of_predict(
     (verdict,) = named(report, codes.VERDICT.meaning)
     assert verdict.TextValue == prediction.verdict
     assert [item.TextValue for item in named(report, "Comment")] == [hilum.NOTICE]
-    assert {item.ContinuityOfContent for item in items(report) if item.ValueType == "CONTAINER"} == {
-        "SEPARATE"
-    }
+    assert {
+        item.ContinuityOfContent for item in items(report) if item.ValueType == "CONTAINER"
+    } == {"SEPARATE"}
 
 
 def _stored(dataset: Dataset) -> Any:
@@ -173,7 +173,10 @@ def test_a_film_without_dates_or_name_gets_none(model: hilum.Model, films: dict[
 
 def test_another_calibration_is_another_device(tmp_path: Path, films: dict[str, Film]) -> None:
     devices = []
-    for folder in (save_model(tmp_path / "a"), Path(shutil.copytree(tmp_path / "a", tmp_path / "b"))):
+    for folder in (
+        save_model(tmp_path / "a"),
+        Path(shutil.copytree(tmp_path / "a", tmp_path / "b")),
+    ):
         if folder.name == "b":
             change(folder, "temperature", 1.5)
         model = hilum.load_model(folder)
