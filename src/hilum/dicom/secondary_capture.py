@@ -27,9 +27,8 @@ def secondary_capture(source: Source, pixels: Colour8, identity: Identity) -> Da
         patient_orientation=("L", "F"),
     )
     made.copy_patient_and_study_information(source.header)
-    made.Laterality = made.PatientOrientation = (
-        None  # two pictures and text: no direction of the patient
-    )
+    for keyword in ("Laterality", "PatientOrientation"):
+        made.add_new(keyword, "CS", None)  # two pictures and text: no direction of the patient
     made.ImageType = ["DERIVED", "SECONDARY"]
     made.BurnedInAnnotation = "YES"
     made.ManufacturerModelName, made.SoftwareVersions = NAME, identity.version

@@ -11,29 +11,29 @@ from typing import Any
 
 from pydicom import uid
 from pynetdicom import AE, evt
-from pynetdicom import sop_class as sop
 
 from hilum.node.peers import Peers
 from hilum.node.spool import Spool
 from hilum.types import HilumError
 
+VERIFICATION = uid.UID("1.2.840.10008.1.1")
 LOG = logging.getLogger("hilum.node")
 TAKEN = (
-    sop.ComputedRadiographyImageStorage, sop.DigitalXRayImageStorageForPresentation,
-    sop.CTImageStorage, sop.SecondaryCaptureImageStorage,
+    uid.ComputedRadiographyImageStorage, uid.DigitalXRayImageStorageForPresentation,
+    uid.CTImageStorage, uid.SecondaryCaptureImageStorage,
 )  # fmt: skip
 # an association for these is accepted, so that each film has a status and is counted
 REFUSED = (
-    sop.DigitalXRayImageStorageForProcessing, sop.EnhancedCTImageStorage,
-    sop.LegacyConvertedEnhancedCTImageStorage, sop.EnhancedXAImageStorage,
-    sop.EnhancedXRFImageStorage, sop.XRayAngiographicImageStorage,
-    sop.XRayRadiofluoroscopicImageStorage, sop.MRImageStorage, sop.EnhancedMRImageStorage,
-    sop.UltrasoundImageStorage, sop.UltrasoundMultiFrameImageStorage,
-    sop.MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
-    sop.MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
-    sop.MultiFrameTrueColorSecondaryCaptureImageStorage,
-    sop.DigitalMammographyXRayImageStorageForPresentation,
-    sop.PositronEmissionTomographyImageStorage,
+    uid.DigitalXRayImageStorageForProcessing, uid.EnhancedCTImageStorage,
+    uid.LegacyConvertedEnhancedCTImageStorage, uid.EnhancedXAImageStorage,
+    uid.EnhancedXRFImageStorage, uid.XRayAngiographicImageStorage,
+    uid.XRayRadiofluoroscopicImageStorage, uid.MRImageStorage, uid.EnhancedMRImageStorage,
+    uid.UltrasoundImageStorage, uid.UltrasoundMultiFrameImageStorage,
+    uid.MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+    uid.MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
+    uid.MultiFrameTrueColorSecondaryCaptureImageStorage,
+    uid.DigitalMammographyXRayImageStorageForPresentation,
+    uid.PositronEmissionTomographyImageStorage,
 )  # fmt: skip
 SYNTAXES = [
     uid.ExplicitVRLittleEndian, uid.ImplicitVRLittleEndian, uid.ExplicitVRBigEndian,
@@ -73,7 +73,7 @@ class Receiver:
         entity.network_timeout = IDLE_SECONDS
         for kind in (*TAKEN, *REFUSED):
             entity.add_supported_context(kind, SYNTAXES)
-        entity.add_supported_context(sop.Verification)
+        entity.add_supported_context(VERIFICATION)
         handlers: list[Any] = [
             (evt.EVT_REQUESTED, self._requested), (evt.EVT_C_STORE, self._store),
         ]  # fmt: skip
@@ -94,7 +94,7 @@ class Receiver:
     def _requested(self, event: "evt.Event") -> None:
         """Reject an association of a peer that is not known, by AE title and address."""
         caller = event.assoc.requestor
-        title = str(caller.primitive.calling_ae_title)
+        title = str(caller.ae_title).strip()
         if not self.peers.known(title, str(caller.address)):
             self.spool.count("associations of unknown peers rejected")
             LOG.warning("an association of an unknown peer was rejected")
