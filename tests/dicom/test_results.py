@@ -70,8 +70,8 @@ def test_a_report_has_the_probabilities_of_predict(
     assert found == {
         codes.class_code(name).meaning: p for name, p in prediction.probabilities.items()
     }
-    (finding,) = group.get_qualitative_evaluations(name=standard.DCM.Finding)
-    assert finding.value == codes.class_code(prediction.label)
+    # highdicom's list of evaluations leaves every Finding out, also when asked for it by name
+    assert group.finding_type == codes.class_code(prediction.label)
     (abstains,) = group.get_qualitative_evaluations(name=codes.ABSTAINED)
     assert abstains.value == standard.SCT.No
     report = made[kind][SR]

@@ -94,7 +94,8 @@ class Receiver:
     def _requested(self, event: "evt.Event") -> None:
         """Reject an association of a peer that is not known, by AE title and address."""
         caller = event.assoc.requestor
-        title = str(caller.ae_title).strip()
+        asked = caller.primitive  # its title is not in `ae_title` yet
+        title = str(asked.calling_ae_title) if asked else ""
         if not self.peers.known(title, str(caller.address)):
             self.spool.count("associations of unknown peers rejected")
             LOG.warning("an association of an unknown peer was rejected")
