@@ -8,6 +8,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import cv2
 import highdicom as hd
 import numpy as np
 import pytest
@@ -18,7 +19,9 @@ from result_films import KINDS, Film, as_file, change, film, pixels, save_model
 import hilum
 from hilum.dicom import codes, identity, source
 from hilum.dicom.results import result_objects
+from hilum.experiment import predict
 from hilum.preprocess.lungs import ct, segmenter
+from hilum.progress import silent
 
 SR, SC, SEG = "SR", "OT", "SEG"
 
@@ -267,3 +270,32 @@ def test_other_programs_find_no_error(
     )
     assert '"Probability of COVID-19"' in done.stdout
     assert '"Algorithm Version"' in done.stdout
+
+
+def test_no_warning_names_the_patient(
+    model: hilum.Model, films: dict[str, Film], recwarn: pytest.WarningsRecorder
+) -> None:
+    """highdicom warns of a name in one part, and quotes it."""
+    made = result_objects(model, film("CR", PatientName="Musterfrau"), films["CR"].prediction)
+    assert str(made[0].PatientName) == "Musterfrau"
+    assert [str(one.message) for one in recwarn if "Musterfrau" in str(one.message)] == []
+
+
+def test_predict_writes_results_of_a_folder(
+    model: hilum.Model, films: dict[str, Film], tmp_path: Path
+) -> None:
+    """One film's objects under its name; a picture is refused before anything is predicted."""
+    folder = tmp_path / "films"
+    folder.mkdir()
+    (folder / "chest.dcm").write_bytes(films["CR"].data)
+    out, results = tmp_path / "preds.csv", tmp_path / "results"
+    predict.predict_files(model.folder, [folder], out, silent, dicom=results)
+    report = dcmread(results / "chest-report.dcm")
+    assert {path.name for path in results.iterdir()} >= {"chest-report.dcm", "chest-picture.dcm"}
+    assert (
+        report.SOPInstanceUID
+        == result_objects(model, films["CR"].dataset, films["CR"].prediction)[0].SOPInstanceUID
+    )
+    cv2.imwrite(str(folder / "film.png"), pixels("CR"))
+    with pytest.raises(hilum.HilumError, match="DICOM"):
+        predict.predict_files(model.folder, [folder], out, silent, dicom=results)

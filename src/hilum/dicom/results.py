@@ -1,5 +1,6 @@
 """One film's answer as DICOM objects: a report, a picture and the lungs."""
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -51,6 +52,12 @@ class ResultMaker:
 
     def objects(self, dataset: Dataset, prediction: Prediction) -> list[Dataset]:
         """Report, picture and, where lungs are found, their segmentation; raises as below."""
+        with warnings.catch_warnings():
+            # highdicom quotes the patient's name where it lacks a "^": names stay out of logs
+            warnings.simplefilter("ignore", UserWarning)
+            return self._objects(dataset, prediction)
+
+    def _objects(self, dataset: Dataset, prediction: Prediction) -> list[Dataset]:
         side = self.trained.pipeline.decode_side
         film = source.read_source(dataset, side and max(side, picture.SIDE))
         mask, without = segmentation.find_lungs(film)
