@@ -224,6 +224,7 @@ def kill_again_and_again(folder: Path, kills: int, films: int) -> None:
     assert set(peer.stored) == wanted  # one instance of each; a result sent twice is the same one
 
 
+@pytest.mark.slow
 def test_a_node_that_is_killed_loses_nothing(tmp_path: Path) -> None:
     kill_again_and_again(tmp_path, 2, 16)
 
