@@ -94,9 +94,7 @@ def evaluate(
 
     own = OwnImages(columns or TableColumns(), labels, source_tag)
     step = progress or silent
-
-    def read(path: Path) -> Manifest:
-        return own.open(path, step(StepName("read headers", "headers")), fewest=1)
+    read = own.reader(lambda: step(StepName("read headers", "headers")))
 
     with outputs.removing_empty_on_failure(as_path(out)):
         return evaluate_model(_folder(model), as_path(data), as_path(out), step, read=read)
@@ -126,9 +124,7 @@ def adapt(
 
     own = OwnImages(columns or TableColumns(), labels, source_tag)
     step = progress or silent
-
-    def read(path: Path) -> Manifest:
-        return own.open(path, step(StepName("read headers", "headers")), fewest=1)
+    read = own.reader(lambda: step(StepName("read headers", "headers")))
 
     with outputs.removing_empty_on_failure(as_path(out)):
         return Model(adapt_model(_folder(model), as_path(data), as_path(out), step, read).folder)

@@ -1,7 +1,7 @@
 """adapt: a finished model fitted to films of one's own hospital, with what that gains and costs."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -11,9 +11,6 @@ from hilum.cli.machine_options import with_machine_options
 from hilum.cli.own_image_options import with_own_image_options
 from hilum.progress import StepName
 from hilum.types import NOTICE
-
-if TYPE_CHECKING:
-    from hilum.types import Manifest
 
 Folder = Annotated[Path, typer.Argument(help="A finished run's folder, or its model/ folder.")]
 
@@ -37,9 +34,7 @@ def adapt(
     screen = terminal(as_json, verbose, quiet)
     with screen.working():
         headers = screen.step_later(StepName("read headers", "headers"))
-
-        def read(path: Path) -> "Manifest":
-            return own.open(path, headers, fewest=1)
+        read = own.reader(lambda: headers)
 
         adapted = adapting.adapt_model(model, data, out, screen.step, read)
     record = adapted.record

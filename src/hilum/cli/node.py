@@ -2,12 +2,12 @@
 
 import logging
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hilum.cli import extras
 from hilum.cli.app import Json, Quiet, Verbose, app, terminal
 from hilum.cli.machine_options import with_machine_options
 from hilum.cli.terminal import Terminal
@@ -77,12 +77,7 @@ def node(
             "node needs the model that answers; got none; write hilum node MODEL --spool DIR, or "
             "add --status to see what the spool holds."
         )
-    absent = [name for name in EXTRA if find_spec(name) is None]
-    if absent:
-        raise HilumError(
-            f"node needs packages that are not installed: {', '.join(absent)}; "
-            "run pip install 'hilum[dicom]'."
-        )
+    extras.require("node", EXTRA, "dicom")
     from hilum.node.node import NodeSettings
     from hilum.node.peers import Peers, ae_title
     from hilum.node.rules import MODALITIES, FilmRules

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from hilum.experiment.predict import AnsweredFiles
     from hilum.inference.cautions import Cautions
     from hilum.inference.new_source import NewSource
-    from hilum.types import Manifest
 
 Folder = Annotated[Path, typer.Argument(help="A finished run's folder, or its model/ folder.")]
 Images = Annotated[list[Path], typer.Argument(help="Images, or folders searched recursively.")]
@@ -201,9 +200,7 @@ def evaluate(
     screen = terminal(as_json, verbose, quiet)
     with screen.working():
         headers = screen.step_later(StepName("read headers", "headers"))
-
-        def read(path: Path) -> "Manifest":
-            return own.open(path, headers, fewest=1)
+        read = own.reader(lambda: headers)
 
         if dry_run:
             foreseen = forecast_model.forecast_evaluate(model, data, screen.step, read)

@@ -4,7 +4,6 @@ As the head sees them: the mean of an image and its mirror image, in steps of a 
 standard deviation. Only for heads of one layer, to which that mean is all that there is.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +11,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
-from hilum import files
+from hilum.inference.stored_arrays import Arrays, digest_of, load_unchanged, save_arrays
 from hilum.models.numpy_head import NumpyHead
-from hilum.types import Floats, HilumError, Labels
+from hilum.types import Floats, Labels
 
 FILE, KEY = "kept_films.safetensors", "kept_films"  # in the model folder, and of `model.json`
 MOST = 240  # images
@@ -55,8 +52,7 @@ class KeptFilms:
     @property
     def digest(self) -> str:
         """SHA-256 of what is stored."""
-        content = [f"{key}\n".encode() + value.tobytes() for key, value in _arrays(self).items()]
-        return hashlib.sha256(b"".join([*content, "\n".join(self.sources).encode()])).hexdigest()
+        return digest_of(_arrays(self), self.sources)
 
     def record(self) -> dict[str, Any]:
         """What `model.json` says of them."""
@@ -70,8 +66,7 @@ def is_plain(head: NumpyHead) -> bool:
 
 def save_kept(kept: KeptFilms, folder: Path) -> None:
     """Write `kept_films.safetensors` to a model folder."""
-    with files.atomic_write(folder / FILE) as path:
-        save_file(_arrays(kept), path)
+    save_arrays(_arrays(kept), folder / FILE)
 
 
 def load_kept(folder: Path, record: Mapping[str, Any] | None) -> KeptFilms | str:
@@ -81,26 +76,17 @@ def load_kept(folder: Path, record: Mapping[str, Any] | None) -> KeptFilms | str
     """
     if record is None or not (folder / FILE).is_file():
         return MISSING
-    try:
-        read = load_file(folder / FILE)
-        kept = KeptFilms(
+
+    def build(read: dict[str, Any]) -> KeptFilms:
+        return KeptFilms(
             read["mean"], read["deviation"], read["levels"], read["labels"].astype(np.int64),
             tuple(record["sources"]),
         )  # fmt: skip
-        same = kept.digest == record["sha256"]
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise HilumError(
-            f"{folder / FILE} must be readable; got {error}; restore the folder."
-        ) from None
-    if not same:
-        raise HilumError(
-            f"{folder / FILE} must be the file that training wrote; got another; restore the "
-            "folder, or delete the file."
-        )
-    return kept
+
+    return load_unchanged(folder / FILE, build, record, "delete the file")
 
 
-def _arrays(kept: KeptFilms) -> dict[str, npt.NDArray[np.generic]]:
+def _arrays(kept: KeptFilms) -> Arrays:
     return {
         "mean": np.ascontiguousarray(kept.mean, np.float32),
         "deviation": np.ascontiguousarray(kept.deviation, np.float32),

@@ -6,7 +6,6 @@ resembles. Training keeps the features of some of its images in a few components
 compared with all mixtures of sources and classes among them (`two_sample`).
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,11 +15,9 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
-from hilum import files
 from hilum.inference import two_sample
+from hilum.inference.stored_arrays import Arrays, digest_of, load_unchanged, save_arrays
 from hilum.inference.two_sample import Indices, Known
 from hilum.types import Floats, HilumError
 
@@ -59,8 +56,7 @@ class SourceReference:
     @property
     def digest(self) -> str:
         """SHA-256 of what is stored."""
-        content = [f"{key}\n".encode() + value.tobytes() for key, value in arrays(self).items()]
-        return hashlib.sha256(b"".join([*content, "\n".join(self.groups).encode()])).hexdigest()
+        return digest_of(arrays(self), self.groups)
 
     def record(self) -> dict[str, Any]:
         """What `model.json` says of it."""
@@ -265,7 +261,7 @@ def _components(features: Floats) -> tuple[Floats, Floats]:
     return mean.astype(np.float32), projection.astype(np.float16).astype(np.float32)
 
 
-def arrays(reference: SourceReference) -> dict[str, npt.NDArray[np.generic]]:
+def arrays(reference: SourceReference) -> Arrays:
     """Every array by name, as its file holds them."""
     return {
         "mean": np.ascontiguousarray(reference.mean, np.float32),
@@ -288,8 +284,7 @@ def save_reference(reference: SourceReference | str, folder: Path) -> None:
     if isinstance(reference, str):
         (folder / FILE).unlink(missing_ok=True)  # of the model that lay there before
         return
-    with files.atomic_write(folder / FILE) as path:
-        save_file(arrays(reference), path)
+    save_arrays(arrays(reference), folder / FILE)
 
 
 def load_reference(folder: Path, record: Mapping[str, Any] | None) -> SourceReference | str:
@@ -301,21 +296,14 @@ def load_reference(folder: Path, record: Mapping[str, Any] | None) -> SourceRefe
         return EARLIER if record is None else str(record["why"])
     if not (folder / FILE).is_file():
         return f"the model's folder has no {FILE}"
-    try:
-        read = load_file(folder / FILE)
-        reference = SourceReference(
+
+    def build(read: dict[str, Any]) -> SourceReference:
+        return SourceReference(
             read["mean"], read["projection"].astype(np.float32), read["levels"],
             read["group"].astype(np.int64), read["patient"].astype(np.int64),
             tuple(record["groups"]),
         )  # fmt: skip
-        same = reference.digest == record["sha256"]
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise HilumError(
-            f"{folder / FILE} must be readable; got {error}; restore the folder."
-        ) from None
-    if not same:
-        raise HilumError(
-            f"{folder / FILE} must be the file that training wrote; got another; restore the "
-            "folder, or delete the file to go on without the check."
-        )
-    return reference
+
+    return load_unchanged(
+        folder / FILE, build, record, "delete the file to go on without the check"
+    )
