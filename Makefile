@@ -39,7 +39,7 @@ $(VENV)/.browser: $(STAMP)
 	touch $@
 
 test-browser: $(VENV)/.browser $(VENV)/.docs
-	$(BIN)/python -m pytest -m 'browser and not slow' tests/serve/browser tests/docs
+	$(BIN)/python -m pytest -m browser tests/serve/browser tests/docs
 
 test-slow: install
 	$(BIN)/python -m pytest -n auto --dist loadfile -m 'slow and not gpu'

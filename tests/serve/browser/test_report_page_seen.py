@@ -16,7 +16,7 @@ from hilum import phantom
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = pytest.mark.browser
 Open = Callable[..., "Page"]
 ENTRY = "from hilum.cli import main; main()"
 LONGEST, PAGES = 7000, 7  # pixels at 1280 wide; sheets of A4
