@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Iterator
@@ -12,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from hilum import files
-from hilum.files.executors import Executor
-from hilum.progress import Progress, silent
+from hilum.files.executors import Executor, ProcessExecutor
+from hilum.progress import Advance, Progress, StepName, note, process_of, silent, unit_of
 from hilum.types import HilumError, HilumWarning, MissingError
 
 
@@ -52,6 +53,16 @@ def warned(number: int, progress: Progress) -> int:
 
 def killed(number: int, progress: Progress) -> int:
     os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def stepping(number: int, progress: Progress) -> int:
+    first = progress(StepName(f"first of {number}", "epochs"))
+    for done in range(1, 4):
+        first(done, 3)
+    second = progress(f"second of {number}")
+    note(second, "nothing from the cache")
+    second(1, 9)  # stopped early
     return number
 
 
@@ -106,6 +117,40 @@ def test_errors_travel_as_they_are(executor: Executor) -> None:
 def test_warnings_travel_too(executor: Executor) -> None:
     with pytest.warns(HilumWarning, match="something changes"):
         assert list(executor.map(warned, [5], silent)) == [5]
+
+
+def test_steps_of_processes_are_shown_by_one_thread(executor: Executor) -> None:
+    seen: dict[str, list[tuple[int, int]]] = {}
+    steps: list[str] = []
+
+    class Shown:
+        def __init__(self, step: str) -> None:
+            self.step = step
+
+        def __call__(self, done: int, total: int) -> None:
+            assert threading.current_thread() is threading.main_thread()
+            seen.setdefault(self.step, []).append((done, total))
+
+        def note(self, words: str) -> None:
+            assert words == "nothing from the cache"
+
+    def progress(step: str, /) -> Advance:
+        assert threading.current_thread() is threading.main_thread()
+        steps.append(step)
+        return Shown(step)
+
+    assert list(executor.map(stepping, range(5), progress)) == list(range(5))
+    assert sorted(steps) == sorted(
+        f"{which} of {n}" for which in ("first", "second") for n in range(5)
+    )
+    assert {unit_of(step) for step in steps} == {"epochs", "images"}
+    for number in range(5):
+        assert seen[f"first of {number}"][-1] == (3, 3)
+        assert seen[f"second of {number}"][0] == (1, 9)
+    if isinstance(executor, ProcessExecutor):
+        assert {process_of(step) for step in steps} <= {1, 2}
+        assert 0 not in {process_of(step) for step in steps}
+        assert all(seen[f"second of {n}"][-1] == (1, 1) for n in range(5)), "its task is over"
 
 
 def test_a_killed_process_is_one_sentence() -> None:

@@ -11,21 +11,24 @@ IMAGES = "images"  # what a step counts unless it says otherwise
 class StepName(str):
     """A step's name with the plural of what it counts; a plain string is a step of images.
 
+    `process` numbers those that work at the same time (`--workers`) from 1; 0 is the run's own.
+
     >>> StepName("fold 1, head", "epochs").within("main")
     'main: fold 1, head'
     """
 
     unit: str
+    process: int
 
-    def __new__(cls, name: str, unit: str = IMAGES) -> Self:
-        """Name and unit."""
+    def __new__(cls, name: str, unit: str = IMAGES, process: int = 0) -> Self:
+        """Name, unit and process."""
         step = super().__new__(cls, name)
-        step.unit = unit
+        step.unit, step.process = unit, process
         return step
 
     def within(self, task: str) -> Self:
         """The same step of a named task."""
-        return type(self)(f"{task}: {self}", self.unit)
+        return type(self)(f"{task}: {self}", self.unit, self.process)
 
 
 class Progress(Protocol):
@@ -67,3 +70,8 @@ def note(advance: Advance | None, words: str) -> None:
 def unit_of(step: str) -> str:
     """The plural of what a step counts."""
     return step.unit if isinstance(step, StepName) else IMAGES
+
+
+def process_of(step: str) -> int:
+    """The number of the process in which a step runs; 0 is the run's own."""
+    return step.process if isinstance(step, StepName) else 0

@@ -61,6 +61,25 @@ def test_a_step_says_what_it_counts_and_what_is_cached() -> None:
         assert "4/100" in drawn(screen)
 
 
+def test_steps_of_two_processes_do_not_end_each_other() -> None:
+    screen = Terminal(log=Console(file=io.StringIO(), force_terminal=True, width=120))
+    with screen.working():
+        folds = screen.step(StepName("folds of main", "folds"))
+        folds(0, 4)
+        tuned = [screen.step(StepName(f"fold {n}, tune", "epochs", n)) for n in (1, 2)]
+        tuned[1](3, 30)
+        tuned[0](5, 30)
+        inner = screen.step(StepName("batches", "images", 2))
+        inner(16, 64)
+        tuned[0](30, 30)
+        tuned[1](4, 30)
+        page = drawn(screen)
+        assert ("30/30" in page, "4/30" in page, "batches" in page) == (True, True, False)
+        folds(1, 4)  # the first fold is over, the second goes on in its process
+        page = drawn(screen)
+        assert ("fold 1, tune" in page, "fold 2, tune" in page) == (False, True)
+
+
 def test_names_of_steps_are_plain_text_to_those_who_want_no_more() -> None:
     step = StepName("fold 1", "epochs").within("robust")
     assert (step, unit_of(step), unit_of("decode")) == ("robust: fold 1", "epochs", "images")

@@ -19,7 +19,7 @@ from rich.table import Column
 from rich.text import Text
 
 from hilum.cli import tables
-from hilum.progress import unit_of
+from hilum.progress import process_of, unit_of
 
 NAME, BAR = (26, 44), 12  # columns of a step's name, narrow and wide, and of its bar
 WIDE = 100  # columns of a terminal that has room for long names
@@ -60,7 +60,10 @@ class Pace:
 
 
 class Bars:
-    """All bars of a command; a step that is opened while another is under way is part of it."""
+    """All bars of a command; a step that is opened while another is under way is part of it.
+
+    Steps of different processes are not part of each other, but all are part of the run's own.
+    """
 
     def __init__(self, console: Console, hidden: bool) -> None:
         width = NAME[console.width >= WIDE]
@@ -74,19 +77,24 @@ class Bars:
 
     def open(self, step: str) -> "Bar":
         """The bar of a step, below those that are under way; a step of that name starts anew."""
-        depth = min(sum(not bar.finished for bar in self._open if bar.step != step), DEEPEST)
-        bar = next((bar for bar in self._open if bar.step == step and bar.depth), None)
-        if bar is None:
-            bar = Bar(self, step, depth)
-            self._open.append(bar)
+        process = process_of(step)
+        outer = [bar for bar in self._open if bar.process in {0, process} and bar.step != step]
+        depth = min(sum(not bar.finished for bar in outer), DEEPEST)
+        same = (bar for bar in self._open if (bar.step, bar.process) == (step, process))
+        bar = next((bar for bar in same if bar.depth), None) or Bar(self, step, depth, process)
         bar.restart()
         return bar
+
+    def keep(self, bar: "Bar") -> None:
+        """Count a bar that is drawn among those that are open."""
+        if bar not in self._open:
+            self._open.append(bar)
 
     def close_inner(self, outer: "Bar") -> None:
         """Take away what was opened inside a step that has moved on."""
         if outer in self._open:
             at = self._open.index(outer) + 1
-            inner = [bar for bar in self._open[at:] if bar.depth > outer.depth]
+            inner = [bar for bar in self._open[at:] if bar.is_over_after(outer)]
             for bar in inner:
                 bar.hide()
             self._open = [bar for bar in self._open if bar not in inner]
@@ -99,6 +107,7 @@ class Bar:
     bars: Bars
     step: str
     depth: int
+    process: int = 0
     pace: Pace = field(default_factory=Pace)
     finished: bool = False
     _words: str = ""
@@ -110,6 +119,11 @@ class Bar:
         self.finished = 0 < total <= done
         self.bars.close_inner(self)
         self._update(done, total or None)
+
+    def is_over_after(self, outer: "Bar") -> bool:
+        """Whether this bar is inside `outer`, which has moved on, and not under way elsewhere."""
+        elsewhere = self.process != outer.process and not self.finished
+        return self.depth > outer.depth and not elsewhere
 
     def note(self, words: str) -> None:
         """Show a few words after the numbers."""
@@ -125,6 +139,7 @@ class Bar:
 
     def show(self) -> None:
         """Draw the bar."""
+        self.bars.keep(self)
         if self._task is None and not self.bars.hidden:
             name = INDENT * self.depth + tables.clean(self.step)
             self._task = self.bars.shown.add_task(

@@ -9,7 +9,7 @@ from hilum import files, recipes, report
 from hilum.experiment import outputs, replication, run, segmentation
 from hilum.experiment.run import RunOptions
 from hilum.experiment.run_basis import ChangedError
-from hilum.progress import Progress, StepName, unit_of
+from hilum.progress import Progress, StepName, process_of, unit_of
 from hilum.recipes import Recipe
 from hilum.types import HilumError, LeftOut, Results
 
@@ -82,7 +82,7 @@ def _run(
 
 
 def _with_task_name(progress: Progress, name: str) -> Progress:
-    return lambda step: progress(StepName(step, unit_of(step)).within(name))
+    return lambda step: progress(StepName(step, unit_of(step), process_of(step)).within(name))
 
 
 def _failures(outcomes: Outcomes) -> list[LeftOut]:

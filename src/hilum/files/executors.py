@@ -9,16 +9,18 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 from threading import Lock
 from typing import Protocol, TypeAlias, TypeVar
 
-from hilum.files.worker import Worker
-from hilum.progress import Progress
+from hilum.files.worker import StepReport, Worker
+from hilum.progress import Advance, Progress, StepName, note
 from hilum.types import HilumError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 Function: TypeAlias = Callable[[Task, Progress], Result]
+Reports: TypeAlias = "SimpleQueue[tuple[int, StepReport | None] | None]"  # None: see _Shown
 
 
 class Executor(Protocol):
@@ -48,12 +50,13 @@ class SerialExecutor:
 class ProcessExecutor:
     """Up to `count` tasks at a time, each in a process that goes on with further tasks.
 
-    Function, tasks and results travel pickled; steps within a task are not reported. What a task
-    raises arrives as it is; a process that is killed is a HilumError.
+    Function, tasks and results travel pickled. What a task raises arrives as it is; a process that
+    is killed is a HilumError. The steps of a task are shown from the thread that asks for results,
+    with the number of their process.
     """
 
     count: int
-    _idle: list[Worker] = field(default_factory=list)
+    _idle: list[tuple[int, Worker]] = field(default_factory=list)
     _started: list[Worker] = field(default_factory=list)
     _lock: Lock = field(default_factory=Lock)
 
@@ -62,19 +65,15 @@ class ProcessExecutor:
     ) -> Iterator[Result]:
         """As Executor says; a few tasks wait, so that no process does."""
         submitted: deque[Future[Result]] = deque()
-        advance, done = progress(f"tasks in {self.count} processes"), 0
+        shown = _Shown(progress)
         with ThreadPoolExecutor(self.count) as pool:
             try:
                 for task in tasks:
-                    submitted.append(pool.submit(self._run, function, task))
+                    submitted.append(pool.submit(self._run, function, task, shown.reports))
                     if len(submitted) > self.count:
-                        yield submitted.popleft().result()
-                        done += 1
-                        advance(done, done + len(submitted))
+                        yield shown.until_done(submitted.popleft())
                 while submitted:
-                    yield submitted.popleft().result()
-                    done += 1
-                    advance(done, done + len(submitted))
+                    yield shown.until_done(submitted.popleft())
             except BaseException:  # Ctrl-C too: nobody waits for what is under way
                 pool.shutdown(wait=False, cancel_futures=True)
                 self.close()
@@ -88,16 +87,67 @@ class ProcessExecutor:
             self._started.clear()
             self._idle.clear()
 
-    def _run(self, function: Function[Task, Result], task: Task) -> Result:
+    def _run(self, function: Function[Task, Result], task: Task, reports: Reports) -> Result:
         with self._lock:
             if not self._idle:
-                self._idle.append(Worker())
-                self._started.append(self._idle[-1])
-            worker = self._idle.pop()
-        outcome = worker.ask(function, task)
+                self._started.append(Worker())
+                self._idle.append((len(self._started), self._started[-1]))
+            number, worker = self._idle.pop()
+        outcome = worker.ask(function, task, lambda report: reports.put((number, report)))
+        reports.put((number, None))
         with self._lock:
-            self._idle.append(worker)
+            self._idle.append((number, worker))
         return outcome.result()
+
+
+class _Shown:
+    """Steps of all processes, shown by one thread: a Progress need not be safe for several.
+
+    A process number with None says that its task is over; None alone wakes who waits for a result.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self.reports: Reports = SimpleQueue()
+        self._progress = progress
+        self._steps: dict[tuple[int, int], _StepShown] = {}  # by process and number of the step
+
+    def until_done(self, future: Future[Result]) -> Result:
+        """The result, with every report shown that arrives before it."""
+        future.add_done_callback(lambda _: self.reports.put(None))
+        while not (future.done() and self.reports.empty()):
+            if (arrived := self.reports.get()) is not None:
+                self._show(*arrived)
+        return future.result()
+
+    def _show(self, process: int, report: StepReport | None) -> None:
+        if report is None:
+            for key in [key for key in self._steps if key[0] == process]:
+                self._steps.pop(key).close()
+            return
+        key = (process, report.number)
+        if key not in self._steps:
+            step = StepName(report.step, report.unit, process)
+            self._steps[key] = _StepShown(self._progress(step))
+        self._steps[key].show(report)
+
+
+@dataclass(slots=True)
+class _StepShown:
+    advance: Advance
+    latest: tuple[int, int] = (0, 0)  # done, total
+
+    def show(self, report: StepReport) -> None:
+        if report.words is not None:
+            note(self.advance, report.words)
+        elif report.done >= 0:
+            self.latest = (report.done, report.total)
+            self.advance(*self.latest)
+
+    def close(self) -> None:
+        """A step of a task that is over goes no further than it came."""
+        done, total = self.latest
+        if done < total:
+            self.advance(done, done)
 
 
 @contextmanager

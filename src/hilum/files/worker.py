@@ -9,19 +9,21 @@ import pickle
 import signal
 import subprocess
 import sys
+import time
 import traceback
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from typing import IO, Any
 
 from hilum.files.parallel import limit_threads, wanted_threads
-from hilum.progress import silent
+from hilum.progress import Advance, unit_of
 from hilum.types import HilumError
 
+REPORTS = 0.1  # seconds between two reports of a step: the pipe also carries results
 _SHOWN: dict[Any, Any] = {}  # warnings that were shown: each worker would show its own
 
 
@@ -42,6 +44,18 @@ class TaskOutcome:
         return self.value
 
 
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """How far a step of the task is; `words` is a note instead, `done` of -1 opens the step."""
+
+    number: int  # of the step within its task
+    step: str
+    unit: str
+    done: int = -1
+    total: int = 0
+    words: str | None = None
+
+
 class Worker:
     """This side of such a process."""
 
@@ -54,8 +68,13 @@ class Worker:
             env={**os.environ, "PYTHONPATH": path, "PYTHONUTF8": "1"},
         )
 
-    def ask(self, function: Callable[..., Any], task: Any) -> TaskOutcome:
-        """Send one task and wait; raises HilumError where the process ends before it is done."""
+    def ask(
+        self, function: Callable[..., Any], task: Any, reported: Callable[[StepReport], None]
+    ) -> TaskOutcome:
+        """Send one task and wait, with every report of its steps handed to `reported`.
+
+        Raises HilumError where the process ends before it is done.
+        """
         to_worker, from_worker = self._process.stdin, self._process.stdout
         assert to_worker is not None  # noqa: S101
         assert from_worker is not None  # noqa: S101
@@ -63,13 +82,15 @@ class Worker:
         try:
             pickle.dump(content, to_worker)
             to_worker.flush()
-            outcome: TaskOutcome = pickle.load(from_worker)  # noqa: S301 - our own process
+            while isinstance(answer := pickle.load(from_worker), StepReport):  # noqa: S301 - ours
+                reported(answer)
         except (OSError, EOFError, pickle.UnpicklingError):
             raise HilumError(
                 "a worker process must live until its task is done; got "
                 f"{self._ending()}; use fewer --workers if memory ran out, or continue "
                 "with --resume."
             ) from None
+        outcome: TaskOutcome = answer
         return outcome
 
     def end(self) -> None:
@@ -91,16 +112,14 @@ class Worker:
 def main() -> None:
     """Carry out what comes on standard input, one task after the other, until that ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent process
-    answers = os.fdopen(os.dup(1), "wb")
+    answers = _Answers(os.fdopen(os.dup(1), "wb"))
     os.dup2(2, 1)  # prints of libraries stay out of the answers
     if (threads := wanted_threads()) is not None:
         limit_threads(threads)
     waiting: SimpleQueue[bytes] = SimpleQueue()
     Thread(target=_receive, args=(sys.stdin.buffer, waiting), daemon=True).start()
     while True:
-        content = waiting.get()
-        pickle.dump(_carry_out(content), answers)
-        answers.flush()
+        answers.send(_carry_out(waiting.get(), answers))
 
 
 def _receive(pipe: IO[bytes], waiting: "SimpleQueue[bytes]") -> None:
@@ -111,12 +130,54 @@ def _receive(pipe: IO[bytes], waiting: "SimpleQueue[bytes]") -> None:
         os._exit(0)  # also in the middle of a task
 
 
-def _carry_out(content: bytes) -> TaskOutcome:
+class _Answers:
+    """The pipe to the other side; threads of a task may report at the same time."""
+
+    def __init__(self, pipe: IO[bytes]) -> None:
+        self._pipe, self._lock = pipe, Lock()
+
+    def send(self, value: TaskOutcome | StepReport) -> None:
+        content = pickle.dumps(value)
+        with self._lock:
+            self._pipe.write(content)
+            self._pipe.flush()
+
+
+class _Steps:
+    """The Progress of one task: its steps are numbered, and reported to the other side."""
+
+    def __init__(self, answers: _Answers) -> None:
+        self._answers, self._opened = answers, 0
+
+    def __call__(self, step: str, /) -> Advance:
+        self._opened += 1
+        report = StepReport(self._opened, str(step), unit_of(step))
+        self._answers.send(report)
+        return _Step(self._answers, report)
+
+
+class _Step:
+    """Reports its first and last position, and those between now and then."""
+
+    def __init__(self, answers: _Answers, report: StepReport) -> None:
+        self._answers, self._report, self._latest = answers, report, 0.0
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if done >= total or now - self._latest >= REPORTS:
+            self._latest = now
+            self._answers.send(replace(self._report, done=done, total=total))
+
+    def note(self, words: str, /) -> None:
+        self._answers.send(replace(self._report, words=words))
+
+
+def _carry_out(content: bytes, answers: _Answers) -> TaskOutcome:
     value, error = None, None
     with warnings.catch_warnings(record=True) as caught:
         try:
             function, task = pickle.loads(content)  # noqa: S301 - as above
-            value = function(task, silent)
+            value = function(task, _Steps(answers))
         except Exception as raised:  # noqa: BLE001 - it is raised where the task came from
             error = _portable(raised)
     warned = tuple((w.message, w.category, w.filename, w.lineno) for w in caught)

@@ -1,4 +1,4 @@
-"""Films beside each other: as pixels of one picture, or on axes with words above and below."""
+"""Films next to each other: as pixels of one picture, or on axes with words above and below."""
 
 from collections.abc import Sequence
 

@@ -26,7 +26,7 @@ def axes(cells: Sequence[str]) -> pd.DataFrame:
 
     What leads a cell's name without a "=" is its arm ("frozen,backbone=vgg16"), one more axis, and
     so are the question, where there are tasks, and the test, where there is a second one. Cells
-    that are not named so have the single axis "cell" beside it.
+    that are not named so have the single axis "cell" next to it.
     """
     questions_of = [QUESTION.match(cell) for cell in cells]
     plain = [

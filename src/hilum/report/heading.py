@@ -1,4 +1,4 @@
-"""The head of a report: whose run it is, of which images, by which model; and its contents."""
+"""The head of a report: whose run it is, its images and its model; and its contents."""
 
 import re
 from collections import Counter

@@ -20,7 +20,7 @@ class DiagramBox:
 
 
 def boxes(run: RunFolder) -> list[DiagramBox]:
-    """Beside the pairs that were found, or in their place; none where nothing was searched for."""
+    """Next to the pairs that were found, or in their place; none where nothing was searched for."""
     split = run.section("split")
     if "leaks" not in split:
         return []
@@ -51,7 +51,7 @@ def _of_test(checked: Mapping[str, Any], clean: bool) -> list[DiagramBox]:
 def _of_split(run: RunFolder, clean: bool) -> list[DiagramBox]:
     """A run: its parts against each other."""
     if run.splits is not None and run.splits["part"].nunique() < 2:
-        return [DiagramBox("warn", "All images stand in one part: there is nothing to compare.")]
+        return [DiagramBox("warn", "All images are in one part: there is nothing to compare.")]
     unknown, every = _nameless(run)
     if unknown is None or (unknown == every and every):
         return [DiagramBox("warn", "Images checked; patients unknown, not checked.")]

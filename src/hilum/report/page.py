@@ -48,7 +48,7 @@ CITED = {
 def build_report(run_folder: Path) -> Path:
     """Write `report.html` and `figures/` from a finished run's files, and return the page's path.
 
-    Works from the folder alone and as often as wanted; what is not recorded is said to be so.
+    Works from the folder alone and as often as needed; what is not recorded is said to be so.
     Raises MissingError without `results.json`, HilumError for a file that cannot be read.
     """
     run = folder.read_run(Path(run_folder))

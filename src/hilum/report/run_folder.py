@@ -92,7 +92,7 @@ class RunFolder:
 
     @property
     def scores(self) -> list[dict[str, Any]]:
-        """The scores of this question's own cells; those of its tasks stand in their reports."""
+        """The scores of this question's own cells; those of its tasks are in their reports."""
         tasks = tuple(f"{row.get('name')}: " for row in self.rows("tasks"))
         return [row for row in self.rows("scores") if not str(row.get("cell")).startswith(tasks)]
 
@@ -105,7 +105,7 @@ class RunFolder:
 
 
 def read_run(folder: Path) -> RunFolder:
-    """Read a run folder (DESIGN: `results.json` and the tables beside it).
+    """Read a run folder (DESIGN: `results.json` and the tables next to it).
 
     Raises MissingError without `results.json`, HilumError where a file cannot be read.
     """

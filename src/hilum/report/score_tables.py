@@ -24,7 +24,7 @@ from hilum.report.wording import (
 )
 
 ENDS = ("value", "measured", "low", "published")
-SHOWN = 3  # headline figures beside the number of images
+SHOWN = 3  # headline figures next to the number of images
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +251,7 @@ def _rank(row: Iterable[Mapping[str, Any] | None]) -> list[float]:
 
 @dataclass(frozen=True, slots=True)
 class PublishedRow:
-    """One published number beside ours."""
+    """One published number next to ours."""
 
     where: str
     what: str

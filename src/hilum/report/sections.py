@@ -159,7 +159,7 @@ def _how_many(row: Mapping[str, Any]) -> int:
 def failed_cells(run: RunFolder) -> list[tuple[str, str]]:
     """Cells of the grid that could not be run, each with the reason.
 
-    They stand in `model.failed`, or in left_out.csv under reasons that the data do not have.
+    They are in `model.failed`, or in left_out.csv under reasons that the data do not have.
     """
     failed = run.section("model").get("failed")
     if isinstance(failed, Mapping):

@@ -1,4 +1,4 @@
-"""The report of a run that learnt lung masks: one page, a training curve, sheets of masks."""
+"""The report of a run that trained lung masks: one page, a training curve, sheets of masks."""
 
 from pathlib import Path
 from typing import Any

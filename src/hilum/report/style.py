@@ -1,4 +1,4 @@
-"""The common style of all figures, and how one is stored: a small PNG with its data beside it."""
+"""The common style of all figures, and how one is stored: a small PNG with its data next to it."""
 
 import warnings
 from collections.abc import Iterator

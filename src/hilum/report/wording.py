@@ -109,7 +109,7 @@ def family(method: str) -> str:
 
 
 def plain_value(value: object) -> str:
-    """Any JSON value as one line of text; what lies deeper stands in brackets."""
+    """Any JSON value as one line of text; deeper levels are in brackets."""
     if isinstance(value, Mapping) and value:
         return "; ".join(f"{title(str(k))}: {_inner(v)}" for k, v in value.items())
     return _inner(value)

@@ -7,7 +7,7 @@ from hilum.report.cards.checklist import Checklist, Item
 
 # The numbers are the checklist's, the words ours.
 ITEMS = (
-    Item("1", "Title and abstract", "Is it called an AI study, of which kind?",
+    Item("1", "Title and abstract", "Is it called an AI study, and of what kind?",
          lambda f: " ".join(filter(None, (scores.heading(f), model.kind(f))))),
     Item("2", "Title and abstract", "Design, methods, results and conclusion in brief",
          scores.summary, "the clinical conclusion"),

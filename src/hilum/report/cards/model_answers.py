@@ -199,7 +199,7 @@ def protocol(facts: CardFacts) -> str:
 
 
 def code(facts: CardFacts) -> str:
-    """Which version of which code made the run."""
+    """Which code made the run, and in which version."""
     version = facts.run.section("environment").get("hilum")
     return f"hilum {version} (Apache-2.0), with the recipe in recipe.toml." if version else ""
 

@@ -76,5 +76,5 @@ def _licence(facts: CardFacts, licence: str) -> str:
     if licence:
         return f"**The model.** {plain(licence)}"
     weights = facts.record.get("weights_licence")
-    told = f" The weights that it started from: {plain(str(weights))}." if weights else ""
-    return f"**The model.** *Open: only a person can choose it (--licence).*{told}"
+    origin = f" The weights that it started from: {plain(str(weights))}." if weights else ""
+    return f"**The model.** *Open: only a person can choose it (--licence).*{origin}"

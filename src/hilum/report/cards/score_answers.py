@@ -23,11 +23,11 @@ def _findings(facts: CardFacts, ids: Sequence[str]) -> str:
 def metrics(facts: CardFacts) -> str:
     """Which metrics were computed, and what each is."""
     names = list(dict.fromkeys(str(row.get("name")).split(" (")[0] for row in facts.scores))
-    told = []
+    parts = []
     for name in names:
         metric = registry.find_metric(name)
-        told.append(f"{score_name(name)} ({metric.definition})" if metric else score_name(name))
-    return f"{listed(told)}." if told else ""
+        parts.append(f"{score_name(name)} ({metric.definition})" if metric else score_name(name))
+    return f"{listed(parts)}." if parts else ""
 
 
 def uncertainty(facts: CardFacts) -> str:
@@ -40,8 +40,8 @@ def uncertainty(facts: CardFacts) -> str:
 def headlines(facts: CardFacts) -> str:
     """The scores that head a report, with their intervals."""
     rows = [facts.score(*metric.key) for metric in registry.headlines()]
-    told = [score_text(row) for row in rows if row is not None]
-    return f"{'; '.join(told)}." if told else ""
+    parts = [score_text(row) for row in rows if row is not None]
+    return f"{'; '.join(parts)}." if parts else ""
 
 
 def by_class(facts: CardFacts) -> str:
@@ -51,8 +51,8 @@ def by_class(facts: CardFacts) -> str:
         for class_ in facts.run.classes
         for name in ("sensitivity", "specificity")
     ]
-    told = [score_text(row) for row in rows if row is not None]
-    return f"{'; '.join(told)}." if told else ""
+    parts = [score_text(row) for row in rows if row is not None]
+    return f"{'; '.join(parts)}." if parts else ""
 
 
 def internal(facts: CardFacts) -> str:
@@ -102,7 +102,7 @@ def usefulness(facts: CardFacts) -> str:
 
 
 def across(facts: CardFacts) -> str:
-    """What is lost at another source, and how far sources can be told apart."""
+    """What is lost at another source, and how well sources can be distinguished."""
     return _findings(facts, ("C-23", "C-05"))
 
 
@@ -134,9 +134,9 @@ def failures(facts: CardFacts) -> str:
 
 def limits(facts: CardFacts) -> str:
     """What the run says against itself: limits, and audits that failed or warned."""
-    told = [prose(str(text)) for text in facts.run.results.get("limits") or []]
+    parts = [prose(str(text)) for text in facts.run.results.get("limits") or []]
     rows = [row for row in facts.run.rows("audits") if row.get("status") in ("fail", "warn")]
-    return " ".join([*told, *map(finding_text, rows)])
+    return " ".join([*parts, *map(finding_text, rows)])
 
 
 def verdict(facts: CardFacts) -> str:

@@ -7,7 +7,7 @@ from hilum.report.cards.checklist import Checklist, Item
 
 # The numbers are the checklist's, the words ours.
 ITEMS = (
-    Item("1", "Title", "Development or evaluation, for whom, of which outcome?", scores.heading,
+    Item("1", "Title", "Development or evaluation, for whom, and of what outcome?", scores.heading,
          "the target population"),
     Item("2", "Abstract", "The study in brief", scores.summary, "the clinical conclusion"),
     Item("3a", "Introduction", "The clinical context, and the models that exist"),

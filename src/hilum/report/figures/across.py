@@ -23,7 +23,7 @@ def draw_across(run: RunFolder) -> DrawnFigure | None:
         "AUROC of a linear probe on the network's features, by the source that it was trained on "
         "and the one that it was tested on, over the classes that both have; where both are one, "
         "out of fold and by patient. "
-        "What drops beside the diagonal does not travel.",
+        "What drops off the diagonal does not travel to other sources.",
     )
 
 

@@ -30,7 +30,7 @@ class DrawnFigure:
     caption: str
     width: str = "half"
     notes: tuple[str, ...] = ()  # sentences to print below the caption
-    table: PrintedTable | None = None  # to print below, where a reader wants the numbers
+    table: PrintedTable | None = None  # to print below, where a reader needs the numbers
     colours: int = COLOURS  # of the stored palette; 0: all
     films: bool = False  # it shows images, whose greys no theme may invert
 

@@ -25,7 +25,7 @@ WORST = 12
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One thumbnail and what stands under it; `uri` is None where the image cannot be shown."""
+    """One thumbnail and the text under it; `uri` is None where the image cannot be shown."""
 
     uri: str | None
     alt: str
@@ -124,7 +124,7 @@ def identity(row: dict[str, object]) -> tuple[str, str]:
     """(image, patient) as the page may show them: names of published data, codes of one's own.
 
     File names and patient numbers of a hospital's own files identify people, and a report is
-    passed on; the tables beside the figures, which stay in the run folder, hold the key.
+    passed on; the tables next to the figures, which stay in the run folder, hold the key.
     """
     sample, patient = str(row["sample_id"]), row.get("patient_id")
     own = sample.split("/", 1)[0] in OWN_DATA

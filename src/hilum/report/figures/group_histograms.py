@@ -31,7 +31,7 @@ def draw_group_histograms(run: RunFolder) -> DrawnFigure | None:
 def group_histograms(bins: pd.DataFrame) -> Figure:
     """Images by predicted probability (group, left, right, n), one panel per group.
 
-    Counts are on a log axis, so that a single image is seen beside thousands and none is clipped.
+    Counts are on a log axis, so that a single image is seen next to thousands and none is clipped.
     """
     names = [str(name) for name in bins["group"].unique()]
     columns = 2 if len(names) in (2, 4) else min(len(names), 3)

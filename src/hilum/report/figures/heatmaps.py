@@ -1,6 +1,6 @@
 """The figure `heatmaps`: what spoke for the predictions of a few test images, right and wrong.
 
-The heat maps are kept beside the figures, so that a report can be rebuilt without the images.
+The heat maps are kept next to the figures, so that a report can be rebuilt without the images.
 """
 
 from collections.abc import Sequence
@@ -54,7 +54,7 @@ def draw_heatmaps(run: RunFolder) -> DrawnFigure | None:
     return DrawnFigure(
         sheet_figure(heatmap_sheets.draw_sheet(tiles, HeatmapStyle(), TITLE)),
         _listing(rows, maps).assign(heat_on_bars=on_bars),
-        f"{len(rows)} films, each beside its heat map. Which they are stands in the CSV.",
+        f"{len(rows)} films, each next to its heat map. The CSV lists them.",
         f"{TITLE} of the predicted class, by the stored model on test images that it was not "
         f"trained on. Shown: {RULE}. Blue: right; orange: wrong.{_bars_pointed_out(on_bars)} "
         "A heat map says where the model looked, not that what lies there is disease.",
@@ -99,9 +99,9 @@ def select_images(predictions: pd.DataFrame | None, classes: Sequence[str]) -> p
     for name in classes:
         own_rows = table[table["label"] == name]
         wrong, right = own_rows[~own_rows["right"]].head(most // 2), own_rows[own_rows["right"]]
-        wanted = most - len(wrong)
-        middle = max(0, (len(right) - wanted) // 2)
-        parts += [right.iloc[middle : middle + wanted], wrong]
+        room = most - len(wrong)
+        middle = max(0, (len(right) - room) // 2)
+        parts += [right.iloc[middle : middle + room], wrong]
     return pd.concat(parts).head(MOST).reset_index(drop=True)
 
 
@@ -116,7 +116,7 @@ def _predictions_of_model(run: RunFolder) -> pd.DataFrame | None:
 
 
 def _stored_maps(run: RunFolder, rows: pd.DataFrame) -> Maps | None:
-    """The maps as kept beside the figures, made where those of these images are not there."""
+    """The maps as kept next to the figures, made where those of these images are not there."""
     path = run.folder / "figures" / "heatmaps.npz"
     named = rows[["sample_id", "prediction"]].to_csv(index=False)
     key = files.stable_digest(METHOD, run.section("model").get("weights_digest"), named)
@@ -135,7 +135,7 @@ def _read(path: Path, key: str) -> Maps | None:
         with np.load(path, allow_pickle=False) as kept:
             return Maps(kept["films"], kept["shares"]) if str(kept["key"]) == key else None
     except (OSError, ValueError, KeyError, BadZipFile):
-        return None  # not there, or not ours: it is made anew
+        return None  # not there, or not ours: it is made again
 
 
 def _compute_maps(run: RunFolder, rows: pd.DataFrame) -> Maps | None:
@@ -150,8 +150,8 @@ def _compute_maps(run: RunFolder, rows: pd.DataFrame) -> Maps | None:
         films = prepared_dataset.prepared_images(rows.assign(sha256=hashes), pipeline)
     except (HilumError, OSError):
         return None
-    wanted = [facts.classes.index(name) for name in rows["prediction"]]
-    heats = [cam.heat(subject, film, i, METHOD) for film, i in zip(films, wanted, strict=True)]
+    predicted = [facts.classes.index(name) for name in rows["prediction"]]
+    heats = [cam.heat(subject, film, i, METHOD) for film, i in zip(films, predicted, strict=True)]
     shares = np.stack([render.relative(one) for one in heats])
     return Maps(np.stack(films), np.rint(shares * 255).astype(np.uint8))
 

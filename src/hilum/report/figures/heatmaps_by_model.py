@@ -1,6 +1,6 @@
-"""The same few test films under the network of every model, each beside its heat map.
+"""The same few test films under the network of every model, each next to its heat map.
 
-The heat maps are made while the folds' models are there, and kept beside the figures.
+The heat maps are made while the folds' models are there, and kept next to the figures.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,8 +25,8 @@ from hilum.types import Grey8
 NAME = "heatmaps_by_model"
 LISTED = ["cell", "sample_id", "label", "said", "probability"]
 NEEDS = (
-    "networks with a spatial map (convolutional ones), and test films that none of them has learnt "
-    "from"
+    "networks with a spatial map (convolutional ones), and test films that none of them was "
+    "trained on"
 )
 
 
@@ -74,9 +74,9 @@ def draw_heatmaps_by_model(run: RunFolder) -> DrawnFigure | None:
     return DrawnFigure(
         sheet_figure(page),
         table.assign(method=METHOD),
-        f"{columns} films under {cells} networks, each beside its heat map. Values in the CSV.",
+        f"{columns} films under {cells} networks, each next to its heat map. Values in the CSV.",
         f"{TITLE} of each network's own answer, a row per network; of each class the test film "
-        "whose probability is the middle one, among those that no network has learnt from. Blue: "
+        "whose probability is the middle one, among those that no network was trained on. Blue: "
         "right; orange: wrong.",
         "full",
         colours=0,

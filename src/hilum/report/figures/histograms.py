@@ -24,8 +24,8 @@ def draw_histograms(run: RunFolder) -> DrawnFigure | None:
         bins,
         f"Histograms of the predicted probability of {names}, own images against all others.",
         "How each class's probability is spread over its own images (coloured) and over all others "
-        f"(grey), {sample_size(len(predictions))}. The less they overlap, the better they are told "
-        "apart.",
+        f"(grey), {sample_size(len(predictions))}. The less they overlap, the better the model "
+        "separates them.",
         "full",
     )
 

@@ -1,4 +1,4 @@
-"""A drawing of the network that was trained: its stages, their maps, and what of them learnt."""
+"""A drawing of the network: its stages, their maps, and which of them were trained."""
 
 from typing import Any
 

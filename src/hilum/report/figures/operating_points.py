@@ -50,7 +50,7 @@ def points(
 
 
 def printable(table: pd.DataFrame) -> pd.DataFrame:
-    """The table of `points` as a reader wants it: every proportion with k of n and interval."""
+    """The table of `points` as a reader needs it: every proportion with k of n and interval."""
     out = pd.DataFrame({"Threshold": [_level(t) for t in table["threshold"]]})
     for name in ("sensitivity", "specificity"):
         out[name.capitalize()] = [

@@ -39,7 +39,7 @@ from hilum.types import nearest_name
 
 PREDICTIONS = "labelled predictions"
 TWO_CLASSES = "labelled predictions of two classes"
-# in the order in which they stand in their sections
+# in the order in which they are shown in their sections
 ROWS = (
     ReportFigure("sources", "Class by source", "data", sources.draw_sources, "labels and sources"),
     ReportFigure("across", "Across sources", "data", across.draw_across, "across_sources.csv"),

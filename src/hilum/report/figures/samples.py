@@ -19,7 +19,7 @@ from hilum.types import Grey8
 ROWS, COLUMNS = 2, 6  # of each kind
 SIDE, GAP = 200, 8  # pixels: of an image's place, and white between places
 ABSENT = 225  # grey of a place whose image is not at hand
-GROUND = 17  # grey beside an image that is not square
+GROUND = 17  # grey next to an image that is not square
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def draw_samples(run: RunFolder) -> DrawnFigure | None:
 
 
 def _rows_of_kind(images: pd.DataFrame, kind: list[str], block: int) -> pd.DataFrame:
-    """Which images of these classes stand in which place of the sheet."""
+    """Which image of these classes is in which place of the sheet."""
     mixed = gallery.mixed(images[images["label"].isin(kind)])
     first = mixed.head(ROWS * COLUMNS).reset_index(drop=True)
     at = places(len(first), ROWS * block)
