@@ -1,4 +1,4 @@
-"""A study from its recipe on the smaller grid, the paper's numbers beside ours.
+"""A study from its recipe on the smaller grid, the paper's numbers next to ours.
 
 python examples/rerun_a_study.py RECIPE OUT [DATA]
 
