@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parents[2]
 IMAGES = ROOT / "docs" / "images"
 COLOURS = 96
 EACH = 2  # films of either class
-SCREEN = {"width": 960, "height": 990}  # pixels of the report that are shown
+SCREEN = {"width": 1280, "height": 1530}  # pixels of the report that are shown
 CLASSES = ["covid19", "normal"]
 COLOUR = {"covid19": OKABE_ITO["vermillion"], "normal": OKABE_ITO["blue"]}
 MARK = {"covid19": "o", "normal": "s"}
@@ -178,9 +178,8 @@ def report(folder: Path) -> Image.Image:
         browser = play.chromium.launch(executable_path=program, args=["--no-sandbox"])
         page = browser.new_page(viewport=SCREEN, color_scheme="light")
         page.goto((folder / "report.html").as_uri())
-        dated = page.get_by_text(re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d")).all()
-        for place in dated:
-            place.evaluate("(node) => { node.style.visibility = 'hidden'; }")
+        for place in page.locator(".meta > span", has_text="Run of").all():
+            place.evaluate("(node) => node.remove()")
         data = page.screenshot()
         browser.close()
     return Image.open(io.BytesIO(data))

@@ -32,6 +32,7 @@ def score_name(name: str) -> str:
     metric = registry.find_metric(kind)
     titles = {} if metric is None else {metric.name: metric.title, **metric.aliases}
     words = titles.get(kind, kind.replace("_", " "))
+    more = [CODES.sub(lambda code: class_name(code[0]), text) for text in more]
     return " (".join([words[:1].upper() + words[1:], *more])
 
 
