@@ -31,7 +31,7 @@ from hilum.types import shown_probability
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES = ROOT / "docs" / "images"
-COLOURS = 96
+COLOURS = 160
 EACH = 2  # films of either class
 SCREEN = {"width": 1280, "height": 1530}  # pixels of the report that are shown
 CLASSES = ["covid19", "normal"]

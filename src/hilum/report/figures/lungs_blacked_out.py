@@ -48,7 +48,8 @@ def draw_lungs_blacked_out(run: RunFolder) -> DrawnFigure | None:
         "Films above, the same films with the lungs blacked out below, each with the probability "
         "of one class. Values in the CSV.",
         f"Test films, and below each the same film with the lungs blacked out. {_unchanged(shown)} "
-        "Under each film: the model's answer to the whole film, and its probability. Where that "
+        "Above: the truth. Under each film: the model's answer to the whole film, and its "
+        "probability. Where that "
         "hardly changes without the lungs, the answer did not come from them. The films are of "
         "typical certainty, not picked for the effect.",
         "full",
@@ -89,7 +90,7 @@ def films_figure(shown: Blacked) -> Figure:
             show_film(
                 axes[0, i],
                 shown.films[i],
-                f"truth: {class_name(str(row.label))}",
+                f"is {class_name(str(row.label))}",
                 f"{predicted}\n{probability_words(row.whole, 2)}",
             )
             show_film(
