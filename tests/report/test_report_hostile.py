@@ -68,6 +68,7 @@ def test_a_hundred_hostile_names_at_once() -> None:
         "split_facts": [], "split_notes": [], "parts": None, "leaks": [],
         "leaks_recorded": False, "leak_boxes": [], "overall": [],
         "further": [], "by_class": html.score_tables.by_class(run), "elsewhere": [],
+        "by_pair": [],
         "prevalences": [],
         "by_cell": None, "interval_notes": [], "score_notes": [], "begin": "0", "worst": [],
         "predictions_recorded": False, "errors_text": "",

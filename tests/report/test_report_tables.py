@@ -49,6 +49,15 @@ def test_traffic_light(statuses: tuple[str, ...], light: str, words: str) -> Non
     assert (found.name, found.verdict) == (light, words)
 
 
+def test_scores_of_two_classes_have_a_table_of_their_own() -> None:
+    alone = {**ROW, "name": "auroc", "class": "covid19"}
+    pair = {**alone, "name": "auroc (against viral_pneumonia, inside A)", "value": 0.5}
+    run = run_of(scores=[alone, pair], classes=["covid19", "viral_pneumonia"], model={"cell": "a"})
+    assert score_tables.by_class(run).columns == ("AUROC",)
+    (line,) = score_tables.by_pair(run)
+    assert (line.name, line.class_) == ("AUROC (against viral pneumonia, inside A)", "COVID-19")
+
+
 @pytest.mark.parametrize(("low", "light"), [(0.49, "fail"), (0.5, "fail"), (0.51, "pass")])
 def test_a_model_no_better_than_chance_is_never_green(low: float, light: str) -> None:
     area = {**ROW, "name": "auroc", "class": "macro", "low": low}

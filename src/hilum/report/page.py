@@ -180,6 +180,7 @@ def _scores(run: RunFolder) -> dict[str, Any]:
         "further": [row for row in overall if row.further],
         "begin": f"{score_tables.start(run):g}",
         "by_class": score_tables.by_class(run),
+        "by_pair": score_tables.by_pair(run),
         "by_cell": score_tables.by_cell(run),
         "failed": sections.failed_cells(run),
         "elsewhere": predictive_values.elsewhere(run),

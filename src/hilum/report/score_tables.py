@@ -24,6 +24,7 @@ from hilum.report.wording import (
 )
 
 ENDS = ("value", "measured", "low", "published")
+PAIR = " (against "  # in the name of a score of two classes alone
 SHOWN = 3  # headline figures next to the number of images
 
 
@@ -173,14 +174,24 @@ class ScoreTable:
 
 
 def by_class(run: RunFolder) -> ScoreTable:
-    """Scores of each class: classes down, scores across."""
-    rows = [row for row in chosen_scores(run) if row.get("class") not in WHOLE]
+    """Scores of each class against the rest: classes down, scores across."""
+    rows = [row for row in _of_classes(run) if PAIR not in str(row.get("name"))]
     names = list(dict.fromkeys(str(row.get("name")) for row in rows))
     begin = start(run)
     lines = {(row.get("class"), row.get("name")): line(row, begin) for row in rows}
     classes = [name for name in run.classes if any(key[0] == name for key in lines)]
     body = [(class_name(c), tuple(lines.get((c, name)) for name in names)) for c in classes]
     return ScoreTable(tuple(score_name(name) for name in names), tuple(body))
+
+
+def by_pair(run: RunFolder) -> list[Line]:
+    """Scores of two classes alone, among all images and inside each source."""
+    rows = [row for row in _of_classes(run) if PAIR in str(row.get("name"))]
+    return [line(row, start(run)) for row in rows]
+
+
+def _of_classes(run: RunFolder) -> list[dict[str, Any]]:
+    return [row for row in chosen_scores(run) if row.get("class") not in WHOLE]
 
 
 def by_cell(run: RunFolder) -> ScoreTable | None:
