@@ -16,6 +16,7 @@ from hilum.types import NOTICE, HilumError
 if TYPE_CHECKING:
     from hilum.node.node import NodeSettings
     from hilum.node.outcome import Sender
+    from hilum.node.peers import Archive
     from hilum.node.status import SpoolStatus
 
 EXTRA = ("highdicom", "pynetdicom")
@@ -79,7 +80,7 @@ def node(
         )
     extras.require("node", EXTRA, "dicom")
     from hilum.node.node import NodeSettings
-    from hilum.node.peers import Peers, ae_title
+    from hilum.node.peers import Archive, Peers, ae_title
     from hilum.node.rules import MODALITIES, FilmRules
 
     title = ae_title(aet, "--aet")
@@ -87,11 +88,12 @@ def node(
         tuple(name.upper() for name in modality or MODALITIES), tuple(body_part or ()),
         tuple(view or ()), tuple(source or ()),
     )  # fmt: skip
-    settings = NodeSettings(title, host, port, spool, Peers.of(peer or (), host), rules)
-    _run(screen, model, settings, _sender(title, archive, stow))
+    target = None if stow or not archive else Archive.of(archive)
+    sender, peers = _sender(title, target, stow), Peers.of(peer or (), host, target)
+    _run(screen, model, NodeSettings(title, host, port, spool, peers, rules), sender)
 
 
-def _sender(title: str, archive: str | None, stow: str | None) -> "Sender":
+def _sender(title: str, archive: "Archive | None", stow: str | None) -> "Sender":
     """STOW-RS where its address is given, else C-STORE."""
     if stow:
         from hilum.node.stow import StowSender, stow_url
@@ -102,10 +104,9 @@ def _sender(title: str, archive: str | None, stow: str | None) -> "Sender":
             "node needs an archive for its results; got none; give --archive AET@HOST:PORT or "
             "--stow URL."
         )
-    from hilum.node.peers import Archive
     from hilum.node.store import StoreSender
 
-    return StoreSender(title, Archive.of(archive))
+    return StoreSender(title, archive)
 
 
 def _run(screen: Terminal, folder: Path, settings: "NodeSettings", sender: "Sender") -> None:
@@ -166,6 +167,16 @@ def _times(found: "SpoolStatus") -> list[tuple[str, str]]:
             seconds(found.oldest_result_seconds),
         ),
         ("results that wait", str(found.results_waiting)),
+        ("results that the archive has committed to keep", _committed(found)),
         ("films sent within the last hour", str(found.sent_last_hour)),
         ("from film to result, median of the last 100", seconds(found.median_seconds)),
     ]
+
+
+def _committed(found: "SpoolStatus") -> str:
+    """How many, and what is not committed to."""
+    states, others = found.commitments, {"wanted": "not asked yet", "asked": "asked"}
+    others["unanswered"] = "without an answer"
+    words = [f"{states[state]} {word}" for state, word in others.items() if states.get(state)]
+    words += [found.commitment] if found.commitment else []
+    return ", ".join([str(states.get("committed", 0)), *words])

@@ -177,7 +177,11 @@ def settled(spool: Path, films: int) -> SpoolStatus:
             found["received"] + found["working"] + found["done"]
         )
 
+    def kept() -> bool:
+        return not set(read_status(spool).commitments) & {"wanted", "asked"}
+
     wait_for(still, f"{films} films with their results in the archive")
+    wait_for(kept, "the archive's word on the results")
     return read_status(spool)
 
 

@@ -75,6 +75,7 @@ def test_every_lossless_syntax_gives_the_same_digits(ward: Ward) -> None:
 def test_results_are_in_their_films_study(ward: Ward) -> None:
     assert ward.status.films["sent"] == len(MADE)
     assert ward.status.failed == []
+    assert ward.status.commitments == {"committed": 3 * len(MADE)}
     for name, film in ward.films.items():
         assert set(ward.results[name]) == {SR, SC, SEG}
         for path in ward.results[name].values():
