@@ -128,28 +128,28 @@ def spool(tmp_path: Path) -> Iterator[Spool]:
 def test_silence_and_words_that_nobody_asked_for(spool: Spool, tmp_path: Path) -> None:
     """A wrong transaction changes nothing; three questions without an answer are enough."""
     asked = Commitments(spool, again=0.0)
-    (result,) = asked.wanted(9)
+    (result,) = asked.to_ask(9)
     question = Dataset()
     question.TransactionUID, item = "1.9", Dataset()
     item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = uid.CTImageStorage, "1.2.4"
     question.ReferencedSOPSequence = [item]
     asked.heard(question)
-    assert read_status(tmp_path).commitments == {"wanted": 1}
+    assert read_status(tmp_path).commitments == {"unasked": 1}
     for number in range(commitment.ASKS):
-        assert asked.wanted(9) == [result]
+        assert asked.to_ask(9) == [result]
         asked.asking([result], f"1.{number}")
-    assert asked.wanted(9) == []
+    assert asked.to_ask(9) == []
     assert read_status(tmp_path).commitments == {"unanswered": 1}
     assert not result.path.exists()
 
 
 def test_a_question_that_did_not_arrive_is_put_again(spool: Spool, tmp_path: Path) -> None:
     asked = Commitments(spool)
-    (result,) = asked.wanted(9)
+    (result,) = asked.to_ask(9)
     asked.asking([result], "1.5")
-    assert asked.wanted(9) == []
+    assert asked.to_ask(9) == []
     asked.take_back("1.5", 0.0)
-    assert asked.wanted(9) == [result]
+    assert asked.to_ask(9) == [result]
     with pytest.raises(ConnectionError, match="cannot be reached"):
         StoreSender("HILUM", Archive("ARCHIVE", LOOPBACK, 1), 2.0).ask("1.6", [result])
 
@@ -160,7 +160,7 @@ def test_a_result_that_is_lost_again_and_again_has_failed(spool: Spool, tmp_path
         if number:
             (result,) = spool.waiting(1)
             spool.settle(result, "sent", "", commits=True)
-        (result,) = asked.wanted(9)
+        (result,) = asked.to_ask(9)
         asked.asking([result], f"1.{number}")
         question = Dataset()
         item = Dataset()
@@ -174,7 +174,7 @@ def test_a_result_that_is_lost_again_and_again_has_failed(spool: Spool, tmp_path
 def test_a_restart_keeps_what_is_not_committed(spool: Spool, tmp_path: Path) -> None:
     spool.close()
     again = Spool(tmp_path, "digest")
-    (result,) = Commitments(again).wanted(9)
+    (result,) = Commitments(again).to_ask(9)
     assert result.path.read_bytes() == b"result"
     again.close()
 

@@ -13,8 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from hilum.explain import render
 from hilum.explain.render import COLOURS, Colour8
 from hilum.inference.answer import Prediction
-from hilum.preprocess.step import as_uint8
-from hilum.types import CLASS_NAMES, NOTICE, Floats, Grey8, GreyImage, shown_probability
+from hilum.types import CLASS_NAMES, NOTICE, Floats, Grey8, shown_probability
 
 WIDTH, SIDE, MARGIN = 1280, 608, 24
 LINE = 30  # pixels from one line of text to the next
@@ -29,7 +28,7 @@ HEAT = "heat: what speaks for {}, most in yellow; it shows where the model looke
 class Panels:
     """The two pictures side by side; None where there is nothing to show, and why."""
 
-    film: GreyImage | None  # (height, width)
+    film: Grey8 | None  # (height, width)
     seen: Grey8 | None  # (height, width), as the network sees it
     share: Floats | None  # heat in [0, 1], as large as `seen`
     without_heat: str = ""
@@ -85,9 +84,9 @@ def _captions(panels: Panels, prediction: Prediction) -> list[Line]:
 
 def _paste(page: Image.Image, top: int, panels: Panels) -> None:
     """Each panel in the middle of a square of its own."""
-    pictures = [None if panels.film is None else render.grey(_fitted(as_uint8(panels.film)))]
+    pictures = [None if panels.film is None else render.grey(fitted(panels.film))]
     if panels.seen is not None:
-        film = _fitted(panels.seen)
+        film = fitted(panels.seen)
         heat = None if panels.share is None else _like(panels.share, film)
         pictures.append(
             render.grey(film)
@@ -101,7 +100,7 @@ def _paste(page: Image.Image, top: int, panels: Panels) -> None:
             page.paste(Image.fromarray(picture), (left, top + (SIDE - height) // 2))
 
 
-def _fitted(film: Grey8) -> Grey8:
+def fitted(film: Grey8) -> Grey8:
     """(height, width) -> the same with its longer side of SIDE pixels."""
     scale = SIDE / max(film.shape)
     size = max(1, round(film.shape[1] * scale)), max(1, round(film.shape[0] * scale))

@@ -20,16 +20,10 @@ SERIES, DESCRIPTION = 9003, "hilum: lungs (research only)"
 SIDE = 1024  # pixels of the longer side on which lungs are found; the outline is no finer
 
 
-def find_lungs(source: Source) -> tuple[Mask | None, str]:
-    """The lungs (row, column) of the film's own pixels, or none and why."""
-    if source.image is None:
-        return None, "the image cannot be read"
-    found = _found(source.image, source.is_slice)
-    if not found.good:
-        return None, found.status
-    size = int(source.header.Columns), int(source.header.Rows)
-    mask = cv2.resize(found.mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
-    return mask.astype(bool), ""
+def find_lungs(image: Image, is_slice: bool) -> tuple[Mask | None, str]:
+    """The lungs (row, column) of a film's pixels, or none and why; no finer than SIDE."""
+    found = _found(image, is_slice)
+    return (found.mask.astype(bool), "") if found.good else (None, found.status)
 
 
 def _found(image: Image, is_slice: bool) -> LungMask:
@@ -52,9 +46,11 @@ def _finder() -> masks.FindsLungs:
 
 def segmentation(source: Source, mask: Mask, identity: Identity) -> Dataset:
     """A mask (row, column) as a Segmentation: one frame, paired with the film by its place."""
+    size = int(source.header.Columns), int(source.header.Rows)
+    whole = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
     made = seg.Segmentation(
         source_images=[source.header],
-        pixel_array=mask[None].astype(np.uint8),
+        pixel_array=whole[None],
         segmentation_type=seg.SegmentationTypeValues.BINARY,
         segment_descriptions=[_lungs(source, identity)],
         series_instance_uid=identity.uid("SEG series", str(source.header.SeriesInstanceUID)),

@@ -32,7 +32,7 @@ class Commitments:
     spool: Spool
     again: float = AGAIN
 
-    def wanted(self, most: int) -> list[Result]:
+    def to_ask(self, most: int) -> list[Result]:
         """Results to ask for now; one that was asked for too often is given up."""
         now = time.time()
         with self.spool.change() as queue:
@@ -42,7 +42,7 @@ class Commitments:
             ).fetchall()  # fmt: skip
             rows = queue.execute(
                 "SELECT results.* FROM commitments JOIN results ON results.id=result WHERE "
-                "commitments.state IN ('wanted', 'asked') AND commitments.due<=? "
+                "commitments.state IN ('unasked', 'asked') AND commitments.due<=? "
                 "ORDER BY result LIMIT ?", (now, most)
             ).fetchall()  # fmt: skip
         self.spool.forget(row["result"] for row in over)
@@ -61,7 +61,7 @@ class Commitments:
         """A question that did not reach the archive."""
         with self.spool.change() as queue:
             queue.execute(
-                "UPDATE commitments SET state='wanted', tries=tries-1, due=? WHERE asking=? AND "
+                "UPDATE commitments SET state='unasked', tries=tries-1, due=? WHERE asking=? AND "
                 "state='asked'", (time.time() + pause, transaction)
             )  # fmt: skip
 
@@ -69,7 +69,7 @@ class Commitments:
         """The archive does not commit to anything: nothing waits for its word."""
         with self.spool.change() as queue:
             over = queue.execute(
-                "DELETE FROM commitments WHERE state IN ('wanted', 'asked') RETURNING result"
+                "DELETE FROM commitments WHERE state IN ('unasked', 'asked') RETURNING result"
             ).fetchall()
         self.spool.forget(row["result"] for row in over)
 

@@ -87,7 +87,7 @@ class Delivery:
 
     def _ask(self) -> bool:
         """Ask the archive to commit to what it has stored; whether there was something to ask."""
-        results = self.commitments.wanted(MOST) if self._commits else []
+        results = self.commitments.to_ask(MOST) if self._commits else []
         if not results:
             return False
         transaction = uid.generate_uid()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hilum.files import alone
+from hilum.node.answers import Answers
 from hilum.node.commitment import Commitments
 from hilum.node.deliver import FIRST_PAUSE, Delivery
 from hilum.node.outcome import Sender
@@ -16,7 +17,7 @@ from hilum.node.peers import Peers
 from hilum.node.receive import Receiver
 from hilum.node.rules import FilmRules
 from hilum.node.spool import Spool
-from hilum.node.work import Answers, Worker
+from hilum.node.work import Worker
 
 
 @dataclass(frozen=True, slots=True)

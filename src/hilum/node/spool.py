@@ -81,7 +81,7 @@ class Spool:
             )}  # fmt: skip
             kept |= {row[0] for row in queue.execute(
                 "SELECT file FROM results WHERE state='waiting' OR id IN (SELECT result FROM "
-                "commitments WHERE state IN ('wanted', 'asked'))"
+                "commitments WHERE state IN ('unasked', 'asked'))"
             )}  # fmt: skip
         for name in (FILMS, RESULTS):
             for path in (self.folder / name).iterdir():
@@ -227,7 +227,7 @@ class Spool:
                 add_count(queue, "results stored with a warning")
             if commits:
                 queue.execute(
-                    "INSERT OR REPLACE INTO commitments (result, state) VALUES (?, 'wanted')",
+                    "INSERT OR REPLACE INTO commitments (result, state) VALUES (?, 'unasked')",
                     (result.id,),
                 )
             left = queue.execute(

@@ -35,7 +35,7 @@ class SpoolStatus:
     median_seconds: float | None  # from a film's arrival to its last result sent, last 100 films
     left_alone: dict[str, int]  # reason -> films
     counts: dict[str, int]
-    commitments: dict[str, int]  # state -> results: committed, wanted, asked, unanswered
+    commitments: dict[str, int]  # state -> results: committed, unasked, asked, unanswered
     commitment: str  # why the archive is not asked to commit, or ""
     archive: str  # what is wrong with it, or ""
     notes: dict[str, int]  # what results wait for, or were stored with -> results

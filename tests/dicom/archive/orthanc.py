@@ -178,7 +178,7 @@ def settled(spool: Path, films: int) -> SpoolStatus:
         )
 
     def kept() -> bool:
-        return not set(read_status(spool).commitments) & {"wanted", "asked"}
+        return not set(read_status(spool).commitments) & {"unasked", "asked"}
 
     wait_for(still, f"{films} films with their results in the archive")
     wait_for(kept, "the archive's word on the results")
