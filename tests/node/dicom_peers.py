@@ -14,16 +14,17 @@ from pydicom.dataset import FileMetaDataset
 from pynetdicom import AE, evt
 from pynetdicom import sop_class as sop
 
-from hilum.node.answers import Answered, Answers, Left, accepted
+from hilum.node.answers import Answered, Answers
 from hilum.node.node import Node, NodeSettings, running
 from hilum.node.outcome import Sender
 from hilum.node.peers import Archive, Peers
+from hilum.node.reading import Left, accepted
 from hilum.node.rules import FilmRules
 from hilum.node.status import SpoolStatus, read_status
 from hilum.node.store import StoreSender
 
 LOOPBACK = "127.0.0.1"
-PATIENCE = 60.0  # seconds
+PATIENCE = 180.0  # seconds
 NAME = "Doe^Jane"  # in every film; never in a log
 
 

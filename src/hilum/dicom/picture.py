@@ -10,12 +10,13 @@ import matplotlib as mpl
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from hilum.dicom.parts import SIDE, fitted
 from hilum.explain import render
 from hilum.explain.render import COLOURS, Colour8
 from hilum.inference.answer import Prediction
 from hilum.types import CLASS_NAMES, NOTICE, Floats, Grey8, shown_probability
 
-WIDTH, SIDE, MARGIN = 1280, 608, 24
+WIDTH, MARGIN = 1280, 24
 LINE = 30  # pixels from one line of text to the next
 SMALL, NORMAL, LARGE = 18, 21, 34
 PAPER, INK, MUTED, WARNING = "#000000", "#ffffff", "#b8c0cc", "#ffb000"
@@ -98,14 +99,6 @@ def _paste(page: Image.Image, top: int, panels: Panels) -> None:
             height, width = picture.shape[:2]
             left = MARGIN + i * (SIDE + MARGIN) + (SIDE - width) // 2
             page.paste(Image.fromarray(picture), (left, top + (SIDE - height) // 2))
-
-
-def fitted(film: Grey8) -> Grey8:
-    """(height, width) -> the same with its longer side of SIDE pixels."""
-    scale = SIDE / max(film.shape)
-    size = max(1, round(film.shape[1] * scale)), max(1, round(film.shape[0] * scale))
-    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(film, size, interpolation=how), np.uint8)
 
 
 def _like(share: Floats, film: Grey8) -> Floats:

@@ -11,6 +11,7 @@ from pydicom import Dataset
 from hilum import __version__
 from hilum.dicom import picture, secondary_capture, segmentation, source, sr
 from hilum.dicom.identity import SHOWN, Identity
+from hilum.dicom.parts import parts_of, picture_side
 from hilum.dicom.picture import Panels
 from hilum.dicom.source import Source
 from hilum.explain import passes, render
@@ -18,8 +19,7 @@ from hilum.inference import cautions
 from hilum.inference.answer import Prediction
 from hilum.inference.digest import model_digest
 from hilum.inference.model import TrainedModel
-from hilum.preprocess.step import as_uint8
-from hilum.types import Floats, Grey8, HilumError, Image, Mask
+from hilum.types import Floats, Grey8, HilumError
 
 if TYPE_CHECKING:
     from hilum.explain.passes import Pass
@@ -101,16 +101,6 @@ class ResultMaker:
         seen = seen or Seen(None, None, "the image was not assessed")
         panels = Panels(film.film, seen.prepared, seen.share, seen.without_heat)
         return picture.draw(panels, prediction, identity.verdict, maker)
-
-
-def picture_side(side: int | None) -> int | None:
-    """The shorter side that a film is decoded to for its results, where a network takes `side`."""
-    return side and max(side, picture.SIDE)
-
-
-def parts_of(image: Image, is_slice: bool) -> tuple[Grey8, Mask | None, str]:
-    """What a picture shows of an image, its lungs, and why there are none."""
-    return picture.fitted(as_uint8(image.pixels)), *segmentation.find_lungs(image, is_slice)
 
 
 _MAKERS: "WeakKeyDictionary[ModelInUse, ResultMaker]" = WeakKeyDictionary()

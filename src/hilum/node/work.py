@@ -12,8 +12,9 @@ from io import BytesIO
 from pydicom import Dataset
 
 from hilum import images
-from hilum.node.answers import Answered, Answers, Left
+from hilum.node.answers import Answered, Answers
 from hilum.node.queue_tables import Film
+from hilum.node.reading import Left
 from hilum.node.rules import FilmRules
 from hilum.node.spool import Spool
 from hilum.types import HilumError
