@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import cv2
@@ -48,7 +48,7 @@ def draw(panels: Panels, prediction: Prediction, verdict: str, maker: str) -> Co
     """The whole picture (height, width, 3), red first; its height follows from the texts."""
     shown = panels.film is not None
     head = [Line(NOTICE.upper(), NORMAL, WARNING), *_headline(prediction)]
-    below = _captions(panels, prediction) if shown else []
+    below = _captions(panels, prediction) if shown else ()
     foot = [*_wrapped(verdict, SMALL, INK), *_wrapped(maker, SMALL, MUTED)]
     rows = sorted(prediction.probabilities.items(), key=lambda row: -row[1])
     top = MARGIN + sum(_height(line) for line in head)
@@ -57,13 +57,13 @@ def draw(panels: Panels, prediction: Prediction, verdict: str, maker: str) -> Co
     last = bars + LINE * len(rows) + MARGIN // 2
     page = Image.new("RGB", (WIDTH, last + LINE * len(foot) + MARGIN), PAPER)
     pen = ImageDraw.Draw(page)
-    _write(pen, MARGIN, head)
+    _write(page, MARGIN, head)
     if shown:
         _paste(page, top, panels)
-        _write(pen, after - MARGIN // 2, below)
+        _write(page, after - MARGIN // 2, below)
     for i, (name, p) in enumerate(rows):
         _bar(pen, bars + LINE * i, (name, p), MUTED if prediction.abstained else BAR)
-    _write(pen, last, foot)
+    _write(page, last, foot)
     return np.asarray(page)
 
 
@@ -75,7 +75,7 @@ def _headline(prediction: Prediction) -> list[Line]:
     return [Line("Not assessed", LARGE, WARNING), *_wrapped(prediction.reason, NORMAL, WARNING)]
 
 
-def _captions(panels: Panels, prediction: Prediction) -> list[Line]:
+def _captions(panels: Panels, prediction: Prediction) -> Sequence[Line]:
     name = CLASS_NAMES.get(prediction.label, prediction.label)
     if panels.share is None:
         return _wrapped(f"Left: the image. No heat map: {panels.without_heat}", SMALL, MUTED)
@@ -118,17 +118,28 @@ def _bar(pen: ImageDraw.ImageDraw, top: int, row: tuple[str, float], ink: str) -
     pen.text((left + BAR_WIDTH + MARGIN, top), f"p {shown_probability(p)}", INK, font)
 
 
-def _write(pen: ImageDraw.ImageDraw, top: int, lines: Sequence[Line]) -> None:
+def _write(page: Image.Image, top: int, lines: Sequence[Line]) -> None:
     for line in lines:
-        pen.text((MARGIN, top), line.words, line.ink, _font(line.size))
+        page.paste(_drawn(line), (MARGIN, top))
         top += _height(line)
+
+
+@lru_cache(maxsize=256)
+def _drawn(line: Line) -> Image.Image:
+    """A line on paper: most of them are the same for every film of a model."""
+    font = _font(line.size)
+    size = min(WIDTH, 4 + int(font.getlength(line.words))), _height(line)
+    drawn = Image.new("RGB", size, PAPER)
+    ImageDraw.Draw(drawn).text((0, 0), line.words, line.ink, font)
+    return drawn
 
 
 def _height(line: Line) -> int:
     return LINE if line.size < LARGE else LINE * 3 // 2
 
 
-def _wrapped(text: str, size: int, ink: str) -> list[Line]:
+@lru_cache(maxsize=256)
+def _wrapped(text: str, size: int, ink: str) -> tuple[Line, ...]:
     """A text in lines that fit the page; a word that is too long for one is cut."""
     font, room, lines = _font(size), WIDTH - 2 * MARGIN, [""]
     for word in text.split():
@@ -137,7 +148,7 @@ def _wrapped(text: str, size: int, ink: str) -> list[Line]:
             lines[-1] = longer
         else:
             lines.append(_cut(word, font, room))
-    return [Line(words, size, ink) for words in lines if words]
+    return tuple(Line(words, size, ink) for words in lines if words)
 
 
 def _cut(words: str, font: ImageFont.FreeTypeFont, room: int) -> str:
