@@ -68,7 +68,7 @@ class ResultMaker:
             film = source.read_source(dataset, image, parts_of)
         seen = None
         if image is not None and prediction.label:
-            seen = self._seen(self.trained.pipeline(image.pixels), prediction.label)
+            seen = self.seen(self.trained.pipeline(image.pixels), prediction.label)
         return self.write(film, prediction, seen)
 
     def write(self, film: Source, prediction: Prediction, seen: Seen | None) -> list[Dataset]:
@@ -87,7 +87,8 @@ class ResultMaker:
                 made.append(segmentation.segmentation(film, film.lungs, identity))
             return made
 
-    def _seen(self, prepared: Grey8, class_: str) -> Seen:
+    def seen(self, prepared: Grey8, class_: str) -> Seen:
+        """What the network sees of a prepared film (height, width), and its heat for a class."""
         if isinstance(self.explains, str):
             return Seen(prepared, None, self.explains)
         one_pass = self.explains.fresh()

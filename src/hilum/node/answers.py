@@ -50,7 +50,7 @@ class ModelAnswers:
         return lambda: self._results(self._read(future, reading))
 
     def _read(self, future: "Future[ReadFilm | Left]", reading: Reading) -> ReadFilm | Left:
-        outcome = future.exception() or future.result()
+        outcome: ReadFilm | Left | BaseException = future.exception() or future.result()
         if isinstance(outcome, BrokenProcessPool):  # an idle decoder was ended from outside
             again = self.decoders.submit(reading)
             outcome = again.exception() or again.result()
