@@ -7,7 +7,7 @@ BENCH := .venv-bench
 SIZE ?=
 ONLY ?=
 
-.PHONY: install demo test test-browser test-slow check bench docs docs-pictures release-check clean
+.PHONY: install demo test test-browser test-dicom test-slow check bench docs docs-pictures release-check clean
 
 install: $(STAMP)
 
@@ -40,6 +40,20 @@ $(VENV)/.browser: $(STAMP)
 
 test-browser: $(VENV)/.browser $(VENV)/.docs
 	$(BIN)/python -m pytest -m browser tests/serve/browser tests/docs
+
+# The archive of the tests, and the programs that read its objects, are Debian's. RUNLEVEL: none is started as a service.
+$(VENV)/.archive: $(STAMP)
+	PATH="$$PATH:/usr/sbin"; command -v Orthanc && command -v storescu && command -v dciodvfy \
+	&& test -e /usr/share/orthanc/plugins/libOrthancDicomWeb.so || { \
+		test "$$(id -u)" = 0 && command -v apt-get && timeout 120 apt-get update -qq \
+		&& RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive timeout 300 apt-get install -qq -y --no-install-recommends \
+			orthanc orthanc-dicomweb dcmtk dicom3tools; \
+	} || echo "no archive here and no right to install it: its tests will be skipped"
+	touch $@
+
+# An archive with a node next to it: a minute.
+test-dicom: $(VENV)/.archive
+	$(BIN)/python -m pytest -m dicom tests/dicom/archive
 
 test-slow: install
 	$(BIN)/python -m pytest -n auto --dist loadfile -m 'slow and not gpu'

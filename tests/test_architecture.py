@@ -11,7 +11,8 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "hilum"
 # top to bottom; rooms on one line are siblings and never import each other
 LAYERS = (
     {"cli"},
-    {"node", "serve"},
+    {"node"},
+    {"serve"},
     {"api"},
     {"interop"},
     {"experiment", "exporting"},

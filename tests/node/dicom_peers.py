@@ -14,16 +14,17 @@ from pydicom.dataset import FileMetaDataset
 from pynetdicom import AE, evt
 from pynetdicom import sop_class as sop
 
+from hilum.node.answers import Answered, Answers
 from hilum.node.node import Node, NodeSettings, running
 from hilum.node.outcome import Sender
 from hilum.node.peers import Archive, Peers
+from hilum.node.reading import Left, accepted
 from hilum.node.rules import FilmRules
 from hilum.node.status import SpoolStatus, read_status
 from hilum.node.store import StoreSender
-from hilum.node.work import Answers
 
 LOOPBACK = "127.0.0.1"
-PATIENCE = 60.0  # seconds
+PATIENCE = 180.0  # seconds
 NAME = "Doe^Jane"  # in every film; never in a log
 
 
@@ -139,8 +140,16 @@ class PlainAnswers:
 
     trouble: Callable[[], None] = lambda: None
 
-    def results(self, film: Path, header: Dataset) -> list[Dataset]:
-        """As `work.ModelAnswers`."""
+    def begin(self, film: Path, sender: str, rules: FilmRules) -> Callable[[], Answered]:
+        """As `answers.ModelAnswers`."""
+        return lambda: self._results(film, sender, rules)
+
+    def _results(self, film: Path, sender: str, rules: FilmRules) -> Answered:
+        header = accepted(film, film.read_bytes(), sender, rules)
+        return header if isinstance(header, Left) else self.objects(header)
+
+    def objects(self, header: Dataset) -> list[Dataset]:
+        """The results of a film."""
         self.trouble()
         made = Dataset()
         made.file_meta = FileMetaDataset()

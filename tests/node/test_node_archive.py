@@ -82,8 +82,8 @@ def test_an_archive_that_refuses_has_a_named_failure_and_a_second_chance(tmp_pat
 
 def test_an_archive_that_takes_no_such_object(tmp_path: Path) -> None:
     class Answers(PlainAnswers):
-        def results(self, film: Path, header: Any) -> Any:
-            (made,) = PlainAnswers.results(self, film, header)
+        def objects(self, header: Any) -> Any:
+            (made,) = PlainAnswers.objects(self, header)
             made.SOPClassUID = made.file_meta.MediaStorageSOPClassUID = uid.CTImageStorage
             return [made]
 

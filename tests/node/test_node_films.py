@@ -24,6 +24,7 @@ from pynetdicom import AE
 from pynetdicom import sop_class as sop
 from pynetdicom.dsutils import encode
 
+from hilum.node.commitment import Commitments
 from hilum.node.peers import Peers
 from hilum.node.queue_tables import FILMS
 from hilum.node.receive import Receiver
@@ -221,7 +222,8 @@ def test_a_disk_that_fills_while_results_are_written(
 
 def test_a_port_in_use_and_a_spool_in_use(store: ArchivePeer, tmp_path: Path) -> None:
     with node(tmp_path, store) as started:
-        second = Receiver(started.spool, "HILUM", (LOOPBACK, started.port), Peers({}))
+        asked = Commitments(started.spool)
+        second = Receiver(started.spool, "HILUM", (LOOPBACK, started.port), Peers({}), asked)
         with pytest.raises(HilumError, match="node needs a free port; got 127"):
             second.start()
         with pytest.raises(HilumError, match="one node at a time"), node(tmp_path, store):

@@ -2,6 +2,8 @@
 
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,11 +16,14 @@ from hilum.cli.terminal import Terminal
 from hilum.types import NOTICE, HilumError
 
 if TYPE_CHECKING:
+    from hilum.node.answers import ModelAnswers
     from hilum.node.node import NodeSettings
     from hilum.node.outcome import Sender
+    from hilum.node.peers import Archive
     from hilum.node.status import SpoolStatus
 
-EXTRA = ("highdicom", "pynetdicom")
+EXTRA = ("highdicom", "pebble", "pynetdicom")
+SERVE = ("fastapi", "prometheus_client", "python_multipart", "uvicorn")
 LOG_LINE = "%(asctime)s %(message)s"
 
 
@@ -60,6 +65,10 @@ def node(
         list[str] | None,
         typer.Option("--source", help="Answer films that this AE title sends; repeatable."),
     ] = None,
+    http: Annotated[
+        int | None,
+        typer.Option("--http", help="Serve the same model on this port, as hilum serve does."),
+    ] = None,
     status: Annotated[
         bool, typer.Option("--status", help="Print what the spool holds, and end.")
     ] = False,
@@ -78,8 +87,10 @@ def node(
             "add --status to see what the spool holds."
         )
     extras.require("node", EXTRA, "dicom")
+    if http is not None:
+        extras.require("node --http", SERVE, "serve")
     from hilum.node.node import NodeSettings
-    from hilum.node.peers import Peers, ae_title
+    from hilum.node.peers import Archive, Peers, ae_title
     from hilum.node.rules import MODALITIES, FilmRules
 
     title = ae_title(aet, "--aet")
@@ -87,11 +98,12 @@ def node(
         tuple(name.upper() for name in modality or MODALITIES), tuple(body_part or ()),
         tuple(view or ()), tuple(source or ()),
     )  # fmt: skip
-    settings = NodeSettings(title, host, port, spool, Peers.of(peer or (), host), rules)
-    _run(screen, model, settings, _sender(title, archive, stow))
+    target = None if stow or not archive else Archive.of(archive)
+    sender, peers = _sender(title, target, stow), Peers.of(peer or (), host, target)
+    _run(screen, model, NodeSettings(title, host, port, spool, peers, rules), sender, http)
 
 
-def _sender(title: str, archive: str | None, stow: str | None) -> "Sender":
+def _sender(title: str, archive: "Archive | None", stow: str | None) -> "Sender":
     """STOW-RS where its address is given, else C-STORE."""
     if stow:
         from hilum.node.stow import StowSender, stow_url
@@ -102,41 +114,62 @@ def _sender(title: str, archive: str | None, stow: str | None) -> "Sender":
             "node needs an archive for its results; got none; give --archive AET@HOST:PORT or "
             "--stow URL."
         )
-    from hilum.node.peers import Archive
     from hilum.node.store import StoreSender
 
-    return StoreSender(title, Archive.of(archive))
+    return StoreSender(title, archive)
 
 
-def _run(screen: Terminal, folder: Path, settings: "NodeSettings", sender: "Sender") -> None:
+def _run(
+    screen: Terminal, folder: Path, settings: "NodeSettings", sender: "Sender", http: int | None
+) -> None:
     """Load the model and answer until SIGTERM or Ctrl-C."""
     import warnings
 
-    from hilum.api.model import load_model
     from hilum.inference import cautions
-    from hilum.inference.digest import model_digest
     from hilum.node.node import log_to, run_until_signal, running
-    from hilum.node.work import ModelAnswers
 
-    with screen.working():
-        model = load_model(folder)
-        digest = model_digest(model.folder)
     warnings.simplefilter("ignore")  # readers of images quote what they find
     handler = logging.StreamHandler() if not screen.silent else logging.NullHandler()
     handler.setFormatter(logging.Formatter(LOG_LINE))
     log_to(handler)
-    with running(settings, digest, ModelAnswers(model), sender) as node:
+    with (
+        _answers(screen, folder, http) as (answers, url),
+        running(settings, answers.maker.identity.digest, answers, sender) as node,
+    ):
+        identity = answers.maker.identity
         for note in (*cautions.other_models(folder), *cautions.unfinished(folder)):
             screen.say(note, "yellow")
-        screen.say(model.verdict)
+        screen.say(identity.verdict)
         screen.say(f"{settings.title} takes films at {settings.host}:{node.port}; Ctrl-C ends it.")
+        if url:
+            screen.say(f"{url} answers with the same model.")
         screen.say(NOTICE, "dim")
         screen.give({
-            "aet": settings.title, "host": settings.host, "port": node.port, "digest": digest,
-            "verdict": model.verdict, "notice": NOTICE,
+            "aet": settings.title, "host": settings.host, "port": node.port,
+            "digest": identity.digest, "verdict": identity.verdict, "notice": NOTICE,
+            **({"url": url} if url else {}),
         })  # fmt: skip
         sys.stdout.flush()  # a program may read the port from a pipe
         run_until_signal()
+
+
+@contextmanager
+def _answers(
+    screen: Terminal, folder: Path, http: int | None
+) -> "Iterator[tuple[ModelAnswers, str]]":
+    """One model, for the node alone or for a page as well, and the page's address or ""."""
+    from hilum.inference import exported
+    from hilum.inference.model_json import find_model_folder
+    from hilum.node.answers import own_answers, shared_answers
+
+    with ExitStack() as stack:
+        with screen.working():
+            home = find_model_folder(folder)
+            if http is not None:
+                found = stack.enter_context(shared_answers(home, http))
+            else:
+                found = stack.enter_context(own_answers(home, exported.load(home))), ""
+        yield found
 
 
 def _print_status(screen: Terminal, spool: Path) -> None:
@@ -166,6 +199,16 @@ def _times(found: "SpoolStatus") -> list[tuple[str, str]]:
             seconds(found.oldest_result_seconds),
         ),
         ("results that wait", str(found.results_waiting)),
+        ("results that the archive has committed to keep", _committed(found)),
         ("films sent within the last hour", str(found.sent_last_hour)),
         ("from film to result, median of the last 100", seconds(found.median_seconds)),
     ]
+
+
+def _committed(found: "SpoolStatus") -> str:
+    """How many, and what is not committed to."""
+    states, others = found.commitments, {"unasked": "not asked yet", "asked": "asked"}
+    others["unanswered"] = "without an answer"
+    words = [f"{states[state]} {word}" for state, word in others.items() if states.get(state)]
+    words += [found.commitment] if found.commitment else []
+    return ", ".join([str(states.get("committed", 0)), *words])

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import cv2
@@ -10,13 +10,13 @@ import matplotlib as mpl
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from hilum.dicom.parts import SIDE, fitted
 from hilum.explain import render
 from hilum.explain.render import COLOURS, Colour8
 from hilum.inference.answer import Prediction
-from hilum.preprocess.step import as_uint8
-from hilum.types import CLASS_NAMES, NOTICE, Floats, Grey8, GreyImage, shown_probability
+from hilum.types import CLASS_NAMES, NOTICE, Floats, Grey8, shown_probability
 
-WIDTH, SIDE, MARGIN = 1280, 608, 24
+WIDTH, MARGIN = 1280, 24
 LINE = 30  # pixels from one line of text to the next
 SMALL, NORMAL, LARGE = 18, 21, 34
 PAPER, INK, MUTED, WARNING = "#000000", "#ffffff", "#b8c0cc", "#ffb000"
@@ -29,7 +29,7 @@ HEAT = "heat: what speaks for {}, most in yellow; it shows where the model looke
 class Panels:
     """The two pictures side by side; None where there is nothing to show, and why."""
 
-    film: GreyImage | None  # (height, width)
+    film: Grey8 | None  # (height, width)
     seen: Grey8 | None  # (height, width), as the network sees it
     share: Floats | None  # heat in [0, 1], as large as `seen`
     without_heat: str = ""
@@ -48,7 +48,7 @@ def draw(panels: Panels, prediction: Prediction, verdict: str, maker: str) -> Co
     """The whole picture (height, width, 3), red first; its height follows from the texts."""
     shown = panels.film is not None
     head = [Line(NOTICE.upper(), NORMAL, WARNING), *_headline(prediction)]
-    below = _captions(panels, prediction) if shown else []
+    below = _captions(panels, prediction) if shown else ()
     foot = [*_wrapped(verdict, SMALL, INK), *_wrapped(maker, SMALL, MUTED)]
     rows = sorted(prediction.probabilities.items(), key=lambda row: -row[1])
     top = MARGIN + sum(_height(line) for line in head)
@@ -57,13 +57,13 @@ def draw(panels: Panels, prediction: Prediction, verdict: str, maker: str) -> Co
     last = bars + LINE * len(rows) + MARGIN // 2
     page = Image.new("RGB", (WIDTH, last + LINE * len(foot) + MARGIN), PAPER)
     pen = ImageDraw.Draw(page)
-    _write(pen, MARGIN, head)
+    _write(page, MARGIN, head)
     if shown:
         _paste(page, top, panels)
-        _write(pen, after - MARGIN // 2, below)
+        _write(page, after - MARGIN // 2, below)
     for i, (name, p) in enumerate(rows):
         _bar(pen, bars + LINE * i, (name, p), MUTED if prediction.abstained else BAR)
-    _write(pen, last, foot)
+    _write(page, last, foot)
     return np.asarray(page)
 
 
@@ -75,7 +75,7 @@ def _headline(prediction: Prediction) -> list[Line]:
     return [Line("Not assessed", LARGE, WARNING), *_wrapped(prediction.reason, NORMAL, WARNING)]
 
 
-def _captions(panels: Panels, prediction: Prediction) -> list[Line]:
+def _captions(panels: Panels, prediction: Prediction) -> Sequence[Line]:
     name = CLASS_NAMES.get(prediction.label, prediction.label)
     if panels.share is None:
         return _wrapped(f"Left: the image. No heat map: {panels.without_heat}", SMALL, MUTED)
@@ -85,9 +85,9 @@ def _captions(panels: Panels, prediction: Prediction) -> list[Line]:
 
 def _paste(page: Image.Image, top: int, panels: Panels) -> None:
     """Each panel in the middle of a square of its own."""
-    pictures = [None if panels.film is None else render.grey(_fitted(as_uint8(panels.film)))]
+    pictures = [None if panels.film is None else render.grey(fitted(panels.film))]
     if panels.seen is not None:
-        film = _fitted(panels.seen)
+        film = fitted(panels.seen)
         heat = None if panels.share is None else _like(panels.share, film)
         pictures.append(
             render.grey(film)
@@ -99,14 +99,6 @@ def _paste(page: Image.Image, top: int, panels: Panels) -> None:
             height, width = picture.shape[:2]
             left = MARGIN + i * (SIDE + MARGIN) + (SIDE - width) // 2
             page.paste(Image.fromarray(picture), (left, top + (SIDE - height) // 2))
-
-
-def _fitted(film: Grey8) -> Grey8:
-    """(height, width) -> the same with its longer side of SIDE pixels."""
-    scale = SIDE / max(film.shape)
-    size = max(1, round(film.shape[1] * scale)), max(1, round(film.shape[0] * scale))
-    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(film, size, interpolation=how), np.uint8)
 
 
 def _like(share: Floats, film: Grey8) -> Floats:
@@ -126,17 +118,28 @@ def _bar(pen: ImageDraw.ImageDraw, top: int, row: tuple[str, float], ink: str) -
     pen.text((left + BAR_WIDTH + MARGIN, top), f"p {shown_probability(p)}", INK, font)
 
 
-def _write(pen: ImageDraw.ImageDraw, top: int, lines: Sequence[Line]) -> None:
+def _write(page: Image.Image, top: int, lines: Sequence[Line]) -> None:
     for line in lines:
-        pen.text((MARGIN, top), line.words, line.ink, _font(line.size))
+        page.paste(_drawn(line), (MARGIN, top))
         top += _height(line)
+
+
+@lru_cache(maxsize=256)
+def _drawn(line: Line) -> Image.Image:
+    """A line on paper: most of them are the same for every film of a model."""
+    font = _font(line.size)
+    size = min(WIDTH, 4 + int(font.getlength(line.words))), _height(line)
+    drawn = Image.new("RGB", size, PAPER)
+    ImageDraw.Draw(drawn).text((0, 0), line.words, line.ink, font)
+    return drawn
 
 
 def _height(line: Line) -> int:
     return LINE if line.size < LARGE else LINE * 3 // 2
 
 
-def _wrapped(text: str, size: int, ink: str) -> list[Line]:
+@lru_cache(maxsize=256)
+def _wrapped(text: str, size: int, ink: str) -> tuple[Line, ...]:
     """A text in lines that fit the page; a word that is too long for one is cut."""
     font, room, lines = _font(size), WIDTH - 2 * MARGIN, [""]
     for word in text.split():
@@ -145,7 +148,7 @@ def _wrapped(text: str, size: int, ink: str) -> list[Line]:
             lines[-1] = longer
         else:
             lines.append(_cut(word, font, room))
-    return [Line(words, size, ink) for words in lines if words]
+    return tuple(Line(words, size, ink) for words in lines if words)
 
 
 def _cut(words: str, font: ImageFont.FreeTypeFont, room: int) -> str:

@@ -11,6 +11,7 @@ from pydicom import Dataset
 from hilum import __version__
 from hilum.dicom import picture, secondary_capture, segmentation, source, sr
 from hilum.dicom.identity import SHOWN, Identity
+from hilum.dicom.parts import parts_of, picture_side
 from hilum.dicom.picture import Panels
 from hilum.dicom.source import Source
 from hilum.explain import passes, render
@@ -18,7 +19,7 @@ from hilum.inference import cautions
 from hilum.inference.answer import Prediction
 from hilum.inference.digest import model_digest
 from hilum.inference.model import TrainedModel
-from hilum.types import HilumError
+from hilum.types import Floats, Grey8, HilumError
 
 if TYPE_CHECKING:
     from hilum.explain.passes import Pass
@@ -34,6 +35,15 @@ class ModelInUse(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """What the network sees of a film, and its heat in [0, 1], or why there is none."""
+
+    prepared: Grey8 | None  # (height, width)
+    share: Floats | None
+    without_heat: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ResultMaker:
     """A model ready to write results; its digest is computed and its heat compiled once."""
 
@@ -42,51 +52,56 @@ class ResultMaker:
     explains: "Pass | str"  # or why there is no heat
 
     @classmethod
-    def of(cls, folder: Path, trained: TrainedModel) -> "ResultMaker":
-        """Raises HilumError where the folder's tensors cannot be read."""
+    def of(cls, folder: Path, trained: TrainedModel, heat: bool = True) -> "ResultMaker":
+        """Raises HilumError where the folder's tensors cannot be read; `heat` is for `objects`."""
         identity = Identity(model_digest(folder), cautions.verdict_line(trained.facts.judged))
         try:
-            return cls(trained, identity, passes.pass_of(trained, METHOD))
+            return cls(trained, identity, passes.pass_of(trained, METHOD) if heat else "")
         except HilumError as error:
             return cls(trained, identity, str(error))
 
     def objects(self, dataset: Dataset, prediction: Prediction) -> list[Dataset]:
         """Report, picture and, where lungs are found, their segmentation; raises as below."""
+        image = source.decoded(dataset, picture_side(self.trained.pipeline.decode_side))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # as in `write`
+            film = source.read_source(dataset, image, parts_of)
+        seen = None
+        if image is not None and prediction.label:
+            seen = self.seen(self.trained.pipeline(image.pixels), prediction.label)
+        return self.write(film, prediction, seen)
+
+    def write(self, film: Source, prediction: Prediction, seen: Seen | None) -> list[Dataset]:
+        """The same of a film that is decoded already, and of what the network saw of it."""
         with warnings.catch_warnings():
             # highdicom quotes the patient's name where it lacks a "^": names stay out of logs
             warnings.simplefilter("ignore", UserWarning)
-            return self._objects(dataset, prediction)
+            identity = self.identity
+            made = [
+                sr.report(film, prediction, identity, film.without_lungs),
+                secondary_capture.secondary_capture(
+                    film, self._picture(film, prediction, seen), identity
+                ),
+            ]
+            if film.lungs is not None:
+                made.append(segmentation.segmentation(film, film.lungs, identity))
+            return made
 
-    def _objects(self, dataset: Dataset, prediction: Prediction) -> list[Dataset]:
-        side = self.trained.pipeline.decode_side
-        film = source.read_source(dataset, side and max(side, picture.SIDE))
-        mask, without = segmentation.find_lungs(film)
-        made = [
-            sr.report(film, prediction, self.identity, without),
-            secondary_capture.secondary_capture(
-                film, self._picture(film, prediction), self.identity
-            ),
-        ]
-        if mask is not None:
-            made.append(segmentation.segmentation(film, mask, self.identity))
-        return made
-
-    def _picture(self, film: Source, prediction: Prediction) -> render.Colour8:
-        identity = self.identity
-        maker = f"hilum {__version__}, model {identity.digest[:SHOWN]}"
-        return picture.draw(self._panels(film, prediction), prediction, identity.verdict, maker)
-
-    def _panels(self, film: Source, prediction: Prediction) -> Panels:
-        if film.image is None or not prediction.label:
-            pixels = None if film.image is None else film.image.pixels
-            return Panels(pixels, None, None, "the image was not assessed")
-        prepared = self.trained.pipeline(film.image.pixels)
+    def seen(self, prepared: Grey8, class_: str) -> Seen:
+        """What the network sees of a prepared film (height, width), and its heat for a class."""
         if isinstance(self.explains, str):
-            return Panels(film.image.pixels, prepared, None, self.explains)
+            return Seen(prepared, None, self.explains)
         one_pass = self.explains.fresh()
         one_pass.features(prepared[None])
-        heat = one_pass.heat(prepared, self.trained.facts.classes.index(prediction.label))
-        return Panels(film.image.pixels, prepared, render.relative(heat))
+        heat = one_pass.heat(prepared, self.trained.facts.classes.index(class_))
+        return Seen(prepared, render.relative(heat))
+
+    def _picture(self, film: Source, prediction: Prediction, seen: Seen | None) -> render.Colour8:
+        identity = self.identity
+        maker = f"hilum {__version__}, model {identity.digest[:SHOWN]}"
+        seen = seen or Seen(None, None, "the image was not assessed")
+        panels = Panels(film.film, seen.prepared, seen.share, seen.without_heat)
+        return picture.draw(panels, prediction, identity.verdict, maker)
 
 
 _MAKERS: "WeakKeyDictionary[ModelInUse, ResultMaker]" = WeakKeyDictionary()

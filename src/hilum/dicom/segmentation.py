@@ -1,7 +1,5 @@
 """The lungs of a film as a binary Segmentation of its own rows and columns."""
 
-from functools import cache
-
 import cv2
 import numpy as np
 from highdicom import AlgorithmIdentificationSequence, seg
@@ -11,50 +9,21 @@ from pydicom.sr.codedict import codes as standard
 from hilum import __version__
 from hilum.dicom.finish import finish
 from hilum.dicom.identity import MANUFACTURER, NAME, Identity
+from hilum.dicom.parts import lung_finder
 from hilum.dicom.source import Source
-from hilum.preprocess.lungs import ct, masks
-from hilum.preprocess.lungs.masks import LungMask
-from hilum.types import Image, Mask
+from hilum.preprocess.lungs import masks
+from hilum.types import Mask
 
 SERIES, DESCRIPTION = 9003, "hilum: lungs (research only)"
-SIDE = 1024  # pixels of the longer side on which lungs are found; the outline is no finer
-
-
-def find_lungs(source: Source) -> tuple[Mask | None, str]:
-    """The lungs (row, column) of the film's own pixels, or none and why."""
-    if source.image is None:
-        return None, "the image cannot be read"
-    found = _found(source.image, source.is_slice)
-    if not found.good:
-        return None, found.status
-    size = int(source.header.Columns), int(source.header.Rows)
-    mask = cv2.resize(found.mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
-    return mask.astype(bool), ""
-
-
-def _found(image: Image, is_slice: bool) -> LungMask:
-    pixels = image.pixels
-    scale = SIDE / max(pixels.shape)
-    if scale < 1:
-        size = max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale))
-        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    if is_slice:
-        return ct.lungs(pixels)
-    return _finder()(pixels)
-
-
-@cache
-def _finder() -> masks.FindsLungs:
-    from hilum.preprocess.lungs import segmenter
-
-    return segmenter.load_segmenter()
 
 
 def segmentation(source: Source, mask: Mask, identity: Identity) -> Dataset:
     """A mask (row, column) as a Segmentation: one frame, paired with the film by its place."""
+    size = int(source.header.Columns), int(source.header.Rows)
+    whole = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
     made = seg.Segmentation(
         source_images=[source.header],
-        pixel_array=mask[None].astype(np.uint8),
+        pixel_array=whole[None],
         segmentation_type=seg.SegmentationTypeValues.BINARY,
         segment_descriptions=[_lungs(source, identity)],
         series_instance_uid=identity.uid("SEG series", str(source.header.SeriesInstanceUID)),
@@ -93,7 +62,7 @@ def _algorithm(source: Source) -> AlgorithmIdentificationSequence:
         made_by = f"version {masks.VERSION}"
     else:
         name, family = "hilum lungs of radiographs", standard.DCM.ArtificialIntelligence
-        made_by = _finder().digest
+        made_by = lung_finder().digest
     return AlgorithmIdentificationSequence(
         name=name,
         family=family,

@@ -1,8 +1,9 @@
 """The film that results refer to: its header, checked, and its pixels."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydicom import DataElement, Dataset, dcmwrite
 from pydicom.uid import (
@@ -14,7 +15,7 @@ from pydicom.uid import (
 )
 
 from hilum import images
-from hilum.types import HilumError, Image
+from hilum.types import Grey8, HilumError, Image, Mask
 
 KINDS = (
     ComputedRadiographyImageStorage,
@@ -36,13 +37,22 @@ DATES = ("Acquisition", "Content", "Series", "Study")
 NO_DATE, NO_TIME = "19000101", "000000"  # where the film has none: none is added to it
 
 
+# an image, and whether it is a CT slice -> its picture, its lungs, and why there are none
+Parts: TypeAlias = Callable[[Image, bool], tuple[Grey8, Mask | None, str]]
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A film: its header without pixels, and what was decoded of it."""
+    """A film: its header without pixels, and what was decoded of it.
+
+    It is picklable: a process that may die can decode it.
+    """
 
     header: Dataset
     names: dict[str, Any]  # of persons, which the header has empty
-    image: Image | None  # None: it cannot be read
+    film: Grey8 | None  # (height, width) as the picture shows it; None: it cannot be read
+    lungs: Mask | None  # (height, width) of the film, maybe smaller; None: not found
+    without_lungs: str = ""  # why
 
     @property
     def instance(self) -> str:
@@ -72,8 +82,8 @@ class Source:
         return NO_DATE, NO_TIME
 
 
-def read_source(dataset: Dataset, side: int | None) -> Source:
-    """The film of a data set, decoded to a shorter side of no less than `side`.
+def read_source(dataset: Dataset, image: Image | None, parts: Parts) -> Source:
+    """The film of a data set and of the image that was decoded of it.
 
     Raises HilumError where it lacks what results must refer to, or is no film.
     """
@@ -82,10 +92,18 @@ def read_source(dataset: Dataset, side: int | None) -> Source:
     names = {name: header[name].value for name in NAMES}
     for name in NAMES:
         header[name] = DataElement(name, "PN", "")
+    if image is None:
+        return Source(header, names, None, None, "the image cannot be read")
+    film, lungs, without = parts(image, str(header.get("Modality")) == "CT")
+    return Source(header, names, film, lungs, without)
+
+
+def decoded(dataset: Dataset, side: int | None) -> Image | None:
+    """The film as `hilum predict` reads it, to a shorter side of no less than `side`; or None."""
     try:
-        return Source(header, names, images.read(_file(dataset), side))
+        return images.read(_file(dataset), side)
     except HilumError:
-        return Source(header, names, None)
+        return None
 
 
 def _header(dataset: Dataset) -> Dataset:

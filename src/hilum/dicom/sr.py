@@ -31,15 +31,11 @@ def report(
 
     `without_lungs` says why there is no segmentation, or is empty.
     """
-    measured = sr.MeasurementReport(
-        observation_context=_observer(identity),
-        procedure_reported=_procedure(source),
-        imaging_measurements=[_group(source, prediction, identity, without_lungs)],
-        title=standard.DCM.ImagingMeasurementReport,
-    )
+    whole = _measured(_group(source, prediction, identity, without_lungs), source, identity)
+    # highdicom copies what it is given, item by item: it gets the part that refers to the film
     made = sr.Comprehensive3DSR(
         evidence=[source.header],
-        content=measured[0],
+        content=_measured(_referring(source, identity), source, identity)[0],
         series_instance_uid=identity.uid("SR series", str(source.header.SeriesInstanceUID)),
         series_number=SERIES,
         sop_instance_uid=identity.uid("SR", source.instance),
@@ -47,8 +43,31 @@ def report(
         manufacturer=MANUFACTURER,
         is_complete=True,
     )
+    made.ContentSequence = whole[0].ContentSequence
     _separate(made)
     return finish(made, source, identity, DESCRIPTION)
+
+
+def _measured(
+    group: sr.MeasurementsAndQualitativeEvaluations, source: Source, identity: Identity
+) -> sr.MeasurementReport:
+    return sr.MeasurementReport(
+        observation_context=_observer(identity),
+        procedure_reported=_procedure(source),
+        imaging_measurements=[group],
+        title=standard.DCM.ImagingMeasurementReport,
+    )
+
+
+def _referring(source: Source, identity: Identity) -> sr.MeasurementsAndQualitativeEvaluations:
+    """The part of the group by which the report refers to the film."""
+    return sr.MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=_tracking(identity, source, GROUP), source_images=[_film(source)]
+    )
+
+
+def _film(source: Source) -> sr.SourceImageForMeasurementGroup:
+    return sr.SourceImageForMeasurementGroup(str(source.header.SOPClassUID), source.instance)
 
 
 def _observer(identity: Identity) -> sr.ObservationContext:
@@ -81,9 +100,7 @@ def _group(
             for name, value in prediction.probabilities.items()
         ],
         qualitative_evaluations=[*_findings(prediction)],
-        source_images=[
-            sr.SourceImageForMeasurementGroup(str(source.header.SOPClassUID), source.instance)
-        ],
+        source_images=[_film(source)],
     )
     for name, words in _texts(prediction, identity, without_lungs):
         group[0].ContentSequence.append(

@@ -6,6 +6,9 @@ import threading
 import time
 from dataclasses import dataclass, field
 
+from pydicom import uid
+
+from hilum.node.commitment import Commitments
 from hilum.node.outcome import Outcome, Sender
 from hilum.node.queue_tables import Result
 from hilum.node.spool import Spool
@@ -15,7 +18,7 @@ MOST = 64  # results of one association
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 300.0  # seconds between two tries
 REFUSALS = 5  # of one result, then it has failed
 IDLE = 1.0  # seconds between two looks at the queue where nothing came
-TROUBLE = "archive"  # the fact that `--status` shows
+TROUBLE, COMMITMENT = "archive", "commitment"  # the facts that `--status` shows
 
 
 def pause_after(tries: int, first: float = FIRST_PAUSE) -> float:
@@ -29,9 +32,11 @@ class Delivery:
 
     spool: Spool
     sender: Sender
+    commitments: Commitments
     first_pause: float = FIRST_PAUSE
     _ended: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
+    _commits: bool = True  # until the archive says that it does not offer it
     _troubles: int = 0  # times in a row that the archive could not be used
 
     def start(self) -> None:
@@ -53,6 +58,8 @@ class Delivery:
                 results = self.spool.waiting(MOST)
                 if results:
                     self._send(results)
+                    continue
+                if self._ask():
                     continue
             except (OSError, sqlite3.Error) as error:  # of the queue itself
                 LOG.warning("the queue cannot be written: %s", error)
@@ -78,9 +85,26 @@ class Delivery:
             self.spool.note(TROUBLE, "")
             LOG.info("the archive answers again")
 
+    def _ask(self) -> bool:
+        """Ask the archive to commit to what it has stored; whether there was something to ask."""
+        results = self.commitments.to_ask(MOST) if self._commits else []
+        if not results:
+            return False
+        transaction = uid.generate_uid()
+        self.commitments.asking(results, transaction)
+        try:
+            self._commits = self.sender.ask(transaction, results)
+        except ConnectionError:
+            self.commitments.take_back(transaction, LONGEST_PAUSE)
+            return False
+        self.spool.note(COMMITMENT, "" if self._commits else "not offered by the archive")
+        if not self._commits:
+            self.commitments.not_offered()
+        return True
+
     def _settle(self, result: Result, outcome: Outcome) -> None:
         if outcome.kind == "sent":
-            self.spool.settle(result, "sent", outcome.note)
+            self.spool.settle(result, "sent", outcome.note, self._commits)
             LOG.info("a result of film %d sent", result.film)
         elif outcome.kind == "refused" and result.tries + 1 >= REFUSALS:
             self.spool.settle(result, "failed", f"{outcome.note}, {REFUSALS} times")

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hilum.files import alone
+from hilum.node.answers import Answers
+from hilum.node.commitment import Commitments
 from hilum.node.deliver import FIRST_PAUSE, Delivery
 from hilum.node.outcome import Sender
 from hilum.node.peers import Peers
 from hilum.node.receive import Receiver
 from hilum.node.rules import FilmRules
 from hilum.node.spool import Spool
-from hilum.node.work import Answers, Worker
+from hilum.node.work import Worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +58,12 @@ def running(
     """
     with alone(settings.spool, "--spool", "node"):
         spool = Spool(settings.spool, digest)
-        receiver = Receiver(spool, settings.title, (settings.host, settings.port), settings.peers)
+        commitments = Commitments(spool)
+        receiver = Receiver(
+            spool, settings.title, (settings.host, settings.port), settings.peers, commitments
+        )
         worker = Worker(spool, answers, settings.rules)
-        delivery = Delivery(spool, sender, settings.first_pause)
+        delivery = Delivery(spool, sender, commitments, settings.first_pause)
         try:
             receiver.start()
             worker.start()

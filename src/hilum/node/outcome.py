@@ -31,6 +31,12 @@ class Sender(Protocol):
         Raises ConnectionError where it cannot be used at all.
         """
 
+    def ask(self, transaction: str, results: Sequence[Result]) -> bool:
+        """Ask the archive to commit to results; False where it offers no storage commitment.
+
+        Raises ConnectionError where it cannot be asked now.
+        """
+
 
 def by_status(status: int) -> Outcome:
     """The outcome that an archive's status code means."""

@@ -4,6 +4,7 @@ import ipaddress
 import re
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from hilum.types import HilumError
@@ -52,8 +53,11 @@ class Peers:
     addresses: dict[str, frozenset[str]]
 
     @classmethod
-    def of(cls, texts: Sequence[str], host: str) -> "Peers":
-        """AET@HOST of every peer; HilumError where one is wrong, or is needed and not there."""
+    def of(cls, texts: Sequence[str], host: str, archive: Archive | None = None) -> "Peers":
+        """AET@HOST of every peer; HilumError where one is wrong, or is needed and not there.
+
+        The archive that gets the results is a peer too: its storage commitments come from it.
+        """
         if not texts and not is_loopback(host):
             raise HilumError(
                 f"--host {host} lets other machines send films, which needs their names; got no "
@@ -64,6 +68,10 @@ class Peers:
             title, _, name = text.partition("@")
             title = ae_title(title, "--peer")
             addresses[title] = addresses.get(title, frozenset()) | _resolved(text, name)
+        if texts and archive:
+            with suppress(OSError, UnicodeError):  # without an address, it cannot call either
+                known = addresses.get(archive.title, frozenset())
+                addresses[archive.title] = known | _addresses(archive.host)
         return cls(addresses)
 
     def known(self, title: str, address: str) -> bool:
@@ -85,9 +93,13 @@ def _resolved(text: str, name: str) -> frozenset[str]:
     try:
         if not name:
             raise OSError("no host")
-        return frozenset(str(row[4][0]) for row in socket.getaddrinfo(name, None))
+        return _addresses(name)
     except (OSError, UnicodeError):
         raise HilumError(
             f"--peer must be AET@HOST with a host that has an address; got {text!r}; write for "
             "instance MODALITY@127.0.0.1."
         ) from None
+
+
+def _addresses(name: str) -> frozenset[str]:
+    return frozenset(str(row[4][0]) for row in socket.getaddrinfo(name, None))

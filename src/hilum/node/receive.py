@@ -12,6 +12,7 @@ from typing import Any
 from pydicom import uid
 from pynetdicom import AE, evt
 
+from hilum.node.commitment import PUSH_MODEL, Commitments
 from hilum.node.peers import Peers
 from hilum.node.spool import Spool
 from hilum.types import HilumError
@@ -43,7 +44,7 @@ SYNTAXES = [
     uid.RLELossless,
 ]  # fmt: skip
 # PS3.7 annex C and PS3.4 table B.2-1
-SUCCESS, NO_SUCH_CLASS, OUT_OF_RESOURCES = 0x0000, 0x0122, 0xA700
+SUCCESS, NO_SUCH_CLASS, OUT_OF_RESOURCES, FAILED = 0x0000, 0x0122, 0xA700, 0x0110
 REJECTED, BY_USER, UNKNOWN_CALLER = 0x01, 0x01, 0x03  # PS3.8 table 9-21
 LEAST_FREE = 64 * 2**20  # bytes that stay free for results and for the queue itself
 CONNECTIONS = 32  # associations at a time
@@ -58,6 +59,7 @@ class Receiver:
     title: str
     address: tuple[str, int]
     peers: Peers
+    commitments: Commitments
     server: Any = None  # pynetdicom's, once started
 
     @property
@@ -74,8 +76,11 @@ class Receiver:
         for kind in (*TAKEN, *REFUSED):
             entity.add_supported_context(kind, SYNTAXES)
         entity.add_supported_context(VERIFICATION)
+        # the archive reports as the provider of the service, in an association that it opens
+        entity.add_supported_context(PUSH_MODEL, scu_role=True, scp_role=True)
         handlers: list[Any] = [
             (evt.EVT_REQUESTED, self._requested), (evt.EVT_C_STORE, self._store),
+            (evt.EVT_N_EVENT_REPORT, self._report),
         ]  # fmt: skip
         host, port = self.address
         try:
@@ -123,3 +128,12 @@ class Receiver:
             return OUT_OF_RESOURCES
         LOG.info("film %d received", number)
         return SUCCESS
+
+    def _report(self, event: "evt.Event") -> tuple[int, None]:
+        """The archive's word on results that it was asked to keep."""
+        try:
+            self.commitments.heard(event.event_information)
+        except Exception as error:  # noqa: BLE001 - whatever the archive sent; its words stay out
+            LOG.warning("a commitment was not understood (%s)", type(error).__name__)
+            return FAILED, None
+        return SUCCESS, None

@@ -9,7 +9,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,7 +55,7 @@ class Spool:
             self._queue.close()
 
     @contextmanager
-    def _change(self) -> Iterator[sqlite3.Connection]:
+    def change(self) -> Iterator[sqlite3.Connection]:
         """One transaction: whole, and on the disk at its end; or not at all."""
         with self._lock:
             self._queue.execute("BEGIN IMMEDIATE")
@@ -69,7 +69,7 @@ class Spool:
 
     def _recover(self) -> None:
         """After a start: films in work are received again, files without a row are removed."""
-        with self._change() as queue:
+        with self.change() as queue:
             queue.execute(
                 "UPDATE films SET state='failed', finished=?, reason=? "
                 "WHERE state='working' AND tries>=?",
@@ -80,7 +80,8 @@ class Spool:
                 "SELECT file FROM films WHERE state NOT IN ('sent', 'left')"
             )}  # fmt: skip
             kept |= {row[0] for row in queue.execute(
-                "SELECT file FROM results WHERE state='waiting'"
+                "SELECT file FROM results WHERE state='waiting' OR id IN (SELECT result FROM "
+                "commitments WHERE state IN ('unasked', 'asked'))"
             )}  # fmt: skip
         for name in (FILMS, RESULTS):
             for path in (self.folder / name).iterdir():
@@ -97,7 +98,7 @@ class Spool:
         path = self.folder / FILMS / name
         try:
             write_through(path, content)
-            with self._change() as queue:
+            with self.change() as queue:
                 number, before = self._enter(queue, instance, name, source)
         except BaseException:
             path.unlink(missing_ok=True)
@@ -125,6 +126,10 @@ class Spool:
         if not anew:
             add_count(queue, "films received again")
             return int(known["id"]), name
+        queue.execute(
+            "DELETE FROM commitments WHERE result IN (SELECT id FROM results WHERE film=?)",
+            (known["id"],),
+        )
         queue.execute("DELETE FROM results WHERE film=?", (known["id"],))
         queue.execute(
             "UPDATE films SET file=?, state='received', source=?, model=?, received=?, due=0, "
@@ -141,7 +146,7 @@ class Spool:
 
     def take(self) -> Film | None:
         """The film that has waited longest, now in work."""
-        with self._change() as queue:
+        with self.change() as queue:
             row = queue.execute(
                 "UPDATE films SET state='working', tries=tries+1, model=? WHERE id=(SELECT id FROM "
                 "films WHERE state='received' AND due<=? ORDER BY id LIMIT 1) RETURNING *",
@@ -153,7 +158,7 @@ class Spool:
 
     def put_back(self, film: Film, pause: float) -> None:
         """A film that could not be worked on for a reason outside it, such as a full disk."""
-        with self._change() as queue:
+        with self.change() as queue:
             queue.execute(
                 "UPDATE films SET state='received', tries=tries-1, due=? WHERE id=?",
                 (time.time() + pause, film.id),
@@ -167,7 +172,7 @@ class Spool:
         names = [f"{film.id}-{i}.dcm" for i in range(len(results))]
         for name, (*_, content) in zip(names, results, strict=True):
             write_through(self.folder / RESULTS / name, content)
-        with self._change() as queue:
+        with self.change() as queue:
             queue.executemany(
                 "INSERT INTO results (film, file, class, instance, syntax, state) "
                 "VALUES (?, ?, ?, ?, ?, 'waiting')",
@@ -178,7 +183,7 @@ class Spool:
 
     def end(self, film: Film, state: str, reason: str) -> None:
         """A film without results: failed (its file is kept), or left (it is not)."""
-        with self._change() as queue:
+        with self.change() as queue:
             queue.execute(
                 "UPDATE films SET state=?, reason=?, finished=? WHERE id=?",
                 (state, reason, time.time(), film.id),
@@ -193,26 +198,44 @@ class Spool:
                 "SELECT * FROM results WHERE state='waiting' AND due<=? ORDER BY tries, id LIMIT ?",
                 (time.time(), most),
             ).fetchall()
-        return [
-            Result(row["id"], row["film"], self.folder / RESULTS / row["file"], row["class"],
-                   row["instance"], row["syntax"], row["tries"])
-            for row in rows
-        ]  # fmt: skip
+        return [self.result(row) for row in rows]
 
-    def settle(self, result: Result, state: str, note: str) -> None:
-        """A result that was sent, or failed for good; with the last of a film its state follows."""
-        with self._change() as queue:
+    def result(self, row: sqlite3.Row) -> Result:
+        """A row of the table as a record."""
+        return Result(row["id"], row["film"], self.folder / RESULTS / row["file"], row["class"],
+                      row["instance"], row["syntax"], row["tries"])  # fmt: skip
+
+    def forget(self, results: Iterable[int]) -> None:
+        """Remove the files of results that nobody waits for."""
+        question = "SELECT file FROM results WHERE id=?"
+        with self._lock:
+            names = [self._queue.execute(question, (n,)).fetchone()["file"] for n in results]
+        for name in names:
+            (self.folder / RESULTS / name).unlink(missing_ok=True)
+
+    def settle(self, result: Result, state: str, note: str, commits: bool = False) -> None:
+        """A result that was sent, or failed for good; with the last of a film its state follows.
+
+        One that the archive is to commit to keeps its file.
+        """
+        with self.change() as queue:
             queue.execute(
                 "UPDATE results SET state=?, note=?, tries=tries+1 WHERE id=?",
                 (state, note, result.id),
             )
             if state == "sent" and note:
                 add_count(queue, "results stored with a warning")
+            if commits:
+                queue.execute(
+                    "INSERT OR REPLACE INTO commitments (result, state) VALUES (?, 'unasked')",
+                    (result.id,),
+                )
             left = queue.execute(
                 "SELECT count(*) FROM results WHERE film=? AND state='waiting'", (result.film,)
             ).fetchone()[0]
             finished = None if left else self._finish(queue, result.film)
-        result.path.unlink(missing_ok=True)
+        if not commits:
+            result.path.unlink(missing_ok=True)
         if finished:
             (self.folder / FILMS / finished).unlink(missing_ok=True)
 
@@ -229,7 +252,7 @@ class Spool:
 
     def postpone(self, result: Result, pause: float, note: str) -> None:
         """A result that is sent again after a pause in seconds."""
-        with self._change() as queue:
+        with self.change() as queue:
             queue.execute(
                 "UPDATE results SET due=?, tries=tries+1, note=? WHERE id=?",
                 (time.time() + pause, note, result.id),
@@ -237,12 +260,12 @@ class Spool:
 
     def count(self, name: str) -> None:
         """One more of something that is only counted."""
-        with self._change() as queue:
+        with self.change() as queue:
             add_count(queue, name)
 
     def note(self, name: str, value: str) -> None:
         """A fact for `--status`."""
-        with self._change() as queue:
+        with self.change() as queue:
             queue.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
 
 

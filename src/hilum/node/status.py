@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from hilum.node.deliver import TROUBLE
+from hilum.node.deliver import COMMITMENT, TROUBLE
 from hilum.node.queue_tables import FILE
 from hilum.types import HilumError, MissingError
 
@@ -35,6 +35,8 @@ class SpoolStatus:
     median_seconds: float | None  # from a film's arrival to its last result sent, last 100 films
     left_alone: dict[str, int]  # reason -> films
     counts: dict[str, int]
+    commitments: dict[str, int]  # state -> results: committed, unasked, asked, unanswered
+    commitment: str  # why the archive is not asked to commit, or ""
     archive: str  # what is wrong with it, or ""
     notes: dict[str, int]  # what results wait for, or were stored with -> results
     failed: list[FailedFilm]
@@ -87,6 +89,8 @@ def _read(queue: sqlite3.Connection) -> SpoolStatus:
             "SELECT reason, count(*) FROM films WHERE state='left' GROUP BY reason ORDER BY reason"
         )),
         counts=dict(queue.execute("SELECT name, n FROM counts ORDER BY name")),
+        commitments=_commitments(queue),
+        commitment=facts.get(COMMITMENT, ""),
         archive=facts.get(TROUBLE, ""),
         notes=dict(queue.execute(
             "SELECT note, count(*) FROM results WHERE note!='' AND state!='failed' GROUP BY note "
@@ -96,6 +100,13 @@ def _read(queue: sqlite3.Connection) -> SpoolStatus:
             "SELECT id, instance, reason FROM films WHERE state='failed' ORDER BY id"
         )],
     )  # fmt: skip
+
+
+def _commitments(queue: sqlite3.Connection) -> dict[str, int]:
+    """Empty for a queue that an older version has written."""
+    there = queue.execute("SELECT 1 FROM sqlite_master WHERE name='commitments'").fetchone()
+    question = "SELECT state, count(*) FROM commitments GROUP BY state ORDER BY state"
+    return dict(queue.execute(question)) if there else {}
 
 
 def _one(queue: sqlite3.Connection, question: str, *values: float) -> Any:

@@ -5,10 +5,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 from pynetdicom import AE, build_context
 from pynetdicom.association import Association
 
+from hilum.node.commitment import PUSH_INSTANCE, PUSH_MODEL, REQUEST
 from hilum.node.outcome import Outcome, by_status
 from hilum.node.peers import Archive
 from hilum.node.queue_tables import Result
@@ -27,7 +28,9 @@ class StoreSender:
 
     def send(self, results: Sequence[Result]) -> Iterator[Outcome]:
         """See `outcome.Sender`: a result without an answer is the last one."""
-        with self._association(results) as association:
+        # a peer picks one transfer syntax for a context: each syntax has a context of its own
+        kinds = dict.fromkeys((result.class_, result.syntax) for result in results)
+        with self._association([build_context(*kind) for kind in kinds]) as association:
             if _takes_nothing(association):
                 yield from (NO_CONTEXT for _ in results)
             for result in results:
@@ -46,14 +49,27 @@ class StoreSender:
             return Outcome("later", f"the archive gave no answer within {self.patience:g} s")
         return by_status(int(status.Status))
 
+    def ask(self, transaction: str, results: Sequence[Result]) -> bool:
+        """See `outcome.Sender`: by N-ACTION; the archive answers by an association of its own."""
+        question = Dataset()
+        question.TransactionUID = transaction
+        question.ReferencedSOPSequence = [_reference(result) for result in results]
+        with self._association([build_context(PUSH_MODEL)]) as association:
+            if _takes_nothing(association):
+                return False
+            try:
+                status, _ = association.send_n_action(question, REQUEST, PUSH_MODEL, PUSH_INSTANCE)
+            except (RuntimeError, ValueError):
+                raise ConnectionError("the archive ended the association") from None
+        if "Status" not in status:
+            raise ConnectionError(f"the archive gave no answer within {self.patience:g} s")
+        return True  # a refusal is no answer either: it is asked again later
+
     @contextmanager
-    def _association(self, results: Sequence[Result]) -> Iterator[Association]:
+    def _association(self, contexts: list[Any]) -> Iterator[Association]:
         entity = AE(self.title)
         entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = self.patience
         entity.connection_timeout = self.patience
-        # a peer picks one transfer syntax for a context: each syntax has a context of its own
-        kinds = dict.fromkeys((result.class_, result.syntax) for result in results)
-        contexts: list[Any] = [build_context(class_, syntax) for class_, syntax in kinds]
         association = entity.associate(
             self.archive.host, self.archive.port, contexts, self.archive.title
         )
@@ -64,6 +80,12 @@ class StoreSender:
         finally:
             if association.is_established:
                 association.release()
+
+
+def _reference(result: Result) -> Dataset:
+    made = Dataset()
+    made.ReferencedSOPClassUID, made.ReferencedSOPInstanceUID = result.class_, result.instance
+    return made
 
 
 def _takes_nothing(association: Association) -> bool:

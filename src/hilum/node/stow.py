@@ -46,6 +46,10 @@ class StowSender:
         for result in results:
             yield self._one(result)
 
+    def ask(self, transaction: str, results: Sequence[Result]) -> bool:
+        """See `outcome.Sender`: storage commitment belongs to C-STORE."""
+        return False
+
     def _one(self, result: Result) -> Outcome:
         mark = uuid4().hex
         head = f"--{mark}\r\nContent-Type: application/dicom\r\n\r\n".encode()

@@ -3,10 +3,12 @@
 import asyncio
 import multiprocessing
 import signal
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import cv2
 import pebble
@@ -38,6 +40,7 @@ class DecodedFilm:
     seen: FilmPicture | None = None  # as the network sees it, drawn finer
 
 
+Read = TypeVar("Read")  # what a decoder hands back
 Decoder: TypeAlias = Callable[[bytes, bool], DecodedFilm]  # bytes, and whether to draw pictures
 
 
@@ -50,6 +53,7 @@ class Decoders:
     decode: Decoder = field(default_factory=lambda: decode)
     died: int = 0  # processes that a film has ended
     pool: ProcessPool | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def open(self) -> None:
         """Start the processes; each loads the model's preparation before its first film."""
@@ -68,26 +72,31 @@ class Decoders:
         outcome = await self._try(data, pictures)
         if isinstance(outcome, BrokenProcessPool):  # an idle decoder was ended from outside
             outcome = await self._try(data, pictures)
-        if isinstance(outcome, DecodedFilm):
-            return outcome
-        if isinstance(outcome, HilumError):
-            return str(outcome).removeprefix(UNNAMED)
-        self.died += isinstance(outcome, TimeoutError | ProcessExpired)
-        return self._sentence(outcome)
+        return self.said(outcome)
 
     async def _try(self, data: bytes, pictures: bool) -> DecodedFilm | BaseException:
         """The film, or what went wrong with it."""
-        if self.pool is None or not self.pool.active:
-            self.close()
-            self.open()
-        assert self.pool is not None  # noqa: S101 - opened above
-        future = asyncio.wrap_future(
-            self.pool.schedule(
-                bounded, [self.decode, data, pictures], timeout=self.limits.film_seconds
-            )
-        )
+        future = asyncio.wrap_future(self.submit(self.decode, data, pictures))
         await asyncio.wait([future])
         return future.exception() or future.result()
+
+    def submit(self, decode: Callable[..., Read], *words: Any) -> "Future[Read]":
+        """Put a film in line, for any decoder and what it takes; from any thread."""
+        with self._lock:
+            if self.pool is None or not self.pool.active:
+                self.close()
+                self.open()
+            assert self.pool is not None  # noqa: S101 - opened above
+            return self.pool.schedule(bounded, [decode, *words], timeout=self.limits.film_seconds)
+
+    def said(self, outcome: Read | BaseException) -> Read | str:
+        """A film, or the sentence that says what went wrong with it."""
+        if isinstance(outcome, HilumError):
+            return str(outcome).removeprefix(UNNAMED)
+        if isinstance(outcome, BaseException):
+            self.died += isinstance(outcome, TimeoutError | ProcessExpired)
+            return self._sentence(outcome)
+        return outcome
 
     def _sentence(self, error: BaseException) -> str:
         if isinstance(error, TimeoutError) or getattr(error, "exitcode", 0) == -signal.SIGXCPU:
@@ -121,10 +130,10 @@ class _Process:
     processor: float  # seconds of computing for one film
 
 
-def bounded(decoder: Decoder, data: bytes, pictures: bool) -> DecodedFilm:
+def bounded(decode: Callable[..., Read], *words: Any) -> Read:
     """What a decoder makes of a film within its bound of computing."""
     bounds.bound_processor(_Process.processor)
-    return decoder(data, pictures)
+    return decode(*words)
 
 
 def prepare_process(steps: Sequence[Mapping[str, Any]], more_memory: int, processor: float) -> None:
@@ -146,13 +155,18 @@ def _finer(step: Mapping[str, Any]) -> dict[str, Any]:
     return {**step, **({"side": FINER * step["side"]} if "side" in step else {})}
 
 
+def model_pipeline() -> Pipeline:
+    """The preparation of this decoding process's model."""
+    return _Process.pipeline
+
+
 def decode(data: bytes, pictures: bool) -> DecodedFilm:
     """A film's bytes -> what the network needs of it; raises HilumError as `images.read`."""
     image = images.read(data, _Process.pipeline.decode_side, hashed=True)
     prepared = answer.from_image(image, data, _Process.pipeline)
     if not pictures:
         return DecodedFilm(prepared)
-    if _was_shrunk(image):
+    if was_shrunk(image):
         image = images.read(data, FILM_SIDE)
     greys, find_lungs = grey_rule(image.facts), segmenter.load_segmenter()
     film, seen = smaller(as_uint8(image.pixels)), _Process.fine(image.pixels)
@@ -166,6 +180,6 @@ def _keeps_frame(pipeline: Pipeline) -> bool:
     return all(isinstance(s, Resize) or s.moves_pixels == "never" for s in pipeline.steps)
 
 
-def _was_shrunk(image: Image) -> bool:
+def was_shrunk(image: Image) -> bool:
     """Whether a JPEG was decoded smaller than it is."""
     return image.pixels.shape != (image.facts["height"], image.facts["width"])
