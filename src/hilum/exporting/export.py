@@ -19,7 +19,7 @@ from hilum.exporting.graph import ExportGraph
 from hilum.exporting.proof import Answers, EngineProof
 from hilum.exporting.proof_images import ProofImages
 from hilum.exporting.variants import Variant
-from hilum.inference import exported, model_json, training_record
+from hilum.inference import exported, model_json, training_record, unchanged
 from hilum.inference import model as models
 from hilum.inference.model import TrainedModel
 from hilum.preprocess.lungs import carried
@@ -195,7 +195,8 @@ def _model_record(
 ) -> dict[str, Any]:
     """`model.json` of the export: the model's own, and what belongs to the graph."""
     names = sorted(path.name for path in place.iterdir())
-    record = models.read_metadata(folder)
+    record = {**models.read_metadata(folder)}
+    record.pop(unchanged.KEY, None)  # an export has digests of its own
     part = {
         "graph": described["graph"],
         "format": described["graph_format"],

@@ -4,6 +4,7 @@ The same code executes it in training's own evaluation, predict, evaluate, serve
 that one file has one set of probabilities.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,12 +17,14 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from hilum import files, preprocess
-from hilum.inference import ood, temperature, training_record
+from hilum.files import intact
+from hilum.inference import ood, temperature, training_record, unchanged
 from hilum.inference.model_json import (
     FORMAT,
     amend,
     find_model_folder,
     read_metadata,
+    require_types,
     well_formed,
     write_record,
 )
@@ -62,6 +65,8 @@ __all__ = [
 ]
 TENSORS, HEAD = "backbone.safetensors", "head.safetensors"
 QUANTISED = "quantised.xml"  # the network in int8; its numbers lie next to it as .bin
+FILES = (TENSORS, HEAD, ood.FILE, "seen.csv", training_record.PATIENTS, training_record.FILMS)
+SHA256 = re.compile(r"[0-9a-f]{64}")
 Progress = Callable[[int, int], None]
 Features: TypeAlias = tuple[Floats, Floats | None]  # (image, feature) of films and their mirrors
 
@@ -112,6 +117,7 @@ class LazyBackbone:
                 )
             with readable(self.folder):
                 tensors = load_tensors(path)
+            unchanged.require_files(self.folder, read_metadata(self.folder), [TENSORS])
             self._read = backbones.rebuild_backbone(self.record, tensors)
         return self._read
 
@@ -287,21 +293,35 @@ def save_trained_model(model: TrainedModel, folder: Path) -> Path:
         path.write_text("\n".join(["sha256", *facts.seen]) + "\n")
     if model.built_on is not None:
         training_record.save_record(model.built_on, folder)
-    write_record(folder, record)
+    digests = unchanged.digests_of(folder, FILES)
+    write_record(folder, {**record, unchanged.KEY: {unchanged.FILES: digests}})
     return folder
 
 
 def save_built_on(folder: Path, built: BuiltOn) -> None:
     """Write what a model was built on to its folder."""
     training_record.save_record(built, folder)
-    amend(folder, {BUILT_ON: built.record()})
+    amend(folder, {BUILT_ON: built.record(), **_digests_with_record(folder)})
+
+
+def _digests_with_record(folder: Path) -> dict[str, Any]:
+    """The digests with those of what was just saved; none in an earlier version's folder."""
+    if (held := read_metadata(folder).get(unchanged.KEY)) is None:
+        return {}
+    saved = unchanged.digests_of(folder, (training_record.PATIENTS, training_record.FILMS))
+    return {unchanged.KEY: {unchanged.FILES: {**held[unchanged.FILES], **saved}}}
 
 
 def load_trained_model(folder: Path) -> TrainedModel:
-    """Read a model folder and compile it; raises what `read` does.
+    """Read a model folder and compile it; raises what `read_parts` does.
 
     The network is not built where the conversion of the very same files is found.
     """
+    with well_formed(folder):
+        return _load(folder)
+
+
+def _load(folder: Path) -> TrainedModel:
     facts, pipeline, held, head = _parts(folder)
     beside = (
         ood.load_detector(folder),
@@ -312,6 +332,7 @@ def load_trained_model(folder: Path) -> TrainedModel:
         return TrainedModel(facts, pipeline, held, head, engine, *beside)
     with readable(folder):
         decides = _network_identity(folder, held.record, facts)
+        unchanged.require_files(folder, read_metadata(folder), [TENSORS])
     saved = SavedNetwork(
         decides, lambda: _normalised_backbone(held.read(), facts.normalise, pipeline)
     )
@@ -323,7 +344,7 @@ def _network_identity(
     folder: Path, record: dict[str, Any], facts: ModelMetadata
 ) -> tuple[object, ...]:
     """What decides the network of a model folder."""
-    return files.sha256(folder / TENSORS), record, facts.normalise
+    return intact.sha256_once(folder / TENSORS), record, facts.normalise
 
 
 def _remember_conversion(model: TrainedModel, folder: Path) -> None:
@@ -367,6 +388,7 @@ def _parts(folder: Path) -> tuple[ModelMetadata, Pipeline, LazyBackbone, NumpyHe
         held = LazyBackbone(folder, record["backbone"])
     with readable(folder):
         head = NumpyHead.from_arrays(load_file(folder / HEAD))
+    unchanged.require_files(folder, record, [name for name in FILES if name != TENSORS])
     return facts, pipeline, held, head
 
 
@@ -395,7 +417,7 @@ def readable(folder: Path) -> Iterator[None]:
 
 def metadata_of(record: dict[str, Any], folder: Path) -> ModelMetadata:
     """What a folder's `model.json` says, and the files that its model has seen."""
-    seen = folder / "seen.csv"
+    require_types(record)
     return ModelMetadata(
         record["classes"],
         record["preparation"]["normalise"],
@@ -404,11 +426,21 @@ def metadata_of(record: dict[str, Any], folder: Path) -> ModelMetadata:
         record["temperature"],
         record["thresholds"],
         record["provenance"],
-        tuple(seen.read_text().split()[1:]) if seen.is_file() else (),
+        _seen(folder / "seen.csv"),
         record.get("conformal", {}),
         record.get("quantised", ""),
         record.get("judged", {}),
     )
+
+
+def _seen(path: Path) -> tuple[str, ...]:
+    """The SHA-256 of a model's own files; ValueError for a list that is damaged."""
+    if not path.is_file():
+        return ()
+    head, *rows = path.read_text(encoding="utf-8").split() or [""]
+    if head != "sha256" or not all(map(SHA256.fullmatch, rows)):
+        raise ValueError(f"{path.name} is not a list of SHA-256")
+    return tuple(rows)
 
 
 def _contiguous(state: "dict[str, Tensor]") -> "dict[str, Tensor]":
