@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from hilum import files, images
+from hilum.files import cells, refusals
 from hilum.inference import answer, cautions, exported
 from hilum.inference import model as models
 from hilum.inference.answer import PreparedImage, See
@@ -18,6 +19,7 @@ from hilum.inference.model import TrainedModel, probability_columns
 from hilum.inference.seen_before import Recognised
 from hilum.inference.training_record import Print
 from hilum.preprocess import Pipeline
+from hilum.progress import Advance
 from hilum.types import HilumError, LeftOut, MissingError
 
 if TYPE_CHECKING:  # torch and matplotlib are for heat maps alone
@@ -62,6 +64,18 @@ def predict_files(
     files.ensure_writable_folder(out.parent, out)
     model = exported.load(model_folder)
     drawer = _drawer(model, None, _require_apart(heatmaps, listed)) if heatmaps else None
+    with refusals.naming_path(out):
+        return _predict(folder, model, (listed, left_out), out, (drawer, progress))
+
+
+def _predict(
+    folder: Path,
+    model: TrainedModel,
+    found: tuple[list[Path], list[LeftOut]],
+    out: Path,
+    shown: "tuple[HeatmapWriter | None, Progress]",
+) -> AnsweredFiles:
+    (listed, left_out), (drawer, progress) = found, shown
     advance, done, tables = progress("predict"), 0, []
     advance(0, len(listed))
     prints: list[Print] = []
@@ -75,7 +89,7 @@ def predict_files(
     recognised = cautions.recognise(model, prints)
     table = _with_seen(pd.concat(tables, ignore_index=True), recognised)
     with files.atomic_write(out) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.8f")
+        cells.write_csv(table, temporary)
     if drawer:
         drawer.close()
     left_out += _unread(table[table["label"] == ""])
@@ -98,19 +112,26 @@ def explain_files(
     files.ensure_writable_folder(_require_apart(out, listed))
     model = exported.load(model_folder)
     drawer = _drawer(model, request, out)
-    advance, done = progress("explain"), 0
+    with files.alone(out):
+        table, prints = _draw_all(model, drawer, listed, progress("explain"))
+    left_out += _unread(table[table["file"] == ""])
+    return AnsweredFiles(
+        table, left_out, cautions.collect_cautions(folder, model, cautions.recognise(model, prints))
+    )
+
+
+def _draw_all(
+    model: TrainedModel, drawer: "HeatmapWriter", listed: list[Path], advance: Advance
+) -> tuple[pd.DataFrame, list[Print]]:
+    """The table of heat maps, and the images as they are compared."""
+    done, prints = 0, []
     advance(0, len(listed))
-    prints: list[Print] = []
     for names, decoded in _chunks(listed, model.pipeline, DRAWN):
         prints += _prints(decoded)
         for _ in drawer.draw(_rows(model, names, decoded, drawer.features), decoded):
             done += 1
             advance(done, len(listed))
-    table = drawer.close()
-    left_out += _unread(table[table["file"] == ""])
-    return AnsweredFiles(
-        table, left_out, cautions.collect_cautions(folder, model, cautions.recognise(model, prints))
-    )
+    return drawer.close(), prints
 
 
 def _prints(decoded: list[PreparedImage | str]) -> list[Print]:
