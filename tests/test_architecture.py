@@ -11,12 +11,13 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "hilum"
 # top to bottom; rooms on one line are siblings and never import each other
 LAYERS = (
     {"cli"},
-    {"serve"},
+    {"node", "serve"},
     {"api"},
     {"interop"},
     {"experiment", "exporting"},
     {"recipes", "report"},
     {"audits"},
+    {"dicom"},
     {"explain", "training"},
     {"inference"},
     {"metrics", "phantom", "datasets"},
@@ -31,7 +32,7 @@ LAYERS = (
 HEIGHT = {room: len(LAYERS) - i for i, rooms in enumerate(LAYERS) for room in rooms}
 # the same of the modules of experiment/
 FLOORS = (
-    {"audit", "tasks"},
+    {"adapt", "audit", "tasks"},
     {"forecast_model"},
     {"evaluate", "forecast", "prepare", "run", "segmentation"},
     {"audit_outputs", "fit_ood", "heatmaps_by_model", "model_record", "run_results"},
@@ -40,7 +41,7 @@ FLOORS = (
     {"data_checks", "fold_task"},
     {"checkpoints", "source_task"},
     {"evidence", "fold", "pool_choice", "predict"},
-    {"fit", "recipe_checks", "summary", "synthetic_images"},
+    {"adapt_report", "fit", "recipe_checks", "summary", "synthetic_images"},
     {"fine_tune"},
     {"schema_to_training"},
     {"cell_context"},

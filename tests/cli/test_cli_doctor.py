@@ -42,7 +42,7 @@ def test_servers_that_answer_that_are_closed_and_that_are_silent(server: str) ->
         mute, shut = (f"http://127.0.0.1:{s.getsockname()[1]}" for s in (silent, closed))
         start = time.monotonic()
         reasons = files.unreachable([server, mute, shut, f"{server}/proxy"], 0.3)
-        assert time.monotonic() - start < 2
+        assert time.monotonic() - start < 10
     assert reasons[server] == ""
     assert reasons[mute] in ("no answer within 0.3 s", "timed out")
     assert reasons[shut] == "Connection refused"

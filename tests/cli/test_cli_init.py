@@ -13,6 +13,7 @@ SUGGESTION = re.compile(r"^# (?=[a-z_]+ = )", re.M)
 TITLES = {"name", "title", "cost", "classes"}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("brief")
 def test_init_then_run_gives_what_train_gives(
     hilum: Run, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -54,7 +54,7 @@ def test_predict_and_explain_carry_the_verdict_and_name_what_they_know(
     assert "same file" in shown.out
     found = hilum("predict", trained.folder, films, "--out", tmp_path / "p.csv", "--json").json
     table = pd.read_csv(tmp_path / "p.csv", keep_default_na=False)
-    assert list(table.columns[-3:]) == ["abstain", "reason", "seen"]
+    assert list(table.columns[-4:]) == ["abstain", "reason", "seen", "new_source"]
     assert found["model"]["verdict"] == verdict
     assert found["seen"]["same file"] == (table["seen"] == "same file").sum() > 0
     assert set(table["seen"][table["label"] == ""]) == {""}  # could not be read

@@ -134,7 +134,8 @@ def test_a_row_arrives_in_results_report_and_terminal(tmp_path: Path) -> None:
     assert {row["name"] for row in plain["scores"]} >= set(MADE_UP)
     with brevity.no_figures():
         page = report.build_report(folder).read_text(encoding="utf-8")
-    head = page[page.index('class="headlines"') : page.index('id="scores"')]
+    start = page.index('class="headlines"')
+    head = page[start : page.index("</ul>", start)]
     assert head.index("Youden&#39;s J, macro") < head.index("Accuracy")
     body = page[page.index('id="scores"') :]
     for row in MADE_UP.values():

@@ -149,7 +149,7 @@ def test_the_report_lists_the_further_questions_apart_from_its_own_cells(resumed
     assert 'href="tasks/three/report.html"' in section
     assert "Accuracy" in section
     assert "AUROC, macro" in section
-    assert "95 % interval" in section
+    assert "95% interval" in section
     assert "needs the dataset" in section
     ranked = page[page.index("All models of this run") : page.index('<section id="curves">')]
     assert "three: " not in ranked.split("Models that could not be run")[0]

@@ -138,7 +138,7 @@ def test_every_figure_bears_what_the_audits_of_its_images_say(
     ]
     (stamp,) = {row["stamp"] for row in json.loads((out / "results.json").read_text())["scores"]}
     assert stamp == ("; ".join(words) or "pass")
-    assert f"audits of the images alone: {stamp}" in (out / "report.html").read_text()
+    assert f"Audits of the images alone: {stamp}." in (out / "report.html").read_text()
 
 
 def test_predictions_have_the_contracts_columns(finished: tuple[Path, Results]) -> None:
@@ -178,7 +178,8 @@ def test_predict_gives_exactly_the_runs_own_probabilities(
     assert list(again["path"]) == list(own["path"])
     alone = pd.read_csv(tmp_path / "one.csv")
     assert alone[columns].equals(again.iloc[::-1][columns].iloc[3:4].reset_index(drop=True))
-    assert list(again.columns) == ["path", "label", *columns, "abstain", "reason", "seen"]
+    flags = ["abstain", "reason", "seen", "new_source"]
+    assert list(again.columns) == ["path", "label", *columns, *flags]
 
 
 def test_evaluate_gives_the_runs_own_probabilities_and_names_what_was_trained_on(

@@ -20,6 +20,7 @@ from export_models import quiet
 from hilum import files, phantom
 from hilum.experiment.predict import predict_files
 from hilum.exporting.export import lungs_for
+from hilum.inference import exported as exported_model
 from hilum.inference.model import TrainedModel
 from hilum.preprocess.lungs import carried
 from hilum.types import HilumError
@@ -62,6 +63,7 @@ def asking(exported: Path, small: TrainedModel, tmp_path_factory: pytest.TempPat
     part["abstention"] |= limits | {"pose_above": 1.0}
     part["lungs"] = digest
     part["files"] |= {name: files.sha256(out / name) for name in carried.NAMES}
+    part[exported_model.RECORD] = exported_model.digest_of_record(record)
     (out / "model.json").write_text(json.dumps(record))
     return out
 

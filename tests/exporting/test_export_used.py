@@ -67,7 +67,7 @@ def test_a_server_answers_with_an_exported_folder(exported: Path, labelled: Path
     uploads = [Upload(path.name, path.read_bytes()) for path in paths]
     service.start()
     try:
-        rows = asyncio.run(service.answer(uploads, heat=True, picture=False))
+        rows, _ = asyncio.run(service.answer(uploads, heat=True, picture=False))
     finally:
         service.stop()
     want = hilum.load_model(exported).predict(paths)

@@ -169,13 +169,13 @@ def test_one_sentence_for_bad_content(name: str, suffix: str, tmp_path: Path) ->
     data, words = BAD[name]
     path = tmp_path / f"image{suffix}"
     path.write_bytes(data)
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(HilumError) as caught:
         images.read(path)
     assert SENTENCE.match(str(caught.value)), str(caught.value)
     assert words in str(caught.value)
     assert str(caught.value).startswith(f"{path}: ")
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_probe_refuses_by_header_what_read_refuses(tmp_path: Path) -> None:

@@ -79,6 +79,7 @@ def test_the_card_is_the_run_s(out: Path, tmp_path: Path) -> None:
     assert card_of(hilum.load_model(out).trained, out / "model") == written
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 def test_a_bundle_answers_as_the_model(out: Path, model: Model, tmp_path: Path) -> None:
     assert hilum.export(out, tmp_path, format="monai") == tmp_path

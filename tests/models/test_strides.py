@@ -37,7 +37,9 @@ def early(name: str = "resnet18") -> Backbone:
     return backbones.build_backbone(name, "random", pool="early")
 
 
-@pytest.mark.parametrize("name", list(ENDS))
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n != "resnet18")) for n in ENDS]
+)
 def test_features_are_the_means_that_a_hook_sees_and_nothing_deeper_is_kept(name: str) -> None:
     whole = backbones.build_backbone(name, "random")
     seen: list[torch.Tensor] = []

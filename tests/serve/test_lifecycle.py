@@ -124,7 +124,7 @@ def test_an_installation_without_the_extra(tiny: Tiny) -> None:
 
 
 def test_a_folder_that_is_half_there(tiny: Tiny, tmp_path: Path) -> None:
-    assert "a model folder contains model.json" in refused(tmp_path, code=3)
+    assert "a model folder contains model.json" in refused(tmp_path, "--port", "0", code=3)
     for name, damage in (
         ("backbone.safetensors", None), ("head.safetensors", None), ("head.safetensors", b"x"),
         ("backbone.safetensors", b"x"), ("model.json", b"{"),

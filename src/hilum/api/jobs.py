@@ -94,12 +94,40 @@ def evaluate(
 
     own = OwnImages(columns or TableColumns(), labels, source_tag)
     step = progress or silent
-
-    def read(path: Path) -> Manifest:
-        return own.open(path, step(StepName("read headers", "headers")), fewest=1)
+    read = own.reader(lambda: step(StepName("read headers", "headers")))
 
     with outputs.removing_empty_on_failure(as_path(out)):
         return evaluate_model(_folder(model), as_path(data), as_path(out), step, read=read)
+
+
+def adapt(
+    model: Model | str | Path,
+    data: str | Path,
+    out: str | Path,
+    *,
+    columns: TableColumns | None = None,
+    labels: str | Path | None = None,
+    source_tag: str | None = None,
+    progress: Progress | None = None,
+) -> Model:
+    """The model adapted to labelled films of another hospital; figures are in `out/adapted.json`.
+
+    `columns`, `labels` and `source_tag` as for `train`. Raises HilumError for too few films, or
+    where `out` holds a model already.
+
+    >>> from hilum.api.jobs import adapt
+    >>> adapt("out", "other_hospital", "adapted").verdict
+    'Verdict on this model (hilum adapt, ...): Adapted to 24 films of ...'
+    """
+    from hilum.experiment import outputs
+    from hilum.experiment.adapt import adapt_model
+
+    own = OwnImages(columns or TableColumns(), labels, source_tag)
+    step = progress or silent
+    read = own.reader(lambda: step(StepName("read headers", "headers")))
+
+    with outputs.removing_empty_on_failure(as_path(out)):
+        return Model(adapt_model(_folder(model), as_path(data), as_path(out), step, read).folder)
 
 
 def audit(

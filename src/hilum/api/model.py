@@ -9,10 +9,12 @@ import cv2
 import numpy as np
 
 from hilum import notebook
+from hilum.api import results
 from hilum.inference import answer, cautions, exported
 from hilum.inference.answer import Prediction, PreparedImage
 from hilum.inference.model import TrainedModel
 from hilum.inference.model_json import find_model_folder
+from hilum.inference.training_record import Print
 from hilum.preprocess import Pipeline
 from hilum.types import (
     CLASS_NAMES,
@@ -91,6 +93,15 @@ def _png(pixels: "Grey8 | Colour8") -> bytes:
     return cv2.imencode(".png", pixels)[1].tobytes()
 
 
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """A prediction, and what a batch is judged by where the film could be read."""
+
+    prediction: Prediction
+    fingerprint: Print | None = None
+    points: Floats | None = None  # (1, component)
+
+
 class Model:
     """A trained classifier with the preparation, refusals and verdict that belong to it.
 
@@ -131,18 +142,25 @@ class Model:
         return dict(self.trained.facts.provenance)
 
     @overload
-    def predict(self, source: Source) -> Prediction: ...  # type: ignore[overload-overlap]
+    def predict(  # type: ignore[overload-overlap]
+        self, source: Source, *, accept_new_source: bool = False
+    ) -> Prediction: ...
     @overload
-    def predict(self, source: Sequence[Source]) -> list[Prediction]: ...
-    def predict(self, source: Source | Sequence[Source]) -> Prediction | list[Prediction]:
+    def predict(
+        self, source: Sequence[Source], *, accept_new_source: bool = False
+    ) -> list[Prediction]: ...
+    def predict(
+        self, source: Source | Sequence[Source], *, accept_new_source: bool = False
+    ) -> Prediction | list[Prediction]:
         """The answer to a film, or to each of a list, as `hilum predict` writes it.
 
-        An image that cannot be read has its reason and no label. Raises MissingError for a file
-        that does not exist.
+        Films of a list that together are of a source new to the model are abstained from, unless
+        `accept_new_source`. An image that cannot be read has its reason and no label. Raises
+        MissingError for a file that does not exist.
         """
         if not isinstance(source, (str, Path, bytes, np.ndarray)):
-            return [self._one(each) for each in source]
-        return self._one(source)
+            return self._batch(source, accept_new_source)
+        return self._batch([source], accept_new_source)[0]
 
     def explain(
         self, source: Source, *, method: str = "gradcam", class_: str | None = None
@@ -192,17 +210,33 @@ class Model:
                 )
         return answer.prepare_file(source, self.trained.pipeline)
 
-    def _one(self, source: Source) -> Prediction:
+    def _batch(self, sources: Sequence[Source], accept_new_source: bool) -> list[Prediction]:
+        """Each answer by itself, then what all together say of their source."""
+        rows = [self._one(source) for source in sources]
+        prints = [row.fingerprint for row in rows if row.fingerprint is not None]
+        points = [row.points for row in rows if row.points is not None]
+        known = cautions.recognise(self.trained, prints)
+        judged = answer.judge_source(self.trained, prints, points, known)
+        return [answer.with_source(row.prediction, judged, accept_new_source) for row in rows]
+
+    def _one(self, source: Source) -> "_Answered":
         path = str(source) if isinstance(source, (str, Path)) else ""
         try:
             film = self._prepared(source)
         except MissingError:
             raise
         except HilumError as error:
-            reason = str(error)
-            return Prediction("", {}, True, reason, path=path, verdict=self.verdict)  # noqa: FBT003
-        (prediction,) = answer.predict(self.trained, [film])
-        return replace(prediction, path=path, verdict=self.verdict)
+            refused = Prediction("", {}, abstained=True, reason=str(error))
+            digest = results.digest_of(source) if not isinstance(source, np.ndarray) else ""
+            return _Answered(self._signed(refused, path, digest))
+        (prediction,), points = answer.predict_each(self.trained, [film])
+        signed = self._signed(prediction, path, film.fingerprint.sha256)
+        return _Answered(signed, film.fingerprint, points)
+
+    def _signed(self, prediction: Prediction, path: str, digest: str) -> Prediction:
+        """The same with the film's path, and with this model for results as DICOM."""
+        made_by = results.MadeBy(self.folder, digest, self)
+        return replace(prediction, path=path, verdict=self.verdict, made_by=made_by)
 
     def __repr__(self) -> str:
         return f"Model({str(self.folder)!r}, classes={self.classes})"

@@ -10,6 +10,8 @@ from hilum.types import HilumError, as_path
 if TYPE_CHECKING:
     from hilum.types import Manifest
 
+    Reader = Callable[[Path], Manifest]
+
 
 @dataclass(frozen=True, slots=True)
 class TableColumns:
@@ -77,6 +79,14 @@ class OwnImages:
         columns = datasets.columns_from_roles(self.columns.roles())
         options = datasets.TreeOptions(self._labels, self._source_tag, unlabelled, fewest)
         return datasets.open_path(path, columns, progress, options)
+
+    def reader(self, headers: Callable[[], Callable[[int, int], None]]) -> "Reader":
+        """How a finished model opens a path: one class is enough; `headers` begins its step."""
+
+        def read(path: Path) -> "Manifest":
+            return self.open(path, headers(), fewest=1)
+
+        return read
 
     @property
     def _labels(self) -> str:

@@ -14,6 +14,23 @@ if TYPE_CHECKING:
 
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 DO_NOT_TRUST = "Do not trust this classifier yet"
+CAUTION = "Read with caution"
+WORSE_THAN_CHANCE = "This classifier is worse than chance"
+NO_BETTER_THAN_CHANCE = "No evidence that this classifier learned anything"
+NOTHING_KNOWN = "Nothing is known about this classifier"
+TOO_FEW = "Too few test images to say"
+ONE_CLASS = "Only one class was tested"
+NO_SHORTCUT = "found no shortcut"
+KINDS = {  # by what a verdict of this kind, and no other, says
+    "nothing_known": NOTHING_KNOWN,
+    "too_few": TOO_FEW,
+    "one_class": ONE_CLASS,
+    "worse_than_chance": WORSE_THAN_CHANCE,
+    "no_better_than_chance": NO_BETTER_THAN_CHANCE,
+    "do_not_trust": DO_NOT_TRUST,
+    "caution": CAUTION,
+    "no_shortcut": NO_SHORTCUT,
+}
 
 
 def verdict(
@@ -33,7 +50,7 @@ def verdict(
     lead = f"{accuracy.value:.1%} of test images are classified correctly" if accuracy else "scored"
     absent = _classes_without_images(tested or {})
     if findings and unknown == len(findings):
-        return f"Nothing is known about this classifier: none of {unknown} checks could be run."
+        return f"{NOTHING_KNOWN}: none of {unknown} checks could be run."
     limits = _limits(tested or {})
     sentence = (
         _without_judgement(lead + _counted(accuracy) + absent, limits, failed, warned)
@@ -42,6 +59,11 @@ def verdict(
     )
     missing = f" {unknown} of {len(findings)} checks could not be run." if unknown else ""
     return sentence + missing + (_next_step(failed) if sentence.startswith(DO_NOT_TRUST) else "")
+
+
+def kind_of(sentence: str) -> str:
+    """Which of KINDS a verdict is, "" for none: of another version, or not a verdict."""
+    return next((kind for kind, words in KINDS.items() if words in sentence), "")
 
 
 def tested(predictions: pd.DataFrame, classes: Sequence[str]) -> dict[str, int]:
@@ -63,10 +85,10 @@ def _limits(tested: Mapping[str, int]) -> tuple[str, str] | None:
     if 0 < n < FEW_IMAGES:
         least = f"there should be at least {FEW_IMAGES}"
         images = "There is only 1 test image" if n == 1 else f"There are only {n} test images"
-        return "Too few test images to say", f"{images}; {least}."
+        return TOO_FEW, f"{images}; {least}."
     if len(present) == 1 and len(tested) > 1:
         return (
-            "Only one class was tested",
+            ONE_CLASS,
             "These images cannot show whether it separates the classes.",
         )
     return None
@@ -105,13 +127,13 @@ def _judgement(
 ) -> str:
     if _worse_than_chance(scores):
         return (
-            f"This classifier is worse than chance: {lead}. Labels may be inverted somewhere, or "
+            f"{WORSE_THAN_CHANCE}: {lead}. Labels may be inverted somewhere, or "
             "BatchNorm may be in the wrong mode."
         )
     if _no_better_than_chance(scores):
         accuracy = _score(scores, "accuracy")
         return (
-            f"No evidence that this classifier learned anything: {lead}{_counted(accuracy)}, "
+            f"{NO_BETTER_THAN_CHANCE}: {lead}{_counted(accuracy)}, "
             "no better than chance (the interval of AUROC reaches 0.5)."
         )
     if failed:
@@ -119,10 +141,10 @@ def _judgement(
         return f"{DO_NOT_TRUST}: {lead}, but {_lower(failed[0].sentence)}{rest}"
     if warned:
         rest = _others(warned[1:], "gave a warning")
-        return f"Read with caution: {lead}, but {_lower(warned[0].sentence)}{rest}"
+        return f"{CAUTION}: {lead}, but {_lower(warned[0].sentence)}{rest}"
     checks = "the one check that ran" if ran == 1 else f"the {ran} checks that ran"
     return (
-        f"{lead[0].upper()}{lead[1:]}, and {checks} found no shortcut. "
+        f"{lead[0].upper()}{lead[1:]}, and {checks} {NO_SHORTCUT}. "
         "Test it at another hospital before you rely on it."
     )
 

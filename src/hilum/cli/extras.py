@@ -1,7 +1,11 @@
 """The optional parts of hilum that users install, and the packages that each needs."""
 
 import re
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.util import find_spec
+
+from hilum.types import HilumError
 
 FOR_DEVELOPERS = {"browser", "dev"}  # extras that nobody else needs
 NEEDED = re.compile(r"""([\w.-]+).*\bextra == ['"]([\w-]+)['"]""")
@@ -38,6 +42,16 @@ def sentence(module: str) -> str:
                 f"run pip install 'hilum[{extra}]'."
             )
     return ""
+
+
+def require(command: str, modules: Sequence[str], extra: str) -> None:
+    """Raise HilumError where a command's modules are not installed; its extra brings them."""
+    absent = [name for name in modules if find_spec(name) is None]
+    if absent:
+        raise HilumError(
+            f"{command} needs packages that are not installed: {', '.join(absent)}; "
+            f"run pip install 'hilum[{extra}]'."
+        )
 
 
 def _has(package: str) -> bool:

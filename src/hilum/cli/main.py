@@ -10,6 +10,7 @@ from rich.text import Text
 from typer.models import CommandInfo
 
 from hilum.cli import (  # noqa: F401
+    adapt,
     audit,
     card,
     check_table,
@@ -22,6 +23,7 @@ from hilum.cli import (  # noqa: F401
     extras,
     info,
     init,
+    node,
     predict,
     prepare,
     serve,
@@ -34,7 +36,8 @@ from hilum.types import HilumError, HilumWarning
 # typer has taken click in: its errors of usage are reached through the one it shows
 UsageError: type[typer.BadParameter] = typer.BadParameter.mro()[1]
 ORDER = (
-    *("demo", "init", "run", "train", "predict", "evaluate", "explain", "audit", "serve"),
+    *("demo", "init", "run", "train", "predict", "evaluate", "adapt", "explain", "audit"),
+    *("serve", "node"),
     *("export", "card", "compare", "check-table", "prepare", "recipes", "show", "doctor"),
 )  # of the commands in the help; others follow
 LONGEST_NAME = 60  # characters of a name that a message shows

@@ -1,10 +1,12 @@
 """predict, explain and evaluate: a finished model on new images."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hilum import files
 from hilum.api.own_images import OwnImages
 from hilum.cli.app import Json, Quiet, Verbose, app, terminal
 from hilum.cli.dry_run import DryRun, show_model
@@ -12,17 +14,19 @@ from hilum.cli.machine_options import with_machine_options
 from hilum.cli.own_image_options import with_own_image_options
 from hilum.cli.results import beforehand, show
 from hilum.cli.terminal import Terminal
+from hilum.files import refusals
 from hilum.progress import StepName
 from hilum.types import NOTICE
 
 if TYPE_CHECKING:
     from hilum.experiment.predict import AnsweredFiles
     from hilum.inference.cautions import Cautions
-    from hilum.types import Manifest
+    from hilum.inference.new_source import NewSource
 
 Folder = Annotated[Path, typer.Argument(help="A finished run's folder, or its model/ folder.")]
 Images = Annotated[list[Path], typer.Argument(help="Images, or folders searched recursively.")]
 SHOWN = 20  # predictions that are shown; the file has them all
+FLAGS = 4  # columns after the probabilities: abstain, reason, seen, new_source
 
 
 @app.command()
@@ -33,6 +37,13 @@ def predict(
     out: Annotated[Path, typer.Option("--out", help="CSV file to write.")] = Path("preds.csv"),
     heatmaps: Annotated[
         Path | None, typer.Option("--heatmaps", help="Also draw heat maps, into this folder.")
+    ] = None,
+    accept_new_source: Annotated[
+        bool, typer.Option("--accept-new-source", help="Answer films of a source new to the model.")
+    ] = False,
+    dicom: Annotated[
+        Path | None,
+        typer.Option("--dicom", help="Also write results as DICOM objects, into this folder."),
     ] = None,
     dry_run: DryRun = False,
     as_json: Json = False,
@@ -48,15 +59,26 @@ def predict(
 
         show_model(forecast_model.forecast_predict(model, paths), screen)
         return
-    with screen.working():
-        answers = predict.predict_files(model, paths, out, screen.step, heatmaps)
+    drawn = files.alone(heatmaps, "--heatmaps", "command") if heatmaps else nullcontext()
+    with screen.working(), refusals.naming_path(out), drawn:
+        answers = predict.predict_files(
+            model, paths, out, screen.step, heatmaps, accept_new_source, dicom
+        )
     _show(answers, screen)
+    _say_source(answers.source, answers.source.sentence(accept_new_source), screen)
     _say(answers.cautions, screen)
     screen.point("Predictions", out.resolve())
     if heatmaps:
         screen.point("Heat maps", heatmaps.resolve())
+    if dicom:
+        screen.point("Results as DICOM", dicom.resolve())
     screen.say(NOTICE, "dim")
-    rest = {"left_out": answers.left_out, **answers.cautions.as_json(), "notice": NOTICE}
+    rest = {
+        "left_out": answers.left_out,
+        **answers.cautions.as_json(),
+        "new_source": answers.source.as_json(),
+        "notice": NOTICE,
+    }
     screen.give({"predictions": answers.table.to_dict("records"), **rest})
 
 
@@ -73,10 +95,10 @@ def _show(answers: "AnsweredFiles", screen: Terminal) -> None:
             *([row.seen] if seen else ()),
         )
         for row, values in zip(
-            read.head(SHOWN).itertuples(), read.iloc[:SHOWN, 2:-3].to_numpy(), strict=True
+            read.head(SHOWN).itertuples(), read.iloc[:SHOWN, 2:-FLAGS].to_numpy(), strict=True
         )
     ]
-    screen.table("Predictions", [*table.columns[:-3], *seen], rows)
+    screen.table("Predictions", [*table.columns[:-FLAGS], *seen], rows)
     abstained = read[read["abstain"]]
     reasons = [(row.path, row.reason) for row in abstained.head(SHOWN).itertuples()]
     screen.table("Abstained", ("path", "why"), reasons)
@@ -130,12 +152,24 @@ def explain(
     more = f" (the first {SHOWN} are shown)" if len(drawn) > SHOWN else ""
     screen.say(f"{len(drawn):,} heat maps are drawn{more}, {len(left_out):,} images left out.")
     screen.say("A heat map shows where the model looked, not whether it is right.")
+    _say_source(answers.source, answers.source.finding(), screen)
     _say(answers.cautions, screen)
     screen.point("Heat maps", out.resolve())
     screen.say(NOTICE, "dim")
     records = table.to_dict("records")
-    rest = {"left_out": left_out, **answers.cautions.as_json(), "notice": NOTICE}
+    rest = {
+        "left_out": left_out,
+        **answers.cautions.as_json(),
+        "new_source": answers.source.as_json(),
+        "notice": NOTICE,
+    }
     screen.give({"heatmaps": records, **rest})
+
+
+def _say_source(source: "NewSource", sentence: str, screen: Terminal) -> None:
+    """Whether the images together are of a source that the model does not know."""
+    if sentence:
+        screen.say(sentence, "bold red" if source.apart else "yellow")
 
 
 def _say(caution: "Cautions", screen: Terminal) -> None:
@@ -170,9 +204,7 @@ def evaluate(
     screen = terminal(as_json, verbose, quiet)
     with screen.working():
         headers = screen.step_later(StepName("read headers", "headers"))
-
-        def read(path: Path) -> "Manifest":
-            return own.open(path, headers, fewest=1)
+        read = own.reader(lambda: headers)
 
         if dry_run:
             foreseen = forecast_model.forecast_evaluate(model, data, screen.step, read)

@@ -1,15 +1,15 @@
 """serve: a model over HTTP, and its page."""
 
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from hilum.cli import extras
 from hilum.cli.app import Json, Quiet, Verbose, app, terminal
 from hilum.cli.machine_options import with_machine_options
-from hilum.types import NOTICE, HilumError
+from hilum.types import NOTICE
 
 EXTRA = ("fastapi", "pebble", "prometheus_client", "python_multipart", "uvicorn")
 
@@ -24,23 +24,23 @@ def serve(
         Path | None,
         typer.Option("--token-file", help="File with the token that clients must send."),
     ] = None,
+    accept_new_source: Annotated[
+        bool, typer.Option("--accept-new-source", help="Answer films of a source new to the model.")
+    ] = False,
     as_json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
     """Serve a model: a page for the browser, and an HTTP interface for programs."""
-    absent = [name for name in EXTRA if find_spec(name) is None]
-    if absent:
-        raise HilumError(
-            f"serve needs packages that are not installed: {', '.join(absent)}; "
-            "run pip install 'hilum[serve]'."
-        )
+    extras.require("serve", EXTRA, "serve")
     from hilum.inference import cautions
     from hilum.serve.server import Address, Server
 
     screen = terminal(as_json, verbose, quiet)
     with screen.working():
-        server = Server.of(model, Address(host, port), token_file)
+        server = Server.of(
+            model, Address(host, port), token_file, accept_new_source=accept_new_source
+        )
     facts, url = server.service.model.facts, server.address.url
     for note in (*cautions.other_models(model), *cautions.unfinished(model)):
         screen.say(note, "yellow")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from hilum import audits, datasets, files, report
@@ -15,14 +16,26 @@ from hilum.data import prepared_dataset
 from hilum.data.fingerprints import take
 from hilum.data.prepared_dataset import PreparedDataset
 from hilum.experiment import audit_outputs, environment, evidence, given_split, outputs, summary
-from hilum.inference import cautions, exported, seen_before
+from hilum.inference import answer, cautions, exported, new_source, seen_before
 from hilum.inference import model as models
 from hilum.inference.model import TrainedModel, probability_columns
+from hilum.inference.new_source import NewSource
 from hilum.inference.seen_before import Recognised
 from hilum.inference.training_record import Films
 from hilum.metrics import scores
 from hilum.progress import Progress
-from hilum.types import Finding, HilumError, Leak, LeftOut, Manifest, Pixels, Results, Score, Split
+from hilum.types import (
+    Finding,
+    Floats,
+    HilumError,
+    Leak,
+    LeftOut,
+    Manifest,
+    Pixels,
+    Results,
+    Score,
+    Split,
+)
 
 CELL = "external"
 SET_ASIDE = {
@@ -100,6 +113,7 @@ class Test:
     dataset: PreparedDataset
     predictions: pd.DataFrame
     leaks: list[Leak]
+    sources: dict[str, NewSource]  # of the images, "" of all together -> whether it is new
 
     @property
     def manifest(self) -> Manifest:
@@ -124,12 +138,50 @@ def _test(
     predictions = table[["sample_id", "path", "patient_id", "source", "label"]].assign(
         cell=CELL, fold=0, seed=0
     )
+    sources: dict[str, NewSource] = {}
     if len(table):
-        logits = model.logits(dataset.pixels.stack, progress("predict"))
-        predictions[names] = model.calibrated(logits)
+        plain, mirror = model.features(dataset.pixels.stack, progress("predict"))
+        predictions[names] = model.calibrated(model.from_features(plain, mirror))
+        sources = _judge_sources(model, table, plain)
+        predictions["new_source"] = [
+            sources.get(name, sources[""]).state for name in _names_of_sources(table)
+        ]
     else:
-        predictions = predictions.reindex(columns=[*predictions.columns, *names])
-    return Test(dataset, predictions, _leaks(recognised, dataset_read.manifest.table))
+        predictions = predictions.reindex(columns=[*predictions.columns, *names, "new_source"])
+    return Test(dataset, predictions, _leaks(recognised, dataset_read.manifest.table), sources)
+
+
+def _judge_sources(
+    model: TrainedModel, table: pd.DataFrame, features: Floats
+) -> dict[str, NewSource]:
+    """Whether each source of the images, and "" all together, is new; features (image, feature)."""
+    points = answer.source_points(model, features, np.zeros(len(table), bool))
+    patients = table["patient_id"].astype(object).where(table["patient_id"].notna(), None)
+    names = np.array(_names_of_sources(table))
+    rows = {name: np.flatnonzero(names == name) for name in sorted(set(names.tolist()))}
+    if len(rows) == 1:
+        rows = {}
+    return {
+        name: new_source.judge(model.sources, points[at], patients.iloc[at].tolist())
+        for name, at in {"": np.arange(len(table)), **rows}.items()
+    }
+
+
+def _names_of_sources(table: pd.DataFrame) -> list[str]:
+    return [str(name) for name in table["source"].fillna("unknown source")]
+
+
+def _say_sources(sources: Mapping[str, NewSource]) -> list[str]:
+    """A sentence for each source that is new, or the one about why nobody knows."""
+    whole = sources.get("")
+    if whole is None or whole.state == "not checked":
+        return [whole.finding()] if whole else []
+    parts = {name: judged for name, judged in sources.items() if name} or {"": whole}
+    said = (
+        judged.finding(f"The images of {name}" if name else "These images")
+        for name, judged in parts.items()
+    )
+    return [sentence for sentence in said if sentence]
 
 
 def _new_images(
@@ -215,7 +267,10 @@ def _results(
             rows, findings, recognised, audits.tested(audit_evidence.predictions, classes)
         ),
         environment={},
-        data=summary.data(test.manifest),
+        data={
+            **summary.data(test.manifest),
+            "new_source": {name: judged.as_json() for name, judged in test.sources.items()},
+        },
         split={
             **summary.split({0: test.split}, audit_evidence.leaks),
             "checked": _checked(recognised),
@@ -225,7 +280,12 @@ def _results(
             "cell": CELL,
             "verdict": cautions.verdict_line(record.get("judged", {})),
         },
-        limits=[*_one_class(test), *test.manifest.notes, *recognised.unchecked()],
+        limits=[
+            *_say_sources(test.sources),
+            *_one_class(test),
+            *test.manifest.notes,
+            *recognised.unchecked(),
+        ],
     )
 
 

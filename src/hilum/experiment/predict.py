@@ -4,25 +4,26 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 
 from hilum import files, images
-from hilum.files import cells, refusals
+from hilum.files import cells
 from hilum.inference import answer, cautions, exported
 from hilum.inference import model as models
-from hilum.inference.answer import PreparedImage, See
+from hilum.inference.answer import Prediction, PreparedImage, See
 from hilum.inference.cautions import Cautions
 from hilum.inference.model import TrainedModel, probability_columns
+from hilum.inference.new_source import NewSource
 from hilum.inference.seen_before import Recognised
 from hilum.inference.training_record import Print
 from hilum.preprocess import Pipeline
-from hilum.progress import Advance
-from hilum.types import HilumError, LeftOut, MissingError
+from hilum.types import Floats, HilumError, LeftOut, MissingError
 
-if TYPE_CHECKING:  # torch and matplotlib are for heat maps alone
+if TYPE_CHECKING:  # torch and matplotlib are for heat maps alone, highdicom for results as DICOM
+    from hilum.dicom.folder import ResultFolder
     from hilum.explain.writer import HeatmapRequest, HeatmapWriter
     from hilum.progress import Progress
 
@@ -40,6 +41,7 @@ class AnsweredFiles:
     table: pd.DataFrame
     left_out: list[LeftOut]
     cautions: Cautions
+    source: NewSource  # whether the images together are of a source new to the model
 
 
 def predict_files(
@@ -48,15 +50,20 @@ def predict_files(
     out: Path,
     progress: "Progress",
     heatmaps: Path | None = None,
+    accept_new_source: bool = False,
+    dicom: Path | None = None,
 ) -> AnsweredFiles:
-    """Write `path, label, p_<class>..., abstain, reason, seen`, a row per image, to the CSV `out`.
+    """Write `path, label, p_<class>..., abstain, reason, seen, new_source` per image to `out`.
 
     `folder` is a model's, or that of a finished run. `seen` marks an image that is no test of the
     model: "same file", "near duplicate" (of an image that it was built on) or "same patient".
+    `new_source` is "yes" where all images together are unlike every source of training: their
+    probabilities are not calibrated, and they are abstained from unless that is accepted.
     An image that cannot be read has a row with its reason and no probabilities; one that is not of
     the kind that the model was trained on, or that it cannot decide, keeps them and says why it is
-    abstained from. With `heatmaps`, a folder, `explain`'s files are written there as well. Raises
-    MissingError for a path that does not exist, HilumError where there is no image at all.
+    abstained from. With `heatmaps`, a folder, `explain`'s files are written there as well, and with
+    `dicom`, a folder, each film's results as DICOM. Raises MissingError for a path that does not
+    exist, HilumError where there is no image at all.
     """
     model_folder = models.find_model_folder(folder)
     models.read_metadata(model_folder)
@@ -64,36 +71,33 @@ def predict_files(
     files.ensure_writable_folder(out.parent, out)
     model = exported.load(model_folder)
     drawer = _drawer(model, None, _require_apart(heatmaps, listed)) if heatmaps else None
-    with refusals.naming_path(out):
-        return _predict(folder, model, (listed, left_out), out, (drawer, progress))
-
-
-def _predict(
-    folder: Path,
-    model: TrainedModel,
-    found: tuple[list[Path], list[LeftOut]],
-    out: Path,
-    shown: "tuple[HeatmapWriter | None, Progress]",
-) -> AnsweredFiles:
-    (listed, left_out), (drawer, progress) = found, shown
+    writer = _result_folder(dicom, model_folder, model, listed) if dicom else None
     advance, done, tables = progress("predict"), 0, []
     advance(0, len(listed))
     prints: list[Print] = []
+    points: list[Floats] = []
     features = drawer.features if drawer else model.features
     for names, decoded in _chunks(listed, model.pipeline, DRAWN if drawer else CHUNK):
-        tables.append(_rows(model, names, decoded, features))
+        table, where = _rows(model, names, decoded, features)
+        tables.append(table)
+        points += where
         prints += _prints(decoded)
-        for _ in drawer.draw(tables[-1], decoded) if drawer else names:
+        for _ in drawer.draw(table, decoded) if drawer else names:
             done += 1
             advance(done, len(listed))
     recognised = cautions.recognise(model, prints)
+    source = answer.judge_source(model, prints, points, recognised)
     table = _with_seen(pd.concat(tables, ignore_index=True), recognised)
+    table = _with_source(table, source, accept_new_source)
     with files.atomic_write(out) as temporary:
         cells.write_csv(table, temporary)
     if drawer:
         drawer.close()
+    if writer:
+        left_out += _write_results(writer, table, model.facts.classes)
     left_out += _unread(table[table["label"] == ""])
-    return AnsweredFiles(table, left_out, cautions.collect_cautions(folder, model, recognised))
+    said = cautions.collect_cautions(folder, model, recognised)
+    return AnsweredFiles(table, left_out, said, source)
 
 
 def explain_files(
@@ -112,26 +116,52 @@ def explain_files(
     files.ensure_writable_folder(_require_apart(out, listed))
     model = exported.load(model_folder)
     drawer = _drawer(model, request, out)
-    with files.alone(out):
-        table, prints = _draw_all(model, drawer, listed, progress("explain"))
-    left_out += _unread(table[table["file"] == ""])
-    return AnsweredFiles(
-        table, left_out, cautions.collect_cautions(folder, model, cautions.recognise(model, prints))
-    )
-
-
-def _draw_all(
-    model: TrainedModel, drawer: "HeatmapWriter", listed: list[Path], advance: Advance
-) -> tuple[pd.DataFrame, list[Print]]:
-    """The table of heat maps, and the images as they are compared."""
-    done, prints = 0, []
+    advance, done = progress("explain"), 0
     advance(0, len(listed))
-    for names, decoded in _chunks(listed, model.pipeline, DRAWN):
-        prints += _prints(decoded)
-        for _ in drawer.draw(_rows(model, names, decoded, drawer.features), decoded):
-            done += 1
-            advance(done, len(listed))
-    return drawer.close(), prints
+    prints: list[Print] = []
+    points: list[Floats] = []
+    with files.alone(out):
+        for names, decoded in _chunks(listed, model.pipeline, DRAWN):
+            prints += _prints(decoded)
+            table, where = _rows(model, names, decoded, drawer.features)
+            points += where
+            for _ in drawer.draw(table, decoded):
+                done += 1
+                advance(done, len(listed))
+        table = drawer.close()
+    left_out += _unread(table[table["file"] == ""])
+    recognised = cautions.recognise(model, prints)
+    said = cautions.collect_cautions(folder, model, recognised)
+    source = answer.judge_source(model, prints, points, recognised)
+    return AnsweredFiles(table, left_out, said, source)
+
+
+def _result_folder(
+    out: Path, folder: Path, model: TrainedModel, listed: Sequence[Path]
+) -> "ResultFolder":
+    from hilum.dicom.folder import ResultFolder
+
+    return ResultFolder.of(out, folder, model, listed)
+
+
+def _write_results(
+    writer: "ResultFolder", table: pd.DataFrame, classes: list[str]
+) -> list[LeftOut]:
+    """Results as DICOM of a table's films; those that get none, and why."""
+    reasons = (
+        (row["path"], writer.write(Path(row["path"]), _prediction(row, classes)))
+        for row in table.to_dict("records")
+    )
+    return [LeftOut(path, reason) for path, reason in reasons if reason]
+
+
+def _prediction(row: dict[str, Any], classes: list[str]) -> Prediction:
+    """A row of the table as an answer; one that could not be read has no probabilities."""
+    known = {name: float(row[f"p_{name}"]) for name in classes} if row["label"] else {}
+    return Prediction(
+        row["label"], known, bool(row["abstain"]), row["reason"], row["seen"], row["path"],
+        new_source=row["new_source"],
+    )  # fmt: skip
 
 
 def _prints(decoded: list[PreparedImage | str]) -> list[Print]:
@@ -143,6 +173,16 @@ def _with_seen(table: pd.DataFrame, recognised: Recognised) -> pd.DataFrame:
     seen = np.full(len(table), "", object)
     seen[(table["label"] != "").to_numpy()] = recognised.kinds
     return table.assign(seen=seen)
+
+
+def _with_source(table: pd.DataFrame, source: NewSource, accepted: bool) -> pd.DataFrame:
+    """The same with a column `new_source`; what it says of an answer, unless that is accepted."""
+    read = table["label"] != ""
+    table = table.assign(new_source=np.where(read, source.state, ""))
+    if source.apart and not accepted:
+        table.loc[read, "abstain"] = True
+        table.loc[read & (table["reason"] == ""), "reason"] = source.reason
+    return table
 
 
 def _drawer(model: TrainedModel, request: "HeatmapRequest | None", out: Path) -> "HeatmapWriter":
@@ -213,7 +253,8 @@ def _chunks(paths: Sequence[Path], pipeline: Pipeline, size: int) -> Iterator[De
 
 def _rows(
     model: TrainedModel, names: list[str], decoded: list[PreparedImage | str], features: See
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, list[Floats]]:
+    """A row per image, and the points (image, component) of those that could be read."""
     classes = model.facts.classes
     table = pd.DataFrame(
         {
@@ -225,11 +266,14 @@ def _rows(
         }
     )
     good = [i for i, item in enumerate(decoded) if not isinstance(item, str)]
+    points = []
     if good:
         films = [item for item in decoded if not isinstance(item, str)]
-        p, reasons = answer.answer(model, films, features)
+        answers = answer.answer_each(model, films, features)
+        p, reasons = answers.probabilities, answers.reasons
+        points = [answers.points]
         table.loc[good, probability_columns(classes)] = p
         table.loc[good, "label"] = np.array(classes)[p.argmax(1)]
         table.loc[good, "abstain"] = [reason != "" for reason in reasons]
         table.loc[good, "reason"] = reasons
-    return table
+    return table, points

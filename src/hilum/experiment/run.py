@@ -71,7 +71,7 @@ def run_task(
     early = audits.run_before_training(images, progress(StepName("audit the images", "audits")))
     grid_result = grid.run_grid(run)
     selected = model_record.record_training_films(run, select.select_cell(run, grid_result))
-    selected, limits = fit_ood.fit_ood_detector(run, selected)
+    selected, limits = fit_ood.fit_gates(run, selected)
     external = external_tests.test_on_later_films(run, grid_result)
     heatmaps_by_model.write_heatmaps_by_model(run, grid_result, selected)
     advance = progress(StepName("score, audit, report", "steps"))

@@ -17,8 +17,10 @@ PAUSE = 0.05  # seconds between two tries for a lock that another holds
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path, option: str = "--out", what: str = "run") -> Iterator[None]:
     """Hold `folder`, which is made where it is not there, as its only writer.
+
+    `option` and `what` are named in messages: who chose the folder, and what writes to it.
 
     Raises HilumError where another process holds it, or where the folder cannot be written.
     """
@@ -29,13 +31,13 @@ def alone(folder: Path) -> Iterator[None]:
         handle = _take(path)
     except OSError as error:
         raise HilumError(
-            f"--out must be a place that can be written; got {str(folder)!r} "
+            f"{option} must be a place that can be written; got {str(folder)!r} "
             f"({error.strerror}); choose another."
         ) from None
     if handle is None:
         raise HilumError(
-            f"one run at a time may write to {str(folder)!r}; got another that is still "
-            f"running{_holder(path)}; wait until it ends, or choose another --out."
+            f"one {what} at a time may write to {str(folder)!r}; got another that is still "
+            f"running{_holder(path)}; wait until it ends, or choose another {option}."
         )
     try:
         with naming_path(folder):

@@ -5,22 +5,29 @@ one film has one answer.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from hilum import images, notebook
 from hilum.data.fingerprints import perceptual_hash
-from hilum.inference import cautions, conformal, ood
+from hilum.inference import cautions, conformal, new_source, ood
 from hilum.inference.model import Features, TrainedModel
+from hilum.inference.new_source import NewSource, State
 from hilum.inference.ood import QuickCheck
+from hilum.inference.seen_before import Recognised
 from hilum.inference.training_record import Print
 from hilum.preprocess import Pipeline
-from hilum.types import NOTICE, Grey8, GreyImage, HilumError, Image, Probabilities, Stack8
+from hilum.types import NOTICE, Floats, Grey8, GreyImage, HilumError, Image, Probabilities, Stack8
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 See: TypeAlias = Callable[[Stack8], Features]
+NOWHERE = float("nan")  # of an image that is compared with no source
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +37,13 @@ class PreparedImage:
     pixels: Grey8  # (height, width), as the model's pipeline makes them
     check: QuickCheck
     fingerprint: Print
+
+
+class WritesResults(Protocol):
+    """What made a prediction, and can write it as DICOM."""
+
+    def objects(self, film: str | Path | bytes, prediction: "Prediction") -> "list[Dataset]":
+        """Report, picture and lungs; raises as `Prediction.to_dicom`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +63,34 @@ class Prediction:
     seen: str = ""  # "same file", "near duplicate" or "same patient": no test of this model
     path: str = ""  # of a file
     verdict: str = field(default="", compare=False, repr=False)  # on the model, one line
+    new_source: State | Literal[""] = ""  # whether all images asked about are of a new source
+    made_by: WritesResults | None = field(default=None, compare=False, repr=False)
+
+    def to_dicom(self, film: str | Path | bytes) -> "list[Dataset]":
+        """The answer as DICOM objects for the study of `film`, the file that was predicted.
+
+        A report (Comprehensive 3D SR), a picture (Secondary Capture) and, where they are found,
+        the lungs (Segmentation), each complete and ready to be stored or sent. Raises HilumError
+        where `film` is no DICOM file or another one.
+        """
+        if self.made_by is None:
+            raise HilumError(
+                "results as DICOM name the model; got a prediction that knows none; take one from "
+                "Model.predict."
+            )
+        return self.made_by.objects(film, self)
 
     def _repr_html_(self) -> str:
-        return notebook.prediction(asdict(self), NOTICE)
+        return notebook.prediction(asdict(replace(self, made_by=None)), NOTICE)
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a model makes of images, and what says of them together where they come from."""
+
+    probabilities: Probabilities  # (image, class)
+    reasons: list[str]  # why each image is abstained from, or ""
+    points: Floats  # (image, component) see `new_source`; nan where it is not compared
 
 
 def prepare_file(source: str | Path | bytes, pipeline: Pipeline) -> PreparedImage:
@@ -98,6 +137,14 @@ def answer(
 
     `features` takes the place of the model's own where maps are expected from the same pass.
     """
+    answers = answer_each(model, films, features)
+    return answers.probabilities, answers.reasons
+
+
+def answer_each(
+    model: TrainedModel, films: Sequence[PreparedImage], features: See | None = None
+) -> Answers:
+    """The same with what all images of a batch are compared with training's sources by."""
     stack = np.stack([film.pixels for film in films])
     plain, mirror = (features or model.features)(stack)
     p = model.calibrated(model.from_features(plain, mirror))
@@ -106,17 +153,39 @@ def answer(
     if model.facts.conformal:
         kept = conformal.prediction_sets(p, model.facts.classes, model.facts.conformal)
         undecided = [conformal.abstention_reason(row, model.facts.classes) for row in kept]
-    return p, [first or second for first, second in zip(refused, undecided, strict=True)]
+    reasons = [first or second for first, second in zip(refused, undecided, strict=True)]
+    faulty = [film.check.fault != "" for film in films]
+    return Answers(p, reasons, source_points(model, plain, np.array(faulty)))
+
+
+def source_points(model: TrainedModel, features: Floats, faulty: npt.NDArray[np.bool_]) -> Floats:
+    """(image, feature) -> (image, component) as `new_source.judge` takes them.
+
+    Images that are `faulty` (image,) or turned say nothing about where they come from.
+    """
+    if isinstance(model.sources, str):
+        return np.zeros((len(features), 0), np.float32)
+    if model.gate is not None:
+        faulty = faulty | (model.gate.poses(features)[:, 1:].max(1) > model.gate.turned)
+    return np.where(faulty[:, None], np.float32(NOWHERE), model.sources.project(features))
 
 
 def predict(
     model: TrainedModel, films: Sequence[PreparedImage], features: See | None = None
 ) -> list[Prediction]:
     """The whole answer to each film, with what the model has seen of it; `features` as above."""
-    p, reasons = answer(model, films, features)
+    return predict_each(model, films, features)[0]
+
+
+def predict_each(
+    model: TrainedModel, films: Sequence[PreparedImage], features: See | None = None
+) -> tuple[list[Prediction], Floats]:
+    """The same, and the points (image, component) that `with_source` judges them together by."""
+    answers = answer_each(model, films, features)
+    p, reasons = answers.probabilities, answers.reasons
     kinds = cautions.recognise(model, [film.fingerprint for film in films]).kinds
     classes = model.facts.classes
-    return [
+    predictions = [
         Prediction(
             classes[int(row.argmax())],
             dict(zip(classes, map(float, row), strict=True)),
@@ -126,3 +195,25 @@ def predict(
         )
         for row, reason, seen in zip(p, reasons, kinds, strict=True)
     ]
+    return predictions, answers.points
+
+
+def judge_source(
+    model: TrainedModel, prints: Sequence[Print], points: Sequence[Floats], known: Recognised
+) -> NewSource:
+    """Whether images together are of a new source; those that the model was built on say nothing.
+
+    `points` are those of `answer_each`, in pieces, as many images as `prints`.
+    """
+    table = np.concatenate(points) if points else np.zeros((0, 0), np.float32)
+    new = np.flatnonzero(~known.met)
+    patients = [prints[position].patient for position in new.tolist()]
+    return new_source.judge(model.sources, table[new], patients)
+
+
+def with_source(prediction: Prediction, judged: NewSource, accept: bool) -> Prediction:
+    """A prediction with what its batch says of its source; abstained from unless accepted."""
+    if not prediction.label:
+        return prediction
+    reason = prediction.reason or ("" if accept else judged.reason)
+    return replace(prediction, new_source=judged.state, reason=reason, abstained=reason != "")

@@ -12,6 +12,7 @@ from hilum.inference.seen_before import Recognised
 from hilum.inference.training_record import Films, Print
 
 SHOWN = 4  # failed audits that a line names
+MADE_BY = {"audit": "hilum audit", "adapt": "hilum adapt"}  # what wrote a record
 NAMED = re.compile(r"^C-\d+ \((.*)\)$")  # "C-03 (Border only)", as a record has it
 
 
@@ -57,7 +58,7 @@ def verdict_line(record: Mapping[str, Any]) -> str:
     failed = [title for title in titles if title.lower() not in verdict.lower()]
     more = f" and {len(failed) - SHOWN} more" if len(failed) > SHOWN else ""
     names = f" Failed audits: {', '.join(failed[:SHOWN])}{more}." if failed else ""
-    by = "hilum audit" if record.get("by") == "audit" else "the run that made it"
+    by = MADE_BY.get(str(record.get("by")), "the run that made it")
     return f"Verdict on this model ({by}, {record.get('date')}): {verdict}{names}"
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from hilum import files
-from hilum.inference import model, model_json, training_record
+from hilum.inference import model, model_json, new_source, training_record
 from hilum.inference.model import BUILT_ON, LazyBackbone, ModelMetadata, TrainedModel
 from hilum.inference.ood import Array, Gate
 from hilum.inference.training_record import BuiltOn
@@ -80,6 +80,7 @@ def load(folder: Path) -> TrainedModel:
         compiled(parts.graph, parts.pipeline, parts.precision, gated),
         parts.gate,
         parts.built_on,
+        new_source.EXPORTED,
         parts.graph,
     )
 

@@ -18,16 +18,18 @@ from safetensors.numpy import load_file, save_file
 
 from hilum import files, preprocess
 from hilum.files import intact
-from hilum.inference import ood, temperature, training_record, unchanged
+from hilum.inference import new_source, ood, temperature, training_record, unchanged
 from hilum.inference.model_json import (
     FORMAT,
     amend,
+    amend_files,
     find_model_folder,
     read_metadata,
     require_types,
     well_formed,
     write_record,
 )
+from hilum.inference.new_source import SourceReference
 from hilum.inference.ood import Gate, OodDetector
 from hilum.inference.training_record import BuiltOn
 from hilum.models.numpy_head import NumpyHead
@@ -51,6 +53,7 @@ __all__ = [
     "ModelMetadata",
     "TrainedModel",
     "amend",
+    "amend_files",
     "compile_backbone",
     "compile_features_and_maps",
     "compile_model",
@@ -61,6 +64,10 @@ __all__ = [
     "read_metadata",
     "read_parts",
     "save_built_on",
+    "save_gate",
+    "save_head",
+    "save_seen",
+    "save_sources",
     "save_trained_model",
 ]
 TENSORS, HEAD = "backbone.safetensors", "head.safetensors"
@@ -133,6 +140,7 @@ class TrainedModel:
     runtime: Runtime
     gate: Gate | None = None  # None: made by a version that refused no image
     built_on: BuiltOn | None = None  # None: made by a version that kept no such record
+    sources: SourceReference | str = new_source.EARLIER  # or why no batch is compared with any
     graph: Path | None = None  # file of an exported model, which has its network there alone
 
     @property
@@ -257,7 +265,7 @@ def save_trained_model(model: TrainedModel, folder: Path) -> Path:
     """Write `model.json`, `backbone.`, `head.` and `gate.safetensors`, and `seen.csv`.
 
     With them `seen_patients.csv` and `seen_films.csv` where it is known what the model was built
-    on.
+    on, and `sources.safetensors` where batches are compared with its sources.
     https://huggingface.co/docs/safetensors
     """
     from safetensors.torch import save_file as save_tensors
@@ -280,36 +288,54 @@ def save_trained_model(model: TrainedModel, folder: Path) -> Path:
         "provenance": facts.provenance,
         **({"judged": facts.judged} if facts.judged else {}),
         **({BUILT_ON: model.built_on.record()} if model.built_on else {}),
+        **new_source.as_record(model.sources),
     }
     with files.atomic_write(folder / TENSORS) as path:
         save_tensors(_contiguous(model.backbone.state_dict()), path)
-    with files.atomic_write(folder / HEAD) as path:
-        # safetensors writes a strided array's buffer as it lies in memory
-        save_file({k: np.ascontiguousarray(v) for k, v in model.head.arrays().items()}, path)
+    save_head(folder, model.head)
     _remember_conversion(model, folder)
     if isinstance(model.gate, OodDetector):
         ood.save_detector(model.gate, folder)
-    with files.atomic_write(folder / "seen.csv") as path:
-        path.write_text("\n".join(["sha256", *facts.seen]) + "\n")
+    save_seen(folder, facts.seen)
     if model.built_on is not None:
         training_record.save_record(model.built_on, folder)
+    new_source.save_reference(model.sources, folder)
     digests = unchanged.digests_of(folder, FILES)
     write_record(folder, {**record, unchanged.KEY: {unchanged.FILES: digests}})
     return folder
 
 
+def save_head(folder: Path, head: NumpyHead) -> None:
+    """Write `head.safetensors`."""
+    with files.atomic_write(folder / "head.safetensors") as path:
+        # safetensors writes a strided array's buffer as it lies in memory
+        save_file({k: np.ascontiguousarray(v) for k, v in head.arrays().items()}, path)
+
+
+def save_seen(folder: Path, seen: tuple[str, ...]) -> None:
+    """Write `seen.csv`: the SHA-256 of each file that the model was built on."""
+    with files.atomic_write(folder / "seen.csv") as path:
+        path.write_text("\n".join(["sha256", *seen]) + "\n")
+
+
 def save_built_on(folder: Path, built: BuiltOn) -> None:
     """Write what a model was built on to its folder."""
     training_record.save_record(built, folder)
-    amend(folder, {BUILT_ON: built.record(), **_digests_with_record(folder)})
+    amend_files(
+        folder, {BUILT_ON: built.record()}, (training_record.PATIENTS, training_record.FILMS)
+    )
 
 
-def _digests_with_record(folder: Path) -> dict[str, Any]:
-    """The digests with those of what was just saved; none in an earlier version's folder."""
-    if (held := read_metadata(folder).get(unchanged.KEY)) is None:
-        return {}
-    saved = unchanged.digests_of(folder, (training_record.PATIENTS, training_record.FILMS))
-    return {unchanged.KEY: {unchanged.FILES: {**held[unchanged.FILES], **saved}}}
+def save_gate(folder: Path, gate: OodDetector) -> None:
+    """Write an out-of-distribution gate to a model's folder."""
+    ood.save_detector(gate, folder)
+    amend_files(folder, {}, (ood.FILE,))
+
+
+def save_sources(folder: Path, sources: SourceReference | str) -> None:
+    """Write what a batch's source is recognised by to a model's folder."""
+    new_source.save_reference(sources, folder)
+    amend(folder, new_source.as_record(sources))
 
 
 def load_trained_model(folder: Path) -> TrainedModel:
@@ -323,16 +349,18 @@ def load_trained_model(folder: Path) -> TrainedModel:
 
 def _load(folder: Path) -> TrainedModel:
     facts, pipeline, held, head = _parts(folder)
+    record = read_metadata(folder)
     beside = (
         ood.load_detector(folder),
-        training_record.load_record(folder, read_metadata(folder).get(BUILT_ON)),
+        training_record.load_record(folder, record.get(BUILT_ON)),
+        new_source.load_reference(folder, record.get(new_source.KEY)),
     )
     if facts.quantised:
         engine = _quantised(folder, facts.quantised, pipeline)
         return TrainedModel(facts, pipeline, held, head, engine, *beside)
     with readable(folder):
         decides = _network_identity(folder, held.record, facts)
-        unchanged.require_files(folder, read_metadata(folder), [TENSORS])
+    unchanged.require_files(folder, record, [TENSORS])
     saved = SavedNetwork(
         decides, lambda: _normalised_backbone(held.read(), facts.normalise, pipeline)
     )

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -123,5 +123,11 @@ def write_record(folder: Path, record: Mapping[str, Any]) -> None:
 
 
 def amend(folder: Path, more: Mapping[str, Any]) -> None:
-    """Add keys to a folder's `model.json`, or replace them; raises as `read_record` does."""
-    write_record(folder, {**read_metadata(folder), **more})
+    """Add keys to a folder's `model.json`, or replace them; raises as `read_metadata` does."""
+    amend_files(folder, more, ())
+
+
+def amend_files(folder: Path, more: Mapping[str, Any], written: Iterable[str]) -> None:
+    """The same where files of these names were written anew next to it."""
+    record = read_metadata(folder)
+    write_record(folder, {**record, **more, **unchanged.renewed(record, folder, written)})

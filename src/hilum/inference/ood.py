@@ -241,6 +241,29 @@ def _with_limits(gate: OodDetector, validation: Floats) -> OodDetector:
     return replace(gate, ordinary=ordinary, far=max(2 * high - middle, LEAST_FAR), turned=turned)
 
 
+def with_films(gate: OodDetector, features: Floats, patients: npt.NDArray[np.int64]) -> OodDetector:
+    """The gate that also knows films (image, feature) of `patients` (image,).
+
+    Each film's distance is to all known films but its patient's. Limits rise where these films
+    ask for it, and never fall.
+    """
+    ours = _to_unit_length(features).astype(np.float16).astype(np.float32)
+    distances = np.empty(len(features))
+    for number in np.unique(patients):
+        own = patients == number
+        others = replace(gate, bank=np.concatenate([gate.bank, ours[~own]]))
+        distances[own] = others.distances(features[own])
+    middle, ordinary, high = (float(q) for q in np.quantile(distances, (0.5, ORDINARY, FAR)))
+    turned = float(np.quantile(gate.poses(features)[:, 1:].max(1), FAR))
+    return replace(
+        gate,
+        bank=np.concatenate([gate.bank, ours]),
+        ordinary=max(gate.ordinary, ordinary),
+        far=max(gate.far, 2 * high - middle),
+        turned=max(gate.turned, turned),
+    )
+
+
 def evenly_spaced(count: int, most: int) -> npt.NDArray[np.int64]:
     """At most `most` of `count` positions, evenly spread."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))

@@ -123,6 +123,24 @@ def make_record(films: Films) -> BuiltOn:
     )  # fmt: skip
 
 
+def extended(built: BuiltOn, films: Films) -> BuiltOn:
+    """The record with further films; a part whose file was taken away stays away."""
+    digests = digested((name for name in films.patients if name), built.salt, built.rounds)
+    known = None if built.patients is None else {key: {*at} for key, at in built.patients.items()}
+    for name, source in zip(films.patients, films.sources, strict=True):
+        if name and known is not None:
+            known.setdefault(short(digests[name]), set()).add(at_source(digests[name], source))
+    hashes = zip(films.sha256, (bits.tobytes() for bits in films.hashes), strict=True)
+    return BuiltOn(
+        built.images + len(films.sha256),
+        built.nameless + sum(not name for name in films.patients),
+        built.salt,
+        built.rounds,
+        None if known is None else {key: frozenset(at) for key, at in known.items()},
+        None if built.films is None else {**built.films, **dict(hashes)},
+    )
+
+
 def digested(patients: Iterable[str], salt: bytes, rounds: int) -> dict[str, bytes]:
     """Each patient's slow digest (32 bytes), computed once for each."""
     names = sorted({*patients})

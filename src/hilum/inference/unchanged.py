@@ -21,6 +21,16 @@ def digests_of(folder: Path, names: Iterable[str]) -> dict[str, str]:
     return {name: intact.sha256_once(folder / name) for name in names if (folder / name).is_file()}
 
 
+def renewed(record: Mapping[str, Any], folder: Path, names: Iterable[str]) -> dict[str, Any]:
+    """The digests of a record, those of the files that were just written anew.
+
+    Nothing where the record has none, as an earlier version's.
+    """
+    if (held := record.get(KEY)) is None:
+        return {}
+    return {KEY: {FILES: {**held[FILES], **digests_of(folder, names)}}}
+
+
 def with_own_digest(record: Mapping[str, Any]) -> dict[str, Any]:
     """The record with the digest of itself, where it has digests of files."""
     if KEY not in record:

@@ -208,7 +208,7 @@ def _on_hub(card: BackboneCard) -> tuple[Path, str] | None:
 
 
 def _in_hub_cache(card: BackboneCard) -> tuple[Path, str] | None:
-    path = _hub_copy(card.hub)
+    path = _hub_copy(card.hub) if card.hub else None
     return (path, f"hub {card.hub}") if path else None
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from hilum.report import sections
 from hilum.report.run_folder import OWN_DATA, RunFolder
 from hilum.report.sections import AuditRow
+from hilum.report.verdict_languages import translated_verdicts
 from hilum.report.wording import NOT_RECORDED, as_sentence, count, prose
 from hilum.types import NOTICE
 
@@ -71,6 +72,7 @@ def judgement(run: RunFolder, audits: Sequence[AuditRow]) -> dict[str, Any]:
     return {
         "verdict": prose(as_sentence(str(run.results.get("verdict") or f"Verdict {NOT_RECORDED}"))),
         "standing": sections.standing(run),
+        "languages": translated_verdicts(run),
         "tally": f"{count(len(audits), 'audit')}: {', '.join(counted)}."
         if audits
         else "No audit was run.",

@@ -173,6 +173,7 @@ def _leak(row: Mapping[str, Any]) -> list[str]:
 
 def _scores(run: RunFolder) -> dict[str, Any]:
     overall = score_tables.overall(run)
+    chosen = score_tables.chosen_scores(run)
     return {
         "headlines": score_tables.headlines(run),
         "overall": [row for row in overall if not row.further],
@@ -187,8 +188,8 @@ def _scores(run: RunFolder) -> dict[str, Any]:
             "Value",
             *(f"at {share:.0%}" for share in predictive_values.PREVALENCES),
         ],
-        "score_notes": score_basis.notes(score_tables.chosen_scores(run)),
-        "interval_notes": score_basis.interval_notes(score_tables.chosen_scores(run)),
+        "score_notes": [*score_basis.notes(chosen), *score_basis.stamps(chosen)],
+        "interval_notes": score_basis.interval_notes(chosen),
     }
 
 

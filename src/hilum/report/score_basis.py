@@ -33,6 +33,12 @@ def notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return sentences
 
 
+def stamps(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What audits of the images alone have found of these scores, each once."""
+    found = dict.fromkeys(str(row["stamp"]) for row in rows if row.get("stamp"))
+    return [f"Audits of the images alone: {stamp}." for stamp in found]
+
+
 def interval_notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """How the intervals were made, and which scores have none: each method and reason once."""
     with_one = [row for row in rows if row.get("method") and row.get("low") is not None]

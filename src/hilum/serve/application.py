@@ -17,6 +17,7 @@ from starlette.staticfiles import StaticFiles
 
 import hilum
 from hilum.inference import cautions
+from hilum.inference.new_source import NewSource
 from hilum.serve import openapi, problems, uploads
 from hilum.serve.access import Access
 from hilum.serve.guard import Guard
@@ -72,11 +73,11 @@ def _add_films(app: FastAPI, service: Service) -> None:
         """Classify one film (the body) or several (multipart)."""
         with service.room(uploads.declared_size(request, service.limits)):
             films = await uploads.read(request, service.limits)
-            rows = await service.answer(films, options.heatmap, options.film)
-        return _response(service, rows)
+            rows, judged = await service.answer(films, options.heatmap, options.film)
+        return _response(service, rows, judged)
 
 
-def _response(service: Service, rows: list[FilmAnswer]) -> Response:
+def _response(service: Service, rows: list[FilmAnswer], judged: NewSource) -> Response:
     """The films' answers; a problem with the same content where not one film could be read."""
     facts = service.model.facts
     answers = AnsweredFilms(
@@ -84,6 +85,7 @@ def _response(service: Service, rows: list[FilmAnswer]) -> Response:
         thresholds=facts.thresholds,
         verdict=cautions.verdict_line(facts.judged),
         failed_audits=[str(name) for name in facts.judged.get("failed", [])],
+        new_source=judged.finding("These films"),
         digest=service.digest,
     )
     if not any(row.label for row in rows):

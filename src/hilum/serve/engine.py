@@ -21,6 +21,7 @@ class Answer:
     prediction: Prediction
     heat: Floats | None = None  # (height, width) of the prepared film, from 0 to 1
     heat_reason: str = ""  # why there is none
+    points: Floats | None = None  # (1, component) see `source_watch`
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +96,12 @@ class Engine:
 
     def _answers(self, films: list[PreparedImage], heat: bool) -> list[Answer]:
         one_pass = self._heatmaps.one_pass() if heat else None
-        predictions = answer.predict(self.model, films, one_pass.features if one_pass else None)
+        see = one_pass.features if one_pass else None
+        predictions, points = answer.predict_each(self.model, films, see)
         classes, answers = self.model.facts.classes, []
-        for film, prediction in zip(films, predictions, strict=True):
+        for film, prediction, point in zip(films, predictions, points, strict=True):
             best = classes.index(prediction.label)
             layer = share_of(one_pass, film.pixels, best) if one_pass else None
-            answers.append(Answer(prediction, layer, self._heatmaps.reason if heat else ""))
+            reason = self._heatmaps.reason if heat else ""
+            answers.append(Answer(prediction, layer, reason, point[None]))
         return answers

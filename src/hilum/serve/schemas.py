@@ -47,6 +47,9 @@ class FilmAnswer(BaseModel):
     abstain: bool
     reason: str = Field(description="why the model abstains, or why the film could not be read")
     seen: str = Field(description="same file, near duplicate, same patient: no test of the model")
+    new_source: str = Field(
+        "", description="yes: of a source that is new to the model; no; or not checked"
+    )
     heatmap: Heat | None = None
     film: DrawnFilm | None = Field(None, description="as its file shows it")
     as_seen: DrawnFilm | None = Field(None, description="as the network sees it, drawn finer")
@@ -59,6 +62,9 @@ class AnsweredFilms(BaseModel):
     thresholds: dict[str, float] = Field(description="class -> p at 90% sensitivity in validation")
     verdict: str
     failed_audits: list[str]
+    new_source: str = Field(
+        "", description="a sentence where the films are of a new source, or why it was not checked"
+    )
     digest: str = Field(description="of the model")
     notice: str = NOTICE
 

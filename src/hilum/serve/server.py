@@ -53,6 +53,7 @@ class Server:
         address: Address,
         token_file: Path | None,
         limits: ServerLimits | None = None,
+        accept_new_source: bool = False,
     ) -> "Server":
         """Load the model and take the port.
 
@@ -62,7 +63,7 @@ class Server:
         listener = _listen(address)
         try:
             home = find_model_folder(folder)
-            service = Service.of(exported.load(home), model_digest(home), limits)
+            service = Service.of(exported.load(home), model_digest(home), limits, accept_new_source)
         except BaseException:
             listener.close()
             raise

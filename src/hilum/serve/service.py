@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from http import HTTPStatus
 
 from hilum.inference.model import TrainedModel
+from hilum.inference.new_source import NewSource
 from hilum.serve.decoding import DecodedFilm, Decoders
 from hilum.serve.engine import Answer, Engine
 from hilum.serve.heat import METHOD
@@ -15,8 +16,10 @@ from hilum.serve.limits import MEBI, ServerLimits
 from hilum.serve.pictures import FilmPicture, heat_layer
 from hilum.serve.problems import ProblemError
 from hilum.serve.schemas import DrawnFilm, FilmAnswer, Heat
+from hilum.serve.source_watch import SourceWatch
 from hilum.serve.telemetry import Telemetry
 from hilum.serve.uploads import Upload
+from hilum.types import Floats
 
 RETRY_SECONDS = 2
 
@@ -32,14 +35,21 @@ class Service:
     decoders: Decoders
     telemetry: Telemetry = field(default_factory=Telemetry)
     waiting: int = 0  # films accepted and not yet answered
+    accepts: bool = False  # films of a source new to the model
     held: int = 0  # bytes of the requests that are read or wait
     ready: bool = False
+    sources: SourceWatch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.sources = SourceWatch(self.model)
 
     @classmethod
-    def of(cls, model: TrainedModel, digest: str, limits: ServerLimits) -> "Service":
+    def of(
+        cls, model: TrainedModel, digest: str, limits: ServerLimits, accepts: bool = False
+    ) -> "Service":
         """A service that is not started."""
         decoders = Decoders(model.pipeline.as_list(), limits)
-        return cls(model, digest, limits, Engine(model), decoders)
+        return cls(model, digest, limits, Engine(model), decoders, accepts=accepts)
 
     def start(self) -> None:
         """Start the network's thread and the decoders."""
@@ -69,19 +79,37 @@ class Service:
         finally:
             self.held -= size
 
-    async def answer(self, films: list[Upload], heat: bool, picture: bool) -> list[FilmAnswer]:
-        """Every film's answer, in order; raises ProblemError where too many films wait already."""
+    async def answer(
+        self, films: list[Upload], heat: bool, picture: bool
+    ) -> tuple[list[FilmAnswer], NewSource]:
+        """Every film's answer, in order, and whether they are of a new source.
+
+        Raises ProblemError where too many films wait already.
+        """
+        points: list[Floats] = []
         if self.waiting + len(films) > self.limits.queue:
             raise self.busy()
         self._wait(len(films))
         try:
             async with asyncio.TaskGroup() as group:
-                rows = [group.create_task(self._one(film, heat, picture)) for film in films]
+                tasks = [
+                    group.create_task(self._one(film, heat, picture, points)) for film in films
+                ]
         except BaseExceptionGroup as errors:  # a fault of ours in one of them
             raise errors.exceptions[0] from None
         finally:
             self._wait(-len(films))
-        return [row.result() for row in rows]
+        judged = await asyncio.to_thread(self.sources.judge, points)
+        return [self._with_source(task.result(), judged) for task in tasks], judged
+
+    def _with_source(self, row: FilmAnswer, judged: NewSource) -> FilmAnswer:
+        """A film's answer with what holds for its source, counted."""
+        if row.label:
+            reason = row.reason or ("" if self.accepts else judged.reason)
+            more = {"new_source": judged.state, "reason": reason, "abstain": reason != ""}
+            row = row.model_copy(update=more)
+            self.telemetry.films.labels("abstained" if row.abstain else "answered").inc()
+        return row
 
     def busy(self) -> ProblemError:
         """The answer to a client where the queue is full."""
@@ -97,7 +125,9 @@ class Service:
         self.telemetry.waiting.set(self.waiting)
         self.telemetry.restarts.set(self.decoders.died)
 
-    async def _one(self, film: Upload, heat: bool, picture: bool) -> FilmAnswer:
+    async def _one(
+        self, film: Upload, heat: bool, picture: bool, points: list[Floats]
+    ) -> FilmAnswer:
         decoded = await self.decoders.read(film.data, picture)
         if isinstance(decoded, str):
             self.telemetry.films.labels("unreadable").inc()
@@ -105,8 +135,8 @@ class Service:
                 path=film.name, label="", probabilities={}, abstain=True, reason=decoded, seen=""
             )
         answer = await asyncio.wrap_future(self.engine.submit(decoded.prepared, heat))
-        outcome = "abstained" if answer.prediction.abstained else "answered"
-        self.telemetry.films.labels(outcome).inc()
+        if answer.points is not None and not answer.prediction.seen:
+            points.append(answer.points)
         return _film_answer(film.name, answer, decoded)
 
 

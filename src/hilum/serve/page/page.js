@@ -81,7 +81,7 @@ async function predict(file) {
 
 const shownProbability = (p) => (p >= 0.9995 ? "> 0.999" : p < 0.0005 ? "< 0.001" : p.toFixed(3));
 
-const unread = (reason) => ({ path: "", label: "", probabilities: {}, abstain: true, reason, seen: "" });
+const unread = (reason) => ({ path: "", label: "", probabilities: {}, abstain: true, reason, seen: "", new_source: "" });
 
 // ---- many films
 
@@ -143,6 +143,7 @@ function columns() {
     ["path", (row) => row.path], ["label", (row) => row.label],
     ...state.classes.map((name) => [`p_${name}`, (row) => row.probabilities[name] ?? ""]),
     ["abstain", (row) => row.abstain], ["reason", (row) => row.reason], ["seen", (row) => row.seen],
+    ["new_source", (row) => row.new_source],
   ];
 }
 
