@@ -187,7 +187,8 @@ def test_converted_network(model: Path, ending: str) -> None:
         return np.frombuffer(found.read_bytes(), np.uint8)
 
     damages = [*flips(file.stat().st_size, 2), cuts()[-1]]
-    assert made_anew(file, damages, read) == len(damages)
+    same = ending == ".bin"  # a conversion numbers the nodes of its graph on
+    assert made_anew(file, damages, read, same) == len(damages)
 
 
 NAMES = {"backbone.safetensors": 3, "head.safetensors": 16, "gate.safetensors": 16, "seen.csv": 16}
