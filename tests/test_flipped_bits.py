@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from torch import nn
 
 from hilum import files, preprocess
 from hilum.data import feature_cache, prepared_dataset
@@ -20,6 +21,7 @@ from hilum.inference import model_json
 from hilum.inference.model import ModelMetadata
 from hilum.inference.ood import OodDetector
 from hilum.models import backbones
+from hilum.models.normalise import InputNormalisation
 from hilum.models.numpy_head import NumpyHead, Standardise
 from hilum.models.runtime import conversion
 from hilum.types import (
@@ -34,8 +36,9 @@ from hilum.types import (
 
 SIDE = 224  # of the network
 FILMS = 3
-FLIPS = 16  # bits flipped in each small file, one at a time
+FEW, MANY = 5, 300  # bits flipped in each small file: in `make test`, in `make test-hard`
 Damage = Callable[[bytes], bytes]
+counts = pytest.mark.parametrize("count", [FEW, pytest.param(MANY, marks=pytest.mark.hard)])
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +47,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def flips(size: int, count: int = FLIPS) -> list[Damage]:
+def flips(size: int, count: int) -> list[Damage]:
     """`count` flips of one bit each, spread over a file of `size` bytes."""
     return [_flip(place, place % 8) for place in np.linspace(0, size - 1, count).astype(int)]
 
@@ -87,7 +90,8 @@ def made_anew(
     return found
 
 
-def test_cached_features() -> None:
+@counts
+def test_cached_features(count: int) -> None:
     values = np.random.default_rng(0).normal(size=(40, 8)).astype(np.float32)
     computed: list[int] = []
 
@@ -100,8 +104,8 @@ def test_cached_features() -> None:
 
     read()
     file = feature_cache.store_path("key")
-    damages = [*flips(file.stat().st_size), *cuts()]
-    assert made_anew(file, damages, read) == len(damages) == FLIPS + 3
+    damages = [*flips(file.stat().st_size, count), *cuts()]
+    assert made_anew(file, damages, read) == len(damages) == count + 3
     assert len(computed) == 1 + len(damages)
     read()
     assert len(computed) == 1 + len(damages)
@@ -132,19 +136,21 @@ def manifest(tmp_path: Path) -> Manifest:
     return Manifest(table)
 
 
+@counts
 @pytest.mark.parametrize("ending", [".pixels", ".records"])
-def test_sealed_pixels(manifest: Manifest, own_cache: Path, ending: str) -> None:
+def test_sealed_pixels(manifest: Manifest, own_cache: Path, ending: str, count: int) -> None:
     def read() -> np.ndarray:
         taken = prepared_dataset.prepare_dataset(manifest, Small())
         return np.concatenate([taken.pixels.stack.ravel(), taken.fingerprints.perceptual.ravel()])
 
     read()
     (file,) = (own_cache / "pixels").glob(f"*/*{ending}")
-    damages = [*flips(file.stat().st_size), *cuts()]
+    damages = [*flips(file.stat().st_size, count), *cuts()]
     assert made_anew(file, damages, read) == len(damages)
 
 
-def test_decoded_sources(manifest: Manifest) -> None:
+@counts
+def test_decoded_sources(manifest: Manifest, count: int) -> None:
     sources, path = open_source_images(), manifest.table["path"].iloc[0]
 
     def read() -> GreyImage:
@@ -152,7 +158,7 @@ def test_decoded_sources(manifest: Manifest) -> None:
 
     read()
     (file,) = (item for item in sources.folder.iterdir())
-    damages = [*flips(file.stat().st_size), *cuts()]
+    damages = [*flips(file.stat().st_size, count), *cuts()]
     assert made_anew(file, damages, read) == len(damages)
 
 
@@ -177,13 +183,13 @@ def model(tmp_path_factory: pytest.TempPathFactory, private_cache: Path) -> Path
 
 
 @pytest.mark.parametrize("ending", [".xml", ".bin"])
-def test_converted_network(model: Path, ending: str) -> None:
-    facts, pipeline, backbone, _ = models.read_parts(model)
-    network = models._normalised_backbone(backbone, facts.normalise, pipeline)
-    file = conversion.converted(network, pipeline.shape).with_suffix(ending)
+def test_converted_network(ending: str) -> None:
+    shape = (16, 12)
+    network = nn.Sequential(InputNormalisation("unit"), nn.Conv2d(3, 4, 3), nn.Flatten())
+    file = conversion.converted(network, shape).with_suffix(ending)
 
     def read() -> np.ndarray:
-        found = conversion.converted(network, pipeline.shape).with_suffix(".bin")
+        found = conversion.converted(network, shape).with_suffix(".bin")
         return np.frombuffer(found.read_bytes(), np.uint8)
 
     damages = [*flips(file.stat().st_size, 2), cuts()[-1]]
@@ -191,17 +197,23 @@ def test_converted_network(model: Path, ending: str) -> None:
     assert made_anew(file, damages, read, same) == len(damages)
 
 
-NAMES = {"backbone.safetensors": 3, "head.safetensors": 16, "gate.safetensors": 16, "seen.csv": 16}
+NAMES = ("backbone.safetensors", "head.safetensors", "gate.safetensors", "seen.csv")
 
 
+@counts
 @pytest.mark.parametrize("name", NAMES)
 def test_model_is_refused(
-    model: Path, name: str, tmp_path: Path, private_cache: Path, monkeypatch: pytest.MonkeyPatch
+    model: Path,
+    name: str,
+    count: int,
+    tmp_path: Path,
+    private_cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("HILUM_CACHE", str(private_cache))  # the network is converted there
     folder = Path(shutil.copytree(model, tmp_path / "model"))
     whole, refused = (folder / name).read_bytes(), 0
-    damages = [*flips(len(whole), NAMES[name]), *cuts()]
+    damages = [*flips(len(whole), count), *cuts()]
     for number, damage in enumerate(damages):
         damage_file(folder / name, damage(whole), number)
         with pytest.raises(HilumError, match="restore the folder"):
@@ -209,7 +221,7 @@ def test_model_is_refused(
         refused += 1
     (folder / name).write_bytes(whole)
     models.load_trained_model(folder)
-    assert refused == NAMES[name] + 3
+    assert refused == count + 3
 
 
 def test_a_flip_in_the_record_is_refused(model: Path, tmp_path: Path) -> None:
