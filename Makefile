@@ -7,7 +7,7 @@ BENCH := .venv-bench
 SIZE ?=
 ONLY ?=
 
-.PHONY: install demo test test-browser test-dicom test-slow check bench docs docs-pictures release-check clean
+.PHONY: install demo test test-browser test-dicom test-slow test-hard check bench docs docs-pictures release-check clean
 
 install: $(STAMP)
 
@@ -57,6 +57,10 @@ test-dicom: $(VENV)/.archive
 
 test-slow: install
 	$(BIN)/python -m pytest -n auto --dist loadfile -m 'slow and not gpu'
+
+# What docs/reliability.md counts, in full: thousands of damaged inputs. Minutes.
+test-hard: install
+	$(BIN)/python -m pytest -n auto --dist loadfile -m hard
 
 # The peers have an environment of their own, on top of hilum's: torch is not downloaded twice.
 # A peer that does not install is left out, and its rows say so.

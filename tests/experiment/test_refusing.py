@@ -110,6 +110,7 @@ def test_what_stays_possible_is_said_where_the_model_cannot_decide(
     shutil.copytree(run / "model", copy)
     record = json.loads((copy / "model.json").read_text())
     record["conformal"] = {"covid19": 0.0, "normal": 0.0}
+    del record["digests"]  # hilum wrote no such model
     (copy / "model.json").write_text(json.dumps(record))
     (copy / ood.FILE).unlink()  # as older versions left it
     films = {str(i): film for i, film in enumerate(held_out(run)[:3])}

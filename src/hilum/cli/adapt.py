@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from hilum import files
 from hilum.api.own_images import OwnImages
 from hilum.cli.app import Json, Quiet, Verbose, app, terminal
 from hilum.cli.machine_options import with_machine_options
@@ -32,7 +33,7 @@ def adapt(
     from hilum.experiment import adapt_report
 
     screen = terminal(as_json, verbose, quiet)
-    with screen.working():
+    with screen.working(), files.alone(out, what="command"):
         headers = screen.step_later(StepName("read headers", "headers"))
         read = own.reader(lambda: headers)
 

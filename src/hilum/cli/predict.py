@@ -1,10 +1,12 @@
 """predict, explain and evaluate: a finished model on new images."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hilum import files
 from hilum.api.own_images import OwnImages
 from hilum.cli.app import Json, Quiet, Verbose, app, terminal
 from hilum.cli.dry_run import DryRun, show_model
@@ -12,6 +14,7 @@ from hilum.cli.machine_options import with_machine_options
 from hilum.cli.own_image_options import with_own_image_options
 from hilum.cli.results import beforehand, show
 from hilum.cli.terminal import Terminal
+from hilum.files import refusals
 from hilum.progress import StepName
 from hilum.types import NOTICE
 
@@ -56,7 +59,8 @@ def predict(
 
         show_model(forecast_model.forecast_predict(model, paths), screen)
         return
-    with screen.working():
+    drawn = files.alone(heatmaps, "--heatmaps", "command") if heatmaps else nullcontext()
+    with screen.working(), refusals.naming_path(out), drawn:
         answers = predict.predict_files(
             model, paths, out, screen.step, heatmaps, accept_new_source, dicom
         )

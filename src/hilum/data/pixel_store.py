@@ -9,6 +9,7 @@ import os
 import time
 import zlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +22,7 @@ import numpy.typing as npt
 
 from hilum import files
 from hilum.data.fingerprints import THUMBNAIL_SIDE
+from hilum.files import intact
 from hilum.files.versions import IMAGES
 from hilum.types import Grey8, Prepares, Stack8
 
@@ -42,6 +44,7 @@ RECORD = np.dtype(
 )
 _OPEN = "part"  # prefix of segments that are not sealed
 _FLUSHED = 64  # images that a killed writer loses at most
+_SHARES = 16  # parts that a segment is checked in
 _STALE = 7 * 24 * 3600  # seconds after which what a killed writer left behind is swept away
 
 
@@ -78,6 +81,20 @@ class Segment:
         return bool(
             self.records[row]["check"] == record_checksum(self.stack[row], self.records[row])
         )
+
+    def damaged(self) -> int:
+        """How many images or records are not as they were written; counted once by a process."""
+        if intact.known_whole(*self.files):
+            return 0
+        spans = [range(start, len(self), _SHARES) for start in range(_SHARES)]
+        with ThreadPoolExecutor(files.available_cpus()) as pool:  # a checksum holds no lock
+            wrong = len(self) - sum(pool.map(self._count_intact, spans))
+        if not wrong:
+            intact.remember_whole(*self.files)
+        return wrong
+
+    def _count_intact(self, rows: range) -> int:
+        return sum(map(self.intact, rows))
 
     def remove(self) -> None:
         """Delete both files, as far as they exist and nobody forbids it."""
@@ -140,11 +157,19 @@ class Store:
                 places |= {key.tobytes(): (segment, row) for row, key in enumerate(hashes)}
         return places
 
-    def sealed(self, keys: Sequence[bytes]) -> Segment | None:
-        """The sealed segment of these files, in this order, if there is one."""
+    def sealed(self, keys: Sequence[bytes], tell: bool = False) -> Segment | None:
+        """The sealed segment of these files, in this order, if there is one and it is whole.
+
+        `tell` says where there is one that is not.
+        """
         segment = Segment(self.folder / name_of(keys), self.shape)
-        complete = all(file.is_file() for file in segment.files) and len(segment) == len(keys)
-        return segment if complete else None
+        if not all(file.is_file() for file in segment.files):
+            return None
+        if len(segment) == len(keys) and not segment.damaged():
+            return segment
+        if tell:
+            intact.note_damage("prepared images", segment.base)
+        return None
 
     @contextmanager
     def writing(self) -> Iterator[Writer]:

@@ -84,7 +84,7 @@ def prepare_dataset(
     job = _Job(open_store(prepares), prepares, progress, workers, keep_sources)
     manifest = hashed(manifest, job.workers, progress)
     keys = [bytes.fromhex(key) for key in manifest.table["sha256"]]
-    if segment := job.store.sealed(keys):
+    if segment := job.store.sealed(keys, tell=True):
         note(progress, "all from the cache")
         _report(progress, len(keys), len(keys))
         return _dataset_of(manifest, segment, 0)

@@ -20,6 +20,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from hilum import files, images
+from hilum.files import intact
 from hilum.files.versions import IMAGES
 from hilum.types import GreyImage, Image
 
@@ -156,11 +157,14 @@ def _stored(entry: Path) -> tuple[Any, memoryview] | None:
     """Head and pixels of an entry, or None where it is absent or damaged."""
     try:
         data = entry.read_bytes()
-        head = np.frombuffer(data, _HEAD, 1)[0]
-    except (OSError, ValueError):
+    except OSError:
         return None
-    body = memoryview(data)[_HEAD.itemsize :]
-    return (head, body) if head["check"] == _check(data[: _HEAD.itemsize], body) else None
+    if len(data) >= _HEAD.itemsize:
+        head, body = np.frombuffer(data, _HEAD, 1)[0], memoryview(data)[_HEAD.itemsize :]
+        if head["check"] == _check(data[: _HEAD.itemsize], body):
+            return head, body
+    intact.note_damage("decoded images", entry.parent)
+    return None
 
 
 def _pixels(entry: Path, at_least: int | None) -> GreyImage | None:

@@ -267,7 +267,7 @@ def _write(old: Path, folder: Path, model: TrainedModel, record: dict[str, Any])
         training_record.save_record(model.built_on, folder)
     facts = model.facts
     origin = {**facts.provenance, "adapted": {key: record[key] for key in ("films", "strengths")}}
-    models.amend(folder, {
+    more = {
         "temperature": facts.temperature,
         "thresholds": facts.thresholds,
         "conformal": facts.conformal,
@@ -275,4 +275,5 @@ def _write(old: Path, folder: Path, model: TrainedModel, record: dict[str, Any])
         "judged": adapt_report.judged(record),
         **({BUILT_ON: model.built_on.record()} if model.built_on else {}),
         **new_source.as_record(model.sources),
-    })  # fmt: skip
+    }
+    models.amend_files(folder, more, set(models.FILES) - {models.TENSORS})

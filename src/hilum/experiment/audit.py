@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from hilum import audits, report
+from hilum import audits, files, report
 from hilum.audits import Evidence
 from hilum.experiment import (
     audit_outputs,
@@ -32,10 +32,15 @@ def run_audit(folder: Path, data: Path | None, out: Path, progress: Progress) ->
     """
     if data is None:
         folder = model_json.run_of(folder)
+    with files.alone(out):
+        return _audit(folder, data, out, progress)
+
+
+def _audit(folder: Path, data: Path | None, out: Path, progress: Progress) -> Results:
     if (folder / "results.json").is_file() and models.find_model_folder(folder) != folder:
         results = _audit_run(folder, data, out, progress)
     elif data is not None:
-        results = evaluate.evaluate_model(folder, data, out, progress, thorough=True)
+        results = evaluate.evaluate_into(folder, data, out, progress, thorough=True)
     else:
         results = _audit_model_alone(folder, out)
     outputs.write_findings(out, results.audits)

@@ -229,7 +229,7 @@ def _kept(context: CellContext, view: str, change: Callable[[Stack8], Stack8], s
 
 def _cached(context: CellContext, key: str, step: str, compute: Callable[[], Floats]) -> Floats:
     """The features of `key`; of those in the cache the step says so."""
-    if feature_cache.store_path(key).is_file():
+    if feature_cache.is_stored(key):
         advance, images = context.progress(step), len(context.labels)
         note(advance, "all from the cache")
         advance(images, images)

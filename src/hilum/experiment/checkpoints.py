@@ -55,7 +55,7 @@ def _recipe_of_folds(mark: Path) -> Recipe | None:
     """The recipe of unfinished folds, from `mark`; None where it is no longer valid."""
     try:
         return recipes.parse_recipe(tomllib.loads(mark.read_text(encoding="utf-8")))
-    except (HilumError, ValueError):  # of another version
+    except (HilumError, ValueError, RecursionError):  # of another version
         return None
 
 
@@ -127,8 +127,15 @@ def keep_best_model(work: Path, folds: Sequence[FoldResult]) -> None:
 def publish_best_model(out: Path, work: Path, cell: str) -> None:
     """Copy the chosen cell's best model to `model/`."""
     target = out / "model"
-    shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(best_model_folder(work, cell), target)
+    for partial in out.glob(f".{MODEL}-*"):  # of a run killed right here
+        shutil.rmtree(partial, ignore_errors=True)
+    whole = out / f".{MODEL}-{uuid4().hex[:8]}"
+    try:
+        shutil.copytree(best_model_folder(work, cell), whole)
+        shutil.rmtree(target, ignore_errors=True)
+        whole.rename(target)
+    finally:
+        shutil.rmtree(whole, ignore_errors=True)
 
 
 def best_model_folder(work: Path, cell: str) -> Path:

@@ -114,8 +114,17 @@ def _read(folder: Path) -> ComparedRun:
                 f"{str(folder)!r} without {path.name}; finish that run, or check the "
                 "path."
             )
-    run = run_folder.read_run(folder)
-    predictions = run.chosen()
+    try:
+        run = run_folder.read_run(folder)
+        predictions = run.chosen()
+        classes = [name for name in run.classes if isinstance(name, str)]
+        if classes != run.classes or not isinstance(run.cell, str):
+            raise TypeError("names that are not text")
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
+        raise HilumError(
+            f"{folder} must hold results.json and predictions.csv as hilum wrote them; got damaged "
+            f"ones ({error}); run it again."
+        ) from error
     if predictions is None or len(run.classes) < 2:
         raise HilumError(
             f"{folder} must hold results.json and predictions.csv as hilum wrote them; got no "

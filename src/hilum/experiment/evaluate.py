@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hilum import audits, datasets, report
+from hilum import audits, datasets, files, report
 from hilum.audits import Evidence
 from hilum.data import manifest as manifests
 from hilum.data import prepared_dataset
@@ -64,8 +64,21 @@ def evaluate_model(
     more images. `read` makes the manifest of `data`. Images that the model was built on, near
     duplicates of them and images of its patients are set aside: scores are of the others, and where
     none is left there are none. What the folder does not record is reported as unchecked. Raises
-    HilumError where no image has one of the model's classes.
+    HilumError where no image has one of the model's classes, or where another run writes to `out`.
     """
+    with files.alone(out):
+        return evaluate_into(folder, data, out, progress, thorough, read)
+
+
+def evaluate_into(
+    folder: Path,
+    data: Path,
+    out: Path,
+    progress: Progress,
+    thorough: bool = False,
+    read: Callable[[Path], Manifest] = open_any,
+) -> Results:
+    """The same for who holds `out` already."""
     started = time.monotonic()
     folder = models.find_model_folder(folder)
     model = exported.load(folder)

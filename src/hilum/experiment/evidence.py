@@ -170,7 +170,7 @@ def _features(
     if not model.has_network:
         return None
     key = cell_context.plain_key(prepared, model.backbone, model.facts.normalise, model.runtime)
-    stored = feature_cache.store_path(key).is_file()
+    stored = feature_cache.is_stored(key)
     if not stored and not thorough and len(prepared.sample_ids) > MOST:
         return None
     return feature_cache.cached(key, lambda: model.runtime(prepared.stack, progress("features")))

@@ -49,7 +49,7 @@ def fit_ood_detector(run: RunContext, selected: SelectedCell) -> tuple[SelectedC
             "The model cannot reject unusual images: its out-of-distribution check was not "
             f"fitted, because {why}."
         ]
-    ood.save_detector(fitted, run.out / "model")
+    models.save_gate(run.out / "model", fitted)
     return replace(selected, model=replace(selected.model, gate=fitted)), []
 
 

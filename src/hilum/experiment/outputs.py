@@ -16,6 +16,7 @@ from hilum.data import manifest as manifests
 from hilum.experiment import clear_previous
 from hilum.experiment.grid import GridResult
 from hilum.experiment.source_task import CELL, SourceTaskResult
+from hilum.files import cells
 from hilum.recipes import Recipe
 from hilum.types import (
     HISTORY_COLUMNS,
@@ -117,6 +118,7 @@ def relist_tasks(out: Path, tasks: Iterable[str], failed: Sequence[LeftOut]) -> 
     words = {"what": "str", "reason": "str"}
     table = pd.read_csv(out / "left_out.csv", dtype=words, keep_default_na=False)
     others = table[~table["what"].isin([f"task {name}" for name in tasks])]
+    others = cells.plain_table(others)
     rows = [LeftOut(*row) for row in others.itertuples(index=False, name=None)]
     write_left_out(out, [*rows, *failed])
 
@@ -207,4 +209,4 @@ def _text(path: Path, text: str) -> None:
 
 def _csv(path: Path, table: pd.DataFrame) -> None:
     with files.atomic_write(path) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.8f")
+        cells.write_csv(table, temporary)

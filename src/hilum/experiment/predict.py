@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from hilum import files, images
+from hilum.files import cells
 from hilum.inference import answer, cautions, exported
 from hilum.inference import model as models
 from hilum.inference.answer import Prediction, PreparedImage, See
@@ -89,7 +90,7 @@ def predict_files(
     table = _with_seen(pd.concat(tables, ignore_index=True), recognised)
     table = _with_source(table, source, accept_new_source)
     with files.atomic_write(out) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.8f")
+        cells.write_csv(table, temporary)
     if drawer:
         drawer.close()
     if writer:
@@ -119,14 +120,15 @@ def explain_files(
     advance(0, len(listed))
     prints: list[Print] = []
     points: list[Floats] = []
-    for names, decoded in _chunks(listed, model.pipeline, DRAWN):
-        prints += _prints(decoded)
-        table, where = _rows(model, names, decoded, drawer.features)
-        points += where
-        for _ in drawer.draw(table, decoded):
-            done += 1
-            advance(done, len(listed))
-    table = drawer.close()
+    with files.alone(out):
+        for names, decoded in _chunks(listed, model.pipeline, DRAWN):
+            prints += _prints(decoded)
+            table, where = _rows(model, names, decoded, drawer.features)
+            points += where
+            for _ in drawer.draw(table, decoded):
+                done += 1
+                advance(done, len(listed))
+        table = drawer.close()
     left_out += _unread(table[table["file"] == ""])
     recognised = cautions.recognise(model, prints)
     said = cautions.collect_cautions(folder, model, recognised)

@@ -14,6 +14,7 @@ import pandas as pd
 
 from hilum import files, images
 from hilum.experiment import outputs
+from hilum.files import cells
 from hilum.preprocess import STEPS, from_list, with_side
 from hilum.preprocess.lungs import segmenter
 from hilum.preprocess.lungs.masks import LungMask
@@ -82,7 +83,7 @@ def _row(text: str) -> dict[str, Any]:
 def _value(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         return text  # a bare word is a string, so that no shell needs nested quotes
 
 
@@ -100,9 +101,10 @@ def prepare_folder(folder: Path, steps: Sequence[Step], out: Path, progress: Pro
     jobs = _jobs(root, [path for path in paths if not set(folders) & set(path.parents)], folders)
     files.ensure_writable_folder(folders[0], target)
     advance, done = progress("prepare"), []
-    for chunk in _chunks(jobs, steps):
-        done += chunk
-        advance(len(done), len(jobs))
+    with files.alone(target):
+        for chunk in _chunks(jobs, steps):
+            done += chunk
+            advance(len(done), len(jobs))
     left_out = [
         *others,
         *(LeftOut(str(item.job.path), item.fault) for item in done if item.fault),
@@ -135,7 +137,7 @@ def _write_lung_table(done: Sequence[_Outcome], out: Path) -> list[_Outcome]:
     if rows:
         columns = ["path", "mask", "status", "fraction", "confidence"]
         with files.atomic_write(out / "lungs.csv") as temporary:
-            pd.DataFrame(rows, columns=columns).to_csv(temporary, index=False, float_format="%.4f")
+            cells.write_csv(pd.DataFrame(rows, columns=columns), temporary, "%.4f")
     return with_lungs
 
 

@@ -124,7 +124,10 @@ def _test(
         aspect = float(image.facts.get("pixel_aspect", 1))
         true = segmentation_data.read_mask(Path(row["mask_path"]), predicted.mask.shape, aspect)
         path = folder / f"{files.stable_digest(row['sample_id'], key.seed)[:16]}.png"
-        cv2.imwrite(str(path), predicted.mask.astype(np.uint8) * 255)
+        with files.atomic_write(path, synced=False) as draft:
+            draft.write_bytes(
+                cv2.imencode(".png", predicted.mask.astype(np.uint8) * 255)[1].tobytes()
+            )
         advance(done, len(rows))
         columns = ("sample_id", "path", "patient_id", "source", "label", "mask_path")
         yield {

@@ -10,6 +10,7 @@ import matplotlib as mpl
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from hilum import files
 from hilum.explain import render as overlays
 from hilum.explain.render import COLOURS, RENDERINGS, Colour8
 from hilum.types import NOTICE, Floats, Grey8
@@ -107,7 +108,8 @@ def draw_sheet(
 
 def save_page(page: Colour8, path: Path) -> None:
     """Write a picture (height, width, 3) as PNG."""
-    Image.fromarray(page).save(path, compress_level=3)
+    with files.atomic_write(path, synced=False) as draft:
+        Image.fromarray(page).save(draft, compress_level=3)
 
 
 def _plain(style: HeatmapStyle) -> bool:

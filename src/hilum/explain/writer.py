@@ -13,6 +13,7 @@ from hilum import files
 from hilum.explain import cam, heatmap_sheets, passes, render
 from hilum.explain.heatmap_sheets import HeatmapStyle, HeatmapTile
 from hilum.explain.passes import Pass
+from hilum.files import cells
 from hilum.inference import cautions
 from hilum.inference.answer import PreparedImage
 from hilum.inference.model import Features, TrainedModel
@@ -79,7 +80,7 @@ class HeatmapWriter:
             self._sheet()
         table = pd.DataFrame(self.rows, columns=HEATMAP_COLUMNS)
         with files.atomic_write(self.out / "heatmaps.csv") as temporary:
-            table.to_csv(temporary, index=False, float_format="%.8f")
+            cells.write_csv(table, temporary)
         return table
 
     def _one(self, row: dict[str, object], film: Grey8) -> dict[str, object]:

@@ -19,7 +19,7 @@ from hilum.exporting.graph import ExportGraph
 from hilum.exporting.proof import Answers, EngineProof
 from hilum.exporting.proof_images import ProofImages
 from hilum.exporting.variants import Variant
-from hilum.inference import exported, model_json, training_record
+from hilum.inference import exported, model_json, training_record, unchanged
 from hilum.inference import model as models
 from hilum.inference.model import TrainedModel
 from hilum.preprocess.lungs import carried
@@ -77,7 +77,7 @@ def export(folder: Path, out: Path, request: ExportRequest, progress: Progress) 
         request.proof, model.facts.classes, model.pipeline, progress("images of the proof")
     )
     described = record.of(model, folder, graph, request.format, request.precision)
-    with _moved_when_whole(out) as place:
+    with files.alone(out, what="export"), _moved_when_whole(out) as place:
         proven, described = _prove(Work(model, graph, request, shown), place, described, progress)
         _write_json(place / record.FILE, described)
         _write_json(place / proof.FILE, proven)
@@ -196,6 +196,7 @@ def _model_record(
     """`model.json` of the export: the model's own, and what belongs to the graph."""
     names = sorted(path.name for path in place.iterdir())
     record = models.read_metadata(folder)
+    record.pop(unchanged.KEY, None)  # an export has digests of its own
     part = {
         "graph": described["graph"],
         "format": described["graph_format"],

@@ -76,12 +76,14 @@ def _canonical(part: object) -> bytes:
 
 
 @contextmanager
-def atomic_write(path: str | Path) -> Iterator[Path]:
+def atomic_write(path: str | Path, synced: bool = True) -> Iterator[Path]:
     """Yield a temporary path in the same folder; it becomes `path` when the block ends well.
 
     The file and its folder are synchronised to disk, so that after a crash `path` holds the old
     content or the new, never a part. Its permissions are those of any new file there, whatever the
-    library that writes it gives (safetensors: 0600). Raises HilumError where the disk refuses.
+    library that writes it gives (safetensors: 0600). What can be drawn again need not be `synced`:
+    it is whole after a killed process then, not after a power failure. Raises HilumError where the
+    disk refuses.
     """
     target = Path(path)
     temporary = target.with_name(f".{uuid4().hex[:8]}-{target.name}")  # suffixes stay as they are
@@ -92,9 +94,11 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         yield temporary
         if stat.S_IMODE(temporary.stat().st_mode) != mode:
             temporary.chmod(mode)
-        synchronise(temporary)
+        if synced:
+            synchronise(temporary)
         temporary.replace(target)
-        synchronise(target.parent)
+        if synced:
+            synchronise(target.parent)
     except OSError as error:
         if not _is_about(error, temporary):
             raise

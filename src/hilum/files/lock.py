@@ -1,12 +1,15 @@
 """Locks that end with their process: one writer of a folder, one maker of a file."""
 
 import os
+import platform
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 
 from hilum.files.disk import write_error
+from hilum.files.refusals import naming_path
 from hilum.types import HilumError
 
 LOCK = ".hilum-lock"
@@ -25,20 +28,20 @@ def alone(folder: Path, option: str = "--out", what: str = "run") -> Iterator[No
     path = folder / LOCK
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        handle = _take(path)
     except OSError as error:
         raise HilumError(
             f"{option} must be a place that can be written; got {str(folder)!r} "
             f"({error.strerror}); choose another."
         ) from None
-    if not _lock(handle):
-        os.close(handle)
+    if handle is None:
         raise HilumError(
             f"one {what} at a time may write to {str(folder)!r}; got another that is still "
-            f"running; wait until it ends, or choose another {option}."
+            f"running{_holder(path)}; wait until it ends, or choose another {option}."
         )
     try:
-        yield
+        with naming_path(folder):
+            yield
         fresh = False
     finally:
         with suppress(OSError):  # Windows removes no open file; the next run takes it over
@@ -47,6 +50,38 @@ def alone(folder: Path, option: str = "--out", what: str = "run") -> Iterator[No
         if fresh:
             with suppress(OSError):  # only where nothing else is in it
                 folder.rmdir()
+
+
+def _take(path: Path) -> int | None:
+    """The lock file, open and held, with its holder written in it; None where another holds it."""
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        if not _lock(handle):
+            os.close(handle)
+            return None
+        if _is_at(handle, path):
+            break
+        os.close(handle)
+    with suppress(OSError):  # a full disk: who holds it is not said
+        os.ftruncate(handle, 0)
+        now = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
+        os.write(handle, f"process {os.getpid()} on {platform.node()}, since {now}".encode())
+    return handle
+
+
+def _holder(path: Path) -> str:
+    """Who holds a lock, in brackets; "" where that is not known."""
+    with suppress(OSError, ValueError):
+        if said := path.read_text(encoding="utf-8").strip():
+            return f" ({said})"
+    return ""
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    """Whether an open file still is the one at `path`: its holder before may have removed it."""
+    with suppress(OSError):
+        return os.fstat(handle).st_ino == path.stat().st_ino
+    return False
 
 
 @contextmanager
@@ -73,9 +108,8 @@ def _wait(path: Path) -> int:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         while not _lock(handle):
             time.sleep(PAUSE)
-        with suppress(OSError):  # the holder before may have removed the file that was waited for
-            if os.fstat(handle).st_ino == path.stat().st_ino:
-                return handle
+        if _is_at(handle, path):
+            return handle
         os.close(handle)
 
 

@@ -17,7 +17,7 @@ from openjpeg.utils import decode as decode_jpeg_2000
 from openjpeg.utils import get_parameters
 from pydicom import uid
 
-from hilum.images import jpeg
+from hilum.images import jpeg, plausible
 from hilum.images.dicom_elements import PixelElement
 from hilum.images.dicom_header import Layout
 from hilum.types import HilumError
@@ -176,6 +176,7 @@ def _jpeg(data: bytes, layout: Layout, at_least: int | None) -> Values:
     header = jpeg.read_header(BytesIO(data))
     _check_stream(layout, header.height, header.width, jpeg.CHANNELS.get(header.kind, 0))
     if header.bits != 8 or layout.syntax in LOSSLESS_JPEG:
+        jpeg.check_data(data, header)
         return _jpeg_by_gdcm(data, layout, header.bits)
     if layout.photometric == "RGB" and not _states_colour_space(data):
         data = data[:2] + _ADOBE_RGB + data[2:]
@@ -218,6 +219,7 @@ def _from_buffer(data: bytes | bytearray, layout: Layout, bits: int) -> Values:
 def _jpeg_ls(data: bytes, layout: Layout, _at_least: int | None) -> Values:
     header = jpeg.read_header(BytesIO(data))
     _check_stream(layout, header.height, header.width, jpeg.CHANNELS.get(header.kind, 0))
+    plausible.check_blank(header.width, header.height, len(data))
     buffer, stream_info = jpeg_ls.decode_pixel_data(data)
     stored = _from_buffer(buffer, layout, header.bits)
     by_plane = stream_info["interleave_mode"] == 0
@@ -226,16 +228,14 @@ def _jpeg_ls(data: bytes, layout: Layout, _at_least: int | None) -> Values:
 
 
 def _jpeg_2000(data: bytes, layout: Layout, _at_least: int | None) -> Values:
-    stream_info = {
-        name: int(value) for name, value in get_parameters(data).items() if name != "colourspace"
-    }
-    _check_stream(
-        layout, stream_info["rows"], stream_info["columns"], stream_info["samples_per_pixel"]
+    said = get_parameters(data)
+    rows, columns, samples, precision = (
+        int(said[key]) for key in ("rows", "columns", "samples_per_pixel", "precision")
     )
+    _check_stream(layout, rows, columns, samples)
+    plausible.check_blank(columns, rows, len(data))
     stored = np.ascontiguousarray(decode_jpeg_2000(data))
-    return _of_stream(
-        stored, min(stream_info["precision"], 8 * stored.itemsize), layout, cells=False
-    )
+    return _of_stream(stored, min(precision, 8 * stored.itemsize), layout, cells=False)
 
 
 def _run_length(data: bytes, layout: Layout, _at_least: int | None) -> Values:

@@ -34,6 +34,7 @@ class Header:
     samples: int = 0  # channels of a TIFF, alpha and others too; 0 where nobody asks
     planar: bool = False  # channels one after the other
     alpha: bool = True  # whether a last channel beyond the colours is to be multiplied with
+    coding: int = 0  # SOF marker of a JPEG: baseline, progressive, lossless, ...
     white_bits: int | None = None  # significant bits of a sample, where the file declares them
     facts: dict[str, Any] = field(default_factory=dict)
 

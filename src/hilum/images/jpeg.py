@@ -11,7 +11,7 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
-from hilum.images import gray
+from hilum.images import gray, plausible
 from hilum.images.header import Header, exif_orientation, take
 from hilum.types import Grey8, HilumError
 
@@ -22,6 +22,7 @@ SCALES = (8, 4, 2)  # libjpeg-turbo has fast paths for these
 _FRAMES = (frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}) | {0xF7}
 _BARE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a segment
 _SCAN, _END, _TABLES, _APP1 = 0xDA, 0xD9, 0xDB, 0xE1
+_SCAN_BYTES = bytes([0xFF, _SCAN])
 _WANTED = _FRAMES | {_TABLES, _APP1}
 MAX_SEGMENTS, MAX_STRAY = 2048, 4096  # a hostile file must not keep the header reader busy
 
@@ -40,10 +41,10 @@ def read_header(stream: BinaryIO) -> Header:
     https://www.w3.org/Graphics/JPEG/itu-t81.pdf
     """
     stream.seek(2)
-    frame, tables, orientation = b"", b"", 1
+    frame, coding, tables, orientation = b"", 0, b"", 1
     for marker, content in _segments(stream):
         if marker in _FRAMES:
-            frame = content
+            frame, coding = content, marker
         elif marker == _TABLES:
             tables += content
         elif content.startswith(b"Exif\0"):
@@ -56,7 +57,13 @@ def read_header(stream: BinaryIO) -> Header:
         "quality": quality(tables),
     }
     kind = KINDS.get(channels, f"{channels} channels")
-    return Header("JPEG", width, height, bits, kind, orientation, facts=facts)
+    return Header("JPEG", width, height, bits, kind, orientation, coding=coding, facts=facts)
+
+
+def check_data(data: bytes, header: Header) -> None:
+    """HilumError for less data than such a JPEG can have, or more scans than any needs."""
+    plausible.check_jpeg(header.coding, header.width, header.height, len(data))
+    plausible.check_scans(data.count(_SCAN_BYTES), header.width, header.height)
 
 
 def _segments(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
@@ -122,6 +129,7 @@ def decode_jpeg(data: bytes, header: Header, at_least: int | None = None) -> Gre
 
 def decode_stored(data: bytes, header: Header, at_least: int | None) -> Grey8:
     """Pixels (height, width) of an 8-bit JPEG as `decode` gives them, but not turned upright."""
+    check_data(data, header)
     if header.kind == "CMYK":
         return _decode_with_pillow(data)
     height, width = scaled_size(header, at_least)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from hilum.images import gray, tiff_planes
+from hilum.images import gray, plausible, tiff_planes
 from hilum.images.header import WHITE_IS_ZERO, Header
 from hilum.types import Grey8, GreyImage, HilumError
 
@@ -19,6 +19,7 @@ DEPTHS = {
     "float": (32, 64),
 }
 CODES = {"unsigned": "u", "signed": "i", "float": "f"}  # of NumPy's types
+PNG_CHANNELS = {"grey": 1, "RGB": 3, "palette": 1, "grey with alpha": 2, "RGB with alpha": 4}
 COLOURS = {"grey": 1, WHITE_IS_ZERO: 1, "RGB": 3}  # channels of a deep TIFF before any extra one
 
 
@@ -33,6 +34,9 @@ def decode_raster(data: bytes, header: Header) -> tuple[GreyImage, dict[str, Any
             f"expected {', '.join(less)} or {most} bits of {header.numbers} numbers, got "
             f"{header.bits}; export the image with 8 or 16 bits"
         )
+    if header.format == "PNG":
+        pixel_bits = PNG_CHANNELS[header.kind] * header.bits
+        plausible.check_deflated(header.width, header.height, pixel_bits, len(data))
     facts: dict[str, Any] = {}
     if header.bits == 8 and header.kind in ("grey", "RGB") and _is_plain_png(data, header):
         pixels: GreyImage = _decode_plain(data, header)

@@ -4,6 +4,7 @@ The same code executes it in training's own evaluation, predict, evaluate, serve
 that one file has one set of probabilities.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,12 +17,15 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from hilum import files, preprocess
-from hilum.inference import new_source, ood, temperature, training_record
+from hilum.files import intact
+from hilum.inference import new_source, ood, temperature, training_record, unchanged
 from hilum.inference.model_json import (
     FORMAT,
     amend,
+    amend_files,
     find_model_folder,
     read_metadata,
+    require_types,
     well_formed,
     write_record,
 )
@@ -49,6 +53,7 @@ __all__ = [
     "ModelMetadata",
     "TrainedModel",
     "amend",
+    "amend_files",
     "compile_backbone",
     "compile_features_and_maps",
     "compile_model",
@@ -59,6 +64,7 @@ __all__ = [
     "read_metadata",
     "read_parts",
     "save_built_on",
+    "save_gate",
     "save_head",
     "save_seen",
     "save_sources",
@@ -66,6 +72,8 @@ __all__ = [
 ]
 TENSORS, HEAD = "backbone.safetensors", "head.safetensors"
 QUANTISED = "quantised.xml"  # the network in int8; its numbers lie next to it as .bin
+FILES = (TENSORS, HEAD, ood.FILE, "seen.csv", training_record.PATIENTS, training_record.FILMS)
+SHA256 = re.compile(r"[0-9a-f]{64}")
 Progress = Callable[[int, int], None]
 Features: TypeAlias = tuple[Floats, Floats | None]  # (image, feature) of films and their mirrors
 
@@ -116,6 +124,7 @@ class LazyBackbone:
                 )
             with readable(self.folder):
                 tensors = load_tensors(path)
+            unchanged.require_files(self.folder, read_metadata(self.folder), [TENSORS])
             self._read = backbones.rebuild_backbone(self.record, tensors)
         return self._read
 
@@ -291,7 +300,8 @@ def save_trained_model(model: TrainedModel, folder: Path) -> Path:
     if model.built_on is not None:
         training_record.save_record(model.built_on, folder)
     new_source.save_reference(model.sources, folder)
-    write_record(folder, record)
+    digests = unchanged.digests_of(folder, FILES)
+    write_record(folder, {**record, unchanged.KEY: {unchanged.FILES: digests}})
     return folder
 
 
@@ -311,7 +321,15 @@ def save_seen(folder: Path, seen: tuple[str, ...]) -> None:
 def save_built_on(folder: Path, built: BuiltOn) -> None:
     """Write what a model was built on to its folder."""
     training_record.save_record(built, folder)
-    amend(folder, {BUILT_ON: built.record()})
+    amend_files(
+        folder, {BUILT_ON: built.record()}, (training_record.PATIENTS, training_record.FILMS)
+    )
+
+
+def save_gate(folder: Path, gate: OodDetector) -> None:
+    """Write an out-of-distribution gate to a model's folder."""
+    ood.save_detector(gate, folder)
+    amend_files(folder, {}, (ood.FILE,))
 
 
 def save_sources(folder: Path, sources: SourceReference | str) -> None:
@@ -321,10 +339,15 @@ def save_sources(folder: Path, sources: SourceReference | str) -> None:
 
 
 def load_trained_model(folder: Path) -> TrainedModel:
-    """Read a model folder and compile it; raises what `read` does.
+    """Read a model folder and compile it; raises what `read_parts` does.
 
     The network is not built where the conversion of the very same files is found.
     """
+    with well_formed(folder):
+        return _load(folder)
+
+
+def _load(folder: Path) -> TrainedModel:
     facts, pipeline, held, head = _parts(folder)
     record = read_metadata(folder)
     beside = (
@@ -337,6 +360,7 @@ def load_trained_model(folder: Path) -> TrainedModel:
         return TrainedModel(facts, pipeline, held, head, engine, *beside)
     with readable(folder):
         decides = _network_identity(folder, held.record, facts)
+    unchanged.require_files(folder, record, [TENSORS])
     saved = SavedNetwork(
         decides, lambda: _normalised_backbone(held.read(), facts.normalise, pipeline)
     )
@@ -348,7 +372,7 @@ def _network_identity(
     folder: Path, record: dict[str, Any], facts: ModelMetadata
 ) -> tuple[object, ...]:
     """What decides the network of a model folder."""
-    return files.sha256(folder / TENSORS), record, facts.normalise
+    return intact.sha256_once(folder / TENSORS), record, facts.normalise
 
 
 def _remember_conversion(model: TrainedModel, folder: Path) -> None:
@@ -392,6 +416,7 @@ def _parts(folder: Path) -> tuple[ModelMetadata, Pipeline, LazyBackbone, NumpyHe
         held = LazyBackbone(folder, record["backbone"])
     with readable(folder):
         head = NumpyHead.from_arrays(load_file(folder / HEAD))
+    unchanged.require_files(folder, record, [name for name in FILES if name != TENSORS])
     return facts, pipeline, held, head
 
 
@@ -420,7 +445,7 @@ def readable(folder: Path) -> Iterator[None]:
 
 def metadata_of(record: dict[str, Any], folder: Path) -> ModelMetadata:
     """What a folder's `model.json` says, and the files that its model has seen."""
-    seen = folder / "seen.csv"
+    require_types(record)
     return ModelMetadata(
         record["classes"],
         record["preparation"]["normalise"],
@@ -429,11 +454,21 @@ def metadata_of(record: dict[str, Any], folder: Path) -> ModelMetadata:
         record["temperature"],
         record["thresholds"],
         record["provenance"],
-        tuple(seen.read_text().split()[1:]) if seen.is_file() else (),
+        _seen(folder / "seen.csv"),
         record.get("conformal", {}),
         record.get("quantised", ""),
         record.get("judged", {}),
     )
+
+
+def _seen(path: Path) -> tuple[str, ...]:
+    """The SHA-256 of a model's own files; ValueError for a list that is damaged."""
+    if not path.is_file():
+        return ()
+    head, *rows = path.read_text(encoding="utf-8").split() or [""]
+    if head != "sha256" or not all(map(SHA256.fullmatch, rows)):
+        raise ValueError(f"{path.name} is not a list of SHA-256")
+    return tuple(rows)
 
 
 def _contiguous(state: "dict[str, Tensor]") -> "dict[str, Tensor]":

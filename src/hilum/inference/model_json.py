@@ -1,12 +1,14 @@
 """`model.json`: where it lies below a run's folder, read, written and added to."""
 
 import json
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from hilum import files
+from hilum.inference import unchanged
 from hilum.types import HilumError, MissingError
 
 FORMAT = 1
@@ -14,6 +16,14 @@ FILE, MODEL, TASKS = "model.json", "model", "tasks"
 RESULTS = "results.json"  # of a finished run
 WORK = "work"  # of a run that is not finished: its folds
 MARK = "recipe.toml"  # in work/: what the folds there were made by
+DAMAGE = (
+    KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError
+)  # fmt: skip
+KINDS: dict[str, type | tuple[type, ...]] = {
+    "classes": list, "preparation": dict, "backbone": dict, "precision": str, "quantised": str,
+    "mirror": bool, "temperature": (int, float), "thresholds": dict, "provenance": dict,
+    "conformal": dict, "judged": dict,
+}  # fmt: skip
 SHOWN = 5  # models that a sentence names
 
 
@@ -58,6 +68,7 @@ def read_metadata(folder: Path) -> dict[str, Any]:
             f"{path} must have format {FORMAT}; got {record.get('format')!r}; "
             "use the hilum version that wrote it."
         )
+    unchanged.require_own_digest(record, path)
     return record
 
 
@@ -66,11 +77,26 @@ def well_formed(folder: Path) -> Iterator[None]:
     """One sentence where a key of `model.json` is missing, or holds another kind of value."""
     try:
         yield
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except DAMAGE as error:
         raise HilumError(
             f"{folder / FILE} must be as hilum wrote it; got a damaged one ({_said(error)}); "
             "restore the folder."
         ) from error
+
+
+def require_types(record: Mapping[str, Any]) -> None:
+    """Raise TypeError or ValueError where a value that every model has is of another kind."""
+    for key, kind in KINDS.items():
+        if key in record and not isinstance(record[key], kind):
+            raise TypeError(f"{key} is {record[key]!r}")
+    if not all(isinstance(name, str) for name in record["classes"]):
+        raise TypeError(f"classes are {record['classes']!r}")
+    if not (math.isfinite(record["temperature"]) and record["temperature"] > 0):
+        raise ValueError(f"temperature is {record['temperature']!r}")
+    for key in ("thresholds", "conformal"):
+        numbers = record.get(key, {})
+        if not all(isinstance(value, (int, float)) for value in numbers.values()):
+            raise TypeError(f"{key} are {numbers!r}")
 
 
 def _said(error: Exception) -> str:
@@ -92,10 +118,16 @@ def _missing(folder: Path) -> str:
 def write_record(folder: Path, record: Mapping[str, Any]) -> None:
     """Write `model.json` whole."""
     with files.atomic_write(folder / FILE) as path:
-        text = json.dumps(record, indent=1, ensure_ascii=False)
+        text = json.dumps(unchanged.with_own_digest(record), indent=1, ensure_ascii=False)
         path.write_text(f"{text}\n", encoding="utf-8")
 
 
 def amend(folder: Path, more: Mapping[str, Any]) -> None:
-    """Add keys to a folder's `model.json`, or replace them; raises as `read_record` does."""
-    write_record(folder, {**read_metadata(folder), **more})
+    """Add keys to a folder's `model.json`, or replace them; raises as `read_metadata` does."""
+    amend_files(folder, more, ())
+
+
+def amend_files(folder: Path, more: Mapping[str, Any], written: Iterable[str]) -> None:
+    """The same where files of these names were written anew next to it."""
+    record = read_metadata(folder)
+    write_record(folder, {**record, **more, **unchanged.renewed(record, folder, written)})

@@ -5,7 +5,6 @@ import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
-from json import JSONDecodeError
 from math import prod
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
@@ -18,6 +17,11 @@ from hilum.types import HilumError, MissingError
 Array: TypeAlias = npt.NDArray[np.float32]
 Layers: TypeAlias = dict[str, dict[str, Array]]  # layer -> kernel, bias, gamma, ... -> values
 
+# what a damaged file makes of a reader of names, shapes and JSON; h5py raises RuntimeError
+DAMAGE = (
+    OSError, KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError,
+    RuntimeError, MemoryError,
+)  # fmt: skip
 MAX_BYTES = 4 << 30  # of one weight file; ResNet152 has 240 MB
 
 
@@ -50,14 +54,22 @@ def _read_h5(path: Path) -> KerasFile:
     try:
         with h5py.File(path, "r") as file:
             group = file.get("model_weights", file)  # a whole model, or weights alone
-            weights = [(name, np.asarray(group[at], np.float32)) for at, name in _datasets(group)]
+            weights = [(name, _values(group[at])) for at, name in _datasets(group)]
             config = file.attrs.get("model_config")
-    except (OSError, KeyError, ValueError) as error:
+            epsilon = _epsilon(json.loads(config)) if config else None
+    except DAMAGE as error:
         raise HilumError(
             f"{path} must be weights or a model that Keras 2 or 3 saved as .h5; got: {error}; "
             "save it again with model.save_weights('name.h5')."
         ) from error
-    return KerasFile(path, _by_layer(weights), _epsilon(json.loads(config)) if config else None)
+    return KerasFile(path, _by_layer(weights), epsilon)
+
+
+def _values(dataset: Any) -> Array:
+    """An array; ValueError where its header promises more than a file of weights has."""
+    if dataset.size * 4 > MAX_BYTES:
+        raise ValueError(f"an array of {dataset.size:,} numbers")
+    return np.asarray(dataset, np.float32)
 
 
 def _datasets(group: Any) -> Iterator[tuple[str, str]]:
@@ -103,7 +115,7 @@ def _read_archive(path: Path) -> KerasFile:
                 return content.read() if content else b""
 
             return _read_tfjs(path, fetch)
-    except (tarfile.TarError, EOFError, OSError, KeyError) as error:
+    except (tarfile.TarError, EOFError, *DAMAGE) as error:
         raise HilumError(
             f"{path} must be an archive with a TensorFlow.js model; got: {error}; fetch it again."
         ) from error
@@ -137,12 +149,14 @@ def _read_tfjs(path: Path, fetch: Callable[[str], bytes]) -> KerasFile:
             )
         ]
         topology = model.get("modelTopology", {}).get("model_config")
-    except (JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
+        epsilon = _epsilon(topology) if topology else None
+        layers = _by_layer(weights)
+    except DAMAGE as error:
         raise HilumError(
             f"{path} must be a TensorFlow.js layers model with float32 weights; got: {error!r}; "
             "convert it again with tensorflowjs_converter."
         ) from error
-    return KerasFile(path, _by_layer(weights), _epsilon(topology) if topology else None)
+    return KerasFile(path, layers, epsilon)
 
 
 def _checked_names(names: list[str]) -> list[str]:
@@ -159,6 +173,8 @@ def _unpack(entries: list[dict[str, Any]], raw: bytes) -> Iterator[tuple[str, Ar
         if entry["dtype"] != "float32" or "quantization" in entry:
             raise ValueError(f"{entry['name']} is not stored as float32")
         count = prod(entry["shape"])
+        if min(entry["shape"], default=0) < 0:
+            raise ValueError(f"{entry['name']} has the shape {entry['shape']}")
         yield entry["name"], np.frombuffer(raw, "<f4", count, at).reshape(entry["shape"])
         at += 4 * count
     if at != len(raw):

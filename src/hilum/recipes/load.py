@@ -125,6 +125,11 @@ def _parsed(path: Path) -> Tree:
         raise HilumError(
             f"recipe file {path} is not valid TOML: {error}; correct that line."
         ) from None
+    except RecursionError:
+        raise HilumError(
+            f"recipe file {path} must hold the tables of a recipe; got brackets inside brackets, "
+            "too deep to read; remove them."
+        ) from None
 
 
 def _change(change: str) -> Tree:
@@ -133,7 +138,7 @@ def _change(change: str) -> Tree:
         raise HilumError(f"--set needs key=value, as in model.backbone=resnet50; got {change!r}.")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         value = text  # a bare word is a string, so that no shell needs nested quotes
     return with_new_names(nested(key.strip(), value))
 

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from hilum import files
+from hilum.files.cells import neutral
+
 PATHS = ("path", "mask_path")
 IDENTIFYING = ("sample_id", "patient_id", *PATHS)
 EMBEDDED = 200_000  # letters; longer tables stay in the run's folder
-STARTS = ("=", "+", "-", "@", "\t", "\r")  # OWASP, CSV injection
 
 
 def bare(path: object) -> object:
@@ -18,20 +20,13 @@ def bare(path: object) -> object:
     return re.split(r"[/\\]", str(path))[-1] if absolute else path
 
 
-def neutral(value: object) -> object:
-    """The value, with a leading apostrophe where it is a string that a spreadsheet would run."""
-    if not isinstance(value, str):
-        return value
-    line = value.replace("\r", " ")  # pandas leaves it unquoted, so that it would end the row
-    return f"'{line}" if value.startswith(STARTS) else line
-
-
 def write_figure_csv(table: pd.DataFrame, path: Path) -> Path:
     """Write a table without its index; strings and headings that look like formulas are quoted.
 
     Of absolute paths the last part stays: figures and their data are passed on with the page.
     """
-    path.write_text(safe_csv(table), encoding="utf-8", newline="")
+    with files.atomic_write(path, synced=False) as draft:
+        draft.write_text(safe_csv(table), encoding="utf-8", newline="")
     return path
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from hilum.files import cells
 from hilum.types import (
     HISTORY_COLUMNS,
     PREDICTION_COLUMNS,
@@ -139,7 +140,7 @@ def _results(path: Path) -> dict[str, Any]:
         )
     try:
         results = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise HilumError(f"{path} must be JSON; got {error}; run the study again.") from error
     if not isinstance(results, dict):
         raise HilumError(
@@ -154,7 +155,7 @@ def _recipe(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
         return {}, ()
     try:
         return tomllib.loads(path.read_text(encoding="utf-8")), ()
-    except (tomllib.TOMLDecodeError, UnicodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeError, RecursionError) as error:
         return {}, (f"recipe.toml could not be read ({error}), so figures it asks for are absent.",)
 
 
@@ -169,7 +170,7 @@ def _csv(path: Path, wanted: tuple[str, ...]) -> pd.DataFrame | None:
             f"{path} must be a CSV table; got {error}; run the study again."
         ) from error
     require_columns(table, wanted, path.name)
-    return None if table.empty else table
+    return None if table.empty else cells.plain_table(table)
 
 
 def _parquet(path: Path) -> pd.DataFrame | None:

@@ -127,10 +127,9 @@ def curve(history: pd.DataFrame) -> Figure:
 def draw_mask_sheet(run: RunFolder, rows: pd.DataFrame, path: Path) -> Path:
     """A PNG with one film per row of predictions, both outlines on it, its Dice below."""
     places = [_place(run, row) for row in rows.to_dict("records")]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(
-        str(path), cv2.cvtColor(mosaic(places, (SIDE, SIDE, 3), COLUMNS), cv2.COLOR_RGB2BGR)
-    )
+    sheet = cv2.cvtColor(mosaic(places, (SIDE, SIDE, 3), COLUMNS), cv2.COLOR_RGB2BGR)
+    with files.atomic_write(path, synced=False) as draft:
+        draft.write_bytes(cv2.imencode(path.suffix, sheet)[1].tobytes())
     return path
 
 

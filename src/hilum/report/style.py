@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 from PIL import Image
 
+from hilum import files
 from hilum.report import figure_csv
 from hilum.report.palette import GRID, INK, MUTED
 
@@ -98,8 +99,9 @@ def save_figure(
         canvas.draw()
     full = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     path = folder / f"{name}.png"
-    if colours:
-        full.quantize(colours, dither=Image.Dither.NONE).save(path, optimize=True)
-    else:  # of films, the last tenth of the size would cost eight times as long
-        full.save(path)
+    with files.atomic_write(path, synced=False) as draft:
+        if colours:
+            full.quantize(colours, dither=Image.Dither.NONE).save(draft, optimize=True)
+        else:  # of films, the last tenth of the size would cost eight times as long
+            full.save(draft)
     return path

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hilum import files
+from hilum.files import intact
 from hilum.types import HilumError
 
 if TYPE_CHECKING:
     from torch import nn
 
+CHECK = "model.crc32"  # next to a conversion: CRC-32 of its two files
 PACKAGES = ("openvino", "timm", "torch")  # whose versions decide what a network computes
 
 
@@ -41,6 +43,32 @@ def conversion_digest(network: Path) -> str:
     )
 
 
+def is_usable(network: Path) -> bool:
+    """Whether both files of a conversion are as they were written; where they are not, say so."""
+    pair = (network, network.with_suffix(".bin"))
+    if not network.is_file():
+        return False
+    try:
+        if intact.known_whole(*pair):
+            return True
+        if (network.parent / CHECK).read_text() == _checks(network):
+            intact.remember_whole(*pair)
+            return True
+    except (OSError, ValueError):
+        pass
+    intact.note_damage("a converted network's files", network.parent)
+    return False
+
+
+def write_check(network: Path) -> None:
+    """Note what both files of a conversion hold, next to them."""
+    (network.parent / CHECK).write_text(_checks(network))
+
+
+def _checks(network: Path) -> str:
+    return " ".join(f"{intact.crc32(network.with_suffix(end)):08x}" for end in (".xml", ".bin"))
+
+
 def find_conversion(saved: SavedNetwork, shape: tuple[int, int]) -> Path | None:
     """The conversion of a saved network for images of `shape` (height, width), or None.
 
@@ -53,7 +81,7 @@ def find_conversion(saved: SavedNetwork, shape: tuple[int, int]) -> Path | None:
         path = path_of(note["key"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return path if same and path.is_file() else None
+    return path if same and is_usable(path) else None
 
 
 def remember_conversion(

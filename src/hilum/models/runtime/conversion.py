@@ -3,6 +3,7 @@
 import inspect
 import shutil
 import warnings
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from uuid import uuid4
@@ -35,7 +36,7 @@ def converted(module: nn.Module, shape: tuple[int, int]) -> Path:
     Raises UnconvertedError where OpenVINO cannot convert it.
     """
     path = compile_cache.path_of(key(module, shape))
-    if not path.is_file():
+    if not compile_cache.is_usable(path):
         save_conversion(_convert(module, shape), path.parent)
     return path
 
@@ -77,12 +78,26 @@ def save_conversion(model: ov.Model, folder: Path) -> None:
     temporary.mkdir(parents=True)
     try:
         ov.save_model(model, temporary / "model.xml", compress_to_fp16=False)
-        temporary.rename(folder)
+        compile_cache.write_check(temporary / "model.xml")
+        _put_in_place(temporary, folder)
+    except OSError as error:
+        raise files.write_error(folder, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _put_in_place(whole: Path, folder: Path) -> None:
+    """Rename a folder, unless another process was faster; what is damaged there goes."""
+    if folder.is_dir() and not compile_cache.is_usable(folder / "model.xml"):
+        damaged = whole.with_name(f"{whole.name}.damaged")
+        with suppress(OSError):  # another process has just replaced it
+            folder.rename(damaged)
+        shutil.rmtree(damaged, ignore_errors=True)
+    try:
+        whole.rename(folder)
     except OSError:
         if not folder.is_dir():  # otherwise another process was faster
             raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _tensors(module: nn.Module) -> str:

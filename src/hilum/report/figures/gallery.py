@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from hilum import files
 from hilum.data.source_images import open_source_images
 from hilum.report.run_folder import OWN_DATA, RunFolder
 from hilum.report.wording import class_name, code, probability
@@ -166,8 +167,8 @@ def _shrink(path: object, sha256: str, to: Path) -> bool:
     way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     small = cv2.resize(pixels, size, interpolation=way)
     done, data = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 82])
-    to.parent.mkdir(parents=True, exist_ok=True)
-    to.write_bytes(data.tobytes())
+    with files.atomic_write(to, synced=False) as draft:
+        draft.write_bytes(data.tobytes())
     return bool(done)
 
 
