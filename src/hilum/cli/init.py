@@ -13,6 +13,8 @@ from hilum.cli.own_image_options import with_own_image_options
 from hilum.progress import StepName
 from hilum.types import CLASS_NAMES, HilumError, as_path
 
+FIX = "patients.csv"  # in what both the scan and the recipe say of unknown patients
+
 
 @app.command()
 @with_own_image_options
@@ -56,7 +58,9 @@ def init(
     rows = [(CLASS_NAMES.get(one, one), f"{scanned.classes[one]:,}") for one in found.classes]
     screen.table("Classes", ("class", "images"), rows)
     screen.left_out(scanned.left_out)
-    screen.notes((*scanned.notes, *(remark := own_images.advice(found))))
+    remark = own_images.advice(found)
+    said = [note for note in scanned.notes if FIX not in note or not any(FIX in r for r in remark)]
+    screen.notes((*said, *remark))
     screen.gap()
     screen.point("Recipe", file.resolve())
     command = f"hilum run {shlex.quote(str(file))}"

@@ -105,8 +105,8 @@ def _show(answers: "AnsweredFiles", screen: Terminal) -> None:
     screen.left_out(left_out)
     first = f" (the first {SHOWN} are shown)" if len(read) > SHOWN else ""
     screen.say(
-        f"{len(read) - len(abstained):,} images are predicted{first}, {len(abstained):,} are "
-        f"abstained from, {sum(item.count for item in left_out):,} are left out."
+        f"Images predicted: {len(read) - len(abstained):,}{first}. Abstained: {len(abstained):,}. "
+        f"Left out: {sum(item.count for item in left_out):,}."
     )
 
 
@@ -150,7 +150,7 @@ def explain(
     screen.table("Heat maps", ("path", "label", "class", "probability", "file"), rows)
     screen.left_out(left_out)
     more = f" (the first {SHOWN} are shown)" if len(drawn) > SHOWN else ""
-    screen.say(f"{len(drawn):,} heat maps are drawn{more}, {len(left_out):,} images left out.")
+    screen.say(f"Heat maps: {len(drawn):,}{more}. Left out: {len(left_out):,}.")
     screen.say("A heat map shows where the model looked, not whether it is right.")
     _say_source(answers.source, answers.source.finding(), screen)
     _say(answers.cautions, screen)
