@@ -25,7 +25,7 @@ PLACES = f"{os.environ.get('PATH', '')}:/usr/sbin"  # Debian's Orthanc is a serv
 PROGRAMS = ("Orthanc", "storescu", "dsrdump", "dciodvfy")
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 ENTRY = "from hilum.cli import main; main()"
-PATIENCE = 120.0  # seconds for what takes one; a busy machine is no failure
+PATIENCE = 600.0  # seconds for what takes one; a busy machine is no failure
 STARTS = 5  # tries: another program may take a free port first
 
 
