@@ -188,3 +188,10 @@ def settled(spool: Path, films: int) -> SpoolStatus:
 def send(port: int, called: str, files: Sequence[Path], *words: str) -> None:
     """DCMTK's sender."""
     run("storescu", "-aec", called, *words, LOOPBACK, str(port), *files)
+
+
+def post(url: str, film: bytes) -> Any:
+    """The answer of a server to a film."""
+    request = Request(url, film, {"Content-Type": "application/octet-stream"})  # noqa: S310
+    with urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310
+        return json.loads(answer.read())
