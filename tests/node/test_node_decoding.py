@@ -87,4 +87,4 @@ def test_what_is_read_before_any_pixel(tmp_path: Path) -> None:
     with pytest.raises(HilumError, match="got a film without Patient ID"):
         accepted(path, as_file(film(1, PatientID="")), "MODALITY", FilmRules())
     with pytest.raises(HilumError, match="got a damaged one"):
-        accepted(path, data[:200], "MODALITY", FilmRules())
+        accepted(path, b"no DICOM", "MODALITY", FilmRules())
