@@ -232,6 +232,7 @@ def _class_folders(home: Path, count: int, seed: int) -> Path:
     return home / "films"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_samples")
 def test_a_film_is_decoded_once_whoever_looks_at_it_later(
     tmp_path: Path,

@@ -44,6 +44,7 @@ def test_a_dry_run_foresees_the_run_and_writes_nothing(trained: Trained, tmp_pat
     assert sum(row["images"] for row in once) == foreseen["images"]
 
 
+@pytest.mark.slow
 def test_a_finished_model_is_asked_the_same(trained: Trained, tmp_path: Path) -> None:
     done = installed(
         "evaluate", trained.folder, trained.data, "--out", tmp_path / "t", "--dry-run", "--json"
@@ -56,6 +57,7 @@ def test_a_finished_model_is_asked_the_same(trained: Trained, tmp_path: Path) ->
     assert not (tmp_path / "t").exists()
 
 
+@pytest.mark.slow
 def test_passes_are_those_of_the_recipe() -> None:
     """Closed form: 40 films, 2 folds, 2 seeds, 3 views, mirrored; then ten epochs of all layers."""
     changes = [

@@ -70,6 +70,7 @@ def test_a_model_of_few_films_says_that_it_does_not_check(
     assert pd.read_csv(tmp_path / "p.csv")["new_source"].tolist() == ["not checked"]
 
 
+@pytest.mark.slow
 def test_adapt_writes_a_model_that_predicts_and_refuses_few_films(
     hilum: Run, elsewhere: tuple[Path, Path], trained: Trained, tmp_path: Path
 ) -> None:

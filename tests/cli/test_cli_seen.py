@@ -64,6 +64,7 @@ def test_predict_and_explain_carry_the_verdict_and_name_what_they_know(
     assert hilum(*words, "--json").json["model"]["verdict"] == verdict
 
 
+@pytest.mark.slow
 def test_a_folder_of_an_earlier_version_is_read_and_says_what_it_cannot(
     hilum: Run, model: Path, trained: Trained, tmp_path: Path
 ) -> None:
@@ -87,6 +88,7 @@ def test_a_folder_of_an_earlier_version_is_read_and_says_what_it_cannot(
     assert "same file" in set(tables[1]["seen"])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("brief")
 def test_compare_and_audit_take_either_folder(hilum: Run, trained: Trained, tmp_path: Path) -> None:
     run = Path(shutil.copytree(trained.folder, tmp_path / "run"))
@@ -99,7 +101,7 @@ def test_compare_and_audit_take_either_folder(hilum: Run, trained: Trained, tmp_
 
 
 @pytest.mark.usefixtures("brief")
-@pytest.mark.parametrize("by_table", [True, False])
+@pytest.mark.parametrize("by_table", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_evaluate_takes_one_class_alone(
     hilum: Run, trained: Trained, tmp_path: Path, by_table: bool
 ) -> None:

@@ -77,6 +77,7 @@ def test_bad_files_are_left_out_counted_and_listed(trained: Trained) -> None:
     assert sum(item["count"] for item in told) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("brief")
 def test_a_table_whose_columns_are_named(hilum: Run, films: Phantom, tmp_path: Path) -> None:
     rows = ["Datei;Befund;Person;Haus"]
@@ -119,6 +120,7 @@ def save_dicom(path: Path, pixels: np.ndarray, patient: str) -> None:
     file.save_as(path, enforce_file_format=True)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("brief")
 def test_a_dicom_tree(hilum: Run, films: Phantom, tmp_path: Path) -> None:
     for i, row in films.table.iterrows():

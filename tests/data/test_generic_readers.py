@@ -371,6 +371,7 @@ def test_an_unlabelled_reading_of_columns() -> None:
     }
 
 
+@pytest.mark.slow
 def test_random_damage_to_a_table_is_a_sentence_or_a_manifest(tmp_path: Path) -> None:
     draw(tmp_path, "a.png", "b.png")
     whole = np.frombuffer(

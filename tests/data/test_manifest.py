@@ -269,6 +269,7 @@ def test_summarise_counts_by_reason() -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_rows_take_no_minutes(tmp_path: Path) -> None:
     many = rows(100_000, patient_id=1, age="50", sex="M", view="PA")
     start = time.perf_counter()

@@ -552,7 +552,7 @@ def test_three_hundred_films_in_time() -> None:
     assert time.process_time() - begin < 20
 
 
-@pytest.mark.parametrize("cores", [1, 2, 3])
+@pytest.mark.parametrize("cores", [1, 2, pytest.param(3, marks=pytest.mark.slow)])
 def test_films_are_the_same_whoever_draws_them(
     cores: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

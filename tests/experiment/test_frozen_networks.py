@@ -32,7 +32,12 @@ def silent(name: str):
     return lambda done, total: None
 
 
-@pytest.mark.parametrize("way", WAYS)
+QUICK = ("cached", "pattern")
+
+
+@pytest.mark.parametrize(
+    "way", [way if way in QUICK else pytest.param(way, marks=pytest.mark.slow) for way in WAYS]
+)
 def test_what_is_frozen_keeps_its_bits(tmp_path: Path, way: str) -> None:
     train, moving = WAYS[way]
     films = '{phantom={images=20, size=64, seed=3, classes=["covid19","normal"]}}'

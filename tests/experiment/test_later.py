@@ -45,7 +45,8 @@ def plan(films: Path, later: str, *changes: str) -> Recipe:
     )
 
 
-TWO = ('grid={"model.head"=["linear","mlp"]}', "prepare.side=64")
+TINY = "model.backbone=test_efficientnet"
+TWO = ('grid={"model.head"=["linear","mlp"]}', TINY, "prepare.side=64")
 THREE = (
     'grid={"model.backbone"=["tf_efficientnet_lite0","wiklund_cnn","wiklund_fc"]}',
     "prepare.side=224",
@@ -116,13 +117,16 @@ def test_the_same_unseen_films_under_every_network_that_has_a_map(out: Path) -> 
 @pytest.mark.usefixtures("no_report")
 @pytest.mark.parametrize(
     ("keep", "some"),
-    [('label=["normal"]', True), ('label=["normal"], view=["lateral"]', False)],
+    [
+        ('label=["normal"]', True),
+        pytest.param('label=["normal"], view=["lateral"]', False, marks=pytest.mark.slow),
+    ],
 )
 def test_fewer_later_films_than_asked_for_stop_no_study(
     films: Path, tmp_path: Path, keep: str, some: bool
 ) -> None:
     later = f'{{path="{films}", keep={{{keep}}}, take={{normal=500}}}}'
-    small = plan(films, later, "prepare.side=64")
+    small = plan(films, later, TINY, "prepare.side=64")
     results = experiment.run_recipe(small, None, tmp_path, silent)
     if some:
         table = pd.read_csv(films)

@@ -94,6 +94,7 @@ def mixed_sets(root: Path) -> Recipe:
     return plan(both)
 
 
+@pytest.mark.slow
 def test_a_mixture_of_conventions_is_named(tmp_path: Path) -> None:
     """On standard error, first among the report's limits, and set by set in the verdict."""
     whole, out = mixed_sets(tmp_path), tmp_path / "out"

@@ -79,6 +79,7 @@ def test_informative_features_win_and_the_strength_is_the_best_of_the_path() -> 
     assert found.loss < best_strength(noise, np.ones(2), path).loss - 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_audits")
 def test_each_fold_chooses_and_says_so(tmp_path: Path) -> None:
     out = tmp_path / "out"

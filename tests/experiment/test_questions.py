@@ -157,6 +157,7 @@ def test_the_report_lists_the_further_questions_apart_from_its_own_cells(resumed
     assert '<section id="questions">' not in alone
 
 
+@pytest.mark.slow
 def test_a_task_on_the_main_questions_images_finds_its_source_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

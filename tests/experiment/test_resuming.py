@@ -283,6 +283,7 @@ def test_another_recipe_is_refused_and_nothing_is_touched(
     assert before == {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_a_task_whose_recipe_changed_stops_the_run(restored: Run, tmp_path: Path) -> None:
     """It is no task that failed: its results are there, of what it was before."""
     home, out = restored.home, tmp_path / "out"
@@ -300,6 +301,7 @@ def test_a_task_whose_recipe_changed_stops_the_run(restored: Run, tmp_path: Path
     assert (out / "results.json").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_kill_after_the_last_table_leaves_a_run_that_goes_on(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

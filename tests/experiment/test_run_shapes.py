@@ -70,6 +70,7 @@ def test_a_second_run_decodes_nothing_and_gives_the_same_numbers(
     assert bits[0] == bits[1]
 
 
+@pytest.mark.slow
 def test_kfold_tests_every_image_once_and_the_model_is_one_of_the_folds(tmp_path: Path) -> None:
     plan = small('split={kind="kfold",folds=3,validation=0.2}')
     results = experiment.run_recipe(plan, None, tmp_path, silent)
@@ -88,9 +89,10 @@ def test_kfold_tests_every_image_once_and_the_model_is_one_of_the_folds(tmp_path
     ("stages", "head"),
     [
         ('[{optimiser="adam", epochs=5, lr=0.01}]', "mlp"),
-        (
+        pytest.param(
             '[{}, {name="all", trainable="all", optimiser="adamw", epochs=1, lr=1e-4, batch=16}]',
             "linear",
+            marks=pytest.mark.slow,
         ),
     ],
 )
@@ -104,6 +106,7 @@ def test_other_stages_train_and_predict_exactly(tmp_path: Path, stages: str, hea
     assert pd.read_csv(tmp_path / "p.csv")["p_normal"].equals(own["p_normal"])
 
 
+@pytest.mark.slow
 def test_without_validation_nothing_is_chosen_and_the_test_images_are_watched(
     tmp_path: Path,
 ) -> None:
@@ -127,6 +130,7 @@ def test_without_validation_nothing_is_chosen_and_the_test_images_are_watched(
         assert rows["loss"].iloc[-1] == pytest.approx(-np.log(true).mean(), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_head_is_fitted_again_on_validation_images_as_well(tmp_path: Path) -> None:
     """Only the head changes: temperature and limits are those of the fit before."""
     alone = ("augment.views=0", "model.mirror=false")
@@ -147,6 +151,7 @@ def test_a_head_is_fitted_again_on_validation_images_as_well(tmp_path: Path) -> 
         np.testing.assert_allclose(fitted.head.standardise.mean, mean, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_each_picture_of_a_film_has_a_head_of_its_own(tmp_path: Path) -> None:
     """Half of it is half the head of a run that sees whole films alone."""
     alone = ("augment.views=0", "prepare.side=64", "train.stages=[{refit=true}]")
@@ -172,6 +177,7 @@ def test_each_picture_of_a_film_has_a_head_of_its_own(tmp_path: Path) -> None:
     assert pd.read_csv(tmp_path / "p.csv")["p_normal"].equals(own["p_normal"])
 
 
+@pytest.mark.slow
 def test_several_seeds_stand_beside_each_other(tmp_path: Path) -> None:
     results = experiment.run_recipe(small("seeds=[0,1]"), None, tmp_path, silent)
     table = pd.read_csv(tmp_path / "predictions.csv")
@@ -179,6 +185,7 @@ def test_several_seeds_stand_beside_each_other(tmp_path: Path) -> None:
     assert results.split["seeds"] == [0, 1]
 
 
+@pytest.mark.slow
 def test_resume_does_no_fold_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from hilum.experiment import fold
 

@@ -232,7 +232,7 @@ def test_saved_anew_and_smaller_it_is_still_the_film(made: Made, tmp_path: Path)
     assert set(table["seen"]) == {"near duplicate"}
 
 
-@pytest.mark.parametrize("side", ["model", "data"])
+@pytest.mark.parametrize("side", [pytest.param("model", marks=pytest.mark.slow), "data"])
 def test_where_patients_are_unknown_nothing_passes(made: Made, tmp_path: Path, side: str) -> None:
     run = trained(tmp_path / "nameless", people=False) if side == "model" else made
     patient = "" if side == "data" else "n"
@@ -250,6 +250,7 @@ def test_where_patients_are_unknown_nothing_passes(made: Made, tmp_path: Path, s
         assert "No image, patient or near duplicate" not in page
 
 
+@pytest.mark.slow
 def test_a_folder_of_an_earlier_version_answers_alike_and_passes_nothing(
     own: Made, made: Made, tmp_path: Path
 ) -> None:
@@ -278,6 +279,7 @@ def test_a_folder_of_an_earlier_version_answers_alike_and_passes_nothing(
     assert again.verdict.startswith(f"{len(made.taught)} of {COUNT} images are no test")
 
 
+@pytest.mark.slow
 def test_equal_numbers_of_another_hospital_are_other_people_and_warn(tmp_path: Path) -> None:
     home = tmp_path / "a"
     data = table(home / "first", [(i, f"{i % PEOPLE:03d}") for i in range(COUNT)], source="A")
@@ -292,6 +294,7 @@ def test_equal_numbers_of_another_hospital_are_other_people_and_warn(tmp_path: P
         assert (tested.split["checked"]["same_patient"] > 0) is (status == "fail")
 
 
+@pytest.mark.slow
 def test_a_run_and_its_model_folder_are_one_to_every_command(
     own: Made, made: Made, tmp_path: Path
 ) -> None:
@@ -380,6 +383,7 @@ def test_sheets_of_heat_maps_have_the_verdict(
     assert words.count(" ".join(made.results.verdict.split())) == 2
 
 
+@pytest.mark.slow
 def test_a_source_tasks_films_count_too(tmp_path: Path) -> None:
     """The backbone has learnt from them, although the folder's own split never saw them."""
     source = table(tmp_path / "source", [(4000 + i, f"s{i}") for i in range(40)])

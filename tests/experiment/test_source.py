@@ -61,6 +61,7 @@ def test_the_backbone_is_taught_first_and_reported(tmp_path: Path) -> None:
     assert pd.read_csv(tmp_path / "p.csv")["p_normal"].equals(own["p_normal"])
 
 
+@pytest.mark.slow
 def test_a_source_that_was_trained_before_is_not_trained_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -72,6 +73,7 @@ def test_a_source_that_was_trained_before_is_not_trained_again(
     assert repr([s.value for s in first.scores]) == repr([s.value for s in second.scores])
 
 
+@pytest.mark.slow
 def test_seeds_stand_on_one_source_model_where_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,12 +146,14 @@ def test_what_the_target_holds_is_kept_out_unless_the_leak_is_asked_for(tmp_path
     assert {finding.id: finding.status for finding in apart.audits}["C-11"] == "pass"
 
 
+@pytest.mark.slow
 def test_a_source_that_is_switched_off_is_an_arm_without_it(tmp_path: Path) -> None:
     results = experiment.run_recipe(plan(more=", enabled=false"), None, tmp_path, silent)
     assert {score.cell for score in results.scores} == {"main"}
     assert results.model["lineage"] == "no source task"
 
 
+@pytest.mark.slow
 def test_a_frozen_network_beside_the_taught_one(tmp_path: Path) -> None:
     both = recipes.parse_recipe(
         recipes.as_tree(plan())

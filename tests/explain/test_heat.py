@@ -160,7 +160,11 @@ def test_heat_is_evidence_without_what_speaks_against_in_the_films_pixels(resnet
 
 @pytest.mark.parametrize(
     ("name", "pool", "width", "positions"),
-    [("vgg16", "flatten", 512 * 9, 9), ("vgg16", "fc1", 4096, 1), ("resnet18", "flatten", 4608, 1)],
+    [
+        ("vgg16", "flatten", 512 * 9, 9),
+        pytest.param("vgg16", "fc1", 4096, 1, marks=pytest.mark.slow),
+        ("resnet18", "flatten", 4608, 1),
+    ],
 )
 def test_heads_on_flattened_maps_and_on_kept_layers(
     name: str, pool: str, width: int, positions: int

@@ -38,6 +38,7 @@ def edges(asked: ExplainableModel, film: Grey8, class_: int) -> Floats:
     return np.abs(cv2.Laplacian(film.astype(np.float32), cv2.CV_32F, ksize=3))
 
 
+@pytest.mark.slow
 def test_cascade_tells_an_explanation_from_an_edge_detector(
     lite: ExplainableModel, films: Phantom
 ) -> None:

@@ -20,7 +20,7 @@ from hilum.models.runtime.base import Runtime, RuntimeInfo
 from hilum.types import Grey8
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "export.md"
-QUICK = {"resnet18", "elazhari_cnn"}
+QUICK = {"elazhari_cnn"}
 NO_HEAT = {"elazhari_cnn", "wiklund_cnn", "wiklund_fc"}  # the last has no map either
 CERTAIN = 0.99  # a probability above which hardly anything moves it
 BEYOND = ("vit_tiny_patch16_224", "convnext_atto")  # of timm, without a row

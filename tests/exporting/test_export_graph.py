@@ -51,7 +51,13 @@ def test_a_linear_head_on_averages(small: TrainedModel, films: phantom.Phantom) 
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", ["hidden", "stages", "flatten", "positions", "panels", "beside"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("hidden", "stages", "flatten", "positions", "panels"),
+        pytest.param("beside", marks=pytest.mark.slow),
+    ],
+)
 def test_every_head_and_pool(kind: str, films: phantom.Phantom) -> None:
     stack = stack_of(films, 64, panels=2 if kind == "panels" else 1)
     first = backbones.build_backbone(
@@ -77,6 +83,7 @@ def test_one_view_without_mirror(films: phantom.Phantom) -> None:
     assert "map_mirrored" not in got
 
 
+@pytest.mark.slow
 def test_a_network_without_maps_has_no_heat_and_says_so(films: phantom.Phantom) -> None:
     stack = stack_of(films, 160)
     model = model_of(backbones.build_backbone("test_vit", "random"), stack)

@@ -49,6 +49,7 @@ def weights_in_int8(proto: ModelProto) -> int:
                for t in proto.graph.initializer)  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_first_layers_are_those_of_fp32(
     whole: ModelProto, every_layer: ModelProto, films: phantom.Phantom, tmp_path: Path
 ) -> None:
@@ -71,6 +72,7 @@ def test_the_first_layers_are_those_of_fp32(
     assert errors[2] < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("translated_once")
 def test_one_calibration_and_a_few_images_rule_forms_out(
     folder: Path, many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

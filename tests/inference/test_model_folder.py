@@ -128,6 +128,7 @@ def test_a_model_trained_in_int8_answers_as_it_did(in_int8: tuple[TrainedModel, 
     assert np.array_equal(loaded.logits(STACK), answering.logits(STACK))
 
 
+@pytest.mark.slow
 def test_heat_maps_of_a_model_in_int8_keep_to_full_precision(
     in_int8: tuple[TrainedModel, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

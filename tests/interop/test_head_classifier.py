@@ -23,6 +23,7 @@ def test_scikit_learn_takes_it_for_one_of_its_own(estimator, check) -> None:
     check(estimator)
 
 
+@pytest.mark.slow
 def test_it_is_the_head_that_a_run_fits_on_the_same_features(out: Path, model: Model) -> None:
     split = pd.read_csv(out / "splits.csv").query("seed == 0")
     films = ManifestDataset(hilum.open_data(out), None, model.preparation)

@@ -46,6 +46,7 @@ def test_mcnemar_by_hand_and_refusal() -> None:
         paired_tests.mcnemar(-1, 3)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=5)
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=12))
 def test_holm_equals_statsmodels(percents: list[int]) -> None:

@@ -116,6 +116,7 @@ def test_black_and_white_exchanged_is_said(finder: segmenter.LungSegmenter) -> N
     assert not any(finder(255 - film).good for film in films)
 
 
+@pytest.mark.slow
 def test_slices_are_no_films_and_films_no_slices(
     finder: segmenter.LungSegmenter, shared: Path
 ) -> None:

@@ -127,6 +127,7 @@ def test_eighteen_of_eighteen_promise_little_where_one_in_a_hundred_has_it() -> 
     assert row["ppv_high"] == 1
 
 
+@pytest.mark.slow
 def test_predictive_intervals_hold_the_truth_as_often_as_they_promise() -> None:
     """Simulated tests of 40 positives and 60 negatives, at three prevalences."""
     rng = np.random.default_rng(5)

@@ -23,6 +23,7 @@ def in_precision(name: str, wanted: str) -> Runtime:
     return compile_backbone(backbone, backbone.card.normalise, PIPELINE, wanted)
 
 
+@pytest.mark.slow
 def test_depthwise_convolutions_stay_in_fp32_unless_bf16_is_asked_for() -> None:
     able = in_precision(DENSE, "bf16").facts.precision
     assert in_precision(DENSE, "auto").facts.precision == able
@@ -30,6 +31,7 @@ def test_depthwise_convolutions_stay_in_fp32_unless_bf16_is_asked_for() -> None:
     assert in_precision(DEPTHWISE, "bf16").facts.precision == able
 
 
+@pytest.mark.slow
 def test_a_model_ranks_real_films_in_bf16_as_in_fp32(shared: Path) -> None:
     own, full = (in_precision(DENSE, wanted) for wanted in ("auto", "fp32"))
     if own.facts.precision != "bf16":

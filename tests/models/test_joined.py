@@ -88,6 +88,7 @@ def test_heat_is_the_sum_over_networks(members: list[Backbone], joined: Backbone
     np.testing.assert_allclose(whole, sum(parts), rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_compiled_network_sees_what_torch_sees(joined: Backbone) -> None:
     """Maps and features of every member, in one row, converted and run."""
     pipeline = preprocess.from_list([{"step": "resize", "side": 96}])

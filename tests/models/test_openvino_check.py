@@ -197,6 +197,7 @@ def test_the_child_itself_runs_here_and_torch_asks_nothing(machine: Machine) -> 
     assert files.cache_home() == machine.folder / "cache"
 
 
+@pytest.mark.slow
 def test_doctor_says_so_and_tries_again(machine: Machine) -> None:
     """In processes of their own: the sentence on standard error, no place in the code."""
     machine.child(DIES.format("SIGFPE"))

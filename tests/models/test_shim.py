@@ -31,6 +31,7 @@ def test_a_fresh_python_imports_timm_and_transforms_and_an_outline_needs_no_comp
     assert done.stdout.split() == ["False", "fine"], done.stderr
 
 
+@pytest.mark.slow
 def test_timm_leaves_torch_compile_unloaded_and_unharmed() -> None:
     code = (
         "import sys, torch; shield = torch.compiler.disable;"

@@ -142,6 +142,7 @@ def test_a_network_without_such_stages_is_refused() -> None:
         backbones.build_backbone("wiklund_cnn", "random", pool="stages")
 
 
+@pytest.mark.slow
 def test_layers_that_were_left_out_do_not_come_back() -> None:
     backbone = backbones.build_backbone("vgg16", "random")
     with pytest.raises(HilumError, match="pool 'fc1' of 'vgg16' needs other layers"):

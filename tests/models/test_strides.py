@@ -84,6 +84,7 @@ def test_a_pool_of_fewer_maps_is_some_of_the_columns() -> None:
         torch.testing.assert_close(found, cut(film), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_same_network_comes_back_compiled_and_saved() -> None:
     backbone = early()
     record = json.loads(json.dumps(backbone.record()))

@@ -41,7 +41,12 @@ def run(code: str, **extra: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    "first", ["hilum.training.loop", "hilum.models.runtime.compiling", "hilum.explain"]
+    "first",
+    [
+        "hilum.training.loop",
+        pytest.param("hilum.models.runtime.compiling", marks=pytest.mark.slow),
+        pytest.param("hilum.explain", marks=pytest.mark.slow),
+    ],
 )
 def test_openmp_itself_says_that_its_threads_sleep(first: str) -> None:
     """OMP_DISPLAY_ENV: each OpenMP library prints its settings when it loads (OpenMP 5.2)."""
@@ -62,6 +67,7 @@ def test_what_the_user_has_set_stays(name: str) -> None:
     assert run(code).stdout.strip() == str(["PASSIVE", None, None, None])
 
 
+@pytest.mark.slow
 def test_how_threads_wait_changes_no_bit_of_a_training() -> None:
     asleep, spinning = run(TRAINED).stdout, run(TRAINED, GOMP_SPINCOUNT="1000").stdout
     assert len(asleep.strip()) == 64

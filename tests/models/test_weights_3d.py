@@ -79,6 +79,7 @@ def test_a_part_that_is_not_there_says_what_to_install(card: BackboneCard) -> No
     assert caught.value.exit_code == 3
 
 
+@pytest.mark.slow
 def test_a_file_of_volumes_or_of_slices_can_be_brought(card: BackboneCard, tmp_path: Path) -> None:
     volumes = volume_weights()
     torch.save(volumes, tmp_path / "volumes.pt")
@@ -112,6 +113,7 @@ class Volumes(nn.Module):
         return (self.layer(y, "layer1.0.conv2", "layer1.0.bn2") + x).relu()
 
 
+@pytest.mark.slow
 def test_a_slice_is_answered_as_a_volume_that_does_not_change_along_its_depth(
     card: BackboneCard,
 ) -> None:

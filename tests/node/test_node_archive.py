@@ -173,6 +173,7 @@ def test_a_film_that_ends_the_process_again_and_again_fails_at_last(tmp_path: Pa
     assert failed.reason == "the node ended 5 times while it read this film"
 
 
+@pytest.mark.slow
 def test_another_model_answers_a_film_anew(tmp_path: Path) -> None:
     with archive() as peer:
         for digest in ("one", "one", "two"):

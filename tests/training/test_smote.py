@@ -140,6 +140,7 @@ def test_two_copies_of_one_image_are_each_others_neighbours() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_published_size_needs_no_more_than_point_eight_gigabytes() -> None:
     labels = labels_of(98, 657)
     minority = np.flatnonzero(labels == 0)
