@@ -10,6 +10,7 @@ import io
 import json
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -20,8 +21,11 @@ import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
+from pydicom import Dataset, uid
+from pydicom.dataset import FileMetaDataset
 
 import hilum
+from hilum import phantom
 from hilum.inference.temperature import apply_temperature
 from hilum.metrics import curves
 from hilum.report.contact_sheet import show_film
@@ -185,6 +189,46 @@ def report(folder: Path) -> Image.Image:
     return Image.open(io.BytesIO(data))
 
 
+def hospital(folder: Path) -> Image.Image:
+    """The demonstration's answer to a film, as the archive gets it; its report is printed."""
+    hilum.run("demo", out=folder)
+    return _results(folder)
+
+
+def _results(out: Path) -> Image.Image:
+    """The Secondary Capture of a run's answer to a synthetic film."""
+    made = phantom.generate(phantom.Request(images=1, size=1024, seed=11))
+    film = _radiograph(made.images[0])
+    results = hilum.load_model(out).predict(film).to_dicom(film)
+    for result in results:
+        if result.Modality == "SR" and (program := shutil.which("dsrdump")):
+            file = out / "report.dcm"
+            result.save_as(file, enforce_file_format=True)
+            print(subprocess.check_output([program, file], text=True))  # noqa: S603
+    (capture,) = [result for result in results if result.Modality == "OT"]
+    return Image.fromarray(capture.pixel_array)
+
+
+def _radiograph(pixels: np.ndarray) -> bytes:
+    """Grey (height, width) as a digital radiograph of nobody."""
+    made = Dataset()
+    made.file_meta = FileMetaDataset()
+    made.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
+    made.SOPClassUID = uid.DigitalXRayImageStorageForPresentation
+    for name in ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"):
+        setattr(made, name, uid.generate_uid(entropy_srcs=["hospital", name]))
+    made.Modality, made.PatientName, made.PatientID = "DX", "Synthetic^Film", "SYNTHETIC"
+    made.StudyDate, made.StudyTime, made.ViewPosition = "20260401", "101500", "PA"
+    made.Rows, made.Columns = pixels.shape
+    made.SamplesPerPixel, made.PhotometricInterpretation = 1, "MONOCHROME2"
+    made.BitsAllocated, made.BitsStored, made.HighBit, made.PixelRepresentation = 8, 8, 7, 0
+    made.PixelData = pixels.tobytes()
+    made["PixelData"].VR = "OB"
+    file = io.BytesIO()
+    made.save_as(file, enforce_file_format=True)
+    return file.getvalue()
+
+
 def _train(folder: Path, films: str, *changes: str) -> hilum.Results:
     """The demonstration's recipe on other films, of two classes."""
     fixed = [f"data=[{{phantom={{{films}}}}}]", f"classes={json.dumps(CLASSES)}",
@@ -212,6 +256,7 @@ PICTURES: dict[str, Callable[[Path], Figure | Image.Image]] = {
     "calibration": calibration,
     "abstention": abstention,
     "report": report,
+    "hospital": hospital,
 }
 
 

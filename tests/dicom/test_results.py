@@ -13,6 +13,7 @@ import highdicom as hd
 import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
+from pydicom.sr._concepts_dict import concepts
 from pydicom.sr.codedict import codes as standard
 from result_films import KINDS, Film, as_file, change, film, pixels, save_model
 
@@ -244,6 +245,22 @@ def test_own_classes_have_private_codes() -> None:
     assert {code.scheme_designator for code in made} == {codes.SCHEME}
     assert all(len(code.value) <= codes.LONGEST for code in made)
     assert codes.class_code("covid19").scheme_designator == "SCT"
+
+
+def test_codes_are_those_of_the_standards_tables() -> None:
+    """Which are not in pydicom's tables of DICOM PS3.16; the page on results lists them."""
+
+    def listed(code: Any) -> bool:
+        rows = concepts.get(code.scheme_designator, {}).values()
+        return any(row[code.value][0] == code.meaning for row in rows if code.value in row)
+
+    ours = [*codes.CLASSES.values(), codes.PROCESSING_ALGORITHM]
+    page = (Path(__file__).parents[2] / "docs" / "hospital.md").read_text(encoding="utf-8")
+    absent = [code for code in ours if not listed(code)]
+    assert [code.value for code in absent] == [
+        "840539006", "233604007", "53084003", "75570004", "Newcode1",
+    ]  # fmt: skip
+    assert all(code.value in page and code.meaning in page for code in absent)
 
 
 def test_identifiers_are_valid() -> None:

@@ -56,7 +56,7 @@ class ModelAnswers:
             outcome = again.exception() or again.result()
         if isinstance(outcome, OSError) and outcome.errno:  # of the disk, not of the film
             raise outcome
-        read = self.decoders.said(outcome)
+        read: ReadFilm | Left | str = self.decoders.said(outcome)
         if isinstance(read, str):
             raise HilumError(read)
         return read

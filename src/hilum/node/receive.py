@@ -48,6 +48,7 @@ SUCCESS, NO_SUCH_CLASS, OUT_OF_RESOURCES, FAILED = 0x0000, 0x0122, 0xA700, 0x011
 REJECTED, BY_USER, UNKNOWN_CALLER = 0x01, 0x01, 0x03  # PS3.8 table 9-21
 LEAST_FREE = 64 * 2**20  # bytes that stay free for results and for the queue itself
 CONNECTIONS = 32  # associations at a time
+PIECE = 2**17  # bytes of a film that a peer may send at once; the usual 2**14 cost as much each
 IDLE_SECONDS = 60  # without a word from a peer, then its association ends
 
 
@@ -73,6 +74,7 @@ class Receiver:
         entity.require_called_aet = True
         entity.maximum_associations = CONNECTIONS
         entity.network_timeout = IDLE_SECONDS
+        entity.maximum_pdu_size = PIECE
         for kind in (*TAKEN, *REFUSED):
             entity.add_supported_context(kind, SYNTAXES)
         entity.add_supported_context(VERIFICATION)

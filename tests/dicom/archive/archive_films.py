@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -29,7 +30,7 @@ class Ward:
     films: dict[str, Dataset]
     results: dict[str, dict[str, Path]]
     status: SpoolStatus
-    folder: Path
+    served: dict[str, Any]  # the answer of the same process over HTTP to the film DX
 
 
 MADE = {

@@ -58,15 +58,16 @@ def ward(
     folder = tmp_path_factory.mktemp("ward")
     spool = folder / "spool"
     with orthanc.node(
-        model.folder, spool, "--archive", f"{AET}@{LOOPBACK}:{archive.dicom}"
+        model.folder, spool, "--archive", f"{AET}@{LOOPBACK}:{archive.dicom}", "--http", "0"
     ) as record:
         archive.know(record["port"])
         for name, path in paths.items():
             orthanc.send(archive.dicom, AET, [path], *MADE[name].words)
         status = orthanc.settled(spool, len(paths))
+        served = orthanc.post(f"{record['url']}v1/predict", paths["DX"].read_bytes())
     films = {name: dcmread(path) for name, path in paths.items()}
     results = {name: fetched(archive, film, folder, name) for name, film in films.items()}
-    return Ward(films, results, status, folder)
+    return Ward(films, results, status, served)
 
 
 def fetched(archive: Orthanc, film: Dataset, folder: Path, name: str) -> dict[str, Path]:

@@ -25,7 +25,7 @@ PLACES = f"{os.environ.get('PATH', '')}:/usr/sbin"  # Debian's Orthanc is a serv
 PROGRAMS = ("Orthanc", "storescu", "dsrdump", "dciodvfy")
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 ENTRY = "from hilum.cli import main; main()"
-PATIENCE = 120.0  # seconds for what takes one; a busy machine is no failure
+PATIENCE = 600.0  # seconds for what takes one; a busy machine is no failure
 STARTS = 5  # tries: another program may take a free port first
 
 
@@ -188,3 +188,10 @@ def settled(spool: Path, films: int) -> SpoolStatus:
 def send(port: int, called: str, files: Sequence[Path], *words: str) -> None:
     """DCMTK's sender."""
     run("storescu", "-aec", called, *words, LOOPBACK, str(port), *files)
+
+
+def post(url: str, film: bytes) -> Any:
+    """The answer of a server to a film."""
+    request = Request(url, film, {"Content-Type": "application/octet-stream"})  # noqa: S310
+    with urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310
+        return json.loads(answer.read())

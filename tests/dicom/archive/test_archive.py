@@ -72,6 +72,12 @@ def test_every_lossless_syntax_gives_the_same_digits(ward: Ward) -> None:
     assert by_pydicom(dcmread(ward.results["jpeg"][SR])) != first  # lossy: another film
 
 
+def test_the_same_process_answers_over_http(ward: Ward) -> None:
+    (answer,) = ward.served["predictions"]
+    found = {codes.class_code(name).meaning: p for name, p in answer["probabilities"].items()}
+    assert found == by_pydicom(dcmread(ward.results["DX"][SR]))
+
+
 def test_results_are_in_their_films_study(ward: Ward) -> None:
     assert ward.status.films["sent"] == len(MADE)
     assert ward.status.failed == []
