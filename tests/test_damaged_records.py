@@ -231,10 +231,10 @@ def test_tables_of_images(tmp_path: Path, count: int) -> None:
     (tmp_path / "a.csv").write_text(whole)
     manifest.save_manifest(datasets.open_path(tmp_path / "a.csv"), tmp_path / "a.parquet")
     whole_file, refused = (tmp_path / "a.parquet").read_bytes(), 0
-    for mutant in flipped(whole_file, count):
+    for mutant in flipped(whole_file, count // 2):
         (tmp_path / "a.parquet").write_bytes(mutant)
         refused += read_or_refused(datasets.open_path, tmp_path / "a.parquet")
-    assert refused > count * 0.8  # pages have checksums; what pandas wrote beside them is not read
+    assert refused > count * 0.4  # pages have checksums; what pandas wrote beside them is not read
 
 
 @counts
