@@ -8,14 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
-from hilum import recipes
+from hilum import datasets, recipes
+from hilum.data import manifest
 from hilum.experiment import compare
 from hilum.inference import model as models
-from hilum.inference import model_json, new_source, training_record
+from hilum.inference import model_json, new_source, ood, training_record
 from hilum.inference.training_record import HASH, Films, make_record
 from hilum.models import keras_files
 from hilum.types import HilumError
@@ -193,6 +195,54 @@ def test_results_that_are_compared(tmp_path: Path, count: int) -> None:
         (tmp_path / "b" / "results.json").write_text(json.dumps(mutant))
         refused += read_or_refused(compare._read, tmp_path / "b")
     assert refused > count / 20
+
+
+@pytest.mark.parametrize("name", ["head.safetensors", "gate.safetensors"])
+@counts
+def test_tensors(folder: Path, name: str, count: int) -> None:
+    def read() -> None:
+        models._parts(folder)
+        ood.load_detector(folder)
+
+    whole, refused = (folder / name).read_bytes(), 0
+    for mutant in flipped(whole, count):
+        (folder / name).write_bytes(mutant)
+        refused += read_or_refused(read)
+    assert refused > count / 3
+
+
+@counts
+def test_tables_of_images(tmp_path: Path, count: int) -> None:
+    rows = [
+        f"films/{i}.png,{'normal' if i % 2 else 'covid19'},{i // 3},PA,F,{40 + i}\n"
+        for i in range(8)
+    ]
+    whole = "path,label,patient_id,view,sex,age\n" + "".join(rows)
+    (tmp_path / "films").mkdir()
+    for i in range(8):
+        cv2.imwrite(str(tmp_path / "films" / f"{i}.png"), np.full((9, 9), i, np.uint8))
+    (tmp_path / "a.csv").write_text(whole)
+    assert len(datasets.open_path(tmp_path / "a.csv").table) == 8
+    refused = 0
+    for mutant in flipped(whole.encode(), count // 6):
+        (tmp_path / "a.csv").write_bytes(mutant)
+        refused += read_or_refused(datasets.open_path, tmp_path / "a.csv")
+    assert refused > 0
+    (tmp_path / "a.csv").write_text(whole)
+    manifest.save_manifest(datasets.open_path(tmp_path / "a.csv"), tmp_path / "a.parquet")
+    whole_file, refused = (tmp_path / "a.parquet").read_bytes(), 0
+    for mutant in flipped(whole_file, count // 2):
+        (tmp_path / "a.parquet").write_bytes(mutant)
+        refused += read_or_refused(datasets.open_path, tmp_path / "a.parquet")
+    assert refused > count * 0.4  # pages have checksums; what pandas wrote beside them is not read
+
+
+@counts
+def test_recipes(tmp_path: Path, count: int) -> None:
+    source = Path(recipes.__file__).parent / "builtin" / "robust.toml"
+    for mutant in flipped(source.read_bytes(), count):
+        (tmp_path / "a.toml").write_bytes(mutant)
+        read_or_refused(recipes.load_recipe, str(tmp_path / "a.toml"))
 
 
 @pytest.mark.parametrize("text", ["a = " + "[" * DEEP + "]" * DEEP, "a = " + "{b=" * DEEP])

@@ -18,6 +18,7 @@ import brevity
 from hilum import experiment, recipes
 from hilum.experiment import audit, compare, predict
 from hilum.inference import model as models
+from hilum.inference import unchanged
 from hilum.types import Finding, Grey8, MissingError, Results
 
 COUNT, PEOPLE = 60, 30
@@ -113,6 +114,9 @@ def test_the_folder_says_what_it_was_built_on_and_how_it_was_judged(made: Made) 
     assert record["built_on"]["images_without_patient"] == 0
     films = pd.read_csv(made.out / "model" / "seen_films.csv")
     assert sorted(films["sha256"]) == sorted(taught["sha256"])
+    parts = unchanged.digests_of(made.out / "model", models.FILES)
+    assert record["digests"]["files"] == parts
+    assert len(parts) == 6  # with the gate and the record of films, which are written later
     assert record["judged"]["verdict"] == made.results.verdict
     failed = [one.id for one in made.results.audits if one.status == "fail"]
     assert [name[:4] for name in record["judged"]["failed"]] == failed
@@ -328,7 +332,10 @@ def test_an_audit_of_the_run_renews_the_verdict(own: Made, tmp_path: Path) -> No
     after = json.loads(record.read_text())
     assert after["judged"]["verdict"] == audited.verdict
     assert after["judged"]["by"] == "audit"
-    assert {**after, "judged": 0} == {**plain, "judged": 0}
+    rest = [
+        {**all_of, "judged": 0, "digests": all_of["digests"]["files"]} for all_of in (plain, after)
+    ]
+    assert rest[0] == rest[1]
     found = predict.predict_files(own.out, [own.data.parent], tmp_path / "p.csv", silent)
     assert "hilum audit" in found.cautions.verdict
     assert found.cautions.counts["same file"] == len(own.taught)

@@ -156,7 +156,7 @@ def save_manifest(manifest: Manifest, path: str | Path) -> Path:
     known = table.schema.metadata or {}
     table = table.replace_schema_metadata({**known, _METADATA: json.dumps(beside).encode()})
     with files.atomic_write(path) as temporary:
-        pq.write_table(table, temporary)
+        pq.write_table(table, temporary, write_page_checksum=True)
     return Path(path)
 
 
@@ -188,7 +188,7 @@ def read_manifest(path: str | Path) -> Manifest:
 def _read_parquet(file: Path) -> tuple[pd.DataFrame, tuple[LeftOut, ...], tuple[str, ...]]:
     import pyarrow.parquet as pq
 
-    table = pq.read_table(file)
+    table = pq.read_table(file, page_checksum_verification=True)
     table.validate(full=True)  # text that is no UTF-8 would crash later
     beside = json.loads((table.schema.metadata or {}).get(_METADATA, b"{}"))
     if not isinstance(beside, dict):

@@ -1,7 +1,7 @@
 """Whether a stored file still is what was written: each is looked at once by a process.
 
 A CRC-32 finds every flipped bit and every run of up to 32 wrong ones (Peterson and Brown 1961,
-doi:10.1109/JRPROC.1961.287814) at twice the speed of SHA-256: caches have it, models have SHA-256.
+doi:10.1109/JRPROC.1961.287814): caches have it. Models are passed on and have SHA-256.
 """
 
 import struct

@@ -16,7 +16,7 @@ DEFLATE = 1032  # bytes out of one: two bits for a match of 258 bytes (RFC 1951,
 BLANK = 5000  # pixels of one byte; a film of lungs has fewer than 50, a drawing of lines 1,000
 LARGE = 1_000_000  # pixels up to which any header may be believed
 MOST_SCANS = 500  # of one file; progressive files have about ten
-MOST_WORK = 20 * MAX_PIXELS  # scans times pixels: each scan goes through the whole picture
+MOST_WORK = 12 * MAX_PIXELS  # scans times pixels: each scan goes through the whole picture
 
 
 def check_jpeg(marker: int, width: int, height: int, size: int) -> None:
