@@ -115,7 +115,7 @@ def orthanc(folder: Path) -> Iterator[Orthanc]:
     (folder / "send_on.lua").write_text(block("lua", "OnStoredInstance"))
     for _ in range(STARTS):
         http, dicom = free_ports(2)
-        settings |= {"HttpPort": http, "DicomPort": dicom}
+        settings |= {"HttpPort": http, "DicomPort": dicom, "DicomScuTimeout": int(PATIENCE)}
         (folder / "orthanc.json").write_text(json.dumps(settings))
         with (folder / "orthanc.log").open("w") as log:
             process = subprocess.Popen(
