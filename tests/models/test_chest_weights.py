@@ -6,6 +6,7 @@ import os
 import pickle
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,12 +16,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from hilum.models import backbones, normalise, torchvision_compat, weights
+from hilum.models import networks, normalise, torchvision_compat, weights
+from hilum.models.backbone import Backbone
 from hilum.models.cards import BACKBONES
 from hilum.types import HilumError, MissingError
 
 torchvision_compat.timm()  # makes torchvision importable
 XRV = BACKBONES["xrv_densenet121"]
+# the same network with two layers in each block
+BLOCKS = (2, 2, 2, 2)
+SMALL = replace(XRV, features=128, options=(("block_config", BLOCKS),))
 
 
 def randomised(network: nn.Module) -> nn.Module:
@@ -38,13 +43,13 @@ def randomised(network: nn.Module) -> nn.Module:
 def densenet() -> Iterator[nn.Module]:
     """torchxrayvision's class by its published description, under its name while it is pickled.
 
-    DenseNet-121 of torchvision for one grey channel and 18 findings, with a buffer of thresholds.
+    torchvision's DenseNet for one grey channel and 18 findings, with a buffer of thresholds.
     """
     from torchvision.models import DenseNet
 
     class Stand(DenseNet):
         def __init__(self) -> None:
-            super().__init__(num_classes=18)
+            super().__init__(block_config=BLOCKS, num_classes=18)
             self.features.conv0 = nn.Conv2d(1, 64, 7, 2, 3, bias=False)
             self.register_buffer("op_threshs", torch.full((18,), 0.5))
 
@@ -71,7 +76,9 @@ def xrv_input(films: Tensor) -> Tensor:
 
 
 def features_of(path: Path, films: Tensor) -> Tensor:
-    backbone = backbones.build_backbone("xrv_densenet121", path)
+    found = weights.read_weights(SMALL, path)
+    backbone = Backbone(SMALL, found.without_state()).eval()
+    backbone.net.load_state_dict({name: found.state[name] for name in backbone.net.state_dict()})
     with torch.inference_mode():
         features: Tensor = backbone(normalise.InputNormalisation(XRV.normalise)(films))
     return features
@@ -92,7 +99,7 @@ def test_a_whole_pickled_model_gives_the_features_of_its_own_class(
             patch.delitem(sys.modules, "torchxrayvision.models")
             patch.delitem(sys.modules, "torchxrayvision")
             torch.testing.assert_close(features_of(path, films), wanted, rtol=1e-4, atol=1e-4)
-            found = weights.read_weights(XRV, path)
+            found = weights.read_weights(SMALL, path)
         assert found.ignored == ("classifier.bias", "classifier.weight", "op_threshs")
 
 
@@ -100,7 +107,7 @@ def test_a_state_dictionary_says_the_same(densenet: nn.Module, tmp_path: Path) -
     torch.save(densenet.state_dict(), tmp_path / "state.pt")
     torch.save(densenet, tmp_path / "whole.pt")
     digests = {
-        weights.read_weights(XRV, tmp_path / f"{name}.pt").digest for name in ("state", "whole")
+        weights.read_weights(SMALL, tmp_path / f"{name}.pt").digest for name in ("state", "whole")
     }
     assert len(digests) == 1
 
@@ -114,19 +121,29 @@ def test_nothing_of_a_pickled_model_is_run(tmp_path: Path) -> None:
         path = tmp_path / "hostile.pt"
         torch.save(content, path)
         with pytest.raises(HilumError, match=r"must (hold a dict|be a checkpoint).*save "):
-            weights.read_weights(XRV, path)
+            weights.read_weights(SMALL, path)
         stream = io.BytesIO(pickle.dumps(content))
         path.write_bytes(stream.getvalue())
         with pytest.raises(HilumError):
-            weights.read_weights(XRV, path)
+            weights.read_weights(SMALL, path)
     assert not (tmp_path / "run").exists()
 
 
+def test_names_and_shapes_are_those_of_the_whole_network() -> None:
+    from torchvision.models import densenet121
+
+    with torch.device("meta"):
+        theirs = {name: it.shape for name, it in densenet121(num_classes=18).state_dict().items()}
+    ours = {name: tensor.shape for name, tensor in networks.outline(XRV).state_dict().items()}
+    assert ours == {name: it for name, it in theirs.items() if not name.startswith("classifier.")}
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
 def test_a_torchscript_program_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "program.pt"
     torch.jit.save(torch.jit.script(nn.Linear(2, 2)), path)
     with pytest.raises(HilumError, match=r"must be a checkpoint that holds tensors alone; got: .*"):
-        weights.read_weights(XRV, path)
+        weights.read_weights(SMALL, path)
 
 
 def test_names_of_torchxrayvision_lead_to_its_own_folder(
@@ -141,7 +158,7 @@ def test_names_of_torchxrayvision_lead_to_its_own_folder(
     with pytest.raises(MissingError, match=r"'all' of xrv_densenet121 .*nih-pc-chex-mimic_ch"):
         weights.load_weights(XRV, "imagenet")
     torch.save(densenet, tmp_path / XRV.names["nih"])
-    assert weights.load_weights(XRV, "nih").licence == "Apache-2.0"
+    assert weights.load_weights(SMALL, "nih").licence == "Apache-2.0"
     assert [path.name for path, _ in weights.at_hand(XRV)] == [XRV.names["nih"]]
 
 
@@ -161,7 +178,7 @@ def test_the_class_of_torchxrayvision_itself(tmp_path: Path) -> None:
     from torchxrayvision.models import DenseNet  # type: ignore[import-not-found]
 
     torch.manual_seed(2)
-    theirs = randomised(DenseNet())
+    theirs = randomised(DenseNet(block_config=BLOCKS))
     torch.save(theirs, tmp_path / "model.pt")
     films = grey(side=224)
     with torch.inference_mode():
