@@ -53,7 +53,16 @@ def on_meta(row: BackboneCard) -> tuple[Backbone, torch.Tensor]:
         )
 
 
-@pytest.mark.parametrize("name", sorted(BACKBONES))
+def rows() -> list[object]:
+    """Every row; of chest networks those as slow that another row is much like."""
+    quick = {"rad_dino", "eva_x_tiny", "ark_swin_base"}
+    return [
+        pytest.param(name, marks=pytest.mark.slow) if name in BROUGHT - quick else name
+        for name in sorted(BACKBONES)
+    ]
+
+
+@pytest.mark.parametrize("name", rows())
 def test_row(name: str) -> None:
     row = BACKBONES[name]
     assert row.name == name

@@ -129,6 +129,15 @@ def test_nothing_of_a_pickled_model_is_run(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
+def test_weights_of_colours_are_refused(densenet: nn.Module, tmp_path: Path) -> None:
+    state = densenet.state_dict()
+    state["features.conv0.weight"] = torch.ones(64, 3, 7, 7)
+    torch.save(state, tmp_path / "imagenet.pth")
+    with pytest.raises(HilumError, match=r"one grey channel; got .* for 3; take backbone densenet"):
+        weights.read_weights(SMALL, tmp_path / "imagenet.pth")
+
+
+@pytest.mark.slow
 def test_names_and_shapes_are_those_of_the_whole_network() -> None:
     from torchvision.models import densenet121
 

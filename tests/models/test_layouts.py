@@ -13,10 +13,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from hilum import preprocess
 from hilum.explain import cam, explainer, sanity_checks
 from hilum.explain.explainer import ExplainableModel
+from hilum.inference import model as models
 from hilum.inference.model import ModelMetadata
-from hilum.models import chest_cards, networks, weights
+from hilum.models import backbones, chest_cards, networks, weights
 from hilum.models.backbone import Backbone
 from hilum.models.cards import BACKBONES, BackboneCard
 from hilum.models.heads import NumpyHead, Standardise
@@ -253,21 +255,20 @@ def test_features_are_those_of_transformers(name: str, tmp_path: Path) -> None:
     common |= {"image_size": card.side, "patch_size": 14}
     if name == "rad_dino":
         theirs = transformers.Dinov2Model(transformers.Dinov2Config(**common))
-        file = dinov2()
     else:
         config = transformers.SiglipVisionConfig(**common, intermediate_size=HIDDEN)
         theirs = transformers.SiglipVisionModel(config)
-        file = {name: it for name, it in siglip().items() if name.startswith("vision_model.")}
-        if not next(iter(theirs.state_dict())).startswith("vision_model."):  # transformers 5
-            file = {name.removeprefix("vision_model."): it for name, it in file.items()}
-    theirs.eval().load_state_dict(file)  # every name and no other
-    save_file(file, tmp_path / "model.safetensors")
+    generator = torch.Generator().manual_seed(6)
+    for parameter in theirs.eval().parameters():
+        parameter.data.normal_(0, 0.2, generator=generator)
+    theirs.save_pretrained(tmp_path)  # as on the hub
+    save_file(theirs.state_dict(), tmp_path / "named_as_in_memory.safetensors")
     with torch.no_grad():
         x = films(card.side)
         want = theirs(x).pooler_output
-        torch.testing.assert_close(
-            loaded(card, tmp_path / "model.safetensors")(x), want, rtol=1e-4, atol=1e-5
-        )
+        for file in ("model", "named_as_in_memory"):
+            got = loaded(card, tmp_path / f"{file}.safetensors")(x)
+            torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-5)
 
 
 def test_eva_x_is_taken_whole(tmp_path: Path) -> None:
@@ -425,3 +426,21 @@ def test_heat_of_a_class_token_depends_on_weights_and_place() -> None:
 def test_flattened_tokens_are_refused() -> None:
     with pytest.raises(HilumError, match="'flatten' is for convolutional networks"):
         Backbone(tiny("rad_dino"), weights.Weights({}, "", "", ""), "flatten")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["test_vit", "eva_x_tiny"])
+def test_a_compiled_transformer_explains_what_it_answers(name: str) -> None:
+    """The compiled network's maps and features are torch's, and so is the heat map."""
+    row = backbones.backbone_card(name) if name == "test_vit" else tiny(name)
+    plain, backbone = asked(row, mirror=True)
+    facts = ModelMetadata(["a", "b", "c"], row.normalise, "fp32", mirror=True)
+    pipeline = preprocess.from_list([{"step": "resize", "side": row.side}])
+    compiled = models.compile_model(facts, pipeline, backbone, head(row.features))
+    subject = explainer.make_explainable(compiled)
+    picture = film(row.side)
+    seen, wanted = subject.see(picture[None]), plain.see(picture[None])
+    np.testing.assert_allclose(seen.features, wanted.features, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(seen.maps, wanted.maps, rtol=1e-3, atol=1e-4)
+    heat = [cam.heat(one, picture, 1) for one in (subject, plain)]
+    np.testing.assert_allclose(heat[0], heat[1], rtol=1e-2, atol=1e-2 * float(heat[1].max()))

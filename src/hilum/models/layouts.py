@@ -25,8 +25,10 @@ _DINOV2: Names = (
     (r"^embeddings\.position_embeddings$", "pos_embed"),
     (r"^embeddings\.patch_embeddings\.projection\.", "patch_embed.proj."),
     (r"^embeddings\.(cls_token|mask_token)$", r"\1"),
+    # transformers 4 and the files of the hub, then transformers 5
     (r"^encoder\.layer\.(\d+)\.attention\.attention\.(q|k|v)\w+\.", r"blocks.\1.attn.\2."),
-    (r"^encoder\.layer\.(\d+)\.attention\.output\.dense\.", r"blocks.\1.attn.proj."),
+    (r"^encoder\.layer\.(\d+)\.attention\.(q|k|v)_proj\.", r"blocks.\1.attn.\2."),
+    (r"^encoder\.layer\.(\d+)\.attention\.(output\.dense|o_proj)\.", r"blocks.\1.attn.proj."),
     (r"^encoder\.layer\.(\d+)\.layer_scale([12])\.lambda1$", r"blocks.\1.ls\2.gamma"),
     (r"^encoder\.layer\.(\d+)\.", r"blocks.\1."),
     (r"^layernorm\.", "norm."),
@@ -111,11 +113,19 @@ def _fused(state: State) -> State:
 
 
 def _from_torchxrayvision(raw: State) -> State:
-    """One grey channel becomes three that show the same, each with a third of the kernel."""
+    """One grey channel becomes three that show the same, each with a third of the kernel.
+
+    Raises HilumError for a network of colours: ImageNet's has the same names.
+    """
     first = "features.conv0.weight"
     kernel = raw.get(first)
-    if kernel is None or kernel.ndim != 4 or kernel.shape[1] != 1:
+    if kernel is None or kernel.ndim != 4:
         return raw
+    if kernel.shape[1] != 1:
+        raise HilumError(
+            f"weights of torchxrayvision take one grey channel; got {first!r} for "
+            f"{kernel.shape[1]}; take backbone densenet121 for them."
+        )
     return {**raw, first: kernel.float().repeat(1, 3, 1, 1) / 3}
 
 

@@ -60,7 +60,7 @@ def features_of(net: Any, maps: Tensor) -> Tensor:
         return pooled
     width = maps.shape[1] // (1 + count)
     tokens = maps[:, :width].flatten(2).transpose(1, 2)
-    others = maps[:, width:, 0, 0].unflatten(1, (count, width)).detach()
+    others = torch.unflatten(maps[:, width:, 0, 0], 1, (count, width)).detach()
     last = net.norm(net.blocks[-1](torch.cat([others, tokens], 1)))
     features: Tensor = net.forward_head(last, pre_logits=True)
     return features
