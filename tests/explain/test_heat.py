@@ -119,7 +119,7 @@ def test_what_is_differentiated_is_what_predicts(resnet: Backbone) -> None:
     np.testing.assert_allclose(subject.logits(stack), top.logits(features), rtol=1e-4, atol=1e-5)
 
 
-# of astra2d resnet101 is a smaller one; transformers are tested beside their files' layouts
+# of astra2d resnet101 is a smaller one; transformers are tested with their files' layouts
 @pytest.mark.parametrize(
     "name",
     [name for name, row in sorted(BACKBONES.items()) if name != "astra2d" and not row.layout],

@@ -428,6 +428,12 @@ def test_flattened_tokens_are_refused() -> None:
         Backbone(tiny("rad_dino"), weights.Weights({}, "", "", ""), "flatten")
 
 
+def test_another_side_is_refused() -> None:
+    backbones.require_fit(tiny("rad_dino"), (56, 56))
+    with pytest.raises(HilumError, match="trained on 56 x 56 .* set prepare.side to 0 or 56"):
+        backbones.require_fit(tiny("rad_dino"), (70, 70))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["test_vit", "eva_x_tiny"])
 def test_a_compiled_transformer_explains_what_it_answers(name: str) -> None:

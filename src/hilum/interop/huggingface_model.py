@@ -38,7 +38,7 @@ class HilumClassifier(nn.Module, PyTorchModelHubMixin):
         earlier: Sequence[int] = (),  # stages whose means follow those of the last map
         temperature: float = 1.0,
         mirror: bool = False,  # whether the logits are the mean with those of the mirrored image
-        options: Mapping[str, Any] | None = None,  # what timm is told besides the name
+        options: Mapping[str, Any] | None = None,  # what timm gets besides the name
     ) -> None:
         super().__init__()
         changed = dict(options or {})

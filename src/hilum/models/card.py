@@ -34,7 +34,7 @@ class BackboneCard:
     parts: tuple[str, ...] = ()
     digest: str = ""  # SHA-256 of the file that the parts make up
     extra: str = ""  # of hilum, that installs them
-    # of weights that a user brings: a row of `layouts.LAYOUTS`, what timm is told besides the name,
+    # of weights that a user brings: a row of `layouts.LAYOUTS`, what timm gets besides the name,
     layout: str = ""
     options: tuple[tuple[str, Any], ...] = ()
     repository: str = ""  # where they lie on the hub, and as which file

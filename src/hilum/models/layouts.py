@@ -15,7 +15,7 @@ from hilum.models.card import BackboneCard
 from hilum.models.checkpoints import State
 from hilum.types import HilumError
 
-Names: TypeAlias = Sequence[tuple[str, str]]  # regular expression -> what stands in its place
+Names: TypeAlias = Sequence[tuple[str, str]]  # regular expression -> what replaces it
 
 SHOWN = 3  # names of tensors in a message
 _QKV = ("q", "k", "v")
