@@ -158,7 +158,7 @@ def test_a_torchscript_program_is_refused(tmp_path: Path) -> None:
 def test_names_of_torchxrayvision_lead_to_its_own_folder(
     densenet: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(weights, "RELEASE_FOLDER", tmp_path)
+    monkeypatch.setattr(weights, "release_folder", lambda: tmp_path)
     with pytest.raises(
         MissingError, match=r"'nih' .*download https://.*/nih-densenet121.*\.pt"
     ) as e:

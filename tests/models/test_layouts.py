@@ -430,7 +430,7 @@ def test_flattened_tokens_are_refused() -> None:
 
 def test_another_side_is_refused() -> None:
     backbones.require_fit(tiny("rad_dino"), (56, 56))
-    with pytest.raises(HilumError, match="trained on 56 x 56 .* set prepare.side to 0 or 56"):
+    with pytest.raises(HilumError, match=r"trained on 56 x 56 .* set prepare.side to 0 or 56"):
         backbones.require_fit(tiny("rad_dino"), (70, 70))
 
 

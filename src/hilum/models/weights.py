@@ -1,6 +1,7 @@
 """Where a backbone's weights come from: a side-loaded file, the cache, a package or the hub."""
 
 import hashlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -23,7 +24,6 @@ from hilum.models.cards import BackboneCard
 from hilum.models.checkpoints import Shapes, State
 from hilum.types import HilumError, MissingError, as_path
 
-RELEASE_FOLDER = Path.home() / ".torchxrayvision" / "models_data"  # of the library itself
 TUNED = "tuned from "  # begins the origin of weights that have learned images here
 
 
@@ -116,6 +116,11 @@ def cache_path(card: BackboneCard) -> Path:
     return files.cache_home() / "weights" / f"{card.name}.safetensors"
 
 
+def release_folder() -> Path:
+    """Where torchxrayvision keeps the files that it has fetched."""
+    return Path(os.path.expanduser("~/.torchxrayvision/models_data"))  # noqa: PTH111  # never fails
+
+
 def at_hand(card: BackboneCard) -> list[tuple[Path, str]]:
     """Every copy of the ImageNet weights on this machine, the one that `load` takes first."""
     places = (_in_cache, _in_package, _in_release_folder, _in_hub_cache)
@@ -198,7 +203,7 @@ def _locate_named(card: BackboneCard, which: str) -> tuple[Path, str]:
     name = next(iter(card.names)) if which == "imagenet" else which
     if which == "imagenet" and (found := _in_cache(card)) is not None:
         return found
-    path = RELEASE_FOLDER / card.names[name]
+    path = release_folder() / card.names[name]
     if path.is_file():
         return path, f"{card.layout}'s {path.name}"
     raise MissingError(
@@ -208,7 +213,7 @@ def _locate_named(card: BackboneCard, which: str) -> tuple[Path, str]:
 
 
 def _in_release_folder(card: BackboneCard) -> tuple[Path, str] | None:
-    paths = [RELEASE_FOLDER / name for name in card.names.values()]
+    paths = [release_folder() / name for name in card.names.values()]
     found = [path for path in paths if path.is_file()]
     return (found[0], f"{card.layout}'s {found[0].name}") if found else None
 
