@@ -119,7 +119,11 @@ def test_what_is_differentiated_is_what_predicts(resnet: Backbone) -> None:
     np.testing.assert_allclose(subject.logits(stack), top.logits(features), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", sorted(set(BACKBONES) - {"astra2d"}))  # a deeper resnet101
+# of astra2d resnet101 is a smaller one; transformers are tested with their files' layouts
+@pytest.mark.parametrize(
+    "name",
+    [name for name, row in sorted(BACKBONES.items()) if name != "astra2d" and not row.layout],
+)
 def test_every_backbone_of_every_study(name: str) -> None:
     """In-place activations and frozen parameters included; nothing is learnt by looking."""
     row = BACKBONES[name]
@@ -140,7 +144,7 @@ def test_every_backbone_of_every_study(name: str) -> None:
 
 
 def test_the_table_of_backbones_is_visited_whole() -> None:
-    assert len(BACKBONES) == 17
+    assert sum(not row.layout for row in BACKBONES.values()) == 17
     assert set(METHODS) == {"gradcam", "hirescam", "occlusion"}
 
 

@@ -20,6 +20,8 @@ from hilum.models.runtime.base import Runtime, RuntimeInfo
 from hilum.types import Grey8
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "export.md"
+# chest networks are others of the table or of BEYOND again, or too large to export in a test
+TABLE = [name for name, row in BACKBONES.items() if not row.layout]
 QUICK = {"elazhari_cnn"}
 NO_HEAT = {"elazhari_cnn", "wiklund_cnn", "wiklund_fc"}  # the last has no map either
 CERTAIN = 0.99  # a probability above which hardly anything moves it
@@ -49,7 +51,7 @@ def noise(side: int) -> Grey8:
 
 def names() -> list[object]:
     """The quick ones, and all others as slow."""
-    every = [*BACKBONES, *BEYOND]
+    every = [*TABLE, *BEYOND]
     assert len(every) == 19
     return [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in every]
 
@@ -111,7 +113,7 @@ def documented() -> dict[str, list[str]]:
 def test_a_network_of_random_weights_exports(name: str, tmp_path: Path) -> None:
     result = export_card(name, tmp_path)
     assert result.change < 1e-4
-    if name in BACKBONES:
+    if name in TABLE:
         assert ("heat" in result.outputs) == (name not in NO_HEAT)
     change, heat, size = documented()[name]
     assert float(change) < 1e-4
@@ -122,11 +124,11 @@ def test_a_network_of_random_weights_exports(name: str, tmp_path: Path) -> None:
 
 def test_the_table_has_every_network() -> None:
     table = documented()
-    assert list(table) == [*BACKBONES, *BEYOND]
+    assert list(table) == [*TABLE, *BEYOND]
     assert all(float(change) > 0 for change, _, _ in table.values())
 
 
 if __name__ == "__main__":  # the table of docs/export.md
-    for every in (*BACKBONES, *BEYOND):
+    for every in (*TABLE, *BEYOND):
         with TemporaryDirectory() as place:
             print(export_card(every, Path(place)).line(every), flush=True)  # noqa: T201

@@ -89,7 +89,7 @@ def test_a_network_without_maps_has_no_heat_and_says_so(films: phantom.Phantom) 
     model = model_of(backbones.build_backbone("test_vit", "random"), stack)
     got = agree(model, stack[:3])
     assert {"map", "heat"}.isdisjoint(got)
-    assert "four axes" in ExportGraph(model).without_map
+    assert "tokens of a transformer" in ExportGraph(model).without_map
 
 
 def test_what_is_more_than_a_mean_has_a_map_but_no_heat(films: phantom.Phantom) -> None:

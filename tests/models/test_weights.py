@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from hilum.models import checkpoints, networks, weights
+from hilum.models import checkpoints, hub, networks, weights
 from hilum.models.backbones import BACKBONES, backbone_card, build_backbone, rebuild_backbone
 from hilum.models.normalise import affine
 from hilum.types import HilumError, MissingError
@@ -176,13 +176,13 @@ def test_offline_says_what_to_fetch_and_the_cache_is_searched_first(state: dict)
 def test_offline_flag_is_honoured_without_a_single_request(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setattr(weights, "_is_reachable", lambda endpoint: pytest.fail("asked the network"))
-    assert weights._hub_file("timm/certainly_not_cached") is None
+    monkeypatch.setattr(hub, "is_reachable", lambda endpoint: pytest.fail("asked the network"))
+    assert hub.fetch("timm/certainly_not_cached", "model.safetensors") is None
 
 
 def test_an_unreachable_hub_is_given_up_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights, "HUB_TIMEOUT", 0.2)
-    assert not weights._is_reachable("https://127.0.0.1:9")
+    monkeypatch.setattr(hub, "TIMEOUT", 0.2)
+    assert not hub.is_reachable("https://127.0.0.1:9")
 
 
 def test_a_file_keeps_variant_and_tensors(tmp_path: Path) -> None:

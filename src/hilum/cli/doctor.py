@@ -169,7 +169,7 @@ def _network() -> list[dict[str, Any]]:
 
     from hilum import files
     from hilum.datasets.registry import DATASETS
-    from hilum.models import weights
+    from hilum.models import hub
 
     purposes: dict[str, list[str]] = {}
     for row in DATASETS.values():
@@ -177,7 +177,7 @@ def _network() -> list[dict[str, Any]]:
             parts = urlsplit(item.url)
             names = purposes.setdefault(f"{parts.scheme}://{parts.netloc}", [])
             names += [row.card.name] * (row.card.name not in names)
-    off = weights.hub_is_off()
+    off = hub.is_off()
     asked = [*purposes] if off else [constants.ENDPOINT, *purposes]
     reasons = files.unreachable(asked)
     if off:

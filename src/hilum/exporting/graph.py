@@ -32,6 +32,7 @@ OUTPUTS: dict[str, tuple[tuple[str, ...], str]] = {
         "Grad-CAM: evidence for the class above 0, against it below (Selvaraju et al. 2017)",
     ),
 }
+NO_TOKENS = "tokens of a transformer make heat maps in the model folder alone, not in a graph"
 
 
 class ExportGraph(nn.Module):
@@ -163,6 +164,8 @@ def possible(p: Tensor, bounds: Tensor) -> Tensor:
 
 def map_of(backbone: Backbone, shape: tuple[int, int]) -> tuple[tuple[int, int, int] | None, str]:
     """(channel, row, column) of the last map for films of `shape`, or None and why not."""
+    if backbone.tokens:
+        return None, NO_TOKENS
     try:
         with torch.no_grad():
             maps = backbone.maps(torch.zeros(1, 3, *shape))

@@ -108,6 +108,7 @@ def _config(model: TrainedModel) -> dict[str, Any]:
         "verdict": verdict_line(facts.judged),
         "architecture": backbone.card.timm_name,
         "earlier": list(backbone.earlier),
+        **({"options": dict(backbone.card.options)} if backbone.card.options else {}),
         "layers": [list(weight.shape) for weight, _ in model.head.layers],
         "gain": gain.tolist(),
         "offset": offset.tolist(),

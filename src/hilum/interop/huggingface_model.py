@@ -11,7 +11,7 @@ Research use only. Not for clinical use. This file is copied into every folder t
 probabilities (image, class) are calibrated; `config.json` names the classes under `id2label`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import timm
@@ -38,9 +38,11 @@ class HilumClassifier(nn.Module, PyTorchModelHubMixin):
         earlier: Sequence[int] = (),  # stages whose means follow those of the last map
         temperature: float = 1.0,
         mirror: bool = False,  # whether the logits are the mean with those of the mirrored image
+        options: Mapping[str, Any] | None = None,  # what timm gets besides the name
     ) -> None:
         super().__init__()
-        self.net: Any = timm.create_model(architecture, pretrained=False, num_classes=0)
+        changed = dict(options or {})
+        self.net: Any = timm.create_model(architecture, pretrained=False, num_classes=0, **changed)
         if hasattr(self.net, "pre_logits"):
             self.net.pre_logits = nn.Identity()  # fully connected layers of the original classifier
         self.earlier = list(earlier)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
-from hilum.models import networks, normalise, pools
+from hilum.models import networks, normalise, pools, tokens
 from hilum.models.cards import BackboneCard, Pool, Strides
 from hilum.models.weights import Weights
 from hilum.types import HilumError
@@ -49,7 +49,15 @@ class Backbone(nn.Module):
             net: Any = self.net  # a module's attributes are tensors or modules to mypy
             net.prune_intermediate_layers(indices=list(self.earlier))
         self.last = 0 if self.cut else row.features  # channels of the last map
-        self.channels = self.last + sum(self.earlier.values())  # of `maps`, without neighbours
+        self.tokens = "" if row.own else tokens.kind_of(self.net)
+        if self.tokens and self.flat:
+            raise HilumError(
+                f"pool 'flatten' is for convolutional networks; {row.name} is a transformer; "
+                "choose pool average."
+            )
+        # of `maps`, without neighbours
+        self.channels = tokens.channels_of(self.net, self.last) if self.tokens else self.last
+        self.channels += sum(self.earlier.values())
         self.beside = nn.ModuleList(
             AuxiliaryBackbone(common or row.normalise, common or other.card.normalise, other)
             for other in beside
@@ -91,6 +99,8 @@ class Backbone(nn.Module):
             ) from None
 
     def _map(self, x: Tensor) -> Tensor:
+        if self.tokens:
+            return torch.cat([tokens.maps_of(self.net, one) for one in x.chunk(self.panels, 2)], 2)
         output = self._feature_map(x)
         if output.ndim != 4:
             raise HilumError(
@@ -119,6 +129,9 @@ class Backbone(nn.Module):
     def _from_map(self, spatial_map: Tensor) -> Tensor:
         if self.flat:
             return spatial_map.flatten(1)
+        if self.tokens:
+            each = spatial_map.chunk(self.panels, 2)
+            return torch.cat([tokens.features_of(self.net, one) for one in each], 1)
         return self._pool_panels(
             spatial_map.permute(0, 2, 3, 1) if channels_last(self.net) else spatial_map
         )

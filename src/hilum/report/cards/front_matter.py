@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hilum.metrics import registry
+from hilum.models.cards import known_card
 from hilum.report.cards.facts import CardFacts, score_text
 
 NAMES = {"auroc": "roc_auc", "auprc": "average_precision", "mcc": "matthews_correlation",
@@ -24,17 +25,25 @@ def front_matter(facts: CardFacts, licence: str = "") -> str:
 def card_data(facts: CardFacts, licence: str = "") -> dict[str, Any]:
     """What the block holds; a licence that nobody has chosen is said to be none."""
     chosen = {"license": licence} if licence else {"license": "other", "license_name": "not-chosen"}
-    base = (facts.model.get("backbone") or {}).get("timm_name")
+    base = _base_model(facts.model.get("backbone") or {})
     metrics = list(dict.fromkeys(_hub_name(str(row["name"])) for row in _shown(facts)))
     return {
         **chosen,
         "library_name": "hilum",
         "pipeline_tag": "image-classification",
         "tags": _tags(facts),
-        **({"base_model": f"timm/{base}"} if base else {}),
+        **({"base_model": base} if base else {}),
         **({"metrics": metrics} if metrics else {}),
         **({"model-index": [_index(facts)]} if metrics else {}),
     }
+
+
+def _base_model(backbone: Mapping[str, Any]) -> str:
+    """The hub's name of what the backbone began with, "" where the hub has none."""
+    card = known_card(str(backbone.get("name", "")))
+    if card is not None and card.layout:
+        return card.repository
+    return f"timm/{backbone['timm_name']}" if backbone.get("timm_name") else ""
 
 
 def _tags(facts: CardFacts) -> list[str]:
