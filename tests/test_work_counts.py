@@ -291,4 +291,5 @@ def test_films_are_decoded_in_few_places() -> None:
         "experiment/speed.py",  # the few films that a dry run times
         "report/segmentation.py",
         "serve/decoding.py",  # films that are sent and never kept
+        "node/reading.py",  # the same, sent by a DICOM peer
     }

@@ -73,7 +73,7 @@ def test_folders_with_the_same_names_and_bad_files(
     assert len(table) == 4
     assert list(bad["path"]) == [str(tmp_path / "b" / BAD[0])]
     assert bad["reason"].iloc[0]
-    assert "1 image" in done.out
+    assert "Left out: 1." in done.out
 
 
 def test_predict_draws_heat_maps_as_well(hilum: Run, model: Path, trained: Trained) -> None:

@@ -54,4 +54,5 @@ def adopt(folder: Path, digest: str) -> None:
     for name in NAMES:
         with files.atomic_write(target.with_suffix(Path(name).suffix)) as temporary:
             shutil.copyfile(folder / name, temporary)
+    compile_cache.write_check(target)
     compile_cache.remember_conversion(saved, shape, target, [])
