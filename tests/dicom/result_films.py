@@ -1,6 +1,5 @@
 """A tiny model, and complete CR, DX and CT films, that the tests of results share."""
 
-import json
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -20,7 +19,7 @@ from pydicom.uid import (
 
 import hilum
 from hilum import phantom, preprocess
-from hilum.inference import answer
+from hilum.inference import answer, model_json
 from hilum.inference import model as models
 from hilum.inference.model import ModelMetadata
 from hilum.models import backbones
@@ -68,9 +67,8 @@ def save_model(folder: Path, abstains: bool = False) -> Path:
 
 
 def change(folder: Path, key: str, value: Any) -> None:
-    """Another value of `model.json`."""
-    path = folder / "model.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+    """Another value of `model.json`, as hilum writes it."""
+    model_json.amend(folder, {key: value})
 
 
 def pixels(kind: str) -> npt.NDArray[np.uint8]:

@@ -9,7 +9,7 @@ from hilum import experiment, recipes
 from hilum.experiment import run as pipeline
 from hilum.experiment import validate
 from hilum.experiment.data_checks import ListedData
-from hilum.models import weights
+from hilum.models import hub
 from hilum.types import HilumError, Manifest, MissingError, Split
 
 FILMS = '{phantom={images=14, size=64, seed=3, classes=["covid19","normal"]}}'
@@ -27,7 +27,7 @@ def nothing_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.fail("an image was decoded")
 
     monkeypatch.setattr(pipeline.prepared_dataset, "prepare_dataset", decode)
-    monkeypatch.setattr(weights, "_hub_file", lambda repository: None)
+    monkeypatch.setattr(hub, "fetch", lambda repository, file: None)
 
 
 def run(out: Path, *changes: str) -> None:
@@ -175,7 +175,7 @@ def test_missing_weights_are_told_before_any_image_is_decoded(
 
 
 def test_a_cell_without_weights_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights, "_hub_file", lambda repository: None)
+    monkeypatch.setattr(hub, "fetch", lambda repository, file: None)
     grid = 'grid={"model.backbone"=["tf_efficientnet_lite0","resnet18"], "seeds"=[[0],[1]]}'
     plan = recipes.load_recipe("demo", changes=[grid])
     table = pd.DataFrame({"sample_id": list("abcdefghijkl"), "label": ["a", "b"] * 6})

@@ -3,9 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from timm.data.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 from hilum.models.normalise import NORMALISE, InputNormalisation, affine
 from hilum.types import HilumError
+
+# mean and deviation of the films that these were trained on, by their publishers
+GREY = {"rad_dino": (0.5307, 0.2583), "eva_x": (0.49185243, 0.28509309)}
 
 
 def reference(mode: str, x: np.ndarray) -> np.ndarray:
@@ -18,6 +22,14 @@ def reference(mode: str, x: np.ndarray) -> np.ndarray:
     if mode == "imagenet":  # Keras's "torch"
         mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
         return (rgb / 255 - mean[:, None, None]) / std[:, None, None]
+    if mode == "xrv":  # torchxrayvision.datasets.normalize with 255 as the largest value
+        return (2 * (rgb / 255) - 1) * 1024
+    if mode == "clip":
+        mean, std = (np.array(row)[:, None, None] for row in (OPENAI_CLIP_MEAN, OPENAI_CLIP_STD))
+        return (rgb / 255 - mean) / std
+    if mode in GREY:
+        mean, std = GREY[mode]
+        return (rgb / 255 - mean) / std
     bgr = rgb[::-1]
     return bgr - np.array([103.939, 116.779, 123.68])[:, None, None]
 
@@ -31,7 +43,7 @@ def test_door_is_the_published_formula_for_every_grey(mode: str) -> None:
 
 
 def test_the_reference_knows_every_row() -> None:
-    assert set(NORMALISE) == {"unit", "signed", "imagenet", "caffe"}
+    assert set(NORMALISE) == {"unit", "signed", "imagenet", "caffe", "clip", "xrv", *GREY}
 
 
 def test_door_keeps_shape_and_adds_channels() -> None:

@@ -21,7 +21,7 @@ SMALL = backbone_card("mobilenetv2_035")  # real, and small enough to write to d
 
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights, "_hub_file", lambda repository: None)
+    monkeypatch.setattr(hub, "fetch", lambda repository, file: None)
 
 
 @pytest.fixture(scope="module")
