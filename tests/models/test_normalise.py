@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from timm.data.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
+from hilum.models import torchvision_compat
 from hilum.models.normalise import NORMALISE, InputNormalisation, affine
 from hilum.types import HilumError
 
@@ -25,7 +25,9 @@ def reference(mode: str, x: np.ndarray) -> np.ndarray:
     if mode == "xrv":  # torchxrayvision.datasets.normalize with 255 as the largest value
         return (2 * (rgb / 255) - 1) * 1024
     if mode == "clip":
-        mean, std = (np.array(row)[:, None, None] for row in (OPENAI_CLIP_MEAN, OPENAI_CLIP_STD))
+        known = torchvision_compat.timm().data.constants
+        rows = (known.OPENAI_CLIP_MEAN, known.OPENAI_CLIP_STD)
+        mean, std = (np.array(row)[:, None, None] for row in rows)
         return (rgb / 255 - mean) / std
     if mode in GREY:
         mean, std = GREY[mode]
