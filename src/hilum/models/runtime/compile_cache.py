@@ -5,12 +5,14 @@ conversions: what decided a saved network then, and the source files of its laye
 """
 
 import json
+import shutil
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from hilum import files
 from hilum.files import intact
@@ -60,9 +62,36 @@ def is_usable(network: Path) -> bool:
     return False
 
 
-def write_check(network: Path) -> None:
-    """Note what both files of a conversion hold, next to them."""
-    (network.parent / CHECK).write_text(_checks(network))
+def save_conversion(folder: Path, write: Callable[[Path], None]) -> None:
+    """Have `write` make both files elsewhere and rename their folder: it is there whole or not.
+
+    `write` gets the path of the `.xml`. Raises HilumError where the disk refuses.
+    """
+    temporary = folder.with_name(f".{uuid4().hex[:8]}.{folder.name}")
+    network = temporary / "model.xml"
+    try:
+        temporary.mkdir(parents=True)
+        write(network)
+        (temporary / CHECK).write_text(_checks(network))
+        _put_in_place(temporary, folder)
+    except OSError as error:
+        raise files.write_error(folder, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _put_in_place(whole: Path, folder: Path) -> None:
+    """Rename a folder, unless another process was faster; what is damaged there goes."""
+    if folder.is_dir() and not is_usable(folder / "model.xml"):
+        damaged = whole.with_name(f"{whole.name}.damaged")
+        with suppress(OSError):  # another process has just replaced it
+            folder.rename(damaged)
+        shutil.rmtree(damaged, ignore_errors=True)
+    try:
+        whole.rename(folder)
+    except OSError:
+        if not folder.is_dir():  # otherwise another process was faster
+            raise
 
 
 def _checks(network: Path) -> str:

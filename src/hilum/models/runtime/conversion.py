@@ -1,12 +1,9 @@
 """Conversion of a torch network for OpenVINO, kept on disk: only the first start pays for it."""
 
 import inspect
-import shutil
 import warnings
-from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
-from uuid import uuid4
 
 import openvino as ov
 import torch
@@ -37,7 +34,10 @@ def converted(module: nn.Module, shape: tuple[int, int]) -> Path:
     """
     path = compile_cache.path_of(key(module, shape))
     if not compile_cache.is_usable(path):
-        save_conversion(_convert(module, shape), path.parent)
+        network = _convert(module, shape)
+        compile_cache.save_conversion(
+            path.parent, lambda file: ov.save_model(network, file, compress_to_fp16=False)
+        )
     return path
 
 
@@ -70,34 +70,6 @@ def _convert(module: nn.Module, shape: tuple[int, int]) -> ov.Model:
                 f"engine openvino cannot convert this network ({' '.join(str(error).split())}); "
                 "choose engine torch."
             ) from error
-
-
-def save_conversion(model: ov.Model, folder: Path) -> None:
-    """Write both files elsewhere and rename their folder: it is there whole or not at all."""
-    temporary = folder.with_name(f".{uuid4().hex[:8]}.{folder.name}")
-    temporary.mkdir(parents=True)
-    try:
-        ov.save_model(model, temporary / "model.xml", compress_to_fp16=False)
-        compile_cache.write_check(temporary / "model.xml")
-        _put_in_place(temporary, folder)
-    except OSError as error:
-        raise files.write_error(folder, error) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _put_in_place(whole: Path, folder: Path) -> None:
-    """Rename a folder, unless another process was faster; what is damaged there goes."""
-    if folder.is_dir() and not compile_cache.is_usable(folder / "model.xml"):
-        damaged = whole.with_name(f"{whole.name}.damaged")
-        with suppress(OSError):  # another process has just replaced it
-            folder.rename(damaged)
-        shutil.rmtree(damaged, ignore_errors=True)
-    try:
-        whole.rename(folder)
-    except OSError:
-        if not folder.is_dir():  # otherwise another process was faster
-            raise
 
 
 def _tensors(module: nn.Module) -> str:

@@ -5,16 +5,16 @@ and where torch is not installed, it is put where `segmenter` looks for conversi
 """
 
 import shutil
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-from hilum import files
 from hilum.models.runtime import compile_cache
 from hilum.preprocess import Pipeline
 from hilum.preprocess.lungs import segmenter, unet_file
 from hilum.types import HilumError
 
-NAMES = ("lungs.bin", "lungs.xml")  # in the order of writing: a conversion is found by its .xml
+NAMES = ("lungs.bin", "lungs.xml")
 
 
 def is_needed(pipeline: Pipeline) -> bool:
@@ -51,8 +51,10 @@ def adopt(folder: Path, digest: str) -> None:
     if compile_cache.find_conversion(saved, shape):
         return
     target = compile_cache.path_of(compile_cache.conversion_digest(folder / NAMES[1]))
-    for name in NAMES:
-        with files.atomic_write(target.with_suffix(Path(name).suffix)) as temporary:
-            shutil.copyfile(folder / name, temporary)
-    compile_cache.write_check(target)
+    compile_cache.save_conversion(target.parent, partial(_copy, folder))
     compile_cache.remember_conversion(saved, shape, target, [])
+
+
+def _copy(folder: Path, network: Path) -> None:
+    for name in NAMES:
+        shutil.copyfile(folder / name, network.with_suffix(Path(name).suffix))
