@@ -11,11 +11,19 @@ import numpy as np
 
 from hilum import images
 from hilum.preprocess import markers
-from hilum.preprocess.markers import FILLS, WAYS, Fill, Method
+from hilum.preprocess.markers import FILLS, READS, WAYS, Fill, Method
 from hilum.preprocess.step import Movement, Size, as_uint8, level
+from hilum.preprocess.text_network import require_text_network
 from hilum.types import Grey8, GreyImage, HilumError, MissingError, nearest_name
 
 DRAWN = 512  # pixels of the film that carries the drawn mark
+
+
+def _require_method(step: str, method: str) -> None:
+    """A method that there is, with the network that it needs; MissingError without."""
+    _require_one_of(step, "method", method, tuple(WAYS))
+    if method in READS:
+        require_text_network()
 
 
 def _require_one_of(step: str, field: str, value: str, allowed: tuple[str, ...]) -> None:
@@ -34,7 +42,7 @@ class _Marked:
     moves_pixels: ClassVar[Movement] = "never"
 
     def __post_init__(self) -> None:
-        _require_one_of("a marker step", "method", self.method, tuple(WAYS))
+        _require_method("a marker step", self.method)
 
     def size(self, before: Size | None) -> Size | None:
         """As before."""
@@ -71,7 +79,7 @@ class RemoveMarkers(_Marked):
     name: ClassVar[str] = "remove_markers"
 
     def __post_init__(self) -> None:
-        _require_one_of(self.name, "method", self.method, tuple(WAYS))
+        _require_method(self.name, self.method)
         _require_one_of(self.name, "fill", self.fill, tuple(FILLS))
         if not 0 < self.radius <= 100:
             raise HilumError(
