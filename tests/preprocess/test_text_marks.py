@@ -91,6 +91,12 @@ def test_removal_fills_the_words_in(film: Grey8, bare: Grey8) -> None:
 
 
 @installed
+def test_a_sliver_of_film_is_searched_as_well() -> None:
+    found = markers.find_markers(np.full((3000, 33), 128, np.uint8), "text")
+    assert (found.mask.shape, found.mask.any(), found.boxes) == ((3000, 33), False, ())
+
+
+@installed
 @pytest.mark.slow
 def test_joined_finds_more_of_the_marks_on_real_films(shared: Path) -> None:
     """Every fourth held-out film, annotated by hand; limits were chosen on the tuning half."""
