@@ -1,6 +1,7 @@
 """The figure `heatmaps`: what spoke for the predictions of a few test images, right and wrong.
 
 The heat maps are kept next to the figures, so that a report can be rebuilt without the images.
+Grad-CAM: Selvaraju et al. 2020, doi:10.1007/s11263-019-01228-7.
 """
 
 from collections.abc import Sequence
