@@ -6,7 +6,7 @@ from hilum.models.runtime import compiling
 from hilum.models.runtime.base import Target
 from hilum.types import HilumError, nearest_name
 
-GRAPHS = ("onnx", "openvino")
+GRAPHS = {"onnx": "model.onnx", "openvino": "model.xml"}  # format -> the file of the graph
 FOLDERS = ("huggingface", "monai")  # of other libraries: hilum.interop writes them
 FORMATS = (*GRAPHS, *FOLDERS)
 PRECISIONS = ("fp32", "bf16", "int8")
