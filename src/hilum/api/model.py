@@ -175,7 +175,7 @@ class Model:
         if class_ is not None and class_ not in self.classes:
             raise HilumError(
                 f"class_ must be one of {', '.join(self.classes)}; got {class_!r}; "
-                + nearest_name(class_, self.classes)
+                + nearest_name(class_, self.classes, "choose one of these.")
             )
         film = self._prepared(source)
         one_pass = self._one_pass(method)

@@ -36,6 +36,5 @@ def require(format_: str, precision: str, *, proof: bool) -> None:
 
 def _one_of(what: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
-        raise HilumError(
-            f"{what} is one of {', '.join(known)}; got {value!r}; {nearest_name(value, known)}"
-        )
+        hint = nearest_name(value, known, "choose one of these.")
+        raise HilumError(f"{what} is one of {', '.join(known)}; got {value!r}; {hint}")

@@ -112,7 +112,7 @@ def _read(recipe: str) -> Tree:
         return with_new_names(tomllib.loads(text))
     raise HilumError(
         f"recipe must be a TOML file or one of {', '.join(recipe_names())}; got {recipe!r}; "
-        + nearest_name(recipe, recipe_names())
+        + nearest_name(recipe, recipe_names(), "choose one of these.")
     )
 
 
@@ -148,5 +148,5 @@ def _known(table: Mapping[str, Any], allowed: Sequence[str], what: str) -> None:
         if key not in allowed:
             raise HilumError(
                 f"{what} must be among {', '.join(allowed)}; got {key!r}; "
-                + nearest_name(key, allowed)
+                + nearest_name(key, allowed, "choose one of these.")
             )
