@@ -373,8 +373,13 @@ def nearest_name(name: str, known: Iterable[str], otherwise: str = "") -> str:
 
 def as_path(value: str | Path) -> Path:
     """Absolute path, `~` expanded; HilumError for what is no path, or empty."""
+    return given_path(value).expanduser().resolve()
+
+
+def given_path(value: object) -> Path:
+    """A path as it was given; HilumError for what is none, or empty."""
     if not isinstance(value, str | PathLike) or not str(value).strip():
         raise HilumError(
             f"a path must be text or a Path, and not empty; got {value!r}; name a file or folder."
         )
-    return Path(value).expanduser().resolve()
+    return Path(value)

@@ -100,7 +100,7 @@ def _found(found: FoundImages) -> list[str]:
     scan = found.scan
     known = f"of {scan.patients:,} patients" if scan.patients else "of unknown patients"
     left_out = sum(item.count for item in scan.left_out)
-    broken = f", {scan.headers_broken:,} of which cannot be read" if scan.headers_broken else ""
+    broken = f", {scan.headers_broken:,} of them cannot be read" if scan.headers_broken else ""
     lines = [f"{scan.images:,} images {known}{broken}"]
     kinds = {
         "classes": {name: scan.classes[name] for name in found.classes},
