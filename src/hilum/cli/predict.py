@@ -20,6 +20,8 @@ from hilum.progress import StepName
 from hilum.types import NOTICE
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from hilum.experiment.predict import AnsweredFiles
     from hilum.inference.cautions import Cautions
     from hilum.inference.new_source import NewSource
@@ -101,14 +103,19 @@ def _show(answers: "AnsweredFiles", screen: Terminal) -> None:
     ]
     screen.table("Predictions", [*table.columns[:-FLAGS], *seen], rows)
     abstained = read[read["abstain"]]
-    reasons = [(row.path, row.reason) for row in abstained.head(SHOWN).itertuples()]
-    screen.table("Abstained", ("path", "why"), reasons)
+    _abstained(abstained, screen)
     screen.left_out(left_out)
     first = f" (the first {SHOWN} are shown)" if len(read) > SHOWN else ""
     screen.say(
         f"Images predicted: {len(read) - len(abstained):,}{first}. Abstained: {len(abstained):,}. "
         f"Left out: {sum(item.count for item in left_out):,}."
     )
+
+
+def _abstained(table: "pd.DataFrame", screen: Terminal) -> None:
+    """The first images that are abstained from, and why."""
+    reasons = [(row.path, row.reason) for row in table.head(SHOWN).itertuples()]
+    screen.table("Abstained", ("path", "why"), reasons)
 
 
 @app.command()
@@ -145,13 +152,24 @@ def explain(
     table, left_out = answers.table, answers.left_out
     drawn = table[table["file"] != ""]
     rows = [
-        (row.path, row.label, row[3], f"{row.probability:.3f}", row.file)
+        (
+            row.path,
+            "abstains" if row.reason else row.label,
+            row[3],
+            f"{row.probability:.3f}",
+            row.file,
+        )
         for row in drawn.head(SHOWN).itertuples()
     ]
     screen.table("Heat maps", ("path", "label", "class", "probability", "file"), rows)
+    abstained = drawn[drawn["reason"] != ""]
+    _abstained(abstained, screen)
     screen.left_out(left_out)
     more = f" (the first {SHOWN} are shown)" if len(drawn) > SHOWN else ""
-    screen.say(f"Heat maps: {len(drawn):,}{more}. Left out: {len(left_out):,}.")
+    screen.say(
+        f"Heat maps: {len(drawn):,}{more}, {len(abstained):,} of images that the model abstains "
+        f"from. Left out: {len(left_out):,}."
+    )
     screen.say("A heat map shows where the model looked, not whether it is right.")
     _say_source(answers.source, answers.source.finding(), screen)
     _say(answers.cautions, screen)

@@ -91,7 +91,7 @@ def predict_files(
     with files.atomic_write(out) as temporary:
         cells.write_csv(table, temporary)
     if drawer:
-        drawer.close()
+        drawer.close("" if accept_new_source else source.reason)
     if writer:
         left_out += _write_results(writer, table, model.facts.classes)
     left_out += _unread(table[table["label"] == ""])
@@ -106,8 +106,8 @@ def explain_files(
 
     `folder` is a model's, or that of a finished run. The table has `path, label, class,
     probability, method, render, file, reason`: the predicted class, the class that the map is of,
-    and that class's probability. Raises as `predict` does, and HilumError for a method, class or
-    rendering that does not exist.
+    that class's probability, and why the image is abstained from or could not be read. Raises as
+    `predict` does, and HilumError for a method, class or rendering that does not exist.
     """
     saved = model_json.find_model_folder(folder)
     model_json.read_metadata(saved)
@@ -127,11 +127,11 @@ def explain_files(
             for _ in drawer.draw(table, decoded):
                 done += 1
                 advance(done, len(listed))
-        table = drawer.close()
+        recognised = cautions.recognise(model, prints)
+        source = answer.judge_source(model, prints, points, recognised)
+        table = drawer.close(source.reason)
     left_out += _unread(table[table["file"] == ""])
-    recognised = cautions.recognise(model, prints)
     said = cautions.collect_cautions(folder, model, recognised)
-    source = answer.judge_source(model, prints, points, recognised)
     return AnsweredFiles(table, left_out, said, source)
 
 
