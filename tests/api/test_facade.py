@@ -15,6 +15,7 @@ import hilum
 from hilum import preprocess
 from hilum.experiment import predict_files
 from hilum.inference import model as models
+from hilum.inference import model_folder
 from hilum.inference.model import ModelMetadata
 from hilum.models import backbones
 from hilum.models.numpy_head import NumpyHead, Standardise
@@ -39,7 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pipeline: Pipeline = preprocess.from_list([{"step": "resize", "side": SIDE}])
     facts = ModelMetadata(CLASSES, "unit", "fp32", mirror=True)
     network = backbones.build_backbone("wiklund_fc", "random")
-    return models.save_trained_model(
+    return model_folder.save_trained_model(
         models.compile_model(facts, pipeline, network, head), tmp_path_factory.mktemp("m") / "model"
     )
 
@@ -123,6 +124,49 @@ def test_pixels_that_are_no_grey_image_are_refused(
         model.explain(pixels)
 
 
+@pytest.mark.parametrize("wrong", [None, 3, [None], [["film.png"]], {"film.png"}, {"film": 1}, ""])
+def test_what_is_no_film_is_one_sentence(model: hilum.Model, wrong: Any) -> None:
+    for ask in (model.predict, model.explain, hilum.read_image):
+        with pytest.raises(hilum.HilumError, match=r"; got .*; (give|name|check|correct)"):
+            ask(wrong)
+
+
+def test_other_buffers_and_lists_are_films(model: hilum.Model, film: Path) -> None:
+    data = film.read_bytes()
+    known = model.predict(data).probabilities
+    for source in (bytearray(data), memoryview(data)):
+        assert model.predict(source).probabilities == known
+    assert [p.probabilities for p in model.predict(data for _ in range(2))] == [known] * 2
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: hilum.load_model(3), "a path must be text"),
+        (lambda: hilum.load_recipe(None), "a path must be text"),
+        (lambda: hilum.load_recipe("demo", changes="augment.views=0"), "changes are a list"),
+        (lambda: hilum.open_data("films", columns="label"), "TableColumns"),
+        (lambda: hilum.open_data("films", source_tag=3), "source_tag names a DICOM"),
+        (lambda: hilum.run("demo", out="o", workers="2"), "workers must be at least 1; got '2'"),
+    ],
+)
+def test_arguments_of_another_type_are_one_sentence(
+    call: Any, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(hilum.HilumError, match=words):
+        call()
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("name", ["heat.txt", "", "folder"])
+def test_a_heat_map_needs_the_name_of_a_picture(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder").mkdir()
+    heat = hilum.Heatmap(np.eye(8, dtype=np.float32), grey()[:8, :8], "normal", 0.8, "gradcam")
+    with pytest.raises(hilum.HilumError, match=r"heat map is written|a path must be"):
+        heat.save(name and tmp_path / name)
+
+
 def test_a_heat_map_is_of_the_class_that_was_asked(
     model: hilum.Model, film: Path, tmp_path: Path
 ) -> None:
@@ -157,7 +201,7 @@ def seeing(tmp_path_factory: pytest.TempPathFactory) -> hilum.Model:
     facts = ModelMetadata(CLASSES, "unit", "fp32", mirror=True)
     made = models.compile_model(facts, pipeline, network, head)
     return hilum.load_model(
-        models.save_trained_model(made, tmp_path_factory.mktemp("seeing") / "model")
+        model_folder.save_trained_model(made, tmp_path_factory.mktemp("seeing") / "model")
     )
 
 

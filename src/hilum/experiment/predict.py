@@ -11,8 +11,7 @@ import pandas as pd
 
 from hilum import files, images
 from hilum.files import cells
-from hilum.inference import answer, cautions, exported
-from hilum.inference import model as models
+from hilum.inference import answer, cautions, exported, model_json
 from hilum.inference.answer import Prediction, PreparedImage, See
 from hilum.inference.cautions import Cautions
 from hilum.inference.model import TrainedModel, probability_columns
@@ -65,13 +64,13 @@ def predict_files(
     `dicom`, a folder, each film's results as DICOM. Raises MissingError for a path that does not
     exist, HilumError where there is no image at all.
     """
-    model_folder = models.find_model_folder(folder)
-    models.read_metadata(model_folder)
+    saved = model_json.find_model_folder(folder)
+    model_json.read_metadata(saved)
     listed, left_out = list_images(paths, "predict")
     files.ensure_writable_folder(out.parent, out)
-    model = exported.load(model_folder)
+    model = exported.load(saved)
     drawer = _drawer(model, None, _require_apart(heatmaps, listed)) if heatmaps else None
-    writer = _result_folder(dicom, model_folder, model, listed) if dicom else None
+    writer = _result_folder(dicom, saved, model, listed) if dicom else None
     advance, done, tables = progress("predict"), 0, []
     advance(0, len(listed))
     prints: list[Print] = []
@@ -92,7 +91,7 @@ def predict_files(
     with files.atomic_write(out) as temporary:
         cells.write_csv(table, temporary)
     if drawer:
-        drawer.close()
+        drawer.close("" if accept_new_source else source.reason)
     if writer:
         left_out += _write_results(writer, table, model.facts.classes)
     left_out += _unread(table[table["label"] == ""])
@@ -107,14 +106,14 @@ def explain_files(
 
     `folder` is a model's, or that of a finished run. The table has `path, label, class,
     probability, method, render, file, reason`: the predicted class, the class that the map is of,
-    and that class's probability. Raises as `predict` does, and HilumError for a method, class or
-    rendering that does not exist.
+    that class's probability, and why the image is abstained from or could not be read. Raises as
+    `predict` does, and HilumError for a method, class or rendering that does not exist.
     """
-    model_folder = models.find_model_folder(folder)
-    models.read_metadata(model_folder)
+    saved = model_json.find_model_folder(folder)
+    model_json.read_metadata(saved)
     listed, left_out = list_images(paths, "explain")
     files.ensure_writable_folder(_require_apart(out, listed))
-    model = exported.load(model_folder)
+    model = exported.load(saved)
     drawer = _drawer(model, request, out)
     advance, done = progress("explain"), 0
     advance(0, len(listed))
@@ -128,11 +127,11 @@ def explain_files(
             for _ in drawer.draw(table, decoded):
                 done += 1
                 advance(done, len(listed))
-        table = drawer.close()
+        recognised = cautions.recognise(model, prints)
+        source = answer.judge_source(model, prints, points, recognised)
+        table = drawer.close(source.reason)
     left_out += _unread(table[table["file"] == ""])
-    recognised = cautions.recognise(model, prints)
     said = cautions.collect_cautions(folder, model, recognised)
-    source = answer.judge_source(model, prints, points, recognised)
     return AnsweredFiles(table, left_out, said, source)
 
 

@@ -153,8 +153,8 @@ class _StepShown:
 @contextmanager
 def executor_of(workers: int) -> Iterator[Executor]:
     """One for so many processes; 1 computes here. Raises HilumError for fewer than one."""
-    if workers < 1:
-        raise HilumError(f"workers must be at least 1; got {workers}; leave it out for one.")
+    if not isinstance(workers, int) or workers < 1:
+        raise HilumError(f"workers must be at least 1; got {workers!r}; leave it out for one.")
     if workers == 1:
         yield SerialExecutor()
         return

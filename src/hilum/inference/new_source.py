@@ -141,12 +141,12 @@ def judge(
 ) -> NewSource:
     """Whether points (image, component) are of another source; rows of nan are not compared.
 
-    `patients` (image,), where known, count once each.
+    `patients` (image,), where known, count once each, and so does a film that is there twice.
     """
     if isinstance(reference, str):
         return NewSource("not checked", 0, why=f"The reason: {reference}.")
     usable = np.flatnonzero(np.isfinite(points).all(axis=1))
-    kept = usable[_first_of_each([patients[i] for i in usable.tolist()])]
+    kept = usable[_first_of_each([patients[i] or points[i].tobytes() for i in usable.tolist()])]
     if len(kept) < LEAST:
         what = "images" if len(kept) == len(points) else "images of different patients"
         why = f"That takes at least {LEAST} {what}; got {len(kept)}."
@@ -163,15 +163,12 @@ def judge(
     return NewSource("yes" if found.p <= LEVEL else "no", found.used, found.p, nearest)
 
 
-def _first_of_each(patients: Sequence[str | None]) -> Indices:
-    """Positions of images, one of each known patient."""
-    seen: set[str] = set()
-    chosen = []
-    for position, name in enumerate(patients):
-        if name is None or name not in seen:
-            chosen.append(position)
-            seen |= {name} if name else set()
-    return np.array(chosen, np.int64)
+def _first_of_each(names: Sequence[str | bytes]) -> Indices:
+    """Positions of the first image of each patient or, where unknown, of each film."""
+    first: dict[str | bytes, int] = {}
+    for position, name in enumerate(names):
+        first.setdefault(name, position)
+    return np.array(list(first.values()), np.int64)
 
 
 def fit_reference(

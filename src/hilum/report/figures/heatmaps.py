@@ -1,6 +1,7 @@
 """The figure `heatmaps`: what spoke for the predictions of a few test images, right and wrong.
 
 The heat maps are kept next to the figures, so that a report can be rebuilt without the images.
+Grad-CAM: Selvaraju et al. 2020, doi:10.1007/s11263-019-01228-7.
 """
 
 from collections.abc import Sequence
@@ -56,7 +57,7 @@ def draw_heatmaps(run: RunFolder) -> DrawnFigure | None:
         _listing(rows, maps).assign(heat_on_bars=on_bars),
         f"{len(rows)} films, each next to its heat map. The CSV lists them.",
         f"{TITLE} of the predicted class, by the stored model on test images that it was not "
-        f"trained on. Shown: {RULE}. Blue: right; orange: wrong.{_bars_pointed_out(on_bars)} "
+        f"trained on. Shown: {RULE}. Blue: correct; orange: wrong.{_bars_pointed_out(on_bars)} "
         "A heat map says where the model looked, not that what lies there is disease.",
         "full",
         colours=0,
@@ -140,10 +141,10 @@ def _read(path: Path, key: str) -> Maps | None:
 
 def _compute_maps(run: RunFolder, rows: pd.DataFrame) -> Maps | None:
     from hilum.explain import cam, explainer, render
-    from hilum.inference import model  # torch is only loaded where maps are made
+    from hilum.inference import model_folder  # torch is only loaded where maps are made
 
     try:
-        facts, pipeline, backbone, head = model.read_parts(run.folder / "model")
+        facts, pipeline, backbone, head = model_folder.read_parts(run.folder / "model")
         subject = explainer.of_parts(facts, backbone, head)
         cam.require(subject, METHOD, pipeline.shape)
         hashes = [run.sha256(str(name)) for name in rows["sample_id"]]
@@ -160,7 +161,7 @@ def _tile(row: dict[str, Any], maps: Maps, i: int, on_bars: float) -> HeatmapTil
     film: Grey8 = maps.films[i]
     predicted, truth = class_name(str(row["prediction"])), class_name(str(row["label"]))
     first = f"{predicted}, {probability_words(row['probability'])}"
-    second = "right" if row["right"] else f"wrong; truth {truth}"
+    second = "correct" if row["right"] else f"wrong; truth {truth}"
     second += f"; {on_bars:.0%} of heat on bars" if on_bars >= MUCH else f"; {identity(row)[0]}"
     share = maps.shares[i].astype(np.float32) / np.float32(255)
     return HeatmapTile(film, share, (first, second), bool(row["right"]))
