@@ -46,8 +46,8 @@ def groups(score: Scores, printed: Mask | None) -> Iterator[tuple[tuple[slice, s
 def _needed(labels: npt.NDArray[np.int32], printed: Mask, count: int) -> npt.NDArray[np.float64]:
     """(part,) the score that each of `count` - 1 parts needs to be sure of itself."""
     area = np.bincount(labels.ravel(), minlength=count)
-    print_ = np.bincount(labels[printed], minlength=count)
-    return np.where(2 * print_ >= area, PRINTED, BARE)[1:]
+    lines = np.bincount(labels[printed], minlength=count)
+    return np.where(2 * lines >= area, PRINTED, BARE)[1:]
 
 
 def is_speck(ink: Mask) -> bool:
