@@ -1,5 +1,6 @@
 """Marks found as print, in any depth and direction; what is said without hilum[text]."""
 
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -43,10 +44,23 @@ def truth() -> list[Frame]:
     return [(x, y - sizes[word][1], *sizes[word]) for word, (x, y) in WORDS.items()]
 
 
+def by_text(film: Grey8) -> markers.Markers:
+    return markers.find_markers(film, "text")
+
+
 def compared(found: markers.Markers, truth: list[Frame]) -> Tally:
     tally = Tally()
     tally.add(Film("film", "", {"text": truth}), frames(found.boxes), found.mask.shape)
     return tally
+
+
+@installed
+def test_a_small_film_without_a_mark_has_none_and_many_threads_agree(bare: Grey8) -> None:
+    """See findings/ppocr_detector_boxes_whole_films.sh."""
+    small = cv2.resize(bare, (224, 224), interpolation=cv2.INTER_AREA)
+    # first of this file's tests: the threads meet where the network is compiled
+    with ThreadPoolExecutor(2) as pool:
+        assert [one.boxes for one in pool.map(by_text, [small, small])] == [(), ()]
 
 
 @installed
@@ -155,7 +169,7 @@ def test_another_network_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     file.write_bytes(b"another")
     monkeypatch.setattr(text_network, "require_text_network", lambda: file)
     with pytest.raises(HilumError, match=r"must have the SHA-256 090f04abcd9d9a74\.\.\.; got"):
-        text_network._network.__wrapped__(512)
+        text_network._compiled.__wrapped__(512)
 
 
 def digest(method: str) -> str:

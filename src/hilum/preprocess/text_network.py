@@ -8,6 +8,7 @@ arXiv:1911.08947).
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import cv2
@@ -25,6 +26,7 @@ PACKAGE, VERSION = "rapidocr", "3.10.0"  # the version that pyproject.toml names
 FILE = "models/PP-OCRv6_det_small.onnx"
 SHA256 = "090f04abcd9d9a7498bc4ebf677e4cb9bdce1fe4197ddb7e529f1ef44e1ff94f"
 SIDES = (512, 736)  # pixels of the squares that a film is put in, multiples of 32
+FIRST = Lock()
 HALF = 127.5  # grey levels 0 to 255 become -1 to 1, in three equal channels
 
 
@@ -64,9 +66,14 @@ def _seen_at(film: Grey8, side: int) -> Floats:
     return _network(side)(square[None]).reshape(side, side)[:height, :width]
 
 
-@cache
 def _network(side: int) -> "Runtime":
-    """Compiled once for this process; the same bits on one thread and on many."""
+    """Compiled by the first thread that asks: OpenVINO's first inference may not meet another."""
+    with FIRST:
+        return _compiled(side)
+
+
+@cache
+def _compiled(side: int) -> "Runtime":
     from hilum.models.runtime import compiling
     from hilum.models.runtime.base import Target
 
