@@ -6,6 +6,7 @@ from hilum.types import HilumError
 
 HEAD = 4096  # bytes at the beginning of a file, in which hilum's own have their mark
 PAGE = b"hilum"  # reports and cards
+NONE = b"\0" * (HEAD + 1)  # longer than what is looked at: no file has it
 PICTURE = ("Software", "hilum")  # a text in each PNG of a heat map
 ANSWERS = b"path,label,p_"  # what `hilum predict` writes
 RUN = {"results.json": b'"recipe"', "report.html": PAGE, "predictions.csv": b"sample_id"}
