@@ -7,7 +7,7 @@ BENCH := .venv-bench
 SIZE ?=
 ONLY ?=
 
-.PHONY: install demo test test-browser test-dicom test-slow test-hard check bench docs docs-pictures release-check clean
+.PHONY: install demo test test-browser test-dicom test-slow test-hard check bench docs docs-pictures release-check sbom clean
 
 install: $(STAMP)
 
@@ -97,6 +97,10 @@ docs-pictures: $(VENV)/.browser
 # Wheel and sdist, built and used where nothing else is installed: docs/release.md. Needs about 6 GB in TMPDIR.
 release-check: install
 	$(BIN)/python scripts/release_check.py
+
+# Every component of an installation without extras, as CycloneDX, in build/hilum.cdx.json.
+sbom: install
+	$(BIN)/python scripts/release_check.py --only sbom
 
 clean:
 	rm -rf $(VENV) $(BENCH) out build dist

@@ -77,10 +77,10 @@ def step(name: str, films: Path) -> None:
 def predicted(films: Path) -> Callable[[], float]:
     """`hilum predict` of the folder with a model that is made here."""
     from hilum import experiment
-    from hilum.inference import model as models
+    from hilum.inference import model_folder
     from latency import random_model
 
-    folder = models.save_trained_model(
+    folder = model_folder.save_trained_model(
         random_model("tf_efficientnet_lite0", SIDE), films.parent / "model"
     )
     start = time.perf_counter()

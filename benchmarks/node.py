@@ -27,7 +27,7 @@ from pydicom import dcmread
 import hilum
 from hilum import phantom
 from hilum.dicom.results import ResultMaker
-from hilum.inference import model as models
+from hilum.inference import model_folder
 from latency import random_model
 from side_by_side import Row, Size, absent, asked, finish, in_turn, workplace
 
@@ -232,7 +232,7 @@ def main() -> None:
     size = asked(__doc__, "node")
     warnings.simplefilter("ignore")
     with workplace() as folder:
-        model = models.save_trained_model(random_model(NAME), folder / "model")
+        model = model_folder.save_trained_model(random_model(NAME), folder / "model")
         path = film_of(folder)
         rows = writing(model, path, size)
         if orthanc.missing():

@@ -25,8 +25,7 @@ from pathlib import Path
 import numpy as np
 
 import hilum
-from hilum.inference import exported
-from hilum.inference import model as models
+from hilum.inference import exported, model_folder
 from latency import hilum as answer_and_map
 from latency import random_model
 from side_by_side import Row, Size, asked, films, finish, in_turn, workplace
@@ -239,7 +238,7 @@ def main() -> None:
     with workplace() as folder:
         paths = list(films(size, size.pick(2, 8), FILM, folder / "films")["path"])
         for name in ("tf_efficientnet_lite0", "resnet50")[: size.pick(1, 2)]:
-            saved = models.save_trained_model(random_model(name), folder / name)
+            saved = model_folder.save_trained_model(random_model(name), folder / name)
             rows += one_by_one(name, saved, paths, size)
         lite = folder / "tf_efficientnet_lite0"
         rows += [*many(lite, paths, size), *cold(lite, paths[0], size)]

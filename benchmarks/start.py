@@ -11,7 +11,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from hilum.inference import model as models
+from hilum.inference import model_folder
 from latency import random_model
 from side_by_side import Row, asked, films, finish, in_turn, workplace
 
@@ -28,7 +28,7 @@ def main() -> None:
     size = asked(__doc__, "start")
     with workplace() as folder:
         path = films(size, 1, 1024, folder / "films")["path"].iloc[0]
-        saved = models.save_trained_model(
+        saved = model_folder.save_trained_model(
             random_model("tf_efficientnet_lite0"), Path(folder) / "model"
         )
         rivals = {

@@ -7,9 +7,11 @@ Each check prints one line; where any fails, the exit code is 1. Checks:
     version       the changelog's top release, CITATION.cff and the commit's tag are this version
     metadata      pyproject.toml and CITATION.cff against their published schemas
     build         wheel and sdist; the wheel, built from the sdist, has every file of src/hilum
+    again         the wheel, built once more, has the same bytes
     bare          the wheel alone in an environment: --help, doctor, demo, an empty home folder
     sentences     serve and export without their extras say what to install
     serve         with the extra serve alone: `hilum serve` answers as `hilum predict` does
+    sbom          all components of the installation as CycloneDX, and their licences
     extras        each extra can be resolved, with the tested versions and with the newest
     runtime       the small installation uses an exported model: same bytes, <= 40% of the size
     pythons       the fast tests with other versions of Python that are on this machine
@@ -17,6 +19,8 @@ Each check prints one line; where any fails, the exit code is 1. Checks:
 
 import argparse
 import csv
+import json
+import os
 import re
 import shutil
 import sys
@@ -28,6 +32,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 
 import other_pythons
@@ -36,7 +41,8 @@ from bare_environment import CONSTRAINTS, ROOT, CheckError, Environment, call, i
 
 PACKAGE = ROOT / "src" / "hilum"
 RUNTIME = ROOT / "requirements-runtime.txt"
-TOOLS = ("build", "validate-pyproject", "trove-classifiers", "pyyaml")
+TOOLS = ("build", "cyclonedx-bom>=7", "validate-pyproject", "trove-classifiers", "pyyaml")
+SBOM = ROOT / "build" / "hilum.cdx.json"
 IN_SDIST = ("CHANGELOG.md", "CITATION.cff", "LICENSE", "README.md", "tests/conftest.py")
 LARGEST_SHARE = 0.40  # of the whole installation's size: the small one
 DIGITS = 1e-8  # of a probability in a CSV
@@ -66,7 +72,11 @@ class Release:
     @cached_property
     def built(self) -> tuple[Path, Path]:
         """Wheel and sdist; `build` makes the wheel from the sdist."""
-        out = self.folder / "dist"
+        return self.build("dist")
+
+    def build(self, name: str) -> tuple[Path, Path]:
+        """Wheel and sdist in a new folder of that name."""
+        out = self.folder / name
         self.environment("tools").python("-m", "build", "--outdir", str(out), str(ROOT))
         (wheel,), (sdist,) = out.glob("*.whl"), out.glob("*.tar.gz")
         return wheel, sdist
@@ -137,6 +147,17 @@ def check_build(release: Release) -> str:
     return f"wheel {sizes[0]:.1f} MB with {len(inside)} files, sdist {sizes[1]:.1f} MB"
 
 
+def check_again(release: Release) -> str:
+    """The wheel depends on the commit alone; the sdist's gzip header holds the time."""
+    digests = [
+        sha256(wheel.read_bytes()).hexdigest()
+        for wheel in (release.built[0], release.build("again")[0])
+    ]
+    if digests[0] != digests[1]:
+        raise CheckError(f"two builds should give the same wheel; got {' and '.join(digests)}")
+    return f"the same wheel, SHA-256 {digests[0]}"
+
+
 def check_bare(release: Release) -> str:
     """`pip install hilum` alone runs the demonstration."""
     bare = release.environment("bare")
@@ -201,6 +222,24 @@ def films_of(environment: Environment) -> list[Path]:
     return films
 
 
+def check_sbom(release: Release) -> str:
+    """The list is valid CycloneDX, and every licence in it is accepted."""
+    whole, tools = release.environment("whole"), release.environment("tools")
+    whole.pip("install", *CONSTRAINTS, str(release.built[0]))
+    SBOM.parent.mkdir(exist_ok=True)
+    tools.python(
+        "-m", "cyclonedx_py", "environment", str(whole.folder / "bin/python"), "--validate",
+        "--output-reproducible", "--pyproject", str(ROOT / "pyproject.toml"), "-o", str(SBOM),
+    )  # fmt: skip
+    listed = {part["name"].lower() for part in json.loads(SBOM.read_text())["components"]}
+    printed = whole.python(str(ROOT / "scripts/licences.py")).splitlines()
+    needed = {line.split()[0] for line in printed} - {"hilum"}
+    missing = {name for name in needed if name not in {re.sub(r"[-_.]+", "-", n) for n in listed}}
+    if missing:
+        raise CheckError(f"the list of components lacks {sorted(missing)}")
+    return f"{len(listed)} components in {SBOM.relative_to(ROOT)}, licences accepted"
+
+
 def check_extras(release: Release) -> str:
     """pip finds versions that fit together, for each extra and all of them."""
     extras = sorted(release.project["optional-dependencies"])  # type: ignore[call-overload]
@@ -254,13 +293,23 @@ CHECKS: dict[str, Callable[[Release], str]] = {
     "version": check_version,
     "metadata": check_metadata,
     "build": check_build,
+    "again": check_again,
     "bare": check_bare,
     "sentences": check_sentences,
     "serve": check_serve,
+    "sbom": check_sbom,
     "extras": check_extras,
     "runtime": check_runtime,
     "pythons": check_pythons,
 }
+
+
+def _committed() -> str:
+    """Seconds at which the commit was made; "" where there is none."""
+    try:
+        return call(["git", "log", "-1", "--format=%ct"], inherited(), ROOT).strip()
+    except (CheckError, OSError):
+        return ""
 
 
 def main() -> None:
@@ -269,6 +318,8 @@ def main() -> None:
     parser.add_argument("--python", nargs="+", default=[], help="further interpreters to test with")
     parser.add_argument("--only", nargs="+", choices=CHECKS, default=list(CHECKS))
     wanted = parser.parse_args()
+    # one time for all that is built: that of the commit, or of 1980, where zip's calendar begins
+    os.environ.setdefault("SOURCE_DATE_EPOCH", _committed() or "315532800")
     with tempfile.TemporaryDirectory() as place:
         release, failed = Release(Path(place), wanted.python), 0
         for name in wanted.only:

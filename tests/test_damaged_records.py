@@ -16,8 +16,7 @@ import pytest
 from hilum import datasets, recipes
 from hilum.data import manifest
 from hilum.experiment import compare
-from hilum.inference import model as models
-from hilum.inference import model_json, new_source, ood, training_record
+from hilum.inference import model_folder, model_json, new_source, ood, training_record
 from hilum.inference.training_record import HASH, Films, make_record
 from hilum.models import keras_files
 from hilum.types import HilumError
@@ -85,7 +84,7 @@ def test_model_records(folder: Path, count: int) -> None:
     refused = 0
     for mutant in mutants(record, count):
         (folder / "model.json").write_text(json.dumps(mutant))
-        refused += read_or_refused(models._parts, folder)
+        refused += read_or_refused(model_folder._parts, folder)
     assert count / 3 < refused < count
 
 
@@ -94,7 +93,7 @@ def test_lists_of_seen_files(folder: Path, count: int) -> None:
     whole, refused = (folder / "seen.csv").read_bytes(), 0
     for mutant in flipped(whole, count):
         (folder / "seen.csv").write_bytes(mutant)
-        refused += read_or_refused(models._parts, folder)
+        refused += read_or_refused(model_folder._parts, folder)
     assert refused > count / 2
 
 
@@ -106,19 +105,19 @@ def known(folder: Path) -> Path:
         tuple(f"{i:064x}" for i in range(9)), random.integers(0, 256, (9, HASH), np.uint8),
         ("dicom:1",) * 9, ("a",) * 9,
     )  # fmt: skip
-    models.save_built_on(folder, make_record(films))
+    model_folder.save_built_on(folder, make_record(films))
     features = random.normal(size=(2, 120, 64)).astype(np.float32)
     groups, patients = [("a", "covid19")] * 120, [str(i) for i in range(120)]
-    models.save_sources(folder, new_source.fit_reference(*features, groups, patients))
+    model_folder.save_sources(folder, new_source.fit_reference(*features, groups, patients))
     return folder
 
 
 def read_records(folder: Path) -> None:
     """Read all of a model's folder that a backbone is not needed for."""
-    models._parts(folder)
+    model_folder._parts(folder)
     with model_json.well_formed(folder):
         record = model_json.read_metadata(folder)
-        training_record.load_record(folder, record.get(models.BUILT_ON))
+        training_record.load_record(folder, record.get(model_folder.BUILT_ON))
         new_source.load_reference(folder, record.get(new_source.KEY))
 
 
@@ -201,7 +200,7 @@ def test_results_that_are_compared(tmp_path: Path, count: int) -> None:
 @counts
 def test_tensors(folder: Path, name: str, count: int) -> None:
     def read() -> None:
-        models._parts(folder)
+        model_folder._parts(folder)
         ood.load_detector(folder)
 
     whole, refused = (folder / name).read_bytes(), 0

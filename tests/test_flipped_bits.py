@@ -17,7 +17,7 @@ from hilum import files, preprocess
 from hilum.data import feature_cache, prepared_dataset
 from hilum.data.source_images import open_source_images
 from hilum.inference import model as models
-from hilum.inference import model_json
+from hilum.inference import model_folder, model_json
 from hilum.inference.model import ModelMetadata
 from hilum.inference.ood import OodDetector
 from hilum.models import backbones
@@ -179,7 +179,7 @@ def model(tmp_path_factory: pytest.TempPathFactory, private_cache: Path) -> Path
         ordinary=1.0, far=2.0, turned=0.5, lungs=False,
     )  # fmt: skip
     whole = replace(built, gate=gate)
-    return models.save_trained_model(whole, tmp_path_factory.mktemp("whole") / "model")
+    return model_folder.save_trained_model(whole, tmp_path_factory.mktemp("whole") / "model")
 
 
 @pytest.mark.parametrize("ending", [".xml", ".bin"])
@@ -217,10 +217,10 @@ def test_model_is_refused(
     for number, damage in enumerate(damages):
         damage_file(folder / name, damage(whole), number)
         with pytest.raises(HilumError, match="restore the folder"):
-            models.load_trained_model(folder)
+            model_folder.load_trained_model(folder)
         refused += 1
     (folder / name).write_bytes(whole)
-    models.load_trained_model(folder)
+    model_folder.load_trained_model(folder)
     assert refused == count + 3
 
 
@@ -244,13 +244,13 @@ def test_a_folder_without_digests_loads(
     record = json.loads((folder / "model.json").read_text())
     del record["digests"]
     (folder / "model.json").write_text(json.dumps(record))
-    assert models.load_trained_model(folder).facts.classes == ["covid19", "normal"]
+    assert model_folder.load_trained_model(folder).facts.classes == ["covid19", "normal"]
 
 
 def test_a_verdict_may_be_added(model: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(model, tmp_path / "model"))
     before = model_json.read_metadata(folder)["digests"]
-    models.amend(folder, {"judged": {"verdict": "Trust it."}})
+    model_json.amend(folder, {"judged": {"verdict": "Trust it."}})
     after = model_json.read_metadata(folder)
     assert after["judged"] == {"verdict": "Trust it."}
     assert after["digests"]["files"] == before["files"]

@@ -5,9 +5,11 @@ import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
 
+import pytest
 import yaml
 
 import hilum
+import licences
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "hilum"
@@ -84,3 +86,25 @@ def test_every_extra_that_a_message_or_page_names_is_there() -> None:
 def test_the_small_installation_asks_for_what_the_whole_one_does() -> None:
     assert set(small()) < set(REQUIRED)
     assert not {"torch", "matplotlib"} & {name_of(line) for line in small()}
+
+
+def test_the_licences_of_all_that_is_needed_fit_our_own() -> None:
+    found = licences.licences()
+    assert len(found) > 50
+    assert {"numpy", "torch", "pydicom", "hilum"} <= set(found)
+    assert [name for name, licence in found.items() if not licences.is_accepted(licence)] == []
+
+
+@pytest.mark.parametrize(
+    ("licence", "accepted"),
+    [
+        ("MIT", True),
+        ("MPL-2.0 AND MIT", True),
+        ("GPL-3.0-only OR BSD-3-Clause", True),
+        ("MIT AND GPL-3.0-only", False),
+        ("Free for non-commercial use", False),
+        ("", False),
+    ],
+)
+def test_a_licence_is_accepted_by_every_part_of_one_choice(licence: str, accepted: bool) -> None:
+    assert licences.is_accepted(licence) is accepted

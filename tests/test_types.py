@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from hilum.types import HilumError, as_path, nearest_name, nearest_names
+from hilum.types import HilumError, as_path, counted, nearest_name, nearest_names
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,12 @@ def test_several_names_may_be_near() -> None:
     known = ["resnet50", "resnet34", "vgg16"]
     assert nearest_names("resnet51", known, 3) == ["resnet50", "resnet34"]
     assert nearest_names("resnet51", []) == []
+
+
+def test_one_thing_is_no_plural() -> None:
+    assert [counted(n, "image") for n in (0, 1, 2, 1200)] == [
+        *("0 images", "1 image", "2 images", "1,200 images"),
+    ]
 
 
 @pytest.mark.parametrize("wrong", ["", " ", None, 3, b"films", ["films"]])

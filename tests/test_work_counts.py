@@ -24,6 +24,7 @@ from hilum.experiment import cell_context, predict, tasks
 from hilum.experiment.cell_context import CellContext
 from hilum.explain.writer import HeatmapRequest
 from hilum.inference import model as models
+from hilum.inference import model_folder
 from hilum.models import backbones
 from hilum.models.numpy_head import NumpyHead, Standardise
 from hilum.models.runtime.base import Progress, Runtime, RuntimeInfo
@@ -189,11 +190,11 @@ def test_a_second_prediction_loads_no_network_library(films: Manifest, tmp_path:
     facts = models.ModelMetadata(["covid19", "normal"], "unit", "fp32", mirror=True)
     network = backbones.build_backbone("wiklund_fc", "random")
     pipeline = preprocess.from_list([{"step": "letterbox", "side": 224}])
-    folder = models.save_trained_model(
+    folder = model_folder.save_trained_model(
         models.compile_model(facts, pipeline, network, head), tmp_path / "model"
     )
     weights = Path(str(resources.files("hilum.preprocess.lungs"))) / segmenter.WEIGHTS
-    models.load_trained_model(folder)
+    model_folder.load_trained_model(folder)
     segmenter.stored(weights)
     film, out = films.table["path"].iloc[0], tmp_path / "preds.csv"
     code = (

@@ -341,6 +341,11 @@ def _nan(value: float | None) -> float:
     return float("nan") if value is None else value
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things in words: "1 image", "1,200 images"."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def shown_probability(p: float) -> str:
     """A probability after the letter p: "= 0.731", and never 1 or 0, which no model can know."""
     return "> 0.999" if p >= 0.9995 else "< 0.001" if p < 0.0005 else f"= {p:.3f}"

@@ -15,6 +15,7 @@ import hilum
 from hilum import preprocess
 from hilum.experiment import predict_files
 from hilum.inference import model as models
+from hilum.inference import model_folder
 from hilum.inference.model import ModelMetadata
 from hilum.models import backbones
 from hilum.models.numpy_head import NumpyHead, Standardise
@@ -39,7 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pipeline: Pipeline = preprocess.from_list([{"step": "resize", "side": SIDE}])
     facts = ModelMetadata(CLASSES, "unit", "fp32", mirror=True)
     network = backbones.build_backbone("wiklund_fc", "random")
-    return models.save_trained_model(
+    return model_folder.save_trained_model(
         models.compile_model(facts, pipeline, network, head), tmp_path_factory.mktemp("m") / "model"
     )
 
@@ -200,7 +201,7 @@ def seeing(tmp_path_factory: pytest.TempPathFactory) -> hilum.Model:
     facts = ModelMetadata(CLASSES, "unit", "fp32", mirror=True)
     made = models.compile_model(facts, pipeline, network, head)
     return hilum.load_model(
-        models.save_trained_model(made, tmp_path_factory.mktemp("seeing") / "model")
+        model_folder.save_trained_model(made, tmp_path_factory.mktemp("seeing") / "model")
     )
 
 

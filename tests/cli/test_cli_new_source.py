@@ -10,8 +10,7 @@ import pytest
 from command_line import Run, Trained, class_folders
 
 from hilum import phantom
-from hilum.inference import model as models
-from hilum.inference import new_source
+from hilum.inference import model_folder, new_source
 
 
 @pytest.fixture(scope="module")
@@ -23,12 +22,12 @@ def elsewhere(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> tup
     )
     folder = home / "model"
     shutil.copytree(trained.folder / "model", folder)
-    width = len(models.load_trained_model(folder).head.standardise.mean)
+    width = len(model_folder.load_trained_model(folder).head.standardise.mean)
     random = np.random.default_rng(0)
     basis, known = (random.normal(9, 1, (60, width)).astype(np.float32) for _ in range(2))
     groups = [("there", "covid19"), ("there", "normal")] * 30
     sources = new_source.fit_reference(basis, known, groups, [str(i) for i in range(60)])
-    models.save_sources(folder, sources)
+    model_folder.save_sources(folder, sources)
     return folder, films
 
 

@@ -25,6 +25,7 @@ from hilum.datasets.registry import DATASETS
 from hilum.datasets.tally import Tally
 from hilum.experiment import context, dataset, summary, validate
 from hilum.inference import model as models
+from hilum.inference import model_folder
 from hilum.inference.model import ModelMetadata, TrainedModel
 from hilum.models import backbones
 from hilum.models.numpy_head import NumpyHead, Standardise
@@ -205,10 +206,12 @@ def test_a_step_can_be_named_on_the_command_line(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("mirror")
 def test_a_step_travels_with_the_weights(tmp_path: Path) -> None:
     steps = [{"step": "mirror_image", "margin": 3}, {"step": "resize", "side": 224}]
-    folder = models.save_trained_model(model_of(preprocess.from_list(steps)), tmp_path / "model")
+    folder = model_folder.save_trained_model(
+        model_of(preprocess.from_list(steps)), tmp_path / "model"
+    )
     stored = json.loads((folder / "model.json").read_text())["preparation"]
     assert stored["steps"] == steps
-    assert models.load_trained_model(folder).pipeline.steps[0] == Mirror(margin=3)
+    assert model_folder.load_trained_model(folder).pipeline.steps[0] == Mirror(margin=3)
 
 
 def test_heat_is_compared_with_lesions_where_a_step_leaves_them(
@@ -302,7 +305,7 @@ def test_an_audit_is_run_when_its_rule_says(monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_command_writes_an_audit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     added(monkeypatch, RULE)
     pipeline = preprocess.from_list([{"step": "resize", "side": 224}])
-    folder = models.save_trained_model(model_of(pipeline), tmp_path / "model")
+    folder = model_folder.save_trained_model(model_of(pipeline), tmp_path / "model")
     films = write_films(tmp_path / "films", ("covid19", "normal"))
     with brevity.no_figures():
         done = hilum("audit", folder, "--data", films, "--out", tmp_path / "out", "--json")

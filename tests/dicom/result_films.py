@@ -19,7 +19,7 @@ from pydicom.uid import (
 
 import hilum
 from hilum import phantom, preprocess
-from hilum.inference import answer, model_json
+from hilum.inference import answer, model_folder, model_json
 from hilum.inference import model as models
 from hilum.inference.model import ModelMetadata
 from hilum.models import backbones
@@ -62,7 +62,7 @@ def save_model(folder: Path, abstains: bool = False) -> Path:
     features = engine(np.stack(films))
     weight = np.random.default_rng(1).normal(size=(2, features.shape[1])) / 9
     head = NumpyHead(Standardise.of(features), ((weight, np.zeros(2)),))
-    models.save_trained_model(models.compile_model(facts, pipeline, network, head), folder)
+    model_folder.save_trained_model(models.compile_model(facts, pipeline, network, head), folder)
     return folder
 
 

@@ -12,7 +12,7 @@ from scipy.special import softmax
 from hilum import phantom, preprocess
 from hilum.experiment import adapt, adapt_report
 from hilum.experiment.adapt import Adaptation
-from hilum.inference import exported, kept_films, model_json, new_source, ood
+from hilum.inference import exported, kept_films, model_folder, model_json, new_source, ood
 from hilum.inference import model as models
 from hilum.inference.model import ModelMetadata, TrainedModel
 from hilum.models import backbones
@@ -54,11 +54,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     gate = ood.fit_detector(features[:60], turned, features[60:])
     model = TrainedModel(facts, pipeline, backbone, head, engine, gate, sources=sources)
-    folder = models.save_trained_model(model, home / "model")
+    folder = model_folder.save_trained_model(model, home / "model")
     labels = np.array([CLASSES.index(str(label)) for label in old.table["label"]])
     kept = kept_films.KeptFilms.of(features[:50], labels[:50], ("old",) * 50)
     kept_films.save_kept(kept, folder)
-    models.amend(folder, {kept_films.KEY: kept.record()})
+    model_json.amend(folder, {kept_films.KEY: kept.record()})
     return home
 
 
@@ -119,7 +119,9 @@ def test_it_knows_the_new_films_and_says_what_it_costs(home: Path, adapted: Adap
     assert isinstance(new.sources, new_source.SourceReference)
     assert len(new.sources.group) == 45 + 36
     old_films = adapted.record["old_sources"]["old"]
-    kept = kept_films.load_kept(home / "model", models.read_metadata(home / "model")["kept_films"])
+    kept = kept_films.load_kept(
+        home / "model", model_json.read_metadata(home / "model")["kept_films"]
+    )
     assert isinstance(kept, kept_films.KeptFilms)
     right = (old.head.logits(kept.features).argmax(1) == kept.labels).mean()
     assert old_films["before"]["right"] == pytest.approx(right)
@@ -127,7 +129,7 @@ def test_it_knows_the_new_films_and_says_what_it_costs(home: Path, adapted: Adap
     assert record == adapted.record
     page = (home / "out" / adapt.REPORT).read_text()
     assert "### old, 50 films" in page
-    judged = models.read_metadata(adapted.folder)["judged"]
+    judged = model_json.read_metadata(adapted.folder)["judged"]
     assert judged["by"] == "adapt"
     assert "No audit was made" in judged["verdict"]
 
@@ -154,7 +156,7 @@ def test_what_cannot_be_adapted_is_refused(home: Path, adapted: Adaptation, tmp_
             adapt.require_enough(films, CLASSES)
     export = tmp_path / "export"
     export.mkdir()
-    record = {**models.read_metadata(home / "model"), exported.KEY: {}}
+    record = {**model_json.read_metadata(home / "model"), exported.KEY: {}}
     model_json.write_record(export, record)
     with pytest.raises(HilumError, match="got the exported model"):
         adapt.adapt_model(export, home / "films", tmp_path / "c", silent)

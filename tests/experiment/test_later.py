@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import binomtest
 
 from hilum import experiment, phantom, recipes
-from hilum.inference import model as models
+from hilum.inference import model_json
 from hilum.recipes import Recipe
 from hilum.types import Results
 
@@ -88,7 +88,7 @@ def test_later_films_are_of_other_patients_and_scored_with_an_interval(out: Path
 
 def test_later_films_are_shown_to_the_model_that_is_kept(out: Path, tmp_path: Path) -> None:
     shown = pd.read_csv(out / "later_predictions.csv")
-    chosen = models.read_metadata(out / "model")["provenance"]["cell"]
+    chosen = model_json.read_metadata(out / "model")["provenance"]["cell"]
     mine = shown[shown["cell"] == f"{chosen}: later"]
     paths = [Path(path) for path in mine["path"]]
     experiment.predict_files(out / "model", paths, tmp_path / "p.csv", silent)

@@ -16,7 +16,7 @@ from hilum.experiment import tasks
 from hilum.experiment.cell_context import CellData, FoldKey
 from hilum.experiment.pool_choice import FoldImages, choose_pool
 from hilum.experiment.splits import inner_rounds
-from hilum.inference import model as models
+from hilum.inference import model_json
 from hilum.progress import silent
 from hilum.recipes import Recipe, SplitPlan
 from hilum.training.compare_features import Round, best_strength
@@ -96,7 +96,7 @@ def test_each_fold_chooses_and_says_so(tmp_path: Path) -> None:
         assert row["pool"] == row["candidates"][int(np.argmin(losses))]["pool"]
         assert row["images"] == parts[row["fold"]].drop("test").sum()
         assert row["rounds"] == 5
-    record = models.read_metadata(out / "model")
+    record = model_json.read_metadata(out / "model")
     mine = choices[record["provenance"]["fold"]]
     assert stored["pool"] == record["backbone"]["pool"] == mine["pool"]
     assert record["provenance"]["pool_choice"]["candidates"] == mine["candidates"]

@@ -8,7 +8,7 @@ import pytest
 
 from hilum import experiment, images, recipes
 from hilum.experiment import fit_ood
-from hilum.inference import model
+from hilum.inference import model_folder
 from hilum.recipes import Recipe
 from hilum.types import HilumError, Image
 
@@ -117,7 +117,7 @@ def test_without_validation_nothing_is_chosen_and_the_test_images_are_watched(
     results = experiment.run_recipe(two, None, tmp_path, silent)
     assert set(pd.read_csv(tmp_path / "splits.csv")["part"]) == {"train", "test"}
     assert results.model["cell"] == "head=mlp"
-    kept = model.load_trained_model(tmp_path / "model")
+    kept = model_folder.load_trained_model(tmp_path / "model")
     assert (kept.facts.temperature, kept.facts.thresholds, kept.facts.conformal) == (1, {}, {})
     assert kept.gate is None
     assert any("not calibrated (temperature 1)" in limit for limit in results.limits)
@@ -138,7 +138,7 @@ def test_a_head_is_fitted_again_on_validation_images_as_well(tmp_path: Path) -> 
     for refit in ("false", "true"):
         out = tmp_path / refit
         experiment.run_recipe(small(*alone, f"train.stages=[{{refit={refit}}}]"), None, out, silent)
-        found[refit] = model.load_trained_model(out / "model")
+        found[refit] = model_folder.load_trained_model(out / "model")
     once, again = found["false"], found["true"]
     assert again.facts.temperature == once.facts.temperature
     assert again.facts.thresholds == once.facts.thresholds
@@ -161,7 +161,7 @@ def test_each_picture_of_a_film_has_a_head_of_its_own(tmp_path: Path) -> None:
         experiment.run_recipe(
             small(*alone, f'prepare.steps=[{{step="{step}"}}]'), None, out, silent
         )
-        heads[step[:4]] = model.load_trained_model(out / "model").head
+        heads[step[:4]] = model_folder.load_trained_model(out / "model").head
     (single, bias), (pair, mean) = (heads[name].layers[-1] for name in ("lett", "film"))
     width = single.shape[1]
     assert pair.shape[1] == 2 * width

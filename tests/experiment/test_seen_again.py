@@ -17,8 +17,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 import brevity
 from hilum import experiment, recipes
 from hilum.experiment import audit, compare, predict
-from hilum.inference import model as models
-from hilum.inference import unchanged
+from hilum.inference import model_folder, model_json, unchanged
 from hilum.types import Finding, Grey8, MissingError, Results
 
 COUNT, PEOPLE = 60, 30
@@ -114,7 +113,7 @@ def test_the_folder_says_what_it_was_built_on_and_how_it_was_judged(made: Made) 
     assert record["built_on"]["images_without_patient"] == 0
     films = pd.read_csv(made.out / "model" / "seen_films.csv")
     assert sorted(films["sha256"]) == sorted(taught["sha256"])
-    parts = unchanged.digests_of(made.out / "model", models.FILES)
+    parts = unchanged.digests_of(made.out / "model", model_folder.FILES)
     assert record["digests"]["files"] == parts
     assert len(parts) == 6  # with the gate and the record of films, which are written later
     assert record["judged"]["verdict"] == made.results.verdict
@@ -327,7 +326,7 @@ def test_a_run_and_its_model_folder_are_one_to_every_command(
 def test_an_audit_of_the_run_renews_the_verdict(own: Made, tmp_path: Path) -> None:
     record = own.out / "model" / "model.json"
     plain = json.loads(record.read_text())
-    models.amend(own.out / "model", {"judged": {**plain["judged"], "verdict": "before"}})
+    model_json.amend(own.out / "model", {"judged": {**plain["judged"], "verdict": "before"}})
     audited = audit.run_audit(own.out, None, tmp_path / "a", silent)
     after = json.loads(record.read_text())
     assert after["judged"]["verdict"] == audited.verdict

@@ -7,7 +7,7 @@ import pytest
 from export_models import CLASSES, SIDE, SMALL, model_of, quiet, stack_of
 
 from hilum import phantom
-from hilum.inference import model as models
+from hilum.inference import model_folder
 from hilum.inference.model import TrainedModel
 from hilum.models import backbones
 
@@ -34,7 +34,7 @@ def small(films: phantom.Phantom) -> TrainedModel:
 @pytest.fixture(scope="session")
 def folder(small: TrainedModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Its folder."""
-    return models.save_trained_model(small, tmp_path_factory.mktemp("small") / "model")
+    return model_folder.save_trained_model(small, tmp_path_factory.mktemp("small") / "model")
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from safetensors.numpy import load_file, save_file
 from hilum import files, preprocess
 from hilum.experiment import cell_context
 from hilum.inference import model as models
+from hilum.inference import model_folder
 from hilum.inference.model import ModelMetadata, TrainedModel
 from hilum.models import backbones, weights
 from hilum.models.numpy_head import NumpyHead, Standardise
@@ -35,7 +36,7 @@ def model() -> TrainedModel:
 
 @pytest.fixture
 def folder(model: TrainedModel, tmp_path: Path) -> Path:
-    return models.save_trained_model(model, tmp_path / "model")
+    return model_folder.save_trained_model(model, tmp_path / "model")
 
 
 def test_built_and_found_give_the_same_bits(
@@ -43,10 +44,10 @@ def test_built_and_found_give_the_same_bits(
 ) -> None:
     for note in (files.cache_home() / "compiled").glob("*.json"):
         note.unlink()  # where conversions lie: `save` has left one
-    first = models.load_trained_model(folder)
+    first = model_folder.load_trained_model(folder)
     with monkeypatch.context() as patch:
         patch.setattr(backbones, "rebuild_backbone", _never)
-        second = models.load_trained_model(folder)
+        second = model_folder.load_trained_model(folder)
     want = model.logits(STACK)
     assert np.array_equal(first.logits(STACK), want)
     assert np.array_equal(second.logits(STACK), want)
@@ -59,43 +60,43 @@ def test_built_and_found_give_the_same_bits(
 def test_a_model_knows_without_its_tensors_whether_it_was_tuned(
     folder: Path, tuned: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    models.load_trained_model(folder)  # converts: found from now on
+    model_folder.load_trained_model(folder)  # converts: found from now on
     record = folder / "model.json"
     told = json.loads(record.read_text())
     told["backbone"]["origin"] = f"{weights.TUNED}elsewhere" if tuned else "elsewhere"
     del told["digests"]
     record.write_text(json.dumps(told))
-    read = models.load_trained_model(folder)
+    read = model_folder.load_trained_model(folder)
     monkeypatch.setattr(backbones, "rebuild_backbone", _never)
     assert read.tuned == tuned
     assert replace(read, held=backbones.build_backbone("wiklund_fc", "random")).tuned is False
 
 
 def test_changed_tensors_change_the_answer(model: TrainedModel, folder: Path) -> None:
-    want = models.load_trained_model(folder).logits(STACK)
+    want = model_folder.load_trained_model(folder).logits(STACK)
     without_digests(folder)
     path = folder / "backbone.safetensors"
     tensors = load_file(path)
     save_file({name: values * np.float32(1.01) for name, values in tensors.items()}, path)
-    assert not np.array_equal(models.load_trained_model(folder).logits(STACK), want)
+    assert not np.array_equal(model_folder.load_trained_model(folder).logits(STACK), want)
 
 
 def test_damage_is_said_although_the_network_was_found_before(folder: Path) -> None:
     without_digests(folder)
-    models.load_trained_model(folder)
+    model_folder.load_trained_model(folder)
     path, record = folder / "backbone.safetensors", folder / "model.json"
     whole, told = path.read_bytes(), json.loads(record.read_text())
     path.write_bytes(whole[:-100])
     with pytest.raises(HilumError, match="must be readable"):
-        models.load_trained_model(folder)
+        model_folder.load_trained_model(folder)
     path.unlink()
     with pytest.raises(HilumError, match="must be readable"):
-        models.load_trained_model(folder)
+        model_folder.load_trained_model(folder)
     path.write_bytes(whole)
     told["backbone"]["name"] = "elazhari_cnn"
     record.write_text(json.dumps(told))
     with pytest.raises(HilumError, match="must fit it"):
-        models.load_trained_model(folder)
+        model_folder.load_trained_model(folder)
 
 
 def without_digests(folder: Path) -> None:
@@ -119,13 +120,13 @@ def in_int8(model: TrainedModel, folder: Path, tmp_path: Path) -> tuple[TrainedM
     answering = models.compile_model(model.facts, model.pipeline, other, model.head)
     assert answering.runtime.network is not None
     for end in (".xml", ".bin"):
-        copied = (folder / models.QUANTISED).with_suffix(end)
+        copied = (folder / model_folder.QUANTISED).with_suffix(end)
         copied.write_bytes(answering.runtime.network.with_suffix(end).read_bytes())
     told = json.loads((folder / "model.json").read_text())
     del told["digests"]  # hilum wrote no such folder
     told |= {
         "precision": "int8",
-        "quantised": compile_cache.conversion_digest(folder / models.QUANTISED),
+        "quantised": compile_cache.conversion_digest(folder / model_folder.QUANTISED),
     }
     (folder / "model.json").write_text(json.dumps(told))
     return answering, folder
@@ -133,7 +134,7 @@ def in_int8(model: TrainedModel, folder: Path, tmp_path: Path) -> tuple[TrainedM
 
 def test_a_model_trained_in_int8_answers_as_it_did(in_int8: tuple[TrainedModel, Path]) -> None:
     answering, folder = in_int8
-    loaded = models.load_trained_model(folder)
+    loaded = model_folder.load_trained_model(folder)
     assert loaded.runtime.facts.precision == "int8"
     assert loaded.runtime.facts.quantised == loaded.facts.quantised != ""
     assert np.array_equal(loaded.logits(STACK), answering.logits(STACK))
@@ -149,7 +150,7 @@ def test_heat_maps_of_a_model_in_int8_keep_to_full_precision(
         targets.append(target)
 
     monkeypatch.setattr(models.compiling, "compile_network", compile_network)
-    models.compile_features_and_maps(models.load_trained_model(in_int8[1]))
+    models.compile_features_and_maps(model_folder.load_trained_model(in_int8[1]))
     assert [target.precision for target in targets] == ["fp32"]
 
 
@@ -157,7 +158,7 @@ def test_a_saved_model_is_not_built_to_be_read(
     model: TrainedModel, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backbones, "rebuild_backbone", _never)
-    loaded = models.load_trained_model(folder)
+    loaded = model_folder.load_trained_model(folder)
     assert loaded.runtime is model.runtime  # compiled once for both
     assert np.array_equal(loaded.logits(STACK), model.logits(STACK))
 
@@ -167,15 +168,15 @@ def test_another_network_in_int8_is_refused(in_int8: tuple[TrainedModel, Path]) 
     whole = path.read_bytes()
     path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     with pytest.raises(HilumError, match="must be the one that was tested; got another"):
-        models.load_trained_model(in_int8[1])
+        model_folder.load_trained_model(in_int8[1])
     path.unlink()
     with pytest.raises(HilumError, match="must be readable"):
-        models.load_trained_model(in_int8[1])
+        model_folder.load_trained_model(in_int8[1])
 
 
 def test_features_in_int8_have_a_place_of_their_own(in_int8: tuple[TrainedModel, Path]) -> None:
     pixels = Pixels(STACK, ("a", "b", "c", "d"), "digest")
-    engine = models.load_trained_model(in_int8[1]).runtime
+    engine = model_folder.load_trained_model(in_int8[1]).runtime
     key = cell_context.plain_key(pixels, in_int8[0].backbone, "unit", engine)
     engine.facts = replace(engine.facts, quantised="another")
     assert cell_context.plain_key(pixels, in_int8[0].backbone, "unit", engine) != key

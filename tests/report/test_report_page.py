@@ -293,3 +293,9 @@ def test_neither_pyplot_nor_torch_is_loaded(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_slower_audits_are_named_before_their_ids(tmp_path: Path) -> None:
+    record = {"audits": [{"id": "C-01"}], "left_to_audit": ["C-05 (Half (or less) a film)", "C-17"]}
+    (tmp_path / "results.json").write_text(json.dumps(record))
+    assert "runs: Half (or less) a film (C-05), C-17." in build(tmp_path).html

@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
 
 from hilum import preprocess
-from hilum.inference import answer
+from hilum.inference import answer, model_folder
 from hilum.inference import model as models
 from hilum.inference.model import ModelMetadata, TrainedModel
 from hilum.models import backbones
@@ -115,7 +115,7 @@ def tiny_model(folder: Path, seen: tuple[str, ...] = ()) -> TrainedModel:
     second = np.median(answer.answer(model, films)[0].min(1))  # p of the less probable class
     facts = replace(facts, conformal=dict.fromkeys(CLASSES, float(second)))
     model = replace(model, facts=facts)
-    models.save_trained_model(model, folder)
+    model_folder.save_trained_model(model, folder)
     return model
 
 

@@ -14,9 +14,8 @@ from hilum.data.source_images import open_source_images
 from hilum.types import Fingerprints, Floats, GreyImage, Leak, Published, Split, Stack8
 
 if TYPE_CHECKING:
-    from hilum.inference.model import (
-        TrainedModel,  # torch, which the audits of tables need not load
-    )
+    # torch, which the audits of tables need not load
+    from hilum.inference.model import TrainedModel
     from hilum.inference.seen_before import Recognised
 
 Value = TypeVar("Value")

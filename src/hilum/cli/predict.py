@@ -12,6 +12,7 @@ from hilum.cli.app import Json, Quiet, Verbose, app, terminal
 from hilum.cli.dry_run import DryRun, show_model
 from hilum.cli.machine_options import with_machine_options
 from hilum.cli.own_image_options import with_own_image_options
+from hilum.cli.pseudonyms import Key, read_key, write_with_codes
 from hilum.cli.results import beforehand, show
 from hilum.cli.terminal import Terminal
 from hilum.files import refusals
@@ -209,6 +210,7 @@ def evaluate(
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder for the report.")],
     own: OwnImages,
+    pseudonyms: Key = None,
     dry_run: DryRun = False,
     as_json: Json = False,
     verbose: Verbose = 0,
@@ -219,7 +221,7 @@ def evaluate(
     from hilum.experiment import forecast_model
     from hilum.inference.cautions import other_models
 
-    screen = terminal(as_json, verbose, quiet)
+    screen, codes = terminal(as_json, verbose, quiet), read_key(pseudonyms)
     with screen.working():
         headers = screen.step_later(StepName("read headers", "headers"))
         read = own.reader(lambda: headers)
@@ -234,4 +236,7 @@ def evaluate(
     beforehand(results, screen)
     for note in other_models(model):
         screen.say(note, "yellow")
+    said = write_with_codes(out, codes) if codes else ""
     show(results, out, screen)
+    if said:
+        screen.say(said)

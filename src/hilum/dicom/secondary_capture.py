@@ -1,4 +1,7 @@
-"""The picture that every viewer shows: a colour Secondary Capture, everything in its pixels."""
+"""The picture that every viewer shows: a colour Secondary Capture, everything in its pixels.
+
+DICOM PS3.3, C.8.6, https://dicom.nema.org/medical/dicom/current/output/chtml/part03/sect_C.8.6.html
+"""
 
 from highdicom.sc import SCImage
 from pydicom import Dataset

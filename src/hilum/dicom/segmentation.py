@@ -1,4 +1,7 @@
-"""The lungs of a film as a binary Segmentation of its own rows and columns."""
+"""The lungs of a film as a binary Segmentation of its own rows and columns.
+
+DICOM PS3.3, C.8.20, https://dicom.nema.org/medical/dicom/current/output/chtml/part03/sect_C.8.20.html
+"""
 
 import cv2
 import numpy as np

@@ -1,4 +1,7 @@
-"""The film that results refer to: its header, checked, and its pixels."""
+"""The film that results refer to: its header, checked, and its pixels.
+
+What all objects of a study share: DICOM PS3.3, C.7.1 and C.7.2, https://dicom.nema.org/medical/dicom/current/output/chtml/part03/sect_C.7.2.html
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass

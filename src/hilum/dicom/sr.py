@@ -22,6 +22,7 @@ SERIES, DESCRIPTION = 9001, "hilum: report (research only)"
 NO_UNIT = standard.UCUM.NoUnits
 NOT_ASSESSED = standard.SCT.NotEvaluated
 GROUP = "Answer of the model"
+TITLE = standard.DCM.ImagingMeasurementReport
 
 
 def report(
@@ -31,11 +32,16 @@ def report(
 
     `without_lungs` says why there is no segmentation, or is empty.
     """
-    whole = _measured(_group(source, prediction, identity, without_lungs), source, identity)
+    whole = sr.MeasurementReport(
+        observation_context=_observer(identity),
+        procedure_reported=_procedure(source),
+        imaging_measurements=[_group(source, prediction, identity, without_lungs)],
+        title=TITLE,
+    )
     # highdicom copies what it is given, item by item: it gets the part that refers to the film
     made = sr.Comprehensive3DSR(
         evidence=[source.header],
-        content=_measured(_referring(source, identity), source, identity)[0],
+        content=_referring(source),
         series_instance_uid=identity.uid("SR series", str(source.header.SeriesInstanceUID)),
         series_number=SERIES,
         sop_instance_uid=identity.uid("SR", source.instance),
@@ -48,22 +54,11 @@ def report(
     return finish(made, source, identity, DESCRIPTION)
 
 
-def _measured(
-    group: sr.MeasurementsAndQualitativeEvaluations, source: Source, identity: Identity
-) -> sr.MeasurementReport:
-    return sr.MeasurementReport(
-        observation_context=_observer(identity),
-        procedure_reported=_procedure(source),
-        imaging_measurements=[group],
-        title=standard.DCM.ImagingMeasurementReport,
-    )
-
-
-def _referring(source: Source, identity: Identity) -> sr.MeasurementsAndQualitativeEvaluations:
-    """The part of the group by which the report refers to the film."""
-    return sr.MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=_tracking(identity, source, GROUP), source_images=[_film(source)]
-    )
+def _referring(source: Source) -> sr.ContainerContentItem:
+    """The root of the report with nothing but its reference to the film."""
+    root = sr.ContainerContentItem(TITLE, is_content_continuous=True, template_id="1500")
+    root.ContentSequence = sr.ContentSequence([_film(source)])
+    return root
 
 
 def _film(source: Source) -> sr.SourceImageForMeasurementGroup:

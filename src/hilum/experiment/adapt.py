@@ -23,15 +23,17 @@ from hilum.inference import (
     conformal,
     exported,
     kept_films,
+    lazy_backbone,
+    model_folder,
     model_json,
     new_source,
     ood,
     seen_before,
     training_record,
 )
-from hilum.inference import model as models
 from hilum.inference.kept_films import KeptFilms
-from hilum.inference.model import BUILT_ON, TrainedModel
+from hilum.inference.model import TrainedModel
+from hilum.inference.model_folder import BUILT_ON
 from hilum.inference.ood import Gate, OodDetector
 from hilum.inference.temperature import softmax
 from hilum.inference.training_record import Films
@@ -84,7 +86,7 @@ def adapt_model(
     `folder` is a model's, or that of a finished run. Films that the model was built on are left
     out. Raises HilumError for too few films, for an exported model and for an `out` with a model.
     """
-    folder = models.find_model_folder(folder)
+    folder = model_json.find_model_folder(folder)
     if exported.is_exported(folder):
         raise HilumError(
             f"adapt needs a model with its features; got the exported model {str(folder)!r}; name "
@@ -106,7 +108,7 @@ def adapt_model(
     p = np.round(softmax(adaptation.out_of_fold(films.new)), 8)
     advance(2, 2)
     adapted = adapted_model(model, films, shift, p)
-    kept = kept_films.load_kept(folder, models.read_metadata(folder).get(kept_films.KEY))
+    kept = kept_films.load_kept(folder, model_json.read_metadata(folder).get(kept_films.KEY))
     record = {
         "films": adapt_report.counts(films.new, model.facts.classes),
         "strengths": adapt_report.strengths(weights),
@@ -258,11 +260,11 @@ def _write(old: Path, folder: Path, model: TrainedModel, record: dict[str, Any])
     """The old folder's files with those of the new model over them."""
     files.ensure_writable_folder(folder.parent, folder)
     shutil.copytree(old, folder)
-    models.save_head(folder, model.head)
+    model_folder.save_head(folder, model.head)
     if isinstance(model.gate, OodDetector):
         ood.save_detector(model.gate, folder)
     new_source.save_reference(model.sources, folder)
-    models.save_seen(folder, model.facts.seen)
+    model_folder.save_seen(folder, model.facts.seen)
     if model.built_on is not None:
         training_record.save_record(model.built_on, folder)
     facts = model.facts
@@ -276,4 +278,4 @@ def _write(old: Path, folder: Path, model: TrainedModel, record: dict[str, Any])
         **({BUILT_ON: model.built_on.record()} if model.built_on else {}),
         **new_source.as_record(model.sources),
     }
-    models.amend_files(folder, more, set(models.FILES) - {models.TENSORS})
+    model_json.amend_files(folder, more, set(model_folder.FILES) - {lazy_backbone.TENSORS})

@@ -37,7 +37,7 @@ def run_audit(folder: Path, data: Path | None, out: Path, progress: Progress) ->
 
 
 def _audit(folder: Path, data: Path | None, out: Path, progress: Progress) -> Results:
-    if (folder / "results.json").is_file() and models.find_model_folder(folder) != folder:
+    if (folder / "results.json").is_file() and model_json.find_model_folder(folder) != folder:
         results = _audit_run(folder, data, out, progress)
     elif data is not None:
         results = evaluate.evaluate_into(folder, data, out, progress, thorough=True)
@@ -77,7 +77,7 @@ def _audit_run(folder: Path, data: Path | None, out: Path, progress: Progress) -
         environment=environment.provenance(time.monotonic() - started),
     )
     if audited.evidence.stack is not None:  # without images the run's own verdict is better founded
-        results = _record_verdict(models.find_model_folder(folder), results, findings)
+        results = _record_verdict(model_json.find_model_folder(folder), results, findings)
     return _write_and_report(out, results)
 
 
@@ -93,7 +93,7 @@ def _record_verdict(model: Path, results: Results, findings: list[Finding]) -> R
 
 def _audit_model_alone(folder: Path, out: Path) -> Results:
     """Audits of a model's folder alone: without images none can be made, and each says so."""
-    metadata = models.read_metadata(models.find_model_folder(folder))
+    metadata = model_json.read_metadata(model_json.find_model_folder(folder))
     outputs.make_run_folder(out)
     empty = pd.DataFrame(columns=list(MANIFEST_COLUMNS))
     classes = [str(name) for name in metadata["classes"]]

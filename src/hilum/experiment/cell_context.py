@@ -14,7 +14,7 @@ from hilum.data import feature_cache
 from hilum.experiment.context import preprocessing_of
 from hilum.files.versions import NETWORKS
 from hilum.inference.model import compile_backbone, mirrored
-from hilum.inference.model import read_parts as read_model
+from hilum.inference.model_folder import read_parts as read_model
 from hilum.models import backbones, heads, pools
 from hilum.models.backbones import Backbone, Pool
 from hilum.models.runtime.base import Runtime

@@ -16,8 +16,7 @@ from hilum.data import prepared_dataset
 from hilum.data.fingerprints import take
 from hilum.data.prepared_dataset import PreparedDataset
 from hilum.experiment import audit_outputs, environment, evidence, given_split, outputs, summary
-from hilum.inference import answer, cautions, exported, new_source, seen_before
-from hilum.inference import model as models
+from hilum.inference import answer, cautions, exported, model_json, new_source, seen_before
 from hilum.inference.model import TrainedModel, probability_columns
 from hilum.inference.new_source import NewSource
 from hilum.inference.seen_before import Recognised
@@ -80,7 +79,7 @@ def evaluate_into(
 ) -> Results:
     """The same for who holds `out` already."""
     started = time.monotonic()
-    folder = models.find_model_folder(folder)
+    folder = model_json.find_model_folder(folder)
     model = exported.load(folder)
     manifest = select_classes(read(data), model.facts.classes)
     outputs.test_folder(out)
@@ -94,7 +93,7 @@ def evaluate_into(
     if len(audit_evidence.manifest):
         audit_evidence = evidence.with_model(audit_evidence, model, test.dataset.pixels, progress)
     findings = audits.run_audits(audit_evidence)
-    results = _results(models.read_metadata(folder), test, audit_evidence, findings)
+    results = _results(model_json.read_metadata(folder), test, audit_evidence, findings)
     results = replace(
         results,
         environment=environment.provenance(time.monotonic() - started),

@@ -14,7 +14,7 @@ from hilum.data import manifest as manifests
 from hilum.data.kept_answers import KeptAnswers
 from hilum.data.prepared_dataset import PreparedDataset
 from hilum.experiment import cell_context, summary
-from hilum.inference import model as models
+from hilum.inference import model_folder, model_json
 from hilum.inference.model import TrainedModel
 from hilum.models.runtime.base import Runtime
 from hilum.progress import Progress
@@ -79,7 +79,7 @@ def read_audited_run(folder: Path, data: Path | None, progress: Progress) -> Aud
             "without manifest.parquet and predictions.csv; name another."
         )
     record = run.record()
-    model = models.load_trained_model(models.find_model_folder(folder))
+    model = model_folder.load_trained_model(model_json.find_model_folder(folder))
     listed = manifests.read_manifest(folder / "manifest.parquet")
     evidence = Evidence(
         run.classes,

@@ -16,7 +16,7 @@ from hilum.data.prepared_dataset import PreparedDataset
 from hilum.experiment import checkpoints, dataset, evidence, summary
 from hilum.experiment.context import RunContext, preprocessing_of
 from hilum.experiment.grid import GridResult
-from hilum.inference import model as models
+from hilum.inference import model_folder
 from hilum.inference.model import probability_columns
 from hilum.metrics import scores
 from hilum.recipes import Recipe
@@ -89,7 +89,7 @@ def _predict(
     """Each cell's predictions, without the films that its source task was trained on."""
     digest = preprocessing_of(run.recipe).digest
     for cell in grid_result.predictions["cell"].unique():
-        model = models.load_trained_model(checkpoints.best_model_folder(run.work, str(cell)))
+        model = model_folder.load_trained_model(checkpoints.best_model_folder(run.work, str(cell)))
         pixels = evidence.pixels_for_model(model, films, digest, run.progress)
         table = films.manifest.table
         source = grid_result.sources.get(str(cell))

@@ -17,7 +17,7 @@ from hilum.experiment import cell_context, evidence
 from hilum.experiment.cell_context import CellContext
 from hilum.experiment.context import RunContext
 from hilum.experiment.select import SelectedCell
-from hilum.inference import kept_films, new_source, ood
+from hilum.inference import kept_films, model_folder, model_json, new_source, ood
 from hilum.inference import model as models
 from hilum.inference.model import TrainedModel
 from hilum.preprocess.lungs import segmenter
@@ -49,7 +49,7 @@ def fit_ood_detector(run: RunContext, selected: SelectedCell) -> tuple[SelectedC
             "The model cannot reject unusual images: its out-of-distribution check was not "
             f"fitted, because {why}."
         ]
-    models.save_gate(run.out / "model", fitted)
+    model_folder.save_gate(run.out / "model", fitted)
     return replace(selected, model=replace(selected.model, gate=fitted)), []
 
 
@@ -63,7 +63,7 @@ def fit_source_reference(run: RunContext, selected: SelectedCell) -> SelectedCel
         fitted = _reference(run, selected.model, _cell_context(run, selected))
     except HilumError as error:
         fitted = str(error).rstrip(".")
-    models.save_sources(run.out / "model", fitted)
+    model_folder.save_sources(run.out / "model", fitted)
     _keep_films(run, selected.model, _cell_context(run, selected))
     return replace(selected, model=replace(selected.model, sources=fitted))
 
@@ -82,7 +82,7 @@ def _keep_films(run: RunContext, model: TrainedModel, context: CellContext) -> N
     sources = run.dataset.manifest.table["source"].fillna("unknown source").astype(str)
     kept = kept_films.KeptFilms.of(features, context.labels[rows], tuple(sources.iloc[rows]))
     kept_films.save_kept(kept, run.out / "model")
-    models.amend(run.out / "model", {kept_films.KEY: kept.record()})
+    model_json.amend(run.out / "model", {kept_films.KEY: kept.record()})
 
 
 def _mirrored(context: CellContext, rows: npt.NDArray[np.int64]) -> Floats:

@@ -10,8 +10,7 @@ from hilum import files
 from hilum.data import prepared_dataset
 from hilum.experiment import evaluate, predict, speed
 from hilum.experiment.forecast import counted
-from hilum.inference import cautions, exported
-from hilum.inference import model as models
+from hilum.inference import cautions, exported, model_json
 from hilum.inference.model import TrainedModel
 from hilum.progress import Progress
 from hilum.types import HilumError, LeftOut, Manifest
@@ -37,7 +36,7 @@ class ModelForecast:
 def forecast_predict(folder: Path, paths: Sequence[Path]) -> ModelForecast:
     """Of `predict_files`; raises as it does."""
     with files.scratch_cache():
-        model = exported.load(models.find_model_folder(folder))
+        model = exported.load(model_json.find_model_folder(folder))
         listed, left_out = predict.list_images(paths, "predict")
         kinds = Counter(path.suffix.lower() or "no suffix" for path in listed)
         each, estimate = _seconds(model, [str(path) for path in listed])
@@ -60,7 +59,7 @@ def forecast_evaluate(
 ) -> ModelForecast:
     """Of `evaluate_model`; raises as it does."""
     with files.scratch_cache():
-        model = exported.load(models.find_model_folder(folder))
+        model = exported.load(model_json.find_model_folder(folder))
     manifest = evaluate.select_classes(read(data), model.facts.classes)
     manifest = prepared_dataset.hashed(manifest, progress=progress("read files"))
     cached, _ = prepared_dataset.stored_dataset(manifest, model.pipeline)

@@ -10,7 +10,7 @@ from hilum.experiment import checkpoints, evidence
 from hilum.experiment.context import RunContext, preprocessing_of
 from hilum.experiment.grid import GridResult
 from hilum.experiment.select import SelectedCell
-from hilum.inference import model as models
+from hilum.inference import model_folder
 from hilum.inference.model import TrainedModel
 from hilum.progress import StepName
 from hilum.report.figures import heatmap_page, heatmaps_by_model
@@ -30,7 +30,9 @@ def write_heatmaps_by_model(
     from hilum.explain import cam, explainer, render
 
     networks = {
-        str(cell): models.load_trained_model(checkpoints.best_model_folder(run.work, str(cell)))
+        str(cell): model_folder.load_trained_model(
+            checkpoints.best_model_folder(run.work, str(cell))
+        )
         for cell in grid_result.predictions["cell"].unique()
     }
     films = _films(run, grid_result, selected, networks)

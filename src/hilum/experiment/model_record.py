@@ -9,8 +9,7 @@ from typing import Any
 from hilum.experiment import source_task
 from hilum.experiment.context import RunContext
 from hilum.experiment.select import SelectedCell
-from hilum.inference import model as models
-from hilum.inference import training_record
+from hilum.inference import model_folder, model_json, training_record
 from hilum.inference.training_record import Films
 from hilum.types import Finding
 
@@ -21,7 +20,7 @@ def record_training_films(run: RunContext, selected: SelectedCell) -> SelectedCe
     Those of a source task count: the backbone was trained on them.
     """
     built_on = training_record.make_record(_films(run, selected))
-    models.save_built_on(run.out / "model", built_on)
+    model_folder.save_built_on(run.out / "model", built_on)
     return replace(selected, model=replace(selected.model, built_on=built_on))
 
 
@@ -71,4 +70,4 @@ def verdict_record(verdict: str, findings: Sequence[Finding], by: str) -> dict[s
 
 def record_verdict(folder: Path, verdict: str, findings: Sequence[Finding], by: str) -> None:
     """Write a verdict to a model folder's `model.json`, replacing an earlier one."""
-    models.amend(folder, {"judged": verdict_record(verdict, findings, by)})
+    model_json.amend(folder, {"judged": verdict_record(verdict, findings, by)})

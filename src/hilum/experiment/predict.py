@@ -11,8 +11,7 @@ import pandas as pd
 
 from hilum import files, images
 from hilum.files import cells, ours
-from hilum.inference import answer, cautions, exported
-from hilum.inference import model as models
+from hilum.inference import answer, cautions, exported, model_json
 from hilum.inference.answer import Prediction, PreparedImage, See
 from hilum.inference.cautions import Cautions
 from hilum.inference.model import TrainedModel, probability_columns
@@ -65,14 +64,14 @@ def predict_files(
     `dicom`, a folder, each film's results as DICOM. Raises MissingError for a path that does not
     exist, HilumError where there is no image at all.
     """
-    model_folder = models.find_model_folder(folder)
-    models.read_metadata(model_folder)
+    saved = model_json.find_model_folder(folder)
+    model_json.read_metadata(saved)
     listed, left_out = list_images(paths, "predict")
     files.require_own(out, ours.ANSWERS, "--out")
     files.ensure_writable_folder(out.parent, out)
-    model = exported.load(model_folder)
+    model = exported.load(saved)
     drawer = _drawer(model, None, _require_apart(heatmaps, listed)) if heatmaps else None
-    writer = _result_folder(dicom, model_folder, model, listed) if dicom else None
+    writer = _result_folder(dicom, saved, model, listed) if dicom else None
     advance, done, tables = progress("predict"), 0, []
     advance(0, len(listed))
     prints: list[Print] = []
@@ -111,11 +110,11 @@ def explain_files(
     that class's probability, and why the image is abstained from or could not be read. Raises as
     `predict` does, and HilumError for a method, class or rendering that does not exist.
     """
-    model_folder = models.find_model_folder(folder)
-    models.read_metadata(model_folder)
+    saved = model_json.find_model_folder(folder)
+    model_json.read_metadata(saved)
     listed, left_out = list_images(paths, "explain")
     files.ensure_writable_folder(_require_apart(out, listed))
-    model = exported.load(model_folder)
+    model = exported.load(saved)
     drawer = _drawer(model, request, out)
     advance, done = progress("explain"), 0
     advance(0, len(listed))

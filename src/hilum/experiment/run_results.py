@@ -12,7 +12,7 @@ from hilum.experiment.context import RunContext
 from hilum.experiment.external_tests import ExternalTest
 from hilum.experiment.grid import GridResult
 from hilum.experiment.select import SelectedCell
-from hilum.inference import model as models
+from hilum.inference import model_json
 from hilum.metrics import scores
 from hilum.types import PREDICTION_COLUMNS, Finding, Leak, Published, Results, Score
 
@@ -129,7 +129,7 @@ def collect(
 def _model(tested: TestedRun) -> dict[str, Any]:
     """What the results say of the chosen model and of the cells that failed."""
     run, grid_result, selected = tested.run, tested.grid_result, tested.selected
-    record = models.read_metadata(run.out / "model")
+    record = model_json.read_metadata(run.out / "model")
     classes = summary.counts(run.dataset.manifest, run.classes)["classes"]
     near = selected.source is not None
     return {

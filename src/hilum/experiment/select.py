@@ -7,7 +7,7 @@ from hilum.experiment import cell_context, checkpoints, evidence
 from hilum.experiment.context import RunContext, preprocessing_of
 from hilum.experiment.grid import GridResult
 from hilum.experiment.source_task import SourceTaskResult
-from hilum.inference import model as models
+from hilum.inference import model_folder
 from hilum.inference.model import TrainedModel
 from hilum.recipes import Recipe
 from hilum.types import Pixels
@@ -28,7 +28,7 @@ def select_cell(run: RunContext, grid_result: GridResult) -> SelectedCell:
     """Put the chosen cell's model into `model/` and read it back, as a user would."""
     cell = grid_result.chosen
     checkpoints.publish_best_model(run.out, run.work, cell)
-    model = models.load_trained_model(run.out / "model")
+    model = model_folder.load_trained_model(run.out / "model")
     cell_context.forget_network()  # kept until here: where it stayed frozen, it is the model's own
     digest = preprocessing_of(run.recipe).digest
     pixels = evidence.pixels_for_model(model, run.dataset, digest, run.progress)

@@ -16,9 +16,9 @@ from hilum.data.prepared_dataset import PreparedDataset
 from hilum.experiment import cell_context, dataset, fold, run_basis, splits
 from hilum.experiment.cell_context import CellData, FoldKey
 from hilum.experiment.context import RunContext, StoredPixels, preprocessing_of
-from hilum.inference import model as models
+from hilum.inference import model_folder
 from hilum.inference.model import ModelMetadata
-from hilum.inference.model import read_parts as read_model
+from hilum.inference.model_folder import read_parts as read_model
 from hilum.inference.training_record import Films
 from hilum.metrics import scores
 from hilum.models import backbones, weights
@@ -205,7 +205,7 @@ def _train(task: SourceTask, progress: Progress) -> None:
     data = CellData(task.recipe.classes, task.manifest, task.pixels.open())
     context = cell_context.set_up(task.recipe, data, progress)
     trained = fold.train_fold(context, task.split, FoldKey(CELL, task.seed, 0))
-    models.save_trained_model(trained.model, task.folder)
+    model_folder.save_trained_model(trained.model, task.folder)
     trained.predictions.to_parquet(task.folder / "predictions.parquet")
     trained.history.to_parquet(task.folder / "history.parquet")
     (task.folder / DONE).touch()

@@ -80,7 +80,8 @@ def grey(film: Grey8) -> Colour8:
 def _overlay(film: Grey8, share: Floats, scale: int) -> Colour8:
     """The film, covered the more the greater the heat, and a line around half of the most."""
     cover = OPAQUE * np.clip(share, 0, 1)[:, :, None]
-    seen = np.rint(grey(film) * (1 - cover) + coloured(share, scale) * cover).astype(np.uint8)
+    bare = film[:, :, None] * (1 - cover)  # one channel: the film has three equal ones
+    seen = np.rint(bare + coloured(share, scale) * cover).astype(np.uint8)
     lines, _ = cv2.findContours(
         (share >= HALF).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE
     )

@@ -19,7 +19,7 @@ from hilum.exporting.graph import ExportGraph
 from hilum.exporting.proof import Answers, EngineProof
 from hilum.exporting.proof_images import ProofImages
 from hilum.exporting.variants import Variant
-from hilum.inference import exported, model_json, training_record, unchanged
+from hilum.inference import exported, model_folder, model_json, training_record, unchanged
 from hilum.inference import model as models
 from hilum.inference.model import TrainedModel
 from hilum.preprocess.lungs import carried
@@ -63,14 +63,14 @@ def export(folder: Path, out: Path, request: ExportRequest, progress: Progress) 
     or a package that is missing, RefusedExportError where the proof fails: `out` stays as it was.
     """
     packages.require(request.format, request.precision, proof=request.proof is not None)
-    folder = models.find_model_folder(folder)
+    folder = model_json.find_model_folder(folder)
     if exported.is_exported(folder):
         raise HilumError(
             f"export needs a trained model's folder; got {str(folder)!r}, which is an "
             "export; name the folder that it was made from."
         )
     _require_no_model(out)
-    model = models.load_trained_model(folder)
+    model = model_folder.load_trained_model(folder)
     graph = ExportGraph(model)
     out = files.ensure_writable_folder(out)
     shown = proof_images.load_images(
@@ -195,7 +195,7 @@ def _model_record(
 ) -> dict[str, Any]:
     """`model.json` of the export: the model's own, and what belongs to the graph."""
     names = sorted(path.name for path in place.iterdir())
-    record = models.read_metadata(folder)
+    record = model_json.read_metadata(folder)
     record.pop(unchanged.KEY, None)  # an export has digests of its own
     part = {
         "graph": described["graph"],
@@ -216,7 +216,7 @@ def _write_json(path: Path, value: Any) -> None:
 
 def _require_no_model(out: Path) -> None:
     """HilumError where `out` is a trained model's folder or a run's: an export would spoil it."""
-    if (models.find_model_folder(out) / models.HEAD).is_file():
+    if (model_json.find_model_folder(out) / model_folder.HEAD).is_file():
         raise HilumError(
             f"--out must be a folder of its own; got {str(out)!r}, which has a trained model; "
             "choose another."

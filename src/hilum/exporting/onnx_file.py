@@ -1,4 +1,7 @@
-"""A graph as one ONNX file, with all that a consumer must know in its metadata."""
+"""A graph as one ONNX file, with all that a consumer must know in its metadata.
+
+https://onnx.ai/onnx/repo-docs/IR.html
+"""
 
 import warnings
 from collections.abc import Mapping

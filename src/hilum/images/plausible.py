@@ -2,6 +2,7 @@
 
 A header of a few bytes can promise a picture that takes gigabytes and minutes, and decoders fill
 what is missing with grey. Each bound is what the format can do at most; real films are far from it.
+What a JPEG must hold: ITU-T T.81, https://www.w3.org/Graphics/JPEG/itu-t81.pdf
 """
 
 from hilum.images.limits import MAX_PIXELS

@@ -1,4 +1,7 @@
-"""The view that words name: View Position of a header, or a cell of somebody's table."""
+"""The view that words name: View Position of a header, or a cell of somebody's table.
+
+DICOM PS3.3, C.8.11.5, https://dicom.nema.org/medical/dicom/current/output/chtml/part03/sect_C.8.11.5.html
+"""
 
 import re
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from safetensors import deserialize
 
-from hilum.inference import model, ood
+from hilum.inference import lazy_backbone, model_folder, ood
 from hilum.inference.exported import KEY
 from hilum.inference.model_json import read_metadata
 
@@ -30,7 +30,7 @@ def model_digest(folder: Path) -> str:
     # what an earlier version did not write counts as what a later one writes for "none"
     for part in ({key: record.get(key) or None for key in DECIDING}, _of_graph(record)):
         _add(total, _canonical(part))
-    with model.readable(folder):
+    with lazy_backbone.readable(folder):
         for name, kind, values in _tensors(folder):
             _add(total, _canonical([name, kind]))
             _add(total, values)
@@ -39,7 +39,7 @@ def model_digest(folder: Path) -> str:
 
 def _tensors(folder: Path) -> Iterator[tuple[str, Any, bytes]]:
     """Each tensor's file and name, its type and shape, and its bytes, in the order of names."""
-    for file in (model.TENSORS, model.HEAD, ood.FILE):
+    for file in (lazy_backbone.TENSORS, model_folder.HEAD, ood.FILE):
         if (folder / file).is_file():
             rows = dict(deserialize((folder / file).read_bytes()))  # type: ignore[no-untyped-call]
             for name in sorted(rows):

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from hilum import files
-from hilum.inference import model, model_json, new_source, training_record
-from hilum.inference.model import BUILT_ON, LazyBackbone, ModelMetadata, TrainedModel
+from hilum.inference import model_folder, model_json, new_source, training_record
+from hilum.inference.lazy_backbone import LazyBackbone
+from hilum.inference.model import ModelMetadata, TrainedModel
+from hilum.inference.model_folder import BUILT_ON
 from hilum.inference.ood import Array, Gate
 from hilum.inference.training_record import BuiltOn
 from hilum.models.numpy_head import NumpyHead, Standardise
@@ -62,12 +64,12 @@ def is_exported(folder: Path) -> bool:
 
 
 def load(folder: Path) -> TrainedModel:
-    """A model folder or an exported one, compiled; raises what `model.load_trained_model` does.
+    """A model folder or an exported one, compiled; raises what `load_trained_model` does.
 
     HilumError as well where a file of an export is not the one that was proven.
     """
     if not is_exported(folder):
-        return model.load_trained_model(folder)
+        return model_folder.load_trained_model(folder)
     compiling.require_cpu("an exported model")
     with model_json.well_formed(folder):
         parts = _read(folder)
@@ -109,14 +111,14 @@ def _read(folder: Path) -> _Parts:
     require_unchanged(folder, {graph: part["files"][graph], **part["files"]})  # listed, or KeyError
     carried.adopt(folder, part.get("lungs", ""))
     facts = replace(
-        model.metadata_of(record, folder),
+        model_folder.metadata_of(record, folder),
         mirror=False,  # the graph has done both
         temperature=1.0,
         conformal=part["abstention"]["possible_from"],
     )
     return _Parts(
         facts,
-        model.pipeline_of(record, folder),
+        model_folder.pipeline_of(record, folder),
         LazyBackbone(folder, record["backbone"]),
         gate_of(part["abstention"], len(facts.classes)),
         training_record.load_record(folder, record.get(BUILT_ON)),

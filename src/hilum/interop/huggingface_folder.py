@@ -19,7 +19,7 @@ import numpy as np
 import hilum
 from hilum import files
 from hilum.exporting import record
-from hilum.inference import model as models
+from hilum.inference import model_folder, model_json
 from hilum.inference.cautions import verdict_line
 from hilum.inference.model import TrainedModel
 from hilum.interop import huggingface_model, optional
@@ -41,8 +41,8 @@ def export_huggingface(folder: Path, out: Path) -> Path:
     for a network that timm alone cannot build, RefusedFolderError where it answers otherwise.
     """
     optional.load("huggingface_hub", "export for Hugging Face", "huggingface_hub")
-    folder = models.find_model_folder(folder)
-    model = models.load_trained_model(folder)
+    folder = model_json.find_model_folder(folder)
+    model = model_folder.load_trained_model(folder)
     _require_timm(model.backbone)
     own = OwnAnswers.of(model)
     out = files.ensure_writable_folder(out)

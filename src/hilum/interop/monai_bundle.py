@@ -16,7 +16,7 @@ import numpy as np
 import hilum
 from hilum import files
 from hilum.exporting import record
-from hilum.inference import model as models
+from hilum.inference import model_folder, model_json
 from hilum.inference.cautions import verdict_line
 from hilum.inference.model import TrainedModel
 from hilum.interop.model_card import card_of
@@ -35,8 +35,8 @@ def export_monai(folder: Path, out: Path) -> Path:
     Its TorchScript is loaded again and must answer as the model does. Raises HilumError for a model
     in int8, RefusedFolderError where it answers otherwise.
     """
-    folder = models.find_model_folder(folder)
-    model = models.load_trained_model(folder)
+    folder = model_json.find_model_folder(folder)
+    model = model_folder.load_trained_model(folder)
     own = OwnAnswers.of(model)
     out = files.ensure_writable_folder(out)
     with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as name:

@@ -3,6 +3,7 @@
 Where the features are the class token, the patches act on it for the last time in the last block:
 the map is what that block takes in, and the class token's own channels follow the patches',
 the same at every place. Elsewhere the map is what the network itself pools.
+Vision transformers: Dosovitskiy et al. 2021, arXiv:2010.11929.
 """
 
 from typing import Any, Literal, TypeAlias

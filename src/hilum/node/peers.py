@@ -1,4 +1,7 @@
-"""Names and addresses on a DICOM network: AE titles, the archive, who may send films."""
+"""Names and addresses on a DICOM network: AE titles, the archive, who may send films.
+
+AE titles: DICOM PS3.5, 6.2, https://dicom.nema.org/medical/dicom/current/output/chtml/part05/sect_6.2.html
+"""
 
 import ipaddress
 import re

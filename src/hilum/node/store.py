@@ -1,4 +1,7 @@
-"""Results to an archive by C-STORE (DICOM PS3.4 annex B)."""
+"""Results to an archive by C-STORE (DICOM PS3.4 annex B).
+
+https://dicom.nema.org/medical/dicom/current/output/chtml/part04/chapter_B.html
+"""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

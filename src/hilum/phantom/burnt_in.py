@@ -1,4 +1,7 @@
-"""Burnt-in letters, small print and arrows: what a lazy network reads in place of the lungs."""
+"""Burnt-in letters, small print and arrows: what a lazy network reads in place of the lungs.
+
+Networks that read them: Zech et al. 2018, doi:10.1371/journal.pmed.1002683.
+"""
 
 from dataclasses import dataclass
 

@@ -11,8 +11,9 @@ import numpy as np
 
 from hilum import images
 from hilum.preprocess import markers, parameters
-from hilum.preprocess.markers import Fill, Method
+from hilum.preprocess.markers import READS, Fill, Method
 from hilum.preprocess.step import Movement, Size, as_uint8, level
+from hilum.preprocess.text_network import require_text_network
 from hilum.types import Grey8, GreyImage, MissingError
 
 DRAWN = 512  # pixels of the film that carries the drawn mark
@@ -24,6 +25,11 @@ class _Marked:
 
     method: Method = "shape"
     moves_pixels: ClassVar[Movement] = "never"
+
+    def __post_init__(self) -> None:
+        """Raises MissingError where the method's network is not installed."""
+        if self.method in READS:
+            require_text_network()
 
     def size(self, before: Size | None) -> Size | None:
         """As before."""

@@ -22,6 +22,7 @@ from hilum.preprocess.lungs.steps import (
     with_finder,
 )
 from hilum.preprocess.marker_steps import CropBorders, FindMarkers, RemoveMarkers, TransplantMarkers
+from hilum.preprocess.markers import READS, READS_VERSION
 from hilum.preprocess.step import Size, Step, as_uint8
 from hilum.types import Grey8, GreyImage, HilumError, nearest_name
 
@@ -112,7 +113,9 @@ class Pipeline:
         finders = [getattr(step, "finder", None) for step in self.steps]
         networks = [finder.digest for finder in finders if finder is not None]
         masks = [lungs.VERSION for step in self.steps if isinstance(step, LungStep)]
-        return files.stable_digest("preparation", VERSION, self.as_list(), *networks, *masks)
+        ways = [READS_VERSION for step in self.steps if getattr(step, "method", "") in READS]
+        decides = (self.as_list(), *networks, *masks, *ways)
+        return files.stable_digest("preparation", VERSION, *decides)
 
     def as_list(self) -> list[dict[str, Any]]:
         """The declarative block: one dictionary per step, every parameter spelt out."""

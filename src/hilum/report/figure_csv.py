@@ -1,4 +1,7 @@
-"""CSV that a spreadsheet opens as data: no cell of ours runs as a formula."""
+"""CSV that a spreadsheet opens as data: no cell of ours runs as a formula.
+
+https://owasp.org/www-community/attacks/CSV_Injection
+"""
 
 import base64
 import re

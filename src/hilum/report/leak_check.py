@@ -1,4 +1,7 @@
-"""What the search for leaks was able to compare: no green where patients are unknown."""
+"""What the search for leaks was able to compare: no green where patients are unknown.
+
+What leaks cost published studies: Kapoor and Narayanan 2023, doi:10.1016/j.patter.2023.100804.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -91,7 +91,7 @@ def context(run: RunFolder) -> dict[str, Any]:
         "replication": prose(str(run.results.get("replication") or "")),
         "questions": questions,
         "audits": audits,
-        "left_to_audit": [str(name) for name in run.results.get("left_to_audit") or []],
+        "left_to_audit": sections.slower_audits(run),
         "figures": figures,
         "faults": run.faults,
     }

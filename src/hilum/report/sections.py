@@ -230,6 +230,12 @@ def audits(run: RunFolder) -> list[AuditRow]:
     return sorted(rows, key=operator.attrgetter("status.rank"))
 
 
+def slower_audits(run: RunFolder) -> list[str]:
+    """The audits that a run left out: their titles, then their ids, which the record has first."""
+    named = (str(name).partition(" (") for name in run.results.get("left_to_audit") or [])
+    return [f"{words.removesuffix(')')} ({code})" if words else code for code, _, words in named]
+
+
 def _audit(row: Mapping[str, Any]) -> AuditRow:
     status = STATUSES.get(str(row.get("status")), STATUSES["unknown"])
     return AuditRow(

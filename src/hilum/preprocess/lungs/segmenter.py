@@ -1,4 +1,7 @@
-"""The lungs of a radiograph: a U-Net's file of weights behind its own preparation, compiled."""
+"""The lungs of a radiograph: a U-Net's file of weights behind its own preparation, compiled.
+
+The network: Ronneberger et al. 2015, arXiv:1505.04597.
+"""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field

@@ -1,4 +1,8 @@
-"""A checklist as a table: an item's number, what it asks in our words, and what answers it."""
+"""A checklist as a table: an item's number, what it asks in our words, and what answers it.
+
+CLAIM: Tejani et al. 2024, doi:10.1148/ryai.240300.
+TRIPOD+AI: Collins et al. 2024, doi:10.1136/bmj-2023-078378.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,7 @@
-"""What a run says of its images: sources, selection, missing values, labels, parts, people."""
+"""What a run says of its images: sources, selection, missing values, labels, parts, people.
+
+The questions: Gebru et al. 2021, doi:10.1145/3458723.
+"""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,7 @@
-"""What the cards are filled from: a run's folder, and the record of the model that lies in it."""
+"""What the cards are filled from: a run's folder, and the record of the model that lies in it.
+
+Model cards: Mitchell et al. 2019, doi:10.1145/3287560.3287596.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,7 @@
-"""AUROC by the source trained on and the source tested on."""
+"""AUROC by the source trained on and the source tested on.
+
+The question: Zech et al. 2018, doi:10.1371/journal.pmed.1002683.
+"""
 
 import numpy as np
 import pandas as pd

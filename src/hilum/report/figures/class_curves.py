@@ -1,4 +1,7 @@
-"""What ROC and precision-recall curves share: square axes, a line per class, areas."""
+"""What ROC and precision-recall curves share: square axes, a line per class, areas.
+
+How the two relate: Davis and Goadrich 2006, doi:10.1145/1143844.1143874.
+"""
 
 from collections.abc import Mapping
 from typing import Literal

@@ -1,4 +1,7 @@
-"""The confusion matrix of the reported model."""
+"""The confusion matrix of the reported model.
+
+Stehman 1997, doi:10.1016/S0034-4257(97)00083-7.
+"""
 
 import pandas as pd
 from matplotlib.figure import Figure

@@ -1,4 +1,7 @@
-"""The decision curve: net benefit of calling one class, by threshold."""
+"""The decision curve: net benefit of calling one class, by threshold.
+
+Vickers and Elkin 2006, doi:10.1177/0272989X06295361.
+"""
 
 import pandas as pd
 from matplotlib.figure import Figure

@@ -1,4 +1,7 @@
-"""Epochs until a stop rule held, of every model."""
+"""Epochs until a stop rule held, of every model.
+
+Stop rules: Prechelt 1998, doi:10.1007/3-540-49430-8_3.
+"""
 
 import numpy as np
 import pandas as pd

@@ -1,6 +1,7 @@
 """The figure `heatmaps`: what spoke for the predictions of a few test images, right and wrong.
 
 The heat maps are kept next to the figures, so that a report can be rebuilt without the images.
+Grad-CAM: Selvaraju et al. 2020, doi:10.1007/s11263-019-01228-7.
 """
 
 from collections.abc import Sequence
@@ -140,10 +141,10 @@ def _read(path: Path, key: str) -> Maps | None:
 
 def _compute_maps(run: RunFolder, rows: pd.DataFrame) -> Maps | None:
     from hilum.explain import cam, explainer, render
-    from hilum.inference import model  # torch is only loaded where maps are made
+    from hilum.inference import model_folder  # torch is only loaded where maps are made
 
     try:
-        facts, pipeline, backbone, head = model.read_parts(run.folder / "model")
+        facts, pipeline, backbone, head = model_folder.read_parts(run.folder / "model")
         subject = explainer.of_parts(facts, backbone, head)
         cam.require(subject, METHOD, pipeline.shape)
         hashes = [run.sha256(str(name)) for name in rows["sample_id"]]

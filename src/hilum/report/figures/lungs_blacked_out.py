@@ -1,4 +1,7 @@
-"""Films as they are and with the lungs' box blacked out, and what the model says of both."""
+"""Films as they are and with the lungs' box blacked out, and what the model says of both.
+
+The experiment: Maguolo and Nanni 2021, doi:10.1016/j.inffus.2021.04.008.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""One class against the rest: thresholds, predictive values, confusions and score counts."""
+"""One class against the rest: thresholds, predictive values, confusions and score counts.
+
+Predictive values: Altman and Bland 1994, doi:10.1136/bmj.309.6947.102.
+"""
 
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any

@@ -1,4 +1,7 @@
-"""Images of each class by source."""
+"""Images of each class by source.
+
+Why it matters: DeGrave et al. 2021, doi:10.1038/s42256-021-00338-7.
+"""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,7 @@
-"""Sensitivity, specificity and predictive values where one class is called from a threshold on."""
+"""Sensitivity, specificity and predictive values where one class is called from a threshold on.
+
+Altman and Bland 1994, doi:10.1136/bmj.308.6943.1552 and doi:10.1136/bmj.309.6947.102.
+"""
 
 import pandas as pd
 from matplotlib.axes import Axes
