@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from hilum.files.disk import require_no_device
 from hilum.types import HilumError
 
 HEAD = 4096  # bytes at the beginning of a file, in which hilum's own have their mark
@@ -14,6 +15,7 @@ RUN = {"results.json": b'"recipe"', "report.html": PAGE, "predictions.csv": b"sa
 
 def require_own(path: Path, mark: bytes, option: str) -> Path:
     """The path itself; HilumError where a file is there that does not begin as hilum's own do."""
+    require_no_device(path)
     if path.is_file():
         with path.open("rb") as file:
             head = file.read(HEAD)
