@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from hilum import files, images
-from hilum.files import cells
+from hilum.files import cells, ours
 from hilum.inference import answer, cautions, exported, model_json
 from hilum.inference.answer import Prediction, PreparedImage, See
 from hilum.inference.cautions import Cautions
@@ -67,6 +67,7 @@ def predict_files(
     saved = model_json.find_model_folder(folder)
     model_json.read_metadata(saved)
     listed, left_out = list_images(paths, "predict")
+    files.require_own(out, ours.ANSWERS, "--out")
     files.ensure_writable_folder(out.parent, out)
     model = exported.load(saved)
     drawer = _drawer(model, None, _require_apart(heatmaps, listed)) if heatmaps else None
@@ -197,6 +198,12 @@ def _require_apart(out: Path, listed: Sequence[Path]) -> Path:
             f"heat maps need a folder separate from the images; got {str(out)!r}, which "
             "contains some of them; choose another."
         )
+    mark = "\0".join(ours.PICTURE).encode()
+    for name in (*dict.fromkeys(f"{path.stem}.png" for path in listed), "sheet.png"):
+        files.require_own(out / name, mark, "a folder of heat maps")
+    files.require_own(
+        out / "heatmaps.csv", b"path,label,class,probability", "a folder of heat maps"
+    )
     return out
 
 

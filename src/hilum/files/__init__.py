@@ -14,6 +14,7 @@ from hilum.files.executors import Executor, ProcessExecutor, SerialExecutor, exe
 from hilum.files.lock import alone, waiting
 from hilum.files.memory import retain_freed_memory
 from hilum.files.network import proxies, unreachable
+from hilum.files.ours import require_own, require_own_run
 from hilum.files.parallel import available_cpus, limit_threads, prefetch, wanted_threads
 from hilum.files.scratch import scratch_cache
 from hilum.files.versions import releases
@@ -36,6 +37,8 @@ __all__ = [
     "prefetch",
     "proxies",
     "releases",
+    "require_own",
+    "require_own_run",
     "retain_freed_memory",
     "scratch_cache",
     "sha256",
