@@ -32,6 +32,15 @@ class Spread:
         """Whether answers are written part by part."""
         return self.workers != 1 or self.resume
 
+    def check(self) -> None:
+        """Raise HilumError for fewer than one process, or shards that are not whole blocks."""
+        if self.workers < 1:
+            raise HilumError(f"workers must be at least 1; got {self.workers}; leave it out for 1.")
+        if self.size is not None and (self.size < 1 or self.size % BLOCK):
+            raise HilumError(
+                f"a shard has a multiple of {BLOCK} files; got {self.size}; change it."
+            )
+
     def refuse_heatmaps(self) -> None:
         """Raise HilumError where parts are asked for: maps take all cores for one image."""
         if self.in_parts:
@@ -42,7 +51,7 @@ class Spread:
             )
 
     def executor(self) -> AbstractContextManager[Executor]:
-        """What carries shards out; raises HilumError for fewer workers than one."""
+        """What carries shards out."""
         return files.executor_of(self.workers, self.threads, TRIES, AHEAD * self.workers)
 
 
@@ -64,10 +73,9 @@ def answered(batch: Batch, progress: Progress) -> Iterator[Answered]:
     Raises HilumError where a process is lost again and again, with the file that it read.
     """
     _require_processor(batch.model)
+    batch.spread.check()
     spread, key = batch.spread, shards.model_key(batch.folder, batch.model)
     size = spread.size or shards.shard_size(len(batch.paths), spread.workers)
-    if size % BLOCK:
-        raise HilumError(f"a shard has a multiple of {BLOCK} files; got {size}; change it.")
     with shards.parts_folder(batch.out, spread.resume) as folder:
         planned = shards.plan_shards(batch.folder, key, batch.paths, folder, size)
         advance = progress("predict")
