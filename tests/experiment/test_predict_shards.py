@@ -214,7 +214,11 @@ def test_parts_of_another_model_are_made_anew(
 
 def test_what_cannot_be_done_in_parts_is_refused(made: Made, tmp_path: Path) -> None:
     out = tmp_path / "p.csv"
-    for spread, got in ((Spread(2), "--workers 2"), (Spread(resume=True), "--resume")):
+    for spread, got in (
+        (Spread(2), "--workers 2"),
+        (Spread(resume=True), "--resume"),
+        (Spread(ray="auto"), "--ray auto"),
+    ):
         with pytest.raises(HilumError, match=f"by one process .* got --heatmaps with {got}"):
             predict.predict_files(
                 made.model, [made.films], out, silent, tmp_path / "maps", spread=spread
@@ -240,11 +244,11 @@ def test_shards_keep_processes_busy_and_stay_small(count: int, processes: int, s
 
 
 @contextmanager
-def one_process() -> Iterator[files.Executor]:
+def one_process() -> Iterator[tuple[files.Executor, int]]:
     """At a time: with the one that takes its place two are started, not three."""
     executor = files.ProcessExecutor(1, threads=1, tries=2)
     try:
-        yield executor
+        yield executor, 1
     finally:
         executor.close()
 
@@ -315,6 +319,14 @@ def test_a_killed_command_goes_on_and_leaves_no_process(
         found = made.predict(out, Spread(resume=True, size=BLOCK))
     assert same(made, out, found)
     assert not set(written) & set(before)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # Ray's own
+def test_ray_gives_the_same_bytes(made: Made, tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    out = tmp_path / "p.csv"
+    assert same(made, out, made.predict(out, Spread(2, ray="local", size=BLOCK)))
 
 
 def children(pid: int) -> list[int]:

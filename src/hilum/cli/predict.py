@@ -54,6 +54,10 @@ def predict(
     resume: Annotated[
         bool, typer.Option("--resume", help="Keep what an interrupted command has predicted.")
     ] = False,
+    ray: Annotated[
+        str,
+        typer.Option("--ray", help="Use the Ray at this address, or local: one of its own."),
+    ] = "",
     dry_run: DryRun = False,
     as_json: Json = False,
     verbose: Verbose = 0,
@@ -69,7 +73,7 @@ def predict(
 
         show_model(forecast_model.forecast_predict(model, paths), screen)
         return
-    spread = Spread(workers, resume, files.wanted_threads() or 1)
+    spread = Spread(workers, resume, files.wanted_threads() or 1, ray=ray)
     drawn = files.alone(heatmaps, "--heatmaps", "command") if heatmaps else nullcontext()
     with screen.working(), refusals.naming_path(out), drawn:
         answers = predict.predict_files(

@@ -1,7 +1,7 @@
 """Answers to a batch by several processes, or in parts that outlive a kill: the bytes of one."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from hilum.experiment import answering, shards
 from hilum.experiment.answering import BLOCK, Answered
 from hilum.experiment.shards import Shard
 from hilum.files import Executor, WorkerLostError
+from hilum.files.ray_executor import ray_executor
 from hilum.inference.model import TrainedModel
 from hilum.progress import Advance, Progress, note
 from hilum.types import HilumError
@@ -26,11 +27,12 @@ class Spread:
     resume: bool = False
     threads: int = 1  # of each process
     size: int | None = None  # files of a shard, a multiple of BLOCK; None: by their number
+    ray: str = ""  # the address of a Ray in place of processes here, or "local"
 
     @property
     def in_parts(self) -> bool:
         """Whether answers are written part by part."""
-        return self.workers != 1 or self.resume
+        return self.workers != 1 or self.resume or self.ray != ""
 
     def check(self) -> None:
         """Raise HilumError for fewer than one process, or shards that are not whole blocks."""
@@ -45,14 +47,23 @@ class Spread:
         """Raise HilumError where parts are asked for: maps take all cores for one image."""
         if self.in_parts:
             got = f"--workers {self.workers}" if self.workers != 1 else "--resume"
+            got = f"--ray {self.ray}" if self.ray else got
             raise HilumError(
                 f"heat maps are drawn by one process from the first image on; got --heatmaps with "
                 f"{got}; leave one of them out."
             )
 
-    def executor(self) -> AbstractContextManager[Executor]:
-        """What carries shards out."""
-        return files.executor_of(self.workers, self.threads, TRIES, AHEAD * self.workers)
+    @contextmanager
+    def executor(self) -> Iterator[tuple[Executor, int]]:
+        """What carries shards out, and how many at a time."""
+        if self.ray:
+            count = self.workers if self.workers > 1 else None
+            with ray_executor(self.ray, count, self.threads, TRIES, AHEAD) as actors:
+                yield actors, actors.count
+        else:
+            ahead = AHEAD * self.workers
+            with files.executor_of(self.workers, self.threads, TRIES, ahead) as executor:
+                yield executor, self.workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +86,12 @@ def answered(batch: Batch, progress: Progress) -> Iterator[Answered]:
     _require_processor(batch.model)
     batch.spread.check()
     spread, key = batch.spread, shards.model_key(batch.folder, batch.model)
-    size = spread.size or shards.shard_size(len(batch.paths), spread.workers)
     with shards.parts_folder(batch.out, spread.resume) as folder:
-        planned = shards.plan_shards(batch.folder, key, batch.paths, folder, size)
         advance = progress("predict")
         advance(0, len(batch.paths))
-        with spread.executor() as executor:
+        with spread.executor() as (executor, count):
+            size = spread.size or shards.shard_size(len(batch.paths), count)
+            planned = shards.plan_shards(batch.folder, key, batch.paths, folder, size)
             parts = _parts(planned, batch, executor, progress, advance)
         yield answering.joined(parts)
 

@@ -1,7 +1,7 @@
 """Parts of a batch as tasks: some files each in, a file of answers each out.
 
 A part's name has a digest of all that its answers depend on: the model, versions and its files as
-they are (path, size, time of last change). A part that stands under that name need not be made
+they are (path, size, time of last change). Where there is a part of that name, it is not made
 again. It is written by rename and has a checksum.
 """
 
