@@ -74,7 +74,7 @@ def test_ray_carries_tasks_out_like_any_executor(actors: RayExecutor, tmp_path: 
 def test_an_address_without_a_ray_is_one_sentence() -> None:
     pytest.importorskip("ray")
     with (
-        pytest.raises(HilumError, match="address of a Ray that runs; got '127.0.0.1:1'"),
+        pytest.raises(HilumError, match=r"address of a Ray that runs; got '127\.0\.0\.1:1'"),
         ray_executor("127.0.0.1:1", 1, 1, 1, 1),
     ):
         pass

@@ -67,6 +67,13 @@ class RayExecutor:
         self, function: Function[Task, Result], tasks: Iterable[Task], progress: Progress
     ) -> Iterator[Result]:
         """As Executor says; the steps of a task are not shown."""
+        try:
+            yield from self._results(function, tasks)
+        except BaseException:  # Ctrl-C too: nobody waits for what is under way
+            self.close()
+            raise
+
+    def _results(self, function: Function[Task, Result], tasks: Iterable[Task]) -> Iterator[Result]:
         import ray
 
         coming, done = enumerate(tasks), dict[int, TaskOutcome]()
@@ -98,6 +105,7 @@ class RayExecutor:
         try:
             done[run.number] = pickle.loads(ray.get(ready))  # noqa: S301 - of our own actor
         except ray.exceptions.RayError as error:
+            ray.kill(run.actor)  # its cores are free for another
             if run.tries >= self.tries:
                 raise WorkerLostError(str(error).strip().splitlines()[0]) from None
             again = _Running(run.number, run.content, self._free(), run.tries + 1)
