@@ -130,6 +130,7 @@ def answer_shard(shard: Shard, progress: Progress) -> int:
     with files.single_threaded_products():
         model = _held_model(shard.model, shard.model_key)
         advance, count = progress(StepName(f"shard {shard.number + 1:,}")), len(shard.paths)
+        advance(0, count)
         with shard.reading.open("w", buffering=1) as mark:
             answered = answering.answer_files(
                 model,
