@@ -3,6 +3,8 @@
     python benchmarks/markers.py --data FOLDER_OF_DATASETS          figures of both halves
     python benchmarks/markers.py --data FOLDER_OF_DATASETS --fit    weights from the tuning half
 
+The methods text and shape_and_text need pip install 'hilum[text]'; --methods leaves them out.
+
 The rule of matching and the table are in tests/preprocess/marker_truth.py.
 """
 
@@ -29,7 +31,8 @@ ALMOST_ALL = 0.8  # of a candidate's box, to be called a mark
 REPEATS = 20
 UNCLEAR = 0.3  # of a candidate's box, to be left out of the fit
 STIFFNESS = 1.0
-METHODS: tuple[markers.Method, ...] = ("shape", "threshold")
+DRAWS = 2000  # samples of films for an interval
+METHODS: tuple[markers.Method, ...] = ("shape", "threshold", "text", "shape_and_text")
 TARGET = Path(glyphs.__file__).with_name("glyph_weights.py")
 
 
@@ -38,25 +41,42 @@ def read(root: Path, film: Film) -> Grey8:
     return as_uint8(images.read(root / film.path).pixels)
 
 
-def measure(root: Path, half: str, method: markers.Method) -> Tally:
-    """Compare what `method` finds on one half of the films."""
-    tally = Tally()
+def measure(root: Path, half: str, method: markers.Method) -> list[Tally]:
+    """Compare what `method` finds on each film of one half with its truth."""
+    tallies = []
     for film in films():
         if film.half == half:
-            pixels = read(root, film)
+            pixels, tally = read(root, film), Tally()
             tally.add(film, frames(markers.find_markers(pixels, method).boxes), pixels.shape)
-    return tally
+            tallies.append(tally)
+    return tallies
 
 
-def bordered(root: Path, half: str) -> Tally:
+def bordered(root: Path, half: str) -> list[Tally]:
     """The same for borders, which the films' table holds as a kind of their own."""
-    tally = Tally()
+    tallies = []
     for film in films():
         if film.half == half:
-            pixels = read(root, film)
+            pixels, tally = read(root, film), Tally()
             truth = Film(film.path, half, {"strip": film.of(["border"])})
             tally.add(truth, strips(pixels), pixels.shape)
-    return tally
+            tallies.append(tally)
+    return tallies
+
+
+def counts(tallies: list[Tally]) -> npt.NDArray[np.int64]:
+    """(film, 4) right boxes, boxes, marks found, marks."""
+    return np.array([(t.right, t.boxes, t.found, t.marks) for t in tallies])
+
+
+def intervals(rows: npt.NDArray[np.int64]) -> list[tuple[float, float]]:
+    """95% of precision and of recall by drawing films, from `counts`."""
+    rng = np.random.default_rng(0)
+    drawn = rows[rng.integers(0, len(rows), (DRAWS, len(rows)))].sum(1)
+    shares = [drawn[:, at] / np.maximum(drawn[:, at + 1], 1) for at in (0, 2)]
+    return [
+        (float(low), float(high)) for low, high in (np.percentile(x, (2.5, 97.5)) for x in shares)
+    ]
 
 
 def strips(pixels: Grey8) -> list[Frame]:
@@ -138,22 +158,28 @@ def fit(root: Path) -> str:
     return text + f"OFFSET = {model.intercept_[0]:.4g}\n"
 
 
-def milliseconds(root: Path) -> float:
+def milliseconds(root: Path, method: markers.Method) -> float:
     """Processor time of a film enlarged to 1,024 pixels, on one core, median of REPEATS films."""
     spent = []
+    markers.find_markers(np.zeros((64, 64), np.uint8), method)  # a network is compiled once
     for film in films()[::10][:REPEATS]:
         pixels = cv2.resize(read(root, film), (1024, 1024), interpolation=cv2.INTER_CUBIC)
         start = time.process_time()
-        markers.find_markers(pixels)
+        markers.find_markers(pixels, method)
         spent.append(time.process_time() - start)
     return 1e3 * float(np.median(spent))
 
 
-def show(method: str, half: str, tally: Tally) -> None:
+def show(method: str, half: str, tallies: list[Tally]) -> None:
     """One line of the table."""
+    rows = counts(tallies)
+    right, boxes, found, marks = rows.sum(0)
+    (low_p, high_p), (low_r, high_r) = intervals(rows)
     print(
-        f"{method:10} {half:9} {tally.precision:6.3f} {tally.right:4}/{tally.boxes:<4} "
-        f"{tally.recall:6.3f} {tally.found:4}/{tally.marks:<4}"
+        f"{method:14} {half:9} {right / max(boxes, 1):6.3f} ({low_p:.3f} to {high_p:.3f}) "
+        f"{right:4}/{boxes:<4} {found / max(marks, 1):6.3f} ({low_r:.3f} to {high_r:.3f}) "
+        f"{found:4}/{marks:<4}",
+        flush=True,
     )
 
 
@@ -162,6 +188,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--fit", action="store_true")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
     parser.add_argument("--list", action="store_true", help="name what is missed and what is wrong")
     chosen = parser.parse_args()
     cv2.setNumThreads(1)
@@ -169,23 +196,23 @@ def main() -> None:
         TARGET.write_text(fit(chosen.data))
         subprocess.run([sys.executable, "-m", "ruff", "format", "-q", TARGET], check=True)
         return
-    print(f"{'method':10} {'half':9} {'precision':>16} {'recall':>16}")
-    for method in ("shape", "threshold", "borders"):
+    print(f"{'method':14} {'half':9} {'precision (95%)':>33} {'recall (95%)':>33}")
+    for method in chosen.methods:
         for half in ("tuning", "held-out"):
-            t = (
-                bordered(chosen.data, half)
-                if method == "borders"
-                else measure(chosen.data, half, method)
-            )
-            show(method, half, t)
+            tallies = measure(chosen.data, half, method)
+            show(method, half, tallies)
             if chosen.list and method != "threshold" and half == "tuning":
-                print(*(f"  missed {row}" for row in t.missed), sep="\n")
-                print(*(f"  wrong  {row}" for row in t.wrong), sep="\n")
+                print(*(f"  missed {row}" for t in tallies for row in t.missed), sep="\n")
+                print(*(f"  wrong  {row}" for t in tallies for row in t.wrong), sep="\n")
+    for half in ("tuning", "held-out"):
+        show("borders", half, bordered(chosen.data, half))
     request = phantom.Request(images=40, size=448, images_per_patient=1, markers=False, seed=5)
     bare = list(phantom.generate(request).images)
-    for method in METHODS:
-        show(method, "phantoms", planted(bare, method)["all"])
-    print(f"{milliseconds(chosen.data):.1f} ms per film of 1,024 pixels")
+    for method in chosen.methods:
+        tally = planted(bare, method)["all"]
+        print(f"{method:14} phantoms  {tally.precision:6.3f} {tally.right:4}/{tally.boxes:<4} "
+              f"{tally.recall:6.3f} {tally.found:4}/{tally.marks:<4}")  # fmt: skip
+        print(f"{method:14} {milliseconds(chosen.data, method):.1f} ms per film of 1,024 pixels")
 
 
 if __name__ == "__main__":

@@ -53,4 +53,6 @@ for path in sys.argv[2:]:
         line += " refused: " + list(rule["poses"].values())[1 + outputs["poses"][0, 1:].argmax()]
     elif "possible" in outputs and outputs["possible"][0].sum() > 1:
         line += " abstains: several classes stay possible"
+    elif rule["lungs_asked"] and outputs["distance"][0] > rule["lungs_asked_above"]:
+        line += " not checked: hilum looks for lungs in this film (lungs.xml)"
     print(Path(path).name, line)

@@ -109,6 +109,25 @@ def test_every_command_in_the_documents_exists() -> None:
         assert not unknown, f"{page}: {' '.join(words)} has {unknown}"
 
 
+def test_a_page_names_every_step_every_extra_and_every_command_that_writes() -> None:
+    import typer
+
+    from hilum.cli import extras
+    from hilum.cli.main import app
+    from hilum.preprocess import STEPS
+
+    def page(name: str) -> str:
+        return (ROOT / "docs" / name).read_text(encoding="utf-8")
+
+    commands = vars(typer.main.get_command(app))["commands"]
+    options = {name: {o for p in one.params for o in p.opts} for name, one in commands.items()}
+    writing = {name for name, known in options.items() if known & {"--out", "--html", "--spool"}}
+    assert len(writing) >= 12
+    assert not {name for name in writing if f"`{name}" not in page("privacy.md")}
+    assert not {name for name in STEPS if f"`{name}`" not in page("recipes.md")}
+    assert not {e for e in extras.packages_by_extra() if f"hilum[{e}]" not in page("terminal.md")}
+
+
 def test_the_index_links_every_page() -> None:
     index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
     pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"}

@@ -1,8 +1,10 @@
-"""The sentence about a wrong name, which every table of names ends with."""
+"""The sentences about a wrong name, which every table of names ends with, and about no path."""
+
+from typing import Any
 
 import pytest
 
-from hilum.types import nearest_name, nearest_names
+from hilum.types import HilumError, as_path, counted, nearest_name, nearest_names
 
 
 @pytest.mark.parametrize(
@@ -22,3 +24,15 @@ def test_several_names_may_be_near() -> None:
     known = ["resnet50", "resnet34", "vgg16"]
     assert nearest_names("resnet51", known, 3) == ["resnet50", "resnet34"]
     assert nearest_names("resnet51", []) == []
+
+
+def test_one_thing_is_no_plural() -> None:
+    assert [counted(n, "image") for n in (0, 1, 2, 1200)] == [
+        *("0 images", "1 image", "2 images", "1,200 images"),
+    ]
+
+
+@pytest.mark.parametrize("wrong", ["", " ", None, 3, b"films", ["films"]])
+def test_what_is_no_path_is_refused(wrong: Any) -> None:
+    with pytest.raises(HilumError, match="a path must be text or a Path, and not empty; got"):
+        as_path(wrong)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
@@ -340,6 +341,11 @@ def _nan(value: float | None) -> float:
     return float("nan") if value is None else value
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things in words: "1 image", "1,200 images"."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def shown_probability(p: float) -> str:
     """A probability after the letter p: "= 0.731", and never 1 or 0, which no model can know."""
     return "> 0.999" if p >= 0.9995 else "< 0.001" if p < 0.0005 else f"= {p:.3f}"
@@ -360,7 +366,7 @@ def nearest_names(name: str, known: Iterable[str], most: int = 1) -> list[str]:
     from difflib import get_close_matches  # most runs never need it
 
     by_small = {other.casefold(): other for other in known}
-    return [by_small[small] for small in get_close_matches(name.casefold(), by_small, most)]
+    return [by_small[small] for small in get_close_matches(str(name).casefold(), by_small, most)]
 
 
 def nearest_name(name: str, known: Iterable[str], otherwise: str = "") -> str:
@@ -371,5 +377,14 @@ def nearest_name(name: str, known: Iterable[str], otherwise: str = "") -> str:
 
 
 def as_path(value: str | Path) -> Path:
-    """Absolute path, `~` expanded."""
-    return Path(value).expanduser().resolve()
+    """Absolute path, `~` expanded; HilumError for what is no path, or empty."""
+    return given_path(value).expanduser().resolve()
+
+
+def given_path(value: object) -> Path:
+    """A path as it was given; HilumError for what is none, or empty."""
+    if not isinstance(value, str | PathLike) or not str(value).strip():
+        raise HilumError(
+            f"a path must be text or a Path, and not empty; got {value!r}; name a file or folder."
+        )
+    return Path(value)

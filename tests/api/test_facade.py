@@ -124,6 +124,49 @@ def test_pixels_that_are_no_grey_image_are_refused(
         model.explain(pixels)
 
 
+@pytest.mark.parametrize("wrong", [None, 3, [None], [["film.png"]], {"film.png"}, {"film": 1}, ""])
+def test_what_is_no_film_is_one_sentence(model: hilum.Model, wrong: Any) -> None:
+    for ask in (model.predict, model.explain, hilum.read_image):
+        with pytest.raises(hilum.HilumError, match=r"; got .*; (give|name|check|correct)"):
+            ask(wrong)
+
+
+def test_other_buffers_and_lists_are_films(model: hilum.Model, film: Path) -> None:
+    data = film.read_bytes()
+    known = model.predict(data).probabilities
+    for source in (bytearray(data), memoryview(data)):
+        assert model.predict(source).probabilities == known
+    assert [p.probabilities for p in model.predict(data for _ in range(2))] == [known] * 2
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: hilum.load_model(3), "a path must be text"),
+        (lambda: hilum.load_recipe(None), "a path must be text"),
+        (lambda: hilum.load_recipe("demo", changes="augment.views=0"), "changes are a list"),
+        (lambda: hilum.open_data("films", columns="label"), "TableColumns"),
+        (lambda: hilum.open_data("films", source_tag=3), "source_tag names a DICOM"),
+        (lambda: hilum.run("demo", out="o", workers="2"), "workers must be at least 1; got '2'"),
+    ],
+)
+def test_arguments_of_another_type_are_one_sentence(
+    call: Any, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(hilum.HilumError, match=words):
+        call()
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("name", ["heat.txt", "", "folder"])
+def test_a_heat_map_needs_the_name_of_a_picture(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder").mkdir()
+    heat = hilum.Heatmap(np.eye(8, dtype=np.float32), grey()[:8, :8], "normal", 0.8, "gradcam")
+    with pytest.raises(hilum.HilumError, match=r"heat map is written|a path must be"):
+        heat.save(name and tmp_path / name)
+
+
 def test_a_heat_map_is_of_the_class_that_was_asked(
     model: hilum.Model, film: Path, tmp_path: Path
 ) -> None:

@@ -46,6 +46,15 @@ def test_a_missing_folder(hilum: Run, here: Path, command: str) -> None:
     refused(hilum, 2, "nowhere.*(got nothing|none there); check the path", *words)
 
 
+@pytest.mark.parametrize("words", [["train", ""], ["init", "d", "--out", " "], ["show", "--out="]])
+def test_an_empty_argument_is_not_the_current_folder(
+    hilum: Run, here: Path, words: list[str]
+) -> None:
+    folders(here, a=2, b=2)
+    refused(hilum, 2, "must not be empty; .* it is not set", *words)
+    assert sorted(path.name for path in here.iterdir()) == ["a", "b"]
+
+
 def test_a_missing_folder_names_the_nearest(hilum: Run, here: Path) -> None:
     folders(here / "films", a=1)
     refused(hilum, 2, "did you mean .*films", "train", "fims")

@@ -33,6 +33,7 @@ def test_scan_counts_what_lies_there(hilum: Run, trained: Trained) -> None:
 
 def test_scan_shows_tables(hilum: Run, trained: Trained) -> None:
     done = hilum("data", "scan", trained.data)
+    assert "43 images of 26 patients in 2 classes. 2 of them cannot be read." in done.out
     for title in ("Classes", "Sources", "Facts", "Left out"):
         assert f"\n{title}\n" in done.out
     assert "COVID-19" in done.out

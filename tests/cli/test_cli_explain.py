@@ -19,8 +19,10 @@ def some(trained: Trained, class_: str, n: int) -> list[Path]:
 
 
 def test_a_run_explains_its_images(hilum: Run, trained: Trained, tmp_path: Path) -> None:
-    """A picture each, a sheet, and a table whose probabilities are those of `predict`."""
+    """A picture each, a sheet, and a table of `predict`'s probabilities and abstentions."""
     out, films = tmp_path / "maps", [*some(trained, "covid19", 1), *some(trained, "normal", 1)]
+    films.append(tmp_path / "inverted.png")
+    cv2.imwrite(str(films[-1]), 255 - cv2.imread(str(films[0]), cv2.IMREAD_GRAYSCALE))
     done = hilum("explain", trained.folder, *films, "--out", out)
     assert done.code == 0, done.err
     assert "not for clinical use" in done.out.lower()
@@ -34,7 +36,10 @@ def test_a_run_explains_its_images(hilum: Run, trained: Trained, tmp_path: Path)
         assert min(picture.shape[:2]) > 250
         assert (np.ptp(picture.astype(int), axis=2) > 40).any(), "no colour: no heat was drawn"
     assert hilum("predict", trained.folder / "model", *films, "--out", out / "p.csv").code == 0
-    p = pd.read_csv(out / "p.csv")
+    p = pd.read_csv(out / "p.csv", keep_default_na=False)
+    assert list(table["reason"]) == list(p["reason"])
+    assert table["reason"].iloc[-1]
+    assert f"{sum(table['reason'] != '')} of images that the model abstains from" in done.out
     want = [row[f"p_{row['label']}"] for row in p.to_dict("records")]
     np.testing.assert_allclose(table["probability"], want, atol=1e-8)
 

@@ -137,3 +137,4 @@ def test_a_name_never_is_that_of_a_recipe_of_ours() -> None:
     assert own_images.name_for("/data/My films (2020)") == "My_films_2020"
     assert own_images.name_for("/data/robust") == "robust_images"
     assert own_images.name_for("/") == "images"
+    assert own_images.name_for("/Ärzte/Übungsfilme") == "Ubungsfilme"

@@ -189,7 +189,7 @@ def test_unknown_patients_are_counted_in_the_notes() -> None:
         [(label, f"{label}{i}" if i else None) for label in "ab" for i in range(9)]
     )
     assert splits.holdout(manifest, SplitFractions(), 0).notes == (
-        "2 images have no patient identifier: leakage between patients cannot be excluded",
+        "2 images without a patient identifier: leakage between patients cannot be excluded",
     )
 
 

@@ -1,6 +1,6 @@
 """Preparation: exact geometry, kept ranges, declared and hashed."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from hashlib import sha256
 
 import numpy as np
@@ -171,11 +171,30 @@ def test_golden_hash_of_the_default_preparation() -> None:
         ([], "must end at a fixed size"),
         ([{"step": "border_crop", "fraction": 0.5}, {"step": "letterbox"}], "got 0.5"),
         ([{"step": "percentile_window", "low": 60, "high": 40}], "got low 60"),
+        ([{"step": "letterbox", "method": "bicubic"}], "one of area, pillow; got 'bicubic'"),
+        ([{"step": "keep_lungs", "hull": "no"}], "hull of keep_lungs must be true or false"),
+        ([{"step": "letterbox", "side": 1.5}], "a whole number from 1 to 8192; got 1.5"),
     ],
 )
 def test_bad_blocks_are_refused(block: list[dict[str, object]], sentence: str) -> None:
     with pytest.raises(HilumError, match=sentence):
         preprocess.from_list(block)
+
+
+def test_every_number_of_every_step_has_bounds_and_a_kind() -> None:
+    visited = 0
+    for name, step in STEPS.items():
+        for field in fields(step):  # type: ignore[arg-type]
+            if not isinstance(field.default, int | float):
+                continue
+            visited += 1
+            for wrong in ("x", float("nan"), -1, 1e9, None, True):
+                if not (wrong is True and isinstance(field.default, bool)):
+                    with pytest.raises(HilumError, match=f"{field.name} of {name} must be|needs 0"):
+                        preprocess.from_list([{"step": name, field.name: wrong}])
+    assert visited >= 20
+    whole = preprocess.from_list([{"step": "letterbox", "side": 96.0}])
+    assert repr(whole.as_list()[0]["side"]) == "96"
 
 
 def test_with_side_sets_every_sized_step() -> None:

@@ -46,5 +46,7 @@ def test_a_record_of_another_version_is_refused_and_its_page_is_not(
 
 
 def test_a_folder_without_results_is_none(tmp_path: Path) -> None:
-    with pytest.raises(MissingError, match=r"finished run's results.json; got .* without one"):
+    with pytest.raises(
+        MissingError, match=r"finished run's folder has results.json; got .* without it"
+    ):
         run_folder.read_record(tmp_path)

@@ -16,7 +16,9 @@ from serving import Tiny
 
 import hilum
 from hilum.experiment import predict_files
+from hilum.preprocess.lungs.masks import LungMask
 from hilum.progress import silent
+from hilum.serve import pictures
 
 FILMS = formats()
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "ask_a_server.py"
@@ -171,3 +173,9 @@ def hilum_reason(data: bytes) -> str:
 
 def decoded(text: str, flag: int = cv2.IMREAD_GRAYSCALE) -> Any:
     return cv2.imdecode(np.frombuffer(base64.b64decode(text), np.uint8), flag)
+
+
+def test_why_lungs_are_not_outlined_has_no_figure_that_another_sentence_contradicts() -> None:
+    """The gate measures the network's small film, the outline the larger one that is shown."""
+    doubtful = LungMask(np.zeros((4, 4), np.bool_), "too uncertain (0.91)", 0.3, 0.91)
+    assert pictures.outlines(doubtful) == ([], "lungs not outlined: too uncertain")

@@ -30,8 +30,17 @@ def test_small_requests_are_judged_together(sources: new_source.SourceReference)
     assert early == ["not checked"] * (BLOCK - 1) + ["yes"]
     assert watch.judge(points(sources, 1, 0.0)).state == "yes"  # holds until the next thirty
     usual = points(sources, BLOCK, 0.0)
-    assert [watch.judge([point]).state for point in usual[: BLOCK - 1]][-1] == "no"
+    assert [watch.judge([point]).state for point in usual][-1] == "no"  # the first is known
     assert watch.judge([]).state == "no"
+
+
+def test_a_film_that_is_sent_again_and_again_counts_once(
+    sources: new_source.SourceReference,
+) -> None:
+    watch = SourceWatch(SimpleNamespace(sources=sources))  # type: ignore[arg-type]
+    (film,) = points(sources, 1, 2.0)
+    assert {watch.judge([film]).state for _ in range(2 * BLOCK)} == {"not checked"}
+    assert watch.judge([film] * BLOCK).images == 1
 
 
 def test_a_model_without_sources_is_not_checked() -> None:

@@ -3,13 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import cv2
 import numpy as np
+from PIL import Image as Pillow
 
 from hilum import notebook
-from hilum.api import results
+from hilum.api import films, results
+from hilum.api.films import Source
 from hilum.inference import answer, cautions, exported
 from hilum.inference.answer import Prediction, PreparedImage
 from hilum.inference.model import TrainedModel
@@ -21,9 +23,9 @@ from hilum.types import (
     NOTICE,
     Floats,
     Grey8,
-    GreyImage,
     HilumError,
     MissingError,
+    given_path,
     nearest_name,
     shown_probability,
 )
@@ -32,8 +34,6 @@ if TYPE_CHECKING:
     from hilum.explain.explainer import ExplainableModel
     from hilum.explain.passes import Pass
     from hilum.explain.render import Colour8
-
-Source: TypeAlias = str | Path | bytes | GreyImage  # a file, its bytes, or grey (height, width)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,13 @@ class Heatmap:
 
     def save(self, path: str | Path, rendering: str = "overlay", colours: str = "plasma") -> Path:
         """Write film, heat map, colour bar and notice as one PNG; HilumError if unknown."""
+        target = given_path(path)
+        if target.suffix.lower() not in Pillow.registered_extensions() or target.is_dir():
+            better = target / "heat.png" if target.is_dir() else target.with_suffix(".png")
+            raise HilumError(
+                f"a heat map is written to the file of a picture; got {str(path)!r}; "
+                f"use {str(better)!r}."
+            )
         from hilum.explain import cam
         from hilum.explain import heatmap_sheets as sheets
 
@@ -71,8 +78,8 @@ class Heatmap:
                  f"p {shown_probability(self.probability)}",)  # fmt: skip
         tile = sheets.HeatmapTile(self.film, self.array, words)
         title = cam.find_method(self.method).title
-        sheets.save_page(sheets.single(tile, style, title, self.verdict), Path(path))
-        return Path(path)
+        sheets.save_page(sheets.single(tile, style, title, self.verdict), target)
+        return target
 
     def _repr_html_(self) -> str:
         """The film, and the film under its heat."""
@@ -116,7 +123,7 @@ class Model:
 
     def __init__(self, folder: str | Path) -> None:
         """Raises MissingError where `folder` is no model's or run's, HilumError if damaged."""
-        self.folder = find_model_folder(Path(folder).expanduser())
+        self.folder = find_model_folder(given_path(folder).expanduser())
         self.trained: TrainedModel = exported.load(self.folder)
         self._explainable: ExplainableModel | None = None  # made when it is first expected
         self._passes: dict[str, Pass] = {}  # by method
@@ -158,9 +165,10 @@ class Model:
         `accept_new_source`. An image that cannot be read has its reason and no label. Raises
         MissingError for a file that does not exist.
         """
-        if not isinstance(source, (str, Path, bytes, np.ndarray)):
-            return self._batch(source, accept_new_source)
-        return self._batch([source], accept_new_source)[0]
+        several = films.several(source)
+        if several is None:
+            return self._batch([films.one_film(source)], accept_new_source)[0]
+        return self._batch([films.one_film(one) for one in several], accept_new_source)
 
     def explain(
         self, source: Source, *, method: str = "gradcam", class_: str | None = None
@@ -175,9 +183,9 @@ class Model:
         if class_ is not None and class_ not in self.classes:
             raise HilumError(
                 f"class_ must be one of {', '.join(self.classes)}; got {class_!r}; "
-                + nearest_name(class_, self.classes)
+                + nearest_name(class_, self.classes, "choose one of these.")
             )
-        film = self._prepared(source)
+        film = self._prepared(films.one_film(source))
         one_pass = self._one_pass(method)
         (p,), _ = answer.answer(self.trained, [film], one_pass.features)
         index = int(p.argmax()) if class_ is None else self.classes.index(class_)
@@ -201,7 +209,7 @@ class Model:
     def _prepared(self, source: Source) -> PreparedImage:
         if isinstance(source, np.ndarray):
             return answer.prepare_array(source, self.trained.pipeline)
-        if isinstance(source, (str, Path)):
+        if isinstance(source, str | Path):
             source = Path(source).expanduser()
             if not source.exists():
                 raise MissingError(

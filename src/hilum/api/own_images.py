@@ -51,7 +51,17 @@ class OwnImages:
     source_tag: str | None = None  # the DICOM element that is the source, or "none"
 
     def __post_init__(self) -> None:
-        """Refuse two sources."""
+        """Refuse what is no TableColumns or tag, and two sources."""
+        if not isinstance(self.columns, TableColumns):
+            raise HilumError(
+                f"columns are named by hilum.TableColumns(label=...); got {self.columns!r}; "
+                "write them so."
+            )
+        if not isinstance(self.source_tag, str | None):
+            raise HilumError(
+                f"source_tag names a DICOM element, or is 'none'; got {self.source_tag!r}; "
+                "correct it."
+            )
         if self.source_tag is not None and self.columns.source is not None:
             raise HilumError(
                 "the source of an image is a table's column or a DICOM element; got "

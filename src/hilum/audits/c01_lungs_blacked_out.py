@@ -12,7 +12,7 @@ from hilum.audits.evidence import Evidence
 from hilum.metrics import metrics
 from hilum.preprocess.lungs import masks
 from hilum.preprocess.lungs.masks import LungMask
-from hilum.types import Finding, Floats, Grey8, HilumError, Labels, Probabilities, Status
+from hilum.types import Finding, Floats, Grey8, HilumError, Labels, Probabilities, Status, counted
 
 RULE = AuditRule(
     id="C-01",
@@ -164,8 +164,8 @@ def _sentence(status: Status, value: float, areas: tuple[float, float], seen: Hi
     without_lungs = len(seen.rows) - seen.with_lungs
     rest = (
         (
-            f" In {without_lungs} images no lungs were found; there the box usual for this "
-            "set was blacked out."
+            f" In {counted(without_lungs, 'image')} no lungs were found; there the box usual for "
+            "this set was blacked out."
         )
         if without_lungs
         else ""

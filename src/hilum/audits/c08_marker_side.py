@@ -7,7 +7,7 @@ from hilum.audits.base import AuditRule
 from hilum.audits.evidence import Evidence
 from hilum.audits.marked_films import MarkedFilm
 from hilum.preprocess.markers import MarkerBox
-from hilum.types import Finding, Grey8, Mask
+from hilum.types import Finding, Grey8, Mask, counted
 
 RULE = AuditRule(
     id="C-08",
@@ -66,6 +66,6 @@ def _mirrored(evidence: Evidence, films: list[MarkedFilm]) -> str:
         int((classes[2] != classes[3]).sum()),
     )
     return (
-        f" Mirroring the patient changes {with_marks} answers with the markers in place "
+        f" Mirroring the patient changes {counted(with_marks, 'answer')} with the markers in place "
         f"and {bare_flips} without them."
     )

@@ -6,7 +6,7 @@ from hilum.audits import look_alikes
 from hilum.audits.base import AuditRule
 from hilum.audits.evidence import Evidence
 from hilum.inference.seen_before import Recognised
-from hilum.types import Finding
+from hilum.types import Finding, counted
 
 DROP = 0.05
 RULE = AuditRule(
@@ -33,7 +33,7 @@ def audit(evidence: Evidence) -> Finding:
     if pairs:
         patients = len({leak.first for leak in pairs})
         sentence = (
-            f"{patients} images have another image of the same patient in another part of "
+            f"Of {counted(patients, 'image')} the patient has another image in another part of "
             "the split."
         )
         return RULE.finding("fail", float(len(pairs)), sentence)

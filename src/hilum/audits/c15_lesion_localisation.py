@@ -50,7 +50,7 @@ def audit(evidence: Evidence) -> Finding:
             overlaps.append(_overlap(heat, lesion))
     if len(hits) < LEAST:
         raise HilumError(
-            f"only {len(hits)} images have heat and an outlined lesion; at least {LEAST} are needed"
+            f"at least {LEAST} images with heat and an outlined lesion are needed; got {len(hits)}"
         )
     value, chance = float(np.mean(hits)), float(np.mean(chances))
     low, high = intervals.wilson(sum(hits), len(hits))

@@ -51,7 +51,8 @@ def scan(
 def _summary(seen: "Scan", name: str) -> str:
     known = f"of {seen.patients:,} patients" if seen.patients else "of unknown patients"
     classes = f"{len(seen.classes)} classes" if len(seen.classes) > 1 else "one class"
-    return f"{name}: {seen.images:,} images {known} in {classes}."
+    broken = f" {seen.headers_broken:,} of them cannot be read." if seen.headers_broken else ""
+    return f"{name}: {seen.images:,} images {known} in {classes}.{broken}"
 
 
 def _classes(seen: "Scan", screen: Terminal) -> None:

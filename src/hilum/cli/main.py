@@ -1,5 +1,6 @@
 """The entry point: registers every command, and ends an error in one sentence and its exit code."""
 
+import re
 import sys
 import warnings
 from io import TextIOWrapper
@@ -77,6 +78,8 @@ def _place(command: CommandInfo) -> int:
 
 def _outcome() -> tuple[int, str]:
     """Exit code, and the sentence to end with or ""."""
+    if complaint := _empty_argument(sys.argv[1:]):
+        return HilumError.exit_code, complaint
     try:
         code = app(standalone_mode=False, prog_name="hilum")
     except HilumError as error:
@@ -101,6 +104,18 @@ def _outcome() -> tuple[int, str]:
     if code == INTERRUPTED:
         return INTERRUPTED, "interrupted; what was finished is kept."
     return code if isinstance(code, int) else 0, ""
+
+
+def _empty_argument(words: list[str]) -> str:
+    """What to say of "" where a path or value belongs, which would mean the folder one is in."""
+    for before, word in zip(["", *words], words, strict=False):
+        if not word.strip() or re.fullmatch("--[a-z-]+=", word):
+            place = word.rstrip("= ") or (before if before.startswith("-") else "an argument")
+            return (
+                f"{place} must not be empty; got {word!r}; if a variable of the shell was meant, "
+                "it is not set."
+            )
+    return ""
 
 
 def _usage(error: typer.BadParameter) -> str:

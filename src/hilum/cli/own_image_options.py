@@ -26,7 +26,7 @@ HELD = {
     "patient": "patients",
     "source": "hospitals",
     "view": "views: PA, AP, lateral",
-    "split": "the split: train, validation, test",
+    "split": "split: train, validation, test",
 }  # what each of TableColumns holds
 
 

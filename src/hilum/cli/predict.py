@@ -12,6 +12,7 @@ from hilum.cli.app import Json, Quiet, Verbose, app, terminal
 from hilum.cli.dry_run import DryRun, show_model
 from hilum.cli.machine_options import with_machine_options
 from hilum.cli.own_image_options import with_own_image_options
+from hilum.cli.pseudonyms import Key, read_key, write_with_codes
 from hilum.cli.results import beforehand, show
 from hilum.cli.terminal import Terminal
 from hilum.files import refusals
@@ -19,6 +20,8 @@ from hilum.progress import StepName
 from hilum.types import NOTICE
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from hilum.experiment.predict import AnsweredFiles
     from hilum.inference.cautions import Cautions
     from hilum.inference.new_source import NewSource
@@ -115,14 +118,19 @@ def _show(answers: "AnsweredFiles", screen: Terminal) -> None:
     ]
     screen.table("Predictions", [*table.columns[:-FLAGS], *seen], rows)
     abstained = read[read["abstain"]]
-    reasons = [(row.path, row.reason) for row in abstained.head(SHOWN).itertuples()]
-    screen.table("Abstained", ("path", "why"), reasons)
+    _abstained(abstained, screen)
     screen.left_out(left_out)
     first = f" (the first {SHOWN} are shown)" if len(read) > SHOWN else ""
     screen.say(
         f"Images predicted: {len(read) - len(abstained):,}{first}. Abstained: {len(abstained):,}. "
         f"Left out: {sum(item.count for item in left_out):,}."
     )
+
+
+def _abstained(table: "pd.DataFrame", screen: Terminal) -> None:
+    """The first images that are abstained from, and why."""
+    reasons = [(row.path, row.reason) for row in table.head(SHOWN).itertuples()]
+    screen.table("Abstained", ("path", "why"), reasons)
 
 
 @app.command()
@@ -159,13 +167,24 @@ def explain(
     table, left_out = answers.table, answers.left_out
     drawn = table[table["file"] != ""]
     rows = [
-        (row.path, row.label, row[3], f"{row.probability:.3f}", row.file)
+        (
+            row.path,
+            "abstains" if row.reason else row.label,
+            row[3],
+            f"{row.probability:.3f}",
+            row.file,
+        )
         for row in drawn.head(SHOWN).itertuples()
     ]
     screen.table("Heat maps", ("path", "label", "class", "probability", "file"), rows)
+    abstained = drawn[drawn["reason"] != ""]
+    _abstained(abstained, screen)
     screen.left_out(left_out)
     more = f" (the first {SHOWN} are shown)" if len(drawn) > SHOWN else ""
-    screen.say(f"Heat maps: {len(drawn):,}{more}. Left out: {len(left_out):,}.")
+    screen.say(
+        f"Heat maps: {len(drawn):,}{more}, {len(abstained):,} of images that the model abstains "
+        f"from. Left out: {len(left_out):,}."
+    )
     screen.say("A heat map shows where the model looked, not whether it is right.")
     _say_source(answers.source, answers.source.finding(), screen)
     _say(answers.cautions, screen)
@@ -206,6 +225,7 @@ def evaluate(
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder for the report.")],
     own: OwnImages,
+    pseudonyms: Key = None,
     dry_run: DryRun = False,
     as_json: Json = False,
     verbose: Verbose = 0,
@@ -216,7 +236,7 @@ def evaluate(
     from hilum.experiment import forecast_model
     from hilum.inference.cautions import other_models
 
-    screen = terminal(as_json, verbose, quiet)
+    screen, codes = terminal(as_json, verbose, quiet), read_key(pseudonyms)
     with screen.working():
         headers = screen.step_later(StepName("read headers", "headers"))
         read = own.reader(lambda: headers)
@@ -231,4 +251,7 @@ def evaluate(
     beforehand(results, screen)
     for note in other_models(model):
         screen.say(note, "yellow")
+    said = write_with_codes(out, codes) if codes else ""
     show(results, out, screen)
+    if said:
+        screen.say(said)

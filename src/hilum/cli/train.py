@@ -1,6 +1,7 @@
 """demo, run, train: from images to a report."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,11 +13,13 @@ from hilum.cli.completion import recipes_like
 from hilum.cli.dry_run import DryRun, show_runs
 from hilum.cli.machine_options import with_machine_options
 from hilum.cli.own_image_options import with_own_image_options
+from hilum.cli.pseudonyms import Key, read_key, write_with_codes
 from hilum.cli.results import show
 from hilum.cli.terminal import Terminal
 from hilum.types import MissingError, as_path
 
 if TYPE_CHECKING:
+    from hilum.interop.pseudonyms import Pseudonyms
     from hilum.interop.run_log import Destination
 
 Out = Annotated[
@@ -84,6 +87,7 @@ def run(
     resume: Resume = False,
     workers: Workers = 1,
     log: Log = None,
+    pseudonyms: Key = None,
     dry_run: DryRun = False,
     as_json: Json = False,
     verbose: Verbose = 0,
@@ -98,7 +102,7 @@ def run(
     if dry_run:
         _forecast(loaded, data, screen)
     else:
-        _run(loaded, data, out, screen, resume, workers, log)
+        _run(loaded, data, out, screen, resume, workers, After.of(log, pseudonyms))
 
 
 @app.command()
@@ -115,6 +119,7 @@ def train(
     seeds: Seeds = None,
     workers: Workers = 1,
     log: Log = None,
+    pseudonyms: Key = None,
     dry_run: DryRun = False,
     as_json: Json = False,
     verbose: Verbose = 0,
@@ -129,7 +134,7 @@ def train(
     if dry_run:
         _forecast(loaded, None, screen)
     else:
-        _run(loaded, None, out, screen, workers=workers, log=log)
+        _run(loaded, None, out, screen, workers=workers, after=After.of(log, pseudonyms))
 
 
 def _changes(changes: list[str] | None, weights: Path | None, seeds: int | None) -> list[str]:
@@ -164,6 +169,36 @@ def _forecast(recipe: Any, data: Path | None, screen: Terminal) -> None:
     show_runs(forecasts, screen)
 
 
+@dataclass(frozen=True, slots=True)
+class After:
+    """What is written of a finished run besides its own files; read before the work begins."""
+
+    destinations: "tuple[Destination, ...]" = ()
+    pseudonyms: "Pseudonyms | None" = None
+
+    @classmethod
+    def of(cls, log: list[str] | None, key: Path | None) -> "After":
+        """Raises HilumError for a mistake in either: it costs no run."""
+        return cls(_destinations(log), read_key(key))
+
+    def write(self, out: Path) -> list[str]:
+        """Where everything is, in words."""
+        said = [write_with_codes(out, self.pseudonyms)] if self.pseudonyms else []
+        if self.destinations:
+            from hilum.interop.run_log import log_run
+
+            said += log_run(out, self.destinations)
+        return said
+
+
+def _destinations(log: list[str] | None) -> "tuple[Destination, ...]":
+    if not log:
+        return ()
+    from hilum.interop.run_log import Destination
+
+    return tuple(Destination.of(words) for words in log)
+
+
 def _run(
     recipe: Any,
     data: Path | None,
@@ -171,31 +206,13 @@ def _run(
     screen: Terminal,
     resume: bool = False,
     workers: int = 1,
-    log: list[str] | None = None,
+    after: After | None = None,
 ) -> None:
     from hilum.experiment.tasks import run_into
 
-    destinations = _destinations(log)
     with screen.working():
         results = run_into(recipe, data, out, screen.step, resume, workers)
-    logged = _logged(out, destinations)
+    said = after.write(out) if after else []
     show(results, out, screen)
-    for where in logged:
+    for where in said:
         screen.say(where)
-
-
-def _destinations(log: list[str] | None) -> "list[Destination]":
-    """Read before the work begins: a mistake in one costs no run."""
-    if not log:
-        return []
-    from hilum.interop.run_log import Destination
-
-    return [Destination.of(words) for words in log]
-
-
-def _logged(out: Path, destinations: "list[Destination]") -> list[str]:
-    if not destinations:
-        return []
-    from hilum.interop.run_log import log_run
-
-    return log_run(out, destinations)

@@ -48,6 +48,7 @@ class Scan:
     images_per_patient: Spread
     ages: dict[str, Spread]  # years, per class and "all"
     headers_read: int
+    headers_broken: int  # images that are counted all the same
     sizes: dict[str, Spread]  # width and height in pixels, bits, bytes
     shapes_by_class: dict[str, dict[str, int]]  # class -> the commonest "width x height" -> images
     formats: dict[str, int]
@@ -92,6 +93,7 @@ def scan(
         images_per_patient=_summary(persons.size()),
         ages=_age_summaries(table),
         headers_read=len(known),
+        headers_broken=len(faults),
         sizes={name: _summary(known[name]) for name in _SIZES},
         shapes_by_class=_shapes(table, known),
         formats=_counts(known["format"]),

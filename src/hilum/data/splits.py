@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from hilum.data.stratify import fill_strata
-from hilum.types import SPLIT_COLUMNS, HilumError, Manifest, Split
+from hilum.types import SPLIT_COLUMNS, HilumError, Manifest, Split, counted
 
 GroupBy: TypeAlias = Literal["patient", "image", "cluster", "site"]
 Parts: TypeAlias = npt.NDArray[np.object_]  # (image,) names of parts
@@ -233,7 +233,7 @@ def _notes(table: pd.DataFrame, group: GroupBy, clusters: pd.Series | None) -> t
     notes = []
     if unknown:
         notes.append(
-            f"{unknown} images have no patient identifier: leakage between patients "
+            f"{counted(unknown, 'image')} without a patient identifier: leakage between patients "
             "cannot be excluded"
         )
     if unknown and clusters is not None and group != "image":

@@ -15,7 +15,7 @@ from hilum.datasets.base import CONFOUNDED, TORN, Dataset, DatasetCard, from_git
 from hilum.datasets.layout import has, match_paths, read_table, walk
 from hilum.datasets.spreadsheet import read_sheet
 from hilum.datasets.tally import Tally
-from hilum.types import Manifest, as_path
+from hilum.types import Manifest, as_path, counted
 
 CARD = DatasetCard(
     name="covid_ct",
@@ -112,7 +112,10 @@ def _notes(unknown: int) -> tuple[str, ...]:
     )
     if not unknown:
         return (origin,)
-    return origin, f"COVID-CT: the patient of {unknown} slices is not in the tables of the folder."
+    return (
+        origin,
+        f"COVID-CT: the patient of {counted(unknown, 'slice')} is not in the tables of the folder.",
+    )
 
 
 DATASET = Dataset(CARD, recognises, read)

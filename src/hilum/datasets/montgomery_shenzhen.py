@@ -15,7 +15,7 @@ from hilum.datasets.assemble import assemble
 from hilum.datasets.base import Convention, Dataset, DatasetCard
 from hilum.datasets.layout import has, match_paths, pair_masks, walk
 from hilum.datasets.tally import Tally
-from hilum.types import Manifest, as_path
+from hilum.types import Manifest, as_path, counted
 
 CARD = DatasetCard(
     name="montgomery_shenzhen",
@@ -90,7 +90,8 @@ def _text(path: Path) -> str:
 
 def _notes(without: int) -> tuple[str, ...]:
     return (
-        f"Montgomery and Shenzhen: {without} films have no mask (of the 800, 704 have one).",
+        f"Montgomery and Shenzhen: {counted(without, 'film')} without a mask (of the 800, "
+        "704 have one).",
         "Montgomery and Shenzhen: patient identifiers are not published, and a few patients have "
         "two films; normal and tuberculosis films only, none with COVID-19.",
     )

@@ -83,6 +83,8 @@ def predict_files(
         table = _with_source(_with_seen(answers.table, recognised), source, accept_new_source)
         with files.atomic_write(out) as temporary:
             cells.write_csv(table, temporary)
+        if drawer:
+            drawer.close("" if accept_new_source else source.reason)
         if writer:
             left_out += _write_results(writer, table, model.facts.classes)
     left_out += _unread(table[table["label"] == ""])
@@ -108,8 +110,6 @@ def _answered_here(
                 done += 1
                 advance(done, count)
     yield answering.joined(parts)
-    if drawer:
-        drawer.close()
 
 
 def explain_files(
@@ -119,8 +119,8 @@ def explain_files(
 
     `folder` is a model's, or that of a finished run. The table has `path, label, class,
     probability, method, render, file, reason`: the predicted class, the class that the map is of,
-    and that class's probability. Raises as `predict` does, and HilumError for a method, class or
-    rendering that does not exist.
+    that class's probability, and why the image is abstained from or could not be read. Raises as
+    `predict` does, and HilumError for a method, class or rendering that does not exist.
     """
     saved = model_json.find_model_folder(folder)
     model_json.read_metadata(saved)
@@ -136,12 +136,12 @@ def explain_files(
             for _ in drawer.draw(parts[-1].table, decoded):
                 done += 1
                 advance(done, len(listed))
-        table = drawer.close()
-    answers = answering.joined(parts)
+        answers = answering.joined(parts)
+        recognised = cautions.recognise(model, answers.prints)
+        source = answer.judge_source(model, answers.prints, answers.points, recognised)
+        table = drawer.close(source.reason)
     left_out += _unread(table[table["file"] == ""])
-    recognised = cautions.recognise(model, answers.prints)
     said = cautions.collect_cautions(folder, model, recognised)
-    source = answer.judge_source(model, answers.prints, answers.points, recognised)
     return AnsweredFiles(table, left_out, said, source)
 
 

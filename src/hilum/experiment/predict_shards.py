@@ -36,8 +36,10 @@ class Spread:
 
     def check(self) -> None:
         """Raise HilumError for fewer than one process, or shards that are not whole blocks."""
-        if self.workers < 1:
-            raise HilumError(f"workers must be at least 1; got {self.workers}; leave it out for 1.")
+        if not isinstance(self.workers, int) or self.workers < 1:
+            raise HilumError(
+                f"workers must be at least 1; got {self.workers!r}; leave it out for 1."
+            )
         if self.size is not None and (self.size < 1 or self.size % BLOCK):
             raise HilumError(
                 f"a shard has a multiple of {BLOCK} files; got {self.size}; change it."

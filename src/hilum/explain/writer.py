@@ -74,11 +74,15 @@ class HeatmapWriter:
                 self.rows.append({**facts, **self._one(row, item.pixels)})
             yield
 
-    def close(self) -> pd.DataFrame:
-        """Write the last sheet and `heatmaps.csv`, and return the table."""
+    def close(self, batch: str = "") -> pd.DataFrame:
+        """Write the last sheet and `heatmaps.csv`, and return the table.
+
+        `batch`: why all images together are abstained from, if they are.
+        """
         if self.tiles:
             self._sheet()
         table = pd.DataFrame(self.rows, columns=HEATMAP_COLUMNS)
+        table.loc[table["reason"] == "", "reason"] = batch
         with files.atomic_write(self.out / "heatmaps.csv") as temporary:
             cells.write_csv(table, temporary)
         return table
@@ -104,6 +108,7 @@ class HeatmapWriter:
             "method": self.request.method,
             "render": self.request.style.render,
             "file": name,
+            "reason": row["reason"],
         }
 
     def _sheet(self) -> None:
@@ -131,13 +136,15 @@ class HeatmapWriter:
 
 
 def words(row: dict[str, object], class_: str, p: float, *, empty: bool) -> tuple[str, ...]:
-    """Lines below a film and its map: the class and its p, up to two remarks, the file's name."""
+    """Lines of a film and its map: the class and its p, up to three remarks, the file's name."""
     predicted, explained = (CLASS_NAMES.get(name, name) for name in (str(row["label"]), class_))
     lines = [f"Evidence for {explained}, p {shown_probability(p)}", Path(str(row["path"])).name]
     if class_ != row["label"]:
         lines.insert(1, f"predicted: {predicted}")
     if empty:
         lines.insert(1, "empty map: nothing in the image supports it")
+    if row["reason"]:
+        lines.insert(1, f"abstained: {row['reason']}")
     return tuple(lines)
 
 

@@ -28,7 +28,7 @@ from hilum.types import HilumError
 
 FEW = 64  # closest decisions: where more of them flip than may of all, no other image is needed
 SEEN = ("seen.csv", training_record.PATIENTS, training_record.FILMS)
-GRAPH_FILES = (*record.GRAPHS.values(), "model.bin", *carried.NAMES)
+GRAPH_FILES = (*packages.GRAPHS.values(), "model.bin", *carried.NAMES)
 EVERY_FILE = (*GRAPH_FILES, record.FILE, proof.FILE, *SEEN, model_json.FILE)
 
 

@@ -6,7 +6,7 @@ from hilum.models.runtime import compiling
 from hilum.models.runtime.base import Target
 from hilum.types import HilumError, nearest_name
 
-GRAPHS = ("onnx", "openvino")
+GRAPHS = {"onnx": "model.onnx", "openvino": "model.xml"}  # format -> the file of the graph
 FOLDERS = ("huggingface", "monai")  # of other libraries: hilum.interop writes them
 FORMATS = (*GRAPHS, *FOLDERS)
 PRECISIONS = ("fp32", "bf16", "int8")
@@ -36,6 +36,5 @@ def require(format_: str, precision: str, *, proof: bool) -> None:
 
 def _one_of(what: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
-        raise HilumError(
-            f"{what} is one of {', '.join(known)}; got {value!r}; {nearest_name(value, known)}"
-        )
+        hint = nearest_name(value, known, "choose one of these.")
+        raise HilumError(f"{what} is one of {', '.join(known)}; got {value!r}; {hint}")

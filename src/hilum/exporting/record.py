@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import hilum
+from hilum.exporting import packages
 from hilum.exporting.graph import INPUT, OUTPUTS, ExportGraph
 from hilum.inference import model_json, ood
 from hilum.inference.cautions import verdict_line
@@ -17,7 +18,6 @@ from hilum.types import NOTICE
 
 FORMAT = 1
 FILE = "preparation.json"
-GRAPHS = {"onnx": "model.onnx", "openvino": "model.xml"}
 OPSET = 18  # the exporter's own; ONNX Runtime reads it since 1.14, OpenVINO since 2023.1
 DECODING = (
     "grey, upright, 8 bits where the file has 8, else floats from 0 to 1; a JPEG may be decoded at "
@@ -41,7 +41,7 @@ def of(
         "format": FORMAT,
         "notice": NOTICE,
         "hilum": hilum.__version__,
-        "graph": GRAPHS[graph_format],
+        "graph": packages.GRAPHS[graph_format],
         "graph_format": graph_format,
         "precision": precision,
         **({"opset": OPSET} if graph_format == "onnx" else {}),

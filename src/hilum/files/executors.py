@@ -176,8 +176,8 @@ def executor_of(
 
     Raises HilumError for fewer than one.
     """
-    if workers < 1:
-        raise HilumError(f"workers must be at least 1; got {workers}; leave it out for one.")
+    if not isinstance(workers, int) or workers < 1:
+        raise HilumError(f"workers must be at least 1; got {workers!r}; leave it out for one.")
     if workers == 1:
         yield SerialExecutor()
         return

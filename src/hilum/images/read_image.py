@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
+from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,7 +16,7 @@ from hilum.images import jpeg, raster
 from hilum.images.header import Header, read_png, read_tiff
 from hilum.images.limits import check_bytes, check_pixels, file_size
 from hilum.images.sniff import SNIFFED, Format, sniff
-from hilum.types import GreyImage, HilumError, Image
+from hilum.types import GreyImage, HilumError, Image, given_path
 
 IN_MEMORY = Path("image in memory")  # how messages call bytes that have no path
 SHRINKING = frozenset({"JPEG", "DICOM"})  # formats that may be decoded smaller (`at_least`)
@@ -46,7 +47,12 @@ def read(source: str | Path | bytes, at_least: int | None = None, *, hashed: boo
         raise HilumError(
             f"expected at_least to be 1 pixel or more, or None, got {at_least}; correct it"
         )
-    with _one_sentence(IN_MEMORY if isinstance(source, bytes) else Path(source)) as file:
+    if not isinstance(source, str | PathLike | bytes):
+        raise HilumError(
+            f"an image is read from a file's path or from its bytes; got {type(source).__name__}; "
+            "give one of these."
+        )
+    with _one_sentence(IN_MEMORY if isinstance(source, bytes) else given_path(source)) as file:
         data = _content(source if isinstance(source, bytes) else file)
         pixels, facts = _decode(data, sniff(data[:SNIFFED]), at_least)
         digest = hashlib.sha256(data).hexdigest() if hashed else ""

@@ -45,8 +45,13 @@ class SourceReference:
     groups: tuple[str, ...]  # "source, class"
 
     def project(self, features: Floats) -> Floats:
-        """(image, feature) -> (image, component)."""
-        return np.asarray((features - self.mean) @ self.projection, np.float32)
+        """(image, feature) -> (image, component), each by itself: the same bits in any company."""
+        out = np.empty((len(features), self.projection.shape[1]), np.float32)
+        row = np.empty(len(self.mean), np.float32)  # one buffer: see `NumpyHead.logits`
+        for place, values in enumerate(features):
+            np.subtract(values, self.mean, out=row)
+            out[place] = row @ self.projection
+        return out
 
     @cached_property
     def known(self) -> Known:
@@ -141,12 +146,12 @@ def judge(
 ) -> NewSource:
     """Whether points (image, component) are of another source; rows of nan are not compared.
 
-    `patients` (image,), where known, count once each.
+    `patients` (image,), where known, count once each, and so does a film that is there twice.
     """
     if isinstance(reference, str):
         return NewSource("not checked", 0, why=f"The reason: {reference}.")
     usable = np.flatnonzero(np.isfinite(points).all(axis=1))
-    kept = usable[_first_of_each([patients[i] for i in usable.tolist()])]
+    kept = usable[_first_of_each([patients[i] or points[i].tobytes() for i in usable.tolist()])]
     if len(kept) < LEAST:
         what = "images" if len(kept) == len(points) else "images of different patients"
         why = f"That takes at least {LEAST} {what}; got {len(kept)}."
@@ -163,15 +168,12 @@ def judge(
     return NewSource("yes" if found.p <= LEVEL else "no", found.used, found.p, nearest)
 
 
-def _first_of_each(patients: Sequence[str | None]) -> Indices:
-    """Positions of images, one of each known patient."""
-    seen: set[str] = set()
-    chosen = []
-    for position, name in enumerate(patients):
-        if name is None or name not in seen:
-            chosen.append(position)
-            seen |= {name} if name else set()
-    return np.array(chosen, np.int64)
+def _first_of_each(names: Sequence[str | bytes]) -> Indices:
+    """Positions of the first image of each patient or, where unknown, of each film."""
+    first: dict[str | bytes, int] = {}
+    for position, name in enumerate(names):
+        first.setdefault(name, position)
+    return np.array(list(first.values()), np.int64)
 
 
 def fit_reference(

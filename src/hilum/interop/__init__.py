@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hilum.interop.head_classifier import HeadClassifier
     from hilum.interop.jupyter_progress import bars
     from hilum.interop.manifest_dataset import ManifestDataset, PreparedFilm
+    from hilum.interop.pseudonyms import Pseudonyms, write_pseudonymous
     from hilum.interop.run_log import log_run
     from hilum.interop.torchxrayvision_reader import read_torchxrayvision
 
@@ -21,18 +22,22 @@ __all__ = [
     "HeadClassifier",
     "ManifestDataset",
     "PreparedFilm",
+    "Pseudonyms",
     "bars",
     "log_run",
     "read_torchxrayvision",
+    "write_pseudonymous",
 ]
 
 _HOMES = {
     "HeadClassifier": "head_classifier",
     "ManifestDataset": "manifest_dataset",
     "PreparedFilm": "manifest_dataset",
+    "Pseudonyms": "pseudonyms",
     "bars": "jupyter_progress",
     "log_run": "run_log",
     "read_torchxrayvision": "torchxrayvision_reader",
+    "write_pseudonymous": "pseudonyms",
 }
 
 if not TYPE_CHECKING:  # PEP 562: a type checker would take any name for one of these

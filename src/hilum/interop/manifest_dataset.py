@@ -124,9 +124,8 @@ def _part(manifest: Manifest, split: Split | pd.DataFrame, part: str, fold: int)
         raise HilumError(f"fold must be one of {folds}; got {fold!r}; choose one of them.")
     parts = sorted(of_fold["part"].unique())
     if part not in parts:
-        raise HilumError(
-            f"part must be one of {', '.join(parts)}; got {part!r}; {nearest_name(part, parts)}"
-        )
+        hint = nearest_name(part, parts, "choose one of these.")
+        raise HilumError(f"part must be one of {', '.join(parts)}; got {part!r}; {hint}")
     names = set(of_fold.loc[of_fold["part"] == part, "sample_id"])
     found = manifest.table[manifest.table["sample_id"].isin(names)].reset_index(drop=True)
     if len(found) < len(names):

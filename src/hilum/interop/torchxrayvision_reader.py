@@ -139,7 +139,7 @@ def _classes(labels: pd.DataFrame, classes: Mapping[str, str] | None) -> dict[st
         if name not in known:
             raise HilumError(
                 f"classes are named by pathologies that the dataset labels, {', '.join(known)}; "
-                f"got {name!r}; {nearest_name(name, known)}"
+                f"got {name!r}; {nearest_name(name, known, 'choose one of these.')}"
             )
     return dict(classes)
 

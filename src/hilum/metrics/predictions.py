@@ -128,7 +128,7 @@ def _labels(labels: pd.Series, classes: Sequence[str]) -> Labels:
         odd = str(labels[codes < 0].iloc[0])
         raise HilumError(
             f"labels must be one of {', '.join(classes)}; got {odd!r}; "
-            + nearest_name(odd, classes)
+            + nearest_name(odd, classes, "choose one of these.")
         )
     return codes.astype(np.int64)
 

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from PIL import Image as Pillow
 
+from hilum.preprocess import parameters
 from hilum.preprocess.step import Movement, Size, level, resized
 from hilum.types import GreyImage, HilumError
 
@@ -18,8 +19,8 @@ class Letterbox:
     describe (study 003, section 2.2); `method="pillow"` uses Pillow's bicubic filter as they did.
     """
 
-    side: int = 224
-    fill: int = 128
+    side: int = parameters.side()
+    fill: int = parameters.between(128, 0, 255)
     method: Literal["area", "pillow"] = "area"
     name: ClassVar[str] = "letterbox"
     moves_pixels: ClassVar[Movement] = "by size"
@@ -52,7 +53,7 @@ class Resize:
     https://keras.io/api/data_loading/image/
     """
 
-    side: int = 224
+    side: int = parameters.side()
     name: ClassVar[str] = "resize"
     moves_pixels: ClassVar[Movement] = "by size"
 
@@ -76,7 +77,7 @@ class ResizeShorter:
     https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.Resize.html
     """
 
-    side: int = 224
+    side: int = parameters.side()
     name: ClassVar[str] = "resize_shorter"
     moves_pixels: ClassVar[Movement] = "by size"
 
@@ -102,7 +103,7 @@ class CentreCrop:
     https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.CenterCrop.html
     """
 
-    side: int = 224
+    side: int = parameters.side()
     name: ClassVar[str] = "centre_crop"
     moves_pixels: ClassVar[Movement] = "by size"
 
@@ -133,16 +134,9 @@ class BorderCrop:
     Study 001 (Wirgård Wiklund et al., Fig. 8) gives no fraction; 10% is ours.
     """
 
-    fraction: float = 0.1
+    fraction: float = parameters.between(0.1, 0, 0.49)
     name: ClassVar[str] = "border_crop"
     moves_pixels: ClassVar[Movement] = "by size"
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.fraction < 0.5:
-            raise HilumError(
-                f"border_crop needs a fraction from 0 to below 0.5; got {self.fraction}; "
-                "0.1 cuts a tenth off each side."
-            )
 
     def __call__(self, pixels: GreyImage) -> GreyImage:
         """(height, width) -> the inner rectangle."""

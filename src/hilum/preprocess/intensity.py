@@ -6,6 +6,7 @@ from typing import ClassVar
 import cv2
 import numpy as np
 
+from hilum.preprocess import parameters
 from hilum.preprocess.step import Movement, Size, as_uint8
 from hilum.types import GreyImage, HilumError
 
@@ -58,8 +59,8 @@ class Clahe(_Intensity):
     Zuiderveld 1994, doi:10.1016/B978-0-12-336156-1.50061-6.
     """
 
-    clip: float = 2.0
-    tiles: int = 8
+    clip: float = parameters.between(2.0, 0, 1000)
+    tiles: int = parameters.between(8, 1, 128)
     name: ClassVar[str] = "clahe"
 
     def __call__(self, pixels: GreyImage) -> GreyImage:

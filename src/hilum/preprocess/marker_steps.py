@@ -10,20 +10,13 @@ import cv2
 import numpy as np
 
 from hilum import images
-from hilum.preprocess import markers
-from hilum.preprocess.markers import FILLS, WAYS, Fill, Method
+from hilum.preprocess import markers, parameters
+from hilum.preprocess.markers import READS, Fill, Method
 from hilum.preprocess.step import Movement, Size, as_uint8, level
-from hilum.types import Grey8, GreyImage, HilumError, MissingError, nearest_name
+from hilum.preprocess.text_network import require_text_network
+from hilum.types import Grey8, GreyImage, MissingError
 
 DRAWN = 512  # pixels of the film that carries the drawn mark
-
-
-def _require_one_of(step: str, field: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise HilumError(
-            f"{field} of {step} is one of {', '.join(allowed)}; got {value!r}; "
-            + nearest_name(str(value), allowed)
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +27,9 @@ class _Marked:
     moves_pixels: ClassVar[Movement] = "never"
 
     def __post_init__(self) -> None:
-        _require_one_of("a marker step", "method", self.method, tuple(WAYS))
+        """Raises MissingError where the method's network is not installed."""
+        if self.method in READS:
+            require_text_network()
 
     def size(self, before: Size | None) -> Size | None:
         """As before."""
@@ -67,17 +62,8 @@ class RemoveMarkers(_Marked):
     """
 
     fill: Fill = "telea"
-    radius: float = 3.0
+    radius: float = parameters.between(3.0, 0.1, 100)
     name: ClassVar[str] = "remove_markers"
-
-    def __post_init__(self) -> None:
-        _require_one_of(self.name, "method", self.method, tuple(WAYS))
-        _require_one_of(self.name, "fill", self.fill, tuple(FILLS))
-        if not 0 < self.radius <= 100:
-            raise HilumError(
-                f"remove_markers needs a radius above 0 and up to 100 pixels; got {self.radius}; "
-                "3 is usual."
-            )
 
     def __call__(self, pixels: GreyImage) -> GreyImage:
         """(height, width) -> the same size."""

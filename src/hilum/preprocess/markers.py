@@ -6,29 +6,26 @@ from typing import Literal, TypeAlias
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from hilum.preprocess import glyphs
+from hilum.preprocess import glyph_groups, glyphs
 from hilum.preprocess.marker_plates import fill_plate, plate
 from hilum.preprocess.step import as_uint8, resized
+from hilum.preprocess.text_lines import find_text_lines
 from hilum.types import Grey8, GreyImage, HilumError, Mask
 
-Method: TypeAlias = Literal["shape", "threshold"]
+Method: TypeAlias = Literal["shape", "threshold", "text", "shape_and_text"]
 Fill: TypeAlias = Literal["telea", "navier_stokes"]
-Frames: TypeAlias = npt.NDArray[np.int32]  # (part, 4) left, top, width, height
 
 SIDE = 448  # pixels of the longer side at which marks are looked for
 READABLE = 32  # a film with a shorter side below this holds no letter that could be read
-LEAST = (3, 6)  # pixels of a mark's shorter and longer side at SIDE
-SURE, LIKELY = 0.6, 0.35  # scores of a mark's surest part and of the parts next to it
-NEAR = 0.5  # gap between the letters of one mark, share of the smaller
-ALIKE = 2.5  # how often the smaller letter of one mark goes into the larger
 NESTED = 0.8  # share of a box inside another that makes it a part of that one
 BRIGHT = 0.95  # of the brightest grey level: the threshold that study 001 does not print
 WIDEN = 3  # pixels of the square by which that mask is dilated
 FLAT, DARK, LIGHT = 6, 16, 239  # grey levels of a border: its spread, black film, white page
+COVERED = 0.5  # of a line's box that shapes cover, so that it is theirs already
 STEP = 12  # grey levels by which the film sets in behind a border
 DEEPEST = 0.3  # of the film that a border may take at each side
+NEAREST = cv2.INTER_NEAREST
 FILLS: dict[Fill, int] = {"telea": cv2.INPAINT_TELEA, "navier_stokes": cv2.INPAINT_NS}
 
 
@@ -40,6 +37,12 @@ class MarkerBox:
     top: int
     width: int
     height: int
+
+    @property
+    def place(self) -> tuple[slice, slice]:
+        """Its rows and columns."""
+        rows = slice(self.top, self.top + self.height)
+        return rows, slice(self.left, self.left + self.width)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +57,10 @@ def find_markers(film: Grey8, method: Method = "shape") -> Markers:
     """Marks of a film (height, width) in uint8; none where the shorter side is below READABLE.
 
     `shape` takes letters, arrows and stickers by strokes and edges, in the lungs and outside;
-    `threshold` is study 001's way (section 5.2), which takes bright bone as well. Raises
-    HilumError for anything but uint8 (height, width) and for another method.
+    `threshold` is study 001's way (section 5.2), which takes bright bone as well; `text` takes
+    lines of print by a network; `shape_and_text` takes what shapes find and the lines that they
+    miss. Raises HilumError for anything but uint8 (height, width) and for another method,
+    MissingError where `text` is not installed.
     """
     if film.ndim != 2 or film.dtype != np.uint8:
         raise HilumError(
@@ -123,20 +128,57 @@ def _by_threshold(film: Grey8) -> Markers:
     return Markers(wide > 0, tuple(MarkerBox(*map(int, row[:4])) for row in stats[1:]))
 
 
-def _by_shape(film: Grey8) -> Markers:
-    """Groups of likely glyphs that hold at least one sure one, with the plates they are on."""
+def _by_shape(film: Grey8, printed: Mask | None = None) -> Markers:
+    """Groups of likely glyphs that hold at least one sure one, with the plates they are on.
+
+    Less sure ones are enough where `printed` (height, width) says so.
+    """
     scale = SIDE / max(film.shape)
     if scale >= 1:
-        return _marks(film)
+        return _marks(film, printed)
     height, width = (max(1, round(length * scale)) for length in film.shape)
     small = as_uint8(resized(film, (height, width)))
-    marks = _marks(small)
+    if printed is not None:
+        printed = cv2.resize(printed.view(np.uint8), (width, height), interpolation=NEAREST) > 0
+    marks = _marks(small, printed)
     ink = marks.mask.astype(np.uint8)
-    mask = cv2.resize(ink, film.shape[::-1], interpolation=cv2.INTER_NEAREST)
+    mask = cv2.resize(ink, film.shape[::-1], interpolation=NEAREST)
     return Markers(mask > 0, tuple(_scaled(box, small.shape, film.shape) for box in marks.boxes))
 
 
-WAYS = {"shape": _by_shape, "threshold": _by_threshold}
+def _by_text(film: Grey8) -> Markers:
+    """Lines of print, each rectangle as a whole."""
+    mask, whole = np.zeros(film.shape, np.uint8), np.array(film.shape[::-1])
+    boxes = []
+    for line in find_text_lines(film):
+        corners = np.rint(line).astype(np.int32)
+        cv2.fillPoly(mask, [corners], (1,))
+        left, top = (int(low) for low in np.clip(corners.min(0), 0, whole - 1))
+        right, bottom = (int(high) for high in np.clip(corners.max(0) + 1, 1, whole))
+        boxes.append(MarkerBox(left, top, right - left, bottom - top))
+    return Markers(mask > 0, tuple(_outermost(boxes)))
+
+
+def _by_shape_and_text(film: Grey8) -> Markers:
+    """What shapes find, judged by where print is, and the lines of print that they do not cover."""
+    lines = _by_text(film)
+    marks = _by_shape(film, lines.mask)
+    covered = np.zeros(film.shape, np.bool_)
+    for box in marks.boxes:
+        covered[box.place] = True
+    new = [box for box in lines.boxes if covered[box.place].mean() < COVERED]
+    return Markers(marks.mask | lines.mask, (*marks.boxes, *new))
+
+
+WAYS = {
+    "shape": _by_shape,
+    "threshold": _by_threshold,
+    "text": _by_text,
+    "shape_and_text": _by_shape_and_text,
+}
+READS = ("text", "shape_and_text")  # ways that need the text network
+# raise when what they find changes: stored pixels and models then no longer match
+READS_VERSION = 1
 
 
 def _scaled(box: MarkerBox, small: tuple[int, ...], full: tuple[int, ...]) -> MarkerBox:
@@ -147,11 +189,11 @@ def _scaled(box: MarkerBox, small: tuple[int, ...], full: tuple[int, ...]) -> Ma
     return MarkerBox(left, top, right - left, bottom - top)
 
 
-def _marks(film: Grey8) -> Markers:
+def _marks(film: Grey8, printed: Mask | None) -> Markers:
     mask, boxes = np.zeros(film.shape, np.uint8), []
     for score in glyphs.scores(film).values():
-        for place, ink in _groups(score):
-            if _is_speck(ink):
+        for place, ink in glyph_groups.groups(score, printed):
+            if glyph_groups.is_speck(ink):
                 continue
             plate_mask = plate(film[place], ink)
             if plate_mask is not None and not _leaves_window(plate_mask, place, film.shape):
@@ -162,51 +204,6 @@ def _marks(film: Grey8) -> Markers:
             boxes.append(MarkerBox(place[1].start + left, place[0].start + top, wide, high))
     mask = cv2.dilate(mask, np.ones((3, 3), np.uint8))
     return Markers(mask > 0, tuple(_outermost(boxes)))
-
-
-def _groups(score: glyphs.Scores) -> Iterator[tuple[tuple[slice, slice], Mask]]:
-    """Each mark's ink in a window around it, from the scores (height, width) of its pixels."""
-    from scipy.sparse.csgraph import connected_components  # slow to load; few films are searched
-
-    likely = (score > LIKELY).view(np.uint8)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(likely, connectivity=8)
-    if count < 2:
-        return
-    frames, best, at = stats[1:, :4], np.zeros(count, np.float32), np.flatnonzero(likely)
-    np.maximum.at(best, labels.ravel()[at], score.ravel()[at])
-    near = _are_neighbours(frames)
-    sure = best[1:] > SURE
-    kept = sure | (near & sure).any(1)
-    group = connected_components(near & kept & kept[:, None])[1]
-    for number in np.unique(group[kept]):
-        parts = np.flatnonzero(kept & (group == number))
-        place = _window(frames[parts])
-        yield place, np.isin(labels[place], parts + 1)
-
-
-def _is_speck(ink: Mask) -> bool:
-    _, _, wide, high = cv2.boundingRect(ink.view(np.uint8))
-    return min(wide, high) < LEAST[0] or max(wide, high) < LEAST[1]
-
-
-def _are_neighbours(frames: Frames) -> npt.NDArray[np.bool_]:
-    """(part, part): of one mark, as two letters are that are of like size and close by."""
-    low, size = frames[:, :2], frames[:, 2:].max(1)
-    high = low + frames[:, 2:]
-    gap = np.maximum(low[:, None] - high[None], low[None] - high[:, None]).max(2)
-    smaller, larger = np.minimum.outer(size, size), np.maximum.outer(size, size)
-    return (gap <= NEAR * smaller) & (larger <= ALIKE * smaller)
-
-
-def _window(frames: Frames) -> tuple[slice, slice]:
-    """The box around all frames, with as much again on each side."""
-    left, top = (int(start) for start in frames[:, :2].min(0))
-    right, bottom = (int(end) for end in (frames[:, :2] + frames[:, 2:]).max(0))
-    margin = max(right - left, bottom - top)
-    return (
-        slice(max(0, top - margin), bottom + margin),
-        slice(max(0, left - margin), right + margin),
-    )
 
 
 def _leaves_window(patch: Mask, place: tuple[slice, slice], shape: tuple[int, ...]) -> bool:

@@ -1,6 +1,5 @@
 """The declarative preparation: a list of named steps that travels with the weights."""
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from hilum import files
+from hilum.preprocess import parameters
 from hilum.preprocess.geometry import BorderCrop, CentreCrop, Letterbox, Resize, ResizeShorter
 from hilum.preprocess.intensity import Clahe, Equalise, PercentileWindow
 from hilum.preprocess.lungs import masks as lungs
@@ -22,6 +22,7 @@ from hilum.preprocess.lungs.steps import (
     with_finder,
 )
 from hilum.preprocess.marker_steps import CropBorders, FindMarkers, RemoveMarkers, TransplantMarkers
+from hilum.preprocess.markers import READS, READS_VERSION
 from hilum.preprocess.step import Size, Step, as_uint8
 from hilum.types import Grey8, GreyImage, HilumError, nearest_name
 
@@ -112,7 +113,9 @@ class Pipeline:
         finders = [getattr(step, "finder", None) for step in self.steps]
         networks = [finder.digest for finder in finders if finder is not None]
         masks = [lungs.VERSION for step in self.steps if isinstance(step, LungStep)]
-        return files.stable_digest("preparation", VERSION, self.as_list(), *networks, *masks)
+        ways = [READS_VERSION for step in self.steps if getattr(step, "method", "") in READS]
+        decides = (self.as_list(), *networks, *masks, *ways)
+        return files.stable_digest("preparation", VERSION, *decides)
 
     def as_list(self) -> list[dict[str, Any]]:
         """The declarative block: one dictionary per step, every parameter spelt out."""
@@ -129,7 +132,7 @@ def from_list(block: Sequence[Mapping[str, Any]], lungs_of: LungsOf | None = Non
 
 def with_side(block: Sequence[Mapping[str, Any]], side: int) -> list[dict[str, Any]]:
     """The same block with every step that has a `side` set to it (the network's input size)."""
-    sized = {name for name, kind in STEPS.items() if "side" in _fields(kind)}
+    sized = {name for name, kind in STEPS.items() if "side" in parameters.names(kind)}
     return [{**row, **({"side": side} if row.get("step") in sized else {})} for row in block]
 
 
@@ -138,15 +141,15 @@ def _step(row: Mapping[str, Any]) -> Step:
     if name not in STEPS:
         hint = nearest_name(name, STEPS)
         raise HilumError(f"a preparation step must exist; got {name!r}; {hint}")
-    kind, parameters = STEPS[name], {k: v for k, v in row.items() if k != "step"}
-    parameters_of_step = _fields(kind)
-    for key in parameters:
+    kind, given = STEPS[name], {k: v for k, v in row.items() if k != "step"}
+    parameters_of_step = parameters.names(kind)
+    for key in given:
         if key not in parameters_of_step:
             hint = nearest_name(
                 key, parameters_of_step, "" if parameters_of_step else "it takes none."
             )
             raise HilumError(f"step {name} has no parameter {key!r}; {hint}")
-    return kind(**parameters)
+    return kind(**parameters.checked(kind, given))
 
 
 def _with_lung_finder(step: Step, lungs_of: LungsOf | None) -> Step:
@@ -158,9 +161,4 @@ def _with_lung_finder(step: Step, lungs_of: LungsOf | None) -> Step:
 
 
 def _parameters(step: Step) -> dict[str, Any]:
-    return {name: getattr(step, name) for name in _fields(type(step))}
-
-
-def _fields(kind: type[Step]) -> list[str]:
-    fields = dataclasses.fields(kind)  # type: ignore[arg-type]
-    return [field.name for field in fields if field.metadata.get("parameter", True)]
+    return {name: getattr(step, name) for name in parameters.names(type(step))}

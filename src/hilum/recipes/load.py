@@ -11,7 +11,7 @@ from hilum.recipes import departures, grid
 from hilum.recipes.old_names import with_new_names
 from hilum.recipes.schema import Mode, Recipe
 from hilum.recipes.trees import Tree, merged, nested, parse_recipe
-from hilum.types import HilumError, nearest_name
+from hilum.types import HilumError, given_path, nearest_name
 
 
 def recipe_names() -> list[str]:
@@ -37,6 +37,11 @@ def load_recipe(
     >>> hilum.load_recipe("demo", changes=["seeds=[0, 1]"]).seeds
     [0, 1]
     """
+    if isinstance(changes, str) or not all(isinstance(change, str) for change in changes):
+        raise HilumError(
+            f"changes are a list of texts such as 'model.backbone=resnet50'; got {changes!r}; "
+            "put each into a list."
+        )
     tree = _read(recipe)
     modes, short = tree.pop("modes", {}), tree.pop("quick", {})
     _known(modes, get_args(Mode), "modes")
@@ -104,7 +109,7 @@ def _laid(tree: Tree, over: Mapping[str, Any]) -> Tree:
 
 
 def _read(recipe: str) -> Tree:
-    path = Path(recipe).expanduser()
+    path = given_path(recipe).expanduser()
     if path.suffix == ".toml" or path.is_file():
         return with_new_names(_parsed(path))
     if recipe in recipe_names():
@@ -112,7 +117,7 @@ def _read(recipe: str) -> Tree:
         return with_new_names(tomllib.loads(text))
     raise HilumError(
         f"recipe must be a TOML file or one of {', '.join(recipe_names())}; got {recipe!r}; "
-        + nearest_name(recipe, recipe_names())
+        + nearest_name(recipe, recipe_names(), "choose one of these.")
     )
 
 
@@ -148,5 +153,5 @@ def _known(table: Mapping[str, Any], allowed: Sequence[str], what: str) -> None:
         if key not in allowed:
             raise HilumError(
                 f"{what} must be among {', '.join(allowed)}; got {key!r}; "
-                + nearest_name(key, allowed)
+                + nearest_name(key, allowed, "choose one of these.")
             )

@@ -1,6 +1,7 @@
 """A recipe for a user's own images, with a comment at every key: what `hilum init` writes."""
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,8 @@ class FoundImages:
 
 def name_for(path: str) -> str:
     """A recipe's name from that of a folder or table; never one of hilum's own."""
-    words = re.sub(r"[^A-Za-z0-9_-]+", "_", Path(path).stem).strip("_") or "images"
+    plain = unicodedata.normalize("NFKD", Path(path).stem).encode("ascii", "ignore").decode()
+    words = re.sub(r"[^A-Za-z0-9_-]+", "_", plain).strip("_") or "images"
     return f"{words}_images" if words in recipe_names() else words
 
 
@@ -98,7 +100,8 @@ def _found(found: FoundImages) -> list[str]:
     scan = found.scan
     known = f"of {scan.patients:,} patients" if scan.patients else "of unknown patients"
     left_out = sum(item.count for item in scan.left_out)
-    lines = [f"{scan.images:,} images {known}"]
+    broken = f", {scan.headers_broken:,} of them cannot be read" if scan.headers_broken else ""
+    lines = [f"{scan.images:,} images {known}{broken}"]
     kinds = {
         "classes": {name: scan.classes[name] for name in found.classes},
         "sources": scan.sources,

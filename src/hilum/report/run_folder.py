@@ -135,7 +135,7 @@ def read_record(folder: Path) -> Results:
 def _results(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise MissingError(
-            f"A report needs a finished run's results.json; got {path.parent} without one; "
+            f"a finished run's folder has results.json; got {str(path.parent)!r} without it; "
             "give the folder that --out named."
         )
     try:

@@ -1,5 +1,6 @@
 """Pictures for the page, drawn here so that every browser shows the same."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -15,6 +16,7 @@ from hilum.types import Floats, Grey8, HilumError
 Outline: TypeAlias = list[tuple[float, float]]
 MOST_SIDE = 2048  # pixels of the longer side of a picture
 RLE = (cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE)  # quick, and small for films
+MEASURED = re.compile(r" \((?:[a-z]+ )?\d+\.\d+\)")  # a figure of one mask in what is wrong with it
 SMOOTH = 0.002  # of the outline's length: how far a straight line may stray from it
 GREYS = {
     "as stored": "greys as the file stores them",
@@ -72,7 +74,8 @@ def heat_layer(share: Floats) -> bytes:
 def outlines(lungs: LungMask) -> tuple[list[Outline], str]:
     """Closed lines (x, y), both from 0 to 1, around each lung; none and why for a doubtful mask."""
     if not lungs.good:
-        return [], f"lungs not outlined: {lungs.status}"
+        # this film is larger than the network's, so that a measured figure is not the gate's
+        return [], f"lungs not outlined: {MEASURED.sub('', lungs.status)}"
     height, width = lungs.mask.shape
     lines, _ = cv2.findContours(
         lungs.mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE

@@ -3,6 +3,7 @@
 import base64
 import csv
 import io
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,7 +103,9 @@ def test_a_folder_keeps_its_paths(open_page: Open, films: Path) -> None:
     page.locator("#bar").wait_for(state="hidden")
     paths = page.locator("#rows tr td:first-child").all_inner_texts()
     assert sorted(paths) == sorted(f"ward/{path.name}" for path in films.iterdir())
-    assert f"{len(paths)} of {len(paths)} films answered" in page.locator("#progress").inner_text()
+    done = page.locator("#progress").inner_text()
+    assert f"{len(paths)} of {len(paths)} films done: " in done
+    assert sum(map(int, re.findall(r"(\d+) (?:answered|abstained|not read)", done))) == len(paths)
 
 
 DROP = """([zone, text]) => {

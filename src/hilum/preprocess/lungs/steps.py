@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkabl
 
 import numpy as np
 
+from hilum.preprocess import parameters
 from hilum.preprocess.geometry import Letterbox, Resize
 from hilum.preprocess.intensity import Equalise
 from hilum.preprocess.lungs import ct
@@ -43,14 +44,6 @@ class _Finds:
     failed: Failed = "leave_out"
     finder: FindsLungs | None = field(default=None, repr=False, compare=False, metadata=FINDER)
 
-    def __post_init__(self) -> None:
-        for name, allowed in (("kind", ("radiograph", "ct")), ("failed", ("leave_out", "whole"))):
-            if getattr(self, name) not in allowed:
-                raise HilumError(
-                    f"{name} of a lung step is one of {', '.join(allowed)}; got "
-                    f"{getattr(self, name)!r}; choose one."
-                )
-
     def lungs(self, pixels: GreyImage) -> LungMask:
         """(height, width) -> the lungs at that size."""
         if self.kind == "ct":
@@ -86,9 +79,9 @@ class KeepLungs(_Finds):
     shorter side, `hull` takes the convex hull of each lung.
     """
 
-    dilate: float = 0.02
+    dilate: float = parameters.between(0.02, 0, 0.5)
     hull: bool = False
-    fill: int = 0
+    fill: int = parameters.between(0, 0, 255)
     name: ClassVar[str] = "keep_lungs"
     moves_pixels: ClassVar[Movement] = "never"
 
@@ -116,10 +109,10 @@ class HideLungs(_Finds):
     doi:10.1016/j.inffus.2021.04.008, who hid a rectangle).
     """
 
-    dilate: float = 0.02
+    dilate: float = parameters.between(0.02, 0, 0.5)
     hull: bool = True
     box: bool = False
-    fill: int = 0
+    fill: int = parameters.between(0, 0, 255)
     name: ClassVar[str] = "hide_lungs"
     moves_pixels: ClassVar[Movement] = "never"
 
@@ -147,7 +140,7 @@ class HideLungs(_Finds):
 class CropLungs(_Finds):
     """The box around both lungs, `margin` of the shorter side wider each way."""
 
-    margin: float = 0.03
+    margin: float = parameters.between(0.03, 0, 1)
     name: ClassVar[str] = "crop_lungs"
     moves_pixels: ClassVar[Movement] = "by content"
 
@@ -176,7 +169,7 @@ class FilmAndLungs(CropLungs):
     less on either. With `equalise` the grey levels of each are spread out by themselves.
     """
 
-    side: int = 224
+    side: int = parameters.side()
     equalise: bool = False
     name: ClassVar[str] = "film_and_lungs"
     panels: ClassVar[int] = 2

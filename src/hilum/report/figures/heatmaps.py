@@ -57,7 +57,7 @@ def draw_heatmaps(run: RunFolder) -> DrawnFigure | None:
         _listing(rows, maps).assign(heat_on_bars=on_bars),
         f"{len(rows)} films, each next to its heat map. The CSV lists them.",
         f"{TITLE} of the predicted class, by the stored model on test images that it was not "
-        f"trained on. Shown: {RULE}. Blue: right; orange: wrong.{_bars_pointed_out(on_bars)} "
+        f"trained on. Shown: {RULE}. Blue: correct; orange: wrong.{_bars_pointed_out(on_bars)} "
         "A heat map says where the model looked, not that what lies there is disease.",
         "full",
         colours=0,
@@ -161,7 +161,7 @@ def _tile(row: dict[str, Any], maps: Maps, i: int, on_bars: float) -> HeatmapTil
     film: Grey8 = maps.films[i]
     predicted, truth = class_name(str(row["prediction"])), class_name(str(row["label"]))
     first = f"{predicted}, {probability_words(row['probability'])}"
-    second = "right" if row["right"] else f"wrong; truth {truth}"
+    second = "correct" if row["right"] else f"wrong; truth {truth}"
     second += f"; {on_bars:.0%} of heat on bars" if on_bars >= MUCH else f"; {identity(row)[0]}"
     share = maps.shares[i].astype(np.float32) / np.float32(255)
     return HeatmapTile(film, share, (first, second), bool(row["right"]))

@@ -77,7 +77,7 @@ def draw_heatmaps_by_model(run: RunFolder) -> DrawnFigure | None:
         f"{columns} films under {cells} networks, each next to its heat map. Values in the CSV.",
         f"{TITLE} of each network's own answer, a row per network; of each class the test film "
         "whose probability is the middle one, among those that no network was trained on. Blue: "
-        "right; orange: wrong.",
+        "correct; orange: wrong.",
         "full",
         colours=0,
         films=True,

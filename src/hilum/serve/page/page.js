@@ -90,12 +90,14 @@ async function addFiles(files) {
     .map((file) => ({ file, place: state.count++, path: file.webkitRelativePath || file.name }));
   if (!waiting.length) return;
   const total = waiting.length;
-  let done = 0;
+  const ends = { answered: 0, "abstained from": 0, "not read": 0 };
   const progress = () => {
+    const done = Object.values(ends).reduce((sum, count) => sum + count);
+    const counts = Object.entries(ends).map(([end, count]) => `${count} ${end}`).join(", ");
     $("#bar").hidden = false;
     $("#bar").max = total;
     $("#bar").value = done;
-    $("#progress").textContent = `${done} of ${total} films answered.`;
+    $("#progress").textContent = `${done} of ${total} films done: ${counts}.`;
   };
   progress();
   const worker = async () => {
@@ -109,7 +111,7 @@ async function addFiles(files) {
       Object.assign(row, { path: next.path, place: next.place });
       state.rows.push(row);
       showFilm(row);
-      done += 1;
+      ends[!row.label ? "not read" : row.abstain ? "abstained from" : "answered"] += 1;
       progress();
       showTable();
     }
