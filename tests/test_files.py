@@ -178,6 +178,22 @@ def _write(path: Path) -> None:
         temporary.write_text("new")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no pipes in folders")
+def test_atomic_write_follows_links_and_replaces_no_pipe(tmp_path: Path) -> None:
+    link, pipe = tmp_path / "link", tmp_path / "pipe"
+    link.symlink_to("file")
+    with files.atomic_write(link) as temporary:
+        temporary.write_text("new")
+    assert link.is_symlink()
+    assert (tmp_path / "file").read_text() == "new"
+    os.mkfifo(pipe)
+    with pytest.raises(HilumError, match="pipe must be a file; got a device or a pipe"):
+        files.require_own(pipe, b"", "--out")
+    with pytest.raises(HilumError, match="got a device"), files.atomic_write(pipe):
+        pass
+    assert pipe.is_fifo()
+
+
 def test_atomic_write_replaces_whole_and_leaves_nothing_beside(tmp_path: Path) -> None:
     target = tmp_path / "new" / "out.csv.gz"
     for text in ("first", "second"):

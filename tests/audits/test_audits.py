@@ -194,6 +194,14 @@ def test_verdict_tells_the_gravest_in_full_and_names_the_others() -> None:
     assert audits.verdict([], [finding("unknown")]).startswith("Nothing is known")
 
 
+@pytest.mark.parametrize("steps", [["crop_lungs", "letterbox"], ["film_and_lungs"]])
+def test_a_step_that_the_model_has_is_no_advice(steps: list[str]) -> None:
+    failed = [replace(finding("fail"), id=name) for name in ("C-13", "C-01")]
+    assert audits.verdict(ACCURATE, failed).count("(step crop_lungs)") == 1
+    told = audits.verdict(ACCURATE, failed, steps=steps)
+    assert told.endswith(" Next step: take every class from the same sources.")
+
+
 def test_every_audit_has_its_own_severity_and_its_row_in_the_docs() -> None:
     page = (Path(__file__).parents[2] / "docs" / "audits.md").read_text(encoding="utf-8")
     severities = {row.rule.severity for row in AUDITS.values()}

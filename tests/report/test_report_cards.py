@@ -218,6 +218,6 @@ def test_the_report_shows_the_key_facts_folded(study: Built) -> None:
 
 
 def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
-    with pytest.raises(MissingError, match="without one"):
+    with pytest.raises(MissingError, match="without it"):
         write_cards(tmp_path, tmp_path / "cards")
     assert not (tmp_path / "cards").exists()

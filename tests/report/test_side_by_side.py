@@ -85,6 +85,6 @@ def test_verdicts_settings_and_audits_stand_beside_each_other(
 def test_a_page_takes_no_reports_place(study: Built, tmp_path: Path) -> None:
     run = run_folder.read_run(study.folder)
     pairing = side_by_side.Pairing(0, [], [])
-    for taken, words in ((study.path, "the report of one of the runs"), (tmp_path, "a folder")):
+    for taken, words in ((study.path, "the report of a run"), (tmp_path, "a folder")):
         with pytest.raises(HilumError, match=words):
             side_by_side.build_side_by_side((run, run), pairing, taken)

@@ -160,7 +160,7 @@ def _probe_probabilities(
 
 def _sentence(status: Status, value: float, areas: tuple[float, float], seen: Hidden) -> str:
     full, without = areas
-    figures = f"(AUROC {without:.2f} against {full:.2f})"
+    figures = f"(AUROC of a probe {without:.2f} against {full:.2f})"
     without_lungs = len(seen.rows) - seen.with_lungs
     rest = (
         (

@@ -56,8 +56,8 @@ def audit(evidence: Evidence) -> Finding:
     sentence = (
         f"{evidence.classes[i]} makes up {prior[i]:.0%} of training and {truth[i]:.0%} "
         f"of the tested images; the model's answers alone suggest {shares[i]:.0%}. "
-        f"Accuracy is {before:.1%}, and {after:.1%} after correcting for the suggested "
-        "shares."
+        f"On these {len(labels):,} images accuracy is {before:.1%}, and {after:.1%} after "
+        "correcting for the suggested shares."
     )
     beyond = off > OFF and beyond_chance(labels, p, prior, evidence.seed)[i]
     return RULE.finding("warn" if beyond else "pass", off, sentence)

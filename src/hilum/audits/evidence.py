@@ -64,6 +64,11 @@ class Evidence:
         return self.manifest["sha256"].isin(hashes).to_numpy(bool)
 
     @property
+    def steps(self) -> list[str]:
+        """Names of the steps that the model's films go through; none where there is no model."""
+        return [] if self.model is None else [step.name for step in self.model.pipeline.steps]
+
+    @property
     def panels(self) -> int:
         """How many pictures of a film are one below the other in `stack`: each is a square."""
         return 1 if self.stack is None else max(1, self.stack.shape[1] // self.stack.shape[2])

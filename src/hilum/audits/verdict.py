@@ -34,13 +34,17 @@ KINDS = {  # by what a verdict of this kind, and no other, says
 
 
 def verdict(
-    scores: Sequence[Score], findings: Sequence[Finding], tested: Mapping[str, int] | None = None
+    scores: Sequence[Score],
+    findings: Sequence[Finding],
+    tested: Mapping[str, int] | None = None,
+    steps: Sequence[str] = (),
 ) -> str:
     """What the reader should believe, worst finding first; says how many audits could not run.
 
     `tested`: test images of each class, each image once. Fewer than FEW_IMAGES in all are too few
     to say how good a classifier is, and a class without any is named; where the set itself is at
-    fault (an audit of the whole set fails) that comes first.
+    fault (an audit of the whole set fails) that comes first. `steps` of preprocessing that the
+    model has already are no advice.
     """
     ordered = by_severity(findings)
     failed = [finding for finding in ordered if finding.status == "fail"]
@@ -58,7 +62,11 @@ def verdict(
         else _judgement(scores, lead + absent, failed, warned, len(findings) - unknown)
     )
     missing = f" {unknown} of {len(findings)} checks could not be run." if unknown else ""
-    return sentence + missing + (_next_step(failed) if sentence.startswith(DO_NOT_TRUST) else "")
+    return (
+        sentence
+        + missing
+        + (_next_step(failed, steps) if sentence.startswith(DO_NOT_TRUST) else "")
+    )
 
 
 def kind_of(sentence: str) -> str:
@@ -159,11 +167,18 @@ def _others(findings: Sequence[Finding], how: str, more: str = "more ") -> str:
     return f" {number} {more}{'check' if n == 1 else 'checks'} {how} ({names})."
 
 
-def _next_step(failed: Sequence[Finding]) -> str:
+def _next_step(failed: Sequence[Finding], steps: Sequence[str]) -> str:
     """What to do about the worst failure that something can be done about."""
-    remedies = [AUDITS[finding.id].rule.remedy for finding in failed]
+    remedies = [_not_done(AUDITS[finding.id].rule.remedy, steps) for finding in failed]
     first = next(filter(None, remedies), "")
     return f" Next step: {first}." if first else ""
+
+
+def _not_done(remedy: str, steps: Sequence[str]) -> str:
+    """The parts of a remedy that name none of these steps; both films of lungs are such a crop."""
+    done = {*steps, *(["crop_lungs"] if "film_and_lungs" in steps else [])}
+    parts = remedy.split(", and ")
+    return ", and ".join(part for part in parts if not any(f"(step {s})" in part for s in done))
 
 
 def _worse_than_chance(scores: Sequence[Score]) -> bool:

@@ -68,7 +68,10 @@ def _audit_run(folder: Path, data: Path | None, out: Path, progress: Progress) -
         audits=findings,
         left_to_audit=audits.not_run(findings),
         verdict=audits.verdict(
-            selected_scores, findings, audits.tested(audited.evidence.predictions, before.classes)
+            selected_scores,
+            findings,
+            audits.tested(audited.evidence.predictions, before.classes),
+            audited.evidence.steps,
         ),
         data={**before.data, "left_out": summary.grouped(audited.manifest.left_out)},
         environment=environment.provenance(time.monotonic() - started),

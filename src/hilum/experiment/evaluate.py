@@ -262,9 +262,7 @@ def _results(
         published=[],
         audits=findings,
         left_to_audit=audits.not_run(findings),
-        verdict=_verdict(
-            rows, findings, recognised, audits.tested(audit_evidence.predictions, classes)
-        ),
+        verdict=_verdict(rows, findings, recognised, audit_evidence),
         environment={},
         data={
             **summary.data(test.manifest),
@@ -301,19 +299,20 @@ def _one_class(test: Test) -> list[str]:
 
 
 def _verdict(
-    rows: list[Score], findings: list[Finding], recognised: Recognised, tested: dict[str, int]
+    rows: list[Score], findings: list[Finding], recognised: Recognised, evidence: Evidence
 ) -> str:
     """Images that do not test the model come first; leak audits, which repeat it, are left out.
 
     Their failures are of images that no score counts.
     """
-    first = met_again(recognised)
+    first, steps = met_again(recognised), evidence.steps
+    tested = audits.tested(evidence.predictions, evidence.classes)
     if not first:
-        return audits.verdict(rows, findings, tested)
+        return audits.verdict(rows, findings, tested, steps)
     if recognised.met.all():
         return first
     others = [one for one in findings if not _is_leak_failure(one)]
-    return f"{first} {audits.verdict(rows, others, tested)}"
+    return f"{first} {audits.verdict(rows, others, tested, steps)}"
 
 
 def _is_leak_failure(finding: Finding) -> bool:

@@ -32,6 +32,7 @@ from hilum.types import (
 
 def make_run_folder(out: Path) -> Path:
     """Make the output folder and its figures'; raises HilumError where that cannot be done."""
+    files.require_own_run(out)
     files.ensure_writable_folder(out / "figures", out)
     return out
 
@@ -46,7 +47,7 @@ def test_folder(out: Path) -> Path:
             f"the test of a model needs a folder of its own; got {str(out)!r}, which "
             "holds a run with its model; choose another --out."
         )
-    clear_previous.clear(out)
+    clear_previous.clear(files.require_own_run(out))
     return make_run_folder(out)
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 from hilum import files, images
 from hilum.experiment import outputs
 from hilum.files import cells
+from hilum.files.ours import NONE
 from hilum.preprocess import STEPS, from_list, with_side
 from hilum.preprocess.lungs import segmenter
 from hilum.preprocess.lungs.masks import LungMask
@@ -23,6 +24,7 @@ from hilum.preprocess.step import Step, as_uint8
 from hilum.progress import Progress
 from hilum.types import Grey8, GreyImage, HilumError, LeftOut, as_path, nearest_name
 
+SHEET = "contact_sheet"
 SHOWN = 6  # films on the contact sheet
 CHUNK = 64  # images decoded between two steps of the progress bar
 
@@ -99,6 +101,7 @@ def prepare_folder(folder: Path, steps: Sequence[Step], out: Path, progress: Pro
     paths, others = images.list_images(root)
     folders = (target / "images", target / "masks")
     jobs = _jobs(root, [path for path in paths if not set(folders) & set(path.parents)], folders)
+    _require_own(target, jobs)
     files.ensure_writable_folder(folders[0], target)
     advance, done = progress("prepare"), []
     with files.alone(target):
@@ -123,6 +126,15 @@ def prepare_folder(folder: Path, steps: Sequence[Step], out: Path, progress: Pro
     ]
     masks = folders[1] if with_lungs else None
     return Prepared(folders[0], sheet, names, len(written), left_out, masks, faulty)
+
+
+def _require_own(out: Path, jobs: Sequence[_Job]) -> None:
+    """HilumError where images or masks of others would be replaced: many datasets have `images`."""
+    if (out / f"{SHEET}.png").is_file():  # of an earlier call
+        return
+    for job in jobs:
+        files.require_own(job.target, NONE, "--out")
+        files.require_own(job.mask, NONE, "--out")
 
 
 def _write_lung_table(done: Sequence[_Outcome], out: Path) -> list[_Outcome]:
@@ -238,6 +250,4 @@ def _sheet(jobs: Sequence[_Job], steps: Sequence[Step], out: Path) -> Path:
             short_label(", ".join(step.name for step in steps), 16 * len(jobs)), fontsize=8
         )
         rows = pd.DataFrame([(str(job.path), str(job.target)) for job in jobs])
-        return style.save_figure(
-            figure, rows.set_axis(["before", "after"], axis=1), out, "contact_sheet"
-        )
+        return style.save_figure(figure, rows.set_axis(["before", "after"], axis=1), out, SHEET)

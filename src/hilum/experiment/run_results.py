@@ -111,7 +111,10 @@ def collect(
         audits=findings,
         left_to_audit=audits.not_run(findings),
         verdict=audits.verdict(
-            selected_scores, findings, audits.tested(evidence.predictions, run.classes)
+            selected_scores,
+            findings,
+            audits.tested(evidence.predictions, run.classes),
+            evidence.steps,
         ),
         environment={},
         data={**summary.data(manifest), **({"later": external.data} if external else {})},

@@ -9,10 +9,12 @@ import cv2
 import matplotlib as mpl
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
 from hilum import files
 from hilum.explain import render as overlays
 from hilum.explain.render import COLOURS, RENDERINGS, Colour8
+from hilum.files import ours
 from hilum.types import NOTICE, Floats, Grey8
 
 SIDE, SMALL = 512, 224  # pixels of a panel's longer side: alone, and on a sheet
@@ -107,9 +109,11 @@ def draw_sheet(
 
 
 def save_page(page: Colour8, path: Path) -> None:
-    """Write a picture (height, width, 3) as PNG."""
+    """Write a picture (height, width, 3) as PNG, marked as hilum's own."""
+    mark = PngInfo()
+    mark.add_text(*ours.PICTURE)
     with files.atomic_write(path, synced=False) as draft:
-        Image.fromarray(page).save(draft, compress_level=3)
+        Image.fromarray(page).save(draft, compress_level=3, pnginfo=mark)
 
 
 def _plain(style: HeatmapStyle) -> bool:

@@ -143,7 +143,7 @@ def words(row: dict[str, object], class_: str, p: float, *, empty: bool) -> tupl
         lines.insert(1, f"predicted: {predicted}")
     if empty:
         lines.insert(1, "empty map: nothing in the image supports it")
-    if row["reason"]:
+    if row.get("reason"):
         lines.insert(1, f"abstained: {row['reason']}")
     return tuple(lines)
 

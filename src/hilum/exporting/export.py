@@ -221,6 +221,13 @@ def _require_no_model(out: Path) -> None:
             f"--out must be a folder of its own; got {str(out)!r}, which has a trained model; "
             "choose another."
         )
+    there = [name for name in EVERY_FILE if (out / name).exists()]
+    own = (out / record.FILE).is_file() or (out / proof.FILE).is_file()
+    if there and not own:
+        raise HilumError(
+            f"--out replaces no file but those of an earlier export; got {str(out)!r}, which has "
+            f"another {there[0]}; choose an empty folder."
+        )
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hilum import files
+from hilum.files import ours
 from hilum.metrics.paired_tests import Difference
 from hilum.report import heading, render, score_tables, sections
 from hilum.report.run_folder import RunFolder
@@ -46,13 +47,14 @@ def build_side_by_side(runs: tuple[RunFolder, RunFolder], pairing: Pairing, targ
 
     Raises HilumError where `target` is a folder or a run's own report.
     """
-    taken = [run.folder.resolve() / "report.html" for run in runs]
-    if target.is_dir() or target.resolve() in taken:
+    is_report = target.name == "report.html" and (target.parent / "results.json").is_file()
+    if target.is_dir() or is_report:
         raise HilumError(
             f"--html needs the name of a new file; got {str(target)!r}, which is "
-            f"{'a folder' if target.is_dir() else 'the report of one of the runs'}; "
+            f"{'a folder' if target.is_dir() else 'the report of a run'}; "
             "give another name."
         )
+    files.require_own(target, ours.PAGE, "--html")
     roots = [root for run in runs for root in render.roots(run)]
     text = render.render_template("side_by_side.html.j2", context(runs, pairing, target), roots)
     with files.atomic_write(target) as draft:

@@ -71,8 +71,9 @@ def access_for(host: str, token_file: Path | None) -> Access:
 def read_token(file: Path) -> str:
     """The token that a file holds; MissingError without the file, HilumError for a weak token."""
     if not file.is_file():
+        what = "is none" if file.exists() else "does not exist"
         raise MissingError(
-            f"--token-file must be a file with a token; got {str(file)!r}, which does not exist; "
+            f"--token-file must be a file with a token; got {str(file)!r}, which {what}; "
             "write one there, for instance by `openssl rand -hex 32`."
         )
     token = file.read_bytes().decode("utf-8", "replace").strip()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hilum import files
+from hilum.files import ours
 from hilum.report.cards import chai, checklist_page, model_card
 from hilum.report.cards.checklist import Answered, share
 from hilum.report.cards.claim import CLAIM
@@ -58,6 +59,8 @@ def write_cards(run_folder: Path, out: Path, licence: str = "") -> list[WrittenC
     """
     facts = read_facts(run_folder)
     out = files.ensure_writable_folder(out)
+    for card in CARDS:
+        files.require_own(out / card.file, ours.PAGE, "--out")
     return [_write(card, facts, out, licence) for card in CARDS]
 
 

@@ -1,0 +1,34 @@
+"""What a command may replace: what it wrote before, and no file of anybody else's."""
+
+from pathlib import Path
+
+from hilum.files.disk import require_no_device
+from hilum.types import HilumError
+
+HEAD = 4096  # bytes at the beginning of a file, in which hilum's own have their mark
+PAGE = b"hilum"  # reports and cards
+NONE = b"\0" * (HEAD + 1)  # longer than what is looked at: no file has it
+PICTURE = ("Software", "hilum")  # a text in each PNG of a heat map
+ANSWERS = b"path,label,p_"  # what `hilum predict` writes
+RUN = {"results.json": b'"recipe"', "report.html": PAGE, "predictions.csv": b"sample_id"}
+
+
+def require_own(path: Path, mark: bytes, option: str) -> Path:
+    """The path itself; HilumError where a file is there that does not begin as hilum's own do."""
+    require_no_device(path)
+    if path.is_file():
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+        if head and mark not in head:
+            raise HilumError(
+                f"{option} replaces no file but an earlier one of this command; got {str(path)!r}, "
+                "which is another; choose another name, or delete it."
+            )
+    return path
+
+
+def require_own_run(out: Path) -> Path:
+    """The folder itself; HilumError where files of these names are no run's or test's."""
+    for name, mark in RUN.items():
+        require_own(out / name, mark, "--out")
+    return out
