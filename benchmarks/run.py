@@ -17,7 +17,7 @@ from side_by_side import load, markdown
 HERE = Path(__file__).resolve().parent
 SCRIPTS = (
     "decode", "features", "precision", "frozen", "latency", "export", "serve", "node", "start",
-    "fine_tuning", "growth", "neighbours",
+    "fine_tuning", "growth", "neighbours", "scale",
 )  # fmt: skip
 
 

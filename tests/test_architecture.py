@@ -42,11 +42,11 @@ FLOORS = (
     {"data_checks", "fold_task"},
     {"checkpoints", "source_task"},
     {"evidence", "fold", "pool_choice", "predict"},
-    {"adapt_report", "fit", "recipe_checks", "summary", "synthetic_images"},
-    {"fine_tune"},
+    {"adapt_report", "fit", "predict_shards", "recipe_checks", "summary", "synthetic_images"},
+    {"fine_tune", "shards"},
     {"schema_to_training"},
     {"cell_context"},
-    {"context", "splits"},
+    {"answering", "context", "splits"},
     {"clear_previous", "compare", "dataset", "environment", "given_split", "leaderboard"}
     | {"mask_conventions", "published", "replication", "run_basis", "speed", "work_count"},
 )

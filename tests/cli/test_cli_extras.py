@@ -1,5 +1,6 @@
 """A hilum without its extras says which one is missing; the Tab key completes what can be typed."""
 
+import json
 import sys
 import tomllib
 from pathlib import Path
@@ -9,6 +10,7 @@ from command_line import Run, Trained
 
 from hilum.cli import extras
 from hilum.exporting import packages
+from hilum.inference import model_json
 
 
 @pytest.mark.parametrize(
@@ -33,6 +35,25 @@ def test_what_needs_an_extra_says_so(
     assert done.code == 2
     assert done.err.count("\n") == 1
     assert f"not installed: {module}; run pip install 'hilum[{extra}]'" in done.err
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_model_that_finds_text_needs_what_it_was_trained_with(
+    hilum: Run, model: Path, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "rapidocr", None)  # type: ignore[arg-type] - as not installed
+    record = json.loads((model / "model.json").read_text())
+    record["preparation"]["steps"].insert(0, {"step": "remove_markers", "method": "text"})
+    model_json.write_record(model, record)
+    film = next((trained.data / "normal").glob("*.png"))
+    step = "remove_markers:method=shape_and_text"
+    for words in (
+        ("predict", model, film, "--out", tmp_path / "x"),
+        ("prepare", film.parent, "--steps", step, "--out", tmp_path / "x"),
+    ):
+        done = hilum(*words)
+        assert (done.code, done.err.count("\n")) == (3, 1), done.err
+        assert "package rapidocr; got none; run pip install 'hilum[text]', or choose" in done.err
     assert not (tmp_path / "x").exists()
 
 

@@ -6,11 +6,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from marker_truth import Film, Frame, Tally, frames
+from marker_truth import Film, Frame, Tally, films, frames
 
 from hilum import images, phantom, preprocess
 from hilum.preprocess import marker_steps, markers, text_lines, text_network
 from hilum.preprocess.marker_steps import FindMarkers, RemoveMarkers
+from hilum.preprocess.step import as_uint8
 from hilum.types import Floats, Grey8, HilumError, MissingError
 
 installed = pytest.mark.skipif(
@@ -87,6 +88,26 @@ def test_removal_fills_the_words_in(film: Grey8, bare: Grey8) -> None:
     ink = film != bare
     before, after = (np.abs(one[ink].astype(int) - bare[ink]).mean() for one in (film, out))
     assert after < 0.2 * before
+
+
+@installed
+def test_a_sliver_of_film_is_searched_as_well() -> None:
+    found = markers.find_markers(np.full((3000, 33), 128, np.uint8), "text")
+    assert (found.mask.shape, found.mask.any(), found.boxes) == ((3000, 33), False, ())
+
+
+@installed
+@pytest.mark.slow
+def test_joined_finds_more_of_the_marks_on_real_films(shared: Path) -> None:
+    """Every fourth held-out film, annotated by hand; limits were chosen on the tuning half."""
+    tallies = {method: Tally() for method in ("shape", "shape_and_text")}
+    for one in [one for one in films() if one.half == "held-out"][::4]:
+        pixels = as_uint8(images.read(shared / one.path).pixels)
+        for method, tally in tallies.items():
+            found = markers.find_markers(pixels, method)  # type: ignore[arg-type]
+            tally.add(one, frames(found.boxes), pixels.shape)
+    assert tallies["shape_and_text"].found > tallies["shape"].found
+    assert tallies["shape_and_text"].precision >= 0.75
 
 
 def test_a_film_that_is_print_as_a_whole_has_no_line() -> None:

@@ -48,6 +48,19 @@ def predict(
         Path | None,
         typer.Option("--dicom", help="Also write results as DICOM objects, into this folder."),
     ] = None,
+    workers: Annotated[
+        int,
+        typer.Option(
+            "--workers", min=1, help="Use N processes of one core each. The results are the same."
+        ),
+    ] = 1,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Keep what an interrupted command has predicted.")
+    ] = False,
+    ray: Annotated[
+        str,
+        typer.Option("--ray", help="Use the Ray at this address, or local: one of its own."),
+    ] = "",
     dry_run: DryRun = False,
     as_json: Json = False,
     verbose: Verbose = 0,
@@ -55,6 +68,7 @@ def predict(
 ) -> None:
     """Apply a model to images: a CSV with the probability of each class, or why it abstains."""
     from hilum.experiment import predict
+    from hilum.experiment.predict_shards import Spread
 
     screen = terminal(as_json, verbose, quiet)
     if dry_run:
@@ -62,10 +76,11 @@ def predict(
 
         show_model(forecast_model.forecast_predict(model, paths), screen)
         return
+    spread = Spread(workers, resume, files.wanted_threads() or 1, ray=ray)
     drawn = files.alone(heatmaps, "--heatmaps", "command") if heatmaps else nullcontext()
     with screen.working(), refusals.naming_path(out), drawn:
         answers = predict.predict_files(
-            model, paths, out, screen.step, heatmaps, accept_new_source, dicom
+            model, paths, out, screen.step, heatmaps, accept_new_source, dicom, spread
         )
     _show(answers, screen)
     _say_source(answers.source, answers.source.sentence(accept_new_source), screen)

@@ -1,36 +1,33 @@
 """A finished model on unlabelled images: probabilities, and heat maps of the evidence."""
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from hilum import files, images
+from hilum.experiment import answering, predict_shards
+from hilum.experiment.answering import CHUNK, DRAWN, Answered, answer_chunk, decoded_chunks
+from hilum.experiment.predict_shards import Spread
 from hilum.files import cells, ours
 from hilum.inference import answer, cautions, exported, model_json
-from hilum.inference.answer import Prediction, PreparedImage, See
+from hilum.inference.answer import Prediction
 from hilum.inference.cautions import Cautions
-from hilum.inference.model import TrainedModel, probability_columns
+from hilum.inference.model import TrainedModel
 from hilum.inference.new_source import NewSource
 from hilum.inference.seen_before import Recognised
-from hilum.inference.training_record import Print
-from hilum.preprocess import Pipeline
-from hilum.types import Floats, HilumError, LeftOut, MissingError
+from hilum.types import HilumError, LeftOut, MissingError
 
 if TYPE_CHECKING:  # torch and matplotlib are for heat maps alone, highdicom for results as DICOM
     from hilum.dicom.folder import ResultFolder
     from hilum.explain.writer import HeatmapRequest, HeatmapWriter
     from hilum.progress import Progress
 
-CHUNK = 128  # images held in memory at a time
-DRAWN = 16  # the same where their maps are held as well
-Decoded: TypeAlias = tuple[
-    list[str], list[PreparedImage | str]
-]  # paths, and films or what went wrong
+ALONE = Spread()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +48,7 @@ def predict_files(
     heatmaps: Path | None = None,
     accept_new_source: bool = False,
     dicom: Path | None = None,
+    spread: Spread = ALONE,
 ) -> AnsweredFiles:
     """Write `path, label, p_<class>..., abstain, reason, seen, new_source` per image to `out`.
 
@@ -61,43 +59,58 @@ def predict_files(
     An image that cannot be read has a row with its reason and no probabilities; one that is not of
     the kind that the model was trained on, or that it cannot decide, keeps them and says why it is
     abstained from. With `heatmaps`, a folder, `explain`'s files are written there as well, and with
-    `dicom`, a folder, each film's results as DICOM. Raises MissingError for a path that does not
-    exist, HilumError where there is no image at all.
+    `dicom`, a folder, each film's results as DICOM. `spread` shares the work out among processes,
+    and can go on after a kill: the same bytes. Raises MissingError for a path that does not exist,
+    HilumError where there is no image at all.
     """
     saved = model_json.find_model_folder(folder)
     model_json.read_metadata(saved)
+    if heatmaps:
+        spread.refuse_heatmaps()
     listed, left_out = list_images(paths, "predict")
     files.require_own(out, ours.ANSWERS, "--out")
     files.ensure_writable_folder(out.parent, out)
     model = exported.load(saved)
     drawer = _drawer(model, None, _require_apart(heatmaps, listed)) if heatmaps else None
     writer = _result_folder(dicom, saved, model, listed) if dicom else None
-    advance, done, tables = progress("predict"), 0, []
-    advance(0, len(listed))
-    prints: list[Print] = []
-    points: list[Floats] = []
-    features = drawer.features if drawer else model.features
-    for names, decoded in _chunks(listed, model.pipeline, DRAWN if drawer else CHUNK):
-        table, where = _rows(model, names, decoded, features)
-        tables.append(table)
-        points += where
-        prints += _prints(decoded)
-        for _ in drawer.draw(table, decoded) if drawer else names:
-            done += 1
-            advance(done, len(listed))
-    recognised = cautions.recognise(model, prints)
-    source = answer.judge_source(model, prints, points, recognised)
-    table = _with_seen(pd.concat(tables, ignore_index=True), recognised)
-    table = _with_source(table, source, accept_new_source)
-    with files.atomic_write(out) as temporary:
-        cells.write_csv(table, temporary)
-    if drawer:
-        drawer.close("" if accept_new_source else source.reason)
-    if writer:
-        left_out += _write_results(writer, table, model.facts.classes)
+    batch = predict_shards.Batch(saved, model, listed, out, spread)
+    with (
+        predict_shards.answered(batch, progress)
+        if spread.in_parts
+        else _answered_here(batch, drawer, progress)
+    ) as answers:
+        recognised = cautions.recognise(model, answers.prints)
+        source = answer.judge_source(model, answers.prints, answers.points, recognised)
+        table = _with_source(_with_seen(answers.table, recognised), source, accept_new_source)
+        with files.atomic_write(out) as temporary:
+            cells.write_csv(table, temporary)
+        if drawer:
+            drawer.close("" if accept_new_source else source.reason)
+        if writer:
+            left_out += _write_results(writer, table, model.facts.classes)
     left_out += _unread(table[table["label"] == ""])
     said = cautions.collect_cautions(folder, model, recognised)
     return AnsweredFiles(table, left_out, said, source)
+
+
+@contextmanager
+def _answered_here(
+    batch: predict_shards.Batch, drawer: "HeatmapWriter | None", progress: "Progress"
+) -> Iterator[Answered]:
+    """Answers by this process, one image after another; their maps are drawn on the way."""
+    model, count = batch.model, len(batch.paths)
+    advance, done, parts = progress("predict"), 0, []
+    advance(0, count)
+    features = drawer.features if drawer else model.features
+    with files.single_threaded_products():
+        for names, decoded in decoded_chunks(
+            batch.paths, model.pipeline, DRAWN if drawer else CHUNK
+        ):
+            parts.append(answer_chunk(model, names, decoded, features))
+            for _ in drawer.draw(parts[-1].table, decoded) if drawer else names:
+                done += 1
+                advance(done, count)
+    yield answering.joined(parts)
 
 
 def explain_files(
@@ -116,20 +129,17 @@ def explain_files(
     files.ensure_writable_folder(_require_apart(out, listed))
     model = exported.load(saved)
     drawer = _drawer(model, request, out)
-    advance, done = progress("explain"), 0
+    advance, done, parts = progress("explain"), 0, []
     advance(0, len(listed))
-    prints: list[Print] = []
-    points: list[Floats] = []
-    with files.alone(out):
-        for names, decoded in _chunks(listed, model.pipeline, DRAWN):
-            prints += _prints(decoded)
-            table, where = _rows(model, names, decoded, drawer.features)
-            points += where
-            for _ in drawer.draw(table, decoded):
+    with files.alone(out), files.single_threaded_products():
+        for names, decoded in decoded_chunks(listed, model.pipeline, DRAWN):
+            parts.append(answer_chunk(model, names, decoded, drawer.features))
+            for _ in drawer.draw(parts[-1].table, decoded):
                 done += 1
                 advance(done, len(listed))
-        recognised = cautions.recognise(model, prints)
-        source = answer.judge_source(model, prints, points, recognised)
+        answers = answering.joined(parts)
+        recognised = cautions.recognise(model, answers.prints)
+        source = answer.judge_source(model, answers.prints, answers.points, recognised)
         table = drawer.close(source.reason)
     left_out += _unread(table[table["file"] == ""])
     said = cautions.collect_cautions(folder, model, recognised)
@@ -162,10 +172,6 @@ def _prediction(row: dict[str, Any], classes: list[str]) -> Prediction:
         row["label"], known, bool(row["abstain"]), row["reason"], row["seen"], row["path"],
         new_source=row["new_source"],
     )  # fmt: skip
-
-
-def _prints(decoded: list[PreparedImage | str]) -> list[Print]:
-    return [item.fingerprint for item in decoded if not isinstance(item, str)]
 
 
 def _with_seen(table: pd.DataFrame, recognised: Recognised) -> pd.DataFrame:
@@ -239,47 +245,3 @@ def _list_file(path: Path) -> tuple[list[Path], list[LeftOut]]:
     if images.is_text(path):
         return [path], []
     return [], [LeftOut(images.printable(path), images.NO_TEXT)]
-
-
-def _chunks(paths: Sequence[Path], pipeline: Pipeline, size: int) -> Iterator[Decoded]:
-    """Decode the next chunk while the network works on this one."""
-
-    def one(path: Path) -> PreparedImage | str:
-        try:
-            return answer.prepare_file(path, pipeline)
-        except HilumError as error:
-            return str(error)
-
-    with ThreadPoolExecutor(files.available_cpus()) as pool:
-        parts = (paths[start : start + size] for start in range(0, len(paths), size))
-        yield from files.prefetch(
-            ([str(p) for p in part], list(pool.map(one, part))) for part in parts
-        )
-
-
-def _rows(
-    model: TrainedModel, names: list[str], decoded: list[PreparedImage | str], features: See
-) -> tuple[pd.DataFrame, list[Floats]]:
-    """A row per image, and the points (image, component) of those that could be read."""
-    classes = model.facts.classes
-    table = pd.DataFrame(
-        {
-            "path": names,
-            "label": "",
-            **dict.fromkeys(probability_columns(classes), np.nan),
-            "abstain": True,
-            "reason": [item if isinstance(item, str) else "" for item in decoded],
-        }
-    )
-    good = [i for i, item in enumerate(decoded) if not isinstance(item, str)]
-    points = []
-    if good:
-        films = [item for item in decoded if not isinstance(item, str)]
-        answers = answer.answer_each(model, films, features)
-        p, reasons = answers.probabilities, answers.reasons
-        points = [answers.points]
-        table.loc[good, probability_columns(classes)] = p
-        table.loc[good, "label"] = np.array(classes)[p.argmax(1)]
-        table.loc[good, "abstain"] = [reason != "" for reason in reasons]
-        table.loc[good, "reason"] = reasons
-    return table, points

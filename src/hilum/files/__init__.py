@@ -15,9 +15,16 @@ from hilum.files.lock import alone, waiting
 from hilum.files.memory import retain_freed_memory
 from hilum.files.network import proxies, unreachable
 from hilum.files.ours import require_own, require_own_run
-from hilum.files.parallel import available_cpus, limit_threads, prefetch, wanted_threads
+from hilum.files.parallel import (
+    available_cpus,
+    limit_threads,
+    prefetch,
+    single_threaded_products,
+    wanted_threads,
+)
 from hilum.files.scratch import scratch_cache
 from hilum.files.versions import releases
+from hilum.files.worker import WorkerLostError
 
 __all__ = [
     "CacheUsage",
@@ -25,6 +32,7 @@ __all__ = [
     "HttpLimits",
     "ProcessExecutor",
     "SerialExecutor",
+    "WorkerLostError",
     "alone",
     "atomic_write",
     "available_cpus",
@@ -42,6 +50,7 @@ __all__ = [
     "retain_freed_memory",
     "scratch_cache",
     "sha256",
+    "single_threaded_products",
     "stable_digest",
     "unreachable",
     "waiting",

@@ -7,13 +7,13 @@ not survive a fork, and a caller's script need not guard its main part.
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from queue import SimpleQueue
-from threading import Lock
+from threading import Event, Lock
 from typing import Protocol, TypeAlias, TypeVar
 
-from hilum.files.worker import StepReport, Worker
+from hilum.files.worker import StepReport, Worker, WorkerLostError
 from hilum.progress import Advance, Progress, StepName, note
 from hilum.types import HilumError
 
@@ -51,11 +51,14 @@ class ProcessExecutor:
     """Up to `count` tasks at a time, each in a process that goes on with further tasks.
 
     Function, tasks and results travel pickled. What a task raises arrives as it is; a process that
-    is killed is a HilumError. The steps of a task are shown from the thread that asks for results,
-    with the number of their process.
+    is killed is a WorkerLostError once `tries` of them have been at the same task. The steps of a
+    task are shown from the thread that asks for results, with the number of their process.
     """
 
     count: int
+    threads: int | None = None  # of each process; None: as many as here
+    tries: int = 1
+    ahead: int = 0  # tasks, besides one of each process, that may be done before their turn
     _idle: list[tuple[int, Worker]] = field(default_factory=list)
     _started: list[Worker] = field(default_factory=list)
     _lock: Lock = field(default_factory=Lock)
@@ -65,16 +68,17 @@ class ProcessExecutor:
     ) -> Iterator[Result]:
         """As Executor says; a few tasks wait, so that no process does."""
         submitted: deque[Future[Result]] = deque()
-        shown = _Shown(progress)
+        shown, stopped = _Shown(progress), Event()
         with ThreadPoolExecutor(self.count) as pool:
             try:
                 for task in tasks:
-                    submitted.append(pool.submit(self._run, function, task, shown.reports))
-                    if len(submitted) > self.count:
+                    submitted.append(pool.submit(self._run, function, task, shown.reports, stopped))
+                    if len(submitted) > self.count + self.ahead:
                         yield shown.until_done(submitted.popleft())
                 while submitted:
                     yield shown.until_done(submitted.popleft())
             except BaseException:  # Ctrl-C too: nobody waits for what is under way
+                stopped.set()
                 pool.shutdown(wait=False, cancel_futures=True)
                 self.close()
                 raise
@@ -87,14 +91,28 @@ class ProcessExecutor:
             self._started.clear()
             self._idle.clear()
 
-    def _run(self, function: Function[Task, Result], task: Task, reports: Reports) -> Result:
+    def _run(
+        self, function: Function[Task, Result], task: Task, reports: Reports, stopped: Event
+    ) -> Result:
+        for _ in range(self.tries - 1):
+            with suppress(WorkerLostError):
+                return self._try(function, task, reports, stopped)
+        return self._try(function, task, reports, stopped)
+
+    def _try(
+        self, function: Function[Task, Result], task: Task, reports: Reports, stopped: Event
+    ) -> Result:
         with self._lock:
+            if stopped.is_set():  # its worker was ended on purpose
+                raise HilumError("the other tasks were stopped")
             if not self._idle:
-                self._started.append(Worker())
+                self._started.append(Worker(self.threads))
                 self._idle.append((len(self._started), self._started[-1]))
             number, worker = self._idle.pop()
-        outcome = worker.ask(function, task, lambda report: reports.put((number, report)))
-        reports.put((number, None))
+        try:
+            outcome = worker.ask(function, task, lambda report: reports.put((number, report)))
+        finally:
+            reports.put((number, None))
         with self._lock:
             self._idle.append((number, worker))
         return outcome.result()
@@ -151,14 +169,19 @@ class _StepShown:
 
 
 @contextmanager
-def executor_of(workers: int) -> Iterator[Executor]:
-    """One for so many processes; 1 computes here. Raises HilumError for fewer than one."""
+def executor_of(
+    workers: int, threads: int | None = None, tries: int = 1, ahead: int = 0
+) -> Iterator[Executor]:
+    """One for so many processes, see ProcessExecutor; 1 computes here, as it is.
+
+    Raises HilumError for fewer than one.
+    """
     if not isinstance(workers, int) or workers < 1:
         raise HilumError(f"workers must be at least 1; got {workers!r}; leave it out for one.")
     if workers == 1:
         yield SerialExecutor()
         return
-    processes = ProcessExecutor(workers)
+    processes = ProcessExecutor(workers, threads, tries, ahead)
     try:
         yield processes
     finally:

@@ -16,6 +16,7 @@ from hilum.types import HilumWarning
 Identity: TypeAlias = tuple[str, int, int, int]  # path, file number, bytes, time of last change
 _MARK = b"CRC1"
 _TRAILER = struct.Struct("<4sI")  # the mark, the CRC-32 of all before it
+TRAILER_BYTES = _TRAILER.size
 _PART = 1 << 20  # bytes read at a time
 _hashes: dict[Identity, str] = {}
 _whole: set[tuple[Identity, ...]] = set()

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -56,6 +57,15 @@ def limit_threads(count: int) -> None:
         import torch
 
         torch.set_num_threads(cores)
+
+
+@contextmanager
+def single_threaded_products() -> Iterator[None]:
+    """Products of matrices on one thread each: how many share one may decide its last digits."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, "blas"):
+        yield
 
 
 def _folders() -> Iterator[Path]:

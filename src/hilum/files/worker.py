@@ -19,8 +19,8 @@ from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import IO, Any
 
-from hilum.files.parallel import limit_threads, wanted_threads
-from hilum.progress import Advance, unit_of
+from hilum.files.parallel import THREADS, limit_threads, wanted_threads
+from hilum.progress import Advance, Progress, unit_of
 from hilum.types import HilumError
 
 REPORTS = 0.1  # seconds between two reports of a step: the pipe also carries results
@@ -56,16 +56,28 @@ class StepReport:
     words: str | None = None
 
 
-class Worker:
-    """This side of such a process."""
+class WorkerLostError(HilumError):
+    """A worker process that ended in the middle of a task; `ending` says how."""
 
-    def __init__(self) -> None:
+    def __init__(self, ending: str) -> None:
+        super().__init__(
+            f"a worker process must live until its task is done; got {ending}; use fewer "
+            "--workers if memory ran out, or continue with --resume."
+        )
+        self.ending = ending
+
+
+class Worker:
+    """This side of such a process, with at most so many `threads`, or as many as here."""
+
+    def __init__(self, threads: int | None = None) -> None:
         path = os.pathsep.join(filter(None, sys.path))  # the same modules as here
+        limit = {} if threads is None else {THREADS: str(threads)}
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", "from hilum.files import worker; worker.main()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": path, "PYTHONUTF8": "1"},
+            env={**os.environ, "PYTHONPATH": path, "PYTHONUTF8": "1", **limit},
         )
 
     def ask(
@@ -73,7 +85,7 @@ class Worker:
     ) -> TaskOutcome:
         """Send one task and wait, with every report of its steps handed to `reported`.
 
-        Raises HilumError where the process ends before it is done.
+        Raises WorkerLostError where the process ends before it is done.
         """
         to_worker, from_worker = self._process.stdin, self._process.stdout
         assert to_worker is not None  # noqa: S101
@@ -85,11 +97,7 @@ class Worker:
             while isinstance(answer := pickle.load(from_worker), StepReport):  # noqa: S301 - ours
                 reported(answer)
         except (OSError, EOFError, pickle.UnpicklingError):
-            raise HilumError(
-                "a worker process must live until its task is done; got "
-                f"{self._ending()}; use fewer --workers if memory ran out, or continue "
-                "with --resume."
-            ) from None
+            raise WorkerLostError(self._ending()) from None
         outcome: TaskOutcome = answer
         return outcome
 
@@ -119,7 +127,7 @@ def main() -> None:
     waiting: SimpleQueue[bytes] = SimpleQueue()
     Thread(target=_receive, args=(sys.stdin.buffer, waiting), daemon=True).start()
     while True:
-        answers.send(_carry_out(waiting.get(), answers))
+        answers.send(carry_out(waiting.get(), _Steps(answers)))
 
 
 def _receive(pipe: IO[bytes], waiting: "SimpleQueue[bytes]") -> None:
@@ -172,12 +180,13 @@ class _Step:
         self._answers.send(replace(self._report, words=words))
 
 
-def _carry_out(content: bytes, answers: _Answers) -> TaskOutcome:
+def carry_out(content: bytes, progress: Progress) -> TaskOutcome:
+    """The outcome of a pickled function and task, whatever it raises."""
     value, error = None, None
     with warnings.catch_warnings(record=True) as caught:
         try:
             function, task = pickle.loads(content)  # noqa: S301 - as above
-            value = function(task, _Steps(answers))
+            value = function(task, progress)
         except Exception as raised:  # noqa: BLE001 - it is raised where the task came from
             error = _portable(raised)
     warned = tuple((w.message, w.category, w.filename, w.lineno) for w in caught)

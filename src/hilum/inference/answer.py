@@ -146,7 +146,14 @@ def answer_each(
 ) -> Answers:
     """The same with what all images of a batch are compared with training's sources by."""
     stack = np.stack([film.pixels for film in films])
-    plain, mirror = (features or model.features)(stack)
+    return answer_features(model, films, (features or model.features)(stack))
+
+
+def answer_features(
+    model: TrainedModel, films: Sequence[PreparedImage], features: Features
+) -> Answers:
+    """The same of films whose features (image, feature), and their mirrors', are known."""
+    plain, mirror = features
     p = model.calibrated(model.from_features(plain, mirror))
     refused = ood.rejection_reasons(model.gate, plain, [film.check for film in films])
     undecided = [""] * len(films)

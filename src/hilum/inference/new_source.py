@@ -45,8 +45,13 @@ class SourceReference:
     groups: tuple[str, ...]  # "source, class"
 
     def project(self, features: Floats) -> Floats:
-        """(image, feature) -> (image, component)."""
-        return np.asarray((features - self.mean) @ self.projection, np.float32)
+        """(image, feature) -> (image, component), each by itself: the same bits in any company."""
+        out = np.empty((len(features), self.projection.shape[1]), np.float32)
+        row = np.empty(len(self.mean), np.float32)  # one buffer: see `NumpyHead.logits`
+        for place, values in enumerate(features):
+            np.subtract(values, self.mean, out=row)
+            out[place] = row @ self.projection
+        return out
 
     @cached_property
     def known(self) -> Known:

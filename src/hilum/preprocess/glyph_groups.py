@@ -14,7 +14,7 @@ Frames: TypeAlias = npt.NDArray[np.int32]  # (part, 4) left, top, width, height
 
 LEAST = (3, 6)  # pixels of a mark's shorter and longer side
 SURE, LIKELY = 0.6, 0.35  # scores of a mark's surest part and of the parts next to it
-PRINTED, BARE = 0.45, 0.8  # the same of a surest part that is print, and that is not
+PRINTED, BARE = 0.45, 0.85  # the same of a surest part that is print, and that is not
 NEAR = 0.5  # gap between the letters of one mark, share of the smaller
 ALIKE = 2.5  # how often the smaller letter of one mark goes into the larger
 

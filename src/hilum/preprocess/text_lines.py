@@ -14,7 +14,7 @@ Line: TypeAlias = npt.NDArray[np.float32]  # (4, 2) corners, x and y in pixels o
 
 # chosen on the tuning half of tests/data/markers.csv, as every number of the finders
 INSIDE = 0.05  # probability of a line's pixels
-PRINT = 0.2  # mean probability over a line's rectangle
+PRINT = 0.25  # mean probability over a line's rectangle
 THINNEST = 3.0  # pixels of a line's shorter side, where the network sees it
 THICKEST = 0.15  # of the film's longer side: the network takes some films as a whole for print
 GROWN = 1.6  # the network was trained on shrunk lines: area over outline by which they grow again

@@ -14,7 +14,6 @@ import cv2
 import numpy as np
 
 from hilum import files
-from hilum.preprocess.step import resized
 from hilum.types import Floats, Grey8, HilumError, MissingError
 
 if TYPE_CHECKING:  # OpenVINO is loaded where text is looked for, not where a step is declared
@@ -53,10 +52,15 @@ def text_probabilities(film: Grey8) -> Floats:
 
 
 def _seen_at(film: Grey8, side: int) -> Floats:
+    """Probabilities at one size: hard edges and ringing would be found as print.
+
+    Therefore a film is enlarged linearly, and its mirror image fills the rest of the square.
+    """
     scale = side / max(film.shape)
     height, width = (max(1, round(length * scale)) for length in film.shape)
-    square = np.zeros((side, side), np.uint8)
-    square[:height, :width] = resized(film, (height, width))
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    small = cv2.resize(film, (width, height), interpolation=how)
+    square = cv2.copyMakeBorder(small, 0, side - height, 0, side - width, cv2.BORDER_REFLECT)
     return _network(side)(square[None]).reshape(side, side)[:height, :width]
 
 

@@ -1,0 +1,149 @@
+"""Files to the rows of a table: decoded while the network works, answered in blocks.
+
+A product of matrices rounds by its shape. What is computed for several films at once is therefore
+computed for blocks of BLOCK listed files, counted from the first: parts of a batch that are whole
+blocks give the digits of the batch.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from hilum import files
+from hilum.inference import answer
+from hilum.inference.answer import Answers, PreparedImage, See
+from hilum.inference.model import Features, TrainedModel, probability_columns
+from hilum.inference.training_record import Print
+from hilum.preprocess import Pipeline
+from hilum.types import Floats, HilumError
+
+BLOCK = 16  # listed files; chunks are whole blocks
+CHUNK = 8 * BLOCK  # images held in memory at a time
+DRAWN = BLOCK  # the same where their maps are held as well
+Decoded: TypeAlias = tuple[
+    list[str], list[PreparedImage | str]
+]  # paths, and films or what went wrong
+
+
+@dataclass(slots=True)
+class Answered:
+    """A table with a row per file, and what the readable ones are recognised and compared by."""
+
+    table: pd.DataFrame
+    prints: list[Print]
+    points: list[Floats]  # pieces of (image, component), together as many images as `prints`
+
+
+def joined(parts: Sequence[Answered]) -> Answered:
+    """Parts of a batch as one, in this order."""
+    return Answered(
+        pd.concat([part.table for part in parts], ignore_index=True),
+        [one for part in parts for one in part.prints],
+        [piece for part in parts for piece in part.points],
+    )
+
+
+def answer_files(
+    model: TrainedModel,
+    paths: Sequence[Path],
+    advance: Callable[[int], None],
+    reading: Callable[[Path], None] | None = None,
+) -> Answered:
+    """Answers to files; `advance` is called with how many are done, `reading` before each file."""
+    parts, done = [], 0
+    for names, decoded in decoded_chunks(paths, model.pipeline, CHUNK, reading):
+        parts.append(answer_chunk(model, names, decoded, model.features))
+        done += len(names)
+        advance(done)
+    return joined(parts)
+
+
+def decoded_chunks(
+    paths: Sequence[Path],
+    pipeline: Pipeline,
+    size: int,
+    reading: Callable[[Path], None] | None = None,
+) -> Iterator[Decoded]:
+    """Decode the next chunk while the network works on this one."""
+
+    def one(path: Path) -> PreparedImage | str:
+        if reading is not None:
+            reading(path)
+        try:
+            return answer.prepare_file(path, pipeline)
+        except HilumError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(files.available_cpus()) as pool:
+        parts = (paths[start : start + size] for start in range(0, len(paths), size))
+        yield from files.prefetch(
+            ([str(p) for p in part], list(pool.map(one, part))) for part in parts
+        )
+
+
+def answer_chunk(
+    model: TrainedModel, names: list[str], decoded: list[PreparedImage | str], features: See
+) -> Answered:
+    """A row per image, and of those that could be read their prints and points."""
+    films = [item for item in decoded if not isinstance(item, str)]
+    reasons = [item if isinstance(item, str) else "" for item in decoded]
+    answers: list[Answers] = []
+    if films:
+        seen = features(np.stack([film.pixels for film in films]))
+        answers = [
+            answer.answer_features(model, films[rows], _rows_of(seen, rows))
+            for rows in _blocks(decoded)
+        ]
+    p = np.full((len(names), len(model.facts.classes)), np.nan)
+    good = [i for i, item in enumerate(decoded) if not isinstance(item, str)]
+    if good:
+        p[good] = np.concatenate([part.probabilities for part in answers])
+    said = (reason for part in answers for reason in part.reasons)
+    for position in good:
+        reasons[position] = next(said)
+    read = np.array([not isinstance(item, str) for item in decoded], bool)
+    table = answer_table(names, model.facts.classes, p, read, reasons)
+    prints, points = [film.fingerprint for film in films], [part.points for part in answers]
+    return Answered(table, prints, points)
+
+
+def answer_table(
+    names: list[str],
+    classes: list[str],
+    probabilities: npt.NDArray[np.float64],
+    read: npt.NDArray[np.bool_],
+    reasons: list[str],
+) -> pd.DataFrame:
+    """Columns path, label, p_<class>, abstain, reason of (image, class) and (image,)."""
+    labels = np.full(len(names), "", object)
+    labels[read] = np.array(classes, object)[probabilities[read].argmax(1)]
+    return pd.DataFrame(
+        {
+            "path": names,
+            "label": labels.tolist(),
+            **dict(zip(probability_columns(classes), probabilities.T, strict=True)),
+            "abstain": [reason != "" for reason in reasons],
+            "reason": reasons,
+        }
+    )
+
+
+def _blocks(decoded: list[PreparedImage | str]) -> Iterator[slice]:
+    """Places, among the films that were read, of those of each block of files."""
+    start = 0
+    for first in range(0, len(decoded), BLOCK):
+        count = sum(not isinstance(item, str) for item in decoded[first : first + BLOCK])
+        if count:
+            yield slice(start, start + count)
+        start += count
+
+
+def _rows_of(features: Features, rows: slice) -> Features:
+    plain, mirror = features
+    return plain[rows], None if mirror is None else mirror[rows]

@@ -1,0 +1,37 @@
+"""Processes that end at one film, as tasks: apart from tests, whose imports take seconds."""
+
+import os
+import signal
+from pathlib import Path
+
+from hilum.experiment import shards
+from hilum.inference import answer
+from hilum.progress import Progress
+
+DEADLY = "037.png"
+
+
+def always(shard: shards.Shard, progress: Progress) -> int:
+    """Answer a shard; every process that is to read DEADLY ends there."""
+    return _answer(shard, progress, once=False)
+
+
+def at_first(shard: shards.Shard, progress: Progress) -> int:
+    """The same of the first process; it leaves a mark among the parts."""
+    return _answer(shard, progress, once=True)
+
+
+def _answer(shard: shards.Shard, progress: Progress, once: bool) -> int:
+    real, mark = answer.prepare_file, shard.folder / "died"
+
+    def prepare(source: Path, *rest: object) -> answer.PreparedImage:
+        if source.name == DEADLY and not (once and mark.exists()):
+            mark.write_text("")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(source, *rest)  # type: ignore[arg-type]
+
+    answer.prepare_file = prepare  # type: ignore[assignment]
+    try:
+        return shards.answer_shard(shard, progress)
+    finally:
+        answer.prepare_file = real

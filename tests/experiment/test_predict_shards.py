@@ -1,0 +1,342 @@
+"""A batch in parts: the bytes of one process, whatever its parts, and after any kill."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import dying
+import numpy as np
+import pytest
+
+from hilum import files, preprocess
+from hilum.experiment import answering, predict, shards
+from hilum.experiment.answering import BLOCK
+from hilum.experiment.predict import AnsweredFiles
+from hilum.experiment.predict_shards import Spread
+from hilum.inference import answer, model_folder, model_json, new_source, ood
+from hilum.inference import model as models
+from hilum.inference.model import ModelMetadata, TrainedModel
+from hilum.models import backbones
+from hilum.models.numpy_head import NumpyHead, Standardise
+from hilum.progress import Advance, Progress, silent
+from hilum.types import HilumError
+
+SIDE, FILMS = 64, 70
+BAD = 21  # number of the film that is none
+
+
+def drawn(seed: int) -> np.ndarray:
+    """(height, width) of waves and noise."""
+    y, x = np.mgrid[0:96, 0:80]
+    noise = np.random.default_rng(seed).normal(0, 9, (96, 80))
+    return np.clip(90 + 60 * np.sin(x / (3 + seed % 7)) + y / 3 + noise, 0, 255).astype(np.uint8)
+
+
+class Made:
+    """A model with all that it judges images by, a folder of films, and one process's answers."""
+
+    def __init__(self, home: Path) -> None:
+        self.home, self.model, self.films = home, home / "model", home / "films"
+        self.loaded: TrainedModel | None = None
+        self.films.mkdir()
+        for number in range(FILMS):
+            cv2.imwrite(str(self.films / f"{number:03}.png"), drawn(number))
+        (self.films / f"{BAD:03}.png").write_text("no film")
+        cv2.imwrite(str(self.films / "040.png"), np.full((90, 90), 80, np.uint8))  # refused
+        save_model(self.model, files.sha256(self.films / "005.png"))
+        self.whole = self.predict(home / "whole.csv", predict.ALONE)
+        self.text = (home / "whole.csv").read_bytes()
+
+    def predict(self, out: Path, spread: Spread, progress: Progress = silent) -> AnsweredFiles:
+        return predict.predict_files(self.model, [self.films], out, progress, spread=spread)
+
+
+def save_model(folder: Path, seen: str) -> None:
+    """Random weights; the films of others are its training."""
+    facts = ModelMetadata(["covid19", "normal"], "unit", "fp32", mirror=True, temperature=9.0)
+    facts = replace(facts, seen=(seen,), conformal={"covid19": 0.45, "normal": 0.45})
+    pipeline = preprocess.from_list([{"step": "resize", "side": SIDE}])
+    network = backbones.build_backbone("test_efficientnet", "random")
+    engine = models.compile_backbone(network, facts.normalise, pipeline, "fp32")
+    known = engine(np.stack([pipeline(255 - drawn(number)) for number in range(200, 300)]))
+    weight = np.random.default_rng(1).normal(size=(2, known.shape[1]))
+    asked = engine(np.stack([pipeline(drawn(number)) for number in range(20)]))
+    head = NumpyHead(Standardise.of(asked), ((weight, np.zeros(2)),))
+    poses = dict.fromkeys(ood.POSES, known[50:] + 1.0)
+    gate = replace(ood.fit_detector(known[:50], poses, known[50:]), far=1.0, turned=0.999999)
+    groups = [("a", "covid19"), ("b", "normal")] * 25
+    sources = new_source.fit_reference(known[:50], known[50:], groups, [str(i) for i in range(50)])
+    model = models.compile_model(facts, pipeline, network, head)
+    model_folder.save_trained_model(replace(model, gate=gate, sources=sources), folder)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    return Made(tmp_path_factory.mktemp("shards"))
+
+
+@pytest.fixture(autouse=True)
+def loaded_once(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process keeps the model of a batch, but not from one test to the next."""
+    real = shards.exported.load
+    loaded = made.loaded = made.loaded or real(made.model)
+    monkeypatch.setattr(
+        shards.exported, "load", lambda folder: loaded if folder == made.model else real(folder)
+    )
+    shards._held_model.cache_clear()
+
+
+def same(made: Made, out: Path, found: AnsweredFiles) -> bool:
+    """Whether a command has written and returned what one process does, and left nothing else."""
+    assert not out.with_name(f"{out.name}.parts").exists()
+    assert found.table.equals(made.whole.table)
+    assert found.source == made.whole.source
+    assert found.left_out == made.whole.left_out
+    assert found.cautions == made.whole.cautions
+    return out.read_bytes() == made.text
+
+
+def test_the_batch_has_all_that_a_table_can_say(made: Made) -> None:
+    table = made.whole.table
+    assert made.whole.source.apart
+    assert table["label"].iloc[BAD] == ""
+    assert "uniformly grey" in table["reason"].iloc[40]
+    assert table["seen"].iloc[5] == "same file"
+    assert set(table["label"]) == {"", "covid19", "normal"}
+
+
+@pytest.mark.parametrize("size", [3 * BLOCK, pytest.param(None, marks=pytest.mark.slow)])
+def test_the_same_bytes_for_any_size_of_parts(made: Made, tmp_path: Path, size: int | None) -> None:
+    out = tmp_path / "p.csv"
+    assert same(made, out, made.predict(out, Spread(resume=True, size=size)))
+
+
+def test_a_product_is_one_of_whole_blocks(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is read decides how many films a block has, not what comes before or after it."""
+    model = shards.exported.load(made.model)
+    counts: list[int] = []
+    real = answer.answer_features
+    monkeypatch.setattr(
+        answer, "answer_features", lambda m, f, s: (counts.append(len(f)), real(m, f, s))[1]
+    )
+    paths = sorted(made.films.iterdir())
+    whole = answering.answer_files(model, paths, lambda done: None)
+    assert counts == [16, 15, 16, 16, 6]
+    part = answering.answer_files(model, paths[BLOCK : 3 * BLOCK], lambda done: None)
+    assert counts[5:] == [15, 16]
+    pieces = np.concatenate(whole.points)[BLOCK : 3 * BLOCK - 1]
+    assert np.array_equal(np.concatenate(part.points), pieces, equal_nan=True)
+
+
+class Counted:
+    """Counts the shards that are answered, and interrupts after some."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, last: int | None = None) -> None:
+        self.count, self._last, self._real = 0, last, answering.answer_files
+        monkeypatch.setattr(answering, "answer_files", self)
+
+    def __call__(self, *given: object) -> answering.Answered:
+        if self.count == self._last:
+            raise KeyboardInterrupt
+        self.count += 1
+        return self._real(*given)  # type: ignore[arg-type]
+
+
+def test_a_resumed_batch_does_what_is_left(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parts of changed files, of another model or version, and damaged ones are made anew."""
+    out, spread = tmp_path / "p.csv", Spread(resume=True, size=BLOCK)
+    parts = tmp_path / "p.csv.parts"
+    with monkeypatch.context() as patch:
+        Counted(patch, 3)
+        with pytest.raises(KeyboardInterrupt):
+            made.predict(out, spread)
+    assert not out.exists()
+    kept = tmp_path / "kept"
+    shutil.copytree(parts, kept)
+    assert len([*kept.glob("shard-*.parquet")]) == 3
+
+    seen: list[tuple[int, int]] = []
+    notes: list[str] = []
+
+    class Shown:
+        def __call__(self, done: int, total: int) -> None:
+            seen.append((done, total))
+
+        def note(self, words: str, /) -> None:
+            notes.append(words)
+
+    def progress(step: str, /) -> Advance:
+        return Shown() if step == "predict" else silent(step)
+
+    assert same(made, out, made.predict(out, spread, progress))
+    assert seen == [(0, 70), (48, 70), (64, 70), (70, 70)]
+    assert notes == ["48 predicted before"]
+    shutil.copytree(kept, parts)
+    os.utime(made.films / "017.png", (1, 1))  # of the second part
+    damaged = next(parts.glob("shard-00000-*"))
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged.write_bytes(content)
+    counted = Counted(monkeypatch)
+    assert same(made, out, made.predict(out, spread))
+    assert counted.count == 4
+
+
+def test_parts_of_another_model_are_made_anew(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(made.model, folder)
+    key = shards.model_key(folder, shards.exported.load(folder))
+    assert key == shards.model_key(made.model, shards.exported.load(made.model))
+    model_json.amend(folder, {"temperature": 3.0})
+    other = shards.model_key(folder, shards.exported.load(folder))
+    assert other != key
+    shard = shards.plan_shards(folder, key, [made.films / "001.png"], tmp_path, BLOCK)[0]
+    with pytest.raises(HilumError, match=r"all processes need the same model"):
+        shards.answer_shard(shard, silent)
+    again = shards.plan_shards(folder, other, [made.films / "001.png"], tmp_path, BLOCK)[0]
+    assert again.part != shard.part
+    with monkeypatch.context() as patch:
+        patch.setitem(shards.VERSIONS, "hilum", "0.0.1")
+        assert shards.model_key(folder, shards.exported.load(folder)) not in {key, other}
+
+
+def test_what_cannot_be_done_in_parts_is_refused(made: Made, tmp_path: Path) -> None:
+    out = tmp_path / "p.csv"
+    for spread, got in (
+        (Spread(2), "--workers 2"),
+        (Spread(resume=True), "--resume"),
+        (Spread(ray="auto"), "--ray auto"),
+    ):
+        with pytest.raises(HilumError, match=f"by one process .* got --heatmaps with {got}"):
+            predict.predict_files(
+                made.model, [made.films], out, silent, tmp_path / "maps", spread=spread
+            )
+    with pytest.raises(HilumError, match="a multiple of 16 files; got 10"):
+        made.predict(out, Spread(resume=True, size=10))
+    with pytest.raises(HilumError, match="at least 1; got 0"):
+        made.predict(out, Spread(0))
+    with (
+        files.alone(tmp_path / "p.csv.parts"),
+        pytest.raises(HilumError, match="one command at a time may write"),
+    ):
+        made.predict(out, Spread(resume=True))
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("count", "processes", "size"),
+    [(1, 2, 16), (300, 2, 32), (256, 2, 16), (4000, 4, 128), (1_000_000, 2, 1024)],
+)
+def test_shards_keep_processes_busy_and_stay_small(count: int, processes: int, size: int) -> None:
+    assert shards.shard_size(count, processes) == size
+
+
+@contextmanager
+def one_process() -> Iterator[tuple[files.Executor, int]]:
+    """At a time: with the one that takes its place two are started, not three."""
+    executor = files.ProcessExecutor(1, threads=1, tries=2)
+    try:
+        yield executor, 1
+    finally:
+        executor.close()
+
+
+def test_a_killed_process_costs_its_shard_alone(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "p.csv"
+    monkeypatch.setattr(shards, "answer_shard", dying.at_first)
+    monkeypatch.setattr(Spread, "executor", lambda spread: one_process())
+    found = made.predict(out, Spread(2, size=2 * BLOCK))
+    assert [path.name for path in (tmp_path / "p.csv.parts").iterdir()] == ["died"]
+    shutil.rmtree(tmp_path / "p.csv.parts")
+    assert same(made, out, found)
+
+
+@pytest.mark.slow
+def test_a_film_that_ends_every_process_is_named(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "p.csv"
+    with monkeypatch.context() as patch:
+        patch.setattr(shards, "answer_shard", dying.always)
+        with pytest.raises(HilumError, match=r"3 ended .* it read '.*037.png' \(signal SIGKILL\)"):
+            made.predict(out, Spread(2, size=BLOCK))
+    assert len([*(tmp_path / "p.csv.parts").glob("*.parquet")]) >= 2
+    (tmp_path / "p.csv.parts" / "died").unlink()
+    assert same(made, out, made.predict(out, Spread(2, resume=True, size=BLOCK)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_command_goes_on_and_leaves_no_process(
+    made: Made, tmp_path: Path, how: signal.Signals
+) -> None:
+    """At several moments; its processes end with it, and what they have done is not done again."""
+    out, parts = tmp_path / "p.csv", tmp_path / "p.csv.parts"
+    code = (
+        "import signal, sys; from pathlib import Path\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from hilum.experiment import predict; from hilum.experiment.predict_shards import Spread\n"
+        "from hilum.progress import silent\n"
+        f"predict.predict_files(Path({str(made.model)!r}), [Path({str(made.films)!r})],\n"
+        f"    Path({str(out)!r}), silent, spread=Spread(2, resume=True, size={BLOCK}))\n"
+    )
+    for least in (1, 3):
+        run = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+        end = time.monotonic() + 120
+        while len([*parts.glob("shard-*.parquet")]) < least and run.poll() is None:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        workers = children(run.pid)
+        run.send_signal(how)
+        run.wait(60)
+        while any(map(alive, workers)):
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        before = {path.name: path.stat().st_mtime_ns for path in parts.glob("shard-*.parquet")}
+        if run.returncode:
+            assert len(before) >= least
+            assert not out.exists()
+    written: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        real = shards.write_part
+        patch.setattr(
+            shards, "write_part", lambda s, a: (written.append(s.part.name), real(s, a))[1]
+        )
+        found = made.predict(out, Spread(resume=True, size=BLOCK))
+    assert same(made, out, found)
+    assert not set(written) & set(before)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # Ray's own
+def test_ray_gives_the_same_bytes(made: Made, tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    out = tmp_path / "p.csv"
+    assert same(made, out, made.predict(out, Spread(2, ray="local", size=BLOCK)))
+
+
+def children(pid: int) -> list[int]:
+    with suppress(OSError):
+        return [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
+
+
+def alive(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False

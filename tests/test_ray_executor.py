@@ -1,0 +1,80 @@
+"""Tasks by Ray's actors: in order, with their errors, again after a loss. Needs the extra `ray`."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from hilum.files.ray_executor import RayExecutor, ray_executor
+from hilum.files.worker import WorkerLostError
+from hilum.progress import Progress, silent
+from hilum.types import HilumError, MissingError
+from test_executors import TwoPartsError, refused
+
+
+def test_a_ray_that_is_not_here_or_old_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(HilumError, match=r"pip install 'hilum\[ray\]'"), start():
+        pass
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(__version__="2.9.3"))
+    with pytest.raises(HilumError, match=r"ray 2\.54 or newer, .* got 2\.9\.3"), start():
+        pass
+
+
+def start() -> AbstractContextManager[RayExecutor]:
+    return ray_executor("local", 2, 1, 2, 4)
+
+
+@pytest.fixture(scope="module")
+def actors() -> Iterator[RayExecutor]:
+    pytest.importorskip("ray")
+    with ray_executor("local", 2, 1, 2, 4) as executor:
+        yield executor
+
+
+def waited(number: int, progress: Progress) -> tuple[int, int]:
+    time.sleep(0.5 if number == 0 else 0)  # the first is the last to be ready
+    return number, int(os.environ["OMP_NUM_THREADS"])
+
+
+def dying_once(mark: str, progress: Progress) -> str:
+    if mark and not Path(mark).exists():
+        Path(mark).write_text("")
+        os.kill(os.getpid(), signal.SIGKILL)
+    return mark
+
+
+def leaving(code: int, progress: Progress) -> int:
+    sys.exit(code)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # Ray's own
+def test_ray_carries_tasks_out_like_any_executor(actors: RayExecutor, tmp_path: Path) -> None:
+    assert list(actors.map(waited, range(7), silent)) == [(n, 1) for n in range(7)]
+    assert list(actors.map(waited, [], silent)) == []
+    with pytest.raises(MissingError, match="weights are wanted; got none; fetch them"):
+        list(actors.map(refused, [0, 1], silent))
+    with pytest.raises(TwoPartsError, match="wanted a; got b"):
+        list(actors.map(refused, [2], silent))
+    marks = ["", str(tmp_path / "died"), ""]
+    assert list(actors.map(dying_once, marks, silent)) == marks
+    with pytest.raises(WorkerLostError):
+        list(actors.map(leaving, [3], silent))
+    assert list(actors.map(waited, [5], silent)) == [(5, 1)]
+
+
+@pytest.mark.slow
+def test_an_address_without_a_ray_is_one_sentence() -> None:
+    pytest.importorskip("ray")
+    with (
+        pytest.raises(HilumError, match=r"address of a Ray that runs; got '127\.0\.0\.1:1'"),
+        ray_executor("127.0.0.1:1", 1, 1, 1, 1),
+    ):
+        pass
