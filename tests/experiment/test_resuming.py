@@ -476,7 +476,7 @@ def test_a_test_says_that_a_given_split_is_not_used_and_overwrites_no_run(
     out = tmp_path / "out"
     (out / "figures").mkdir(parents=True)
     for name in ("results.json", "history.csv", "figures/old.csv", "figures/old.png"):
-        (out / name).write_text("{}")  # of an earlier test
+        (out / name).write_text('{"recipe": "default"}')  # of an earlier test
     results = experiment.evaluate_model(model, data, out, silent)
     assert results.n["images"] == 12
     assert "(9 train, 3 test) is not used: every image" in results.split["notes"][0]

@@ -202,7 +202,11 @@ def _require_two(root: Path, rows: pd.DataFrame, images: int, left_out: Sequence
         return
     empty = [item.what for item in left_out if item.what.startswith("class folder")]
     beside = f", and no image in {', '.join(empty)}" if empty else ""
-    got = f"one class only, {classes[0]!r}" if classes else f"{images} images in no class folder"
+    got = (
+        f"one class only, {classes[0]!r}"
+        if classes
+        else f"{images} image{'' if images == 1 else 's'} in no class folder"
+    )
     raise HilumError(
         f"{root} must have a folder of images for each of two or more classes; "
         f"got {got}{beside}; {_hint(root, rows)}"

@@ -218,7 +218,7 @@ def select_classes(manifest: Manifest, classes: list[str]) -> Manifest:
     if not selected.any():
         labels = ", ".join(sorted(set(manifest.table["label"].dropna().astype(str)))) or "no labels"
         raise HilumError(
-            f"evaluate needs images of the model's classes ({', '.join(classes)}); got {labels}; "
+            f"some images must be of the model's classes ({', '.join(classes)}); got {labels}; "
             "rename the class folders."
         )
     return manifests.select(manifest, selected, "label is not among the model's classes")
