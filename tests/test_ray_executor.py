@@ -22,6 +22,9 @@ def test_a_ray_that_is_not_here_or_old_is_one_sentence(monkeypatch: pytest.Monke
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(HilumError, match=r"pip install 'hilum\[ray\]'"), start():
         pass
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace())  # a folder of that name
+    with pytest.raises(HilumError, match=r"pip install 'hilum\[ray\]'"), start():
+        pass
     monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(__version__="2.9.3"))
     with pytest.raises(HilumError, match=r"ray 2\.54 or newer, .* got 2\.9\.3"), start():
         pass

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import dying
@@ -17,7 +18,7 @@ import numpy as np
 import pytest
 
 from hilum import files, preprocess
-from hilum.experiment import answering, predict, shards
+from hilum.experiment import answering, predict, predict_shards, shards
 from hilum.experiment.answering import BLOCK
 from hilum.experiment.predict import AnsweredFiles
 from hilum.experiment.predict_shards import Spread
@@ -227,6 +228,13 @@ def test_what_cannot_be_done_in_parts_is_refused(made: Made, tmp_path: Path) -> 
         made.predict(out, Spread(resume=True, size=10))
     with pytest.raises(HilumError, match="at least 1; got 0"):
         made.predict(out, Spread(0))
+    on_gpu = SimpleNamespace(runtime=SimpleNamespace(facts=SimpleNamespace(device="cuda:0")))
+    batch = predict_shards.Batch(made.model, on_gpu, [], out, Spread(2))  # type: ignore[arg-type]
+    with (
+        pytest.raises(HilumError, match="by processor cores; got a model on cuda:0"),
+        predict_shards.answered(batch, silent),
+    ):
+        pass
     with (
         files.alone(tmp_path / "p.csv.parts"),
         pytest.raises(HilumError, match="one command at a time may write"),

@@ -144,17 +144,9 @@ def ray_executor(
 
     `ahead` is of each actor. Raises HilumError where Ray is not installed, old, or not there.
     """
-    try:
-        import ray
-    except ImportError:
-        raise HilumError(
-            "--ray needs the package ray, which is not installed; run pip install 'hilum[ray]'."
-        ) from None
-    if tuple(map(int, ray.__version__.split(".")[:2])) < LEAST:
-        raise HilumError(
-            f"--ray needs ray {'.'.join(map(str, LEAST))} or newer, as earlier ones let web pages "
-            f"run code; got {ray.__version__}; run pip install 'hilum[ray]'."
-        )
+    _require_ray()
+    import ray
+
     _connect(address, (count or max(1, available_cpus() // threads)) * threads)
     try:
         actors = count or max(1, int(ray.cluster_resources().get("CPU", 1)) // threads)
@@ -165,6 +157,23 @@ def ray_executor(
             executor.close()
     finally:
         ray.shutdown()
+
+
+def _require_ray() -> None:
+    """Raise HilumError where Ray is not installed, or too old."""
+    try:
+        import ray
+
+        found = str(ray.__version__)
+    except (ImportError, AttributeError):  # an ordinary folder of that name can be imported too
+        raise HilumError(
+            "--ray needs the package ray, which is not installed; run pip install 'hilum[ray]'."
+        ) from None
+    if tuple(map(int, found.split(".")[:2])) < LEAST:
+        raise HilumError(
+            f"--ray needs ray {'.'.join(map(str, LEAST))} or newer, as earlier ones let web pages "
+            f"run code; got {found}; run pip install 'hilum[ray]'."
+        )
 
 
 def _connect(address: str, cores: int) -> None:
