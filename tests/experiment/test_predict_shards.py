@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -330,9 +331,9 @@ def test_a_killed_command_goes_on_and_leaves_no_process(
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed")
 @pytest.mark.filterwarnings("ignore")  # Ray's own
 def test_ray_gives_the_same_bytes(made: Made, tmp_path: Path) -> None:
-    pytest.importorskip("ray")
     out = tmp_path / "p.csv"
     assert same(made, out, made.predict(out, Spread(2, ray="local", size=BLOCK)))
 

@@ -28,6 +28,10 @@ Result = TypeVar("Result")
 LOCAL = "local"  # in place of an address: started here, for this command
 LEAST = (2, 54)  # versions before let web pages run code by way of the dashboard
 PATIENCE = 300  # seconds without any actor that works
+HERE = "127.0.0.1"
+# "0": a local Ray listens on HERE alone. Given to ray.init, that address would be replaced by one
+# that others can reach (resolve_ip_for_localhost in ray._private.services)
+OF_A_CLUSTER = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 STORE = 100_000_000  # bytes of shared memory of a local Ray: answers lie in files
 
 
@@ -162,6 +166,8 @@ def ray_executor(
 
     `ahead` is of each actor. Raises HilumError where Ray is not installed, old, or not there.
     """
+    if address == LOCAL:
+        os.environ[OF_A_CLUSTER] = "0"  # read when ray is imported
     _require_ray()
     import ray
 
@@ -202,8 +208,9 @@ def _connect(address: str, cores: int) -> None:
     if address == LOCAL:
         ray.init(
             "local", num_cpus=cores, include_dashboard=False, object_store_memory=STORE,
-            _node_ip_address="127.0.0.1", runtime_env={"env_vars": {"PYTHONPATH": path}}, **quiet,
+            runtime_env={"env_vars": {"PYTHONPATH": path}}, **quiet,
         )  # fmt: skip
+        _require_loopback([str(node["NodeManagerAddress"]) for node in ray.nodes()])
         return
     try:
         ray.init(address, **quiet)
@@ -212,3 +219,15 @@ def _connect(address: str, cores: int) -> None:
             f"--ray must be {LOCAL} or the address of a Ray that runs; got {address!r} "
             f"({str(error).strip().splitlines()[0]}); check it with ray status."
         ) from None
+
+
+def _require_loopback(addresses: list[str]) -> None:
+    """Raise HilumError where a Ray of our own listens to others; it is stopped."""
+    import ray
+
+    if set(addresses) != {HERE}:
+        ray.shutdown()
+        raise HilumError(
+            f"--ray {LOCAL} must listen on {HERE} alone; got {', '.join(addresses)}; set "
+            f"{OF_A_CLUSTER}=0 before ray is imported."
+        )
