@@ -9,7 +9,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import dying
@@ -17,7 +19,7 @@ import numpy as np
 import pytest
 
 from hilum import files, preprocess
-from hilum.experiment import answering, predict, shards
+from hilum.experiment import answering, predict, predict_shards, shards
 from hilum.experiment.answering import BLOCK
 from hilum.experiment.predict import AnsweredFiles
 from hilum.experiment.predict_shards import Spread
@@ -227,6 +229,13 @@ def test_what_cannot_be_done_in_parts_is_refused(made: Made, tmp_path: Path) -> 
         made.predict(out, Spread(resume=True, size=10))
     with pytest.raises(HilumError, match="at least 1; got 0"):
         made.predict(out, Spread(0))
+    on_gpu = SimpleNamespace(runtime=SimpleNamespace(facts=SimpleNamespace(device="cuda:0")))
+    batch = predict_shards.Batch(made.model, on_gpu, [], out, Spread(2))  # type: ignore[arg-type]
+    with (
+        pytest.raises(HilumError, match="by processor cores; got a model on cuda:0"),
+        predict_shards.answered(batch, silent),
+    ):
+        pass
     with (
         files.alone(tmp_path / "p.csv.parts"),
         pytest.raises(HilumError, match="one command at a time may write"),
@@ -322,9 +331,9 @@ def test_a_killed_command_goes_on_and_leaves_no_process(
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed")
 @pytest.mark.filterwarnings("ignore")  # Ray's own
 def test_ray_gives_the_same_bytes(made: Made, tmp_path: Path) -> None:
-    pytest.importorskip("ray")
     out = tmp_path / "p.csv"
     assert same(made, out, made.predict(out, Spread(2, ray="local", size=BLOCK)))
 

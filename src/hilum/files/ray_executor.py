@@ -5,9 +5,11 @@ another. `ray.wait` keeps no order, so that an outcome is known by its reference
 https://docs.ray.io/en/latest/ray-core/actors.html
 """
 
+import itertools
 import os
 import pickle
 import sys
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,6 +27,11 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 LOCAL = "local"  # in place of an address: started here, for this command
 LEAST = (2, 54)  # versions before let web pages run code by way of the dashboard
+PATIENCE = 300  # seconds without any actor that works
+HERE = "127.0.0.1"
+# "0": a local Ray listens on HERE alone. Given to ray.init, that address would be replaced by one
+# that others can reach (resolve_ip_for_localhost in ray._private.services)
+OF_A_CLUSTER = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 STORE = 100_000_000  # bytes of shared memory of a local Ray: answers lie in files
 
 
@@ -35,105 +42,120 @@ class TaskActor:
         os.chdir(folder)
         limit_threads(threads)
 
+    def answer(self) -> None:
+        """Say that it is there."""
+
     def carry_out(self, content: bytes) -> bytes:
         """Pickled function and task to their pickled outcome."""
         return pickle.dumps(worker.carry_out(content, silent))
 
 
 @dataclass(slots=True)
-class _Running:
+class _Task:
     number: int
     content: bytes
-    actor: Any
-    tries: int = 1
+    lost: int = 0  # actors that were at it
 
 
 @dataclass(slots=True)
 class RayExecutor:
     """Up to `count` tasks at a time, each by an actor of `threads` cores that goes on with others.
 
-    A task whose actor is lost goes to a new one; a WorkerLostError once `tries` of them are lost at
-    it. `ahead` tasks, besides one of each actor, may be done before their turn.
+    A task goes to an actor that has answered once: one for which a cluster has no core keeps none
+    waiting. It goes to another where its actor is lost, and a WorkerLostError ends the rest once
+    `tries` of them are. `ahead` tasks, besides one of each actor, may be done before their turn.
     """
 
     count: int
     threads: int
     tries: int
     ahead: int
+    _starting: dict[Any, Any] = field(default_factory=dict)  # a reference -> the actor
     _idle: list[Any] = field(default_factory=list)
-    _all: list[Any] = field(default_factory=list)
+    _running: dict[Any, tuple[_Task, Any]] = field(default_factory=dict)
+    _failed: int = 0  # actors that have never answered
 
     def map(
         self, function: Function[Task, Result], tasks: Iterable[Task], progress: Progress
     ) -> Iterator[Result]:
         """As Executor says; the steps of a task are not shown."""
+        content = (pickle.dumps((function, task)) for task in tasks)
         try:
-            yield from self._results(function, tasks)
+            for outcome in self._outcomes(itertools.starmap(_Task, enumerate(content))):
+                yield outcome.result()
         except BaseException:  # Ctrl-C too: nobody waits for what is under way
             self.close()
             raise
-
-    def _results(self, function: Function[Task, Result], tasks: Iterable[Task]) -> Iterator[Result]:
-        import ray
-
-        coming, done = enumerate(tasks), dict[int, TaskOutcome]()
-        running: dict[Any, _Running] = {}
-        turn, more = 0, True
-        while more or running or done:
-            while more and len(running) < self.count and len(running) + len(done) <= self._most:
-                number, task = next(coming, (-1, None))
-                if number < 0:
-                    more = False
-                    break
-                self._start(running, _Running(number, pickle.dumps((function, task)), self._free()))
-            if turn in done:
-                yield done.pop(turn).result()
-                turn += 1
-            elif running:
-                (ready, *_), _ = ray.wait([*running], num_returns=1)
-                self._take(ready, running, done)
-
-    @property
-    def _most(self) -> int:
-        return self.count + self.ahead
-
-    def _take(self, ready: Any, running: dict[Any, _Running], done: dict[int, TaskOutcome]) -> None:
-        """Take in an outcome, or begin its task again where the actor was lost."""
-        import ray
-
-        run = running.pop(ready)
-        try:
-            done[run.number] = pickle.loads(ray.get(ready))  # noqa: S301 - of our own actor
-        except ray.exceptions.RayError as error:
-            ray.kill(run.actor)  # its cores are free for another
-            if run.tries >= self.tries:
-                raise WorkerLostError(str(error).strip().splitlines()[0]) from None
-            again = _Running(run.number, run.content, self._free(), run.tries + 1)
-            self._start(running, again)
-        else:
-            self._idle.append(run.actor)
-
-    def _start(self, running: dict[Any, _Running], run: _Running) -> None:
-        running[run.actor.carry_out.remote(run.content)] = run
-
-    def _free(self) -> Any:
-        """An actor that waits, or a new one."""
-        import ray
-
-        if self._idle:
-            return self._idle.pop()
-        made = ray.remote(TaskActor).options(num_cpus=self.threads, max_restarts=0)
-        self._all.append(made.remote(str(Path.cwd()), self.threads))
-        return self._all[-1]
 
     def close(self) -> None:
         """End all actors, whatever they are doing."""
         import ray
 
-        for actor in self._all:
+        working = (actor for _, actor in self._running.values())
+        for actor in [*self._starting.values(), *self._idle, *working]:
             ray.kill(actor)
-        self._all.clear()
-        self._idle.clear()
+        for some in (self._starting, self._idle, self._running):
+            some.clear()
+
+    def _outcomes(self, coming: Iterator[_Task]) -> Iterator[TaskOutcome]:
+        """In the order of tasks; a few wait, so that no actor does."""
+        waiting: deque[_Task] = deque()
+        done: dict[int, TaskOutcome] = {}
+        for turn in itertools.count():
+            while turn not in done:
+                waiting.extend(itertools.islice(coming, max(0, self.count - len(waiting))))
+                if not (waiting or self._running):
+                    return
+                self._assign(waiting, turn + self.count + self.ahead)
+                self._wait(waiting, done)
+            yield done.pop(turn)
+
+    def _assign(self, waiting: deque[_Task], most: int) -> None:
+        """Give tasks to actors that are free; start further ones for the rest."""
+        import ray
+
+        while waiting and self._idle and waiting[0].number < most:
+            task, actor = waiting.popleft(), self._idle.pop()
+            self._running[actor.carry_out.remote(task.content)] = (task, actor)
+        known = len(self._starting) + len(self._idle) + len(self._running)
+        made = ray.remote(TaskActor).options(num_cpus=self.threads, max_restarts=0)
+        for _ in range(min(len(waiting) - len(self._starting), self.count - known)):
+            actor = made.remote(str(Path.cwd()), self.threads)
+            self._starting[actor.answer.remote()] = actor
+
+    def _wait(self, waiting: deque[_Task], done: dict[int, TaskOutcome]) -> None:
+        """Take in what comes first: an actor that answers, an outcome, or the loss of either."""
+        import ray
+
+        patience = None if self._running else PATIENCE
+        ready, _ = ray.wait([*self._starting, *self._running], num_returns=1, timeout=patience)
+        if not ready:
+            raise HilumError(
+                f"Ray must have {self.threads} free cores for an actor; got none in {PATIENCE} s; "
+                "see ray status, and start the command when others are done."
+            )
+        task, actor = self._running.pop(ready[0], (None, None))
+        actor = actor or self._starting.pop(ready[0])
+        try:
+            answer = ray.get(ready[0])
+        except ray.exceptions.RayError as error:
+            ray.kill(actor)  # its cores are free for another
+            self._lost(task, str(error).strip().splitlines()[0])
+            if task is not None:
+                waiting.appendleft(task)
+        else:
+            self._idle.append(actor)
+            if task is not None:
+                done[task.number] = pickle.loads(answer)  # noqa: S301 - of our own actor
+
+    def _lost(self, task: _Task | None, ending: str) -> None:
+        """Count a loss; WorkerLostError where it is one too many."""
+        if task is None:
+            self._failed += 1
+        else:
+            task.lost += 1
+        if (self._failed if task is None else task.lost) >= self.tries:
+            raise WorkerLostError(ending)
 
 
 @contextmanager
@@ -144,17 +166,11 @@ def ray_executor(
 
     `ahead` is of each actor. Raises HilumError where Ray is not installed, old, or not there.
     """
-    try:
-        import ray
-    except ImportError:
-        raise HilumError(
-            "--ray needs the package ray, which is not installed; run pip install 'hilum[ray]'."
-        ) from None
-    if tuple(map(int, ray.__version__.split(".")[:2])) < LEAST:
-        raise HilumError(
-            f"--ray needs ray {'.'.join(map(str, LEAST))} or newer, as earlier ones let web pages "
-            f"run code; got {ray.__version__}; run pip install 'hilum[ray]'."
-        )
+    if address == LOCAL:
+        os.environ[OF_A_CLUSTER] = "0"  # read when ray is imported
+    _require_ray()
+    import ray
+
     _connect(address, (count or max(1, available_cpus() // threads)) * threads)
     try:
         actors = count or max(1, int(ray.cluster_resources().get("CPU", 1)) // threads)
@@ -167,6 +183,23 @@ def ray_executor(
         ray.shutdown()
 
 
+def _require_ray() -> None:
+    """Raise HilumError where Ray is not installed, or too old."""
+    try:
+        import ray
+
+        found = str(ray.__version__)
+    except (ImportError, AttributeError):  # an ordinary folder of that name can be imported too
+        raise HilumError(
+            "--ray needs the package ray, which is not installed; run pip install 'hilum[ray]'."
+        ) from None
+    if tuple(map(int, found.split(".")[:2])) < LEAST:
+        raise HilumError(
+            f"--ray needs ray {'.'.join(map(str, LEAST))} or newer, as earlier ones let web pages "
+            f"run code; got {found}; run pip install 'hilum[ray]'."
+        )
+
+
 def _connect(address: str, cores: int) -> None:
     import ray
 
@@ -175,8 +208,9 @@ def _connect(address: str, cores: int) -> None:
     if address == LOCAL:
         ray.init(
             "local", num_cpus=cores, include_dashboard=False, object_store_memory=STORE,
-            _node_ip_address="127.0.0.1", runtime_env={"env_vars": {"PYTHONPATH": path}}, **quiet,
+            runtime_env={"env_vars": {"PYTHONPATH": path}}, **quiet,
         )  # fmt: skip
+        _require_loopback([str(node["NodeManagerAddress"]) for node in ray.nodes()])
         return
     try:
         ray.init(address, **quiet)
@@ -185,3 +219,15 @@ def _connect(address: str, cores: int) -> None:
             f"--ray must be {LOCAL} or the address of a Ray that runs; got {address!r} "
             f"({str(error).strip().splitlines()[0]}); check it with ray status."
         ) from None
+
+
+def _require_loopback(addresses: list[str]) -> None:
+    """Raise HilumError where a Ray of our own listens to others; it is stopped."""
+    import ray
+
+    if set(addresses) != {HERE}:
+        ray.shutdown()
+        raise HilumError(
+            f"--ray {LOCAL} must listen on {HERE} alone; got {', '.join(addresses)}; set "
+            f"{OF_A_CLUSTER}=0 before ray is imported."
+        )
