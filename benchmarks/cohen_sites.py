@@ -41,7 +41,7 @@ MAPS = {"last maps": (32,), "early": (8, 16), "stages": (8, 16, 32)}
 FEWEST = 10  # pairs inside a site, else it is not tested
 DRAWS, RESAMPLES = 20, 400  # of sites or of flipped labels; of patients, for intervals
 SITES = (2, 4, 8, 16, 32)
-FLIPPED = (0.1, 0.2, 0.3, 0.4)
+FLIPPED = (0.1, 0.2)
 
 
 @dataclass(frozen=True, slots=True)
