@@ -2,9 +2,10 @@
 
     python benchmarks/scale.py [--quick] [--data FOLDER]
 
-One process of one thread against two of one thread each, and against a Ray of two cores where Ray
-is installed. A command on few films says what it takes to start; the rest is the rate. The tables
-must be the same bytes.
+One process on one core against two workers of one thread each, one process on all cores, and a Ray
+of two cores where Ray is installed. The core is pinned: --threads 1 alone decodes in one thread
+while the network works in another. A command on few films says what it takes to start; the rest is
+the rate. The tables must be the same bytes.
 """
 
 from collections.abc import Mapping
@@ -16,11 +17,13 @@ from latency import random_model
 from side_by_side import Row, absent, asked, films, finish, in_turn, peer, workplace
 from start import HILUM, run
 
-FEW = 16
-ONE, TWO, RAY = "1 process", "2 processes", "Ray, 2 cores"
+FEW = 64  # enough for a shard of each worker
+ONE, TWO, ALL, RAY = "1 core", "2 workers", "1 process, all cores", "Ray, 2 cores"
+PINNED = ("taskset", "-c", "0")
 HOW: Mapping[str, tuple[str, ...]] = {
     ONE: ("--threads", "1"),
     TWO: ("--workers", "2"),
+    ALL: (),
     RAY: ("--workers", "2", "--ray", "local"),
 }
 ASKED = {TWO: ">= 1.85 x", RAY: ">= 1.75 x"}
@@ -30,7 +33,7 @@ def main() -> None:
     """Print and store the table."""
     size = asked(__doc__, "scale")
     with workplace() as folder:
-        paths = films(size, size.pick(300, 2000, 10_000), 1024, folder / "films")["path"]
+        paths = films(size, size.pick(600, 4000, 20_000), 1024, folder / "films")["path"]
         model = random_model("tf_efficientnet_lite0")
         saved = model_folder.save_trained_model(model, folder / "model")
         whole, few = (
@@ -39,8 +42,8 @@ def main() -> None:
         here = [name for name in HOW if name != RAY or peer("ray")]
         commands = {
             (name, count): partial(
-                run, *HILUM, "predict", str(saved), str(where), "-q", *HOW[name],
-                "--out", str(folder / f"{name}-{count}.csv"),
+                run, *(PINNED if name == ONE else ()), *HILUM, "predict", str(saved), str(where),
+                "-q", *HOW[name], "--out", str(folder / f"{name}-{count}.csv"),
             )
             for name in here
             for count, where in ((FEW, few), (len(paths), whole))
