@@ -449,7 +449,7 @@ def test_dicom_tables_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(HilumError, match=r"by path, SOPInstanceUID, Study.* or PatientID"):
         dicom_tree.read_dicom_tree(tmp_path)
     write(tmp_path, "PatientID,weight\nP1,70\n")
-    with pytest.raises(HilumError, match="1 images in no class folder"):
+    with pytest.raises(HilumError, match="got 1 image in no class folder"):
         dicom_tree.read_dicom_tree(tmp_path)
 
 

@@ -434,7 +434,7 @@ def test_covid_ct_joins_both_meta_files(tmp_path: Path):
         "10%0.jpg": "validation",
         "1046.jpg": "validation",
     }
-    assert any("patient of 1 slices" in note for note in found.notes)
+    assert any("patient of 1 slice is" in note for note in found.notes)
 
 
 def test_covid_ct_still_packed_says_so(tmp_path: Path):

@@ -262,6 +262,7 @@ def one_process() -> Iterator[tuple[files.Executor, int]]:
         executor.close()
 
 
+@pytest.mark.slow
 def test_a_killed_process_costs_its_shard_alone(
     made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

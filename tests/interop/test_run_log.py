@@ -7,7 +7,6 @@ import pytest
 
 import hilum
 from hilum.cli import train
-from hilum.cli.terminal import Terminal
 from hilum.interop import optional
 from hilum.interop.run_facts import plain_name, read_facts
 from hilum.interop.run_log import log_run
@@ -91,9 +90,9 @@ def test_names_hold_what_trackers_take() -> None:
         ("mlflow:", "add a colon and a folder"),
     ],
 )
-def test_a_mistake_is_named_before_the_run(words: str, message: str, tmp_path: Path) -> None:
+def test_a_mistake_is_named_before_the_run(words: str, message: str) -> None:
     with pytest.raises(hilum.HilumError, match=message):
-        train._run(None, None, tmp_path, Terminal(), log=[words])  # no recipe is looked at
+        train.After.of([words], None)
 
 
 def test_a_library_that_is_missing_is_named() -> None:

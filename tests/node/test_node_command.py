@@ -102,7 +102,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *words: str | Path) -> int:
 A, S = ("--archive", "A@127.0.0.1:104"), ("--spool", "spool")
 REFUSED = {
     ("m", *S, *A, "--aet", "SEVENTEEN_LETTERS"): "got 'SEVENTEEN_LETTERS', which has 17",
-    ("m", *S, *A, "--aet", ""): "AE title of 1 to 16 ASCII characters",
+    ("m", *S, *A, "--aet", "A\\B"): "AE title of 1 to 16 ASCII characters",
     ("m", *S): "node needs an archive for its results; got none; give --archive",
     (*S, *A): "node needs the model that answers; got none",
     ("m", *S, "--archive", "A@here"): "--archive must be AET@HOST:PORT; got 'A@here'",

@@ -14,20 +14,19 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from hilum import files
 from hilum.experiment import answering
 from hilum.experiment.answering import BLOCK, Answered
-from hilum.experiment.run_basis import VERSIONS
 from hilum.files import intact
+from hilum.files.versions import FITS, IMAGES, NETWORKS
 from hilum.inference import digest, exported
 from hilum.inference.model import TrainedModel, probability_columns
 from hilum.inference.training_record import Print
 from hilum.progress import Progress, StepName
 from hilum.types import HilumError
 
+VERSIONS = files.releases(*NETWORKS, *FITS, *IMAGES)
 ENDING = ".parts"  # of the folder next to the output
 PART, READING = "shard-{number:05}-{key}.parquet", "shard-{number:05}.reading"
 PATTERNS = ("shard-*.parquet", "shard-*.reading", ".*-shard-*.parquet")
@@ -161,6 +160,9 @@ def _noting(paths: Sequence[str], write: Callable[[str], object]) -> Callable[[P
 
 def write_part(shard: Shard, answered: Answered) -> None:
     """Write a shard's answers whole or not at all; its mark of reading is over."""
+    import pyarrow as pa  # the small installation has no shards
+    import pyarrow.parquet as pq
+
     table, read = answered.table, (answered.table["label"] != "").to_numpy()
     points = [row.tobytes() for piece in answered.points for row in piece]
     rows = table.drop(columns="path").assign(
@@ -186,6 +188,9 @@ def _spread(read: "np.typing.NDArray[np.bool_]", values: Sequence[object]) -> li
 
 def read_part(shard: Shard, classes: list[str]) -> Answered | None:
     """A shard's answers, or None where they are not there, or not as they were written."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
         if not intact.has_trailer(shard.part):
             return None

@@ -82,13 +82,12 @@ def atomic_write(path: str | Path, synced: bool = True) -> Iterator[Path]:
     The file and its folder are synchronised to disk, so that after a crash `path` holds the old
     content or the new, never a part. Its permissions are those of any new file there, whatever the
     library that writes it gives (safetensors: 0600). What can be drawn again need not be `synced`:
-    it is whole after a killed process then, not after a power failure. A link stays one: the file
-    that it leads to is replaced. Raises HilumError where the disk refuses, and for a device or
-    pipe, which a file would take the place of.
+    it is whole after a killed process then, not after a power failure. A link is replaced, not what
+    it leads to. Raises HilumError where the disk refuses, and for a device or pipe, which a file
+    would take the place of.
     """
     target = Path(path)
     require_no_device(target)
-    target = Path(os.path.realpath(target)) if target.is_symlink() else target
     temporary = target.with_name(f".{uuid4().hex[:8]}-{target.name}")  # suffixes stay as they are
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

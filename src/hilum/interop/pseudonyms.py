@@ -97,11 +97,13 @@ def write_pseudonymous(run: str | Path, pseudonyms: Pseudonyms) -> Path:
     of files and pictures are left out. Raises MissingError for a folder that is no finished run's,
     and what a damaged file raises.
 
+    >>> import hilum
     >>> from hilum.interop import Pseudonyms, write_pseudonymous
-    >>> write_pseudonymous("films", Pseudonyms(bytes(32)))
-    Traceback (most recent call last):
-        ...
-    hilum.types.MissingError: A report needs a finished run's results.json; got ...
+    >>> try:
+    ...     write_pseudonymous("films", Pseudonyms(bytes(32)))
+    ... except hilum.MissingError as error:
+    ...     print(str(error).partition(";")[0])
+    a finished run's folder has results.json
     """
     read = run_folder.read_run(as_path(run))
     out = read.folder / FOLDER
