@@ -23,7 +23,7 @@ from pydicom.sequence import Sequence
 
 from hilum import images
 from hilum.images import dicom as dicom_reader
-from hilum.images import gray
+from hilum.images import dicom_pixels, gray
 from hilum.images.dicom_header import age_in_years
 from hilum.images.dicom_pixels import stored_values
 from hilum.types import HilumError
@@ -373,6 +373,15 @@ def test_no_header_text_in_messages(save: Saver, capfd: pytest.CaptureFixture[st
     assert len([message for message in messages if message]) > 20
     assert "Canary" not in "".join(messages)
     assert "Canary" not in "".join(capfd.readouterr())
+
+
+def test_a_view_of_pixels_does_not_hold_their_stream() -> None:
+    """A held one cannot be emptied; Python 3.12.1 ended when both died together."""
+    stream = BytesIO(bytes(range(10)))
+    stream.seek(2)
+    view = dicom_pixels._view(stream, 4)
+    stream.truncate(0)
+    assert bytes(view) == bytes([2, 3, 4, 5])
 
 
 def test_inflated_content_matches_zlib(save: Saver) -> None:

@@ -83,7 +83,9 @@ def _view(stream: BinaryIO, length: int) -> bytes | memoryview:
     if not isinstance(stream, BytesIO):
         return stream.read(length)
     at = stream.tell()
-    return stream.getbuffer()[at : at + length]
+    # not `getbuffer`: a view that dies in one cycle with its stream, as behind an error, brings
+    # Python 3.12.1 down. CPython hands out the stream's own bytes here, no copy.
+    return memoryview(stream.getvalue())[at : at + length]
 
 
 def _luma_of_422(data: bytes | memoryview, layout: Layout) -> Values:
