@@ -155,7 +155,11 @@ def _held_model(folder: Path, key: str) -> TrainedModel:
 
 def _noting(paths: Sequence[str], write: Callable[[str], object]) -> Callable[[Path], None]:
     places = {Path(path): place for place, path in enumerate(paths)}
-    return lambda path: (write(f"{places[path]}\n"), None)[1]
+
+    def note_place(path: Path) -> None:
+        write(f"{places[path]}\n")
+
+    return note_place
 
 
 def write_part(shard: Shard, answered: Answered) -> None:
