@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hilum.cli import extras
+from hilum.cli import extras, serve
 from hilum.cli.app import Json, Quiet, Verbose, app, terminal
 from hilum.cli.machine_options import with_machine_options
 from hilum.cli.terminal import Terminal
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from hilum.node.status import SpoolStatus
 
 EXTRA = ("highdicom", "pebble", "pynetdicom")
-SERVE = ("fastapi", "prometheus_client", "python_multipart", "uvicorn")
 LOG_LINE = "%(asctime)s %(message)s"
 
 
@@ -88,7 +87,7 @@ def node(
         )
     extras.require("node", EXTRA, "dicom")
     if http is not None:
-        extras.require("node --http", SERVE, "serve")
+        extras.require("node --http", serve.EXTRA, "serve")
     from hilum.node.node import NodeSettings
     from hilum.node.peers import Archive, Peers, ae_title
     from hilum.node.rules import MODALITIES, FilmRules

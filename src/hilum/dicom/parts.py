@@ -30,9 +30,15 @@ def parts_of(image: Image, is_slice: bool) -> tuple[Grey8, Mask | None, str]:
 def fitted(film: Grey8) -> Grey8:
     """(height, width) -> the same with its longer side of SIDE pixels."""
     scale = SIDE / max(film.shape)
-    size = max(1, round(film.shape[1] * scale)), max(1, round(film.shape[0] * scale))
+    size = _scaled(film.shape, scale)
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(film, size, interpolation=how), np.uint8)
+
+
+def _scaled(shape: tuple[int, ...], scale: float) -> tuple[int, int]:
+    """(height, width) -> (width, height) at a scale, as OpenCV takes a size."""
+    height, width = (max(1, round(length * scale)) for length in shape)
+    return width, height
 
 
 def find_lungs(image: Image, is_slice: bool) -> tuple[Mask | None, str]:
@@ -45,8 +51,7 @@ def _found(image: Image, is_slice: bool) -> LungMask:
     pixels = image.pixels
     scale = FINEST / max(pixels.shape)
     if scale < 1:
-        size = max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale))
-        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+        pixels = cv2.resize(pixels, _scaled(pixels.shape, scale), interpolation=cv2.INTER_AREA)
     if is_slice:
         return ct.lungs(pixels)
     return lung_finder()(pixels)

@@ -92,7 +92,7 @@ def answer_chunk(
 ) -> Answered:
     """A row per image, and of those that could be read their prints and points."""
     films = [item for item in decoded if not isinstance(item, str)]
-    reasons = [item if isinstance(item, str) else "" for item in decoded]
+    read = np.array([not isinstance(item, str) for item in decoded], bool)
     answers: list[Answers] = []
     if films:
         seen = features(np.stack([film.pixels for film in films]))
@@ -101,13 +101,10 @@ def answer_chunk(
             for rows in _blocks(decoded)
         ]
     p = np.full((len(names), len(model.facts.classes)), np.nan)
-    good = [i for i, item in enumerate(decoded) if not isinstance(item, str)]
-    if good:
-        p[good] = np.concatenate([part.probabilities for part in answers])
+    if films:
+        p[read] = np.concatenate([part.probabilities for part in answers])
     said = (reason for part in answers for reason in part.reasons)
-    for position in good:
-        reasons[position] = next(said)
-    read = np.array([not isinstance(item, str) for item in decoded], bool)
+    reasons = [item if isinstance(item, str) else next(said) for item in decoded]
     table = answer_table(names, model.facts.classes, p, read, reasons)
     prints, points = [film.fingerprint for film in films], [part.points for part in answers]
     return Answered(table, prints, points)

@@ -1,7 +1,7 @@
 """A finished model on unlabelled images: probabilities, and heat maps of the evidence."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ from hilum.types import HilumError, LeftOut, MissingError
 if TYPE_CHECKING:  # torch and matplotlib are for heat maps alone, highdicom for results as DICOM
     from hilum.dicom.folder import ResultFolder
     from hilum.explain.writer import HeatmapRequest, HeatmapWriter
-    from hilum.progress import Progress
+    from hilum.progress import Advance, Progress
 
 ALONE = Spread()
 
@@ -77,7 +77,7 @@ def predict_files(
     with (
         predict_shards.answered(batch, progress)
         if spread.in_parts
-        else _answered_here(batch, drawer, progress)
+        else nullcontext(_answered_here(model, listed, drawer, progress("predict")))
     ) as answers:
         recognised = cautions.recognise(model, answers.prints)
         source = answer.judge_source(model, answers.prints, answers.points, recognised)
@@ -93,24 +93,20 @@ def predict_files(
     return AnsweredFiles(table, left_out, said, source)
 
 
-@contextmanager
 def _answered_here(
-    batch: predict_shards.Batch, drawer: "HeatmapWriter | None", progress: "Progress"
-) -> Iterator[Answered]:
+    model: TrainedModel, paths: Sequence[Path], drawer: "HeatmapWriter | None", advance: "Advance"
+) -> Answered:
     """Answers by this process, one image after another; their maps are drawn on the way."""
-    model, count = batch.model, len(batch.paths)
-    advance, done, parts = progress("predict"), 0, []
-    advance(0, count)
+    done, parts = 0, []
+    advance(0, len(paths))
     features = drawer.features if drawer else model.features
     with files.single_threaded_products():
-        for names, decoded in decoded_chunks(
-            batch.paths, model.pipeline, DRAWN if drawer else CHUNK
-        ):
+        for names, decoded in decoded_chunks(paths, model.pipeline, DRAWN if drawer else CHUNK):
             parts.append(answer_chunk(model, names, decoded, features))
             for _ in drawer.draw(parts[-1].table, decoded) if drawer else names:
                 done += 1
-                advance(done, count)
-    yield answering.joined(parts)
+                advance(done, len(paths))
+    return answering.joined(parts)
 
 
 def explain_files(
@@ -129,15 +125,8 @@ def explain_files(
     files.ensure_writable_folder(_require_apart(out, listed))
     model = exported.load(saved)
     drawer = _drawer(model, request, out)
-    advance, done, parts = progress("explain"), 0, []
-    advance(0, len(listed))
-    with files.alone(out), files.single_threaded_products():
-        for names, decoded in decoded_chunks(listed, model.pipeline, DRAWN):
-            parts.append(answer_chunk(model, names, decoded, drawer.features))
-            for _ in drawer.draw(parts[-1].table, decoded):
-                done += 1
-                advance(done, len(listed))
-        answers = answering.joined(parts)
+    with files.alone(out):
+        answers = _answered_here(model, listed, drawer, progress("explain"))
         recognised = cautions.recognise(model, answers.prints)
         source = answer.judge_source(model, answers.prints, answers.points, recognised)
         table = drawer.close(source.reason)

@@ -10,6 +10,7 @@ from hilum.experiment import answering, shards
 from hilum.experiment.answering import BLOCK, Answered
 from hilum.experiment.shards import Shard
 from hilum.files import Executor, WorkerLostError
+from hilum.files.executors import require_workers
 from hilum.files.ray_executor import ray_executor
 from hilum.inference.model import TrainedModel
 from hilum.progress import Advance, Progress, note
@@ -36,10 +37,7 @@ class Spread:
 
     def check(self) -> None:
         """Raise HilumError for fewer than one process, or shards that are not whole blocks."""
-        if not isinstance(self.workers, int) or self.workers < 1:
-            raise HilumError(
-                f"workers must be at least 1; got {self.workers!r}; leave it out for 1."
-            )
+        require_workers(self.workers)
         if self.size is not None and (self.size < 1 or self.size % BLOCK):
             raise HilumError(
                 f"a shard has a multiple of {BLOCK} files; got {self.size}; change it."

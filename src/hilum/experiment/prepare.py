@@ -15,7 +15,6 @@ import pandas as pd
 from hilum import files, images
 from hilum.experiment import outputs
 from hilum.files import cells
-from hilum.files.ours import NONE
 from hilum.preprocess import STEPS, from_list, with_side
 from hilum.preprocess.lungs import segmenter
 from hilum.preprocess.lungs.masks import LungMask
@@ -133,8 +132,8 @@ def _require_own(out: Path, jobs: Sequence[_Job]) -> None:
     if (out / f"{SHEET}.png").is_file():  # of an earlier call
         return
     for job in jobs:
-        files.require_own(job.target, NONE, "--out")
-        files.require_own(job.mask, NONE, "--out")
+        files.require_own(job.target, None, "--out")
+        files.require_own(job.mask, None, "--out")
 
 
 def _write_lung_table(done: Sequence[_Outcome], out: Path) -> list[_Outcome]:

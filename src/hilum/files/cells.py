@@ -48,6 +48,9 @@ def _changed(table: "pd.DataFrame", change: Callable[[object], object]) -> "pd.D
     return table
 
 
-def write_csv(table: "pd.DataFrame", path: Path, float_format: str = "%.8f") -> None:
-    """Write a table without its index to `path`, every text cell neutral."""
+def write_csv(table: "pd.DataFrame", path: Path, float_format: str | None = "%.8f") -> None:
+    """Write a table without its index to `path`, every text cell neutral.
+
+    A `float_format` of None writes the shortest digits that give the number back.
+    """
     neutral_table(table).to_csv(path, index=False, float_format=float_format)

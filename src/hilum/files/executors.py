@@ -168,6 +168,12 @@ class _StepShown:
             self.advance(done, done)
 
 
+def require_workers(workers: int) -> None:
+    """Raise HilumError for fewer than one process."""
+    if not isinstance(workers, int) or workers < 1:
+        raise HilumError(f"workers must be at least 1; got {workers!r}; leave it out for one.")
+
+
 @contextmanager
 def executor_of(
     workers: int, threads: int | None = None, tries: int = 1, ahead: int = 0
@@ -176,8 +182,7 @@ def executor_of(
 
     Raises HilumError for fewer than one.
     """
-    if not isinstance(workers, int) or workers < 1:
-        raise HilumError(f"workers must be at least 1; got {workers!r}; leave it out for one.")
+    require_workers(workers)
     if workers == 1:
         yield SerialExecutor()
         return

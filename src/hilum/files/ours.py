@@ -7,19 +7,21 @@ from hilum.types import HilumError
 
 HEAD = 4096  # bytes at the beginning of a file, in which hilum's own have their mark
 PAGE = b"hilum"  # reports and cards
-NONE = b"\0" * (HEAD + 1)  # longer than what is looked at: no file has it
 PICTURE = ("Software", "hilum")  # a text in each PNG of a heat map
 ANSWERS = b"path,label,p_"  # what `hilum predict` writes
 RUN = {"results.json": b'"recipe"', "report.html": PAGE, "predictions.csv": b"sample_id"}
 
 
-def require_own(path: Path, mark: bytes, option: str) -> Path:
-    """The path itself; HilumError where a file is there that does not begin as hilum's own do."""
+def require_own(path: Path, mark: bytes | None, option: str) -> Path:
+    """The path itself; HilumError where a file is there that does not begin as hilum's own do.
+
+    Without a `mark`, no file that holds anything is one of hilum's.
+    """
     require_no_device(path)
     if path.is_file():
         with path.open("rb") as file:
             head = file.read(HEAD)
-        if head and mark not in head:
+        if head and (mark is None or mark not in head):
             raise HilumError(
                 f"{option} replaces no file but an earlier one of this command; got {str(path)!r}, "
                 "which is another; choose another name, or delete it."

@@ -151,7 +151,7 @@ def _write(table: pd.DataFrame, path: Path, pseudonyms: Pseudonyms) -> None:
             coded["path"] = coded["sample_id"]
         coded = coded.sort_values("sample_id", kind="stable")
     with files.atomic_write(path) as temporary:
-        cells.neutral_table(coded).to_csv(temporary, index=False)
+        cells.write_csv(coded, temporary, None)
 
 
 def _names(run: RunFolder, pseudonyms: Pseudonyms) -> dict[str, str]:
