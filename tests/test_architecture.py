@@ -43,8 +43,8 @@ FLOORS = (
     {"checkpoints", "source_task"},
     {"evidence", "fold", "pool_choice", "predict"},
     {"adapt_report", "fit", "predict_shards", "recipe_checks", "summary", "synthetic_images"},
-    {"fine_tune", "shards"},
-    {"schema_to_training"},
+    {"fine_tune", "shard_model", "shards"},
+    {"schema_to_training", "spread"},
     {"cell_context"},
     {"answering", "context", "splits"},
     {"clear_previous", "compare", "dataset", "environment", "given_split", "leaderboard"}

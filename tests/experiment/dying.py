@@ -32,6 +32,6 @@ def _answer(shard: shards.Shard, progress: Progress, once: bool) -> int:
 
     answer.prepare_file = prepare  # type: ignore[assignment]
     try:
-        return shards.answer_shard(shard, progress)
+        return shards.carry_out(shard, progress)
     finally:
         answer.prepare_file = real

@@ -19,10 +19,10 @@ import numpy as np
 import pytest
 
 from hilum import files, preprocess
-from hilum.experiment import answering, predict, predict_shards, shards
+from hilum.experiment import answering, predict, predict_shards, shard_model, shards
 from hilum.experiment.answering import BLOCK
 from hilum.experiment.predict import AnsweredFiles
-from hilum.experiment.predict_shards import Spread
+from hilum.experiment.spread import Spread
 from hilum.inference import answer, model_folder, model_json, new_source, ood
 from hilum.inference import model as models
 from hilum.inference.model import ModelMetadata, TrainedModel
@@ -88,12 +88,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 @pytest.fixture(autouse=True)
 def loaded_once(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process keeps the model of a batch, but not from one test to the next."""
-    real = shards.exported.load
+    real = shard_model.exported.load
     loaded = made.loaded = made.loaded or real(made.model)
     monkeypatch.setattr(
-        shards.exported, "load", lambda folder: loaded if folder == made.model else real(folder)
+        shard_model.exported,
+        "load",
+        lambda folder: loaded if folder == made.model else real(folder),
     )
-    shards._held_model.cache_clear()
+    shard_model.held_model.cache_clear()
 
 
 def same(made: Made, out: Path, found: AnsweredFiles) -> bool:
@@ -123,7 +125,7 @@ def test_the_same_bytes_for_any_size_of_parts(made: Made, tmp_path: Path, size: 
 
 def test_a_product_is_one_of_whole_blocks(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is read decides how many films a block has, not what comes before or after it."""
-    model = shards.exported.load(made.model)
+    model = shard_model.exported.load(made.model)
     counts: list[int] = []
     real = answer.answer_features
     monkeypatch.setattr(
@@ -165,7 +167,7 @@ def test_a_resumed_batch_does_what_is_left(
     assert not out.exists()
     kept = tmp_path / "kept"
     shutil.copytree(parts, kept)
-    assert len([*kept.glob("shard-*.parquet")]) == 3
+    assert len([*kept.glob("shard-*.part")]) == 3
 
     seen: list[tuple[int, int]] = []
     notes: list[str] = []
@@ -194,24 +196,30 @@ def test_a_resumed_batch_does_what_is_left(
     assert counted.count == 4
 
 
+def one_film(made: Made, folder: Path, key: str, parts: Path) -> shards.Shard:
+    work = predict_shards.AnswerWork(folder, key)
+    batch = shards.Batch([made.films / "001.png"], key, lambda _: work, lambda _: None, "", "")
+    return batch.shards(parts, BLOCK)[0]
+
+
 def test_parts_of_another_model_are_made_anew(
     made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "model"
     shutil.copytree(made.model, folder)
-    key = shards.model_key(folder, shards.exported.load(folder))
-    assert key == shards.model_key(made.model, shards.exported.load(made.model))
+    key = shard_model.model_key(folder, shard_model.exported.load(folder))
+    assert key == shard_model.model_key(made.model, shard_model.exported.load(made.model))
     model_json.amend(folder, {"temperature": 3.0})
-    other = shards.model_key(folder, shards.exported.load(folder))
+    other = shard_model.model_key(folder, shard_model.exported.load(folder))
     assert other != key
-    shard = shards.plan_shards(folder, key, [made.films / "001.png"], tmp_path, BLOCK)[0]
+    shard = one_film(made, folder, key, tmp_path)
     with pytest.raises(HilumError, match=r"all processes need the same model"):
-        shards.answer_shard(shard, silent)
-    again = shards.plan_shards(folder, other, [made.films / "001.png"], tmp_path, BLOCK)[0]
+        shards.carry_out(shard, silent)
+    again = one_film(made, folder, other, tmp_path)
     assert again.part != shard.part
     with monkeypatch.context() as patch:
-        patch.setitem(shards.VERSIONS, "hilum", "0.0.1")
-        assert shards.model_key(folder, shards.exported.load(folder)) not in {key, other}
+        patch.setitem(shard_model.VERSIONS, "hilum", "0.0.1")
+        assert shard_model.model_key(folder, shard_model.exported.load(folder)) not in {key, other}
 
 
 def test_what_cannot_be_done_in_parts_is_refused(made: Made, tmp_path: Path) -> None:
@@ -230,7 +238,7 @@ def test_what_cannot_be_done_in_parts_is_refused(made: Made, tmp_path: Path) -> 
     with pytest.raises(HilumError, match="at least 1; got 0"):
         made.predict(out, Spread(0))
     on_gpu = SimpleNamespace(runtime=SimpleNamespace(facts=SimpleNamespace(device="cuda:0")))
-    batch = predict_shards.Batch(made.model, on_gpu, [], out, Spread(2))  # type: ignore[arg-type]
+    batch = predict_shards.Asked(made.model, on_gpu, [], out, Spread(2))  # type: ignore[arg-type]
     with (
         pytest.raises(HilumError, match="by processor cores; got a model on cuda:0"),
         predict_shards.answered(batch, silent),
@@ -267,7 +275,7 @@ def test_a_killed_process_costs_its_shard_alone(
     made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "p.csv"
-    monkeypatch.setattr(shards, "answer_shard", dying.at_first)
+    monkeypatch.setattr(shards, "carry_out", dying.at_first)
     monkeypatch.setattr(Spread, "executor", lambda spread: one_process())
     found = made.predict(out, Spread(2, size=2 * BLOCK))
     assert [path.name for path in (tmp_path / "p.csv.parts").iterdir()] == ["died"]
@@ -281,10 +289,10 @@ def test_a_film_that_ends_every_process_is_named(
 ) -> None:
     out = tmp_path / "p.csv"
     with monkeypatch.context() as patch:
-        patch.setattr(shards, "answer_shard", dying.always)
+        patch.setattr(shards, "carry_out", dying.always)
         with pytest.raises(HilumError, match=r"3 ended .* it read '.*037.png' \(signal SIGKILL\)"):
             made.predict(out, Spread(2, size=BLOCK))
-    assert len([*(tmp_path / "p.csv.parts").glob("*.parquet")]) >= 2
+    assert len([*(tmp_path / "p.csv.parts").glob("*.part")]) >= 2
     (tmp_path / "p.csv.parts" / "died").unlink()
     assert same(made, out, made.predict(out, Spread(2, resume=True, size=BLOCK)))
 
@@ -299,7 +307,7 @@ def test_a_killed_command_goes_on_and_leaves_no_process(
     code = (
         "import signal, sys; from pathlib import Path\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from hilum.experiment import predict; from hilum.experiment.predict_shards import Spread\n"
+        "from hilum.experiment import predict; from hilum.experiment.spread import Spread\n"
         "from hilum.progress import silent\n"
         f"predict.predict_files(Path({str(made.model)!r}), [Path({str(made.films)!r})],\n"
         f"    Path({str(out)!r}), silent, spread=Spread(2, resume=True, size={BLOCK}))\n"
@@ -307,7 +315,7 @@ def test_a_killed_command_goes_on_and_leaves_no_process(
     for least in (1, 3):
         run = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
         end = time.monotonic() + 120
-        while len([*parts.glob("shard-*.parquet")]) < least and run.poll() is None:
+        while len([*parts.glob("shard-*.part")]) < least and run.poll() is None:
             assert time.monotonic() < end
             time.sleep(0.01)
         workers = children(run.pid)
@@ -316,15 +324,15 @@ def test_a_killed_command_goes_on_and_leaves_no_process(
         while any(map(alive, workers)):
             assert time.monotonic() < end
             time.sleep(0.05)
-        before = {path.name: path.stat().st_mtime_ns for path in parts.glob("shard-*.parquet")}
+        before = {path.name: path.stat().st_mtime_ns for path in parts.glob("shard-*.part")}
         if run.returncode:
             assert len(before) >= least
             assert not out.exists()
     written: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
-        real = shards.write_part
+        real = predict_shards.write_part
         patch.setattr(
-            shards, "write_part", lambda s, a: (written.append(s.part.name), real(s, a))[1]
+            predict_shards, "write_part", lambda s, a: (written.append(s.part.name), real(s, a))[1]
         )
         found = made.predict(out, Spread(resume=True, size=BLOCK))
     assert same(made, out, found)

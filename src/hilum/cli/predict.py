@@ -68,7 +68,7 @@ def predict(
 ) -> None:
     """Apply a model to images: a CSV with the probability of each class, or why it abstains."""
     from hilum.experiment import predict
-    from hilum.experiment.predict_shards import Spread
+    from hilum.experiment.spread import Spread
 
     screen = terminal(as_json, verbose, quiet)
     if dry_run:

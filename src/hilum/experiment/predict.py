@@ -12,7 +12,7 @@ import pandas as pd
 from hilum import files, images
 from hilum.experiment import answering, predict_shards
 from hilum.experiment.answering import CHUNK, DRAWN, Answered, answer_chunk, decoded_chunks
-from hilum.experiment.predict_shards import Spread
+from hilum.experiment.spread import ALONE, Spread
 from hilum.files import cells, ours
 from hilum.inference import answer, cautions, exported, model_json
 from hilum.inference.answer import Prediction
@@ -26,8 +26,6 @@ if TYPE_CHECKING:  # torch and matplotlib are for heat maps alone, highdicom for
     from hilum.dicom.folder import ResultFolder
     from hilum.explain.writer import HeatmapRequest, HeatmapWriter
     from hilum.progress import Advance, Progress
-
-ALONE = Spread()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +71,9 @@ def predict_files(
     model = exported.load(saved)
     drawer = _drawer(model, None, _require_apart(heatmaps, listed)) if heatmaps else None
     writer = _result_folder(dicom, saved, model, listed) if dicom else None
-    batch = predict_shards.Batch(saved, model, listed, out, spread)
+    asked = predict_shards.Asked(saved, model, listed, out, spread)
     with (
-        predict_shards.answered(batch, progress)
+        predict_shards.answered(asked, progress)
         if spread.in_parts
         else nullcontext(_answered_here(model, listed, drawer, progress("predict")))
     ) as answers:

@@ -1,73 +1,43 @@
 """Answers to a batch by several processes, or in parts that outlive a kill: the bytes of one."""
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from hilum import files, images
-from hilum.experiment import answering, shards
-from hilum.experiment.answering import BLOCK, Answered
-from hilum.experiment.shards import Shard
-from hilum.files import Executor, WorkerLostError
-from hilum.files.executors import require_workers
-from hilum.files.ray_executor import ray_executor
-from hilum.inference.model import TrainedModel
-from hilum.progress import Advance, Progress, note
-from hilum.types import HilumError
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
 
-TRIES = 3  # processes that may be lost at one shard
-AHEAD = 8  # shards, for each process, that may be done before an earlier one
+from hilum.experiment import answering, shard_model, shards
+from hilum.experiment.answering import Answered
+from hilum.experiment.shards import Shard, Watch
+from hilum.experiment.spread import Spread
+from hilum.files import intact
+from hilum.inference.model import TrainedModel, probability_columns
+from hilum.inference.training_record import Print
+from hilum.progress import Progress
 
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """How a batch is shared out among processes, and whether what is done already is kept."""
-
-    workers: int = 1
-    resume: bool = False
-    threads: int = 1  # of each process
-    size: int | None = None  # files of a shard, a multiple of BLOCK; None: by their number
-    ray: str = ""  # the address of a Ray in place of processes here, or "local"
-
-    @property
-    def in_parts(self) -> bool:
-        """Whether answers are written part by part."""
-        return self.workers != 1 or self.resume or self.ray != ""
-
-    def check(self) -> None:
-        """Raise HilumError for fewer than one process, or shards that are not whole blocks."""
-        require_workers(self.workers)
-        if self.size is not None and (self.size < 1 or self.size % BLOCK):
-            raise HilumError(
-                f"a shard has a multiple of {BLOCK} files; got {self.size}; change it."
-            )
-
-    def refuse_heatmaps(self) -> None:
-        """Raise HilumError where parts are asked for: maps take all cores for one image."""
-        if self.in_parts:
-            got = f"--workers {self.workers}" if self.workers != 1 else "--resume"
-            got = f"--ray {self.ray}" if self.ray else got
-            raise HilumError(
-                f"heat maps are drawn by one process from the first image on; got --heatmaps with "
-                f"{got}; leave one of them out."
-            )
-
-    @contextmanager
-    def executor(self) -> Iterator[tuple[Executor, int]]:
-        """What carries shards out, and how many at a time."""
-        if self.ray:
-            count = self.workers if self.workers > 1 else None
-            with ray_executor(self.ray, count, self.threads, TRIES, AHEAD) as actors:
-                yield actors, actors.count
-        else:
-            ahead = AHEAD * self.workers
-            with files.executor_of(self.workers, self.threads, TRIES, ahead) as executor:
-                yield executor, self.workers
+ENDING = ".parts"  # of the folder next to the table
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class AnswerWork:
+    """A model answers a shard's files; the part is a table with a row per file."""
+
+    model: Path
+    model_key: str
+
+    def carry_out(self, shard: Shard, watch: Watch) -> None:
+        """As shards.Work says; HilumError where the model is another one now."""
+        model = shard_model.held_model(self.model, self.model_key)
+        paths = [Path(path) for path in shard.paths]
+        write_part(shard, answering.answer_files(model, paths, watch.done, watch.reading))
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
     """Files to answer, and by what."""
 
     folder: Path  # of the model
@@ -76,78 +46,89 @@ class Batch:
     out: Path
     spread: Spread
 
+    @property
+    def batch(self) -> shards.Batch[Answered]:
+        """The same as shards know it."""
+        key = shard_model.model_key(self.folder, self.model)
+        work, classes = AnswerWork(self.folder, key), self.model.facts.classes
+        return shards.Batch(
+            self.paths,
+            key,
+            lambda _: work,
+            lambda shard: read_part(shard, classes),
+            "predict",
+            "predicted",
+        )
+
 
 @contextmanager
-def answered(batch: Batch, progress: Progress) -> Iterator[Answered]:
+def answered(asked: Asked, progress: Progress) -> Iterator[Answered]:
     """Answers to all files in order, put together from parts; these are removed afterwards.
 
-    Raises HilumError where a process is lost again and again, with the file that it read.
+    Raises as `shards.all_parts` does.
     """
-    _require_processor(batch.model)
-    batch.spread.check()
-    spread, key = batch.spread, shards.model_key(batch.folder, batch.model)
-    with shards.parts_folder(batch.out, spread.resume) as folder:
-        advance = progress("predict")
-        advance(0, len(batch.paths))
-        with spread.executor() as (executor, count):
-            size = spread.size or shards.shard_size(len(batch.paths), count)
-            planned = shards.plan_shards(batch.folder, key, batch.paths, folder, size)
-            parts = _parts(planned, batch, executor, progress, advance)
-        yield answering.joined(parts)
+    shard_model.require_processor(asked.model)
+    asked.spread.check()
+    batch, out = asked.batch, asked.out
+    with shards.parts_folder(out.with_name(out.name + ENDING), asked.spread.resume) as folder:
+        yield answering.joined(shards.all_parts(batch, folder, asked.spread, progress))
 
 
-def _require_processor(model: TrainedModel) -> None:
-    device = model.runtime.facts.device
-    if device != "cpu":
-        raise HilumError(
-            f"parts of a batch are computed by processor cores; got a model on {device}; add "
-            "--device cpu, or leave --workers and --resume out."
-        )
+def write_part(shard: Shard, answered: Answered) -> None:
+    """Write a shard's answers whole or not at all."""
+    import pyarrow as pa  # the small installation has no shards
+    import pyarrow.parquet as pq
 
-
-def _parts(
-    planned: Sequence[Shard],
-    batch: Batch,
-    executor: Executor,
-    progress: Progress,
-    advance: Advance,
-) -> list[Answered]:
-    """The answers of every shard, in order; those that are not there are computed first."""
-    classes = batch.model.facts.classes
-    known = {shard.number: part for shard in planned if (part := shards.read_part(shard, classes))}
-    done = sum(len(planned[number].paths) for number in known)
-    if done:
-        advance(done, len(batch.paths))
-        note(advance, f"{done:,} predicted before")
-    todo = [shard for shard in planned if shard.number not in known]
-    finished = 0
-    try:
-        for shard, count in zip(
-            todo, executor.map(shards.answer_shard, todo, progress), strict=True
-        ):
-            done, finished = done + count, finished + 1
-            known[shard.number] = _read_back(shard, classes)
-            advance(done, len(batch.paths))
-    except WorkerLostError as error:
-        raise _lost(todo[finished], error) from None
-    return [known[shard.number] for shard in planned]
-
-
-def _read_back(shard: Shard, classes: list[str]) -> Answered:
-    part = shards.read_part(shard, classes)
-    if part is None:
-        raise HilumError(
-            f"{shard.part} must be as it was written a moment ago; got another file or none; leave "
-            "the folder alone, and continue with --resume."
-        )
-    return part
-
-
-def _lost(shard: Shard, error: WorkerLostError) -> HilumError:
-    path = shard.last_read()
-    reading = f" while it read {images.printable(Path(path))!r}" if path else ""
-    return HilumError(
-        f"a worker process must live until its shard is done; {TRIES} ended at the same shard, the "
-        f"last{reading} ({error.ending}); move that file away or use fewer --workers if memory ran "
-        "out, and continue with --resume."
+    table, read = answered.table, (answered.table["label"] != "").to_numpy()
+    points = [row.tobytes() for piece in answered.points for row in piece]
+    rows = table.drop(columns="path").assign(
+        sha256=_spread_out(read, [one.sha256 for one in answered.prints]),
+        perceptual=_spread_out(read, [one.perceptual.tobytes() for one in answered.prints]),
+        patient=_spread_out(read, [one.patient for one in answered.prints]),
+        point=_spread_out(read, points),
     )
+    width = answered.points[0].shape[1] if answered.points else 0
+    stored = pa.Table.from_pandas(rows, preserve_index=False).replace_schema_metadata(
+        {b"hilum": json.dumps({"components": width}).encode()}
+    )
+    with shard.writing() as temporary:
+        pq.write_table(stored, temporary)
+
+
+def _spread_out(read: npt.NDArray[np.bool_], values: Sequence[object]) -> list[object]:
+    following = iter(values)
+    return [next(following) if known else None for known in read]
+
+
+def read_part(shard: Shard, classes: list[str]) -> Answered | None:
+    """A shard's answers, or None where they are not there, or not as they were written."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        if not shard.is_whole():
+            return None
+        content = shard.part.read_bytes()[: -intact.TRAILER_BYTES]
+        stored = pq.read_table(pa.BufferReader(content))
+        width = int(json.loads(stored.schema.metadata[b"hilum"])["components"])
+        rows = stored.to_pandas(ignore_metadata=True)
+        return _rebuilt(shard, classes, rows, width)
+    except (OSError, pa.ArrowException, KeyError, ValueError, TypeError):
+        return None
+
+
+def _rebuilt(shard: Shard, classes: list[str], rows: pd.DataFrame, width: int) -> Answered:
+    read = (rows["label"] != "").to_numpy(bool)
+    probabilities = rows[probability_columns(classes)].to_numpy(np.float64)
+    table = answering.answer_table(
+        list(shard.paths), classes, probabilities, read, rows["reason"].tolist()
+    )
+    known = rows[read]
+    prints = [
+        Print(sha256, np.frombuffer(bits, np.uint8), None if pd.isna(patient) else str(patient))
+        for sha256, bits, patient in zip(
+            known["sha256"], known["perceptual"], known["patient"], strict=True
+        )
+    ]
+    points = np.frombuffer(b"".join(known["point"]), np.float32).reshape(len(known), width)
+    return Answered(table, prints, [points] if len(known) else [])

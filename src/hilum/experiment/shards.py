@@ -1,53 +1,59 @@
-"""Parts of a batch as tasks: some files each in, a file of answers each out.
+"""A batch in parts: some files each in, a file of results each out, by one process or several.
 
-A part's name has a digest of all that its answers depend on: the model, versions and its files as
-they are (path, size, time of last change). Where there is a part of that name, it is not made
+A part's name has a digest of all that its results depend on: what is done, versions and its files
+as they are (path, size, time of last change). Where there is a part of that name, it is not made
 again. It is written by rename and has a checksum.
 """
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
-import numpy as np
-import pandas as pd
-
-from hilum import files
-from hilum.experiment import answering
-from hilum.experiment.answering import BLOCK, Answered
-from hilum.files import intact
-from hilum.files.versions import FITS, IMAGES, NETWORKS
-from hilum.inference import digest, exported
-from hilum.inference.model import TrainedModel, probability_columns
-from hilum.inference.training_record import Print
-from hilum.progress import Progress, StepName
+from hilum import files, images
+from hilum.experiment.answering import BLOCK
+from hilum.experiment.spread import TRIES, Spread
+from hilum.files import Executor, WorkerLostError, intact
+from hilum.progress import Progress, StepName, note
 from hilum.types import HilumError
 
-VERSIONS = files.releases(*NETWORKS, *FITS, *IMAGES)
-ENDING = ".parts"  # of the folder next to the output
-PART, READING = "shard-{number:05}-{key}.parquet", "shard-{number:05}.reading"
-PATTERNS = ("shard-*.parquet", "shard-*.reading", ".*-shard-*.parquet")
+Part = TypeVar("Part")
+INSIDE = ".parts"  # the folder of parts within an output that is a folder: hidden, so never listed
+PART, READING = "shard-{number:05}-{key}.part", "shard-{number:05}.reading"
+PATTERNS = ("shard-*.part", "shard-*.reading", ".*-shard-*.part")
 MOST = 1024  # files of a shard: what a kill can cost a process
 EACH = 8  # shards that a process gets, where there are enough files: the last ones end together
 
 
 @dataclass(frozen=True, slots=True)
+class Watch:
+    """What a shard's work tells of itself: how many files are done, and which it begins."""
+
+    done: Callable[[int], None]
+    reading: Callable[[Path], None]
+
+
+class Work(Protocol):
+    """What is done with the files of a shard; it travels to the process that does it."""
+
+    def carry_out(self, shard: "Shard", watch: Watch) -> None:
+        """Write the shard's part."""
+
+
+@dataclass(frozen=True, slots=True)
 class Shard:
-    """Some files of a batch, in order, and where their answers go."""
+    """Some files of a batch, in order, and where what is made of them goes."""
 
     number: int
-    key: str  # digest of what the answers depend on
-    model: Path
-    model_key: str
+    key: str  # digest of what the results depend on
+    work: Work
     paths: tuple[str, ...]
     folder: Path
 
     @property
     def part(self) -> Path:
-        """The file of answers."""
+        """The file of results."""
         return self.folder / PART.format(number=self.number, key=self.key)
 
     @property
@@ -61,35 +67,48 @@ class Shard:
             return self.paths[int(self.reading.read_text().splitlines()[-1])]
         return ""
 
+    @contextmanager
+    def writing(self) -> Iterator[Path]:
+        """A temporary path that becomes the part, with its checksum, when the block ends well."""
+        with files.atomic_write(self.part) as temporary:
+            yield temporary
+            intact.add_trailer(temporary)
 
-def model_key(folder: Path, model: TrainedModel) -> str:
-    """Digest of all of a model that an answer's digits depend on, here and now."""
-    sources = model.sources if isinstance(model.sources, str) else model.sources.digest
-    computed = model.runtime.describe()
-    return files.stable_digest(digest.model_digest(folder), sources, computed, VERSIONS)
+    def is_whole(self) -> bool:
+        """Whether the part is as it was written; raises OSError where there is none."""
+        return intact.has_trailer(self.part)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch(Generic[Part]):
+    """Files, what is done with them, and how a part is read."""
+
+    paths: Sequence[Path]
+    key: str  # digest of all that results depend on, the files apart
+    work: Callable[[slice], Work]  # of the files at these places
+    read: Callable[[Shard], Part | None]  # None where it is not there, or not as it was written
+    step: str  # its name while it is carried out, "predict"
+    past: str  # "predicted"
+
+    def shards(self, folder: Path, size: int) -> list[Shard]:
+        """All files in shards of `size`, a multiple of BLOCK, in order."""
+        cuts = [slice(start, start + size) for start in range(0, len(self.paths), size)]
+        return [
+            Shard(
+                number,
+                files.stable_digest(self.key, [_state(path) for path in self.paths[cut]])[:16],
+                self.work(cut),
+                tuple(str(path) for path in self.paths[cut]),
+                folder,
+            )
+            for number, cut in enumerate(cuts)
+        ]
 
 
 def shard_size(count: int, processes: int) -> int:
     """Files of a shard: whole blocks, several shards for each process, and none too large."""
     even = -(-count // (EACH * processes))
     return min(MOST, max(1, -(-even // BLOCK)) * BLOCK)
-
-
-def plan_shards(
-    model: Path, key: str, paths: Sequence[Path], folder: Path, size: int
-) -> list[Shard]:
-    """Cut files into shards of `size`, a multiple of BLOCK, in order."""
-    return [
-        Shard(
-            number,
-            files.stable_digest(key, [_state(path) for path in paths[start : start + size]])[:16],
-            model,
-            key,
-            tuple(str(path) for path in paths[start : start + size]),
-            folder,
-        )
-        for number, start in enumerate(range(0, len(paths), size))
-    ]
 
 
 def _state(path: Path) -> list[str | int]:
@@ -101,12 +120,11 @@ def _state(path: Path) -> list[str | int]:
 
 
 @contextmanager
-def parts_folder(out: Path, resume: bool) -> Iterator[Path]:
+def parts_folder(folder: Path, resume: bool) -> Iterator[Path]:
     """The folder of parts of an output, held alone; emptied first unless resumed.
 
     It is removed when the block ends well. Raises HilumError where another process holds it.
     """
-    folder = out.with_name(out.name + ENDING)
     with files.alone(folder, "--out", "command"):
         _remove_parts(folder, () if resume else PATTERNS)
         yield folder
@@ -121,36 +139,15 @@ def _remove_parts(folder: Path, patterns: Sequence[str]) -> None:
             path.unlink(missing_ok=True)
 
 
-def answer_shard(shard: Shard, progress: Progress) -> int:
-    """Answer a shard's files and write its part; how many files there were.
-
-    Raises HilumError where the model is not the one that the batch was begun with.
-    """
-    with files.single_threaded_products():
-        model = _held_model(shard.model, shard.model_key)
-        advance, count = progress(StepName(f"shard {shard.number + 1:,}")), len(shard.paths)
-        advance(0, count)
-        with shard.reading.open("w", buffering=1) as mark:
-            answered = answering.answer_files(
-                model,
-                [Path(path) for path in shard.paths],
-                lambda done: advance(done, count),
-                _noting(shard.paths, mark.write),
-            )
-    write_part(shard, answered)
+def carry_out(shard: Shard, progress: Progress) -> int:
+    """Do a shard's work, which writes its part; how many files there were."""
+    advance, count = progress(StepName(f"shard {shard.number + 1:,}")), len(shard.paths)
+    advance(0, count)
+    with files.single_threaded_products(), shard.reading.open("w", buffering=1) as mark:
+        watch = Watch(lambda done: advance(done, count), _noting(shard.paths, mark.write))
+        shard.work.carry_out(shard, watch)
+    shard.reading.unlink(missing_ok=True)
     return count
-
-
-@lru_cache(maxsize=1)  # a process works on one batch
-def _held_model(folder: Path, key: str) -> TrainedModel:
-    model = exported.load(folder)
-    if model_key(folder, model) != key:
-        raise HilumError(
-            "all processes need the same model, versions and kind of processor; got another "
-            f"result of {str(folder)!r} in one of them; leave the model's folder as it is, and use "
-            "machines that are alike."
-        )
-    return model
 
 
 def _noting(paths: Sequence[str], write: Callable[[str], object]) -> Callable[[Path], None]:
@@ -162,63 +159,57 @@ def _noting(paths: Sequence[str], write: Callable[[str], object]) -> Callable[[P
     return note_place
 
 
-def write_part(shard: Shard, answered: Answered) -> None:
-    """Write a shard's answers whole or not at all; its mark of reading is over."""
-    import pyarrow as pa  # the small installation has no shards
-    import pyarrow.parquet as pq
+def all_parts(batch: Batch[Part], folder: Path, spread: Spread, progress: Progress) -> list[Part]:
+    """The parts of every shard, in order; those that are not in `folder` are made first.
 
-    table, read = answered.table, (answered.table["label"] != "").to_numpy()
-    points = [row.tobytes() for piece in answered.points for row in piece]
-    rows = table.drop(columns="path").assign(
-        sha256=_spread(read, [one.sha256 for one in answered.prints]),
-        perceptual=_spread(read, [one.perceptual.tobytes() for one in answered.prints]),
-        patient=_spread(read, [one.patient for one in answered.prints]),
-        point=_spread(read, points),
-    )
-    width = answered.points[0].shape[1] if answered.points else 0
-    stored = pa.Table.from_pandas(rows, preserve_index=False).replace_schema_metadata(
-        {b"hilum": json.dumps({"components": width}).encode()}
-    )
-    with files.atomic_write(shard.part) as temporary:
-        pq.write_table(stored, temporary)
-        intact.add_trailer(temporary)
-    shard.reading.unlink(missing_ok=True)
-
-
-def _spread(read: "np.typing.NDArray[np.bool_]", values: Sequence[object]) -> list[object]:
-    following = iter(values)
-    return [next(following) if known else None for known in read]
+    Raises HilumError where a process is lost again and again, with the file that it read.
+    """
+    spread.check()
+    advance, total = progress(batch.step), len(batch.paths)
+    advance(0, total)
+    with spread.executor() as (executor, count):
+        planned = batch.shards(folder, spread.size or shard_size(total, count))
+        known = {shard.number: part for shard in planned if (part := batch.read(shard)) is not None}
+        done = sum(len(planned[number].paths) for number in known)
+        if done:
+            advance(done, total)
+            note(advance, f"{done:,} {batch.past} before")
+        todo = [shard for shard in planned if shard.number not in known]
+        for shard, part in _made(batch, todo, executor, progress):
+            known[shard.number] = part
+            done += len(shard.paths)
+            advance(done, total)
+    return [known[shard.number] for shard in planned]
 
 
-def read_part(shard: Shard, classes: list[str]) -> Answered | None:
-    """A shard's answers, or None where they are not there, or not as they were written."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+def _made(
+    batch: Batch[Part], todo: Sequence[Shard], executor: Executor, progress: Progress
+) -> Iterator[tuple[Shard, Part]]:
+    """Shards with their parts, as they are done, in order."""
+    finished = 0
     try:
-        if not intact.has_trailer(shard.part):
-            return None
-        content = shard.part.read_bytes()[: -intact.TRAILER_BYTES]
-        stored = pq.read_table(pa.BufferReader(content))
-        width = int(json.loads(stored.schema.metadata[b"hilum"])["components"])
-        rows = stored.to_pandas(ignore_metadata=True)
-        return _rebuilt(shard, classes, rows, width)
-    except (OSError, pa.ArrowException, KeyError, ValueError, TypeError):
-        return None
+        for shard, _ in zip(todo, executor.map(carry_out, todo, progress), strict=True):
+            finished += 1
+            yield shard, _read_back(batch, shard)
+    except WorkerLostError as error:
+        raise _lost(todo[finished], error) from None
 
 
-def _rebuilt(shard: Shard, classes: list[str], rows: pd.DataFrame, width: int) -> Answered:
-    read = (rows["label"] != "").to_numpy(bool)
-    probabilities = rows[probability_columns(classes)].to_numpy(np.float64)
-    table = answering.answer_table(
-        list(shard.paths), classes, probabilities, read, rows["reason"].tolist()
-    )
-    known = rows[read]
-    prints = [
-        Print(sha256, np.frombuffer(bits, np.uint8), None if pd.isna(patient) else str(patient))
-        for sha256, bits, patient in zip(
-            known["sha256"], known["perceptual"], known["patient"], strict=True
+def _read_back(batch: Batch[Part], shard: Shard) -> Part:
+    part = batch.read(shard)
+    if part is None:
+        raise HilumError(
+            f"{shard.part} must be as it was written a moment ago; got another file or none; leave "
+            "the folder alone, and continue with --resume."
         )
-    ]
-    points = np.frombuffer(b"".join(known["point"]), np.float32).reshape(len(known), width)
-    return Answered(table, prints, [points] if len(known) else [])
+    return part
+
+
+def _lost(shard: Shard, error: WorkerLostError) -> HilumError:
+    path = shard.last_read()
+    reading = f" while it read {images.printable(Path(path))!r}" if path else ""
+    return HilumError(
+        f"a worker process must live until its shard is done; {TRIES} ended at the same shard, the "
+        f"last{reading} ({error.ending}); move that file away or use fewer --workers if memory ran "
+        "out, and continue with --resume."
+    )

@@ -1,0 +1,64 @@
+"""How a batch is shared out among processes, and whether what is done already is kept."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from hilum import files
+from hilum.experiment.answering import BLOCK
+from hilum.files import Executor
+from hilum.files.executors import require_workers
+from hilum.files.ray_executor import ray_executor
+from hilum.types import HilumError
+
+TRIES = 3  # processes that may be lost at one shard
+AHEAD = 8  # shards, for each process, that may be done before an earlier one
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Processes or Ray's actors for a batch, the size of its shards, and whether it goes on."""
+
+    workers: int = 1
+    resume: bool = False
+    threads: int = 1  # of each process
+    size: int | None = None  # files of a shard, a multiple of BLOCK; None: by their number
+    ray: str = ""  # the address of a Ray in place of processes here, or "local"
+
+    @property
+    def in_parts(self) -> bool:
+        """Whether results are written part by part."""
+        return self.workers != 1 or self.resume or self.ray != ""
+
+    def check(self) -> None:
+        """Raise HilumError for fewer than one process, or shards that are not whole blocks."""
+        require_workers(self.workers)
+        if self.size is not None and (self.size < 1 or self.size % BLOCK):
+            raise HilumError(
+                f"a shard has a multiple of {BLOCK} files; got {self.size}; change it."
+            )
+
+    def refuse_heatmaps(self) -> None:
+        """Raise HilumError where parts are asked for: maps take all cores for one image."""
+        if self.in_parts:
+            got = f"--workers {self.workers}" if self.workers != 1 else "--resume"
+            got = f"--ray {self.ray}" if self.ray else got
+            raise HilumError(
+                f"heat maps are drawn by one process from the first image on; got --heatmaps with "
+                f"{got}; leave one of them out."
+            )
+
+    @contextmanager
+    def executor(self) -> Iterator[tuple[Executor, int]]:
+        """What carries shards out, and how many at a time."""
+        if self.ray:
+            count = self.workers if self.workers > 1 else None
+            with ray_executor(self.ray, count, self.threads, TRIES, AHEAD) as actors:
+                yield actors, actors.count
+        else:
+            ahead = AHEAD * self.workers
+            with files.executor_of(self.workers, self.threads, TRIES, ahead) as executor:
+                yield executor, self.workers
+
+
+ALONE = Spread()
