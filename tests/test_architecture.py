@@ -42,7 +42,8 @@ FLOORS = (
     {"data_checks", "fold_task"},
     {"checkpoints", "source_task"},
     {"evidence", "fold", "pool_choice", "predict"},
-    {"adapt_report", "fit", "predict_shards", "recipe_checks", "summary", "synthetic_images"},
+    {"adapt_report", "evaluate_shards", "fit", "new_films", "predict_shards", "recipe_checks"}
+    | {"summary", "synthetic_images"},
     {"fine_tune", "shard_model", "shards"},
     {"schema_to_training", "spread"},
     {"cell_context"},

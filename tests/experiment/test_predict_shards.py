@@ -17,6 +17,7 @@ import cv2
 import dying
 import numpy as np
 import pytest
+from batches import alive, children, drawn, save_model
 
 from hilum import files, preprocess
 from hilum.experiment import answering, predict, predict_shards, shard_model, shards
@@ -31,15 +32,8 @@ from hilum.models.numpy_head import NumpyHead, Standardise
 from hilum.progress import Advance, Progress, silent
 from hilum.types import HilumError
 
-SIDE, FILMS = 64, 70
+FILMS = 70
 BAD = 21  # number of the film that is none
-
-
-def drawn(seed: int) -> np.ndarray:
-    """(height, width) of waves and noise."""
-    y, x = np.mgrid[0:96, 0:80]
-    noise = np.random.default_rng(seed).normal(0, 9, (96, 80))
-    return np.clip(90 + 60 * np.sin(x / (3 + seed % 7)) + y / 3 + noise, 0, 255).astype(np.uint8)
 
 
 class Made:
@@ -59,25 +53,6 @@ class Made:
 
     def predict(self, out: Path, spread: Spread, progress: Progress = silent) -> AnsweredFiles:
         return predict.predict_files(self.model, [self.films], out, progress, spread=spread)
-
-
-def save_model(folder: Path, seen: str) -> None:
-    """Random weights; the films of others are its training."""
-    facts = ModelMetadata(["covid19", "normal"], "unit", "fp32", mirror=True, temperature=9.0)
-    facts = replace(facts, seen=(seen,), conformal={"covid19": 0.45, "normal": 0.45})
-    pipeline = preprocess.from_list([{"step": "resize", "side": SIDE}])
-    network = backbones.build_backbone("test_efficientnet", "random")
-    engine = models.compile_backbone(network, facts.normalise, pipeline, "fp32")
-    known = engine(np.stack([pipeline(255 - drawn(number)) for number in range(200, 300)]))
-    weight = np.random.default_rng(1).normal(size=(2, known.shape[1]))
-    asked = engine(np.stack([pipeline(drawn(number)) for number in range(20)]))
-    head = NumpyHead(Standardise.of(asked), ((weight, np.zeros(2)),))
-    poses = dict.fromkeys(ood.POSES, known[50:] + 1.0)
-    gate = replace(ood.fit_detector(known[:50], poses, known[50:]), far=1.0, turned=0.999999)
-    groups = [("a", "covid19"), ("b", "normal")] * 25
-    sources = new_source.fit_reference(known[:50], known[50:], groups, [str(i) for i in range(50)])
-    model = models.compile_model(facts, pipeline, network, head)
-    model_folder.save_trained_model(replace(model, gate=gate, sources=sources), folder)
 
 
 @pytest.fixture(scope="module")
@@ -345,16 +320,3 @@ def test_a_killed_command_goes_on_and_leaves_no_process(
 def test_ray_gives_the_same_bytes(made: Made, tmp_path: Path) -> None:
     out = tmp_path / "p.csv"
     assert same(made, out, made.predict(out, Spread(2, ray="local", size=BLOCK)))
-
-
-def children(pid: int) -> list[int]:
-    with suppress(OSError):
-        return [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    return []
-
-
-def alive(pid: int) -> bool:
-    try:
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False

@@ -1,28 +1,27 @@
 """Ingest: decode each file once into prepared pixels, fingerprints and facts; never again."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from hilum import files, images
-from hilum.data.fingerprints import THUMBNAIL_SIDE, fingerprint, thumbnail
-from hilum.data.pixel_store import NUMBERS, RECORD, Segment, Store, Writer, open_store
-from hilum.data.source_images import Keep, keeping, open_source_images
+from hilum.data.decoded_film import DecodedElsewhere, DecodesFile, Fresh, Hashed, hash_file
+from hilum.data.fingerprints import THUMBNAIL_SIDE, thumbnail
+from hilum.data.pixel_store import NUMBERS, Segment, Store, Writer, open_store
+from hilum.data.source_images import keeping, open_source_images
 from hilum.progress import Advance, note
 from hilum.types import (
     Fingerprints,
     Grey8,
     GreyImage,
     HilumError,
-    Image,
     LeftOut,
     Manifest,
     Pixels,
@@ -30,10 +29,8 @@ from hilum.types import (
 )
 
 Done = TypeVar("Done")
-Fresh: TypeAlias = tuple[Grey8, npt.NDArray[np.void]]  # prepared image, its record
 
 _AHEAD = 4  # images decoded ahead of the writer, per thread: bounds the memory
-_DARK, _BRIGHT = 8, 247  # grey levels that count as black and as white
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,24 +68,28 @@ def prepare_dataset(
     progress: Advance | None = None,
     workers: int | None = None,
     keep_sources: bool = True,
+    elsewhere: DecodedElsewhere | None = None,
 ) -> PreparedDataset:
     """Decode, prepare and fingerprint every image that the store does not hold yet.
 
     Memory stays flat: images go to disk as they come, and what is returned is mapped from there.
     `workers` threads decode, by default as many as the processor cores that this process may use;
     what they decode is kept for later readers (`source_images`), unless `keep_sources` is false.
-    Unreadable images move to `left_out`. Raises HilumError where no image can be read, or where
-    `prepares` breaks its promise of uint8 images of its shape.
+    With `elsewhere` no file is read here: other processes have done all that. Unreadable images
+    move to `left_out`. Raises HilumError where no image can be read, or where `prepares` breaks its
+    promise of uint8 images of its shape.
     """
     workers = workers or files.available_cpus()
-    job = _Job(open_store(prepares), prepares, progress, workers, keep_sources)
-    manifest = hashed(manifest, job.workers, progress)
+    job = _Job(open_store(prepares), prepares, progress, workers, keep_sources, elsewhere)
+    hashes = elsewhere.hashes() if elsewhere is not None else _hashes(manifest, workers, progress)
+    rows = [row for row, (key, _) in enumerate(hashes) if key]
+    manifest = _with_hashes(manifest, hashes)
     keys = [bytes.fromhex(key) for key in manifest.table["sha256"]]
     if segment := job.store.sealed(keys, tell=True):
         note(progress, "all from the cache")
         _report(progress, len(keys), len(keys))
         return _dataset_of(manifest, segment, 0)
-    return _fill(manifest, keys, job)
+    return _fill(manifest, keys, rows, job)
 
 
 def stored_dataset(manifest: Manifest, prepares: Prepares) -> tuple[int, PreparedDataset | None]:
@@ -128,17 +129,22 @@ class _Job:
     progress: Advance | None
     workers: int
     keep_sources: bool
+    elsewhere: DecodedElsewhere | None
 
 
-def _fill(manifest: Manifest, keys: list[bytes], job: _Job) -> PreparedDataset:
-    """Decode what is missing into a segment of our own, then seal all images in order."""
+def _fill(manifest: Manifest, keys: list[bytes], rows: list[int], job: _Job) -> PreparedDataset:
+    """Decode what is missing into a segment of our own, then seal all images in order.
+
+    `rows` (image,) are the places in the manifest that was asked for.
+    """
     stored = job.store.places()
     wanted = {key: stored[key] for key in keys if key in stored}
     places = {key: (segment, row) for key, (segment, row) in wanted.items() if segment.intact(row)}
     missing = [row for row, key in enumerate(keys) if key not in places]
     note(job.progress, _new_and_known(len(missing), len(keys)))
     with job.store.writing() as writer:
-        faults = _decode(manifest.table.iloc[missing], writer, job)
+        asked = [rows[row] for row in missing]
+        faults = _decode(manifest.table.iloc[missing], asked, writer, job)
     decoded_rows = [row for row in missing if manifest.table["path"].iloc[row] not in faults]
     kept = _readable(manifest, missing, faults)
     kept_keys = [bytes.fromhex(key) for key in kept.table["sha256"]]
@@ -155,20 +161,27 @@ def _new_and_known(missing: int, images: int) -> str:
     return f"{missing:,} to decode, {known:,} from the cache" if known else ""
 
 
-def _decode(table: pd.DataFrame, writer: Writer, job: _Job) -> dict[str, str]:
+def _decode(table: pd.DataFrame, rows: list[int], writer: Writer, job: _Job) -> dict[str, str]:
     """Append every readable image in order; why the others are not, by path."""
     faults: dict[str, str] = {}
     paths = table["path"].tolist()
-    wanted = list(zip(paths, table["sha256"], strict=True))
-    with keeping(job.keep_sources) as keep:
-        results = _in_order(_Work(job.prepares, keep), wanted, job.workers)
-        for path, result in zip(paths, results, strict=True):
-            if isinstance(result, str):
-                faults[path] = result
-            else:
-                writer.append(*result)
-            _report(job.progress, writer.written + len(faults), len(paths))
+    for path, result in zip(paths, _results(table, rows, job), strict=True):
+        if isinstance(result, str):
+            faults[path] = result
+        else:
+            writer.append(*result)
+        _report(job.progress, writer.written + len(faults), len(paths))
     return faults
+
+
+def _results(table: pd.DataFrame, rows: list[int], job: _Job) -> Iterator[Fresh | str]:
+    """What each file is decoded to, or why it cannot be, in order."""
+    if job.elsewhere is not None:
+        yield from job.elsewhere.films(rows)
+        return
+    wanted = list(zip(table["path"].tolist(), table["sha256"], strict=True))
+    with keeping(job.keep_sources) as keep:
+        yield from _in_order(DecodesFile(job.prepares, keep), wanted, job.workers)
 
 
 def _readable(manifest: Manifest, missing: list[int], faults: dict[str, str]) -> Manifest:
@@ -200,75 +213,6 @@ def _copy_in_order(
     return store.seal(writer.segment, keys)
 
 
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """What a thread does with one file: the prepared image and its record, or why not."""
-
-    prepares: Prepares
-    keep: Keep
-
-    def __call__(self, path: str, sha256: str) -> Fresh | str:
-        try:
-            image = images.read(path, self.prepares.decode_side, hashed=True)
-            prepared = self.prepares(image.pixels)
-        except HilumError as error:
-            return str(error).removeprefix(f"{path}: ")
-        _require_promise(prepared, self.prepares.shape)
-        if image.sha256 != sha256:
-            return (
-                "expected a file that does not change, got one that changed since it was "
-                "hashed; try again."
-            )
-        self.keep(image, self.prepares.decode_side)
-        return prepared, _record(sha256, image)
-
-
-def _require_promise(prepared: Grey8, shape: tuple[int, int]) -> None:
-    if prepared.shape != shape or prepared.dtype != np.uint8:
-        raise HilumError(
-            f"a preparation must give uint8 images of its shape {shape}; got "
-            f"{prepared.dtype} of shape {prepared.shape}; correct its last step."
-        )
-
-
-def _record(sha256: str, image: Image) -> npt.NDArray[np.void]:
-    prints = fingerprint(image.pixels)
-    record = np.zeros((), RECORD)
-    record["bytes_sha256"] = np.frombuffer(bytes.fromhex(sha256), np.uint8)
-    record["pixels_sha256"] = prints.pixels_sha256
-    record["perceptual"] = prints.perceptual
-    record["thumbnail"] = prints.thumbnail
-    record["format"] = str(image.facts.get("format", "")).encode("ascii", "replace")
-    record["numbers"] = _numbers(image)
-    record["white_guessed"] = images.white_is_guessed(image.facts)
-    return record
-
-
-def _numbers(image: Image) -> list[float]:
-    """What NUMBERS names: the file's own figures, then grey levels (0-255) of what was decoded."""
-    own = [float(image.facts.get(name) or np.nan) for name in NUMBERS[:4]]
-    return [*own, *(_of_bytes if image.pixels.dtype == np.uint8 else _of_any)(image.pixels)]
-
-
-def _of_bytes(pixels: GreyImage) -> list[float]:
-    """Mean, standard deviation, shares of black and of white; by counting, as bytes are few."""
-    counts = cv2.calcHist([pixels], [0], None, [256], [0, 256]).ravel().astype(np.float64)
-    every, levels = counts.sum(), np.arange(256)
-    mean = float(counts @ levels / every)
-    std = float(np.sqrt(counts @ (levels - mean) ** 2 / every))
-    black, white = counts[: _DARK + 1].sum(), counts[_BRIGHT:].sum()
-    return [mean, std, float(black / every), float(white / every)]
-
-
-def _of_any(pixels: GreyImage) -> list[float]:
-    """The same of any grey levels; floating ones lie between 0 and 1."""
-    scale = 255.0 if pixels.dtype.kind == "f" else 1.0
-    dark, bright = pixels <= _DARK / scale, pixels >= _BRIGHT / scale
-    mean = float(pixels.mean(dtype=np.float64)) * scale
-    std = float(pixels.std(dtype=np.float64)) * scale
-    return [mean, std, float(dark.mean()), float(bright.mean())]
-
-
 def _in_order(
     work: Callable[..., Done], wanted: Iterable[tuple[str, ...]], workers: int
 ) -> Iterator[Done]:
@@ -290,11 +234,20 @@ def hashed(
     manifest: Manifest, workers: int | None = None, progress: Advance | None = None
 ) -> Manifest:
     """Hash every file again: what an older manifest says may no longer be what is on disk."""
-    table = manifest.table.reset_index(drop=True)
-    wanted, hashes = zip(table["path"]), []
-    for done in _in_order(_hash_or_fault, wanted, workers or files.available_cpus()):
+    return _with_hashes(manifest, _hashes(manifest, workers or files.available_cpus(), progress))
+
+
+def _hashes(manifest: Manifest, workers: int, progress: Advance | None) -> list[Hashed]:
+    hashes: list[Hashed] = []
+    for done in _in_order(hash_file, zip(manifest.table["path"]), workers):
         hashes.append(done)
-        note(progress, f"{len(hashes):,} of {len(table):,} files read")
+        note(progress, f"{len(hashes):,} of {len(manifest.table):,} files read")
+    return hashes
+
+
+def _with_hashes(manifest: Manifest, hashes: Sequence[Hashed]) -> Manifest:
+    """The same with a hash for each file; those that could not be read are left out."""
+    table = manifest.table.reset_index(drop=True)
     faults = [
         LeftOut(path, fault)
         for path, (key, fault) in zip(table["path"], hashes, strict=True)
@@ -303,13 +256,6 @@ def hashed(
     table["sha256"] = pd.Series([key for key, _ in hashes], index=table.index, dtype="str")
     table = table[table["sha256"] != ""].reset_index(drop=True)
     return _not_empty(Manifest(table, (*manifest.left_out, *faults), manifest.notes))
-
-
-def _hash_or_fault(path: str) -> tuple[str, str]:
-    try:
-        return files.sha256(path), ""
-    except OSError as error:
-        return "", f"expected a file that can be read, got: {error.strerror or error}; check it."
 
 
 def _dataset_of(manifest: Manifest, segment: Segment, decoded: int) -> PreparedDataset:

@@ -6,7 +6,6 @@ blocks give the digits of the batch.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -80,11 +79,10 @@ def decoded_chunks(
         except HilumError as error:
             return str(error)
 
-    with ThreadPoolExecutor(files.available_cpus()) as pool:
-        parts = (paths[start : start + size] for start in range(0, len(paths), size))
-        yield from files.prefetch(
-            ([str(p) for p in part], list(pool.map(one, part))) for part in parts
-        )
+    for start, decoded in zip(
+        range(0, len(paths), size), files.mapped_ahead(one, paths, size), strict=True
+    ):
+        yield [str(path) for path in paths[start : start + size]], decoded
 
 
 def answer_chunk(

@@ -18,6 +18,7 @@ from hilum.files.ours import require_own, require_own_run
 from hilum.files.parallel import (
     available_cpus,
     limit_threads,
+    mapped_ahead,
     prefetch,
     single_threaded_products,
     wanted_threads,
@@ -42,6 +43,7 @@ __all__ = [
     "ensure_writable_folder",
     "executor_of",
     "limit_threads",
+    "mapped_ahead",
     "prefetch",
     "proxies",
     "releases",

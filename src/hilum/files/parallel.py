@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import TypeVar
 from hilum.types import HilumError
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 THREADS = "HILUM_THREADS"  # at most so many; processes that this one starts keep to it as well
 # by which libraries that are loaded later learn it: torch, OpenMP in scikit-learn and faiss, BLAS
 _LIBRARIES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -110,3 +111,10 @@ def prefetch(items: Iterable[T]) -> Iterator[T]:
         while (item := coming.result()) is not end:
             coming = pool.submit(next, iterator, end)
             yield item  # type: ignore[misc]  # the sentinel never gets here
+
+
+def mapped_ahead(work: Callable[[Item], T], items: Sequence[Item], size: int) -> Iterator[list[T]]:
+    """Results of items by threads, `size` of them at a time; the next while these are used."""
+    with ThreadPoolExecutor(available_cpus()) as pool:
+        chunks = (items[start : start + size] for start in range(0, len(items), size))
+        yield from prefetch(list(pool.map(work, chunk)) for chunk in chunks)
