@@ -42,14 +42,22 @@ FLOORS = (
     {"data_checks", "fold_task"},
     {"checkpoints", "source_task"},
     {"evidence", "fold", "pool_choice", "predict"},
-    {"adapt_report", "evaluate_shards", "fit", "new_films", "predict_shards", "recipe_checks"}
-    | {"summary", "synthetic_images"},
+    {"adapt_report", "evaluate_shards", "fit", "new_films", "predict_shards", "prepare_shards"}
+    | {"recipe_checks", "summary", "synthetic_images"},
     {"fine_tune", "shard_model", "shards"},
     {"schema_to_training", "spread"},
     {"cell_context"},
     {"answering", "context", "splits"},
     {"clear_previous", "compare", "dataset", "environment", "given_split", "leaderboard"}
-    | {"mask_conventions", "published", "replication", "run_basis", "speed", "work_count"},
+    | {
+        "mask_conventions",
+        "prepare_film",
+        "published",
+        "replication",
+        "run_basis",
+        "speed",
+        "work_count",
+    },
 )
 FLOOR = {name: len(FLOORS) - i for i, names in enumerate(FLOORS) for name in names}
 ALLOWED_LAZY_CYCLES = 0

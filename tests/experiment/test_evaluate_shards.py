@@ -61,8 +61,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     home = tmp_path_factory.mktemp("tested")
     with pytest.MonkeyPatch.context() as patch, shortened():
         patch.setenv("HILUM_CACHE", str(home / "cache"))
-        made = Made(home)
-    return made
+        return Made(home)
 
 
 @contextmanager

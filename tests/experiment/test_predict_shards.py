@@ -7,8 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import replace
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,16 +18,13 @@ import numpy as np
 import pytest
 from batches import alive, children, drawn, save_model
 
-from hilum import files, preprocess
+from hilum import files
 from hilum.experiment import answering, predict, predict_shards, shard_model, shards
 from hilum.experiment.answering import BLOCK
 from hilum.experiment.predict import AnsweredFiles
 from hilum.experiment.spread import Spread
-from hilum.inference import answer, model_folder, model_json, new_source, ood
-from hilum.inference import model as models
-from hilum.inference.model import ModelMetadata, TrainedModel
-from hilum.models import backbones
-from hilum.models.numpy_head import NumpyHead, Standardise
+from hilum.inference import answer, model_json
+from hilum.inference.model import TrainedModel
 from hilum.progress import Advance, Progress, silent
 from hilum.types import HilumError
 

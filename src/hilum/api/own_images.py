@@ -82,19 +82,25 @@ class OwnImages:
         *,
         unlabelled: bool = False,
         fewest: int = 2,
+        workers: int = 1,
     ) -> "Manifest":
-        """The images at `path`, a row each; at least `fewest` classes, or none if `unlabelled`."""
+        """The images at `path`, a row each; at least `fewest` classes, or none if `unlabelled`.
+
+        `workers` processes read DICOM headers.
+        """
         from hilum import datasets
 
         columns = datasets.columns_from_roles(self.columns.roles())
-        options = datasets.TreeOptions(self._labels, self._source_tag, unlabelled, fewest)
+        options = datasets.TreeOptions(self._labels, self._source_tag, unlabelled, fewest, workers)
         return datasets.open_path(path, columns, progress, options)
 
-    def reader(self, headers: Callable[[], Callable[[int, int], None]]) -> "Reader":
+    def reader(
+        self, headers: Callable[[], Callable[[int, int], None]], workers: int = 1
+    ) -> "Reader":
         """How a finished model opens a path: one class is enough; `headers` begins its step."""
 
         def read(path: Path) -> "Manifest":
-            return self.open(path, headers(), fewest=1)
+            return self.open(path, headers(), fewest=1, workers=workers)
 
         return read
 

@@ -10,6 +10,7 @@ from hilum.cli.app import Data, Json, Quiet, Verbose, terminal
 from hilum.cli.data import data as commands
 from hilum.cli.open_data import open_set, title
 from hilum.cli.own_image_options import with_own_image_options
+from hilum.cli.shard_options import Workers
 from hilum.cli.terminal import Terminal
 from hilum.progress import StepName
 from hilum.types import CLASS_NAMES
@@ -26,6 +27,7 @@ def scan(
     path: Annotated[str, typer.Argument(help="Folder, table, or a name from `hilum data list`.")],
     own: OwnImages,
     data: Data = None,
+    workers: Workers = 1,
     as_json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
@@ -35,10 +37,9 @@ def scan(
 
     screen = terminal(as_json, verbose, quiet)
     with screen.working():
-        manifest = open_set(path, data, screen, own)
-        scanned = scanning.scan(
-            manifest, progress=screen.step_later(StepName("read headers of a sample", "headers"))
-        )
+        manifest = open_set(path, data, screen, own, workers=workers)
+        sample = screen.step_later(StepName("read headers of a sample", "headers"))
+        scanned = scanning.scan(manifest, progress=sample, workers=workers)
     screen.say(_summary(scanned, title(path)), "bold")
     _classes(scanned, screen)
     _sources(scanned, screen)

@@ -14,11 +14,13 @@ def open_set(
     screen: Terminal,
     own: OwnImages,
     unlabelled: bool = False,
+    workers: int = 1,
 ) -> Manifest:
     """Read the images at a path as `own` says, or a published dataset by its name.
 
     A dataset's name is looked up below `data`, else among those that `hilum data fetch` brought;
-    `unlabelled`: a path's images need no label. Raises HilumError for what is neither.
+    `unlabelled`: a path's images need no label; `workers` processes read their headers. Raises
+    HilumError for what is neither.
     """
     from hilum import datasets
     from hilum.datasets import download
@@ -33,9 +35,8 @@ def open_set(
             f"expected a path or a dataset of `hilum data list`; got {name!r}; "
             f"did you mean {near[0]!r}?"
         )
-    return own.open(
-        name, screen.step_later(StepName("read headers", "headers")), unlabelled=unlabelled
-    )
+    headers = screen.step_later(StepName("read headers", "headers"))
+    return own.open(name, headers, unlabelled=unlabelled, workers=workers)
 
 
 def title(name: str) -> str:

@@ -14,6 +14,7 @@ from hilum.cli.machine_options import with_machine_options
 from hilum.cli.own_image_options import with_own_image_options
 from hilum.cli.pseudonyms import Key, read_key, write_with_codes
 from hilum.cli.results import beforehand, show
+from hilum.cli.shard_options import Ray, Resume, Workers, spread_of
 from hilum.cli.terminal import Terminal
 from hilum.files import refusals
 from hilum.progress import StepName
@@ -48,19 +49,9 @@ def predict(
         Path | None,
         typer.Option("--dicom", help="Also write results as DICOM objects, into this folder."),
     ] = None,
-    workers: Annotated[
-        int,
-        typer.Option(
-            "--workers", min=1, help="Use N processes of one core each. The results are the same."
-        ),
-    ] = 1,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Keep what an interrupted command has predicted.")
-    ] = False,
-    ray: Annotated[
-        str,
-        typer.Option("--ray", help="Use the Ray at this address, or local: one of its own."),
-    ] = "",
+    workers: Workers = 1,
+    resume: Resume = False,
+    ray: Ray = "",
     dry_run: DryRun = False,
     as_json: Json = False,
     verbose: Verbose = 0,
@@ -68,7 +59,6 @@ def predict(
 ) -> None:
     """Apply a model to images: a CSV with the probability of each class, or why it abstains."""
     from hilum.experiment import predict
-    from hilum.experiment.spread import Spread
 
     screen = terminal(as_json, verbose, quiet)
     if dry_run:
@@ -76,7 +66,7 @@ def predict(
 
         show_model(forecast_model.forecast_predict(model, paths), screen)
         return
-    spread = Spread(workers, resume, files.wanted_threads() or 1, ray=ray)
+    spread = spread_of(workers, resume, ray)
     drawn = files.alone(heatmaps, "--heatmaps", "command") if heatmaps else nullcontext()
     with screen.working(), refusals.naming_path(out), drawn:
         answers = predict.predict_files(
@@ -226,6 +216,9 @@ def evaluate(
     out: Annotated[Path, typer.Option("--out", help="Folder for the report.")],
     own: OwnImages,
     pseudonyms: Key = None,
+    workers: Workers = 1,
+    resume: Resume = False,
+    ray: Ray = "",
     dry_run: DryRun = False,
     as_json: Json = False,
     verbose: Verbose = 0,
@@ -239,12 +232,14 @@ def evaluate(
     screen, codes = terminal(as_json, verbose, quiet), read_key(pseudonyms)
     with screen.working():
         headers = screen.step_later(StepName("read headers", "headers"))
-        read = own.reader(lambda: headers)
-
+        read = own.reader(lambda: headers, workers)
         if dry_run:
             foreseen = forecast_model.forecast_evaluate(model, data, screen.step, read)
         else:
-            results = experiment.evaluate_model(model, data, out, screen.step, read=read)
+            spread = spread_of(workers, resume, ray)
+            results = experiment.evaluate_model(
+                model, data, out, screen.step, read=read, spread=spread
+            )
     if dry_run:
         show_model(foreseen, screen)
         return

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from hilum.cli.app import Json, Quiet, Verbose, app, terminal
+from hilum.cli.shard_options import Ray, Resume, Workers, spread_of
 
 
 @app.command()
@@ -24,6 +25,9 @@ def prepare(
         int | None,
         typer.Option("--side", min=1, help="Side in pixels, for the steps that have one."),
     ] = None,
+    workers: Workers = 1,
+    resume: Resume = False,
+    ray: Ray = "",
     as_json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
@@ -33,8 +37,9 @@ def prepare(
 
     screen = terminal(as_json, verbose, quiet)
     chosen = prepare.steps_named(steps.split(","), side)
+    spread = spread_of(workers, resume, ray)
     with screen.working():
-        prepared = prepare.prepare_folder(folder, chosen, out, screen.step)
+        prepared = prepare.prepare_folder(folder, chosen, out, screen.step, spread)
     screen.left_out(prepared.left_out)
     screen.gap()
     screen.say(

@@ -9,7 +9,7 @@ import pandas as pd
 from hilum import images
 from hilum.data.manifest import summarise
 from hilum.progress import Advance
-from hilum.types import HilumError, LeftOut, Manifest
+from hilum.types import LeftOut, Manifest
 
 UNKNOWN = "unknown"
 PROBED = 1000  # headers that are read when the facts are not known yet
@@ -65,15 +65,18 @@ def scan(
     facts: pd.DataFrame | None = None,
     most: int = PROBED,
     progress: Advance | None = None,
+    workers: int = 1,
 ) -> Scan:
     """Count a manifest's images.
 
     `facts` are header facts indexed by sample_id, as `prepare_dataset` collects them; without, the
-    headers of at most `most` images, evenly drawn from the table, are read now. Headers that cannot
-    be read are added to what was left out.
+    headers of at most `most` images, evenly drawn from the table, are read now, by `workers`
+    processes. Headers that cannot be read are added to what was left out.
     """
     table = manifest.table
-    known, faults = (facts, []) if facts is not None else _read_headers(table, most, progress)
+    known, faults = (
+        (facts, []) if facts is not None else _read_headers(table, most, progress, workers)
+    )
     known = known.reindex(columns=list({*known.columns, *_SIZES, "format"}))
     persons = table[table["patient_id"].notna()].groupby("patient_id")
     return Scan(
@@ -158,18 +161,18 @@ def _shapes(table: pd.DataFrame, facts: pd.DataFrame) -> dict[str, dict[str, int
 
 
 def _read_headers(
-    table: pd.DataFrame, most: int, progress: Advance | None
+    table: pd.DataFrame, most: int, progress: Advance | None, workers: int
 ) -> tuple[pd.DataFrame, list[LeftOut]]:
     """Header facts by sample_id of up to `most` images, and those whose header is broken."""
     chosen = np.unique(np.linspace(0, len(table) - 1, min(most, len(table))).round().astype(int))
     facts: dict[str, dict[str, Any]] = {}
     faults = []
-    for done, row in enumerate(chosen, 1):
-        sample, path = str(table["sample_id"].iat[row]), str(table["path"].iat[row])
-        try:
-            facts[sample] = images.probe(path)
-        except HilumError as error:
-            faults.append(LeftOut(sample, str(error).removeprefix(f"{path}: ").rstrip(".")))
-        if progress:
-            progress(done, len(chosen))
+    samples, paths = (
+        [str(name) for name in table[key].iloc[chosen]] for key in ("sample_id", "path")
+    )
+    for sample, header in zip(samples, images.read_headers(paths, progress, workers), strict=True):
+        if isinstance(header, str):
+            faults.append(LeftOut(sample, header))
+        else:
+            facts[sample] = header
     return pd.DataFrame.from_dict(facts, orient="index"), faults

@@ -84,7 +84,9 @@ def _open_file(file: Path, roles: Columns, progress: Progress, options: TreeOpti
     if suffix == ".parquet":
         return manifest.read_manifest(file)
     if suffix in columns.SUFFIXES:
-        return table.read_image_table(file, roles, progress, options.source_tag, options.fewest)
+        return table.read_image_table(
+            file, roles, progress, options.source_tag, options.fewest, options.workers
+        )
     raise HilumError(
         f"{file} must be a folder of images, a CSV table or a manifest.parquet; got a file "
         f"ending in {suffix!r}; name the folder it is in."
@@ -109,9 +111,11 @@ def _open_own(place: Path, roles: Columns, progress: Progress, options: TreeOpti
         return dicom_tree.read_dicom_tree(place, roles, progress, options)
     # columns that the user named must be found: what is wrong with them, `read` says
     if roles != _USUAL or table.recognises(place, roles):
-        return table.read_image_table(place, roles, progress, options.source_tag, options.fewest)
+        return table.read_image_table(
+            place, roles, progress, options.source_tag, options.fewest, options.workers
+        )
     return class_folders.read_class_folders(
-        place, progress, options.source_tag, options.unlabelled, options.fewest
+        place, progress, options.source_tag, options.unlabelled, options.fewest, options.workers
     )
 
 

@@ -15,6 +15,7 @@ def read_class_folders(
     source_tag: str = "",
     unlabelled: bool = False,
     fewest: int = 2,
+    workers: int = 1,
 ) -> Manifest:
     """Read class folders; obvious folder names become the fixed class names (`vocabulary.CLASSES`).
 
@@ -22,12 +23,13 @@ def read_class_folders(
     in `masks` folders as lung masks; DICOM headers bring patient, view, modality, age and sex.
     Raises HilumError unless there are images of `fewest` classes, and where the folders are rather
     of patients than of classes; with `unlabelled` the images of these have no label.
+    `workers` processes read headers.
     """
     root = as_path(folder)
     paths, strangers = images.list_images(root)
     placed = folder_levels.read_levels(root, paths, fewest)
     dicom = any(map(is_dicom, paths))
-    rows, broken = with_facts(placed.rows, progress) if dicom else (placed.rows, [])
+    rows, broken = with_facts(placed.rows, progress, workers) if dicom else (placed.rows, [])
     why = folders_by_patient.reason(rows)
     if why and not unlabelled:
         raise folders_by_patient.refusal(root, rows, why)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from hilum import images
 from hilum.datasets.dicom_kinds import KIND
-from hilum.types import HilumError, LeftOut
+from hilum.types import LeftOut
 
 Progress: TypeAlias = Callable[[int, int], None] | None
 
@@ -25,30 +25,27 @@ def is_dicom(path: str | Path) -> bool:
     return suffix in _DICOM_SUFFIXES or suffix[1:].isdigit()
 
 
-def with_facts(rows: pd.DataFrame, progress: Progress = None) -> tuple[pd.DataFrame, list[LeftOut]]:
+def with_facts(
+    rows: pd.DataFrame, progress: Progress = None, workers: int = 1
+) -> tuple[pd.DataFrame, list[LeftOut]]:
     """Fill in FACTS, KEYS and ORIGIN from DICOM headers where `rows` does not know them.
 
-    Rows whose header cannot be read are dropped and returned as left out.
+    Rows whose header cannot be read are dropped and returned as left out. `workers` processes read
+    them.
     """
     with_header = [index for index, path in rows["path"].items() if is_dicom(path)]
     facts: dict[Any, dict[str, Any]] = {}
     faults: dict[Any, LeftOut] = {}
-    for done, index in enumerate(with_header, 1):
-        path = str(rows.at[index, "path"])
-        try:
-            facts[index] = images.probe(path)
-        except HilumError as error:
-            faults[index] = LeftOut(path, _reason(path, error))
-        if progress:
-            progress(done, len(with_header))
+    paths = [str(rows.at[index, "path"]) for index in with_header]
+    headers = images.read_headers(paths, progress, workers)
+    for index, path, header in zip(with_header, paths, headers, strict=True):
+        if isinstance(header, str):
+            faults[index] = LeftOut(path, header)
+        else:
+            facts[index] = header
     of_headers = pd.DataFrame.from_dict(facts, orient="index").reindex(columns=list(ALL))
     rows = rows.reindex(columns=[*rows.columns, *(n for n in ALL if n not in rows.columns)])
     filled = rows.astype(object).combine_first(of_headers.astype(object))[list(rows.columns)]
     # a column that no header fills would be one of floats, which have no `.str`
     kept = filled.drop(index=list(faults)).astype(object).reset_index(drop=True)
     return kept, list(faults.values())
-
-
-def _reason(path: str, error: HilumError) -> str:
-    """The sentence without the path, which LeftOut names already."""
-    return str(error).removeprefix(f"{path}: ").rstrip(".")

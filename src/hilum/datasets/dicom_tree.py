@@ -24,6 +24,7 @@ class TreeOptions:
     source_tag: str = ""  # a keyword, "none", or "": the usual ones where nothing else says it
     unlabelled: bool = False  # folders of patients may stand for no class: labels are not needed
     fewest: int = 2  # classes that there must be; 1 for an external test
+    workers: int = 1  # processes that read headers
 
 
 _NOTHING = TreeOptions()
@@ -50,11 +51,12 @@ def read_dicom_tree(
     file = as_path(options.labels) if options.labels else _label_table(home, roles)
     if file is None:
         return class_folders.read_class_folders(
-            home, progress, options.source_tag, options.unlabelled, options.fewest
+            home, progress, options.source_tag, options.unlabelled, options.fewest, options.workers
         )
     _require_file(file)
     paths, strangers = images.list_images(home)
-    rows, broken = with_facts(pd.DataFrame({"path": [str(path) for path in paths]}), progress)
+    listed = pd.DataFrame({"path": [str(path) for path in paths]})
+    rows, broken = with_facts(listed, progress, options.workers)
     _require_images(rows, home)
     labelled = label_table.label_images(home, rows, file, roles)
     unnamed = [

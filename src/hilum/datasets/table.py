@@ -83,6 +83,7 @@ def read_image_table(
     progress: Progress = None,
     source_tag: str = "",
     fewest: int = 2,
+    workers: int = 1,
 ) -> Manifest:
     """Read a CSV, or a folder with exactly one, into a manifest.
 
@@ -90,6 +91,7 @@ def read_image_table(
     are found by their usual names (`columns.USUAL`) unless `roles` names them. Rows without a
     label, without an image or listed twice are left out. Raises HilumError for a column that is not
     there, an image with two labels, patients, parts or folds, or fewer classes than `fewest`.
+    `workers` processes read headers.
     """
     file = _the_table(as_path(path))
     rows, column_notes = _rows(file, roles)
@@ -98,7 +100,7 @@ def read_image_table(
     path_notes += part_folders.lost_rows(every, rows)
     rows, notes = translated(rows, file, left_out, fewest)
     dicom = any(map(is_dicom, rows["path"]))
-    rows, broken = with_facts(rows, progress) if dicom else (rows, [])
+    rows, broken = with_facts(rows, progress, workers) if dicom else (rows, [])
     notes = [*column_notes, *path_notes, *notes]
     return build_manifest(file.parent, rows, "table", (*left_out, *broken), notes, source_tag)
 

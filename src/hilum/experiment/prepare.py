@@ -3,7 +3,7 @@
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,19 +13,20 @@ import numpy as np
 import pandas as pd
 
 from hilum import files, images
-from hilum.experiment import outputs
+from hilum.experiment import outputs, prepare_shards, shards
+from hilum.experiment.prepare_film import FilmJob, FilmOutcome, prepare_film
+from hilum.experiment.spread import ALONE, Spread
 from hilum.files import cells
 from hilum.preprocess import STEPS, from_list, with_side
 from hilum.preprocess.lungs import segmenter
-from hilum.preprocess.lungs.masks import LungMask
-from hilum.preprocess.lungs.steps import LungStep
 from hilum.preprocess.step import Step, as_uint8
-from hilum.progress import Progress
-from hilum.types import Grey8, GreyImage, HilumError, LeftOut, as_path, nearest_name
+from hilum.progress import Advance, Progress
+from hilum.types import HilumError, LeftOut, as_path, nearest_name
 
 SHEET = "contact_sheet"
 SHOWN = 6  # films on the contact sheet
 CHUNK = 64  # images decoded between two steps of the progress bar
+BEGUN = "shard-begun.reading"  # says of the images that they are of a call that was interrupted
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,24 +40,6 @@ class Prepared:
     left_out: list[LeftOut]
     masks: Path | None = None  # of the lungs, where a step finds them
     faulty: list[LeftOut] = field(default_factory=list)  # masks that do not pass their check
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """One image: its path, and the paths of its prepared pixels and its lung mask."""
-
-    path: Path
-    target: Path
-    mask: Path
-
-
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    """Outcome of a job: a fault or "", and the lungs where a step segments them."""
-
-    job: _Job
-    fault: str
-    lungs: LungMask | None = None
 
 
 def steps_named(names: Sequence[str], side: int | None = None) -> tuple[Step, ...]:
@@ -88,12 +71,15 @@ def _value(text: str) -> Any:
         return text  # a bare word is a string, so that no shell needs nested quotes
 
 
-def prepare_folder(folder: Path, steps: Sequence[Step], out: Path, progress: Progress) -> Prepared:
+def prepare_folder(
+    folder: Path, steps: Sequence[Step], out: Path, progress: Progress, spread: Spread = ALONE
+) -> Prepared:
     """Write every readable image below `folder` to `out`/images, relative paths kept, as PNG.
 
     Where a step finds lungs, their masks (0 or 255, the image's own size) go to `out`/masks under
     the same names, and `lungs.csv` says of each whether it can be believed. `contact_sheet.png`
-    shows films before and after, `left_out.csv` lists what was not prepared.
+    shows films before and after, `left_out.csv` lists what was not prepared. `spread` shares films
+    out among processes, and can go on after a kill: the same bytes.
     Raises HilumError where there is no readable image or `out` cannot be written.
     """
     root, target = as_path(folder), as_path(out)
@@ -102,11 +88,38 @@ def prepare_folder(folder: Path, steps: Sequence[Step], out: Path, progress: Pro
     jobs = _jobs(root, [path for path in paths if not set(folders) & set(path.parents)], folders)
     _require_own(target, jobs)
     files.ensure_writable_folder(folders[0], target)
-    advance, done = progress("prepare"), []
-    with files.alone(target):
-        for chunk in _chunks(jobs, steps):
+    with (
+        files.alone(target),
+        prepare_shards.outcomes(jobs, steps, target, spread, progress)
+        if spread.in_parts
+        else _outcomes_here(jobs, steps, target, progress("prepare")) as done,
+    ):
+        return _complete(root, target, jobs, steps, others, done)
+
+
+@contextmanager
+def _outcomes_here(
+    jobs: Sequence[FilmJob], steps: Sequence[Step], out: Path, advance: Advance
+) -> Iterator[list[FilmOutcome]]:
+    """Each job done, in order, by this process; what an interruption leaves can be replaced."""
+    done: list[FilmOutcome] = []
+    with shards.parts_folder(out / shards.INSIDE, resume=False) as folder:
+        (folder / BEGUN).touch()
+        for chunk in files.mapped_ahead(lambda job: prepare_film(job, steps), jobs, CHUNK):
             done += chunk
             advance(len(done), len(jobs))
+        yield done
+
+
+def _complete(
+    root: Path,
+    target: Path,
+    jobs: Sequence[FilmJob],
+    steps: Sequence[Step],
+    others: Sequence[LeftOut],
+    done: Sequence[FilmOutcome],
+) -> Prepared:
+    """The tables and the contact sheet of films that are prepared."""
     left_out = [
         *others,
         *(LeftOut(str(item.job.path), item.fault) for item in done if item.fault),
@@ -123,20 +136,20 @@ def prepare_folder(folder: Path, steps: Sequence[Step], out: Path, progress: Pro
         for item in with_lungs
         if item.lungs is not None and not item.lungs.good
     ]
-    masks = folders[1] if with_lungs else None
-    return Prepared(folders[0], sheet, names, len(written), left_out, masks, faulty)
+    masks = target / "masks" if with_lungs else None
+    return Prepared(target / "images", sheet, names, len(written), left_out, masks, faulty)
 
 
-def _require_own(out: Path, jobs: Sequence[_Job]) -> None:
+def _require_own(out: Path, jobs: Sequence[FilmJob]) -> None:
     """HilumError where images or masks of others would be replaced: many datasets have `images`."""
-    if (out / f"{SHEET}.png").is_file():  # of an earlier call
+    if (out / f"{SHEET}.png").is_file() or (out / shards.INSIDE).is_dir():  # of an earlier call
         return
     for job in jobs:
         files.require_own(job.target, None, "--out")
         files.require_own(job.mask, None, "--out")
 
 
-def _write_lung_table(done: Sequence[_Outcome], out: Path) -> list[_Outcome]:
+def _write_lung_table(done: Sequence[FilmOutcome], out: Path) -> list[FilmOutcome]:
     """`lungs.csv`, and the jobs whose images have a mask; none where no step finds lungs."""
     with_lungs = [item for item in done if item.lungs is not None]
     rows = [
@@ -157,7 +170,7 @@ def _nothing_prepared(root: Path, left_out: Sequence[LeftOut]) -> str:
     return f"{root} must hold at least one image that can be prepared; got none{why.rstrip('.')}."
 
 
-def _jobs(root: Path, paths: Sequence[Path], folders: tuple[Path, Path]) -> list[_Job]:
+def _jobs(root: Path, paths: Sequence[Path], folders: tuple[Path, Path]) -> list[FilmJob]:
     """Where each image goes; two that differ in their suffix alone keep it in the name."""
     below = [path.relative_to(root) for path in paths]
     count = Counter(path.with_suffix("") for path in below)
@@ -168,66 +181,18 @@ def _jobs(root: Path, paths: Sequence[Path], folders: tuple[Path, Path]) -> list
         for path in below
     ]
     return [
-        _Job(path, folders[0] / name, folders[1] / name)
+        FilmJob(path, folders[0] / name, folders[1] / name)
         for path, name in zip(paths, names, strict=True)
     ]
 
 
-def _chunks(jobs: Sequence[_Job], steps: Sequence[Step]) -> Iterator[list[_Outcome]]:
-    """Each job done, in order."""
-    with ThreadPoolExecutor(files.available_cpus()) as pool:
-        for start in range(0, len(jobs), CHUNK):
-            yield list(pool.map(lambda job: _prepare_one(job, steps), jobs[start : start + CHUNK]))
-
-
-def _prepare_one(job: _Job, steps: Sequence[Step]) -> _Outcome:
-    """Read, prepare and write one image, its mask too where a step finds lungs."""
-    for path in (job.target, job.mask):
-        path.unlink(missing_ok=True)  # what an earlier run wrote may not be what this one is
-    lungs: LungMask | None = None
-    try:
-        pixels = images.read(job.path).pixels
-        finder = next((step for step in steps if isinstance(step, LungStep)), None)
-        if finder is not None:
-            lungs = finder.lungs(pixels)
-            _write(job.mask, lungs.mask.astype(np.uint8) * 255)
-        _write(job.target, _with_lungs(steps, pixels, lungs))
-    except HilumError as error:
-        return _Outcome(job, str(error).removeprefix(f"{job.path}: "), lungs)
-    return _Outcome(job, "", lungs)
-
-
-def _with_lungs(steps: Sequence[Step], pixels: GreyImage, lungs: LungMask | None) -> Grey8:
-    """Every step on (height, width); a first step that needs lungs gets those already segmented."""
-    first = steps[0] if steps else None
-    if lungs is None or not isinstance(first, LungStep):
-        return applied(steps, pixels)
-    return applied(steps[1:], first.applied(pixels, lungs))
-
-
-def applied(steps: Sequence[Step], pixels: GreyImage) -> Grey8:
-    """(height, width) of any size through every step -> uint8 (height, width)."""
-    for step in steps:
-        pixels = step(pixels)
-    return np.ascontiguousarray(as_uint8(pixels))
-
-
-def _write(path: Path, pixels: Grey8) -> None:
-    _, png = cv2.imencode(".png", pixels)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(png.tobytes())
-    except OSError as error:
-        raise files.write_error(path, error) from error
-
-
-def _examples(jobs: Sequence[_Job]) -> list[_Job]:
+def _examples(jobs: Sequence[FilmJob]) -> list[FilmJob]:
     """Up to SHOWN of them, evenly spread."""
     at = np.unique(np.linspace(0, len(jobs) - 1, min(SHOWN, len(jobs))).round().astype(int))
     return [jobs[i] for i in at]
 
 
-def _sheet(jobs: Sequence[_Job], steps: Sequence[Step], out: Path) -> Path:
+def _sheet(jobs: Sequence[FilmJob], steps: Sequence[Step], out: Path) -> Path:
     """`contact_sheet.png`: a film above, the same prepared below; and its table."""
     from hilum.report import style
     from hilum.report.wording import short_label

@@ -140,9 +140,15 @@ def _remove_parts(folder: Path, patterns: Sequence[str]) -> None:
 
 
 def carry_out(shard: Shard, progress: Progress) -> int:
-    """Do a shard's work, which writes its part; how many files there were."""
+    """Do a shard's work, which writes its part; how many files there were.
+
+    Nothing is done where the part is there: its process was lost before it could say so.
+    """
     advance, count = progress(StepName(f"shard {shard.number + 1:,}")), len(shard.paths)
     advance(0, count)
+    with suppress(OSError):
+        if shard.is_whole():
+            return count
     with files.single_threaded_products(), shard.reading.open("w", buffering=1) as mark:
         watch = Watch(lambda done: advance(done, count), _noting(shard.paths, mark.write))
         shard.work.carry_out(shard, watch)
@@ -175,6 +181,8 @@ def all_parts(batch: Batch[Part], folder: Path, spread: Spread, progress: Progre
             advance(done, total)
             note(advance, f"{done:,} {batch.past} before")
         todo = [shard for shard in planned if shard.number not in known]
+        for shard in todo:
+            shard.part.unlink(missing_ok=True)  # damaged, or of films that have gone since
         for shard, part in _made(batch, todo, executor, progress):
             known[shard.number] = part
             done += len(shard.paths)

@@ -2,6 +2,7 @@
 
 from hilum.images.colour import colourfulness
 from hilum.images.find_images import NO_TEXT, is_text, list_images, printable
+from hilum.images.headers import read_headers
 from hilum.images.jpeg import reduction
 from hilum.images.read_image import IN_MEMORY, SHRINKING, header_text, probe, read
 from hilum.images.sniff import SUFFIXES
@@ -20,6 +21,7 @@ __all__ = [
     "printable",
     "probe",
     "read",
+    "read_headers",
     "reduction",
     "view_in_words",
     "white_is_guessed",
