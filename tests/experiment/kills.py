@@ -1,14 +1,11 @@
 """A command on films in shards, to be killed: apart from its test, whose imports take seconds."""
 
 import os
-import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 
-import brevity
-from hilum.experiment import environment, evaluate, predict, prepare, shards
+from hilum.experiment import shards
 from hilum.experiment.answering import BLOCK
 from hilum.experiment.spread import ALONE, Spread
 from hilum.progress import Progress, silent
@@ -42,24 +39,29 @@ def logged(shard: shards.Shard, progress: Progress) -> int:
     return count
 
 
-def main(command: str, home: Path, out: Path, alone: bool = False) -> None:
+def main(command: str, home: Path, out: Path, environ: dict[str, str], alone: bool) -> None:
     """Carry a command out on the films of `home`, by two processes or by this one."""
+    os.environ |= environ
     shards.carry_out = logged
     spread = ALONE if alone else Spread(2, resume=True, size=BLOCK)
     model, films = home / "model", home / "films"
-    with ExitStack() as stack:
-        stack.enter_context(brevity.audits_of_tables())
-        stack.enter_context(brevity.no_figures())
-        environment.provenance = lambda seconds: {"seconds": 1.0}
-        if command == "predict":
-            predict.predict_files(model, [films], out, silent, spread=spread)
-        elif command == "evaluate":
-            evaluate.evaluate_model(model, films, out, silent, spread=spread)
-        else:
-            prepare.prepare_folder(films, prepare.steps_named(STEPS, 64), out, silent, spread)
+    if command == "predict":  # each imports what it needs: a worker imports this module too
+        from hilum.experiment import predict
+
+        predict.predict_files(model, [films], out, silent, spread=spread)
+    elif command == "evaluate":
+        evaluate_briefly(model, films, out, spread)
+    else:
+        from hilum.experiment import prepare
+
+        prepare.prepare_folder(films, prepare.steps_named(STEPS, 64), out, silent, spread)
 
 
-if __name__ == "__main__":
-    import kills  # workers look the function up in this module
+def evaluate_briefly(model: Path, films: Path, out: Path, spread: Spread) -> None:
+    """With the audits of tables and no figures; a report says the same whenever it is made."""
+    import brevity
+    from hilum.experiment import environment, evaluate
 
-    kills.main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), alone=len(sys.argv) > 4)
+    environment.provenance = lambda seconds: {"seconds": 1.0}
+    with brevity.audits_of_tables(), brevity.no_figures():
+        evaluate.evaluate_model(model, films, out, silent, spread=spread)

@@ -3,14 +3,15 @@
 `make test-hard` kills each command 20 times; the count is printed with `-s`.
 """
 
+import multiprocessing
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import cv2
@@ -22,6 +23,14 @@ from batches import alive, children, drawn, save_model
 from hilum import files
 from hilum.experiment.answering import BLOCK
 
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(
+    [
+        "kills",
+        "brevity",
+        *(f"hilum.experiment.{name}" for name in ("evaluate", "predict", "prepare")),
+    ]
+)
 FILMS = 7 * BLOCK - 5  # seven shards
 FEW, MANY = 2, 20
 PATIENCE = 600  # seconds
@@ -59,31 +68,28 @@ class Killed:
         self.parts = self.out / ".parts"
         if self.command == "predict":
             self.parts = self.work / "out.parts"
-        subprocess.run([*self._words, "alone"], env=self._environment, check=True)
+        run = self._start(alone=True)
+        run.join(PATIENCE)
+        assert run.exitcode == 0
         self.whole = self._taken()
         run, begun = self._start(), time.monotonic()
         self._first_film(run)
         working = time.monotonic()
-        run.wait(PATIENCE)
+        run.join(PATIENCE)
         self.lasts = {"start": working - begun, "work": time.monotonic() - working}
         self._compare(run)
 
-    @property
-    def _words(self) -> list[str]:
-        return [sys.executable, kills.__file__, self.command, str(self.home), str(self.out)]
+    def _start(self, alone: bool = False) -> ForkServerProcess:
+        """A process that has imported what a command needs: that takes most of its time."""
+        environ = {kills.LOG: str(self.log), "HILUM_CACHE": str(self.work / "cache")}
+        given = (self.command, self.home, self.out, environ, alone)
+        run = CONTEXT.Process(target=kills.main, args=given)
+        run.start()
+        return run
 
-    @property
-    def _environment(self) -> dict[str, str]:
-        paths = [str(Path(kills.__file__).parent), *filter(None, sys.path)]
-        own = {"PYTHONPATH": os.pathsep.join(paths), kills.LOG: str(self.log)}
-        return {**os.environ, **own, "HILUM_CACHE": str(self.work / "cache")}
-
-    def _start(self) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(self._words, env=self._environment)
-
-    def _first_film(self, run: "subprocess.Popen[bytes]") -> None:
+    def _first_film(self, run: ForkServerProcess) -> None:
         end = time.monotonic() + PATIENCE
-        while run.poll() is None and not any(self.parts.glob("shard-*.reading")):
+        while run.is_alive() and not any(self.parts.glob("shard-*.reading")):
             assert time.monotonic() < end
             time.sleep(0.005)
 
@@ -91,21 +97,23 @@ class Killed:
         """Once, at a moment that `rng` draws; a run that ends before it is looked at."""
         while True:
             run = self._start()
-            begins = "start" if rng.random() < FROM_THE_START else "work"
-            moment, worker = rng.uniform(0, self.lasts[begins]), bool(rng.random() < 0.5)
+            worker = bool(rng.random() < 0.5)
+            begins = "start" if not worker and rng.random() < FROM_THE_START else "work"
+            moment = rng.uniform(0, self.lasts[begins])
             if begins == "work":
                 self._first_film(run)
             time.sleep(moment)
             if self._hit(run, rng, worker):
                 return
 
-    def _hit(self, run: "subprocess.Popen[bytes]", rng: np.random.Generator, worker: bool) -> bool:
+    def _hit(self, run: ForkServerProcess, rng: np.random.Generator, worker: bool) -> bool:
         """Whether there was something to kill; a command that ends is looked at."""
+        assert run.pid is not None
         workers = children(run.pid)
-        if not worker and run.poll() is None:
+        if not worker and run.is_alive():
             run.kill()
-            run.wait(PATIENCE)
-            if run.returncode < 0:
+            run.join(PATIENCE)
+            if run.exitcode == -signal.SIGKILL:
                 self.killed["command"] += 1
                 self._goes_on(workers)
                 return True
@@ -114,7 +122,7 @@ class Killed:
             victim = workers[int(rng.integers(len(workers)))]
             os.kill(victim, signal.SIGKILL)
             self.killed["worker"] += 1
-        run.wait(PATIENCE)
+        run.join(PATIENCE)
         self._compare(run)
         return hit
 
@@ -127,7 +135,7 @@ class Killed:
         self._once()
         self._before = {path.name for path in self.parts.glob("shard-*.part")}
         if (self.out / LAST[self.command]).exists():  # killed while it removed its parts
-            self.log.unlink()
+            self.log.unlink(missing_ok=True)
             self._before, self._seen = set(), 0
 
     def _once(self) -> None:
@@ -136,8 +144,8 @@ class Killed:
         assert not self._before & set(lines[self._seen :])
         self._seen = len(lines)
 
-    def _compare(self, run: "subprocess.Popen[bytes]") -> None:
-        assert run.returncode == 0
+    def _compare(self, run: ForkServerProcess) -> None:
+        assert run.exitcode == 0
         self._once()
         assert not self.parts.exists()
         assert self._taken() == self.whole
@@ -159,7 +167,7 @@ class Killed:
     def finish(self) -> None:
         """The command once more, to its end."""
         run = self._start()
-        run.wait(PATIENCE)
+        run.join(PATIENCE)
         self._compare(run)
 
 
