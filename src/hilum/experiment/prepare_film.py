@@ -1,6 +1,7 @@
 """One film through named steps to files: its prepared pixels, and the mask of its lungs."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -79,4 +80,6 @@ def _write(path: Path, pixels: Grey8) -> None:
         temporary.write_bytes(png.tobytes())
         temporary.replace(path)
     except OSError as error:
+        with suppress(OSError):  # of a full disk
+            temporary.unlink()
         raise files.write_error(path, error) from error
