@@ -27,8 +27,9 @@ def built_on(run: Path) -> set[str]:
 def test_evaluate_on_its_own_images_says_so_first(
     hilum: Run, trained: Trained, tmp_path: Path
 ) -> None:
-    done = hilum("evaluate", trained.folder, trained.data, "--out", tmp_path / "e")
+    done = hilum("evaluate", trained.folder, trained.data, "--out", tmp_path / "e", "--resume")
     assert done.code == 0, done.err
+    assert not (tmp_path / "e" / ".parts").exists()
     taught = len(built_on(trained.folder))
     assert 0 < taught < 40
     first = done.out.strip().splitlines()[0]

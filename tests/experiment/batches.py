@@ -45,9 +45,12 @@ def save_model(folder: Path, seen: str) -> None:
 
 
 def children(pid: int) -> list[int]:
-    with suppress(OSError):
-        return [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    return []
+    """Processes that any thread of a process has started."""
+    found: list[int] = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):  # of a thread that has ended since
+            found += map(int, path.read_text().split())
+    return sorted(found)
 
 
 def alive(pid: int) -> bool:

@@ -89,9 +89,15 @@ class Killed:
 
     def _first_film(self, run: ForkServerProcess) -> None:
         end = time.monotonic() + PATIENCE
-        while run.is_alive() and not any(self.parts.glob("shard-*.reading")):
+        while run.is_alive() and not self._reads():
             assert time.monotonic() < end
             time.sleep(0.005)
+
+    def _reads(self) -> bool:
+        try:
+            return any(name.endswith(".reading") for name in os.listdir(self.parts))  # noqa: PTH208
+        except OSError:  # there is none yet, or no more
+            return False
 
     def kill(self, rng: np.random.Generator) -> None:
         """Once, at a moment that `rng` draws; a run that ends before it is looked at."""
