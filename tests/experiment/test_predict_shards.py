@@ -23,6 +23,7 @@ from hilum.experiment import answering, predict, predict_shards, shard_model, sh
 from hilum.experiment.answering import BLOCK
 from hilum.experiment.predict import AnsweredFiles
 from hilum.experiment.spread import Spread
+from hilum.files import intact
 from hilum.inference import answer, model_json
 from hilum.inference.model import TrainedModel
 from hilum.progress import Advance, Progress, silent
@@ -239,6 +240,31 @@ def one_process() -> Iterator[tuple[files.Executor, int]]:
         yield executor, 1
     finally:
         executor.close()
+
+
+def test_a_process_that_is_killed_loses_nothing_and_repeats_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the middle of a shard; and when its part is there, but nobody knows yet."""
+    paths = [tmp_path / f"{number:02}.txt" for number in range(3 * BLOCK - 2)]
+    for path in paths:
+        path.write_text(path.name)
+    ends = iter(("", "before", "after"))
+    batch = shards.Batch(
+        paths,
+        "key",
+        lambda _: dying.CopyWork(next(ends)),
+        lambda shard: shard.part.read_bytes() if shard.part.exists() else None,
+        "copy",
+        "copied",
+    )
+    monkeypatch.setattr(Spread, "executor", lambda spread: one_process())
+    with shards.parts_folder(tmp_path / "parts", resume=True) as folder:
+        found = shards.all_parts(batch, folder, Spread(2, size=BLOCK), silent)
+        assert sorted(path.name for path in folder.glob("ended-*")) == ["ended-1", "ended-2"]
+        assert (folder / "log").read_text().split() == ["0", "1", "2"]
+    texts = [part[: -intact.TRAILER_BYTES].decode() for part in found]
+    assert "".join(texts) == "".join(path.name for path in paths)
 
 
 @pytest.mark.slow
