@@ -195,6 +195,24 @@ def test_atomic_write_replaces_a_link_and_no_pipe(tmp_path: Path) -> None:
     assert pipe.is_fifo()
 
 
+def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys; from hilum import files\n"
+        "with files.atomic_write(sys.argv[1]) as temporary:\n"
+        "    temporary.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.csv")], check=False)
+    (left,) = tmp_path.iterdir()
+    others = [tmp_path / name for name in ("a.csv", ".a.csv", ".notes-a.csv", left.name[1:])]
+    for path in others:
+        path.write_text("kept")
+    files.remove_unfinished(tmp_path, "b.csv")
+    assert left.exists()
+    files.remove_unfinished(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted(others)
+    files.remove_unfinished(tmp_path / "nowhere")
+
+
 def test_atomic_write_replaces_whole_and_leaves_nothing_beside(tmp_path: Path) -> None:
     target = tmp_path / "new" / "out.csv.gz"
     for text in ("first", "second"):

@@ -125,6 +125,8 @@ def test_the_same_bytes_after_an_interruption(
     content = bytearray(first.read_bytes())
     content[len(content) // 2] ^= 1
     first.write_bytes(content)
+    for name in (".01ab23cd-manifest.parquet", "figures/.89abcdef-roc.png"):
+        (out / name).write_text("half")  # of a process that was killed while it wrote
     made.evaluate(out, spread)
     assert [name for name in seen[3:] if name in parts] == parts[:1]  # the damaged one alone
     assert len(seen) == 3 + 2

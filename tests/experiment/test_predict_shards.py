@@ -137,6 +137,7 @@ def test_a_resumed_batch_does_what_is_left(
         with pytest.raises(KeyboardInterrupt):
             made.predict(out, spread)
     assert not out.exists()
+    (tmp_path / ".01ab23cd-p.csv").write_text("half")  # of a process that was killed
     kept = tmp_path / "kept"
     shutil.copytree(parts, kept)
     assert len([*kept.glob("shard-*.part")]) == 3
@@ -157,6 +158,7 @@ def test_a_resumed_batch_does_what_is_left(
     assert same(made, out, made.predict(out, spread, progress))
     assert seen == [(0, 70), (48, 70), (64, 70), (70, 70)]
     assert notes == ["48 predicted before"]
+    assert not (tmp_path / ".01ab23cd-p.csv").exists()
     shutil.copytree(kept, parts)
     os.utime(made.films / "017.png", (1, 1))  # of the second part
     damaged = next(parts.glob("shard-00000-*"))

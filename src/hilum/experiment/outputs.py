@@ -33,7 +33,9 @@ from hilum.types import (
 def make_run_folder(out: Path) -> Path:
     """Make the output folder and its figures'; raises HilumError where that cannot be done."""
     files.require_own_run(out)
-    files.ensure_writable_folder(out / "figures", out)
+    figures = files.ensure_writable_folder(out / "figures", out)
+    for folder in (out, figures, figures / "thumbnails"):
+        files.remove_unfinished(folder)
     return out
 
 

@@ -1,5 +1,6 @@
 """Answers to a batch by several processes, or in parts that outlive a kill: the bytes of one."""
 
+import glob
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from hilum import files
 from hilum.experiment import answering, shard_model, shards
 from hilum.experiment.answering import Answered
 from hilum.experiment.shards import Shard, Watch
@@ -71,6 +73,7 @@ def answered(asked: Asked, progress: Progress) -> Iterator[Answered]:
     asked.spread.check()
     batch, out = asked.batch, asked.out
     with shards.parts_folder(out.with_name(out.name + ENDING), asked.spread.resume) as folder:
+        files.remove_unfinished(out.parent, glob.escape(out.name))
         yield answering.joined(shards.all_parts(batch, folder, asked.spread, progress))
 
 

@@ -94,6 +94,7 @@ def prepare_folder(
         if spread.in_parts
         else _outcomes_here(jobs, steps, target, progress("prepare")) as done,
     ):
+        files.remove_unfinished(target)
         return _complete(root, target, jobs, steps, others, done)
 
 

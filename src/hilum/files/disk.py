@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from hilum.types import HilumError
 
+_DIGITS = 8  # hexadecimal, in the name of a temporary file
 _DIGEST_LENGTH = 32  # hexadecimal characters: 128 bits
 _WRITE_FAULTS = {
     errno.ENOSPC: "the disk is full; free some space",
@@ -88,7 +89,8 @@ def atomic_write(path: str | Path, synced: bool = True) -> Iterator[Path]:
     """
     target = Path(path)
     require_no_device(target)
-    temporary = target.with_name(f".{uuid4().hex[:8]}-{target.name}")  # suffixes stay as they are
+    # suffixes stay as they are, and `remove_unfinished` knows it
+    temporary = target.with_name(f".{uuid4().hex[:_DIGITS]}-{target.name}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary.touch(exist_ok=False)
@@ -108,6 +110,13 @@ def atomic_write(path: str | Path, synced: bool = True) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def remove_unfinished(folder: Path, name: str = "*") -> None:
+    """Remove what `atomic_write` of a killed process has left in a folder that this one holds."""
+    for path in folder.glob(f".{'[0-9a-f]' * _DIGITS}-{name}"):
+        with suppress(OSError):
+            path.unlink()
 
 
 def require_no_device(path: Path) -> None:
