@@ -242,7 +242,7 @@ def main() -> None:
         paths = films(size, size.pick(256, 1024), 1024, folder / "films")["path"]
         model = random_model("tf_efficientnet_lite0")
         saved = model_folder.save_trained_model(model, folder / "model")
-        found = measure([Path(path) for path in paths], saved, folder, 32)
+        found = measure([Path(path) for path in paths], saved, folder, 16)
     print(
         f"a film: {np.median(found.films) * 1000:.1f} ms ({found.films.min() * 1000:.1f} to "
         f"{found.films.max() * 1000:.1f} in {len(found.films)} shards); a worker's start "

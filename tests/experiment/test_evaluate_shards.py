@@ -18,9 +18,10 @@ from hilum.experiment import environment, evaluate, evaluate_shards, shard_model
 from hilum.experiment.answering import BLOCK
 from hilum.experiment.spread import ALONE, Spread
 from hilum.progress import silent
-from hilum.types import HilumError, Results
+from hilum.types import Results
 
 FILMS = 3 * BLOCK - 5  # three shards
+pytestmark = pytest.mark.slow  # `test_seen_again.py` has a test in shards
 CLASSES = ("covid19", "normal")
 
 
@@ -99,6 +100,7 @@ def test_the_test_has_all_that_its_files_can_say(made: Made) -> None:
     assert "005.png" in reasons
     rows = made.whole["predictions.csv"].decode().splitlines()
     assert len(rows) == 1 + FILMS - 1  # a copy more, a broken film and a known one less
+    assert not list(made.home.rglob("shard-*"))  # one process makes no parts
 
 
 @pytest.mark.usefixtures("short")
@@ -133,13 +135,6 @@ def test_the_same_bytes_after_an_interruption(
     assert kept(out) == made.whole
 
 
-def test_a_test_alone_makes_no_parts(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not list(made.home.rglob("shard-*"))
-    with pytest.raises(HilumError, match="a multiple of 16 files; got 10"):
-        made.evaluate(made.home / "refused", Spread(2, size=10))
-
-
-@pytest.mark.slow
 def test_the_same_bytes_by_two_processes_with_every_audit(
     made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,7 +147,6 @@ def test_the_same_bytes_by_two_processes_with_every_audit(
     assert kept(tmp_path / "spread") == alone
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed")
 @pytest.mark.filterwarnings("ignore")  # Ray's own
 @pytest.mark.usefixtures("short")

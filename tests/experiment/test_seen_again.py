@@ -17,6 +17,8 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 import brevity
 from hilum import experiment, recipes
 from hilum.experiment import audit, compare, predict
+from hilum.experiment.answering import BLOCK
+from hilum.experiment.spread import Spread
 from hilum.inference import model_folder, model_json, unchanged
 from hilum.types import Finding, Grey8, MissingError, Results
 
@@ -128,6 +130,20 @@ def test_of_several_folds_the_models_own_counts(made: Made, tmp_path: Path) -> N
     mine = every[every["fold"] == made.kept["fold"]].set_index("path")
     tested = experiment.evaluate_model(made.out, made.data, tmp_path / "o", silent)
     assert tested.split["checked"]["met_again"] == COUNT - len(mine)
+    spread = Spread(resume=True, size=BLOCK)  # in shards: the same bytes
+    again = experiment.evaluate_model(made.out, made.data, tmp_path / "p", silent, spread=spread)
+    assert replace(again, environment={}) == replace(tested, environment={})
+    timed = {"results.json", "report.html"}
+    first, second = (
+        {
+            path.relative_to(out): path.read_bytes()
+            for path in out.rglob("*")
+            if path.is_file() and path.name not in timed
+        }
+        for out in (tmp_path / "o", tmp_path / "p")
+    )
+    assert first == second
+    assert Path("predictions.csv") in first
     again = pd.read_csv(tmp_path / "o" / "predictions.csv").set_index("path")
     assert set(again.index) == set(mine.index)
     names = ["p_normal", "p_sick"]
