@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 from hilum import files, images
-from hilum.data import fingerprints, prepared_dataset
+from hilum.data import decoded_film, fingerprints, prepared_dataset
 from hilum.data.pixel_store import RECORD, Segment, open_store
 from hilum.types import MANIFEST_COLUMNS, Grey8, GreyImage, HilumError, LeftOut, Manifest
 
@@ -239,9 +239,9 @@ def test_bytes_are_counted_as_any_grey_level_is() -> None:
     film = np.random.default_rng(3).integers(0, 256, (61, 90), np.uint8)
     for view in (film, film[::2, ::-1], film[:1, :1], np.zeros((5, 4), np.uint8)):
         np.testing.assert_allclose(
-            prepared_dataset._of_bytes(view), prepared_dataset._of_any(view), rtol=1e-12
+            decoded_film._of_bytes(view), decoded_film._of_any(view), rtol=1e-12
         )
-        assert prepared_dataset._of_bytes(view)[2:] == prepared_dataset._of_any(view)[2:]
+        assert decoded_film._of_bytes(view)[2:] == decoded_film._of_any(view)[2:]
 
 
 def test_16_bit_images_have_facts_on_the_8_bit_scale(tmp_path: Path) -> None:
@@ -314,7 +314,7 @@ import os, sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from test_pixels import Small, every
-from hilum.data import prepared_dataset
+from hilum.data import decoded_film, prepared_dataset
 
 def stop(done, total):
     if done == 100:
@@ -351,7 +351,7 @@ import hashlib, json, sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from test_pixels import Small, every
-from hilum.data import prepared_dataset
+from hilum.data import decoded_film, prepared_dataset
 taken = prepared_dataset.prepare_dataset(every(Path({folder!r})), Small())
 print(json.dumps([taken.pixels.digest, hashlib.sha256(taken.pixels.stack.tobytes()).hexdigest()]))
 """
