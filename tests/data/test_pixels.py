@@ -314,7 +314,7 @@ import os, sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from test_pixels import Small, every
-from hilum.data import decoded_film, prepared_dataset
+from hilum.data import prepared_dataset
 
 def stop(done, total):
     if done == 100:
@@ -351,7 +351,7 @@ import hashlib, json, sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from test_pixels import Small, every
-from hilum.data import decoded_film, prepared_dataset
+from hilum.data import prepared_dataset
 taken = prepared_dataset.prepare_dataset(every(Path({folder!r})), Small())
 print(json.dumps([taken.pixels.digest, hashlib.sha256(taken.pixels.stack.tobytes()).hexdigest()]))
 """
