@@ -42,8 +42,8 @@ RANGES = AugmentationRanges(
 )
 FEWEST = 20  # films with a finding and without it, else it is not taught
 MOST = 10.0  # that a rare finding counts, against its absence
-BATCH, RATE, DECAY = 64, 5e-4, 0.01
-LOOKS = 5  # at validation films
+BATCH, RATE, DECAY = 64, 5e-4, 0.01  # pictures of a batch: half as many films where they are pairs
+LOOKS = 4  # at validation films
 PROJECTED, PREDICTED = 512, 128
 KERMANY = {"normal": 500, "bacterial_pneumonia": 500, "viral_pneumonia": 500}  # of its films
 RECIPE = {
@@ -190,7 +190,8 @@ def teach(films: Films, left_out: str, way: Way, steps: int) -> tuple[nn.Module,
     rates = learning_rates(RATE, steps, "cosine", 0, 0)
     weights = rarity(films.targets[taught])
     best, kept, course = np.inf, copy.deepcopy(network.end.state_dict()), []
-    for step, (rate, batch) in enumerate(zip(rates, batches(taught, steps), strict=True), 1):
+    chosen = batches(taught, steps, BATCH // 2 if way.pairs else BATCH)
+    for step, (rate, batch) in enumerate(zip(rates, chosen, strict=True), 1):
         for group in optimiser.param_groups:
             group["lr"] = rate
         optimiser.zero_grad(set_to_none=True)
@@ -208,10 +209,10 @@ def teach(films: Films, left_out: str, way: Way, steps: int) -> tuple[nn.Module,
     return network.end.eval(), course
 
 
-def batches(rows: Rows, steps: int) -> Iterator[tuple[Rows, Rows]]:
+def batches(rows: Rows, steps: int, most: int) -> Iterator[tuple[Rows, Rows]]:
     """Rows of each batch, shuffled and gone through again, and two different views of each row."""
     random = np.random.default_rng(0)
-    count, size = PLAIN + AUGMENTED, min(BATCH, len(rows))
+    count, size = PLAIN + AUGMENTED, min(most, len(rows))
     passes = -(-steps * size // len(rows))
     order = np.concatenate([random.permutation(rows) for _ in range(passes)])
     for step in range(steps):

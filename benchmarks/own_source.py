@@ -27,7 +27,9 @@ last); the penalty of a head is chosen on validation patients inside its trainin
 
 import argparse
 from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -175,8 +177,9 @@ def shipped(table: pd.DataFrame) -> list[str]:
     ]
 
 
-def taught_features(films: Films, source: str, steps: int) -> dict[str, Floats]:
-    """Last maps (film, feature) of every way without a source; zeros for films of other sources."""
+def measured(source: str, data: Path, steps: int, seeds: int) -> list[Answers]:
+    """All answers to a source's questions, of networks that are taught without it."""
+    films = read_films(data)
     rows = np.flatnonzero(films.table["dataset"] == source)
     ends = {LITE0: end_of_backbone().eval()}
     for way in WAYS:
@@ -187,7 +190,9 @@ def taught_features(films: Films, source: str, steps: int) -> dict[str, Floats]:
         own = features_of(end, films, rows)
         found[name] = np.zeros((len(films.table), own.shape[1]), np.float32)
         found[name][rows] = own
-    return found | {NEXT_TO: np.concatenate([found[LITE0], found["both"]], 1)}
+    found[NEXT_TO] = np.concatenate([found[LITE0], found["both"]], 1)
+    asked = [question for question in QUESTIONS if question.source == source]
+    return [compared(question, films, found, seeds) for question in asked]
 
 
 def markdown(table: pd.DataFrame) -> str:
@@ -213,20 +218,21 @@ def main() -> None:
     )
     given.add_argument("--data", type=Path, required=True)
     given.add_argument("--out", type=Path, default=Path())
-    given.add_argument("--steps", type=int, default=200, help="of 64 films")
+    given.add_argument("--steps", type=int, default=160, help="of 64 pictures")
     given.add_argument("--seeds", type=int, default=3)
+    given.add_argument("--workers", type=int, default=1, help="sources at a time")
     asked = given.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
-    films = read_films(asked.data)
+    films = read_films(asked.data)  # kept for the processes
     print(pd.crosstab(films.table["dataset"], films.table["label"]).to_string(), flush=True)
     print("findings: " + ", ".join(films.findings), flush=True)
-    parts = []
-    for source in dict.fromkeys(question.source for question in QUESTIONS):
-        own = taught_features(films, source, asked.steps)
-        for question in QUESTIONS:
-            if question.source == source:
-                parts.append(compared(question, films, own, asked.seeds))
-                print(markdown(parts[-1].table.assign(p_holm=np.nan)), flush=True)
+    sources = list(dict.fromkeys(question.source for question in QUESTIONS))
+    with ProcessPoolExecutor(asked.workers, get_context("spawn")) as pool:
+        jobs = [
+            pool.submit(measured, source, asked.data, asked.steps, asked.seeds)
+            for source in sources
+        ]
+        parts = [part for job in jobs for part in job.result()]
     table = corrected(pd.concat([part.table for part in parts], ignore_index=True))
     table.to_csv(asked.out / "own_source.csv", index=False)
     pd.concat([part.each for part in parts]).to_csv(asked.out / "own_source_films.csv", index=False)

@@ -54,7 +54,7 @@ def test_nothing_of_the_left_out_source_teaches_or_validates(
 
 def test_each_batch_has_two_different_views_of_rows_that_teach() -> None:
     rows = np.arange(100, 171)
-    seen = list(own_network.batches(rows, 10))
+    seen = list(own_network.batches(rows, 10, 64))
     for chosen, views in seen:
         assert views.shape == (2, 64)
         assert (views[0] != views[1]).all()
