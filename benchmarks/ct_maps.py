@@ -1,12 +1,13 @@
 """What each map of a network knows of CT slices: COVID-CT, patients apart, and another collection.
 
     python benchmarks/ct_maps.py --data DIR --sides 224 320 --seeds 3
-    python benchmarks/ct_maps.py --data DIR --sides 224 --train sarscov2_ct
+    python benchmarks/ct_maps.py --data DIR --train sarscov2_ct --steps equalise
 
 The means of each map are classified by ridge regression in closed form, both classes weighed
 alike, over the film and its mirror image. Its penalty, and in the row "chosen" the set of maps,
 come from five rounds inside the training images of each fold, patients apart: no test image takes
-part. With --train a collection trains and COVID-CT tests; groups are its look-alikes.
+part. With --train a collection trains and COVID-CT tests, and back; groups are its look-alikes.
+--steps prepares the slices, as in `hilum prepare`, before they are scaled and padded.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from torch import nn
 from hilum import preprocess
 from hilum.data import prepared_dataset
 from hilum.datasets.registry import DATASETS
+from hilum.experiment import prepare
 from hilum.models import backbones
 from hilum.models.normalise import InputNormalisation
 from hilum.models.runtime.compiling import compile_network
@@ -42,13 +44,15 @@ class Slices:
     groups: Rows
 
 
-def read(card: str, data: Path, backbone: str, sides: list[int]) -> Slices:
+def read(card: str, asked: argparse.Namespace) -> Slices:
     """The means over film and mirror image, at each side, and of both sides together."""
-    dataset = DATASETS[card]
-    manifest = dataset.read(data / dataset.card.folder)
+    dataset, sides, backbone = DATASETS[card], asked.sides, asked.backbone
+    manifest = dataset.read(asked.data / dataset.card.folder)
     found: dict[tuple[int, int], Array] = {}
     for side in sides:
-        pipeline = preprocess.from_list([{"step": "letterbox", "side": side}])
+        scaled = preprocess.from_list([{"step": "letterbox", "side": side}]).steps
+        steps = prepare.steps_named(asked.steps, side) if asked.steps else ()
+        pipeline = preprocess.Pipeline((*steps, *scaled))
         images = prepared_dataset.prepare_dataset(manifest, pipeline)
         for stride, means in means_of_maps(images.pixels.stack, backbone).items():
             found[side, stride] = means
@@ -132,15 +136,21 @@ def main() -> None:
     given.add_argument("--backbone", default="astra2d")
     given.add_argument("--sides", type=int, nargs="+", default=[224])
     given.add_argument("--seeds", type=int, default=3)
+    given.add_argument("--steps", type=lambda text: text.split(","), default=[])
     given.add_argument("--train", default="", help="another set that trains; default: folds")
     asked = given.parse_args()
-    test = read("covid_ct", asked.data, asked.backbone, asked.sides)
+    test = read("covid_ct", asked)
     with threadpool_limits(1):
         if asked.train:
-            other = read(asked.train, asked.data, asked.backbone, asked.sides)
-            each = [across_sets(other, test, seed) for seed in range(asked.seeds)]
+            other = read(asked.train, asked)
+            show([across_sets(other, test, seed) for seed in range(asked.seeds)])
+            show([across_sets(test, other, seed) for seed in range(asked.seeds)])
         else:
-            each = [across_folds(test, seed) for seed in range(asked.seeds)]
+            show([across_folds(test, seed) for seed in range(asked.seeds)])
+
+
+def show(each: list[dict[str, float]]) -> None:
+    """Print a Markdown table of AUROC, a dict for each seed."""
     print("| maps | AUROC by seed | mean |\n|---|---|---|")
     for name in each[0]:
         values = [one[name] for one in each]

@@ -102,6 +102,42 @@ def test_a_model_is_published_whole_or_not(tmp_path: Path, monkeypatch: pytest.M
     assert sorted(path.name for path in out.iterdir()) == ["model", "work"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit of file sizes")
+def test_openvino_refused_by_the_disk_is_an_error_of_the_disk(tmp_path: Path) -> None:
+    """A real refusal: no file of this process may grow beyond 4 kB."""
+    code = """
+import resource, signal, sys
+from pathlib import Path
+import numpy as np, openvino as ov
+from openvino import opset13 as ops
+from hilum.models.runtime import compile_cache, openvino_write
+from hilum.types import HilumError
+x = ops.parameter([1, 4096], np.float32)
+model = ov.Model([ops.add(x, np.random.default_rng(0).random((1, 4096), np.float32))], [x])
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+folder = Path(sys.argv[1]) / "converted"
+for little in (0, 1 << 62):  # a disk with room, and a full one
+    openvino_write.LITTLE = little
+    try:
+        compile_cache.save_conversion(
+            folder, lambda file: openvino_write.write_network(model, file)
+        )
+    except HilumError as error:
+        print(error)
+assert not list(folder.parent.iterdir())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    place = f"{tmp_path / 'converted'} must be written; got: the disk"
+    assert done.stdout.splitlines() == [
+        f"{place} reports an input/output error; choose another.",
+        f"{place} is full; free some space.",
+    ]
+
+
 def test_a_second_run_is_told_who_holds_the_folder(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from hilum import files\n"

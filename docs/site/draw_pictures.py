@@ -50,7 +50,7 @@ def shortcut(folder: Path) -> Figure:
     steps = 'prepare.steps=[{step="hide_lungs", box=true}, {step="letterbox"}]'
     runs = {folder / "whole": (), folder / "hidden": (steps,)}
     with style():
-        figure = blank(6.6, 4.6)
+        figure = blank(6.6, 4.0)
         rows = figure.subplots(2, 2 * EACH)
     for axes, (out, changes) in zip(rows, runs.items(), strict=True):
         right = _score(_train(out, films, *changes), "accuracy")

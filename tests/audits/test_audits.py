@@ -213,6 +213,16 @@ def test_every_audit_has_its_own_severity_and_its_row_in_the_docs() -> None:
         assert ("| audit |" in asked) == row.rule.expensive, asked
 
 
+def test_verdict_says_what_the_external_test_came_to() -> None:
+    elsewhere = [replace(ACCURATE[0], value=0.541)]
+    assert ACCURATE[0].name == "accuracy"
+    said = audits.verdict(ACCURATE, [finding("fail")], external=elsewhere)
+    assert (
+        " of test images and 54.1% of those of the external test are classified correctly" in said
+    )
+    assert "external" not in audits.verdict(ACCURATE, [finding("fail")])
+
+
 def test_verdict_counts_what_could_not_be_checked() -> None:
     assert "1 of 2 checks could not" in audits.verdict(
         ACCURATE, [finding("pass"), finding("unknown")]

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from controls_of_tables import Cohort
 from scipy.stats import fisher_exact, norm
+from sklearn.metrics import roc_auc_score
 
 from hilum import datasets
 from hilum.audits import (
@@ -114,6 +115,40 @@ def test_the_matrix_has_every_pair_of_sources() -> None:
     left = table[table["train"] == c23_other_sources.REST]
     assert (left["sure"] < left["drop"]).all()
     assert pairs["sure"].isna().all()
+
+
+def answers(apart: float, images: int, classes: list[str], seed: int) -> pd.DataFrame:
+    """Predictions of two classes whose logits lie so many deviations apart."""
+    random = np.random.default_rng(seed)
+    second = np.arange(images) % 2
+    p = 1 / (1 + np.exp(-(apart * second + random.normal(size=images))))
+    ids = [f"{seed}-{i}" for i in range(images)]
+    named = {"sample_id": ids, "path": ids, "patient_id": ids, "source": "elsewhere"}
+    shares = {f"p_{classes[0]}": 1 - p, f"p_{classes[1]}": p}
+    label = np.array(classes)[second]
+    return pd.DataFrame({**named, "label": label, "cell": "main", "fold": 0, "seed": 0, **shares})
+
+
+@pytest.mark.parametrize(
+    ("there", "images", "status"),
+    [(0.2, 400, "fail"), (2.0, 400, "pass"), (1.1, 9000, "warn"), (1.2, 22, "pass")],
+)
+def test_the_external_test_decides_on_other_sources(there: float, images: int, status: str) -> None:
+    """AUROC of two normals d apart is Phi(d / sqrt 2); a fall that chance explains is none."""
+    evidence = clean()
+    two = replace(evidence, classes=evidence.classes[:2], model=None)
+    home, away = answers(1.5, 1000, two.classes, 1), answers(there, images, two.classes, 2)
+    found = AUDITS["C-23"](replace(two, predictions=home, external=away))
+    assert found.status == status, found.sentence
+    assert f"On the {images:,} images of the external test AUROC is" in found.sentence
+    wanted = norm.cdf(1.5 / 2**0.5) - norm.cdf(there / 2**0.5)
+    assert found.value == pytest.approx(wanted, abs=0.07 if images > 100 else 0.3)
+    positive = two.classes[1]
+    area = roc_auc_score(away["label"] == positive, away[f"p_{positive}"])
+    assert f"AUROC is {area:.2f} (" in found.sentence
+    one_class = away[away["label"] == positive]
+    kept = AUDITS["C-23"](replace(evidence, external=one_class))  # as if there were none
+    assert kept == AUDITS["C-23"](evidence)
 
 
 def test_a_promise_is_broken_as_often_as_two_binomials_say() -> None:

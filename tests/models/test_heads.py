@@ -163,25 +163,44 @@ def test_layers_come_in_the_papers_order() -> None:
 
     rest = ["Dropout", "Linear"]  # a rate of zero does nothing
     assert kinds("cuijpers2020", (3, 4)) == [
-        "Dropout", "PositionMean", "Linear", "ReLU", "BatchNorm1d", *rest
+        "Identity", "PositionMean", "Linear", "ReLU", "BatchNorm1d", *rest
     ]  # fmt: skip
     assert kinds("elazhari2022", (3, 4)) == ["Linear", "ReLU", *rest]
     assert kinds("zhang2022", (3, 1)) == rest
     module = build_head(HEADS["cuijpers2020"], (3, 4), 2)
-    assert (module.layers[0].p, module.layers[5].p) == (0.5, 0.0)
+    assert (module.layers[1].dropout, module.layers[5].p) == (0.5, 0.0)
     assert (module.layers[4].eps, module.layers[4].momentum) == (1e-3, 0.01)  # Keras's
     assert build_head(HEADS["zhang2022"], (3, 1), 2).layers[0].p == 0.5
 
 
-def test_dropout_falls_on_the_map_before_its_average() -> None:
-    """Half of 10,000 equal values dropped, the rest doubled: the mean stays near, not at, 1."""
-    module = build_head(HEADS["cuijpers2020"], (1, 10_000), 2).train()
+@pytest.mark.parametrize("rate", [0.2, 0.5])
+@pytest.mark.parametrize("trained", [False, True])
+def test_dropout_falls_on_the_map_before_its_average(rate: float, trained: bool) -> None:
+    """Of n values a_i each is kept at rate q = 1 - p: the mean has mean(a), var sum(a^2) p/q / n^2.
+
+    `trained`: the map comes from a network that is trained too, so torch drops its values.
+    """
+    module = build_head(HeadPlan("flatten", rate, average=True, hidden=2), (2, 400), 2).train()
+    assert type(module.layers[0]).__name__ == "Identity"
+    a = torch.linspace(-1, 3, 800)
+    x = a.repeat(4000, 1).requires_grad_(trained)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        averaged = module.layers[1](module.layers[0](torch.ones(50, 10_000)))
-    assert averaged.shape == (50, 1)
-    assert 0.005 < float(averaged.std()) < 0.02  # 1 / sqrt(10,000); 1 if it fell after the mean
-    assert abs(float(averaged.mean()) - 1) < 0.005
+        means = module.layers[1](x).detach()
+        again = module.layers[1](x).detach()
+        torch.manual_seed(0)
+        assert torch.equal(module.layers[1](x), means)
+    assert means.shape == (4000, 2)
+    assert not torch.equal(again, means)
+    for channel, values in enumerate(a.reshape(2, 400)):
+        spread = float(values.square().sum() * rate / (1 - rate)) ** 0.5 / 400
+        error = 5 * spread / 4000**0.5
+        assert float(means[:, channel].mean()) == pytest.approx(float(values.mean()), abs=error)
+        assert float(means[:, channel].std()) == pytest.approx(spread, rel=0.06)
+    assert abs(float(torch.corrcoef(means.T)[0, 1])) < 0.08  # channels have masks of their own
+    torch.testing.assert_close(
+        module.eval().layers[1](x[:3]), a.reshape(1, 2, 400).mean(2).repeat(3, 1)
+    )
 
 
 def test_average_is_the_mean_over_positions_as_a_backbone_flattens_them() -> None:
@@ -310,8 +329,8 @@ def test_penalty_takes_the_outputs_of_the_dense_layer_and_of_softmax() -> None:
         torch.manual_seed(1)
         logits = network(x)
         torch.manual_seed(1)
-        dropped = F.dropout(x, 0.5)
-    dense = F.linear(dropped.reshape(8, 16, 6).mean(2), module.layers[2].weight)
+        averaged = module.layers[1](x)
+    dense = F.linear(averaged, module.layers[2].weight)
     dense = (dense + module.layers[2].bias).relu()
     outputs = [dense.detach(), logits.detach().softmax(1)]
     assert [it.shape for it in module.activations] == [(8, 128), (8, 3)]

@@ -40,6 +40,7 @@ class Evidence:
     )
     features: Floats | None = None  # (image, feature) of its backbone, in the manifest's order
     all_predictions: pd.DataFrame | None = None  # of every cell, seed and fold
+    external: pd.DataFrame | None = None  # as `predictions`, of the recipe's external test
     published: Sequence[Published] = ()  # the paper's numbers, where the recipe states some
     published_sizes: Mapping[str, int] = field(default_factory=dict)  # class -> images it tested
     recognised: Recognised | None = None  # external test: its images before any was set aside

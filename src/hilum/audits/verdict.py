@@ -38,20 +38,25 @@ def verdict(
     findings: Sequence[Finding],
     tested: Mapping[str, int] | None = None,
     steps: Sequence[str] = (),
+    external: Sequence[Score] = (),
 ) -> str:
     """What the reader should believe, worst finding first; says how many audits could not run.
 
     `tested`: test images of each class, each image once. Fewer than FEW_IMAGES in all are too few
     to say how good a classifier is, and a class without any is named; where the set itself is at
     fault (an audit of the whole set fails) that comes first. `steps` of preprocessing that the
-    model has already are no advice.
+    model has already are no advice. `external` are the scores of the recipe's external test.
     """
     ordered = by_severity(findings)
     failed = [finding for finding in ordered if finding.status == "fail"]
     warned = [finding for finding in ordered if finding.status == "warn"]
     unknown = sum(finding.status == "unknown" for finding in findings)
     accuracy = _score(scores, "accuracy")
-    lead = f"{accuracy.value:.1%} of test images are classified correctly" if accuracy else "scored"
+    elsewhere = _score(external, "accuracy")
+    also = f" and {elsewhere.value:.1%} of those of the external test" if elsewhere else ""
+    lead = "scored"
+    if accuracy:
+        lead = f"{accuracy.value:.1%} of test images{also} are classified correctly"
     absent = _classes_without_images(tested or {})
     if findings and unknown == len(findings):
         return f"{NOTHING_KNOWN}: none of {unknown} checks could be run."

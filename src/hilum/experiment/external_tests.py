@@ -39,6 +39,11 @@ class ExternalTest:
         cells = self.predictions["cell"].unique()
         return [s for cell in cells for s in scores.score(self.predictions, classes, str(cell))]
 
+    def of_cell(self, cell: str) -> pd.DataFrame | None:
+        """The predictions of one cell; None where it has none."""
+        rows = self.predictions[self.predictions["cell"] == f"{cell}: {NAME}"]
+        return None if rows.empty else rows
+
 
 def test_on_later_films(run: RunContext, grid_result: GridResult) -> ExternalTest | None:
     """Predict the films of `external_tests` with each cell's model; None where the recipe has none.

@@ -7,7 +7,7 @@ import pandas as pd
 
 from hilum import audits
 from hilum.audits import Evidence
-from hilum.experiment import evidence, published, replication, source_task, summary
+from hilum.experiment import evidence, external_tests, published, replication, source_task, summary
 from hilum.experiment.context import RunContext
 from hilum.experiment.external_tests import ExternalTest
 from hilum.experiment.grid import GridResult
@@ -61,6 +61,7 @@ def evidence_of_model(tested: TestedRun, images: Evidence, scored: ScoredRun) ->
         published_sizes=tested.run.recipe.paper.tested,
         predictions=predictions[predictions["cell"] == selected.cell],
         all_predictions=predictions,
+        external=tested.external.of_cell(selected.cell) if tested.external else None,
     )
     return evidence.with_model(complete, selected.model, selected.pixels, tested.run.progress)
 
@@ -115,6 +116,7 @@ def collect(
             findings,
             audits.tested(evidence.predictions, run.classes),
             evidence.steps,
+            [row for row in marked if row.cell == f"{selected.cell}: {external_tests.NAME}"],
         ),
         environment={},
         data={**summary.data(manifest), **({"later": external.data} if external else {})},

@@ -7,6 +7,7 @@ from typing import Any
 import openvino as ov
 
 from hilum.exporting.record import as_text
+from hilum.models.runtime import openvino_write
 
 KEY = "hilum"  # of the record in `rt_info`
 
@@ -17,15 +18,10 @@ def to_openvino(onnx_file: Path) -> ov.Model:
 
 
 def write(model: ov.Model, record: Mapping[str, Any], path: Path) -> Path:
-    """Write both files, weights as they are (`save_model` would halve them).
+    """Write both files; raises OSError where the disk refuses.
 
     The record is one text in `rt_info`, which keeps six digits of a number and joins lists.
     """
     model.set_rt_info(as_text(dict(record)), [KEY])
-    try:
-        ov.save_model(model, path, compress_to_fp16=False)
-    except RuntimeError as error:  # a full disk as well, without its number
-        raise OSError(
-            f"OpenVINO could not write {path.name} ({str(error).splitlines()[-1]})"
-        ) from error
+    openvino_write.write_network(model, path)
     return path

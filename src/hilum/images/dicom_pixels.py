@@ -1,23 +1,17 @@
 """Stored pixel values out of DICOM pixel data: one decoder per family of transfer syntaxes."""
 
-import json
 import struct
-import subprocess
-import sys
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from io import BytesIO
-from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
-import jpeg_ls  # type: ignore[import-untyped]
 import numpy as np
 import numpy.typing as npt
-from openjpeg.utils import decode as decode_jpeg_2000
-from openjpeg.utils import get_parameters
 from pydicom import uid
 
-from hilum.images import jpeg, plausible
+from hilum.images import codec_process, jpeg, plausible
+from hilum.images.codec_process import Frame
 from hilum.images.dicom_elements import PixelElement
 from hilum.images.dicom_header import Layout
 from hilum.types import HilumError
@@ -30,7 +24,6 @@ NATIVE = frozenset(
     {uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian, uid.ExplicitVRBigEndian}
 )
 _ITEM = 0xFFFEE000
-GDCM_SECONDS = 60  # for one frame, start of the process included
 # Adobe's marker with transform 0: tells libjpeg that the three channels are RGB already
 _ADOBE_RGB = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
 
@@ -191,26 +184,15 @@ def _states_colour_space(data: bytes) -> bool:
 
 
 def _jpeg_by_gdcm(data: bytes, layout: Layout, precision: int) -> Values:
-    """Through GDCM in a process of its own, which a damaged frame may abort."""
     # GDCM cuts off what lies above the bits stored, which may be pixels that lie higher
     bits_decoded = min(max(precision, layout.bits_stored), layout.bits_allocated)
-    request = json.dumps(asdict(replace(layout, bits_stored=bits_decoded))).encode() + b"\n"
-    try:
-        worker = subprocess.run(  # noqa: S603  (our own script, nothing of the file on the line)
-            [sys.executable, "-I", str(Path(__file__).with_name("gdcm_worker.py"))],
-            input=request + data, capture_output=True, timeout=GDCM_SECONDS, check=True,
-        )  # fmt: skip
-    except subprocess.SubprocessError:
-        raise HilumError(
-            "expected whole JPEG pixel data, got content that GDCM cannot decode; copy the "
-            "file again"
-        ) from None
-    stored = _from_buffer(worker.stdout, layout, layout.bits_allocated)
+    frame = Frame("GDCM", replace(layout, bits_stored=bits_decoded), data)
+    stored = _from_buffer(codec_process.decode(frame)[1], layout, layout.bits_allocated)
     cells = layout.syntax in LOSSLESS_JPEG
     return _shaped(_of_stream(stored, precision, layout, cells), layout, layout.planar)
 
 
-def _from_buffer(data: bytes | bytearray, layout: Layout, bits: int) -> Values:
+def _from_buffer(data: bytes, layout: Layout, bits: int) -> Values:
     """(sample,) unsigned values of as many whole bytes as `bits` take, little-endian."""
     size = 1 if bits <= 8 else 2 if bits <= 16 else 4
     count = layout.rows * layout.columns * layout.samples
@@ -222,22 +204,20 @@ def _jpeg_ls(data: bytes, layout: Layout, _at_least: int | None) -> Values:
     header = jpeg.read_header(BytesIO(data))
     _check_stream(layout, header.height, header.width, jpeg.CHANNELS.get(header.kind, 0))
     plausible.check_blank(header.width, header.height, len(data))
-    buffer, stream_info = jpeg_ls.decode_pixel_data(data)
+    facts, buffer = codec_process.decode(Frame("JPEG-LS", layout, data))
     stored = _from_buffer(buffer, layout, header.bits)
-    by_plane = stream_info["interleave_mode"] == 0
-    cells = stream_info["allowed_lossy_error"] == 0
+    by_plane = facts["interleave_mode"] == 0
+    cells = facts["allowed_lossy_error"] == 0
     return _shaped(_of_stream(stored, header.bits, layout, cells), layout, by_plane)
 
 
 def _jpeg_2000(data: bytes, layout: Layout, _at_least: int | None) -> Values:
-    said = get_parameters(data)
-    rows, columns, samples, precision = (
-        int(said[key]) for key in ("rows", "columns", "samples_per_pixel", "precision")
-    )
-    _check_stream(layout, rows, columns, samples)
-    plausible.check_blank(columns, rows, len(data))
-    stored = np.ascontiguousarray(decode_jpeg_2000(data))
-    return _of_stream(stored, min(precision, 8 * stored.itemsize), layout, cells=False)
+    plausible.check_blank(layout.columns, layout.rows, len(data))
+    facts, buffer = codec_process.decode(Frame("JPEG 2000", layout, data))
+    _check_stream(layout, *facts["size"])
+    stored = np.frombuffer(buffer, facts["dtype"]).reshape(layout.shape)
+    bits = min(facts["precision"], 8 * stored.itemsize)
+    return _of_stream(stored, bits, layout, cells=False)
 
 
 def _run_length(data: bytes, layout: Layout, _at_least: int | None) -> Values:

@@ -162,9 +162,12 @@ def _norms(values: Tensor, l1: float, l2: float) -> Tensor:
 def _layers(plan: HeadPlan, shape: tuple[int, int], classes: int, seed: int) -> list[nn.Module]:
     channels, positions = shape
     width = channels if plan.average else channels * positions
-    layers: list[nn.Module] = [nn.Dropout(plan.map_dropout)] if plan.map_dropout else []
-    if plan.average and positions > 1:
-        layers.append(PositionMean(positions))
+    averaged = plan.average and positions > 1
+    layers: list[nn.Module] = []
+    if plan.map_dropout:  # in one step with the mean; an empty layer keeps the names of the others
+        layers.append(nn.Identity() if averaged else nn.Dropout(plan.map_dropout))
+    if averaged:
+        layers.append(PositionMean(positions, plan.map_dropout))
     if not plan.hidden:
         return [*layers, nn.Dropout(plan.dropout), zero_linear(width, classes)]
     generator = torch.Generator().manual_seed(seed)

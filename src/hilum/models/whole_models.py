@@ -5,6 +5,7 @@ and calls what these names say. Here every name stands for an empty object that 
 only tensors are built. Nothing is imported and nothing of the file is called.
 """
 
+import copyreg
 import pickle
 import warnings
 import zipfile
@@ -102,7 +103,13 @@ def read(path: Path) -> Any:
                 raise ValueError("a TorchScript program")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch asks for the classes' source code
-        content = torch.load(path, map_location="cpu", weights_only=False, pickle_module=_PICKLE)
+        copyreg.clear_extension_cache()  # Python takes numbered names from it, and asks nobody
+        try:
+            content = torch.load(
+                path, map_location="cpu", weights_only=False, pickle_module=_PICKLE
+            )
+        finally:
+            copyreg.clear_extension_cache()  # of our empty classes
     return dict(_tensors_of(content)) if isinstance(content, Inert) else content
 
 

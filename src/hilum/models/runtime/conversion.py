@@ -13,7 +13,7 @@ from torch import nn
 
 from hilum import files
 from hilum.models import torchvision_compat
-from hilum.models.runtime import compile_cache
+from hilum.models.runtime import compile_cache, openvino_write
 from hilum.models.runtime.base import evaluating
 from hilum.types import HilumError
 
@@ -36,7 +36,7 @@ def converted(module: nn.Module, shape: tuple[int, int]) -> Path:
     if not compile_cache.is_usable(path):
         network = _convert(module, shape)
         compile_cache.save_conversion(
-            path.parent, lambda file: ov.save_model(network, file, compress_to_fp16=False)
+            path.parent, lambda file: openvino_write.write_network(network, file)
         )
     return path
 

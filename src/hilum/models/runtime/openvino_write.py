@@ -1,0 +1,24 @@
+"""A network written as OpenVINO's files, with a reason where the disk refuses."""
+
+import errno
+import os
+import shutil
+from pathlib import Path
+
+import openvino as ov
+
+LITTLE = 1 << 20  # bytes that are left of a disk on which the rest of a network had no place
+
+
+def write_network(model: ov.Model, path: Path) -> None:
+    """Write `path` and its .bin, weights as they are (`save_model` alone would halve them).
+
+    Raises OSError where the disk refuses; OpenVINO itself raises "iostream error", whatever the
+    reason.
+    """
+    try:
+        ov.save_model(model, path, compress_to_fp16=False)
+    except RuntimeError as error:
+        is_full = shutil.disk_usage(path.parent).free < LITTLE
+        number = errno.ENOSPC if is_full else errno.EIO
+        raise OSError(number, os.strerror(number)) from error
