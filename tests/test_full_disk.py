@@ -31,6 +31,7 @@ FULL = os.strerror(errno.ENOSPC)
         OSError([("a", "b", f"[Errno 28] {FULL}: 'b'")]),  # as shutil.copytree says it
         OSError(errno.EDQUOT, os.strerror(errno.EDQUOT)),
         OSError(errno.EROFS, os.strerror(errno.EROFS)),
+        OSError("102400 requested and 30688 written"),  # as numpy.save says it
     ],
     ids=str,
 )
@@ -103,28 +104,35 @@ def test_a_model_is_published_whole_or_not(tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit of file sizes")
-def test_openvino_refused_by_the_disk_is_an_error_of_the_disk(tmp_path: Path) -> None:
+def test_openvino_and_numpy_refused_by_the_disk_are_errors_of_the_disk(tmp_path: Path) -> None:
     """A real refusal: no file of this process may grow beyond 4 kB."""
     code = """
 import resource, signal, sys
 from pathlib import Path
 import numpy as np, openvino as ov
 from openvino import opset13 as ops
+from hilum import files
 from hilum.models.runtime import compile_cache, openvino_write
 from hilum.types import HilumError
+from types import SimpleNamespace
 x = ops.parameter([1, 4096], np.float32)
 model = ov.Model([ops.add(x, np.random.default_rng(0).random((1, 4096), np.float32))], [x])
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 folder = Path(sys.argv[1]) / "converted"
-for little in (0, 1 << 62):  # a disk with room, and a full one
-    openvino_write.LITTLE = little
+for free in (1 << 40, 16383):  # a disk with room for all of it, and without
+    openvino_write.shutil.disk_usage = lambda place: SimpleNamespace(free=free)
     try:
         compile_cache.save_conversion(
             folder, lambda file: openvino_write.write_network(model, file)
         )
     except HilumError as error:
         print(error)
+try:
+    with files.atomic_write(folder) as place, place.open("wb") as file:
+        np.save(file, np.zeros(10000))
+except HilumError as error:
+    print(error)
 assert not list(folder.parent.iterdir())
 """
     done = subprocess.run(
@@ -134,6 +142,7 @@ assert not list(folder.parent.iterdir())
     place = f"{tmp_path / 'converted'} must be written; got: the disk"
     assert done.stdout.splitlines() == [
         f"{place} reports an input/output error; choose another.",
+        f"{place} is full; free some space.",
         f"{place} is full; free some space.",
     ]
 

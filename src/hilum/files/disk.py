@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import stat
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from uuid import uuid4
 
 from hilum.types import HilumError
 
+_SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")  # all that `numpy.save` says
 _DIGEST_LENGTH = 32  # hexadecimal characters: 128 bits
 _WRITE_FAULTS = {
     errno.ENOSPC: "the disk is full; free some space",
@@ -141,7 +143,7 @@ def ensure_writable_folder(folder: Path, named: Path | None = None) -> Path:
 
 def write_error(path: Path, error: OSError) -> HilumError:
     """Return the sentence for a write that the disk refused: disk full, no permission, ..."""
-    reason = _WRITE_FAULTS.get(error.errno or 0)
+    reason = _WRITE_FAULTS.get(fault_number(error) or 0)
     return HilumError(
         f"{path} must be written; got: {reason}."
         if reason
@@ -149,10 +151,15 @@ def write_error(path: Path, error: OSError) -> HilumError:
     )
 
 
+def fault_number(error: OSError) -> int | None:
+    """Its number; that of a full disk where NumPy says how much of an array it could write."""
+    return errno.ENOSPC if _SHORT_WRITE.fullmatch(str(error)) else error.errno
+
+
 def _is_about(error: OSError, temporary: Path) -> bool:
     """Whether an error is of this write, not of something else in the block."""
     if error.filename is None:
-        return error.errno in _WRITE_FAULTS
+        return fault_number(error) in _WRITE_FAULTS
     named = Path(os.fsdecode(error.filename))
     return named == temporary or named in temporary.parents
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from hilum.files.disk import write_error
+from hilum.files.disk import fault_number, write_error
 from hilum.types import HilumError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)  # errors of writing alone
@@ -36,8 +36,8 @@ def naming_path(folder: Path) -> Iterator[None]:
 
 def _fault(error: Exception) -> int | None:
     """The error number of a write that a disk refused; None for any other error."""
-    number = getattr(error, "errno", None)
+    number = fault_number(error) if isinstance(error, OSError) else None
     if number in FULL:
-        return int(number)
+        return number
     said = str(error)
     return next((code for code in FULL if os.strerror(code) in said), None)

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import openvino as ov
 
-LITTLE = 1 << 20  # bytes that are left of a disk on which the rest of a network had no place
-
 
 def write_network(model: ov.Model, path: Path) -> None:
     """Write `path` and its .bin, weights as they are (`save_model` alone would halve them).
@@ -19,6 +17,14 @@ def write_network(model: ov.Model, path: Path) -> None:
     try:
         ov.save_model(model, path, compress_to_fp16=False)
     except RuntimeError as error:
-        is_full = shutil.disk_usage(path.parent).free < LITTLE
+        is_full = shutil.disk_usage(path.parent).free < _bytes_of(
+            model
+        )  # what it wrote may be gone
         number = errno.ENOSPC if is_full else errno.EIO
         raise OSError(number, os.strerror(number)) from error
+
+
+def _bytes_of(model: ov.Model) -> int:
+    """Of all weights."""
+    constants = (op for op in model.get_ops() if op.get_type_name() == "Constant")
+    return sum(int(op.get_byte_size()) for op in constants)
