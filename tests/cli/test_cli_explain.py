@@ -161,3 +161,19 @@ def test_the_report_shows_heat_maps_of_test_images(trained: Trained) -> None:
     picture = cv2.imread(str(figures / "study_heatmaps.png"))
     assert picture.shape[1] > 1000
     assert "Heat maps" in (trained.folder / "report.html").read_text()
+
+
+def test_a_batch_without_one_readable_image_is_an_error(
+    hilum: Run, model: Path, tmp_path: Path
+) -> None:
+    """Once its reasons are written: a pipeline that goes on by the exit code must stop here."""
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"no image")
+    maps = tmp_path / "maps"
+    for command, table in (("predict", tmp_path / "p.csv"), ("explain", maps / "heatmaps.csv")):
+        done = hilum(command, model, bad, "--out", maps if command == "explain" else table)
+        assert done.code == 2
+        assert done.err.count("\n") == 1
+        assert f"must be readable; got none; the reasons are in {table}." in done.err
+        (row,) = pd.read_csv(table).to_dict("records")
+        assert (row["path"], "expected" in row["reason"]) == (str(bad), True)

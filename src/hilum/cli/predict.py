@@ -18,7 +18,7 @@ from hilum.cli.shard_options import Ray, Resume, Workers, spread_of
 from hilum.cli.terminal import Terminal
 from hilum.files import refusals
 from hilum.progress import StepName
-from hilum.types import NOTICE
+from hilum.types import NOTICE, HilumError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,6 +88,7 @@ def predict(
         "notice": NOTICE,
     }
     screen.give({"predictions": answers.table.to_dict("records"), **rest})
+    _require_read((answers.table["label"] != "").any(), out)
 
 
 def _show(answers: "AnsweredFiles", screen: Terminal) -> None:
@@ -188,6 +189,15 @@ def explain(
         "notice": NOTICE,
     }
     screen.give({"heatmaps": records, **rest})
+    _require_read(bool(len(drawn)), out / "heatmaps.csv")
+
+
+def _require_read(some: bool, table: Path) -> None:
+    """Raise HilumError where not one image could be read, once that is written and shown."""
+    if not some:
+        raise HilumError(
+            f"at least one image must be readable; got none; the reasons are in {table}."
+        )
 
 
 def _say_source(source: "NewSource", sentence: str, screen: Terminal) -> None:
