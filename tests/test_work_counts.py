@@ -279,14 +279,14 @@ def test_films_are_decoded_in_few_places() -> None:
         if re.search(r"\bimages\.read\(", path.read_text("utf-8"))
     }
     assert readers == {
-        "data/prepared_dataset.py",
+        "data/decoded_film.py",
         "data/source_images.py",
         "inference/answer.py",  # films that are asked about once
         "interop/film_loader.py",  # the same, by MONAI
         "dicom/source.py",  # a film whose results go back into its study
         "audits/c15_lesion_localisation.py",  # outlines of lesions, no films
         "preprocess/marker_steps.py",  # donors of markers, no films of the run
-        "experiment/prepare.py",  # `hilum prepare` writes what it decodes
+        "experiment/prepare_film.py",  # `hilum prepare` writes what it decodes
         "experiment/segmentation_data.py",
         "experiment/segmentation_fold.py",
         "experiment/speed.py",  # the few films that a dry run times
