@@ -286,6 +286,7 @@ def test_films_are_decoded_in_few_places() -> None:
         "dicom/source.py",  # a film whose results go back into its study
         "audits/c15_lesion_localisation.py",  # outlines of lesions, no films
         "preprocess/marker_steps.py",  # donors of markers, no films of the run
+        "experiment/prepare.py",  # the few films of its contact sheet
         "experiment/prepare_film.py",  # `hilum prepare` writes what it decodes
         "experiment/segmentation_data.py",
         "experiment/segmentation_fold.py",
