@@ -69,23 +69,15 @@ def decoded(values: np.ndarray) -> np.ndarray:
     return np.frombuffer(codec_process.decode(frame(values))[1], "<u2").reshape(values.shape)
 
 
-def children() -> list[str]:
-    listed = subprocess.run(
-        ["ps", "-o", "args=", "--ppid", str(os.getpid())],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return [line for line in listed.stdout.splitlines() if "codec_worker.py" in line]
-
-
 def test_threads_share_processes_and_each_has_its_own_frame() -> None:
     with ThreadPoolExecutor(3) as pool:
         for seed, back in enumerate(pool.map(decoded, map(pixels, range(24)))):
             np.testing.assert_array_equal(back, pixels(seed))
-    assert 1 <= len(children()) <= 3
+    started = [one._process for one in codec_process._PROCESSES._all]
+    assert 1 <= len(started) <= 3
+    assert all(process.poll() is None for process in started)
     codec_process.close()
-    assert children() == []
+    assert all(process.poll() is not None for process in started)
     np.testing.assert_array_equal(decoded(pixels(1)), pixels(1))  # and starts again
 
 
