@@ -6,12 +6,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from importlib.metadata import PackageNotFoundError
 from importlib.util import find_spec
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
+from hilum.experiment.spread import Spread
+from hilum.files import ray_executor as ray_executors
 from hilum.files.ray_executor import OF_A_CLUSTER, RayExecutor, ray_executor
 from hilum.files.worker import WorkerLostError
 from hilum.progress import Progress, silent
@@ -23,13 +25,17 @@ needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="ray is not inst
 
 def test_a_ray_that_is_not_here_or_old_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(OF_A_CLUSTER, "")
-    monkeypatch.setitem(sys.modules, "ray", None)
+
+    def missing(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    # by the package's own record: an ordinary folder of that name can be imported too
+    monkeypatch.setattr(ray_executors, "version", missing)
     with pytest.raises(HilumError, match=r"pip install 'hilum\[ray\]'"), start():
         pass
-    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace())  # a folder of that name
-    with pytest.raises(HilumError, match=r"pip install 'hilum\[ray\]'"), start():
-        pass
-    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(__version__="2.9.3"))
+    with pytest.raises(HilumError, match=r"pip install 'hilum\[ray\]'"):
+        Spread(ray="local").check()
+    monkeypatch.setattr(ray_executors, "version", lambda name: "2.9.3")
     with pytest.raises(HilumError, match=r"ray 2\.54 or newer, .* got 2\.9\.3"), start():
         pass
 

@@ -76,6 +76,7 @@ def evaluate_into(
 ) -> Results:
     """The same for who holds `out` already."""
     started = time.monotonic()
+    spread.check()
     folder = model_json.find_model_folder(folder)
     model = exported.load(folder)
     manifest = select_classes(read(data), model.facts.classes)

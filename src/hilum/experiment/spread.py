@@ -8,7 +8,7 @@ from hilum import files
 from hilum.experiment.answering import BLOCK
 from hilum.files import Executor
 from hilum.files.executors import require_workers
-from hilum.files.ray_executor import ray_executor
+from hilum.files.ray_executor import ray_executor, require_ray
 from hilum.types import HilumError
 
 TRIES = 3  # processes that may be lost at one shard
@@ -31,8 +31,10 @@ class Spread:
         return self.workers != 1 or self.resume or self.ray != ""
 
     def check(self) -> None:
-        """Raise HilumError for fewer than one process, or shards that are not whole blocks."""
+        """Raise HilumError for fewer than one process, shards that are no whole blocks, no Ray."""
         require_workers(self.workers)
+        if self.ray:
+            require_ray()
         if self.size is not None and (self.size < 1 or self.size % BLOCK):
             raise HilumError(
                 f"a shard has a multiple of {BLOCK} files; got {self.size}; change it."

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -168,7 +169,7 @@ def ray_executor(
     """
     if address == LOCAL:
         os.environ[OF_A_CLUSTER] = "0"  # read when ray is imported
-    _require_ray()
+    require_ray()
     import ray
 
     _connect(address, (count or max(1, available_cpus() // threads)) * threads)
@@ -183,13 +184,11 @@ def ray_executor(
         ray.shutdown()
 
 
-def _require_ray() -> None:
-    """Raise HilumError where Ray is not installed, or too old."""
+def require_ray() -> None:
+    """Raise HilumError where Ray is not installed, or too old; it is not imported."""
     try:
-        import ray
-
-        found = str(ray.__version__)
-    except (ImportError, AttributeError):  # an ordinary folder of that name can be imported too
+        found = version("ray")
+    except PackageNotFoundError:
         raise HilumError(
             "--ray needs the package ray, which is not installed; run pip install 'hilum[ray]'."
         ) from None
