@@ -82,6 +82,7 @@ def prepare_folder(
     out among processes, and can go on after a kill: the same bytes.
     Raises HilumError where there is no readable image or `out` cannot be written.
     """
+    spread.check()
     root, target = as_path(folder), as_path(out)
     paths, others = images.list_images(root)
     folders = (target / "images", target / "masks")
