@@ -1,16 +1,15 @@
 """A test of a model in parts: the files of one process, whatever its parts, and after any kill."""
 
-import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import cv2
 import pytest
 from batches import drawn, save_model
+from kept_files import kept
 
 import brevity
 from hilum import files, report
@@ -23,17 +22,6 @@ from hilum.types import Results
 FILMS = 3 * BLOCK - 5  # three shards
 pytestmark = pytest.mark.slow  # `test_seen_again.py` has a test in shards
 CLASSES = ("covid19", "normal")
-
-
-def kept(out: Path) -> dict[str, Any]:
-    """Every file of a test: its bytes, of JSON what does not depend on time."""
-    found: dict[str, Any] = {}
-    for path in sorted(path for path in out.rglob("*") if path.is_file()):
-        name = path.relative_to(out).as_posix()
-        found[name] = path.read_bytes()
-        if name == "results.json":
-            found[name] = {**json.loads(found[name]), "environment": None}
-    return found
 
 
 class Made:

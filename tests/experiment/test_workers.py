@@ -1,6 +1,5 @@
 """Folds in processes of their own leave the same bytes as folds one after another."""
 
-import json
 import pickle
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from kept_files import kept
 
 from hilum import recipes
 from hilum.experiment import checkpoints, run, tasks
@@ -37,17 +37,6 @@ def plan(*changes: str) -> Recipe:
     network = ["model.backbone=test_efficientnet", "model.weights=random", "prepare.side=64"]
     base = ['classes=["covid19","normal"]', DATA, *network, "augment.views=1", "figures=[]"]
     return recipes.load_recipe("demo", changes=[*base, "seeds=[0, 1]", *changes])
-
-
-def kept(out: Path) -> dict[str, Any]:
-    """Every file of a run: its bytes, of JSON what does not depend on time."""
-    found: dict[str, Any] = {}
-    for path in sorted(path for path in out.rglob("*") if path.is_file()):
-        name = path.relative_to(out).as_posix()
-        found[name] = path.read_bytes()
-        if name == "results.json":
-            found[name] = {**json.loads(found[name]), "environment": None}
-    return found
 
 
 @pytest.mark.parametrize(
@@ -109,9 +98,9 @@ def test_the_best_fold_keeps_its_model_and_the_first_of_equals(tmp_path: Path) -
     folds = [FoldResult(FoldKey("a", 0, n), empty, empty, loss) for n, loss in losses.items()]
     for fold in folds:
         (checkpoints._folder(tmp_path, fold.key) / "model").mkdir(parents=True)
-    for count, kept in ((1, 0), (2, 1), (4, 1)):
+    for count, best in ((1, 0), (2, 1), (4, 1)):
         checkpoints.keep_best_model(tmp_path, folds[:count])
-        assert checkpoints.best(folds[:count]) is folds[kept]
+        assert checkpoints.best(folds[:count]) is folds[best]
     found = checkpoints.best_model_folder(tmp_path, "a")
     assert found == checkpoints._folder(tmp_path, folds[1].key) / "model"
     assert checkpoints.best([folds[3], folds[0]]) is folds[3]  # nothing validates: the first

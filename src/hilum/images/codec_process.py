@@ -110,7 +110,7 @@ class _CodecProcess:
             ) from None
 
     def ask(self, frame: Frame) -> tuple[Mapping[str, Any], bytes]:
-        """As `decode`; raises _Lost, and is over then."""
+        """As `decode`; raises _LostError, and is over then."""
         request = {
             "codec": frame.codec,
             "layout": asdict(frame.layout),

@@ -68,9 +68,8 @@ class PositionMean(nn.Module):
         word serves four values. What is kept is counted in steps of 1/65,536.
         """
         maps = x.float().reshape(x.shape[0], -1, self.positions).numpy()
-        seed = int(
-            torch.randint(2**63 - 1, ())
-        )  # torch's state stays the only one to seed and keep
+        # drawn by torch, whose state stays the only one to seed and keep
+        seed = int(torch.randint(2**63 - 1, ()))
         words = np.random.Generator(np.random.SFC64(seed)).bytes(2 * maps.size)
         dropped = round(self.dropout * 2**16)
         kept = np.frombuffer(words, np.uint16).reshape(maps.shape) >= dropped

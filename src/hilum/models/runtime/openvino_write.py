@@ -17,9 +17,8 @@ def write_network(model: ov.Model, path: Path) -> None:
     try:
         ov.save_model(model, path, compress_to_fp16=False)
     except RuntimeError as error:
-        is_full = shutil.disk_usage(path.parent).free < _bytes_of(
-            model
-        )  # what it wrote may be gone
+        # compared with the whole network: what was written of it may be gone already
+        is_full = shutil.disk_usage(path.parent).free < _bytes_of(model)
         number = errno.ENOSPC if is_full else errno.EIO
         raise OSError(number, os.strerror(number)) from error
 
