@@ -5,8 +5,10 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -223,3 +225,21 @@ def test_nothing_is_sent_to_anyone(tmp_path: Path) -> None:
     assert "openvino_telemetry." not in loaded
     assert "openvino.tools.ovc.telemetry_stub" in loaded
     assert not (tmp_path / "intel").exists()
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "sched_getaffinity") or files.available_cpus() < 2,
+    reason="needs two cores, and a system that binds threads to them",
+)
+def test_openvino_binds_no_thread_to_a_core() -> None:
+    """Two processes of one thread each would both begin at the first core, and share it."""
+    run = compile_network(Small(), (SIDE, SIDE), TARGETS["openvino fp32"])
+    everywhere, seen = os.sched_getaffinity(0), []
+    worker = Thread(target=run.stream, args=(iter([STACK[0]] * 20_000), 20_000))
+    worker.start()
+    while worker.is_alive():  # a bound thread is set free again when its request is over
+        for task in Path("/proc/self/task").iterdir():
+            with suppress(OSError):  # it has ended
+                seen.append(os.sched_getaffinity(int(task.name)))
+    assert len(seen) > 100
+    assert all(cores == everywhere for cores in seen)

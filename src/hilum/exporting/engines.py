@@ -66,7 +66,7 @@ def openvino_rows(path: Path, precision: str = "fp32") -> Rows:
     """OpenVINO on the CPU: read, then compiled; in bf16 where hilum itself would compute in it."""
     import openvino as ov
 
-    from hilum.models.runtime.openvino import HINTS, settled_precision
+    from hilum.models.runtime.openvino import HINTS, UNPINNED, settled_precision
 
     core = ov.Core()
     network = core.read_model(path)
@@ -74,6 +74,7 @@ def openvino_rows(path: Path, precision: str = "fp32") -> Rows:
     settings = {
         "INFERENCE_NUM_THREADS": files.available_cpus(),
         "INFERENCE_PRECISION_HINT": HINTS[settled],
+        **UNPINNED,
     }
     compiled = core.compile_model(network, "CPU", settings)
     request = compiled.create_infer_request()

@@ -18,6 +18,8 @@ from hilum.models.runtime import compile_cache
 from hilum.models.runtime.base import Precision, Progress, Runtime, RuntimeInfo, Wanted
 from hilum.types import Floats, Grey8, HilumError
 
+# pinned, the threads of every process begin at the first core: two processes would share it
+UNPINNED = {"ENABLE_CPU_PINNING": False}
 # what a network in int8 leaves in floating point is the same everywhere
 HINTS = {"bf16": "bf16", "fp32": "f32", "int8": "f32"}
 
@@ -47,6 +49,7 @@ class OpenVinoRuntime(Runtime):
             "NUM_STREAMS": self._requests,
             "INFERENCE_NUM_THREADS": threads,
             "INFERENCE_PRECISION_HINT": HINTS[precision],
+            **UNPINNED,
         }
         compiled = core.compile_model(model, "CPU", settings)
         # plain threads, not OpenVINO's own queue: its callbacks can deadlock on Python's lock
