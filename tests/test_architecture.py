@@ -45,7 +45,7 @@ FLOORS = (
     {"adapt_report", "evaluate_shards", "fit", "new_films", "predict_shards", "prepare_shards"}
     | {"recipe_checks", "summary", "synthetic_images"},
     {"fine_tune", "shard_model", "shards"},
-    {"schema_to_training", "spread"},
+    {"schema_to_training", "spread", "work_count"},
     {"cell_context"},
     {"answering", "context", "splits"},
     {"clear_previous", "compare", "dataset", "environment", "given_split", "leaderboard"}
@@ -56,7 +56,6 @@ FLOORS = (
         "replication",
         "run_basis",
         "speed",
-        "work_count",
     },
 )
 FLOOR = {name: len(FLOORS) - i for i, names in enumerate(FLOORS) for name in names}

@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from hilum.models.numpy_head import NumpyHead, Standardise
 from hilum.models.runtime.base import Progress, Runtime, RuntimeInfo
 from hilum.models.runtime.openvino import OpenVinoRuntime
 from hilum.preprocess.lungs import segmenter
-from hilum.types import Floats, Grey8, Image, Manifest
+from hilum.types import Floats, Grey8, Image, Manifest, Pixels
 
 COUNT, SIDE, VIEWS = 12, 64, 3
 PIPELINE = preprocess.from_list([{"step": "resize", "side": SIDE}])
@@ -125,6 +125,21 @@ def test_the_backbone_runs_once_per_image_and_view(films: Manifest) -> None:
     assert len(views) == VIEWS
     cell_context.augmented(bench, 1, rows)  # another seed draws other views of the same images
     assert runtime.passes == 2 * COUNT + 2 * VIEWS * len(rows)
+
+
+def test_real_images_are_not_computed_again_beside_synthetic_ones(films: Manifest) -> None:
+    bench, runtime = _bench(films)
+    stack, ids = bench.pixels.stack, bench.pixels.sample_ids
+    cell_context.features(bench)
+    for number in (1, 2):  # two folds, each with synthetic images of its own
+        more = np.full((number, SIDE, SIDE), 7 * number, np.uint8)
+        names = (*ids, *(f"made {number}.{i}" for i in range(number)))
+        pixels = Pixels(np.concatenate([stack, more]), names, f"{bench.pixels.digest} {number}")
+        labels = np.zeros(COUNT + number, np.int64)
+        longer = replace(bench, pixels=pixels, labels=labels, before=bench)
+        found = cell_context.features(longer)
+        np.testing.assert_array_equal(found[:, 0], pixels.stack.mean((1, 2)).astype(np.float32))
+    assert runtime.passes == COUNT + 1 + 2
 
 
 def _bench(films: Manifest) -> tuple[CellContext, Counter]:

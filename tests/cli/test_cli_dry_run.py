@@ -133,3 +133,20 @@ def test_a_device_that_is_not_here_is_refused(trained: Trained, tmp_path: Path) 
     assert "0 CUDA devices" in done.err
     wrong = installed("recipes", HILUM_THREADS="many")
     assert wrong.code == 0  # nothing computes
+
+
+@pytest.mark.parametrize("group", ["image", "patient", "cluster"])
+def test_groups_that_only_decoding_knows_stop_no_dry_run(group: str) -> None:
+    changes = ["data=[{phantom={images=40, size=64}}]", f"split.group={group}"]
+    recipe = recipes.load_recipe("demo", changes=changes)
+    (foreseen,) = forecast.forecast_run(recipe, None, silent)
+    assert sum(row["images"] for row in foreseen.split) == 40
+    assert any("split by image" in note for note in foreseen.notes) == (group == "image")
+
+
+def test_masks_are_not_divided_by_what_their_films_show() -> None:
+    """All films of one class, which no classifier could learn: lungs can be outlined on them."""
+    data = 'data=[{phantom={images=40, size=64}, keep={label=["normal"]}}]'
+    (foreseen,) = forecast.forecast_run(recipes.load_recipe("lungs", changes=[data]), None, silent)
+    assert foreseen.images == sum(row["images"] for row in foreseen.split) > 5
+    assert {row["part"] for row in foreseen.split} == {"train", "validation", "test"}

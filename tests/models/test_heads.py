@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 from torch import nn
 
+from hilum.models import numpy_head
 from hilum.models.head_layers import PositionMean
 from hilum.models.heads import (
     HEADS,
@@ -49,6 +50,21 @@ def test_standardised_training_features_have_mean_0_and_deviation_1() -> None:
     assert (done[:, -1] == 0).all()  # a constant feature does not explode
     views = np.stack([constant, constant])
     np.testing.assert_allclose(Standardise.of(views).mean, Standardise.of(constant).mean)
+
+
+def test_standardisation_in_blocks_has_the_bits_of_numpy_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(numpy_head, "COLUMNS", 7)
+    rows = np.array([3, 1, 900, 4])
+    views = np.stack([FEATURES, 2 * FEATURES])
+    flat = views[:, rows].reshape(8, 96).astype(np.float64)
+    done = Standardise.of(views, rows)
+    assert np.array_equal(done.mean, flat.mean(axis=0))
+    assert np.array_equal(done.deviation, flat.std(axis=0))
+    whole = ((views - done.mean) / done.deviation).astype(np.float32)
+    assert np.array_equal(done(views), whole)
+    assert np.array_equal(done(views[0, 5]), whole[0, 5])
 
 
 @pytest.mark.parametrize("kind", ["linear", "mlp"])

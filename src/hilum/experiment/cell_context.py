@@ -38,6 +38,7 @@ class CellContext:
     runtime: Runtime
     progress: Progress
     labels: Labels = field(repr=False)  # (image,)
+    before: "CellContext | None" = None  # the same without the synthetic images appended last
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +209,7 @@ def _view(
         return out
 
     key = files.stable_digest(_key(context), "augmented", repr(spread), seed, number, names)
-    return _cached(context, key, step, compute)
+    return _cached(context, key, (step, len(rows)), compute)
 
 
 def _names(context: CellContext) -> Sequence[str]:
@@ -219,18 +220,37 @@ def _names(context: CellContext) -> Sequence[str]:
 
 
 def _kept(context: CellContext, view: str, change: Callable[[Stack8], Stack8], step: str) -> Floats:
+    before = context.before
+    if before is not None:  # of real images every cell and fold has the same
+        real = _kept(before, view, change, step)
+        rows = np.arange(len(before.labels), len(context.labels))
+        added = _of_rows(context, rows, f"{view}, added", change, f"{step}, synthetic")
+        return np.concatenate([real, added])
+    return _of_rows(context, np.arange(len(context.labels)), view, change, step)
+
+
+def _of_rows(
+    context: CellContext,
+    rows: npt.NDArray[np.int64],
+    view: str,
+    change: Callable[[Stack8], Stack8],
+    step: str,
+) -> Floats:
     def compute() -> Floats:
-        rows = np.arange(len(context.labels))
         images = _images(context.pixels.stack, rows, lambda stack, start: change(stack))
         return context.runtime.stream(images, len(rows), context.progress(step))
 
-    return _cached(context, files.stable_digest(_key(context), view), step, compute)
+    key = files.stable_digest(_key(context), view)
+    return _cached(context, key, (step, len(rows)), compute)
 
 
-def _cached(context: CellContext, key: str, step: str, compute: Callable[[], Floats]) -> Floats:
-    """The features of `key`; of those in the cache the step says so."""
+def _cached(
+    context: CellContext, key: str, step: tuple[str, int], compute: Callable[[], Floats]
+) -> Floats:
+    """The features of `key`; of those in the cache the step (name, images) says so."""
     if feature_cache.is_stored(key):
-        advance, images = context.progress(step), len(context.labels)
+        name, images = step
+        advance = context.progress(name)
         note(advance, "all from the cache")
         advance(images, images)
     return feature_cache.cached(key, compute)

@@ -59,9 +59,7 @@ def _lung_steps(plan: PreparePlan, backbone: str, data: ListedData) -> None:
 
 
 def _divisible(plan: SplitPlan, seed: int, data: ListedData) -> None:
-    """A trial split of the listed images; grouping near duplicates can only need more of them."""
-    dry = plan.model_copy(update={"group": "image"}) if plan.group == "cluster" else plan
-    splits.make_split(dry, data.manifest, None, seed)
+    splits.trial_split(plan, data.manifest, seed)
 
 
 def _neighbours(balance: str, data: ListedData) -> None:

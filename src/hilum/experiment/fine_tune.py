@@ -91,4 +91,4 @@ class _StandardiseLayer(nn.Module):
 
 
 def _standard(context: CellContext, parts: PartIndices, top: FittedHead | None) -> Standardise:
-    return top.standard if top else Standardise.of(cell_context.features(context)[parts.train])
+    return top.standard if top else Standardise.of(cell_context.features(context), parts.train)

@@ -23,6 +23,7 @@ from hilum.experiment.schema_to_training import (
 )
 from hilum.models.backbones import Backbone
 from hilum.models.heads import NumpyHead, Standardise
+from hilum.models.runtime.torch import on_one_thread
 from hilum.recipes import Stage
 from hilum.training import linear_probe, loop, smote
 from hilum.training.batches import FeatureBatches, PartIndices
@@ -69,7 +70,7 @@ def refit_head(
     views = all_views(context, parts, key)
     if context.recipe.train.balance == "smote_features":
         views, parts = _with_synthetic(views, parts, key)
-    standard = Standardise.of(views[:, parts.train])
+    standard = Standardise.of(views, parts.train)
     weights = class_weights(context, parts)
     train = training_views(context, views, parts, standard)
     fitted = [
@@ -100,13 +101,14 @@ def _head(
     views = all_views(context, parts, key)
     if context.recipe.train.balance == "smote_features":
         views, parts = _with_synthetic(views, parts, key)
-    standard = Standardise.of(views[:, parts.train])
+    standard = Standardise.of(views, parts.train)
     if stage.optimiser == "lbfgs" and head_plan(context.recipe.model).plain:
         return _probe(context, parts, standard, views, stage.name)
     network = head_module(context, views.shape[-1], key.seed)
     batches = FeatureBatches(standard(views), parts, stage.batch, key.seed)
     advance = context.progress(fine_tune.step_of(key, stage))
-    course = loop.train_network(network, batches, loop_plan(context, parts, stage), advance)
+    with on_one_thread():
+        course = loop.train_network(network, batches, loop_plan(context, parts, stage), advance)
     return FittedHead(standard, network), course.rows
 
 

@@ -8,11 +8,20 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from hilum import files, phantom, recipes
 from hilum.data import prepared_dataset
-from hilum.experiment import cell_context, dataset, speed, splits, validate, work_count
+from hilum.experiment import (
+    cell_context,
+    dataset,
+    segmentation_data,
+    speed,
+    splits,
+    validate,
+    work_count,
+)
 from hilum.experiment.context import preprocessing_of
 from hilum.experiment.data_checks import ListedData
 from hilum.experiment.speed import Speed
@@ -20,7 +29,7 @@ from hilum.experiment.work_count import Work
 from hilum.inference.model import compile_backbone
 from hilum.progress import Progress
 from hilum.recipes import Recipe
-from hilum.types import HilumError, LeftOut, Manifest, MissingError
+from hilum.types import Fingerprints, HilumError, LeftOut, Manifest, MissingError, Split
 
 SMALL = 64  # pixels of the phantom's films where only their table is needed
 TRIAL = 4  # films of the phantom that are drawn at their own size
@@ -78,16 +87,17 @@ def _forecast(
     manifest = dataset.load_manifest(_with_small_films(recipe), *where, progress)
     classes = [] if recipe.learns == "lungs" else dataset.classes_of(recipe, manifest)
     listed, notes = ListedData(manifest, classes, where), []
-    try:
-        refused = validate.check_manifest(recipe, listed, refused)
-    except MissingError as error:  # weights; data that are not here were missed before
-        notes.append(f"A run would ask the hub for weights: {error}")
+    if recipe.learns == "lungs":
+        manifest = segmentation_data.with_masks(manifest)
+    else:
+        try:
+            refused = validate.check_manifest(recipe, listed, refused)
+        except MissingError as error:  # weights; data that are not here were missed before
+            notes.append(f"A run would ask the hub for weights: {error}")
     manifest = prepared_dataset.hashed(manifest, progress=progress("read files"))
     cached, known = prepared_dataset.stored_dataset(manifest, preprocessing_of(recipe))
     prints = None if known is None else known.fingerprints
-    by_seed = {
-        seed: splits.make_split(recipe.split, manifest, prints, seed) for seed in recipe.seeds
-    }
+    by_seed = {seed: _split(recipe, manifest, prints, seed) for seed in recipe.seeds}
     if prints is None:
         notes.append(
             "Near duplicates are only known once the images are decoded, and stay in one part: "
@@ -114,6 +124,14 @@ def _forecast(
         estimate,
         (*manifest.notes, *first.notes, *notes),
     )
+
+
+def _split(recipe: Recipe, manifest: Manifest, prints: Fingerprints | None, seed: int) -> Split:
+    if recipe.learns == "lungs":  # sizes are not known yet; that there are two of them is
+        manifest = segmentation_data.by_size(manifest, np.arange(len(manifest.table)) % 2 == 0)
+    if prints is None:
+        return splits.trial_split(recipe.split, manifest, seed)
+    return splits.make_split(recipe.split, manifest, prints, seed)
 
 
 def counted(table: pd.DataFrame, columns: Sequence[str]) -> list[dict[str, Any]]:

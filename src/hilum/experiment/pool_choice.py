@@ -111,7 +111,7 @@ def _rounds(
     blocks = fit.pictures(context, views.shape[-1])
     for train, held in tried:
         train, held = np.sort(train), np.sort(held)
-        standard = Standardise.of(views[:, train])
+        standard = Standardise.of(views, train)
         parts = PartIndices(train, held, context.labels)
         data = fit.training_views(context, views, parts, standard)
         seen = standard(views[:plain, held])

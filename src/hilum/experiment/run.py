@@ -45,6 +45,7 @@ class RunOptions:
     resume: bool = False  # finished folds, and a finished run, are taken as they are
     main_manifest: Path | None = None  # of a task: the main question's manifest
     executor: Executor = field(default_factory=SerialExecutor)  # of folds
+    report: bool = True  # False where whoever asks builds it, with more in it
 
 
 def run_task(
@@ -88,7 +89,8 @@ def run_task(
     audit_outputs.write_audit_artefacts(out, evidence)
     outputs.write_later(out, external.predictions if external else None)
     outputs.write_run(out, recipe, run.dataset.manifest, run.splits, grid_result, results)
-    report.build_report(out)
+    if options.report:
+        report.build_report(out)
     checkpoints.finish(run.work)
     advance(3, 3)
     return results

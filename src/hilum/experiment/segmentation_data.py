@@ -57,20 +57,28 @@ def prepare_masks(
     """
     root, out, work = where
     listed = dataset.load_manifest(recipe, root, out, progress)
-    listed = manifests.select(listed, listed.table["mask_path"].notna(), "it has no lung mask")
+    listed = with_masks(listed)
     side = recipe.prepare.side or SIDE
     read = prepared_dataset.prepare_dataset(
         listed, segmenter.preparation(side), progress("decode and prepare")
     )
     manifest, stack, masks = _pair(read.manifest, read.pixels.stack, side)
     area = (masks > WHITE).mean((1, 2))
-    # a split is stratified by class: large and small lungs, so that no part has only the hard ones
-    table = manifest.table.assign(label=np.where(area > np.median(area), "large", "small"))
-    strata, prints = Manifest(table), read.fingerprints
+    strata, prints = by_size(manifest, area > np.median(area)), read.fingerprints
     by_seed = {seed: splits.make_split(recipe.split, strata, prints, seed) for seed in recipe.seeds}
     leaks = splits.check_leakage(by_seed[recipe.seeds[0]], strata, prints, recipe.mode)
     context = SegmentationContext(recipe, stage, manifest, stack, masks, out, work, progress)
     return PreparedSegmentation(context, by_seed, leaks)
+
+
+def with_masks(manifest: Manifest) -> Manifest:
+    """The images that have a lung mask; the others are left out."""
+    return manifests.select(manifest, manifest.table["mask_path"].notna(), "it has no lung mask")
+
+
+def by_size(manifest: Manifest, large: npt.NDArray[np.bool_]) -> Manifest:
+    """Large (image,) and small lungs as classes: no part of a split has only the hard ones."""
+    return Manifest(manifest.table.assign(label=np.where(large, "large", "small")))
 
 
 def _pair(manifest: Manifest, stack: Stack8, side: int) -> tuple[Manifest, Stack8, Stack8]:

@@ -23,8 +23,8 @@ def make_split(
 ) -> Split:
     """The split of one seed; near duplicates stay together unless `group = "image"`.
 
-    Without fingerprints no near duplicates are known: good for a trial before images are decoded.
-    Raises HilumError where the data cannot be divided so.
+    Without fingerprints no near duplicates are known, as in `trial_split`. Raises HilumError where
+    the data cannot be divided so.
     """
     apart = plan.group == "image"  # as published: near duplicates may be on both sides
     clusters = None if apart or not fingerprints else leakage.clusters(manifest, fingerprints)
@@ -35,6 +35,15 @@ def make_split(
     split = _divide(plan, request)
     table = split.table.assign(sample_id=split.table["sample_id"].map(names))
     return replace(split, table=table)
+
+
+def trial_split(plan: SplitPlan, manifest: Manifest, seed: int) -> Split:
+    """The split before images are decoded: near duplicates, not known yet, move a few images.
+
+    Raises HilumError where the data cannot be divided so.
+    """
+    known = {"group": "patient"} if plan.group == "cluster" else {}
+    return make_split(plan.model_copy(update=known), manifest, None, seed)
 
 
 def inner_rounds(

@@ -78,4 +78,5 @@ def _append(
     all_labels = np.concatenate([context.labels, labels])
     train = np.concatenate([parts.train, np.arange(count, count + len(stack))])
     enlarged = replace(parts, train=train, labels=all_labels)
-    return replace(context, pixels=extended, labels=all_labels), enlarged
+    longer = replace(context, pixels=extended, labels=all_labels, before=context)
+    return longer, enlarged

@@ -57,8 +57,10 @@ def run_recipe(
 def _run(
     recipe: Recipe, root: Path | None, out: Path, progress: Progress, options: RunOptions
 ) -> Results:
-    main = run.run_task(recipes.without_tasks(recipe), root, out, progress, options)
     tasks = recipes.tasks(recipe)
+    # tasks take long: the main question's report can be read meanwhile
+    early = replace(options, report=bool(tasks) or not recipe.tasks)
+    main = run.run_task(recipes.without_tasks(recipe), root, out, progress, early)
     if not (recipe.tasks or main.tasks):
         return main
     options = replace(options, main_manifest=out / "manifest.parquet")

@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from hilum import files
+from hilum.experiment import cell_context
 from hilum.recipes import CopiesPlan, Recipe
 from hilum.types import Manifest, Split
+
+ADDED = ", added"  # of synthetic images
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ def count(cells: Mapping[str, Recipe], manifest: Manifest, by_seed: Mapping[int,
                 shared = cell.split.kind == "kfold" and not made
                 sets = _features(cell, fold, made, shared)
                 for view, images in sets.items():
-                    key = (_settings(cell), view, *_scope(view, made, shared, (seed, number)))
+                    key = (_settings(cell), view, *_scope(view, shared, (seed, number)))
                     if key not in known:
                         known.add(key)
                         work.frozen[network(cell)] += images
@@ -65,9 +68,9 @@ def trains_backbone(cell: Recipe) -> bool:
 
 
 def _settings(cell: Recipe) -> str:
-    return cell.model.model_dump_json(exclude={"head", "hidden", "dropout", "penalise"}) + (
-        cell.prepare.model_dump_json()
-    )
+    model = cell.model.model_dump_json(exclude={"head", "hidden", "dropout", "penalise"})
+    pools = repr(cell_context.pools_of(cell.model))  # the head decides on it
+    return model + pools + cell.prepare.model_dump_json()
 
 
 def _tested(by_seed: Mapping[int, Split]) -> int:
@@ -101,20 +104,21 @@ def _copies(plan: CopiesPlan, fold: _Fold) -> int:
 
 def _features(cell: Recipe, fold: _Fold, made: int, shared: bool) -> dict[str, int]:
     """Images of each set of features that a fold needs."""
-    mirrored = {"mirror": fold.images + made} if cell.model.mirror else {}
+    taken = ("plain", "mirror") if cell.model.mirror else ("plain",)
     seen = fold.images if shared else fold.train + made
-    views = {f"view {number}": seen for number in range(cell.augment.views)}
-    sets = {"plain": fold.images + made, **mirrored, **views}
+    sets = dict.fromkeys(taken, fold.images)
+    sets |= {f"{view}{ADDED}": made for view in taken if made}
+    sets |= {f"view {number}": seen for number in range(cell.augment.views)}
     if not cell.model.chooses_pool:
         return sets
-    return {**sets, **{f"{view}, all pools": images for view, images in sets.items()}}
+    return {**sets, **{f"all pools, {view}": images for view, images in sets.items()}}
 
 
-def _scope(view: str, made: int, shared: bool, fold: tuple[int, object]) -> tuple[object, ...]:
+def _scope(view: str, shared: bool, fold: tuple[int, object]) -> tuple[object, ...]:
     """Beyond which folds a set of features is not shared."""
-    if made:
+    if view.endswith(ADDED):
         return fold
-    if view.startswith("view"):
+    if "view" in view:
         return fold[:1] if shared else fold
     return ()
 

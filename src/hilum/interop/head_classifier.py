@@ -109,7 +109,7 @@ class HeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
 
     def _fit(self, X: Floats, labels: Labels, train: Rows, validation: Rows) -> None:
         weights = self._class_weights(labels[train])
-        standard = Standardise.of(X[train])
+        standard = Standardise.of(X, train)
         part = _labelled(standard, X, labels, train)
         watched = _labelled(standard, X, labels, validation if len(validation) else train)
         probe = linear_probe.fit_probe(part, watched, weights, self.strengths)

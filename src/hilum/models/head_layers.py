@@ -1,5 +1,6 @@
 """The layers of heads: as Keras builds them, which three of the five studies used, and fitted."""
 
+import math
 import re
 from typing import TypeAlias, TypeVar
 
@@ -12,9 +13,11 @@ from hilum.models.unfilled import Unfilled
 from hilum.types import HilumError
 
 Array: TypeAlias = npt.NDArray[np.float64]
+Mask: TypeAlias = npt.NDArray[np.bool_] | npt.NDArray[np.uint8]  # 1 where a value is kept
 Layer = TypeVar("Layer", nn.Linear, nn.Conv2d)
 
 EPSILON = 1e-3  # of Keras's BatchNormalization; torch has 1e-5
+HALF = 0.5
 MOMENTUM = 0.01  # Keras keeps 0.99 of the running statistics; torch's default is 0.1
 
 
@@ -64,21 +67,31 @@ class PositionMean(nn.Module):
     def _mean_of_kept(self, x: Tensor) -> Tensor:
         """The same on frozen features, whose mask nobody needs again.
 
-        torch draws its masks on one thread, a word for each value: that was half of a study. Here a
-        word serves four values. What is kept is counted in steps of 1/65,536.
+        torch draws its masks on one thread, a word for each value: that was half of a study.
         """
         maps = x.float().reshape(x.shape[0], -1, self.positions).numpy()
         # drawn by torch, whose state stays the only one to seed and keep
-        seed = int(torch.randint(2**63 - 1, ()))
-        words = np.random.Generator(np.random.SFC64(seed)).bytes(2 * maps.size)
-        dropped = round(self.dropout * 2**16)
-        kept = np.frombuffer(words, np.uint16).reshape(maps.shape) >= dropped
+        kept, share = _kept(maps.shape, self.dropout, int(torch.randint(2**63 - 1, ())))
         sums = np.einsum("icp,icp->ic", maps, kept.astype(np.float32))
-        return torch.from_numpy(sums / np.float32(self.positions * (1 - dropped / 2**16)))
+        return torch.from_numpy(sums / np.float32(self.positions * share))
 
     def extra_repr(self) -> str:
         """Number of positions and rate, for the printed network."""
         return f"positions={self.positions}, dropout={self.dropout}"
+
+
+def _kept(shape: tuple[int, ...], dropout: float, seed: int) -> tuple[Mask, float]:
+    """Which values are kept (shape), and the rate of that; in steps of 1/65,536.
+
+    A random word of 64 bits serves 64 values where half of them are dropped, else four.
+    """
+    random, count = np.random.Generator(np.random.SFC64(seed)), math.prod(shape)
+    if dropout == HALF:
+        bits = np.frombuffer(random.bytes(-(-count // 8)), np.uint8)
+        return np.unpackbits(bits, count=count).reshape(shape), HALF
+    dropped = round(dropout * 2**16)
+    words = np.frombuffer(random.bytes(2 * count), np.uint16)
+    return words.reshape(shape) >= dropped, 1 - dropped / 2**16
 
 
 _LETTERS: dict[type[nn.Module], str] = {

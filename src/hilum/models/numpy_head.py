@@ -13,8 +13,10 @@ if TYPE_CHECKING:  # a prediction needs no torch
     from torch import nn
 
 Array: TypeAlias = npt.NDArray[np.float64]
+Rows: TypeAlias = npt.NDArray[np.int64]
 Layer: TypeAlias = tuple[Array, Array]  # weights (output, input), bias (output,)
 
+COLUMNS = 4096  # features that are measured at a time
 SMALLEST_SPREAD = 1e-6  # a feature that hardly varies in training is left at its own scale
 
 
@@ -26,11 +28,16 @@ class Standardise:
     deviation: Array
 
     @classmethod
-    def of(cls, features: Floats) -> "Standardise":
-        """From the training part alone: (..., feature), all leading axes taken together."""
-        flat = features.reshape(-1, features.shape[-1]).astype(np.float64)
-        spread = flat.std(axis=0)
-        return cls(flat.mean(axis=0), np.where(spread > SMALLEST_SPREAD, spread, 1.0))
+    def of(cls, features: Floats, rows: Rows | None = None) -> "Standardise":
+        """From the training part alone: (..., image, feature), of these rows (image,) if given."""
+        width = features.shape[-1]
+        mean, spread = np.empty(width), np.empty(width)
+        for start in range(0, width, COLUMNS):  # flattened maps fill gigabytes
+            some = slice(start, min(start + COLUMNS, width))
+            values = features[..., some] if rows is None else features[..., rows, some]
+            flat = values.reshape(-1, some.stop - start).astype(np.float64)
+            mean[some], spread[some] = flat.mean(axis=0), flat.std(axis=0)
+        return cls(mean, np.where(spread > SMALLEST_SPREAD, spread, 1.0))
 
     @classmethod
     def none(cls, width: int) -> "Standardise":
@@ -39,7 +46,11 @@ class Standardise:
 
     def __call__(self, features: Floats) -> Floats:
         """(..., feature) -> the same shape, standardised."""
-        return ((features - self.mean) / self.deviation).astype(np.float32)
+        out = np.empty(features.shape, np.float32)
+        width = len(self.mean)
+        for row, values in zip(out.reshape(-1, width), features.reshape(-1, width), strict=True):
+            row[:] = (values - self.mean) / self.deviation
+        return out
 
 
 @dataclass(frozen=True, slots=True)

@@ -230,6 +230,7 @@ def _optimiser(network: nn.Module, plan: LoopConfig) -> torch.optim.Optimizer:
     trainable = [p for p in network.parameters() if p.requires_grad]
     rate = plan.rates[0]
     if plan.optimiser == "sgd":
-        return torch.optim.SGD(trainable, rate, plan.momentum, weight_decay=plan.weight_decay)
+        decay = plan.weight_decay
+        return torch.optim.SGD(trainable, rate, plan.momentum, weight_decay=decay, fused=True)
     kind = torch.optim.Adam if plan.optimiser == "adam" else torch.optim.AdamW
-    return kind(trainable, rate, weight_decay=plan.weight_decay, eps=plan.eps)
+    return kind(trainable, rate, weight_decay=plan.weight_decay, eps=plan.eps, fused=True)

@@ -74,6 +74,21 @@ def within_cores() -> None:
         torch.set_num_threads(granted)
 
 
+@contextmanager
+def on_one_thread() -> Iterator[None]:
+    """Compute on one thread, for small steps, of which there are many.
+
+    Two threads meet after every operation: twice the processor time, and ten times the time where
+    other programs use the cores. The results do not depend on the number of cores either.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def has_bf16(device: torch.device) -> bool:
     """Whether the device multiplies in bf16 itself, and so trains faster in it."""
     if device.type == "cuda":
