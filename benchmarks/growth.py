@@ -1,11 +1,11 @@
 """Time and peak memory against the number of images: scan, hash and store, leak check, predict.
 
-    python benchmarks/growth.py [--quick] [--full]
+    python benchmarks/growth.py [--quick] [--full] [--million]
 
-Small images (64 x 64), each step in a process of its own: 1,000 and 10,000 of them, with --full
-100,000. One row per step and count, and the exponent of the growth of the processor time, which a
-busy machine changes little (the whole process's, its start included); the plot lies beside the
-table.
+Small images (32 x 32), each step in a process of its own: 1,000 and 10,000 of them, with --full
+100,000, with --million that and 1,000,000. One row per step and count, and the exponent of the
+growth of the processor time, which a busy machine changes little (the whole process's, its start
+included); the plot lies beside the table.
 """
 
 import json
@@ -27,7 +27,8 @@ from hilum.data import leakage, prepared_dataset
 from hilum.data.manifest import read_manifest, save_manifest
 from side_by_side import Row, asked, finish, workplace
 
-SIDE = 64
+SIDE = 32
+MILLION = "--million"
 STEPS = ("scan", "hash and store", "leak check", "predict")
 PIPELINE = preprocess.from_list([{"step": "resize", "side": SIDE}])
 LIMIT = 1.5  # GB
@@ -119,8 +120,11 @@ def main() -> None:
     if sys.argv[1:2] == ["--step"]:
         step(sys.argv[2], Path(sys.argv[3]))
         return
+    million = MILLION in sys.argv
+    sys.argv = [word for word in sys.argv if word != MILLION]
     size = asked(__doc__, "growth")
-    counts = [200, 1_000] if size.quick else [1_000, 10_000] + [100_000] * size.full
+    counts = [200, 1_000] if size.quick else [1_000, 10_000]
+    counts += [100_000] * (size.full or million) + [1_000_000] * million
     measured = []
     with workplace() as folder:
         for count in counts:
