@@ -98,10 +98,8 @@ def save_figure(
     with style():
         canvas.draw()
     full = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    shown = full.quantize(colours, dither=Image.Dither.NONE) if colours else full
     path = folder / f"{name}.png"
     with files.atomic_write(path, synced=False) as draft:
-        if colours:
-            full.quantize(colours, dither=Image.Dither.NONE).save(draft, optimize=True)
-        else:  # of films, the last tenth of the size would cost eight times as long
-            full.save(draft)
+        shown.save(draft)  # the smallest files would be 6% smaller and take five times as long
     return path
