@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -50,17 +51,33 @@ def plan(*changes: str) -> Recipe:
 def test_the_same_bytes_as_in_one_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: tuple[str, ...]
 ) -> None:
-    written = []
-    for workers in (1, 2):
-        monkeypatch.setenv("HILUM_CACHE", str(tmp_path / f"cache{workers}"))  # nothing is found
-        tasks.run_into(plan(*changes), None, tmp_path / "out", silent, workers=workers)
-        (tmp_path / "out").rename(tmp_path / f"out{workers}")
-        written.append(kept(tmp_path / f"out{workers}"))
-    first, second = written
+    first, second = (written(tmp_path, monkeypatch, changes, workers) for workers in (1, 2))
     assert {"predictions.csv", "model/backbone.safetensors", "results.json"} <= set(first)
     assert list(first) == list(second)
     assert (b"finite loss" in first["left_out.csv"]) == (not {STAGES, TWO}.isdisjoint(changes))
     assert [name for name in first if first[name] != second[name]] == []
+
+
+def written(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    changes: tuple[str, ...],
+    workers: int,
+    ray: str = "",
+) -> dict[str, bytes]:
+    """The files of a run that finds nothing in its cache."""
+    monkeypatch.setenv("HILUM_CACHE", str(folder / f"cache{workers}{ray}"))
+    out, name = folder / "out", f"out{workers}{ray}"
+    tasks.run_into(plan(*changes), None, out, silent, workers=workers, ray=ray)
+    return kept(out.rename(folder / name))
+
+
+@pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed")
+def test_folds_by_actors_of_ray_leave_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = written(tmp_path, monkeypatch, (TWO, KFOLD), 1)
+    assert written(tmp_path, monkeypatch, (TWO, KFOLD), 2, "local") == alone
 
 
 class PicklingExecutor:

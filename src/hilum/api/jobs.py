@@ -22,13 +22,14 @@ def run(
     changes: Sequence[str] = (),
     resume: bool = False,
     workers: int = 1,
+    ray: str = "",
     progress: Progress | None = None,
 ) -> Results:
     """Run a study from its recipe (a name, a TOML file, or one loaded) and write its report.
 
     `data` is the folder of the public datasets; `changes` are `key=value` as for `--set`; `workers`
-    processes train folds at a time, with the same results. Raises HilumError for what cannot be
-    run, MissingError for data or weights that are not here.
+    processes, or actors of the Ray at an address, train folds at a time, with the same results.
+    Raises HilumError for what cannot be run, MissingError for data or weights that are not here.
 
     >>> import hilum
     >>> films = "data=[{phantom={images=40, size=96}}]"
@@ -42,7 +43,7 @@ def run(
     if not isinstance(loaded, Recipe):
         loaded = recipes.load_recipe(str(loaded), mode, quick, changes)
     root = None if data is None else as_path(data)
-    return run_into(loaded, root, as_path(out), progress or silent, resume, workers)
+    return run_into(loaded, root, as_path(out), progress or silent, resume, workers, ray)
 
 
 def train(
@@ -79,25 +80,30 @@ def evaluate(
     columns: TableColumns | None = None,
     labels: str | Path | None = None,
     source_tag: str | None = None,
+    resume: bool = False,
+    workers: int = 1,
+    ray: str = "",
     progress: Progress | None = None,
 ) -> Results:
     """Test a finished model on labelled images of elsewhere; images it was built on are set aside.
 
-    `columns`, `labels` and `source_tag` as for `train`. Raises HilumError where no image has one
-    of the model's classes.
+    `columns`, `labels` and `source_tag` as for `train`. `workers` processes, or actors of the Ray
+    at an address, decode and compute, with the same results; `resume` goes on after a kill. Raises
+    HilumError where no image has one of the model's classes.
 
     >>> import hilum
     >>> hilum.evaluate("out", "other_hospital", "tested").verdict
     'Too few test images to say: ...'
     """
     from hilum.experiment import evaluate_model, outputs
+    from hilum.experiment.spread import spread_of
 
     own = OwnImages(columns or TableColumns(), labels, source_tag)
     step = progress or silent
-    read = own.reader(lambda: step(StepName("read headers", "headers")))
-
-    with outputs.removing_empty_on_failure(as_path(out)):
-        return evaluate_model(_folder(model), as_path(data), as_path(out), step, read=read)
+    read = own.reader(lambda: step(StepName("read headers", "headers")), workers)
+    spread, folder = spread_of(workers, resume, ray), as_path(out)
+    with outputs.removing_empty_on_failure(folder):
+        return evaluate_model(_folder(model), as_path(data), folder, step, read=read, spread=spread)
 
 
 def adapt(

@@ -14,7 +14,7 @@ from hilum.cli.machine_options import with_machine_options
 from hilum.cli.own_image_options import with_own_image_options
 from hilum.cli.pseudonyms import Key, read_key, write_with_codes
 from hilum.cli.results import beforehand, show
-from hilum.cli.shard_options import Ray, Resume, Workers, spread_of
+from hilum.cli.shard_options import Ray, Resume, Workers
 from hilum.cli.terminal import Terminal
 from hilum.files import refusals
 from hilum.progress import StepName
@@ -59,6 +59,7 @@ def predict(
 ) -> None:
     """Apply a model to images: a CSV with the probability of each class, or why it abstains."""
     from hilum.experiment import predict
+    from hilum.experiment.spread import spread_of
 
     screen = terminal(as_json, verbose, quiet)
     if dry_run:
@@ -237,6 +238,7 @@ def evaluate(
     """Test a model on other labelled images; its own training images are left out."""
     from hilum import experiment
     from hilum.experiment import forecast_model
+    from hilum.experiment.spread import spread_of
     from hilum.inference.cautions import other_models
 
     screen, codes = terminal(as_json, verbose, quiet), read_key(pseudonyms)

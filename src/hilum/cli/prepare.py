@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from hilum.cli.app import Json, Quiet, Verbose, app, terminal
-from hilum.cli.shard_options import Ray, Resume, Workers, spread_of
+from hilum.cli.shard_options import Ray, Resume, Workers
 
 
 @app.command()
@@ -34,6 +34,7 @@ def prepare(
 ) -> None:
     """Apply preparation steps to images: PNG files, and a sheet of before and after."""
     from hilum.experiment import prepare
+    from hilum.experiment.spread import spread_of
 
     screen = terminal(as_json, verbose, quiet)
     chosen = prepare.steps_named(steps.split(","), side)

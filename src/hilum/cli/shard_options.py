@@ -1,11 +1,8 @@
 """--workers, --resume and --ray of commands that share many files out, declared once."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from hilum.experiment.spread import Spread
 
 Workers = Annotated[
     int,
@@ -19,11 +16,3 @@ Resume = Annotated[
 Ray = Annotated[
     str, typer.Option("--ray", help="Use the Ray at this address, or local: one of its own.")
 ]
-
-
-def spread_of(workers: int, resume: bool, ray: str) -> "Spread":
-    """The same as one thing; each process has the cores of --threads, or one."""
-    from hilum import files
-    from hilum.experiment.spread import Spread
-
-    return Spread(workers, resume, files.wanted_threads() or 1, ray=ray)

@@ -15,6 +15,7 @@ from hilum.cli.machine_options import with_machine_options
 from hilum.cli.own_image_options import with_own_image_options
 from hilum.cli.pseudonyms import Key, read_key, write_with_codes
 from hilum.cli.results import show
+from hilum.cli.shard_options import Ray
 from hilum.cli.terminal import Terminal
 from hilum.types import MissingError, as_path
 
@@ -86,6 +87,7 @@ def run(
     seeds: Seeds = None,
     resume: Resume = False,
     workers: Workers = 1,
+    ray: Ray = "",
     log: Log = None,
     pseudonyms: Key = None,
     dry_run: DryRun = False,
@@ -102,7 +104,7 @@ def run(
     if dry_run:
         _forecast(loaded, data, screen)
     else:
-        _run(loaded, data, out, screen, resume, workers, After.of(log, pseudonyms))
+        _run(loaded, data, out, screen, Folds(resume, workers, ray), After.of(log, pseudonyms))
 
 
 @app.command()
@@ -118,6 +120,7 @@ def train(
     weights: Weights = None,
     seeds: Seeds = None,
     workers: Workers = 1,
+    ray: Ray = "",
     log: Log = None,
     pseudonyms: Key = None,
     dry_run: DryRun = False,
@@ -134,7 +137,8 @@ def train(
     if dry_run:
         _forecast(loaded, None, screen)
     else:
-        _run(loaded, None, out, screen, workers=workers, after=After.of(log, pseudonyms))
+        folds = Folds(workers=workers, ray=ray)
+        _run(loaded, None, out, screen, folds, After.of(log, pseudonyms))
 
 
 def _changes(changes: list[str] | None, weights: Path | None, seeds: int | None) -> list[str]:
@@ -167,6 +171,15 @@ def _forecast(recipe: Any, data: Path | None, screen: Terminal) -> None:
     with screen.working():
         forecasts = forecast.forecast_run(recipe, data, screen.step)
     show_runs(forecasts, screen)
+
+
+@dataclass(frozen=True, slots=True)
+class Folds:
+    """How the folds of a run are carried out."""
+
+    resume: bool = False
+    workers: int = 1
+    ray: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,14 +217,14 @@ def _run(
     data: Path | None,
     out: Path,
     screen: Terminal,
-    resume: bool = False,
-    workers: int = 1,
+    folds: Folds | None = None,
     after: After | None = None,
 ) -> None:
     from hilum.experiment.tasks import run_into
 
+    how = folds or Folds()
     with screen.working():
-        results = run_into(recipe, data, out, screen.step, resume, workers)
+        results = run_into(recipe, data, out, screen.step, how.resume, how.workers, how.ray)
     said = after.write(out) if after else []
     show(results, out, screen)
     for where in said:

@@ -42,16 +42,17 @@ def run_segmentation(
     progress: Progress,
     resume: bool = False,
     workers: int = 1,
+    ray: str = "",
 ) -> Results:
     """Carry out a recipe that learns lungs and write every file of `out`.
 
     `model/lungs.safetensors` is the network of the fold with the best validation Dice. Raises
     HilumError where the recipe or the masks do not fit, MissingError for data that are not here.
     """
-    if workers > 1:
+    if workers > 1 or ray:
         raise HilumError(
-            'a recipe with learns = "lungs" trains its folds one after another; got workers = '
-            f"{workers}; leave it out."
+            'a recipe with learns = "lungs" trains its folds one after another; got '
+            f"{f'ray = {ray}' if ray else f'workers = {workers}'}; leave it out."
         )
     with files.alone(out):
         return _run(recipe, root, out, progress, resume)

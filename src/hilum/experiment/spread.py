@@ -63,4 +63,25 @@ class Spread:
                 yield executor, self.workers
 
 
+def spread_of(workers: int, resume: bool, ray: str) -> Spread:
+    """The same as a user says it: each process has as many cores as $HILUM_THREADS, or one."""
+    return Spread(workers, resume, files.wanted_threads() or 1, ray=ray)
+
+
+@contextmanager
+def executor_of_folds(workers: int, ray: str) -> Iterator[Executor]:
+    """What trains folds: each has all cores of this machine, or as many of another.
+
+    Raises HilumError where there is no such Ray.
+    """
+    if not ray:
+        with files.executor_of(workers) as processes:
+            yield processes
+        return
+    require_workers(workers)
+    count, cores = workers if workers > 1 else None, files.available_cpus()
+    with ray_executor(ray, count, cores, TRIES, 0) as actors:
+        yield actors
+
+
 ALONE = Spread()

@@ -9,6 +9,7 @@ from hilum import files, recipes, report
 from hilum.experiment import outputs, replication, run, segmentation
 from hilum.experiment.run import RunOptions
 from hilum.experiment.run_basis import ChangedError
+from hilum.experiment.spread import executor_of_folds
 from hilum.progress import Progress, StepName, process_of, unit_of
 from hilum.recipes import Recipe
 from hilum.types import HilumError, LeftOut, Results
@@ -24,15 +25,16 @@ def run_into(
     progress: Progress,
     resume: bool = False,
     workers: int = 1,
+    ray: str = "",
 ) -> Results:
     """Carry out a recipe of either kind, of classes or of lung masks, and write its files to `out`.
 
-    Folds are trained in `workers` processes, or in this one. A folder that a failed run leaves
-    empty is removed. Raises as `run_recipe` does.
+    Folds are trained in `workers` processes, by actors of the Ray at an address, or in this
+    process. A folder that a failed run leaves empty is removed. Raises as `run_recipe` does.
     """
     job = segmentation.run_segmentation if recipe.learns == "lungs" else run_recipe
     with outputs.removing_empty_on_failure(out):
-        return job(recipe, root, out, progress, resume, workers)
+        return job(recipe, root, out, progress, resume, workers, ray)
 
 
 def run_recipe(
@@ -42,6 +44,7 @@ def run_recipe(
     progress: Progress,
     resume: bool = False,
     workers: int = 1,
+    ray: str = "",
 ) -> Results:
     """Carry out a recipe: its main question into `out`, each task into `out/tasks/NAME`.
 
@@ -50,7 +53,7 @@ def run_recipe(
     Raises HilumError for what the user can correct and MissingError for data or weights that are
     not here, both of the main question.
     """
-    with files.alone(out), files.executor_of(workers) as executor:
+    with files.alone(out), executor_of_folds(workers, ray) as executor:
         return _run(recipe, root, out, progress, RunOptions(resume, executor=executor))
 
 

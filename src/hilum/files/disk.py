@@ -18,6 +18,7 @@ from hilum.types import HilumError
 _DIGITS = 8  # hexadecimal, in the name of a temporary file
 _SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")  # all that `numpy.save` says
 _DIGEST_LENGTH = 32  # hexadecimal characters: 128 bits
+CACHE = "HILUM_CACHE"  # the folder of the cache, where the user has chosen one
 _WRITE_FAULTS = {
     errno.ENOSPC: "the disk is full; free some space",
     errno.EDQUOT: "the disk quota is used up; free some space",
@@ -38,7 +39,7 @@ def cache_home() -> Path:
 
     Linux follows the XDG Base Directory Specification 0.8. The folder need not exist yet.
     """
-    if chosen := os.environ.get("HILUM_CACHE"):
+    if chosen := os.environ.get(CACHE):
         return Path(chosen).expanduser().absolute()
     return _platform_cache() / "hilum"
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hilum.files import worker
+from hilum.files.disk import CACHE
 from hilum.files.executors import Function
 from hilum.files.parallel import available_cpus, limit_threads
 from hilum.files.worker import TaskOutcome, WorkerLostError
@@ -37,10 +38,12 @@ STORE = 100_000_000  # bytes of shared memory of a local Ray: answers lie in fil
 
 
 class TaskActor:
-    """A process of Ray's, in the working folder of the command."""
+    """A process of Ray's, in the working folder of the command and with its cache."""
 
-    def __init__(self, folder: str, threads: int) -> None:
+    def __init__(self, folder: str, threads: int, cache: str) -> None:
         os.chdir(folder)
+        if cache:
+            os.environ[CACHE] = cache
         limit_threads(threads)
 
     def answer(self) -> None:
@@ -121,7 +124,7 @@ class RayExecutor:
         known = len(self._starting) + len(self._idle) + len(self._running)
         made = ray.remote(TaskActor).options(num_cpus=self.threads, max_restarts=0)
         for _ in range(min(len(waiting) - len(self._starting), self.count - known)):
-            actor = made.remote(str(Path.cwd()), self.threads)
+            actor = made.remote(str(Path.cwd()), self.threads, os.environ.get(CACHE, ""))
             self._starting[actor.answer.remote()] = actor
 
     def _wait(self, waiting: deque[_Task], done: dict[int, TaskOutcome]) -> None:

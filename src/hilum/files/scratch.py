@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hilum.files.disk import cache_home
+from hilum.files.disk import CACHE, cache_home
 
 _READ = ("compiled", "engines", "weights")  # folders whose files save seconds
 
@@ -18,7 +18,7 @@ def scratch_cache() -> Iterator[Path]:
     The cache's files appear there as links: what is written is written to the temporary folder.
     For one thread at a time, since the folder is an environment variable.
     """
-    kept, home = os.environ.get("HILUM_CACHE"), cache_home()
+    kept, home = os.environ.get(CACHE), cache_home()
     with TemporaryDirectory(prefix="hilum-") as name:
         scratch = Path(name)
         for path in (path for folder in _READ for path in (home / folder).rglob("*")):
@@ -26,11 +26,11 @@ def scratch_cache() -> Iterator[Path]:
                 link = scratch / path.relative_to(home)
                 link.parent.mkdir(parents=True, exist_ok=True)
                 link.symlink_to(path)
-        os.environ["HILUM_CACHE"] = name
+        os.environ[CACHE] = name
         try:
             yield scratch
         finally:
             if kept is None:
-                del os.environ["HILUM_CACHE"]
+                del os.environ[CACHE]
             else:
-                os.environ["HILUM_CACHE"] = kept
+                os.environ[CACHE] = kept
