@@ -106,8 +106,7 @@ def _open_own(place: Path, roles: Columns, progress: Progress, options: TreeOpti
     """A user's own folder: a tree of DICOM files, a table next to its images, or class folders."""
     if roles == _USUAL and not (options.labels or options.source_tag):
         _refuse_several(place)
-    paths, _ = images.list_images(place)
-    if options.labels or dicom_tree.recognises(paths):
+    if options.labels or dicom_tree.recognises(images.list_images(place)[0]):
         return dicom_tree.read_dicom_tree(place, roles, progress, options)
     # columns that the user named must be found: what is wrong with them, `read` says
     if roles != _USUAL or table.recognises(place, roles):

@@ -5,8 +5,9 @@ from pathlib import Path
 from hilum import images
 from hilum.datasets import folder_levels, folders_by_patient
 from hilum.datasets.dicom_headers import Progress, is_dicom, with_facts
+from hilum.datasets.folder_levels import Levels
 from hilum.datasets.patients import build_manifest
-from hilum.types import Manifest, as_path
+from hilum.types import LeftOut, Manifest, as_path
 
 
 def read_class_folders(
@@ -26,9 +27,7 @@ def read_class_folders(
     `workers` processes read headers.
     """
     root = as_path(folder)
-    paths, strangers = images.list_images(root)
-    placed = folder_levels.read_levels(root, paths, fewest)
-    dicom = any(map(is_dicom, paths))
+    placed, strangers, dicom = _placed(root, fewest)
     rows, broken = with_facts(placed.rows, progress, workers) if dicom else (placed.rows, [])
     why = folders_by_patient.reason(rows)
     if why and not unlabelled:
@@ -38,3 +37,12 @@ def read_class_folders(
     return build_manifest(
         root, rows, "dicom" if dicom else "folder", left_out, placed.notes, source_tag
     )
+
+
+def _placed(root: Path, fewest: int) -> tuple[Levels, list[LeftOut], bool]:
+    """Images by their folders, files that are none, and whether any may be DICOM.
+
+    The list of paths, as large as the manifest, ends here.
+    """
+    paths, strangers = images.list_images(root)
+    return folder_levels.read_levels(root, paths, fewest), strangers, any(map(is_dicom, paths))

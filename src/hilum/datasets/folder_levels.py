@@ -1,6 +1,6 @@
 """What the folders above an image say: official part, class, and whether it is a mask."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -28,12 +28,24 @@ class Levels:
 
 
 @dataclass(frozen=True, slots=True)
-class _File:
-    path: Path
+class _Folder:
+    """What the folders above an image say; shared by all images in them."""
+
     part: str | None
     finding: str | None
-    twin: tuple[str, ...]  # the same for an image and its mask
+    meaning: tuple[str, ...]
     is_mask: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    path: Path
+    folder: _Folder
+
+    @property
+    def twin(self) -> tuple[str, ...]:
+        """The same for an image and its mask."""
+        return (*self.folder.meaning, self.path.stem.lower())
 
 
 def read_levels(root: Path, paths: Sequence[Path], fewest: int = 2) -> Levels:
@@ -43,14 +55,18 @@ def read_levels(root: Path, paths: Sequence[Path], fewest: int = 2) -> Levels:
     folders anywhere between; a mask belongs to the image of the same stem. Raises HilumError
     unless there are `fewest` classes.
     """
-    folders, doubts = _parts_first({path: path.relative_to(root).parts[:-1] for path in paths})
-    parted = _parted({_meaning(parts)[0] for parts in folders.values() if _meaning(parts)})
-    placed = [_place(path, parts, parted) for path, parts in folders.items()]
-    doubts += [] if parted else _alike([_meaning(parts) for parts in folders.values()])
+    homes = list(dict.fromkeys(path.parent for path in paths))
+    below = {home: home.relative_to(root).parts for home in homes}
+    folders, doubts = _parts_first(below)
+    meanings = [_meaning(parts) for parts in folders.values()]
+    parted = _parted({meaning[0] for meaning in meanings if meaning})
+    said = {home: _said(parts, parted) for home, parts in folders.items()}
+    placed = [_File(path, said[path.parent]) for path in paths]
+    doubts += [] if parted else _alike(meanings)
     doubts += _unused_folders(placed) if parted else []
-    masks = {file.twin: str(file.path) for file in placed if file.is_mask}
-    images = [file for file in placed if not file.is_mask]
-    rows = _rows([file for file in images if file.finding], masks)
+    masks = {file.twin: str(file.path) for file in placed if file.folder.is_mask}
+    images = [file for file in placed if not file.folder.is_mask]
+    rows = _rows([file for file in images if file.folder.finding], masks)
     classes, notes = class_names.classes(rows["finding"])
     rows = rows.assign(label=rows["finding"].map(classes).astype(object))
     empty = _empty_classes(root, set(rows["finding"]), parted)
@@ -76,8 +92,8 @@ def _meaning(parts: Sequence[str]) -> list[str]:
 
 
 def _parts_first(
-    folders: dict[Path, tuple[str, ...]],
-) -> tuple[dict[Path, tuple[str, ...]], list[str]]:
+    folders: Mapping[Path, tuple[str, ...]],
+) -> tuple[Mapping[Path, tuple[str, ...]], list[str]]:
     """Where the parts lie inside every class folder, as in <class>/train/, they are put first."""
     inside = [_meaning(parts)[1:2] for parts in folders.values() if _meaning(parts)]
     names = {name for folder in inside for name in folder}
@@ -96,10 +112,10 @@ def _parts_first(
 
 def _unused_folders(placed: Sequence[_File]) -> list[str]:
     """Notes on part folders without class folders, and on folders next to them that are no part."""
-    images = [file for file in placed if not file.is_mask]
-    kept = [file.part for file in images if file.finding]
-    notes = part_folders.lost_parts((file.part for file in images), kept, "no class folder in it")
-    tops = [file.twin[0] for file in images if not file.part and len(file.twin) > 1]
+    images = [file.folder for file in placed if not file.folder.is_mask]
+    kept = [folder.part for folder in images if folder.finding]
+    notes = part_folders.lost_parts((one.part for one in images), kept, "no class folder in it")
+    tops = [folder.meaning[0] for folder in images if not folder.part and folder.meaning]
     return notes + [
         f"Folder {name!r} is neither train, validation nor test: its {tops.count(name):,} images "
         "are left out."
@@ -142,22 +158,21 @@ def _alike(places: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def _place(path: Path, parts: Sequence[str], parted: Means | None) -> _File:
+def _said(parts: Sequence[str], parted: Means | None) -> _Folder:
     meaning = _meaning(parts)
     part = parted(meaning[0]) if parted and meaning else None
     below = meaning[1:] if parted else meaning
     finding = below[0] if below and (part or not parted) else None
-    is_mask = any(name.lower() in MASK_FOLDERS for name in parts)
-    return _File(path, part, finding, (*meaning, path.stem.lower()), is_mask)
+    return _Folder(part, finding, tuple(meaning), any(n.lower() in MASK_FOLDERS for n in parts))
 
 
 def _rows(images: Sequence[_File], masks: dict[tuple[str, ...], str]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "path": [str(file.path) for file in images],
-            "finding": [file.finding for file in images],
-            "official_part": [file.part for file in images],
-            "mask_path": [masks.get(file.twin) for file in images],
+            "finding": [file.folder.finding for file in images],
+            "official_part": [file.folder.part for file in images],
+            "mask_path": [masks.get(file.twin) if masks else None for file in images],
         },
         dtype=object,
     )
@@ -166,11 +181,11 @@ def _rows(images: Sequence[_File], masks: dict[tuple[str, ...], str]) -> pd.Data
 def _unplaced(images: Sequence[_File], parted: Means | None) -> list[LeftOut]:
     where = "train, validation and test folders with class folders" if parted else "class folders"
     reason = f"not inside the {where}"
-    return [LeftOut(str(file.path), reason) for file in images if file.finding is None]
+    return [LeftOut(str(file.path), reason) for file in images if file.folder.finding is None]
 
 
 def _lonely(images: Sequence[_File], masks: dict[tuple[str, ...], str]) -> list[LeftOut]:
-    twins = {file.twin for file in images}
+    twins = {file.twin for file in images} if masks else set()
     reason = "a mask without an image of the same name"
     return [LeftOut(path, reason) for twin, path in masks.items() if twin not in twins]
 

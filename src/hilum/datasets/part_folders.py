@@ -17,18 +17,23 @@ def with_parts(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """
     if "official_part" in rows and rows["official_part"].notna().any():
         return rows, []
-    folders = [str(Path(path).parent) for path in rows["path"]]
+    homes = rows["path"].map(_home)
+    folders = homes.unique().tolist()
     base = os.path.commonpath(folders) if folders else ""
-    below = [os.path.relpath(folder, base) for folder in folders]
     for means in (part_name, fold_name):
-        parts = [part_of(folder, means) for folder in below]
-        distinct = set(parts)
+        part_by_home = {home: part_of(os.path.relpath(home, base), means) for home in folders}
+        distinct = set(part_by_home.values())
         usable = means is fold_name or "train" in distinct
         if None not in distinct and usable and len(distinct) > 1:
             named = ", ".join(sorted(map(str, distinct)))
             note = f"The folders above the images ({named}) are their split."
+            parts = homes.map(part_by_home).astype(object)
             return rows.assign(official_part=parts), [note]
     return rows, []
+
+
+def _home(path: str) -> str:
+    return os.path.dirname(path) or "."  # noqa: PTH120 - a Path for each of a million files
 
 
 def part_of(folder: str, means: Callable[[str], str | None] = part_name) -> str | None:
