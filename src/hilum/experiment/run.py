@@ -45,7 +45,7 @@ class RunOptions:
     resume: bool = False  # finished folds, and a finished run, are taken as they are
     main_manifest: Path | None = None  # of a task: the main question's manifest
     executor: Executor = field(default_factory=SerialExecutor)  # of folds
-    report: bool = True  # False where whoever asks builds it, with more in it
+    report: bool = True  # False where the caller builds it later, with more in it
 
 
 def run_task(
