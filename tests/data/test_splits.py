@@ -165,6 +165,23 @@ def test_shares_are_near_where_patients_are_small(manifest: Manifest, seed: int)
         assert abs((rows["part"] == "test").sum() - 0.3 * len(rows)) <= 12
 
 
+@pytest.mark.parametrize("group", ["patient", "image"])
+def test_given_folds_are_tested_as_they_are(group: Any) -> None:
+    """Those that `kfold` drew give its own split, validation images too; others are kept."""
+    manifest = manifest_of([("ab"[i % 2], f"p{i // 2}") for i in range(60)])
+    drawn = splits.kfold(manifest, 3, 0.25, 4, group)
+    tested = drawn.table[drawn.table["part"] == "test"].set_index("sample_id")["fold"]
+    again = splits.folds_given(manifest, tested, 0.25, 4, group)
+    pd.testing.assert_frame_equal(again.table, drawn.table)
+    assert (again.kind, again.grouped_by, again.seed, again.notes) == (
+        drawn.kind, drawn.grouped_by, drawn.seed, drawn.notes,
+    )  # fmt: skip
+    other = splits.folds_given(manifest, (tested + 1) % 3, 0.0, 4, group).table
+    found = other[other["part"] == "test"].set_index("sample_id")["fold"]
+    assert found.to_dict() == ((tested + 1) % 3).to_dict()
+    assert set(other["part"]) == {"train", "test"}
+
+
 def test_large_patients_are_spread() -> None:
     """Three patients with 30 images each go to three folds, the small ones even the sizes out."""
     rows: list[Row] = [("a", f"big{i}") for i in range(3) for _ in range(30)]
