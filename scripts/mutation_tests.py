@@ -100,6 +100,8 @@ GROUPS = {
             "tests/experiment/test_resuming.py",
             "tests/experiment/test_predict_shards.py",
             "tests/experiment/test_prepare_shards.py",
+            "tests/experiment/test_checkpoints.py",
+            "tests/experiment/test_shards.py",
         ),
     ),
 }
@@ -163,18 +165,18 @@ def _dedented(source: str) -> str:
 class _Wordless(ast.NodeTransformer):
     """Texts become empty, errors lose what they say, `zip` its guard against another fault."""
 
-    def visit_Constant(self, node: ast.Constant) -> ast.AST:  # noqa: N802
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
         return ast.Constant("") if isinstance(node.value, str) else node
 
-    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:  # noqa: N802
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
         return ast.Constant("")
 
-    def visit_Call(self, node: ast.Call) -> ast.AST:  # noqa: N802
+    def visit_Call(self, node: ast.Call) -> ast.AST:
         if isinstance(node.func, ast.Name) and node.func.id == "zip":
             node.keywords = []
         return self.generic_visit(node)
 
-    def visit_Raise(self, node: ast.Raise) -> ast.AST:  # noqa: N802
+    def visit_Raise(self, node: ast.Raise) -> ast.AST:
         if isinstance(node.exc, ast.Call):
             node.exc.args = []
         return self.generic_visit(node)
