@@ -57,6 +57,22 @@ def test_kind_shares_groups_and_both_seeds_arrive() -> None:
     same(splits.make_split(plan, given, None, 1), drawn.official(given, 0.25, 1))
 
 
+@pytest.mark.parametrize(
+    ("own", "share", "said"), [(0, 0.25, False), (9, 0.25, True), (9, 0.0, False)]
+)
+def test_validation_images_that_are_drawn_again_are_said(
+    own: int, share: float, said: bool
+) -> None:
+    parts = ["validation"] * own + ["test"] * 20 + ["train"] * (60 - own)
+    given = Manifest(films(80).table.assign(official_part=pd.Series(parts, dtype="str")))
+    split = splits.make_split(SplitPlan(kind="official", validation=share), given, None, 0)
+    notes = [note for note in split.notes if f"{own} validation images are drawn again" in note]
+    assert len(notes) == said
+    assert any("validation" in note for note in split.notes) == said
+    unused = splits.make_split(SplitPlan(kind="holdout"), given, None, 0).notes
+    assert any("holdout" in note for note in unused)
+
+
 def test_twins_stay_together_unless_images_are_drawn_singly() -> None:
     found = films(80)
     known = prints(found, {i: i - 2 for i in range(2, 80, 4)})  # every second of a class
@@ -117,6 +133,9 @@ def test_rounds_are_as_many_as_the_groups_allow() -> None:
     _, rounds = rounds_of(found, SplitPlan())
     assert rounds is not None
     assert rounds.nunique() == 3
+    _, rounds = rounds_of(films(80, each=15), SplitPlan())  # two patients
+    assert rounds is not None
+    assert rounds.nunique() == 2
     assert rounds_of(films(40, each=20), SplitPlan())[1] is None
 
 
