@@ -92,7 +92,7 @@ GROUPS = {
     "audits": Group(
         ("audits/*.py",),
         ("tests/audits",),
-        each=5,
+        each=4,
     ),
     "resuming": Group(
         (

@@ -360,15 +360,19 @@ def test_refusals(name: str) -> None:
         call()
 
 
-def test_near_duplicates_are_named_where_they_leave_too_few_groups() -> None:
-    manifest = singles(a=6, b=6)
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        (0, r"whose 6 images are near duplicates \(the patients of 12 of 12 images are unknown"),
+        (4, "images are of one patient or near duplicates .the patients of 8 of 12 images are unk"),
+        (12, "whose 6 images are of one patient or near duplicates; merge classes"),
+    ],
+)
+def test_near_duplicates_are_named_where_they_leave_too_few_groups(known: int, said: str) -> None:
+    rows: list[Row] = [("ab"[i % 2], f"p{i}" if i < known else None) for i in range(12)]
+    manifest = manifest_of(rows)
     names = manifest.table["sample_id"]
-    alike = pd.Series(
-        [
-            "one" if label == "a" else name
-            for name, label in zip(names, manifest.table["label"], strict=True)
-        ],
-        index=list(names),
-    )
-    with pytest.raises(HilumError, match="got 1 for 'a', whose 6 images are near duplicates"):
-        splits.holdout(manifest, SplitFractions(), 0, clusters=alike)
+    alike = ["one" if label == "a" else name for name, (label, _) in zip(names, rows, strict=True)]
+    clusters = pd.Series(alike, index=list(names))
+    with pytest.raises(HilumError, match=f"got 1 for 'a', .*{said}"):
+        splits.holdout(manifest, SplitFractions(), 0, clusters=clusters)
