@@ -214,6 +214,8 @@ def workplace(folder: Path, group: Group) -> None:
         "pytest_add_cli_args": ["-p", "no:xdist", "-p", "no:cacheprovider"],
         "also_copy": [name for name in COPIED if name not in ("src", "tests")],
         "process_isolation": "forkserver",
+        "timeout_multiplier": 3.0,
+        "timeout_constant": 10.0,  # seconds
         "track_dependencies": False,
         "use_git_change_detection": False,
     }
