@@ -12,7 +12,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from hilum.data import splits
 from hilum.data.splits import SplitFractions
-from hilum.data.stratify import targets
+from hilum.data.stratify import fill_strata, targets
 from hilum.types import MANIFEST_COLUMNS, SPLIT_COLUMNS, HilumError, Manifest, Split
 
 Row = tuple[str, str | None]  # label, patient
@@ -190,6 +190,23 @@ def test_large_patients_are_spread() -> None:
     split = splits.kfold(manifest, 3, 0, 0)
     assert [counts(split, manifest, fold)["test", "a"] for fold in range(3)] == [40, 40, 40]
     assert [counts(split, manifest, fold)["test", "b"] for fold in range(3)] == [10, 10, 10]
+
+
+def test_a_bin_that_is_still_empty_is_filled_only_when_groups_run_out() -> None:
+    """Two large patients of a fifth's size and more train; six single images fill the fifth."""
+    counts_ = np.array([[10], [9]] + [[1]] * 11)
+    for seed in range(5):
+        bins = fill_strata(counts_, np.array([0.8, 0.2]), np.random.default_rng(seed))
+        assert bins[:2].tolist() == [0, 0]
+        assert (bins == 1).sum() == 6
+
+
+def test_the_last_group_of_a_class_goes_where_the_class_is_missing() -> None:
+    """By its other images the second patient would train as the first does."""
+    counts_ = np.array([[10, 1], [5, 1]] + [[1, 0]] * 15)
+    for seed in range(5):
+        bins = fill_strata(counts_, np.array([0.9, 0.1]), np.random.default_rng(seed))
+        assert bins[:2].tolist() == [0, 1]
 
 
 def test_by_image_patients_are_torn_apart_and_the_notes_say_so() -> None:
