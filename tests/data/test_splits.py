@@ -209,6 +209,12 @@ def test_the_last_group_of_a_class_goes_where_the_class_is_missing() -> None:
         assert bins[:2].tolist() == [0, 1]
 
 
+def test_where_two_classes_are_missing_in_different_bins_the_first_is_served() -> None:
+    counts_ = np.array([[6, 0], [0, 4], [1, 1]])
+    bins = fill_strata(counts_, np.array([0.5, 0.5]), np.random.default_rng(0))
+    assert bins.tolist() == [0, 1, 1]
+
+
 def test_by_image_patients_are_torn_apart_and_the_notes_say_so() -> None:
     manifest = manifest_of([(label, f"{label}{i // 10}") for label in "ab" for i in range(50)])
     split = splits.holdout(manifest, SplitFractions(), 0, "image")
