@@ -92,7 +92,7 @@ GROUPS = {
     "audits": Group(
         ("audits/*.py",),
         ("tests/audits",),
-        each=4,
+        each=3,
     ),
     "resuming": Group(
         (
@@ -226,7 +226,9 @@ def workplace(folder: Path, group: Group) -> None:
         project.writelines(f"{key} = {json.dumps(value)}\n" for key, value in settings.items())
 
 
-def count_mutants(group: Group, each: int, seed: int, answered: set[tuple[str, ...]]) -> dict:
+def count_mutants(
+    group: Group, each: int, seed: int, answered: set[tuple[str, ...]]
+) -> dict[Path, Count]:
     """Count of every module of a group, by its path."""
     every = {module: mutants_of(module) for module in modules_of(group)}
     drawn = {
