@@ -1,12 +1,19 @@
-"""The counting of mutants: what counts as one, and whether those answered by hand are still there."""
+"""The counting of mutants: what counts as one, and whether those answered are still there."""
 
 import tomllib
 from pathlib import Path
 
-import mutation_tests
 import pytest
 
-BEFORE = 'def f(x, y):\n    """Words."""\n    if x < 1:\n        raise E(f"{x}", x)\n    return g(x, z="a")'
+import mutation_tests
+
+BEFORE = """
+def f(x, y):
+    'Words.'
+    if x < 1:
+        raise E(f"{x}", x)
+    return g(x, z="a")
+"""
 
 
 @pytest.mark.parametrize(
