@@ -136,16 +136,19 @@ def modules_of(group: Group) -> list[Path]:
 
 def mutants_of(module: Path) -> dict[str, tuple[str, str]]:
     """Mutants that count, by mutmut's name: the changed lines as they were and as they are."""
-    import libcst
-    from mutmut.mutation.diff_apply import read_mutant_function, read_original_function
+    from mutmut.mutation.diff_apply import generated_function_names
     from mutmut.mutation.file_mutation import mutate_file_contents
     from mutmut.utils.format_utils import get_mutant_name
 
     made = mutate_file_contents(str(module), (ROOT / module).read_text(encoding="utf-8"))
-    tree, counted = libcst.parse_module(made.code), {}
+    lines, spans = made.code.splitlines(), made.line_span_by_function_name
+    counted = {}
     for short in made.mutant_names:
-        functions = read_original_function(tree, short), read_mutant_function(tree, short)
-        before, after = (libcst.Module([function]).code for function in functions)
+        original = generated_function_names(short)[0]
+        before, after = (
+            "\n".join(lines[spans[name].start - 1 : spans[name].end]).replace(name, "_")
+            for name in (original, short)
+        )
         if _counts(before, after):
             counted[get_mutant_name(module, short)] = _difference(before, after)
     return counted

@@ -57,6 +57,13 @@ def test_kind_shares_groups_and_both_seeds_arrive() -> None:
     same(splits.make_split(plan, given, None, 1), drawn.official(given, 0.25, 1))
 
 
+def test_two_patients_of_a_class_are_divided_once() -> None:
+    """Too few images for one test part, and too few patients for three folds."""
+    found = films(40, each=10, dataset="folder")
+    split = splits.make_split(SplitPlan(kind="auto", validation=0.0), found, None, 0)
+    same(split, drawn.holdout(found, drawn.SplitFractions(0.2, 0.0), 0))
+
+
 @pytest.mark.parametrize(
     ("own", "share", "said"), [(0, 0.25, False), (9, 0.25, True), (9, 0.0, False)]
 )
