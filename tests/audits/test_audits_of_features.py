@@ -76,6 +76,17 @@ def test_clusters_are_the_people_whose_slices_are_alike() -> None:
     assert without < 0.65
 
 
+@pytest.mark.parametrize("chunk", [1, 3, 7, 1000])
+def test_look_alikes_are_the_same_in_any_portions(
+    monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    monkeypatch.setattr(look_alikes, "CHUNK", chunk)
+    looks = np.random.default_rng(0).normal(size=(20, 2))
+    looks /= np.linalg.norm(looks, axis=1, keepdims=True)
+    every = [(i, j) for i in range(20) for j in range(20) if looks[i] @ looks[j] > 0.9]
+    assert [tuple(pair) for pair in look_alikes._by_features(looks, 0.9).tolist()] == every
+
+
 def test_the_limit_joins_one_image_in_a_hundred_to_another_class() -> None:
     evidence, _ = slices()
     assert evidence.features is not None

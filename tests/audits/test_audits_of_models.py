@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -19,9 +20,12 @@ from hilum.audits import (
     c01_lungs_blacked_out,
     c07_marks_transplanted,
     c08_marker_side,
+    c15_lesion_localisation,
+    c25_corruption,
     marked_films,
     predictions,
     sampled_maps,
+    sampling,
 )
 from hilum.preprocess import from_list
 from hilum.preprocess.lungs import ct
@@ -42,6 +46,54 @@ def marked(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
 @pytest.fixture(scope="module")
 def reads_marks(marked: Evidence) -> Evidence:
     return replace(marked, model=readers_of.model(corners))
+
+
+@pytest.mark.parametrize(
+    ("shape", "small"),
+    [((2048, 1024), (1024, 512)), ((4096, 1), (1024, 1)), ((1024, 700), (1024, 700))],
+)
+def test_films_are_audited_at_a_bounded_size(
+    shape: tuple[int, int], small: tuple[int, int]
+) -> None:
+    assert sampling._small(np.zeros(shape, np.uint8)).shape == small
+
+
+def test_a_film_is_asked_for_by_its_digest(
+    marked: Evidence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[object, ...]] = []
+    store = SimpleNamespace(read=lambda *about: asked.append(about))
+    monkeypatch.setattr("hilum.audits.evidence.open_source_images", lambda: store)
+    marked.source_image(1, 64)
+    replace(marked, manifest=marked.manifest.assign(sha256=pd.NA)).source_image(0, None)
+    first, second = marked.manifest["path"].iloc[[1, 0]]
+    assert asked == [(first, marked.manifest["sha256"].iloc[1], 64), (second, "", None)]
+
+
+def test_bars_beside_a_film_are_no_lesion() -> None:
+    steps = [{"step": "letterbox", "fill": 255}, {"step": "resize", "side": 32}]
+    place = c15_lesion_localisation.geometry(from_list([*steps, {"step": "clahe"}]))
+    assert [step.name for step in place.steps] == ["letterbox", "resize"]
+    mask = place(np.full((64, 32), 255, np.uint8))
+    assert mask.shape == (32, 32)
+    assert mask.mean() == pytest.approx(255 / 2, rel=0.05)  # the film; each bar is a quarter
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_a_model_that_names_one_class_has_nothing_to_lose(
+    marked: Evidence, monkeypatch: pytest.MonkeyPatch, right: bool
+) -> None:
+    """Its balanced accuracy is that of chance, to the last digit."""
+    labels = marked.labels
+    answers = np.eye(2)[labels if right else np.zeros_like(labels)]
+    model = SimpleNamespace(probabilities=lambda pixels: answers)
+    monkeypatch.setattr(c25_corruption.sampling, "model", lambda evidence: model)
+    monkeypatch.setattr(
+        c25_corruption.sampling, "unseen", lambda evidence, most: np.arange(len(labels))
+    )
+    found = AUDITS["C-25"](marked)
+    assert (found.status, found.value) == (("pass", 0.0) if right else ("unknown", None))
+    assert ("no better than chance" in found.sentence) != right
 
 
 @pytest.mark.parametrize("name", [*OF_MARKS, "C-01", "C-13", "C-14", "C-16", "C-25"])
