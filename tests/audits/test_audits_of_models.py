@@ -12,6 +12,7 @@ from controls_of_films import Studio
 from readers_of import corners
 from scipy.stats import wilcoxon
 from sklearn.metrics import roc_auc_score
+from statsmodels.stats.proportion import proportion_confint
 
 from hilum import images, phantom
 from hilum.audits import (
@@ -30,7 +31,7 @@ from hilum.audits import (
 from hilum.preprocess import from_list
 from hilum.preprocess.lungs import ct
 from hilum.preprocess.markers import MarkerBox, Markers
-from hilum.types import Split
+from hilum.types import HilumError, Split
 
 PLACE = (30, 100, 20, 110)  # rows and columns where lungs usually are, of 128 x 128
 BOX = (slice(*PLACE[:2]), slice(*PLACE[2:]))
@@ -77,6 +78,46 @@ def test_bars_beside_a_film_are_no_lesion() -> None:
     mask = place(np.full((64, 32), 255, np.uint8))
     assert mask.shape == (32, 32)
     assert mask.mean() == pytest.approx(255 / 2, rel=0.05)  # the film; each bar is a quarter
+
+
+@pytest.mark.parametrize("hits", [9, 2])
+def test_hits_on_lesions_are_counted_against_chance(
+    reads_marks: Evidence, monkeypatch: pytest.MonkeyPatch, hits: int
+) -> None:
+    """Twelve maps, of which so many point at the lesion, where chance would hit one in four."""
+    rule, answers = c15_lesion_localisation, iter([True] * hits + [False] * (12 - hits))
+    maps = SimpleNamespace(
+        rows=np.arange(12) % len(reads_marks.manifest), maps=np.zeros((12, 8, 8))
+    )
+    monkeypatch.setattr(rule.sampled_maps, "heat_maps", lambda evidence: maps)
+    monkeypatch.setattr(rule, "_lesion", lambda *about: np.ones((8, 8), bool))
+    monkeypatch.setattr(rule, "_chance", lambda *about: 0.25)
+    monkeypatch.setattr(rule, "_overlap", lambda *about: 0.5)
+    pointing = "hilum.explain.sanity_checks.pointing_game"
+    monkeypatch.setattr(pointing, lambda *about: next(answers))
+    outlined = reads_marks.manifest.assign(**{rule.COLUMN: "a.png"})
+    found = AUDITS["C-15"](replace(reads_marks, manifest=outlined))
+    assert (found.status, found.value) == ("pass" if hits == 9 else "warn", hits / 12)
+    assert (found.low, found.high) == pytest.approx(proportion_confint(hits, 12, method="wilson"))
+    assert f"in {hits} of 12 images; chance would hit 25%" in found.sentence
+
+
+@pytest.mark.parametrize("thorough", [True, False])
+def test_a_thorough_audit_looks_at_more_maps(
+    marked: Evidence, monkeypatch: pytest.MonkeyPatch, thorough: bool
+) -> None:
+    asked: list[int] = []
+
+    def unseen(evidence: Evidence, most: int) -> None:
+        asked.append(most)
+        raise HilumError("enough")
+
+    monkeypatch.setattr(sampled_maps.sampling, "model", lambda evidence: None)
+    monkeypatch.setattr(sampled_maps.sampling, "unseen", unseen)
+    with pytest.raises(HilumError, match="enough"):
+        sampled_maps.heat_maps(replace(marked, thorough=thorough))
+    assert asked == [sampled_maps.MANY if thorough else sampled_maps.FEW]
+    assert sampled_maps.MANY > sampled_maps.FEW
 
 
 @pytest.mark.parametrize("right", [True, False])

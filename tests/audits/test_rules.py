@@ -321,3 +321,13 @@ def test_what_an_external_test_shares_with_the_model(
     found = AUDITS[name](replace(clean, recognised=recognised))
     assert (found.status, found.value) == (status, value)
     assert re.search(re.sub(r"([()])", r"\\\1", said), found.sentence), found.sentence
+
+
+def test_without_images_it_is_said_why_there_are_none(clean: Evidence) -> None:
+    nothing = replace(clean, manifest=clean.manifest[:0])
+    (found,) = [one for one in audits.run_audits(nothing) if one.id == "C-17"]
+    assert found.sentence == "Not checked: there are no images; name labelled ones with --data."
+    all_met = replace(nothing, recognised=met("xxxx"))
+    told = {one.id: one for one in audits.run_audits(all_met)}
+    assert "were used to build the model" in told["C-17"].sentence
+    assert told["C-11"].status == "fail"
