@@ -102,6 +102,25 @@ def test_hits_on_lesions_are_counted_against_chance(
     assert f"in {hits} of 12 images; chance would hit 25%" in found.sentence
 
 
+@pytest.mark.parametrize(
+    ("by", "said"),
+    [
+        (-0.1, "left the probabilities unchanged"),
+        (0.004, "left the prob"),
+        (0.006, "hardly raised"),
+    ],
+)
+def test_what_pasted_marks_change_is_said(
+    reads_marks: Evidence, monkeypatch: pytest.MonkeyPatch, by: float, said: str
+) -> None:
+    rise = c07_marks_transplanted.Rise("normal", np.full(20, by), 1.0)
+    monkeypatch.setattr(c07_marks_transplanted, "_rise", lambda evidence, class_: rise)
+    found = AUDITS["C-07"](reads_marks)
+    assert (found.status, found.value, found.low, found.high) == ("pass", by, by, by)
+    assert said in found.sentence
+    assert f"(median change {max(by, 0):.2f}, 20 films)" in found.sentence
+
+
 @pytest.mark.parametrize("thorough", [True, False])
 def test_a_thorough_audit_looks_at_more_maps(
     marked: Evidence, monkeypatch: pytest.MonkeyPatch, thorough: bool

@@ -19,6 +19,7 @@ from hilum.audits import (
     c17_calibration,
     c19_subgroups,
     c20_decision_curve,
+    c22_out_of_distribution,
     c24_seed_variance,
     c26_prevalence_shift,
     predictions,
@@ -331,3 +332,31 @@ def test_without_images_it_is_said_why_there_are_none(clean: Evidence) -> None:
     told = {one.id: one for one in audits.run_audits(all_met)}
     assert "were used to build the model" in told["C-17"].sentence
     assert told["C-11"].status == "fail"
+
+
+@pytest.mark.parametrize(
+    ("refused", "others", "status"),
+    [(0, 3.0, "pass"), (10, 3.0, "pass"), (11, 3.0, "warn"), (0, 0.1, "fail"), (11, 0.1, "fail")],
+)
+def test_what_the_gate_refuses(
+    clean: Evidence, monkeypatch: pytest.MonkeyPatch, refused: int, others: float, status: str
+) -> None:
+    """Of a hundred test films at most a tenth; and it must tell them from others."""
+    rule, count = c22_out_of_distribution, len(clean.manifest)
+    tested = clean.manifest["sample_id"].iloc[:100]
+    features = np.full((count, 1), 9.0)
+    features[:100] = 0.5
+    features[:refused] = 1.5
+    model: Any = SimpleNamespace(
+        gate=SimpleNamespace(scores=lambda features: features[:, 0]),
+        runtime=lambda films: np.full((len(films), 1), others),
+        pipeline=lambda image: np.zeros(1),
+        facts=SimpleNamespace(provenance={}),
+    )
+    monkeypatch.setattr(rule, "REFUSED", 0.1)
+    monkeypatch.setattr(rule, "_films", lambda evidence, at: [np.zeros((8, 8), np.uint8)])
+    monkeypatch.setattr(rule, "OWN", 100)
+    table = pd.DataFrame({"sample_id": tested})
+    found = AUDITS["C-22"](replace(clean, model=model, features=features, predictions=table))
+    assert found.status == status
+    assert f"It rejects {refused}% of the test films." in found.sentence
