@@ -95,18 +95,12 @@ GROUPS = {
         each=3,
     ),
     "resuming": Group(
+        # experiment/dependencies.py is asked by whole runs alone, which are too long for this
+        ("experiment/shards.py", "experiment/checkpoints.py", "experiment/run_basis.py"),
         (
-            "experiment/shards.py",
-            "experiment/checkpoints.py",
-            "experiment/run_basis.py",
-            "experiment/dependencies.py",
-        ),
-        (
-            "tests/experiment/test_resuming.py",
-            "tests/experiment/test_predict_shards.py",
-            "tests/experiment/test_prepare_shards.py",
             "tests/experiment/test_checkpoints.py",
             "tests/experiment/test_shards.py",
+            "tests/experiment/test_prepare_shards.py",
         ),
     ),
 }

@@ -15,6 +15,8 @@ from hilum.audits import (
     AUDITS,
     Evidence,
     c02_confounding,
+    c05_source_in_features,
+    c09_age_confounding,
     c10_patients_on_both_sides,
     c17_calibration,
     c19_subgroups,
@@ -22,6 +24,8 @@ from hilum.audits import (
     c22_out_of_distribution,
     c24_seed_variance,
     c26_prevalence_shift,
+    cross_validated_probe,
+    look_alikes,
     predictions,
 )
 from hilum.audits.c19_subgroups import Gap
@@ -360,3 +364,117 @@ def test_what_the_gate_refuses(
     found = AUDITS["C-22"](replace(clean, model=model, features=features, predictions=table))
     assert found.status == status
     assert f"It rejects {refused}% of the test films." in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "low", "status", "said"),
+    [
+        ("C-03", 0.6, 0.55, "pass", "the frame says little"),
+        ("C-03", 0.61, 0.5, "pass", "with so few images this may be chance"),
+        ("C-03", 0.61, 0.51, "warn", "gives the label away"),
+        ("C-03", 0.8, 0.7, "warn", "gives the label away"),
+        ("C-03", 0.81, 0.6, "warn", "gives the label away"),
+        ("C-03", 0.81, 0.61, "fail", "gives the label away"),
+        ("C-04", 0.7, 0.6, "pass", "AUROC 0.70"),
+        ("C-04", 0.71, 0.5, "pass", "AUROC 0.71"),
+        ("C-04", 0.71, 0.51, "warn", "AUROC 0.71"),
+        ("C-04", 0.9, 0.8, "warn", "AUROC 0.90"),
+        ("C-04", 0.91, 0.7, "warn", "AUROC 0.91"),
+        ("C-04", 0.91, 0.71, "fail", "AUROC 0.91"),
+    ],
+)
+def test_probes_of_frames_and_files(
+    clean: Evidence, monkeypatch: pytest.MonkeyPatch, name: str, value: float, low: float,
+    status: str, said: str,
+) -> None:  # fmt: skip
+    seen: list[np.ndarray] = []
+
+    def probe(table: np.ndarray, *asked: object) -> tuple[float, tuple[float, float]]:
+        seen.append(table)
+        return value, (low, 1.0)
+
+    monkeypatch.setattr(cross_validated_probe, "auroc_with_interval", probe)
+    count = len(clean.manifest)
+    stack = np.zeros((count, 32, 32), np.uint8)
+    size = {"width": 64.0, "height": [np.nan, *[128.0] * (count - 1)]}
+    facts = pd.DataFrame(size, index=clean.manifest["sample_id"])
+    found = AUDITS[name](replace(clean, stack=stack, facts=facts))
+    if name == "C-04":
+        assert seen[0][:2].tolist() == [[64, 0, 0], [64, 128, 0.5]]
+    assert (found.status, found.value, found.low, found.high) == (status, value, low, 1.0)
+    assert said in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "v", "status"),
+    [
+        (0.8, 0.7, 0.9, "pass"),
+        (0.81, 0.5, 0.9, "pass"),
+        (0.81, 0.51, 0.3, "warn"),
+        (0.81, 0.51, 0.31, "fail"),
+    ],
+)
+def test_probe_of_sources(
+    clean: Evidence, monkeypatch: pytest.MonkeyPatch, value: float, low: float, v: float,
+    status: str,
+) -> None:  # fmt: skip
+    probe = lambda *asked: (value, (low, 1.0))  # noqa: E731
+    monkeypatch.setattr(cross_validated_probe, "auroc_with_interval", probe)
+    monkeypatch.setattr(c02_confounding, "of_patients", lambda manifest: (v, 0.0))
+    features = np.random.default_rng(0).normal(size=(len(clean.manifest), 4))
+    assert AUDITS["C-05"](replace(clean, features=features)).status == status
+
+
+def test_a_class_is_probed_where_two_sources_have_ten_of_it() -> None:
+    sources = pd.Series([*"x" * 12, *"y" * 10, *"z" * 9, *"x" * 5])
+    mixed = c05_source_in_features._mixed(sources, pd.Series(np.arange(36) < 31))
+    assert mixed.tolist() == [True] * 22 + [False] * 14
+    alone = c05_source_in_features._mixed(sources, pd.Series(np.arange(36) < 21))
+    assert not alone.any()
+
+
+@pytest.mark.parametrize(("over", "status"), [(0.0, "pass"), (0.01, "warn"), (1.0, "fail")])
+def test_age_and_label(
+    clean: Evidence, monkeypatch: pytest.MonkeyPatch, over: float, status: str
+) -> None:
+    rule = c09_age_confounding
+    v = rule.ALL if over == 1 else rule.MUCH + over
+    monkeypatch.setattr(c02_confounding, "corrected_v", lambda first, second: v)
+    ages = np.where(np.arange(len(clean.manifest)) % 3, "50", "5")
+    found = AUDITS["C-09"](replace(clean, manifest=clean.manifest.assign(age=ages)))
+    assert (found.status, found.value) == (status, v)
+    words = {"pass": "hardly related", "warn": "score part of this", "fail": "score nearly as well"}
+    assert words[status] in found.sentence
+
+
+def test_shares_in_training_are_the_models_own_record(clean: Evidence) -> None:
+    def prior(classes: dict[str, int]) -> Any:
+        model: Any = SimpleNamespace(facts=SimpleNamespace(provenance={"classes": classes}))
+        return c26_prevalence_shift._prior(replace(clean, model=model, split=None))
+
+    first, second = clean.classes
+    assert prior({second: 30, first: 10}).tolist() == [0.25, 0.75]
+    assert prior({first: 10}) is None
+    assert prior({}) is None
+
+
+def test_random_labels_need_both_sides(clean: Evidence, monkeypatch: pytest.MonkeyPatch) -> None:
+    some, none = np.arange(3), np.arange(0)
+    whole = replace(clean, features=np.zeros((len(clean.manifest), 2)))
+    for sides in ((some, none), (none, some)):
+        monkeypatch.setattr(look_alikes, "first_fold", lambda evidence, sides=sides: sides)
+        found = AUDITS["C-12"](whole)
+        assert "none of the training images is available" in found.sentence
+
+
+@pytest.mark.parametrize(("images", "bins"), [(5, 1), (99, 9), (100, 10), (149, 14), (200, 15)])
+def test_bins_of_calibration_hold_ten_images(clean: Evidence, images: int, bins: int) -> None:
+    table = pd.concat([clean.predictions] * 3, ignore_index=True).iloc[:images]
+    found = AUDITS["C-17"](replace(clean, predictions=table))
+    assert f"({bins} bins of equal mass)" in found.sentence
+    assert f"on {images} images" in found.sentence
+
+
+def test_one_model_is_compared_with_none(clean: Evidence) -> None:
+    alone = replace(of_seeds(clean, [0.5]), all_predictions=None)
+    assert "Only one model was trained" in AUDITS["C-24"](alone).sentence
