@@ -124,7 +124,7 @@ def test_the_digest_of_a_split_knows_parts_and_not_the_order_of_rows() -> None:
         run_basis.of_split(Split(one, "kfold", "patient", 0))
         for one in (
             table,
-            table.iloc[::-1],
+            table.iloc[::-1].reset_index(drop=True),
             table.assign(part=table["part"].where(table.index != 3, "train")),
             table.assign(fold=1 - table["fold"]),
         )
@@ -261,3 +261,34 @@ def test_folds_of_another_recipe_or_basis_are_refused_and_a_new_run_clears_them(
     assert found is not None
     assert said(found, basis) == []
     assert checkpoints.finished(tmp_path, plan, basis) is None
+
+
+def test_a_finished_run_is_handed_back_by_its_own_recipe_and_basis(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, basis, results = recipe(), Basis(images(), FACTS), object()
+    monkeypatch.setattr(checkpoints.run_folder, "read_record", lambda out: results)
+    run_basis.write_basis(basis, tmp_path)
+
+    def found() -> object:
+        return checkpoints.finished(tmp_path, plan, basis)
+
+    assert found() is None
+    (tmp_path / "results.json").write_text("{}")
+    assert found() is None
+    (tmp_path / "recipe.toml").write_text(recipes.as_toml(plan), encoding="utf-8")
+    assert found() is results
+    checkpoints.require_recipe(tmp_path, plan)
+    with pytest.raises(ChangedError, match="the recipe that"):
+        checkpoints.require_recipe(tmp_path, recipe("split.folds=7"))
+    with pytest.raises(ChangedError, match="no longer there"):
+        checkpoints.finished(tmp_path, plan, Basis(images().drop(index=0), FACTS))
+    (tmp_path / "results.json").unlink()
+    assert found() is None
+    (tmp_path / "results.json").write_text("{}")
+    (tmp_path / model_json.WORK).mkdir()  # it was begun again
+    assert found() is None
+    checkpoints.require_recipe(tmp_path, recipe("split.folds=7"))
+    (tmp_path / model_json.WORK).rmdir()
+    (tmp_path / "recipe.toml").write_text("of another version")
+    assert found() is None
