@@ -66,7 +66,7 @@ $(VENV)/.mutants: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[mutants]'
 	touch $@
 
-# Whether the tests notice changes of metrics, splits, audits and resuming: half an hour on one core.
+# Whether the tests notice changes of metrics, splits, leak search, audits and resuming. Long.
 # make mutants ONLY="metrics splits"
 mutants: $(VENV)/.mutants
 	$(BIN)/python scripts/mutation_tests.py $(ONLY)
