@@ -7,7 +7,7 @@ BENCH := .venv-bench
 SIZE ?=
 ONLY ?=
 
-.PHONY: install demo test test-browser test-dicom test-slow test-hard check bench docs docs-pictures release-check sbom clean
+.PHONY: install demo test test-browser test-dicom test-slow test-hard mutants check bench docs docs-pictures release-check sbom clean
 
 install: $(STAMP)
 
@@ -61,6 +61,16 @@ test-slow: install
 # What docs/reliability.md counts, in full: thousands of damaged inputs. Minutes.
 test-hard: install
 	$(BIN)/python -m pytest -n auto --dist loadfile -m hard
+
+$(VENV)/.mutants: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[mutants]'
+	touch $@
+
+# Whether the tests notice changes of metrics, splits, leak search, audits and resuming. Long.
+# make mutants ONLY="metrics splits"
+mutants: $(VENV)/.mutants
+	$(BIN)/python scripts/mutation_tests.py $(ONLY)
+	$(BIN)/python scripts/mutation_tests.py --coverage $(ONLY)
 
 # The peers have an environment of their own, on top of hilum's: torch is not downloaded twice.
 # A peer that does not install is left out, and its rows say so.

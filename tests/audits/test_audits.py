@@ -337,6 +337,9 @@ def test_a_threshold_is_not_checked_on_a_handful(count: int, others: int) -> Non
 def test_a_predictive_value_carries_its_interval() -> None:
     found = AUDITS["C-18"](of_a_part("covid19", 40, 30))
     assert found.status != "unknown"
+    k, n, low, high = re.findall(r"found in (\d+) of (\d+) \((\d+)% to (\d+)%\)", found.sentence)[0]
+    assert found.value == int(k) / int(n)
+    assert [round(100 * (end or 0)) for end in (found.low, found.high)] == [int(low), int(high)]
     assert re.search(r"The PPV would be \d+% \(\d+% to \d+%\) at 1% prevalence", found.sentence)
     assert re.search(r"Specificity is \d+%, \d+ of \d+ \(\d+% to \d+%\)", found.sentence)
 

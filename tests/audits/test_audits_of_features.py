@@ -76,6 +76,17 @@ def test_clusters_are_the_people_whose_slices_are_alike() -> None:
     assert without < 0.65
 
 
+@pytest.mark.parametrize("chunk", [1, 3, 7, 1000])
+def test_look_alikes_are_the_same_in_any_portions(
+    monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    monkeypatch.setattr(look_alikes, "CHUNK", chunk)
+    looks = np.random.default_rng(0).normal(size=(20, 2))
+    looks /= np.linalg.norm(looks, axis=1, keepdims=True)
+    every = [(i, j) for i in range(20) for j in range(20) if looks[i] @ looks[j] > 0.9]
+    assert [tuple(pair) for pair in look_alikes._by_features(looks, 0.9).tolist()] == every
+
+
 def test_the_limit_joins_one_image_in_a_hundred_to_another_class() -> None:
     evidence, _ = slices()
     assert evidence.features is not None
@@ -169,6 +180,7 @@ def test_no_gain_is_the_worse_of_two_paired_tests() -> None:
     over_all = over_none - (sick - t / (1 - t) * ~sick)
     each = [gain.mean() / gain.std(ddof=1) * np.sqrt(300) for gain in (over_none, over_all)]
     assert c20_decision_curve.no_gain(sick, p, t) == pytest.approx(norm.sf(min(each)))
+    assert c20_decision_curve.no_gain(sick, np.ones(300), t) == 0.5  # it is treating everyone
 
 
 def test_prior_shift_is_found_to_the_share_that_was_drawn() -> None:
@@ -186,10 +198,10 @@ def test_prior_shift_is_found_to_the_share_that_was_drawn() -> None:
 
 
 def test_a_gap_has_the_p_of_fishers_test() -> None:
-    called = np.array([True] * 18 + [False] * 12 + [True] * 27 + [False] * 3)
-    inside = np.arange(60) < 30
+    called = np.array([True] * 18 + [False] * 12 + [True] * 36 + [False] * 4)
+    inside = np.arange(70) < 30
     gap = c19_subgroups._rate("sensitivity", ("F", "x"), called, (inside, ~inside))
-    assert gap.p == pytest.approx(fisher_exact([[18, 12], [27, 3]]).pvalue)
+    assert gap.p == pytest.approx(fisher_exact([[18, 12], [36, 4]]).pvalue)
     assert (gap.inside, gap.outside) == (0.6, 0.9)
 
 

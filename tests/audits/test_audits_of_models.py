@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from controls_of_films import Studio
 from readers_of import corners
 from scipy.stats import wilcoxon
 from sklearn.metrics import roc_auc_score
+from statsmodels.stats.proportion import proportion_confint
 
 from hilum import images, phantom
 from hilum.audits import (
@@ -19,14 +21,17 @@ from hilum.audits import (
     c01_lungs_blacked_out,
     c07_marks_transplanted,
     c08_marker_side,
+    c15_lesion_localisation,
+    c25_corruption,
     marked_films,
     predictions,
     sampled_maps,
+    sampling,
 )
 from hilum.preprocess import from_list
 from hilum.preprocess.lungs import ct
 from hilum.preprocess.markers import MarkerBox, Markers
-from hilum.types import Split
+from hilum.types import HilumError, Split
 
 PLACE = (30, 100, 20, 110)  # rows and columns where lungs usually are, of 128 x 128
 BOX = (slice(*PLACE[:2]), slice(*PLACE[2:]))
@@ -42,6 +47,113 @@ def marked(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
 @pytest.fixture(scope="module")
 def reads_marks(marked: Evidence) -> Evidence:
     return replace(marked, model=readers_of.model(corners))
+
+
+@pytest.mark.parametrize(
+    ("shape", "small"),
+    [((2048, 1024), (1024, 512)), ((4096, 1), (1024, 1)), ((1024, 700), (1024, 700))],
+)
+def test_films_are_audited_at_a_bounded_size(
+    shape: tuple[int, int], small: tuple[int, int]
+) -> None:
+    assert sampling._small(np.zeros(shape, np.uint8)).shape == small
+
+
+def test_a_film_is_asked_for_by_its_digest(
+    marked: Evidence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[object, ...]] = []
+    store = SimpleNamespace(read=lambda *about: asked.append(about))
+    monkeypatch.setattr("hilum.audits.evidence.open_source_images", lambda: store)
+    marked.source_image(1, 64)
+    replace(marked, manifest=marked.manifest.assign(sha256=pd.NA)).source_image(0, None)
+    first, second = marked.manifest["path"].iloc[[1, 0]]
+    assert asked == [(first, marked.manifest["sha256"].iloc[1], 64), (second, "", None)]
+
+
+def test_bars_beside_a_film_are_no_lesion() -> None:
+    steps = [{"step": "letterbox", "fill": 255}, {"step": "resize", "side": 32}]
+    place = c15_lesion_localisation.geometry(from_list([*steps, {"step": "clahe"}]))
+    assert [step.name for step in place.steps] == ["letterbox", "resize"]
+    mask = place(np.full((64, 32), 255, np.uint8))
+    assert mask.shape == (32, 32)
+    assert mask.mean() == pytest.approx(255 / 2, rel=0.05)  # the film; each bar is a quarter
+
+
+@pytest.mark.parametrize("hits", [9, 2])
+def test_hits_on_lesions_are_counted_against_chance(
+    reads_marks: Evidence, monkeypatch: pytest.MonkeyPatch, hits: int
+) -> None:
+    """Twelve maps, of which so many point at the lesion, where chance would hit one in four."""
+    rule, answers = c15_lesion_localisation, iter([True] * hits + [False] * (12 - hits))
+    maps = SimpleNamespace(
+        rows=np.arange(12) % len(reads_marks.manifest), maps=np.zeros((12, 8, 8))
+    )
+    monkeypatch.setattr(rule.sampled_maps, "heat_maps", lambda evidence: maps)
+    monkeypatch.setattr(rule, "_lesion", lambda *about: np.ones((8, 8), bool))
+    monkeypatch.setattr(rule, "_chance", lambda *about: 0.25)
+    monkeypatch.setattr(rule, "_overlap", lambda *about: 0.5)
+    pointing = "hilum.explain.sanity_checks.pointing_game"
+    monkeypatch.setattr(pointing, lambda *about: next(answers))
+    outlined = reads_marks.manifest.assign(**{rule.COLUMN: "a.png"})
+    found = AUDITS["C-15"](replace(reads_marks, manifest=outlined))
+    assert (found.status, found.value) == ("pass" if hits == 9 else "warn", hits / 12)
+    assert (found.low, found.high) == pytest.approx(proportion_confint(hits, 12, method="wilson"))
+    assert f"in {hits} of 12 images; chance would hit 25%" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("by", "said"),
+    [
+        (-0.1, "left the probabilities unchanged"),
+        (0.004, "left the prob"),
+        (0.006, "hardly raised"),
+    ],
+)
+def test_what_pasted_marks_change_is_said(
+    reads_marks: Evidence, monkeypatch: pytest.MonkeyPatch, by: float, said: str
+) -> None:
+    rise = c07_marks_transplanted.Rise("normal", np.full(20, by), 1.0)
+    monkeypatch.setattr(c07_marks_transplanted, "_rise", lambda evidence, class_: rise)
+    found = AUDITS["C-07"](reads_marks)
+    assert (found.status, found.value, found.low, found.high) == ("pass", by, by, by)
+    assert said in found.sentence
+    assert f"(median change {max(by, 0):.2f}, 20 films)" in found.sentence
+
+
+@pytest.mark.parametrize("thorough", [True, False])
+def test_a_thorough_audit_looks_at_more_maps(
+    marked: Evidence, monkeypatch: pytest.MonkeyPatch, thorough: bool
+) -> None:
+    asked: list[int] = []
+
+    def unseen(evidence: Evidence, most: int) -> None:
+        asked.append(most)
+        raise HilumError("enough")
+
+    monkeypatch.setattr(sampled_maps.sampling, "model", lambda evidence: None)
+    monkeypatch.setattr(sampled_maps.sampling, "unseen", unseen)
+    with pytest.raises(HilumError, match="enough"):
+        sampled_maps.heat_maps(replace(marked, thorough=thorough))
+    assert asked == [sampled_maps.MANY if thorough else sampled_maps.FEW]
+    assert sampled_maps.MANY > sampled_maps.FEW
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_a_model_that_names_one_class_has_nothing_to_lose(
+    marked: Evidence, monkeypatch: pytest.MonkeyPatch, right: bool
+) -> None:
+    """Its balanced accuracy is that of chance, to the last digit."""
+    labels = marked.labels
+    answers = np.eye(2)[labels if right else np.zeros_like(labels)]
+    model = SimpleNamespace(probabilities=lambda pixels: answers)
+    monkeypatch.setattr(c25_corruption.sampling, "model", lambda evidence: model)
+    monkeypatch.setattr(
+        c25_corruption.sampling, "unseen", lambda evidence, most: np.arange(len(labels))
+    )
+    found = AUDITS["C-25"](marked)
+    assert (found.status, found.value) == (("pass", 0.0) if right else ("unknown", None))
+    assert ("no better than chance" in found.sentence) != right
 
 
 @pytest.mark.parametrize("name", [*OF_MARKS, "C-01", "C-13", "C-14", "C-16", "C-25"])

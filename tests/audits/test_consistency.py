@@ -171,6 +171,17 @@ def test_invented_figures_are_mostly_caught() -> None:
     assert len(found(rows, "test 40/40")) > 185
 
 
+def test_an_accuracy_is_judged_only_by_the_recalls_of_all_classes() -> None:
+    """Recalls of 0.9 and 0.8 on as many images give 0.85; one of them alone gives nothing."""
+    dataset = "two classes, test 100/100"
+    named = [row("a", "sensitivity", "0.90"), row("b", "precision", "0.80")]
+    accuracy = row("overall", "accuracy", "0.95")
+    assert found([*named, accuracy], dataset) == []
+    both = [*named, row("b", "sensitivity", "0.80")]
+    assert [kind for kind, *_ in found([*both, accuracy], dataset)] == ["accuracy"]
+    assert found([*both, row("overall", "accuracy", "0.85")], dataset) == []
+
+
 def test_shares_at_the_printed_precision() -> None:
     figure = published_table.Figure("a", "sensitivity", "", 0.67, 0.005, "", "")
     assert [n for n in range(1, 13) if published_arithmetic.is_share(figure, n)] == [3, 6, 9, 12]

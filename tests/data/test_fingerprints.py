@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image as PillowImage
-from scipy.stats import pearsonr
+from scipy.stats import pearsonr, zscore
 
 from hilum.data import fingerprints as fp
 from hilum.data.duplicates import Nearness
@@ -81,6 +81,26 @@ def test_hash_of_a_batch_equals_one_by_one() -> None:
     stack = np.stack([cv2.resize(smooth(seed), (64, 64)) for seed in range(4)])
     single = np.concatenate([fp.perceptual_hashes(image[None]) for image in stack])
     np.testing.assert_array_equal(fp.perceptual_hashes(stack), single)
+
+
+def test_grey_levels_are_bent_image_by_image_about_their_own_mean() -> None:
+    """By SciPy's z scores; the second film is flat, and none of its noise is made large."""
+    fine = np.stack([smooth(1, 64, 64), np.full((64, 64), 40), smooth(2, 64, 64)]).astype(float)
+    fine[1, 0, 0] += 1e-3
+    bent = fp.soft_clip(fine.astype(np.float32))
+    for i in (0, 2):
+        assert bent[i] == pytest.approx(np.tanh(zscore(fine[i], axis=None)), abs=1e-6)
+    assert np.abs(bent[1]).max() == pytest.approx(1e-3 / 0.01, rel=0.1)
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (64, 96)])
+def test_a_thumbnail_has_every_grey_level(shape: tuple[int, int]) -> None:
+    """Mean of each block, black and white ends included."""
+    levels = np.linspace(0, 255, 32).round().astype(np.uint8)
+    small = np.broadcast_to(levels[:, None], (32, 32))
+    large = np.kron(small, np.ones((shape[0] // 32, shape[1] // 32), np.uint8))
+    assert (fp.thumbnail(large) == small).all()
+    assert (fp.thumbnail(large.astype(np.float32) / 255) == small).all()
 
 
 def test_half_of_the_bits_are_set() -> None:

@@ -12,7 +12,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from hilum.data import splits
 from hilum.data.splits import SplitFractions
-from hilum.data.stratify import targets
+from hilum.data.stratify import fill_strata, targets
 from hilum.types import MANIFEST_COLUMNS, SPLIT_COLUMNS, HilumError, Manifest, Split
 
 Row = tuple[str, str | None]  # label, patient
@@ -165,6 +165,23 @@ def test_shares_are_near_where_patients_are_small(manifest: Manifest, seed: int)
         assert abs((rows["part"] == "test").sum() - 0.3 * len(rows)) <= 12
 
 
+@pytest.mark.parametrize("group", ["patient", "image"])
+def test_given_folds_are_tested_as_they_are(group: Any) -> None:
+    """Those that `kfold` drew give its own split, validation images too; others are kept."""
+    manifest = manifest_of([("ab"[i % 2], f"p{i // 2}") for i in range(60)])
+    drawn = splits.kfold(manifest, 3, 0.25, 4, group)
+    tested = drawn.table[drawn.table["part"] == "test"].set_index("sample_id")["fold"]
+    again = splits.folds_given(manifest, tested, 0.25, 4, group)
+    pd.testing.assert_frame_equal(again.table, drawn.table)
+    assert (again.kind, again.grouped_by, again.seed, again.notes) == (
+        drawn.kind, drawn.grouped_by, drawn.seed, drawn.notes,
+    )  # fmt: skip
+    other = splits.folds_given(manifest, (tested + 1) % 3, 0.0, 4, group).table
+    found = other[other["part"] == "test"].set_index("sample_id")["fold"]
+    assert found.to_dict() == ((tested + 1) % 3).to_dict()
+    assert set(other["part"]) == {"train", "test"}
+
+
 def test_large_patients_are_spread() -> None:
     """Three patients with 30 images each go to three folds, the small ones even the sizes out."""
     rows: list[Row] = [("a", f"big{i}") for i in range(3) for _ in range(30)]
@@ -173,6 +190,29 @@ def test_large_patients_are_spread() -> None:
     split = splits.kfold(manifest, 3, 0, 0)
     assert [counts(split, manifest, fold)["test", "a"] for fold in range(3)] == [40, 40, 40]
     assert [counts(split, manifest, fold)["test", "b"] for fold in range(3)] == [10, 10, 10]
+
+
+def test_a_bin_that_is_still_empty_is_filled_only_when_groups_run_out() -> None:
+    """Two large patients of a fifth's size and more train; six single images fill the fifth."""
+    counts_ = np.array([[10], [9]] + [[1]] * 11)
+    for seed in range(5):
+        bins = fill_strata(counts_, np.array([0.8, 0.2]), np.random.default_rng(seed))
+        assert bins[:2].tolist() == [0, 0]
+        assert (bins == 1).sum() == 6
+
+
+def test_the_last_group_of_a_class_goes_where_the_class_is_missing() -> None:
+    """By its other images the second patient would train as the first does."""
+    counts_ = np.array([[10, 1], [5, 1]] + [[1, 0]] * 15)
+    for seed in range(5):
+        bins = fill_strata(counts_, np.array([0.9, 0.1]), np.random.default_rng(seed))
+        assert bins[:2].tolist() == [0, 1]
+
+
+def test_where_two_classes_are_missing_in_different_bins_the_first_is_served() -> None:
+    counts_ = np.array([[6, 0], [0, 4], [1, 1]])
+    bins = fill_strata(counts_, np.array([0.5, 0.5]), np.random.default_rng(0))
+    assert bins.tolist() == [0, 1, 1]
 
 
 def test_by_image_patients_are_torn_apart_and_the_notes_say_so() -> None:
@@ -343,15 +383,19 @@ def test_refusals(name: str) -> None:
         call()
 
 
-def test_near_duplicates_are_named_where_they_leave_too_few_groups() -> None:
-    manifest = singles(a=6, b=6)
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        (0, r"whose 6 images are near duplicates \(the patients of 12 of 12 images are unknown"),
+        (4, "images are of one patient or near duplicates .the patients of 8 of 12 images are unk"),
+        (12, "whose 6 images are of one patient or near duplicates; merge classes"),
+    ],
+)
+def test_near_duplicates_are_named_where_they_leave_too_few_groups(known: int, said: str) -> None:
+    rows: list[Row] = [("ab"[i % 2], f"p{i}" if i < known else None) for i in range(12)]
+    manifest = manifest_of(rows)
     names = manifest.table["sample_id"]
-    alike = pd.Series(
-        [
-            "one" if label == "a" else name
-            for name, label in zip(names, manifest.table["label"], strict=True)
-        ],
-        index=list(names),
-    )
-    with pytest.raises(HilumError, match="got 1 for 'a', whose 6 images are near duplicates"):
-        splits.holdout(manifest, SplitFractions(), 0, clusters=alike)
+    alike = ["one" if label == "a" else name for name, (label, _) in zip(names, rows, strict=True)]
+    clusters = pd.Series(alike, index=list(names))
+    with pytest.raises(HilumError, match=f"got 1 for 'a', .*{said}"):
+        splits.holdout(manifest, SplitFractions(), 0, clusters=clusters)

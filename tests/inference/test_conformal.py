@@ -1,5 +1,7 @@
 """Conformal sets: the rank in closed form, the promise by simulation, words for what is left."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -74,5 +76,22 @@ def test_what_stays_possible_is_said(kept: tuple[bool, ...], said: str) -> None:
 def test_a_missing_limit_and_a_wrong_alpha_are_named() -> None:
     with pytest.raises(HilumError, match="got none for pneumonia"):
         conformal.prediction_sets(np.full((1, 3), 1 / 3), CLASSES, {"covid19": 0.5, "normal": 0.5})
-    with pytest.raises(HilumError, match=r"got 1\.5"):
-        conformal.class_limits(np.zeros(9, np.int64), np.full((9, 3), 1 / 3), CLASSES, alpha=1.5)
+    for alpha in (-0.1, 0, 1, 1.5):
+        with pytest.raises(HilumError, match=rf"got {alpha};"):
+            conformal.class_limits(np.zeros(9, np.int64), np.full((9, 1), 1.0), ["a"], alpha)
+
+
+def test_ranks_and_the_least_number_are_those_of_exact_fractions() -> None:
+    for percent in range(1, 100):
+        alpha, exact = percent / 100, Fraction(percent, 100)
+        least = next(n for n in range(1, 200) if (n + 1) * exact >= 1)
+        assert conformal.least_images(alpha) == least, percent
+        for count in (least, least + 1, 99, 149):
+            own = np.linspace(0.05, 0.95, count)
+            p = np.stack([own, 1 - own], axis=1)
+            found = conformal.class_limits(np.zeros(count, np.int64), p, ["a"], alpha)
+            assert found == {"a": own[int((count + 1) * exact) - 1]}, (percent, count)
+
+
+def test_without_classes_there_is_no_limit() -> None:
+    assert conformal.class_limits(np.zeros(0, np.int64), np.empty((0, 0)), []) == {}

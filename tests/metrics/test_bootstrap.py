@@ -56,12 +56,25 @@ def test_bca_equals_scipy() -> None:
     assert high[0] > plain[1][0]
 
 
+@pytest.mark.parametrize("cells", [1, 40, 3 * 40, 7 * 40, 2**21])
+def test_each_patient_is_left_out_once_in_any_portions(
+    monkeypatch: pytest.MonkeyPatch, cells: int
+) -> None:
+    monkeypatch.setattr(bootstrap, "CELLS", cells)
+    x = np.random.default_rng(4).exponential(size=40)
+    expected = [np.delete(x, i).mean() for i in range(40)]
+    assert bootstrap.jackknife(_mean_of(x), 40)[:, 0] == pytest.approx(expected)
+
+
 def test_basic_mirrors_percentile() -> None:
     found = np.random.default_rng(6).normal(3, 1, (5000, 2))
-    low, high = bootstrap.percentile(found)
-    mirrored = bootstrap.basic(np.array([3.0, 2.0]), found)
-    assert mirrored[0] == pytest.approx(np.array([6, 4]) - high)
-    assert mirrored[1] == pytest.approx(np.array([6, 4]) - low)
+    for level in (0.95, 0.6):
+        low, high = bootstrap.percentile(found, level)
+        expected = np.quantile(found, [(1 - level) / 2, (1 + level) / 2], axis=0)
+        assert (low, high) == (pytest.approx(expected[0]), pytest.approx(expected[1]))
+        mirrored = bootstrap.basic(np.array([3.0, 2.0]), found, level)
+        assert mirrored[0] == pytest.approx(np.array([6, 4]) - high)
+        assert mirrored[1] == pytest.approx(np.array([6, 4]) - low)
 
 
 def test_undefined_replicates_are_left_out_until_they_are_most() -> None:

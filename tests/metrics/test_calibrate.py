@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.calibration import calibration_curve
 from statsmodels.stats.proportion import proportion_confint
 
 from hilum.metrics import calibration
@@ -39,6 +40,24 @@ def test_bins_of_equal_mass_are_equal_without_ties(seed: int, bins: int) -> None
     where = calibration.bin_of(tied, calibration.edges(tied, bins, mass=True))
     for value in np.unique(tied):
         assert len(np.unique(where[tied == value])) == 1
+
+
+@pytest.mark.parametrize("bins", [1, 2, 10, 15])
+def test_bins_of_equal_width_are_those_of_scikit_learn(bins: int) -> None:
+    rng = np.random.default_rng(bins)
+    confidence = rng.beta(4, 1, 300)
+    right = rng.random(300) < confidence**2
+    share, mean = calibration_curve(right, confidence, n_bins=bins, strategy="uniform")
+    sizes = np.histogram(confidence, bins, (0, 1))[0]
+    expected = np.abs(share - mean) @ sizes[sizes > 0] / 300
+    assert calibration.ece(confidence, right, bins) == pytest.approx(expected)
+    table = calibration.reliability_bins(confidence, right, bins)
+    assert table["n"].tolist() == sizes.tolist()
+    assert table["left"].to_numpy() == pytest.approx(np.arange(bins) / bins)
+    assert table["right"].to_numpy() == pytest.approx(np.arange(1, bins + 1) / bins)
+    filled = table[table["n"] > 0]
+    assert filled["accuracy"].to_numpy() == pytest.approx(share)
+    assert filled["confidence"].to_numpy() == pytest.approx(mean)
 
 
 @settings(deadline=None, max_examples=40)

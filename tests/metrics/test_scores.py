@@ -250,6 +250,21 @@ def test_tables_that_cannot_be_scored_are_refused() -> None:
         broken.loc[3, "p_normal"] = bad
         with pytest.raises(HilumError, match=r"set/0003\.png"):
             by_key(broken)
+    columns = [f"p_{name}" for name in CLASSES]
+    for row, accepted in (
+        ((1.2, -0.2, 0.0), False),  # they add up, but are no shares
+        ((0.0, 0.5, 0.498), False),
+        ((1.002, 0.0, 0.0), False),
+        ((1.0005, -0.0005, 0.0), True),
+        ((0.0, 0.5, 0.4995), True),
+    ):
+        broken = rows.copy()
+        broken.loc[3, columns] = row
+        if accepted:
+            assert by_key(broken)
+        else:
+            with pytest.raises(HilumError, match=r"set/0003\.png' and 0 more"):
+                by_key(broken)
     with pytest.raises(HilumError, match="did you mean 'normal'"):
         by_key(rows.assign(label="norml"))
     with pytest.raises(HilumError, match="1 of 120 without"):
