@@ -17,10 +17,11 @@ AT_ONCE = getattr(socket, "TCP_QUICKACK", None)  # Linux; it holds until data wa
 
 
 def _opened(event: "evt.Event") -> None:
-    """What is written leaves at once."""
+    """What is written leaves at once, and a peer that reads no more is not waited for forever."""
     connection = _connection(event)
     if connection is not None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.settimeout(event.assoc.network_timeout)
     _sent(event)
 
 

@@ -17,6 +17,7 @@ from hilum.node.outcome import More, Outcome, by_status
 from hilum.node.peers import Archive
 from hilum.node.prompt import HANDLERS
 from hilum.node.queue_tables import Result
+from hilum.node.whole_messages import WholeMessages
 
 PATIENCE = 30.0  # seconds for an answer
 NO_CONTEXT = Outcome("refused", "the archive takes no object of this kind")
@@ -38,6 +39,7 @@ class StoreSender:
             if _takes_nothing(association):
                 yield from ((result, NO_CONTEXT) for result in results)
                 return
+            association.dimse = WholeMessages(association)
             while results and kinds >= {_kind(result) for result in results}:
                 for result in results:
                     if not association.is_established:
