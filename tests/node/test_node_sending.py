@@ -9,6 +9,7 @@ import pytest
 from dicom_peers import LOOPBACK, ArchivePeer, archive, film, node, send, wait_for
 from pydicom import uid
 from pynetdicom import build_context, evt
+from test_node_command import as_file
 
 from hilum.node.commitment import Commitments
 from hilum.node.deliver import LONG, Delivery
@@ -18,7 +19,6 @@ from hilum.node.queue_tables import Result
 from hilum.node.spool import Spool
 from hilum.node.status import read_status
 from hilum.node.store import StoreSender
-from test_node_command import as_file
 
 KIND, SYNTAX = uid.SecondaryCaptureImageStorage, uid.ExplicitVRLittleEndian
 

@@ -60,7 +60,7 @@ def report(
     values = _values(source, prediction, identity) | {name: texts[name] for name in texts}
     made[CONTENT] = template.filled(CONTENT, same, values)
     # pydicom writes what it has read as it is: the content is not decoded for it
-    made.set_original_encoding(False, True, convert_encodings(UTF_8))
+    made.set_original_encoding(*template.ENCODING, convert_encodings(UTF_8))
     return made
 
 
@@ -123,7 +123,15 @@ def _content(
         _separate(item)
     tracked = [_tracked(i) for i in range(len(names))]
     numbers = [_number(i) for i in range(len(names))]
-    own = [KIND, INSTANCE, TRACKING, *texts, *tracked, *numbers, *map(_digits, numbers)]
+    own: list[Value] = [
+        KIND,
+        INSTANCE,
+        TRACKING,
+        *texts,
+        *tracked,
+        *numbers,
+        *map(_digits, numbers),
+    ]
     return template.pattern(items, own)
 
 

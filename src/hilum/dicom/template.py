@@ -17,8 +17,10 @@ from pydicom.filewriter import write_data_element
 from pydicom.tag import BaseTag
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
 
+from hilum.dicom.finish import UTF_8
+
 ITEM = b"\xfe\xff\x00\xe0"
-UTF_8 = "ISO_IR 192"
+ENCODING = (False, True)  # implicit VR, little endian
 
 Value: TypeAlias = str | float
 
@@ -72,7 +74,7 @@ def pattern(items: Iterable[Dataset], names: Iterable[Value]) -> Items:
 def filled(tag: BaseTag, parts: Items, values: Mapping[Value, Value]) -> RawDataElement:
     """The sequence with a film's values: as pydicom reads one, and writes it as it is."""
     data = parts.content(values)
-    return RawDataElement(tag, "SQ", len(data), data, 0, False, True)
+    return RawDataElement(tag, "SQ", len(data), data, 0, *ENCODING)
 
 
 def _items(head: bytes, items: Iterable[Dataset], names: frozenset[Value]) -> Items:
@@ -103,11 +105,13 @@ def _part(element: DataElement, names: frozenset[Value]) -> Part:
 
 def _encoded(element: DataElement) -> bytes:
     file = DicomBytesIO()
-    file.is_implicit_VR, file.is_little_endian = False, True
+    file.is_implicit_VR, file.is_little_endian = ENCODING
     write_data_element(file, element, UTF_8)
     return file.getvalue()
 
 
 def _length(vr: str, length: int) -> bytes:
     """DICOM PS3.5 7.1.2: two bytes, or two reserved ones and four."""
-    return struct.pack("<HL", 0, length) if vr in EXPLICIT_VR_LENGTH_32 else struct.pack("<H", length)
+    return (
+        struct.pack("<HL", 0, length) if vr in EXPLICIT_VR_LENGTH_32 else struct.pack("<H", length)
+    )

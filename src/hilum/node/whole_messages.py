@@ -1,7 +1,7 @@
 """C-STORE requests written to the connection in one piece.
 
 Archives take pieces of 16 KiB (DICOM PS3.8 9.3.5, P-DATA-TF), 250 for a picture. pynetdicom hands
-each to a thread of its own, and that thread waits for Python's lock after each while others compute.
+each to a thread of its own, which waits for Python's lock after each while others compute.
 https://dicom.nema.org/medical/dicom/current/output/chtml/part08/sect_9.3.5.html
 """
 
