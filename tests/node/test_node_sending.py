@@ -9,6 +9,7 @@ import pytest
 from dicom_peers import LOOPBACK, ArchivePeer, archive, film, node, send, wait_for
 from pydicom import uid
 from pynetdicom import build_context, evt
+from pynetdicom.dimse_primitives import C_STORE
 from test_node_command import as_file
 
 from hilum.node.commitment import Commitments
@@ -19,6 +20,7 @@ from hilum.node.queue_tables import Result
 from hilum.node.spool import Spool
 from hilum.node.status import read_status
 from hilum.node.store import StoreSender
+from hilum.node.whole_messages import WholeMessages
 
 KIND, SYNTAX = uid.SecondaryCaptureImageStorage, uid.ExplicitVRLittleEndian
 
@@ -102,6 +104,15 @@ def test_an_archive_gets_the_bytes_of_the_spool(tmp_path: Path, piece: int) -> N
         assert [o.kind for _, o in sender(peer).send([one], list)] == ["sent"]
     assert len(got[0]) > 300_000
     assert one.path.read_bytes().endswith(got[0])
+
+
+def test_an_answer_is_for_the_one_who_waits_for_it() -> None:
+    """The association's own thread asks without waiting, and gets none."""
+    with archive() as peer, sender(peer)._association([build_context(KIND)]) as association:
+        messages = WholeMessages(association)
+        messages.msg_queue.put((1, C_STORE()))
+        assert messages.get_msg(block=False) == (None, None)
+        assert messages.get_msg(block=True)[0] == 1
 
 
 def test_small_messages_are_not_held_back() -> None:

@@ -13,7 +13,11 @@ from pynetdicom.pdu import P_DATA_TF
 
 
 class WholeMessages(DIMSEServiceProvider):
-    """Messages of an association that is open, and that sends nothing but C-STORE requests."""
+    """Messages of an association that is open, and that sends nothing but C-STORE requests.
+
+    Whatever comes is an answer. The association's own thread looks for requests meanwhile, and
+    could take an answer that is quick: the one who waits for it would wait in vain.
+    """
 
     def send_msg(self, primitive: Any, context_id: int) -> None:
         """Write a request; what goes wrong is told to whoever waits for its answer."""
@@ -23,3 +27,7 @@ class WholeMessages(DIMSEServiceProvider):
         connection = self.dul.socket
         if connection is not None:
             connection.send(b"".join(P_DATA_TF(piece).encode() for piece in pieces))
+
+    def get_msg(self, block: bool = False) -> Any:  # noqa: FBT001, FBT002 - pynetdicom's own
+        """An answer, for those alone who wait for it."""
+        return super().get_msg(block) if block else (None, None)
