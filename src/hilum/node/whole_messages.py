@@ -28,6 +28,6 @@ class WholeMessages(DIMSEServiceProvider):
         if connection is not None:
             connection.send(b"".join(P_DATA_TF(piece).encode() for piece in pieces))
 
-    def get_msg(self, block: bool = False) -> Any:  # noqa: FBT001, FBT002 - pynetdicom's own
+    def get_msg(self, block: bool = False) -> Any:
         """An answer, for those alone who wait for it."""
         return super().get_msg(block) if block else (None, None)
