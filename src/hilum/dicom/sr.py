@@ -28,7 +28,7 @@ NOT_ASSESSED = standard.SCT.NotEvaluated
 GROUP = "Answer of the model"
 TITLE = standard.DCM.ImagingMeasurementReport
 CONTENT = Tag("ContentSequence")
-# what stands in the content of all reports where a film has its own
+# the marks in the content of all reports; a film has its own values there
 KIND, INSTANCE, TRACKING = "2.25.1", "2.25.2", "2.25.3"
 REASON, SEEN, LUNGS = "@reason@", "@seen@", "@lungs@"
 TEXTS = {REASON: codes.REASON, SEEN: codes.SEEN, LUNGS: codes.LUNGS}

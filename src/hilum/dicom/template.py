@@ -31,7 +31,7 @@ class Slot:
 
     head: bytes  # tag and VR
     vr: str
-    name: Value  # what stands in its place in the pattern
+    name: Value  # the mark at its place in the pattern
 
     def filled(self, values: Mapping[Value, Value]) -> bytes:
         """The whole element."""

@@ -20,7 +20,7 @@ class WholeMessages(DIMSEServiceProvider):
     """
 
     def send_msg(self, primitive: Any, context_id: int) -> None:
-        """Write a request; what goes wrong is told to whoever waits for its answer."""
+        """Write a request; where that fails, there is no answer to it."""
         message = C_STORE_RQ()
         message.primitive_to_message(primitive)
         pieces = message.encode_msg(context_id, self.maximum_pdu_size)
