@@ -13,6 +13,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from hilum import images
+from hilum.images import dicom_grayscale
 from hilum.images.dicom_tables import Window
 from hilum.types import HilumError
 
@@ -134,6 +135,21 @@ def test_an_impossible_window_counts_as_none(function: str, width: float, save: 
     image = images.read(save(dicom(ramp(np.uint16), tags)))
     np.testing.assert_array_equal(image.pixels, plain)
     assert image.facts["greys"] == "percentiles"
+
+
+@pytest.mark.parametrize(("shape", "levels"), [((40, 50), 4096), ((7, 1), 2), ((1, 90), 2**16)])
+def test_values_are_counted_in_parts(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, int], levels: int
+) -> None:
+    """No count is beyond what single precision holds, whatever the number of pixels."""
+    places = rng.integers(0, levels, shape).astype(np.uint16)
+    expected = np.bincount(places.reshape(-1), minlength=2**16)
+    for most in (1, 64, 2**24):
+        monkeypatch.setattr(dicom_grayscale, "EXACT", most)
+        assert (dicom_grayscale._counts(places) == expected).all()
+    monkeypatch.undo()
+    counts = dicom_grayscale._counts(np.full((4100, 4100), 9, np.uint16))
+    assert counts[9] == counts.sum() == 4100**2 > 2**24
 
 
 def test_percentiles_without_window(save: Saver, rng: np.random.Generator) -> None:

@@ -26,7 +26,7 @@ from dicom_peers import (
 )
 from pydicom import uid
 
-from hilum.node.deliver import LONGEST_PAUSE, pause_after
+from hilum.node.deliver import FIRST_PAUSE, LONGEST_PAUSE, pause_after
 from hilum.node.outcome import by_status
 from hilum.node.spool import TRIES, Spool
 from hilum.node.status import read_status
@@ -52,6 +52,23 @@ def test_results_wait_for_an_archive_that_is_away(tmp_path: Path) -> None:
             assert settled(tmp_path).films["sent"] == 2
             wait_for(lambda: read_status(tmp_path).archive == "")
     assert back.stored == {result_uid(film(i).SOPInstanceUID): 1 for i in (1, 2)}
+
+
+@pytest.mark.hard
+def test_results_wait_for_an_archive_that_is_away_for_minutes(tmp_path: Path) -> None:
+    """With the pauses of a node in use: some associations are refused by nobody being there."""
+    films = [film(i) for i in range(20)]
+    with archive() as first:
+        port = first.port
+    with node(tmp_path, port) as started:
+        started.delivery.first_pause = FIRST_PAUSE
+        assert send(started.port, films) == [0] * len(films)
+        time.sleep(100)
+        status = read_status(tmp_path)
+        assert status.films["done"] == status.results_waiting == len(films)
+        with archive(port) as back:
+            assert settled(tmp_path).films["sent"] == len(films)
+    assert back.stored == {result_uid(one.SOPInstanceUID): 1 for one in films}
 
 
 def test_an_archive_that_is_busy_or_warns(tmp_path: Path) -> None:
@@ -230,6 +247,6 @@ def test_a_node_that_is_killed_loses_nothing(tmp_path: Path) -> None:
     kill_again_and_again(tmp_path, 2, 16)
 
 
-@pytest.mark.slow
+@pytest.mark.hard
 def test_a_node_that_is_killed_fifty_times_loses_nothing(tmp_path: Path) -> None:
     kill_again_and_again(tmp_path, 50, 400)

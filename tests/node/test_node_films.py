@@ -19,10 +19,14 @@ from dicom_peers import (
     send,
     settled,
 )
-from pydicom import dcmread, uid
+from pydicom import Dataset, dcmread, uid
 from pynetdicom import AE
 from pynetdicom import sop_class as sop
+from pynetdicom.association import Association
+from pynetdicom.dimse_messages import C_STORE_RQ
+from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import encode
+from pynetdicom.pdu import P_DATA_TF
 
 from hilum.node.commitment import Commitments
 from hilum.node.peers import Peers
@@ -164,11 +168,31 @@ def test_an_association_aborted_half_way_keeps_what_was_acknowledged(
         entity.add_requested_context(film(1).SOPClassUID, uid.ExplicitVRLittleEndian)
         association = entity.associate(LOOPBACK, started.port, ae_title="HILUM")
         assert association.send_c_store(film(1)).Status == 0
+        begin_to_send(association, film(3))
         association.abort()
         with socket.create_connection((LOOPBACK, started.port)) as broken:
             broken.sendall(b"\x01\x00\x00\x00\xff\xff")  # an association request cut short
         assert settled(tmp_path).films["sent"] == 1
         assert send(started.port, [film(2)]) == [0]
+        assert settled(tmp_path).films["sent"] == 2
+        assert not [*(tmp_path / FILMS).iterdir()]
+
+
+def begin_to_send(association: Association, one: Dataset) -> None:
+    """Half of a film's pieces, and no more."""
+    request = C_STORE()
+    request.MessageID, request.Priority = 7, 2
+    request.AffectedSOPClassUID = one.SOPClassUID
+    request.AffectedSOPInstanceUID = one.SOPInstanceUID
+    request.DataSet = BytesIO(encode(one, False, True) or b"")
+    message = C_STORE_RQ()
+    message.primitive_to_message(request)
+    (context,) = association.accepted_contexts
+    pieces = [*message.encode_msg(context.context_id, 1024)]
+    half = b"".join(P_DATA_TF(piece).encode() for piece in pieces[: len(pieces) // 2])
+    assert len(half) > 4096
+    assert association.dul.socket is not None
+    association.dul.socket.send(half)
 
 
 FULL = OSError(28, "No space left on device")

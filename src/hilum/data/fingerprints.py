@@ -53,7 +53,8 @@ def pixels_sha256(pixels: GreyImage) -> bytes:
 def shrink(pixels: GreyImage, side: int) -> npt.NDArray[np.float32]:
     """Area-average an image (height, width) to (side, side), grey levels 0 to 255."""
     scale = 255.0 if pixels.dtype.kind == "f" else 1.0
-    small = cv2.resize(pixels.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA)
+    grey = pixels.astype(np.float32, copy=False)
+    small = cv2.resize(grey, (side, side), interpolation=cv2.INTER_AREA)
     return np.asarray(np.round(small * scale, 2), np.float32)  # single precision wavers below
 
 

@@ -80,8 +80,9 @@ def grey(film: Grey8) -> Colour8:
 def _overlay(film: Grey8, share: Floats, scale: int) -> Colour8:
     """The film, covered the more the greater the heat, and a line around half of the most."""
     cover = OPAQUE * np.clip(share, 0, 1)[:, :, None]
-    bare = film[:, :, None] * (1 - cover)  # one channel: the film has three equal ones
-    seen = np.rint(bare + coloured(share, scale) * cover).astype(np.uint8)
+    mixed = coloured(share, scale) * cover
+    mixed += film[:, :, None] * (1 - cover)  # one channel: the film has three equal ones
+    seen = np.rint(mixed, out=mixed).astype(np.uint8)
     lines, _ = cv2.findContours(
         (share >= HALF).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE
     )

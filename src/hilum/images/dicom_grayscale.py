@@ -26,6 +26,7 @@ GREY_KEYWORDS = (
     *(f"{name}PaletteColorLookupTableDescriptor" for name in PALETTES),
     *(f"{name}PaletteColorLookupTableData" for name in PALETTES),
 )  # fmt: skip
+EXACT = 2**24
 PERCENTILES = (0.5, 99.5)  # what becomes black and white where the file names no window
 
 
@@ -176,10 +177,25 @@ def from_grey(stored: npt.NDArray[Any], rules: Display, layout: Layout) -> GreyI
     levels = np.arange(low, high + 1) - (HALF if stored.dtype.kind == "i" else 0)
     counts = np.zeros(len(levels), np.int64)
     if rules.interest is None:  # only percentiles ask how often each value is met
-        counts = np.bincount(places.reshape(-1), minlength=high + 1)[low:]
+        counts = _counts(places)[low : high + 1]
     table = np.zeros(WORDS, np.float32)
     table[low : high + 1] = grey_levels(rules, levels, counts)
     return cast(GreyImage, cv2.LUT(places, table))
+
+
+def _counts(places: npt.NDArray[np.uint16]) -> npt.NDArray[np.int64]:
+    """How often each of WORDS places is met (height, width) -> (place,).
+
+    OpenCV counts in single precision, which holds whole numbers below EXACT: rows in parts.
+    """
+    rows = max(1, EXACT // places.shape[1])
+    return sum(
+        (
+            cv2.calcHist([part], [0], None, [WORDS], [0, WORDS]).reshape(-1).astype(np.int64)
+            for part in np.split(places, range(rows, len(places), rows))
+        ),
+        start=np.zeros(WORDS, np.int64),
+    )
 
 
 def _table_index(stored: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:

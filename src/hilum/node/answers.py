@@ -13,12 +13,12 @@ from typing import Protocol, TypeAlias
 from pydicom import Dataset
 
 from hilum.dicom.results import ResultMaker, Seen
-from hilum.inference.answer import Prediction
+from hilum.inference.answer import Prediction, PreparedImage
 from hilum.inference.model import TrainedModel
 from hilum.node.reading import Left, ReadFilm, Reading
 from hilum.node.rules import FilmRules
 from hilum.serve.decoding import Decoders
-from hilum.serve.engine import Engine
+from hilum.serve.engine import Answer, Engine
 from hilum.serve.limits import ServerLimits
 from hilum.types import HilumError
 
@@ -47,7 +47,9 @@ class ModelAnswers:
         """See `Answers`."""
         reading = Reading(film, sender, rules)
         future = self.decoders.submit(reading)
-        return lambda: self._results(self._read(future, reading))
+        ahead = Ahead(self.engine)
+        future.add_done_callback(ahead.ask)
+        return lambda: self._results(self._read(future, reading), ahead)
 
     def _read(self, future: "Future[ReadFilm | Left]", reading: Reading) -> ReadFilm | Left:
         outcome: ReadFilm | Left | BaseException = future.exception() or future.result()
@@ -61,15 +63,38 @@ class ModelAnswers:
             raise HilumError(read)
         return read
 
-    def _results(self, film: ReadFilm | Left) -> Answered:
+    def _results(self, film: ReadFilm | Left, ahead: "Ahead") -> Answered:
         if isinstance(film, Left):
             return film
         if film.prepared is None:
             refused = Prediction("", {}, abstained=True, reason=film.reason)
             return self.maker.write(film.source, refused, None)
-        answered = self.engine.submit(film.prepared, heat=True).result()
+        answered = ahead.answer(film.prepared)
         seen = Seen(film.prepared.pixels, answered.heat, answered.heat_reason)
         return self.maker.write(film.source, answered.prediction, seen)
+
+
+@dataclass(slots=True)
+class Ahead:
+    """A film's answer, asked for as soon as it is decoded: earlier films' results are written."""
+
+    engine: Engine
+    film: PreparedImage | None = None
+    future: "Future[Answer] | None" = None
+
+    def ask(self, decoded: "Future[ReadFilm | Left]") -> None:
+        """The decoder's film, where it gave one, goes to the network."""
+        if decoded.cancelled() or decoded.exception() is not None:
+            return
+        read = decoded.result()
+        if isinstance(read, ReadFilm) and read.prepared is not None:
+            self.film, self.future = read.prepared, self.engine.submit(read.prepared, heat=True)
+
+    def answer(self, film: PreparedImage) -> Answer:
+        """The answer to this film, which a second decoder may have read."""
+        if self.future is None or self.film is not film:
+            return self.engine.submit(film, heat=True).result()
+        return self.future.result()
 
 
 @contextmanager

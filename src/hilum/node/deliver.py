@@ -14,10 +14,12 @@ from hilum.node.queue_tables import Result
 from hilum.node.spool import Spool
 
 LOG = logging.getLogger("hilum.node")
-MOST = 64  # results of one association
+MOST = 64  # results read from the queue at a time
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 300.0  # seconds between two tries
 REFUSALS = 5  # of one result, then it has failed
 IDLE = 1.0  # seconds between two looks at the queue where nothing came
+LINGER = 1.0  # seconds that an association stays open for the next film's results
+LONG = 256  # results sent, then the archive is asked to commit to them before more are sent
 TROUBLE, COMMITMENT = "archive", "commitment"  # the facts that `--status` shows
 
 
@@ -38,6 +40,7 @@ class Delivery:
     _thread: threading.Thread | None = None
     _commits: bool = True  # until the archive says that it does not offer it
     _troubles: int = 0  # times in a row that the archive could not be used
+    _sent: int = 0  # results since the archive was asked to commit
 
     def start(self) -> None:
         """Begin with what waits."""
@@ -58,8 +61,9 @@ class Delivery:
                 results = self.spool.waiting(MOST)
                 if results:
                     self._send(results)
+                if (not results or self._sent >= LONG) and self._ask():
                     continue
-                if self._ask():
+                if results:
                     continue
             except (OSError, sqlite3.Error) as error:  # of the queue itself
                 LOG.warning("the queue cannot be written: %s", error)
@@ -70,9 +74,10 @@ class Delivery:
         answered = 0
         try:
             # an outcome is settled before the next result is sent
-            for result, outcome in zip(results, self.sender.send(results), strict=False):
+            for result, outcome in self.sender.send(results, self._more):
                 answered += 1
                 self._settle(result, outcome)
+                self._note_recovery()
                 if self._ended.is_set():
                     return
         except ConnectionError as error:
@@ -80,14 +85,27 @@ class Delivery:
             return
         if not answered:
             self._wait_for_archive("the archive ended the association")
-        elif self._troubles:
+
+    def _note_recovery(self) -> None:
+        if self._troubles:
             self._troubles = 0
             self.spool.note(TROUBLE, "")
             LOG.info("the archive answers again")
 
+    def _more(self) -> list[Result]:
+        """Results for an association that is open: the next film's come while it is answered."""
+        if self._ended.is_set() or self._sent >= LONG:
+            return []
+        self.spool.results_came.clear()
+        if found := self.spool.waiting(MOST):
+            return found
+        self.spool.results_came.wait(min(LINGER, self.first_pause))
+        return [] if self._ended.is_set() else self.spool.waiting(MOST)
+
     def _ask(self) -> bool:
         """Ask the archive to commit to what it has stored; whether there was something to ask."""
-        results = self.commitments.to_ask(MOST) if self._commits else []
+        self._sent = 0
+        results = self.commitments.to_ask(LONG) if self._commits else []
         if not results:
             return False
         transaction = uid.generate_uid()
@@ -104,6 +122,7 @@ class Delivery:
 
     def _settle(self, result: Result, outcome: Outcome) -> None:
         if outcome.kind == "sent":
+            self._sent += 1
             self.spool.settle(result, "sent", outcome.note, self._commits)
             LOG.info("a result of film %d sent", result.film)
         elif outcome.kind == "refused" and result.tries + 1 >= REFUSALS:

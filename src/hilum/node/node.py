@@ -1,5 +1,6 @@
 """A node: receiver, worker and delivery around one spool."""
 
+import gc
 import logging
 import signal
 import threading
@@ -78,6 +79,7 @@ def running(
 
 def run_until_signal() -> None:
     """Wait for SIGTERM or Ctrl-C."""
+    gc.freeze()  # pynetdicom collects garbage again and again: model and libraries are none
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())

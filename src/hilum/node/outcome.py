@@ -1,12 +1,13 @@
 """What became of a result that was sent."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
 from hilum.node.queue_tables import Result
 
 Kind: TypeAlias = Literal["sent", "later", "refused"]
+More: TypeAlias = Callable[[], Sequence[Result]]  # waits a moment; empty where nothing more came
 # status codes of C-STORE, and failure reasons of STOW: DICOM PS3.4 table B.2-1, PS3.18 annex I
 DUPLICATE = 0x0111
 BUSY = 0xA7  # the first byte of "out of resources"
@@ -25,10 +26,11 @@ class Outcome:
 class Sender(Protocol):
     """Takes results to the archive."""
 
-    def send(self, results: Sequence[Result]) -> Iterable[Outcome]:
-        """An outcome for each, in order, as it comes; fewer where the archive falls silent.
+    def send(self, results: Sequence[Result], more: More) -> Iterable[tuple[Result, Outcome]]:
+        """Each with its outcome, as it comes, and what came `more` meanwhile.
 
-        Raises ConnectionError where it cannot be used at all.
+        Fewer where the archive falls silent; what has no outcome still waits. Raises
+        ConnectionError where the archive cannot be used at all.
         """
 
     def ask(self, transaction: str, results: Sequence[Result]) -> bool:

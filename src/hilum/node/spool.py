@@ -171,7 +171,8 @@ class Spool:
         """
         names = [f"{film.id}-{i}.dcm" for i in range(len(results))]
         for name, (*_, content) in zip(names, results, strict=True):
-            write_through(self.folder / RESULTS / name, content)
+            write_content(self.folder / RESULTS / name, content)
+        synchronise(self.folder / RESULTS)
         with self.change() as queue:
             queue.executemany(
                 "INSERT INTO results (film, file, class, instance, syntax, state) "
@@ -278,11 +279,16 @@ def add_count(queue: sqlite3.Connection, name: str) -> None:
 
 def write_through(path: Path, content: bytes) -> None:
     """A file whose content and name have reached the disk."""
+    write_content(path, content)
+    synchronise(path.parent)
+
+
+def write_content(path: Path, content: bytes) -> None:
+    """A file whose content has reached the disk; its name has with its folder."""
     with path.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    synchronise(path.parent)
 
 
 def unwritable(folder: Path, error: Exception) -> HilumError:

@@ -8,14 +8,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from pydicom import Dataset, dcmread
-from pynetdicom import AE, build_context
+from pydicom import Dataset
+from pynetdicom import AE, _config, build_context
 from pynetdicom.association import Association
 
 from hilum.node.commitment import PUSH_INSTANCE, PUSH_MODEL, REQUEST
-from hilum.node.outcome import Outcome, by_status
+from hilum.node.outcome import More, Outcome, by_status
 from hilum.node.peers import Archive
+from hilum.node.prompt import HANDLERS
 from hilum.node.queue_tables import Result
+from hilum.node.whole_messages import WholeMessages
 
 PATIENCE = 30.0  # seconds for an answer
 NO_CONTEXT = Outcome("refused", "the archive takes no object of this kind")
@@ -29,21 +31,26 @@ class StoreSender:
     archive: Archive
     patience: float = PATIENCE
 
-    def send(self, results: Sequence[Result]) -> Iterator[Outcome]:
+    def send(self, results: Sequence[Result], more: More) -> Iterator[tuple[Result, Outcome]]:
         """See `outcome.Sender`: a result without an answer is the last one."""
         # a peer picks one transfer syntax for a context: each syntax has a context of its own
-        kinds = dict.fromkeys((result.class_, result.syntax) for result in results)
-        with self._association([build_context(*kind) for kind in kinds]) as association:
+        kinds = {_kind(result) for result in results}
+        with self._association([build_context(*kind) for kind in sorted(kinds)]) as association:
             if _takes_nothing(association):
-                yield from (NO_CONTEXT for _ in results)
-            for result in results:
-                if not association.is_established:
-                    return
-                yield self._one(association, result)
+                yield from ((result, NO_CONTEXT) for result in results)
+                return
+            association.dimse = WholeMessages(association)
+            while results and kinds >= {_kind(result) for result in results}:
+                for result in results:
+                    if not association.is_established:
+                        return
+                    yield result, self._one(association, result)
+                results = more()
 
     def _one(self, association: Association, result: Result) -> Outcome:
+        _config.STORE_SEND_CHUNKED_DATASET = True  # its bytes go as the spool has them
         try:
-            status = association.send_c_store(dcmread(result.path))
+            status = association.send_c_store(result.path)
         except ValueError:  # no context was accepted for it
             return NO_CONTEXT
         except RuntimeError:  # the association has just ended
@@ -74,8 +81,9 @@ class StoreSender:
         entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = self.patience
         entity.connection_timeout = self.patience
         association = entity.associate(
-            self.archive.host, self.archive.port, contexts, self.archive.title
-        )
+            self.archive.host, self.archive.port, contexts, self.archive.title,
+            evt_handlers=HANDLERS,
+        )  # fmt: skip
         try:
             if not association.is_established and not _takes_nothing(association):
                 raise ConnectionError(_why(association))
@@ -83,6 +91,10 @@ class StoreSender:
         finally:
             if association.is_established:
                 association.release()
+
+
+def _kind(result: Result) -> tuple[str, str]:
+    return result.class_, result.syntax
 
 
 def _reference(result: Result) -> Dataset:

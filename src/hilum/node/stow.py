@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 from uuid import uuid4
 
-from hilum.node.outcome import Outcome, by_status
+from hilum.node.outcome import More, Outcome, by_status
 from hilum.node.queue_tables import Result
 from hilum.types import HilumError
 
@@ -41,10 +41,10 @@ class StowSender:
     url: str
     patience: float = PATIENCE
 
-    def send(self, results: Sequence[Result]) -> Iterator[Outcome]:
-        """See `outcome.Sender`."""
+    def send(self, results: Sequence[Result], more: More) -> Iterator[tuple[Result, Outcome]]:
+        """See `outcome.Sender`; each request is a connection of its own, so none waits for more."""
         for result in results:
-            yield self._one(result)
+            yield result, self._one(result)
 
     def ask(self, transaction: str, results: Sequence[Result]) -> bool:
         """See `outcome.Sender`: storage commitment belongs to C-STORE."""
