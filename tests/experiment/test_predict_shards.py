@@ -17,6 +17,7 @@ import dying
 import numpy as np
 import pytest
 from batches import alive, children, drawn, save_model
+from told import Told
 
 from hilum import files
 from hilum.experiment import answering, predict, predict_shards, shard_model, shards
@@ -142,22 +143,14 @@ def test_a_resumed_batch_does_what_is_left(
     shutil.copytree(parts, kept)
     assert len([*kept.glob("shard-*.part")]) == 3
 
-    seen: list[tuple[int, int]] = []
-    notes: list[str] = []
-
-    class Shown:
-        def __call__(self, done: int, total: int) -> None:
-            seen.append((done, total))
-
-        def note(self, words: str, /) -> None:
-            notes.append(words)
+    seen = Told()
 
     def progress(step: str, /) -> Advance:
-        return Shown() if step == "predict" else silent(step)
+        return seen if step == "predict" else silent(step)
 
     assert same(made, out, made.predict(out, spread, progress))
-    assert seen == [(0, 70), (48, 70), (64, 70), (70, 70)]
-    assert notes == ["48 predicted before"]
+    assert seen.counts == [(0, 70), (48, 70), (64, 70), (70, 70)]
+    assert seen.notes == ["48 predicted before"]
     assert not (tmp_path / ".01ab23cd-p.csv").exists()
     shutil.copytree(kept, parts)
     os.utime(made.films / "017.png", (1, 1))  # of the second part

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from told import Told
 
 from hilum import files
 from hilum.experiment import shards
@@ -155,29 +156,20 @@ def test_parts_are_kept_on_failure_and_begun_with_only_on_resume(
 
 
 def test_progress_counts_files_and_says_what_was_done_before(tmp_path: Path) -> None:
-    told: list[tuple[int, int]] = []
-    notes: list[str] = []
-
-    class Shown:
-        def __call__(self, done: int, total: int) -> None:
-            told.append((done, total))
-
-        def note(self, words: str, /) -> None:
-            notes.append(words)
-
+    told = Told()
     batch, _ = batch_of(tmp_path / "in", 40)
     first, _, last = batch.shards(tmp_path, SIZE)
     for shard in (first, last):
         shards.carry_out(shard, silent)
-    shown = lambda step: Shown() if step == "copy" else silent(step)  # noqa: E731
+    shown = lambda step: told if step == "copy" else silent(step)  # noqa: E731
     shards.all_parts(batch, tmp_path, Spread(size=SIZE), shown)
-    assert told == [(0, 40), (24, 40), (40, 40)]
-    assert notes == ["24 copied before"]
-    told.clear(), notes.clear()
+    assert told.counts == [(0, 40), (24, 40), (40, 40)]
+    assert told.notes == ["24 copied before"]
+    told.counts.clear(), told.notes.clear()
     first.part.unlink()
     shards.all_parts(batch_of(tmp_path / "in", 16)[0], tmp_path, Spread(size=SIZE), shown)
-    assert told == [(0, 16), (16, 16)]
-    assert notes == []
+    assert told.counts == [(0, 16), (16, 16)]
+    assert told.notes == []
 
 
 def test_a_part_that_goes_at_once_is_said(tmp_path: Path) -> None:

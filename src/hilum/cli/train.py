@@ -66,7 +66,7 @@ def demo(
     """Try everything on synthetic films that come with hilum; no data and no network needed."""
     from hilum import recipes
 
-    _run(recipes.load_recipe("demo"), None, out, terminal(as_json, verbose, quiet))
+    _run(recipes.load_recipe("demo"), None, out, terminal(as_json, verbose, quiet), Folds())
 
 
 @app.command()
@@ -217,14 +217,13 @@ def _run(
     data: Path | None,
     out: Path,
     screen: Terminal,
-    folds: Folds | None = None,
+    folds: Folds,
     after: After | None = None,
 ) -> None:
     from hilum.experiment.tasks import run_into
 
-    how = folds or Folds()
     with screen.working():
-        results = run_into(recipe, data, out, screen.step, how.resume, how.workers, how.ray)
+        results = run_into(recipe, data, out, screen.step, folds.resume, folds.workers, folds.ray)
     said = after.write(out) if after else []
     show(results, out, screen)
     for where in said:

@@ -55,9 +55,8 @@ def read_levels(root: Path, paths: Sequence[Path], fewest: int = 2) -> Levels:
     folders anywhere between; a mask belongs to the image of the same stem. Raises HilumError
     unless there are `fewest` classes.
     """
-    homes = list(dict.fromkeys(path.parent for path in paths))
-    below = {home: home.relative_to(root).parts for home in homes}
-    folders, doubts = _parts_first(below)
+    homes = dict.fromkeys(path.parent for path in paths)
+    folders, doubts = _parts_first({home: home.relative_to(root).parts for home in homes})
     meanings = [_meaning(parts) for parts in folders.values()]
     parted = _parted({meaning[0] for meaning in meanings if meaning})
     said = {home: _said(parts, parted) for home, parts in folders.items()}

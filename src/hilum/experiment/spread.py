@@ -1,14 +1,14 @@
 """How a batch is shared out among processes, and whether what is done already is kept."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from hilum import files
 from hilum.experiment.answering import BLOCK
 from hilum.files import Executor
 from hilum.files.executors import require_workers
-from hilum.files.ray_executor import ray_executor, require_ray
+from hilum.files.ray_executor import RayExecutor, ray_executor, require_ray
 from hilum.types import HilumError
 
 TRIES = 3  # processes that may be lost at one shard
@@ -54,8 +54,7 @@ class Spread:
     def executor(self) -> Iterator[tuple[Executor, int]]:
         """What carries shards out, and how many at a time."""
         if self.ray:
-            count = self.workers if self.workers > 1 else None
-            with ray_executor(self.ray, count, self.threads, TRIES, AHEAD) as actors:
+            with _actors(self.ray, self.workers, self.threads, AHEAD) as actors:
                 yield actors, actors.count
         else:
             ahead = AHEAD * self.workers
@@ -79,9 +78,15 @@ def executor_of_folds(workers: int, ray: str) -> Iterator[Executor]:
             yield processes
         return
     require_workers(workers)
-    count, cores = workers if workers > 1 else None, files.available_cpus()
-    with ray_executor(ray, count, cores, TRIES, 0) as actors:
+    with _actors(ray, workers, files.available_cpus(), 0) as actors:
         yield actors
+
+
+def _actors(
+    ray: str, workers: int, threads: int, ahead: int
+) -> AbstractContextManager[RayExecutor]:
+    """One worker is what a user gets who names no number: as many as the Ray has cores for."""
+    return ray_executor(ray, workers if workers > 1 else None, threads, TRIES, ahead)
 
 
 ALONE = Spread()

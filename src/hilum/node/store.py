@@ -19,6 +19,7 @@ from hilum.node.prompt import HANDLERS
 from hilum.node.queue_tables import Result
 from hilum.node.whole_messages import WholeMessages
 
+_config.STORE_SEND_CHUNKED_DATASET = True  # a file's bytes go as the spool has them
 PATIENCE = 30.0  # seconds for an answer
 NO_CONTEXT = Outcome("refused", "the archive takes no object of this kind")
 
@@ -48,7 +49,6 @@ class StoreSender:
                 results = more()
 
     def _one(self, association: Association, result: Result) -> Outcome:
-        _config.STORE_SEND_CHUNKED_DATASET = True  # its bytes go as the spool has them
         try:
             status = association.send_c_store(result.path)
         except ValueError:  # no context was accepted for it
