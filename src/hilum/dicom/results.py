@@ -73,19 +73,29 @@ class ResultMaker:
 
     def write(self, film: Source, prediction: Prediction, seen: Seen | None) -> list[Dataset]:
         """The same of a film that is decoded already, and of what the network saw of it."""
+        shown = self._picture(film, prediction, seen)
         with warnings.catch_warnings():
             # highdicom quotes the patient's name where it lacks a "^": names stay out of logs
             warnings.simplefilter("ignore", UserWarning)
-            identity = self.identity
-            made = [
-                sr.report(film, prediction, identity, film.without_lungs),
-                secondary_capture.secondary_capture(
-                    film, self._picture(film, prediction, seen), identity
-                ),
-            ]
-            if film.lungs is not None:
-                made.append(segmentation.segmentation(film, film.lungs, identity))
-            return made
+            try:
+                return self._written(film, prediction, shown)
+            except (ValueError, TypeError, AttributeError) as error:  # its words may quote the film
+                raise HilumError(
+                    "results as DICOM copy what the film's header says of patient and study; got "
+                    f"values that cannot be written ({type(error).__name__}); correct the header."
+                ) from error
+
+    def _written(
+        self, film: Source, prediction: Prediction, shown: render.Colour8
+    ) -> list[Dataset]:
+        identity = self.identity
+        made = [
+            sr.report(film, prediction, identity, film.without_lungs),
+            secondary_capture.secondary_capture(film, shown, identity),
+        ]
+        if film.lungs is not None:
+            made.append(segmentation.segmentation(film, film.lungs, identity))
+        return made
 
     def seen(self, prepared: Grey8, class_: str) -> Seen:
         """What the network sees of a prepared film (height, width), and its heat for a class."""

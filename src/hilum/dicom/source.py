@@ -9,34 +9,15 @@ from io import BytesIO
 from typing import Any, TypeAlias
 
 from pydicom import DataElement, Dataset, dcmwrite
-from pydicom.uid import (
-    ComputedRadiographyImageStorage,
-    CTImageStorage,
-    DigitalXRayImageStorageForPresentation,
-    DigitalXRayImageStorageForProcessing,
-    SecondaryCaptureImageStorage,
-)
+from pydicom.uid import CTImageStorage
 
 from hilum import images
+from hilum.dicom.header import header_of
 from hilum.types import Grey8, HilumError, Image, Mask
 
-KINDS = (
-    ComputedRadiographyImageStorage,
-    DigitalXRayImageStorageForPresentation,
-    DigitalXRayImageStorageForProcessing,
-    CTImageStorage,
-    SecondaryCaptureImageStorage,
-)
-NEEDED = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
-# DICOM Type 2: there, though it may be empty
-EMPTY = (
-    "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime",
-    "StudyID", "AccessionNumber", "ReferringPhysicianName",
-)  # fmt: skip
 NAMES = ("PatientName", "ReferringPhysicianName")
-PLACED = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")
-PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 DATES = ("Acquisition", "Content", "Series", "Study")
+NO_PLACE = "the header says no usable position, orientation, spacing or thickness of the slice"
 NO_DATE, NO_TIME = "19000101", "000000"  # where the film has none: none is added to it
 
 
@@ -90,7 +71,7 @@ def read_source(dataset: Dataset, image: Image | None, parts: Parts) -> Source:
 
     Raises HilumError where it lacks what results must refer to, or is no film.
     """
-    header = _header(dataset)
+    header = header_of(dataset)
     # highdicom warns of names with one component only, as many archives have them
     names = {name: header[name].value for name in NAMES}
     for name in NAMES:
@@ -98,6 +79,8 @@ def read_source(dataset: Dataset, image: Image | None, parts: Parts) -> Source:
     if image is None:
         return Source(header, names, None, None, "the image cannot be read")
     film, lungs, without = parts(image, str(header.get("Modality")) == "CT")
+    if header.SOPClassUID == CTImageStorage and "FrameOfReferenceUID" not in header:
+        lungs, without = None, NO_PLACE  # the standard asks for it in a segmentation of a CT slice
     return Source(header, names, film, lungs, without)
 
 
@@ -107,33 +90,6 @@ def decoded(dataset: Dataset, side: int | None) -> Image | None:
         return images.read(_file(dataset), side)
     except HilumError:
         return None
-
-
-def _header(dataset: Dataset) -> Dataset:
-    """A copy without pixels; what may be empty is there."""
-    missing = [name for name in NEEDED if not dataset.get(name)]
-    if missing:
-        raise HilumError(
-            "results as DICOM refer to the film by its identifiers; got a film without "
-            f"{', '.join(missing)}; take it from the archive as it is stored there."
-        )
-    if dataset.SOPClassUID not in KINDS:
-        raise HilumError(
-            "results as DICOM are made for CR, DX, CT and Secondary Capture images; got "
-            f"{dataset.SOPClassUID.name}; leave it out."
-        )
-    header = Dataset()
-    header.update({
-        element.tag: element
-        for element in dataset
-        if element.keyword not in PIXELS and not element.tag.is_private
-    })  # fmt: skip
-    for name in EMPTY:
-        if name not in header:
-            setattr(header, name, "")
-    if any(name not in header for name in PLACED):  # a place in the room needs all of them
-        header.pop("FrameOfReferenceUID", None)
-    return header
 
 
 def _file(dataset: Dataset) -> bytes:
