@@ -19,7 +19,7 @@ import pandas as pd
 
 from hilum import recipes
 from hilum.data import prepared_dataset
-from hilum.experiment import cell_context, dataset
+from hilum.experiment import cell_context, cell_features, dataset
 from hilum.experiment.cell_context import CellData
 from hilum.experiment.context import preprocessing_of
 from hilum.inference import new_source, two_sample
@@ -83,8 +83,8 @@ def read_films(data: Path) -> Films:
     )
     table = prepared.manifest.table
     return Films(
-        np.asarray(cell_context.features(context)),
-        np.asarray(cell_context.mirrored_features(context)),
+        np.asarray(cell_features.features(context)),
+        np.asarray(cell_features.mirrored_features(context)),
         context.labels,
         table["source"].astype(str).to_numpy(str),
         table["patient_id"].fillna(table["sample_id"]).astype(str).to_numpy(str),

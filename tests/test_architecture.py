@@ -37,7 +37,7 @@ FLOORS = (
     {"forecast_model"},
     {"evaluate", "forecast", "prepare", "run", "segmentation"},
     {"audit_outputs", "fit_ood", "heatmaps_by_model", "model_record", "run_results"},
-    {"external_tests", "outputs", "segmentation_fold", "select"},
+    {"audit_tasks", "external_tests", "outputs", "segmentation_fold", "select"},
     {"dependencies", "grid", "segmentation_data", "validate"},
     {"data_checks", "fold_task"},
     {"checkpoints", "source_task"},
@@ -45,11 +45,12 @@ FLOORS = (
     {"adapt_report", "evaluate_shards", "fit", "new_films", "predict_shards", "prepare_shards"}
     | {"recipe_checks", "summary", "synthetic_images"},
     {"fine_tune", "shard_model", "shards"},
-    {"schema_to_training", "spread", "work_count"},
+    {"cell_features", "schema_to_training", "spread", "work_count"},
     {"cell_context"},
-    {"answering", "context", "splits"},
+    {"answering", "context", "shared_pass", "splits"},
     {"clear_previous", "compare", "dataset", "environment", "given_split", "leaderboard"}
     | {
+        "cell_network",
         "mask_conventions",
         "prepare_film",
         "published",

@@ -20,7 +20,7 @@ import hilum
 from hilum import files, images, phantom, preprocess, progress, recipes, report
 from hilum.audits import AUDITS, registry
 from hilum.data import duplicates, prepared_dataset
-from hilum.experiment import cell_context, predict, tasks
+from hilum.experiment import cell_features, predict, tasks
 from hilum.experiment.cell_context import CellContext
 from hilum.explain.writer import HeatmapRequest
 from hilum.inference import model as models
@@ -118,26 +118,28 @@ def test_the_backbone_runs_once_per_image_and_view(films: Manifest) -> None:
     bench, runtime = _bench(films)
     rows = np.arange(8)
     for _ in range(2):  # what was computed once is read back
-        plain, mirror = cell_context.features(bench), cell_context.mirrored_features(bench)
-        views = cell_context.augmented(bench, 0, rows)
+        plain, mirror = cell_features.features(bench), cell_features.mirrored_features(bench)
+        views = cell_features.arrays(cell_features.augmented(bench, 0, rows))
         assert runtime.passes == 2 * COUNT + VIEWS * len(rows)
     assert plain.shape == mirror.shape == (COUNT, 2)
     assert len(views) == VIEWS
-    cell_context.augmented(bench, 1, rows)  # another seed draws other views of the same images
+    cell_features.arrays(
+        cell_features.augmented(bench, 1, rows)
+    )  # another seed draws other views of the same images
     assert runtime.passes == 2 * COUNT + 2 * VIEWS * len(rows)
 
 
 def test_real_images_are_not_computed_again_beside_synthetic_ones(films: Manifest) -> None:
     bench, runtime = _bench(films)
     stack, ids = bench.pixels.stack, bench.pixels.sample_ids
-    cell_context.features(bench)
+    cell_features.features(bench)
     for number in (1, 2):  # two folds, each with synthetic images of its own
         more = np.full((number, SIDE, SIDE), 7 * number, np.uint8)
         names = (*ids, *(f"made {number}.{i}" for i in range(number)))
         pixels = Pixels(np.concatenate([stack, more]), names, f"{bench.pixels.digest} {number}")
         labels = np.zeros(COUNT + number, np.int64)
         longer = replace(bench, pixels=pixels, labels=labels, before=bench)
-        found = cell_context.features(longer)
+        found = cell_features.features(longer)
         np.testing.assert_array_equal(found[:, 0], pixels.stack.mean((1, 2)).astype(np.float32))
     assert runtime.passes == COUNT + 1 + 2
 

@@ -13,7 +13,7 @@ from hilum import preprocess, recipes
 from hilum.augment import sample
 from hilum.augment.sample import AugmentationRanges
 from hilum.datasets.registry import DATASETS
-from hilum.experiment import cell_context, schema_to_training, validate
+from hilum.experiment import cell_context, cell_network, schema_to_training, validate
 from hilum.models import freezing, heads, weights_keras
 from hilum.models.backbone import Backbone
 from hilum.models.cards import BACKBONES, BackboneCard, known_card
@@ -286,7 +286,7 @@ def test_study_001_prepares_pixels_as_the_weights_in_use_want_them() -> None:
     modes = {}
     for cell in cells("wiklund2020"):
         card = BACKBONES[cell.model.backbone]
-        modes[cell.model.backbone] = NORMALISE[cell_context.normalisation(cell)]
+        modes[cell.model.backbone] = NORMALISE[cell_network.normalisation(cell)]
         if not card.own:
             weights = timm.get_pretrained_cfg(card.timm_name)
             assert (weights.mean, weights.std) == (

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from hilum.experiment import cell_context
+from hilum.experiment import cell_network
 from hilum.explain import cam
 from hilum.explain import explainer as subjects
 from hilum.inference.model import ModelMetadata
@@ -82,7 +82,7 @@ def test_every_network_hands_out_two_earlier_stages(name: str) -> None:
 def test_networks_without_stages_hand_over_averages(names: list[str], pool: str) -> None:
     assert backbones.richest_common_pooling(names) == pool
     pools = [
-        cell_context.pools_of(
+        cell_network.pools_of(
             ModelPlan(pool="auto", backbone=names[0], auxiliary_backbones=names[1:], head=head)
         )
         for head in ("linear", "mlp")

@@ -141,11 +141,13 @@ def audit(
     out: str | Path,
     *,
     data: str | Path | None = None,
+    workers: int = 1,
     progress: Progress | None = None,
 ) -> Results:
     """Every audit of a finished run, or of a model on labelled images (`data`).
 
-    Raises MissingError for a folder that is neither a run's nor a model's.
+    `workers` processes share the audits out; the findings are the same. Raises MissingError for a
+    folder that is neither a run's nor a model's.
 
     >>> import hilum
     >>> sorted(finding.id for finding in hilum.audit("out", "asked").audits)[:2]
@@ -156,7 +158,8 @@ def audit(
 
     where = None if data is None else as_path(data)
     with outputs.removing_empty_on_failure(as_path(out)):
-        return audits.run_audit(_folder(run_or_model), where, as_path(out), progress or silent)
+        folder, step = _folder(run_or_model), progress or silent
+        return audits.run_audit(folder, where, as_path(out), step, workers)
 
 
 def export(

@@ -66,6 +66,7 @@ class Audit:
 
     rule: AuditRule
     check: Callable[[Evidence], Finding]
+    shares: str = ""  # what it computes with others, which one process makes for all of them
 
     def __call__(self, evidence: Evidence) -> Finding:
         """The finding; "unknown" with its reason where the check raised HilumError."""

@@ -40,34 +40,36 @@ from hilum.types import Finding, Score
 Progress: TypeAlias = Callable[[int, int], None]
 NO_IMAGES = "there are no images; name labelled ones with --data"
 NONE_NEW = "these images, or their patients, were used to build the model"
+FILMS, MAPS, FEATURES = "films with marks", "heat maps", "look-alikes among features"
+TABLES = "predictions"  # read in a moment
 ROWS = (
     Audit(c01_lungs_blacked_out.RULE, c01_lungs_blacked_out.audit),
-    Audit(c02_confounding.RULE, c02_confounding.audit),
+    Audit(c02_confounding.RULE, c02_confounding.audit, TABLES),
     Audit(c03_border_only.RULE, c03_border_only.audit),
     Audit(c04_file_metadata.RULE, c04_file_metadata.audit),
-    Audit(c05_source_in_features.RULE, c05_source_in_features.audit),
-    Audit(c06_marks_filled.RULE, c06_marks_filled.audit),
-    Audit(c07_marks_transplanted.RULE, c07_marks_transplanted.audit),
-    Audit(c08_marker_side.RULE, c08_marker_side.audit),
-    Audit(c09_age_confounding.RULE, c09_age_confounding.audit),
-    Audit(c10_patients_on_both_sides.RULE, c10_patients_on_both_sides.audit),
-    Audit(c11_images_on_both_sides.RULE, c11_images_on_both_sides.audit),
-    Audit(c12_random_labels.RULE, c12_random_labels.audit),
-    Audit(c13_heat_in_lungs.RULE, c13_heat_in_lungs.audit),
+    Audit(c05_source_in_features.RULE, c05_source_in_features.audit, FEATURES),
+    Audit(c06_marks_filled.RULE, c06_marks_filled.audit, FILMS),
+    Audit(c07_marks_transplanted.RULE, c07_marks_transplanted.audit, FILMS),
+    Audit(c08_marker_side.RULE, c08_marker_side.audit, FILMS),
+    Audit(c09_age_confounding.RULE, c09_age_confounding.audit, TABLES),
+    Audit(c10_patients_on_both_sides.RULE, c10_patients_on_both_sides.audit, FEATURES),
+    Audit(c11_images_on_both_sides.RULE, c11_images_on_both_sides.audit, FEATURES),
+    Audit(c12_random_labels.RULE, c12_random_labels.audit, FEATURES),
+    Audit(c13_heat_in_lungs.RULE, c13_heat_in_lungs.audit, MAPS),
     Audit(c14_weight_randomisation.RULE, c14_weight_randomisation.audit),
-    Audit(c15_lesion_localisation.RULE, c15_lesion_localisation.audit),
+    Audit(c15_lesion_localisation.RULE, c15_lesion_localisation.audit, MAPS),
     Audit(c16_deletion_insertion.RULE, c16_deletion_insertion.audit),
-    Audit(c17_calibration.RULE, c17_calibration.audit),
-    Audit(c18_threshold.RULE, c18_threshold.audit),
-    Audit(c19_subgroups.RULE, c19_subgroups.audit),
-    Audit(c20_decision_curve.RULE, c20_decision_curve.audit),
-    Audit(c21_conformal_coverage.RULE, c21_conformal_coverage.audit),
+    Audit(c17_calibration.RULE, c17_calibration.audit, TABLES),
+    Audit(c18_threshold.RULE, c18_threshold.audit, TABLES),
+    Audit(c19_subgroups.RULE, c19_subgroups.audit, TABLES),
+    Audit(c20_decision_curve.RULE, c20_decision_curve.audit, TABLES),
+    Audit(c21_conformal_coverage.RULE, c21_conformal_coverage.audit, TABLES),
     Audit(c22_out_of_distribution.RULE, c22_out_of_distribution.audit),
-    Audit(c23_other_sources.RULE, c23_other_sources.audit),
-    Audit(c24_seed_variance.RULE, c24_seed_variance.audit),
+    Audit(c23_other_sources.RULE, c23_other_sources.audit, FEATURES),
+    Audit(c24_seed_variance.RULE, c24_seed_variance.audit, TABLES),
     Audit(c25_corruption.RULE, c25_corruption.audit),
-    Audit(c26_prevalence_shift.RULE, c26_prevalence_shift.audit),
-    Audit(c27_published_numbers.RULE, c27_published_numbers.audit),
+    Audit(c26_prevalence_shift.RULE, c26_prevalence_shift.audit, TABLES),
+    Audit(c27_published_numbers.RULE, c27_published_numbers.audit, TABLES),
 )
 AUDITS = {row.rule.id: row for row in ROWS}
 
@@ -87,14 +89,38 @@ def run_audits(
     What is `known` from before training is not run again, but for leakage: a source task may share
     images too, and features tell more of unknown patients.
     """
-    kept = [finding for finding in known if not AUDITS[finding.id].rule.leakage]
-    done = {finding.id for finding in kept}
-    rows = [
-        row
-        for name, row in AUDITS.items()
-        if name not in done and (evidence.thorough or not row.rule.expensive)
-    ]
+    kept = still_known(known)
+    rows = [AUDITS[name] for name in to_run(kept, evidence.thorough)]
     return by_severity([*kept, *_findings(rows, evidence, progress)])
+
+
+def still_known(known: Sequence[Finding]) -> list[Finding]:
+    """Those of before training that stand when a model is there."""
+    return [finding for finding in known if not AUDITS[finding.id].rule.leakage]
+
+
+def to_run(kept: Sequence[Finding], thorough: bool) -> list[str]:
+    """The audits, by id, that are left to run."""
+    done = {finding.id for finding in kept}
+    return [
+        name
+        for name, row in AUDITS.items()
+        if name not in done and (thorough or not row.rule.expensive)
+    ]
+
+
+def groups(names: Sequence[str]) -> list[tuple[str, ...]]:
+    """The audits in groups that one process runs: those that share what they compute."""
+    shared: dict[str, list[str]] = {}
+    for name in names:
+        shared.setdefault(AUDITS[name].shares or name, []).append(name)
+    tables = shared.pop(TABLES, [])
+    return [tuple(group) for group in (*shared.values(), tables) if group]
+
+
+def run_group(evidence: Evidence, names: Sequence[str]) -> list[Finding]:
+    """The findings of a group of audits."""
+    return _findings([AUDITS[name] for name in names], evidence, None)
 
 
 def by_severity(findings: Sequence[Finding]) -> list[Finding]:

@@ -9,6 +9,7 @@ from hilum.cli.app import Json, Quiet, Verbose, app, terminal
 from hilum.cli.json_output import plain_json
 from hilum.cli.machine_options import with_machine_options
 from hilum.cli.results import audits, beforehand
+from hilum.cli.shard_options import Workers
 from hilum.types import NOTICE, LeftOut
 
 FAILED = 1  # exit code under --strict
@@ -30,6 +31,7 @@ def audit(
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with code 1 if an audit fails.")
     ] = False,
+    workers: Workers = 1,
     as_json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
@@ -39,7 +41,7 @@ def audit(
 
     screen = terminal(as_json, verbose, quiet)
     with screen.working(), outputs.removing_empty_on_failure(out):
-        results = audit.run_audit(model, data, out, screen.step)
+        results = audit.run_audit(model, data, out, screen.step, workers)
     beforehand(results, screen)
     audits(results.audits, screen)
     screen.left_out([LeftOut(item["what"], item["reason"]) for item in results.data["left_out"]])

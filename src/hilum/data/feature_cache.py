@@ -1,6 +1,6 @@
 """The store of features on disk."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +17,36 @@ def cached(key: str, compute: Callable[[], Floats]) -> Floats:
 
     `key` comes from `files.digest(pixels, network, view, precision)`.
     """
+    if not is_stored(key):
+        produced(key, lambda: {key: compute()}, key, wait=True)
+    return stored(key)
+
+
+def produced(
+    key: str, compute: Callable[[], Mapping[str, Floats]], lock: str, *, wait: bool
+) -> bool:
+    """Compute and store the array of `key`, and whatever else `compute` gives, unless it is there.
+
+    False where another process is at it, unless waited for: processes with the same `lock` do so
+    one at a time.
+    """
     path = store_path(key)
-    if not _is_whole(path):
-        with files.waiting(path.with_suffix(".lock")):  # another process may be computing them
-            if not _is_whole(path):
-                if path.exists():
-                    intact.note_damage("features", path)
-                _write(path, np.ascontiguousarray(compute(), np.float32))
-    stored: Floats = np.load(path, mmap_mode="r", allow_pickle=False)
-    return stored
+    with files.holding(store_path(lock).with_suffix(".lock"), wait=wait) as held:
+        if not held:
+            return False
+        if not _is_whole(path):
+            if path.exists():
+                intact.note_damage("features", path)
+            for name, values in compute().items():
+                if name == key or not is_stored(name):
+                    _write(store_path(name), np.ascontiguousarray(values, np.float32))
+    return True
+
+
+def stored(key: str) -> Floats:
+    """The array of a key that is in the store, memory-mapped read-only."""
+    found: Floats = np.load(store_path(key), mmap_mode="r", allow_pickle=False)
+    return found
 
 
 def is_stored(key: str) -> bool:

@@ -10,6 +10,7 @@ from hilum import audits, files, report
 from hilum.audits import Evidence
 from hilum.experiment import (
     audit_outputs,
+    audit_tasks,
     environment,
     evaluate,
     evidence,
@@ -17,42 +18,53 @@ from hilum.experiment import (
     outputs,
     summary,
 )
+from hilum.experiment.audit_tasks import AuditedModel
+from hilum.experiment.evidence import AuditedRun
+from hilum.experiment.spread import executor_of_folds, spread_of
+from hilum.files.executors import require_workers
 from hilum.inference import model as models
 from hilum.inference import model_json
 from hilum.progress import Progress, StepName
 from hilum.types import MANIFEST_COLUMNS, PREDICTION_COLUMNS, Finding, HilumError, Manifest, Results
 
 
-def run_audit(folder: Path, data: Path | None, out: Path, progress: Progress) -> Results:
+def run_audit(
+    folder: Path, data: Path | None, out: Path, progress: Progress, workers: int = 1
+) -> Results:
     """Audit a run (`data`: where its images are now), or a model on labelled images (`data`).
 
-    A run's model/ without `data` is taken as its run. Writes results.json, findings.csv and
+    A run's model/ without `data` is taken as its run. Audits are shared out among `workers`
+    processes. Writes results.json, findings.csv and
     report.html to `out`, and a run's new verdict to its `model.json`. Raises MissingError for a
     folder that is neither.
     """
     if data is None:
         folder = model_json.run_of(folder)
     with files.alone(out):
-        return _audit(folder, data, out, progress)
+        require_workers(workers)
+        return _audit(folder, data, out, progress, workers)
 
 
-def _audit(folder: Path, data: Path | None, out: Path, progress: Progress) -> Results:
+def _audit(folder: Path, data: Path | None, out: Path, progress: Progress, workers: int) -> Results:
     if (folder / "results.json").is_file() and model_json.find_model_folder(folder) != folder:
-        results = _audit_run(folder, data, out, progress)
+        results = _audit_run(folder, data, out, progress, workers)
     elif data is not None:
-        results = evaluate.evaluate_into(folder, data, out, progress, thorough=True)
+        spread = spread_of(workers, resume=False, ray="")
+        results = evaluate.evaluate_into(folder, data, out, progress, thorough=True, spread=spread)
     else:
         results = _audit_model_alone(folder, out)
     outputs.write_findings(out, results.audits)
     return results
 
 
-def _audit_run(folder: Path, data: Path | None, out: Path, progress: Progress) -> Results:
+def _audit_run(
+    folder: Path, data: Path | None, out: Path, progress: Progress, workers: int
+) -> Results:
     started = time.monotonic()
     audited = evidence.read_audited_run(folder, data, progress)
     before = audited.record
     outputs.make_run_folder(out)
-    findings = audits.run_audits(audited.evidence, progress(StepName("audit", "audits")))
+    findings = _findings(audited, model_json.find_model_folder(folder), progress, workers)
     if out.resolve() != folder.resolve():
         outputs.write_manifest(out, audited.manifest)
         outputs.write_predictions(out, audited.evidence.predictions)
@@ -79,6 +91,14 @@ def _audit_run(folder: Path, data: Path | None, out: Path, progress: Progress) -
     if audited.evidence.stack is not None:  # without images the run's own verdict is better founded
         results = _record_verdict(model_json.find_model_folder(folder), results, findings)
     return _write_and_report(out, results)
+
+
+def _findings(audited: AuditedRun, model: Path, progress: Progress, workers: int) -> list[Finding]:
+    if audited.pixels is None:
+        return audits.run_audits(audited.evidence, progress(StepName("audit", "audits")))
+    where = AuditedModel(model, audited.pixels)
+    with executor_of_folds(workers, "") as executor:
+        return audit_tasks.run_audits(audited.evidence, where, executor, progress)
 
 
 def _record_verdict(model: Path, results: Results, findings: list[Finding]) -> Results:

@@ -13,6 +13,7 @@ from hilum.data import manifest as manifests
 from hilum.data import prepared_dataset
 from hilum.experiment import (
     audit_outputs,
+    audit_tasks,
     environment,
     evaluate_shards,
     evidence,
@@ -20,9 +21,10 @@ from hilum.experiment import (
     outputs,
     summary,
 )
+from hilum.experiment.audit_tasks import AuditedModel
 from hilum.experiment.evaluate_shards import SeenElsewhere
 from hilum.experiment.new_films import Test
-from hilum.experiment.spread import ALONE, Spread
+from hilum.experiment.spread import ALONE, Spread, executor_of_folds
 from hilum.inference import cautions, exported, model_json, seen_before
 from hilum.inference.model import TrainedModel
 from hilum.inference.seen_before import Recognised
@@ -91,7 +93,8 @@ def evaluate_into(
         if len(audit_evidence.manifest):
             pixels = test.dataset.pixels
             audit_evidence = evidence.with_model(audit_evidence, model, pixels, progress)
-        findings = audits.run_audits(audit_evidence)
+        audited = AuditedModel(folder, test.dataset.pixels)
+        findings = _findings(audit_evidence, audited, spread.workers, progress)
         results = _results(model_json.read_metadata(folder), test, audit_evidence, findings)
         results = replace(
             results,
@@ -102,6 +105,14 @@ def evaluate_into(
         outputs.write_external(out, test.manifest, test.split, test.predictions, results)
         report.build_report(out)
     return results
+
+
+def _findings(
+    audit_evidence: Evidence, audited: AuditedModel, workers: int, progress: Progress
+) -> list[Finding]:
+    """Slow audits are shared out like shards; the others take less time than a process to begin."""
+    with executor_of_folds(workers if audit_evidence.thorough else 1, "") as executor:
+        return audit_tasks.run_audits(audit_evidence, audited, executor, progress)
 
 
 def _tested(

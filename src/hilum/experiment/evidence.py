@@ -13,7 +13,7 @@ from hilum.data import feature_cache, prepared_dataset
 from hilum.data import manifest as manifests
 from hilum.data.kept_answers import KeptAnswers
 from hilum.data.prepared_dataset import PreparedDataset
-from hilum.experiment import cell_context, summary
+from hilum.experiment import cell_features, summary
 from hilum.inference import model_folder, model_json
 from hilum.inference.model import TrainedModel
 from hilum.models.runtime.base import Runtime
@@ -31,6 +31,7 @@ class AuditedRun:
     record: Results
     manifest: Manifest
     evidence: Evidence
+    pixels: Pixels | None = None  # in the model's preparation; None without images
 
 
 def with_model(
@@ -52,7 +53,7 @@ def with_kept_answers(model: TrainedModel) -> Runtime:
         return model.runtime
     shape = model.pipeline.shape
     none = Pixels(np.empty((0, *shape), np.uint8), (), "any images")
-    key = cell_context.plain_key(none, model.backbone, model.facts.normalise, model.runtime)
+    key = cell_features.plain_key(none, model.backbone, model.facts.normalise, model.runtime)
     return KeptAnswers(model.runtime, key)
 
 
@@ -107,9 +108,8 @@ def read_audited_run(folder: Path, data: Path | None, progress: Progress) -> Aud
         facts=dataset.facts,
         fingerprints=dataset.fingerprints,
     )
-    return AuditedRun(
-        record, dataset.manifest, with_model(complete, model, dataset.pixels, progress)
-    )
+    with_features = with_model(complete, model, dataset.pixels, progress)
+    return AuditedRun(record, dataset.manifest, with_features, dataset.pixels)
 
 
 def _present_images(listed: Manifest, data: Path | None) -> tuple[Manifest | None, Manifest]:
@@ -169,7 +169,7 @@ def _features(
     """(image, feature): those that training has stored, or computed where that is affordable."""
     if not model.has_network:
         return None
-    key = cell_context.plain_key(prepared, model.backbone, model.facts.normalise, model.runtime)
+    key = cell_features.plain_key(prepared, model.backbone, model.facts.normalise, model.runtime)
     stored = feature_cache.is_stored(key)
     if not stored and not thorough and len(prepared.sample_ids) > MOST:
         return None

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from hilum.experiment import cell_context
+from hilum.experiment import cell_context, cell_features
 from hilum.experiment.cell_context import CellContext, FoldKey
 from hilum.experiment.schema_to_training import FittedHead, freezing_rules, head_module, loop_plan
 from hilum.models import freezing, weights
@@ -91,4 +91,4 @@ class _StandardiseLayer(nn.Module):
 
 
 def _standard(context: CellContext, parts: PartIndices, top: FittedHead | None) -> Standardise:
-    return top.standard if top else Standardise.of(cell_context.features(context), parts.train)
+    return top.standard if top else Standardise.of(cell_features.features(context), parts.train)

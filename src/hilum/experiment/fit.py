@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from hilum.experiment import cell_context, fine_tune
+from hilum.experiment import cell_features, fine_tune
 from hilum.experiment.cell_context import CellContext, FoldKey
 from hilum.experiment.schema_to_training import (
     FittedHead,
@@ -84,14 +84,14 @@ def refit_head(
 
 def all_views(context: CellContext, parts: PartIndices, key: FoldKey) -> Floats:
     """(view, image, feature): plain, mirrored where predictions average it, and augmented."""
-    views = [cell_context.features(context)]
+    views = [cell_features.plain(context)]
     if context.recipe.model.mirror:
-        views.append(cell_context.mirrored_features(context))
+        views.append(cell_features.mirror(context))
     unchanged = len(context.labels) == len(context.manifest.table)  # no synthetic images appended
     shared = unchanged and context.recipe.split.kind == "kfold"
     used = np.arange(len(context.labels)) if shared else parts.train
-    views += cell_context.augmented(context, key.seed, used)
-    return np.stack(views)
+    views += cell_features.augmented(context, key.seed, used)
+    return np.stack(cell_features.arrays(views))
 
 
 def _head(

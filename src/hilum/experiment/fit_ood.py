@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from hilum import files
 from hilum.data.source_images import open_source_images
-from hilum.experiment import cell_context, evidence
+from hilum.experiment import cell_features, evidence
 from hilum.experiment.cell_context import CellContext
 from hilum.experiment.context import RunContext
 from hilum.experiment.select import SelectedCell
@@ -88,7 +88,7 @@ def _keep_films(run: RunContext, model: TrainedModel, context: CellContext) -> N
 def _mirrored(context: CellContext, rows: npt.NDArray[np.int64]) -> Floats:
     """The same as `_features` of the mirror images."""
     if len(context.labels) <= 2 * MOST or not context.backbone.weights.tuned:
-        return np.asarray(cell_context.mirrored_features(context)[rows])
+        return np.asarray(cell_features.mirrored_features(context)[rows])
     return context.runtime(models.mirrored(context.pixels.stack[rows]))
 
 
@@ -152,7 +152,7 @@ def _fit(run: RunContext, model: TrainedModel, context: CellContext) -> ood.OodD
 def _features(context: CellContext, rows: npt.NDArray[np.int64]) -> Floats:
     """(row, feature), of all images at once where that is cheap: audits need them as well."""
     if len(context.labels) <= 2 * MOST or not context.backbone.weights.tuned:
-        return np.asarray(cell_context.features(context)[rows])
+        return np.asarray(cell_features.features(context)[rows])
     return context.runtime(context.pixels.stack[rows])
 
 

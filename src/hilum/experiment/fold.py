@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hilum.experiment import cell_context, fit, synthetic_images
+from hilum.experiment import cell_features, fit, synthetic_images
 from hilum.experiment.cell_context import CellContext, FoldKey
 from hilum.inference import conformal, temperature
 from hilum.inference.model import ModelMetadata, TrainedModel, compile_model, probability_columns
@@ -104,8 +104,8 @@ def _logits(context: CellContext, model: TrainedModel, rows: Any) -> Probabiliti
     if model.runtime is not context.runtime:
         return model.logits(context.pixels.stack[rows])
     return model.from_features(
-        cell_context.features(context)[rows],
-        cell_context.mirrored_features(context)[rows] if model.facts.mirror else None,
+        cell_features.features(context)[rows],
+        cell_features.mirrored_features(context)[rows] if model.facts.mirror else None,
     )
 
 

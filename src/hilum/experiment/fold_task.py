@@ -15,6 +15,7 @@ from hilum.experiment.checkpoints import FoldResult
 from hilum.experiment.context import StoredPixels
 from hilum.experiment.pool_choice import FoldImages
 from hilum.experiment.source_task import SourceTask
+from hilum.models.cards import Pool
 from hilum.progress import Progress, silent
 from hilum.recipes import Recipe
 from hilum.types import HilumError, Manifest
@@ -33,6 +34,7 @@ class FoldTask:
     source: SourceTask | None
     work: Path
     rounds: "pd.Series[int] | None" = None  # inside training, where a pool is chosen
+    pools: tuple[Pool, ...] = ()  # of all cells that use this one's network and images
 
 
 def run_fold(task: FoldTask, progress: Progress = silent) -> FoldResult:
@@ -41,7 +43,7 @@ def run_fold(task: FoldTask, progress: Progress = silent) -> FoldResult:
     data = CellData(task.classes, task.manifest, task.pixels.open())
     images = FoldImages(data, task.split, task.rounds)
     recipe, choice = pool_choice.choose_pool(task.recipe, images, task.key, progress, source)
-    context = cell_context.set_up(recipe, data, progress, source, keep=choice is not None)
+    context = cell_context.set_up(recipe, data, progress, source, task.pools)
     trained = fold.train_fold(context, task.split, task.key)
     if choice is not None:
         trained = fold.with_choice(trained, choice)

@@ -14,7 +14,7 @@ import pandas as pd
 from hilum import files, phantom, recipes
 from hilum.data import prepared_dataset
 from hilum.experiment import (
-    cell_context,
+    cell_network,
     dataset,
     segmentation_data,
     speed,
@@ -181,8 +181,8 @@ def _networks(cells: Mapping[str, Recipe]) -> dict[str, Recipe]:
 
 
 def _network_speed(cell: Recipe, prepared: Sequence[Any]) -> Speed:
-    pipeline, normalise = preprocessing_of(cell), cell_context.normalisation(cell)
-    backbone = cell_context.backbone_of(cell, pipeline.panels)
+    pipeline, normalise = preprocessing_of(cell), cell_network.normalisation(cell)
+    backbone = cell_network.backbone_of(cell, pipeline.panels)
     runtime = compile_backbone(backbone, normalise, pipeline, cell.model.precision)
     trains = work_count.trains_backbone(cell)
     learning = speed.learning(backbone, normalise, prepared) if trains else 0.0

@@ -10,12 +10,13 @@ import pandas as pd
 from hilum import recipes
 from hilum.data import prepared_dataset
 from hilum.data.prepared_dataset import PreparedDataset
-from hilum.experiment import cell_context, checkpoints, fold_task, source_task, splits
+from hilum.experiment import cell_network, checkpoints, fold_task, shared_pass, source_task, splits
 from hilum.experiment.cell_context import FoldKey
 from hilum.experiment.checkpoints import FoldResult
 from hilum.experiment.context import RunContext, StoredPixels, preprocessing_of
 from hilum.experiment.fold_task import FoldTask
 from hilum.experiment.source_task import PlannedSourceTask, SourceTaskResult
+from hilum.models.cards import Pool
 from hilum.progress import Advance, StepName, note, silent
 from hilum.recipes import Recipe
 from hilum.types import HilumError, LeftOut
@@ -41,12 +42,13 @@ def run_grid(context: RunContext) -> GridResult:
 
     Raises the first cell's HilumError where none succeeds.
     """
+    planned = recipes.cells(context.recipe)
+    planned = {name: cell for name, cell in planned.items() if name not in context.refused}
+    pools = shared_pass.pools_of_cells(planned)
     cells = {
-        name: Cell(context, name, recipe)
-        for name, recipe in recipes.cells(context.recipe).items()
-        if name not in context.refused
+        name: Cell(context, name, recipe, pools.get(name, ())) for name, recipe in planned.items()
     }
-    cell_context.forget_network()
+    cell_network.forget_network()
     submitted: list[FoldTask] = []
     tasks = _remaining_tasks(cells.values(), submitted)
     results = context.executor.map(fold_task.run_or_refuse, tasks, context.progress)
@@ -100,11 +102,13 @@ def _remaining_tasks(cells: Iterable["Cell"], submitted: list[FoldTask]) -> Iter
 class Cell:
     """One cell while its folds come in."""
 
-    def __init__(self, context: RunContext, name: str, recipe: Recipe) -> None:
+    def __init__(
+        self, context: RunContext, name: str, recipe: Recipe, pools: tuple[Pool, ...]
+    ) -> None:
         self.name = name
         self.failure: HilumError | None = None
         self.source: SourceTaskResult | None = None  # of the first seed
-        self._context, self._recipe = context, recipe
+        self._context, self._recipe, self._pools = context, recipe, pools
         self._results: dict[FoldKey, FoldResult] = {}
         self._advance: Advance = silent(name)
         self._planned: dict[int, PlannedSourceTask] = {}  # source tasks by seed
@@ -163,12 +167,12 @@ class Cell:
             source = self._plan_source(source_task.seed_of(self._recipe, key.seed)).task
         return FoldTask(
             key, self._recipe, context.classes, data.manifest, StoredPixels.of(data.pixels), table,
-            source, context.work, self._rounds(key, table),
+            source, context.work, self._rounds(key, table), self._pools,
         )  # fmt: skip
 
     def _rounds(self, key: FoldKey, table: pd.DataFrame) -> "pd.Series[int] | None":
         """Rounds inside a fold's training images, where its pool is chosen among several."""
-        if len(cell_context.pools_of(self._recipe.model)) == 1:
+        if len(cell_network.pools_of(self._recipe.model)) == 1:
             return None
         data, plan = self._context.dataset, self._recipe.split
         return splits.inner_rounds(plan, data.manifest, data.fingerprints, table, key.seed)

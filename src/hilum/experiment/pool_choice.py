@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
-from hilum.experiment import cell_context, fit
+from hilum.experiment import cell_context, cell_network, fit
 from hilum.experiment.cell_context import CellContext, CellData, FoldKey
 from hilum.experiment.schema_to_training import class_weights, sample_weights
 from hilum.metrics import metrics
@@ -45,7 +45,7 @@ def choose_pool(
     The pool of the lowest log loss of held-out images, at its best penalty, the first of equals.
     Without rounds the fold's own validation images are the held-out ones.
     """
-    candidates = cell_context.pools_of(recipe.model)
+    candidates = cell_network.pools_of(recipe.model)
     if len(candidates) == 1:
         return recipe, None
     advance = progress(StepName(f"seed {key.seed}, fold {key.fold + 1}, choose maps", "pools"))
@@ -53,7 +53,7 @@ def choose_pool(
     rows, widest = [], pools.widest(candidates)
     for number, pool in enumerate(candidates, 1):
         computed = with_pool(recipe, widest or pool)
-        context = cell_context.set_up(computed, images.data, progress, source, keep=True)
+        context = cell_context.set_up(computed, images.data, progress, source)
         held_out = _held_out(context, images, key, pool)
         rows.append(_row(pool, held_out, context.classes))
         advance(number, len(candidates))

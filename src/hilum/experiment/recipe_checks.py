@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from hilum.experiment import cell_context, schema_to_training
+from hilum.experiment import cell_context, cell_network, schema_to_training
 from hilum.experiment.context import prepared
 from hilum.models import backbones, freezing, heads, pools
 from hilum.models.cards import Pool
@@ -34,7 +34,7 @@ def _auxiliary_backbones(model: ModelPlan, stages: list[Stage]) -> None:
             "auxiliary networks are frozen, and their head is trained alone; got a "
             "stage that trains the backbone; give every stage trainable = 'head'."
         )
-    for pool in cell_context.pools_of(model):
+    for pool in cell_network.pools_of(model):
         if not pools.averages(pool):
             raise HilumError(
                 f"joined networks hand over their averages; got pool {pool!r}; choose average, "
@@ -58,20 +58,20 @@ def _panels(plan: PreparePlan, model: ModelPlan, views: int, stages: list[Stage]
             "film_and_lungs is for one network; got others in model.auxiliary_backbones; leave "
             "them out."
         )
-    for pool in cell_context.pools_of(model):
+    for pool in cell_network.pools_of(model):
         backbones.require_panels(backbones.backbone_card(model.backbone), pool, panels)
 
 
 def _pool(model: ModelPlan, train: TrainPlan, share: float) -> None:
     _choice(model, train, share)
     for name in (model.backbone, *model.auxiliary_backbones):
-        for pool in cell_context.pools_of(model):
+        for pool in cell_network.pools_of(model):
             backbones.require_pool(backbones.backbone_card(name), pool)
 
 
 def _choice(model: ModelPlan, train: TrainPlan, share: float) -> None:
     """A pool is chosen among several by fits of a plain head, on validation images."""
-    if len(cell_context.pools_of(model)) == 1:
+    if len(cell_network.pools_of(model)) == 1:
         return
     if not schema_to_training.head_plan(model).plain or not train.cache:
         raise HilumError(
@@ -219,7 +219,7 @@ ALONE: dict[str, Row] = {
     "train.stages.freeze": Row(
         lambda r: (
             r.model.backbone,
-            cell_context.pools_of(r.model)[0],
+            cell_network.pools_of(r.model)[0],
             _fine_tuning(r.train.stages),
         ),
         _freezing,

@@ -5,6 +5,7 @@ find -> read -> split -> check leaks -> train folds -> select -> external test -
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from hilum.data import prepared_dataset
 from hilum.data.prepared_dataset import PreparedDataset
 from hilum.experiment import (
     audit_outputs,
+    audit_tasks,
     checkpoints,
     dataset,
     dependencies,
@@ -28,6 +30,7 @@ from hilum.experiment import (
     splits,
     validate,
 )
+from hilum.experiment.audit_tasks import AuditedModel
 from hilum.experiment.context import RunContext, preprocessing_of
 from hilum.experiment.data_checks import ListedData
 from hilum.experiment.run_results import TestedRun
@@ -46,6 +49,7 @@ class RunOptions:
     main_manifest: Path | None = None  # of a task: the main question's manifest
     executor: Executor = field(default_factory=SerialExecutor)  # of folds
     report: bool = True  # False where the caller builds it later, with more in it
+    listed: Callable[[], object] = lambda: None  # called when there are images to run on
 
 
 def run_task(
@@ -61,6 +65,7 @@ def run_task(
     if options.resume:
         checkpoints.require_recipe(out, recipe)
     listed = _find(recipe, root, out, progress)
+    options.listed()
     prepared = prepared_dataset.prepare_dataset(
         listed.manifest, preprocessing_of(recipe), progress("decode and prepare")
     )
@@ -81,7 +86,8 @@ def run_task(
     scored = run_results.score_run(tested)
     advance(1, 3)
     evidence = run_results.evidence_of_model(tested, images, scored)
-    findings = audits.run_audits(evidence, progress(StepName("audit", "audits")), early)
+    audited = AuditedModel(out / "model", selected.pixels)
+    findings = audit_tasks.run_audits(evidence, audited, run.executor, progress, early)
     results = run_results.collect(tested, scored, evidence, findings, limits)
     results = replace(results, environment=environment.provenance(time.monotonic() - started))
     advance(2, 3)

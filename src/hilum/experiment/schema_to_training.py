@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from hilum.experiment import cell_context
+from hilum.experiment import cell_network
 from hilum.experiment.cell_context import CellContext
 from hilum.models import freezing, heads
 from hilum.models.backbones import Backbone
@@ -36,7 +36,7 @@ def head_plan(plan: ModelPlan) -> HeadPlan:
         for name in ("hidden", "dropout", "map_dropout", "penalise")
         if (value := getattr(plan, name)) is not None
     }
-    return replace(heads.find_head(plan.head), pool=cell_context.pools_of(plan)[0], **changes)
+    return replace(heads.find_head(plan.head), pool=cell_network.pools_of(plan)[0], **changes)
 
 
 def freezing_rules(

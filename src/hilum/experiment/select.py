@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from hilum import recipes
-from hilum.experiment import cell_context, checkpoints, evidence
+from hilum.experiment import cell_network, checkpoints, evidence
 from hilum.experiment.context import RunContext, preprocessing_of
 from hilum.experiment.grid import GridResult
 from hilum.experiment.source_task import SourceTaskResult
@@ -29,7 +29,7 @@ def select_cell(run: RunContext, grid_result: GridResult) -> SelectedCell:
     cell = grid_result.chosen
     checkpoints.publish_best_model(run.out, run.work, cell)
     model = model_folder.load_trained_model(run.out / "model")
-    cell_context.forget_network()  # kept until here: where it stayed frozen, it is the model's own
+    cell_network.forget_network()  # kept until here: where it stayed frozen, it is the model's own
     digest = preprocessing_of(run.recipe).digest
     pixels = evidence.pixels_for_model(model, run.dataset, digest, run.progress)
     recipe = recipes.cells(run.recipe)[cell]

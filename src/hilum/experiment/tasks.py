@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -61,12 +62,13 @@ def _run(
     recipe: Recipe, root: Path | None, out: Path, progress: Progress, options: RunOptions
 ) -> Results:
     tasks = recipes.tasks(recipe)
-    # tasks take long: the main question's report can be read meanwhile
-    early = replace(options, report=bool(tasks) or not recipe.tasks)
-    main = run.run_task(recipes.without_tasks(recipe), root, out, progress, early)
+    alone = replace(options, report=not recipe.tasks)
+    main = run.run_task(recipes.without_tasks(recipe), root, out, progress, alone)
     if not (recipe.tasks or main.tasks):
         return main
-    options = replace(options, main_manifest=out / "manifest.parquet")
+    # a task takes long, if it has images: the main question's report can be read meanwhile
+    early = cache(partial(report.build_report, out))
+    options = replace(options, main_manifest=out / "manifest.parquet", listed=early)
     outcomes: dict[str, Results | HilumError] = {}
     for name, task in tasks.items():
         folder = out / FOLDER / name

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from hilum import files
-from hilum.experiment import cell_context
+from hilum.experiment import cell_network
 from hilum.recipes import CopiesPlan, Recipe
 from hilum.types import Manifest, Split
 
@@ -69,7 +69,7 @@ def trains_backbone(cell: Recipe) -> bool:
 
 def _settings(cell: Recipe) -> str:
     model = cell.model.model_dump_json(exclude={"head", "hidden", "dropout", "penalise"})
-    pools = repr(cell_context.pools_of(cell.model))  # the head decides on it
+    pools = repr(cell_network.pools_of(cell.model))  # the head decides on it
     return model + pools + cell.prepare.model_dump_json()
 
 

@@ -12,7 +12,7 @@ from hilum.files.disk import (
 )
 from hilum.files.download import HttpLimits, download
 from hilum.files.executors import Executor, ProcessExecutor, SerialExecutor, executor_of
-from hilum.files.lock import alone, waiting
+from hilum.files.lock import alone, holding, waiting
 from hilum.files.memory import retain_freed_memory
 from hilum.files.network import proxies, unreachable
 from hilum.files.ours import require_own, require_own_run
@@ -43,6 +43,7 @@ __all__ = [
     "download",
     "ensure_writable_folder",
     "executor_of",
+    "holding",
     "limit_threads",
     "mapped_ahead",
     "prefetch",

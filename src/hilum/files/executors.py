@@ -59,6 +59,7 @@ class ProcessExecutor:
     threads: int | None = None  # of each process; None: as many as here
     tries: int = 1
     ahead: int = 0  # tasks, besides one of each process, that may be done before their turn
+    module: str = "hilum"  # what a process loads at once
     _idle: list[tuple[int, Worker]] = field(default_factory=list)
     _started: list[Worker] = field(default_factory=list)
     _lock: Lock = field(default_factory=Lock)
@@ -83,6 +84,12 @@ class ProcessExecutor:
                 self.close()
                 raise
 
+    def start(self) -> None:
+        """Start all processes now: what they load is loaded by the time of the first task."""
+        with self._lock:
+            while len(self._started) < self.count:
+                self._add_worker()
+
     def close(self) -> None:
         """End all processes, whatever they are doing."""
         with self._lock:
@@ -106,8 +113,7 @@ class ProcessExecutor:
             if stopped.is_set():  # its worker was ended on purpose
                 raise HilumError("the other tasks were stopped")
             if not self._idle:
-                self._started.append(Worker(self.threads))
-                self._idle.append((len(self._started), self._started[-1]))
+                self._add_worker()
             number, worker = self._idle.pop()
         try:
             outcome = worker.ask(function, task, lambda report: reports.put((number, report)))
@@ -116,6 +122,10 @@ class ProcessExecutor:
         with self._lock:
             self._idle.append((number, worker))
         return outcome.result()
+
+    def _add_worker(self) -> None:
+        self._started.append(Worker(self.threads, self.module))
+        self._idle.append((len(self._started), self._started[-1]))
 
 
 class _Shown:
@@ -176,18 +186,24 @@ def require_workers(workers: int) -> None:
 
 @contextmanager
 def executor_of(
-    workers: int, threads: int | None = None, tries: int = 1, ahead: int = 0
+    workers: int,
+    threads: int | None = None,
+    tries: int = 1,
+    ahead: int = 0,
+    module: str = "",
 ) -> Iterator[Executor]:
     """One for so many processes, see ProcessExecutor; 1 computes here, as it is.
 
-    Raises HilumError for fewer than one.
+    With a `module` they start at once and load it. Raises HilumError for fewer than one.
     """
     require_workers(workers)
     if workers == 1:
         yield SerialExecutor()
         return
-    processes = ProcessExecutor(workers, threads, tries, ahead)
+    processes = ProcessExecutor(workers, threads, tries, ahead, module or "hilum")
     try:
+        if module:
+            processes.start()
         yield processes
     finally:
         processes.close()

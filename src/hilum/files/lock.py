@@ -90,13 +90,23 @@ def waiting(path: Path) -> Iterator[None]:
 
     Raises HilumError where it cannot be written.
     """
+    with holding(path, wait=True):
+        yield
+
+
+@contextmanager
+def holding(path: Path, *, wait: bool) -> Iterator[bool]:
+    """The same; where nobody waits and another holds it, the block gets False and holds nothing."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = _wait(path)
+        handle = _wait(path) if wait else _try(path)
     except OSError as error:
         raise write_error(path, error) from error
+    if handle is None:
+        yield False
+        return
     try:
-        yield
+        yield True
     finally:
         with suppress(OSError):  # Windows removes no open file
             path.unlink()
@@ -104,13 +114,18 @@ def waiting(path: Path) -> Iterator[None]:
 
 
 def _wait(path: Path) -> int:
-    while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        while not _lock(handle):
-            time.sleep(PAUSE)
-        if _is_at(handle, path):
-            return handle
-        os.close(handle)
+    while (handle := _try(path)) is None:
+        time.sleep(PAUSE)
+    return handle
+
+
+def _try(path: Path) -> int | None:
+    """The lock file, open and held; None where another holds it, or has just removed it."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    if _lock(handle) and _is_at(handle, path):
+        return handle
+    os.close(handle)
+    return None
 
 
 def _lock(handle: int) -> bool:

@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from importlib import import_module
 from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import IO, Any
@@ -68,13 +69,16 @@ class WorkerLostError(HilumError):
 
 
 class Worker:
-    """This side of such a process, with at most so many `threads`, or as many as here."""
+    """This side of such a process, with at most so many `threads`, or as many as here.
 
-    def __init__(self, threads: int | None = None) -> None:
+    It loads a module before its first task, while this process does something else.
+    """
+
+    def __init__(self, threads: int | None = None, module: str = "hilum") -> None:
         path = os.pathsep.join(filter(None, sys.path))  # the same modules as here
         limit = {} if threads is None else {THREADS: str(threads)}
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", "from hilum.files import worker; worker.main()"],
+        self._process = subprocess.Popen(  # noqa: S603 - this interpreter, a module of ours
+            [sys.executable, "-P", "-c", "from hilum.files import worker; worker.main()", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": path, "PYTHONUTF8": "1", **limit},
@@ -126,6 +130,8 @@ def main() -> None:
         limit_threads(threads)
     waiting: SimpleQueue[bytes] = SimpleQueue()
     Thread(target=_receive, args=(sys.stdin.buffer, waiting), daemon=True).start()
+    with suppress(ImportError):  # the task says what is missing
+        import_module(sys.argv[1])
     while True:
         answers.send(carry_out(waiting.get(), _Steps(answers)))
 
