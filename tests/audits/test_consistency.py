@@ -183,17 +183,17 @@ def test_an_accuracy_is_judged_only_by_the_recalls_of_all_classes() -> None:
 
 
 def test_shares_at_the_printed_precision() -> None:
-    figure = published_table.Figure("a", "sensitivity", "", 0.67, 0.005, "", "")
+    figure = published_table.PrintedRate("a", "sensitivity", "", 0.67, 0.005, "", "")
     assert [n for n in range(1, 13) if published_arithmetic.is_share(figure, n)] == [3, 6, 9, 12]
-    half = published_table.Figure("a", "sensitivity", "", 0.13, 0.005, "", "")
+    half = published_table.PrintedRate("a", "sensitivity", "", 0.13, 0.005, "", "")
     assert published_arithmetic.is_share(half, 8)  # 0.125 prints as 0.12 or 0.13
 
 
 def test_share_of_roundings_by_simulation() -> None:
     rng = np.random.default_rng(1)
-    f1 = published_table.Figure("a", "f1", "", 0.93, 0.005, "", "")
-    p = published_table.Figure("a", "precision", "", 0.97, 0.005, "", "")
-    r = published_table.Figure("a", "sensitivity", "", 0.88, 0.005, "", "")
+    f1 = published_table.PrintedRate("a", "f1", "", 0.93, 0.005, "", "")
+    p = published_table.PrintedRate("a", "precision", "", 0.97, 0.005, "", "")
+    r = published_table.PrintedRate("a", "sensitivity", "", 0.88, 0.005, "", "")
     a, b = rng.uniform(0.965, 0.975, 200_000), rng.uniform(0.875, 0.885, 200_000)
     value = 2 * a * b / (a + b)
     expected = ((value >= 0.925) & (value <= 0.935)).mean()

@@ -11,7 +11,7 @@ from PIL import Image
 
 from hilum import datasets
 from hilum.data import manifest
-from hilum.data.scan import Spread, scan
+from hilum.data.scan import ValueSpread, scan
 from hilum.types import LeftOut, Manifest
 
 
@@ -46,10 +46,10 @@ def test_counts_by_hand(small: Manifest) -> None:
     assert (found.patients, found.images_without_patient) == (2, 1)
     assert found.patients_in_two_classes == 1  # the first, in a and b
     assert found.patients_in_two_parts == 1  # the second, in train and test
-    assert found.images_per_patient == Spread(2, 2.0, 2.25, 2.5, 2.75, 3.0)
-    assert found.ages["all"] == Spread(4, 4.0, 5.5, 33.0, 60.5, 62.0)
-    assert found.ages["b"] == Spread(2, 4.0, 4.5, 5.0, 5.5, 6.0)
-    assert found.sizes["width"] == Spread(6, 20.0, 20.0, 20.5, 21.0, 21.0)
+    assert found.images_per_patient == ValueSpread(2, 2.0, 2.25, 2.5, 2.75, 3.0)
+    assert found.ages["all"] == ValueSpread(4, 4.0, 5.5, 33.0, 60.5, 62.0)
+    assert found.ages["b"] == ValueSpread(2, 4.0, 4.5, 5.0, 5.5, 6.0)
+    assert found.sizes["width"] == ValueSpread(6, 20.0, 20.0, 20.5, 21.0, 21.0)
     assert found.sizes["bits"].median == 8.0
     assert found.shapes_by_class == {"a": {"20 x 10": 2}, "b": {"21 x 10": 3, "20 x 10": 1}}
     assert found.formats == {"PNG": 6}
@@ -71,7 +71,7 @@ def test_facts_that_are_known_are_not_read_again(small: Manifest, tmp_path: Path
     facts = pd.DataFrame({"width": 512, "height": range(6), "format": "JPEG"}, index=ids)
     found = scan(small, facts)
     assert found.sizes["height"].median == 2.5
-    assert found.sizes["bits"] == Spread(0)
+    assert found.sizes["bits"] == ValueSpread(0)
     assert found.formats == {"JPEG": 6}
 
 
@@ -90,8 +90,8 @@ def test_nothing_known_is_no_error(tmp_path: Path) -> None:
     bare = manifest.assemble_manifest([{"path": "1.png"}], "d", root=tmp_path)
     found = scan(bare)
     assert found.classes == {"unknown": 1}
-    assert found.ages == {"all": Spread(0), "unknown": Spread(0)}
-    assert found.images_per_patient == Spread(0)
+    assert found.ages == {"all": ValueSpread(0), "unknown": ValueSpread(0)}
+    assert found.images_per_patient == ValueSpread(0)
     (tmp_path / "1.png").unlink()
     gone = scan(bare)
     assert (gone.headers_read, gone.formats) == (0, {})

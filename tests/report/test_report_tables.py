@@ -100,9 +100,11 @@ def test_audits_that_fail_come_first() -> None:
 
 
 def test_a_bar_is_in_per_cent_of_its_length() -> None:
-    assert score_tables.bar(ROW) == score_tables.Bar(75.0, 30.0, 95.0)
-    assert score_tables.bar(ROW, 0.5) == score_tables.Bar(50.0, 0.0, 90.0)  # cut at the bar's begin
-    assert score_tables.bar({"measured": None, "published": 0.9}) == score_tables.Bar(
+    assert score_tables.bar(ROW) == score_tables.IntervalBar(75.0, 30.0, 95.0)
+    assert score_tables.bar(ROW, 0.5) == score_tables.IntervalBar(
+        50.0, 0.0, 90.0
+    )  # cut at the bar's begin
+    assert score_tables.bar({"measured": None, "published": 0.9}) == score_tables.IntervalBar(
         None, None, None, 90.0
     )
     assert score_tables.bar({"value": 1.7}) is None

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from hilum.audits import published_table
-from hilum.audits.published_table import Experiment, Figure
+from hilum.audits.published_table import Experiment, PrintedRate
 from hilum.metrics import metrics
 from hilum.metrics.registry import METRICS
 from hilum.types import LeftOut
@@ -43,7 +43,7 @@ class Consistency:
     left_out: tuple[LeftOut, ...]
 
 
-Outcome = tuple[Figure, str, str]  # a figure, the check's kind, and what is wrong or ""
+Outcome = tuple[PrintedRate, str, str]  # a figure, the check's kind, and what is wrong or ""
 
 
 def check_table(path: Path) -> Consistency:
@@ -65,7 +65,7 @@ def check_arithmetic(experiments: list[Experiment], left_out: list[LeftOut]) -> 
     return Consistency(tuple(violations), checks, tuple(left_out))
 
 
-def _violation(experiment: Experiment, figure: Figure, kind: str, wrong: str) -> Violation:
+def _violation(experiment: Experiment, figure: PrintedRate, kind: str, wrong: str) -> Violation:
     sentence = f"{experiment.model}: {figure.shown}, {wrong}"
     return Violation(
         kind,
@@ -115,11 +115,11 @@ def _sums(experiment: Experiment) -> Iterator[Outcome]:
                 continue
             total, name = n[pair[0]] + n[pair[1]], " + ".join(pair)
             shown = f"{name} of {class_} is {total}"
-            figure = Figure(class_, name, "", total, 0, shown, "")
+            figure = PrintedRate(class_, name, "", total, 0, shown, "")
             yield figure, "counts", "" if total == size else f"but {size} such images were tested."
 
 
-def _matrix(experiment: Experiment, figure: Figure) -> metrics.Counts | None:
+def _matrix(experiment: Experiment, figure: PrintedRate) -> metrics.Counts | None:
     """((TN, FP), (FN, TP)) for the figure's class; of two classes either gives the other's."""
     if figure.at:
         return None
@@ -157,7 +157,7 @@ def _shares(experiment: Experiment) -> Iterator[Outcome]:
         yield figure, "share", "" if fits else wrong
 
 
-def _denominators(experiment: Experiment, figure: Figure) -> list[int]:
+def _denominators(experiment: Experiment, figure: PrintedRate) -> list[int]:
     """How many images the figure may be a share of; more than one where the class is ambiguous."""
     sizes = experiment.sizes
     if figure.metric == "accuracy" and figure.is_average:
@@ -170,7 +170,7 @@ def _denominators(experiment: Experiment, figure: Figure) -> list[int]:
     return [own] if figure.metric == "sensitivity" else [rest, own]
 
 
-def is_share(figure: Figure, n: int) -> bool:
+def is_share(figure: PrintedRate, n: int) -> bool:
     """Whether some k of n prints as this figure."""
     low, high = (figure.value + side * figure.half for side in (-1, 1))
     return math.floor(n * high + 1e-9) >= math.ceil(n * low - 1e-9)
@@ -199,13 +199,13 @@ def _f1(experiment: Experiment) -> Iterator[Outcome]:
         yield figure, "f1", "" if share >= RARE else wrong
 
 
-def _other(experiment: Experiment, figure: Figure, metric: str) -> Figure | None:
+def _other(experiment: Experiment, figure: PrintedRate, metric: str) -> PrintedRate | None:
     """The figure of another metric for the same class and threshold."""
     same = (f for f in experiment.figures if (f.class_, f.at) == (figure.class_, figure.at))
     return next((f for f in same if f.metric == metric), None)
 
 
-def explained(f1: Figure, precision: Figure, recall: Figure) -> float:
+def explained(f1: PrintedRate, precision: PrintedRate, recall: PrintedRate) -> float:
     """Share of the unrounded (precision, recall) pairs, all alike likely, that print this F1."""
     r = recall.value + recall.half * np.linspace(-1, 1, 4001)
     ends = []
@@ -238,7 +238,7 @@ def _accuracy(experiment: Experiment) -> Iterator[Outcome]:
         yield figure, "accuracy", "" if figure.allows(value - slack, value + slack) else wrong
 
 
-def _of(experiment: Experiment, class_: str, at: str) -> Figure | None:
+def _of(experiment: Experiment, class_: str, at: str) -> PrintedRate | None:
     key = (class_, at, "sensitivity")
     return next((f for f in experiment.figures if (f.class_, f.at, f.metric) == key), None)
 

@@ -51,7 +51,7 @@ NUMBERS = re.compile(r"(?<![\w.@-])\d+(?![\w.%-])")
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class PrintedRate:
     """One printed rate: its value, half a unit of its last digit, and where it is."""
 
     class_: str
@@ -88,7 +88,7 @@ class Experiment:
 
     study: str
     model: str
-    figures: tuple[Figure, ...]
+    figures: tuple[PrintedRate, ...]
     counts: dict[str, dict[str, int]]  # class -> TP, FP, FN, TN
     sizes: Sizes
 
@@ -188,10 +188,10 @@ def _experiment(key: tuple[str, ...], rows: pd.DataFrame) -> Experiment:
     return Experiment(key[0], key[2], figures, counts, sizes)
 
 
-def _figure(row: dict[str, str | int]) -> Figure:
+def _figure(row: dict[str, str | int]) -> PrintedRate:
     name, _, at = str(row["metric"]).partition("@")
     digits = int(row["digits"])
-    return Figure(
+    return PrintedRate(
         class_=str(row["class"]),
         metric=RATES[name.removesuffix("_exact")],
         at=at,

@@ -12,7 +12,7 @@ from hilum.cli.terminal import Terminal
 from hilum.types import CLASS_NAMES, NOTICE, HilumError
 
 if TYPE_CHECKING:
-    from hilum.experiment.leaderboard import Figure
+    from hilum.experiment.leaderboard import RankedScore
 
 Run = Annotated[Path, typer.Argument(help="The --out folder of a finished run.")]
 Runs = Annotated[
@@ -103,7 +103,7 @@ def _pair(first: Path, second: Path, html: Path | None, screen: Terminal) -> Non
     screen.give({**comparison.as_json(), "notice": NOTICE})
 
 
-def _with_interval(figure: "Figure") -> str:
+def _with_interval(figure: "RankedScore") -> str:
     if figure.low is None or figure.high is None:
         return _figure(figure.value)
     return f"{figure.value:.3f} ({figure.low:.3f}–{figure.high:.3f})"

@@ -16,7 +16,7 @@ from hilum.progress import StepName
 from hilum.types import CLASS_NAMES
 
 if TYPE_CHECKING:
-    from hilum.data.scan import Scan, Spread
+    from hilum.data.scan import Scan, ValueSpread
 
 MOST = 8  # values of one kind that are listed
 
@@ -102,7 +102,7 @@ def _facts(seen: "Scan") -> list[tuple[str, str]]:
     return [*rows, ("bits per pixel", _spread(seen.sizes["bits"]))]
 
 
-def _spread(numbers: "Spread") -> str:
+def _spread(numbers: "ValueSpread") -> str:
     """ "56 (12–94)": median, least and most."""
     if numbers.median is None:
         return "–"

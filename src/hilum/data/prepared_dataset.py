@@ -80,7 +80,7 @@ def prepare_dataset(
     promise of uint8 images of its shape.
     """
     workers = workers or files.available_cpus()
-    job = _Job(open_store(prepares), prepares, progress, workers, keep_sources, elsewhere)
+    job = _Preparation(open_store(prepares), prepares, progress, workers, keep_sources, elsewhere)
     hashes = elsewhere.hashes() if elsewhere is not None else _hashes(manifest, workers, progress)
     rows = [row for row, (key, _) in enumerate(hashes) if key]
     manifest = _with_hashes(manifest, hashes)
@@ -123,7 +123,7 @@ def _prepared(
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
+class _Preparation:
     store: Store
     prepares: Prepares
     progress: Advance | None
@@ -132,7 +132,9 @@ class _Job:
     elsewhere: DecodedElsewhere | None
 
 
-def _fill(manifest: Manifest, keys: list[bytes], rows: list[int], job: _Job) -> PreparedDataset:
+def _fill(
+    manifest: Manifest, keys: list[bytes], rows: list[int], job: _Preparation
+) -> PreparedDataset:
     """Decode what is missing into a segment of our own, then seal all images in order.
 
     `rows` (image,) are the places in the manifest that was asked for.
@@ -161,7 +163,9 @@ def _new_and_known(missing: int, images: int) -> str:
     return f"{missing:,} to decode, {known:,} from the cache" if known else ""
 
 
-def _decode(table: pd.DataFrame, rows: list[int], writer: Writer, job: _Job) -> dict[str, str]:
+def _decode(
+    table: pd.DataFrame, rows: list[int], writer: Writer, job: _Preparation
+) -> dict[str, str]:
     """Append every readable image in order; why the others are not, by path."""
     faults: dict[str, str] = {}
     paths = table["path"].tolist()
@@ -174,7 +178,7 @@ def _decode(table: pd.DataFrame, rows: list[int], writer: Writer, job: _Job) -> 
     return faults
 
 
-def _results(table: pd.DataFrame, rows: list[int], job: _Job) -> Iterator[Fresh | str]:
+def _results(table: pd.DataFrame, rows: list[int], job: _Preparation) -> Iterator[Fresh | str]:
     """What each file is decoded to, or why it cannot be, in order."""
     if job.elsewhere is not None:
         yield from job.elsewhere.films(rows)

@@ -17,7 +17,7 @@ _SIZES = ("width", "height", "bits", "bytes")
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
+class ValueSpread:
     """Where a number lies: how many are known, and five points of their distribution."""
 
     known: int
@@ -45,11 +45,11 @@ class Scan:
     images_without_patient: int
     patients_in_two_classes: int
     patients_in_two_parts: int  # of the publisher's own split
-    images_per_patient: Spread
-    ages: dict[str, Spread]  # years, per class and "all"
+    images_per_patient: ValueSpread
+    ages: dict[str, ValueSpread]  # years, per class and "all"
     headers_read: int
     headers_broken: int  # images that are counted all the same
-    sizes: dict[str, Spread]  # width and height in pixels, bits, bytes
+    sizes: dict[str, ValueSpread]  # width and height in pixels, bits, bytes
     shapes_by_class: dict[str, dict[str, int]]  # class -> the commonest "width x height" -> images
     formats: dict[str, int]
     left_out: tuple[LeftOut, ...]  # one per reason
@@ -137,15 +137,15 @@ def _crosstab(rows: pd.Series, columns: pd.Series) -> dict[str, dict[str, int]]:
     return {str(name): _counts(values) for name, values in groups}
 
 
-def _summary(values: pd.Series) -> Spread:
+def _summary(values: pd.Series) -> ValueSpread:
     numbers = pd.to_numeric(values, errors="coerce").dropna().to_numpy(np.float64)
     if not len(numbers):
-        return Spread(0)
+        return ValueSpread(0)
     points = np.percentile(numbers, [0, 25, 50, 75, 100])
-    return Spread(len(numbers), *(float(point) for point in points))
+    return ValueSpread(len(numbers), *(float(point) for point in points))
 
 
-def _age_summaries(table: pd.DataFrame) -> dict[str, Spread]:
+def _age_summaries(table: pd.DataFrame) -> dict[str, ValueSpread]:
     classes = table["label"].astype(object).fillna(UNKNOWN)
     each = {str(name): _summary(ages) for name, ages in table["age"].groupby(classes, sort=True)}
     return {"all": _summary(table["age"]), **each}

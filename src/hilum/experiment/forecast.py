@@ -25,7 +25,7 @@ from hilum.experiment import (
 from hilum.experiment.context import preprocessing_of
 from hilum.experiment.data_checks import ListedData
 from hilum.experiment.speed import Speed
-from hilum.experiment.work_count import Work
+from hilum.experiment.work_count import WorkCount
 from hilum.inference.model import compile_backbone
 from hilum.progress import Progress
 from hilum.recipes import Recipe
@@ -51,7 +51,7 @@ class Forecast:
     seeds: int
     cells: list[str]
     refused: dict[str, str]  # cells that cannot be run, and why
-    work: Work
+    work: WorkCount
     seconds: float | None
     estimate: str  # how `seconds` was found, or why it was not
     notes: tuple[str, ...] = ()
@@ -152,7 +152,7 @@ def _with_small_films(recipe: Recipe) -> Recipe:
 
 
 def _seconds(
-    recipe: Recipe, cells: Mapping[str, Recipe], manifest: Manifest, todo: tuple[Work, int]
+    recipe: Recipe, cells: Mapping[str, Recipe], manifest: Manifest, todo: tuple[WorkCount, int]
 ) -> tuple[float | None, str]:
     """How long the work and so many images to decode take, by a trial, and in words how."""
     if recipe.learns == "lungs":
@@ -208,7 +208,7 @@ def _films(recipe: Recipe, manifest: Manifest, scratch: Path) -> tuple[list[Path
 
 def _impossible(name: str, error: HilumError) -> Forecast:
     why = {name: str(error)}
-    return Forecast(name, 0, [], [], 0, [], 0, 0, [], why, Work(), 0.0, "it cannot be run")
+    return Forecast(name, 0, [], [], 0, [], 0, 0, [], why, WorkCount(), 0.0, "it cannot be run")
 
 
 @contextmanager

@@ -52,7 +52,7 @@ def write_heatmaps_by_model(
             predicted = int(p.argmax())
             share = render.relative(cam.heat(explainable, image, predicted, heatmap_page.METHOD))
             rows.append(
-                heatmaps_by_model.Seen(
+                heatmaps_by_model.SeenByCell(
                     cell, film["sample_id"], film["label"], run.classes[predicted],
                     float(p[predicted]), image, np.rint(share * 255).astype(np.uint8),
                 )

@@ -14,7 +14,7 @@ from hilum.types import MissingError
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class RankedScore:
     """One score of a run with its 95% interval; nan where the run has no such score."""
 
     title: str
@@ -31,7 +31,7 @@ class Standing:
     recipe: str
     cell: str
     images: int
-    figures: list[Figure]  # in the order of `registry.headlines`, the first one ranks
+    figures: list[RankedScore]  # in the order of `registry.headlines`, the first one ranks
     verdict: str
 
 
@@ -86,10 +86,10 @@ def _standing(name: str, run: RunFolder) -> Standing:
     )
 
 
-def _figure(title: str, row: Mapping[str, Any] | None) -> Figure:
+def _figure(title: str, row: Mapping[str, Any] | None) -> RankedScore:
     if row is None or row.get("value") is None:
-        return Figure(title)
-    return Figure(title, float(row["value"]), row.get("low"), row.get("high"))
+        return RankedScore(title)
+    return RankedScore(title, float(row["value"]), row.get("low"), row.get("high"))
 
 
 def _notes(runs: Sequence[RunFolder]) -> list[str]:

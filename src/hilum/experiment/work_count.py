@@ -15,7 +15,7 @@ ADDED = ", added"  # of synthetic images
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class WorkCount:
     """Passes of images through each network, and the images that test the selected cell."""
 
     frozen: Counter[str] = field(default_factory=Counter)  # forwards, network -> images
@@ -34,13 +34,15 @@ class _Fold:
     by_class: Mapping[str, int]
 
 
-def count(cells: Mapping[str, Recipe], manifest: Manifest, by_seed: Mapping[int, Split]) -> Work:
+def count(
+    cells: Mapping[str, Recipe], manifest: Manifest, by_seed: Mapping[int, Split]
+) -> WorkCount:
     """The passes of all cells; features that cells share are computed once.
 
     A stage that can stop early is counted with all of its epochs.
     """
     labels = manifest.table.set_index("sample_id")["label"]
-    work, known = Work(tested=_tested(by_seed)), set()
+    work, known = WorkCount(tested=_tested(by_seed)), set()
     for cell in cells.values():
         for seed, split in by_seed.items():
             for number, table in split.table.groupby("fold"):
@@ -123,7 +125,7 @@ def _scope(view: str, shared: bool, fold: tuple[int, object]) -> tuple[object, .
     return ()
 
 
-def _add_training(work: Work, cell: Recipe, fold: _Fold, made: int) -> None:
+def _add_training(work: WorkCount, cell: Recipe, fold: _Fold, made: int) -> None:
     name, trained = network(cell), False
     for stage in cell.train.stages:
         if stage.through or not cell.train.cache:

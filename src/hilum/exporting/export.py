@@ -16,7 +16,7 @@ from hilum import files
 from hilum.exporting import engines, packages, proof, proof_images, record, variants
 from hilum.exporting.engines import Rows
 from hilum.exporting.graph import ExportGraph
-from hilum.exporting.proof import Answers, EngineProof
+from hilum.exporting.proof import EngineAnswers, EngineProof
 from hilum.exporting.proof_images import ProofImages
 from hilum.exporting.variants import Variant
 from hilum.inference import exported, model_folder, model_json, training_record, unchanged
@@ -78,7 +78,9 @@ def export(folder: Path, out: Path, request: ExportRequest, progress: Progress) 
     )
     described = record.of(model, folder, graph, request.format, request.precision)
     with files.alone(out, what="export"), _moved_when_whole(out) as place:
-        proven, described = _prove(Work(model, graph, request, shown), place, described, progress)
+        proven, described = _prove(
+            ExportWork(model, graph, request, shown), place, described, progress
+        )
         _write_json(place / record.FILE, described)
         _write_json(place / proof.FILE, proven)
         for name in SEEN:
@@ -90,7 +92,7 @@ def export(folder: Path, out: Path, request: ExportRequest, progress: Progress) 
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class ExportWork:
     """What an export is made of."""
 
     model: TrainedModel
@@ -115,11 +117,11 @@ class Work:
 class Judge:
     """Hilum's own answers in full precision, which those of every engine are compared with."""
 
-    work: Work
-    own: Answers
+    work: ExportWork
+    own: EngineAnswers
 
     @cached_property
-    def torch_answers(self) -> Answers:
+    def torch_answers(self) -> EngineAnswers:
         """What torch makes of the graph: the same for every form of its file."""
         return proof.engine_answers(
             self.work.model, self.work.shown, engines.torch_rows(self.work.graph)
@@ -151,7 +153,7 @@ class Judge:
 
 
 def _prove(
-    work: Work, place: Path, described: dict[str, Any], progress: Progress
+    work: ExportWork, place: Path, described: dict[str, Any], progress: Progress
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Write the graph to `place`; its proof and its record. RefusedExportError without a proof."""
     advance = progress(StepName("write and prove", "forms"))

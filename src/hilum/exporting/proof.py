@@ -56,16 +56,16 @@ class RefusedExportError(HilumError):
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class EngineAnswers:
     """What one engine says of the proof's images."""
 
     p: Probabilities  # (image, class)
     refused: list[str]  # (image,) why, or ""
     undecided: list[bool]  # (image,) whether more than one class stays possible
 
-    def part(self, positions: Sequence[int]) -> "Answers":
+    def part(self, positions: Sequence[int]) -> "EngineAnswers":
         """Those of some images, in this order."""
-        return Answers(
+        return EngineAnswers(
             self.p[list(positions)],
             [self.refused[i] for i in positions],
             [self.undecided[i] for i in positions],
@@ -90,14 +90,14 @@ class EngineProof:
         return {kind: getattr(self, kind) for kind in KINDS}
 
 
-def own_answers(model: TrainedModel, shown: ProofImages) -> Answers:
+def own_answers(model: TrainedModel, shown: ProofImages) -> EngineAnswers:
     """What hilum itself answers in full precision, by its own head and gate."""
     plain, mirror = model.features(shown.stack)
     p = model.calibrated(model.from_features(plain, mirror))
     return _answers(model.facts, p, (model.gate, plain), shown)
 
 
-def engine_answers(model: TrainedModel, shown: ProofImages, rows: Rows) -> Answers:
+def engine_answers(model: TrainedModel, shown: ProofImages, rows: Rows) -> EngineAnswers:
     """What a graph answers, its rows read as hilum reads an exported folder's."""
     classes = len(model.facts.classes)
     limits = {} if model.gate is None else gate_limits(model.gate)
@@ -109,19 +109,23 @@ def engine_answers(model: TrainedModel, shown: ProofImages, rows: Rows) -> Answe
     return _answers(facts, p, (gate, graph_rows), shown)
 
 
-def closest(answers: Answers, most: int) -> list[int]:
+def closest(answers: EngineAnswers, most: int) -> list[int]:
     """At most `most` positions of images, those first whose two best classes lie closest."""
     best = np.sort(answers.p, 1)
     return list(map(int, np.argsort(best[:, -1] - best[:, -2], kind="stable")[:most]))
 
 
-def compare(want: Answers, answers: Mapping[str, Answers], labels: Labels) -> list[EngineProof]:
+def compare(
+    want: EngineAnswers, answers: Mapping[str, EngineAnswers], labels: Labels
+) -> list[EngineProof]:
     """Each engine's row of the proof: its `answers` next to hilum's own."""
     releases = engines.versions(list(answers))
     return [_row((name, releases[name]), want, got, labels) for name, got in answers.items()]
 
 
-def _row(engine: tuple[str, str], want: Answers, got: Answers, labels: Labels) -> EngineProof:
+def _row(
+    engine: tuple[str, str], want: EngineAnswers, got: EngineAnswers, labels: Labels
+) -> EngineProof:
     before, after = macro_auroc(labels, want.p), macro_auroc(labels, got.p)
     fall = None if before is None or after is None else before - after
     return EngineProof(
@@ -210,10 +214,10 @@ def processor() -> str:
 
 def _answers(
     facts: ModelMetadata, p: Probabilities, seen: tuple[Gate | None, Floats], shown: ProofImages
-) -> Answers:
+) -> EngineAnswers:
     refused = ood.rejection_reasons(*seen, [film.check for film in shown.films])
     undecided = [False] * len(p)
     if facts.conformal:
         kept = conformal.prediction_sets(p, facts.classes, facts.conformal)
         undecided = [bool(row.sum() > 1) for row in kept]
-    return Answers(p, refused, undecided)
+    return EngineAnswers(p, refused, undecided)

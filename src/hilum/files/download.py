@@ -33,7 +33,7 @@ class HttpLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
+class _Download:
     url: str
     target: Path
     sha256: str | None
@@ -74,7 +74,7 @@ def download(
     above `limits.bytes` and a disk that refuses.
     """
     _require_web(url)
-    job = _Job(url, Path(to), sha256.lower() if sha256 else None, progress, limits)
+    job = _Download(url, Path(to), sha256.lower() if sha256 else None, progress, limits)
     if job.target.is_file() and job.sha256 in (None, sha256_of(job.target)):
         return job.target
     try:
@@ -99,7 +99,7 @@ def _require_web(url: str) -> None:
         raise HilumError(f"a download needs an http or https address; got {url!r}; correct it.")
 
 
-def _receive_patiently(job: _Job) -> None:
+def _receive_patiently(job: _Download) -> None:
     fault = ""
     for attempt in range(job.limits.tries):
         if attempt:
@@ -115,7 +115,7 @@ def _receive_patiently(job: _Job) -> None:
     )
 
 
-def _receive(job: _Job) -> None:
+def _receive(job: _Download) -> None:
     held = _resumable(job)
     with _open(job, held) as response:
         start = _start(job, response, held)
@@ -130,7 +130,7 @@ def _receive(job: _Job) -> None:
         raise _BrokenError(f"the connection ended at byte {got} of {total}")
 
 
-def _resumable(job: _Job) -> int:
+def _resumable(job: _Download) -> int:
     """Byte from which a range request may go on, 0 for a fresh start.
 
     The last byte is requested again, since a server refuses a range that begins at the end.
@@ -139,7 +139,7 @@ def _resumable(job: _Job) -> int:
     return max(job.part.stat().st_size - 1, 0) if identified and job.part.is_file() else 0
 
 
-def _open(job: _Job, held: int) -> http.client.HTTPResponse:
+def _open(job: _Download, held: int) -> http.client.HTTPResponse:
     from urllib.error import HTTPError
 
     try:
@@ -151,7 +151,7 @@ def _open(job: _Job, held: int) -> http.client.HTTPResponse:
         raise _BrokenError(_in_words(error)) from error
 
 
-def _request(job: _Job, held: int) -> "Request":
+def _request(job: _Download, held: int) -> "Request":
     from urllib.request import Request
 
     headers = {"User-Agent": "hilum", "Accept-Encoding": "identity"}
@@ -198,7 +198,7 @@ def _opener() -> "OpenerDirector":
     return opener
 
 
-def _http_fault(job: _Job, code: int, reason: str) -> Exception:
+def _http_fault(job: _Download, code: int, reason: str) -> Exception:
     if code == _OUT_OF_RANGE:
         job.part.unlink(missing_ok=True)  # longer than what the server has: begin again
     if code in _PASSING or code == _OUT_OF_RANGE:
@@ -214,7 +214,7 @@ def _in_words(error: Exception) -> str:
     return str(reason) or type(error).__name__
 
 
-def _start(job: _Job, response: http.client.HTTPResponse, held: int) -> int:
+def _start(job: _Download, response: http.client.HTTPResponse, held: int) -> int:
     """Where the body belongs in the file: `held`, or 0 where the server sends all of it."""
     if response.status != http.client.PARTIAL_CONTENT:
         return 0
@@ -231,7 +231,7 @@ def _version(response: http.client.HTTPResponse) -> str:
     return tag if tag.startswith('"') else str(response.headers.get("Last-Modified", ""))
 
 
-def _require_within(job: _Job, size: int) -> None:
+def _require_within(job: _Download, size: int) -> None:
     if size > job.limits.bytes:
         job.part.unlink(missing_ok=True)
         raise HilumError(
@@ -241,7 +241,7 @@ def _require_within(job: _Job, size: int) -> None:
 
 
 def _copy(
-    job: _Job, response: http.client.HTTPResponse, file: IO[bytes], span: tuple[int, int]
+    job: _Download, response: http.client.HTTPResponse, file: IO[bytes], span: tuple[int, int]
 ) -> int:
     got, total = span
     for chunk in _chunks(response):
@@ -264,7 +264,7 @@ def _chunks(response: http.client.HTTPResponse) -> Iterator[bytes]:
         yield chunk
 
 
-def _verify(job: _Job) -> None:
+def _verify(job: _Download) -> None:
     synchronise(job.part)
     got = sha256_of(job.part)
     if job.sha256 not in (None, got):

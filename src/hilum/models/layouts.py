@@ -59,7 +59,7 @@ _ARK: Names = ((r"^module\.", ""),)
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class TensorLayout:
     """The names of one kind of file."""
 
     says: str  # which files these are
@@ -177,35 +177,35 @@ def _one_later(found: re.Match[str]) -> str:
     return f"layers.{int(found[1]) + 1}.downsample"
 
 
-LAYOUTS: dict[str, Layout] = {
-    "torchxrayvision": Layout(
+LAYOUTS: dict[str, TensorLayout] = {
+    "torchxrayvision": TensorLayout(
         "torchxrayvision's, one grey channel in",
         _from_torchxrayvision,
         r"^classifier\.|^op_threshs$",
     ),
-    "dinov2": Layout(
+    "dinov2": TensorLayout(
         "those of transformers' Dinov2Model or of DINOv2 itself",
         _from_dinov2,
         r"^mask_token$|^(classifier|head)\.",
     ),
-    "eva02": Layout(
+    "eva02": TensorLayout(
         "EVA-X's",
         _from_eva02,
         r"^mask_token$|^(lm_head|head)\.|rope\.",
         ("model_ema", "model", "module"),
     ),
-    "ark": Layout(
+    "ark": TensorLayout(
         "Ark's",
         _from_ark,
         r"^(projector|omni_heads|head)\.|(relative_position_index|attn_mask)$",
         ("teacher",),
     ),
-    "open_clip": Layout(
+    "open_clip": TensorLayout(
         "open_clip's, with the image tower of timm",
         _from_open_clip,
         r"^(text|visual\.head|head)\.|^logit_(scale|bias)$",
     ),
-    "siglip": Layout(
+    "siglip": TensorLayout(
         "those of transformers' SiglipModel or SiglipVisionModel",
         _from_siglip,
         r"^text_model\.|^logit_(scale|bias)$|^embeddings\.position_ids$|^classifier\.",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from hilum.phantom.hospitals import Film
+from hilum.phantom.hospitals import FilmExposure
 from hilum.phantom.solids import Plane
 from hilum.types import Grey8
 
@@ -65,7 +65,9 @@ def heel(shape: tuple[int, int], loss: float) -> Plane:
     return np.linspace(1 - loss, 1, shape[0], dtype=np.float32)[:, None]
 
 
-def expose(path: Plane, lungs: Plane, film: Film, pitch: float, rng: np.random.Generator) -> Plane:
+def expose(
+    path: Plane, lungs: Plane, film: FilmExposure, pitch: float, rng: np.random.Generator
+) -> Plane:
     """Photons counted (height, width) as a share of the open beam's; `lungs` steers the tube."""
     primary = transmit(path)
     beam = primary + scatter(primary, path, film.scatter * 0.25, pitch)
@@ -84,7 +86,7 @@ def _behind(values: Plane, lungs: Plane) -> float:
     return float(inside.mean()) if inside.size else float(values.mean())
 
 
-def develop(exposure: Plane, lungs: Plane, film: Film, rng: np.random.Generator) -> Grey8:
+def develop(exposure: Plane, lungs: Plane, film: FilmExposure, rng: np.random.Generator) -> Grey8:
     """Grey levels (height, width), bone white: a sigmoid of the logarithm of the exposure.
 
     The shape of Hurter and Driffield's characteristic curve; `lungs` (height, width) sets the
@@ -99,7 +101,7 @@ def develop(exposure: Plane, lungs: Plane, film: Film, rng: np.random.Generator)
     return np.clip(np.rint(grey), 0, 255).astype(np.uint8)
 
 
-def _process(seen: Plane, film: Film) -> Plane:
+def _process(seen: Plane, film: FilmExposure) -> Plane:
     # large structures are compressed, small ones are enhanced
     side = seen.shape[0]
     small = cv2.resize(np.minimum(seen, 5), (32, 32), interpolation=cv2.INTER_AREA)

@@ -20,7 +20,7 @@ from hilum.phantom import (
     vessels,
 )
 from hilum.phantom.anatomy import IMAGE_STREAM, Patient, Posture
-from hilum.phantom.hospitals import HOSPITALS, Film
+from hilum.phantom.hospitals import HOSPITALS, FilmExposure
 from hilum.phantom.request import Request
 from hilum.phantom.roles import Role, role
 from hilum.phantom.solids import Grid, Plane, board, step_up
@@ -151,7 +151,7 @@ def _body(
 
 
 def _placement(
-    size: int, grid: Grid, who: Patient, how: Posture, chain: Film
+    size: int, grid: Grid, who: Patient, how: Posture, chain: FilmExposure
 ) -> npt.NDArray[np.float64]:
     # board pixels -> cm of the person -> film pixels
     pitch = size / chain.field
@@ -170,7 +170,7 @@ def _warp(plane: Plane, turn: npt.NDArray[np.float64], size: int) -> Plane:
     )
 
 
-def _collimate(size: int, pitch: float, chain: Film, rng: np.random.Generator) -> Plane:
+def _collimate(size: int, pitch: float, chain: FilmExposure, rng: np.random.Generator) -> Plane:
     # the shutters' edges, a little askew, as the digitiser blanks them
     inset = rng.uniform(0, chain.collimation, 4) * (rng.random(4) < 0.6) * pitch
     box = np.array(

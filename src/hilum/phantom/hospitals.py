@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Film:
+class FilmExposure:
     """How a hospital exposes and displays; lengths in cm on the detector."""
 
     photons: float  # per pixel of a 256-pixel film, behind the lungs
@@ -41,14 +41,14 @@ class Hospital:
     """One source of films."""
 
     name: str
-    film: Film
+    film: FilmExposure
     marker: Marker
 
 
 HOSPITALS = {
     "A": Hospital(
         "A",
-        Film(
+        FilmExposure(
             photons=30_000,
             exposure_spread=0.15,
             scatter=0.55,
@@ -69,7 +69,7 @@ HOSPITALS = {
     ),
     "B": Hospital(
         "B",
-        Film(
+        FilmExposure(
             photons=9_000,
             exposure_spread=0.35,
             scatter=0.9,

@@ -29,7 +29,7 @@ SHOWN = 3  # headline figures next to the number of images
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class IntervalBar:
     """An interval in per cent of the bar's length, with an optional second mark (published)."""
 
     value: float | None
@@ -39,7 +39,7 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ScoreLine:
     """One score, written out."""
 
     name: str
@@ -48,7 +48,7 @@ class Line:
     interval: str
     ratio: str
     method: str
-    bar: Bar | None
+    bar: IntervalBar | None
     further: bool = False  # a second way of averaging, or a spread: not for the first table
 
 
@@ -59,7 +59,7 @@ class Headline:
     name: str
     value: str
     notes: tuple[str, ...]
-    bar: Bar | None = None
+    bar: IntervalBar | None = None
 
 
 def start(run: RunFolder) -> float:
@@ -77,9 +77,9 @@ def _good(row: Mapping[str, Any]) -> bool:
     return (metric is None or metric.higher_is_better) and "(sd" not in name
 
 
-def line(row: Mapping[str, Any], begin: float = 0.0) -> Line:
+def line(row: Mapping[str, Any], begin: float = 0.0) -> ScoreLine:
     """One row of `scores` as the page prints it; its bar runs from `begin` to 1."""
-    return Line(
+    return ScoreLine(
         name=score_name(str(row.get("name"))),
         class_=class_name(str(row.get("class"))) + over(row),
         value=number(row.get("value")),
@@ -91,7 +91,7 @@ def line(row: Mapping[str, Any], begin: float = 0.0) -> Line:
     )
 
 
-def bar(row: Mapping[str, Any], begin: float = 0.0) -> Bar | None:
+def bar(row: Mapping[str, Any], begin: float = 0.0) -> IntervalBar | None:
     """The bar of a score between 0 and 1; None where it has no value, or another range."""
     value = row.get("value", row.get("measured"))
     parts = (value, row.get("low"), row.get("high"), row.get("published"))
@@ -100,7 +100,7 @@ def bar(row: Mapping[str, Any], begin: float = 0.0) -> Bar | None:
     if not shown or any(not 0 <= end <= 100 for end in shown):
         return None
     clipped = [None if end is None else min(max(end, 0.0), 100.0) for end in ends]
-    return Bar(clipped[0], clipped[1], clipped[2], clipped[3])
+    return IntervalBar(clipped[0], clipped[1], clipped[2], clipped[3])
 
 
 def _percent(value: object, begin: float) -> float | None:
@@ -158,7 +158,7 @@ def _size(run: RunFolder) -> Headline:
     return Headline("Test images", number(int(predictions["sample_id"].nunique())), notes)
 
 
-def overall(run: RunFolder) -> list[Line]:
+def overall(run: RunFolder) -> list[ScoreLine]:
     """Scores over all classes."""
     return [line(row, start(run)) for row in chosen_scores(run) if row.get("class") in WHOLE]
 
@@ -168,7 +168,7 @@ class ScoreTable:
     """A table of scores: one row per name, one column per score, None where there is none."""
 
     columns: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[Line | None, ...]], ...]
+    rows: tuple[tuple[str, tuple[ScoreLine | None, ...]], ...]
     marked: str = ""  # the row that the page is about
     why: str = "chosen on validation data"
 
@@ -184,7 +184,7 @@ def by_class(run: RunFolder) -> ScoreTable:
     return ScoreTable(tuple(score_name(name) for name in names), tuple(body))
 
 
-def by_pair(run: RunFolder) -> list[Line]:
+def by_pair(run: RunFolder) -> list[ScoreLine]:
     """Scores of two classes alone, among all images and inside each source."""
     rows = [row for row in _of_classes(run) if PAIR in str(row.get("name"))]
     return [line(row, start(run)) for row in rows]
@@ -271,7 +271,7 @@ class PublishedRow:
     ratio: str  # k of n of ours
     interval: str
     agrees: str  # "yes", "no" or "not measured"
-    bar: Bar | None
+    bar: IntervalBar | None
 
 
 def comparisons(run: RunFolder) -> list[PublishedRow]:

@@ -12,7 +12,7 @@ from hilum.files import ours
 from hilum.metrics.paired_tests import Difference
 from hilum.report import heading, render, score_tables, sections
 from hilum.report.run_folder import RunFolder
-from hilum.report.score_tables import Line
+from hilum.report.score_tables import ScoreLine
 from hilum.report.wording import plain_value, prose
 from hilum.types import NOTICE, HilumError
 
@@ -35,7 +35,7 @@ class ScoreRow:
 
     name: str
     class_: str
-    lines: tuple[Line | None, Line | None]
+    lines: tuple[ScoreLine | None, ScoreLine | None]
     difference: str = ""
     interval: str = ""
     p: str = ""

@@ -140,10 +140,10 @@ def _add_page(app: FastAPI) -> None:
     async def page() -> Response:
         return Response((folder / "index.html").read_bytes(), media_type="text/html")
 
-    app.mount("/page", _Parts(directory=str(folder)), name="page")
+    app.mount("/page", _PageFiles(directory=str(folder)), name="page")
 
 
-class _Parts(StaticFiles):
+class _PageFiles(StaticFiles):
     """Files of the page; a name that no file can have is one that is not there."""
 
     def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:

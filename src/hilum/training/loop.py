@@ -70,7 +70,7 @@ class TrainingHistory:
 
 
 @dataclass(frozen=True, slots=True)
-class _Step:
+class _TrainingStep:
     """What changes the weights in one epoch."""
 
     optimiser: torch.optim.Optimizer
@@ -107,7 +107,7 @@ def train_network(
     for epoch, rate in enumerate(plan.rates):
         for group in optimiser.param_groups:
             group["lr"] = rate
-        sums = _train(network, batches, plan, _Step(optimiser, average, epoch))
+        sums = _train(network, batches, plan, _TrainingStep(optimiser, average, epoch))
         course.images_seen += round(float(sums[3]))
         course.steps += round(float(sums[4]))
         _record(course, epoch, "train", _means(sums))
@@ -152,7 +152,7 @@ def validate_network(network: nn.Module, batches: Batches, plan: LoopConfig) -> 
     return _means(sums)
 
 
-def _train(network: nn.Module, batches: Batches, plan: LoopConfig, step: _Step) -> Tensor:
+def _train(network: nn.Module, batches: Batches, plan: LoopConfig, step: _TrainingStep) -> Tensor:
     """Go through one epoch; sums as `_sums` gives them."""
     network.train()
     sums = torch.zeros(5, dtype=torch.float64)

@@ -11,7 +11,7 @@ from hilum.report import sections
 from hilum.report.cards import data_answers as data
 from hilum.report.cards import model_answers as model
 from hilum.report.cards import score_answers as scores
-from hilum.report.cards.checklist import Answered, Item, answer
+from hilum.report.cards.checklist import AnsweredItem, Item, answer
 from hilum.report.cards.facts import CardFacts, score_label
 from hilum.types import NOTICE
 
@@ -39,7 +39,7 @@ class Leaf:
 
 
 @dataclass(frozen=True, slots=True)
-class Results:
+class ChaiResults:
     """The element `Results`: a label and a value each."""
 
     values: Values
@@ -50,7 +50,7 @@ class Keywords:
     """The element `Keywords`."""
 
 
-Node: TypeAlias = Group | Leaf | Results | Keywords
+Node: TypeAlias = Group | Leaf | ChaiResults | Keywords
 
 
 def _leaf(name: str, fill: Any = None, add: str = "", *, optional: bool = False) -> Leaf:
@@ -93,7 +93,7 @@ def _metric(name: str, goal: str, values: Values, meaning: Any) -> Group:
         name,
         (
             _leaf("MetricGoal", stated),
-            Results(values),
+            ChaiResults(values),
             _leaf("Interpretation", meaning),
             _leaf("TestType", lambda f: scores.external(f) if f.external else scores.internal(f)),
             _leaf("TestingDataDescription", lambda f: _joined(data.sizes(f), data.people(f))),
@@ -185,9 +185,9 @@ CARD = Group("AppliedModelCard", (
 ))  # fmt: skip
 
 
-def chai_card(facts: CardFacts) -> tuple[str, list[Answered]]:
+def chai_card(facts: CardFacts) -> tuple[str, list[AnsweredItem]]:
     """The XML document, and its elements with what the run says of each."""
-    rows: list[Answered] = []
+    rows: list[AnsweredItem] = []
     root = ET.Element(CARD.name, {"xmlns": NAMESPACE})
     for child in CARD.children:
         _add(root, child, facts, rows)
@@ -196,13 +196,13 @@ def chai_card(facts: CardFacts) -> tuple[str, list[Answered]]:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n', rows
 
 
-def _add(parent: ET.Element, node: Node, facts: CardFacts, rows: list[Answered]) -> None:
+def _add(parent: ET.Element, node: Node, facts: CardFacts, rows: list[AnsweredItem]) -> None:
     if isinstance(node, Group):
         inside = ET.SubElement(parent, node.name)
         for child in node.children:
             _add(inside, child, facts, rows)
-    elif isinstance(node, Results):
-        _add_results(ET.SubElement(parent, "Results"), node.values(facts))
+    elif isinstance(node, ChaiResults):
+        _add_results(ET.SubElement(parent, "ChaiResults"), node.values(facts))
     elif isinstance(node, Keywords):
         words = ET.SubElement(parent, "Keywords")
         for name in ("chest imaging", "classification", *facts.run.classes):
@@ -211,7 +211,7 @@ def _add(parent: ET.Element, node: Node, facts: CardFacts, rows: list[Answered])
         _add_leaf(parent, node, facts, rows)
 
 
-def _add_leaf(parent: ET.Element, leaf: Leaf, facts: CardFacts, rows: list[Answered]) -> None:
+def _add_leaf(parent: ET.Element, leaf: Leaf, facts: CardFacts, rows: list[AnsweredItem]) -> None:
     row = answer(leaf.item, facts)
     rows.append(row)
     if leaf.optional and row.state == "open":

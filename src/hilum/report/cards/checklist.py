@@ -39,7 +39,7 @@ class Checklist:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class AnsweredItem:
     """An item with what the run says about it."""
 
     item: Item
@@ -47,22 +47,22 @@ class Answered:
     state: State
 
 
-def answer(item: Item, facts: CardFacts) -> Answered:
+def answer(item: Item, facts: CardFacts) -> AnsweredItem:
     """An item filled from the run, or marked open."""
     if item.fill is None:
-        return Answered(item, PERSON, "open")
+        return AnsweredItem(item, PERSON, "open")
     text = facts.clean(item.fill(facts))
     if not text:
-        return Answered(item, UNRECORDED, "open")
-    return Answered(item, text, "in part" if item.add else "answered")
+        return AnsweredItem(item, UNRECORDED, "open")
+    return AnsweredItem(item, text, "in part" if item.add else "answered")
 
 
-def answer_all(checklist: Checklist, facts: CardFacts) -> list[Answered]:
+def answer_all(checklist: Checklist, facts: CardFacts) -> list[AnsweredItem]:
     """Every item of a checklist, in its order."""
     return [answer(item, facts) for item in checklist.items]
 
 
-def share(rows: list[Answered], counted: str = "items") -> str:
+def share(rows: list[AnsweredItem], counted: str = "items") -> str:
     """ "31 of 44 items answered from the run, 9 of them in part; 13 are open"."""
     done = [row for row in rows if row.state != "open"]
     part = sum(row.state == "in part" for row in rows)

@@ -3,7 +3,7 @@
 import re
 from itertools import groupby
 
-from hilum.report.cards.checklist import Answered, Checklist, answer_all, share
+from hilum.report.cards.checklist import AnsweredItem, Checklist, answer_all, share
 from hilum.report.cards.facts import CardFacts
 from hilum.types import NOTICE
 
@@ -11,7 +11,7 @@ from hilum.types import NOTICE
 MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~$])")
 
 
-def checklist_page(checklist: Checklist, facts: CardFacts) -> tuple[str, list[Answered]]:
+def checklist_page(checklist: Checklist, facts: CardFacts) -> tuple[str, list[AnsweredItem]]:
     """The page of a checklist, and its rows."""
     rows = answer_all(checklist, facts)
     lines = [
@@ -25,7 +25,7 @@ def checklist_page(checklist: Checklist, facts: CardFacts) -> tuple[str, list[An
     return "\n\n".join(lines) + "\n", rows
 
 
-def _item(row: Answered) -> str:
+def _item(row: AnsweredItem) -> str:
     add = f" *To add by a person: {row.item.add}.*" if row.item.add and row.state != "open" else ""
     text = f"*{row.text}*" if row.state == "open" else plain(row.text)
     return f"**{row.item.number}. {row.item.asks}**\n\n{text}{add}"

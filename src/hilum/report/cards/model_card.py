@@ -3,7 +3,7 @@
 from hilum.report.cards import data_answers as data
 from hilum.report.cards import model_answers as model
 from hilum.report.cards import score_answers as scores
-from hilum.report.cards.checklist import Answered, Item, answer
+from hilum.report.cards.checklist import AnsweredItem, Item, answer
 from hilum.report.cards.checklist_page import plain
 from hilum.report.cards.facts import CardFacts
 from hilum.report.cards.front_matter import front_matter
@@ -52,7 +52,7 @@ OPENING = (
 )
 
 
-def model_card(facts: CardFacts, licence: str = "") -> tuple[str, list[Answered]]:
+def model_card(facts: CardFacts, licence: str = "") -> tuple[str, list[AnsweredItem]]:
     """The card, and its rows. `licence` is the model's, as the hub writes it; "" where none is."""
     rows = [answer(item, facts) for item in ITEMS]
     lines = [f"# {plain(facts.clean(facts.title))}", f"**{NOTICE}**"]
@@ -67,7 +67,7 @@ def model_card(facts: CardFacts, licence: str = "") -> tuple[str, list[Answered]
     return front_matter(facts, licence) + "\n" + "\n\n".join(lines) + "\n", rows
 
 
-def _line(row: Answered) -> str:
+def _line(row: AnsweredItem) -> str:
     text = f"*{row.text}*" if row.state == "open" else plain(row.text)
     return text if row.item.number == row.item.section else f"**{row.item.number}.** {text}"
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from hilum import files
 from hilum.files import ours
 from hilum.report.cards import chai, checklist_page, model_card
-from hilum.report.cards.checklist import Answered, share
+from hilum.report.cards.checklist import AnsweredItem, share
 from hilum.report.cards.claim import CLAIM
 from hilum.report.cards.facts import CardFacts, read_facts
 from hilum.report.cards.tripod import TRIPOD
 
-Made = tuple[str, list[Answered]]
+Made = tuple[str, list[AnsweredItem]]
 
 
 @dataclass(frozen=True, slots=True)

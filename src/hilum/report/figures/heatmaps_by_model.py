@@ -31,7 +31,7 @@ NEEDS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SeenByCell:
     """A film as one cell's network sees it, and the heat of what that says; both 0..255."""
 
     cell: str
@@ -43,7 +43,7 @@ class Seen:
     share: Grey8
 
 
-def keep_heatmaps(folder: Path, rows: Sequence[Seen]) -> None:
+def keep_heatmaps(folder: Path, rows: Sequence[SeenByCell]) -> None:
     """Write `heatmaps_by_model.npz`, or no file where there is nothing to show."""
     path = folder / f"{NAME}.npz"
     path.unlink(missing_ok=True)
