@@ -39,7 +39,7 @@ class Leaf:
 
 
 @dataclass(frozen=True, slots=True)
-class ChaiResults:
+class Results:
     """The element `Results`: a label and a value each."""
 
     values: Values
@@ -50,7 +50,7 @@ class Keywords:
     """The element `Keywords`."""
 
 
-Node: TypeAlias = Group | Leaf | ChaiResults | Keywords
+Node: TypeAlias = Group | Leaf | Results | Keywords
 
 
 def _leaf(name: str, fill: Any = None, add: str = "", *, optional: bool = False) -> Leaf:
@@ -93,7 +93,7 @@ def _metric(name: str, goal: str, values: Values, meaning: Any) -> Group:
         name,
         (
             _leaf("MetricGoal", stated),
-            ChaiResults(values),
+            Results(values),
             _leaf("Interpretation", meaning),
             _leaf("TestType", lambda f: scores.external(f) if f.external else scores.internal(f)),
             _leaf("TestingDataDescription", lambda f: _joined(data.sizes(f), data.people(f))),
@@ -201,8 +201,8 @@ def _add(parent: ET.Element, node: Node, facts: CardFacts, rows: list[AnsweredIt
         inside = ET.SubElement(parent, node.name)
         for child in node.children:
             _add(inside, child, facts, rows)
-    elif isinstance(node, ChaiResults):
-        _add_results(ET.SubElement(parent, "ChaiResults"), node.values(facts))
+    elif isinstance(node, Results):
+        _add_results(ET.SubElement(parent, "Results"), node.values(facts))
     elif isinstance(node, Keywords):
         words = ET.SubElement(parent, "Keywords")
         for name in ("chest imaging", "classification", *facts.run.classes):
