@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+import peak_memory as memory
 import scheduling
 
 if TYPE_CHECKING:
@@ -49,6 +50,12 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("real images are not on this machine: ../shared/data does not exist")
     return SHARED
+
+
+@pytest.fixture
+def peak_memory() -> memory.PeakMemory:
+    """How many bytes a block takes at its peak; skips where the system does not say."""
+    return memory.peak_memory
 
 
 @pytest.fixture(scope="session")

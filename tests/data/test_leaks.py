@@ -4,7 +4,7 @@ import itertools
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -15,12 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hilum import datasets
-from hilum.data import leakage, splits
+from hilum.data import duplicates, leakage, splits
 from hilum.data.duplicates import Nearness, near_pairs, within_radius
 from hilum.data.fingerprints import fingerprint, hamming
 from hilum.data.leakage import Side
 from hilum.data.prepared_dataset import ThumbnailOnly, prepare_dataset
 from hilum.types import MANIFEST_COLUMNS, Fingerprints, HilumError, Manifest, Split
+
+if TYPE_CHECKING:
+    from peak_memory import PeakMemory
 
 Hashes = npt.NDArray[np.uint8]
 
@@ -91,6 +94,37 @@ def test_search_does_not_compare_all_pairs() -> None:
     found = within_radius(hashes, 16)
     assert time.process_time() - start < 2
     assert found.tolist() == [[i, 10_000 + i] for i in range(50)]
+
+
+def test_search_dismisses_by_eight_bytes_what_shares_a_group_by_chance(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """17 x 20,000² / 2 / 2^15 pairs share a group by chance: they grow with the images squared."""
+    compared: list[int] = []
+
+    def counted(first: Hashes, second: Hashes) -> npt.NDArray[np.int64]:
+        compared.append(len(first))
+        return hamming(first, second)
+
+    monkeypatch.setattr(duplicates, "hamming", counted)
+    hashes = np.random.default_rng(0).integers(0, 256, (20_000, 32), dtype=np.uint8)
+    assert len(within_radius(hashes, 16)) == 0
+    assert sum(compared) < 100
+
+
+def test_clusters_take_little_memory(scene: Fingerprints, peak_memory: "PeakMemory") -> None:
+    """Where nothing is shared, no name and no hash is copied: all are there already."""
+    count, rng = 100_000, np.random.default_rng(0)
+    keys = tuple(f"{number:064x}" for number in range(count))
+    hashes = rng.integers(0, 256, (count, 32), dtype=np.uint8)
+    thumbnails = np.zeros((count, 32, 32), np.uint8)
+    prints = Fingerprints(tuple(f"s{i}" for i in range(count)), keys, keys, hashes, thumbnails)
+    manifest = manifest_of([None] * count)
+    leakage.clusters(manifest_of([None] * 6), scene)  # imports what it needs
+    with peak_memory() as grown:
+        named = leakage.clusters(manifest, prints)
+    assert named.tolist() == named.index.tolist()
+    assert grown() / count < 500  # bytes an image
 
 
 def picture(seed: int) -> npt.NDArray[np.uint8]:

@@ -10,6 +10,7 @@ import tracemalloc
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -20,6 +21,9 @@ from hilum import files, images
 from hilum.data import decoded_film, fingerprints, prepared_dataset
 from hilum.data.pixel_store import RECORD, Segment, open_store
 from hilum.types import MANIFEST_COLUMNS, Grey8, GreyImage, HilumError, LeftOut, Manifest
+
+if TYPE_CHECKING:
+    from peak_memory import PeakMemory
 
 
 @dataclass(frozen=True)
@@ -307,6 +311,29 @@ def test_damaged_bytes_are_noticed_and_decoded_again(folder: Path, which: int) -
     taken = prepared_dataset.prepare_dataset(every(folder), Small())
     assert taken.decoded == 1
     np.testing.assert_array_equal(taken.pixels.stack, expected(every(folder), Small()))
+
+
+def test_stored_images_that_are_looked_through_take_no_memory(peak_memory: "PeakMemory") -> None:
+    """10,000 of 32 x 32 pixels are 22 MB with their records: mapped pages that are touched stay."""
+    count, store = 10_000, open_store(prepared_dataset.ThumbnailOnly())
+    manifest = manifest_of([Path(f"/gone/{number}.png") for number in range(count)])
+    keys = [sha256(str(number).encode()) for number in range(count)]
+    manifest.table["sha256"] = [key.hexdigest() for key in keys]
+    image, record = np.zeros((32, 32), np.uint8), np.zeros((), RECORD)
+    with store.writing() as writer:
+        for key in keys:
+            record["bytes_sha256"] = np.frombuffer(key.digest(), np.uint8)
+            writer.append(image, record)
+    store.seal(writer.segment, [key.digest() for key in keys])
+    with peak_memory() as grown:
+        found, taken = prepared_dataset.stored_dataset(manifest, prepared_dataset.ThumbnailOnly())
+    assert taken is not None
+    assert found == len(taken.fingerprints.thumbnails) == count
+    assert taken.fingerprints.bytes_sha256[7] == keys[7].hexdigest()
+    assert grown() < 16e6  # bytes
+    with peak_memory() as grown:
+        assert len(store.places()) == count
+    assert grown() < 9e6
 
 
 KILLED = """

@@ -71,7 +71,8 @@ def within_radius(hashes: npt.NDArray[np.uint8], radius: int) -> npt.NDArray[np.
 
     Of radius + 1 disjoint groups of bits, one at least is untouched by `radius` differences: so
     images that share a group's bits are the only ones to compare. Exact; the time grows almost
-    linearly while a group has more bits than log2 of the images. Source: Norouzi et al. 2012,
+    linearly while a group has more bits than log2 of the images, and slowly beyond, since what
+    shares a group by chance is dismissed by eight bytes. Source: Norouzi et al. 2012,
     "Fast search in Hamming space with multi-index hashing", doi:10.1109/CVPR.2012.6248043.
     Raises HilumError for a radius that leaves a group without bits.
     """
@@ -81,10 +82,10 @@ def within_radius(hashes: npt.NDArray[np.uint8], radius: int) -> npt.NDArray[np.
             f"radius must lie between 0 and {bits - 1} for {bits}-bit hashes; got "
             f"{radius}; choose one in between."
         )
-    keys = _group_keys(hashes, radius + 1)
+    keys, folded = _group_keys(hashes, radius + 1), _folded(hashes)
     parts = [np.empty((0, 2), np.int64)]
     for group, key in enumerate(keys):
-        for pairs in _equal_key_pairs(key):
+        for pairs in _equal_key_pairs(key, folded, radius):
             pairs = pairs[hamming(hashes[pairs[:, 0]], hashes[pairs[:, 1]]) <= radius]
             earlier = (keys[:group, pairs[:, 0]] == keys[:group, pairs[:, 1]]).any(axis=0)
             parts.append(pairs[~earlier])  # a pair counts for the first group that it shares
@@ -92,25 +93,43 @@ def within_radius(hashes: npt.NDArray[np.uint8], radius: int) -> npt.NDArray[np.
     return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
 
 
-def _group_keys(hashes: npt.NDArray[np.uint8], groups: int) -> npt.NDArray[np.uint32]:
+def _group_keys(
+    hashes: npt.NDArray[np.uint8], groups: int
+) -> npt.NDArray[np.uint16] | npt.NDArray[np.uint32]:
     """Each group's bits (of more than 32 the last ones) as one number (group, image).
 
     Neighbouring frequencies, which depend on each other, go to different groups.
     """
-    keys = np.zeros((groups, len(hashes)), np.uint32)
-    for bit in range(8 * hashes.shape[1]):
+    bits = 8 * hashes.shape[1]
+    kind = np.uint16 if bits <= 16 * groups else np.uint32  # 16 bits are sorted by counting
+    keys = np.zeros((groups, len(hashes)), kind)
+    for bit in range(bits):
         values = (hashes[:, bit // 8] >> (7 - bit % 8)) & 1
-        keys[bit % groups] = (keys[bit % groups] << np.uint32(1)) | values
+        keys[bit % groups] = (keys[bit % groups] << kind(1)) | values
     return keys
 
 
-def _equal_key_pairs(key: npt.NDArray[np.uint32]) -> Iterator[npt.NDArray[np.int64]]:
-    """Pairs (pair, 2) of images with equal keys (image,), in batches of at most one per image."""
+def _folded(hashes: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
+    """Eight bytes (image,) that differ in no more bits than the hashes (image, bytes) do."""
+    padded = np.pad(hashes, ((0, 0), (0, -hashes.shape[1] % 8)))
+    return np.asarray(np.bitwise_xor.reduce(padded.view(np.uint64), axis=1), np.uint64)
+
+
+def _equal_key_pairs(
+    key: npt.NDArray[np.uint16] | npt.NDArray[np.uint32],
+    folded: npt.NDArray[np.uint64],
+    radius: int,
+) -> Iterator[npt.NDArray[np.int64]]:
+    """Pairs (pair, 2) of images with equal keys (image,), in batches of at most one per image.
+
+    Without those whose `folded` bits (image,) already differ in more than `radius`.
+    """
     order = np.argsort(key, kind="stable")
-    ordered = key[order]
+    ordered, bits = key[order], folded[order]
     start, lag = np.arange(len(key)), 0
     while len(start):
         lag += 1
         start = start[start + lag < len(key)]
         start = start[ordered[start] == ordered[start + lag]]
-        yield np.stack([order[start], order[start + lag]], axis=1)
+        close = start[np.bitwise_count(bits[start] ^ bits[start + lag]) <= radius]
+        yield np.stack([order[close], order[close + lag]], axis=1)

@@ -111,16 +111,20 @@ def groups(pairs: npt.NDArray[np.int64] | NearPairs, sample_ids: Sequence[str]) 
     size = len(sample_ids)
     links = coo_array((np.ones(len(first), np.int8), (first, second)), shape=(size, size))
     _, component = connected_components(links, directed=False)
-    names = pd.Series(list(sample_ids), index=pd.Index(sample_ids, name="sample_id"), dtype="str")
-    return names.groupby(component).transform("min").rename("cluster")
+    index = pd.Index(sample_ids, name="sample_id")
+    names = pd.Series(index, index=index, dtype="str", name="cluster")
+    together = np.bincount(component, minlength=1)[component] > 1
+    first = names[together].groupby(component[together]).transform("min")
+    names[together] = first.to_numpy()
+    return names
 
 
 def _images(fingerprints: Fingerprints) -> list[_Related]:
     """Pairs of twins, each once with its strongest kind."""
     near = near_pairs(fingerprints)
     related = [
-        _equal("same bytes", pd.Series(fingerprints.bytes_sha256, dtype="str")),
-        _equal("same pixels", pd.Series(fingerprints.pixels_sha256, dtype="str")),
+        _equal("same bytes", pd.Series(fingerprints.bytes_sha256, dtype=object)),
+        _equal("same pixels", pd.Series(fingerprints.pixels_sha256, dtype=object)),
         _Related("near duplicate", np.stack([near.first, near.second], 1), near.bits.astype(float)),
     ]
     size, seen = len(fingerprints.sample_ids), np.empty(0, np.int64)

@@ -42,9 +42,10 @@ RECORD = np.dtype(
         ("check", np.uint32),  # CRC-32 of the pixels and of the record before it
     ]
 )
+SUMMARY = np.dtype([(name, RECORD[name]) for name in RECORD.names or () if name != "thumbnail"])
 _OPEN = "part"  # prefix of segments that are not sealed
 _FLUSHED = 64  # images that a killed writer loses at most
-_SHARES = 16  # parts that a segment is checked in
+_PIECE = 1 << 20  # bytes that are read at a time
 _STALE = 7 * 24 * 3600  # seconds after which what a killed writer left behind is swept away
 
 
@@ -68,7 +69,7 @@ class Segment:
     def records(self) -> npt.NDArray[np.void]:
         """Memory-mapped records (image,) of all images that are whole."""
         pixels, records = (file.stat().st_size for file in self.files)
-        complete = min(pixels // (self.shape[0] * self.shape[1]), records // RECORD.itemsize)
+        complete = min(pixels // self._area, records // RECORD.itemsize)
         return _mapped(self.files[1], RECORD, (complete,))
 
     @cached_property
@@ -82,19 +83,44 @@ class Segment:
             self.records[row]["check"] == record_checksum(self.stack[row], self.records[row])
         )
 
+    def summaries(self) -> npt.NDArray[np.void]:
+        """The records (image,) without their thumbnails, in memory."""
+        table = np.empty(len(self), SUMMARY)
+        for rows in self._pieces(RECORD.itemsize):
+            records = self._read_records(rows)
+            for name in SUMMARY.names or ():
+                table[name][rows.start : rows.stop] = records[name]
+        return table
+
     def damaged(self) -> int:
         """How many images or records are not as they were written; counted once by a process."""
         if intact.known_whole(*self.files):
             return 0
-        spans = [range(start, len(self), _SHARES) for start in range(_SHARES)]
         with ThreadPoolExecutor(files.available_cpus()) as pool:  # a checksum holds no lock
-            wrong = len(self) - sum(pool.map(self._count_intact, spans))
+            wrong = len(self) - sum(pool.map(self._count_intact, self._pieces(self._area)))
         if not wrong:
             intact.remember_whole(*self.files)
         return wrong
 
+    @property
+    def _area(self) -> int:
+        return self.shape[0] * self.shape[1]
+
+    def _pieces(self, size: int) -> list[range]:
+        """All rows, some of so many bytes at a time: read, since mapped pages are kept once met."""
+        step = max(1, _PIECE // size)
+        return [range(start, min(start + step, len(self))) for start in range(0, len(self), step)]
+
+    def _read_records(self, rows: range) -> npt.NDArray[np.void]:
+        return np.fromfile(self.files[1], RECORD, len(rows), offset=rows.start * RECORD.itemsize)
+
     def _count_intact(self, rows: range) -> int:
-        return sum(map(self.intact, rows))
+        start, count = rows.start * self._area, len(rows) * self._area
+        pixels = np.fromfile(self.files[0], np.uint8, count, offset=start)
+        pairs = zip(pixels.reshape(-1, *self.shape), self._read_records(rows), strict=True)
+        return sum(
+            int(record["check"] == record_checksum(image, record)) for image, record in pairs
+        )
 
     def remove(self) -> None:
         """Delete both files, as far as they exist and nobody forbids it."""
@@ -153,7 +179,7 @@ class Store:
         places: dict[bytes, tuple[Segment, int]] = {}
         for segment in self.segments():
             with suppress(FileNotFoundError):  # another process has just sealed or swept it
-                hashes = np.ascontiguousarray(segment.records["bytes_sha256"])
+                hashes = np.ascontiguousarray(segment.summaries()["bytes_sha256"])
                 places |= {key.tobytes(): (segment, row) for row, key in enumerate(hashes)}
         return places
 

@@ -84,6 +84,7 @@ def prepare_dataset(
     hashes = elsewhere.hashes() if elsewhere is not None else _hashes(manifest, workers, progress)
     rows = [row for row, (key, _) in enumerate(hashes) if key]
     manifest = _with_hashes(manifest, hashes)
+    del hashes  # as much memory as the manifest
     keys = [bytes.fromhex(key) for key in manifest.table["sha256"]]
     if segment := job.store.sealed(keys, tell=True):
         note(progress, "all from the cache")
@@ -258,13 +259,14 @@ def _with_hashes(manifest: Manifest, hashes: Sequence[Hashed]) -> Manifest:
         if not key
     ]
     table["sha256"] = pd.Series([key for key, _ in hashes], index=table.index, dtype="str")
-    table = table[table["sha256"] != ""].reset_index(drop=True)
+    if faults:
+        table = table[table["sha256"] != ""].reset_index(drop=True)
     return _not_empty(Manifest(table, (*manifest.left_out, *faults), manifest.notes))
 
 
 def _dataset_of(manifest: Manifest, segment: Segment, decoded: int) -> PreparedDataset:
     ids = tuple(manifest.table["sample_id"])
-    records = segment.records
+    records = segment.summaries()
     facts = pd.DataFrame(
         np.array(records["numbers"]), columns=list(NUMBERS), index=pd.Index(ids, name="sample_id")
     )
@@ -281,7 +283,7 @@ def _dataset_of(manifest: Manifest, segment: Segment, decoded: int) -> PreparedD
             _hexadecimal(records["bytes_sha256"]),
             _hexadecimal(records["pixels_sha256"]),
             np.ascontiguousarray(records["perceptual"]),
-            records["thumbnail"],
+            segment.records["thumbnail"],
         ),
         manifest,
         facts,
