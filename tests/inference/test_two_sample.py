@@ -1,5 +1,7 @@
 """The two-sample test against other solvers, closed forms and permutations; its false alarms."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize
@@ -9,6 +11,9 @@ from sklearn.metrics.pairwise import rbf_kernel
 from hilum.inference import two_sample
 from hilum.inference.two_sample import Known
 from hilum.types import HilumError
+
+if TYPE_CHECKING:
+    from peak_memory import PeakMemory
 
 
 def points(seed: int, count: int, centre: float = 0.0, width: int = 6) -> np.ndarray:
@@ -126,3 +131,36 @@ def test_nothing_is_judged_by_one_point() -> None:
         two_sample.measure_apart(known_groups(), points(0, 1))
     with pytest.raises(HilumError, match="number the groups from 0"):
         Known.of(points(0, 3), np.array([0, 2, 2]), np.arange(3))
+
+
+def test_many_points_take_the_memory_of_few(
+    monkeypatch: pytest.MonkeyPatch, peak_memory: "PeakMemory"
+) -> None:
+    """The kernel of 6,000 points with each other is 288 MB, of a million it is 8 TB."""
+    monkeypatch.setattr(two_sample, "DRAWS", 39)
+    known = known_groups()
+    with peak_memory() as grown:
+        found = two_sample.measure_apart(known, points(9, 6000))
+    assert grown() < 60e6
+    assert found.shares == pytest.approx([1, 0], abs=0.1)
+    assert found.p > 0.05
+
+
+def test_of_very_many_points_some_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(two_sample, "DRAWS", 39)
+    known, asked = known_groups(), np.concatenate([points(9, 3000), points(10, 9000, 2.0)])
+    whole = two_sample.measure_apart(known, asked)
+    monkeypatch.setattr(two_sample, "MOST_ASKED", 2000)
+    looked_at: list[int] = []
+    kernel = two_sample.squared_distances
+
+    def counted(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        looked_at.append(len(first))
+        return kernel(first, second)
+
+    monkeypatch.setattr(two_sample, "squared_distances", counted)
+    some = two_sample.measure_apart(known, asked)
+    assert max(looked_at) <= two_sample.PIECE
+    assert sum(looked_at) < 2000 + 2 * len(known.points)
+    assert some.shares == pytest.approx(whole.shares, abs=0.05)
+    assert (some.p > 0.05, whole.p > 0.05) == (True, True)

@@ -22,6 +22,8 @@ SCALES = (0.5, 1.0, 2.0)  # of the median distance, averaged: no bandwidth suits
 STEPS = 100  # of the search for the nearest mixture
 MOST_DRAWN = 0.5  # share of a group that a draw may take, so that the rest can be compared with
 NEGLIGIBLE = 1e-3  # share of a group that counts as none
+MOST_ASKED = 1 << 14  # points that are looked at: drawn from more, they tell the shares as well
+PIECE = 512  # points whose kernels with the known ones are in memory at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,8 @@ def discrepancy(batch: Array | float, inner: Array, cross: Array) -> tuple[Array
 def measure_apart(known: Known, points: Floats, seed: int = 0) -> Apart:
     """Whether `points` (point, component) come from a mixture of the known groups, any shares.
 
-    Where the nearest mixture has too few known points to draw as many from, fewer are compared.
+    Where the nearest mixture has too few known points to draw as many from, fewer are compared; of
+    more than MOST_ASKED points, so many are drawn.
     Raises HilumError for fewer than two points.
     """
     if len(points) < 2:
@@ -131,9 +134,9 @@ def measure_apart(known: Known, points: Floats, seed: int = 0) -> Apart:
             f"a two-sample test needs two points or more; got {len(points)}; add some."
         )
     random = np.random.default_rng(seed)
-    shuffled = np.asarray(points, np.float64)[random.permutation(len(points))]
-    sums = known.kernel @ known.members
-    _, shares = _distance(known, sums, shuffled)
+    drawn = random.permutation(len(points))[:MOST_ASKED]
+    shuffled, sums = np.asarray(points[drawn], np.float64), known.kernel @ known.members
+    shares = nearest_mixture(*_means(known, sums, shuffled))
     used = shuffled[: most_comparable(known, shares)]
     distance, shares = _distance(known, sums, used)
     null = null_distances(known, shares, len(used), random)
@@ -150,12 +153,20 @@ def most_comparable(known: Known, shares: Array) -> int:
 
 def _distance(known: Known, sums: Array, points: Array) -> tuple[Array, Array]:
     """`sums` (point, group) of the known points' kernel."""
+    batch = kernel_of(squared_distances(points, points), known.middle).mean()
+    return discrepancy(float(batch), *_means(known, sums, points))
+
+
+def _means(known: Known, sums: Array, points: Array) -> tuple[Array, Array]:
+    """Mean kernels (group, group) between known groups, and (group,) of these with the points."""
     members = known.members
     counts = members.sum(0)
-    inner = members.T @ sums / np.outer(counts, counts)
-    kernel = kernel_of(squared_distances(points, known.points), known.middle)
-    batch = kernel_of(squared_distances(points, points), known.middle).mean()
-    return discrepancy(float(batch), inner, (kernel @ members).mean(0) / counts)
+    pieces = [points[start : start + PIECE] for start in range(0, len(points), PIECE)]
+    kernels = (
+        kernel_of(squared_distances(piece, known.points), known.middle) @ members
+        for piece in pieces
+    )
+    return members.T @ sums / np.outer(counts, counts), np.concatenate([*kernels]).mean(0) / counts
 
 
 def null_distances(known: Known, shares: Array, size: int, random: np.random.Generator) -> Array:
