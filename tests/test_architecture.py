@@ -45,8 +45,8 @@ FLOORS = (
     {"adapt_report", "evaluate_shards", "fit", "new_films", "predict_shards", "prepare_shards"}
     | {"recipe_checks", "summary", "synthetic_images"},
     {"fine_tune", "shard_model", "shards"},
-    {"cell_features", "schema_to_training", "spread", "work_count"},
-    {"cell_context"},
+    {"answer_rows", "cell_features", "schema_to_training", "spread", "work_count"},
+    {"cell_context", "collected"},
     {"answering", "context", "shared_pass", "splits"},
     {"clear_previous", "compare", "dataset", "environment", "given_split", "leaderboard"}
     | {

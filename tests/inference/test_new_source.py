@@ -139,7 +139,9 @@ def test_each_film_of_a_new_source_is_abstained_from_unless_that_is_accepted(
     assert np.isnan(points[0]).all()  # what a look refuses says nothing of a source
     prints = [film.fingerprint for film in films]
     known = answer.cautions.recognise(model, prints)
-    judged = answer.judge_source(model, prints, [points[:5], points[5:]], known)
+    judged = answer.judge_source(
+        model, [one.patient for one in prints], [points[:5], points[5:]], known
+    )
     assert (judged.state, judged.images) == ("yes", 12)
     refused = [answer.with_source(one, judged, accept=False) for one in predictions]
     assert {one.new_source for one in refused} == {"yes"}

@@ -224,7 +224,8 @@ class Model:
         prints = [row.fingerprint for row in rows if row.fingerprint is not None]
         points = [row.points for row in rows if row.points is not None]
         known = cautions.recognise(self.trained, prints)
-        judged = answer.judge_source(self.trained, prints, points, known)
+        patients = [one.patient for one in prints]
+        judged = answer.judge_source(self.trained, patients, points, known)
         return [answer.with_source(row.prediction, judged, accept_new_source) for row in rows]
 
     def _one(self, source: Source) -> "_Answered":

@@ -88,33 +88,32 @@ def predict(
         "new_source": answers.source.as_json(),
         "notice": NOTICE,
     }
-    screen.give({"predictions": answers.table.to_dict("records"), **rest})
-    _require_read((answers.table["label"] != "").any(), out)
+    table = answers.table.to_dict("records") if as_json else []
+    screen.give({"predictions": table, **rest})
+    _require_read(bool(answers.rows.read.any()), out)
 
 
 def _show(answers: "AnsweredFiles", screen: Terminal) -> None:
     """The first predictions, what is abstained from, what is left out, and how many of each."""
-    table, left_out = answers.table, answers.left_out
-    read = table[table["label"] != ""]
-    seen = ["seen"] if (table["seen"] != "").any() else []
-    rows = [
+    rows, left_out = answers.rows, answers.left_out
+    read, abstained = rows.read.nonzero()[0], rows.abstained.nonzero()[0]
+    first = rows.take(read[:SHOWN])
+    seen = ["seen"] if any(answers.cautions.counts.values()) else []
+    shown = [
         (
             row.path,
             "abstains" if row.abstain else row.label,
             *(f"{p:.3f}" for p in values),
             *([row.seen] if seen else ()),
         )
-        for row, values in zip(
-            read.head(SHOWN).itertuples(), read.iloc[:SHOWN, 2:-FLAGS].to_numpy(), strict=True
-        )
+        for row, values in zip(first.itertuples(), first.iloc[:, 2:-FLAGS].to_numpy(), strict=True)
     ]
-    screen.table("Predictions", [*table.columns[:-FLAGS], *seen], rows)
-    abstained = read[read["abstain"]]
-    _abstained(abstained, screen)
+    screen.table("Predictions", [*first.columns[:-FLAGS], *seen], shown)
+    _abstained(rows.take(abstained[:SHOWN]), screen)
     screen.left_out(left_out)
-    first = f" (the first {SHOWN} are shown)" if len(read) > SHOWN else ""
+    more = f" (the first {SHOWN} are shown)" if len(read) > SHOWN else ""
     screen.say(
-        f"Images predicted: {len(read) - len(abstained):,}{first}. Abstained: {len(abstained):,}. "
+        f"Images predicted: {len(read) - len(abstained):,}{more}. Abstained: {len(abstained):,}. "
         f"Left out: {sum(item.count for item in left_out):,}."
     )
 

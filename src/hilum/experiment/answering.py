@@ -5,6 +5,7 @@ computed for blocks of BLOCK listed files, counted from the first: parts of a ba
 blocks give the digits of the batch.
 """
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +13,12 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from hilum import files
 from hilum.inference import answer
 from hilum.inference.answer import Answers, PreparedImage, See
-from hilum.inference.model import Features, TrainedModel, probability_columns
-from hilum.inference.training_record import Print
+from hilum.inference.model import Features, TrainedModel
+from hilum.inference.training_record import Films
 from hilum.preprocess import Pipeline
 from hilum.types import Floats, HilumError
 
@@ -32,18 +32,22 @@ Decoded: TypeAlias = tuple[
 
 @dataclass(slots=True)
 class Answered:
-    """A table with a row per file, and what the readable ones are recognised and compared by."""
+    """Answers to files, and what the readable ones are recognised and compared by."""
 
-    table: pd.DataFrame
-    prints: list[Print]
-    points: list[Floats]  # pieces of (image, component), together as many images as `prints`
+    probabilities: npt.NDArray[np.float64]  # (file, class), nan where it could not be read
+    read: npt.NDArray[np.bool_]  # (file,)
+    reasons: list[str]  # why each is abstained from, or could not be read
+    films: Films  # those that could be read
+    points: list[Floats]  # pieces of (film, component)
 
 
 def joined(parts: Sequence[Answered]) -> Answered:
     """Parts of a batch as one, in this order."""
     return Answered(
-        pd.concat([part.table for part in parts], ignore_index=True),
-        [one for part in parts for one in part.prints],
+        np.concatenate([part.probabilities for part in parts]),
+        np.concatenate([part.read for part in parts]),
+        [reason for part in parts for reason in part.reasons],
+        Films.joined([part.films for part in parts]),
         [piece for part in parts for piece in part.points],
     )
 
@@ -57,7 +61,7 @@ def answer_files(
     """Answers to files; `advance` is called with how many are done, `reading` before each file."""
     parts, done = [], 0
     for names, decoded in decoded_chunks(paths, model.pipeline, CHUNK, reading):
-        parts.append(answer_chunk(model, names, decoded, model.features))
+        parts.append(answer_chunk(model, decoded, model.features))
         done += len(names)
         advance(done)
     return joined(parts)
@@ -86,9 +90,9 @@ def decoded_chunks(
 
 
 def answer_chunk(
-    model: TrainedModel, names: list[str], decoded: list[PreparedImage | str], features: See
+    model: TrainedModel, decoded: list[PreparedImage | str], features: See
 ) -> Answered:
-    """A row per image, and of those that could be read their prints and points."""
+    """Answers to a chunk of decoded files; the readable ones go through the network together."""
     films = [item for item in decoded if not isinstance(item, str)]
     read = np.array([not isinstance(item, str) for item in decoded], bool)
     answers: list[Answers] = []
@@ -98,35 +102,13 @@ def answer_chunk(
             answer.answer_features(model, films[rows], _rows_of(seen, rows))
             for rows in _blocks(decoded)
         ]
-    p = np.full((len(names), len(model.facts.classes)), np.nan)
+    p = np.full((len(decoded), len(model.facts.classes)), np.nan)
     if films:
         p[read] = np.concatenate([part.probabilities for part in answers])
     said = (reason for part in answers for reason in part.reasons)
-    reasons = [item if isinstance(item, str) else next(said) for item in decoded]
-    table = answer_table(names, model.facts.classes, p, read, reasons)
-    prints, points = [film.fingerprint for film in films], [part.points for part in answers]
-    return Answered(table, prints, points)
-
-
-def answer_table(
-    names: list[str],
-    classes: list[str],
-    probabilities: npt.NDArray[np.float64],
-    read: npt.NDArray[np.bool_],
-    reasons: list[str],
-) -> pd.DataFrame:
-    """Columns path, label, p_<class>, abstain, reason of (image, class) and (image,)."""
-    labels = np.full(len(names), "", object)
-    labels[read] = np.array(classes, object)[probabilities[read].argmax(1)]
-    return pd.DataFrame(
-        {
-            "path": names,
-            "label": labels.tolist(),
-            **dict(zip(probability_columns(classes), probabilities.T, strict=True)),
-            "abstain": [reason != "" for reason in reasons],
-            "reason": reasons,
-        }
-    )
+    reasons = [sys.intern(item if isinstance(item, str) else next(said)) for item in decoded]
+    prints = Films.printed([film.fingerprint for film in films])
+    return Answered(p, read, reasons, prints, [part.points for part in answers])
 
 
 def _blocks(decoded: list[PreparedImage | str]) -> Iterator[slice]:

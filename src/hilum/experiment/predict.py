@@ -1,6 +1,6 @@
 """A finished model on unlabelled images: probabilities, and heat maps of the evidence."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,16 +10,17 @@ import numpy as np
 import pandas as pd
 
 from hilum import files, images
-from hilum.experiment import answering, predict_shards
+from hilum.experiment import predict_shards
+from hilum.experiment.answer_rows import AnswerRows, answer_table
 from hilum.experiment.answering import CHUNK, DRAWN, Answered, answer_chunk, decoded_chunks
+from hilum.experiment.collected import collect
 from hilum.experiment.spread import ALONE, Spread
-from hilum.files import cells, ours
+from hilum.files import PathList, cells, ours
 from hilum.inference import answer, cautions, exported, model_json
 from hilum.inference.answer import Prediction
 from hilum.inference.cautions import Cautions
 from hilum.inference.model import TrainedModel
 from hilum.inference.new_source import NewSource
-from hilum.inference.seen_before import Recognised
 from hilum.types import HilumError, LeftOut, MissingError
 
 if TYPE_CHECKING:  # torch and matplotlib are for heat maps alone, highdicom for results as DICOM
@@ -30,7 +31,22 @@ if TYPE_CHECKING:  # torch and matplotlib are for heat maps alone, highdicom for
 
 @dataclass(frozen=True, slots=True)
 class AnsweredFiles:
-    """A table with a row per image, what was left out, and cautions about the model."""
+    """A row per image, what was left out, and cautions about the model."""
+
+    rows: AnswerRows
+    left_out: list[LeftOut]
+    cautions: Cautions
+    source: NewSource  # whether the images together are of a source new to the model
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """All rows."""
+        return pd.concat([*self.rows.pieces()], ignore_index=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedFiles:
+    """A table with a row per heat map, what was left out, and cautions about the model."""
 
     table: pd.DataFrame
     left_out: list[LeftOut]
@@ -76,40 +92,46 @@ def predict_files(
         predict_shards.answered(asked, progress)
         if spread.in_parts
         else nullcontext(_answered_here(model, listed, drawer, progress("predict")))
-    ) as answers:
-        recognised = cautions.recognise(model, answers.prints)
-        source = answer.judge_source(model, answers.prints, answers.points, recognised)
-        table = _with_source(_with_seen(answers.table, recognised), source, accept_new_source)
+    ) as parts:
+        answers = collect(model, parts, len(listed))
+        source = answer.judge_source(model, answers.patients, [answers.points], answers.recognised)
+        rows = AnswerRows(listed, model.facts.classes, answers, source, accept_new_source)
         with files.atomic_write(out) as temporary:
-            cells.write_csv(table, temporary)
+            cells.write_csv_pieces(rows.pieces(), temporary)
         if drawer:
             drawer.close("" if accept_new_source else source.reason)
         if writer:
-            left_out += _write_results(writer, table, model.facts.classes)
-    left_out += _unread(table[table["label"] == ""])
-    said = cautions.collect_cautions(folder, model, recognised)
-    return AnsweredFiles(table, left_out, said, source)
+            left_out += _write_results(writer, rows)
+    left_out += _unread(rows.take(np.flatnonzero(~rows.read)))
+    said = cautions.collect_cautions(folder, model, answers.recognised)
+    return AnsweredFiles(rows, left_out, said, source)
 
 
 def _answered_here(
     model: TrainedModel, paths: Sequence[Path], drawer: "HeatmapWriter | None", advance: "Advance"
-) -> Answered:
+) -> Iterator[Answered]:
     """Answers by this process, one image after another; their maps are drawn on the way."""
-    done, parts = 0, []
+    done = 0
     advance(0, len(paths))
     features = drawer.features if drawer else model.features
     with files.single_threaded_products():
         for names, decoded in decoded_chunks(paths, model.pipeline, DRAWN if drawer else CHUNK):
-            parts.append(answer_chunk(model, names, decoded, features))
-            for _ in drawer.draw(parts[-1].table, decoded) if drawer else names:
+            part = answer_chunk(model, decoded, features)
+            drawn = drawer.draw(_rows(model, names, part), decoded) if drawer else iter(names)
+            for _ in drawn:
                 done += 1
                 advance(done, len(paths))
-    return answering.joined(parts)
+            yield part
+
+
+def _rows(model: TrainedModel, names: list[str], part: Answered) -> pd.DataFrame:
+    classes = model.facts.classes
+    return answer_table(names, classes, part.probabilities, part.read, part.reasons)
 
 
 def explain_files(
     folder: Path, paths: Sequence[Path], out: Path, request: "HeatmapRequest", progress: "Progress"
-) -> AnsweredFiles:
+) -> ExplainedFiles:
     """Write one PNG per image, sheets of all, and `heatmaps.csv` to the folder `out`.
 
     `folder` is a model's, or that of a finished run. The table has `path, label, class,
@@ -124,13 +146,13 @@ def explain_files(
     model = exported.load(saved)
     drawer = _drawer(model, request, out)
     with files.alone(out):
-        answers = _answered_here(model, listed, drawer, progress("explain"))
-        recognised = cautions.recognise(model, answers.prints)
-        source = answer.judge_source(model, answers.prints, answers.points, recognised)
+        parts = _answered_here(model, listed, drawer, progress("explain"))
+        answers = collect(model, parts, len(listed))
+        source = answer.judge_source(model, answers.patients, [answers.points], answers.recognised)
         table = drawer.close(source.reason)
     left_out += _unread(table[table["file"] == ""])
-    said = cautions.collect_cautions(folder, model, recognised)
-    return AnsweredFiles(table, left_out, said, source)
+    said = cautions.collect_cautions(folder, model, answers.recognised)
+    return ExplainedFiles(table, left_out, said, source)
 
 
 def _result_folder(
@@ -141,12 +163,11 @@ def _result_folder(
     return ResultFolder.of(out, folder, model, listed)
 
 
-def _write_results(
-    writer: "ResultFolder", table: pd.DataFrame, classes: list[str]
-) -> list[LeftOut]:
+def _write_results(writer: "ResultFolder", rows: AnswerRows) -> list[LeftOut]:
     """Results as DICOM of a table's films; those that get none, and why."""
     reasons = (
-        (row["path"], writer.write(Path(row["path"]), _prediction(row, classes)))
+        (row["path"], writer.write(Path(row["path"]), _prediction(row, rows.classes)))
+        for table in rows.pieces()
         for row in table.to_dict("records")
     )
     return [LeftOut(path, reason) for path, reason in reasons if reason]
@@ -159,23 +180,6 @@ def _prediction(row: dict[str, Any], classes: list[str]) -> Prediction:
         row["label"], known, bool(row["abstain"]), row["reason"], row["seen"], row["path"],
         new_source=row["new_source"],
     )  # fmt: skip
-
-
-def _with_seen(table: pd.DataFrame, recognised: Recognised) -> pd.DataFrame:
-    """The same with a column `seen`; images that could not be read are not known."""
-    seen = np.full(len(table), "", object)
-    seen[(table["label"] != "").to_numpy()] = recognised.kinds
-    return table.assign(seen=seen)
-
-
-def _with_source(table: pd.DataFrame, source: NewSource, accepted: bool) -> pd.DataFrame:
-    """The same with a column `new_source`; what it says of an answer, unless that is accepted."""
-    read = table["label"] != ""
-    table = table.assign(new_source=np.where(read, source.state, ""))
-    if source.apart and not accepted:
-        table.loc[read, "abstain"] = True
-        table.loc[read & (table["reason"] == ""), "reason"] = source.reason
-    return table
 
 
 def _drawer(model: TrainedModel, request: "HeatmapRequest | None", out: Path) -> "HeatmapWriter":
@@ -204,9 +208,9 @@ def _unread(table: pd.DataFrame) -> list[LeftOut]:
     return [LeftOut(row.path, row.reason) for row in table.itertuples()]
 
 
-def list_images(paths: Sequence[Path], command: str) -> tuple[list[Path], list[LeftOut]]:
+def list_images(paths: Sequence[Path], command: str) -> tuple[PathList, list[LeftOut]]:
     """Files as named, folders searched; each image once, in order."""
-    listed: dict[Path, None] = {}
+    found: list[Sequence[Path]] = []
     left_out: list[LeftOut] = []
     for path in paths:
         if not path.exists():
@@ -214,17 +218,24 @@ def list_images(paths: Sequence[Path], command: str) -> tuple[list[Path], list[L
                 f"{command} needs images or folders; got {images.printable(path)!r}, "
                 "which does not exist; check the path."
             )
-        inside, others = images.list_images(path) if path.is_dir() else _list_file(path)
-        listed |= dict.fromkeys(inside)
+        inside, others = images.find_images(path) if path.is_dir() else _list_file(path)
+        found.append(inside)
         left_out += others
-    if not listed:
+    if not any(map(len, found)):
         why = f" ({left_out[-1].what}: {left_out[-1].reason})" if left_out else ""
         raise HilumError(
             f"{command} needs at least one image; got none in "
             f"{', '.join(map(images.printable, paths))}{why}; "
             "PNG, JPEG, TIFF and DICOM are read."
         )
-    return list(listed), left_out
+    return _without_repeats(found), left_out
+
+
+def _without_repeats(found: list[Sequence[Path]]) -> PathList:
+    """All paths in order, each once; a search by itself has none twice."""
+    if len(found) == 1 and isinstance(found[0], PathList):
+        return found[0]
+    return PathList(dict.fromkeys(path for paths in found for path in paths))
 
 
 def _list_file(path: Path) -> tuple[list[Path], list[LeftOut]]:

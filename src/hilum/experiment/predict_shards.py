@@ -2,6 +2,7 @@
 
 import glob
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,12 +14,13 @@ import pandas as pd
 
 from hilum import files
 from hilum.experiment import answering, shard_model, shards
+from hilum.experiment.answer_rows import answer_table
 from hilum.experiment.answering import Answered
 from hilum.experiment.shards import Shard, Watch
 from hilum.experiment.spread import Spread
 from hilum.files import intact
 from hilum.inference.model import TrainedModel, probability_columns
-from hilum.inference.training_record import Print
+from hilum.inference.training_record import HASH, Films
 from hilum.progress import Progress
 
 ENDING = ".parts"  # of the folder next to the table
@@ -35,7 +37,8 @@ class AnswerWork:
         """As shards.Work says; HilumError where the model is another one now."""
         model = shard_model.held_model(self.model, self.model_key)
         paths = [Path(path) for path in shard.paths]
-        write_part(shard, answering.answer_files(model, paths, watch.done, watch.reading))
+        answered = answering.answer_files(model, paths, watch.done, watch.reading)
+        write_part(shard, answered, model.facts.classes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +67,8 @@ class Asked:
 
 
 @contextmanager
-def answered(asked: Asked, progress: Progress) -> Iterator[Answered]:
-    """Answers to all files in order, put together from parts; these are removed afterwards.
+def answered(asked: Asked, progress: Progress) -> Iterator[Sequence[Answered]]:
+    """Answers to all files in order, a part for each shard; these are removed afterwards.
 
     Raises as `shards.all_parts` does.
     """
@@ -74,20 +77,21 @@ def answered(asked: Asked, progress: Progress) -> Iterator[Answered]:
     batch, out = asked.batch, asked.out
     with shards.parts_folder(out.with_name(out.name + ENDING), asked.spread.resume) as folder:
         files.remove_unfinished(out.parent, glob.escape(out.name))
-        yield answering.joined(shards.all_parts(batch, folder, asked.spread, progress))
+        yield shards.all_parts(batch, folder, asked.spread, progress)
 
 
-def write_part(shard: Shard, answered: Answered) -> None:
+def write_part(shard: Shard, answered: Answered, classes: list[str]) -> None:
     """Write a shard's answers whole or not at all."""
     import pyarrow as pa  # the small installation has no shards
     import pyarrow.parquet as pq
 
-    table, read = answered.table, (answered.table["label"] != "").to_numpy()
+    read, films = answered.read, answered.films
+    table = answer_table(list(shard.paths), classes, answered.probabilities, read, answered.reasons)
     points = [row.tobytes() for piece in answered.points for row in piece]
     rows = table.drop(columns="path").assign(
-        sha256=_spread_out(read, [one.sha256 for one in answered.prints]),
-        perceptual=_spread_out(read, [one.perceptual.tobytes() for one in answered.prints]),
-        patient=_spread_out(read, [one.patient for one in answered.prints]),
+        sha256=_spread_out(read, films.sha256),
+        perceptual=_spread_out(read, [bits.tobytes() for bits in films.hashes]),
+        patient=_spread_out(read, films.patients),
         point=_spread_out(read, points),
     )
     width = answered.points[0].shape[1] if answered.points else 0
@@ -115,23 +119,21 @@ def read_part(shard: Shard, classes: list[str]) -> Answered | None:
         stored = pq.read_table(pa.BufferReader(content))
         width = int(json.loads(stored.schema.metadata[b"hilum"])["components"])
         rows = stored.to_pandas(ignore_metadata=True)
-        return _rebuilt(shard, classes, rows, width)
+        return _rebuilt(classes, rows, width)
     except (OSError, pa.ArrowException, KeyError, ValueError, TypeError):
         return None
 
 
-def _rebuilt(shard: Shard, classes: list[str], rows: pd.DataFrame, width: int) -> Answered:
+def _rebuilt(classes: list[str], rows: pd.DataFrame, width: int) -> Answered:
     read = (rows["label"] != "").to_numpy(bool)
-    probabilities = rows[probability_columns(classes)].to_numpy(np.float64)
-    table = answering.answer_table(
-        list(shard.paths), classes, probabilities, read, rows["reason"].tolist()
-    )
     known = rows[read]
-    prints = [
-        Print(sha256, np.frombuffer(bits, np.uint8), None if pd.isna(patient) else str(patient))
-        for sha256, bits, patient in zip(
-            known["sha256"], known["perceptual"], known["patient"], strict=True
-        )
-    ]
+    patients = (None if pd.isna(name) else str(name) for name in known["patient"])
+    hashes = np.frombuffer(b"".join(known["perceptual"]), np.uint8).reshape(len(known), HASH)
     points = np.frombuffer(b"".join(known["point"]), np.float32).reshape(len(known), width)
-    return Answered(table, prints, [points] if len(known) else [])
+    return Answered(
+        rows[probability_columns(classes)].to_numpy(np.float64),
+        read,
+        [sys.intern(reason) for reason in rows["reason"]],
+        Films(tuple(known["sha256"]), hashes, tuple(patients), (None,) * len(known)),
+        [points] if len(known) else [],
+    )

@@ -24,6 +24,7 @@ from hilum.files.parallel import (
     single_threaded_products,
     wanted_threads,
 )
+from hilum.files.path_list import PathList
 from hilum.files.scratch import scratch_cache
 from hilum.files.versions import releases
 from hilum.files.worker import WorkerLostError
@@ -32,6 +33,7 @@ __all__ = [
     "CacheUsage",
     "Executor",
     "HttpLimits",
+    "PathList",
     "ProcessExecutor",
     "SerialExecutor",
     "WorkerLostError",

@@ -3,7 +3,7 @@
 https://owasp.org/www-community/attacks/CSV_Injection
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,4 +53,15 @@ def write_csv(table: "pd.DataFrame", path: Path, float_format: str | None = "%.8
 
     A `float_format` of None writes the shortest digits that give the number back.
     """
-    neutral_table(table).to_csv(path, index=False, float_format=float_format)
+    write_csv_pieces([table], path, float_format)
+
+
+def write_csv_pieces(
+    tables: "Iterable[pd.DataFrame]", path: Path, float_format: str | None = "%.8f"
+) -> None:
+    """The same of tables with the same columns, one under another."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        for number, table in enumerate(tables):
+            neutral_table(table).to_csv(
+                file, index=False, float_format=float_format, header=number == 0
+            )

@@ -1,7 +1,7 @@
 """PNG, JPEG, TIFF and DICOM (CR, DX, CT slice) to one grey array."""
 
 from hilum.images.colour import colourfulness
-from hilum.images.find_images import NO_TEXT, is_text, list_images, printable
+from hilum.images.find_images import NO_TEXT, find_images, is_text, list_images, printable
 from hilum.images.headers import read_headers
 from hilum.images.jpeg import reduction
 from hilum.images.read_image import IN_MEMORY, SHRINKING, header_text, probe, read
@@ -15,6 +15,7 @@ __all__ = [
     "SHRINKING",
     "SUFFIXES",
     "colourfulness",
+    "find_images",
     "header_text",
     "is_text",
     "list_images",

@@ -1,8 +1,11 @@
 """Which files below a folder are images to read, and what else lies there."""
 
 import os
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
+from hilum.files.path_list import PathList
 from hilum.images.sniff import SNIFFED, SUFFIXES
 from hilum.types import HilumError, LeftOut
 
@@ -26,6 +29,12 @@ def printable(path: str | Path) -> str:
 
 
 def list_images(folder: str | Path) -> tuple[list[Path], list[LeftOut]]:
+    """The same as `find_images` in a list."""
+    paths, left_out = find_images(folder)
+    return list(paths), left_out
+
+
+def find_images(folder: str | Path) -> tuple[PathList, list[LeftOut]]:
     """Image files below `folder`, sorted, and what was left out, counted by suffix.
 
     Files count by their suffix (SUFFIXES), those without one, or named by a DICOM UID, by the
@@ -40,37 +49,52 @@ def list_images(folder: str | Path) -> tuple[list[Path], list[LeftOut]]:
         )
     if not root.is_dir():
         raise HilumError(f"{root}: expected a folder of images, got none there; check the path")
-    images: list[Path] = []
     others: dict[tuple[str, str], list[str]] = {}
     closed: list[LeftOut] = []
-    for path in _files(root, closed):
-        if not is_text(path):
-            closed.append(LeftOut(printable(path), NO_TEXT))
-            continue
-        stranger = _refusal(path)
-        if stranger is None:
-            images.append(path)
-        else:
-            others.setdefault(stranger, []).append(str(path))
+    nameless: list[LeftOut] = []
+    images = PathList(
+        path
+        for path in _files(root, closed, {os.path.realpath(root)})
+        if _is_image(path, others, nameless)
+    )
     left_out = [
         LeftOut(_counted(len(names), ending), why, len(names), tuple(sorted(names)))
         for (ending, why), names in sorted(others.items())
     ]
-    return sorted(images), left_out + closed
+    return images, left_out + closed + nameless
 
 
-def _files(root: Path, closed: list[LeftOut]) -> list[Path]:
-    """All visible files below `root`; folders that cannot be opened are added to `closed`."""
+def _is_image(
+    path: Path, others: dict[tuple[str, str], list[str]], nameless: list[LeftOut]
+) -> bool:
+    """Is it an image to read? Adds it to the `others` or the `nameless` where it is not."""
+    if not is_text(path):
+        nameless.append(LeftOut(printable(path), NO_TEXT))
+        return False
+    stranger = _refusal(path)
+    if stranger is not None:
+        others.setdefault(stranger, []).append(str(path))
+    return stranger is None
+
+
+def _files(folder: Path, closed: list[LeftOut], seen: set[str]) -> Iterator[Path]:
+    """All visible files below a folder, in the order of their parts, as paths are sorted.
+
+    Folders that cannot be opened are added to `closed`; `seen` are the real paths of all others.
+    """
 
     def refuse(error: OSError) -> None:
         closed.append(LeftOut(printable(error.filename), f"cannot be opened: {error.strerror}"))
 
-    files: list[Path] = []
-    seen = {os.path.realpath(root)}
-    for folder, folders, names in os.walk(root, onerror=refuse, followlinks=True):
-        folders[:] = [name for name in sorted(folders) if _is_new(Path(folder, name), seen)]
-        files += [Path(folder, name) for name in names if not name.startswith(".")]
-    return files
+    for _, folders, names in islice(os.walk(folder, onerror=refuse), 1):  # this level alone
+        below = {name for name in sorted(folders) if _is_new(Path(folder, name), seen)}
+        visible = [name for name in names if not name.startswith(".")]
+        for name in sorted([*below, *visible], key=os.path.normcase):
+            path = folder / name
+            if name in below:
+                yield from _files(path, closed, seen)
+            else:
+                yield path
 
 
 def _is_new(folder: Path, seen: set[str]) -> bool:

@@ -206,16 +206,18 @@ def predict_each(
 
 
 def judge_source(
-    model: TrainedModel, prints: Sequence[Print], points: Sequence[Floats], known: Recognised
+    model: TrainedModel,
+    patients: Sequence[str | None],
+    points: Sequence[Floats],
+    known: Recognised,
 ) -> NewSource:
     """Whether images together are of a new source; those that the model was built on say nothing.
 
-    `points` are those of `answer_each`, in pieces, as many images as `prints`.
+    `patients` (image,) are those of their prints; `points` those of `answer_each`, in pieces.
     """
     table = np.concatenate(points) if points else np.zeros((0, 0), np.float32)
     new = np.flatnonzero(~known.met)
-    patients = [prints[position].patient for position in new.tolist()]
-    return new_source.judge(model.sources, table[new], patients)
+    return new_source.judge(model.sources, table[new], [patients[i] for i in new.tolist()])
 
 
 def with_source(prediction: Prediction, judged: NewSource, accept: bool) -> Prediction:

@@ -3,7 +3,7 @@
 What cannot be known is said to be so: no image counts as new because nothing could be compared.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -86,21 +86,47 @@ def compare_with_record(built: BuiltOn | None, seen: Sequence[str], films: Films
 
     Two films count as near duplicates within 16 of the 256 bits of their perceptual hashes.
     """
-    known = {*seen, *((built.films or ()) if built else ())}
-    count = len(films.sha256)
-    patients, elsewhere, state, why = _patients(built, films)
-    hashes = None if built is None or built.films is None else [*built.films.values()]
-    return Recognised(
-        files=np.array([key in known for key in films.sha256], bool).reshape(count),
-        near=_nearest(hashes or [], films.hashes),
-        patients=patients,
-        elsewhere=elsewhere,
-        files_state="checked" if known else "not checked",
-        films_state="checked" if hashes is not None else "not checked",
-        patients_state=state,
-        unchecked_films="" if hashes is not None else _no_films(built),
-        unchecked_patients=why,
-    )
+    comparison = Comparison(built, seen)
+    comparison.add(films)
+    return comparison.outcome()
+
+
+class Comparison:
+    """The same of images that come some at a time and are not kept."""
+
+    def __init__(self, built: BuiltOn | None, seen: Sequence[str]) -> None:
+        self._built = built
+        self._known = {*seen, *((built.films or ()) if built else ())}
+        self._hashes = _different(None if built is None else built.films)
+        self._found: list[tuple[Bools, npt.NDArray[np.int64], Bools, Bools]] = []
+        self._nameless = 0  # images whose patient is unknown
+
+    def add(self, films: Films) -> None:
+        """Compare the images that follow."""
+        files = np.array([key in self._known for key in films.sha256], bool)
+        near = _nearest(self._hashes, films.hashes)
+        self._found.append((files, near, *_met_patients(self._built, films)))
+        self._nameless += sum(not name for name in films.patients)
+
+    def outcome(self) -> Recognised:
+        """What all of them are."""
+        nothing = np.zeros(0, bool)
+        pieces = self._found or [(nothing, np.zeros(0, np.int64), nothing, nothing)]
+        matches = (np.concatenate(found) for found in zip(*pieces, strict=True))
+        files, near, patients, elsewhere = matches
+        state, why = _patients_state(self._built, self._nameless, len(files))
+        films_known = self._built is not None and self._built.films is not None
+        return Recognised(
+            files=files,
+            near=near,
+            patients=patients,
+            elsewhere=elsewhere,
+            files_state="checked" if self._known else "not checked",
+            films_state="checked" if films_known else "not checked",
+            patients_state=state,
+            unchecked_films="" if films_known else _no_films(self._built),
+            unchecked_patients=why,
+        )
 
 
 def _no_films(built: BuiltOn | None) -> str:
@@ -109,12 +135,20 @@ def _no_films(built: BuiltOn | None) -> str:
     return f"the model's folder has no {training_record.FILMS}"
 
 
-def _nearest(known: list[bytes], hashes: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+def _different(films: Mapping[str, bytes] | None) -> npt.NDArray[np.uint8]:
+    """The hashes (film, bytes) of known films, each once."""
+    if not films:
+        return np.zeros((0, training_record.HASH), np.uint8)
+    return np.unique(
+        np.frombuffer(b"".join(films.values()), np.uint8).reshape(len(films), -1), axis=0
+    )
+
+
+def _nearest(theirs: npt.NDArray[np.uint8], hashes: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
     """(image,) bits to the nearest known film, -1 beyond what counts as near."""
-    if not known or not len(hashes):
+    if not len(theirs) or not len(hashes):
         return np.full(len(hashes), -1, np.int64)
     ours, place = np.unique(hashes, axis=0, return_inverse=True)
-    theirs = np.unique(np.frombuffer(b"".join(known), np.uint8).reshape(len(known), -1), axis=0)
     both = np.concatenate([ours, theirs])
     pairs = within_radius(both, Nearness().bits)
     first, second = pairs[(pairs[:, 0] < len(ours)) & (pairs[:, 1] >= len(ours))].T
@@ -124,30 +158,37 @@ def _nearest(known: list[bytes], hashes: npt.NDArray[np.uint8]) -> npt.NDArray[n
     return least[place.reshape(-1)]
 
 
-def _patients(built: BuiltOn | None, films: Films) -> tuple[Bools, Bools, State, str]:
-    """Patients met again, those of another source, what was checked, and why not all."""
-    nobody = np.zeros(len(films.patients), bool)
-    if built is None:
-        return nobody, nobody, "not checked", EARLIER.format(what="whose films")
-    if built.patients is None:
-        return (
-            nobody,
-            nobody,
-            "not checked",
-            f"the model's folder has no {training_record.PATIENTS}",
-        )
-    if not built.patients:
-        return nobody, nobody, "not checked", "the patients that the model was built on are unknown"
-    if not any(films.patients):
-        return nobody, nobody, "not checked", "the patients of these images are unknown"
+def _met_patients(built: BuiltOn | None, films: Films) -> tuple[Bools, Bools]:
+    """(image,) Patients met again, and those of another source."""
+    if built is None or not built.patients or not any(films.patients):
+        return np.zeros(len(films.patients), bool), np.zeros(len(films.patients), bool)
     slow = training_record.digested(filter(None, films.patients), built.salt, built.rounds)
     rows = [
         _match(built.patients, slow[name], source) if name else ""
         for name, source in zip(films.patients, films.sources, strict=True)
     ]
-    met, elsewhere = (np.array([row == word for row in rows]) for word in ("met", "elsewhere"))
-    why = " and ".join(_share_known(built, films))
-    return met, elsewhere, "partly" if why else "checked", why
+    return np.array([row == "met" for row in rows]), np.array([row == "elsewhere" for row in rows])
+
+
+def _patients_state(built: BuiltOn | None, nameless: int, images: int) -> tuple[State, str]:
+    """Whether patients were checked, and why not all; those of `nameless` images are unknown."""
+    if built is None:
+        return "not checked", EARLIER.format(what="whose films")
+    if built.patients is None:
+        return "not checked", f"the model's folder has no {training_record.PATIENTS}"
+    if not built.patients:
+        return "not checked", "the patients that the model was built on are unknown"
+    if nameless == images:
+        return "not checked", "the patients of these images are unknown"
+    why = " and ".join(
+        f"the patients of {some:,} of {every:,} {which} are unknown"
+        for some, every, which in (
+            (built.nameless, built.images, "images that the model was built on"),
+            (nameless, images, "images compared"),
+        )
+        if some
+    )
+    return "partly" if why else "checked", why
 
 
 def _match(known: training_record.Known, slow: bytes, source: str | None) -> str:
@@ -157,15 +198,3 @@ def _match(known: training_record.Known, slow: bytes, source: str | None) -> str
         return ""
     here = training_record.at_source(slow, source)
     return "met" if not here or "" in places or here in places else "elsewhere"
-
-
-def _share_known(built: BuiltOn, films: Films) -> list[str]:
-    unknown = sum(not name for name in films.patients)
-    return [
-        f"the patients of {some:,} of {every:,} {which} are unknown"
-        for some, every, which in (
-            (built.nameless, built.images, "images that the model was built on"),
-            (unknown, len(films.patients), "images compared"),
-        )
-        if some
-    ]

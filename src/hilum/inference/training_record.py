@@ -69,13 +69,18 @@ class Films:
             (None,) * len(prints),
         )
 
-    def __add__(self, other: "Films") -> "Films":
-        return Films(
-            self.sha256 + other.sha256,
-            np.concatenate([self.hashes, other.hashes]),
-            self.patients + other.patients,
-            self.sources + other.sources,
+    @classmethod
+    def joined(cls, parts: "Sequence[Films]") -> "Films":
+        """The images of parts, in this order."""
+        return cls(
+            tuple(key for part in parts for key in part.sha256),
+            np.concatenate([np.zeros((0, HASH), np.uint8), *(part.hashes for part in parts)]),
+            tuple(name for part in parts for name in part.patients),
+            tuple(name for part in parts for name in part.sources),
         )
+
+    def __add__(self, other: "Films") -> "Films":
+        return Films.joined([self, other])
 
 
 @dataclass(frozen=True, slots=True)
