@@ -181,3 +181,24 @@ def test_a_damaged_record_is_a_sentence_and_a_removed_one_is_unknown(tmp_path: P
     assert found is not None
     assert found.patients is None
     assert training_record.load_record(tmp_path, None) is None
+
+
+@pytest.mark.parametrize("patients", [(None,) * 9, (*NAMES[:2], None, *NAMES[:2], *[None] * 4)])
+def test_images_that_come_some_at_a_time_are_recognised_as_together(
+    patients: tuple[str | None, ...],
+) -> None:
+    model, taken = built("Hospital A"), films([picture(i) for i in range(9)], patients, "B")
+    together = seen_before.compare_with_record(model, taken.sha256[8:], taken)
+    comparison = seen_before.Comparison(model, taken.sha256[8:])
+    for rows in (slice(0, 0), slice(0, 3), slice(3, 4), slice(4, 9)):
+        comparison.add(
+            Films(taken.sha256[rows], taken.hashes[rows], taken.patients[rows], taken.sources[rows])
+        )
+    apart = comparison.outcome()
+    assert apart.kinds == together.kinds
+    assert set(together.kinds) == {"same file", ""}
+    assert together.elsewhere.any() == any(patients)
+    assert apart.unchecked() == together.unchecked()
+    assert apart.patients_state == together.patients_state
+    np.testing.assert_array_equal(apart.near, together.near)
+    np.testing.assert_array_equal(apart.elsewhere, together.elsewhere)
