@@ -324,7 +324,9 @@ def test_a_killed_command_goes_on_and_leaves_no_process(
     with pytest.MonkeyPatch.context() as patch:
         real = predict_shards.write_part
         patch.setattr(
-            predict_shards, "write_part", lambda s, a: (written.append(s.part.name), real(s, a))[1]
+            predict_shards,
+            "write_part",
+            lambda s, *a: (written.append(s.part.name), real(s, *a))[1],
         )
         found = made.predict(out, Spread(resume=True, size=BLOCK))
     assert same(made, out, found)

@@ -215,9 +215,14 @@ def judge_source(
 
     `patients` (image,) are those of their prints; `points` those of `answer_each`, in pieces.
     """
-    table = np.concatenate(points) if points else np.zeros((0, 0), np.float32)
+    table = points[0] if len(points) == 1 else _together(points)
     new = np.flatnonzero(~known.met)
-    return new_source.judge(model.sources, table[new], [patients[i] for i in new.tolist()])
+    asked = [patients[i] for i in new.tolist()]
+    return new_source.judge(model.sources, new_source.rows_at(table, new), asked)
+
+
+def _together(points: Sequence[Floats]) -> Floats:
+    return np.concatenate(points) if points else np.zeros((0, 0), np.float32)
 
 
 def with_source(prediction: Prediction, judged: NewSource, accept: bool) -> Prediction:

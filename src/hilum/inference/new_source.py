@@ -6,8 +6,9 @@ resembles. Training keeps the features of some of its images in a few components
 compared with all mixtures of sources and classes among them (`two_sample`).
 """
 
+import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -151,12 +152,12 @@ def judge(
     if isinstance(reference, str):
         return NewSource("not checked", 0, why=f"The reason: {reference}.")
     usable = np.flatnonzero(np.isfinite(points).all(axis=1))
-    kept = usable[_first_of_each([patients[i] or points[i].tobytes() for i in usable.tolist()])]
+    kept = usable[_first_of_each(patients[i] or _digest(points[i]) for i in usable.tolist())]
     if len(kept) < LEAST:
         what = "images" if len(kept) == len(points) else "images of different patients"
         why = f"That takes at least {LEAST} {what}; got {len(kept)}."
         return NewSource("not checked", len(kept), why=why)
-    found = two_sample.measure_apart(reference.known, points[kept])
+    found = two_sample.measure_apart(reference.known, rows_at(points, kept))
     if found.used < LEAST:
         why = "Training had too few images of the kind that they resemble."
         return NewSource("not checked", len(kept), why=why)
@@ -168,7 +169,16 @@ def judge(
     return NewSource("yes" if found.p <= LEVEL else "no", found.used, found.p, nearest)
 
 
-def _first_of_each(names: Sequence[str | bytes]) -> Indices:
+def rows_at(points: Floats, places: Indices) -> Floats:
+    """These rows of points (image, component); all of them without a copy."""
+    return points if len(places) == len(points) else points[places]
+
+
+def _digest(point: Floats) -> bytes:
+    return hashlib.sha256(point.tobytes()).digest()
+
+
+def _first_of_each(names: Iterable[str | bytes]) -> Indices:
     """Positions of the first image of each patient or, where unknown, of each film."""
     first: dict[str | bytes, int] = {}
     for position, name in enumerate(names):
