@@ -19,7 +19,7 @@ import pytest
 import hilum
 from hilum import files, images, phantom, preprocess, progress, recipes, report
 from hilum.audits import AUDITS, registry
-from hilum.data import duplicates, prepared_dataset
+from hilum.data import duplicates, pixel_store, prepared_dataset
 from hilum.experiment import cell_features, predict, tasks
 from hilum.experiment.cell_context import CellContext
 from hilum.explain.writer import HeatmapRequest
