@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from controls_of_tables import Cohort
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 
 from hilum import audits
 from hilum.audits import (
@@ -27,11 +29,14 @@ from hilum.audits import (
     cross_validated_probe,
     look_alikes,
     predictions,
+    published_arithmetic,
+    published_table,
 )
 from hilum.audits.c19_subgroups import Gap
+from hilum.audits.published_table import PrintedRate
 from hilum.audits.verdict import kind_of
 from hilum.inference.seen_before import Recognised
-from hilum.types import Finding, Score
+from hilum.types import Finding, Published, Score
 
 
 @pytest.fixture(scope="module")
@@ -478,3 +483,72 @@ def test_bins_of_calibration_hold_ten_images(clean: Evidence, images: int, bins:
 def test_one_model_is_compared_with_none(clean: Evidence) -> None:
     alone = replace(of_seeds(clean, [0.5]), all_predictions=None)
     assert "Only one model was trained" in AUDITS["C-24"](alone).sentence
+
+
+def test_two_images_of_two_sources_have_no_association() -> None:
+    """Their table has one degree of freedom less than a coefficient needs."""
+    assert c02_confounding.corrected_v(pd.Series(["a", "b"]), pd.Series(["x", "y"])) == 0.0
+
+
+def test_one_source_is_not_an_unknown_one(clean: Evidence) -> None:
+    features = np.zeros((len(clean.manifest), 2))
+    for sources, said in (("one", "the same for all images"), (None, "unknown")):
+        manifest = clean.manifest.assign(source=sources)
+        found = AUDITS["C-05"](replace(clean, manifest=manifest, features=features))
+        assert f"the source is {said}" in found.sentence
+
+
+@pytest.mark.parametrize(("p", "status"), [(0.05, "pass"), (0.0499, "fail")])
+def test_a_gap_at_the_false_discovery_rate_is_chance(p: float, status: str) -> None:
+    gap = Gap("women", "covid19", "sensitivity", 0.5, 0.9, p)
+    assert c19_subgroups._finding([gap]).status == status
+
+
+@pytest.mark.parametrize(("limit", "status"), [(1e-9, "warn"), (0.6, "pass")])
+def test_a_model_that_mostly_abstains_is_worth_a_warning(
+    clean: Evidence, limit: float, status: str
+) -> None:
+    """Every class stays possible where its limit is next to nothing."""
+    count = len(clean.predictions)
+    p = np.where(np.arange(count) % 2, 0.9, 0.1)
+    first, second = clean.classes
+    table = clean.predictions.assign(label=np.where(p > 0.5, first, second))
+    table = table.assign(**{f"p_{first}": p, f"p_{second}": 1 - p})
+    facts = SimpleNamespace(conformal=dict.fromkeys(clean.classes, limit), provenance={}, seen=())
+    model: Any = SimpleNamespace(facts=facts)
+    found = AUDITS["C-21"](replace(clean, predictions=table, model=model))
+    assert found.status == status
+    assert f"abstains on {'100%' if status == 'warn' else '0%'}" in found.sentence
+
+
+def test_published_numbers_without_contradiction_have_none(clean: Evidence) -> None:
+    rates = {"sensitivity": 0.9, "precision": 0.9, "f1": 0.9}
+    rest = {"measured": None, "low": None, "high": None, "agrees": None}
+    said = [Published("Table 1", name, "covid19", value, **rest) for name, value in rates.items()]
+    found = AUDITS["C-27"](replace(clean, published=said))
+    assert (found.status, found.value) == ("pass", 0.0)
+
+
+def test_a_probe_weighs_classes_alike() -> None:
+    """scikit-learn's own weights by hand: each class counts as much as another."""
+    random = np.random.default_rng(2)
+    labels = (np.arange(60) < 12).astype(np.int64)
+    table = random.normal(size=(60, 3)) + labels[:, None]
+    found = cross_validated_probe.fit_probe_pipeline(table, labels)
+    scaled = StandardScaler().fit_transform(table)
+    weights = np.where(labels, 60 / (2 * 12), 60 / (2 * 48))
+    by_hand = LogisticRegression(C=0.1, max_iter=2000).fit(scaled, labels, weights)
+    np.testing.assert_allclose(found.predict_proba(table), by_hand.predict_proba(scaled), atol=1e-6)
+
+
+def test_an_accuracy_is_a_share_of_all_images() -> None:
+    sizes = published_table.Sizes({"covid19": 40, "normal": 60}, 100, exact=True)
+    experiment = published_table.Experiment("A", "B", (), {}, sizes)
+    for metric, class_, shares in (
+        ("accuracy", "overall", [100]),
+        ("sensitivity", "overall", []),
+        ("sensitivity", "covid19", [40]),
+        ("specificity", "covid19", [60, 40]),
+    ):
+        rate = PrintedRate(class_, metric, "", 0.9, 0.005, "0.90", "row 1")
+        assert published_arithmetic._denominators(experiment, rate) == shares
