@@ -54,7 +54,7 @@ class KilledRun:
             assert self._reached(run, phase)
             seen[phase] = time.monotonic()
         self._to_the_end(run)
-        ends = [*seen.values()][1:] + [time.monotonic()]
+        ends = [*[*seen.values()][1:], time.monotonic()]
         self.lasts = {phase: end - seen[phase] for phase, end in zip(PHASES, ends, strict=True)}
         self._compare()
 
