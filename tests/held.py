@@ -50,12 +50,15 @@ def _count(folder: Path) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """From the second to the last quarter of a series, and by the hour."""
+    """From the second to the last quarter of a series, and by the hour.
+
+    Of handles and threads the least number counts: a connection has some while it lasts.
+    """
 
     handles: int
     threads: int
     memory: float  # of the second quarter's median
-    slope: float  # MiB in an hour, by the median of all slopes between halves of the rest
+    slope: float  # MiB in an hour, by both medians
 
     @classmethod
     def of(cls, seconds: Sequence[float], series: Sequence[Held]) -> "Growth":
@@ -70,8 +73,8 @@ class Growth:
         grown = more(lambda one: one.memory)
         hours = (np.median(seconds[-quarter:]) - np.median(seconds[quarter : 2 * quarter])) / 3600
         return cls(
-            int(more(lambda one: one.handles)),
-            int(more(lambda one: one.threads)),
+            min(one.handles for one in last) - min(one.handles for one in second),
+            min(one.threads for one in last) - min(one.threads for one in second),
             grown / before,
             grown / MIB / float(hours),
         )
