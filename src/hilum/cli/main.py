@@ -28,6 +28,7 @@ from hilum.cli import (  # noqa: F401
     predict,
     prepare,
     serve,
+    too_little_memory,
     train,
 )
 from hilum.cli.app import app
@@ -101,6 +102,10 @@ def _outcome() -> tuple[int, str]:
         )
     except (OSError, MemoryError) as error:
         return HilumError.exit_code, clean(f"the system refused: {error or 'out of memory'}.")
+    except (ImportError, RuntimeError) as error:  # as libraries say that memory is used up
+        if sentence := too_little_memory.sentence(error):
+            return HilumError.exit_code, sentence
+        raise
     if code == INTERRUPTED:
         return INTERRUPTED, "interrupted; what was finished is kept."
     return code if isinstance(code, int) else 0, ""
