@@ -17,6 +17,8 @@ def sentence(error: Exception) -> str:
     """What to end with, or "" for an error that is of something else."""
     said = str(error).lower()
     found = next((words for words in SAID if words in said), None)
+    if isinstance(error, MemoryError):
+        found = found or "no more memory"
     if found is None:
         return ""
     return (
