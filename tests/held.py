@@ -25,7 +25,11 @@ class Held:
 
 def by_family(pid: int) -> Held:
     """What a process holds together with everything that descends from it."""
-    family = [*_descent(pid)]
+    return of_processes([*_descent(pid)])
+
+
+def of_processes(family: Sequence[int]) -> Held:
+    """What these processes hold."""
     total = np.zeros(3, dtype=np.int64)
     for member in family:
         with suppress(OSError):  # one that has ended since

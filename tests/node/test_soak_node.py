@@ -25,14 +25,14 @@ pytestmark = [
 ]
 
 MINUTES = float(os.environ.get("HILUM_SOAK", "5"))
-PAUSE = 0.5  # seconds between two associations, of two films each
+PAUSE = 0.3  # seconds between two associations, of two films each
 
 
 def test_a_node_does_not_grow(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plain, file = film(1), BytesIO()
     plain.save_as(file, enforce_file_format=True)
     save_small_model(tmp_path / "model", file.getvalue())
-    begun, seconds, series, sent = time.monotonic(), [], [], 0
+    begun, seconds, series, own, sent = time.monotonic(), [], [], [], 0
     with archive() as peer:
         words = ("--archive", f"ARCHIVE@{LOOPBACK}:{peer.port}", "--spool", tmp_path / "spool")
         process, record = start(tmp_path / "model", *words)
@@ -46,13 +46,17 @@ def test_a_node_does_not_grow(tmp_path: Path, capsys: pytest.CaptureFixture[str]
             if sent % 8 == 0:
                 seconds.append(time.monotonic() - begun)
                 series.append(held.by_family(process.pid))
+                own.append(held.of_processes([process.pid]))
         status = settled(tmp_path / "spool")
         process.send_signal(signal.SIGTERM)
         assert process.communicate(timeout=60) == ("", "")
         assert process.returncode == 0
     growth = Growth.of(seconds, series)
     with capsys.disabled():
-        sys.stderr.write(f"\nnode, {MINUTES:g} minutes, {sent} films answered: {growth}\n")
+        sys.stderr.write(
+            f"\nnode, {MINUTES:g} minutes, {sent} films answered: {growth}; without the decoding "
+            f"processes: {Growth.of(seconds, own)}, {own[-1].memory >> 20} MiB\n"
+        )
     assert (status.films["sent"], status.failed) == (sent, [])
     assert growth.handles <= 0
     assert growth.threads <= 0
