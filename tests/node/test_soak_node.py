@@ -7,17 +7,18 @@ import os
 import signal
 import sys
 import time
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 
 import pytest
-from dicom_peers import LOOPBACK, archive, film, send, settled
+from dicom_peers import LOOPBACK, ArchivePeer, archive, film, send, settled
 from node_command import start
 from pydicom import uid
 from small_model import save_small_model
 
 import held
-from held import Growth
+from held import Growth, Held
 
 pytestmark = [
     pytest.mark.hard,
@@ -28,36 +29,53 @@ MINUTES = float(os.environ.get("HILUM_SOAK", "5"))
 PAUSE = 0.3  # seconds between two associations, of two films each
 
 
+@dataclass
+class Soaked:
+    """What a node and its decoding processes held, and how many films it was sent."""
+
+    seconds: list[float] = field(default_factory=list)
+    family: list[Held] = field(default_factory=list)
+    own: list[Held] = field(default_factory=list)
+    sent: int = 0
+
+    def soak(self, pid: int, port: int, peer: ArchivePeer) -> None:
+        """Send films for so many minutes."""
+        begun = time.monotonic()
+        while time.monotonic() - begun < 60 * MINUTES:
+            films = [film(number) for number in (self.sent, self.sent + 1)]
+            films[1].compress(uid.RLELossless, generate_instance_uid=False)
+            while send(port, films) != [0, 0]:  # the machine is busy
+                time.sleep(1)
+            self.sent += 2
+            peer.datasets.clear()
+            time.sleep(PAUSE)
+            if self.sent % 8 == 0:
+                self.seconds.append(time.monotonic() - begun)
+                self.family.append(held.by_family(pid))
+                self.own.append(held.of_processes([pid]))
+
+
 def test_a_node_does_not_grow(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    plain, file = film(1), BytesIO()
+    plain, file, soaked = film(1), BytesIO(), Soaked()
     plain.save_as(file, enforce_file_format=True)
     save_small_model(tmp_path / "model", file.getvalue())
-    begun, seconds, series, own, sent = time.monotonic(), [], [], [], 0
     with archive() as peer:
         words = ("--archive", f"ARCHIVE@{LOOPBACK}:{peer.port}", "--spool", tmp_path / "spool")
         process, record = start(tmp_path / "model", *words)
-        while time.monotonic() - begun < 60 * MINUTES:
-            films = [film(number) for number in (sent, sent + 1)]
-            films[1].compress(uid.RLELossless, generate_instance_uid=False)
-            assert send(int(str(record["port"])), films) == [0, 0]
-            sent += 2
-            peer.datasets.clear()
-            time.sleep(PAUSE)
-            if sent % 8 == 0:
-                seconds.append(time.monotonic() - begun)
-                series.append(held.by_family(process.pid))
-                own.append(held.of_processes([process.pid]))
-        status = settled(tmp_path / "spool")
-        process.send_signal(signal.SIGTERM)
-        assert process.communicate(timeout=60) == ("", "")
-        assert process.returncode == 0
-    growth = Growth.of(seconds, series)
+        try:
+            soaked.soak(process.pid, int(str(record["port"])), peer)
+            status = settled(tmp_path / "spool")
+        finally:
+            process.send_signal(signal.SIGTERM)
+            said = process.communicate(timeout=60)
+    assert (said, process.returncode) == (("", ""), 0)
+    growth, own = Growth.of(soaked.seconds, soaked.family), Growth.of(soaked.seconds, soaked.own)
     with capsys.disabled():
         sys.stderr.write(
-            f"\nnode, {MINUTES:g} minutes, {sent} films answered: {growth}; without the decoding "
-            f"processes: {Growth.of(seconds, own)}, {own[-1].memory >> 20} MiB\n"
+            f"\nnode, {MINUTES:g} minutes, {soaked.sent} films answered: {growth}; without the "
+            f"decoding processes: {own}, {soaked.own[-1].memory >> 20} MiB\n"
         )
-    assert (status.films["sent"], status.failed) == (sent, [])
+    assert (status.films["sent"], status.failed) == (soaked.sent, [])
     assert growth.handles <= 0
     assert growth.threads <= 0
     assert growth.memory < 0.02
