@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import typer
 from command_line import Run, noise, write
 
 from hilum.phantom import Phantom
@@ -273,3 +274,38 @@ def test_evaluate_wants_the_models_classes(hilum: Run, model: Path, here: Path) 
     data = folders(here / "d", cats=2, dogs=2)
     sentence = r"the model's classes \(covid19, normal\); got cats, dogs"
     refused(hilum, 2, sentence, "evaluate", model, data, "--out", "o")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("Exception from src/inference/src/cpp/core.cpp:117:\ncan't alloc"),
+        RuntimeError("std::bad_alloc"),
+        RuntimeError("can't start new thread"),
+        ImportError("cv2.abi3.so: failed to map segment from shared object"),
+    ],
+    ids=str,
+)
+def test_used_up_memory_is_one_sentence(
+    error: Exception, hilum: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*given: object, **named: object) -> None:
+        raise error
+
+    monkeypatch.setattr(typer.Typer, "__call__", refuse)
+    done = hilum("doctor")
+    assert done.code == 2
+    assert "memory" in done.err
+    assert len(done.err.splitlines()) == 1
+
+
+def test_another_error_of_a_library_stays_what_it_is(
+    hilum: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*given: object, **named: object) -> None:
+        raise RuntimeError("shapes differ")
+
+    monkeypatch.setattr(typer.Typer, "__call__", refuse)
+    with pytest.raises(RuntimeError, match="shapes"):
+        hilum("doctor")

@@ -61,3 +61,11 @@ class CopyWork:
         if not mark.exists():
             mark.write_text("")
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+def end_at_first(mark: Path, progress: Progress) -> str:
+    """The task of a process that ends in it; the next one is let through."""
+    if not mark.exists():
+        mark.write_text("")
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "done"

@@ -174,3 +174,17 @@ def test_a_deep_head_changes_in_its_last_layer_alone() -> None:
     new = adapt.shifted_head(head, shift, 1.7)
     assert new.logits(features) == pytest.approx(shift(head.logits(features) / 1.7, inputs))
     assert replace(new, layers=()).layers == ()
+
+
+def test_an_adaptation_that_ends_early_leaves_no_model(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(*given: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(model_folder, "save_seen", dies)
+    monkeypatch.setattr(adaptation, "PATH", SHORT)
+    monkeypatch.setattr(adapt_report, "PATH", SHORT)
+    with pytest.raises(KeyboardInterrupt):
+        adapt.adapt_model(home / "model", home / "films", tmp_path / "out", silent)
+    assert not (tmp_path / "out" / "model").exists()

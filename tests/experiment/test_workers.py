@@ -4,6 +4,7 @@ import pickle
 from importlib.util import find_spec
 from pathlib import Path
 
+import dying
 import pandas as pd
 import pytest
 from kept_files import kept
@@ -13,6 +14,7 @@ from hilum import recipes
 from hilum.experiment import checkpoints, run, tasks
 from hilum.experiment.cell_context import FoldKey
 from hilum.experiment.checkpoints import FoldResult
+from hilum.experiment.spread import executor_of_folds
 from hilum.progress import silent
 from hilum.recipes import Recipe
 from hilum.types import HilumError
@@ -110,3 +112,8 @@ def test_the_best_fold_keeps_its_model_and_the_first_of_equals(tmp_path: Path) -
 def test_a_network_that_outlines_lungs_takes_no_workers(tmp_path: Path) -> None:
     with pytest.raises(HilumError, match="one after another; got workers = 2"):
         tasks.run_into(recipes.load_recipe("lungs"), None, tmp_path / "out", silent, workers=2)
+
+
+def test_a_lost_process_costs_its_fold_alone(tmp_path: Path) -> None:
+    with executor_of_folds(2, "") as executor:
+        assert [*executor.map(dying.end_at_first, [tmp_path / "mark"], silent)] == ["done"]

@@ -1,10 +1,8 @@
 """`hilum node` as a user starts it: the same answers as `hilum predict`, and what it refuses."""
 
 import json
-import os
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from io import BytesIO
@@ -12,14 +10,13 @@ from pathlib import Path
 
 import pytest
 from dicom_peers import LOOPBACK, NAME, archive, film, send, settled
+from node_command import start
 from pydicom import Dataset, uid
 from pynetdicom import sop_class as sop
 from small_model import CLASSES, VERDICT, save_small_model
 
 import hilum
 from hilum.cli import main
-
-ENTRY = "from hilum.cli import main; main()"
 
 
 def as_file(made: Dataset) -> bytes:
@@ -34,22 +31,6 @@ def numbers(report: Dataset) -> Iterator[float]:
         if item.ValueType == "NUM":
             yield float(item.MeasuredValueSequence[0].NumericValue)
         yield from numbers(item)
-
-
-def start(folder: Path, *words: str | Path) -> "tuple[subprocess.Popen[str], dict[str, object]]":
-    """The command, once it listens, and the record that it prints."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", ENTRY, "node", str(folder), "--port", "0", "--json",
-         *map(str, words)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ.copy(),
-    )  # fmt: skip
-    assert process.stdout is not None
-    text = ""
-    for line in process.stdout:
-        text += line
-        if line.startswith("}"):
-            return process, json.loads(text)
-    raise AssertionError(process.communicate()[1])
 
 
 def test_results_in_the_archive_are_those_of_predict(

@@ -28,6 +28,7 @@ from hilum.cli import (  # noqa: F401
     predict,
     prepare,
     serve,
+    too_little_memory,
     train,
 )
 from hilum.cli.app import app
@@ -99,8 +100,11 @@ def _outcome() -> tuple[int, str]:
         return HilumError.exit_code, (
             f"names of files and folders must be in UTF-8; got one that is not: {name}; rename it."
         )
-    except (OSError, MemoryError) as error:
-        return HilumError.exit_code, clean(f"the system refused: {error or 'out of memory'}.")
+    except (OSError, MemoryError, ImportError, RuntimeError) as error:
+        sentence = too_little_memory.sentence(error)
+        if not (sentence or isinstance(error, OSError)):
+            raise
+        return HilumError.exit_code, sentence or clean(f"the system refused: {error}.")
     if code == INTERRUPTED:
         return INTERRUPTED, "interrupted; what was finished is kept."
     return code if isinstance(code, int) else 0, ""

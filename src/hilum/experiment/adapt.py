@@ -259,14 +259,6 @@ def _notes(model: TrainedModel, films: LabelledFilms) -> list[str]:
 def _write(old: Path, folder: Path, model: TrainedModel, record: dict[str, Any]) -> None:
     """The old folder's files with those of the new model over them."""
     files.ensure_writable_folder(folder.parent, folder)
-    shutil.copytree(old, folder)
-    model_folder.save_head(folder, model.head)
-    if isinstance(model.gate, OodDetector):
-        ood.save_detector(model.gate, folder)
-    new_source.save_reference(model.sources, folder)
-    model_folder.save_seen(folder, model.facts.seen)
-    if model.built_on is not None:
-        training_record.save_record(model.built_on, folder)
     facts = model.facts
     origin = {**facts.provenance, "adapted": {key: record[key] for key in ("films", "strengths")}}
     more = {
@@ -278,4 +270,13 @@ def _write(old: Path, folder: Path, model: TrainedModel, record: dict[str, Any])
         **({BUILT_ON: model.built_on.record()} if model.built_on else {}),
         **new_source.as_record(model.sources),
     }
-    model_json.amend_files(folder, more, set(model_folder.FILES) - {lazy_backbone.TENSORS})
+    with files.replaced_folder(folder) as whole:
+        shutil.copytree(old, whole, dirs_exist_ok=True)
+        model_folder.save_head(whole, model.head)
+        if isinstance(model.gate, OodDetector):
+            ood.save_detector(model.gate, whole)
+        new_source.save_reference(model.sources, whole)
+        model_folder.save_seen(whole, model.facts.seen)
+        if model.built_on is not None:
+            training_record.save_record(model.built_on, whole)
+        model_json.amend_files(whole, more, set(model_folder.FILES) - {lazy_backbone.TENSORS})

@@ -126,16 +126,8 @@ def keep_best_model(work: Path, folds: Sequence[FoldResult]) -> None:
 
 def publish_best_model(out: Path, work: Path, cell: str) -> None:
     """Copy the chosen cell's best model to `model/`."""
-    target = out / "model"
-    for partial in out.glob(f".{MODEL}-*"):  # of a run killed right here
-        shutil.rmtree(partial, ignore_errors=True)
-    whole = out / f".{MODEL}-{uuid4().hex[:8]}"
-    try:
-        shutil.copytree(best_model_folder(work, cell), whole)
-        shutil.rmtree(target, ignore_errors=True)
-        whole.rename(target)
-    finally:
-        shutil.rmtree(whole, ignore_errors=True)
+    with files.replaced_folder(out / MODEL) as whole:
+        shutil.copytree(best_model_folder(work, cell), whole, dirs_exist_ok=True)
 
 
 def best_model_folder(work: Path, cell: str) -> Path:

@@ -92,9 +92,8 @@ def _run(recipe: Recipe, root: Path | None, out: Path, progress: Progress, resum
 
 def _publish(fold: Path, out: Path) -> None:
     """Put a fold's network into `model/`."""
-    shutil.rmtree(out / "model", ignore_errors=True)
-    (out / "model").mkdir()
-    shutil.copy(fold / segmenter.WEIGHTS, out / "model" / segmenter.WEIGHTS)
+    with files.replaced_folder(out / "model") as whole:
+        shutil.copy(fold / segmenter.WEIGHTS, whole / segmenter.WEIGHTS)
 
 
 def _results(prepared: PreparedSegmentation, folds: Sequence[Fold], out: Path) -> Results:

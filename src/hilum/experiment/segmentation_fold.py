@@ -118,6 +118,7 @@ def _test(
     """One row per test image at its own size; the masks go to `masks/`, for the report."""
     advance, table = context.progress("test"), context.manifest.table
     folder = files.ensure_writable_folder(context.out / "masks")
+    files.remove_unfinished(folder)
     for done, row in enumerate(table.iloc[rows].to_dict("records"), 1):
         image = images.read(Path(row["path"]))
         predicted = finder(image.pixels)

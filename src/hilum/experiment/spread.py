@@ -11,7 +11,7 @@ from hilum.files.executors import require_workers
 from hilum.files.ray_executor import RayExecutor, ray_executor, require_ray
 from hilum.types import HilumError
 
-TRIES = 3  # processes that may be lost at one shard
+TRIES = 3  # processes that may be lost at one shard or fold
 TASKS = "hilum.experiment.fold_task"  # what processes load that train folds
 AHEAD = 8  # shards, for each process, that may be done before an earlier one
 
@@ -75,7 +75,7 @@ def executor_of_folds(workers: int, ray: str) -> Iterator[Executor]:
     Raises HilumError where there is no such Ray.
     """
     if not ray:
-        with files.executor_of(workers, module=TASKS) as processes:
+        with files.executor_of(workers, tries=TRIES, module=TASKS) as processes:
             yield processes
         return
     require_workers(workers)

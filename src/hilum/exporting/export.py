@@ -27,6 +27,7 @@ from hilum.progress import Progress, StepName
 from hilum.types import HilumError
 
 FEW = 64  # closest decisions: where more of them flip than may of all, no other image is needed
+UNFINISHED = ".export-"  # and more: a folder in `out` until all files are there
 SEEN = ("seen.csv", training_record.PATIENTS, training_record.FILMS)
 GRAPH_FILES = (*packages.GRAPHS.values(), "model.bin", *carried.NAMES)
 EVERY_FILE = (*GRAPH_FILES, record.FILE, proof.FILE, *SEEN, model_json.FILE)
@@ -239,8 +240,10 @@ def _moved_when_whole(out: Path) -> Iterator[Path]:
     `model.json` leaves first and comes last: half an export is none.
     """
     place = None
+    for left in out.glob(f"{UNFINISHED}*"):  # by an export that was killed
+        shutil.rmtree(left, ignore_errors=True)
     try:
-        place = Path(mkdtemp(prefix=".export-", dir=out))  # in it: another disk may begin at `out`
+        place = Path(mkdtemp(prefix=UNFINISHED, dir=out))  # in it: another disk may begin at `out`
         yield place
         for name in reversed(EVERY_FILE):
             (out / name).unlink(missing_ok=True)

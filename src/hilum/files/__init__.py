@@ -27,6 +27,7 @@ from hilum.files.parallel import (
 from hilum.files.path_list import PathList
 from hilum.files.scratch import scratch_cache
 from hilum.files.versions import releases
+from hilum.files.whole_folder import replaced_folder
 from hilum.files.worker import WorkerLostError
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "proxies",
     "releases",
     "remove_unfinished",
+    "replaced_folder",
     "require_own",
     "require_own_run",
     "retain_freed_memory",

@@ -37,6 +37,7 @@ def write_phantom(
     table = pd.DataFrame(
         processes.gather(request, root, partial(draw_films, request, root), progress)
     )
+    files.remove_unfinished(root, TABLE)  # of a process that was killed right here
     with files.atomic_write(root / TABLE) as temporary:
         table.to_csv(temporary, index=False)
     return _manifest(table, root)
