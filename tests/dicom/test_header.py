@@ -1,5 +1,6 @@
 """Values of a film's header that are none are not copied into its results."""
 
+import pickle
 import shutil
 import subprocess
 from io import BytesIO
@@ -15,8 +16,9 @@ from result_films import Film, as_file, film
 
 import hilum
 from hilum.dicom.header import header_of
+from hilum.dicom.parts import parts_of
 from hilum.dicom.results import result_objects
-from hilum.dicom.source import NO_PLACE
+from hilum.dicom.source import NO_PLACE, read_source
 
 GONE = object()
 # (kind of film, keyword, what its file has there, what the header of its results has)
@@ -72,6 +74,38 @@ def test_what_is_no_value_is_left_empty_or_out(
 @pytest.mark.parametrize(("keyword", "value"), NOWHERE)
 def test_a_place_in_the_room_is_whole_or_none(keyword: str, value: bytes) -> None:
     assert "FrameOfReferenceUID" not in header_of(with_raw("CT", keyword, value))
+
+
+# several values of each kind, as archives have them
+SEVERAL = (
+    ("OperatorsName", b"M\xfcller^A\\Busch^B"),
+    ("SoftwareVersions", b"1.2\\3.4 "),
+    ("ImageType", b"ORIGINAL\\PRIMARY"),
+    ("DateOfLastCalibration", b"20260101\\20260202 "),
+    ("TimeOfLastCalibration", b"1015\\1020 "),
+    ("WindowCenter", b"100\\200 "),
+    ("ReferencedFrameNumber", b"1\\2 "),
+    ("SOPClassesSupported", b"1.2\\1.3 "),
+    ("FrameIncrementPointer", b"\x18\x00\x63\x10\x18\x00\x65\x10"),
+)
+
+
+@pytest.mark.parametrize(("keyword", "value"), SEVERAL)
+def test_a_film_with_several_values_reaches_another_process(keyword: str, value: bytes) -> None:
+    """A node decodes films in processes of their own; pydicom's several names cannot be pickled."""
+    film_ = read_source(with_raw("CR", keyword, value), None, parts_of)
+    header = pickle.loads(pickle.dumps(film_)).header  # noqa: S301 - its own
+    assert header[keyword].VM == 2
+    assert header[keyword].value == film_.header[keyword].value
+
+
+@pytest.mark.parametrize(
+    "keyword", ["PatientName", "PatientID", "StudyInstanceUID", "AccessionNumber"]
+)
+def test_several_patients_or_studies_in_one_film_are_one_sentence(keyword: str) -> None:
+    with pytest.raises(hilum.HilumError, match=f"a backslash in {keyword}; correct") as raised:
+        header_of(with_raw("CR", keyword, b"1.2\\1.3 "))
+    assert "1.3" not in str(raised.value)
 
 
 def test_directions_may_be_rounded() -> None:

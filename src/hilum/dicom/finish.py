@@ -5,10 +5,9 @@ from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian
 
 from hilum.dicom.codes import SCHEME, SCHEME_NAME
+from hilum.dicom.header import UTF_8
 from hilum.dicom.identity import MANUFACTURER, Identity
 from hilum.dicom.source import Source
-
-UTF_8 = "ISO_IR 192"
 
 
 def finish(made: Dataset, source: Source, identity: Identity, description: str) -> Dataset:

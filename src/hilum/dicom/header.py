@@ -2,7 +2,8 @@
 
 Archives hold films with a pixel spacing of zero, a year for a birth date or a sex of "X". A result
 with them would be refused elsewhere, or could not be written at all. They are left empty where
-DICOM lets them be (Type 2), else left out; identifiers stay as they are.
+DICOM lets them be (Type 2), else left out; identifiers stay as they are. Texts are decoded, those
+in sequences too: results have one character set, whatever the film has.
 """
 
 import warnings
@@ -11,6 +12,7 @@ from math import isfinite
 
 import numpy as np
 from pydicom import DataElement, Dataset, config
+from pydicom.sequence import Sequence
 from pydicom.uid import (
     ComputedRadiographyImageStorage,
     CTImageStorage,
@@ -35,7 +37,8 @@ EMPTY = (
     "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime",
     "StudyID", "AccessionNumber", "ReferringPhysicianName",
 )  # fmt: skip
-PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+UTF_8 = "ISO_IR 192"
+UNCOPIED = ("SpecificCharacterSet", "PixelData", "FloatPixelData", "DoubleFloatPixelData")
 TIMES: dict[str, Callable[[str], object]] = {"DA": DA, "DT": DT, "TM": TM}
 CHECKED = ("AS", "CS", "DS", "IS", *TIMES)
 SEXES = ("M", "F", "O")
@@ -64,23 +67,53 @@ def header_of(dataset: Dataset) -> Dataset:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # pydicom quotes values, names among them
         header.update({element.tag: element for element in _usable(dataset)})
+    header.SpecificCharacterSet = UTF_8  # highdicom refuses ISO 2022's first set, which has no name
     for name in EMPTY:
         if name not in header:
             setattr(header, name, "")
+    _require_one_value(header)
     _check_directions(header)
     _check_place(header)
     return header
 
 
+def _require_one_value(header: Dataset) -> None:
+    """A backslash parts values: what should be one name or identifier is several ones then."""
+    several = [name for name in (*NEEDED, *EMPTY) if header[name].VM > 1]
+    if several:
+        raise HilumError(
+            "results as DICOM belong to one patient and study; got a film with a backslash in "
+            f"{', '.join(several)}; correct it in the archive."
+        )
+
+
 def _usable(dataset: Dataset) -> Iterator[DataElement]:
     for tag in dataset.keys():  # noqa: SIM118 - values convert each element, which may raise
         try:
-            element = _shortened(dataset[tag])
+            element = _read(dataset[tag])
             usable = element.VR not in CHECKED or all(map(_checks(element), _values(element)))
         except (ValueError, TypeError, OverflowError, NotImplementedError):
             continue
-        if usable and element.keyword not in PIXELS and not element.tag.is_private:
+        if usable and element.keyword not in UNCOPIED and not element.tag.is_private:
             yield element
+
+
+def _read(element: DataElement) -> DataElement:
+    """An element whose values can be copied: numbers shortened, texts of items decoded."""
+    if element.VR == "PN" and element.VM > 1:  # as pydicom reads several names, none can be pickled
+        return DataElement(element.tag, "PN", _values(element))
+    return _unpacked(element) if element.VR == "SQ" else _shortened(element)
+
+
+def _unpacked(element: DataElement) -> DataElement:
+    """A sequence with items of its own: pydicom writes bytes that are not decoded as they are."""
+    return DataElement(element.tag, "SQ", Sequence([_item(item) for item in element.value]))
+
+
+def _item(item: Dataset) -> Dataset:
+    made = Dataset()
+    made.update({element.tag: element for element in _usable(item)})
+    return made
 
 
 def _shortened(element: DataElement) -> DataElement:

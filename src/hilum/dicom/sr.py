@@ -15,7 +15,8 @@ from pydicom.valuerep import DS
 
 from hilum import __version__
 from hilum.dicom import codes, template
-from hilum.dicom.finish import UTF_8, finish
+from hilum.dicom.finish import finish
+from hilum.dicom.header import UTF_8
 from hilum.dicom.identity import MANUFACTURER, NAME, Identity
 from hilum.dicom.source import Source
 from hilum.dicom.template import Items, Value

@@ -17,7 +17,7 @@ from pydicom.filewriter import write_data_element
 from pydicom.tag import BaseTag
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
 
-from hilum.dicom.finish import UTF_8
+from hilum.dicom.header import UTF_8
 
 ITEM = b"\xfe\xff\x00\xe0"
 ENCODING = (False, True)  # implicit VR, little endian
