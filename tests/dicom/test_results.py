@@ -207,7 +207,7 @@ def test_a_refusal_is_a_result(tmp_path: Path, films: dict[str, Film], model: hi
     results = by_modality(unread.to_dicom(as_file(cut)))
     assert {*results} == {SR, SC}
     texts = [item.TextValue for item in named(results[SR], codes.REASON.meaning)]
-    assert texts == [unread.reason]
+    assert [f"image in memory: {text}" for text in texts] == [unread.reason]
     assert "cut short" in unread.reason
     values = {
         item.ConceptCodeSequence[0].CodeValue
@@ -215,6 +215,29 @@ def test_a_refusal_is_a_result(tmp_path: Path, films: dict[str, Film], model: hi
         if item.ValueType == "CODE"
     }
     assert values == {standard.SCT.NotEvaluated.value}
+
+
+def test_a_reason_in_results_does_not_name_the_file(
+    model: hilum.Model, films: dict[str, Film], tmp_path: Path
+) -> None:
+    """Files are named after patients; and the same film gives the same results, wherever it is."""
+    cut = as_file(film("CR", PixelData=films["CR"].dataset.PixelData[:2000]))
+    folder = tmp_path / "in"
+    folder.mkdir()
+    path = folder / "Mueller_Aenne.dcm"
+    path.write_bytes(cut)
+    predict.predict_files(
+        model.folder, [folder], tmp_path / "p.csv", silent, dicom=tmp_path / "out"
+    )
+    written = {
+        each.Modality: as_file(each) for each in map(dcmread, sorted((tmp_path / "out").iterdir()))
+    }
+    assert {*written} == {SR, SC}
+    given = f"{folder}/../in/{path.name}"  # a name that is not the one that a scan finds
+    for prediction in (model.predict(cut), model.predict(path), model.predict(given)):
+        made = {each.Modality: as_file(each) for each in prediction.to_dicom(cut)}
+        assert made == written
+    assert not [content for content in written.values() if b"Mueller_Aenne" in content]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 
@@ -51,7 +51,7 @@ class ResultFolder:
         try:
             dataset = read_film(path)
             self._require_one_patient(dataset)
-            made = self.maker.objects(dataset, prediction)
+            made = self.maker.objects(dataset, replace(prediction, path=str(path)))
         except HilumError as error:
             return f"no results as DICOM: {error}"
         name = self._name(path.stem[:LONGEST])
