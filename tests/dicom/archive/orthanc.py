@@ -22,7 +22,7 @@ from hilum.node.status import SpoolStatus, read_status
 LOOPBACK, AET = "127.0.0.1", "ORTHANC"
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "hospital.md"
 PLACES = f"{os.environ.get('PATH', '')}:/usr/sbin"  # Debian's Orthanc is a service
-PROGRAMS = ("Orthanc", "storescu", "dsrdump", "dciodvfy")
+PROGRAMS = ("Orthanc", "storescu", "dcmsend", "dsrdump", "dciodvfy")
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 ENTRY = "from hilum.cli import main; main()"
 PATIENCE = 600.0  # seconds for what takes one; a busy machine is no failure

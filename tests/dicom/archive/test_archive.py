@@ -3,6 +3,7 @@
 Run by `make test-dicom`.
 """
 
+import json
 import re
 from pathlib import Path
 
@@ -114,3 +115,16 @@ def test_a_result_that_comes_twice_is_one_instance(archive: Orthanc, ward: Ward)
     before = archive.ask("/statistics")["CountInstances"]
     orthanc.send(archive.dicom, orthanc.AET, [ward.results["CR"][SR]], "-R")
     assert archive.ask("/statistics")["CountInstances"] == before
+
+
+def test_the_pages_sender_and_its_second_sending_take_all_films(
+    archive: Orthanc, ward: Ward, paths: dict[str, Path]
+) -> None:
+    """Compressed films as well, which DCMTK's storescu refuses without an option."""
+    page = orthanc.PAGE.read_text(encoding="utf-8")
+    (sender,) = re.findall(r"^5\. Send a film: `(.*?) film\.dcm`", page, re.M)
+    for path in paths.values():
+        orthanc.run(*sender.replace("4242", str(archive.dicom)).split(), path)
+    (query,) = re.findall(r"/tools/find -d '(.*?)'", orthanc.block("sh", "tools/find"))
+    found = archive.ask("/tools/find", "POST", json.loads(query))
+    assert len(found) == len({film.SeriesInstanceUID for film in ward.films.values()})
