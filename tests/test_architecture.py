@@ -116,6 +116,16 @@ def test_imports_point_down(graph: dict[str, set[str]]) -> None:
     assert not wrong, "\n".join(wrong)
 
 
+def test_a_class_name_means_one_thing() -> None:
+    """But for the card of the Coalition for Health AI: its schema names its elements."""
+    found: dict[str, list[str]] = {}
+    for name, path in modules().items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef) and name != "hilum.report.cards.chai":
+                found.setdefault(node.name, []).append(name)
+    assert {name: places for name, places in found.items() if len(places) > 1} == {}
+
+
 def test_experiment_has_an_order_of_its_own(graph: dict[str, set[str]]) -> None:
     start = "hilum.experiment."
     inside = {name.removeprefix(start): graph[name] for name in graph if name.startswith(start)}

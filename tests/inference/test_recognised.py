@@ -189,7 +189,7 @@ def test_images_that_come_some_at_a_time_are_recognised_as_together(
 ) -> None:
     model, taken = built("Hospital A"), films([picture(i) for i in range(9)], patients, "B")
     together = seen_before.compare_with_record(model, taken.sha256[8:], taken)
-    comparison = seen_before.Comparison(model, taken.sha256[8:])
+    comparison = seen_before.RecordComparison(model, taken.sha256[8:])
     for rows in (slice(0, 0), slice(0, 3), slice(3, 4), slice(4, 9)):
         comparison.add(
             Films(taken.sha256[rows], taken.hashes[rows], taken.patients[rows], taken.sources[rows])

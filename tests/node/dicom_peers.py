@@ -14,7 +14,7 @@ from pydicom.dataset import FileMetaDataset
 from pynetdicom import AE, evt
 from pynetdicom import sop_class as sop
 
-from hilum.node.answers import Answered, Answers
+from hilum.node.answers import Answered, FilmAnswers
 from hilum.node.node import Node, NodeSettings, running
 from hilum.node.outcome import Sender
 from hilum.node.peers import Archive, Peers
@@ -165,7 +165,7 @@ class PlainAnswers:
 def node(
     spool: Path,
     target: ArchivePeer | Sender | int,
-    answers: Answers | None = None,
+    answers: FilmAnswers | None = None,
     rules: FilmRules | None = None,
     peers: Sequence[str] = (),
     digest: str = "digest",

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from hilum.experiment.answering import Answered
 from hilum.inference.model import TrainedModel
-from hilum.inference.seen_before import Comparison, Recognised
+from hilum.inference.seen_before import RecordComparison, Recognised
 from hilum.inference.training_record import Films
 from hilum.types import Floats
 
@@ -32,7 +32,7 @@ def collect(model: TrainedModel, parts: Iterable[Answered], count: int) -> Colle
     probabilities = np.empty((count, len(model.facts.classes)))
     read, reasons = np.empty(count, bool), list[str]()
     patients, points = list[str | None](), _Points(count)
-    comparison, waiting = Comparison(model.built_on, model.facts.seen), list[Films]()
+    comparison, waiting = RecordComparison(model.built_on, model.facts.seen), list[Films]()
     for part in parts:
         rows = slice(len(reasons), len(reasons) + len(part.reasons))
         probabilities[rows], read[rows] = part.probabilities, part.read

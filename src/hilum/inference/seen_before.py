@@ -86,12 +86,12 @@ def compare_with_record(built: BuiltOn | None, seen: Sequence[str], films: Films
 
     Two films count as near duplicates within 16 of the 256 bits of their perceptual hashes.
     """
-    comparison = Comparison(built, seen)
+    comparison = RecordComparison(built, seen)
     comparison.add(films)
     return comparison.outcome()
 
 
-class Comparison:
+class RecordComparison:
     """The same of images that come some at a time and are not kept."""
 
     def __init__(self, built: BuiltOn | None, seen: Sequence[str]) -> None:

@@ -25,7 +25,7 @@ from hilum.types import HilumError
 Answered: TypeAlias = Sequence[Dataset] | Left
 
 
-class Answers(Protocol):
+class FilmAnswers(Protocol):
     """What makes results of films, several at a time."""
 
     def begin(self, film: Path, sender: str, rules: FilmRules) -> Callable[[], Answered]:
@@ -44,7 +44,7 @@ class ModelAnswers:
     decoders: Decoders
 
     def begin(self, film: Path, sender: str, rules: FilmRules) -> Callable[[], Answered]:
-        """See `Answers`."""
+        """See `FilmAnswers`."""
         reading = Reading(film, sender, rules)
         future = self.decoders.submit(reading)
         ahead = Ahead(self.engine)

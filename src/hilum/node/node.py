@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hilum.files import alone
-from hilum.node.answers import Answers
+from hilum.node.answers import FilmAnswers
 from hilum.node.commitment import Commitments
 from hilum.node.deliver import FIRST_PAUSE, Delivery
 from hilum.node.outcome import Sender
@@ -18,7 +18,7 @@ from hilum.node.peers import Peers
 from hilum.node.receive import Receiver
 from hilum.node.rules import FilmRules
 from hilum.node.spool import Spool
-from hilum.node.work import Worker
+from hilum.node.work import AnsweringThread
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Node:
 
     spool: Spool
     receiver: Receiver
-    worker: Worker
+    worker: AnsweringThread
     delivery: Delivery
 
     @property
@@ -51,7 +51,7 @@ class Node:
 
 @contextmanager
 def running(
-    settings: NodeSettings, digest: str, answers: Answers, sender: Sender
+    settings: NodeSettings, digest: str, answers: FilmAnswers, sender: Sender
 ) -> Iterator[Node]:
     """A node from its first film to its last; what is not finished then waits in the spool.
 
@@ -63,7 +63,7 @@ def running(
         receiver = Receiver(
             spool, settings.title, (settings.host, settings.port), settings.peers, commitments
         )
-        worker = Worker(spool, answers, settings.rules)
+        worker = AnsweringThread(spool, answers, settings.rules)
         delivery = Delivery(spool, sender, commitments, settings.first_pause)
         try:
             receiver.start()

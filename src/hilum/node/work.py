@@ -12,7 +12,7 @@ from io import BytesIO
 from pydicom import Dataset
 
 from hilum import images
-from hilum.node.answers import Answered, Answers
+from hilum.node.answers import Answered, FilmAnswers
 from hilum.node.queue_tables import Film
 from hilum.node.reading import Left
 from hilum.node.rules import FilmRules
@@ -27,11 +27,11 @@ UNNAMED = f"{images.IN_MEMORY}: "  # before the sentence about bytes that have n
 
 
 @dataclass(slots=True)
-class Worker:
+class AnsweringThread:
     """The thread; `start`, `stop`."""
 
     spool: Spool
-    answers: Answers
+    answers: FilmAnswers
     rules: FilmRules
     _ended: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
