@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from hilum.experiment.answering import Answered
 from hilum.inference.model import TrainedModel
-from hilum.inference.seen_before import RecordComparison, Recognised
+from hilum.inference.seen_before import Recognised, RecordComparison
 from hilum.inference.training_record import Films
 from hilum.types import Floats
 
