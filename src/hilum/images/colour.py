@@ -26,6 +26,7 @@ def colourfulness(source: Path | bytes, facts: dict[str, Any]) -> float:
         stream = BytesIO(source) if isinstance(source, bytes) else source
         with Image.open(stream, formats=("PNG", "JPEG", "TIFF")) as image:
             image.draft("RGB", (SIDE, SIDE))
+            image.info.pop("transparency", None)  # Pillow warns where a palette has it
             small = image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)
     except DAMAGE:
         return 0.0  # `read` has its own decoder, and judged the file readable

@@ -27,6 +27,7 @@ GREY_KEYWORDS = (
     *(f"{name}PaletteColorLookupTableData" for name in PALETTES),
 )  # fmt: skip
 EXACT = 2**24
+FARTHEST = 1e200  # of rescaled values from zero: differences of them are still finite
 PERCENTILES = (0.5, 99.5)  # what becomes black and white where the file names no window
 
 
@@ -69,6 +70,11 @@ def display(elements: Elements, layout: Layout) -> Display:
         measured = (0.0, float(modality.entries.max()))  # always unsigned, C.11.1.1.1
     else:
         ends = [end * slope + intercept for end in stored]
+        if not all(abs(end) < FARTHEST for end in ends):
+            raise HilumError(
+                "expected RescaleSlope and RescaleIntercept that give numbers of some size, got "
+                f"values beyond {FARTHEST:g}; correct the header"
+            )
         # Hounsfield units are signed even where these pixels cannot be, C.11.2.1.1
         least = [-1.0] if elements.text("RescaleType") == "HU" else []
         measured = (min(ends + least), max(ends))

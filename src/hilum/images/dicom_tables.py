@@ -51,6 +51,10 @@ class Window:
 
         https://dicom.nema.org/medical/dicom/current/output/chtml/part03/sect_C.11.2.html
         """
+        with np.errstate(over="ignore"):  # of a tiny width: infinity is clipped as any other end
+            return self._shown(levels)
+
+    def _shown(self, levels: Levels) -> Levels:
         if self.function == "SIGMOID":
             # exp overflows beyond 709
             steepness = np.clip(-4 * (levels - self.centre) / self.width, -700, 700)

@@ -88,6 +88,8 @@ def _decode_shallow(data: bytes, header: Header) -> Grey8:
     with Image.open(BytesIO(data), formats=(header.format,)) as image:
         image.load()
         mode = image.mode
+        if header.format == "PNG" and "transparency" in image.info:
+            image.info["transparency"] = _hole(image.info["transparency"], header)
         if mode in ("1", "L") and "transparency" not in image.info:
             return np.asarray(image.convert("L"))
         if mode in ("RGB", "CMYK", "YCbCr") and "transparency" not in image.info:
@@ -98,6 +100,19 @@ def _decode_shallow(data: bytes, header: Header) -> Grey8:
             )
         layers = np.asarray(image.convert("RGBA"))
     return gray.on_black(gray.luma(layers[..., :3]), layers[..., 3])
+
+
+def _hole(stated: Any, header: Header) -> Any:
+    """What a PNG's tRNS says, in levels of 255 as Pillow's pixels are; bytes are of a palette.
+
+    Bits beyond the depth do not count: https://www.w3.org/TR/png-3/#11tRNS
+    """
+    if isinstance(stated, bytes) or header.kind == "palette":
+        return stated
+    most = 2**header.bits - 1
+    if isinstance(stated, int):
+        return (stated & most) * (255 // most)
+    return tuple(value & most for value in stated)
 
 
 def _decode_deep(data: bytes, header: Header) -> npt.NDArray[Any]:
@@ -135,6 +150,11 @@ def _tiff_layers(data: bytes, header: Header) -> npt.NDArray[Any]:
     if not colours or header.samples < colours:
         raise _undecodable(header)
     wanted = colours + (header.alpha and header.samples > colours)
+    if header.kind == WHITE_IS_ZERO and wanted > colours:
+        raise HilumError(
+            f"expected grey alone where zero is white, got {header.samples} channels, one of them "
+            "alpha; export the image without alpha"
+        )
     if header.planar:
         planes = [
             _decode_by_opencv(part, header) for part in tiff_planes.apart(data, header)[:wanted]
