@@ -384,6 +384,21 @@ def test_a_view_of_pixels_does_not_hold_their_stream() -> None:
     assert bytes(view) == bytes([2, 3, 4, 5])
 
 
+def test_a_large_data_set_may_not_shrink_a_hundredfold(
+    save: Saver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A blank film of any usual size may."""
+    blank = {"syntax": uid.DeflatedExplicitVRLittleEndian}
+    path = save(dicom(np.zeros((2000, 2000), np.uint16), blank))
+    assert path.stat().st_size * 500 < 8_000_000
+    assert images.read(path).pixels.shape == (2000, 2000)
+    monkeypatch.setattr("hilum.images.dicom_elements.FREE", 4_000_000)
+    with pytest.raises(HilumError, match="expected at most 4,000,000 bytes once inflated"):
+        images.read(path)
+    noise = np.random.default_rng(0).integers(0, 256, (2100, 2000), dtype=np.uint8)
+    assert images.read(save(dicom(noise, blank))).pixels.shape == (2100, 2000)
+
+
 def test_inflated_content_matches_zlib(save: Saver) -> None:
     pixels = smooth()
     path = save(dicom(pixels, {"syntax": uid.DeflatedExplicitVRLittleEndian}))

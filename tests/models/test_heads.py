@@ -393,3 +393,10 @@ def test_binary_cross_entropy_on_two_softmax_units_is_cross_entropy() -> None:
         binary = F.binary_cross_entropy(logits.softmax(1), F.one_hot(labels, classes).double())
         gap = abs(float(binary - F.cross_entropy(logits, labels)))
         assert gap < 1e-6 if classes == 2 else gap > 1e-2
+
+
+def test_names_of_a_strange_file_are_counted_not_listed() -> None:
+    arrays = {f"{number}.weight": np.zeros(1) for number in range(10_000)}
+    with pytest.raises(HilumError, match="got 10000 arrays, without") as caught:
+        NumpyHead.from_arrays(arrays)
+    assert len(str(caught.value)) < 300

@@ -4,7 +4,7 @@ import struct
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from io import BytesIO
+from io import SEEK_END, BytesIO
 from math import isfinite
 from typing import Any, BinaryIO
 
@@ -25,6 +25,9 @@ PIXEL_DATA = 0x7FE00010
 FLOATS = {0x7FE00008: "Float Pixel Data", 0x7FE00009: "Double Float Pixel Data"}
 _VRS = frozenset(name.encode() for name in map(str, converters) if len(name) == 2)
 _UNDEFINED = 0xFFFFFFFF
+# a deflated film shrinks to a half; blank ones are below FREE, whatever they shrink to
+RATIO, FREE = 100, 64 << 20  # inflated bytes of one, and those that are always allowed
+PIECE = 1 << 16  # bytes inflated at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +135,7 @@ def parse_dicom(stream: BinaryIO, keywords: Iterable[str]) -> DicomFile:
     """Read the `keywords` elements up to the pixel data; DICOM PS3.10 section 7, PS3.5 section 7.
 
     A missing preamble, file meta group or transfer syntax is made up for by looking at the first
-    element; a deflated data set is inflated up to MAX_BYTES.
+    element; a deflated data set is inflated up to FREE bytes, or RATIO times what it weighs.
     https://dicom.nema.org/medical/dicom/current/output/chtml/part10/chapter_7.html
     """
     stream.seek(0)
@@ -190,17 +193,23 @@ def _inflate(stream: BinaryIO) -> BinaryIO:
 
     https://dicom.nema.org/medical/dicom/current/output/chtml/part05/sect_A.5.html
     """
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    content = inflater.decompress(stream.read(), MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise HilumError(
-            f"expected at most {MAX_BYTES:,} bytes once inflated, got more; export it uncompressed"
-        )
+    start = stream.tell()
+    size = stream.seek(0, SEEK_END) - start
+    stream.seek(start)
+    most = min(MAX_BYTES, max(FREE, RATIO * size))
+    inflater, content = zlib.decompressobj(-zlib.MAX_WBITS), BytesIO()
+    while not inflater.eof and (piece := stream.read(PIECE)):
+        content.write(inflater.decompress(piece, most + 1 - content.tell()))
+        if content.tell() > most:
+            raise HilumError(
+                f"expected at most {most:,} bytes once inflated, got more; export it uncompressed"
+            )
     if not inflater.eof:
         raise HilumError(
             "expected a whole deflated data set, got one cut short; copy the file again"
         )
-    return BytesIO(content)
+    content.seek(0)
+    return content
 
 
 def _actual_syntax(stream: BinaryIO, declared: str | None) -> str:

@@ -16,6 +16,7 @@ Array: TypeAlias = npt.NDArray[np.float64]
 Rows: TypeAlias = npt.NDArray[np.int64]
 Layer: TypeAlias = tuple[Array, Array]  # weights (output, input), bias (output,)
 
+SOME = 3  # missing names that a sentence quotes
 COLUMNS = 4096  # features that are measured at a time
 SMALLEST_SPREAD = 1e-6  # a feature that hardly varies in training is left at its own scale
 
@@ -100,8 +101,8 @@ class NumpyHead:
         missing = sorted(set(names) - set(arrays))
         if missing or count == 0:
             raise HilumError(
-                f"a head needs mean, deviation and 0.weight, 0.bias, ...; got {sorted(arrays)}, "
-                f"without {missing}; restore the model folder."
+                f"a head needs mean, deviation and 0.weight, 0.bias, ...; got {len(arrays)} "
+                f"arrays, without {missing[:SOME] or 'a layer'}; restore the model folder."
             )
         plain = {name: np.ascontiguousarray(arrays[name], np.float64) for name in names}
         layers = tuple((plain[f"{i}.weight"], plain[f"{i}.bias"]) for i in range(count))
