@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from damage import flipped, read_or_refused
 from hilum import datasets, recipes
 from hilum.data import manifest
 from hilum.experiment import compare
@@ -49,27 +50,6 @@ def _places(tree: Any) -> Iterator[tuple[Any, Any]]:
         yield tree, key
         if isinstance(value, (dict, list)):
             yield from _places(value)
-
-
-def flipped(content: bytes, count: int, seed: int = 0) -> Iterator[bytes]:
-    """`count` copies of a file with one byte changed, cut off or written twice."""
-    chance = random.Random(seed)
-    for number in range(count):
-        at = chance.randrange(len(content))
-        rest = (bytes([chance.randrange(256)]) + content[at + 1 :], b"", content[at - 1 :])
-        yield content[:at] + rest[number % 3]
-
-
-def read_or_refused(read: Any, *args: Any) -> bool:
-    """Whether it was refused; anything but HilumError fails the test."""
-    try:
-        read(*args)
-    except HilumError as error:
-        said = str(error)
-    else:
-        return False
-    assert "\n" not in said.strip()
-    return True
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The first sheet of an Excel workbook as rows of text: enough for publishers' metadata files."""
 
+import struct
 import zipfile
 from pathlib import Path
 
@@ -9,6 +10,9 @@ from python_calamine import CalamineError
 from hilum.types import HilumError
 
 _LARGEST = 64 << 20  # bytes of an unpacked workbook; the publishers' sheets are below 4 MB
+_FAULTS = (  # RuntimeError: NotImplementedError of a zip version that does not exist
+    OSError, ValueError, RuntimeError, EOFError, struct.error, zipfile.BadZipFile, CalamineError,
+)  # fmt: skip
 
 
 def read_sheet(path: Path) -> pd.DataFrame:
@@ -22,7 +26,7 @@ def read_sheet(path: Path) -> pd.DataFrame:
         table = pd.DataFrame()
         if size <= _LARGEST:
             table = pd.read_excel(path, engine="calamine", dtype=str, keep_default_na=False)
-    except (OSError, ValueError, zipfile.BadZipFile, CalamineError):
+    except _FAULTS:
         table = pd.DataFrame()
     if not len(table.columns):
         raise HilumError(f"{path} must be an Excel workbook (.xlsx) with a table; fetch it again.")

@@ -4,6 +4,8 @@ import pickle
 import re
 import struct
 import warnings
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +46,8 @@ UNREADABLE = (  # what a damaged or hostile pickle makes torch's restricted unpi
     RuntimeError,
     TypeError,
     ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
 )
 
 

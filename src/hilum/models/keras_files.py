@@ -1,7 +1,9 @@
 """Reads what Keras wrote: .h5 files, and TensorFlow.js folders or archives, as plain arrays."""
 
 import json
+import lzma
 import tarfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
@@ -23,6 +25,7 @@ DAMAGE = (
     RuntimeError, MemoryError,
 )  # fmt: skip
 MAX_BYTES = 4 << 30  # of one weight file; ResNet152 has 240 MB
+RATIO, FREE = 100, 16 << 20  # unpacked bytes of one, and those that are always allowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +62,16 @@ def _read_h5(path: Path) -> KerasFile:
             epsilon = _epsilon(json.loads(config)) if config else None
     except DAMAGE as error:
         raise HilumError(
-            f"{path} must be weights or a model that Keras 2 or 3 saved as .h5; got: {error}; "
+            f"{path} must be weights or a model that Keras 2 or 3 saved as .h5; got: "
+            f"{_in_a_line(error)}; "
             "save it again with model.save_weights('name.h5')."
         ) from error
     return KerasFile(path, _by_layer(weights), epsilon)
+
+
+def _in_a_line(error: Exception) -> str:
+    """A library's words; tarfile has a line for each compression that it tried."""
+    return " ".join(str(error).split())[:160]
 
 
 def _values(dataset: Any) -> Array:
@@ -107,7 +116,7 @@ def _read_folder(path: Path) -> KerasFile:
 def _read_archive(path: Path) -> KerasFile:
     try:
         with tarfile.open(path) as archive:
-            members = {m.name: m for m in archive.getmembers() if m.isfile()}
+            members = _members(path, archive)
             root = _only_model(path, members)
 
             def fetch(name: str) -> bytes:
@@ -115,16 +124,31 @@ def _read_archive(path: Path) -> KerasFile:
                 return content.read() if content else b""
 
             return _read_tfjs(path, fetch)
-    except (tarfile.TarError, EOFError, *DAMAGE) as error:
+    except (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, *DAMAGE) as error:
         raise HilumError(
-            f"{path} must be an archive with a TensorFlow.js model; got: {error}; fetch it again."
+            f"{path} must be an archive with a TensorFlow.js model; got: {_in_a_line(error)}; "
+            "fetch it again."
         ) from error
+
+
+def _members(path: Path, archive: tarfile.TarFile) -> dict[str, tarfile.TarInfo]:
+    """The files by name; HilumError at the first that is beyond what weights unpack to."""
+    most = min(MAX_BYTES, max(FREE, RATIO * path.stat().st_size))
+    members: dict[str, tarfile.TarInfo] = {}
+    for member in archive:
+        most -= member.size
+        if most < 0:
+            raise HilumError(
+                f"{path} must unpack to {MAX_BYTES} bytes at most, and to {RATIO} times what it "
+                f"weighs; got more at {member.name!r}; check it."
+            )
+        if member.isfile():
+            members[member.name] = member
+    return members
 
 
 def _only_model(path: Path, members: dict[str, tarfile.TarInfo]) -> PurePosixPath:
     """The folder inside the archive that holds model.json."""
-    if sum(member.size for member in members.values()) > MAX_BYTES:
-        raise HilumError(f"{path} must unpack to less than {MAX_BYTES} bytes; got more; check it.")
     descriptions = [name for name in members if PurePosixPath(name).name == "model.json"]
     if len(descriptions) != 1:
         raise HilumError(
