@@ -221,7 +221,7 @@ def tiffs() -> dict[str, OddImage]:
                 np.dstack([DEEP, DEEP]), photometric="miniswhite", planarconfig="contig",
                 extrasamples=["unassalpha"],
             ),
-            "got 2 channels, one of them alpha",
+            "got some that are transparent",
         ),
         "cmyk tiff": OddImage(encoded(cmyk, "TIFF"), luma(COLOUR)),
         "tiled tiff with planes apart": OddImage(

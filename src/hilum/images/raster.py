@@ -130,7 +130,13 @@ def _decode_deep(data: bytes, header: Header) -> npt.NDArray[Any]:
     if count in (1, 3):
         return np.ascontiguousarray(bright)
     if layers.dtype == np.uint16:
-        return gray.on_black(bright, layers[..., -1])
+        alpha = layers[..., -1]
+        if header.kind == WHITE_IS_ZERO and alpha.min() < 65535:
+            raise HilumError(
+                "expected opaque pixels where zero is white, got some that are transparent; "
+                "export the image without alpha"
+            )
+        return gray.on_black(bright, alpha)
     raise HilumError(
         f"expected 1 or 3 channels of {layers.dtype}, got {count}; export the image as grey"
     )
@@ -150,11 +156,6 @@ def _tiff_layers(data: bytes, header: Header) -> npt.NDArray[Any]:
     if not colours or header.samples < colours:
         raise _undecodable(header)
     wanted = colours + (header.alpha and header.samples > colours)
-    if header.kind == WHITE_IS_ZERO and wanted > colours:
-        raise HilumError(
-            f"expected grey alone where zero is white, got {header.samples} channels, one of them "
-            "alpha; export the image without alpha"
-        )
     if header.planar:
         planes = [
             _decode_by_opencv(part, header) for part in tiff_planes.apart(data, header)[:wanted]
