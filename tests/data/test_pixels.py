@@ -330,10 +330,10 @@ def test_stored_images_that_are_looked_through_take_no_memory(peak_memory: "Peak
     assert taken is not None
     assert found == len(taken.fingerprints.thumbnails) == count
     assert taken.fingerprints.bytes_sha256[7] == keys[7].hexdigest()
-    assert grown() < 16e6  # bytes
+    assert grown() < 20e6  # some 9 MB; the allocator of a busy process adds a few
     with peak_memory() as grown:
         assert len(store.places()) == count
-    assert grown() < 9e6
+    assert grown() < 12e6
 
 
 KILLED = """
