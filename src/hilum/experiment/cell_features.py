@@ -94,13 +94,14 @@ def augmented(context: CellContext, seed: int, rows: Rows) -> list[Views]:
 
 def arrays(wanted: Sequence[Views]) -> list[Floats]:
     """Features (image, feature) of each; those that nobody has computed yet are computed here."""
-    views = [view for each in wanted for view in each]
-    for view in views:
-        if feature_cache.is_stored(view.own_key):
-            advance = view.context.progress(view.step)
-            note(advance, "all from the cache")
-            advance(len(view.rows), len(view.rows))
-    missing = [view for view in views if not feature_cache.is_stored(view.own_key)]
+    missing: list[View] = []
+    for view in (view for each in wanted for view in each):
+        if not feature_cache.is_stored(view.own_key):
+            missing.append(view)
+            continue
+        advance = view.context.progress(view.step)
+        note(advance, "all from the cache")
+        advance(len(view.rows), len(view.rows))
     while missing:
         left = [view for view in missing if not _compute(view, wait=False)]
         if len(left) == len(missing):  # other processes are at all of them
