@@ -46,6 +46,8 @@ FLOORS = (
     | {"recipe_checks", "summary", "synthetic_images"},
     {"fine_tune", "shard_model", "shards"},
     {"answer_rows", "cell_features", "schema_to_training", "spread", "work_count"},
+    {"view_pass"},
+    {"view"},
     {"cell_context", "collected"},
     {"answering", "context", "shared_pass", "splits"},
     {"clear_previous", "compare", "dataset", "environment", "given_split", "leaderboard"}

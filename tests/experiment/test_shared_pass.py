@@ -12,10 +12,11 @@ import pytest
 
 from hilum import files, recipes
 from hilum.data import feature_cache
-from hilum.experiment import cell_context, cell_features, cell_network, shared_pass
+from hilum.experiment import cell_context, cell_features, cell_network, shared_pass, view_pass
 from hilum.experiment.cell_context import CellContext, CellData
 from hilum.experiment.cell_network import CompiledNetwork
 from hilum.experiment.shared_pass import SharedPass
+from hilum.experiment.view import View
 from hilum.models.cards import Pool
 from hilum.models.runtime.base import Progress, Runtime
 from hilum.progress import Advance, silent
@@ -27,7 +28,7 @@ COUNT, SIDE = 6, 64
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """A few images are worth a shared pass here."""
-    monkeypatch.setattr(cell_features, "WORTH", 1)
+    monkeypatch.setattr(view_pass, "WORTH", 1)
     cell_network.forget_network()
 
 
@@ -55,18 +56,33 @@ def views(one: CellContext) -> list[Floats]:
     return [np.array(each) for each in cell_features.arrays(wanted)]
 
 
+def test_stacked_views_are_the_arrays_with_synthetic_images_after_the_real_ones() -> None:
+    whole = context("average")
+    pixels = Pixels(whole.pixels.stack[:4], whole.pixels.sample_ids[:4], "four")
+    real = replace(whole, labels=whole.labels[:4], pixels=pixels)
+    enlarged = replace(whole, before=real)
+    wanted = [cell_features.plain(enlarged), cell_features.mirror(enlarged)]
+    assert len(wanted[0]) == 2
+    stacked = cell_features.stacked(wanted)
+    assert np.array_equal(stacked, np.stack(cell_features.arrays(wanted)))
+    plain, mirrored = cell_features.features(whole), cell_features.mirrored_features(whole)
+    assert np.array_equal(stacked, np.stack([plain, mirrored]))
+    stacked += 1  # the caller's own: the store is as it was
+    assert np.array_equal(cell_features.features(whole), plain)
+
+
 class Counted:
     """Images that went through networks, by the width of their output."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.widths: list[int] = []
-        before = cell_features._run
+        before = View.run
 
-        def run(view: cell_features.View, runtime: Runtime) -> Floats:
+        def run(view: View, runtime: Runtime, part: range, progress: Progress) -> Floats:
             self.widths.append(runtime.facts.outputs)
-            return before(view, runtime)
+            return before(view, runtime, part, progress)
 
-        monkeypatch.setattr(cell_features, "_run", run)
+        monkeypatch.setattr(View, "run", run)
 
 
 @pytest.mark.parametrize(
@@ -154,3 +170,85 @@ def test_processes_share_out_the_views(tmp_path: Path, monkeypatch: pytest.Monke
             assert not future.done()
         assert len(future.result(60)) == len(wanted)
     assert told == ["features, mirrored", "features"]
+
+
+@pytest.fixture
+def in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(view_pass, "PART", 2)
+
+
+@pytest.mark.usefixtures("in_parts")
+@pytest.mark.parametrize("pools", [(), ("average", "stages")])
+def test_parts_make_the_features_of_the_whole(
+    pools: tuple[Pool, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HILUM_CACHE", str(tmp_path / "parts"))
+    counted = Counted(monkeypatch)
+    moves: list[tuple[int, int]] = []
+    one = replace(
+        context("average", pools), progress=lambda _: lambda done, of: moves.append((done, of))
+    )
+    found = views(one)
+    assert len(counted.widths) == 3 + 3 + 2  # six images twice, then three
+    assert moves[-1] == (3, 3)
+    assert moves == sorted(moves, key=lambda move: -move[1])  # each view forward to its end
+    left = {path.stem for path in feature_cache.store_path("x").parent.iterdir()}
+    assert len(left) == len(found) * max(1, len(pools))  # no part, no lock
+    monkeypatch.setenv("HILUM_CACHE", str(tmp_path / "whole"))
+    monkeypatch.setattr(view_pass, "PART", 1000)
+    cell_network.forget_network()
+    for mine, before in zip(found, views(context("average")), strict=True):
+        np.testing.assert_array_equal(mine, before)
+
+
+@pytest.mark.usefixtures("in_parts")
+def test_parts_of_a_killed_process_are_not_computed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HILUM_CACHE", str(tmp_path))
+    one = context("average")
+    counted = Counted(monkeypatch)
+    counting = View.run
+
+    def until_killed(view: View, runtime: Runtime, part: range, progress: Progress) -> Floats:
+        if part.start == 4:
+            raise KeyboardInterrupt
+        return counting(view, runtime, part, progress)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(View, "run", until_killed)
+        with pytest.raises(KeyboardInterrupt):
+            cell_features.features(one)
+    assert len(counted.widths) == 2
+    again = cell_features.features(one)
+    assert len(counted.widths) == 3
+    np.testing.assert_array_equal(again, one.runtime(one.pixels.stack))
+
+
+@pytest.mark.usefixtures("in_parts")
+def test_processes_share_out_the_parts_of_a_view(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What another is at is waited for last, and made here if the other died."""
+    monkeypatch.setenv("HILUM_CACHE", str(tmp_path))
+    one = context("average")
+    (view,) = cell_features.plain(one)
+    whole = files.stable_digest(view.own_key)
+    first = feature_cache.store_path(files.stable_digest(whole, "part", 0, 2)).with_suffix(".lock")
+    begun: list[int] = []
+    running, before = Event(), View.run
+
+    def run(view: View, runtime: Runtime, part: range, progress: Progress) -> Floats:
+        begun.append(part.start)
+        if part.start == 4:
+            running.set()
+        return before(view, runtime, part, progress)
+
+    monkeypatch.setattr(View, "run", run)
+    with ThreadPoolExecutor(1) as pool:
+        with files.holding(first, wait=True):
+            future = pool.submit(cell_features.features, one)
+            assert running.wait(60)
+            assert not future.done()
+        np.testing.assert_array_equal(future.result(60), one.runtime(one.pixels.stack))
+    assert begun == [2, 4, 0]

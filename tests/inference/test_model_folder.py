@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from hilum import files, preprocess
-from hilum.experiment import cell_features
+from hilum.experiment.view import plain_key
 from hilum.inference import model as models
 from hilum.inference import model_folder
 from hilum.inference.model import ModelMetadata, TrainedModel
@@ -177,6 +177,6 @@ def test_another_network_in_int8_is_refused(in_int8: tuple[TrainedModel, Path]) 
 def test_features_in_int8_have_a_place_of_their_own(in_int8: tuple[TrainedModel, Path]) -> None:
     pixels = Pixels(STACK, ("a", "b", "c", "d"), "digest")
     engine = model_folder.load_trained_model(in_int8[1]).runtime
-    key = cell_features.plain_key(pixels, in_int8[0].backbone, "unit", engine)
+    key = plain_key(pixels, in_int8[0].backbone, "unit", engine)
     engine.facts = replace(engine.facts, quantised="another")
-    assert cell_features.plain_key(pixels, in_int8[0].backbone, "unit", engine) != key
+    assert plain_key(pixels, in_int8[0].backbone, "unit", engine) != key

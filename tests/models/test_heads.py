@@ -65,6 +65,9 @@ def test_standardisation_in_blocks_has_the_bits_of_numpy_at_once(
     whole = ((views - done.mean) / done.deviation).astype(np.float32)
     assert np.array_equal(done(views), whole)
     assert np.array_equal(done(views[0, 5]), whole[0, 5])
+    own = views.astype(np.float32)
+    assert done(own, out=own) is own
+    assert np.array_equal(own, done(views.astype(np.float32)))
 
 
 @pytest.mark.parametrize("kind", ["linear", "mlp"])

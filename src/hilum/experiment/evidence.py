@@ -13,7 +13,8 @@ from hilum.data import feature_cache, prepared_dataset
 from hilum.data import manifest as manifests
 from hilum.data.kept_answers import KeptAnswers
 from hilum.data.prepared_dataset import PreparedDataset
-from hilum.experiment import cell_features, summary
+from hilum.experiment import summary
+from hilum.experiment.view import plain_key
 from hilum.inference import model_folder, model_json
 from hilum.inference.model import TrainedModel
 from hilum.models.runtime.base import Runtime
@@ -53,7 +54,7 @@ def with_kept_answers(model: TrainedModel) -> Runtime:
         return model.runtime
     shape = model.pipeline.shape
     none = Pixels(np.empty((0, *shape), np.uint8), (), "any images")
-    key = cell_features.plain_key(none, model.backbone, model.facts.normalise, model.runtime)
+    key = plain_key(none, model.backbone, model.facts.normalise, model.runtime)
     return KeptAnswers(model.runtime, key)
 
 
@@ -169,7 +170,7 @@ def _features(
     """(image, feature): those that training has stored, or computed where that is affordable."""
     if not model.has_network:
         return None
-    key = cell_features.plain_key(prepared, model.backbone, model.facts.normalise, model.runtime)
+    key = plain_key(prepared, model.backbone, model.facts.normalise, model.runtime)
     stored = feature_cache.is_stored(key)
     if not stored and not thorough and len(prepared.sample_ids) > MOST:
         return None

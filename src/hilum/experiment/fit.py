@@ -83,7 +83,10 @@ def refit_head(
 
 
 def all_views(context: CellContext, parts: PartIndices, key: FoldKey) -> Floats:
-    """(view, image, feature): plain, mirrored where predictions average it, and augmented."""
+    """(view, image, feature): plain, mirrored where predictions average it, and augmented.
+
+    An array of the caller's own.
+    """
     views = [cell_features.plain(context)]
     if context.recipe.model.mirror:
         views.append(cell_features.mirror(context))
@@ -91,7 +94,7 @@ def all_views(context: CellContext, parts: PartIndices, key: FoldKey) -> Floats:
     shared = unchanged and context.recipe.split.kind == "kfold"
     used = np.arange(len(context.labels)) if shared else parts.train
     views += cell_features.augmented(context, key.seed, used)
-    return np.stack(cell_features.arrays(views))
+    return cell_features.stacked(views)
 
 
 def _head(
@@ -105,7 +108,7 @@ def _head(
     if stage.optimiser == "lbfgs" and head_plan(context.recipe.model).plain:
         return _probe(context, parts, standard, views, stage.name)
     network = head_module(context, views.shape[-1], key.seed)
-    batches = FeatureBatches(standard(views), parts, stage.batch, key.seed)
+    batches = FeatureBatches(standard(views, out=views), parts, stage.batch, key.seed)
     advance = context.progress(fine_tune.step_of(key, stage))
     with on_one_thread():
         course = loop.train_network(network, batches, loop_plan(context, parts, stage), advance)

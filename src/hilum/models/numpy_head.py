@@ -45,9 +45,12 @@ class Standardise:
         """Features (..., feature) of this width as they are, for the published heads."""
         return cls(np.zeros(width), np.ones(width))
 
-    def __call__(self, features: Floats) -> Floats:
-        """(..., feature) -> the same shape, standardised."""
-        out = np.empty(features.shape, np.float32)
+    def __call__(self, features: Floats, out: Floats | None = None) -> Floats:
+        """(..., feature) -> the same shape, standardised; in `out`, if given, contiguous float32.
+
+        `out` may be `features`.
+        """
+        out = np.empty(features.shape, np.float32) if out is None else out
         width = len(self.mean)
         for row, values in zip(out.reshape(-1, width), features.reshape(-1, width), strict=True):
             row[:] = (values - self.mean) / self.deviation
