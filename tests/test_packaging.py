@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
+import hashes
 import hilum
 import licences
 
@@ -108,3 +110,48 @@ def test_the_licences_of_all_that_is_needed_fit_our_own() -> None:
 )
 def test_a_licence_is_accepted_by_every_part_of_one_choice(licence: str, accepted: bool) -> None:
     assert licences.is_accepted(licence) is accepted
+
+
+def test_every_package_that_is_needed_has_hashes_of_the_version_that_is_tested() -> None:
+    listed = hashes.versions_pinned((ROOT / "hashes.txt").read_text())
+    pinned = hashes.versions_pinned((ROOT / "constraints.txt").read_text())
+    assert set(licences.licences()) - {"hilum"} <= set(listed)
+    assert {name: pinned[name] for name in listed if name in pinned} == {
+        name: version for name, version in listed.items() if name in pinned
+    }
+    rest = hashes.versions_pinned((ROOT / "hashes-dev.txt").read_text())
+    assert listed | rest | pinned == listed | rest  # all that is pinned, in the same versions
+    assert not set(listed) & set(rest)
+
+
+@pytest.mark.parametrize("name", ["hashes.txt", "hashes-nvidia.txt", "hashes-dev.txt"])
+def test_each_line_of_hashes_is_one_that_pip_can_check(name: str) -> None:
+    text = (ROOT / name).read_text().replace("\\\n", "")
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    assert len(lines) > 10
+    for line in lines:
+        package, *found = line.split()
+        Requirement(package)
+        assert "==" in package
+        assert found, package
+        assert all(re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", one) for one in found), package
+
+
+def test_hashes_have_torch_for_processors_alone() -> None:
+    assert f"--hash=sha256:{hashes.CPU_BUILDS['torch']}" in (ROOT / "hashes.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("file", "fits"),
+    [
+        ("numpy-2.4.6-cp311-cp311-manylinux_2_28_x86_64.whl", True),
+        ("numpy-2.4.6-cp39-abi3-win_amd64.whl", True),
+        ("numpy-2.4.6-py2.py3-none-any.whl", True),
+        ("numpy-2.4.6-cp313-cp313t-macosx_14_0_arm64.whl", False),
+        ("numpy-2.4.6-cp310-cp310-manylinux_2_28_x86_64.whl", False),
+        ("numpy-2.4.60-py3-none-any.whl", False),
+        ("numpy-2.4.6-py36+-none-any.whl", False),  # a tag of old releases that is none
+    ],
+)
+def test_wheels_of_hashes_are_those_of_our_pythons(file: str, fits: bool) -> None:
+    assert hashes._fits(file, "2.4.6") is fits
