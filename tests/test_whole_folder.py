@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ import pytest
 
 from hilum import files, phantom
 from hilum.experiment import segmentation
-from hilum.exporting import export
 from hilum.files import whole_folder
 from hilum.preprocess.lungs import segmenter
 from hilum.types import HilumError
@@ -109,6 +109,43 @@ def test_films_drawn_again_remove_what_a_killed_process_left(tmp_path: Path) -> 
 
 def test_an_export_removes_what_a_killed_one_left(tmp_path: Path) -> None:
     put(tmp_path / ".export-abc", "half")
-    with pytest.raises(HilumError), export._moved_when_whole(tmp_path):
+    with pytest.raises(HilumError), files.moved_when_whole(tmp_path, NAMES):
         raise HilumError("no proof")
     assert texts(tmp_path) == {}
+
+
+NAMES = ("models/weights", "docs/README.md", "config")
+
+
+@pytest.mark.parametrize("at", range(1, 5))
+@pytest.mark.parametrize("call", ["rename", "unlink"])
+def test_half_of_an_export_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, at: int
+) -> None:
+    """Whatever step is refused: what a reader looks for has all of its own files, or is gone."""
+    write(tmp_path, "old")
+    (tmp_path / "images.txt").write_text("the user's")
+    real, seen = getattr(Path, call), []
+
+    def refuse(path: Path, *args: Any, **more: Any) -> Any:
+        seen.append(path)
+        if len(seen) == at:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(path, *args, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, call, refuse)
+        with suppress(HilumError), files.moved_when_whole(tmp_path, NAMES) as place:
+            write(place, "new")
+    assert len(seen) >= min(at, len(NAMES))
+    left = texts(tmp_path)
+    assert left.pop("images.txt") == "the user's"
+    if "config" in left:
+        assert left.keys() == set(NAMES)
+        assert len(set(left.values())) == 1
+
+
+def write(folder: Path, text: str) -> None:
+    for name in NAMES:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)

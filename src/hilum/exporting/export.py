@@ -3,11 +3,9 @@
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
@@ -27,7 +25,6 @@ from hilum.progress import Progress, StepName
 from hilum.types import HilumError
 
 FEW = 64  # closest decisions: where more of them flip than may of all, no other image is needed
-UNFINISHED = ".export-"  # and more: a folder in `out` until all files are there
 SEEN = ("seen.csv", training_record.PATIENTS, training_record.FILMS)
 GRAPH_FILES = (*packages.GRAPHS.values(), "model.bin", *carried.NAMES)
 EVERY_FILE = (*GRAPH_FILES, record.FILE, proof.FILE, *SEEN, model_json.FILE)
@@ -78,7 +75,7 @@ def export(folder: Path, out: Path, request: ExportRequest, progress: Progress) 
         request.proof, model.facts.classes, model.pipeline, progress("images of the proof")
     )
     described = record.of(model, folder, graph, request.format, request.precision)
-    with files.alone(out, what="export"), _moved_when_whole(out) as place:
+    with files.alone(out, what="export"), files.moved_when_whole(out, EVERY_FILE) as place:
         proven, described = _prove(
             ExportWork(model, graph, request, shown), place, described, progress
         )
@@ -231,27 +228,3 @@ def _require_no_model(out: Path) -> None:
             f"--out replaces no file but those of an earlier export; got {str(out)!r}, which has "
             f"another {there[0]}; choose an empty folder."
         )
-
-
-@contextmanager
-def _moved_when_whole(out: Path) -> Iterator[Path]:
-    """A folder in `out` whose files go there at the end; HilumError where the disk refuses.
-
-    `model.json` leaves first and comes last: half an export is none.
-    """
-    place = None
-    for left in out.glob(f"{UNFINISHED}*"):  # by an export that was killed
-        shutil.rmtree(left, ignore_errors=True)
-    try:
-        place = Path(mkdtemp(prefix=UNFINISHED, dir=out))  # in it: another disk may begin at `out`
-        yield place
-        for name in reversed(EVERY_FILE):
-            (out / name).unlink(missing_ok=True)
-        for name in EVERY_FILE:
-            if (place / name).is_file():
-                (place / name).rename(out / name)
-    except OSError as error:
-        raise files.write_error(out, error) from error
-    finally:
-        if place is not None:
-            shutil.rmtree(place, ignore_errors=True)

@@ -27,7 +27,7 @@ from hilum.files.parallel import (
 from hilum.files.path_list import PathList
 from hilum.files.scratch import scratch_cache
 from hilum.files.versions import releases
-from hilum.files.whole_folder import replaced_folder
+from hilum.files.whole_folder import moved_when_whole, replaced_folder
 from hilum.files.worker import WorkerLostError
 
 __all__ = [
@@ -49,6 +49,7 @@ __all__ = [
     "holding",
     "limit_threads",
     "mapped_ahead",
+    "moved_when_whole",
     "prefetch",
     "proxies",
     "releases",

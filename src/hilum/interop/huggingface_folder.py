@@ -10,7 +10,6 @@ import sys
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
 
@@ -31,6 +30,7 @@ from hilum.types import NOTICE, HilumError, Probabilities, Stack8
 
 CODE, WEIGHTS, CONFIG = "modeling_hilum.py", "model.safetensors", "config.json"
 PREPARATION, CARD = "preprocessor_config.json", "README.md"
+EVERY_FILE = (CODE, PREPARATION, CARD, WEIGHTS, CONFIG)
 POOLS = ("average", "stages")
 
 
@@ -46,14 +46,11 @@ def export_huggingface(folder: Path, out: Path) -> Path:
     _require_timm(model.backbone)
     own = OwnAnswers.of(model)
     out = files.ensure_writable_folder(out)
-    with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as name:
-        place = Path(name)
+    with files.alone(out, what="export"), files.moved_when_whole(out, EVERY_FILE) as place:
         _write(model, folder, place)
         checked = own.require_same(_answers_of(place), "a Hugging Face folder")
         config = {**_config(model), "checked": checked}
         _json(place / CONFIG, config)
-        for path in sorted(place.iterdir()):
-            shutil.copyfile(path, out / path.name)
     return out
 
 

@@ -4,11 +4,9 @@ https://docs.monai.io/en/stable/mb_specification.html
 """
 
 import json
-import shutil
 import warnings
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -26,7 +24,8 @@ from hilum.types import CLASS_NAMES, NOTICE, Probabilities, Stack8
 MONAI = "1.5.0"  # the version that the configuration was written for and tested with
 METADATA, INFERENCE = "configs/metadata.json", "configs/inference.json"
 TORCHSCRIPT, STATE = "models/model.ts", "models/model.pt"
-CARD, PREPARATION = "docs/README.md", "docs/preparation.json"
+CARD = "docs/README.md"
+EVERY_FILE = (STATE, TORCHSCRIPT, CARD, METADATA, INFERENCE)
 
 
 def export_monai(folder: Path, out: Path) -> Path:
@@ -39,8 +38,7 @@ def export_monai(folder: Path, out: Path) -> Path:
     model = model_folder.load_trained_model(folder)
     own = OwnAnswers.of(model)
     out = files.ensure_writable_folder(out)
-    with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as name:
-        place = Path(name)
+    with files.alone(out, what="export"), files.moved_when_whole(out, EVERY_FILE) as place:
         for part in ("configs", "models", "docs"):
             (place / part).mkdir()
         _write_network(model, place)
@@ -48,7 +46,6 @@ def export_monai(folder: Path, out: Path) -> Path:
         _json(place / METADATA, {**metadata(model, folder), "checked": checked})
         _json(place / INFERENCE, inference(model))
         (place / CARD).write_text(card_of(model, folder), encoding="utf-8")
-        shutil.copytree(place, out, dirs_exist_ok=True)
     return out
 
 
