@@ -14,6 +14,7 @@ from hilum.experiment.cell_context import FoldKey
 from hilum.experiment.checkpoints import FoldResult
 from hilum.experiment.fold import TrainedFold
 from hilum.experiment.run_basis import COLUMN_CHANGES, LATER, STUDY, Basis, ChangedError
+from hilum.files import disk
 from hilum.inference import model_folder, model_json
 from hilum.recipes import Recipe
 from hilum.types import MANIFEST_COLUMNS, Split
@@ -179,6 +180,23 @@ def saved(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, FoldResult], FoldR
         return checkpoints.save_fold(work, trained)
 
     return save
+
+
+def test_a_fold_is_on_the_disk_before_its_mark(
+    tmp_path: Path, saved, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a power failure there is no mark of a fold whose files are cut short."""
+    order: list[str] = []
+    real = disk.synchronise
+
+    def noted(path: Path) -> None:
+        order.append(path.name)
+        real(path)
+
+    monkeypatch.setattr(disk, "synchronise", noted)
+    saved(tmp_path, fold_of(0, 0.25))
+    mark = next(at for at, name in enumerate(order) if name.endswith("fold.json"))
+    assert {"history.csv", "predictions.parquet", "model.json", "model"} <= set(order[:mark])
 
 
 def test_a_fold_is_read_back_whole_or_not_at_all(tmp_path: Path, saved) -> None:

@@ -31,7 +31,13 @@ PHASES = {  # name -> first line of the log that begins it
     "in audits": "audit 0",
     "in the report": "score, audit, report 2",
 }
-CACHED = ("pixels", "features", "sources", "answers")  # what a run computes; networks stay
+CACHED = (
+    "pixels",
+    "features",
+    "sources",
+    "source_tasks",
+    "answers",
+)  # what a run computes; networks stay
 
 
 @dataclass

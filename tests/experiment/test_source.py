@@ -7,7 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hilum import experiment, phantom, recipes
+from hilum import experiment, files, phantom, recipes
+from hilum.data import source_images
+from hilum.experiment import source_task
 from hilum.experiment.context import StoredPixels
 from hilum.experiment.source_task import SourceTask
 from hilum.recipes import Recipe
@@ -44,8 +46,15 @@ def plan(films: str = FILMS, more: str = "") -> Recipe:
     )
 
 
-def test_the_backbone_is_taught_first_and_reported(tmp_path: Path) -> None:
+def test_the_backbone_is_taught_first_and_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     results = experiment.run_recipe(plan(), None, tmp_path, silent)
+    kept = [*(files.cache_home() / "source_tasks").glob("*/*")]
+    assert source_task.DONE in {path.name for path in kept}
+    monkeypatch.setattr(source_images, "MOST_BYTES", 0)
+    source_images.open_source_images().sweep()  # of decoded films alone
+    assert all(path.exists() for path in kept)
     record = json.loads((tmp_path / "model" / "model.json").read_text())
     assert record["backbone"]["origin"].startswith("tuned from random")
     lineage = results.model["lineage"]
@@ -65,8 +74,6 @@ def test_the_backbone_is_taught_first_and_reported(tmp_path: Path) -> None:
 def test_a_source_that_was_trained_before_is_not_trained_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from hilum.experiment import source_task
-
     first = experiment.run_recipe(plan(), None, tmp_path / "a", silent)
     monkeypatch.setattr(source_task, "_train", None)  # calling it would fail
     second = experiment.run_recipe(plan(), None, tmp_path / "b", silent)
@@ -77,8 +84,6 @@ def test_a_source_that_was_trained_before_is_not_trained_again(
 def test_seeds_stand_on_one_source_model_where_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from hilum.experiment import source_task
-
     train, taught = source_task._train, []
 
     def counted(*about: object) -> None:
@@ -107,8 +112,6 @@ def test_a_source_that_has_learnt_too_little_is_refused(tmp_path: Path) -> None:
     [(False, "train it longer"), (True, "labels may be inverted")],
 )
 def test_worse_than_chance_names_inverted_labels(tmp_path: Path, flipped: bool, said: str) -> None:
-    from hilum.experiment import source_task
-
     p = [0.9, 0.6, 0.4, 0.45, 0.55, 0.3] if not flipped else [0.1, 0.4, 0.6, 0.5, 0.2, 0.7]
     labels = ["normal", "normal", "normal", "bacterial_pneumonia"] + ["bacterial_pneumonia"] * 2
     table = pd.DataFrame({"label": labels, "p_normal": p, "p_bacterial_pneumonia": 1 - np.array(p)})

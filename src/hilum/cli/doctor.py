@@ -22,7 +22,8 @@ KINDS = {
     "engines": "results of the OpenVINO check",
     "features": "features of frozen networks",
     "pixels": "prepared images",
-    "sources": "decoded images and networks trained on source tasks",
+    "source_tasks": "networks trained on source tasks",
+    "sources": "decoded images",
     "weights": "weights that you put there",
 }  # folder of the cache -> what it holds
 NOT_TRIED = "not tried"

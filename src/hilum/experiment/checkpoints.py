@@ -16,6 +16,7 @@ from hilum.experiment import clear_previous, run_basis
 from hilum.experiment.cell_context import FoldKey
 from hilum.experiment.fold import TrainedFold
 from hilum.experiment.run_basis import Basis, ChangedError
+from hilum.files.disk import synchronise_all
 from hilum.inference import model_folder
 from hilum.inference.model_json import MARK, WORK
 from hilum.recipes import Recipe
@@ -86,6 +87,7 @@ def save_fold(work: Path, fold: TrainedFold) -> FoldResult:
     fold.history.to_csv(folder / "history.csv", index=False)
     fold.predictions.to_parquet(folder / "predictions.parquet")
     model_folder.save_trained_model(fold.model, folder / MODEL)
+    synchronise_all(folder)
     # written last: a fold counts as done only when all of it is there
     with files.atomic_write(folder / DONE) as temporary:
         chosen = {} if fold.choice is None else {"choice": fold.choice}

@@ -16,6 +16,7 @@ from hilum import files, images
 from hilum.experiment import cell_context, mask_conventions, segmentation_data
 from hilum.experiment.cell_context import FoldKey
 from hilum.experiment.segmentation_data import SegmentationContext
+from hilum.files.disk import synchronise_all
 from hilum.metrics import dice
 from hilum.models.runtime import compiling
 from hilum.preprocess.lungs import segmenter, unet
@@ -93,6 +94,7 @@ def train_segmentation_fold(
     course_rows.assign(cell=CELL, fold=key.fold, seed=key.seed, stage=stage.name).to_csv(
         folder / "history.csv", index=False
     )
+    synchronise_all(folder)
     with files.atomic_write(folder / "done.json") as path:
         path.write_text(json.dumps({"dice": course.dice}))
 

@@ -198,17 +198,19 @@ def _folder(recipe: Recipe, dataset: PreparedDataset, split: pd.DataFrame, seed:
     start = weights.file_of(backbones.backbone_card(recipe.model.backbone), recipe.model.weights)
     starting_weights = run_basis.of_file(start) if start else "random"
     origin = (run_basis.VERSIONS, dataset.pixels.digest, labels, parts, starting_weights, seed)
-    return files.cache_home() / "sources" / files.stable_digest(settings, *origin)
+    # a folder of their own: decoded films, which may go, are swept out of `sources`
+    return files.cache_home() / "source_tasks" / files.stable_digest(settings, *origin)
 
 
 def _train(task: SourceTask, progress: Progress) -> None:
     data = CellData(task.recipe.classes, task.manifest, task.pixels.open())
     context = cell_context.set_up(task.recipe, data, progress)
     trained = fold.train_fold(context, task.split, FoldKey(CELL, task.seed, 0))
-    model_folder.save_trained_model(trained.model, task.folder)
-    trained.predictions.to_parquet(task.folder / "predictions.parquet")
-    trained.history.to_parquet(task.folder / "history.parquet")
-    (task.folder / DONE).touch()
+    with files.replaced_folder(task.folder) as whole:
+        model_folder.save_trained_model(trained.model, whole)
+        trained.predictions.to_parquet(whole / "predictions.parquet")
+        trained.history.to_parquet(whole / "history.parquet")
+        (whole / DONE).touch()
 
 
 def _require_auroc(task: SourceTask, predictions: pd.DataFrame) -> None:

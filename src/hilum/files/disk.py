@@ -183,3 +183,9 @@ def synchronise(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def synchronise_all(folder: Path) -> None:
+    """The same for everything in a folder: before a mark that says that it is all there."""
+    for path in [*folder.rglob("*"), folder]:
+        synchronise(path)
