@@ -15,7 +15,7 @@ import pytest
 from pydicom import Dataset, dcmread
 from pydicom.sr._concepts_dict import concepts
 from pydicom.sr.codedict import codes as standard
-from result_films import KINDS, Film, as_file, change, film, pixels, save_model
+from result_films import KINDS, ROOT, Film, as_file, change, film, pixels, save_model
 
 import hilum
 from hilum.dicom import codes, identity, source
@@ -319,6 +319,35 @@ def test_no_warning_names_the_patient(
     made = result_objects(model, film("CR", PatientName="Musterfrau"), films["CR"].prediction)
     assert str(made[0].PatientName) == "Musterfrau"
     assert [str(one.message) for one in recwarn if "Musterfrau" in str(one.message)] == []
+
+
+MALFORMED = {  # keyword -> what the file has in place of a value
+    "StudyInstanceUID": f"{ROOT}.2", "SeriesInstanceUID": f"{ROOT}.3", "StudyDate": "20260401",
+    "PatientBirthDate": "19600229", "PatientAge": "066Y", "StudyTime": "101500",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("keyword", [*MALFORMED, "SOPInstanceUID"])
+def test_no_warning_quotes_a_value_that_is_none(
+    keyword: str,
+    model: hilum.Model,
+    tmp_path: Path,
+    recwarn: pytest.WarningsRecorder,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """pydicom warns of values that the standard forbids, logs the same, and quotes them."""
+    stated = MALFORMED.get(keyword, f"{ROOT}.1").encode()
+    planted = b"canary"[: len(stated)] + stated[6:]
+    listed = tmp_path / "films" / "odd.dcm"
+    listed.parent.mkdir()
+    listed.write_bytes(as_file(film("CR")).replace(stated, planted))
+    assert planted in listed.read_bytes()
+    made = tmp_path / "made"
+    predict.predict_files(model.folder, [listed], tmp_path / "p.csv", silent, dicom=made)
+    if keyword not in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
+        assert [*made.iterdir()]  # such a value is not copied; without identifiers nothing is made
+    said = [*(str(one.message) for one in recwarn), *caplog.messages]
+    assert not [text for text in said if "cana" in text]
 
 
 def test_predict_writes_results_of_a_folder(

@@ -13,6 +13,7 @@ from pydicom.misc import is_dicom
 
 from hilum import files, images
 from hilum.dicom.results import ResultMaker
+from hilum.dicom.unquoted import unquoted
 from hilum.inference.answer import Prediction
 from hilum.inference.model import TrainedModel
 from hilum.types import HilumError
@@ -46,6 +47,7 @@ class ResultFolder:
         files.ensure_writable_folder(out)
         return cls(out, ResultMaker.of(model_folder, model), _doubtful_studies(listed))
 
+    @unquoted()
     def write(self, path: Path, prediction: Prediction) -> str:
         """Write a film's results; why there are none, or ""."""
         try:
@@ -107,6 +109,7 @@ def _require_dicom(listed: Sequence[Path]) -> None:
         )
 
 
+@unquoted()
 def _doubtful_studies(listed: Sequence[Path]) -> set[str]:
     """Studies whose films name more than one patient."""
     patients: dict[str, set[tuple[str, str]]] = {}

@@ -6,7 +6,6 @@ DICOM lets them be (Type 2), else left out; identifiers stay as they are. Texts 
 in sequences too: results have one character set, whatever the film has.
 """
 
-import warnings
 from collections.abc import Callable, Iterator
 from math import isfinite
 
@@ -22,6 +21,7 @@ from pydicom.uid import (
 )
 from pydicom.valuerep import DA, DS, DT, TM, validate_value
 
+from hilum.dicom.unquoted import unquoted
 from hilum.types import HilumError
 
 KINDS = (
@@ -47,6 +47,7 @@ LONGEST, LARGEST = 16, 2**31 - 1  # characters of a decimal, and the largest who
 UNIT = 1e-4  # how far the directions of rows and columns may be from unit length and a right angle
 
 
+@unquoted()
 def header_of(dataset: Dataset) -> Dataset:
     """A copy without pixels; what may be empty is there, and what cannot be used is not.
 
@@ -64,9 +65,7 @@ def header_of(dataset: Dataset) -> Dataset:
             f"{dataset.SOPClassUID.name}; leave it out."
         )
     header = Dataset()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # pydicom quotes values, names among them
-        header.update({element.tag: element for element in _usable(dataset)})
+    header.update({element.tag: element for element in _usable(dataset)})
     header.SpecificCharacterSet = UTF_8  # highdicom refuses ISO 2022's first set, which has no name
     for name in EMPTY:
         if name not in header:

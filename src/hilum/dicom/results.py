@@ -1,6 +1,5 @@
 """One film's answer as DICOM objects: a report, a picture and the lungs."""
 
-import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -14,6 +13,7 @@ from hilum.dicom.identity import SHOWN, Identity
 from hilum.dicom.parts import parts_of, picture_side
 from hilum.dicom.picture import Panels
 from hilum.dicom.source import Source
+from hilum.dicom.unquoted import unquoted
 from hilum.explain import passes, render
 from hilum.inference import cautions
 from hilum.inference.answer import Prediction
@@ -60,31 +60,28 @@ class ResultMaker:
         except HilumError as error:
             return cls(trained, identity, str(error))
 
+    @unquoted()
     def objects(self, dataset: Dataset, prediction: Prediction) -> list[Dataset]:
         """Report, picture and, where lungs are found, their segmentation; raises as below."""
         image = source.decoded(dataset, picture_side(self.trained.pipeline.decode_side))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # as in `write`
-            film = source.read_source(dataset, image, parts_of)
+        film = source.read_source(dataset, image, parts_of)
         seen = None
         if image is not None and prediction.label:
             seen = self.seen(self.trained.pipeline(image.pixels), prediction.label)
         return self.write(film, prediction, seen)
 
+    @unquoted()
     def write(self, film: Source, prediction: Prediction, seen: Seen | None) -> list[Dataset]:
         """The same of a film that is decoded already, and of what the network saw of it."""
         prediction = _without_path(prediction)
         shown = self._picture(film, prediction, seen)
-        with warnings.catch_warnings():
-            # highdicom quotes the patient's name where it lacks a "^": names stay out of logs
-            warnings.simplefilter("ignore", UserWarning)
-            try:
-                return self._written(film, prediction, shown)
-            except (ValueError, TypeError, AttributeError) as error:  # its words may quote the film
-                raise HilumError(
-                    "results as DICOM copy what the film's header says of patient and study; got "
-                    f"values that cannot be written ({type(error).__name__}); correct the header."
-                ) from error
+        try:
+            return self._written(film, prediction, shown)
+        except (ValueError, TypeError, AttributeError) as error:  # its words may quote the film
+            raise HilumError(
+                "results as DICOM copy what the film's header says of patient and study; got "
+                f"values that cannot be written ({type(error).__name__}); correct the header."
+            ) from error
 
     def _written(
         self, film: Source, prediction: Prediction, shown: render.Colour8
