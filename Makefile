@@ -7,7 +7,7 @@ BENCH := .venv-bench
 SIZE ?=
 ONLY ?=
 
-.PHONY: install demo test test-browser test-dicom test-slow test-hard mutants check bench docs docs-pictures release-check sbom clean
+.PHONY: install demo test test-browser test-dicom test-slow test-hard mutants fuzz check bench docs docs-pictures release-check sbom clean
 
 install: $(STAMP)
 
@@ -71,6 +71,17 @@ $(VENV)/.mutants: $(STAMP)
 mutants: $(VENV)/.mutants
 	$(BIN)/python scripts/mutation_tests.py $(ONLY)
 	$(BIN)/python scripts/mutation_tests.py --coverage $(ONLY)
+
+$(VENV)/.fuzz: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
+	touch $@
+
+# Bytes that a reader does not answer with HilumError, looked for by coverage. Long.
+# make fuzz ONLY="header dicom"
+fuzz: $(VENV)/.fuzz
+	for target in $(or $(ONLY),$$($(BIN)/python scripts/fuzz.py --list)); do \
+		$(BIN)/python scripts/fuzz.py $$target || exit 1; \
+	done
 
 # The peers have an environment of their own, on top of hilum's: torch is not downloaded twice.
 # A peer that does not install is left out, and its rows say so.

@@ -24,6 +24,7 @@ _BARE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a segment
 _SCAN, _END, _TABLES, _APP1 = 0xDA, 0xD9, 0xDB, 0xE1
 _SCAN_BYTES = bytes([0xFF, _SCAN])
 _WANTED = _FRAMES | {_TABLES, _APP1}
+MAX_TABLES = 1 << 16  # bytes: the four that a picture can use have 516
 MAX_SEGMENTS, MAX_STRAY = 2048, 4096  # a hostile file must not keep the header reader busy
 
 # Luminance table of ITU-T T.81 (1992), K.1; only sums of it are compared, so order is free.
@@ -41,14 +42,19 @@ def read_header(stream: BinaryIO) -> Header:
     https://www.w3.org/Graphics/JPEG/itu-t81.pdf
     """
     stream.seek(2)
-    frame, coding, tables, orientation = b"", 0, b"", 1
+    frame, coding, tables, exif = b"", 0, b"", b""
     for marker, content in _segments(stream):
         if marker in _FRAMES:
             frame, coding = content, marker
         elif marker == _TABLES:
             tables += content
+            if len(tables) > MAX_TABLES:
+                raise HilumError(
+                    f"expected at most {MAX_TABLES:,} bytes of JPEG tables, got more; "
+                    "export the image again"
+                )
         elif content.startswith(b"Exif\0"):
-            orientation = exif_orientation(content[6:])
+            exif = content[6:]  # the last one counts, and it alone is parsed
     if len(frame) < 6:
         raise HilumError("expected a JPEG with a frame header, got none; export the image again")
     bits, height, width, channels = struct.unpack(">BHHB", frame[:6])
@@ -57,7 +63,9 @@ def read_header(stream: BinaryIO) -> Header:
         "quality": quality(tables),
     }
     kind = KINDS.get(channels, f"{channels} channels")
-    return Header("JPEG", width, height, bits, kind, orientation, coding=coding, facts=facts)
+    return Header(
+        "JPEG", width, height, bits, kind, exif_orientation(exif), coding=coding, facts=facts
+    )
 
 
 def check_data(data: bytes, header: Header) -> None:

@@ -158,7 +158,7 @@ def _tiff_layers(data: bytes, header: Header) -> npt.NDArray[Any]:
     wanted = colours + (header.alpha and header.samples > colours)
     if header.planar:
         planes = [
-            _decode_by_opencv(part, header) for part in tiff_planes.apart(data, header)[:wanted]
+            _decode_by_opencv(part, header) for part in tiff_planes.apart(data, header, wanted)
         ]
         return np.stack(planes, axis=-1)
     if colours == 3 and header.samples <= 4:

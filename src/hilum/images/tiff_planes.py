@@ -42,8 +42,11 @@ class _Directory:
         return struct.unpack(f"{self.order}{len(content) // struct.calcsize(code)}{code}", content)
 
 
-def apart(data: bytes, header: Header) -> list[bytes]:
-    """One TIFF of a single grey channel for each of the planes in `data`."""
+def apart(data: bytes, header: Header, wanted: int) -> list[bytes]:
+    """One TIFF of a single grey channel for each of the first `wanted` planes in `data`.
+
+    Each is a copy of the file, so a file may not ask for as many as it likes.
+    """
     directory = _read(data)
     tag = next((tag for tag in OFFSETS if tag in directory.entries), 0)
     offsets, lengths = directory.numbers(tag), directory.numbers(OFFSETS.get(tag, 0))
@@ -53,7 +56,8 @@ def apart(data: bytes, header: Header) -> list[bytes]:
             f"expected strips or tiles for {header.samples} planes, got {len(offsets)} of them; "
             "export the image with interleaved channels"
         )
-    parts = [slice(plane * each, (plane + 1) * each) for plane in range(header.samples)]
+    _check_whole(data, (offsets, lengths))  # also the planes that nobody wants
+    parts = [slice(plane * each, (plane + 1) * each) for plane in range(wanted)]
     return [
         _with_one_channel(data, directory, tag, (offsets[part], lengths[part])) for part in parts
     ]
@@ -89,13 +93,19 @@ def _read(data: bytes) -> _Directory:
     start = directory_at(data[:16])
     head, entry, room = ("Q", "HHQ", 8) if big else ("H", "HHI", 4)
     (count,) = struct.unpack_from(order + head, data, start)
-    at, entries = start + struct.calcsize(order + head), {}
+    at, entries, total = start + struct.calcsize(order + head), {}, 0
     for _ in range(count):
         tag, type_, number = struct.unpack_from(order + entry, data, at)
         place, length = at + struct.calcsize(order + entry), SIZES.get(type_, 1) * number
         if length > room:
             (place,) = struct.unpack_from(order + ("Q" if big else "I"), data, place)
         entries[tag] = (type_, data[place : place + length])
+        total += len(entries[tag][1])
+        if total > len(data):  # entries may share their bytes, and thousands of copies fill memory
+            raise HilumError(
+                "expected the values of a TIFF directory side by side, got values that overlap; "
+                "export the image again"
+            )
         at += struct.calcsize(order + entry) + room
     return _Directory(order, big, entries)
 
@@ -104,9 +114,7 @@ def _with_one_channel(
     data: bytes, directory: _Directory, tag: int, pieces: tuple[Sequence[int], Sequence[int]]
 ) -> bytes:
     """`data` with a directory at its end that knows one channel, in `pieces`: offsets, lengths."""
-    ends = [start + length for start, length in zip(*pieces, strict=False)]
-    if max(ends, default=0) > len(data):  # what is missing would be read from our directory
-        raise HilumError("expected all strips or tiles of a TIFF, got fewer; copy the file again")
+    _check_whole(data, pieces)
     order, long = directory.order, LONG8 if directory.big else LONG
     code = NUMBERS[long]
     short = {
@@ -125,6 +133,13 @@ def _with_one_channel(
     }
     unchanged = {name: value for name, value in directory.entries.items() if name in KEPT}
     return _with_directory(data, order, directory.big, unchanged | short | placed)
+
+
+def _check_whole(data: bytes, pieces: tuple[Sequence[int], Sequence[int]]) -> None:
+    """HilumError for strips or tiles beyond the end, which would be read from our directory."""
+    ends = [start + length for start, length in zip(*pieces, strict=False)]
+    if max(ends, default=0) > len(data):
+        raise HilumError("expected all strips or tiles of a TIFF, got fewer; copy the file again")
 
 
 def _with_directory(
