@@ -20,6 +20,7 @@ from types import FrameType
 from typing import Any
 
 SECONDS, MEBIBYTES, LONGEST = 5, 1024, 4096  # of one file
+HEAVY = 8192  # bytes: a larger file is not kept
 KEPT = Path(__file__).parents[1] / "tests" / "fuzz_corpus"
 HILUM = str(Path(__file__).parents[1] / "src" / "hilum")
 
@@ -63,7 +64,7 @@ def keep(read: Callable[[bytes], object], corpus: Path, folder: Path) -> int:
         (f for f in corpus.iterdir() if f.is_file()), key=lambda f: f.stat().st_size
     ):
         data = file.read_bytes()
-        if not (new := lines_of(read, data) - reached):
+        if len(data) > HEAVY or not (new := lines_of(read, data) - reached):
             continue
         reached |= new
         (folder / hashlib.sha256(data).hexdigest()[:12]).write_bytes(data)
