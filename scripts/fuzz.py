@@ -3,9 +3,9 @@
 python scripts/fuzz.py header --seconds 180 --corpus out/fuzz/header: atheris (extra "fuzz", Linux)
 changes the files of the corpus, and keeps a copy that reaches something new in hilum's own code.
 Anything but HilumError is a finding: its kind is printed once, its bytes are kept next to
-the corpus, and it goes on. 5 s for one file, or 1 GiB more, end it. --keep FOLDER then copies the
-few files that reach every line that the corpus reaches. Nothing that ends or holds up another
-library belongs into the repository.
+the corpus, and it goes on. 5 s for one file, or 2 GiB for the process, end it. --keep FOLDER then
+copies the few files that reach every line that the corpus reaches. Nothing that ends or holds up
+another library belongs into the repository.
 """
 
 import argparse

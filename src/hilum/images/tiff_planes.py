@@ -42,8 +42,8 @@ class _Directory:
         return struct.unpack(f"{self.order}{len(content) // struct.calcsize(code)}{code}", content)
 
 
-def apart(data: bytes, header: Header, wanted: int) -> list[bytes]:
-    """One TIFF of a single grey channel for each of the first `wanted` planes in `data`.
+def apart(data: bytes, header: Header, count: int) -> list[bytes]:
+    """One TIFF of a single grey channel for each of the first `count` planes in `data`.
 
     Each is a copy of the file, so a file may not ask for as many as it likes.
     """
@@ -56,8 +56,8 @@ def apart(data: bytes, header: Header, wanted: int) -> list[bytes]:
             f"expected strips or tiles for {header.samples} planes, got {len(offsets)} of them; "
             "export the image with interleaved channels"
         )
-    _check_whole(data, (offsets, lengths))  # also the planes that nobody wants
-    parts = [slice(plane * each, (plane + 1) * each) for plane in range(wanted)]
+    _check_whole(data, (offsets, lengths))  # also the planes that are not taken
+    parts = [slice(plane * each, (plane + 1) * each) for plane in range(count)]
     return [
         _with_one_channel(data, directory, tag, (offsets[part], lengths[part])) for part in parts
     ]
