@@ -283,6 +283,7 @@ def test_evaluate_wants_the_models_classes(hilum: Run, model: Path, here: Path) 
         RuntimeError("Exception from src/inference/src/cpp/core.cpp:117:\ncan't alloc"),
         RuntimeError("std::bad_alloc"),
         RuntimeError("can't start new thread"),
+        RuntimeError("could not create a primitive"),
         ImportError("cv2.abi3.so: failed to map segment from shared object"),
     ],
     ids=str,

@@ -10,6 +10,7 @@ SAID = (
     "thread creation failed",
     "not enough memory",  # torch
     "insufficient memory",  # OpenCV
+    "could not create a primitive",  # oneDNN, within torch
 )
 
 

@@ -15,6 +15,7 @@ from hilum.experiment.checkpoints import FoldResult
 from hilum.experiment.context import StoredPixels
 from hilum.experiment.pool_choice import FoldImages
 from hilum.experiment.source_task import SourceTask
+from hilum.files import blas
 from hilum.models.cards import Pool
 from hilum.progress import Progress, silent
 from hilum.recipes import Recipe
@@ -39,6 +40,7 @@ class FoldTask:
 
 def run_fold(task: FoldTask, progress: Progress = silent) -> FoldResult:
     """Train and test one fold, its source task first where needed, and keep it in its folder."""
+    blas.take_buffers()  # a worker has its own
     source = source_task.fit_source_task(task.source, progress) if task.source else None
     data = CellData(task.classes, task.manifest, task.pixels.open())
     images = FoldImages(data, task.split, task.rounds)

@@ -15,7 +15,7 @@ from hilum.experiment.answer_rows import AnswerRows, answer_table
 from hilum.experiment.answering import CHUNK, DRAWN, Answered, answer_chunk, decoded_chunks
 from hilum.experiment.collected import collect
 from hilum.experiment.spread import ALONE, Spread
-from hilum.files import PathList, cells, ours
+from hilum.files import PathList, blas, cells, ours
 from hilum.inference import answer, cautions, exported, model_json
 from hilum.inference.answer import Prediction
 from hilum.inference.cautions import Cautions
@@ -84,6 +84,7 @@ def predict_files(
     listed, left_out = list_images(paths, "predict")
     files.require_own(out, ours.ANSWERS, "--out")
     files.ensure_writable_folder(out.parent, out)
+    blas.take_buffer_of_numpy()
     model = exported.load(saved)
     drawer = _drawer(model, None, _require_apart(heatmaps, listed)) if heatmaps else None
     writer = _result_folder(dicom, saved, model, listed) if dicom else None

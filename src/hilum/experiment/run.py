@@ -34,6 +34,7 @@ from hilum.experiment.audit_tasks import AuditedModel
 from hilum.experiment.context import RunContext, preprocessing_of
 from hilum.experiment.data_checks import ListedData
 from hilum.experiment.run_results import TestedRun
+from hilum.files import blas
 from hilum.files.executors import Executor, SerialExecutor
 from hilum.inference import model_json
 from hilum.progress import Progress, StepName
@@ -62,6 +63,7 @@ def run_task(
     for data or weights that are not here.
     """
     started = time.monotonic()
+    blas.take_buffers()
     if options.resume:
         checkpoints.require_recipe(out, recipe)
     listed = _find(recipe, root, out, progress)

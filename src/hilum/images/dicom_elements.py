@@ -2,7 +2,8 @@
 
 import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from io import SEEK_END, BytesIO
 from math import isfinite
@@ -104,7 +105,7 @@ class Elements:
                 BytesIO(sequence), unknown or element.is_implicit_VR,
                 unknown or element.is_little_endian, len(sequence), "iso8859",
             )  # fmt: skip
-        return [Elements(_by_tag(item.elements())) for item in sequence or ()]
+        return [Elements(_by_tag(_usable(item))) for item in sequence or ()]
 
     def _byte_order(self, keyword: str) -> str:
         element = self.raw[keyword_dict[keyword]] if self.content(keyword) else None
@@ -178,6 +179,13 @@ def _finite(text: str) -> float | None:
 
 def _by_tag(elements: Iterable[Any]) -> dict[int, Any]:
     return {int(element.tag): element for element in elements}
+
+
+def _usable(item: Any) -> Iterator[Any]:
+    """Elements of a sequence's item, less those whose kind depends on one that is not there."""
+    for tag in sorted(item.keys()):
+        with suppress(AttributeError):  # pydicom's, for instance for the data of a LUT
+            yield item.get_item(tag)
 
 
 def _after_meta(tag: int, _vr: str | None, _length: int) -> bool:

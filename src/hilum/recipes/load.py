@@ -43,9 +43,15 @@ def load_recipe(
             "put each into a list."
         )
     tree = _read(recipe)
+    _require_tables(tree)
     modes, short = tree.pop("modes", {}), tree.pop("quick", {})
     _known(modes, get_args(Mode), "modes")
     chosen = mode or tree.get("mode", "corrected")
+    if not isinstance(chosen, str):
+        raise HilumError(
+            f"recipe key 'mode' is one of {', '.join(get_args(Mode))}; got "
+            f"{type(chosen).__name__}; write one of these."
+        )
     paper = _of_the_paper(tree, modes, chosen) if departures.has_paper(tree) else None
     changed = [(f"--set {change.partition('=')[0].strip()}", _change(change)) for change in changes]
     for over in (modes.get(chosen, {}), short if quick else {}, *(over for _, over in changed)):
@@ -57,6 +63,23 @@ def load_recipe(
     moded = {**merged(modes.get("published", {}), modes.get(chosen, {})), "mode": chosen}
     layers = [(f"mode {chosen}", moded), *([("--quick", short)] if quick else []), *changed]
     return departures.noted(resolved, paper, layers)
+
+
+def _require_tables(tree: Mapping[str, Any]) -> None:
+    """HilumError where modes, `quick` or further questions are no tables.
+
+    The schema checks all else, after that.
+    """
+    for key in ("modes", "quick", "tasks"):
+        found = {f"{key}": tree.get(key, {})}
+        if key != "quick" and isinstance(tree.get(key), dict):
+            found |= {f"{key}.{name}": value for name, value in tree[key].items()}
+        for name, value in found.items():
+            if not isinstance(value, dict):
+                raise HilumError(
+                    f"recipe key {name!r} is a table; got {type(value).__name__}; write "
+                    f"[{name}] and its keys below."
+                )
 
 
 def _of_the_paper(tree: Tree, modes: Mapping[str, Any], mode: str) -> Recipe:
