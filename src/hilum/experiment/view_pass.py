@@ -4,7 +4,7 @@ Many images are cut into parts, which processes take one by one. A part that is 
 its process is killed.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property
 from itertools import pairwise
@@ -27,6 +27,7 @@ class ViewPass:
 
     def __init__(self, view: View) -> None:
         self._view = view
+        self._own_key = view.own_key  # it takes in the names of all its images
         self._advance: Advance | None = None
 
     def finish(self, *, wait: bool) -> bool:
@@ -41,7 +42,7 @@ class ViewPass:
                 return False
             for part in busy:
                 self._compute(part, wait=True)
-        done = feature_cache.produced(view.own_key, self._whole, self._lock, wait=wait)
+        done = feature_cache.produced(self._own_key, self._whole, self._lock, wait=wait)
         if done:
             self._remove_parts()
             if self._advance is not None:
@@ -84,11 +85,11 @@ class ViewPass:
         if len(self._parts) == 1:
             return True  # computed when the whole is
         key = self._key(part)
-        return feature_cache.produced(key, lambda: dict(self._part(key, part)), key, wait=wait)
+        return feature_cache.produced(key, lambda: self._part(key, part), key, wait=wait)
 
-    def _part(self, key: str, part: range) -> Iterator[tuple[str, Floats]]:
-        if not feature_cache.is_stored(self._view.own_key):  # nobody has joined them meanwhile
-            yield key, self._run(part)
+    def _part(self, key: str, part: range) -> Mapping[str, Floats]:
+        joined = feature_cache.is_stored(self._own_key)  # by another process meanwhile
+        return {} if joined else {key: self._run(part)}
 
     def _run(self, part: range) -> Floats:
         view = self._view

@@ -71,7 +71,7 @@ def _require_tables(tree: Mapping[str, Any]) -> None:
     The schema checks all else, after that.
     """
     for key in ("modes", "quick", "tasks"):
-        found = {f"{key}": tree.get(key, {})}
+        found = {key: tree.get(key, {})}
         if key != "quick" and isinstance(tree.get(key), dict):
             found |= {f"{key}.{name}": value for name, value in tree[key].items()}
         for name, value in found.items():
