@@ -2,12 +2,16 @@
 
 import os
 import signal
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hilum.experiment import shards
 from hilum.inference import answer
 from hilum.progress import Progress
+from hilum.training import ray_train
 
 DEADLY = "037.png"
 
@@ -69,3 +73,20 @@ def end_at_first(mark: Path, progress: Progress) -> str:
         mark.write_text("")
         os.kill(os.getpid(), signal.SIGKILL)
     return "done"
+
+
+def train_and_end_once(config: dict[str, Any]) -> None:
+    """A worker of Ray Train; the second one ends once an epoch is done, of the first group."""
+    import ray.train
+
+    command, mark = config["command"], Path(config["command"].home) / "died"
+    if ray.train.get_context().get_world_rank() == 1 and not mark.exists():
+        threading.Thread(target=_end_after_an_epoch, args=(Path(command.folder), mark)).start()
+    ray_train._work(config)
+
+
+def _end_after_an_epoch(folder: Path, mark: Path) -> None:
+    while not (folder / ray_train.EPOCHS).exists():
+        time.sleep(0.01)
+    mark.write_text("")
+    os.kill(os.getpid(), signal.SIGKILL)

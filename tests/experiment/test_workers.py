@@ -1,5 +1,6 @@
 """Folds in processes of their own leave the same bytes as folds one after another."""
 
+import io
 import pickle
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +18,7 @@ from hilum.experiment.checkpoints import FoldResult
 from hilum.experiment.spread import executor_of_folds
 from hilum.progress import silent
 from hilum.recipes import Recipe
+from hilum.training import ray_train
 from hilum.types import HilumError
 
 pytestmark = pytest.mark.usefixtures("few_audits", "no_report")
@@ -31,6 +33,7 @@ SOURCE = (
     'data=[{phantom={images=24, size=64, seed=9, classes=["normal","bacterial_pneumonia"]}}], '
     f'train={{balance="none", stages=[{{}}, {TUNED}]}}}}'
 )
+REPLICAS = f"train={{replicas=2, balance='none', stages=[{{}}, {TUNED}]}}"
 KFOLD = "split={kind='kfold',folds=2}"
 
 
@@ -117,3 +120,43 @@ def test_a_network_that_outlines_lungs_takes_no_workers(tmp_path: Path) -> None:
 def test_a_lost_process_costs_its_fold_alone(tmp_path: Path) -> None:
     with executor_of_folds(2, "") as executor:
         assert [*executor.map(dying.end_at_first, [tmp_path / "mark"], silent)] == ["done"]
+
+
+@pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed")
+@pytest.mark.filterwarnings("ignore")  # Ray's own
+def test_replicas_by_workers_of_ray_train_leave_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = (REPLICAS, "seeds=[0]")
+    monkeypatch.setenv("HILUM_THREADS", "1")
+    alone = written(tmp_path, monkeypatch, changes, 1)
+    assert written(tmp_path, monkeypatch, changes, 1, "local") == alone
+    history = pd.read_csv(io.BytesIO(alone["history.csv"]))
+    assert history["stage"].unique().tolist() == ["head", "all"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed")
+@pytest.mark.filterwarnings("ignore")  # Ray's own
+def test_a_lost_replica_costs_its_stage_and_an_error_arrives_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HILUM_THREADS", "1")
+    changes = (REPLICAS, "seeds=[0]")
+    alone = written(tmp_path, monkeypatch, changes, 1)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(ray_train, "_work", dying.train_and_end_once)
+    assert written(tmp_path, monkeypatch, changes, 1, "local") == alone
+    assert (tmp_path / "died").exists()
+    diverging = REPLICAS.replace("lr=1e-3", "lr=1e38").replace("adamw", "sgd")
+    with pytest.raises(HilumError, match="finite"):
+        written(tmp_path, monkeypatch, (diverging, "seeds=[0]"), 1, "local")
+
+
+def test_replicas_that_cannot_be_are_refused(tmp_path: Path) -> None:
+    for change, said in (
+        ("train.replicas=2", "stages that train the backbone"),
+        (REPLICAS.replace("replicas=2", "replicas=5"), "batches of at least 10 images; got 8"),
+    ):
+        with pytest.raises(HilumError, match=said):
+            tasks.run_into(plan(change), None, tmp_path / "out", silent)

@@ -35,6 +35,7 @@ class CellContext:
     labels: Labels = field(repr=False)  # (image,)
     before: "CellContext | None" = None  # the same without the synthetic images appended last
     shared: SharedPass | None = None  # with networks of other pools
+    ray: Path | None = None  # where workers of Ray Train compute replicas: a folder for its files
 
     @property
     def network(self) -> CompiledNetwork:
@@ -66,6 +67,7 @@ def set_up(
     progress: Progress,
     source: Path | None = None,
     pools: Sequence[Pool] = (),
+    ray: Path | None = None,
 ) -> CellContext:
     """Read the cell's network, or that of a source task's folder, and compile it.
 
@@ -81,7 +83,7 @@ def set_up(
     labels = np.array([names.index(name) for name in dataset.manifest.table["label"]], np.int64)
     return CellContext(
         recipe, names, dataset.manifest, dataset.pixels, pipeline, own.backbone, normalise,
-        own.runtime, progress, labels, shared=shared,
+        own.runtime, progress, labels, shared=shared, ray=ray,
     )  # fmt: skip
 
 

@@ -58,6 +58,12 @@ class RunContext:
     refused: Mapping[str, HilumError] = field(default_factory=dict)  # cells that cannot be run
     main_manifest: Path | None = None  # of a task: the main question's manifest
     executor: Executor = field(default_factory=SerialExecutor)  # of folds
+    replicas_by_ray: bool = False  # whether the Ray that is connected trains parts of batches
+
+    @property
+    def shared_with_ray(self) -> Path | None:
+        """A folder for the files of Ray's workers, where they train parts of batches."""
+        return self.work if self.replicas_by_ray else None
 
     @property
     def first(self) -> Split:

@@ -17,8 +17,11 @@ from hilum.models.normalise import InputNormalisation
 from hilum.models.runtime import compiling
 from hilum.progress import StepName
 from hilum.recipes import Stage
-from hilum.training import loop
+from hilum.training import ray_train
 from hilum.training.batches import PartIndices, PixelBatches
+from hilum.training.ray_train import TrainingJob
+from hilum.training.replicas import InTurn
+from hilum.types import HilumError
 
 
 def fine_tune(
@@ -37,9 +40,9 @@ def fine_tune(
     backbone, standard = copy.deepcopy(start[0]), _standard(context, parts, start[1])
     fitted = copy.deepcopy(start[1].module) if start[1] else None
     top = fitted or head_module(context, len(standard.mean), key.seed)
-    network = nn.Sequential(
+    network: nn.Module = nn.Sequential(
         InputNormalisation(context.normalise), backbone, _StandardiseLayer(standard), top
-    ).to(device)
+    )
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     # a head alone: no BatchNorm of the backbone learns, its statistics may drift
     batch_norm = stage.batch_norm if stage.through else "frozen"
@@ -55,10 +58,24 @@ def fine_tune(
         device,
         stage.side,
     )
-    plan = loop_plan(context, parts, stage, device)
-    course = loop.train_network(network, batches, plan, context.progress(step_of(key, stage)))
+    job = TrainingJob(
+        network, batches, loop_plan(context, parts, stage), _replicas(context, parts, key)
+    )
+    course = ray_train.train_job(job, context.ray, context.progress(step_of(key, stage)))
     tuned = _with_origin(backbone.cpu().eval(), f"{weights.TUNED}{start[0].weights.origin}")
     return tuned, FittedHead(standard, top.cpu()), course.rows
+
+
+def _replicas(context: CellContext, parts: PartIndices, key: FoldKey) -> InTurn:
+    """Into how many parts batches are cut; raises HilumError for fewer than two images in one."""
+    count = context.recipe.train.replicas
+    images = parts.images or len(parts.train)
+    if count > 1 and images < 2 * count:
+        raise HilumError(
+            f"train.replicas = {count} needs two training images for each; got {images}; set it "
+            "lower."
+        )
+    return InTurn(count, key.seed)
 
 
 def step_of(key: FoldKey, stage: Stage) -> StepName:

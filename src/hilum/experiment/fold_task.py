@@ -36,6 +36,7 @@ class FoldTask:
     work: Path
     rounds: "pd.Series[int] | None" = None  # inside training, where a pool is chosen
     pools: tuple[Pool, ...] = ()  # of all cells that use this one's network and images
+    ray: Path | None = None  # see CellContext
 
 
 def run_fold(task: FoldTask, progress: Progress = silent) -> FoldResult:
@@ -45,7 +46,7 @@ def run_fold(task: FoldTask, progress: Progress = silent) -> FoldResult:
     data = CellData(task.classes, task.manifest, task.pixels.open())
     images = FoldImages(data, task.split, task.rounds)
     recipe, choice = pool_choice.choose_pool(task.recipe, images, task.key, progress, source)
-    context = cell_context.set_up(recipe, data, progress, source, task.pools)
+    context = cell_context.set_up(recipe, data, progress, source, task.pools, task.ray)
     trained = fold.train_fold(context, task.split, task.key)
     if choice is not None:
         trained = fold.with_choice(trained, choice)

@@ -167,7 +167,7 @@ class Cell:
             source = self._plan_source(source_task.seed_of(self._recipe, key.seed)).task
         return FoldTask(
             key, self._recipe, context.classes, data.manifest, StoredPixels.of(data.pixels), table,
-            source, context.work, self._rounds(key, table), self._pools,
+            source, context.work, self._rounds(key, table), self._pools, context.shared_with_ray,
         )  # fmt: skip
 
     def _rounds(self, key: FoldKey, table: pd.DataFrame) -> "pd.Series[int] | None":

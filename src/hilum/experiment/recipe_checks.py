@@ -205,6 +205,25 @@ def _classes(classes: list[str]) -> None:
         )
 
 
+def _replicas(train: TrainPlan, learns: str) -> None:
+    """Each part of a batch has two images at least, which BatchNorm can average."""
+    if train.replicas == 1:
+        return
+    split = [stage for stage in train.stages if stage.through or not train.cache]
+    if not split or learns == "lungs":
+        raise HilumError(
+            "replicas share out batches of stages that train the backbone of a classifier; got "
+            "none; leave train.replicas out."
+        )
+    for stage in split:
+        if stage.batch < 2 * train.replicas:
+            least = 2 * train.replicas
+            raise HilumError(
+                f"{train.replicas} replicas need batches of at least {least} images; got "
+                f"{stage.batch} in stage {stage.name!r}; enlarge it or set train.replicas lower."
+            )
+
+
 ALONE: dict[str, Row] = {
     "model.backbone": Row(lambda r: (r.model.backbone,), backbones.backbone_card),
     "model.head": Row(lambda r: (r.model,), _head),
@@ -215,6 +234,7 @@ ALONE: dict[str, Row] = {
     "train.balance": Row(lambda r: (r.train, r.classes), _balance),
     "train.copies": Row(lambda r: (r.train.copies, r.mode), _copies),
     "train.stages": Row(lambda r: (r.train.stages, r.model, r.train.cache), _stages),
+    "train.replicas": Row(lambda r: (r.train, r.learns), _replicas),
     "split.validation": Row(lambda r: (r.split.validation, r.train.stages), _unvalidated),
     "train.stages.freeze": Row(
         lambda r: (

@@ -49,6 +49,7 @@ class RunOptions:
     resume: bool = False  # finished folds, and a finished run, are taken as they are
     main_manifest: Path | None = None  # of a task: the main question's manifest
     executor: Executor = field(default_factory=SerialExecutor)  # of folds
+    replicas_by_ray: bool = False  # whether parts of batches are trained by Ray's workers
     report: bool = True  # False where the caller builds it later, with more in it
     listed: Callable[[], object] = lambda: None  # called when there are images to run on
 
@@ -142,7 +143,7 @@ def _split(
     root, out = where
     return RunContext(
         resolved, listed.classes, prepared, by_seed, root, out, out / model_json.WORK, progress,
-        refused, options.main_manifest, options.executor,
+        refused, options.main_manifest, options.executor, options.replicas_by_ray,
     )  # fmt: skip
 
 

@@ -44,6 +44,7 @@ class SourceTask:
     split: pd.DataFrame
     seed: int
     folder: Path
+    ray: Path | None = None  # see CellContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +102,9 @@ def plan(context: RunContext, recipe: Recipe, seed: int) -> PlannedSourceTask:
     pixels = StoredPixels.of(prepared.pixels)
     folder = _folder(source_recipe, prepared, split, seed)
     task = SourceTask(
-        source_recipe, source.least_auroc, prepared.manifest, pixels, split, seed, folder
-    )
+        source_recipe, source.least_auroc, prepared.manifest, pixels, split, seed, folder,
+        context.shared_with_ray,
+    )  # fmt: skip
     return PlannedSourceTask(task, prepared, shared)
 
 
@@ -204,7 +206,7 @@ def _folder(recipe: Recipe, dataset: PreparedDataset, split: pd.DataFrame, seed:
 
 def _train(task: SourceTask, progress: Progress) -> None:
     data = CellData(task.recipe.classes, task.manifest, task.pixels.open())
-    context = cell_context.set_up(task.recipe, data, progress)
+    context = cell_context.set_up(task.recipe, data, progress, ray=task.ray)
     trained = fold.train_fold(context, task.split, FoldKey(CELL, task.seed, 0))
     with files.replaced_folder(task.folder) as whole:
         model_folder.save_trained_model(trained.model, whole)

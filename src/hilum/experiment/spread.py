@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from hilum import files
 from hilum.experiment.answering import BLOCK
-from hilum.files import Executor
+from hilum.files import Executor, SerialExecutor
 from hilum.files.executors import require_workers
-from hilum.files.ray_executor import RayExecutor, ray_executor, require_ray
+from hilum.files.ray_executor import RayExecutor, connected, ray_executor, require_ray
 from hilum.types import HilumError
 
 TRIES = 3  # processes that may be lost at one shard or fold
@@ -69,16 +69,21 @@ def spread_of(workers: int, resume: bool, ray: str) -> Spread:
 
 
 @contextmanager
-def executor_of_folds(workers: int, ray: str) -> Iterator[Executor]:
+def executor_of_folds(workers: int, ray: str, replicas: int = 1) -> Iterator[Executor]:
     """What trains folds: each has all cores of this machine, or as many of another.
 
-    Raises HilumError where there is no such Ray.
+    With several `replicas` it is they that a Ray is for: each has so many cores, and folds are
+    trained one after another from here. Raises HilumError where there is no such Ray.
     """
     if not ray:
         with files.executor_of(workers, tries=TRIES, module=TASKS) as processes:
             yield processes
         return
     require_workers(workers)
+    if replicas > 1:
+        with connected(ray, max(workers, replicas) * files.available_cpus()):
+            yield SerialExecutor()
+        return
     with _actors(ray, workers, files.available_cpus(), 0) as actors:
         yield actors
 

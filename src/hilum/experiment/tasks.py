@@ -54,8 +54,19 @@ def run_recipe(
     Raises HilumError for what the user can correct and MissingError for data or weights that are
     not here, both of the main question.
     """
-    with files.alone(out), executor_of_folds(workers, ray) as executor:
-        return _run(recipe, root, out, progress, RunOptions(resume, executor=executor))
+    replicas = _most_replicas(recipe)
+    with files.alone(out), executor_of_folds(workers, ray, replicas) as executor:
+        apart = bool(ray) and replicas > 1
+        options = RunOptions(resume, executor=executor, replicas_by_ray=apart)
+        return _run(recipe, root, out, progress, options)
+
+
+def _most_replicas(recipe: Recipe) -> int:
+    """Of all cells of the recipe and its tasks, and of their source tasks."""
+    questions = [recipes.without_tasks(recipe), *recipes.tasks(recipe).values()]
+    cells = [cell for question in questions for cell in recipes.cells(question).values()]
+    sources = [cell.source_task.train for cell in cells if cell.source_task is not None]
+    return max(plan.replicas for plan in [*(cell.train for cell in cells), *sources])
 
 
 def _run(

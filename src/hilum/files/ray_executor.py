@@ -170,19 +170,31 @@ def ray_executor(
 
     `ahead` is of each actor. Raises HilumError where Ray is not installed, old, or not there.
     """
-    if address == LOCAL:
-        os.environ[OF_A_CLUSTER] = "0"  # read when ray is imported
-    require_ray()
-    import ray
+    with connected(address, (count or max(1, available_cpus() // threads)) * threads):
+        import ray
 
-    _connect(address, (count or max(1, available_cpus() // threads)) * threads)
-    try:
         actors = count or max(1, int(ray.cluster_resources().get("CPU", 1)) // threads)
         executor = RayExecutor(actors, threads, tries, ahead * actors)
         try:
             yield executor
         finally:
             executor.close()
+
+
+@contextmanager
+def connected(address: str, cores: int) -> Iterator[None]:
+    """Inside the block, the Ray at `address` is at hand, or one of our own with so many `cores`.
+
+    Raises HilumError where Ray is not installed, old, or not there.
+    """
+    if address == LOCAL:
+        os.environ[OF_A_CLUSTER] = "0"  # read when ray is imported
+    require_ray()
+    import ray
+
+    _connect(address, cores)
+    try:
+        yield
     finally:
         ray.shutdown()
 
@@ -221,6 +233,13 @@ def _connect(address: str, cores: int) -> None:
             f"--ray must be {LOCAL} or the address of a Ray that runs; got {address!r} "
             f"({str(error).strip().splitlines()[0]}); check it with ray status."
         ) from None
+
+
+def listens_here_alone() -> bool:
+    """Whether the Ray at hand is of this machine, and no other can reach it."""
+    import ray
+
+    return {str(node["NodeManagerAddress"]) for node in ray.nodes()} == {HERE}
 
 
 def _require_loopback(addresses: list[str]) -> None:

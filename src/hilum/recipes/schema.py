@@ -233,6 +233,9 @@ class TrainPlan(Strict):
         "weights"
     )
     copies: CopiesPlan | None = None
+    # equal parts of each batch, whose gradients are added: one after another, or each by a process
+    # of a Ray; of stages through whose backbone images go
+    replicas: int = Field(1, ge=1)
     stages: list[Stage] = Field(default_factory=lambda: [Stage()], min_length=1)
 
 

@@ -1,7 +1,7 @@
 """Where the loop's batches come from: cached features, or pixels that are augmented on the way."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -12,6 +12,7 @@ from torch import Tensor
 from hilum import files
 from hilum.augment import sample
 from hilum.augment.sample import AugmentationRanges
+from hilum.training.replicas import InTurn, Replicas
 from hilum.training.sampling import balanced_order, numbered
 from hilum.types import Floats, Labels, Stack8
 
@@ -96,27 +97,32 @@ class PixelBatches:
     seed: int
     device: str = "cpu"
     side: int = 0  # images are shrunk to this height, in proportion; 0: as prepared
+    replicas: Replicas = field(default_factory=InTurn)  # whose images are read here
 
     def train(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Shuffled, augmented batches, the next one prepared while the network works."""
         rows = self.parts.order(self.seed, epoch)
         names = np.array(numbered([self.sample_ids[row] for row in rows]), object)
-        chunks = [slice(start, start + self.batch) for start in _starts(len(rows), self.batch)]
+        # BatchNorm averages two images at least, in each part of a batch
+        starts = _starts(len(rows), self.batch, 2 * self.replicas.count)
+        chunks = [slice(start, start + self.batch) for start in starts]
         return files.prefetch(self._augmented(rows[chunk], names[chunk], epoch) for chunk in chunks)
 
     def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Plain batches of the watched images in a fixed order."""
         rows = self.parts.watched
-        for start in range(0, len(rows), self.batch):
-            chunk = rows[start : start + self.batch]
-            yield self._tensors(np.asarray(self.stack[np.sort(chunk)]), np.sort(chunk))
+        for number, start in enumerate(range(0, len(rows), self.batch)):
+            if self.replicas.validated_by(number) is not None:
+                chunk = np.sort(rows[start : start + self.batch])
+                yield self._tensors(np.asarray(self.stack[chunk]), chunk)
 
     def _augmented(
         self, rows: Rows, names: npt.NDArray[np.object_], epoch: int
     ) -> tuple[Tensor, Tensor]:
-        stack = np.asarray(self.stack[rows])
+        share = self.replicas.share(len(rows))
+        stack = np.asarray(self.stack[rows[share]])
         if not sample.is_identity(self.ranges):
-            parameters = sample.sample(self.ranges, list(names), self.seed, epoch)
+            parameters = sample.sample(self.ranges, list(names[share]), self.seed, epoch)
             stack = sample.apply(stack, parameters, 1)
         return self._tensors(stack, rows)
 
@@ -138,9 +144,9 @@ def shrunk(stack: Stack8, side: int) -> Stack8:
     return np.stack([cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in stack])
 
 
-def _starts(rows: int, batch: int) -> Iterable[int]:
+def _starts(rows: int, batch: int, least: int = 2) -> Iterable[int]:
     """Starts of batches; a last batch of one image joins none, BatchNorm could not average it.
 
-    Ioffe & Szegedy 2015, arXiv:1502.03167.
+    `least` is of a last batch. Ioffe & Szegedy 2015, arXiv:1502.03167.
     """
-    return [start for start in range(0, rows, batch) if rows - start > 1 or rows == 1]
+    return [start for start in range(0, rows, batch) if rows - start >= least or rows < least]

@@ -1,6 +1,7 @@
 """The one training loop: for a head on features and for a network on pixels alike."""
 
 import copy
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -15,6 +16,7 @@ from hilum import files
 from hilum.models.runtime.torch import within_cores
 from hilum.training.depthwise import Depthwise
 from hilum.training.ema import WeightEma
+from hilum.training.replicas import InTurn, Replicas
 from hilum.types import HilumError
 
 Progress = Callable[[int, int], None]
@@ -25,10 +27,16 @@ class Batches(Protocol):
     """Where the loop gets its data; which augmentation an epoch brings is decided there."""
 
     def train(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Shuffled (inputs, labels) of the training part."""
+        """Shuffled (inputs, labels) of the training part.
+
+        With several replicas, inputs are of the images that this process computes; labels of all.
+        """
 
     def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """(inputs, labels) of the part that is watched, in a fixed order, not augmented."""
+        """(inputs, labels) of the part that is watched, in a fixed order, not augmented.
+
+        With several replicas, those batches that this process computes.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,7 @@ class LoopConfig:
     eps: float = 1e-8  # Adam's; Keras has 1e-7
     keep: Keep = "loss"  # by what an epoch is the best
     watches: str = "validation"  # the part that is looked at after each epoch
+    replicas: Replicas = field(default_factory=InTurn)
 
 
 @dataclass(slots=True)
@@ -107,11 +116,12 @@ def train_network(
     for epoch, rate in enumerate(plan.rates):
         for group in optimiser.param_groups:
             group["lr"] = rate
-        sums = _train(network, batches, plan, _TrainingStep(optimiser, average, epoch))
+        sums, steps = _train(network, batches, plan, _TrainingStep(optimiser, average, epoch))
         course.images_seen += round(float(sums[3]))
-        course.steps += round(float(sums[4]))
+        course.steps += steps
         _record(course, epoch, "train", _means(sums))
         with average.lent(network):
+            plan.replicas.share_buffers(network)
             _record(course, epoch, plan.watches, validate_network(network, batches, plan))
             _keep_best(course, network, plan.keep)
         over = _is_over(course, plan)
@@ -145,33 +155,40 @@ def _is_over(course: TrainingHistory, plan: LoopConfig) -> bool:
 def validate_network(network: nn.Module, batches: Batches, plan: LoopConfig) -> tuple[float, float]:
     """Weighted mean loss and accuracy on the validation part."""
     network.eval()
-    sums = torch.zeros(5, dtype=torch.float64)
+    replicas = plan.replicas
+    owners = (n for batch in itertools.count() if (n := replicas.validated_by(batch)) is not None)
+    rows = torch.zeros(replicas.count, 4, dtype=torch.float64)
     with torch.no_grad():
         for inputs, labels in batches.validation():
-            sums += _sums(_logits(network, inputs, plan), labels, plan.weights)[1]
-    return _means(sums)
+            rows[next(owners)] += _sums(_logits(network, inputs, plan), labels, plan)[1]
+    return _means(replicas.add_rows(rows))
 
 
-def _train(network: nn.Module, batches: Batches, plan: LoopConfig, step: _TrainingStep) -> Tensor:
-    """Go through one epoch; sums as `_sums` gives them."""
+def _train(
+    network: nn.Module, batches: Batches, plan: LoopConfig, step: _TrainingStep
+) -> tuple[Tensor, int]:
+    """Go through one epoch; sums as `_sums` gives them, and the optimiser's steps."""
     network.train()
-    sums = torch.zeros(5, dtype=torch.float64)
+    rows, steps = torch.zeros(plan.replicas.count, 4, dtype=torch.float64), 0
     for inputs, labels in batches.train(step.epoch):
         step.optimiser.zero_grad(set_to_none=True)
-        logits = _logits(network, inputs, plan)
-        loss, part = _sums(logits, labels, plan.weights, plan.smoothing)
-        if not torch.isfinite(loss):
-            raise HilumError(
-                f"training needs a finite loss; got {loss.item()} in epoch {step.epoch}; "
-                "lower train.stages' lr."
-            )
-        if plan.penalty is not None:
-            loss = loss + plan.penalty(network)
-        loss.backward()  # type: ignore[no-untyped-call]
+        for number, images, some in plan.replicas.parts(network, inputs, labels):
+            logits = _logits(network, images, plan)
+            loss, sums = _sums(logits, some, plan, labels, plan.smoothing)
+            if not torch.isfinite(loss):
+                raise HilumError(
+                    f"training needs a finite loss; got {loss.item()} in epoch {step.epoch}; "
+                    "lower train.stages' lr."
+                )
+            if plan.penalty is not None:
+                loss = loss + plan.penalty(network) * (len(some) / len(labels))
+            loss.backward()  # type: ignore[no-untyped-call]
+            rows[number] += sums
+        plan.replicas.add_gradients(network)
         step.optimiser.step()
         step.average.follow(network)
-        sums += part
-    return sums
+        steps += 1
+    return plan.replicas.add_rows(rows), steps
 
 
 def _logits(network: nn.Module, inputs: Tensor, plan: LoopConfig) -> Tensor:
@@ -187,22 +204,36 @@ def _logits(network: nn.Module, inputs: Tensor, plan: LoopConfig) -> Tensor:
 
 
 def _sums(
-    logits: Tensor, labels: Tensor, weights: Tensor | None, smoothing: float = 0.0
+    logits: Tensor,
+    labels: Tensor,
+    plan: LoopConfig,
+    batch: Tensor | None = None,
+    smoothing: float = 0.0,
 ) -> tuple[Tensor, Tensor]:
-    """The batch's loss, and (weighted loss, weight, correct, images, 1) for means and counts."""
+    """Loss of images (image, class), and (weighted loss, weight, correct, images) for means.
+
+    The loss is divided by the weight of a `batch` of labels (image,), or by their own.
+    """
+    weights = plan.weights
     each = F.cross_entropy(
         logits, labels, weight=weights, reduction="none", label_smoothing=smoothing
     )
-    weight = torch.ones_like(each) if weights is None else weights[labels]
+    weight = _weights(labels, weights, each)
     correct = (logits.argmax(1) == labels).sum()
-    counts = each.new_tensor([len(labels), 1])
-    sums = torch.cat([torch.stack([each.sum(), weight.sum(), correct.to(each)]), counts])
-    # one copy from the device for all five; sums over an epoch in double precision
-    return each.sum() / weight.sum(), sums.detach().double().cpu()
+    images = each.new_tensor([len(labels)])
+    sums = torch.cat([torch.stack([each.sum(), weight.sum(), correct.to(each)]), images])
+    # one copy from the device for all four; sums over an epoch in double precision
+    total = weight if batch is None else _weights(batch, plan.weights, each)
+    return each.sum() / total.sum(), sums.detach().double().cpu()
+
+
+def _weights(labels: Tensor, weights: Tensor | None, like: Tensor) -> Tensor:
+    """(image,) what each image counts in the loss."""
+    return like.new_ones(len(labels)) if weights is None else weights[labels]
 
 
 def _means(sums: Tensor) -> tuple[float, float]:
-    loss, weight, correct, images, _ = sums.tolist()
+    loss, weight, correct, images = sums.tolist()
     return loss / max(weight, 1e-12), correct / max(images, 1)
 
 
