@@ -6,6 +6,7 @@ import pickle
 import signal
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittle
 from hilum import files, images
 from hilum.data import scan
 from hilum.datasets import TreeOptions, open_path
+from hilum.experiment.spread import readers_of_headers
 from hilum.files import SerialExecutor, WorkerLostError
 from hilum.files.executors import Function
 from hilum.images import headers
@@ -65,7 +67,7 @@ class Pickling(SerialExecutor):
             yield pickle.loads(pickle.dumps(function(task, progress)))  # noqa: S301
 
 
-def scanned(films: Path, workers: int) -> str:
+def scanned(films: Path, workers: images.Readers) -> str:
     """All that a scan gives, and the table behind it."""
     manifest = open_path(films, options=TreeOptions(workers=workers))
     table = manifest.table.to_json()
@@ -91,6 +93,17 @@ def test_tasks_of_any_size_give_the_same_scan(films: Path, monkeypatch: pytest.M
     monkeypatch.setattr(headers, "CHUNK", 100)  # one task: no process is started
     assert scanned(films, 3) == alone
     assert asked[4:] == [1, 1]
+
+
+@pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed")
+@pytest.mark.filterwarnings("ignore")  # Ray's own
+def test_actors_of_ray_give_the_same_scan(films: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = scanned(films, 1)
+    monkeypatch.setattr(headers, "CHUNK", 3)
+    with readers_of_headers(2, "local") as actors:
+        assert scanned(films, actors) == alone
+    with readers_of_headers(2, "") as processes:
+        assert processes == 2
 
 
 def test_progress_counts_files(films: Path) -> None:

@@ -15,7 +15,7 @@ from hilum.augment.sample import AugmentationRanges
 from hilum.training import loop, replicas
 from hilum.training.batches import PartIndices, PixelBatches
 from hilum.training.loop import LoopConfig, TrainingHistory
-from hilum.training.replicas import Apart, InTurn
+from hilum.training.replicas import OneReplica, InTurn
 from hilum.types import HilumError
 
 IMAGES, SIDE, BATCH = 29, 8, 7  # batches of 7, 7, 7 and 3
@@ -47,7 +47,7 @@ def squares(module: nn.Module) -> torch.Tensor:
     return torch.stack([p.square().sum() for p in module.parameters()]).sum() * 1e-2
 
 
-def train(module: nn.Module, how: InTurn | Apart, plan: LoopConfig = PLAN) -> TrainingHistory:
+def train(module: nn.Module, how: InTurn | OneReplica, plan: LoopConfig = PLAN) -> TrainingHistory:
     batches = PixelBatches(
         STACK, NAMES, PARTS, AugmentationRanges(rotation=5), BATCH, seed=3, replicas=how
     )
@@ -59,7 +59,7 @@ def worker(rank: int, count: int, file: str) -> tuple[dict[str, bytes], list[str
     torch.distributed.init_process_group(
         "gloo", init_method=f"file://{file}", rank=rank, world_size=count
     )
-    return kept(train(of_everything(), Apart(count, rank, 3), replace(PLAN, average=0.9)))
+    return kept(train(of_everything(), OneReplica(count, rank, 3), replace(PLAN, average=0.9)))
 
 
 def kept(course: TrainingHistory) -> tuple[dict[str, bytes], list[str]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from hilum.types import HilumError, as_path
 
 if TYPE_CHECKING:
+    from hilum.images import Readers
     from hilum.types import Manifest
 
     Reader = Callable[[Path], Manifest]
@@ -82,7 +83,7 @@ class OwnImages:
         *,
         unlabelled: bool = False,
         fewest: int = 2,
-        workers: int = 1,
+        workers: "Readers" = 1,
     ) -> "Manifest":
         """The images at `path`, a row each; at least `fewest` classes, or none if `unlabelled`.
 
@@ -95,7 +96,7 @@ class OwnImages:
         return datasets.open_path(path, columns, progress, options)
 
     def reader(
-        self, headers: Callable[[], Callable[[int, int], None]], workers: int = 1
+        self, headers: Callable[[], Callable[[int, int], None]], workers: "Readers" = 1
     ) -> "Reader":
         """How a finished model opens a path: one class is enough; `headers` begins its step."""
 

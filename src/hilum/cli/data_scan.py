@@ -10,7 +10,7 @@ from hilum.cli.app import Data, Json, Quiet, Verbose, terminal
 from hilum.cli.data import data as commands
 from hilum.cli.open_data import open_set, title
 from hilum.cli.own_image_options import with_own_image_options
-from hilum.cli.shard_options import Workers
+from hilum.cli.shard_options import Ray, Workers
 from hilum.cli.terminal import Terminal
 from hilum.progress import StepName
 from hilum.types import CLASS_NAMES
@@ -28,18 +28,20 @@ def scan(
     own: OwnImages,
     data: Data = None,
     workers: Workers = 1,
+    ray: Ray = "",
     as_json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
     """Count images by class, source, patient, view and size; list what is left out, and why."""
     from hilum.data import scan as scanning
+    from hilum.experiment.spread import readers_of_headers
 
     screen = terminal(as_json, verbose, quiet)
-    with screen.working():
-        manifest = open_set(path, data, screen, own, workers=workers)
+    with screen.working(), readers_of_headers(workers, ray) as readers:
+        manifest = open_set(path, data, screen, own, workers=readers)
         sample = screen.step_later(StepName("read headers of a sample", "headers"))
-        scanned = scanning.scan(manifest, progress=sample, workers=workers)
+        scanned = scanning.scan(manifest, progress=sample, workers=readers)
     screen.say(_summary(scanned, title(path)), "bold")
     _classes(scanned, screen)
     _sources(scanned, screen)

@@ -1,11 +1,15 @@
 """From what the user names, a path or a dataset, to its manifest."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hilum.api.own_images import OwnImages
 from hilum.cli.terminal import Terminal
 from hilum.progress import StepName
 from hilum.types import HilumError, Manifest, as_path, nearest_names
+
+if TYPE_CHECKING:
+    from hilum.images import Readers
 
 
 def open_set(
@@ -14,7 +18,7 @@ def open_set(
     screen: Terminal,
     own: OwnImages,
     unlabelled: bool = False,
-    workers: int = 1,
+    workers: "Readers" = 1,
 ) -> Manifest:
     """Read the images at a path as `own` says, or a published dataset by its name.
 

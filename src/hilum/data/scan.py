@@ -65,7 +65,7 @@ def scan(
     facts: pd.DataFrame | None = None,
     most: int = PROBED,
     progress: Advance | None = None,
-    workers: int = 1,
+    workers: images.Readers = 1,
 ) -> Scan:
     """Count a manifest's images.
 
@@ -161,7 +161,7 @@ def _shapes(table: pd.DataFrame, facts: pd.DataFrame) -> dict[str, dict[str, int
 
 
 def _read_headers(
-    table: pd.DataFrame, most: int, progress: Advance | None, workers: int
+    table: pd.DataFrame, most: int, progress: Advance | None, workers: images.Readers
 ) -> tuple[pd.DataFrame, list[LeftOut]]:
     """Header facts by sample_id of up to `most` images, and those whose header is broken."""
     chosen = np.unique(np.linspace(0, len(table) - 1, min(most, len(table))).round().astype(int))

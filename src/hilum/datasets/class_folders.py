@@ -16,7 +16,7 @@ def read_class_folders(
     source_tag: str = "",
     unlabelled: bool = False,
     fewest: int = 2,
-    workers: int = 1,
+    workers: images.Readers = 1,
 ) -> Manifest:
     """Read class folders; obvious folder names become the fixed class names (`vocabulary.CLASSES`).
 

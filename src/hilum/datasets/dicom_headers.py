@@ -26,7 +26,7 @@ def is_dicom(path: str | Path) -> bool:
 
 
 def with_facts(
-    rows: pd.DataFrame, progress: Progress = None, workers: int = 1
+    rows: pd.DataFrame, progress: Progress = None, workers: images.Readers = 1
 ) -> tuple[pd.DataFrame, list[LeftOut]]:
     """Fill in FACTS, KEYS and ORIGIN from DICOM headers where `rows` does not know them.
 

@@ -24,7 +24,7 @@ class TreeOptions:
     source_tag: str = ""  # a keyword, "none", or "": the usual ones where nothing else says it
     unlabelled: bool = False  # folders of patients may stand for no class: labels are not needed
     fewest: int = 2  # classes that there must be; 1 for an external test
-    workers: int = 1  # processes that read headers
+    workers: images.Readers = 1  # processes that read headers
 
 
 _NOTHING = TreeOptions()

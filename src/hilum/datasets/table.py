@@ -83,7 +83,7 @@ def read_image_table(
     progress: Progress = None,
     source_tag: str = "",
     fewest: int = 2,
-    workers: int = 1,
+    workers: images.Readers = 1,
 ) -> Manifest:
     """Read a CSV, or a folder with exactly one, into a manifest.
 

@@ -9,6 +9,7 @@ from hilum.experiment.answering import BLOCK
 from hilum.files import Executor, SerialExecutor
 from hilum.files.executors import require_workers
 from hilum.files.ray_executor import RayExecutor, connected, ray_executor, require_ray
+from hilum.images import Readers
 from hilum.types import HilumError
 
 TRIES = 3  # processes that may be lost at one shard or fold
@@ -85,6 +86,20 @@ def executor_of_folds(workers: int, ray: str, replicas: int = 1) -> Iterator[Exe
             yield SerialExecutor()
         return
     with _actors(ray, workers, files.available_cpus(), 0) as actors:
+        yield actors
+
+
+@contextmanager
+def readers_of_headers(workers: int, ray: str) -> Iterator[Readers]:
+    """So many processes, or actors of a Ray, of one core each.
+
+    Raises HilumError where there is no such Ray.
+    """
+    if not ray:
+        yield workers
+        return
+    require_workers(workers)
+    with _actors(ray, workers, 1, AHEAD) as actors:
         yield actors
 
 

@@ -2,7 +2,7 @@
 
 from hilum.images.colour import colourfulness
 from hilum.images.find_images import NO_TEXT, find_images, is_text, list_images, printable
-from hilum.images.headers import read_headers
+from hilum.images.headers import Readers, read_headers
 from hilum.images.jpeg import reduction
 from hilum.images.read_image import IN_MEMORY, SHRINKING, header_text, probe, read
 from hilum.images.sniff import SUFFIXES
@@ -14,6 +14,7 @@ __all__ = [
     "NO_TEXT",
     "SHRINKING",
     "SUFFIXES",
+    "Readers",
     "colourfulness",
     "find_images",
     "header_text",

@@ -28,7 +28,7 @@ from hilum.progress import Advance
 from hilum.training import loop
 from hilum.training.batches import PixelBatches
 from hilum.training.loop import LoopConfig, TrainingHistory
-from hilum.training.replicas import Apart, InTurn
+from hilum.training.replicas import OneReplica, InTurn
 from hilum.types import HilumError
 
 TRIES = 3  # groups of workers that may be lost at one stage
@@ -75,7 +75,7 @@ def train_job(job: TrainingJob, shared: Path | None, advance: Advance) -> Traini
     return course
 
 
-def _train(job: TrainingJob, replicas: InTurn | Apart, advance: Advance) -> TrainingHistory:
+def _train(job: TrainingJob, replicas: InTurn | OneReplica, advance: Advance) -> TrainingHistory:
     batches = replace(job.batches, replicas=replicas)
     return loop.train_network(job.network, batches, replace(job.plan, replicas=replicas), advance)
 
@@ -217,7 +217,7 @@ def _work(config: dict[str, Any]) -> None:
     job = _read_job(folder)
     job = replace(job, batches=replace(job.batches, device=str(get_device())))
     job.network.to(job.device)
-    replicas = Apart(count, rank, job.replicas.seed)
+    replicas = OneReplica(count, rank, job.replicas.seed)
 
     def advance(done: int, total: int) -> None:
         if rank == 0:

@@ -84,7 +84,7 @@ class InTurn:
 
 
 @dataclass(slots=True)
-class Apart:
+class OneReplica:
     """One part in this process, which is number `rank` of torch's process group.
 
     Gradients are added in the order of replicas, not in that of a ring, which would round
