@@ -15,7 +15,7 @@ from hilum.augment.sample import AugmentationRanges
 from hilum.training import loop, replicas
 from hilum.training.batches import PartIndices, PixelBatches
 from hilum.training.loop import LoopConfig, TrainingHistory
-from hilum.training.replicas import OneReplica, InTurn
+from hilum.training.replicas import InTurn, OneReplica
 from hilum.types import HilumError
 
 IMAGES, SIDE, BATCH = 29, 8, 7  # batches of 7, 7, 7 and 3

@@ -8,6 +8,7 @@ https://docs.ray.io/en/latest/ray-core/actors.html
 import itertools
 import os
 import pickle
+import socket
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -29,6 +30,7 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 LOCAL = "local"  # in place of an address: started here, for this command
 LEAST = (2, 54)  # versions before let web pages run code by way of the dashboard
+ANSWER = 10  # seconds in which a machine takes a connection
 PATIENCE = 300  # seconds without any actor that works
 HERE = "127.0.0.1"
 # "0": a local Ray listens on HERE alone. Given to ray.init, that address would be replaced by one
@@ -227,12 +229,20 @@ def _connect(address: str, cores: int) -> None:
         _require_loopback([str(node["NodeManagerAddress"]) for node in ray.nodes()])
         return
     try:
+        _require_answer(address)
         ray.init(address, **quiet)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise HilumError(
             f"--ray must be {LOCAL} or the address of a Ray that runs; got {address!r} "
             f"({str(error).strip().splitlines()[0]}); check it with ray status."
         ) from None
+
+
+def _require_answer(address: str) -> None:
+    """Raise OSError where nobody takes a connection: Ray itself would go on trying for minutes."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdecimal() and "/" not in host:
+        socket.create_connection((host.strip("[]"), int(port)), ANSWER).close()
 
 
 def listens_here_alone() -> bool:

@@ -28,7 +28,7 @@ from hilum.progress import Advance
 from hilum.training import loop
 from hilum.training.batches import PixelBatches
 from hilum.training.loop import LoopConfig, TrainingHistory
-from hilum.training.replicas import OneReplica, InTurn
+from hilum.training.replicas import InTurn, OneReplica
 from hilum.types import HilumError
 
 TRIES = 3  # groups of workers that may be lost at one stage
