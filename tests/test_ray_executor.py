@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -83,6 +84,32 @@ def test_ray_carries_tasks_out_like_any_executor(actors: RayExecutor, tmp_path: 
     with pytest.raises(WorkerLostError):
         list(actors.map(leaving, [3], silent))
     assert list(actors.map(waited, [5], silent)) == [(5, 1)]
+
+
+def long(number: int, progress: Progress) -> int:
+    time.sleep(60)
+    return number
+
+
+@pytest.mark.slow
+@needs_ray
+@pytest.mark.filterwarnings("ignore")  # Ray's own
+def test_the_end_of_ray_itself_is_said_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_executors, "WATCHED", 1)
+    started = time.monotonic()
+    with ray_executor("local", 2, 1, 3, 4) as executor:
+        threading.Timer(3, kill_raylets).start()
+        with pytest.raises(HilumError, match="the end of its last machine"):
+            list(executor.map(long, range(3), silent))
+    assert time.monotonic() - started < 60
+
+
+def kill_raylets() -> None:
+    """Those that this process has started."""
+    tasks = Path(f"/proc/{os.getpid()}/task").glob("*/children")
+    for pid in (int(pid) for path in tasks for pid in path.read_text().split()):
+        if "raylet" in Path(f"/proc/{pid}/comm").read_text():
+            os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.slow

@@ -267,7 +267,8 @@ def test_a_name_that_is_no_text_stops_nothing_else(hilum: Run, model: Path, here
     assert len((here / "p.csv").read_text().splitlines()) == 2
     refused(hilum, 2, "not UTF-8 text; rename it", "predict", model, odd.name)
     out = os.fsdecode(b"out\xe9")
-    refused(hilum, 2, "name in UTF-8; got", "prepare", here, "--steps", "clahe", "--out", out)
+    films = write(here / "films" / "one.png", noise(3)).parent
+    refused(hilum, 2, "name in UTF-8; got", "prepare", films, "--steps", "clahe", "--out", out)
 
 
 def test_evaluate_wants_the_models_classes(hilum: Run, model: Path, here: Path) -> None:

@@ -207,3 +207,44 @@ def test_views_of_a_table(column: str, words: list[str], tmp_path: Path) -> None
     expected = {"view": ["PA", "lateral", "AP", "frontal"],
                 "Frontal/Lateral": ["Frontal", "lateral", "lateral", "frontal"]}  # fmt: skip
     assert datasets.open_path(tmp_path / "list.csv").table["view"].tolist() == expected[column]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pipes in folders")
+def test_pipes_among_films_are_left_out_and_not_waited_for(tmp_path: Path) -> None:
+    """One without a suffix would be opened for its magic, one with it for its hash."""
+    for number in range(4):
+        picture(tmp_path / "ab"[number % 2] / f"{number}.png", number)
+    for name in ("pipe", "pipe.png"):
+        os.mkfifo(tmp_path / "a" / name)
+    manifest = datasets.open_path(tmp_path)
+    assert [(row.reason, row.names) for row in manifest.left_out] == [
+        ("a device, pipe or socket", (str(tmp_path / "a" / "pipe"),))
+    ]
+    hashed = prepared_dataset.hashed(manifest)
+    assert len(hashed.table) == 4
+    said = {Path(row.what).name: row.reason for row in hashed.left_out}
+    assert "a device, pipe or socket" in said["pipe.png"]
+
+
+def test_what_hilum_wrote_into_the_folder_of_films_is_no_film(tmp_path: Path) -> None:
+    """A second `train . --out out` would learn the pictures of the first report as a class."""
+    for number in range(4):
+        picture(tmp_path / "ab"[number % 2] / f"{number}.png", number)
+    written = {
+        "out": ("results.json", '{"recipe": "own"}'),
+        "killed": ("work/basis.parquet", ""),
+        "maps": ("heatmaps.csv", "path,label,class,probability\n"),
+    }
+    for folder, (name, content) in written.items():
+        picture(tmp_path / folder / "figures" / "blacked.png", 9)
+        (tmp_path / folder / name).parent.mkdir(exist_ok=True)
+        (tmp_path / folder / name).write_text(content)
+    (tmp_path / "preds.csv").write_text("path,label,p_a,p_b\na/0.png,b,0.1,0.9\n")
+    manifest = datasets.open_path(tmp_path)
+    assert sorted(manifest.table["label"]) == ["a", "a", "b", "b"]
+    said = {Path(row.what).name for row in manifest.left_out if "that hilum wrote" in row.reason}
+    assert said == set(written)
+    (named,) = images.list_images(tmp_path / "out")[0]  # who names the folder means its pictures
+    assert named.name == "blacked.png"
+    (tmp_path / "out" / "results.json").write_text('{"of": "another program"}')
+    assert len(images.list_images(tmp_path)[0]) == 5

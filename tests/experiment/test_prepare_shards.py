@@ -14,6 +14,7 @@ from hilum.experiment import prepare, prepare_shards, shards
 from hilum.experiment.answering import BLOCK
 from hilum.experiment.spread import ALONE, Spread
 from hilum.progress import silent
+from hilum.types import HilumError
 
 FILMS = 3 * BLOCK - 3  # with the two below three shards
 STEPS = ["clahe", "letterbox"]
@@ -147,3 +148,13 @@ def test_lungs_are_the_same_by_processes(tmp_path: Path) -> None:
     again = prepared(tmp_path / "films", tmp_path / "out", Spread(2, size=BLOCK), steps)
     assert kept(tmp_path / "out") == alone
     assert again == first
+
+
+@pytest.mark.parametrize("place", ["films", "films/out", "films/../films/a/b"])
+def test_images_are_not_prepared_into_their_own_folder(tmp_path: Path, place: str) -> None:
+    """A second call would prepare what the first one wrote, its contact sheet too."""
+    films = tmp_path / "films"
+    films.mkdir()
+    with pytest.raises(HilumError, match="must be apart from the images"):
+        prepare.prepare_folder(films, prepare.steps_named(["clahe"]), tmp_path / place, silent)
+    assert list(films.iterdir()) == []

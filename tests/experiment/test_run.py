@@ -241,6 +241,27 @@ def test_a_damaged_model_folder_is_refused(finished: tuple[Path, Results], tmp_p
         experiment.predict_files(copy, [finished[0] / "data"], tmp_path / "p.csv", silent)
 
 
+def refuse_after(file: Path) -> None:
+    file.parent.mkdir(parents=True)
+    file.touch()
+    raise HilumError("no such device")
+
+
+def test_what_says_only_what_was_begun_goes_with_a_refusal(tmp_path: Path) -> None:
+    from hilum.experiment import outputs
+
+    for name, stays in (
+        ("work/basis.parquet", False),
+        ("work/recipe.toml", False),
+        (".parts/shard-begun.reading", False),
+        ("work/fold/predictions.parquet", True),
+    ):
+        out = tmp_path / Path(name).stem
+        with pytest.raises(HilumError), outputs.removing_empty_on_failure(out):
+            refuse_after(out / name)
+        assert out.exists() == stays, name
+
+
 def test_a_refused_run_leaves_no_empty_folder(tmp_path: Path) -> None:
     from hilum.experiment import outputs
 

@@ -199,7 +199,8 @@ def test_the_shard_whose_process_is_lost_is_named(
 
     monkeypatch.setattr(Spread, "executor", losing)
     said = "while it read '.*018.txt' " if noted else ""
-    with pytest.raises(HilumError, match=rf"the last {said}\(signal SIGKILL\)"):
+    remedy = "move that file away or use" if noted else "use"
+    with pytest.raises(HilumError, match=rf"the last {said}\(signal SIGKILL\); {remedy} fewer"):
         shards.all_parts(batch, tmp_path, Spread(size=SIZE), silent)
 
 

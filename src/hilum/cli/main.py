@@ -106,7 +106,10 @@ def _outcome() -> tuple[int, str]:
             raise
         return HilumError.exit_code, sentence or clean(f"the system refused: {error}.")
     if code == INTERRUPTED:
-        return INTERRUPTED, "interrupted; what was finished is kept."
+        return (
+            INTERRUPTED,
+            "interrupted; --resume goes on with a run, or with a batch begun with it.",
+        )
     return code if isinstance(code, int) else 0, ""
 
 

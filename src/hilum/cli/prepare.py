@@ -33,13 +33,13 @@ def prepare(
     quiet: Quiet = False,
 ) -> None:
     """Apply preparation steps to images: PNG files, and a sheet of before and after."""
-    from hilum.experiment import prepare
+    from hilum.experiment import outputs, prepare
     from hilum.experiment.spread import spread_of
 
     screen = terminal(as_json, verbose, quiet)
     chosen = prepare.steps_named(steps.split(","), side)
     spread = spread_of(workers, resume, ray)
-    with screen.working():
+    with screen.working(), outputs.removing_empty_on_failure(out):
         prepared = prepare.prepare_folder(folder, chosen, out, screen.step, spread)
     screen.left_out(prepared.left_out)
     screen.gap()

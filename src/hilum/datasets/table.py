@@ -24,6 +24,7 @@ from hilum.datasets.columns import Columns
 from hilum.datasets.dicom_headers import Progress, is_dicom, with_facts
 from hilum.datasets.patients import PATIENTS, build_manifest
 from hilum.datasets.vocabulary import part_name
+from hilum.files import ours
 from hilum.types import HilumError, LeftOut, Manifest, as_path
 
 MOST_CLASSES = 100  # more distinct labels than that are no classes
@@ -66,7 +67,7 @@ def _has_class_folders(folder: Path) -> bool:
 
 
 def tables_in(folder: Path) -> list[Path]:
-    """The visible CSV files right in `folder`, but for the list of patients."""
+    """The visible CSV files right in `folder`, but for the list of patients and hilum's answers."""
     return [
         item
         for item in sorted(folder.iterdir())
@@ -74,6 +75,7 @@ def tables_in(folder: Path) -> list[Path]:
         and item.is_file()
         and item.name != PATIENTS
         and not item.name.startswith((".", "~$"))  # macOS's twin, Excel's lock
+        and not ours.is_answers(item)
     ]
 
 

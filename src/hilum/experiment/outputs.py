@@ -16,7 +16,7 @@ from hilum.data import manifest as manifests
 from hilum.experiment import clear_previous
 from hilum.experiment.grid import GridResult
 from hilum.experiment.source_task import CELL, SourceTaskResult
-from hilum.files import cells
+from hilum.files import cells, ours
 from hilum.recipes import Recipe
 from hilum.types import (
     HISTORY_COLUMNS,
@@ -53,6 +53,11 @@ def test_folder(out: Path) -> Path:
     return make_run_folder(out)
 
 
+def _of_the_start(path: Path) -> bool:
+    """Whether a file says what was begun, and holds nothing of what was made."""
+    return path.name in ("recipe.toml", ours.BASIS) or path.suffix == ".reading"
+
+
 @contextmanager
 def removing_empty_on_failure(out: Path) -> Iterator[None]:
     """Leave no empty `out` behind where a run is refused before it has made anything."""
@@ -60,8 +65,8 @@ def removing_empty_on_failure(out: Path) -> Iterator[None]:
     try:
         yield
     except HilumError:
-        written = [path for path in out.rglob("*") if path.is_file() and path.name != "recipe.toml"]
-        if is_new and not written:
+        written = (path for path in out.rglob("*") if path.is_file() and not _of_the_start(path))
+        if is_new and not any(written):
             shutil.rmtree(out, ignore_errors=True)
         raise
 

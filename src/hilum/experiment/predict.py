@@ -199,9 +199,7 @@ def _require_apart(out: Path, listed: Sequence[Path]) -> Path:
     mark = "\0".join(ours.PICTURE).encode()
     for name in (*dict.fromkeys(f"{path.stem}.png" for path in listed), "sheet.png"):
         files.require_own(out / name, mark, "a folder of heat maps")
-    files.require_own(
-        out / "heatmaps.csv", b"path,label,class,probability", "a folder of heat maps"
-    )
+    files.require_own(out / "heatmaps.csv", ours.MAPS, "a folder of heat maps")
     return out
 
 

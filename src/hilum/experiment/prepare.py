@@ -84,9 +84,14 @@ def prepare_folder(
     """
     spread.check()
     root, target = as_path(folder), as_path(out)
+    if root.resolve() in (target.resolve(), *target.resolve().parents):
+        raise HilumError(
+            f"--out must be apart from the images, which would be prepared again with them; got "
+            f"{str(out)!r} in {str(folder)!r}; choose another place."
+        )
     paths, others = images.list_images(root)
     folders = (target / "images", target / "masks")
-    jobs = _jobs(root, [path for path in paths if not set(folders) & set(path.parents)], folders)
+    jobs = _jobs(root, paths, folders)
     _require_own(target, jobs)
     files.ensure_writable_folder(folders[0], target)
     with (
@@ -169,7 +174,10 @@ def _write_lung_table(done: Sequence[FilmOutcome], out: Path) -> list[FilmOutcom
 
 def _nothing_prepared(root: Path, left_out: Sequence[LeftOut]) -> str:
     why = f", for instance {left_out[-1].what}: {left_out[-1].reason}" if left_out else ""
-    return f"{root} must hold at least one image that can be prepared; got none{why.rstrip('.')}."
+    return (
+        f"{root} must hold at least one image that can be prepared; got none{why.rstrip('.')}; "
+        "name a folder of films."
+    )
 
 
 def _jobs(root: Path, paths: Sequence[Path], folders: tuple[Path, Path]) -> list[FilmJob]:

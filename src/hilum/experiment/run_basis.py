@@ -13,10 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hilum import files
+from hilum.files import ours
 from hilum.files.versions import FITS, IMAGES, NETWORKS
 from hilum.types import HilumError, Split
 
-NAME = "basis.parquet"
+NAME = ours.BASIS
 STUDY = "the study"  # names of sets: what a change is reported of
 LATER = "the later films"
 SOURCE = "the source task"

@@ -216,8 +216,9 @@ def _read_back(batch: Batch[Part], shard: Shard) -> Part:
 def _lost(shard: Shard, error: WorkerLostError) -> HilumError:
     path = shard.last_read()
     reading = f" while it read {images.printable(Path(path))!r}" if path else ""
+    remedy = "move that file away or use" if path else "use"
     return HilumError(
         f"a worker process must live until its shard is done; {TRIES} ended at the same shard, the "
-        f"last{reading} ({error.ending}); move that file away or use fewer --workers if memory ran "
-        "out, and continue with --resume."
+        f"last{reading} ({error.ending}); {remedy} fewer --workers if memory ran out, and continue "
+        "with --resume."
     )

@@ -54,7 +54,12 @@ def _platform_cache() -> Path:
 
 
 def sha256(path: str | Path) -> str:
-    """SHA-256 of a file's bytes, 64 hexadecimal characters (FIPS 180-4)."""
+    """SHA-256 of a file's bytes, 64 hexadecimal characters (FIPS 180-4); OSError where it is none.
+
+    A pipe among images would otherwise be waited for without end.
+    """
+    if not stat.S_ISREG(Path(path).stat().st_mode):
+        raise OSError(errno.EINVAL, "a device, pipe or socket", str(path))
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

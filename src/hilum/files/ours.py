@@ -1,5 +1,6 @@
 """What a command may replace: what it wrote before, and no file of anybody else's."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 from hilum.files.disk import require_no_device
@@ -9,7 +10,30 @@ HEAD = 4096  # bytes at the beginning of a file, in which hilum's own have their
 PAGE = b"hilum"  # reports and cards
 PICTURE = ("Software", "hilum")  # a text in each PNG of a heat map
 ANSWERS = b"path,label,p_"  # what `hilum predict` writes
+MAPS = b"path,label,class,probability"  # the table of a folder of heat maps
+BASIS = "basis.parquet"  # in the folder of finished folds, from the start of a run on
 RUN = {"results.json": b'"recipe"', "report.html": PAGE, "predictions.csv": b"sample_id"}
+
+
+def is_output(folder: Path, files: Collection[str], folders: Collection[str]) -> bool:
+    """Whether a command wrote this folder of files and folders: a run, a test, or heat maps."""
+    marks = {"results.json": RUN["results.json"], "heatmaps.csv": MAPS}
+    return any(name in files and _has(folder / name, mark) for name, mark in marks.items()) or (
+        "work" in folders and (folder / "work" / BASIS).is_file()
+    )
+
+
+def is_answers(table: Path) -> bool:
+    """Whether `hilum predict` wrote this table: what a model said is no label."""
+    return _has(table, ANSWERS)
+
+
+def _has(file: Path, mark: bytes) -> bool:
+    try:
+        with file.open("rb") as stream:
+            return mark in stream.read(HEAD)
+    except OSError:
+        return False
 
 
 def require_own(path: Path, mark: bytes | None, option: str) -> Path:

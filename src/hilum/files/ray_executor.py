@@ -10,6 +10,7 @@ import os
 import pickle
 import socket
 import sys
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ Result = TypeVar("Result")
 LOCAL = "local"  # in place of an address: started here, for this command
 LEAST = (2, 54)  # versions before let web pages run code by way of the dashboard
 ANSWER = 10  # seconds in which a machine takes a connection
+WATCHED = 10  # seconds between two looks whether Ray is there
 PATIENCE = 300  # seconds without any actor that works
 HERE = "127.0.0.1"
 # "0": a local Ray listens on HERE alone. Given to ray.init, that address would be replaced by one
@@ -133,13 +135,18 @@ class RayExecutor:
         """Take in what comes first: an actor that answers, an outcome, or the loss of either."""
         import ray
 
-        patience = None if self._running else PATIENCE
-        ready, _ = ray.wait([*self._starting, *self._running], num_returns=1, timeout=patience)
-        if not ready:
-            raise HilumError(
-                f"Ray must have {self.threads} free cores for an actor; got none in {PATIENCE} s; "
-                "see ray status, and start the command when others are done."
-            )
+        end = time.monotonic() + PATIENCE
+        while not (ready := self._first_ready()):
+            if not any(node["Alive"] for node in ray.nodes()):
+                raise HilumError(
+                    "a Ray must run until the command is done; got the end of its last machine; "
+                    "start it again, and continue with --resume."
+                )
+            if not self._running and time.monotonic() > end:
+                raise HilumError(
+                    f"Ray must have free cores for an actor, {self.threads} of them; got none in "
+                    f"{PATIENCE} s; see ray status, and start the command when others are done."
+                )
         task, actor = self._running.pop(ready[0], (None, None))
         actor = actor or self._starting.pop(ready[0])
         try:
@@ -153,6 +160,13 @@ class RayExecutor:
             self._idle.append(actor)
             if task is not None:
                 done[task.number] = pickle.loads(answer)  # noqa: S301 - of our own actor
+
+    def _first_ready(self) -> list[Any]:
+        """What comes first, or nothing within WATCHED seconds."""
+        import ray
+
+        ready, _ = ray.wait([*self._starting, *self._running], num_returns=1, timeout=WATCHED)
+        return list(ready)
 
     def _lost(self, task: _Task | None, ending: str) -> None:
         """Count a loss; WorkerLostError where it is one too many."""

@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+from hilum.files import ours
 from hilum.files.path_list import PathList
 from hilum.images.sniff import SNIFFED, SUFFIXES
 from hilum.types import HilumError, LeftOut
 
 SKIPPED_FOLDERS = frozenset({"__MACOSX"})
 NO_TEXT = "its name, or that of a folder above it, is not UTF-8 text; rename it"
+WRITTEN = "a folder that hilum wrote: its pictures are no films; to read them, name it"
 INDEX = "DICOMDIR"  # a medium's table of contents: DICOM, but no image
 
 
@@ -39,6 +41,7 @@ def find_images(folder: str | Path) -> tuple[PathList, list[LeftOut]]:
 
     Files count by their suffix (SUFFIXES), those without one, or named by a DICOM UID, by the
     DICOM magic. Hidden files and folders and `__MACOSX` are passed over, links are followed once.
+    So are folders that a command of hilum wrote: pictures of a report would be films of a class.
     Files with a name that is no text in UTF-8, or in a folder with such a name, are left out: no
     table could name them. Raises HilumError where `folder` itself has such a name.
     """
@@ -77,22 +80,26 @@ def _is_image(
     return stranger is None
 
 
-def _files(folder: Path, closed: list[LeftOut], seen: set[str]) -> Iterator[Path]:
+def _files(folder: Path, closed: list[LeftOut], seen: set[str], top: bool = True) -> Iterator[Path]:
     """All visible files below a folder, in the order of their parts, as paths are sorted.
 
-    Folders that cannot be opened are added to `closed`; `seen` are the real paths of all others.
+    Folders that cannot be opened, and below the `top` those that a command of hilum wrote, are
+    added to `closed`; `seen` are the real paths of all others.
     """
 
     def refuse(error: OSError) -> None:
         closed.append(LeftOut(printable(error.filename), f"cannot be opened: {error.strerror}"))
 
     for _, folders, names in islice(os.walk(folder, onerror=refuse), 1):  # this level alone
+        if not top and ours.is_output(folder, names, folders):
+            closed.append(LeftOut(printable(folder), WRITTEN))
+            return
         below = {name for name in sorted(folders) if _is_new(Path(folder, name), seen)}
         visible = [name for name in names if not name.startswith(".")]
         for name in sorted([*below, *visible], key=os.path.normcase):
             path = folder / name
             if name in below:
-                yield from _files(path, closed, seen)
+                yield from _files(path, closed, seen, top=False)
             else:
                 yield path
 
@@ -116,6 +123,8 @@ def _refusal(path: Path) -> tuple[str, str] | None:
         return INDEX, "a table of contents, not an image"
     if suffix and not suffix[1:].isdigit():
         return suffix, "not PNG, JPEG, TIFF or DICOM"
+    if path.exists() and not path.is_file():  # opening it would wait for who writes to it
+        return "", "a device, pipe or socket"
     try:
         with path.open("rb") as file:
             is_dicom = file.read(SNIFFED)[128:] == b"DICM"
