@@ -196,7 +196,8 @@ def test_duplicated_ids(hilum: Run, here: Path) -> None:
         ("frobnicate", "No such command 'frobnicate'; see `hilum --help`"),
         ("train . --frob", "No such option: --frob.*; see `hilum train --help`"),
         ("train", "Missing argument .*folder.*; see `hilum train --help`"),
-        ("run demo --seeds 0", "--seeds.*greater than or equal to 1; see `hilum run --help`"),
+        ("run demo --seeds 0", "--seeds.*equal to 1; got '0'; see `hilum run --help`"),
+        ("predict . . --workers=two", "--workers.*integer; got 'two'; see"),
         ("data frob", "No such command 'frob'"),
     ],
 )

@@ -4,6 +4,7 @@ import re
 import sys
 import warnings
 from io import TextIOWrapper
+from itertools import pairwise
 
 import typer
 from rich.console import Console
@@ -131,4 +132,15 @@ def _usage(error: typer.BadParameter) -> str:
     if not message:
         return ""  # called without arguments: its help was shown instead
     command = error.ctx.command_path if error.ctx else "hilum"
-    return clean(f"{message}; see `{command} --help`.")
+    return clean(f"{message}{_given(error)}; see `{command} --help`.")
+
+
+def _given(error: typer.BadParameter) -> str:
+    """What was given for the option that is wrong; some messages leave it out."""
+    parameter = getattr(error, "param", None)
+    names = tuple(getattr(parameter, "opts", ()))
+    words = sys.argv[1:]
+    values = [after for word, after in pairwise(words) if word in names]
+    values += [word.partition("=")[2] for word in words if word.partition("=")[0] in names]
+    value = next((value for value in values if value), "")
+    return f"; got {value!r}" if value and value not in error.format_message() else ""
