@@ -2,6 +2,7 @@
 
 import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -286,6 +287,9 @@ def test_evaluate_wants_the_models_classes(hilum: Run, model: Path, here: Path) 
         RuntimeError("std::bad_alloc"),
         RuntimeError("can't start new thread"),
         RuntimeError("could not create a primitive"),
+        RuntimeError("plugin.cpp:54: Resource temporarily unavailable"),
+        SystemError("error return without exception set"),
+        SystemError("<built-in function len> returned NULL without setting an exception"),
         ImportError("cv2.abi3.so: failed to map segment from shared object"),
     ],
     ids=str,
@@ -301,6 +305,23 @@ def test_used_up_memory_is_one_sentence(
     assert done.code == 2
     assert "memory" in done.err
     assert len(done.err.splitlines()) == 1
+
+
+def test_nothing_follows_the_sentence_about_memory() -> None:
+    """Functions that libraries carry out at exit have no memory either."""
+    code = """
+import atexit, typer
+from hilum.cli import main
+def refuse(*given, **named):
+    raise MemoryError
+atexit.register(refuse)
+typer.Typer.__call__ = refuse
+main()
+"""
+    words = [sys.executable, "-c", code, "doctor"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1, done.stderr
 
 
 def test_another_error_of_a_library_stays_what_it_is(

@@ -199,6 +199,15 @@ def test_a_fold_is_on_the_disk_before_its_mark(
     assert {"history.csv", "predictions.parquet", "model.json", "model"} <= set(order[:mark])
 
 
+def test_what_a_killed_run_left_of_a_model_does_not_stay_in_it(tmp_path: Path, saved) -> None:
+    saved(tmp_path / "work", fold_of(0, 0.25))
+    (model,) = tmp_path.glob("work/*/*/model")
+    (model / ".0123abcd-seen.csv").touch()  # half of a file, when the process was killed
+    saved(tmp_path / "work", fold_of(0, 0.25))
+    checkpoints.publish_best_model(tmp_path, tmp_path / "work", "main")
+    assert [path.name for path in (tmp_path / "model").iterdir()] == ["model.json"]
+
+
 def test_a_fold_is_read_back_whole_or_not_at_all(tmp_path: Path, saved) -> None:
     for number, choice in ((0, None), (1, {"pool": "x"})):
         one = fold_of(number, 0.25, choice)

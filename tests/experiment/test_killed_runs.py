@@ -95,11 +95,10 @@ class KilledRun:
         kinds = [WORKER, *PHASES] if self.workers > 1 else [*PHASES]
         kind = kinds[self.killed.total() % len(kinds)]
         phase = "in training" if kind == WORKER else kind
-        moment = rng.uniform(0, self.lasts[phase])
         while True:
             run = self._start()
             reached = self._reached(run, phase)
-            time.sleep(moment if reached else 0)
+            time.sleep(rng.uniform(0, self.lasts[phase]) if reached else 0)
             if reached and (self._hit_worker(run, rng) if kind == WORKER else self._hit(run)):
                 self.killed[kind] += 1
                 return

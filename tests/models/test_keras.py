@@ -5,6 +5,7 @@ import json
 import sys
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from hilum.models import keras_files, networks, torchvision_compat, weights_keras
+from hilum.models import h5_process, keras_files, networks, torchvision_compat, weights_keras
 from hilum.models.backbones import BACKBONES
 from hilum.models.normalise import affine
 from hilum.types import HilumError
@@ -263,6 +264,51 @@ def test_h5_of_every_writer_reads_alike(tmp_path: Path) -> None:
     (tmp_path / "noise.h5").write_bytes(b"not HDF5")
     with pytest.raises(HilumError, match=r"saved as \.h5"):
         keras_files.read_keras(tmp_path / "noise.h5")
+
+
+def small_h5(file: Path, times: int = 1, **described: Any) -> bytes:
+    """A file with one weight, listed so many times, and a description."""
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(file, "w") as made:
+        made.attrs["layer_names"] = [b"conv1"]
+        made.attrs["model_config"] = json.dumps({"config": {"layers": []}})
+        layer = made.create_group("conv1")
+        layer.attrs["weight_names"] = [b"kernel:0"] * times
+        layer.create_dataset("kernel:0", **described)
+    return file.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("reading", "said"),
+    [
+        ("bounds.bound_processor(float(sys.argv[3]))\nwhile True: pass", "longer to read than 1 s"),
+        ("time.sleep(60)", "longer to read than 1 s"),
+        ("os.kill(os.getpid(), signal.SIGSEGV)", r"ends its reading \(signal SIGSEGV\)"),
+        ("sys.exit(3)", r"ends its reading \(code 3\)"),
+    ],
+)
+def test_h5_whose_reading_does_not_end_or_ends_the_process(
+    reading: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In place of the library's own faults, a process that does the same."""
+    file = tmp_path / "whole.h5"
+    small_h5(file, data=np.ones((1, 2), "f4"))
+    assert keras_files.read_keras(file).layers[""]["kernel"].tolist() == [[1, 1]]
+    code = f"import os, signal, sys, time\nfrom hilum.files import bounds\n{reading}"
+    monkeypatch.setattr(h5_process, "COMMAND", (sys.executable, "-c", code))
+    monkeypatch.setattr(h5_process, "SECONDS", 1.0)
+    monkeypatch.setattr(h5_process, "WAITING", 5)
+    with pytest.raises(HilumError, match=said):
+        keras_files.read_keras(file)
+
+
+def test_h5_that_promises_much(tmp_path: Path) -> None:
+    small_h5(tmp_path / "empty.h5", shape=(5000, 5000), dtype="f4", chunks=True)
+    with pytest.raises(HilumError, match="an array of 25,000,000 numbers"):
+        keras_files.read_keras(tmp_path / "empty.h5")
+    small_h5(tmp_path / "again.h5", 200, data=np.ones(25_000, "f4"))
+    with pytest.raises(HilumError, match="an array of 25,000 numbers"):
+        keras_files.read_keras(tmp_path / "again.h5")
 
 
 def test_h5_without_its_package_says_what_to_install(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from films_to_send import formats, tiny_model
+from server_process import Running, start
 from serving import InThisProcess, Tiny, running
 from starlette.testclient import TestClient
 
@@ -30,6 +31,14 @@ def live(tiny: Tiny) -> Iterator[str]:
     """The address of a server with a decoding process of its own."""
     with running(Server.of(tiny.folder, Address(port=0), None, ServerLimits(decoders=1))) as url:
         yield url
+
+
+@pytest.fixture
+def server(tiny: Tiny) -> Iterator[Running]:
+    """A server in a process of its own, which ends in order."""
+    made = start(tiny.folder)
+    yield made
+    assert made.stop().code == 0
 
 
 @pytest.fixture

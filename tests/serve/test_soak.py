@@ -6,14 +6,12 @@ HILUM_SOAK: minutes, 5 without it. The count is printed.
 import os
 import sys
 import time
-from collections.abc import Iterator
 from itertools import cycle
 
 import httpx2 as httpx
 import pytest
 from films_to_send import formats
-from server_process import Running, start
-from serving import Tiny
+from server_process import Running
 
 import held
 from held import Growth
@@ -28,13 +26,6 @@ PAUSE = 0.2  # seconds between two films
 ROUTES = ("v1/predict", "v1/predict?heatmap=true")
 HEADERS = {"Content-Type": "application/octet-stream"}
 NO_FILM = b"no film"
-
-
-@pytest.fixture
-def server(tiny: Tiny) -> Iterator[Running]:
-    made = start(tiny.folder)
-    yield made
-    assert made.stop().code == 0
 
 
 def test_a_server_does_not_grow(server: Running, capsys: pytest.CaptureFixture[str]) -> None:

@@ -101,7 +101,7 @@ def _outcome() -> tuple[int, str]:
         return HilumError.exit_code, (
             f"names of files and folders must be in UTF-8; got one that is not: {name}; rename it."
         )
-    except (OSError, MemoryError, ImportError, RuntimeError) as error:
+    except (OSError, MemoryError, ImportError, RuntimeError, SystemError) as error:
         sentence = too_little_memory.sentence(error)
         if not (sentence or isinstance(error, OSError)):
             raise

@@ -84,6 +84,8 @@ def save_fold(work: Path, fold: TrainedFold) -> FoldResult:
     """Keep a fold with its model in a folder of its own; no other fold is read."""
     folder = _folder(work, fold.key)
     folder.mkdir(parents=True, exist_ok=True)
+    # what a killed run has left of its model would go into `model/` with it
+    shutil.rmtree(folder / MODEL, ignore_errors=True)
     fold.history.to_csv(folder / "history.csv", index=False)
     fold.predictions.to_parquet(folder / "predictions.parquet")
     model_folder.save_trained_model(fold.model, folder / MODEL)

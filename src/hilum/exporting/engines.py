@@ -66,7 +66,7 @@ def openvino_rows(path: Path, precision: str = "fp32") -> Rows:
     """OpenVINO on the CPU: read, then compiled; in bf16 where hilum itself would compute in it."""
     import openvino as ov
 
-    from hilum.models.runtime.openvino import HINTS, UNPINNED, settled_precision
+    from hilum.models.runtime.openvino import HINTS, UNPINNED, compile_on_cpu, settled_precision
 
     core = ov.Core()
     network = core.read_model(path)
@@ -76,7 +76,7 @@ def openvino_rows(path: Path, precision: str = "fp32") -> Rows:
         "INFERENCE_PRECISION_HINT": HINTS[settled],
         **UNPINNED,
     }
-    compiled = core.compile_model(network, "CPU", settings)
+    compiled = compile_on_cpu(core, network, settings)
     request = compiled.create_infer_request()
     wanted = _wanted([output.any_name for output in compiled.outputs])
 

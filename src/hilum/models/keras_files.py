@@ -14,16 +14,13 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from hilum.models import h5_process
+from hilum.models.h5_worker import DAMAGE
 from hilum.types import HilumError, MissingError
 
 Array: TypeAlias = npt.NDArray[np.float32]
 Layers: TypeAlias = dict[str, dict[str, Array]]  # layer -> kernel, bias, gamma, ... -> values
 
-# what a damaged file makes of a reader of names, shapes and JSON; h5py raises RuntimeError
-DAMAGE = (
-    OSError, KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError,
-    RuntimeError, MemoryError,
-)  # fmt: skip
 MAX_BYTES = 4 << 30  # of one weight file; ResNet152 has 240 MB
 RATIO, FREE = 100, 16 << 20  # unpacked bytes of one, and those that are always allowed
 
@@ -48,18 +45,15 @@ def read_keras(path: Path) -> KerasFile:
 
 def _read_h5(path: Path) -> KerasFile:
     try:
-        h5py = import_module("h5py")
+        import_module("h5py")
     except ImportError as error:
         raise MissingError(
             f"Keras weights in .h5 need the package h5py; got {path.name!r} without it; "
             "run: pip install 'hilum[keras]'."
         ) from error
     try:
-        with h5py.File(path, "r") as file:
-            group = file.get("model_weights", file)  # a whole model, or weights alone
-            weights = [(name, _values(group[at])) for at, name in _datasets(group)]
-            config = file.attrs.get("model_config")
-            epsilon = _epsilon(json.loads(config)) if config else None
+        weights, description = h5_process.read(path, _most(path))
+        epsilon = _epsilon(description) if description else None
     except DAMAGE as error:
         raise HilumError(
             f"{path} must be weights or a model that Keras 2 or 3 saved as .h5; got: "
@@ -74,30 +68,9 @@ def _in_a_line(error: Exception) -> str:
     return " ".join(str(error).split())[:160]
 
 
-def _values(dataset: Any) -> Array:
-    """An array; ValueError where its header promises more than a file of weights has."""
-    if dataset.size * 4 > MAX_BYTES:
-        raise ValueError(f"an array of {dataset.size:,} numbers")
-    return np.asarray(dataset, np.float32)
-
-
-def _datasets(group: Any) -> Iterator[tuple[str, str]]:
-    """(place in the file, weight's own name) of every array, in the network's order."""
-    for layer in _texts(group.attrs, "layer_names"):
-        for name in _texts(group[layer].attrs, "weight_names"):
-            yield f"{layer}/{name}", name
-
-
-def _texts(attributes: Any, key: str) -> list[str]:
-    """A list of names; Keras splits one that is too long for HDF5 into key0, key1, ..."""
-    if key in attributes:
-        pieces = [attributes[key]]
-    else:
-        pieces = []
-        while f"{key}{len(pieces)}" in attributes:
-            pieces.append(attributes[f"{key}{len(pieces)}"])
-    names = [name for piece in pieces for name in piece]
-    return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
+def _most(path: Path) -> int:
+    """Bytes that the weights of a file may have once they are unpacked."""
+    return min(MAX_BYTES, max(FREE, RATIO * path.stat().st_size))
 
 
 def _read_folder(path: Path) -> KerasFile:
@@ -133,7 +106,7 @@ def _read_archive(path: Path) -> KerasFile:
 
 def _members(path: Path, archive: tarfile.TarFile) -> dict[str, tarfile.TarInfo]:
     """The files by name; HilumError at the first that is beyond what weights unpack to."""
-    most = min(MAX_BYTES, max(FREE, RATIO * path.stat().st_size))
+    most = _most(path)
     members: dict[str, tarfile.TarInfo] = {}
     for member in archive:
         most -= member.size

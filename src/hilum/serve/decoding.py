@@ -15,13 +15,14 @@ import pebble
 from pebble import ProcessExpired, ProcessPool
 
 from hilum import files, images
+from hilum.files import bounds
 from hilum.inference import answer
 from hilum.inference.answer import PreparedImage
 from hilum.preprocess import Pipeline, from_list
 from hilum.preprocess.geometry import Resize
 from hilum.preprocess.lungs import segmenter
 from hilum.preprocess.step import as_uint8
-from hilum.serve import bounds, silence
+from hilum.serve import silence
 from hilum.serve.limits import ServerLimits
 from hilum.serve.pictures import FilmPicture, grey_rule, outlines, picture, smaller
 from hilum.types import HilumError, Image

@@ -8,18 +8,20 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import openvino as ov
 
 from hilum import files
+from hilum.files import thread_room
 from hilum.models.runtime import compile_cache
 from hilum.models.runtime.base import Precision, Progress, Runtime, RuntimeInfo, Wanted
 from hilum.types import Floats, Grey8, HilumError
 
 # pinned, the threads of every process begin at the first core: two processes would share it
 UNPINNED = {"ENABLE_CPU_PINNING": False}
+OTHER_THREADS = 4  # that OpenVINO starts besides those that compute
 # what a network in int8 leaves in floating point is the same everywhere
 HINTS = {"bf16": "bf16", "fp32": "f32", "int8": "f32"}
 
@@ -51,7 +53,7 @@ class OpenVinoRuntime(Runtime):
             "INFERENCE_PRECISION_HINT": HINTS[precision],
             **UNPINNED,
         }
-        compiled = core.compile_model(model, "CPU", settings)
+        compiled = compile_on_cpu(core, model, settings)
         # plain threads, not OpenVINO's own queue: its callbacks can deadlock on Python's lock
         self._idle: SimpleQueue[ov.InferRequest] = SimpleQueue()
         for _ in range(self._requests):
@@ -88,6 +90,15 @@ class OpenVinoRuntime(Runtime):
             into[:] = request.get_output_tensor(0).data[0]
         finally:
             self._idle.put(request)
+
+
+def compile_on_cpu(core: ov.Core, model: ov.Model, settings: dict[str, Any]) -> ov.CompiledModel:
+    """Compile where there is room for its threads; MemoryError or RuntimeError where there is none.
+
+    Without it OpenVINO may wait for ever.
+    """
+    thread_room.require_threads(settings["INFERENCE_NUM_THREADS"] + OTHER_THREADS)
+    return core.compile_model(model, "CPU", settings)
 
 
 def settled_precision(
