@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from hilum.types import HilumError, as_path, counted, nearest_name, nearest_names
+from hilum.types import HilumError, as_path, counted, nearest_name, nearest_names, told_apart
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,22 @@ def test_several_names_may_be_near() -> None:
     known = ["resnet50", "resnet34", "vgg16"]
     assert nearest_names("resnet51", known, 3) == ["resnet50", "resnet34"]
     assert nearest_names("resnet51", []) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "limit", "how", "words"),
+    [
+        (0.22, 0.21, (), ("0.22", "0.21")),
+        (0.1312, 0.1287, (), ("0.131", "0.129")),
+        (0.0599, 0.06, (0, "%"), ("5.99%", "6.00%")),
+        (1.04e-4, 1e-4, (2, "g"), ("0.000104", "0.0001")),
+        (0.5, 0.5, (1,), (f"{0.5:.17f}", f"{0.5:.17f}")),
+    ],
+)
+def test_a_figure_and_its_limit_never_read_the_same(
+    value: float, limit: float, how: tuple[Any, ...], words: tuple[str, str]
+) -> None:
+    assert told_apart(value, limit, *how) == words
 
 
 def test_one_thing_is_no_plural() -> None:

@@ -346,6 +346,15 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def told_apart(value: float, limit: float, digits: int = 2, kind: str = "f") -> tuple[str, str]:
+    """A measured figure and its limit, with so many digits, or as many more as tell them apart."""
+    for places in range(digits, 18):
+        words = f"{value:.{places}{kind}}", f"{limit:.{places}{kind}}"
+        if words[0] != words[1]:
+            break
+    return words
+
+
 def shown_probability(p: float) -> str:
     """A probability after the letter p: "= 0.731", and never 1 or 0, which no model can know."""
     return "> 0.999" if p >= 0.9995 else "< 0.001" if p < 0.0005 else f"= {p:.3f}"

@@ -14,7 +14,15 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from hilum import audits
-from hilum.audits import AUDITS, Evidence, c02_confounding, c17_calibration, cross_validated_probe
+from hilum.audits import (
+    AUDITS,
+    Evidence,
+    c02_confounding,
+    c17_calibration,
+    c21_conformal_coverage,
+    cross_validated_probe,
+    predictions,
+)
 from hilum.metrics import calibration, scores
 from hilum.types import PREDICTION_COLUMNS, Finding, Score
 
@@ -332,6 +340,40 @@ def test_a_threshold_is_not_checked_on_a_handful(count: int, others: int) -> Non
     found = AUDITS["C-18"](of_a_part("covid19", count, others))
     assert found.status == "unknown"
     assert "at least 10 test images of a class and 10 others are needed" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("validated", "status", "few"),
+    [(6, "pass", ", with 6 validation images"), (2000, "fail", "")],
+)
+def test_a_pass_says_why_where_the_interval_lies_below_the_target(
+    monkeypatch: pytest.MonkeyPatch, validated: int, status: str, few: str
+) -> None:
+    monkeypatch.setattr(
+        predictions, "validated", lambda evidence: dict.fromkeys(evidence.classes, validated)
+    )
+    part = of_a_part("covid19", 12, 60)
+    own = part.predictions["p_covid19"][part.predictions["label"] == "covid19"]
+    facts = part.model.facts
+    facts.thresholds = {"covid19": float(own.sort_values(ascending=False).iloc[6])}
+    found = AUDITS["C-18"](part)
+    assert "COVID-19 is found in 7 of 12 (32% to 81%)." in found.sentence
+    assert found.status == status
+    why = f"Chance alone may explain less than 90% (p = 0.02{few}). Specificity"
+    assert (why in found.sentence) == ("Chance" in found.sentence) == (status == "pass")
+
+
+def test_a_coverage_that_passes_below_its_promise_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    part = of_a_part("covid19", 40, 60)
+    part.model.facts.conformal = dict.fromkeys(part.classes, 0.5)
+    for scale, status in ((0.3, "pass"), (0.001, "fail")):  # normal is covered in 47 of 60
+        monkeypatch.setattr(
+            c21_conformal_coverage, "p_kept", lambda share, *_, scale=scale: scale * share.value
+        )
+        found = AUDITS["C-21"](part)
+        assert (found.status, found.high < 0.9) == (status, True)
+        why = "(promised: 90%). Chance alone may explain less than 90% (p = 0.25, with "
+        assert (why in found.sentence) == ("Chance" in found.sentence) == (status == "pass")
 
 
 def test_a_predictive_value_carries_its_interval() -> None:

@@ -8,8 +8,11 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from command_line import HILUM, Run, Trained, installed
+from PIL import Image
 from rich.console import Console
 from rich.text import Text
 
@@ -123,6 +126,27 @@ def test_predict_leaves_null_where_there_is_no_probability(
     assert len(rows) == 43
     assert sum(row["p_normal"] is None for row in rows) == 3
     assert {"what", "reason", "count", "names"} == set(done.json["left_out"][0])
+
+
+def test_the_rows_that_are_shown_are_of_the_images_that_are_counted(
+    hilum: Run, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An image that is abstained from stands among those that were read, not those predicted."""
+    monkeypatch.setattr("hilum.cli.predict.SHOWN", 2)
+    noise = np.random.default_rng(0).integers(0, 255, (200, 240), np.uint8)
+    for name in ("a", "b", "c"):
+        Image.fromarray(noise).save(tmp_path / f"{name}.png")
+    films = sorted((trained.data / "covid19").glob("*.png"))[:3]
+    model, out = trained.folder / "model", tmp_path / "p.csv"
+    done = hilum("predict", model, *tmp_path.glob("?.png"), *films, "--out", out)
+    rows = pd.read_csv(out)
+    abstained = int(rows["abstain"].sum())
+    assert abstained >= 3
+    first = " (the first 2 are shown)"
+    assert (
+        f"Images read: {len(rows)}{first}. Predicted: {len(rows) - abstained}. "
+        f"Abstained: {abstained}{first}. Left out: 0."
+    ) in " ".join(done.out.split())
 
 
 def test_json_knows_records_nan_and_paths() -> None:

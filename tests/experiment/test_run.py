@@ -161,6 +161,9 @@ def test_films_without_lungs_stand_beside_the_probabilities_of_the_test(
         assert own.loc[name, f"p_{said}"] == pytest.approx(p, abs=1e-7)
     whole, dark = kept["whole"], kept["dark"]
     assert not np.array_equal(whole, dark)
+    same = kept["said"] == kept["dark_said"]
+    assert (kept["dark_p"][same] == dark[same]).all()
+    assert (kept["dark_p"] >= 0.5).all()  # of two classes the answer is the likelier one
     assert (out / "figures" / "blacked.png").is_file()
 
 

@@ -339,6 +339,7 @@ def flips(rows: Sequence[tuple[float, float, int]]) -> list[str]:
 def test_limits_of_int8_are_those_of_the_rule() -> None:
     assert flips([(0.4, 0.002, 3)]) == []
     assert flips([(0.4, 0.0021, 3)]) == ["AUROC falls by 0.0021 under E (at most 0.002)"]
+    assert flips([(0.4, 0.00203, 3)]) == ["AUROC falls by 0.00203 under E (at most 0.002)"]
     assert flips([(0.4, 0.0, 4)]) == ["4 of 300 decisions flip under E (at most 3)"]
     refusals = proof.EngineProof("E", "1", 0.1, None, None, 0, 16, 15)
     assert proof.faults([refusals], "int8", 300) == ["16 of 300 refusals flip under E (at most 15)"]

@@ -1,5 +1,7 @@
 """The gate: distances against scikit-learn's, poses told apart, looks, and its file."""
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +45,17 @@ def test_its_own_kind_passes_and_the_others_are_refused_in_words(fitted: OodDete
         assert np.mean([fault == words for fault in said if "unlike" not in fault]) > 0.7
     strange = -features(6, 100)
     assert all("unlike the images" in fault for fault in fitted.faults(strange))
+
+
+def test_a_distance_just_beyond_its_limit_reads_so(fitted: OodDetector) -> None:
+    asked = -features(6, 1)
+    far = float(fitted.distances(asked)[0]) - 1e-4
+    said = replace(fitted, far=far).faults(asked)[0]
+    measured, most = re.findall(r"distance (\S+), at most (\S+)\)", said)[0]
+    assert float(measured) > float(most)
+    dim = np.zeros((100, 100), np.uint8)
+    dim[:44] = 4  # its spread is 1.986
+    assert ood.quick_check(dim).fault.endswith("(spread 1.99 of 255 levels, at least 2.00)")
 
 
 def test_a_score_above_one_is_a_refusal(fitted: OodDetector) -> None:

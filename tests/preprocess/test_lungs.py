@@ -1,6 +1,7 @@
 """Lung masks: cleaned, judged, and what the steps do with them."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -79,7 +80,28 @@ def test_a_ragged_and_an_uncertain_mask_are_faults() -> None:
     solid = min(region.solidity for region in measure.regionprops(measure.label(ragged)))
     assert solid < masks.SOLID
     assert f"solidity {solid:.1f}"[:-1] in masks.fault(ragged)
-    assert masks.fault(chest(), confidence=0.5) == "too uncertain (0.50)"
+    assert masks.fault(chest(), confidence=0.5) == "too uncertain (0.500, at least 0.925)"
+    assert masks.fault(chest(), confidence=0.9248) == "too uncertain (0.9248, at least 0.9250)"
+
+
+def test_what_is_beyond_a_limit_by_little_does_not_read_as_the_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mask = chest()
+    share = float(mask.mean())
+    for limits, word in (((share + 1e-4, 1.0), "least"), ((0.0, share - 1e-4), "most")):
+        monkeypatch.setattr(masks, "AREA", limits)
+        measured, limit = re.findall(rf"lungs of (\S+)% .*, at {word} (\S+)%", masks.fault(mask))[0]
+        assert (float(measured) < float(limit)) == (word == "least")
+
+
+def test_a_status_without_its_figure_is_the_same_for_every_mask() -> None:
+    ragged = chest()
+    ragged[60:140, 70:108] = False
+    assert masks.MEASURED.sub("", masks.fault(ragged)) == "ragged outline"
+    for confidence in (0.5, 0.92, 0.92499):
+        said = masks.fault(chest(), confidence=confidence)
+        assert masks.MEASURED.sub("", said) == "too uncertain"
 
 
 def test_confidence_is_the_soft_dice_of_probabilities_and_mask() -> None:
@@ -267,7 +289,9 @@ def test_ct_masks_that_miss_a_lung_or_hold_the_body_are_faults() -> None:
     body = np.ones((100, 100), bool)
     body[:10] = False
     assert ct._fault(chest((200, 240)), np.ones((200, 240), bool)) == ""
-    assert ct._fault(body & ellipse((100, 100), (55, 50), (44, 60)), body).endswith("of the body")
+    assert ct._fault(body & ellipse((100, 100), (55, 50), (44, 60)), body).endswith(
+        "of the body, at most 70%"
+    )
 
 
 @pytest.mark.parametrize(

@@ -9,20 +9,31 @@ from hilum.report.figures import heatmaps, letterbox_bars, lungs_blacked_out, re
 from hilum.report.run_folder import RunFolder
 
 
+def with_answers(folder: Path, **answers: list[str] | list[float]) -> Path:
+    """Films, each with its boxes and the answers to both of its pictures."""
+    count = len(answers["said"])
+    films = np.random.default_rng(0).integers(1, 255, (count, 40, 30), dtype=np.uint8)
+    np.savez_compressed(
+        folder / lungs_blacked_out.FILE,
+        films=films,
+        boxes=[[5, 20, 4, 26], [0, 40, 0, 30], *[[5, 20, 4, 26]] * (count - 2)],
+        sample_id=[f"a/{i}" for i in range(count)],
+        **{"label": answers["said"], **answers},
+    )
+    return folder
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    films = np.random.default_rng(0).integers(1, 255, (2, 40, 30), dtype=np.uint8)
-    np.savez_compressed(
-        tmp_path / lungs_blacked_out.FILE,
-        films=films,
-        boxes=[[5, 20, 4, 26], [0, 40, 0, 30]],
-        sample_id=["a/1", "a/2"],
+    return with_answers(
+        tmp_path,
         label=["covid19", "normal"],
         said=["covid19", "covid19"],
         whole=[0.91, 0.72],
         dark=[0.88, 0.13],
+        dark_said=["covid19", "normal"],
+        dark_p=[0.88, 0.87],
     )
-    return tmp_path
 
 
 def test_only_the_box_is_black(folder: Path) -> None:
@@ -34,19 +45,53 @@ def test_only_the_box_is_black(folder: Path) -> None:
     assert not shown.dark(1).any()
 
 
-def test_each_film_stands_above_itself_with_the_same_classs_probability(folder: Path) -> None:
+def test_each_film_stands_above_itself_with_the_answers_to_both(folder: Path) -> None:
     drawn = registry.FIGURES["blacked"].draw(RunFolder(folder, {}))
     assert drawn is not None
     said = [axes.get_xlabel() for axes in drawn.figure.axes]
-    assert [text.split("= ")[1] for text in said] == [
-        "0.91",
-        "0.72",
-        "0.88, hardly changed",
-        "0.13",
+    assert said == [
+        "COVID-19\np = 0.91",
+        "COVID-19\np = 0.72",
+        "COVID-19\np = 0.88, hardly changed",
+        "normal\np = 0.87",
     ]
-    assert "In 1 of these 2 films the probability changes by less than 0.05." in drawn.caption
+    changed = "In 1 of these 2 films the answer stays and its probability changes by less than 0.05"
+    assert changed in drawn.caption
+    assert "the answer did not come from them" in drawn.caption
     assert list(drawn.data["dark"]) == [0.88, 0.13]
     assert not drawn.data["code"].str.contains("a/").any()
+
+
+@pytest.mark.parametrize(
+    ("said", "without", "taken"),
+    [
+        ("nnnppp", "pppppp", True),
+        ("nnnppp", "nppppp", True),
+        ("nnnppp", "nnpppp", False),  # most, but one film alone has moved
+        ("pppppp", "pppppp", False),  # it says so of every film, box or no box
+        ("np", "np", False),
+    ],
+)
+def test_answers_to_a_box_are_not_taken_for_what_the_model_reads(
+    said: str, without: str, taken: bool, tmp_path: Path
+) -> None:
+    names = {"n": "normal", "p": "pneumonia"}
+    p = [0.99] * len(said)
+    kept = [0.99 if a == b else 0.01 for a, b in zip(said, without, strict=True)]
+    folder = with_answers(
+        tmp_path,
+        said=[names[letter] for letter in said],
+        whole=p,
+        dark=kept,
+        dark_said=[names[letter] for letter in without],
+        dark_p=p,
+    )
+    drawn = registry.FIGURES["blacked"].draw(RunFolder(folder, {}))
+    assert drawn is not None
+    assert ("takes the black box itself for that class" in drawn.caption) == taken
+    assert ("did not come from them" in drawn.caption) != taken
+    below = [axes.get_xlabel() for axes in drawn.figure.axes[len(said) :]]
+    assert [text[0] for text in below] == [*without]
 
 
 @pytest.mark.parametrize("content", [None, b"no archive"])

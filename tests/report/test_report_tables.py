@@ -206,6 +206,11 @@ def test_rare_sources_are_gathered() -> None:
     assert list(counts.loc["x"]) == [210 - 57, 20, 19, 18]
 
 
+def test_a_test_of_a_finished_model_names_the_recipe_as_the_models() -> None:
+    for mode, words in (("external", "Model trained by recipe"), ("corrected", "Recipe")):
+        assert heading.heading(run_of(recipe="default", mode=mode))["recipe_is"] == words
+
+
 def test_what_was_left_out_is_counted_by_reason() -> None:
     rows = [
         {"what": "a, b, c and 5229 more", "reason": "not the test folder", "count": 5232},
@@ -219,7 +224,10 @@ def test_what_was_left_out_is_counted_by_reason() -> None:
         {"what": "12 monkeys (1995).png", "reason": "a name", "count": 1},
         {"what": "p.png", "reason": "too uncertain (0.92); look at it (data.take, seed 0)"},
         {"what": "q.png", "reason": "too uncertain (solidity 0.9); look at it (data.take, seed 0)"},
-        {"what": "r.png", "reason": "too uncertain (0.88); look at it (data.take, seed 0)"},
+        {
+            "what": "r.png",
+            "reason": "too uncertain (0.881, at least 0.925); look at it (data.take, seed 0)",
+        },
     ]
     found = sections.left_out(run_of(data={"left_out": rows}))
     assert [(item.n, item.reason) for item in found] == [

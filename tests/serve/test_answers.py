@@ -177,5 +177,7 @@ def decoded(text: str, flag: int = cv2.IMREAD_GRAYSCALE) -> Any:
 
 def test_why_lungs_are_not_outlined_has_no_figure_that_another_sentence_contradicts() -> None:
     """The gate measures the network's small film, the outline the larger one that is shown."""
-    doubtful = LungMask(np.zeros((4, 4), np.bool_), "too uncertain (0.91)", 0.3, 0.91)
+    doubtful = LungMask(
+        np.zeros((4, 4), np.bool_), "too uncertain (0.910, at least 0.925)", 0.3, 0.91
+    )
     assert pictures.outlines(doubtful) == ([], "lungs not outlined: too uncertain")

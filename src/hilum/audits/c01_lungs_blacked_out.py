@@ -73,7 +73,7 @@ def audit(evidence: Evidence) -> Finding:
     if low <= 0 and value > WARNS:
         raise HilumError(
             f"{len(tested)} images are too few to say how much of the score remains "
-            f"with the lungs blacked out (AUROC {without:.2f} against {full:.2f}; R "
+            f"with the lungs blacked out (AUROC of a probe {without:.2f} against {full:.2f}; R "
             f"lies between {low:.2f} and {high:.2f})"
         )
     status: Status = "fail" if value > FAILS else "warn" if value > WARNS else "pass"
@@ -160,7 +160,8 @@ def _probe_probabilities(
 
 def _sentence(status: Status, value: float, areas: tuple[float, float], seen: Hidden) -> str:
     full, without = areas
-    figures = f"(AUROC of a probe {without:.2f} against {full:.2f})"
+    # the classifier's own answers to dark films can be another matter: a box is new to it
+    figures = f"with the lungs blacked out (AUROC {without:.2f} against {full:.2f})"
     without_lungs = len(seen.rows) - seen.with_lungs
     rest = (
         (
@@ -172,11 +173,14 @@ def _sentence(status: Status, value: float, areas: tuple[float, float], seen: Hi
     )
     if status == "fail":
         how = "nearly as well" if value > 0.75 else "more than half as well"
-        lead = f"The classifier does {how} with the lungs blacked out {figures}: it is not reading "
-        return f"{lead}{'the lungs' if value > 0.75 else 'the lungs alone'}.{rest}"
+        part = "what" if value > 0.75 else "much of what"
+        return (
+            f"A probe on the classifier's features does {how} {figures}: {part} tells the "
+            f"classes apart lies outside the lungs.{rest}"
+        )
     if status == "warn":
-        return f"Part of the score remains with the lungs blacked out {figures}.{rest}"
-    return f"With the lungs blacked out, little of the score remains {figures}.{rest}"
+        return f"A probe on the classifier's features keeps part of its score {figures}.{rest}"
+    return f"A probe on the classifier's features keeps little of its score {figures}.{rest}"
 
 
 def _usual(boxes: list[Box]) -> Box:

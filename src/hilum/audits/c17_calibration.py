@@ -7,7 +7,7 @@ import pandas as pd
 from hilum.audits.base import AuditRule
 from hilum.audits.evidence import Evidence
 from hilum.metrics import calibration
-from hilum.types import Finding
+from hilum.types import Finding, told_apart
 
 RULE = AuditRule(
     id="C-17",
@@ -29,9 +29,10 @@ def audit(evidence: Evidence) -> Finding:
     value = calibration.ece(confidence, right, bins, mass=True)
     limit = by_chance(confidence, bins, evidence.seed)
     plain = among_the_scores(evidence.predictions, confidence, right)
+    points, below = told_apart(100 * value, 100 * limit, 1)
     sentence = (
-        f"Probabilities are {100 * value:.1f} points off on average ({bins} bins of "
-        f"equal mass); a calibrated model would stay below {100 * limit:.1f} on "
+        f"Probabilities are {points} points off on average ({bins} bins of "
+        f"equal mass); a calibrated model would stay below {below} on "
         f"{len(p)} images. The ECE among the scores is {plain:.3f}, because it uses "
         f"{calibration.BINS} bins of equal width."
     )

@@ -8,7 +8,7 @@ from hilum.audits.base import AuditRule
 from hilum.audits.evidence import Evidence
 from hilum.metrics import thresholds
 from hilum.metrics.intervals import FEW_OF_A_CLASS, Interval, Proportion
-from hilum.types import Finding, Status
+from hilum.types import Finding, Status, counted, told_apart
 
 SENSITIVITY = 0.9  # what the thresholds stored with a model aim at
 PREVALENCES = (0.01, 0.1, 0.5)
@@ -47,14 +47,15 @@ def audit(evidence: Evidence) -> Finding:
     validated = predictions.validated(evidence)
     name = min(points, key=lambda name: p_kept(points[name].sensitivity, validated[name]))
     kept, spared = points[name].sensitivity, points[name].specificity
+    p_chance = p_kept(kept, validated[name]) * len(points)
     sentence = (
         f"At the threshold chosen for {SENSITIVITY:.0%} sensitivity, {name} is found in "
-        f"{kept.k} of {kept.n} ({kept.low:.0%} to {kept.high:.0%}). Specificity is "
+        f"{kept.k} of {kept.n} ({kept.low:.0%} to {kept.high:.0%})."
+        f"{why_passed(kept, SENSITIVITY, p_chance, SURE, validated[name])} Specificity is "
         f"{spared.value:.0%}, {spared.k} of {spared.n} ({spared.low:.0%} to "
         f"{spared.high:.0%}).{_ppv(kept, spared)}"
     )
-    short = p_kept(kept, validated[name]) * len(points) < SURE
-    status: Status = "pass" if not short else "fail" if kept.value < POOR else "warn"
+    status: Status = "pass" if p_chance >= SURE else "fail" if kept.value < POOR else "warn"
     return RULE.finding(status, kept.value, sentence, (kept.low, kept.high))
 
 
@@ -72,6 +73,18 @@ def _ppv(kept: Proportion, spared: Proportion) -> str:
         if not np.isnan(row.ppv)
     )
     return f" The PPV would be {values_at_prevalences}." if values_at_prevalences else ""
+
+
+def why_passed(share: Proportion, promised: float, p: float, sure: float, validated: int) -> str:
+    """Why a share passes whose interval lies below what was promised; "" where it does not.
+
+    `p` is of all that was looked at, `validated` the images on which the promise was made.
+    """
+    if share.high >= promised or p < sure:
+        return ""
+    measured, _ = told_apart(min(p, 1.0), sure)
+    few = f", with {counted(validated, 'validation image')}" if validated else ""
+    return f" Chance alone may explain less than {promised:.0%} (p = {measured}{few})."
 
 
 def p_kept(share: Proportion, validated: int, promised: float = SENSITIVITY) -> float:

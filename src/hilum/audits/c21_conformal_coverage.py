@@ -4,7 +4,7 @@ import numpy as np
 
 from hilum.audits import predictions
 from hilum.audits.base import AuditRule
-from hilum.audits.c18_threshold import p_kept
+from hilum.audits.c18_threshold import p_kept, why_passed
 from hilum.audits.evidence import Evidence
 from hilum.inference import conformal
 from hilum.metrics.intervals import proportion
@@ -49,8 +49,9 @@ def audit(evidence: Evidence) -> Finding:
     abstained = proportion(int((kept.sum(1) > 1).sum()), len(kept))
     sentence = (
         f"The set of possible classes holds the true one in {share.k} of {share.n} "
-        f"images of {name} and in {every.k} of {every.n} of all (promised: {goal:.0%}). "
-        f"The model abstains on {abstained.value:.0%} of the images."
+        f"images of {name} and in {every.k} of {every.n} of all (promised: {goal:.0%})."
+        f"{why_passed(share, goal, least, SURE, validated[name])} The model abstains on "
+        f"{abstained.value:.0%} of the images."
     )
     status: Status = "fail" if least < SURE else "warn" if abstained.low > 0.5 else "pass"
     return RULE.finding(status, share.value, sentence, (share.low, share.high))

@@ -111,11 +111,16 @@ def _show(answers: "AnsweredFiles", screen: Terminal) -> None:
     screen.table("Predictions", [*first.columns[:-FLAGS], *seen], shown)
     _abstained(rows.take(abstained[:SHOWN]), screen)
     screen.left_out(left_out)
-    more = f" (the first {SHOWN} are shown)" if len(read) > SHOWN else ""
     screen.say(
-        f"Images predicted: {len(read) - len(abstained):,}{more}. Abstained: {len(abstained):,}. "
+        f"Images read: {len(read):,}{_first(len(read))}. Predicted: "
+        f"{len(read) - len(abstained):,}. Abstained: {len(abstained):,}{_first(len(abstained))}. "
         f"Left out: {sum(item.count for item in left_out):,}."
     )
+
+
+def _first(count: int) -> str:
+    """That a table shows fewer than it counts."""
+    return f" (the first {SHOWN} are shown)" if count > SHOWN else ""
 
 
 def _abstained(table: "pd.DataFrame", screen: Terminal) -> None:
@@ -171,10 +176,9 @@ def explain(
     abstained = drawn[drawn["reason"] != ""]
     _abstained(abstained, screen)
     screen.left_out(left_out)
-    more = f" (the first {SHOWN} are shown)" if len(drawn) > SHOWN else ""
     screen.say(
-        f"Heat maps: {len(drawn):,}{more}, {len(abstained):,} of images that the model abstains "
-        f"from. Left out: {len(left_out):,}."
+        f"Heat maps: {len(drawn):,}{_first(len(drawn))}, {len(abstained):,} of images that the "
+        f"model abstains from{_first(len(abstained))}. Left out: {len(left_out):,}."
     )
     screen.say("A heat map shows where the model looked, not whether it is right.")
     _say_source(answers.source, answers.source.finding(), screen)

@@ -54,7 +54,7 @@ def _write_blacked(path: Path, evidence: Evidence, seen: c01_lungs_blacked_out.H
     original, blacked = (
         evidence.model.probabilities(films) for films in (evidence.stack[at], dark)
     )
-    predicted = original.argmax(1)
+    predicted, without = original.argmax(1), blacked.argmax(1)
     table = evidence.manifest.iloc[at]
     with files.atomic_write(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(
@@ -65,7 +65,9 @@ def _write_blacked(path: Path, evidence: Evidence, seen: c01_lungs_blacked_out.H
             label=table["label"].to_numpy(str),
             said=np.array(evidence.classes)[predicted],
             whole=original[np.arange(len(at)), predicted],
-            dark=blacked[np.arange(len(at)), predicted],
+            dark=blacked[np.arange(len(at)), predicted],  # of the same class
+            dark_said=np.array(evidence.classes)[without],
+            dark_p=blacked.max(1),
         )
 
 

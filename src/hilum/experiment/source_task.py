@@ -24,7 +24,7 @@ from hilum.metrics import scores
 from hilum.models import backbones, weights
 from hilum.progress import Progress
 from hilum.recipes import Recipe, SourcePlan
-from hilum.types import HilumError, Leak, Manifest
+from hilum.types import HilumError, Leak, Manifest, told_apart
 
 CELL = "source"
 CHANCE = 0.5  # AUROC
@@ -220,7 +220,7 @@ def _require_auroc(task: SourceTask, predictions: pd.DataFrame) -> None:
     if not auroc >= task.least_auroc:
         raise HilumError(
             f"a source task must reach an AUROC of at least {task.least_auroc}; got "
-            f"{auroc:.3f}; {_remedy(auroc)}."
+            f"{told_apart(auroc, task.least_auroc, 3)[0]}; {_remedy(auroc)}."
         )
 
 

@@ -21,7 +21,7 @@ from hilum.inference import conformal, exported, ood, temperature
 from hilum.inference.model import ModelMetadata, TrainedModel
 from hilum.inference.ood import Gate
 from hilum.metrics import metrics
-from hilum.types import Floats, HilumError, Labels, Probabilities
+from hilum.types import Floats, HilumError, Labels, Probabilities, told_apart
 
 FILE = "proof.json"
 KINDS = ("decisions", "refusals", "abstentions")
@@ -145,14 +145,15 @@ def faults(rows: list[EngineProof], precision: str, images: int) -> list[str]:
     for row in rows:
         most_change = 1.0 if allowed.change is None else allowed.change
         if not row.largest_change <= most_change:  # nan is none of both
+            change, limit = told_apart(row.largest_change, most_change, 2, "g")
             problems.append(
-                f"a probability changes by {row.largest_change:.2g} under {row.engine} (at most "
-                f"{most_change:g})"
+                f"a probability changes by {change} under {row.engine} (at most {limit})"
             )
         fall = row.auroc_fall or 0.0
         if allowed.auroc is not None and fall > allowed.auroc:
             problems.append(
-                f"AUROC falls by {fall:.4f} under {row.engine} (at most {allowed.auroc})"
+                f"AUROC falls by {told_apart(fall, allowed.auroc, 4)[0]} under {row.engine} "
+                f"(at most {allowed.auroc})"
             )
         for kind, flips in row.flips().items():
             most = int((allowed.decisions if kind == KINDS[0] else allowed.others) * images)

@@ -25,7 +25,7 @@ from hilum.images.gray import negative
 from hilum.inference.temperature import softmax
 from hilum.preprocess.lungs import segmenter
 from hilum.preprocess.step import as_uint8
-from hilum.types import Floats, Grey8, GreyImage, HilumError
+from hilum.types import Floats, Grey8, GreyImage, HilumError, told_apart
 
 Array: TypeAlias = npt.NDArray[np.float64]
 NEIGHBOURS = 5
@@ -76,7 +76,9 @@ def quick_check(pixels: GreyImage, colour: float = 0.0) -> QuickCheck:
     if side < LEAST_SIDE:
         return QuickCheck(small, f"its shorter side has {side} pixels, fewer than {LEAST_SIDE}")
     if (spread := float(small.std())) < LEAST_SPREAD:
-        return QuickCheck(small, f"it is almost uniformly grey (spread {spread:.1f} of 255 levels)")
+        measured, least = told_apart(spread, LEAST_SPREAD, 1)
+        grey = f"it is almost uniformly grey (spread {measured} of 255 levels, at least {least})"
+        return QuickCheck(small, grey)
     if colour > MOST_COLOUR:
         return QuickCheck(small, "it is a colour picture, not a radiograph or CT slice")
     return QuickCheck(small)
@@ -112,9 +114,10 @@ class Gate(ABC):
 
     def _fault(self, distance: float, p: Array, pose_faults: list[str]) -> str:
         if distance > self.far:
+            measured, most = told_apart(distance, self.far)
             return (
                 "it is unlike the images that the model was trained on (distance "
-                f"{distance:.2f}, at most {self.far:.2f})"
+                f"{measured}, at most {most})"
             )
         return pose_faults[int(p.argmax())] if p.max() > self.turned else ""
 

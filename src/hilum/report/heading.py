@@ -40,6 +40,7 @@ FOLDED = (
 CONCERNS = ("fail", "warn")  # said under the verdict
 TALLY = {"fail": "failed", "warn": "warned", "pass": "passed", "unknown": "could not be checked"}
 OWN_RECIPE = "default"
+EXTERNAL, TRAINED_BY = "external", "Model trained by recipe"  # the test itself has no recipe
 MODES = {
     "published": "as published (the paper's protocol with its methodological errors)",
     "corrected": "corrected (the paper's methodological errors are fixed)",
@@ -55,6 +56,7 @@ def heading(run: RunFolder) -> dict[str, Any]:
         "title": folder or title,
         "kind": title if folder else "",
         "recipe": "" if folder else recipe,
+        "recipe_is": TRAINED_BY if run.results.get("mode") == EXTERNAL else "Recipe",
         "mode": _mode(run),
         "cell": run.cell,
         "model_name": run.cell

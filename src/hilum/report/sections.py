@@ -10,13 +10,13 @@ from typing import Any
 import pandas as pd
 
 from hilum.metrics.intervals import FEW_IMAGES
+from hilum.preprocess.lungs.masks import MEASURED
 from hilum.report import leak_check
 from hilum.report.palette import STATUSES, Status
 from hilum.report.run_folder import RunFolder
 from hilum.report.score_tables import chosen_scores, cross
 from hilum.report.wording import NOT_RECORDED, number, plain_value, prose, title
 
-MEASURED = re.compile(r" \((?:[a-z]+ )?\d+\.\d+\)")  # a figure of one image in a reason
 DATES = ("finished", "date", "time", "created", "started")
 SET_FACTS = {
     "images": ("images", "n_images"),
@@ -113,7 +113,7 @@ class Omission:
 def left_out(run: RunFolder) -> list[Omission]:
     """What was not used, by reason, the commonest first, with every name that left_out.csv has.
 
-    Reasons that differ by a measured figure, such as "too uncertain (0.92)", are one.
+    Reasons that differ by a measured figure are one: "too uncertain (0.921, at least 0.925)".
     """
     groups: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for row in _omitted(run):

@@ -1,6 +1,5 @@
 """Pictures for the page, drawn here so that every browser shows the same."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -10,13 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from hilum.explain.render import COLOURS, OPAQUE, coloured
-from hilum.preprocess.lungs.masks import LungMask
+from hilum.preprocess.lungs.masks import MEASURED, LungMask
 from hilum.types import Floats, Grey8, HilumError
 
 Outline: TypeAlias = list[tuple[float, float]]
 MOST_SIDE = 2048  # pixels of the longer side of a picture
 RLE = (cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE)  # quick, and small for films
-MEASURED = re.compile(r" \((?:[a-z]+ )?\d+\.\d+\)")  # a figure of one mask in what is wrong with it
 SMOOTH = 0.002  # of the outline's length: how far a straight line may stray from it
 GREYS = {
     "as stored": "greys as the file stores them",

@@ -11,7 +11,7 @@ import numpy as np
 
 from hilum.preprocess.lungs.masks import LEAST_SIDE, OK, LungMask, fill_holes, largest
 from hilum.preprocess.step import as_uint8
-from hilum.types import Grey8, GreyImage, Mask
+from hilum.types import Grey8, GreyImage, Mask, told_apart
 
 SIDE = 256  # pixels of the longer side at which the morphology is done
 SHARE = (0.02, 0.8)  # of the picture that can be lung
@@ -43,9 +43,9 @@ def _fault(mask: Mask, body: Mask) -> str:
     if share < SHARE[0]:
         return "no lungs found"
     if share > SHARE[1]:
-        return f"lungs of {share:.0%} of the picture"
+        return "lungs of {} of the picture, at most {}".format(*told_apart(share, SHARE[1], 0, "%"))
     if (filling := float(mask[body].mean())) > MOST_BODY:
-        return f"lungs of {filling:.0%} of the body"
+        return "lungs of {} of the body, at most {}".format(*told_apart(filling, MOST_BODY, 0, "%"))
     left, right = (int(half.sum()) for half in np.array_split(mask, 2, axis=1))
     if min(left, right) < LEAST_HALF * max(left, right):
         return "lung in one half of the picture only"

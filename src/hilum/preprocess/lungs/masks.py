@@ -1,15 +1,18 @@
 """Lung masks: from probabilities to two clean lungs, and whether they can be believed."""
 
+import re
 from dataclasses import dataclass
 from typing import Protocol
 
 import cv2
 import numpy as np
 
-from hilum.types import Floats, Grey8, GreyImage, Mask
+from hilum.types import Floats, Grey8, GreyImage, Mask, told_apart
 
 VERSION = 2  # raise when the arithmetic of masks or of their check changes, here or in `ct`
 OK = "ok"
+# a figure of one mask in a status, with its limit: statuses that differ by it alone are one
+MEASURED = re.compile(r" \((?:[a-z]+ )?\d+\.\d+(?:, at (?:least|most) \d+\.\d+)?\)")
 LEAST_SIDE = 64  # pixels: on smaller films ribs and outlines can no longer be separated
 LEAST_SECOND = 0.15  # share of the larger lung that the smaller one must have
 AREA = (0.06, 0.75)  # share of the image
@@ -120,14 +123,18 @@ def fault(mask: Mask, confidence: float = 1.0) -> str:
     fraction = float(mask.mean())
     if not outlines:
         return "no lungs found"
-    if not AREA[0] <= fraction <= AREA[1]:
-        return f"lungs of {fraction:.0%} of the image"
+    if fraction < AREA[0]:
+        return "lungs of {} of the image, at least {}".format(
+            *told_apart(fraction, AREA[0], 0, "%")
+        )
+    if fraction > AREA[1]:
+        return "lungs of {} of the image, at most {}".format(*told_apart(fraction, AREA[1], 0, "%"))
     if confidence < CERTAIN:
-        return f"too uncertain ({confidence:.2f})"
+        return "too uncertain ({}, at least {})".format(*told_apart(confidence, CERTAIN, 3))
     if (solid := min(map(_solidity, _separate_lungs(mask, outlines)))) < SOLID:
-        return f"ragged outline (solidity {solid:.2f})"
+        return "ragged outline (solidity {}, at least {})".format(*told_apart(solid, SOLID))
     if (edge := _on_border(mask)) > BORDER:
-        return f"{edge:.0%} of the border is lung"
+        return "{} of the border is lung, at most {}".format(*told_apart(edge, BORDER, 0, "%"))
     return _fault_of_pieces(mask, outlines)
 
 
