@@ -39,8 +39,10 @@ def network(*inside: nn.Module) -> nn.Module:
 
 
 def of_everything() -> nn.Module:
-    """With running statistics, and with random numbers."""
-    return network(nn.BatchNorm2d(4), nn.Dropout(0.3))
+    """With running statistics, with random numbers, and with a weight that is frozen."""
+    module = network(nn.BatchNorm2d(4), nn.Dropout(0.3))
+    module.get_parameter("1.bias").requires_grad_(False)
+    return module
 
 
 def squares(module: nn.Module) -> torch.Tensor:
@@ -127,6 +129,26 @@ def test_statistics_of_batch_norm_follow_the_first_part() -> None:
     assert torch.equal(norm.running_mean, seen[0])
     assert not torch.equal(*seen)
     assert int(norm.num_batches_tracked) == 1
+
+
+def test_each_part_of_each_batch_has_random_numbers_of_its_own() -> None:
+    """From a range so wide that parts of a long training do not meet."""
+    seen = []
+    for seed in range(3):
+        how = InTurn(3, seed)
+        for _ in range(8):
+            for _ in how.parts(nn.Identity(), torch.zeros(6), torch.zeros(6)):
+                seen.append(torch.initial_seed())
+    assert len(set(seen)) == len(seen) == 72
+    assert 2**62 < max(seen) < 2**63
+
+
+@pytest.mark.parametrize(("backend", "device"), [("nccl", "cuda"), ("gloo", "cpu")])
+def test_figures_are_added_where_the_group_has_its_numbers(
+    monkeypatch: pytest.MonkeyPatch, backend: str, device: str
+) -> None:
+    monkeypatch.setattr(torch.distributed, "get_backend", lambda: backend)
+    assert replicas._device() == device
 
 
 def test_parts_cover_a_batch_and_differ_by_one_at_most() -> None:
