@@ -18,7 +18,7 @@ from hilum.training.loop import LoopConfig, TrainingHistory
 from hilum.training.replicas import InTurn, OneReplica
 from hilum.types import HilumError
 
-IMAGES, SIDE, BATCH = 29, 8, 7  # batches of 7, 7, 7 and 3
+IMAGES, SIDE, BATCH = 43, 8, 7  # batches of 7, 7, 7 and 4; each of 3 replicas validates one
 LABELS = np.arange(IMAGES) % 2
 STACK = np.random.default_rng(0).integers(0, 256, (IMAGES, SIDE, SIDE)).astype(np.uint8)
 PARTS = PartIndices(np.arange(25), np.arange(25, IMAGES), LABELS)  # a last batch of 4
@@ -149,6 +149,16 @@ def test_figures_are_added_where_the_group_has_its_numbers(
 ) -> None:
     monkeypatch.setattr(torch.distributed, "get_backend", lambda: backend)
     assert replicas._device() == device
+
+
+def test_each_batch_of_validation_has_one_replica_and_all_have_as_many() -> None:
+    replica = [OneReplica(3, rank, 0) for rank in range(3)]
+    for batch in range(9):
+        answers = [one.validated_by(batch) for one in replica]
+        assert answers.count(None) == 2
+        assert InTurn(3).validated_by(batch) == next(n for n in answers if n is not None)
+    for rank, one in enumerate(replica):
+        assert [one.validated_by(batch) for batch in range(9)].count(rank) == 3
 
 
 def test_parts_cover_a_batch_and_differ_by_one_at_most() -> None:
