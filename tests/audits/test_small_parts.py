@@ -217,7 +217,7 @@ def test_images_all_alike_span_nothing() -> None:
 
 def table_of(*rows: tuple[str, str, str]) -> pd.DataFrame:
     """Published figures: class, metric, value."""
-    same = {name: "x" for name in published_table.COLUMNS} | {"dataset": "d", "where": "Table 1"}
+    same = dict.fromkeys(published_table.COLUMNS, "x") | {"dataset": "d", "where": "Table 1"}
     columns = ("class", "metric", "value")
     return pd.DataFrame([same | dict(zip(columns, row, strict=True)) for row in rows])
 
