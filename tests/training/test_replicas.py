@@ -18,7 +18,7 @@ from hilum.training.loop import LoopConfig, TrainingHistory
 from hilum.training.replicas import InTurn, OneReplica
 from hilum.types import HilumError
 
-IMAGES, SIDE, BATCH = 29, 8, 7  # batches of 7, 7, 7 and 3
+IMAGES, SIDE, BATCH = 43, 8, 7  # batches of 7, 7, 7 and 4; each of 3 replicas validates one
 LABELS = np.arange(IMAGES) % 2
 STACK = np.random.default_rng(0).integers(0, 256, (IMAGES, SIDE, SIDE)).astype(np.uint8)
 PARTS = PartIndices(np.arange(25), np.arange(25, IMAGES), LABELS)  # a last batch of 4
@@ -39,8 +39,10 @@ def network(*inside: nn.Module) -> nn.Module:
 
 
 def of_everything() -> nn.Module:
-    """With running statistics, and with random numbers."""
-    return network(nn.BatchNorm2d(4), nn.Dropout(0.3))
+    """With running statistics, with random numbers, and with a weight that is frozen."""
+    module = network(nn.BatchNorm2d(4), nn.Dropout(0.3))
+    module.get_parameter("1.bias").requires_grad_(False)
+    return module
 
 
 def squares(module: nn.Module) -> torch.Tensor:
@@ -127,6 +129,36 @@ def test_statistics_of_batch_norm_follow_the_first_part() -> None:
     assert torch.equal(norm.running_mean, seen[0])
     assert not torch.equal(*seen)
     assert int(norm.num_batches_tracked) == 1
+
+
+def test_each_part_of_each_batch_has_random_numbers_of_its_own() -> None:
+    """From a range so wide that parts of a long training do not meet."""
+    seen = []
+    for seed in range(3):
+        how = InTurn(3, seed)
+        for _ in range(8):
+            for _ in how.parts(nn.Identity(), torch.zeros(6), torch.zeros(6)):
+                seen.append(torch.initial_seed())
+    assert len(set(seen)) == len(seen) == 72
+    assert 2**62 < max(seen) < 2**63
+
+
+@pytest.mark.parametrize(("backend", "device"), [("nccl", "cuda"), ("gloo", "cpu")])
+def test_figures_are_added_where_the_group_has_its_numbers(
+    monkeypatch: pytest.MonkeyPatch, backend: str, device: str
+) -> None:
+    monkeypatch.setattr(torch.distributed, "get_backend", lambda: backend)
+    assert replicas._device() == device
+
+
+def test_each_batch_of_validation_has_one_replica_and_all_have_as_many() -> None:
+    replica = [OneReplica(3, rank, 0) for rank in range(3)]
+    for batch in range(9):
+        answers = [one.validated_by(batch) for one in replica]
+        assert answers.count(None) == 2
+        assert InTurn(3).validated_by(batch) == next(n for n in answers if n is not None)
+    for rank, one in enumerate(replica):
+        assert [one.validated_by(batch) for batch in range(9)].count(rank) == 3
 
 
 def test_parts_cover_a_batch_and_differ_by_one_at_most() -> None:
