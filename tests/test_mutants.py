@@ -1,5 +1,6 @@
 """The counting of mutants: what counts as one, and whether those answered are still there."""
 
+import json
 import tomllib
 from pathlib import Path
 
@@ -37,6 +38,19 @@ def test_the_strictness_of_zip_does_not_count() -> None:
     for becomes in ("strict=False", ""):
         assert not mutation_tests._counts(before, before.replace("strict=True", becomes))
     assert mutation_tests._counts(before, before.replace("x, y, s", "x, x, s"))
+
+
+def test_mutants_that_took_too_long_count_neither_way(tmp_path: Path) -> None:
+    codes = {"a.x": 1, "a.y": 0, "a.z": -24, "a.w": 36}
+    record = tmp_path / "mutants" / "src" / "hilum" / "a.py.meta"
+    record.parent.mkdir(parents=True)
+    record.write_text(json.dumps({"exit_code_by_key": codes}))
+    mutants = dict.fromkeys(codes, ("was", "is"))
+    module = Path("src/hilum/a.py")
+    count = mutation_tests._count(tmp_path, module, mutants, list(codes), set())
+    assert count.late == ["z", "w"]
+    assert count.share == 50.0
+    assert "1 noticed, 0 equivalent, 1 survived, 2 took too long" in mutation_tests._words(count)
 
 
 def test_every_answered_mutant_is_of_a_line_that_is_there() -> None:
