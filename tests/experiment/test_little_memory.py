@@ -1,7 +1,7 @@
 """E-10: a command with ever less memory has the same answer, or ends in one sentence with code 2.
 
 The limit is RLIMIT_AS, in even steps from what the command takes down to what its start takes.
-HILUM_STEPS: how many, 20 without it. The count is printed.
+HILUM_LIMITS: how many, 20 without it. The count is printed.
 """
 
 import os
@@ -24,7 +24,7 @@ pytestmark = [
     pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="/proc tells the peak"),
 ]
 
-COUNT = int(os.environ.get("HILUM_STEPS", "20"))
+COUNT = int(os.environ.get("HILUM_LIMITS", "20"))
 COMPUTED = ("pixels", "features", "answers")  # in the cache
 CODE = """
 import atexit, resource, sys
