@@ -12,7 +12,7 @@ from kept_files import kept
 from pickling import PicklingExecutor
 
 from hilum import recipes
-from hilum.experiment import checkpoints, run, tasks
+from hilum.experiment import checkpoints, run, tasks, validate
 from hilum.experiment.cell_context import FoldKey
 from hilum.experiment.checkpoints import FoldResult
 from hilum.experiment.spread import executor_of_folds
@@ -160,3 +160,9 @@ def test_replicas_that_cannot_be_are_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(HilumError, match=said):
             tasks.run_into(plan(change), None, tmp_path / "out", silent)
+    # an arm whose head is trained alone has nothing to share out, and is no fault
+    several = f'grid={{"train.stages"=[[{{}}],[{{}}, {TUNED}]]}}'
+    assert validate.check_recipe(plan(several, "train.replicas=2")) == {}
+    lungs = recipes.load_recipe("lungs", changes=["train.replicas=2"])
+    with pytest.raises(HilumError, match=r"one replica.*train\.replicas"):
+        tasks.run_into(lungs, tmp_path, tmp_path / "out", silent)

@@ -205,23 +205,27 @@ def _classes(classes: list[str]) -> None:
         )
 
 
-def _replicas(train: TrainPlan, learns: str) -> None:
+def shares_batches(train: TrainPlan) -> list[Stage]:
+    """The stages whose batches replicas share out: images go through the backbone."""
+    return [stage for stage in train.stages if stage.through or not train.cache]
+
+
+def _replicas(*plans: TrainPlan) -> None:
     """Each part of a batch has two images at least, which BatchNorm can average."""
-    if train.replicas == 1:
-        return
-    split = [stage for stage in train.stages if stage.through or not train.cache]
-    if not split or learns == "lungs":
-        raise HilumError(
-            "replicas share out batches of stages that train the backbone of a classifier; got "
-            "none; leave train.replicas out."
-        )
-    for stage in split:
-        if stage.batch < 2 * train.replicas:
-            least = 2 * train.replicas
-            raise HilumError(
-                f"{train.replicas} replicas need batches of at least {least} images; got "
-                f"{stage.batch} in stage {stage.name!r}; enlarge it or set train.replicas lower."
-            )
+    for train in plans:
+        least = 2 * train.replicas
+        for stage in shares_batches(train):
+            if train.replicas > 1 and stage.batch < least:
+                raise HilumError(
+                    f"{train.replicas} replicas need batches of at least {least} images; got "
+                    f"{stage.batch} in stage {stage.name!r}; enlarge it or set replicas lower."
+                )
+
+
+def training_plans(cell: Recipe) -> tuple[TrainPlan, ...]:
+    """The cell's own, and that of its source task if it has one."""
+    source = cell.source_task
+    return (cell.train, source.train) if source and source.enabled else (cell.train,)
 
 
 ALONE: dict[str, Row] = {
@@ -234,7 +238,7 @@ ALONE: dict[str, Row] = {
     "train.balance": Row(lambda r: (r.train, r.classes), _balance),
     "train.copies": Row(lambda r: (r.train.copies, r.mode), _copies),
     "train.stages": Row(lambda r: (r.train.stages, r.model, r.train.cache), _stages),
-    "train.replicas": Row(lambda r: (r.train, r.learns), _replicas),
+    "train.replicas": Row(training_plans, _replicas),
     "split.validation": Row(lambda r: (r.split.validation, r.train.stages), _unvalidated),
     "train.stages.freeze": Row(
         lambda r: (

@@ -154,6 +154,7 @@ def _only_stage(recipe: Recipe) -> Stage:
         "train.stages.trainable": stage.trainable != "all",
         "train.stages.optimiser": stage.optimiser != "adamw",
         "train.balance": recipe.train.balance != "none",
+        "train.replicas": recipe.train.replicas != 1,
         "grid": bool(recipe.grid),
         "source_task": recipe.source_task is not None,
     }
@@ -161,8 +162,8 @@ def _only_stage(recipe: Recipe) -> Stage:
         if bad:
             raise HilumError(
                 'a recipe with learns = "lungs" has one stage with trainable = "all" and optimiser '
-                f'= "adamw", balance = "none", no grid and no source_task; got another {key}; '
-                "change it."
+                '= "adamw", balance = "none", one replica, no grid and no source_task; got another '
+                f"{key}; change it."
             )
     return stage
 

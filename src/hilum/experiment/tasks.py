@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from hilum import files, recipes, report
 from hilum.experiment import outputs, replication, run, segmentation
+from hilum.experiment.recipe_checks import training_plans
 from hilum.experiment.run import RunOptions
 from hilum.experiment.run_basis import ChangedError
 from hilum.experiment.spread import executor_of_folds
@@ -65,8 +66,7 @@ def _most_replicas(recipe: Recipe) -> int:
     """Of all cells of the recipe and its tasks, and of their source tasks."""
     questions = [recipes.without_tasks(recipe), *recipes.tasks(recipe).values()]
     cells = [cell for question in questions for cell in recipes.cells(question).values()]
-    sources = [cell.source_task.train for cell in cells if cell.source_task is not None]
-    return max(plan.replicas for plan in [*(cell.train for cell in cells), *sources])
+    return max(plan.replicas for cell in cells for plan in training_plans(cell))
 
 
 def _run(

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from hilum import recipes
 from hilum.experiment import source_task
 from hilum.experiment.data_checks import DIVIDED, LISTED, ListedData
-from hilum.experiment.recipe_checks import ALONE, Row
+from hilum.experiment.recipe_checks import ALONE, Row, shares_batches, training_plans
 from hilum.recipes import Recipe
 from hilum.types import HilumError
 
@@ -19,9 +19,21 @@ InvalidCells: TypeAlias = dict[str, HilumError]  # cell -> why it cannot be run
 def check_recipe(recipe: Recipe) -> InvalidCells:
     """Cells that their recipe alone makes impossible.
 
-    Raises the first cell's error where no cell is left.
+    Raises the first cell's error where no cell is left, and HilumError for what none can use.
     """
+    _require_use_of_replicas(recipe)
     return _check_cells(recipe, ALONE, (), {})
+
+
+def _require_use_of_replicas(recipe: Recipe) -> None:
+    """HilumError where batches are to be shared out, and no cell has any that could be."""
+    plans = [plan for cell in recipes.cells(recipe).values() for plan in training_plans(cell)]
+    asked = [plan for plan in plans if plan.replicas > 1]
+    if asked and not any(map(shares_batches, asked)):
+        raise HilumError(
+            "replicas share out batches of stages that train the backbone; got none of these; "
+            "leave train.replicas out."
+        )
 
 
 def check_manifest(recipe: Recipe, data: ListedData, refused: InvalidCells) -> InvalidCells:
