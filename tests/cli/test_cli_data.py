@@ -214,11 +214,11 @@ def test_prepare_without_a_fixed_size_keeps_each_images_own(hilum: Run, tmp_path
 
 def test_prepare_never_reads_what_it_wrote(hilum: Run, tmp_path: Path) -> None:
     write(tmp_path / "a.png", noise(1))
-    words = ("prepare", tmp_path, "--steps", "resize", "--out", tmp_path, "--json")
-    assert hilum(*words).json["written"] == 1
-    # the sheet is an image below the folder by now, and counts as one
-    assert hilum(*words, "--resume").json["written"] == 2
-    assert not (tmp_path / "images" / "images").exists()
+    for place in (tmp_path, tmp_path / "prepared"):
+        done = hilum("prepare", tmp_path, "--steps", "resize", "--out", place)
+        assert done.code == 2
+        assert "must be apart from the images" in done.err
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
 # --- compare --------------------------------------------------------------------------------------
