@@ -55,7 +55,7 @@ def test_each_film_stands_above_itself_with_the_answers_to_both(folder: Path) ->
         "COVID-19\np = 0.88, hardly changed",
         "normal\np = 0.87",
     ]
-    changed = "In 1 of these 2 films the answer stays and its probability changes by less than 0.05"
+    changed = "In 1 of these 2 the answer stays and its probability changes by less than 0.05"
     assert changed in drawn.caption
     assert "the answer did not come from them" in drawn.caption
     assert list(drawn.data["dark"]) == [0.88, 0.13]
@@ -88,7 +88,7 @@ def test_answers_to_a_box_are_not_taken_for_what_the_model_reads(
     )
     drawn = registry.FIGURES["blacked"].draw(RunFolder(folder, {}))
     assert drawn is not None
-    assert ("takes the black box itself for that class" in drawn.caption) == taken
+    assert ("the black box itself is taken for that class" in drawn.caption) == taken
     assert ("did not come from them" in drawn.caption) != taken
     below = [axes.get_xlabel() for axes in drawn.figure.axes[len(said) :]]
     assert [text[0] for text in below] == [*without]

@@ -75,8 +75,8 @@ def read_films(folder: Path) -> Blacked | None:
 def _unchanged(shown: Blacked) -> str:
     kept, all_ = int(_hardly_changed(shown.table).sum()), len(shown.table)
     return (
-        f"In {kept} of these {all_} films the answer stays and its probability changes by less "
-        f"than {SAME:.2f}."
+        f"In {kept} of these {all_} the answer stays and its probability changes by less than "
+        f"{SAME:.2f}."
     )
 
 
@@ -90,9 +90,8 @@ def _meaning(table: pd.DataFrame) -> str:
     name, n = str(counts.index[0]), int(counts.iloc[0])
     if n >= MOST * len(table) and n > (table["said"] == name).sum():
         return (
-            f"Without the lungs {n} of {len(table)} are called {class_name(name)}: the model takes "
-            "the black box itself for that class, so that these answers do not tell what it reads. "
-            "C-01's probe, which is fitted on dark films, decides."
+            f"Without the lungs {n} of {len(table)} are called {class_name(name)}: the black box "
+            "itself is taken for that class. C-01's probe, fitted on dark films, decides."
         )
     return "Where that hardly changes without the lungs, the answer did not come from them."
 
