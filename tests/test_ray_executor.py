@@ -46,7 +46,7 @@ def start() -> AbstractContextManager[RayExecutor]:
     return ray_executor("local", 2, 1, 2, 4)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def actors() -> Iterator[RayExecutor]:
     with start() as executor:
         yield executor

@@ -79,9 +79,9 @@ def train_and_end_once(config: dict[str, Any]) -> None:
     """A worker of Ray Train; the second one ends once an epoch is done, of the first group."""
     import ray.train
 
-    command, mark = config["command"], Path(config["command"].home) / "died"
+    folder, mark = Path(config["folder"]), Path(config["place"].folder) / "died"
     if ray.train.get_context().get_world_rank() == 1 and not mark.exists():
-        threading.Thread(target=_end_after_an_epoch, args=(Path(command.folder), mark)).start()
+        threading.Thread(target=_end_after_an_epoch, args=(folder, mark)).start()
     ray_train._work(config)
 
 

@@ -16,6 +16,7 @@ from hilum.experiment import checkpoints, run, tasks, validate
 from hilum.experiment.cell_context import FoldKey
 from hilum.experiment.checkpoints import FoldResult
 from hilum.experiment.spread import executor_of_folds
+from hilum.models.runtime import compiling
 from hilum.progress import silent
 from hilum.recipes import Recipe
 from hilum.training import ray_train
@@ -151,6 +152,25 @@ def test_a_lost_replica_costs_its_stage_and_an_error_arrives_as_it_is(
     diverging = REPLICAS.replace("lr=1e-3", "lr=1e38").replace("adamw", "sgd")
     with pytest.raises(HilumError, match="finite"):
         written(tmp_path, monkeypatch, (diverging, "seeds=[0]"), 1, "local")
+
+
+def test_what_training_needs_is_for_the_device_that_trains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights of the classes on the processor would not meet labels on a card."""
+    seen: list[tuple[str, str]] = []
+
+    def note(job: ray_train.TrainingJob, *rest: object) -> None:
+        assert job.plan.weights is not None
+        seen.append((job.batches.device, job.plan.weights.device.type))
+        raise HilumError("noted")
+
+    monkeypatch.setattr(compiling, "training_device", lambda: "meta")
+    monkeypatch.setattr(ray_train, "train_job", note)
+    changes = (f"train={{stages=[{{}}, {TUNED}]}}", "seeds=[0]")
+    with pytest.raises(HilumError, match="noted"):
+        written(tmp_path, monkeypatch, changes, 1)
+    assert seen == [("meta", "meta")]
 
 
 def test_replicas_that_cannot_be_are_refused(tmp_path: Path) -> None:

@@ -58,9 +58,8 @@ def fine_tune(
         device,
         stage.side,
     )
-    job = TrainingJob(
-        network, batches, loop_plan(context, parts, stage), _replicas(context, parts, key)
-    )
+    plan = loop_plan(context, parts, stage, device)
+    job = TrainingJob(network, batches, plan, _replicas(context, parts, key))
     course = ray_train.train_job(job, context.ray, context.progress(step_of(key, stage)))
     tuned = _with_origin(backbone.cpu().eval(), f"{weights.TUNED}{start[0].weights.origin}")
     return tuned, FittedHead(standard, top.cpu()), course.rows

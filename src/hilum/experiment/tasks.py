@@ -55,10 +55,9 @@ def run_recipe(
     Raises HilumError for what the user can correct and MissingError for data or weights that are
     not here, both of the main question.
     """
-    replicas = _most_replicas(recipe)
+    replicas = _most_replicas(recipe) if ray else 1
     with files.alone(out), executor_of_folds(workers, ray, replicas) as executor:
-        apart = bool(ray) and replicas > 1
-        options = RunOptions(resume, executor=executor, replicas_by_ray=apart)
+        options = RunOptions(resume, executor=executor, replicas_by_ray=replicas > 1)
         return _run(recipe, root, out, progress, options)
 
 

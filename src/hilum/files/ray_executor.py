@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from hilum.files import worker
 from hilum.files.disk import CACHE
@@ -41,14 +41,32 @@ OF_A_CLUSTER = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 STORE = 100_000_000  # bytes of shared memory of a local Ray: answers lie in files
 
 
-class TaskActor:
-    """A process of Ray's, in the working folder of the command and with its cache."""
+@dataclass(frozen=True, slots=True)
+class CommandPlace:
+    """What a process of Ray takes over from the command: where paths begin, the cache, threads."""
 
-    def __init__(self, folder: str, threads: int, cache: str) -> None:
-        os.chdir(folder)
-        if cache:
-            os.environ[CACHE] = cache
-        limit_threads(threads)
+    folder: str
+    cache: str
+    threads: int
+
+    @classmethod
+    def here(cls, threads: int) -> Self:
+        """This process's own, for one of so many threads."""
+        return cls(str(Path.cwd()), os.environ.get(CACHE, ""), threads)
+
+    def take_up(self) -> None:
+        """Go there."""
+        os.chdir(self.folder)
+        if self.cache:
+            os.environ[CACHE] = self.cache
+        limit_threads(self.threads)
+
+
+class TaskActor:
+    """A process of Ray's that carries out tasks."""
+
+    def __init__(self, place: CommandPlace) -> None:
+        place.take_up()
 
     def answer(self) -> None:
         """Say that it is there."""
@@ -128,7 +146,7 @@ class RayExecutor:
         known = len(self._starting) + len(self._idle) + len(self._running)
         made = ray.remote(TaskActor).options(num_cpus=self.threads, max_restarts=0)
         for _ in range(min(len(waiting) - len(self._starting), self.count - known)):
-            actor = made.remote(str(Path.cwd()), self.threads, os.environ.get(CACHE, ""))
+            actor = made.remote(CommandPlace.here(self.threads))
             self._starting[actor.answer.remote()] = actor
 
     def _wait(self, waiting: deque[_Task], done: dict[int, TaskOutcome]) -> None:

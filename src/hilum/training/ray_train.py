@@ -21,8 +21,7 @@ import torch.distributed
 from torch import nn
 
 from hilum import files
-from hilum.files.disk import CACHE
-from hilum.files.ray_executor import listens_here_alone
+from hilum.files.ray_executor import CommandPlace, listens_here_alone
 from hilum.files.worker import WorkerLostError
 from hilum.progress import Advance
 from hilum.training import loop
@@ -61,7 +60,6 @@ def train_job(job: TrainingJob, shared: Path | None, advance: Advance) -> Traini
     where Ray has too few cores or loses its workers.
     """
     if shared is None or job.replicas.count == 1:
-        job.network.to(job.device)
         return _train(job, job.replicas, advance)
     _require_cores(job)
     files.ensure_writable_folder(shared)
@@ -76,8 +74,11 @@ def train_job(job: TrainingJob, shared: Path | None, advance: Advance) -> Traini
 
 
 def _train(job: TrainingJob, replicas: InTurn | OneReplica, advance: Advance) -> TrainingHistory:
+    network, weights = job.network.to(job.device), job.plan.weights
+    weights = None if weights is None else weights.to(job.device)
     batches = replace(job.batches, replicas=replicas)
-    return loop.train_network(job.network, batches, replace(job.plan, replicas=replicas), advance)
+    plan = replace(job.plan, replicas=replicas, weights=weights)
+    return loop.train_network(network, batches, plan, advance)
 
 
 def _require_cores(job: TrainingJob) -> None:
@@ -145,7 +146,8 @@ def _trainer(job: TrainingJob, folder: Path, meeting: str) -> Any:
     return TorchTrainer(
         _work,
         train_loop_config={
-            "command": _Command(str(folder), cores, str(Path.cwd()), os.environ.get(CACHE, "")),
+            "folder": str(folder),
+            "place": CommandPlace.here(cores),
             "meeting": (library, meeting) if alone else None,
         },
         torch_config=_no_meeting() if alone else _rays_meeting(library),
@@ -156,22 +158,6 @@ def _trainer(job: TrainingJob, folder: Path, meeting: str) -> Any:
         ),
         run_config=RunConfig(name=meeting, storage_path=str(folder / "ray")),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Command:
-    """What a worker takes over from the command."""
-
-    folder: str  # of the job
-    threads: int
-    home: str  # where relative paths begin
-    cache: str
-
-    def take_up(self) -> None:
-        os.chdir(self.home)
-        if self.cache:
-            os.environ[CACHE] = self.cache
-        files.limit_threads(self.threads)
 
 
 def _rays_meeting(library: str) -> Any:
@@ -208,15 +194,14 @@ def _work(config: dict[str, Any]) -> None:
     import ray.train
     from ray.train.torch import get_device
 
-    command, context = config["command"], ray.train.get_context()
-    folder, rank, count = Path(command.folder), context.get_world_rank(), context.get_world_size()
-    command.take_up()
+    folder, context = Path(config["folder"]), ray.train.get_context()
+    rank, count = context.get_world_rank(), context.get_world_size()
+    config["place"].take_up()
     if config["meeting"] is not None:
         library, meeting = config["meeting"]
         _meet(library, folder / meeting, rank, count)
     job = _read_job(folder)
     job = replace(job, batches=replace(job.batches, device=str(get_device())))
-    job.network.to(job.device)
     replicas = OneReplica(count, rank, job.replicas.seed)
 
     def advance(done: int, total: int) -> None:
