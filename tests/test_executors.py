@@ -16,6 +16,7 @@ from hilum import files
 from hilum.files.executors import Executor, ProcessExecutor
 from hilum.progress import Advance, Progress, StepName, note, process_of, silent, unit_of
 from hilum.types import HilumError, HilumWarning, MissingError
+from process_tree import alive
 
 
 class TwoPartsError(HilumError):
@@ -198,15 +199,6 @@ def test_who_comes_second_waits_for_the_lock(tmp_path: Path) -> None:
         assert other.wait(5) == 0
     other.stdout.close()
     assert not path.exists()
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    stat = Path(f"/proc/{pid}/stat")
-    return not (stat.is_file() and stat.read_text().rpartition(")")[2].split()[0] == "Z")
 
 
 def soon(holds: "object", seconds: float = 30) -> None:

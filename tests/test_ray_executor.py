@@ -20,6 +20,7 @@ from hilum.files.ray_executor import OF_A_CLUSTER, RayExecutor, ray_executor
 from hilum.files.worker import WorkerLostError
 from hilum.progress import Progress, silent
 from hilum.types import HilumError
+from process_tree import children
 from test_executors import TwoPartsError, refused
 
 needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed")
@@ -106,8 +107,7 @@ def test_the_end_of_ray_itself_is_said_soon(monkeypatch: pytest.MonkeyPatch) -> 
 
 def kill_raylets() -> None:
     """Those that this process has started."""
-    tasks = Path(f"/proc/{os.getpid()}/task").glob("*/children")
-    for pid in (int(pid) for path in tasks for pid in path.read_text().split()):
+    for pid in children(os.getpid()):
         if "raylet" in Path(f"/proc/{pid}/comm").read_text():
             os.kill(pid, signal.SIGKILL)
 

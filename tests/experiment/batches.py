@@ -1,6 +1,5 @@
 """Films and a model for tests of batches in shards, and the processes of a command."""
 
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,19 +41,3 @@ def save_model(folder: Path, seen: str) -> None:
     sources = new_source.fit_reference(known[:50], known[50:], groups, [str(i) for i in range(50)])
     model = models.compile_model(facts, pipeline, network, head)
     model_folder.save_trained_model(replace(model, gate=gate, sources=sources), folder)
-
-
-def children(pid: int) -> list[int]:
-    """Processes that any thread of a process has started."""
-    found: list[int] = []
-    for path in Path(f"/proc/{pid}/task").glob("*/children"):
-        with suppress(OSError):  # of a thread that has ended since
-            found += map(int, path.read_text().split())
-    return sorted(found)
-
-
-def alive(pid: int) -> bool:
-    try:
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False

@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import whole_runs
-from batches import alive, children
+
+from process_tree import alive, children
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["whole_runs"])

@@ -18,10 +18,11 @@ import cv2
 import kills
 import numpy as np
 import pytest
-from batches import alive, children, drawn, save_model
+from batches import drawn, save_model
 
 from hilum import files
 from hilum.experiment.answering import BLOCK
+from process_tree import alive, children
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(

@@ -19,6 +19,7 @@ from serving import Tiny
 import hilum
 from hilum.serve.server import Address, Server
 from hilum.types import HilumError
+from process_tree import alive, children
 
 FILM = encoded(".png", grey())
 
@@ -63,20 +64,20 @@ def test_json_says_where_it_listens_and_ctrl_c_ends_it(tiny: Tiny) -> None:
     assert record["notice"] == hilum.NOTICE
     assert "not reading the lungs" in record["verdict"]
     assert httpx.get(f"{server.url}v1/model", timeout=60).json()["digest"] == record["digest"]
-    children = children_of(server.process.pid)
+    started = children(server.process.pid)
     done = server.stop(signal.SIGINT)
     assert (done.code, done.err) == (0, "")
-    assert children
-    wait_for_end(children)
+    assert started
+    wait_for_end(started)
 
 
 def test_decoders_end_with_a_server_that_is_killed(tiny: Tiny) -> None:
     server = start(tiny.folder)
     httpx.post(f"{server.url}v1/predict", files=multipart({"a.png": FILM}), timeout=120)
-    children = children_of(server.process.pid)
-    assert children
+    started = children(server.process.pid)
+    assert started
     server.stop(signal.SIGKILL)
-    wait_for_end(children)
+    wait_for_end(started)
 
 
 def test_a_server_and_its_decoders_load_nothing_heavy() -> None:
@@ -139,21 +140,8 @@ def test_a_folder_that_is_half_there(tiny: Tiny, tmp_path: Path) -> None:
             Server.of(folder, Address(port=0), None)
 
 
-def children_of(pid: int) -> list[int]:
-    """Processes that a process has started (Linux)."""
-    tasks = Path(f"/proc/{pid}/task")
-    if not tasks.is_dir():
-        pytest.skip("children of a process are listed on Linux alone")
-    return [int(c) for task in tasks.iterdir() for c in (task / "children").read_text().split()]
-
-
 def wait_for_end(processes: list[int]) -> None:
     late = time.monotonic() + 30
     while any(alive(pid) for pid in processes):
         assert time.monotonic() < late
         time.sleep(0.05)
-
-
-def alive(pid: int) -> bool:
-    stat = Path(f"/proc/{pid}/stat")
-    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
