@@ -16,7 +16,7 @@ import cv2
 import dying
 import numpy as np
 import pytest
-from batches import alive, children, drawn, save_model
+from batches import drawn, save_model
 from told import Told
 
 from hilum import files
@@ -29,6 +29,7 @@ from hilum.inference import answer, model_json
 from hilum.inference.model import TrainedModel
 from hilum.progress import Advance, Progress, silent
 from hilum.types import HilumError
+from process_tree import alive, children
 
 FILMS = 70
 BAD = 21  # number of the film that is none
