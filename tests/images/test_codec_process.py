@@ -93,7 +93,7 @@ def test_an_idle_process_that_was_ended_from_outside_costs_no_frame() -> None:
     ("body", "said"),
     [
         ("os.kill(os.getpid(), signal.SIGSEGV)", "data that end the decoder (signal SIGSEGV)"),
-        ("os._exit(7)", "data that end the decoder (code 7)"),
+        ("os._exit(7)", "data that end the decoder (exit code 7)"),
         ("raise RuntimeError('John Doe')", "data that cannot be decoded (RuntimeError)"),
         ("sys.stdout.write('noise'); sys.stdout.flush(); return {'words': 1}, b'p'", None),
     ],

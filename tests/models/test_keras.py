@@ -284,7 +284,7 @@ def small_h5(file: Path, times: int = 1, **described: Any) -> bytes:
         ("bounds.bound_processor(float(sys.argv[3]))\nwhile True: pass", "longer to read than 1 s"),
         ("time.sleep(60)", "longer to read than 1 s"),
         ("os.kill(os.getpid(), signal.SIGSEGV)", r"ends its reading \(signal SIGSEGV\)"),
-        ("sys.exit(3)", r"ends its reading \(code 3\)"),
+        ("sys.exit(3)", r"ends its reading \(exit code 3\)"),
     ],
 )
 def test_h5_whose_reading_does_not_end_or_ends_the_process(

@@ -71,6 +71,7 @@ def lungs(evidence: Evidence, rows: npt.NDArray[np.int64]) -> list[Sequence[Lung
 
     Raises HilumError where there are no prepared pixels.
     """
+    from hilum.data import kept_lungs
     from hilum.preprocess.lungs import segmenter as finders
 
     slices = evidence.manifest["modality"].to_numpy(object) == "CT"
@@ -78,9 +79,8 @@ def lungs(evidence: Evidence, rows: npt.NDArray[np.int64]) -> list[Sequence[Lung
     new = [row for row in rows.tolist() if row not in cache]
     cache |= {row: [ct.lungs(one) for one in panels(evidence, row)] for row in new if slices[row]}
     if flat := [row for row in new if not slices[row]]:
-        each = finders.load_segmenter().quick_masks(
-            np.concatenate([panels(evidence, row) for row in flat])
-        )
+        stack = np.concatenate([panels(evidence, row) for row in flat])
+        each = kept_lungs.quick_masks(finders.load_segmenter(), stack)
         at = range(0, len(each), evidence.panels)
         cache |= zip(flat, (each[i : i + evidence.panels] for i in at), strict=True)
     return [cache[row] for row in rows.tolist()]

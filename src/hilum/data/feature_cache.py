@@ -1,18 +1,20 @@
-"""The store of features on disk."""
+"""The store of features on disk, and of what else a pass of a network has found."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from hilum import files
 from hilum.files import intact
-from hilum.types import Floats
 
 CHUNK = 256  # images held in memory at a time
+Array: TypeAlias = npt.NDArray[Any]  # of floats, which are kept in single precision, or of records
 
 
-def cached(key: str, compute: Callable[[], Floats]) -> Floats:
+def cached(key: str, compute: Callable[[], Array]) -> Array:
     """The stored array of `key`, memory-mapped read-only, computed and stored where it is absent.
 
     `key` comes from `files.digest(pixels, network, view, precision)`.
@@ -23,7 +25,7 @@ def cached(key: str, compute: Callable[[], Floats]) -> Floats:
 
 
 def produced(
-    key: str, compute: Callable[[], Mapping[str, Floats]], lock: str, *, wait: bool
+    key: str, compute: Callable[[], Mapping[str, Array]], lock: str, *, wait: bool
 ) -> bool:
     """Compute and store the array of `key`, and whatever else `compute` gives, unless it is there.
 
@@ -39,13 +41,13 @@ def produced(
                 intact.note_damage("features", path)
             for name, values in compute().items():
                 if name == key or not is_stored(name):
-                    _write(store_path(name), np.ascontiguousarray(values, np.float32))
+                    _write(store_path(name), values)
     return True
 
 
-def stored(key: str) -> Floats:
+def stored(key: str) -> Array:
     """The array of a key that is in the store, memory-mapped read-only."""
-    found: Floats = np.load(store_path(key), mmap_mode="r", allow_pickle=False)
+    found: Array = np.load(store_path(key), mmap_mode="r", allow_pickle=False)
     return found
 
 
@@ -61,10 +63,11 @@ def _is_whole(path: Path) -> bool:
         return False
 
 
-def _write(path: Path, values: Floats) -> None:
+def _write(path: Path, values: Array) -> None:
+    kind = np.float32 if values.dtype.kind == "f" else values.dtype
     with files.atomic_write(path) as temporary:
         with temporary.open("wb") as file:
-            np.save(file, values, allow_pickle=False)
+            np.save(file, np.ascontiguousarray(values, kind), allow_pickle=False)
         intact.add_trailer(temporary)  # readers of .npy files stop before it
 
 

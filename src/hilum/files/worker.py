@@ -20,6 +20,7 @@ from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import IO, Any
 
+from hilum.files import exit_codes
 from hilum.files.parallel import THREADS, limit_threads, wanted_threads
 from hilum.progress import Advance, Progress, unit_of
 from hilum.types import HilumError
@@ -101,7 +102,7 @@ class Worker:
             while isinstance(answer := pickle.load(from_worker), StepReport):  # noqa: S301 - ours
                 reported(answer)
         except (OSError, EOFError, pickle.UnpicklingError):
-            raise WorkerLostError(self._ending()) from None
+            raise WorkerLostError(exit_codes.ending(self._process.wait())) from None
         outcome: TaskOutcome = answer
         return outcome
 
@@ -113,12 +114,6 @@ class Worker:
             if pipe is not None:
                 with suppress(OSError):  # what was not sent any more
                     pipe.close()
-
-    def _ending(self) -> str:
-        code = self._process.wait()
-        if code < 0:
-            return f"signal {signal.Signals(-code).name}"
-        return f"exit code {code}"
 
 
 def main() -> None:

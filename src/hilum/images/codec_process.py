@@ -3,7 +3,6 @@
 import atexit
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -13,13 +12,13 @@ from pathlib import Path
 from threading import Lock, Timer
 from typing import Any
 
+from hilum.files import exit_codes
 from hilum.images.dicom_header import Layout
 from hilum.types import HilumError
 
 SCRIPT = Path(__file__).with_name("codec_worker.py")
 SECONDS, MEGAPIXEL = 2.0, 3.0  # of computing for any frame, and for each million samples more
 WAITING = 10  # times that, by the clock: other programs compute too
-OVERTIME = -signal.SIGXCPU if hasattr(signal, "SIGXCPU") else None  # exit code; not on Windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +74,9 @@ def _refused(frame: Frame, lost: _LostError) -> HilumError:
             f"expected {frame.codec} pixel data that are decoded within {frame.seconds:.0f} s of "
             "computing, got data that take longer; copy or export the file again"
         )
-    ending = f"signal {signal.Signals(-lost.code).name}" if lost.code < 0 else f"code {lost.code}"
     return HilumError(
-        f"expected whole {frame.codec} pixel data, got data that end the decoder ({ending}); copy "
-        "or export the file again"
+        f"expected whole {frame.codec} pixel data, got data that end the decoder "
+        f"({exit_codes.ending(lost.code)}); copy or export the file again"
     )
 
 
@@ -124,7 +122,7 @@ class _CodecProcess:
             facts, pixels = self._exchange(json.dumps(request).encode() + b"\n", frame.data)
         except (OSError, EOFError, ValueError):
             code = self._ending()
-            raise _LostError(code, bool(late) or code == OVERTIME) from None
+            raise _LostError(code, bool(late) or exit_codes.out_of_time(code)) from None
         except BaseException:  # Ctrl-C: nobody reads the rest of its answer
             self.end()
             raise

@@ -1,7 +1,6 @@
 """Weights in .h5, read in a process that may end: HDF5 reads some damaged files without end."""
 
 import json
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,13 +13,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hilum.files import exit_codes
 from hilum.models import h5_worker
 from hilum.types import HilumError
 
 COMMAND = (sys.executable, "-P", "-m", h5_worker.__name__)  # -P: nothing of the current folder
 SECONDS, MEGABYTE = 20.0, 0.1  # of computing for any file, and for each megabyte of it more
 WAITING = 10  # times its seconds, by the clock: other programs compute too
-OVERTIME = -signal.SIGXCPU if hasattr(signal, "SIGXCPU") else None  # exit code; not on Windows
 
 
 def read(path: Path, most: int) -> tuple[list[tuple[str, npt.NDArray[np.float32]]], Any]:
@@ -56,7 +55,8 @@ def _reading(path: Path, most: int) -> Iterator[BufferedReader]:
     except (json.JSONDecodeError, EOFError):
         with suppress(subprocess.TimeoutExpired):
             process.wait(1)  # it closed its pipe, so it is about to end
-        raise ValueError(_ending(process.poll(), bool(late), seconds)) from None
+        process.kill()
+        raise ValueError(_ending(process.wait(), bool(late), seconds)) from None
     finally:
         timer.cancel()
         process.kill()
@@ -81,9 +81,7 @@ def _started(*words: str) -> "subprocess.Popen[bytes]":
         ) from None
 
 
-def _ending(code: int | None, late: bool, seconds: float) -> str:
-    if late or code == OVERTIME:
+def _ending(code: int, late: bool, seconds: float) -> str:
+    if late or exit_codes.out_of_time(code):
         return f"content that takes longer to read than {seconds:.0f} s of computing"
-    if code is None or code >= 0:
-        return f"content that ends its reading (code {code})"
-    return f"content that ends its reading (signal {signal.Signals(-code).name})"
+    return f"content that ends its reading ({exit_codes.ending(code)})"

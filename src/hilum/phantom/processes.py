@@ -15,6 +15,7 @@ from threading import Lock
 from typing import Any, TypeAlias
 
 from hilum import files
+from hilum.files import exit_codes
 from hilum.phantom.request import Request
 from hilum.types import HilumError
 
@@ -76,6 +77,6 @@ def _elsewhere(request: Request, root: Path, share: Share) -> Iterator[Row]:
         error = worker.stderr.read().strip() if worker.stderr else ""
     if worker.returncode:
         raise HilumError(
-            f"a process that draws films must finish; got exit code {worker.returncode} "
-            f"({error.splitlines()[-1] if error else 'it error nothing'}); try again."
+            f"a process that draws films must finish; got {exit_codes.ending(worker.returncode)} "
+            f"({error.splitlines()[-1] if error else 'it said nothing'}); try again."
         )

@@ -15,7 +15,7 @@ import pebble
 from pebble import ProcessExpired, ProcessPool
 
 from hilum import files, images
-from hilum.files import bounds
+from hilum.files import bounds, exit_codes
 from hilum.inference import answer
 from hilum.inference.answer import PreparedImage
 from hilum.preprocess import Pipeline, from_list
@@ -100,7 +100,8 @@ class Decoders:
         return outcome
 
     def _sentence(self, error: BaseException) -> str:
-        if isinstance(error, TimeoutError) or getattr(error, "exitcode", 0) == -signal.SIGXCPU:
+        code = getattr(error, "exitcode", None)
+        if isinstance(error, TimeoutError) or exit_codes.out_of_time(code):
             return (
                 f"expected a film that is decoded within {self.limits.film_processor:g} "
                 f"s of computing and {self.limits.film_seconds:g} s in all, got one "
