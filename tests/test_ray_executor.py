@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from importlib.metadata import PackageNotFoundError
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -41,6 +42,22 @@ def test_a_ray_that_is_not_here_or_old_is_one_sentence(monkeypatch: pytest.Monke
     monkeypatch.setattr(ray_executors, "version", lambda name: "2.9.3")
     with pytest.raises(HilumError, match=r"ray 2\.54 or newer, .* got 2\.9\.3"), start():
         pass
+
+
+def test_a_ray_of_our_own_that_others_reach_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(OF_A_CLUSTER, "")
+    stopped: list[bool] = []
+    ray = SimpleNamespace(
+        init=lambda *words, **more: None,
+        nodes=lambda: [{"NodeManagerAddress": "192.0.2.7"}],
+        shutdown=lambda: stopped.append(True),
+    )
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    monkeypatch.setattr(ray_executors, "version", lambda name: "2.60.0")
+    said = r"must listen on 127\.0\.0\.1 alone; got 192\.0\.2\.7; set"
+    with pytest.raises(HilumError, match=said), start():
+        pass
+    assert stopped
 
 
 def start() -> AbstractContextManager[RayExecutor]:

@@ -258,7 +258,7 @@ def _connect(address: str, cores: int) -> None:
             "local", num_cpus=cores, include_dashboard=False, object_store_memory=STORE,
             runtime_env={"env_vars": {"PYTHONPATH": path}}, **quiet,
         )  # fmt: skip
-        _require_loopback([str(node["NodeManagerAddress"]) for node in ray.nodes()])
+        _require_loopback()
         return
     try:
         _require_answer(address)
@@ -279,18 +279,24 @@ def _require_answer(address: str) -> None:
 
 def listens_here_alone() -> bool:
     """Whether the Ray at hand is of this machine, and no other can reach it."""
-    import ray
-
-    return {str(node["NodeManagerAddress"]) for node in ray.nodes()} == {HERE}
+    return set(_addresses()) == {HERE}
 
 
-def _require_loopback(addresses: list[str]) -> None:
+def _require_loopback() -> None:
     """Raise HilumError where a Ray of our own listens to others; it is stopped."""
     import ray
 
-    if set(addresses) != {HERE}:
+    if not listens_here_alone():
+        addresses = _addresses()
         ray.shutdown()
         raise HilumError(
             f"--ray {LOCAL} must listen on {HERE} alone; got {', '.join(addresses)}; set "
             f"{OF_A_CLUSTER}=0 before ray is imported."
         )
+
+
+def _addresses() -> list[str]:
+    """Of the machines of the Ray at hand."""
+    import ray
+
+    return [str(node["NodeManagerAddress"]) for node in ray.nodes()]
