@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -222,6 +223,18 @@ def test_model_is_refused(
     (folder / name).write_bytes(whole)
     model_folder.load_trained_model(folder)
     assert refused == count + 3
+
+
+def test_names_of_a_heads_arrays_are_no_reason_of_their_own(model: Path, tmp_path: Path) -> None:
+    """The file is named, not what is missing in it."""
+    folder = Path(shutil.copytree(model, tmp_path / "model"))
+    whole, file = (folder / "head.safetensors").read_bytes(), folder / "head.safetensors"
+    names = [whole.index(name) for name in (b"mean", b"0.weight", b"0.bias", b"deviation")]
+    for number, place in enumerate(names):
+        damage_file(file, _flip(place + 1, 0)(whole), number)
+        said = f"{file} must be the file that hilum wrote; got another; restore the folder"
+        with pytest.raises(HilumError, match=re.escape(said)):
+            model_folder.read_parts(folder)
 
 
 def test_a_flip_in_the_record_is_refused(model: Path, tmp_path: Path) -> None:

@@ -198,8 +198,11 @@ def _parts(folder: Path) -> tuple[ModelMetadata, Pipeline, LazyBackbone, NumpyHe
         pipeline, facts = pipeline_of(record, folder), metadata_of(record, folder)
         held = LazyBackbone(folder, record["backbone"])
     with readable(folder):
-        head = NumpyHead.from_arrays(load_file(folder / HEAD))
+        arrays = load_file(folder / HEAD)
+    # before what a changed file would say of itself
     unchanged.require_files(folder, record, [name for name in FILES if name != TENSORS])
+    with readable(folder):
+        head = NumpyHead.from_arrays(arrays)
     return facts, pipeline, held, head
 
 
