@@ -2,11 +2,13 @@
 
 import os
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from statistics import median
 from urllib.parse import urlsplit
 
 import httpx2 as httpx
@@ -19,6 +21,7 @@ from serving import Tiny, wait_for
 pytestmark = pytest.mark.hard
 
 SLOW, GONE, HEALTHY = 200, 1000, 60
+CROWDS = 3  # that the thousand come in
 FILM = encoded(".png", grey())
 HEAD = (
     "POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
@@ -46,6 +49,19 @@ def _status(server: Running) -> int:
     return httpx.post(
         f"{server.url}v1/predict", content=FILM, headers=headers, timeout=60
     ).status_code
+
+
+def _answers_again(server: Running) -> float:
+    """Seconds until a film is answered; before, while those of others wait, there is no room."""
+    began = time.monotonic()
+
+    def answered() -> bool:
+        status = _status(server)
+        assert status in (200, 503)
+        return status == 200
+
+    wait_for(answered)
+    return time.monotonic() - began
 
 
 def _seconds(server: Running) -> float:
@@ -85,20 +101,30 @@ def test_slow_clients_do_not_slow_down_the_others(server: Running) -> None:
 
 
 @pytest.mark.skipif(not FDS.is_dir(), reason="/proc tells what a process holds")
-def test_clients_that_go_leave_nothing(server: Running, temporary: Path) -> None:
-    """E-15: no handle, no process, no file and no film in flight stays; memory within 5%."""
-    for number in range(GONE // 2):  # many films at once: memory that is kept for the next ones
-        _go(server, number)
-    assert _status(server) == 200
-    before = _held(server)
-    for number in range(GONE):
-        _go(server, number)
-    assert _status(server) == 200
-    wait_for(lambda: _held(server)[0] <= before[0])  # its connection is closed a little later
-    after = _held(server)
-    assert after[1] == before[1]
-    assert after[2] < 1.05 * before[2]
+def test_clients_that_go_leave_nothing(
+    server: Running, temporary: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """E-15: no handle, no process, no file and no film in flight stays; memory within 5%.
+
+    What a crowd leaves for the next one depends on how many films were held at once: memory is the
+    median of three crowds. The very first one fills it.
+    """
+    idle, memory, waited = _held(server), list[int](), list[float]()
+    for _ in range(1 + 2 * CROWDS):
+        for number in range(GONE // CROWDS):
+            _go(server, number)
+        waited.append(_answers_again(server))
+        # connections are closed a little later
+        wait_for(lambda: _held(server)[0] <= idle[0] and _held(server)[1] == idle[1])
+        memory.append(_held(server)[2])
+    grown = 100 * (median(memory[-CROWDS:]) / median(memory[1 : 1 + CROWDS]) - 1)
+    assert grown < 5
     assert not [path for path in temporary.rglob("*") if path.is_file()]
+    with capsys.disabled():
+        sys.stderr.write(
+            f"\nserve, {GONE} clients that went, twice: no handle, process or file stays; memory "
+            f"{grown:+.1f}%; an answer again after {max(waited):.2f} s\n"
+        )
 
 
 def _go(server: Running, number: int) -> None:
