@@ -14,7 +14,7 @@ from hilum.inference import answer
 from hilum.inference.model import TrainedModel
 from hilum.preprocess import from_list
 from hilum.preprocess.lungs import segmenter
-from hilum.serve.decoding import UNNAMED, DecodedFilm, Decoders
+from hilum.serve.decoding import DecodedFilm, Decoders
 from hilum.serve.server import Server
 from hilum.types import HilumError
 
@@ -49,7 +49,7 @@ class InThisProcess(Decoders):
             pipeline = from_list(self.steps, segmenter.load_segmenter)
             return DecodedFilm(answer.prepare_file(data, pipeline))
         except HilumError as error:
-            return str(error).removeprefix(UNNAMED)
+            return answer.refusal(error)
 
 
 @contextmanager

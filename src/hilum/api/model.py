@@ -235,7 +235,8 @@ class Model:
         except MissingError:
             raise
         except HilumError as error:
-            refused = Prediction("", {}, abstained=True, reason=str(error))
+            reason = answer.refusal(error, Path(path).expanduser() if path else None)
+            refused = Prediction("", {}, abstained=True, reason=reason)
             digest = results.digest_of(source) if not isinstance(source, np.ndarray) else ""
             return _Answered(self._signed(refused, path, digest))
         (prediction,), points = answer.predict_each(self.trained, [film])

@@ -81,7 +81,7 @@ def decoded_chunks(
         try:
             return answer.prepare_file(path, pipeline)
         except HilumError as error:
-            return str(error)
+            return answer.refusal(error, path)
 
     for start, decoded in zip(
         range(0, len(paths), size), files.mapped_ahead(one, paths, size), strict=True

@@ -104,6 +104,14 @@ def from_image(image: Image, source: str | Path | bytes, pipeline: Pipeline) -> 
     return _prepare(image, pipeline, images.colourfulness(named, image.facts))
 
 
+def refusal(error: HilumError, path: str | Path | None = None) -> str:
+    """Why a film has no answer, without the path that stands next to the sentence.
+
+    None: a film that came as bytes.
+    """
+    return str(error).removeprefix(f"{images.IN_MEMORY if path is None else path}: ")
+
+
 def prepare_array(pixels: GreyImage, pipeline: Pipeline) -> PreparedImage:
     """Grey (height, width), uint8 or floats in [0, 1], made ready; HilumError for anything else."""
     if pixels.ndim == 2 and pixels.size and pixels.dtype == np.uint8:

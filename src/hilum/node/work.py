@@ -11,7 +11,7 @@ from io import BytesIO
 
 from pydicom import Dataset
 
-from hilum import images
+from hilum.inference import answer
 from hilum.node.answers import Answered, FilmAnswers
 from hilum.node.queue_tables import Film
 from hilum.node.reading import Left
@@ -23,7 +23,6 @@ LOG = logging.getLogger("hilum.node")
 AHEAD = 4  # films in work at a time: decoded in processes, answered one by one
 PAUSE = 10.0  # seconds after a disk has refused to write
 IDLE = 1.0  # seconds between two looks at the queue where nothing came
-UNNAMED = f"{images.IN_MEMORY}: "  # before the sentence about bytes that have no path
 
 
 @dataclass(slots=True)
@@ -86,7 +85,7 @@ class AnsweringThread:
             self.spool.give(film, [_encoded(each) for each in answered])
             LOG.info("film %d answered", film.id)
         except HilumError as error:
-            self.spool.end(film, "failed", str(error).removeprefix(UNNAMED))
+            self.spool.end(film, "failed", answer.refusal(error))
             LOG.warning("film %d failed; see hilum node --status", film.id)
         except (OSError, sqlite3.Error) as error:
             LOG.warning("film %d waits: %s", film.id, getattr(error, "strerror", None) or error)

@@ -29,7 +29,6 @@ from hilum.types import HilumError, Image
 
 FILM_SIDE = 1024  # pixels of the shorter side of the film that the page shows
 FINER = 4  # times the network's own size: pictures of what it sees would be coarse otherwise
-UNNAMED = f"{images.IN_MEMORY}: "  # before the sentence about bytes that have no path
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +92,7 @@ class Decoders:
     def said(self, outcome: Read | BaseException) -> Read | str:
         """A film, or the sentence that says what went wrong with it."""
         if isinstance(outcome, HilumError):
-            return str(outcome).removeprefix(UNNAMED)
+            return answer.refusal(outcome)
         if isinstance(outcome, BaseException):
             self.died += isinstance(outcome, TimeoutError | ProcessExpired)
             return self._sentence(outcome)
