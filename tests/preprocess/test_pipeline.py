@@ -206,3 +206,36 @@ def test_percentile_window_matches_the_closed_form() -> None:
     film = np.linspace(0.2, 0.8, 10_000, dtype=np.float32).reshape(100, 100)
     out = STEPS["percentile_window"](low=10, high=90)(film)  # type: ignore[call-arg]
     np.testing.assert_allclose(out, np.clip((film - 0.26) / 0.48, 0, 1), atol=1e-4)
+
+
+def grainy(side: int) -> np.ndarray:
+    """A film of soft shadows with a little grain, 0.2 to 0.7, in 65,536 levels."""
+    across = np.linspace(0, 3, side, dtype=np.float32)
+    shadows = 0.45 + 0.2 * np.sin(np.add.outer(across, 2 * across))
+    grain = 0.01 * np.random.default_rng(5).standard_normal((side, side))
+    return (np.rint((shadows + grain) * 65535) / 65535).astype(np.float32)
+
+
+@pytest.mark.parametrize("side", [224, 900])
+def test_clahe_of_a_deep_film_is_that_of_its_8_bits(side: int) -> None:
+    film = grainy(side)
+    seen = set()
+    for clip in (1.0, 2.0, 8.0):
+        even = STEPS["clahe"](clip=clip)  # type: ignore[call-arg]
+        deep, plain = even(film), even(np.rint(film * 255).astype(np.uint8))
+        assert deep.dtype == np.float32
+        np.testing.assert_allclose(deep, plain.astype(np.float32) / 255, atol=1e-6)
+        seen.add(deep.tobytes())
+    assert len(seen) == 3  # of 65,536 bins the three limits are one
+
+
+def test_what_clahe_makes_of_a_film_is_in_its_digest_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def digests() -> list[str]:
+        blocks = [[{"step": name}, {"step": "letterbox"}] for name in ("clahe", "equalise")]
+        return [preprocess.from_list(block).digest for block in blocks]
+
+    before = digests()
+    monkeypatch.setattr(preprocess.pipeline, "CLAHE_VERSION", 1)
+    assert [a == b for a, b in zip(before, digests(), strict=True)] == [False, True]

@@ -10,6 +10,9 @@ from hilum.preprocess import parameters
 from hilum.preprocess.step import Movement, Size, as_uint8
 from hilum.types import GreyImage, HilumError
 
+# raise when what CLAHE makes of a film changes: stored pixels and models then no longer match
+CLAHE_VERSION = 2
+
 
 @dataclass(frozen=True, slots=True)
 class _Intensity:
@@ -54,7 +57,7 @@ class PercentileWindow(_Intensity):
 
 @dataclass(frozen=True, slots=True)
 class Clahe(_Intensity):
-    """Contrast-limited adaptive histogram equalisation.
+    """Contrast-limited adaptive histogram equalisation of the 8-bit image.
 
     Zuiderveld 1994, doi:10.1016/B978-0-12-336156-1.50061-6.
     """
@@ -64,12 +67,11 @@ class Clahe(_Intensity):
     name: ClassVar[str] = "clahe"
 
     def __call__(self, pixels: GreyImage) -> GreyImage:
-        """(height, width) -> equalised; float images at 16 bits, so that no level is lost."""
+        """(height, width) -> equalised; a film of more bits as the same film of 8 bits is."""
         equaliser = cv2.createCLAHE(self.clip, (self.tiles, self.tiles))
-        if pixels.dtype == np.uint8:
-            return equaliser.apply(pixels)
-        deep = np.rint(np.clip(pixels, 0, 1) * 65535).astype(np.uint16)
-        return equaliser.apply(deep).astype(np.float32) / 65535
+        # of 65,536 bins each may hold less than one pixel of a tile: there no clip limits anything
+        even = equaliser.apply(as_uint8(pixels))
+        return even if pixels.dtype == np.uint8 else even.astype(np.float32) / 255
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import numpy as np
 from hilum import files
 from hilum.preprocess import parameters
 from hilum.preprocess.geometry import BorderCrop, CentreCrop, Letterbox, Resize, ResizeShorter
-from hilum.preprocess.intensity import Clahe, Equalise, PercentileWindow
+from hilum.preprocess.intensity import CLAHE_VERSION, Clahe, Equalise, PercentileWindow
 from hilum.preprocess.lungs import masks as lungs
 from hilum.preprocess.lungs.masks import FindsLungs
 from hilum.preprocess.lungs.steps import (
@@ -114,7 +114,8 @@ class Pipeline:
         networks = [finder.digest for finder in finders if finder is not None]
         masks = [lungs.VERSION for step in self.steps if isinstance(step, LungStep)]
         ways = [READS_VERSION for step in self.steps if getattr(step, "method", "") in READS]
-        decides = (self.as_list(), *networks, *masks, *ways)
+        even = [CLAHE_VERSION for step in self.steps if isinstance(step, Clahe)]
+        decides = (self.as_list(), *networks, *masks, *ways, *even)
         return files.stable_digest("preparation", VERSION, *decides)
 
     def as_list(self) -> list[dict[str, Any]]:
