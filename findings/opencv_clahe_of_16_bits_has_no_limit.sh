@@ -6,8 +6,8 @@
 #
 # One expects the same picture in finer steps, and a stronger one the higher the limit is. "Contrast limited": grain grows by the limit at
 # most. For 8 bits that is so.
-# Seen: at 16 bits all limits from 1 to 16 give the same bytes. The limit is in pixels for each of 65,536 levels, of which a tile of
-# 4,096 pixels has none to share out, so that it is 1 whatever one asks for: grain grows 7 times, in 8 bits at limit 2 it grows 2.5 times. Of 12
+# Seen: at 16 bits all limits from 1 to 16 give the same bytes. The limit is counted in pixels for each of 65,536 levels; a tile of 4,096 pixels
+# has less than one for each, and the least limit, 1, is taken whatever one asks for: grain grows 7 times, in 8 bits at limit 2 it grows 2.5 times. Of 12
 # bits in 16, values up to 14,800 come out, where white is 4,095. Nothing warns. How strong it is depends on the size of the film alone.
 #
 # Shown with opencv-python-headless 5.0.0.93.
