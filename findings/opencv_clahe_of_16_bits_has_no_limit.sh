@@ -4,8 +4,7 @@
 # A drawn film, soft shadows with a little grain, 512 x 512, in 256 and in 65,536 levels, and a third time in 12 bits of 16, as detectors
 # give it. createCLAHE(clip, (8, 8)) takes 8 and 16 bits.
 #
-# One expects the same picture in finer steps, and a stronger one the higher the limit is. "Contrast limited": grain grows by the limit at
-# most. For 8 bits that is so.
+# One expects the same picture in finer steps, and more contrast the higher the limit is: "contrast limited". For 8 bits that is so.
 # Seen: at 16 bits all limits from 1 to 16 give the same bytes. The limit is counted in pixels for each of 65,536 levels; a tile of 4,096 pixels
 # has less than one for each, and the least limit, 1, is taken whatever one asks for: grain grows 7 times, in 8 bits at limit 2 it grows 2.5 times. Of 12
 # bits in 16, values up to 14,800 come out, where white is 4,095. Nothing warns. How strong it is depends on the size of the film alone.
