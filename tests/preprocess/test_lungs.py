@@ -5,7 +5,6 @@ import re
 
 import numpy as np
 import pytest
-from known_lungs import Known, two_boxes
 from scipy import ndimage
 from skimage import draw, measure
 
@@ -13,6 +12,7 @@ from hilum import preprocess
 from hilum.preprocess.lungs import ct, masks
 from hilum.preprocess.lungs.steps import HideLungs, KeepLungs, LungStep
 from hilum.types import HilumError, Mask
+from known_lungs import Known, two_boxes
 
 STEPS = ("keep_lungs", "hide_lungs", "crop_lungs")
 FILM = np.random.default_rng(0).integers(1, 256, (200, 300), np.uint8)

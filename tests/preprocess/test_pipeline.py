@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from known_lungs import Known
 from PIL import Image as Pillow
 
 from hilum import preprocess
@@ -15,6 +14,7 @@ from hilum.preprocess.lungs.steps import LungStep, with_finder
 from hilum.preprocess.pipeline import STEPS
 from hilum.preprocess.step import Step
 from hilum.types import HilumError
+from known_lungs import Known
 
 # width, height -> bars: (top, bottom, left, right) for side 224
 ASPECTS = [
