@@ -17,7 +17,8 @@ import numpy.typing as npt
 import pytest
 
 import hilum
-from hilum import files, images, phantom, preprocess, progress, recipes, report
+from cold_cache import begin_cold
+from hilum import images, phantom, preprocess, progress, recipes, report
 from hilum.audits import AUDITS, registry
 from hilum.data import duplicates, pixel_store, prepared_dataset
 from hilum.experiment import cell_features, predict, tasks
@@ -65,12 +66,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
 
 @pytest.fixture(autouse=True)
 def cold_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shared = files.cache_home()
-    monkeypatch.setenv("HILUM_CACHE", str(tmp_path / "cache"))
-    for name in ("weights", "compiled", "engines"):  # networks are not what is counted
-        (shared / name).mkdir(parents=True, exist_ok=True)
-        (tmp_path / "cache").mkdir(exist_ok=True)
-        (tmp_path / "cache" / name).symlink_to(shared / name)
+    begin_cold(monkeypatch, tmp_path / "cache")  # networks are not what is counted
 
 
 @pytest.fixture

@@ -67,14 +67,6 @@ class CopyWork:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def end_at_first(mark: Path, progress: Progress) -> str:
-    """The task of a process that ends in it; the next one is let through."""
-    if not mark.exists():
-        mark.write_text("")
-        os.kill(os.getpid(), signal.SIGKILL)
-    return "done"
-
-
 def train_and_end_once(config: dict[str, Any]) -> None:
     """A worker of Ray Train; the second one ends once an epoch is done, of the first group."""
     import ray.train

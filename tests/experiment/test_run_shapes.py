@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cold_cache import begin_cold
 from hilum import experiment, images, recipes
 from hilum.experiment import fit_ood
 from hilum.inference import model_folder
@@ -45,11 +46,9 @@ def test_phantom_shortcut_is_condemned(tmp_path: Path) -> None:
 
 
 def test_a_second_run_decodes_nothing_and_gives_the_same_numbers(
-    tmp_path: Path, private_cache: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "cache").mkdir()
-    (tmp_path / "cache" / "compiled").symlink_to(private_cache / "compiled")
-    monkeypatch.setenv("HILUM_CACHE", str(tmp_path / "cache"))  # nothing lies there yet
+    begin_cold(monkeypatch, tmp_path / "cache")
     decoded, read = [], images.read
 
     def counted(path: Path, at_least: int | None = None, **kept: bool) -> Image:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cold_cache import begin_cold
 from hilum import files, recipes
 from hilum.data import feature_cache
 from hilum.experiment import cell_context, cell_features, cell_network, shared_pass, view_pass
@@ -97,9 +98,9 @@ def test_pools_share_a_pass(
 ) -> None:
     alone = {}
     for pool in pools:  # each by itself, in a store of its own
-        monkeypatch.setenv("HILUM_CACHE", str(tmp_path / str(pool)))
+        begin_cold(monkeypatch, tmp_path / str(pool))
         alone[pool] = views(context(pool))
-    monkeypatch.setenv("HILUM_CACHE", str(tmp_path / "together"))
+    begin_cold(monkeypatch, tmp_path / "together")
     cell_network.forget_network()
     counted = Counted(monkeypatch)
     order = pools if not first else pools[::-1]
@@ -124,7 +125,7 @@ class Shifted(Runtime):
 def test_features_of_other_bits_are_computed_apart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HILUM_CACHE", str(tmp_path))
+    begin_cold(monkeypatch, tmp_path / "cache")
     one = context("average", ("average", "stages"))
     assert one.shared is not None
     (other,) = (each for each in one.shared.members if each.runtime is not one.runtime)
@@ -150,7 +151,7 @@ def test_cells_share_a_pass_where_only_their_heads_differ() -> None:
 
 def test_processes_share_out_the_views(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What another is at is waited for last."""
-    monkeypatch.setenv("HILUM_CACHE", str(tmp_path))
+    begin_cold(monkeypatch, tmp_path / "cache")
     told: list[str] = []
     began = Event()
 
@@ -182,7 +183,7 @@ def in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_parts_make_the_features_of_the_whole(
     pools: tuple[Pool, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HILUM_CACHE", str(tmp_path / "parts"))
+    begin_cold(monkeypatch, tmp_path / "parts")
     counted = Counted(monkeypatch)
     moves: list[tuple[int, int]] = []
     one = replace(
@@ -194,7 +195,7 @@ def test_parts_make_the_features_of_the_whole(
     assert moves == sorted(moves, key=lambda move: -move[1])  # each view forward to its end
     left = {path.stem for path in feature_cache.store_path("x").parent.iterdir()}
     assert len(left) == len(found) * max(1, len(pools))  # no part, no lock
-    monkeypatch.setenv("HILUM_CACHE", str(tmp_path / "whole"))
+    begin_cold(monkeypatch, tmp_path / "whole")
     monkeypatch.setattr(view_pass, "PART", 1000)
     cell_network.forget_network()
     for mine, before in zip(found, views(context("average")), strict=True):
@@ -205,7 +206,7 @@ def test_parts_make_the_features_of_the_whole(
 def test_parts_of_a_killed_process_are_not_computed_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HILUM_CACHE", str(tmp_path))
+    begin_cold(monkeypatch, tmp_path / "cache")
     one = context("average")
     counted = Counted(monkeypatch)
     counting = View.run
@@ -230,7 +231,7 @@ def test_processes_share_out_the_parts_of_a_view(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What another is at is waited for last, and made here if the other died."""
-    monkeypatch.setenv("HILUM_CACHE", str(tmp_path))
+    begin_cold(monkeypatch, tmp_path / "cache")
     one = context("average")
     (view,) = cell_features.plain(one)
     whole = files.stable_digest(view.own_key)

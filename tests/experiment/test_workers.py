@@ -6,13 +6,15 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import dying
+import ending
 import pandas as pd
 import pytest
 from kept_files import kept
 from pickling import PicklingExecutor
 
+from cold_cache import begin_cold
 from hilum import recipes
-from hilum.experiment import checkpoints, run, tasks, validate
+from hilum.experiment import checkpoints, run, spread, tasks, validate
 from hilum.experiment.cell_context import FoldKey
 from hilum.experiment.checkpoints import FoldResult
 from hilum.experiment.spread import executor_of_folds
@@ -69,8 +71,8 @@ def written(
     workers: int,
     ray: str = "",
 ) -> dict[str, bytes]:
-    """The files of a run that finds nothing in its cache."""
-    monkeypatch.setenv("HILUM_CACHE", str(folder / f"cache{workers}{ray}"))
+    """The files of a run that finds no pixels and no features in its cache."""
+    begin_cold(monkeypatch, folder / f"cache{workers}{ray}")
     out, name = folder / "out", f"out{workers}{ray}"
     tasks.run_into(plan(*changes), None, out, silent, workers=workers, ray=ray)
     return kept(out.rename(folder / name))
@@ -118,9 +120,12 @@ def test_a_network_that_outlines_lungs_takes_no_workers(tmp_path: Path) -> None:
         tasks.run_into(recipes.load_recipe("lungs"), None, tmp_path / "out", silent, workers=2)
 
 
-def test_a_lost_process_costs_its_fold_alone(tmp_path: Path) -> None:
+def test_a_lost_process_costs_its_fold_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spread, "TASKS", "hilum")  # what trains takes seconds to load
     with executor_of_folds(2, "") as executor:
-        assert [*executor.map(dying.end_at_first, [tmp_path / "mark"], silent)] == ["done"]
+        assert [*executor.map(ending.end_at_first, [tmp_path / "mark"], silent)] == ["done"]
 
 
 @pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed")

@@ -12,11 +12,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
 from PIL import Image
 
 from conftest import Built, build
-from hilum.report import figure_csv, glossary, heading, run_folder
+from hilum.report import figure_csv, glossary, heading, render, run_folder
 from hilum.report.figures import registry
 from hilum.report.wording import class_name, interval, number, score_name
 from hilum.types import NOTICE, HilumError, MissingError
@@ -263,6 +264,30 @@ def test_embedded_figures_are_the_files_at_twice_the_page_size(study: Built) -> 
             assert image.width // 2 == int(element.attributes["width"] or 0)
         assert path.with_suffix(".csv").is_file()
         assert path.stat().st_size < 120_000
+
+
+def test_a_template_is_compiled_once_and_each_page_cuts_folders_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Compiling takes longer than a page; a template that has changed is compiled again."""
+    (tmp_path / "report.css").write_text("")
+    (tmp_path / "page").write_text("{{ words }}, {{ words | whole }}")
+    compiled, before = [], jinja2.Environment.compile
+
+    def counted(environment: jinja2.Environment, source: str, *rest: Any) -> Any:
+        compiled.append(source)
+        return before(environment, source, *rest)
+
+    monkeypatch.setattr(jinja2.Environment, "compile", counted)
+    monkeypatch.setattr(render, "TEMPLATES", tmp_path)
+    values = {"words": "in /one of/a and /two of/a"}
+    said = [render.render_template("page", values, [root]) for root in ("/one of", "/two of")]
+    assert said[0] == ", ".join(["in …/one of/a and /two of/a"] * 2)
+    assert said[1] == ", ".join(["in /one of/a and …/two of/a"] * 2)
+    assert len(compiled) == 1
+    (tmp_path / "page").write_text("now {{ words }}")
+    assert render.render_template("page", values, ["/one of"]).startswith("now in")
+    assert len(compiled) == 2
 
 
 def test_no_results_no_report(tmp_path: Path) -> None:

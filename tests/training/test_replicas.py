@@ -4,6 +4,7 @@ import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import pytest
@@ -23,6 +24,8 @@ LABELS = np.arange(IMAGES) % 2
 STACK = np.random.default_rng(0).integers(0, 256, (IMAGES, SIDE, SIDE)).astype(np.uint8)
 PARTS = PartIndices(np.arange(25), np.arange(25, IMAGES), LABELS)  # a last batch of 4
 NAMES = tuple(f"image {number}" for number in range(IMAGES))
+COUNTS = (2, 3)  # replicas
+Kept: TypeAlias = tuple[dict[str, bytes], list[str]]  # weights, and rows of the history
 PLAN = LoopConfig("adamw", (0.01,) * 3, weights=torch.tensor([1.0, 3.0]), smoothing=0.1)
 
 
@@ -56,7 +59,7 @@ def train(module: nn.Module, how: InTurn | OneReplica, plan: LoopConfig = PLAN) 
     return loop.train_network(module, batches, replace(plan, replicas=how))
 
 
-def worker(rank: int, count: int, file: str) -> tuple[dict[str, bytes], list[str]]:
+def worker(rank: int, count: int, file: str) -> Kept:
     torch.set_num_threads(1)
     torch.distributed.init_process_group(
         "gloo", init_method=f"file://{file}", rank=rank, world_size=count
@@ -64,12 +67,32 @@ def worker(rank: int, count: int, file: str) -> tuple[dict[str, bytes], list[str
     return kept(train(of_everything(), OneReplica(count, rank, 3), replace(PLAN, average=0.9)))
 
 
-def kept(course: TrainingHistory) -> tuple[dict[str, bytes], list[str]]:
+def workers(folder: Path) -> dict[int, list[Kept]]:
+    """What each of so many replicas ends with; their processes are forked: one imports for all."""
+    context, found = multiprocessing.get_context("fork"), {}
+    for count in COUNTS:
+        with ProcessPoolExecutor(count, mp_context=context) as pool:
+            running = [
+                pool.submit(worker, rank, count, str(folder / f"meeting{count}"))
+                for rank in range(count)
+            ]
+            found[count] = [one.result(timeout=300) for one in running]
+    return found
+
+
+@pytest.fixture(scope="module")
+def apart(tmp_path_factory: pytest.TempPathFactory) -> dict[int, list[Kept]]:
+    """Trained below a fresh process, which has not computed anything before it forks."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(workers, tmp_path_factory.mktemp("apart")).result(timeout=600)
+
+
+def kept(course: TrainingHistory) -> Kept:
     state = {name: value.numpy().tobytes() for name, value in course.state.items()}
     return state, list(map(str, course.rows))
 
 
-@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize("count", COUNTS)
 def test_gradients_of_parts_add_up_to_that_of_the_batch(count: int) -> None:
     """One step of plain descent, against the loss of the whole batch by torch alone."""
     plan = replace(PLAN, optimiser="sgd", rates=(0.5,), momentum=0.0, penalty=squares)
@@ -92,19 +115,16 @@ def test_gradients_of_parts_add_up_to_that_of_the_batch(count: int) -> None:
     assert [row["images_seen"] for row in course.rows] == ([25, 25] if count == 2 else [21, 21])
 
 
-@pytest.mark.parametrize("count", [2, 3])
-def test_parts_apart_are_the_same_bytes_as_in_turn(count: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", COUNTS)
+def test_parts_apart_are_the_same_bytes_as_in_turn(
+    count: int, apart: dict[int, list[Kept]]
+) -> None:
     """With BatchNorm, dropout, averaged weights and validation, in processes that know no other."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     expected = kept(train(of_everything(), InTurn(count, 3), replace(PLAN, average=0.9)))
     torch.set_num_threads(threads)
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(count, mp_context=context) as pool:
-        running = [
-            pool.submit(worker, rank, count, str(tmp_path / "meeting")) for rank in range(count)
-        ]
-        first, *others = [one.result(timeout=300) for one in running]
+    first, *others = apart[count]
     assert first == expected
     assert all(rows == expected[1] for _, rows in others)  # so that all stop at the same epoch
 

@@ -6,9 +6,11 @@ import html
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import jinja2
+from jinja2.bccache import Bucket
 from markupsafe import Markup, escape
 
 from hilum.report.run_folder import RunFolder
@@ -18,6 +20,24 @@ TEMPLATES = Path(__file__).parent / "templates"
 EMBEDDED = ("data:image/", "data:text/csv;base64,")
 UNREAD = re.compile(r"<style>.*?</style>|<[^>]*>", re.DOTALL)
 AUDIT = re.compile(r"C-\d\d")
+
+
+class KeptTemplates(jinja2.BytecodeCache):
+    """Templates as they were compiled, while the process lives: that takes longer than a page."""
+
+    def __init__(self) -> None:
+        self._compiled: dict[tuple[str, str], CodeType | None] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Give a template what was made of this very text."""
+        bucket.code = self._compiled.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep what was made of a template."""
+        self._compiled[bucket.key, bucket.checksum] = bucket.code
+
+
+KEPT = KeptTemplates()
 
 
 def render_template(name: str, values: Mapping[str, Any], roots: Sequence[str] = ()) -> str:
@@ -32,6 +52,7 @@ def render_template(name: str, values: Mapping[str, Any], roots: Sequence[str] =
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        bytecode_cache=KEPT,
         finalize=lambda value: cut(value, roots),
     )
     environment.filters["whole"] = lambda sentence: unbroken(sentence, roots)
