@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from command_line import Trained, installed
+from command_line import Run, Trained, installed
 
 from hilum import files, recipes
 from hilum.experiment import forecast, work_count
+from hilum.models.runtime import compiling
 from hilum.progress import silent
 
 
@@ -122,11 +123,14 @@ def test_threads_limit_everything_that_computes() -> None:
     assert done.stdout.split() == ["1"] * 4
 
 
-def test_a_device_that_is_not_here_is_refused(trained: Trained, tmp_path: Path) -> None:
+def test_a_device_that_is_not_here_is_refused(
+    hilum: Run, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     torch = pytest.importorskip("torch")
     if torch.cuda.is_available():
         pytest.skip("CUDA is here")
-    done = installed(
+    monkeypatch.setenv(compiling.DEVICE, "auto")  # which the option changes for the whole process
+    done = hilum(
         "predict", trained.folder, trained.data, "--out", tmp_path / "p.csv", "--device", "cuda"
     )
     assert done.code == 2

@@ -234,7 +234,7 @@ from pathlib import Path
 from threading import Thread
 from test_runtime import SIDE, STACK, TARGETS, Small, compile_network
 run = compile_network(Small(), (SIDE, SIDE), TARGETS["openvino fp32"])
-worker = Thread(target=run.stream, args=(iter([STACK[0]] * 20_000), 20_000))
+worker = Thread(target=run.stream, args=(iter([STACK[0]] * 4_000), 4_000))
 worker.start()
 while worker.is_alive():  # a bound thread is set free again when its request is over
     for task in Path("/proc/self/task").iterdir():
