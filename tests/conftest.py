@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # a busy machine is no failure
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
+FSYNC = os.fsync
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -81,6 +82,24 @@ def private_cache(common: Path) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HILUM_CACHE", str(home))
         yield home
+
+
+@pytest.fixture(scope="session", autouse=True)
+def unsynchronised() -> Iterator[None]:
+    """No test cuts the power, so none waits for its files to reach the disk: see `synchronised`."""
+
+    def at_once(handle: int) -> None:
+        os.fstat(handle)  # a handle that is closed is an error all the same
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", at_once)
+        yield
+
+
+@pytest.fixture
+def synchronised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are waited for, as outside of the tests."""
+    monkeypatch.setattr(os, "fsync", FSYNC)
 
 
 @pytest.fixture(scope="module")

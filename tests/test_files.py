@@ -21,6 +21,7 @@ from hilum import files
 from hilum.files import HttpLimits
 from hilum.types import HilumError, MissingError
 
+pytestmark = pytest.mark.usefixtures("synchronised")
 CONTENT = bytes(range(256)) * 4096  # 1 MiB
 CONTENT_SHA = hashlib.sha256(CONTENT).hexdigest()
 QUICK = HttpLimits(tries=3, pause=0.0, timeout=2.0)

@@ -54,10 +54,11 @@ def on_meta(row: BackboneCard) -> tuple[Backbone, torch.Tensor]:
 
 
 def rows() -> list[object]:
-    """Every row; of chest networks those as slow that another row is much like."""
+    """Every row; those as slow that another row is much like."""
     quick = {"rad_dino", "eva_x_tiny", "ark_swin_base"}
+    larger = {"densenet201", "resnet101", "tf_efficientnet_lite1", "tf_efficientnet_lite2"}
     return [
-        pytest.param(name, marks=pytest.mark.slow) if name in BROUGHT - quick else name
+        pytest.param(name, marks=pytest.mark.slow) if name in BROUGHT - quick | larger else name
         for name in sorted(BACKBONES)
     ]
 

@@ -119,10 +119,17 @@ def test_what_is_differentiated_is_what_predicts(resnet: Backbone) -> None:
     np.testing.assert_allclose(subject.logits(stack), top.logits(features), rtol=1e-4, atol=1e-5)
 
 
+LARGER = {"densenet201", "resnet101", "tf_efficientnet_lite1", "tf_efficientnet_lite2"}
+
+
 # of astra2d resnet101 is a smaller one; transformers are tested with their files' layouts
 @pytest.mark.parametrize(
     "name",
-    [name for name, row in sorted(BACKBONES.items()) if name != "astra2d" and not row.layout],
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name in LARGER else name
+        for name, row in sorted(BACKBONES.items())
+        if name != "astra2d" and not row.layout
+    ],
 )
 def test_every_backbone_of_every_study(name: str) -> None:
     """In-place activations and frozen parameters included; nothing is learnt by looking."""
