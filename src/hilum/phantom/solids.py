@@ -6,6 +6,7 @@ Beer-Lambert needs. u grows towards the patient's left (the viewer's right), v d
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 import cv2
@@ -68,16 +69,37 @@ def curve(knots: Knots, at: npt.ArrayLike) -> Plane:
 
     Fritsch & Carlson 1980, doi:10.1137/0717021.
     """
+    pieces = _pieces(tuple(knots))
+    x, step = pieces.x, pieces.step
+    place = np.minimum(np.maximum(np.asarray(at, float), x[0]), x[-1])
+    left = np.minimum(np.searchsorted(x[1:], place, side="right"), len(step) - 1)
+    t = (place - x[left]) / step[left]
+    cubic = pieces.lean[left] + t * pieces.bend[left]
+    values = pieces.y[left] + t * (pieces.rise[left] + t * cubic)
+    return np.asarray(values, np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pieces:
+    """A curve between its knots: y + t (rise + t (lean + t bend)), t from 0 to 1 in each step."""
+
+    x: npt.NDArray[np.float64]  # (knot,), as y; the others (piece,)
+    y: npt.NDArray[np.float64]
+    step: npt.NDArray[np.float64]
+    rise: npt.NDArray[np.float64]
+    lean: npt.NDArray[np.float64]
+    bend: npt.NDArray[np.float64]
+
+
+@lru_cache(maxsize=256)
+def _pieces(knots: tuple[tuple[float, float], ...]) -> _Pieces:
+    # most curves are the same for everybody
     x, y = np.array(knots, float).T
-    place = np.clip(np.asarray(at, float), x[0], x[-1])
     step, slope = np.diff(x), np.diff(y) / np.diff(x)
     tangent = _tangents(step, slope)
-    left = np.clip(np.searchsorted(x, place, side="right") - 1, 0, len(step) - 1)
-    t, h = (place - x[left]) / step[left], step[left]
-    bend = (tangent[left] + tangent[left + 1] - 2 * slope[left]) * h
-    lean = slope[left] * h - tangent[left] * h - bend
-    values = y[left] + t * (tangent[left] * h + t * (lean + t * bend))
-    return np.asarray(values, np.float32)
+    bend = (tangent[:-1] + tangent[1:] - 2 * slope) * step
+    lean = slope * step - tangent[:-1] * step - bend
+    return _Pieces(x, y, step, tangent[:-1] * step, lean, bend)
 
 
 def _tangents(

@@ -93,10 +93,19 @@ def draw_vessels(grid: Grid, segments: Segments, swell: float = 1.0) -> Plane:
     # round tubes are pi/4 as thick on average as in the middle; thin ones fill part of a pixel
     level = CROWDING * across * across * np.pi / 4 * grid.pitch * 2 / thickness
     shade = np.clip(np.rint(level / FULL * 255), 1, 255)
-    for a, b, wide, grey in zip(
-        starts.tolist(), ends.tolist(), thickness.tolist(), shade.tolist(), strict=True
-    ):
-        cv2.line(canvas, a, b, (grey,), wide, cv2.LINE_AA, 4)
+    lines, looks = np.stack([starts, ends], axis=1), np.stack([thickness, shade], axis=1)
+    changes = np.flatnonzero((looks[1:] != looks[:-1]).any(1)) + 1
+    for alike, first in zip(np.split(lines, changes), [0, *changes.tolist()], strict=True):
+        wide, grey = looks[first].tolist()
+        cv2.polylines(
+            canvas,
+            list(alike),
+            isClosed=False,
+            color=(grey,),
+            thickness=int(wide),
+            lineType=cv2.LINE_AA,
+            shift=4,
+        )
     small = cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA)
     return small.astype(np.float32) * np.float32(FULL / 255)
 
