@@ -142,7 +142,8 @@ def test_a_device_that_is_not_here_is_refused(
 @pytest.mark.parametrize("group", ["image", "patient", "cluster"])
 def test_groups_that_only_decoding_knows_stop_no_dry_run(group: str) -> None:
     changes = ["data=[{phantom={images=40, size=64}}]", f"split.group={group}"]
-    recipe = recipes.load_recipe("demo", changes=changes)
+    network = ["model.backbone=test_efficientnet", "model.weights=random"]  # soon tried out
+    recipe = recipes.load_recipe("demo", changes=[*changes, *network])
     (foreseen,) = forecast.forecast_run(recipe, None, silent)
     assert sum(row["images"] for row in foreseen.split) == 40
     assert any("split by image" in note for note in foreseen.notes) == (group == "image")
