@@ -3,9 +3,11 @@
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pytest
 from scipy.interpolate import PchipInterpolator
@@ -26,7 +28,7 @@ from hilum.phantom import (
 )
 from hilum.phantom.hospitals import HOSPITALS
 from hilum.phantom.roles import role
-from hilum.types import HilumError
+from hilum.types import Grey8, HilumError
 
 SMALL = phantom.Request(images=6, size=96)
 ONE_EACH = phantom.Request(images=10, size=128, images_per_patient=1, hospitals=("A",), seed=4)
@@ -151,6 +153,23 @@ def test_filled_strip_has_the_area_of_a_rectangle() -> None:
     length = np.hypot(10, 3)
     rim = (2 * length + 2 * 1.2) / board.pitch  # OpenCV paints up to a pixel beyond the edge
     assert 1.2 * length <= covered <= 1.2 * length + rim
+
+
+def test_vessels_alike_are_drawn_together_as_one_after_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    grid, tree = solids.board(4.0), vessels.grow(anatomy.patient(0, 0))
+    together, alike = vessels.draw_vessels(grid, tree), []
+
+    def draw(canvas: Grey8, lines: list[npt.NDArray[np.int32]], **look: Any) -> None:
+        alike.append(len(lines))
+        look = {name: value for name, value in look.items() if name != "isClosed"}
+        for start, end in lines:
+            cv2.line(canvas, start.tolist(), end.tolist(), **look)
+
+    monkeypatch.setattr(cv2, "polylines", draw)
+    assert np.array_equal(vessels.draw_vessels(grid, tree), together)
+    assert sum(alike) == len(tree) > 4 * len(alike)
 
 
 def test_vessels_branch_by_murrays_law_and_taper() -> None:
