@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from controls_of_tables import Cohort
+from scipy.optimize import minimize_scalar
 from scipy.stats import fisher_exact, norm
 from sklearn.metrics import roc_auc_score
 
@@ -29,7 +30,7 @@ from hilum.inference import model as models
 from hilum.metrics.intervals import proportion
 from hilum.models import backbones
 from hilum.preprocess import from_list
-from hilum.types import Manifest
+from hilum.types import Fingerprints, Manifest
 
 NAMES = ["C-05", "C-10", "C-12", "C-18", "C-19", "C-20", "C-21", "C-23", "C-24", "C-26", "C-27"]
 
@@ -96,6 +97,28 @@ def test_the_limit_joins_one_image_in_a_hundred_to_another_class() -> None:
     joined = ((looks @ looks.T > limit) & other).any(1)
     assert joined.mean() == pytest.approx(0.01, abs=0.003)
     assert look_alikes.limit(looks, 0 * evidence.labels) == look_alikes.ALIKE
+
+
+def test_near_duplicates_are_one_cluster_whatever_their_features() -> None:
+    """The last two nameless images look alike; those of known patients stay theirs."""
+    evidence = controls_of_tables.look_alikes(np.random.default_rng(0), 1.0)
+    random, count = np.random.default_rng(1), len(evidence.manifest)
+    far = replace(evidence, features=random.normal(size=(count, 200)).astype(np.float32))
+    hashes = random.integers(0, 256, (count, 32), np.uint8)
+    thumbnails = random.integers(0, 256, (count, 32, 32), np.uint8)
+    for images in (hashes, thumbnails):
+        images[-1], images[1] = images[-2], images[0]
+    known = far.manifest["patient_id"].astype(object)
+    known.iloc[: count // 2] = [f"p{i}" for i in range(count // 2)]
+    keys = tuple(f"{i:064x}" for i in range(count))
+    prints = Fingerprints(tuple(far.manifest["sample_id"]), keys, keys, hashes, thumbnails)
+    some = replace(far, manifest=far.manifest.assign(patient_id=known))
+    plain = look_alikes.look_alike_groups(replace(some))
+    found = look_alikes.look_alike_groups(replace(some, fingerprints=prints))
+    assert plain[-1] != plain[-2]
+    assert found[-1] == found[-2]
+    assert found[0] != found[1]
+    assert len(np.unique(found)) == len(np.unique(plain)) - 1
 
 
 def test_a_split_keeps_look_alikes_together() -> None:
@@ -195,6 +218,28 @@ def test_prior_shift_is_found_to_the_share_that_was_drawn() -> None:
     assert shares[0] == pytest.approx(0.2, abs=0.01)
     bayes = 0.2 * p / (0.2 * p + 0.8 * (1 - p))
     assert corrected[:, 0] == pytest.approx(bayes, abs=0.01)
+
+
+@pytest.mark.parametrize(("apart", "converges"), [(2.0, True), (0.05, False)])
+def test_shares_are_those_of_the_greatest_likelihood_or_on_the_way(
+    apart: float, converges: bool
+) -> None:
+    """Classes that hardly differ are not waited for: EM never goes down, and stops at a bound."""
+    random = np.random.default_rng(0)
+    sick = random.random(400) < 0.2
+    x = random.normal(size=400) + np.where(sick, apart, -apart)
+    p = 1 / (1 + np.exp(-2 * apart * x))
+    prior = np.array([0.5, 0.5])
+
+    def loss(share: float) -> float:
+        return -float(np.log(share * p / 0.5 + (1 - share) * (1 - p) / 0.5).sum())
+
+    best = minimize_scalar(loss, bounds=(0, 1), method="bounded", options={"xatol": 1e-9})
+    shares, corrected = c26_prevalence_shift.estimated(np.stack([p, 1 - p], 1), prior)
+    assert (abs(shares[0] - best.x) < 1e-6) == converges
+    assert best.fun <= loss(shares[0]) < loss(0.5)
+    assert shares.sum() == pytest.approx(1)
+    assert corrected.mean(0) == pytest.approx(shares, abs=1e-6 if converges else 1e-3)
 
 
 def test_a_gap_has_the_p_of_fishers_test() -> None:

@@ -1,5 +1,6 @@
 """The checker finds what is impossible in published tables, and nothing in tables that are true."""
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -247,3 +248,38 @@ def test_files_that_are_no_such_table_are_refused(tmp_path: Path) -> None:
     (tmp_path / "binary.csv").write_bytes(bytes(range(256)))
     with pytest.raises(HilumError, match=r"binary\.csv"):
         published_arithmetic.check_table(tmp_path / "binary.csv")
+
+
+def test_a_table_without_a_rate_or_a_count_has_nothing_to_check() -> None:
+    result = run([row("a", "auc", 0.9), row("b", "recall", "high")], "test 40/40")
+    assert (result.violations, result.checks) == ((), 0)
+    assert [left.what for left in result.left_out] == ["x: auc of a = 0.9", "x: recall of b = high"]
+
+
+def test_counts_must_add_up_only_where_it_is_known_how_many_were_tested() -> None:
+    """41 of a class of 42; without "test" the numbers are of the whole data set."""
+    rows = [row("a", "TP", 30), row("a", "FN", 11), row("b", "recall", "0.90")]
+    rows.append(row("a", "recall", "0.73"))
+    assert found(rows, "test 42/282") == [("counts", "TP + FN", "a")]
+    assert found(rows, "140 of one, 939 of the other") == []
+
+
+def test_the_template_explains_itself_and_is_never_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    published_table.write_template(path)
+    with path.open(encoding="utf-8", newline="") as file:
+        head, *remarks = csv.reader(file)
+    assert tuple(head) == published_table.COLUMNS
+    assert all(first.startswith("# ") and not any(rest) for first, *rest in remarks)
+    explained = [f"# {name}: {words}" for name, words in published_table.EXPLAINED.items()]
+    assert [first for first, *_ in remarks][: len(explained)] == explained
+    example, skipped = remarks[len(explained) :]
+    (cells,) = csv.reader([example[0].removeprefix("# for example: ")])
+    assert tuple(cells) == published_table.EXAMPLE
+    assert skipped[0] == "# rows that begin with # are skipped"
+    before = path.read_bytes()
+    (tmp_path / "link.csv").symlink_to(tmp_path / "nowhere.csv")
+    for there in (path, tmp_path / "link.csv"):
+        with pytest.raises(HilumError, match=f"{there.name}', which exists; name another"):
+            published_table.write_template(there)
+    assert path.read_bytes() == before

@@ -78,7 +78,7 @@ def audit(evidence: Evidence) -> Finding:
 
 
 def _rise(evidence: Evidence, class_: int) -> Rise | None:
-    """Of one class; None where it, or all others together, have too few films."""
+    """Of one class; None where it has too few films, or too few of others have one of their own."""
     every = marked_films.sampled_films(evidence)
     labels = {film.row: int(evidence.labels[film.row]) for film in every}
     random = np.random.default_rng([evidence.seed, 7, class_])
@@ -94,6 +94,8 @@ def _rise(evidence: Evidence, class_: int) -> Rise | None:
             own_class = own[np.random.default_rng([evidence.seed, film.row, 7]).integers(len(own))]
             other_class = donors[random.integers(len(donors))]
             pairs.append([pasted(film.bare, giver) for giver in (other_class, own_class)])
+    if len(pairs) < marked_films.LEAST:
+        return None
     after, before = marked_films.probabilities(evidence, pairs)
     by = after[:, class_] - before[:, class_]
     return Rise(evidence.classes[class_], by, no_rise(by))

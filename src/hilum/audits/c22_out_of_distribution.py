@@ -1,5 +1,7 @@
 """C-22: does the model's gate know images that are no films of its kind?"""
 
+from contextlib import suppress
+
 import numpy as np
 
 from hilum.audits import predictions
@@ -87,10 +89,11 @@ def photographs() -> list[GreyImage]:
 
 
 def _films(evidence: Evidence, at: np.ndarray) -> list[GreyImage]:
-    """The images as they lie on disk; none where one cannot be read."""
+    """The images as they lie on disk, but for those that cannot be read any more."""
     assert evidence.model is not None  # noqa: S101 - callers have asked
     side = evidence.model.pipeline.decode_side
-    try:
-        return [evidence.source_image(row, side) for row in at.tolist()]
-    except (HilumError, TypeError):
-        return []
+    films: list[GreyImage] = []
+    for row in at.tolist():
+        with suppress(HilumError):
+            films.append(evidence.source_image(row, side))
+    return films

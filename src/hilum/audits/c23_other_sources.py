@@ -11,7 +11,7 @@ from hilum.audits import cross_validated_probe, look_alikes, sampling
 from hilum.audits.base import AuditRule
 from hilum.audits.evidence import Evidence
 from hilum.metrics import scores
-from hilum.types import Finding, HilumError, Labels, Probabilities, Score, Status
+from hilum.types import Finding, Labels, Probabilities, Score, Status
 
 RULE = AuditRule(
     id="C-23",
@@ -42,10 +42,12 @@ def audit(evidence: Evidence) -> Finding:
     table = evidence.once("matrix", lambda: matrix(evidence))
     if table.empty:
         return RULE.unknown(
-            f"no two sources have {LEAST} images each of two classes; test at another "
-            "hospital with hilum evaluate"
+            f"no two sources have {LEAST} images each of two classes, of two patients or more; "
+            "test at another hospital with hilum evaluate"
         )
     left = table[table["train"] == REST]
+    if left.empty:
+        return RULE.unknown("no source has a class that the others have too")
     sure = left[left["sure"] > 0]  # where chance alone does not lose as much
     worst = (sure if len(sure) else left).sort_values("drop").iloc[-1]
     status = _judged(float(worst["drop"]) if len(sure) else 0.0)
@@ -102,7 +104,8 @@ def _over(names: str, classes: list[str]) -> str:
 
 
 def matrix(evidence: Evidence) -> pd.DataFrame:
-    """Train-on x test-on: columns train, test, auroc, inside, drop, sure, classes; a row per pair.
+    """Train-on x test-on: columns train, test, auroc, inside, drop, sure, classes; a row per pair
+    that has a class in common.
 
     `auroc` on the diagonal is out of fold, by patient; `inside` is the training sources' own; on a
     source left out the true drop is at least `sure` (95% over all of them together). `classes`
@@ -125,6 +128,9 @@ def matrix(evidence: Evidence) -> pd.DataFrame:
             )
             for test in tested:
                 test_rows = source == test
+                shared = probe.shared(labels[test_rows])
+                if not len(shared):
+                    continue
                 area, sure = probe.inside, float("nan")
                 if test != train:
                     area = probe.macro_auroc(table[test_rows], labels[test_rows])
@@ -132,7 +138,7 @@ def matrix(evidence: Evidence) -> pd.DataFrame:
                     sure = probe.least_fall(
                         table[test_rows], labels[test_rows], groups[test_rows], 0.05 / len(at)
                     )
-                names = "; ".join(evidence.classes[c] for c in probe.shared(labels[test_rows]))
+                names = "; ".join(evidence.classes[c] for c in shared)
                 rows.append((train, test, area, probe.inside, probe.inside - area, sure, names))
     return pd.DataFrame(rows, columns=columns)
 
@@ -175,11 +181,8 @@ class _Probe:
         return p
 
     def shared(self, labels: Labels) -> Labels:
-        """(class,) codes that both sides have; raises HilumError where there are none."""
-        classes = np.intersect1d(labels, self.labels)
-        if not len(classes):
-            raise HilumError("two sources share no class")
-        return np.asarray(classes, np.int64)
+        """(class,) codes that both sides have."""
+        return np.asarray(np.intersect1d(labels, self.labels), np.int64)
 
     def macro_auroc(self, table: Floats64, labels: Labels) -> float:
         """Macro AUROC of `table` (image, feature) over the classes that both sides have."""
@@ -204,7 +207,19 @@ def _by_source(evidence: Evidence) -> dict[str, npt.NDArray[np.int64]]:
     """Images drawn from each of the first SOURCES sources that have enough of two classes."""
     sources = evidence.manifest["source"].astype(object)
     counts = pd.crosstab(sources, evidence.manifest["label"])
-    able = counts.index[(counts >= LEAST).sum(axis=1) > 1][:SOURCES]
-    return {
-        str(name): sampling.sample(evidence, np.flatnonzero(sources == name), MOST) for name in able
+    able = counts.index[(counts >= LEAST).sum(axis=1) > 1]
+    drawn = (sampling.sample(evidence, np.flatnonzero(sources == name), MOST) for name in able)
+    several = {
+        str(name): _of_several(evidence, rows) for name, rows in zip(able, drawn, strict=True)
     }
+    return dict([(name, rows) for name, rows in several.items() if len(rows)][:SOURCES])
+
+
+def _of_several(evidence: Evidence, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Those (image,) of classes that two patients or more have; none where that leaves one class.
+
+    A probe cannot be tested on other patients of a class that only one has.
+    """
+    labels, patients = evidence.labels[rows], evidence.groups[rows]
+    kept = [c for c in np.unique(labels) if len(np.unique(patients[labels == c])) > 1]
+    return rows[np.isin(labels, kept)] if len(kept) > 1 else rows[:0]

@@ -48,7 +48,8 @@ def _against_other_cells(evidence: Evidence) -> str:
     """Whether the chosen cell beats the others on the same images."""
     p_values = superiority(evidence)
     if not p_values:
-        return "Only one model was trained, so there is nothing to compare it with"
+        one, other = "Only one model was trained", "No other model was tested on the same images"
+        return f"{other if _others(evidence) else one}, so there is nothing to compare it with"
     equal = [cell for cell, p in p_values.items() if not p < 0.05]
     table = evidence.predictions
     alone = "patient_id" in table and table["patient_id"].isna().any()
@@ -59,6 +60,12 @@ def _against_other_cells(evidence: Evidence) -> str:
         f"No test shows the chosen model to be better than {len(equal)} of {len(p_values)} "
         f"others{unit}"
     )
+
+
+def _others(evidence: Evidence) -> bool:
+    """Whether other cells were tested, on whatever images."""
+    table = evidence.all_predictions
+    return table is not None and "cell" in table and table["cell"].nunique() > 1
 
 
 def superiority(evidence: Evidence) -> dict[str, float]:

@@ -42,11 +42,9 @@ def resampled(
     """(1 + replicate, classifier) macro AUROC: of all patients first, then resampled.
 
     `probabilities` are (image, class) of the same images, `classes` those that count (default:
-    all there are); nan where a resample lacks one. Raises HilumError where none counts.
+    all there are); nan where a resample lacks one.
     """
     named = np.unique(labels) if classes is None else classes
-    if not len(named):
-        raise HilumError("training and test share no class")
     names, patients = np.unique(groups, return_inverse=True)
     ranks = [[metrics.rank(labels == c, p[:, c]) for c in named] for p in probabilities]
 
@@ -65,18 +63,25 @@ def out_of_fold(
 ) -> Probabilities:
     """(image, class): what the classifier says of each image when its patient was left out.
 
-    Raises HilumError when some class has fewer patients than two folds need.
+    Raises HilumError when some class has fewer patients than two folds need, or when patients of
+    several classes leave a fold nothing to tell apart.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
     per_class = [len(np.unique(groups[labels == c])) for c in np.unique(labels)]
     if min(per_class) < 2 or len(per_class) < 2:
         raise HilumError(
-            f"two classes with at least two patients each are needed; got {per_class} "
+            f"two classes, and at least two patients of each class, are needed; got {per_class} "
             "patients per class; add images."
         )
     folds = StratifiedGroupKFold(min(FOLDS, *per_class), shuffle=True, random_state=seed)
-    return part_by_part(table, labels, folds.split(table, labels, groups))
+    parts = [*folds.split(table, labels, groups)]
+    if any(len(np.unique(labels[train])) < 2 for train, _ in parts):
+        raise HilumError(
+            f"{len(np.unique(groups))} patients, some of several classes, cannot be divided so "
+            "that each part leaves two classes to learn from; add images of other patients."
+        )
+    return part_by_part(table, labels, parts)
 
 
 def part_by_part(
