@@ -100,16 +100,18 @@ def test_the_limit_joins_one_image_in_a_hundred_to_another_class() -> None:
 
 
 def test_near_duplicates_are_one_cluster_whatever_their_features() -> None:
-    """The last two nameless images look alike; those of known patients stay theirs."""
-    evidence = controls_of_tables.look_alikes(np.random.default_rng(0), 1.0)
-    random, count = np.random.default_rng(1), len(evidence.manifest)
-    far = replace(evidence, features=random.normal(size=(count, 200)).astype(np.float32))
+    """The last two nameless images look alike; those of known patients stay theirs.
+
+    The third, of a known patient, looks like a nameless one.
+    """
+    random, count = np.random.default_rng(1), 120
+    features = random.normal(size=(count, 60)).astype(np.float32)
+    far = Cohort(random, count).evidence(features=features)
     hashes = random.integers(0, 256, (count, 32), np.uint8)
     thumbnails = random.integers(0, 256, (count, 32, 32), np.uint8)
     for images in (hashes, thumbnails):
-        images[-1], images[1] = images[-2], images[0]
-    known = far.manifest["patient_id"].astype(object)
-    known.iloc[: count // 2] = [f"p{i}" for i in range(count // 2)]
+        images[-1], images[1], images[2] = images[-2], images[0], images[-3]
+    known = [f"p{i}" if i < count // 2 else pd.NA for i in range(count)]
     keys = tuple(f"{i:064x}" for i in range(count))
     prints = Fingerprints(tuple(far.manifest["sample_id"]), keys, keys, hashes, thumbnails)
     some = replace(far, manifest=far.manifest.assign(patient_id=known))
@@ -220,6 +222,17 @@ def test_prior_shift_is_found_to_the_share_that_was_drawn() -> None:
     assert corrected[:, 0] == pytest.approx(bayes, abs=0.01)
 
 
+def test_the_first_step_to_the_shares_is_the_mean_probability(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Saerens et al. 2002, eq. 2.4, begun at the shares in training."""
+    monkeypatch.setattr(c26_prevalence_shift, "ROUNDS", 1)
+    p = np.random.default_rng(0).dirichlet([1, 2, 3], 50)
+    shares, corrected = c26_prevalence_shift.estimated(p, np.array([0.2, 0.3, 0.5]))
+    np.testing.assert_allclose(shares, p.mean(0), atol=1e-12)
+    np.testing.assert_allclose(corrected, p, atol=1e-12)
+
+
 @pytest.mark.parametrize(("apart", "converges"), [(2.0, True), (0.05, False)])
 def test_shares_are_those_of_the_greatest_likelihood_or_on_the_way(
     apart: float, converges: bool
@@ -236,7 +249,8 @@ def test_shares_are_those_of_the_greatest_likelihood_or_on_the_way(
 
     best = minimize_scalar(loss, bounds=(0, 1), method="bounded", options={"xatol": 1e-9})
     shares, corrected = c26_prevalence_shift.estimated(np.stack([p, 1 - p], 1), prior)
-    assert (abs(shares[0] - best.x) < 1e-6) == converges
+    away = shares[0] - best.x
+    assert abs(away) < 1e-6 if converges else 0.01 < away < 0.5 - best.x
     assert best.fun <= loss(shares[0]) < loss(0.5)
     assert shares.sum() == pytest.approx(1)
     assert corrected.mean(0) == pytest.approx(shares, abs=1e-6 if converges else 1e-3)

@@ -78,17 +78,16 @@ def geometry(pipeline: Pipeline) -> Pipeline:
 
 
 def _lesion(path: object, film: str, place: Pipeline) -> Mask | None:
-    """The prepared mask (height, width), or None where there is none."""
+    """The prepared mask (height, width); None where there is none to be read."""
     if not isinstance(path, str):
         return None
     try:
         facts = images.probe(film)
         # a mask may be drawn on stored pixels that are not square, as those of its film are not
         pixels = resized(as_uint8(images.read(path).pixels), (facts["height"], facts["width"]))
-        mask = place(pixels) > 127
+        return np.asarray(place(pixels) > 127)
     except HilumError:
         return None
-    return mask if mask.any() else None
 
 
 def _chance(lesion: Mask, off: int) -> float:
