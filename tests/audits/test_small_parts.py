@@ -215,6 +215,20 @@ def test_images_all_alike_span_nothing() -> None:
     assert cross_validated_probe._basis(np.zeros((4, 6))).shape == (6, 0)
 
 
+@pytest.mark.parametrize("images", [100, 400])
+def test_frames_that_are_all_black_say_nothing(
+    monkeypatch: pytest.MonkeyPatch, images: int
+) -> None:
+    """Of fewer images than the frame has pixels, as of more: every area is a half."""
+    monkeypatch.setattr(cross_validated_probe, "REPLICATES", 20)
+    stack = np.zeros((images, 60, 60), np.uint8)
+    stack[:, 10:-10, 10:-10] = np.arange(images, dtype=np.uint8)[:, None, None]
+    study = Cohort(np.random.default_rng(0), images).evidence(model=None, stack=stack)
+    found = AUDITS["C-03"](study)
+    assert (found.status, found.value, found.low, found.high) == ("pass", 0.5, 0.5, 0.5)
+    assert "the frame says little about the label" in found.sentence
+
+
 def table_of(*rows: tuple[str, str, str]) -> pd.DataFrame:
     """Published figures: class, metric, value."""
     same = dict.fromkeys(published_table.COLUMNS, "x") | {"dataset": "d", "where": "Table 1"}

@@ -114,7 +114,9 @@ def fit_probe_pipeline(table: npt.NDArray[np.floating], labels: Labels) -> Any:
     scaler = StandardScaler().fit(table)
     turned = []
     if len(table) < table.shape[1]:
-        turned = [FunctionTransformer(np.dot, kw_args={"b": _basis(scaler.transform(table))})]
+        basis = _basis(scaler.transform(table))
+        # images all alike span no plane: as they are, they are zeros, of which nothing is learnt
+        turned = [FunctionTransformer(np.dot, kw_args={"b": basis})] if basis.size else []
     probe = LogisticRegression(C=0.1, max_iter=2000, class_weight="balanced")
     return make_pipeline(scaler, *turned, probe).fit(table, labels)
 
