@@ -134,3 +134,11 @@ def test_a_probe_needs_patients_of_every_class(
     table = np.random.default_rng(0).normal(size=(len(labels), 2))
     with pytest.raises(HilumError, match=said):
         cross_validated_probe.out_of_fold(table, np.array(labels), np.array(patients), 25)
+
+
+def test_a_part_that_is_tested_may_have_one_class() -> None:
+    labels, patients = np.array([1, 0, 1, 0, 1, 0]), np.array([0, 1, 1, 3, 3, 4])
+    table = np.stack([labels, 1 - labels], 1) + 0.0
+    p = cross_validated_probe.out_of_fold(table, labels, patients, 25)
+    assert (p.argmax(1) == labels).all()
+    assert p.sum(1) == pytest.approx(1)
