@@ -140,9 +140,23 @@ def test_half_of_an_export_is_none(
     assert len(seen) >= min(at, len(NAMES))
     left = texts(tmp_path)
     assert left.pop("images.txt") == "the user's"
+    files.require_own_export(tmp_path, NAMES, b"")  # the next one goes on from here
     if "config" in left:
         assert left.keys() == set(NAMES)
         assert len(set(left.values())) == 1
+
+
+@pytest.mark.parametrize("theirs", NAMES)
+def test_an_export_replaces_no_file_of_somebody_else(tmp_path: Path, theirs: str) -> None:
+    files.require_own_export(tmp_path, NAMES, b"hilum")
+    write(tmp_path, "by hilum")
+    files.require_own_export(tmp_path, NAMES, b"hilum")
+    for name in NAMES:
+        if name != theirs:
+            (tmp_path / name).unlink()
+    (tmp_path / theirs).write_text("by another")
+    with pytest.raises(HilumError, match=f"which has another {theirs}; choose an empty folder"):
+        files.require_own_export(tmp_path, NAMES, b"hilum")
 
 
 def write(folder: Path, text: str) -> None:

@@ -18,6 +18,8 @@ CASES = {
     "a page": ("compare {run} {run} --html {here}/page.html", "page.html"),
     "a card": ("card {run} --out {here}", "MODEL_CARD.md"),
     "a graph": ("export {run} --out {here}", "model.onnx"),
+    "weights": ("export {run} --out {here} --format huggingface", "model.safetensors"),
+    "a bundle": ("export {run} --out {here} --format monai", "docs/README.md"),
     "results": ("evaluate {run} {data} --out {here}", "results.json"),
     "a report": ("train {data} --out {here}", "report.html"),
 }

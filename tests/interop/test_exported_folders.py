@@ -10,10 +10,11 @@ import pytest
 import torch
 
 import hilum
+from hilum import files
 from hilum.api.model import Model
 from hilum.cli.main import app
 from hilum.inference import model_json
-from hilum.interop import folders, huggingface_folder, own_answers
+from hilum.interop import folders, huggingface_folder, monai_bundle, own_answers
 from hilum.interop.film_loader import FilmLoader
 from hilum.interop.model_card import card_of
 from hilum.interop.own_answers import OwnAnswers
@@ -70,6 +71,7 @@ def test_a_hugging_face_folder_is_read_by_its_own_code(
     steps = json.loads((tmp_path / "preprocessor_config.json").read_text())["steps"]
     assert steps == model.preparation.as_list()
     assert model.verdict in (tmp_path / "README.md").read_text()
+    files.require_own_export(tmp_path, huggingface_folder.EVERY_FILE, huggingface_folder.MARK)
 
 
 def test_the_card_is_the_run_s(out: Path, tmp_path: Path) -> None:
@@ -83,6 +85,8 @@ def test_the_card_is_the_run_s(out: Path, tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 def test_a_bundle_answers_as_the_model(out: Path, model: Model, tmp_path: Path) -> None:
     assert hilum.export(out, tmp_path, format="monai") == tmp_path
+    mark = monai_bundle.EXPORTED_BY.encode()
+    files.require_own_export(tmp_path, monai_bundle.EVERY_FILE, mark)  # the next one replaces it
     films, p = stack(out, model)
     network = torch.jit.load(tmp_path / "models" / "model.ts")
     with torch.inference_mode():

@@ -115,7 +115,7 @@ def fit_probe_pipeline(table: npt.NDArray[np.floating], labels: Labels) -> Any:
     turned = []
     if len(table) < table.shape[1]:
         basis = _basis(scaler.transform(table))
-        # images all alike span no plane: as they are, they are zeros, of which nothing is learnt
+        # images all alike span no plane: as they are, they are zeros, and equal for every class
         turned = [FunctionTransformer(np.dot, kw_args={"b": basis})] if basis.size else []
     probe = LogisticRegression(C=0.1, max_iter=2000, class_weight="balanced")
     return make_pipeline(scaler, *turned, probe).fit(table, labels)

@@ -27,7 +27,7 @@ from hilum.types import HilumError
 FEW = 64  # closest decisions: where more of them flip than may of all, no other image is needed
 SEEN = ("seen.csv", training_record.PATIENTS, training_record.FILMS)
 GRAPH_FILES = (*packages.GRAPHS.values(), "model.bin", *carried.NAMES)
-EVERY_FILE = (*GRAPH_FILES, record.FILE, proof.FILE, *SEEN, model_json.FILE)
+EVERY_FILE = (record.FILE, *GRAPH_FILES, proof.FILE, *SEEN, model_json.FILE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,10 +221,4 @@ def _require_no_model(out: Path) -> None:
             f"--out must be a folder of its own; got {str(out)!r}, which has a trained model; "
             "choose another."
         )
-    there = [name for name in EVERY_FILE if (out / name).exists()]
-    own = (out / record.FILE).is_file() or (out / proof.FILE).is_file()
-    if there and not own:
-        raise HilumError(
-            f"--out replaces no file but those of an earlier export; got {str(out)!r}, which has "
-            f"another {there[0]}; choose an empty folder."
-        )
+    files.require_own_export(out, EVERY_FILE, record.MARK)

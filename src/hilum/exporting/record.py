@@ -17,7 +17,7 @@ from hilum.inference.ood import Gate
 from hilum.types import NOTICE
 
 FORMAT = 1
-FILE = "preparation.json"
+FILE, MARK = "preparation.json", b'"hilum"'  # and a key near its beginning
 OPSET = 18  # the exporter's own; ONNX Runtime reads it since 1.14, OpenVINO since 2023.1
 DECODING = (
     "grey, upright, 8 bits where the file has 8, else floats from 0 to 1; a JPEG may be decoded at "

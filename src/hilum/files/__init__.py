@@ -15,7 +15,7 @@ from hilum.files.executors import Executor, ProcessExecutor, SerialExecutor, exe
 from hilum.files.lock import alone, holding, waiting
 from hilum.files.memory import retain_freed_memory
 from hilum.files.network import proxies, unreachable
-from hilum.files.ours import require_own, require_own_run
+from hilum.files.ours import require_own, require_own_export, require_own_run
 from hilum.files.parallel import (
     available_cpus,
     limit_threads,
@@ -56,6 +56,7 @@ __all__ = [
     "remove_unfinished",
     "replaced_folder",
     "require_own",
+    "require_own_export",
     "require_own_run",
     "retain_freed_memory",
     "scratch_cache",

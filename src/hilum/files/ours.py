@@ -1,6 +1,6 @@
 """What a command may replace: what it wrote before, and no file of anybody else's."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from hilum.files.disk import require_no_device
@@ -57,4 +57,18 @@ def require_own_run(out: Path) -> Path:
     """The folder itself; HilumError where files of these names are no run's or test's."""
     for name, mark in RUN.items():
         require_own(out / name, mark, "--out")
+    return out
+
+
+def require_own_export(out: Path, names: Sequence[str], mark: bytes) -> Path:
+    """The folder itself; HilumError where some of these files are there and are no export's.
+
+    The first of them, which has the `mark`, is written before the others and leaves after them.
+    """
+    there = [name for name in names if (out / name).exists()]
+    if there and not _has(out / names[0], mark):
+        raise HilumError(
+            f"--out replaces no file but those of an earlier export; got {str(out)!r}, which has "
+            f"another {there[0]}; choose an empty folder."
+        )
     return out

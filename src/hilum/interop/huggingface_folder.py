@@ -30,7 +30,7 @@ from hilum.types import NOTICE, HilumError, Probabilities, Stack8
 
 CODE, WEIGHTS, CONFIG = "modeling_hilum.py", "model.safetensors", "config.json"
 PREPARATION, CARD = "preprocessor_config.json", "README.md"
-EVERY_FILE = (CODE, PREPARATION, CARD, WEIGHTS, CONFIG)
+EVERY_FILE, MARK = (CODE, PREPARATION, CARD, WEIGHTS, CONFIG), b"hilum"
 POOLS = ("average", "stages")
 
 
@@ -41,6 +41,7 @@ def export_huggingface(folder: Path, out: Path) -> Path:
     for a network that timm alone cannot build, RefusedFolderError where it answers otherwise.
     """
     optional.load("huggingface_hub", "export for Hugging Face", "huggingface_hub")
+    files.require_own_export(out, EVERY_FILE, MARK)
     folder = model_json.find_model_folder(folder)
     model = model_folder.load_trained_model(folder)
     _require_timm(model.backbone)

@@ -25,7 +25,8 @@ MONAI = "1.5.0"  # the version that the configuration was written for and tested
 METADATA, INFERENCE = "configs/metadata.json", "configs/inference.json"
 TORCHSCRIPT, STATE = "models/model.ts", "models/model.pt"
 CARD = "docs/README.md"
-EVERY_FILE = (STATE, TORCHSCRIPT, CARD, METADATA, INFERENCE)
+EVERY_FILE = (METADATA, STATE, TORCHSCRIPT, CARD, INFERENCE)
+EXPORTED_BY = "exported by hilum"  # in the metadata
 
 
 def export_monai(folder: Path, out: Path) -> Path:
@@ -34,6 +35,7 @@ def export_monai(folder: Path, out: Path) -> Path:
     Its TorchScript is loaded again and must answer as the model does. Raises HilumError for a model
     in int8, RefusedFolderError where it answers otherwise.
     """
+    files.require_own_export(out, EVERY_FILE, EXPORTED_BY.encode())
     folder = model_json.find_model_folder(folder)
     model = model_folder.load_trained_model(folder)
     own = OwnAnswers.of(model)
@@ -56,7 +58,7 @@ def metadata(model: TrainedModel, folder: Path) -> dict[str, Any]:
     verdict = verdict_line(facts.judged)
     return {
         "version": "1.0.0",
-        "changelog": {"1.0.0": f"exported by hilum {hilum.__version__}"},
+        "changelog": {"1.0.0": f"{EXPORTED_BY} {hilum.__version__}"},
         "monai_version": _version("monai", MONAI),
         "pytorch_version": version("torch").partition("+")[0],
         "numpy_version": version("numpy"),
