@@ -77,7 +77,7 @@ def test_a_class_of_one_patient_at_a_source_does_not_count_there() -> None:
 
 def test_a_source_of_one_class_is_no_source_to_compare() -> None:
     said = (
-        "Not checked: no two sources have 10 images each of two classes, of two patients or more; "
+        "Not checked: no two sources have two classes of 10 images and 2 patients; "
         "test at another hospital with hilum evaluate."
     )
     assert AUDITS["C-23"](study(A="wx", B="w")).sentence == said

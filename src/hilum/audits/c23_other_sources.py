@@ -42,8 +42,8 @@ def audit(evidence: Evidence) -> Finding:
     table = evidence.once("matrix", lambda: matrix(evidence))
     if table.empty:
         return RULE.unknown(
-            f"no two sources have {LEAST} images each of two classes, of two patients or more; "
-            "test at another hospital with hilum evaluate"
+            f"no two sources have two classes of {LEAST} images and 2 patients; test at another "
+            "hospital with hilum evaluate"
         )
     left = table[table["train"] == REST]
     if left.empty:
