@@ -43,7 +43,7 @@ test-browser: $(VENV)/.browser $(VENV)/.docs
 
 # The archive of the tests, and the programs that read its objects, are Debian's. RUNLEVEL: none is started as a service.
 $(VENV)/.archive: $(STAMP)
-	PATH="$$PATH:/usr/sbin"; command -v Orthanc && command -v storescu && command -v dciodvfy \
+	PATH="$$PATH:/usr/sbin"; command -v Orthanc && command -v dcmsend && command -v dciodvfy \
 	&& test -e /usr/share/orthanc/plugins/libOrthancDicomWeb.so || { \
 		test "$$(id -u)" = 0 && command -v apt-get && timeout 120 apt-get update -qq \
 		&& RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive timeout 300 apt-get install -qq -y --no-install-recommends \

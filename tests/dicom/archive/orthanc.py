@@ -21,7 +21,13 @@ from hilum.node.status import SpoolStatus, read_status
 
 LOOPBACK, AET = "127.0.0.1", "ORTHANC"
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "hospital.md"
-PLACES = f"{os.environ.get('PATH', '')}:/usr/sbin"  # Debian's Orthanc is a service
+# an active environment has pynetdicom's storescu, which is another program; Debian's Orthanc is a
+# service
+PLACES = os.pathsep.join(
+    place
+    for place in [*os.environ.get("PATH", "").split(os.pathsep), "/usr/sbin"]
+    if not Path(place, os.pardir, "pyvenv.cfg").is_file()
+)
 PROGRAMS = ("Orthanc", "storescu", "dcmsend", "dsrdump", "dciodvfy")
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 ENTRY = "from hilum.cli import main; main()"
