@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from controls_of_tables import Cohort
+from sklearn.datasets import load_sample_images
 
 from hilum.audits import (
     AUDITS,
@@ -21,6 +22,7 @@ from hilum.audits import (
     c22_out_of_distribution,
     c24_seed_variance,
     c25_corruption,
+    c26_prevalence_shift,
     cross_validated_probe,
     look_alikes,
     published_arithmetic,
@@ -262,3 +264,24 @@ def test_the_share_of_pairs_that_print_an_f1_is_that_of_all_pairs_tried(f1: floa
     precision, recall = np.meshgrid(np.linspace(0.15, 0.25, 1001), np.linspace(0.05, 0.15, 1001))
     printed = np.abs(2 * precision * recall / (precision + recall) - f1) <= 0.05
     assert published_arithmetic.explained(*rates) == pytest.approx(printed.mean(), abs=2e-3)
+
+
+def test_pieces_of_photographs_reach_all_corners() -> None:
+    pictures = [picture.mean(axis=2).astype(np.uint8) for picture in load_sample_images().images]
+    pieces, side = c22_out_of_distribution.photographs(), c22_out_of_distribution.SIDE
+    assert len(pieces) == 9 * len(pictures)
+    for number, picture in enumerate(pictures):
+        of_it = pieces[9 * number : 9 * number + 9]
+        ends = slice(side), slice(-side, None)
+        corners = [picture[y, x] for y in ends for x in ends]
+        for at, corner in zip((0, 2, 6, 8), corners, strict=True):
+            np.testing.assert_array_equal(of_it[at], corner)
+
+
+def test_shares_that_answers_give_exactly_are_never_off() -> None:
+    """Of certain answers the estimate is the count, in every resample; of wrong ones it is not."""
+    labels = np.repeat([0, 1], [60, 40])
+    certain, even = np.eye(2)[labels], np.array([0.5, 0.5])
+    assert not c26_prevalence_shift.beyond_chance(labels, certain, even, seed=1).any()
+    wrong = np.eye(2)[np.repeat([0, 1], [20, 80])]
+    assert c26_prevalence_shift.beyond_chance(labels, wrong, even, seed=1).all()
