@@ -1,6 +1,5 @@
 """Fixtures that every room's tests share."""
 
-import gc
 import os
 import shutil
 from collections.abc import Iterator
@@ -36,11 +35,6 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes long comes first."""
     items.sort(key=lambda item: scheduling.rank(item.nodeid))
-
-
-def pytest_collection_finish() -> None:
-    """What is imported stays: no search for garbage, a second each, goes through it."""
-    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)
