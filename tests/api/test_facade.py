@@ -1,5 +1,6 @@
 """`import hilum`: what it offers, and that its answers are those of the command line."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -104,6 +105,9 @@ def test_what_cannot_be_read_has_the_reason_of_the_command(
     assert (found.label, found.probabilities, found.abstained) == ("", {}, True)
     assert str(tmp_path) not in found.reason  # the path stands next to it
     assert model.predict(bad.read_bytes()).reason == found.reason
+    odd = Path(os.fsdecode(bytes(tmp_path / "bad") + b"\xe9.png"))  # no UTF-8
+    odd.write_bytes(bad.read_bytes())
+    assert model.predict(odd).reason == found.reason
     with pytest.raises(hilum.MissingError, match=r"nowhere\.png"):
         model.predict(tmp_path / "nowhere.png")
 

@@ -1,13 +1,13 @@
 """One film's answer as DICOM objects: a report, a picture and the lungs."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakKeyDictionary
 
 from pydicom import Dataset
 
-from hilum import __version__, images
+from hilum import __version__
 from hilum.dicom import picture, secondary_capture, segmentation, source, sr
 from hilum.dicom.identity import SHOWN, Identity
 from hilum.dicom.parts import parts_of, picture_side
@@ -73,7 +73,6 @@ class ResultMaker:
     @unquoted()
     def write(self, film: Source, prediction: Prediction, seen: Seen | None) -> list[Dataset]:
         """The same of a film that is decoded already, and of what the network saw of it."""
-        prediction = _without_path(prediction)
         shown = self._picture(film, prediction, seen)
         try:
             return self._written(film, prediction, shown)
@@ -110,14 +109,6 @@ class ResultMaker:
         seen = seen or Seen(None, None, "the image was not assessed")
         panels = Panels(film.film, seen.prepared, seen.share, seen.without_heat)
         return picture.draw(panels, prediction, identity.verdict, maker)
-
-
-def _without_path(prediction: Prediction) -> Prediction:
-    """The same without the file's name before the reason: it may name a patient, and it is ours."""
-    reason = prediction.reason
-    for name in (images.printable(Path(prediction.path)), images.IN_MEMORY):
-        reason = reason.removeprefix(f"{name}: ")
-    return replace(prediction, reason=reason)
 
 
 _MAKERS: "WeakKeyDictionary[ModelInUse, ResultMaker]" = WeakKeyDictionary()

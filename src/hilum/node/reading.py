@@ -51,7 +51,8 @@ class Reading:
         try:
             image = images.read(data, pipeline.decode_side, hashed=True)
         except HilumError as error:
-            return ReadFilm(source.read_source(dataset, None, parts_of), None, str(error))
+            film = source.read_source(dataset, None, parts_of)
+            return ReadFilm(film, None, answer.refusal(error))
         prepared = answer.from_image(image, data, pipeline)
         if was_shrunk(image):
             image = images.read(data, picture_side(pipeline.decode_side))
